@@ -1,0 +1,1 @@
+"""The project package: the roof (settings, urls) and the ground floor (groups, people)."""

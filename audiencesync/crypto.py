@@ -1,0 +1,73 @@
+"""Seal and open secrets at rest: AES-256-GCM with a key ring of its own (TOKEN_KEYS), separate from SECRET_KEY."""
+
+import base64
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
+
+
+class CannotOpen(Exception):
+    """The sealed text, its context or the key ring do not fit together. Carries no part of the secret."""
+
+
+@sensitive_variables()
+def _ring() -> dict[str, bytes]:
+    """Key id -> 32 bytes, in the order of the setting; the first seals. Raises ImproperlyConfigured."""
+    ring: dict[str, bytes] = {}
+    for entry in settings.TOKEN_KEYS:
+        key_id, _, encoded = entry.partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if not key_id.isalnum() or len(key) != 32:
+            raise ImproperlyConfigured("TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>.")
+        ring[key_id] = key
+    if not ring:
+        raise ImproperlyConfigured("TOKEN_KEYS is empty: set at least one <id>:<base64 of 32 bytes>.")
+    return ring
+
+
+@sensitive_variables("secret", "key")
+def seal(secret: str, *, context: str) -> str:
+    """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same ``context`` (associated data)."""
+    key_id, key = next(iter(_ring().items()))
+    nonce = os.urandom(12)
+    sealed = AESGCM(key).encrypt(nonce, secret.encode(), context.encode())
+    return ".".join(["v1", key_id, _text(nonce), _text(sealed)])
+
+
+@sensitive_variables("key", "ring")
+def open_sealed(sealed: str, *, context: str) -> str:
+    """Decrypt what ``seal`` made. Raises CannotOpen on a wrong key, context or text: it never hands back ciphertext."""
+    ring = _ring()
+    try:
+        version, key_id, nonce, text = sealed.split(".")
+        key = ring[key_id]
+        if version != "v1":
+            raise ValueError
+        return AESGCM(key).decrypt(_bytes(nonce), _bytes(text), context.encode()).decode()
+    except (ValueError, KeyError, InvalidTag):
+        raise CannotOpen("A sealed secret could not be opened with the keys in TOKEN_KEYS.") from None
+
+
+def is_current(sealed: str) -> bool:
+    """Whether ``sealed`` was made with the first key of the ring."""
+    return sealed.split(".")[1:2] == [next(iter(_ring()))]
+
+
+def new_key(key_id: str) -> str:
+    """A fresh entry for TOKEN_KEYS."""
+    return f"{key_id}:{base64.b64encode(os.urandom(32)).decode()}"
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text.encode())

@@ -1,0 +1,1 @@
+"""Users, app groups, roles: who may do what where."""

@@ -1,0 +1,22 @@
+"""What every page knows: the current app group, the role in it, the groups to switch to."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from audiencesync.groups.models import AppGroup, Role
+
+
+def current(request: HttpRequest) -> dict[str, Any]:
+    """Context: ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit``, ``may_admin``."""
+    if not getattr(request, "user", None) or not request.user.is_authenticated:
+        return {}
+    membership = getattr(request, "membership", None)
+    mine = AppGroup.objects.filter(memberships__user=request.user).order_by("name")
+    return {
+        "membership": membership,
+        "app_group": membership.app_group if membership else None,
+        "my_groups": mine,
+        "may_edit": bool(membership and membership.may(Role.MARKETER)),
+        "may_admin": bool(membership and membership.may(Role.ADMIN)),
+    }

@@ -1,0 +1,189 @@
+"""Users, app groups and what a person may do in them; the activity log; the slots of the beat."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+INVITATION_LIFETIME = timedelta(days=7)
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users whose name is their e-mail address."""
+
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
+        """Save a user with a hashed password; the address is stored in lower case."""
+        user = self.model(email=email.strip().lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
+        """Save a member of staff who may do everything (``manage.py createsuperuser``)."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """Sign-in is blind to upper and lower case."""
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in. Staff read the analytics of all groups."""
+
+    email = models.EmailField(_("e-mail address"), unique=True)
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    is_staff = models.BooleanField(_("staff of this installation"), default=False)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=timezone.now)
+    groups = None  # type: ignore[assignment]  # roles live in Membership; Django's own groups would be a second truth
+    user_permissions = None  # type: ignore[assignment]
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_ci")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Role(models.TextChoices):
+    """What a member may do, weakest first: each includes the ones before."""
+
+    VIEWER = "viewer", _("Viewer")
+    MARKETER = "marketer", _("Marketer")
+    ADMIN = "admin", _("Admin")
+
+    def includes(self, other: Role) -> bool:
+        """Whether this role may do all that ``other`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class AppGroup(models.Model):
+    """A tenant. Connections, people and canvases belong to exactly one."""
+
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(max_length=50, unique=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
+    members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One user's role in one app group."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "user"], name="membership_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.app_group}: {self.role}"
+
+    def may(self, role: Role) -> bool:
+        """Whether this membership includes ``role``."""
+        return Role(self.role).includes(role)
+
+
+class Invitation(models.Model):
+    """A mailed link that lets one address join one group. Only the hash of its token is stored."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="invitations")
+    email = models.EmailField(_("e-mail address"))
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MARKETER)
+    token_hash = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.app_group}: {self.role}"
+
+    @classmethod
+    def issue(cls, app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
+        """Save an invitation; returns it with the token, which is shown or mailed once and never stored."""
+        token = secrets.token_urlsafe(32)
+        email = email.strip().lower()
+        row = cls.objects.create(app_group=app_group, email=email, role=role, token_hash=cls.hash(token), invited_by=by)
+        return row, token
+
+    @staticmethod
+    def hash(token: str) -> str:
+        """What is stored of a token."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    def is_open(self, *, now: datetime) -> bool:
+        """Not accepted yet and not too old."""
+        return self.accepted_at is None and now < self.created_at + INVITATION_LIFETIME
+
+
+class Activity(models.Model):
+    """One line of a group's activity log: who did what, when. Never personal data of customers."""
+
+    class Verb(models.TextChoices):
+        """What can be logged."""
+
+        CONNECTED = "connected", _("connected")
+        DISCONNECTED = "disconnected", _("disconnected")
+        CREATED = "created", _("created")
+        CHANGED = "changed", _("changed")
+        REMOVED = "removed", _("removed")
+        LAUNCHED = "launched", _("launched")
+        STOPPED = "stopped", _("stopped")
+        RETRIED = "retried", _("retried")
+        INVITED = "invited", _("invited")
+        JOINED = "joined", _("joined")
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    verb = models.CharField(max_length=20, choices=Verb.choices)
+    subject = models.CharField(max_length=200)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["app_group", "-at"], name="activity_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.subject}"
+
+    @classmethod
+    def log(cls, app_group: AppGroup, actor: User | None, verb: str, subject: str) -> None:
+        """Write one line, inside the caller's transaction."""
+        cls.objects.create(app_group=app_group, actor=actor, verb=verb, subject=subject[:200])
+
+
+class BeatSlot(models.Model):
+    """Which slot of a beat was claimed last; moves only forward (audiencesync/beat.py)."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    slot = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.slot}"

@@ -1,0 +1,11 @@
+"""Answers that htmx understands: a toast beside the fragment, a redirect in the browser."""
+
+import json
+
+from django.http import HttpResponse
+
+
+def toast(response: HttpResponse, text: str, *, kind: str = "success") -> HttpResponse:
+    """Add a toast to ``response``; app.js shows it in the live region. ``kind``: success or danger."""
+    response["HX-Trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
+    return response

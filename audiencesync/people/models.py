@@ -1,0 +1,77 @@
+"""Profiles, the hashes they were known by before, and segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import AppGroup, User
+
+KINDS = ("email", "phone", "idfa", "gaid")
+
+
+class Profile(models.Model):
+    """One customer of the marketer. The ``*_sha256`` columns are written only by ``identifiers.apply``."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="profiles")
+    external_id = models.CharField(max_length=255)
+    email = models.CharField(_("e-mail"), max_length=320, blank=True)
+    phone = models.CharField(_("phone"), max_length=64, blank=True)
+    idfa = models.CharField(_("iOS IDFA"), max_length=64, blank=True)
+    gaid = models.CharField(_("Android GAID"), max_length=64, blank=True)
+    country = models.CharField(_("country"), max_length=2, blank=True)
+    language = models.CharField(_("language"), max_length=8, blank=True)
+    attributes = models.JSONField(default=dict, blank=True)
+    ad_tracking_enabled = models.BooleanField(_("ad tracking enabled"), null=True)  # null: unknown, treated as allowed
+    ads_consent = models.BooleanField(_("consent to advertising"), null=True)  # False: never added, always removable
+    email_sha256 = models.BinaryField(max_length=32, null=True)
+    phone_sha256 = models.BinaryField(max_length=32, null=True)
+    idfa_sha256 = models.BinaryField(max_length=32, null=True)
+    gaid_sha256 = models.BinaryField(max_length=32, null=True)
+    invalid_kinds = models.PositiveSmallIntegerField(default=0)  # bit i set: KINDS[i] is present but unusable
+    rule_version = models.PositiveSmallIntegerField(default=1)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")]
+
+    def __str__(self) -> str:
+        return f"profile {self.pk}"
+
+
+class PastIdentifier(models.Model):
+    """A hash a profile had before it changed: a removal must send the identical hash that was once added."""
+
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="past_identifiers")
+    kind = models.CharField(max_length=5, choices=[(kind, kind) for kind in KINDS])
+    sha256 = models.BinaryField(max_length=32)
+    replaced_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["profile", "kind", "sha256"], name="past_identifier_once")]
+
+    def __str__(self) -> str:
+        return f"past {self.kind} of profile {self.profile_id}"
+
+
+class Segment(models.Model):
+    """A saved filter over profiles (filters.py)."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="segments")
+    name = models.CharField(_("name"), max_length=80)
+    filter: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveIntegerField(default=1)  # an edit names the one it started from
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["app_group", "name"], name="segment_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,237 @@
+"""All settings. Every value that differs between machines is read from the environment (docs/settings.md)."""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync import sqlite
+
+sqlite.install()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+DEMO = env.bool("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
+DEBUG = env.bool("DEBUG", False)
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+
+# Secrets: SECRET_KEY signs sessions; TOKEN_KEYS (comma separated "id:base64 of 32 bytes", first one seals) seals partner tokens.
+SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+HTTPS = SITE_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "audiencesync.groups",
+    "audiencesync.people",
+    "partners",
+    "canvases",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.forms",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "csp",
+    "django_htmx",
+    "django_q",
+    "template_partials",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "audiencesync.urls"
+WSGI_APPLICATION = "audiencesync.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "audiencesync.groups.context.current",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# Databases
+DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'audiencesync.sqlite3'}")
+DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["ATOMIC_REQUESTS"] = False
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            f"PRAGMA journal_mode={sqlite.journal_mode()}; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", "")
+CACHES = (
+    {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    if REDIS_URL
+    else {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+)
+
+# The alarm clock: see audiencesync/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
+Q_CLUSTER = {
+    "name": "audiencesync",
+    "workers": env.int("ENGINE_WORKERS", 3),
+    "timeout": 90,
+    "retry": 300,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "catch_up": False,
+    "queue_limit": 3,
+    "bulk": 1,
+    "recycle": 500,
+    "save_limit": 250,
+    "poll": 0.2,
+    "guard_cycle": 0.5,
+    "label": "Engine",
+}
+if REDIS_URL:
+    Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
+else:
+    Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickOrm", "orm": "default"}
+# Slot name -> (seconds, dotted function). The tick hook claims a slot and hands the function to a worker.
+BEATS = {
+    "journeys": (env.float("BEAT_SECONDS", 5.0), "canvases.engine.beat"),
+    "sync": (env.float("BEAT_SECONDS", 5.0), "partners.sync.beat"),
+    "housekeeping": (60.0, "partners.housekeeping.beat"),
+}
+
+# TikTok
+TIKTOK_APP_ID = env.str("TIKTOK_APP_ID", "")
+TIKTOK_APP_SECRET = env.str("TIKTOK_APP_SECRET", "")
+TIKTOK_API_URL = env.str("TIKTOK_API_URL", "https://business-api.tiktok.com").rstrip("/")
+TIKTOK_AUTH_URL = env.str("TIKTOK_AUTH_URL", "https://business-api.tiktok.com/portal/auth")
+TIKTOK_PRESET = env.str("TIKTOK_PRESET", "published_by_braze")
+# Sync engine, seconds. Tests scale time here, never in code.
+SYNC = {
+    "requests_per_second": env.float("SYNC_REQUESTS_PER_SECOND", 48.0),
+    "deadline": env.float("SYNC_DEADLINE", 13 * 3600.0),
+    "backoff_base": env.float("SYNC_BACKOFF_BASE", 5.0),
+    "backoff_max": env.float("SYNC_BACKOFF_MAX", 1800.0),
+    "lease": env.float("SYNC_LEASE", 60.0),
+    "request_deadline": env.float("SYNC_REQUEST_DEADLINE", 20.0),
+    "flush_seconds": env.float("SYNC_FLUSH_SECONDS", 8.0),
+    "probe": env.float("SYNC_PROBE", 300.0),
+    "throttle_park": env.float("SYNC_THROTTLE_PARK", 300.0),
+    "quota_stops_clock": env.bool("SYNC_QUOTA_STOPS_CLOCK", False),
+    "threads": env.int("SYNC_THREADS", 16),
+}
+
+# People signing in
+AUTH_USER_MODEL = "groups.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_ADAPTER = "audiencesync.groups.adapter.InvitationAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"  # an address proves itself by the invitation mailed to it
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = None
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "AudienceSync"
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "AudienceSync <noreply@localhost>")
+
+# Words, times, files
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+USE_THOUSAND_SEPARATOR = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": env.str("STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"),
+    },
+}
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# Browser security
+SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", True)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF, "/".join(TIKTOK_AUTH_URL.split("/")[:3])],
+    }
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "urllib3": {"level": "WARNING"},
+        "django.db.backends": {"level": "WARNING"},
+    },
+}

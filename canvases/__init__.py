@@ -1,0 +1,1 @@
+"""The product: canvases, steps, visits."""

@@ -1,0 +1,9 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class CanvasesConfig(AppConfig):
+    """The canvases app."""
+
+    name = "canvases"

@@ -1,0 +1,64 @@
+"""What every kind of step offers: its form, its summary, its problems, and what it does with a crowd of visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+
+if TYPE_CHECKING:
+    from canvases.models import Step, Visit
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a marketer must or should mend. ``field`` names the form field that mends it, if one does."""
+
+    text: Text
+    blocks_launch: bool = True
+    field: str = ""
+    url: str = ""
+
+
+class StepForm(forms.Form):
+    """The editor of one step. Built as ``form(data_or_None, step=step, initial=step.settings)``; a kind subclasses it."""
+
+    def __init__(self, *args: object, step: Step, **kwargs: object) -> None:
+        self.step = step
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through to forms.Form
+
+    def settings(self) -> dict[str, object]:
+        """The JSON that ``Step.settings`` becomes; valid forms only."""
+        return dict(self.cleaned_data)
+
+
+class Kind(Protocol):
+    """One module in canvases/steps/, one line in KINDS."""
+
+    key: str
+    label: Text
+    help: Text
+    icon: str
+    form: type[StepForm]
+
+    def summary(self, step: Step) -> Text:
+        """One line for the card."""
+
+    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """What is missing or broken right now; computed, never stored."""
+
+    def saved(self, step: Step) -> None:
+        """After the settings were stored, in the same transaction (the Audience Sync step makes its Sync here)."""
+
+    def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
+        """When somebody who arrives now wants to be asked (Delay: later; others: now)."""
+
+    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
+        """Do the step's work with a crowd (at most 10,000 due visits), inside the engine's transaction."""

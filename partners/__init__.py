@@ -1,0 +1,1 @@
+"""The outside world: partners get people we know."""

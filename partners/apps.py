@@ -1,0 +1,9 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class PartnersConfig(AppConfig):
+    """The partners app."""
+
+    name = "partners"

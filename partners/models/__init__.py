@@ -1,0 +1,23 @@
+"""The tables of partners: connections.py is who we talk to, queue.py is what we still have to tell them."""
+
+from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy
+from partners.models.queue import Action, Batch, Budget, Delivery, Lane, Outcome, Push, Reason, Sync, Tally, TallyHour
+
+__all__ = [
+    "Action",
+    "AdAccount",
+    "Audience",
+    "Batch",
+    "Budget",
+    "Connection",
+    "Delivery",
+    "Lane",
+    "OAuthState",
+    "Outcome",
+    "ParkedBy",
+    "Push",
+    "Reason",
+    "Sync",
+    "Tally",
+    "TallyHour",
+]

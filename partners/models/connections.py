@@ -1,0 +1,165 @@
+"""Connections to partners, their ad accounts and audiences, and the one-time states of an authorisation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from audiencesync import crypto
+from audiencesync.groups.models import AppGroup, User
+
+
+class ParkedBy(models.TextChoices):
+    """Why nothing is sent through a row for now."""
+
+    TOKEN = "token", _("TikTok no longer accepts our authorisation")
+    AD_ACCOUNT = "ad_account", _("TikTok refuses us this ad account")
+    AUDIENCE_GONE = "gone", _("the audience no longer exists at TikTok")
+    THROTTLED = "throttled", _("TikTok asked us to slow down")
+
+
+class Parkable(models.Model):
+    """A row through which nothing is sent before ``parked_until``; the first send after it is a single probe."""
+
+    parked_until = models.DateTimeField(null=True, blank=True)
+    parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
+    parked_code = models.CharField(max_length=12, blank=True)
+    parked_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def is_parked(self, *, now: datetime) -> bool:
+        """Whether sending through this row has to wait."""
+        return self.parked_until is not None and self.parked_until > now
+
+
+class Connection(Parkable):
+    """An app group's authorisation at a partner. The row survives a disconnect, only the token goes."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="connections")
+    partner = models.CharField(max_length=20, default="tiktok")
+    token_sealed = models.TextField(blank=True)
+    scopes = models.JSONField(default=list)
+    remote_user_id = models.CharField(max_length=64, blank=True)
+    remote_user_name = models.CharField(max_length=200, blank=True)
+    remote_user_email = models.CharField(max_length=320, blank=True)  # as the partner masks it
+    connected_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    connected_at = models.DateTimeField(null=True, blank=True)
+    disconnected_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)  # last answer that proved the token good
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once")]
+
+    def __str__(self) -> str:
+        return f"connection {self.pk} to {self.partner}"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a token is here; it may still turn out to be bad."""
+        return bool(self.token_sealed)
+
+    @property
+    def token_context(self) -> str:
+        """What a sealed token is bound to: one copied to another group does not open."""
+        return f"partner-token:v1:{self.app_group_id}:{self.partner}"
+
+    @sensitive_variables("token")
+    def set_token(self, token: str) -> None:
+        """Seal ``token`` into the row (not saved)."""
+        self.token_sealed = crypto.seal(token, context=self.token_context)
+
+    @property
+    def token(self) -> str:
+        """The partner's access token. Raises crypto.CannotOpen."""
+        return crypto.open_sealed(self.token_sealed, context=self.token_context)
+
+
+class AdAccount(Parkable):
+    """An advertiser account chosen for syncing. Its remote id is the lane of its requests."""
+
+    GROUP_PATH = "connection__app_group"
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="ad_accounts")
+    remote_id = models.CharField(max_length=32, db_index=True)
+    name = models.CharField(max_length=255)
+    currency = models.CharField(max_length=8, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    status = models.CharField(max_length=40, blank=True)
+    is_chosen = models.BooleanField(
+        default=True
+    )  # False: disconnected; steps keep pointing here, a reconnect resumes them
+    learned_cap = models.PositiveIntegerField(
+        null=True, blank=True
+    )  # people a request may carry, learned from refusals
+    n_audiences = models.PositiveIntegerField(null=True, blank=True)  # at the partner, of 400
+    refreshed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["connection", "remote_id"], name="ad_account_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Audience(Parkable):
+    """A custom audience at the partner. ``seq`` numbers the batches sent to it, raised by every enqueue."""
+
+    GROUP_PATH = "ad_account__connection__app_group"
+
+    ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="audiences")
+    remote_id = models.CharField(max_length=32, blank=True)  # empty while the partner has not confirmed the creation
+    name = models.CharField(max_length=255)
+    kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
+    size = models.BigIntegerField(null=True, blank=True)
+    is_appendable = models.BooleanField(default=True)
+    why_not = models.CharField(max_length=200, blank=True)
+    seq = models.BigIntegerField(default=0)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    create_tries = models.PositiveIntegerField(default=0)
+    create_until = models.DateTimeField(null=True, blank=True)  # lease of whoever is creating it right now
+    seen_at = models.DateTimeField(null=True, blank=True)  # last time the partner listed it
+    gone_at = models.DateTimeField(null=True, blank=True)  # the partner no longer knows it
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account", "remote_id"], condition=~models.Q(remote_id=""), name="audience_once"
+            ),
+            models.UniqueConstraint(
+                fields=["ad_account", "name"], condition=models.Q(remote_id=""), name="audience_creating_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OAuthState(models.Model):
+    """One authorisation under way: bound to session, user and group, used once, 10 minutes; then the choice.
+
+    ``token_sealed`` and ``offer`` are filled by the exchange; the connection becomes usable only when an admin
+    has chosen ad accounts from ``offer`` on our own page.
+    """
+
+    state_hash = models.CharField(max_length=64, unique=True)
+    session_hash = models.CharField(max_length=64)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
+    partner = models.CharField(max_length=20, default="tiktok")
+    created_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(null=True, blank=True)
+    token_sealed = models.TextField(blank=True)
+    offer: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    chosen_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"authorisation {self.pk}"

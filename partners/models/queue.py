@@ -1,0 +1,233 @@
+"""The sync queue: what a step asks, who is to be sent, what travels together, and the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Profile
+from partners.models.connections import AdAccount, Audience
+
+COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
+
+
+class Action(models.TextChoices):
+    """What happens to a person at the audience."""
+
+    ADD = "add", _("Add users to audience")
+    REMOVE = "remove", _("Remove users from audience")
+
+    @property
+    def opposite(self) -> Action:
+        """Add for remove, remove for add."""
+        return Action.REMOVE if self is Action.ADD else Action.ADD
+
+
+class Outcome(models.TextChoices):
+    """What became of a person, or of a batch (which may also be pending or synced)."""
+
+    PENDING = "pending", _("pending")
+    SYNCED = "synced", _("synced")
+    NOT_SYNCED = "not_synced", _("not synced")
+    ERRORED = "errored", _("errored")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class Reason(models.TextChoices):
+    """Why a person was not synced or cancelled."""
+
+    NO_IDENTIFIER = "no_identifier", _("None of the chosen fields is filled")
+    INVALID_VALUE = "invalid_value", _("The chosen fields hold no valid value")
+    NO_CONSENT = "no_consent", _("No consent to advertising")
+    AD_TRACKING_OFF = "ad_tracking_off", _("Ad tracking is switched off")
+    ERASED = "erased", _("Erased meanwhile")
+    SUPERSEDED = "superseded", _("A later step asked for the opposite")
+    DISCARDED = "discarded", _("Discarded when TikTok was disconnected")
+
+
+class Sync(models.Model):
+    """What one step asks of one audience. Never edited once it has deliveries: an edited step gets a new one."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
+    audience = models.ForeignKey(Audience, models.PROTECT, related_name="syncs")
+    action = models.CharField(max_length=6, choices=Action.choices)
+    kinds: models.JSONField[list[str], list[str]] = models.JSONField(
+        default=list
+    )  # of people.models.KINDS, in that order
+    label = models.CharField(max_length=200)  # of the asker, so that partners can name what a disconnect touches
+    url = models.CharField(max_length=200)
+    is_live = models.BooleanField(default=False)  # the asker is running: a problem here is shown
+    paused = models.BooleanField(default=False)  # the asker was stopped: adds wait, removals flow on
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.audience_id}"
+
+
+class Batch(models.Model):
+    """The deliveries of one Sync that travel and end together."""
+
+    class Sharing(models.IntegerChoices):
+        """What a batch may travel with: after a refusal it is judged in ever narrower company."""
+
+        ANY = 0, _("other audiences of the ad account")
+        AUDIENCE = 1, _("its own audience")
+        ALONE = 2, _("nothing else")
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="batches")
+    audience = models.ForeignKey(Audience, models.CASCADE, related_name="+", db_index=False)
+    ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
+    action = models.CharField(max_length=6, choices=Action.choices)
+    kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    seq = models.BigIntegerField()
+    n = models.PositiveIntegerField(default=0)  # members without an outcome of their own
+    state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
+    sharing = models.PositiveSmallIntegerField(choices=Sharing.choices, default=Sharing.ANY)
+    waits_for = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="held")  # bisecting
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    first_failed_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)  # failures that count for the back-off
+    refusals = models.PositiveIntegerField(default=0)  # answers "bad content" in narrowest company
+    lease = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    last_code = models.CharField(max_length=24, blank=True)
+    last_request_id = models.CharField(max_length=80, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"),
+            models.Index(fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"),
+            models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["audience", "seq"], name="batch_seq"),
+            models.CheckConstraint(condition=Q(n__gte=0), name="batch_n"),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+
+class Delivery(models.Model):
+    """One person entering one Sync. Insert-only in the normal course: a state is its own outcome, else the batch's."""
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="deliveries", db_index=False)
+    profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="deliveries")
+    entry_key = models.BigIntegerField()  # given by the caller: the visit
+    batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="deliveries")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, null=True)
+    reason = models.CharField(max_length=24, null=True)  # a Reason, or the partner's code
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sync", "entry_key"], name="delivery_once")]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+
+class Push(models.Model):
+    """One HTTP call to a partner: when, how long, how much, what came back. No identifiers; kept 30 days."""
+
+    ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="pushes")
+    batches: models.JSONField[list[int], list[int]] = models.JSONField(default=list)
+    action = models.CharField(max_length=6)
+    people = models.PositiveIntegerField()
+    ids = models.PositiveIntegerField()
+    at = models.DateTimeField(db_index=True)
+    ms = models.PositiveIntegerField()
+    code = models.CharField(max_length=24)
+    request_id = models.CharField(max_length=80, blank=True)
+
+    def __str__(self) -> str:
+        return f"push {self.pk}: {self.code}"
+
+
+class Numbers(models.Model):
+    """The six counts of people."""
+
+    entered = models.BigIntegerField(default=0)
+    synced = models.BigIntegerField(default=0)
+    not_synced = models.BigIntegerField(default=0)
+    pending = models.BigIntegerField(default=0)
+    errored = models.BigIntegerField(default=0)
+    cancelled = models.BigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+class Tally(Numbers):
+    """The counts of one Sync, moved in the transactions that move the rows they count."""
+
+    sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="tally")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(entered=F("synced") + F("not_synced") + F("pending") + F("errored") + F("cancelled")),
+                name="tally_adds_up",
+            ),
+            models.CheckConstraint(condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"tally of sync {self.pk}"
+
+
+class TallyHour(Numbers):
+    """The same increments by hour, for charts. Pending may fall within an hour, so it may be negative."""
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sync", "hour"], name="tally_hour_once")]
+
+    def __str__(self) -> str:
+        return f"tally of sync {self.sync_id} at {self.hour}"
+
+
+class Budget(models.Model):
+    """The next free send time of one limit, in microseconds since 1970 by the database's clock (limits.py)."""
+
+    key = models.CharField(max_length=80, primary_key=True)
+    next_us = models.BigIntegerField(default=0)
+    throttles = models.PositiveIntegerField(default=0)  # throttle answers in a row
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Lane(models.Model):
+    """One remote advertiser, installation-wide: one worker at a time drains it."""
+
+    remote_id = models.CharField(max_length=32, primary_key=True)
+    lease = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    throttles = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"lane {self.remote_id}"
+
+
+def no_counts() -> dict[str, int]:
+    """Zero of everything."""
+    return dict.fromkeys(COUNTS, 0)
+
+
+def numbers_of(values: dict[str, Any]) -> dict[str, int]:
+    """The counts in ``values`` (an aggregate, whose sums over nothing are None)."""
+    return {name: values.get(name) or 0 for name in COUNTS}

@@ -1,0 +1,67 @@
+"""The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
+
+import pytest
+from django.test import Client
+
+from audiencesync import crypto
+from audiencesync.groups.models import AppGroup, Membership, Role, User
+
+
+@pytest.fixture(autouse=True)
+def _settings(settings):
+    settings.SECRET_KEY = "test-key-of-no-value-but-of-a-decent-length-0123456789"
+    settings.TOKEN_KEYS = [crypto.new_key("test")]
+    settings.TIKTOK_APP_ID = "7000000000000000001"
+    settings.TIKTOK_APP_SECRET = "sandbox-secret"
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def acme(db):
+    return AppGroup.objects.create(name="Acme", slug="acme")
+
+
+@pytest.fixture
+def other_group(db):
+    return AppGroup.objects.create(name="Umbrella", slug="umbrella")
+
+
+def _member(email, group, role):
+    user = User.objects.create_user(email, "correct horse battery")
+    Membership.objects.create(user=user, app_group=group, role=role)
+    return user
+
+
+@pytest.fixture
+def alice(acme):
+    return _member("alice@example.org", acme, Role.ADMIN)
+
+
+@pytest.fixture
+def bob(acme):
+    return _member("bob@example.org", acme, Role.MARKETER)
+
+
+@pytest.fixture
+def vera(acme):
+    return _member("vera@example.org", acme, Role.VIEWER)
+
+
+@pytest.fixture
+def charlie(other_group):
+    return _member("charlie@example.org", other_group, Role.ADMIN)
+
+
+@pytest.fixture
+def signed_in():
+    """signed_in(user) -> a test client with that user's session."""
+
+    def make(user):
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
