@@ -1,0 +1,214 @@
+"""What can go wrong at a partner, as three types: Retry, Rejected, Disconnected.
+
+Texts for the log are scrubbed; sentences are for marketers: what happened, what to do, whether people are lost.
+"""
+
+import re
+from enum import StrEnum
+
+from django.utils.translation import gettext
+
+MAX_LOG_TEXT = 200
+_SECRET_LOOKING = re.compile(
+    r"(?<=\?)\S+"  # query strings
+    r"|\S+@\S+"  # e-mail addresses
+    r"|\+\d[\d\s()-]{5,}"  # phone numbers
+    r"|[0-9A-Fa-f]{32,}"  # hashes
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # device ids
+    r"|[A-Za-z0-9_\-.~+/=]{24,}"  # tokens
+)
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
+
+
+def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Make a foreign text fit for the log: without the given secrets, nor anything that looks like one."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "[removed]")
+    return _SECRET_LOOKING.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
+
+
+class PartnerError(Exception):
+    """A call to a partner that did not do what was asked. Carries no URL, token or identifier."""
+
+    def __init__(
+        self,
+        partner: str,
+        *,
+        code: int | None = None,
+        request_id: str = "",
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> None:
+        self.partner = partner
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.detail = detail
+        super().__init__(self.message_for_log)
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def message_for_log(self) -> str:
+        """Say it in one line that is safe to log; `detail` must have been scrubbed by the caller."""
+        return (
+            f"{self.partner}: {self.name} code={self.code} request_id={self.request_id or '-'} {self.detail}".rstrip()
+        )
+
+    def sentence(self) -> str:
+        """Say to a marketer what happened, what to do, and whether people are lost."""
+        raise NotImplementedError
+
+
+class RetryCause(StrEnum):
+    THROTTLED_APP = "throttled_app"
+    THROTTLED_ADVERTISER = "throttled_advertiser"
+    TRANSIENT = "transient"
+    UNKNOWN = "unknown"  # nobody can say whether it was applied
+    UNKNOWN_CODE = "unknown_code"
+
+
+class Retry(PartnerError):
+    """Not done, or nobody knows: ask again later. Never a success, never final."""
+
+    def __init__(
+        self,
+        partner: str,
+        cause: RetryCause,
+        *,
+        code: int | None = None,
+        request_id: str = "",
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> None:
+        self.cause = cause
+        super().__init__(partner, code=code, request_id=request_id, retry_after=retry_after, detail=detail)
+
+    @property
+    def name(self) -> str:
+        return f"Retry({self.cause})"
+
+    @property
+    def is_throttled(self) -> bool:
+        return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_ADVERTISER)
+
+    def sentence(self) -> str:
+        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code}
+
+
+class RejectedCause(StrEnum):
+    CONTENT = "content"
+    TOO_MANY = "too_many"
+    AUDIENCE_GONE = "audience_gone"
+    AD_ACCOUNT = "ad_account"
+    AUTH_CODE = "auth_code"  # only while connecting: the authorisation must start anew
+    PARTIAL = "partial"
+    OTHER = "other"
+
+
+class Rejected(PartnerError):
+    """Understood and refused: the same request will be refused again.
+
+    `failed_rows` only with cause PARTIAL: the indexes of the rows not applied, None when they were not named.
+    """
+
+    def __init__(
+        self,
+        partner: str,
+        cause: RejectedCause,
+        *,
+        code: int | None = None,
+        request_id: str = "",
+        detail: str = "",
+        failed_rows: tuple[int, ...] | None = None,
+    ) -> None:
+        self.cause = cause
+        self.failed_rows = failed_rows
+        super().__init__(partner, code=code, request_id=request_id, detail=detail)
+
+    @property
+    def name(self) -> str:
+        return f"Rejected({self.cause})"
+
+    def sentence(self) -> str:
+        return _rejected_sentence(self.cause) % {"partner": self.partner, "code": self.code}
+
+
+class Disconnected(PartnerError):
+    """The token no longer opens the door: somebody must connect again."""
+
+    def sentence(self) -> str:
+        return gettext(
+            "%(partner)s no longer accepts our access. Ask an admin of this app group to connect %(partner)s again. "
+            "Nobody is lost yet: people wait up to 13 hours and are sent after the reconnect."
+        ) % {"partner": self.partner}
+
+
+def _retry_sentence(cause: RetryCause) -> str:
+    match cause:
+        case RetryCause.THROTTLED_APP:
+            return gettext(
+                "%(partner)s asks us to slow down. You need not do anything: people wait and are sent soon. "
+                "Nobody is lost."
+            )
+        case RetryCause.THROTTLED_ADVERTISER:
+            return gettext(
+                "%(partner)s asks us to slow down for this ad account. You need not do anything: people wait and are "
+                "sent soon. Nobody is lost."
+            )
+        case RetryCause.TRANSIENT:
+            return gettext(
+                "%(partner)s has a problem on its side. You need not do anything: we try again for up to 13 hours. "
+                "Nobody is lost."
+            )
+        case RetryCause.UNKNOWN:
+            return gettext(
+                "%(partner)s did not answer clearly. You need not do anything: we try again for up to 13 hours, and "
+                "nobody is added twice or lost."
+            )
+        case RetryCause.UNKNOWN_CODE:
+            return gettext(
+                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again for up to 13 hours "
+                "and nobody is lost. If it stays, tell your support."
+            )
+
+
+def _rejected_sentence(cause: RejectedCause) -> str:
+    match cause:
+        case RejectedCause.CONTENT:
+            return gettext(
+                "%(partner)s refused some of the data. We look for the people concerned: they are counted as errored, "
+                "all others are sent."
+            )
+        case RejectedCause.TOO_MANY:
+            return gettext(
+                "%(partner)s accepts fewer people at once. You need not do anything: we send smaller portions. "
+                "Nobody is lost."
+            )
+        case RejectedCause.AUDIENCE_GONE:
+            return gettext(
+                "The audience no longer exists at %(partner)s. Choose or create another one in the step. People wait "
+                "up to 13 hours and are counted as errored after that."
+            )
+        case RejectedCause.AD_ACCOUNT:
+            return gettext(
+                "%(partner)s does not let us use this ad account. Check at %(partner)s that it is active and that the "
+                "connected user may manage it. People wait up to 13 hours and are counted as errored after that."
+            )
+        case RejectedCause.AUTH_CODE:
+            return gettext(
+                "The confirmation from %(partner)s was used already or is too old. Start connecting again. "
+                "Nothing was stored and nobody is lost."
+            )
+        case RejectedCause.PARTIAL:
+            return gettext(
+                "%(partner)s accepted only a part of the people. The refused ones are counted as errored, all others "
+                "were sent."
+            )
+        case RejectedCause.OTHER:
+            return gettext(
+                "%(partner)s refused the request (code %(code)s). Trying again does not help here: tell your support. "
+                "People who could not be sent are counted as errored and can be sent again with Retry."
+            )

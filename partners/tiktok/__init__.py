@@ -1,0 +1,1 @@
+"""TikTok as a partner: tokens in, dataclasses out; knows no Django model."""

@@ -1,0 +1,222 @@
+"""TikTok's Marketing API v1.3, one method per endpoint: tokens and ids in, dataclasses out.
+
+Every method may raise Retry, Rejected or Disconnected. Ids are decimal strings.
+"Docs n" is business-api.tiktok.com/portal/docs?id=n.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import orjson
+import requests
+from django.views.decorators.debug import sensitive_variables
+
+from partners.base import PartnerUser, Receipt, RemoteAdAccount, RemoteAudience, Token
+from partners.tiktok.answers import request_id, unknown, unwrap
+from partners.tiktok.parse import ad_account, ad_account_id, audience, audience_details, decimal_id, token, user
+from partners.tiktok.transport import NoAnswer, fetch, new_session
+
+logger = logging.getLogger(__name__)
+
+IDS_PER_CALL = 100
+PAGE_SIZE = 100
+MAX_PAGES = 50
+SEGMENT_OK = (0, 200)
+"""TikTok's own page prints code 200 for a success of both segment endpoints; real traffic says 0."""
+
+T = TypeVar("T")
+
+
+def authorize_url(auth_url: str, *, app_id: str, state: str, redirect_uri: str) -> str:
+    """Build the address of TikTok's consent page. There is no scope parameter: scopes belong to the developer app."""
+    return f"{auth_url}?{urlencode({'app_id': app_id, 'state': state, 'redirect_uri': redirect_uri})}"
+
+
+class Client:
+    """Speaks to one API host for one developer app. Threads may share it; make a new one after a fork.
+
+    `deadline`: seconds after which every call ends, whatever the server does. `session`: one made by `new_session`.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        app_secret: str,
+        api_url: str,
+        *,
+        session: requests.Session | None = None,
+        deadline: float = 20.0,
+    ) -> None:
+        self.app_id = app_id
+        self._app_secret = app_secret
+        self._base = f"{api_url.rstrip('/')}/open_api/v1.3/"
+        self._session = session or new_session()
+        self._deadline = deadline
+
+    @sensitive_variables()
+    def exchange(self, auth_code: str) -> Token:
+        """POST /oauth2/access_token/ (docs 1739965703387137): an auth_code (one hour, once) for a token without end.
+
+        Used, expired or cancelled: Rejected(AUTH_CODE). After a Retry the code may be spent.
+        """
+        body = {"app_id": self.app_id, "secret": self._app_secret, "auth_code": auth_code}
+        envelope = self._post("oauth2/access_token/", body, secrets=(auth_code,))
+        return _read(token, envelope)
+
+    @sensitive_variables()
+    def revoke(self, access_token: str) -> None:
+        """POST /oauth2/revoke_token/ (docs 1739965949088770): end a token. One that has ended already: Disconnected."""
+        body = {"app_id": self.app_id, "secret": self._app_secret, "access_token": access_token}
+        self._post("oauth2/revoke_token/", body, access_token=access_token)
+
+    @sensitive_variables()
+    def advertisers(self, access_token: str) -> list[RemoteAdAccount]:
+        """GET /oauth2/advertiser/get/ (docs 1738455508553729): the ad accounts of a token, with id and name only.
+
+        TikTok wants the app secret in the query string here: it must not reach any log.
+        """
+        query = {"app_id": self.app_id, "secret": self._app_secret}
+        return _read_list(ad_account_id, self._get("oauth2/advertiser/get/", query, access_token=access_token))
+
+    @sensitive_variables()
+    def advertiser_info(self, access_token: str, advertiser_ids: Sequence[str]) -> list[RemoteAdAccount]:
+        """GET /advertiser/info/ (docs 1739593083610113): currency, time zone, status; 100 ids a call.
+
+        One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
+        """
+        found: list[RemoteAdAccount] = []
+        fields = _json(["advertiser_id", "name", "currency", "timezone", "display_timezone", "status"])
+        for ids in _portions(advertiser_ids):
+            query = {"advertiser_ids": _json(ids), "fields": fields}
+            found += _read_list(ad_account, self._get("advertiser/info/", query, access_token=access_token))
+        return found
+
+    @sensitive_variables()
+    def user_info(self, access_token: str) -> PartnerUser:
+        """GET /user/info/: who authorised; the e-mail address comes masked. The cheapest test of a token."""
+        return _read(user, self._get("user/info/", {}, access_token=access_token))
+
+    @sensitive_variables()
+    def create_audience(self, access_token: str, advertiser_id: str, name: str) -> str:
+        """POST /segment/audience/ (docs 1739940583739393): create an empty audience, answer its id.
+
+        1 call per second and ad account, 400 audiences per ad account, names above 70 characters are cut.
+        NOT idempotent: after a Retry it may exist, so list by name before asking again.
+        """
+        body = {"advertiser_id": advertiser_id, "action": "create", "custom_audience_name": name}
+        envelope = self._post("segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK)
+        return _read(lambda data: decimal_id(data["audience_id"]), envelope)
+
+    @sensitive_variables()
+    def delete_audience(self, access_token: str, advertiser_id: str, audience_id: str) -> None:
+        """POST /segment/audience/ (docs 1739940583739393): delete one. Gone already: Rejected(AUDIENCE_GONE)."""
+        body = {"advertiser_id": advertiser_id, "action": "delete", "delete_audience_id": audience_id}
+        self._post("segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK)
+
+    @sensitive_variables()
+    def push(self, access_token: str, body: bytes) -> Receipt:
+        """POST /segment/mapping/ (docs 1739940585975809): add or delete people; `body` from wire.build_mapping_body.
+
+        Taken over at once, applied within 48 h, no result per person. Repeating is harmless: audiences are sets.
+        """
+        envelope = self._post("segment/mapping/", body, access_token=access_token, ok_codes=SEGMENT_OK)
+        return Receipt(request_id(envelope))
+
+    @sensitive_variables()
+    def list_audiences(self, access_token: str, advertiser_id: str) -> list[RemoteAudience]:
+        """GET /dmp/custom_audience/list/ (docs 1739940506015746): all own and shared-in audiences, at most 5,000.
+
+        Sizes count matched people and lag up to 48 h.
+        """
+        found: dict[str, RemoteAudience] = {}
+        for page in range(1, MAX_PAGES + 1):
+            query = {"advertiser_id": advertiser_id, "page": str(page), "page_size": str(PAGE_SIZE)}
+            envelope = self._get("dmp/custom_audience/list/", query, access_token=access_token)
+            listed = _read_list(audience, envelope)
+            found |= {one.id: one for one in listed}  # no sort order is promised: one may come twice
+            if page >= _read(_total_pages, envelope, len(listed)):
+                return list(found.values())
+        logger.warning("tiktok: more audiences than %d pages; the rest is not read", MAX_PAGES)
+        return list(found.values())
+
+    @sensitive_variables()
+    def get_audiences(self, access_token: str, advertiser_id: str, audience_ids: Sequence[str]) -> list[RemoteAudience]:
+        """GET /dmp/custom_audience/get/ (docs 1739940507792385): some audiences by id, 100 a call.
+
+        Unknown ids are left out, or reject the call: Rejected(AUDIENCE_GONE).
+        """
+        found: list[RemoteAudience] = []
+        for ids in _portions(audience_ids):
+            query = {"advertiser_id": advertiser_id, "custom_audience_ids": _json(ids), "history_size": "1"}
+            envelope = self._get("dmp/custom_audience/get/", query, access_token=access_token)
+            found += _read_list(audience_details, envelope)
+        return found
+
+    @sensitive_variables()
+    def _get(self, path: str, query: dict[str, str], *, access_token: str) -> dict[str, Any]:
+        request = requests.Request("GET", self._base + path, params=query, headers={"Access-Token": access_token})
+        return self._call(path, request, secrets=(access_token,))
+
+    @sensitive_variables()
+    def _post(
+        self,
+        path: str,
+        body: dict[str, str] | bytes,
+        *,
+        access_token: str = "",
+        secrets: tuple[str, ...] = (),
+        ok_codes: tuple[int, ...] = (0,),
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} | ({"Access-Token": access_token} if access_token else {})
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        request = requests.Request("POST", self._base + path, data=content, headers=headers)
+        return self._call(path, request, secrets=(access_token, *secrets), ok_codes=ok_codes)
+
+    @sensitive_variables()
+    def _call(
+        self, path: str, request: requests.Request, *, secrets: tuple[str, ...], ok_codes: tuple[int, ...] = (0,)
+    ) -> dict[str, Any]:
+        started = time.monotonic()
+        try:
+            answer = fetch(self._session, request, seconds=self._deadline)
+        except NoAnswer as error:
+            reason = error.reason
+        else:
+            envelope = unwrap(answer, secrets=(self._app_secret, *secrets), ok_codes=ok_codes)
+            logger.debug("tiktok: %s request_id=%s %.3f s", path, request_id(envelope), time.monotonic() - started)
+            return envelope
+        raise unknown(reason)
+
+
+@sensitive_variables()
+def _read(parse: Callable[..., T], envelope: dict[str, Any], *args: Any) -> T:
+    """Parse `data` of a success; a shape we do not understand is no clear answer."""
+    try:
+        return parse(envelope["data"], *args)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise unknown("unexpected shape of data")
+
+
+@sensitive_variables()
+def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
+    return _read(lambda data: [parse(one) for one in data["list"]], envelope)
+
+
+def _total_pages(data: dict[str, Any], listed: int) -> float:
+    """Tell how many pages there are; without a page_info, a page that is not full is the last."""
+    total = data.get("page_info", {}).get("total_page")
+    if listed == 0:
+        return 0
+    return int(total) if total is not None else (float("inf") if listed >= PAGE_SIZE else 0)
+
+
+def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
+
+
+def _json(values: Sequence[str]) -> str:
+    return orjson.dumps(list(values)).decode()

@@ -1,0 +1,127 @@
+"""TikTok as a `Partner`: the settings, the texts and the limits around the client."""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from partners.base import Action, Cells, PartnerUser, Preset, Receipt, RemoteAdAccount, RemoteAudience, Token
+from partners.tiktok import wire
+from partners.tiktok.answers import LABEL, error_for, unknown
+from partners.tiktok.client import Client, authorize_url
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class TikTok:
+    """Knows no Django model: tokens in, dataclasses out."""
+
+    key: str = "tiktok"
+    label: str = LABEL
+    category: "StrOrPromise" = _("Technology partner")
+    summary: "StrOrPromise" = _("Send people from your canvases to TikTok audiences, seconds after they get there.")
+    description: "StrOrPromise" = _(
+        "Add people to custom audiences of your TikTok ad accounts, or remove them, while they walk through a canvas: "
+        "win back customers who no longer open your messages, leave out those who have just bought, or find people who "
+        "resemble your best customers. Only hashed identifiers leave this installation."
+    )
+    prerequisites: tuple["StrOrPromise", ...] = (
+        _("A TikTok Ads Manager account with at least one active ad account."),
+        _("A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough."),
+        _("The accepted Custom Audience Terms of TikTok."),
+        _("Permission from your customers to share their data with TikTok for advertising."),
+    )
+    presets: dict[str, Preset] = {
+        preset.name: preset
+        for preset in (
+            Preset("published_by_braze", 10_000, None, 10, 50, "app"),
+            Preset("published_by_tiktok", None, 1_000, 10, 5_000, "ad_account"),
+        )
+    }
+    max_audience_name: int = 70
+    max_audiences_per_ad_account: int = 400
+
+    def authorize_url(self, *, state: str, redirect_uri: str) -> str:
+        """Build the address of TikTok's consent page."""
+        return authorize_url(
+            settings.TIKTOK_AUTH_URL, app_id=settings.TIKTOK_APP_ID, state=state, redirect_uri=redirect_uri
+        )
+
+    @sensitive_variables()
+    def exchange(self, auth_code: str) -> Token:
+        """Give the token for the auth_code of the callback."""
+        return _client().exchange(auth_code)
+
+    def lacks_permission(self, token: Token) -> bool:
+        """Tell whether ad account information or audience management (read and write) was not granted."""
+        granted = set(token.scopes)
+        return not (granted & {1, 10, 100} and (3 in granted or granted >= {30, 31}))
+
+    @sensitive_variables()
+    def revoke(self, access_token: str) -> None:
+        """End the token at TikTok."""
+        _client().revoke(access_token)
+
+    @sensitive_variables()
+    def user(self, access_token: str) -> PartnerUser:
+        """Tell who connected."""
+        return _client().user_info(access_token)
+
+    @sensitive_variables()
+    def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
+        """List the ad accounts of a token with currency and status, in TikTok's order."""
+        listed = _client().advertisers(access_token)
+        known = {one.id: one for one in _client().advertiser_info(access_token, [one.id for one in listed])}
+        return [known.get(one.id, one) for one in listed]
+
+    @sensitive_variables()
+    def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
+        """Create an audience, answer its id. After a Retry it may exist: list by name first."""
+        return _client().create_audience(access_token, ad_account_id, name)
+
+    @sensitive_variables()
+    def delete_audience(self, access_token: str, ad_account_id: str, *, audience_id: str) -> None:
+        """Delete an audience."""
+        _client().delete_audience(access_token, ad_account_id, audience_id)
+
+    @sensitive_variables()
+    def list_audiences(self, access_token: str, ad_account_id: str) -> list[RemoteAudience]:
+        """List all audiences of an ad account, also those that people cannot be sent to."""
+        return _client().list_audiences(access_token, ad_account_id)
+
+    @sensitive_variables()
+    def get_audiences(
+        self, access_token: str, ad_account_id: str, *, audience_ids: Sequence[str]
+    ) -> list[RemoteAudience]:
+        """Read some audiences by id."""
+        return _client().get_audiences(access_token, ad_account_id, audience_ids)
+
+    @sensitive_variables()
+    def build_body(self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]) -> bytes:
+        """Write the body of one request; no I/O."""
+        return wire.build_mapping_body(ad_account_id, action, kinds, cells)
+
+    @sensitive_variables()
+    def push(self, access_token: str, body: bytes) -> Receipt:
+        """Send one request made by `build_body`."""
+        return _client().push(access_token, body)
+
+    def sentence(self, code: int | None) -> str:
+        """Say a stored answer code in a marketer's words; None stands for no clear answer."""
+        return (unknown("") if code is None else error_for(code)).sentence()
+
+
+def _client() -> Client:
+    return _client_of(os.getpid(), settings.TIKTOK_APP_ID, settings.TIKTOK_APP_SECRET, settings.TIKTOK_API_URL)
+
+
+@lru_cache(maxsize=4)
+@sensitive_variables()
+def _client_of(pid: int, app_id: str, app_secret: str, api_url: str) -> Client:
+    """Keep one client per process: connections are reused, but never shared over a fork."""
+    return Client(app_id, app_secret, api_url)

@@ -1,0 +1,194 @@
+"""One HTTP exchange with TikTok that ends in time, stays small, follows nobody, and tells no secret.
+
+requests' timeout runs anew with every byte received; a server that drips would hold a worker for ever. Here a watch
+cuts the connection when the time is up, whatever it does: connect, shake hands, send, read headers or body.
+"""
+
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from partners.errors import scrub
+
+MAX_ANSWER = 1024 * 1024
+CHUNK = 64 * 1024
+_QUERY = re.compile(r"\?[^\s'\"]*")
+_running = threading.local()
+
+
+class NoAnswer(Exception):
+    """Nobody can say whether the request was applied. The reason is one of our own words, never a foreign text."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str = ""
+
+
+def new_session() -> requests.Session:
+    """Make a session without proxies, netrc, cookies, redirects and repeats. Threads may share it, forks may not."""
+    session = _Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "AudienceSync"})
+    for prefix in ("http://", "https://"):
+        session.mount(prefix, _WatchedAdapter(pool_connections=4, pool_maxsize=32, max_retries=0))
+    return session
+
+
+def fetch(session: requests.Session, request: requests.Request, *, seconds: float) -> Answer:
+    """Send and read the whole answer within `seconds`, or raise NoAnswer."""
+    watch = _running.watch = _Watch(seconds)
+    reason = ""
+    try:
+        return _exchange(session, request, watch)
+    except _TooLarge:
+        reason = "answer too large"
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        reason = type(error).__name__  # the text of these may hold the URL with the secret, or the token
+    finally:
+        watch.finish()
+        del _running.watch
+    raise NoAnswer("deadline" if watch.is_over else reason)  # outside of except: nothing is chained
+
+
+def _exchange(session: requests.Session, request: requests.Request, watch: "_Watch") -> Answer:
+    prepared = session.prepare_request(request)
+    wait = max(watch.left(), 0.001)
+    with session.send(prepared, stream=True, allow_redirects=False, timeout=wait, proxies={}) as response:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > MAX_ANSWER:
+                raise _TooLarge
+        if watch.is_over:  # without a Content-Length, a cut looks like a regular end
+            raise TimeoutError
+        return Answer(response.status_code, bytes(body), response.headers.get("Retry-After", ""))
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Answer none: the inherited method makes `send` read the whole body of a redirect, however large."""
+        return
+
+
+class _Watch:
+    """Shuts the connection of one exchange down when its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.ends_at = time.monotonic() + seconds
+        self.is_over = False
+        self._lock = threading.Lock()
+        self._twin: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def left(self) -> float:
+        return self.ends_at - time.monotonic()
+
+    def follow(self, sock: socket.socket) -> None:
+        """Remember the connection by a second handle: TLS replaces the first one while it shakes hands."""
+        with self._lock:
+            if self.is_over or self.left() <= 0:
+                raise TimeoutError
+            if self._twin is None:
+                self._twin = socket.socket(fileno=os.dup(sock.fileno()))
+
+    def finish(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._twin is not None:
+                self._twin.close()
+                self._twin = None
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.is_over = True
+            if self._twin is not None:
+                try:
+                    self._twin.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    return  # closed by the other side meanwhile
+
+
+class _WatchedConnection(HTTPConnection):
+    """Connects within the time that is left, and shows its socket to the watch."""
+
+    def _new_conn(self) -> socket.socket:
+        watch: _Watch = _running.watch
+        for *_, address in socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM):
+            if watch.left() <= 0:
+                break
+            try:
+                sock = create_connection((str(address[0]), self.port), watch.left(), socket_options=self.socket_options)
+            except OSError:
+                continue  # the next address
+            watch.follow(sock)
+            return sock
+        raise NewConnectionError(self, "no address answers")
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            _running.watch.follow(self.sock)  # a connection of an earlier exchange
+        super().request(*args, **kwargs)
+
+
+class _WatchedTLSConnection(_WatchedConnection, HTTPSConnection):
+    pass
+
+
+class _WatchedPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedConnection
+
+
+class _WatchedTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTLSConnection
+
+
+class _WatchedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTLSPool}
+
+
+class _NoSecrets(logging.Filter):
+    """Takes queries and whatever looks like a secret out of urllib3's own lines: TikTok wants the app secret in one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = scrub(_QUERY.sub("?...", record.getMessage())), ()
+        record.exc_info = None
+        return True
+
+
+for _name in (
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.poolmanager",
+    "urllib3.response",
+    "urllib3.util.retry",
+):
+    logging.getLogger(_name).addFilter(_NoSecrets())
