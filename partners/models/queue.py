@@ -84,7 +84,7 @@ class Batch(models.Model):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
     action = models.CharField(max_length=6, choices=Action.choices)
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    seq = models.BigIntegerField()
+    seq = models.BigIntegerField()  # of the wish, within the audience; the pieces of a split batch keep it
     n = models.PositiveIntegerField(default=0)  # members without an outcome of their own
     state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
     sharing = models.PositiveSmallIntegerField(choices=Sharing.choices, default=Sharing.ANY)
@@ -109,7 +109,6 @@ class Batch(models.Model):
             models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["audience", "seq"], name="batch_seq"),
             models.CheckConstraint(condition=Q(n__gte=0), name="batch_n"),
         ]
 
@@ -205,6 +204,7 @@ class Budget(models.Model):
 
     key = models.CharField(max_length=80, primary_key=True)
     next_us = models.BigIntegerField(default=0)
+    parked_us = models.BigIntegerField(default=0)  # nothing is booked before this: a throttle answer pushed it forward
     throttles = models.PositiveIntegerField(default=0)  # throttle answers in a row
 
     def __str__(self) -> str:
@@ -217,7 +217,6 @@ class Lane(models.Model):
     remote_id = models.CharField(max_length=32, primary_key=True)
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    throttles = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"lane {self.remote_id}"
