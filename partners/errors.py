@@ -15,7 +15,7 @@ _SECRET_LOOKING = re.compile(
     r"|\+\d[\d\s()-]{5,}"  # phone numbers
     r"|[0-9A-Fa-f]{32,}"  # hashes
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # device ids
-    r"|[A-Za-z0-9_\-.~+/=]{24,}"  # tokens
+    r"|[A-Za-z0-9_\-~+=]{24,}"  # tokens
 )
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 

@@ -25,7 +25,7 @@ from partners.errors import scrub
 
 MAX_ANSWER = 1024 * 1024
 CHUNK = 64 * 1024
-_QUERY = re.compile(r"\?[^\s'\"]*")
+_ADDRESS_WITH_QUERY = re.compile(r"\?|\(url=")
 _running = threading.local()
 
 
@@ -176,10 +176,10 @@ class _WatchedAdapter(HTTPAdapter):
 
 
 class _NoSecrets(logging.Filter):
-    """Takes queries and whatever looks like a secret out of urllib3's own lines: TikTok wants the app secret in one."""
+    """Cuts urllib3's own lines where a query begins, because TikTok wants the app secret in one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(_QUERY.sub("?...", record.getMessage())), ()
+        record.msg, record.args = scrub(_ADDRESS_WITH_QUERY.split(record.getMessage())[0]), ()
         record.exc_info = None
         return True
 
