@@ -111,8 +111,16 @@ class Partner(Protocol):
 
     def exchange(self, auth_code: str) -> Token: ...
 
+    def is_configured(self) -> bool:
+        """Tell whether this installation has credentials for the partner."""
+        ...
+
     def lacks_permission(self, token: Token) -> bool:
         """Tell whether the user granted less than syncing needs."""
+        ...
+
+    def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
+        """Name what syncing needs and the user did not grant, in the partner's own words."""
         ...
 
     def revoke(self, access_token: str) -> None: ...

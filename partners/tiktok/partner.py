@@ -46,6 +46,10 @@ class TikTok:
     max_audience_name: int = 70
     max_audiences_per_ad_account: int = 400
 
+    def is_configured(self) -> bool:
+        """Tell whether TIKTOK_APP_ID and TIKTOK_APP_SECRET are set."""
+        return bool(settings.TIKTOK_APP_ID and settings.TIKTOK_APP_SECRET)
+
     def authorize_url(self, *, state: str, redirect_uri: str) -> str:
         """Build the address of TikTok's consent page."""
         return authorize_url(
@@ -59,8 +63,16 @@ class TikTok:
 
     def lacks_permission(self, token: Token) -> bool:
         """Tell whether ad account information or audience management (read and write) was not granted."""
+        return bool(self.missing_permissions(token))
+
+    def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
+        """Name the permissions as TikTok's consent page does."""
         granted = set(token.scopes)
-        return not (granted & {1, 10, 100} and (3 in granted or granted >= {30, 31}))
+        needed = {
+            _("Ad Account Management"): bool(granted & {1, 10, 100}),
+            _("Audience Management"): 3 in granted or granted >= {30, 31},
+        }
+        return [name for name, is_granted in needed.items() if not is_granted]
 
     @sensitive_variables()
     def revoke(self, access_token: str) -> None:
