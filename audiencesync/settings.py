@@ -107,6 +107,8 @@ CACHES = (
     if REDIS_URL
     else {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 )
+# django-q2 writes its statistics twice a second; nobody reads them (the heartbeat is better), so they stay in memory.
+CACHES["engine"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "engine"}
 
 # The alarm clock: see audiencesync/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
 Q_CLUSTER = {
@@ -124,6 +126,7 @@ Q_CLUSTER = {
     "poll": 0.2,
     "guard_cycle": 0.5,
     "label": "Engine",
+    "cache": "engine",
 }
 if REDIS_URL:
     Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
@@ -135,6 +138,10 @@ BEATS = {
     "sync": (env.float("BEAT_SECONDS", 5.0), "partners.sync.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
+
+# The supervisor of `manage.py engine`: silence that means "stuck", and the longest stop, in seconds.
+ENGINE_SILENCE_SECONDS = env.float("ENGINE_SILENCE_SECONDS", 30.0)
+ENGINE_STOP_SECONDS = env.float("ENGINE_STOP_SECONDS", 20.0)
 
 # TikTok
 TIKTOK_APP_ID = env.str("TIKTOK_APP_ID", "")
@@ -232,6 +239,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
         "urllib3": {"level": "WARNING"},
+        "django-q": {"level": env.str("TASK_LOG_LEVEL", "WARNING")},
         "django.db.backends": {"level": "WARNING"},
     },
 }

@@ -1,0 +1,34 @@
+"""`manage.py engine`: the django-q2 cluster under its supervisor."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from audiencesync import beat
+from audiencesync.supervisor import Engine, Terms
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or Ctrl-C."""
+
+    help = "Runs the engine: everything that happens by itself (journeys, syncing, housekeeping)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pulse_file = settings.VAR_DIR / f"engine-{os.getpid()}.pulse"
+        engine = Engine(
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+            pulse_file=pulse_file,
+            env=os.environ | {beat.PULSE_FILE: str(pulse_file)},
+            terms=Terms(silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, engine.ask_to_stop)
+        try:
+            engine.run()
+        finally:
+            engine.kill()
+            pulse_file.unlink(missing_ok=True)
