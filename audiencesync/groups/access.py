@@ -20,6 +20,11 @@ def user(request: HttpRequest) -> User:
     return request.user
 
 
+def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
+    """The groups the user is a member of."""
+    return AppGroup.objects.filter(memberships__user=user(request)).order_by("name")
+
+
 def membership(request: HttpRequest) -> Membership:
     """The user's membership in the group named in the URL. Raises Http404 for strangers."""
     slug = request.resolver_match.kwargs["group"] if request.resolver_match else None

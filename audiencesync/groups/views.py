@@ -1,0 +1,46 @@
+"""Home, switching groups."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup
+
+LAST_GROUP = "last_group"  # session key
+
+
+@require_safe
+@access.signed_in
+def home(request: HttpRequest) -> HttpResponse:
+    """To the group visited last, else to the only one, else to the choice."""
+    mine = access.my_groups(request)
+    slug = request.session.get(LAST_GROUP)
+    chosen = mine.filter(slug=slug).first() if slug else None
+    if chosen is None and len(mine) == 1:
+        chosen = mine[0]
+    return redirect("group", chosen.slug) if chosen else redirect("groups")
+
+
+@require_safe
+@access.signed_in
+def groups(request: HttpRequest) -> HttpResponse:
+    """The groups I may switch to."""
+    return render(request, "groups/groups.html", {"groups": access.my_groups(request)})
+
+
+@require_safe
+@access.signed_in
+def group(request: HttpRequest, group: str) -> HttpResponse:
+    """Enter a group: remember it, go to its canvases."""
+    entered = access.group(request)
+    request.session[LAST_GROUP] = entered.slug
+    return redirect(_first_page(entered))
+
+
+def _first_page(app_group: AppGroup) -> str:
+    try:
+        return reverse("canvases", args=[app_group.slug])
+    except NoReverseMatch:
+        return reverse("groups")

@@ -1,0 +1,91 @@
+// Behaviour hangs on data attributes: data-busy, data-dialog, data-close, data-dismiss, data-menu-toggle, data-theme-choice, data-focus, data-poll.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const on = (name, act, capture = false) => document.addEventListener(name, act, capture);
+
+  // Toasts: the live region stands in base.html before anything is said in it.
+  const toast = (text, kind = "success") => {
+    const box = $("#toast-template").content.firstElementChild.cloneNode(true);
+    box.classList.add(`alert-${kind}`);
+    $("[data-text]", box).textContent = text;
+    $(kind === "danger" ? "#toasts-urgent" : "#toasts").append(box);
+    if (kind !== "danger") setTimeout(() => box.remove(), 6000);
+  };
+  on("toast", (event) => toast(event.detail.text, event.detail.kind));
+
+  // A form is sent once: the button says what is happening until the answer is here.
+  const waiting = new WeakMap();
+  const busy = (form, button) => {
+    if (!button) return;
+    waiting.set(form, { button, label: [...button.childNodes] });
+    if (button.dataset.busy) button.replaceChildren(button.dataset.busy);
+    button.disabled = true;
+  };
+  const free = (form) => {
+    form.removeAttribute("aria-busy");
+    const was = waiting.get(form);
+    if (!was) return;
+    was.button.replaceChildren(...was.label);
+    was.button.disabled = false;
+    waiting.delete(form);
+  };
+  on("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.hasAttribute("aria-busy")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    form.setAttribute("aria-busy", "true");
+    setTimeout(() => busy(form, event.submitter), 0); // once the form is read, or the button's own value would be lost
+  }, true);
+  const answered = (event) => { const form = event.detail.elt.closest?.("form"); if (form) free(form); };
+  on("htmx:beforeOnLoad", answered);
+  on("htmx:afterRequest", answered);
+  addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("form[aria-busy]").forEach(free));
+
+  // Dialogs: data-dialog="#id" opens that one; a link with an empty data-dialog loads its page's fragment into the shared one.
+  on("click", (event) => {
+    const at = (selector) => event.target.closest(selector);
+    const opener = at("[data-dialog]"), choice = at("[data-theme-choice]");
+    if (opener && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      if (opener.dataset.dialog) $(opener.dataset.dialog).showModal();
+      else htmx.ajax("GET", opener.href, { target: "#dialog", swap: "innerHTML" }).then(() => $("#dialog").showModal());
+    }
+    const toggle = at("[data-menu-toggle]");
+    if (toggle) toggle.setAttribute("aria-expanded", $(toggle.dataset.menuToggle).classList.toggle("show"));
+    if (at("[data-close]")) { event.preventDefault(); at("dialog").close(); }
+    if (at("[data-dismiss]")) at("[data-dismissable]").remove();
+    if (choice) { localStorage.setItem("theme", choice.dataset.themeChoice); dispatchEvent(new Event("theme")); pressed(); }
+    document.querySelectorAll("details.menu[open]").forEach((menu) => menu.contains(event.target) || (menu.open = false));
+  });
+  on("keydown", (event) => {
+    const menu = event.key === "Escape" && $("details.menu[open]");
+    if (menu) { menu.open = false; $("summary", menu).focus(); }
+  });
+  const pressed = () => document.querySelectorAll("[data-theme-choice]").forEach((button) =>
+    button.setAttribute("aria-pressed", button.dataset.themeChoice === (localStorage.getItem("theme") || "auto")));
+  on("DOMContentLoaded", pressed);
+
+  // After a swap the focus goes to what the answer marked, once.
+  on("htmx:afterSettle", () => {
+    const target = $("[data-focus]");
+    if (!target) return;
+    target.removeAttribute("data-focus");
+    if (target.tabIndex < 0) target.tabIndex = -1;
+    target.focus();
+  });
+  // Numbers are not asked for while nobody looks.
+  on("htmx:beforeRequest", (event) => document.hidden && event.detail.elt.matches("[data-poll]") && event.preventDefault());
+  // A session that ended answers with the sign-in page: show it as a page, not inside a panel.
+  on("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL || location.href).pathname !== document.body.dataset.signIn) return;
+    event.preventDefault();
+    location.reload();
+  });
+  const failed = (event) => event.detail.elt.matches?.("[data-poll]") || toast(document.body.dataset.failed, "danger");
+  on("htmx:responseError", failed);
+  on("htmx:sendError", failed);
+})();
