@@ -1,0 +1,50 @@
+"""The published limits as presets, and the windows that measure requests per second."""
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+from threading import Lock
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None means: not limited. Rates are requests in any window of one second."""
+
+    name: str
+    people_per_request: int | None
+    ids_per_request: int | None
+    app_rate: int | None
+    mapping_rate: int | None = None
+    segment_rate: int | None = 1
+    audiences_per_request: int = 10
+    audiences_per_account: int = 400
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Limits("published_by_braze", people_per_request=10_000, ids_per_request=None, app_rate=50),
+        Limits("published_by_tiktok", people_per_request=None, ids_per_request=1_000, app_rate=10, mapping_rate=5_000),
+    )
+}
+DEFAULT = PRESETS["published_by_braze"]
+
+
+class Windows:
+    """Sliding windows of one second: admits at most `rate` calls per key in any of them."""
+
+    def __init__(self) -> None:
+        self.admitted: dict[Hashable, deque[float]] = {}
+        self.lock = Lock()
+
+    def admit(self, key: Hashable, *, rate: int | None, now: float) -> bool:
+        if rate is None:
+            return True
+        with self.lock:
+            times = self.admitted.setdefault(key, deque())
+            while times and times[0] <= now - 1:
+                times.popleft()
+            if len(times) >= rate:
+                return False
+            times.append(now)
+            return True
