@@ -135,7 +135,8 @@ else:
 # Slot name -> (seconds, dotted function). The tick hook claims a slot and hands the function to a worker.
 BEATS = {
     "journeys": (env.float("BEAT_SECONDS", 5.0), "canvases.engine.beat"),
-    "sync": (env.float("BEAT_SECONDS", 5.0), "partners.sync.beat"),
+    "sync": (env.float("BEAT_SECONDS", 5.0), "partners.flush.beat"),
+    "probes": (env.float("BEAT_SECONDS", 5.0), "partners.housekeeping.probe"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 

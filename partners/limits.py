@@ -101,9 +101,7 @@ def now_us() -> int:
 def _book(limit: Limit, k: int) -> tuple[int, int] | None:
     """The first booked time and the clock, in microseconds."""
     length = k * round(SECOND / limit.rate)
-    sql = _BOOK.format(
-        table=Budget._meta.db_table, larger=_LARGER[connection.vendor], now=_NOW_US[connection.vendor]
-    )
+    sql = _BOOK.format(table=Budget._meta.db_table, larger=_LARGER[connection.vendor], now=_NOW_US[connection.vendor])
     with connection.cursor() as cursor:
         cursor.execute(sql, [length, limit.key, round(HORIZON * SECOND), length])
         row = cursor.fetchone()

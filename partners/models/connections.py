@@ -53,6 +53,7 @@ class Connection(Parkable):
     connected_at = models.DateTimeField(null=True, blank=True)
     disconnected_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)  # last answer that proved the token good
+    probed_at = models.DateTimeField(null=True, blank=True)  # last time somebody went to ask
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once")]

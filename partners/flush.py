@@ -1,0 +1,128 @@
+"""One run of the sync queue: lanes take turns, bodies are built here, HTTP happens in threads, answers are settled here."""
+
+import logging
+import secrets
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.crypto import CannotOpen
+from partners import collect, limits, settle, tidying
+from partners.collect import Request
+from partners.models import Action, Batch, Outcome
+from partners.push import Answer, Incomplete, pack, send
+
+logger = logging.getLogger(__name__)
+PLAN_AT_ONCE = 4
+TASK = "partners.flush.beat"
+
+
+def beat() -> None:
+    """The task of the alarm clock: reclaim, start clocks, flush; asks for another run if work is left."""
+    now = timezone.now()
+    collect.reclaim(now=now)
+    watch_blocked(now=now)
+    if Flush(seconds=settings.SYNC["flush_seconds"]).run():
+        clock.wake(TASK)
+
+
+def watch_blocked(*, now: datetime) -> None:
+    """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
+    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(sync__paused=True, action=Action.ADD)
+    barred = waiting.filter(collect.blocked_ways(now=now))
+    fresh = list(barred.filter(first_failed_at=None).values_list("pk", flat=True))
+    if fresh:
+        deadline = now + timedelta(seconds=settings.SYNC["deadline"])
+        Batch.objects.filter(pk__in=fresh, first_failed_at=None).update(first_failed_at=now, deadline_at=deadline)
+    with transaction.atomic():
+        hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
+        over = list(hopeless[:1000])
+        if over:
+            settle.finish(over, Outcome.ERRORED, now=now, code="disconnected")
+
+
+class Flush:
+    """Sends what is due for a bounded time. All database work is done by the thread that calls ``run``."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self.ends_at = time.monotonic() + seconds
+        self.lease = secrets.token_hex(16)
+        self.under_way: dict[Future[Answer], Request] = {}
+        self.held: set[str] = set()
+        self.threads: int = settings.SYNC["threads"]
+
+    def run(self) -> bool:
+        """Flush until nothing is due or the time is over; whether work is left. Gives the lanes back in any case."""
+        try:
+            with ThreadPoolExecutor(self.threads) as pool:
+                return self._drain(pool)
+        finally:
+            collect.let_go(self.lease)
+
+    def _drain(self, pool: ThreadPoolExecutor) -> bool:
+        try:
+            while time.monotonic() < self.ends_at:
+                sent = sum(self._serve(lane, pool) for lane in self._lanes())
+                if not sent and not self.under_way:
+                    return False
+                self._settle(block=not sent or len(self.under_way) >= self.threads)
+        finally:
+            while self.under_way:
+                self._settle(block=True)
+        return collect.due(now=timezone.now()).exists()
+
+    def _lanes(self) -> list[str]:
+        """The lanes with work that are ours for this turn."""
+        now = timezone.now()
+        found = [*self.held, *collect.lanes(now=now)]
+        mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
+        self.held.update(mine)
+        return mine
+
+    def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
+        """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
+        most = min(PLAN_AT_ONCE, self.threads - len(self.under_way))
+        mine = [request for request in self.under_way.values() if request.ad_account.remote_id == lane]
+        if most <= 0 or any(request.is_probe for request in mine):
+            return 0
+        now = timezone.now()
+        requests = collect.plan(lane, most=most, now=now)
+        if not requests or (mine and requests[0].is_probe):
+            return 0
+        limit = limits.limit_of(collect.preset_of(requests[0].ad_account), lane)
+        waits = limits.book_many(limit, len(requests))
+        return sum(self._post(request, pool, wait=wait) for request, wait in zip(requests, waits, strict=False))
+
+    def _post(self, request: Request, pool: ThreadPoolExecutor, *, wait: float) -> bool:
+        """Lease, build and hand one request to a thread; whether it is under way."""
+        now = timezone.now()
+        slack = settings.SYNC["lease"] - settings.SYNC["request_deadline"] - 5
+        post_by = time.monotonic() + slack
+        if not collect.take(request, now=now):
+            return False
+        most_rows = collect.preset_of(request.ad_account).people_per_request or len(request.batches) + request.people
+        try:
+            parcel = pack(request, post_by=post_by, most_rows=most_rows)
+        except Incomplete as trouble:
+            tidying.tidy(request, trouble, most_rows=most_rows, now=now)
+            return True
+        except CannotOpen:
+            logger.exception("The token of connection %s cannot be opened; its people wait.", request.connection.pk)
+            settle.fail(request, code="sealed", now=now, due_at=None, burn=True)
+            return False
+        self.under_way[pool.submit(send, parcel, wait=wait)] = request
+        return True
+
+    def _settle(self, *, block: bool) -> None:
+        """Settle what has come back; with ``block``, wait for at least one answer."""
+        if not self.under_way:
+            return
+        done, _ = wait(self.under_way, timeout=None if block else 0, return_when=FIRST_COMPLETED)
+        for future in done:
+            self.under_way.pop(future)
+            settle.settle(future.result(), now=timezone.now())

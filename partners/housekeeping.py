@@ -1,0 +1,53 @@
+"""What runs by the clock beside the queue: asking whether tokens still work, sizes of audiences, old rows."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from partners import audiences
+from partners.errors import PartnerError
+from partners.models import AdAccount, Connection, OAuthState, Push
+
+logger = logging.getLogger(__name__)
+PROBES_AT_ONCE = 5
+KEEP_PUSHES = timedelta(days=30)
+KEEP_STATES = timedelta(days=1)
+REFRESH_EVERY = timedelta(minutes=15)
+
+
+def probe() -> None:
+    """Ask whether the tokens in use still work, so that a revoked one shows within a beat. At most one call a second."""
+    now = timezone.now()
+    used = Connection.objects.exclude(token_sealed="").filter(ad_accounts__audiences__syncs__is_live=True).distinct()
+    every = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, used.count()))
+    rested = Q(probed_at=None) | Q(probed_at__lte=now - every)
+    ready = Q(parked_until=None) | Q(parked_until__lte=now)
+    for connection in used.filter(rested, ready).order_by("probed_at")[:PROBES_AT_ONCE]:
+        claimed = Connection.objects.filter(rested, pk=connection.pk).update(probed_at=now)
+        if claimed:
+            audiences.probe(connection, now=timezone.now())
+
+
+def beat() -> None:
+    """Every minute: refresh what partners say of audiences in use, drop what is too old."""
+    now = timezone.now()
+    _refresh_one(now=now)
+    Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
+    OAuthState.objects.filter(created_at__lt=now - KEEP_STATES).delete()
+
+
+def _refresh_one(*, now: datetime) -> None:
+    """Refresh the audiences of the ad account in use that was refreshed longest ago."""
+    stale = Q(refreshed_at=None) | Q(refreshed_at__lt=now - REFRESH_EVERY)
+    used = AdAccount.objects.filter(stale, is_chosen=True, audiences__syncs__is_live=True)
+    ready = used.exclude(connection__token_sealed="").filter(Q(connection__parked_by="") & Q(parked_by=""))
+    account = ready.distinct().order_by("refreshed_at", "pk").first()
+    if account is None:
+        return
+    try:
+        audiences.refresh(account, now=now)
+    except PartnerError as error:
+        logger.warning("Audiences of ad account %s were not refreshed: %s", account.pk, error.message_for_log)

@@ -1,0 +1,84 @@
+"""The last wish wins: what a person was to get before, and has not got yet, is cancelled by the opposite wish."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+
+from partners import tally
+from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
+
+
+def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> None:
+    """Cancel unsent deliveries of these people to the same audience with the opposite action.
+
+    What is leased is under way and waited for (``blocked``); it is looked at again when its lease ends (``release``).
+    """
+    opposite = Action(sync.action).opposite
+    waiting = list(
+        Batch.objects.select_for_update()
+        .filter(audience=sync.audience_id, action=opposite, state=Outcome.PENDING, lease="")
+        .values_list("pk", flat=True)
+    )
+    if waiting:
+        profiles = people.order_by().values("profile_id")
+        _cancel(Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles), now=now)
+
+
+def release(batches: Iterable[Batch], *, now: datetime) -> None:
+    """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
+    for batch in batches:
+        newer = Batch.objects.filter(
+            audience=batch.audience_id, action=Action(batch.action).opposite, seq__gt=batch.seq
+        )
+        if newer.exists():
+            later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
+            _cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), now=now)
+
+
+def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
+    """Those of the deliveries whose person was asked the opposite of the same audience later on."""
+    later = Delivery.objects.filter(
+        profile=OuterRef("profile"),
+        batch__audience=sync.audience_id,
+        batch__action=Action(sync.action).opposite,
+        batch__seq__gt=OuterRef("batch__seq"),
+    )
+    return list(Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True))
+
+
+def drop(deliveries: list[int], *, now: datetime) -> None:
+    """Cancel these pending deliveries as superseded."""
+    _cancel(Delivery.objects.filter(pk__in=deliveries, outcome=None), now=now)
+
+
+def blocked(candidates: Iterable[Batch]) -> set[int]:
+    """The candidates that must wait: an older batch of the same audience with the opposite action is under way."""
+    wanted = list(candidates)
+    under_way = list(
+        Batch.objects.filter(audience__in={batch.audience_id for batch in wanted}, state=Outcome.PENDING)
+        .exclude(lease="")
+        .values_list("audience", "action")
+        .annotate(oldest=Min("seq"))
+        .order_by()
+    )
+    oldest = {(audience, action): seq for audience, action, seq in under_way}
+    return {
+        batch.pk
+        for batch in wanted
+        if oldest.get((batch.audience_id, Action(batch.action).opposite.value), batch.seq) < batch.seq
+    }
+
+
+def _cancel(deliveries: "QuerySet[Delivery]", *, now: datetime) -> None:
+    """Give these pending people the outcome cancelled(superseded): row, batch and tally in one go."""
+    groups = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", "sync").annotate(n=Count("pk")))
+    if not groups:
+        return
+    deliveries.update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
+    moves = tally.Moves()
+    for batch_id, sync_id, n in groups:
+        Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
+        moves.shift(sync_id, n, to="cancelled")
+    tally.move(moves, now=now)

@@ -1,0 +1,248 @@
+"""What an answer means for the people it was about. The only place where a batch changes its state.
+
+Every outcome is one conditional update (lease mine, still pending) with the tallies in the same transaction: a late
+worker changes nothing. The table of answers is in the design; each branch below is one of its rows.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from partners import collect, limits, ordering, parking, splitting, tally
+from partners.collect import Request
+from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause, Retry, RetryCause
+from partners.models import Batch, Delivery, Outcome, Push, Reason
+from partners.push import Answer, named_rows
+
+logger = logging.getLogger(__name__)
+TRIES_BEFORE_BISECT = 3
+NO_ANSWER = "no_answer"
+
+
+def settle(answer: Answer, *, now: datetime) -> None:
+    """Judge one answer and write what follows from it."""
+    request, error = answer.parcel.request, answer.error
+    if not answer.was_sent:
+        with transaction.atomic():
+            put_back(mine(request), now=now, due_at=now)
+        return
+    _note(answer)
+    if error is None:
+        _synced(answer, now=now)
+    elif isinstance(error, Retry):
+        _retry(answer, error, now=now)
+    elif isinstance(error, Disconnected):
+        parking.park_connection(request.connection, _code(error), now)
+        fail(request, code=_code(error), now=now, due_at=now)
+    elif isinstance(error, Rejected):
+        _rejected(answer, error, now=now)
+
+
+def mine(request: Request) -> list[Batch]:
+    """The request's batches that are still leased to it, locked; none for a late worker."""
+    held = Batch.objects.select_for_update().filter(lease=request.lease, state=Outcome.PENDING)
+    return list(held.order_by("pk"))
+
+
+def _synced(answer: Answer, *, now: datetime) -> None:
+    request = answer.parcel.request
+    with transaction.atomic():
+        finish(mine(request), Outcome.SYNCED, now=now, request_id=answer.request_id)
+        limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id))
+    if request.is_probe:
+        parking.unpark(request.connection)
+        parking.unpark(request.ad_account)
+        for batch in request.batches:
+            parking.unpark(batch.audience)
+
+
+def finish(batches: Sequence[Batch], state: Outcome, *, now: datetime, code: str = "", request_id: str = "") -> None:
+    """End pending batches, inside the caller's transaction: their people count as ``state`` from now on."""
+    moves = tally.Moves()
+    for batch in batches:
+        moves.shift(batch.sync_id, batch.n, to=state.value)
+    Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
+        state=state, lease="", lease_until=None, settled_at=now, last_code=code or "0", last_request_id=request_id
+    )
+    tally.move(moves, now=now)
+    splitting.sibling_ended(batches, state, now=now)
+
+
+def fail(request: Request, *, code: str, now: datetime, due_at: datetime | None, burn: bool = False) -> None:
+    """Nothing was applied, or nobody knows: try again at ``due_at`` (None: by the timetable), errored at the deadline."""
+    with transaction.atomic():
+        batches = mine(request)
+        over = [batch for batch in batches if batch.deadline_at is not None and batch.deadline_at <= now]
+        finish(over, Outcome.ERRORED, now=now, code=code)
+        rest = [batch for batch in batches if batch not in over]
+        for batch in rest:
+            batch.last_code = code
+            batch.attempts += burn
+            start_clock(batch, now=now)
+        put_back(rest, now=now, due_at=due_at)
+
+
+def start_clock(batch: Batch, *, now: datetime) -> None:
+    """From the first failure on, a batch has some 13 hours."""
+    if batch.first_failed_at is None:
+        batch.first_failed_at = now
+        batch.deadline_at = now + timedelta(seconds=settings.SYNC["deadline"])
+
+
+def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None) -> None:
+    """End the lease of batches that stay pending; who has a newer, opposite wish by now is dropped."""
+    for batch in batches:
+        planned = due_at or now + timedelta(seconds=_backoff(batch.attempts))
+        batch.due_at = min(planned, batch.deadline_at or planned)
+        batch.lease, batch.lease_until = "", None
+    fields = ["due_at", "lease", "lease_until", "attempts", "refusals", "sharing"]
+    Batch.objects.bulk_update(batches, [*fields, "first_failed_at", "deadline_at", "last_code"])
+    ordering.release(batches, now=now)
+    cancelled = [batch for batch in batches if batch.cancel_requested]
+    if cancelled:
+        cancel(Batch.objects.filter(pk__in=[batch.pk for batch in cancelled]), Reason.DISCARDED, now=now)
+
+
+def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
+    """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people."""
+    batches = list(pending.select_for_update().filter(state=Outcome.PENDING, lease=""))
+    finish(batches, Outcome.CANCELLED, now=now, code=reason.value)
+    return sum(batch.n for batch in batches)
+
+
+def _backoff(attempts: int) -> float:
+    """Seconds before the next try: 5 s doubled each time up to half an hour, with jitter so that retries spread."""
+    sync = settings.SYNC
+    seconds: float = min(sync["backoff_max"], sync["backoff_base"] * 2 ** min(max(attempts - 1, 0), 20))
+    return seconds * random.uniform(0.8, 1.0)  # noqa: S311  # spreads retries, guards no secret
+
+
+def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
+    request, code = answer.parcel.request, _code(error)
+    if error.is_throttled:
+        limit = limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id)
+        if error.cause == RetryCause.THROTTLED_ADVERTISER:
+            limit = limits.Limit(f"lane:{request.ad_account.remote_id}", limit.rate)
+        limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
+        fail(request, code=code, now=now, due_at=now)
+        return
+    if error.cause == RetryCause.UNKNOWN_CODE:
+        _alert_once(code)
+    fail(request, code=code, now=now, due_at=None, burn=True)
+
+
+def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
+    request, code = answer.parcel.request, _code(error)
+    several = len(request.audience_ids) > 1
+    match error.cause:
+        case RejectedCause.TOO_MANY if answer.parcel.people > 1:
+            splitting.learn_cap(request.ad_account, answer.parcel.people // 2)
+            _each(request, lambda batch: splitting.split_to_cap(batch, answer.parcel.people // 2, now=now), now=now)
+        case RejectedCause.AD_ACCOUNT | RejectedCause.AUDIENCE_GONE if several:
+            _narrow(request, Batch.Sharing.AUDIENCE, now=now)
+        case RejectedCause.AD_ACCOUNT:
+            parking.park_ad_account(request.ad_account, code, now)
+            fail(request, code=code, now=now, due_at=now)
+        case RejectedCause.AUDIENCE_GONE:
+            parking.park_audience(request.batches[0].audience, code, now)
+            fail(request, code=code, now=now, due_at=now)
+        case RejectedCause.PARTIAL if error.failed_rows is not None:
+            _partial(answer, error.failed_rows, code=code, now=now)
+        case RejectedCause.CONTENT | RejectedCause.PARTIAL | RejectedCause.TOO_MANY:
+            _content(request, error, several=several, now=now)
+        case _:
+            _alert_once(code)
+            fail(request, code=code, now=now, due_at=None, burn=True)
+
+
+def _content(request: Request, error: Rejected, *, several: bool, now: datetime) -> None:
+    """Bad content: judge in ever narrower company; one batch alone is tried three times, then bisected."""
+    code = _code(error)
+    if several or len(request.batches) > 1:
+        _narrow(request, Batch.Sharing.AUDIENCE if several else Batch.Sharing.ALONE, now=now)
+        return
+    enough = TRIES_BEFORE_BISECT - (error.cause == RejectedCause.PARTIAL)
+    with transaction.atomic():
+        for batch in mine(request):
+            batch.refusals += 1
+            batch.last_code = code
+            start_clock(batch, now=now)
+            if batch.refusals < enough:
+                put_back([batch], now=now, due_at=None)
+            elif batch.n <= 1:
+                finish([batch], Outcome.ERRORED, now=now, code=code)
+            else:
+                splitting.bisect(batch, now=now, refusals=enough - 1)
+
+
+def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime) -> None:
+    """Send the batches again in narrower company, at once."""
+    with transaction.atomic():
+        batches = mine(request)
+        for batch in batches:
+            batch.sharing = max(batch.sharing, sharing)
+        put_back(batches, now=now, due_at=now)
+
+
+def _each(request: Request, act: Callable[[Batch], None], *, now: datetime) -> None:
+    """Do something with each batch that is still ours; what it leaves pending is due at once."""
+    with transaction.atomic():
+        for batch in mine(request):
+            act(batch)
+        put_back(mine(request), now=now, due_at=now)
+
+
+def _partial(answer: Answer, indexes: Sequence[int], *, code: str, now: datetime) -> None:
+    """The partner named the rows it refused: those people are errored with the code, all others synced."""
+    named = named_rows(answer.parcel, indexes)
+    with transaction.atomic():
+        batches = mine(answer.parcel.request)
+        for batch in batches:
+            give_outcome(batch, named.get(batch.pk, []), Outcome.ERRORED, reason=code, now=now)
+        finish(batches, Outcome.SYNCED, now=now, code=code, request_id=answer.request_id)
+
+
+def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime) -> int:
+    """Give single people of a pending batch an outcome of their own, inside the caller's transaction."""
+    rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
+    n = rows.update(outcome=outcome, reason=reason[:24])
+    if n:
+        Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)
+        batch.n -= n
+        moves = tally.Moves()
+        moves.shift(batch.sync_id, n, to=outcome.value)
+        tally.move(moves, now=now)
+    return n
+
+
+def _note(answer: Answer) -> None:
+    """One row per HTTP call, without identifiers."""
+    request = answer.parcel.request
+    Push.objects.create(
+        ad_account=request.ad_account,
+        batches=[batch.pk for batch in request.batches],
+        action=request.action,
+        people=answer.parcel.people,
+        ids=answer.parcel.ids,
+        at=answer.sent_at,
+        ms=answer.ms,
+        code=_code(answer.error) if answer.error else "0",
+        request_id=answer.request_id[:80],
+    )
+
+
+def _code(error: PartnerError) -> str:
+    """What is stored of an answer: the partner's code, or that there was no clear one."""
+    return str(error.code) if error.code is not None else NO_ANSWER
+
+
+def _alert_once(code: str) -> None:
+    """Tell the operator of an answer we have no row for, once per code."""
+    if cache.add(f"unknown-answer:{code}", value=True, timeout=None):
+        logger.error("The partner answered with the unknown code %s; people wait and are tried again.", code)

@@ -1,0 +1,131 @@
+"""The face of the sync queue: what a step may ask of it. The way of a crowd: enqueue, collect, push, settle."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Q, QuerySet, Sum
+
+from audiencesync import beat as clock
+from partners import enqueue as entering
+from partners import flush, settle, tally
+from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
+from partners.models.queue import COUNTS, no_counts, numbers_of
+
+RETRY_CHUNK = 10_000
+
+
+def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
+    """Let a crowd enter ``sync`` inside the caller's transaction and wake the queue; answers how many were new.
+
+    ``people``: ``values_list(<entry key>, "profile_id")``, at most some ten thousand rows.
+    """
+    entered = entering.enqueue(sync, people, now=now)
+    if entered:
+        clock.wake(flush.TASK)
+    return entered
+
+
+def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
+    """The six counts by Sync id: entered, synced, not_synced, pending, errored, cancelled."""
+    found = {row.pk: row.as_dict() for row in Tally.objects.filter(pk__in=list(syncs))}
+    return {sync: found.get(sync, no_counts()) for sync in syncs}
+
+
+def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
+    """The six counts summed over ``syncs``."""
+    return numbers_of(Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COUNTS}))
+
+
+def resume(syncs: "QuerySet[Sync]") -> None:
+    """The asker runs: adds flow, and a problem here is shown."""
+    syncs.update(is_live=True, paused=False)
+    clock.wake(flush.TASK)
+
+
+def pause(syncs: "QuerySet[Sync]") -> None:
+    """The asker was stopped: adds wait, removals flow on."""
+    syncs.update(is_live=False, paused=True)
+
+
+def woken(connection: Connection) -> None:
+    """A new token is here, or ad accounts were chosen anew: whoever waits is tried at once."""
+    accounts = AdAccount.objects.filter(connection=connection)
+    accounts.exclude(parked_until=None).update(parked_until=None)
+    Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(parked_until=None)
+    Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="").update(due_at=F("created_at"))
+    clock.wake(flush.TASK)
+
+
+def pending(*, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
+    """How many people wait to be sent through a connection or an ad account."""
+    sums = _of(connection, ad_account).filter(state=Outcome.PENDING).aggregate(n=Sum("n"))
+    return sums["n"] or 0
+
+
+def discard(*, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
+    """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
+    with transaction.atomic():
+        mine = _of(connection, ad_account).filter(state=Outcome.PENDING)
+        mine.exclude(lease="").update(cancel_requested=True)
+        return settle.cancel(mine, Reason.DISCARDED, now=now)
+
+
+def _of(connection: Connection | None, ad_account: AdAccount | None) -> "QuerySet[Batch]":
+    if ad_account is not None:
+        return Batch.objects.filter(ad_account=ad_account)
+    return Batch.objects.filter(ad_account__connection=connection)
+
+
+def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
+    """Why people of ``syncs`` were not synced, errored or cancelled: outcome -> reason or code -> people."""
+    mine = list(syncs)
+    own = (
+        Delivery.objects.filter(sync__in=mine)
+        .exclude(outcome=None)
+        .values_list("outcome", "reason")
+        .annotate(n=Count("pk"))
+    )
+    ended = Q(state__in=[Outcome.ERRORED, Outcome.CANCELLED])
+    together = (
+        Batch.objects.filter(ended, sync__in=mine, n__gt=0).values_list("state", "last_code").annotate(n=Sum("n"))
+    )
+    found: dict[str, dict[str, int]] = {}
+    for outcome, reason, n in [*own.order_by(), *together.order_by()]:
+        by_reason = found.setdefault(outcome or "", {})
+        by_reason[reason or ""] = by_reason.get(reason or "", 0) + n
+    return found
+
+
+def retry_errored(sync: Sync, *, now: datetime) -> int:
+    """Give all errored people of ``sync`` another 13 hours, but for those with a later, opposite wish.
+
+    They travel in new batches at the end of the order. Answers how many people wait again.
+    """
+    retried = 0
+    while chunk := _retry_chunk(sync, now=now):
+        retried += chunk
+    clock.wake(flush.TASK)
+    return retried
+
+
+def _retry_chunk(sync: Sync, *, now: datetime) -> int:
+    """Some ten thousand of them, in one transaction; 0 when nobody is left."""
+    errored = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
+    with transaction.atomic():
+        list(Batch.objects.select_for_update().filter(sync=sync, state=Outcome.ERRORED).values_list("pk"))
+        ids = list(
+            Delivery.objects.filter(errored, sync=sync).order_by("pk").values_list("pk", flat=True)[:RETRY_CHUNK]
+        )
+        if not ids:
+            return 0
+        chosen = Delivery.objects.filter(pk__in=ids)
+        left = chosen.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
+        for batch_id, n in list(left):
+            Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
+        moves = tally.Moves()
+        moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
+        tally.move(moves, now=now)
+        entering.put_in_batches(sync, ids, now=now)
+        return len(ids)

@@ -1,0 +1,61 @@
+"""Makes a batch sendable again when people in it have changed since they entered: erased, or without identifiers."""
+
+import logging
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from audiencesync.people.models import Profile
+from partners import settle, splitting
+from partners.collect import Request
+from partners.enqueue import reason_sql
+from partners.models import Batch, Delivery, Outcome, Reason
+from partners.push import Incomplete
+
+logger = logging.getLogger(__name__)
+
+_UNSENDABLE = """
+SELECT d.id, {reason} FROM {delivery} d JOIN {profile} q ON q.id = d.profile_id
+WHERE d.batch_id = %s AND d.outcome IS NULL AND ({reason}) IS NOT NULL
+"""
+
+
+def tidy(request: Request, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+    """Settle who can no longer be sent, cut what is too large, and put all batches of the request back, due at once."""
+    with transaction.atomic():
+        for batch in settle.mine(request):
+            if batch.pk == trouble.batch.pk:
+                _tidy(batch, trouble, most_rows=most_rows, now=now)
+        settle.put_back(settle.mine(request), now=now, due_at=now)
+
+
+def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+    erased = list(Delivery.objects.filter(batch=batch, outcome=None, profile=None).values_list("pk", flat=True))
+    settle.give_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
+    for reason, ids in _unsendable(batch).items():
+        settle.give_outcome(batch, ids, Outcome.NOT_SYNCED, reason=reason, now=now)
+    left = Delivery.objects.filter(batch=batch, outcome=None).count()
+    if left != batch.n:
+        logger.error("Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left)
+        batch.attempts += 1
+        settle.start_clock(batch, now=now)
+        settle.put_back([batch], now=now, due_at=None)
+    elif not left:
+        settle.finish([batch], Outcome.CANCELLED, now=now)
+    elif trouble.n_rows > most_rows:
+        splitting.split_to_cap(batch, max(1, min(batch.n - 1, most_rows // 2)), now=now)
+
+
+def _unsendable(batch: Batch) -> dict[str, list[int]]:
+    """Reason -> deliveries, for people of the batch whose profile no longer has anything to send."""
+    sql = _UNSENDABLE.format(
+        reason=reason_sql(batch.action, batch.kinds),
+        delivery=Delivery._meta.db_table,
+        profile=Profile._meta.db_table,
+    )
+    found: dict[str, list[int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [batch.pk])
+        for delivery, reason in cursor.fetchall():
+            found.setdefault(reason, []).append(delivery)
+    return found
