@@ -1,0 +1,48 @@
+# The commands of this project; `make` alone lists them. Everything else is in scripts/ and manage.py.
+PORT ?= 8000
+SANDBOX_PORT ?= 8900
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
+
+.PHONY: help run test test-fast lint bench messages venv venv-dev
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
+
+run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 SANDBOX_PORT=8900)
+	@$(PYTHON) scripts/run.py --port "$(PORT)" --sandbox-port "$(SANDBOX_PORT)"
+
+test: venv-dev lint ## everything: lint, types, contracts, translations, all tests on SQLite and PostgreSQL, browser
+	$(PYTEST) -m "not browser" -n 2 --junitxml=build/junit-sqlite.xml
+	$(PYTEST) -m browser --junitxml=build/junit-browser.xml
+	$(BIN)/python scripts/postgres.py $(PYTEST) -m "not browser" -n 2 --create-db --junitxml=build/junit-postgresql.xml
+
+test-fast: venv-dev ## the tests that take under two minutes
+	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)
+
+lint: venv-dev ## style, types, import contracts, templates, deployment check, migrations, translations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	git ls-files -z -- '*.html' '*.txt' ':!static' | grep -z '^.*templates/' | xargs -0 -r $(BIN)/djade --target-version 5.2 --check
+	$(BIN)/python scripts/deploy_check.py
+	$(BIN)/python scripts/messages.py --check
+
+bench: venv ## measure: ARGS are handed to `manage.py bench`
+	$(BIN)/python manage.py bench $(ARGS)
+
+messages: venv-dev ## collect the texts into locale/ and compile the translations
+	$(BIN)/python scripts/messages.py
+
+venv: python
+	@$(PYTHON) scripts/bootstrap.py requirements.lock
+
+venv-dev: python
+	@$(PYTHON) scripts/bootstrap.py requirements-dev.lock --tools
+
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed (Debian: apt-get install python3 python3-venv)."; exit 1; }

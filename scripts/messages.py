@@ -1,0 +1,78 @@
+"""The German texts: collects and compiles them (needs gettext); --check: is anything missing or fuzzy?"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import polib
+
+ROOT = Path(__file__).resolve().parent.parent
+PO = Path("locale/de/LC_MESSAGES/django.po")
+COLLECT = ["makemessages", "-l", "de", "--no-location", "--no-obsolete", "--no-wrap", "-i", "build", "-i", "var"]
+COLLECT += ["-i", "tests", "-i", "tiktok_sandbox"]  # a stranger's pages, in English only
+
+
+def manage(root: Path, *arguments: str) -> None:
+    """Run one of Django's message commands."""
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+
+
+def keys(po: polib.POFile) -> set[tuple[str, str, str]]:
+    """What identifies the texts of a catalogue."""
+    return {(entry.msgctxt or "", entry.msgid, entry.msgid_plural) for entry in po if not entry.obsolete}
+
+
+def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str], object]:
+    """Text -> what it becomes."""
+    entries = (entry for entry in catalogue if not entry.obsolete and not entry.fuzzy and entry.msgid)
+    return {(entry.msgctxt or "", entry.msgid): dict(entry.msgstr_plural) or entry.msgstr for entry in entries}
+
+
+def collected_anew() -> polib.POFile:
+    """The catalogue that `make messages` would write, made in a copy of the project."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        for file in listed.stdout.splitlines():
+            if (ROOT / file).is_file():
+                (copy / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / file, copy / file)
+        manage(copy, *COLLECT)
+        return polib.pofile(str(copy / PO))
+
+
+def problems() -> list[str]:
+    """Every reason why the German version is not complete, one line each."""
+    po, fresh = polib.pofile(str(ROOT / PO)), collected_anew()
+    found = [f"not translated: {entry.msgid!r}" for entry in po.untranslated_entries()]
+    found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
+    found += [f"not collected: {key[1]!r}" for key in sorted(keys(fresh) - keys(po))]
+    found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(fresh))]
+    mo = (ROOT / PO).with_suffix(".mo")
+    if not mo.exists() or translations(polib.mofile(str(mo))) != translations(po):
+        found.append("django.mo is not compiled from django.po")
+    return found
+
+
+def main() -> int:
+    """Collect and compile, or check."""
+    if "--check" not in sys.argv:
+        manage(ROOT, *COLLECT)
+        manage(ROOT, "compilemessages", "-l", "de")
+        return 0
+    found = problems()
+    for line in found:
+        print(line)
+    if found:
+        print(
+            f"{len(found)} problems with the German texts: run `make messages`, translate, run it again, commit both files."
+        )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""`make run`: web, engine and sandbox on this machine with made-up people. Standard library only."""
+
+import argparse
+import base64
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import bootstrap
+from bootstrap import PYTHON, ROOT, stop
+
+START_SECONDS = 60
+
+
+def parse() -> argparse.Namespace:
+    """The two ports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", required=True)
+    parser.add_argument("--sandbox-port", required=True)
+    return parser.parse_args()
+
+
+def check_ports(web: str, sandbox: str) -> None:
+    """Refuse nonsense and taken ports before anything is installed or started."""
+    if web == sandbox:
+        stop(f"PORT and SANDBOX_PORT are both {web}. They must differ: make run PORT=8000 SANDBOX_PORT=8900")
+    for name, value in (("PORT", web), ("SANDBOX_PORT", sandbox)):
+        if not value.isdecimal() or not 0 < int(value) < 65536:
+            stop(f"{name}={value} is not a port. Use a number from 1 to 65535: make run {name}=8123")
+        if problem := port_problem(int(value)):
+            stop(f"{name} {value} {problem}. Choose another one: make run {name}={int(value) % 65000 + 100}")
+
+
+def port_problem(port: int) -> "str | None":
+    """Why we cannot listen on a port of this machine, or None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "needs the rights of root"
+        except OSError:
+            return "is taken"
+    return None
+
+
+def demo_keys(file: Path) -> "dict[str, str]":
+    """The keys of the demo: made once, readable by their owner only, never overwritten."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(f"SECRET_KEY={secrets.token_urlsafe(64)}\nTOKEN_KEYS=demo:{key}\n")
+    lines = [line.partition("=") for line in file.read_text().splitlines()]
+    return {name.strip(): value.strip() for name, sign, value in lines if sign and not name.startswith("#")}
+
+
+def environment(args: argparse.Namespace) -> "dict[str, str]":
+    """What the three processes read. A variable that is already set wins."""
+    var = Path(os.environ.get("VAR_DIR", ROOT / "var"))
+    sandbox = f"http://127.0.0.1:{args.sandbox_port}"
+    demo = {
+        "DEMO": "1",
+        "VAR_DIR": str(var),
+        "SITE_URL": f"http://127.0.0.1:{args.port}",
+        "TIKTOK_API_URL": sandbox,
+        "TIKTOK_AUTH_URL": f"{sandbox}/portal/auth",
+        "TIKTOK_APP_ID": "7000000000000000001",
+        "TIKTOK_APP_SECRET": "sandbox-secret",
+        "ENGINE_STOP_SECONDS": "3",  # honcho gives five
+    }
+    ports = {"WEB_PORT": args.port, "SANDBOX_PORT": args.sandbox_port, "PYTHONUNBUFFERED": "1"}
+    return demo | demo_keys(var / "demo.env") | dict(os.environ) | ports
+
+
+def manage(env: "dict[str, str]", *arguments: str) -> str:
+    """Run one management command; its words on failure, its output on success."""
+    command = [PYTHON, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        stop(f"`manage.py {arguments[0]}` failed; its words are above.")
+    return done.stdout.strip()
+
+
+def prepare(env: "dict[str, str]") -> str:
+    """Database, static files and demo data; everything may be run again. Returns what the demo tells about itself."""
+    print("Preparing the database, the static files and the demo ...", flush=True)
+    manage(env, "migrate", "--no-input")
+    manage(env, "createcachetable")
+    manage(env, "collectstatic", "--no-input")
+    return manage(env, "demo")
+
+
+def answers(url: str) -> bool:
+    """Whether something speaks HTTP there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def wait_for(urls: "list[str]", honcho: "subprocess.Popen[bytes]") -> bool:
+    """Wait until every address answers; False if the processes end first or it takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and honcho.poll() is None:
+        if all(answers(url) for url in urls):
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def box(lines: "list[str]") -> str:
+    """The lines in a frame that is easily found among the log."""
+    width = max(len(line) for line in lines)
+    middle = [f"║  {line.ljust(width)}  ║" for line in lines]
+    return "\n".join(["", f"╔{'═' * (width + 4)}╗", *middle, f"╚{'═' * (width + 4)}╝", ""])
+
+
+def serve(env: "dict[str, str]", told: str) -> int:
+    """Start the three processes, say where to go, and stay until they end."""
+    honcho = subprocess.Popen([PYTHON, "-m", "honcho", "start", "web", "engine", "sandbox"], cwd=ROOT, env=env)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches honcho by itself; it stops all three
+    signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
+    if wait_for([env["SITE_URL"], env["TIKTOK_API_URL"]], honcho):
+        where = [f"AudienceSync:       {env['SITE_URL']}", f"Sandbox of TikTok:  {env['TIKTOK_API_URL']}"]
+        print(box([*where, "", *told.splitlines(), "", "Ctrl-C stops everything; the data stays in var/."]), flush=True)
+    elif honcho.poll() is None:
+        honcho.terminate()
+        honcho.wait()
+        stop(f"The processes did not answer within {START_SECONDS} s; their log is above.")
+    code = honcho.wait()
+    return 0 if code in (130, 143) else code
+
+
+def main() -> int:
+    """From nothing to a running AudienceSync."""
+    args = parse()
+    bootstrap.check_python()
+    check_ports(args.port, args.sandbox_port)
+    bootstrap.main("requirements.lock")
+    env = environment(args)
+    return serve(env, prepare(env))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
