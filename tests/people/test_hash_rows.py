@@ -1,0 +1,113 @@
+"""The short cut for clean values says what the libraries say; profiles keep the hashes they once had."""
+
+import uuid
+
+import phonenumbers
+import pytest
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiencesync.people import identifiers, phones
+from audiencesync.people.identifiers import KINDS, Hashes, hash_rows, normalise
+from audiencesync.people.models import PastIdentifier, Profile
+
+ROW = ("Jane@Example.com", "+442071838750", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", "")
+WORDS = st.text("abcXYZ019_+-.", max_size=40)
+LABELS = st.sampled_from(
+    ["example", "ex-ample", "ab--c", "xn--bcher-kva", "a", "-a", "1", "com", "c1", "test", "localhost", "", "d" * 30]
+)
+EMAILS = st.builds(lambda word, labels: f"{word}@{'.'.join(labels)}", WORDS, st.lists(LABELS, max_size=4))
+CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+EXAMPLES = [
+    f"+{code}{phonenumbers.national_significant_number(example)}"
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
+    for region in regions
+    for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    if (example := phonenumbers.example_number_for_type(region, kind))
+]
+PHONES = st.one_of(
+    st.sampled_from(EXAMPLES),
+    st.builds(
+        lambda known, tail: known[: -len(tail)] + tail,
+        st.sampled_from(EXAMPLES),
+        st.text("0123456789", min_size=1, max_size=5),
+    ),
+    st.builds(lambda code, rest: f"+{code}{rest}", CODES, st.text("0123456789", max_size=12)),
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(EMAILS)
+def test_the_short_cut_for_emails_agrees_with_the_library(raw):
+    lower = raw.lower()
+    if identifiers._clean_email(lower):
+        assert identifiers.email_validator.validate_email(lower, check_deliverability=False).normalized == lower
+
+
+@settings(max_examples=3000, deadline=None)
+@given(PHONES)
+def test_the_short_cut_for_phones_agrees_with_the_library(raw):
+    if phones.is_clean(raw):
+        assert phones.parse(raw, "DE") == raw == phones.parse(raw, "US")
+
+
+def test_the_short_cut_is_taken_by_most_numbers():
+    assert sum(map(phones.is_clean, EXAMPLES)) > 0.8 * len(EXAMPLES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(EMAILS | st.text(), PHONES | st.text(), st.uuids().map(str) | st.text(), st.text())))
+def test_rows_in_bulk_and_values_one_by_one_agree(rows):
+    alone = [[normalise(kind, raw, region="DE") for kind, raw in zip(KINDS, row, strict=True)] for row in rows]
+    found = list(hash_rows(rows, region="DE"))
+    assert [row[:4] for row in found] == [tuple(one.sha256 for one in row) for row in alone]
+    assert [[bool(row.invalid >> bit & 1) for bit in range(4)] for row in found] == [
+        [one.problem == "invalid" for one in row] for row in alone
+    ]
+
+
+@pytest.mark.parametrize("rule", identifiers.RULES)
+def test_rows_in_bulk_follow_every_rule(rule):
+    rows = [("Jane.Doe+News@example.com", "+442071838750", "", str(uuid.UUID(int=7))), ("bad", "", "", "")]
+    found = list(hash_rows(rows, region="DE", rule=rule))
+    expected = [normalise(kind, raw, region="DE", rule=rule).sha256 for kind, raw in zip(KINDS, rows[0], strict=True)]
+    assert (list(found[0][:4]), found[1]) == (expected, Hashes(None, None, None, None, 1))
+
+
+def test_a_line_break_inside_a_value_moves_nobody():
+    rows = [("a@example.com\nb@example.com", "", "", ""), ("c@example.com", "", "", "")]
+    assert [row.invalid for row in hash_rows(rows, region="DE")] == [1, 0]
+
+
+def test_each_unusable_kind_sets_its_bit(acme):
+    profile = Profile(
+        app_group=acme, external_id="1", email="bad", phone="", idfa=identifiers.ZERO, gaid=str(uuid.uuid4())
+    )
+    identifiers.apply(profile, region=acme.phone_region)
+    assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (0b0101, None, None)
+    assert profile.gaid_sha256 is not None
+
+
+def test_a_changed_email_leaves_its_old_hash(acme):
+    profile = Profile(app_group=acme, external_id="1", email=ROW[0], phone=ROW[1], idfa=ROW[2])
+    identifiers.apply(profile, region="DE")
+    profile.save()
+    profile = Profile.objects.get()
+    before = identifiers.stored(profile)
+    profile.email = "new@example.com"
+    identifiers.apply(profile, region="DE")
+    profile.save()
+    for _ in range(2):  # saving the same again is harmless
+        identifiers.remember(identifiers.changed([(profile, before)], now=timezone.now()))
+    past = PastIdentifier.objects.get()
+    assert (past.kind, bytes(past.sha256)) == ("email", identifiers.digest("jane@example.com"))
+
+
+def test_what_stays_the_same_leaves_nothing(acme):
+    profile = Profile(app_group=acme, external_id="1", email=ROW[0])
+    identifiers.apply(profile, region="DE")
+    before = identifiers.stored(profile)
+    profile.email = ROW[0].upper()
+    identifiers.apply(profile, region="DE")
+    assert identifiers.changed([(profile, before)], now=timezone.now()) == []
