@@ -3,6 +3,7 @@
 import gzip
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_refused_connection_has_an_unknown_outcome() -> None:
         Client("1", "s", f"http://127.0.0.1:{port}").push("token", b"{}")
 
 
-def test_it_uses_no_proxy_and_keeps_no_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_uses_no_proxy_no_netrc_and_no_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     requests_seen: list[bytes] = []
 
     def behave(connection: socket.socket) -> None:
@@ -86,6 +87,8 @@ def test_it_uses_no_proxy_and_keeps_no_cookie(monkeypatch: pytest.MonkeyPatch) -
             requests_seen.append(request.lower())
             connection.sendall(http(OK_BODY, headers="Set-Cookie: track=1; Path=/\r\n"))
 
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login us password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with serve(behave) as (address, _):
@@ -93,6 +96,7 @@ def test_it_uses_no_proxy_and_keeps_no_cookie(monkeypatch: pytest.MonkeyPatch) -
         client.push("token", b"{}")
         client.push("token", b"{}")
     assert len(requests_seen) == 2
+    assert b"authorization" not in requests_seen[0]
     assert b"cookie" not in requests_seen[1]
     assert b"accept-encoding: identity" in requests_seen[1]
     assert b"access-token: token" in requests_seen[1]
