@@ -3,20 +3,7 @@
 import pytest
 from django.test import Client
 
-from audiencesync import crypto
 from audiencesync.groups.models import AppGroup, Membership, Role, User
-
-
-@pytest.fixture(autouse=True)
-def _settings(settings):
-    settings.SECRET_KEY = "test-key-of-no-value-but-of-a-decent-length-0123456789"
-    settings.TOKEN_KEYS = [crypto.new_key("test")]
-    settings.TIKTOK_APP_ID = "7000000000000000001"
-    settings.TIKTOK_APP_SECRET = "sandbox-secret"
-    settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    }
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
