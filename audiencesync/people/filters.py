@@ -1,0 +1,278 @@
+"""One filter language over profiles, for segments, splits and previews alike: JSON -> a tree -> Q, or words.
+
+A filter is ``{}`` (everybody), ``{"all": [...]}``, ``{"any": [...]}`` or a condition
+``{"field": "country", "op": "is", "value": "DE"}``. Days are those of UTC. What is missing "is not" anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audiencesync.people import attributes
+from audiencesync.people.models import KINDS, Profile, Segment
+
+MAX_DEPTH, MAX_NODES, MAX_LIST, MAX_LISTED, MAX_TEXT = 5, 100, 1000, 10_000, 255
+MAX_NUMBER = 2**53  # beyond it the databases round differently
+CUSTOM = "custom."
+Scalar = str | int | float
+_NAME = re.compile(r"(?!.*__)[^\W_][\w .-]{0,62}")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
+
+OPS: dict[str, str | Promise] = {
+    "is": gettext_lazy("is"),
+    "is_not": gettext_lazy("is not"),
+    "contains": gettext_lazy("contains"),
+    "starts_with": gettext_lazy("starts with"),
+    "greater": gettext_lazy("is greater than, or after"),
+    "less": gettext_lazy("is less than, or before"),
+    "is_true": gettext_lazy("is true"),
+    "is_false": gettext_lazy("is false"),
+    "exists": gettext_lazy("exists"),
+    "missing": gettext_lazy("does not exist"),
+    "in": gettext_lazy("is one of"),
+}
+NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
+_PRESENT = frozenset({"exists", "missing"})
+_TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | _PRESENT
+_TRUTH = frozenset({"is_true", "is_false"}) | _PRESENT
+
+FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
+    "external_id": (gettext_lazy("external ID"), _TEXT - _PRESENT),
+    "email": (gettext_lazy("e-mail"), frozenset({"contains"}) | _PRESENT),
+    "phone": (gettext_lazy("phone"), _PRESENT),
+    "idfa": (gettext_lazy("iOS IDFA"), _PRESENT),
+    "gaid": (gettext_lazy("Android GAID"), _PRESENT),
+    "country": (gettext_lazy("country"), _TEXT),
+    "language": (gettext_lazy("language"), _TEXT),
+    "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), _TRUTH),
+    "ads_consent": (gettext_lazy("consent to advertising"), _TRUTH),
+    "created_at": (gettext_lazy("created on"), frozenset({"greater", "less"})),
+}
+
+
+class FilterError(ValueError):
+    """What is wrong with a filter, and where: ``path`` such as ``all[2].value``, ``message`` in words."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path, self.message = path, message
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison that passed the checks."""
+
+    field: str
+    op: str
+    value: Scalar | tuple[Scalar, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All or any of its parts; without parts: everybody."""
+
+    match: str
+    parts: tuple[Group | Condition, ...] = ()
+
+
+EVERYBODY = Group("all")
+
+
+class _Reader:
+    """Checks a filter from the outside world and makes a tree of it. One is used once: it counts."""
+
+    def __init__(self) -> None:
+        self.nodes = self.listed = 0
+
+    def node(self, raw: object, path: str, depth: int) -> Group | Condition:
+        """Read one group or condition."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise FilterError(path, _("There are more than %(n)d conditions.") % {"n": MAX_NODES})
+        if not isinstance(raw, dict):
+            raise FilterError(path, _("This is not a condition."))
+        for match in ("all", "any"):
+            if raw.keys() == {match}:
+                return self._group(match, raw[match], path, depth)
+        return self._condition(raw, path)
+
+    def _group(self, match: str, parts: object, path: str, depth: int) -> Group:
+        if depth > MAX_DEPTH:
+            raise FilterError(path, _("Conditions are nested more than %(n)d deep.") % {"n": MAX_DEPTH})
+        if not isinstance(parts, list) or (not parts and depth > 1):
+            raise FilterError(path, _("“%(match)s” needs a list of conditions.") % {"match": match})
+        start = f"{path}." if path else ""
+        return Group(match, tuple(self.node(part, f"{start}{match}[{i}]", depth + 1) for i, part in enumerate(parts)))
+
+    def _condition(self, raw: dict[str, Any], path: str) -> Condition:
+        if not {"field", "op"} <= raw.keys() <= {"field", "op", "value"}:
+            raise FilterError(path, _("A condition has a field, an operator and a value."))
+        field, op, value = raw["field"], raw["op"], raw.get("value")
+        allowed = ops_of(field)
+        if allowed is None:
+            raise FilterError(_at(path, "field"), _("There is no such field."))
+        if not isinstance(op, str) or op not in allowed:
+            raise FilterError(_at(path, "op"), _("This field cannot be compared like that."))
+        if op in NO_VALUE:
+            if value is not None:
+                raise FilterError(_at(path, "value"), _("This comparison takes no value."))
+            return Condition(field, op)
+        return Condition(field, op, self._value(field, op, value, _at(path, "value")))
+
+    def _value(self, field: str, op: str, value: object, path: str) -> Scalar | tuple[Scalar, ...]:
+        custom = field.startswith(CUSTOM)
+        if op == "in":
+            if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
+                raise FilterError(path, _("This needs a list of 1 to %(n)d values.") % {"n": MAX_LIST})
+            self.listed += len(value)
+            if self.listed > MAX_LISTED:
+                raise FilterError(path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED})
+            return tuple(_scalar(one, f"{path}[{i}]", numbers=custom) for i, one in enumerate(value))
+        if op in ("greater", "less"):
+            return _amount(value, path, numbers=custom)
+        return _scalar(value, path, numbers=custom and op in ("is", "is_not"))
+
+
+def _at(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def ops_of(field: object) -> frozenset[str] | None:
+    """The comparisons a field knows; None if there is no such field."""
+    if not isinstance(field, str):
+        return None
+    if field in FIELDS:
+        return FIELDS[field][1]
+    if field.startswith(CUSTOM) and _NAME.fullmatch(field.removeprefix(CUSTOM)):
+        return frozenset(OPS)
+    return None
+
+
+def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
+    """Text, or where ``numbers`` make sense a number."""
+    if isinstance(value, str):
+        if not value or len(value) > MAX_TEXT:
+            raise FilterError(path, _("This needs 1 to %(n)d characters.") % {"n": MAX_TEXT})
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+            raise FilterError(path, _("This holds a character that cannot be stored."))
+        return value
+    if numbers and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) <= MAX_NUMBER:  # so that NaN is refused as well
+            raise FilterError(path, _("This number is too big."))
+        return value
+    raise FilterError(path, _("This needs a number or a text.") if numbers else _("This needs a text."))
+
+
+def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
+    """A number, or a day such as 2026-11-23."""
+    scalar = _scalar(value, path, numbers=numbers)
+    if isinstance(scalar, str):
+        try:
+            day = date.fromisoformat(scalar)
+        except ValueError:
+            day = None
+        if day is None or day.isoformat() != scalar or not 1900 <= day.year <= 2200:
+            words = _("This needs a number, or a day such as 2026-11-23.")
+            raise FilterError(path, words if numbers else _("This needs a day such as 2026-11-23."))
+    return scalar
+
+
+def read(raw: object) -> Group | Condition:
+    """The tree of a filter. Raises FilterError."""
+    return EVERYBODY if raw is None or raw == {} else _Reader().node(raw, "", 1)
+
+
+def parse(raw: object) -> Q:
+    """What a filter means to the database. Raises FilterError."""
+    return _q(read(raw))
+
+
+def members(segment: Segment) -> QuerySet[Profile]:
+    """The people in a segment now. Raises FilterError if what is stored is no filter."""
+    return Profile.objects.filter(parse(segment.filter), app_group=segment.app_group_id)
+
+
+def _q(node: Group | Condition) -> Q:
+    if isinstance(node, Condition):
+        return _custom_q(node) if node.field.startswith(CUSTOM) else _column_q(node)
+    return reduce(and_ if node.match == "all" else or_, map(_q, node.parts), Q()) if node.parts else Q()
+
+
+def _column_q(node: Condition) -> Q:
+    """A condition on a column of the profile."""
+    field, op, value = node.field, node.op, node.value
+    if op in _PRESENT:
+        if FIELDS[field][1] == _TRUTH:
+            return Q(**{f"{field}__isnull": op == "missing"})
+        there = ~Q(**{field: ""}) | (Q(**{f"{field}_sha256__isnull": False}) if field in KINDS else Q())
+        return there if op == "exists" else ~there
+    if op in ("is_true", "is_false"):
+        return Q(**{field: op == "is_true"})
+    if op in ("greater", "less"):
+        midnight = datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+        return Q(**{f"{field}__gte": midnight + timedelta(days=1)} if op == "greater" else {f"{field}__lt": midnight})
+    if op in ("contains", "starts_with"):
+        return Q(getattr(attributes, op)(F(field), str(value)))
+    if op == "in":
+        return Q(**{f"{field}__in": value})
+    return Q(**{field: value}) if op == "is" else ~Q(**{field: value})
+
+
+def _custom_q(node: Condition) -> Q:
+    """A condition on a custom attribute."""
+    name, value = node.field.removeprefix(CUSTOM), node.value
+    if node.op in ("contains", "starts_with"):
+        return Q(getattr(attributes, node.op)(attributes.AttributeText(name), str(value)))
+    if node.op in ("greater", "less"):
+        amount = value if isinstance(value, int | float) else str(value)
+        return Q(attributes.compare(name, amount, greater=node.op == "greater"))
+    if node.op in ("is_true", "is_false"):
+        return Q(attributes.has_kind(name, node.op.removeprefix("is_")))
+    if node.op in _PRESENT:
+        there = Q(attributes.exists(name))
+        return there if node.op == "exists" else ~there
+    same = _same(name, value if isinstance(value, tuple) else (value,))
+    return ~same if node.op == "is_not" else same
+
+
+def _same(name: str, values: tuple[Scalar | None, ...]) -> Q:
+    """Whether an attribute is one of these. A text that reads as a number means the number as well."""
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    numbers += [json.loads(text) for text in texts if _NUMBER.fullmatch(text)]
+    found = Q(attributes.is_text(name, texts)) if texts else Q()
+    return found | Q(attributes.is_number(name, numbers)) if numbers else found
+
+
+def describe(raw: object) -> str:
+    """A filter in words. Raises FilterError."""
+    tree = read(raw)
+    return _("everybody") if tree == EVERYBODY or tree == Group("any") else _words(tree, outermost=True)
+
+
+def _words(node: Group | Condition, *, outermost: bool = False) -> str:
+    if isinstance(node, Condition):
+        return _condition_words(node)
+    joint = _(" and ") if node.match == "all" else _(" or ")
+    words = joint.join(_words(part) for part in node.parts)
+    return words if outermost or len(node.parts) == 1 else f"({words})"
+
+
+def _condition_words(node: Condition) -> str:
+    label = str(FIELDS[node.field][0]) if node.field in FIELDS else node.field.removeprefix(CUSTOM)
+    if node.value is None:
+        return f"{label} {OPS[node.op]}"
+    listed = node.value if isinstance(node.value, tuple) else (node.value,)
+    shown = ", ".join(f"“{one}”" if isinstance(one, str) else str(one) for one in listed[:5])
+    return f"{label} {OPS[node.op]} {shown}" + (" …" if len(listed) > 5 else "")
