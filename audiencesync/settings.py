@@ -179,6 +179,8 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_ADAPTER = "audiencesync.groups.adapter.InvitationAdapter"
+ACCOUNT_FORMS = {"signup": "audiencesync.groups.signup.InvitedSignupForm"}
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one counts once its owner has opened the mailed link
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an address proves itself by the invitation mailed to it
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
@@ -218,6 +220,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "audiencesync.groups.errors.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

@@ -11,3 +11,9 @@ urlpatterns = [
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("analytics/", include("canvases.analytics_urls")),
 ]
+
+handler400 = "audiencesync.groups.errors.bad_request"
+handler403 = "audiencesync.groups.errors.permission_denied"
+handler404 = "audiencesync.groups.errors.page_not_found"
+handler429 = "audiencesync.groups.errors.too_many_requests"  # allauth's name
+handler500 = "audiencesync.groups.errors.server_error"

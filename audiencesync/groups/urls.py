@@ -2,11 +2,19 @@
 
 from django.urls import include, path
 
-from audiencesync.groups import views
+from audiencesync.groups.views import home, invitations, log, members
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("groups/", views.groups, name="groups"),
-    path("g/<slug:group>/", views.group, name="group"),
+    path("", home.home, name="home"),
+    path("groups/", home.groups, name="groups"),
+    path("g/<slug:group>/", home.group, name="group"),
+    path("g/<slug:group>/members/", members.members, name="members"),
+    path("g/<slug:group>/members/invite/", members.invite, name="invite"),
+    path("g/<slug:group>/members/invitations/<int:invitation>/withdraw/", members.withdraw, name="invitation_withdraw"),
+    path("g/<slug:group>/members/<int:member>/role/", members.role, name="member_role"),
+    path("g/<slug:group>/members/<int:member>/remove/", members.remove, name="member_remove"),
+    path("g/<slug:group>/activity/", log.activity, name="activity"),
+    path("g/<slug:group>/settings/", log.settings, name="group_settings"),
+    path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -1,11 +1,15 @@
-"""Tags of the kit: icons, navigation links, query strings."""
+"""Tags of the kit: icons, navigation links, query strings, moments."""
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.template.context import Context
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -24,7 +28,7 @@ def icon(name: str, css: str = "") -> SafeString:
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)
-def nav_link(context: Context, url_name: str, label: str, icon_name: str = "", css: str = "nav-link") -> dict[str, Any]:
+def nav_link(context: Context, url_name: str, label: str, icon_name: str) -> dict[str, Any]:
     """A link to a page of the current group, marked when it is the current one; nothing if there is no such page."""
     group = context.get("app_group")
     try:
@@ -36,13 +40,8 @@ def nav_link(context: Context, url_name: str, label: str, icon_name: str = "", c
         "url": url,
         "label": label,
         "icon_name": icon_name,
-        "css": css,
-        "is_current": bool(request and url and _leads_to(url, request.path, exact=css == "dropdown-item")),
+        "is_current": bool(request and url and request.path.startswith(url)),
     }
-
-
-def _leads_to(url: str, path: str, *, exact: bool) -> bool:
-    return path == url if exact else path.startswith(url)
 
 
 @register.simple_tag(takes_context=True)
@@ -53,4 +52,15 @@ def query(context: Context, **changes: object) -> str:
         params.pop(name, None)
         if value is not None:
             params[name] = str(value)
-    return "?" + params.urlencode()
+    return f"?{params.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: Context, at: datetime | None) -> str:
+    """A moment in the time zone of the group, which it names; a dash for none."""
+    if at is None:
+        return "–"
+    group = context.get("app_group")
+    local = timezone.localtime(at, ZoneInfo(group.time_zone) if group else None)
+    words = f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), words)

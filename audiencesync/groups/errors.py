@@ -1,0 +1,66 @@
+"""Error pages in words: no database, no session, no context processor, so that they appear when those are what failed."""
+
+import sys
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+
+def _page(status: int, title: str, text: str) -> HttpResponse:
+    return HttpResponse(
+        render_to_string("error.html", {"status": status, "error_title": title, "text": text}), status=status
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400."""
+    return _page(
+        400, _("This request makes no sense to us"), _("Go back and try again. If you typed the address, check it.")
+    )
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403: a member without the role."""
+    return _page(
+        403,
+        _("You may not do this"),
+        _("Your role in this app group does not include it. An admin of the group can change that."),
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403: the form came without its token. ``reason`` is for the log, Django has written it there."""
+    return _page(
+        403,
+        _("This form is out of date"),
+        _("Nothing was changed. Go back, reload the page and send the form again; cookies must be allowed."),
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404: not there, or not for this user; the page does not say which."""
+    return _page(
+        404,
+        _("There is no such page"),
+        _("It may have been removed, or it belongs to an app group you are not a member of."),
+    )
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """429: allauth's limits of sign-in, sign-up and password reset."""
+    return _page(429, _("Too many attempts"), _("For safety we wait a little. Try again in a few minutes."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, or 503 while the database does not answer."""
+    if isinstance(sys.exc_info()[1], OperationalError):
+        response = _page(503, _("We are not ready just now"), _("The database does not answer. Try again in a minute."))
+        response["Retry-After"] = "60"
+        return response
+    return _page(
+        500,
+        _("Something went wrong on our side"),
+        _("It has been logged. Nothing you did is lost; try again in a moment."),
+    )

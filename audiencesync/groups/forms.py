@@ -1,0 +1,77 @@
+"""Forms of the groups app."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+import phonenumbers
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import Activity, AppGroup, Invitation, Role
+
+
+class InvitationForm(forms.ModelForm):
+    """Whom to invite, as what."""
+
+    class Meta:
+        model = Invitation
+        fields = ["email", "role"]
+
+    def __init__(self, *args: Any, app_group: AppGroup, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app_group = app_group
+        self.fields["email"].widget.attrs["autocomplete"] = "off"
+        self.fields["role"].help_text = _(
+            "Viewers look, marketers build and launch, admins also connect partners and invite."
+        )
+
+    def clean_email(self) -> str:
+        """Lower case; refuses an address that is a member already."""
+        email: str = self.cleaned_data["email"].strip().lower()
+        if self.app_group.memberships.filter(user__email__iexact=email).exists():
+            raise forms.ValidationError(_("This person is a member already."))
+        return email
+
+
+class RoleForm(forms.Form):
+    """Another role for a member."""
+
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+
+
+def _zones() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
+
+
+def _regions() -> list[tuple[str, str]]:
+    regions = sorted(phonenumbers.SUPPORTED_REGIONS)
+    return [(region, f"{region} (+{phonenumbers.country_code_for_region(region)})") for region in regions]
+
+
+class GroupForm(forms.ModelForm):
+    """The settings of a group."""
+
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"), choices=_zones, help_text=_("All times of this group are shown in it.")
+    )
+    phone_region = forms.ChoiceField(
+        label=_("Default country of phone numbers"),
+        choices=_regions,
+        help_text=_("For phone numbers written without a country code. It applies to numbers saved from now on."),
+    )
+
+    class Meta:
+        model = AppGroup
+        fields = ["name", "time_zone", "phone_region"]
+
+
+class ActivityFilter(forms.Form):
+    """What to show of the activity log."""
+
+    verb = forms.ChoiceField(label=_("What"), required=False)
+    person = forms.ChoiceField(label=_("Who"), required=False)
+
+    def __init__(self, *args: Any, people: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["verb"].choices = [("", _("Everything")), *Activity.Verb.choices]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["person"].choices = [("", _("Everybody")), *people]  # type: ignore[attr-defined]  # a ChoiceField

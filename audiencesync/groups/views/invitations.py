@@ -1,0 +1,60 @@
+"""The page behind an invitation link."""
+
+from allauth.account.adapter import get_adapter
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from audiencesync.groups import access, invitations
+from audiencesync.groups.adapter import INVITATION
+from audiencesync.groups.models import Invitation, User
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Who invites into which group; POST accepts, or leads on to sign-up or sign-in."""
+    found = invitations.find(token)
+    if found is None or not found.is_open(now=timezone.now()):
+        return _not_open(request, found)
+    if request.method == "POST":
+        return _go_on(request, found)
+    has_account = User.objects.filter(email__iexact=found.email).exists()
+    is_mine = request.user.is_authenticated and _is_for(found, access.user(request))
+    return render(
+        request,
+        "groups/invitation.html",
+        {"invitation": found, "has_account": has_account, "is_mine": is_mine, "token": token},
+    )
+
+
+def _is_for(found: Invitation, user: User) -> bool:
+    return user.email.lower() == found.email.lower()
+
+
+def _go_on(request: HttpRequest, found: Invitation) -> HttpResponse:
+    if request.user.is_authenticated:
+        user = access.user(request)
+        if not _is_for(found, user):
+            return redirect(request.path)
+        if not invitations.accept(found, user, now=timezone.now()):
+            return redirect(request.path)
+        messages.success(request, _("Welcome to %(group)s.") % {"group": found.app_group.name})
+        return redirect("group", found.app_group.slug)
+    request.session[INVITATION] = found.pk
+    get_adapter().stash_verified_email(request, found.email)  # whoever holds the mailed link reads that mailbox
+    return redirect("account_signup")
+
+
+def _not_open(request: HttpRequest, found: Invitation | None) -> HttpResponse:
+    if found is None:
+        reason, status = _("It was withdrawn or replaced by a newer one, or the link is not complete."), 404
+    elif found.accepted_at:
+        reason, status = _("It has been used already. If it was you, simply sign in."), 410
+    else:
+        reason, status = _("It is too old."), 410
+    return render(request, "groups/invitation_closed.html", {"reason": reason}, status=status)

@@ -1,0 +1,64 @@
+"""The activity log and the settings of a group."""
+
+from copy import copy
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.forms import ActivityFilter, GroupForm
+from audiencesync.groups.models import Activity, AppGroup, Role, User
+
+PER_PAGE = 50
+
+
+@require_safe
+@access.signed_in
+def activity(request: HttpRequest, group: str) -> HttpResponse:
+    """Who did what and when, newest first; ``verb`` and ``person`` narrow it down."""
+    lines = access.all_of(request, Activity)
+    form = ActivityFilter(request.GET, people=_people(access.group(request)))
+    if form.is_valid():
+        lines = _narrow(lines, verb=form.cleaned_data["verb"], person=form.cleaned_data["person"])
+    page = Paginator(lines.select_related("actor"), PER_PAGE).get_page(request.GET.get("page"))
+    status = 200 if form.is_valid() else 422
+    is_filtered = form.is_valid() and any(form.cleaned_data.values())
+    context = {"page": page, "form": form, "is_filtered": is_filtered}
+    return render(request, "groups/activity.html", context, status=status)
+
+
+def _people(app_group: AppGroup) -> list[tuple[str, str]]:
+    """Members, and those who have left their traces in the log."""
+    acted = app_group.activities.order_by().values("actor")
+    people = User.objects.filter(memberships__app_group=app_group) | User.objects.filter(pk__in=acted)
+    return [(str(person.pk), str(person)) for person in people.distinct().order_by("name", "email")]
+
+
+def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Activity]:
+    if verb:
+        lines = lines.filter(verb=verb)
+    if person:
+        lines = lines.filter(actor__pk=int(person))
+    return lines
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def settings(request: HttpRequest, group: str) -> HttpResponse:
+    """Name, time zone and phone region of the group."""
+    app_group = copy(
+        access.group(request, Role.ADMIN)
+    )  # a form puts bad input into its instance; the header keeps the good one
+    form = GroupForm(request.POST or None, instance=app_group)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        if form.changed_data:
+            Activity.log(app_group, access.user(request), Activity.Verb.CHANGED, app_group.name)
+        messages.success(request, _("Saved."))
+        return redirect("group_settings", group)
+    return render(request, "groups/settings.html", {"form": form}, status=422 if form.errors else 200)
