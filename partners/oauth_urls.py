@@ -1,5 +1,7 @@
-"""Addresses."""
+"""The fixed address that partners send people back to."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from partners import connect_views
+
+urlpatterns = [path("<slug:partner>/callback/", connect_views.callback, name="oauth_callback")]

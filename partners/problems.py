@@ -1,0 +1,132 @@
+"""What is wrong with a connection, an ad account, an audience or a sync: derived when somebody looks, never stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from audiencesync.groups.models import AppGroup
+from partners import registry
+from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
+
+SYNC_RELATED = "audience__ad_account__connection__app_group"
+"""What to select_related() before asking `of_sync` for many."""
+
+
+class Severity(StrEnum):
+    """DANGER: nothing is sent until somebody acts. WARNING: it mends itself."""
+
+    DANGER = "danger"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: words a marketer can act on, and where to act."""
+
+    code: str
+    text: str
+    url: str
+    severity: Severity = Severity.DANGER
+
+
+def of_connection(connection: Connection, *, now: datetime) -> Problem | None:
+    """Not connected, or the partner refuses our token."""
+    words = {"partner": registry.get(connection.partner).label}
+    if not connection.is_connected:
+        text = gettext(
+            "%(partner)s is not connected. An admin of this app group has to connect it; people wait up to 13 hours."
+        )
+        return Problem("not_connected", text % words, _partner_page(connection))
+    if connection.parked_by == ParkedBy.TOKEN:
+        text = gettext(
+            "%(partner)s no longer accepts our access: the password was changed, the access was withdrawn, or the "
+            "person left the Business Center. An admin of this app group has to connect again; people wait up to "
+            "13 hours and are sent after that."
+        )
+        return Problem("token_refused", text % words, _partner_page(connection))
+    return None
+
+
+def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
+    """Disconnected by an admin, refused by the partner, or slowed down."""
+    words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
+    url = _partner_page(ad_account.connection)
+    if not ad_account.is_chosen:
+        text = gettext(
+            "The ad account %(name)s is disconnected. An admin of this app group can choose it again with Change account."
+        )
+        return Problem("ad_account_disconnected", text % words, url)
+    if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
+        text = gettext(
+            "%(partner)s does not let us use the ad account %(name)s. Check there that it is active and that the "
+            "connected user is an admin or operator of it. We try again every few minutes; people wait up to 13 hours."
+        )
+        return Problem("ad_account_refused", text % words, url)
+    if ad_account.parked_by == ParkedBy.THROTTLED and ad_account.is_parked(now=now):
+        text = gettext(
+            "%(partner)s asked us to slow down in the ad account %(name)s. You need not do anything: people wait and "
+            "are sent soon."
+        )
+        return Problem("throttled", text % words, url, Severity.WARNING)
+    return None
+
+
+def of_audience(audience: Audience, *, now: datetime) -> Problem | None:
+    """Not created yet, gone, or not one that takes people."""
+    words = {"name": audience.name, "partner": registry.get(audience.ad_account.connection.partner).label}
+    url = _audiences_page(audience.ad_account)
+    if not audience.remote_id:
+        text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
+        return Problem("audience_not_created", text % words, url)
+    if audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE:
+        text = gettext(
+            "The audience %(name)s no longer exists at %(partner)s. Choose or create another one in the step; people "
+            "wait up to 13 hours and are counted as errored after that."
+        )
+        return Problem("audience_gone", text % words, url)
+    if not audience.is_appendable:
+        text = gettext("People cannot be sent to the audience %(name)s: %(reason)s Choose or create another one.")
+        return Problem(
+            "audience_not_appendable",
+            text % (words | {"reason": gettext(audience.why_not) if audience.why_not else ""}),
+            url,
+        )
+    return None
+
+
+def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
+    """The first thing that stands in the way of this sync, the widest first; what slows it down comes last."""
+    ad_account = sync.audience.ad_account
+    found = (
+        of_connection(ad_account.connection, now=now),
+        of_ad_account(ad_account, now=now),
+        of_audience(sync.audience, now=now),
+    )
+    problems = sorted(filter(None, found), key=lambda problem: problem.severity is Severity.WARNING)
+    return problems[0] if problems else None
+
+
+def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
+    """The connections of a group that live syncs need and that do not work: for the banner on every page. One query."""
+    live = Sync.objects.filter(is_live=True, audience__ad_account__connection=OuterRef("pk"))
+    broken = app_group.connections.filter(Q(token_sealed="") | Q(parked_by=ParkedBy.TOKEN)).filter(Exists(live))
+    problems = []
+    for connection in broken:
+        connection.app_group = app_group
+        problems.append(of_connection(connection, now=now))
+    return [problem for problem in problems if problem]
+
+
+def _partner_page(connection: Connection) -> str:
+    return reverse("partner", args=[connection.app_group.slug, connection.partner])
+
+
+def _audiences_page(ad_account: AdAccount) -> str:
+    connection = ad_account.connection
+    return reverse("audiences", args=[connection.app_group.slug, connection.partner, ad_account.pk])

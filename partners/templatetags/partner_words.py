@@ -1,0 +1,42 @@
+"""Words about partners: the state of an ad account, and the banner about what is broken."""
+
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from partners import problems
+
+register = template.Library()
+
+
+@register.filter
+def ad_account_status(status: str) -> str:
+    """TikTok's status of an ad account in plain words; one we do not know keeps its own."""
+    known = {
+        "": _("Unknown"),
+        "STATUS_ENABLE": _("Active"),
+        "STATUS_DISABLE": _("Disabled"),
+        "STATUS_LIMIT": _("Limited by TikTok"),
+        "STATUS_PENDING_CONFIRM": _("Under review"),
+        "STATUS_PENDING_VERIFIED": _("Under review"),
+        "STATUS_CONFIRM_FAIL": _("Not approved"),
+        "STATUS_CONTRACT_PENDING": _("Contract pending"),
+    }
+    return known.get(status) or status.removeprefix("STATUS_").replace("_", " ").capitalize()
+
+
+@register.filter
+def ad_account_is_active(status: str) -> bool:
+    """Whether ads can run in it."""
+    return status in ("", "STATUS_ENABLE")
+
+
+@register.inclusion_tag("partners/_trouble.html", takes_context=True)
+def trouble(context: Context) -> dict[str, Any]:
+    """The banner of a group's page: connections that live canvases need and that do not work. One query."""
+    app_group = context.get("app_group")
+    found = problems.broken_connections(app_group, now=timezone.now()) if app_group else []
+    return {"problems": found, "path": context["request"].path if found else ""}

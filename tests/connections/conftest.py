@@ -1,0 +1,90 @@
+"""A running sandbox as TikTok, and the steps of the journeys: start, confirm, come back, choose."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from django.core.cache import cache
+from django.urls import reverse
+
+from partners.models import Connection, OAuthState
+from partners.tiktok_sandbox.sandbox import Options
+from partners.tiktok_sandbox.seed import MARA
+from partners.tiktok_sandbox.server import serve
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    cache.clear()
+
+
+@pytest.fixture
+def sandbox(settings):
+    """The sandbox's world; our client speaks to it over HTTP."""
+    with serve(options=Options()) as server:
+        settings.TIKTOK_API_URL = server.url
+        settings.TIKTOK_AUTH_URL = f"{server.url}/portal/auth"
+        yield server.sandbox
+
+
+class Journey:
+    """What an admin does with the mouse."""
+
+    def __init__(self, client, group):
+        self.client, self.group = client, group
+
+    def url(self, name, *args):
+        return reverse(name, args=[self.group.slug, "tiktok", *args])
+
+    def start(self):
+        """The address of TikTok's page."""
+        return self.client.post(self.url("connect_partner"))["Location"]
+
+    def confirm(self, address, *, user=MARA, scope=("1", "3"), **more):
+        """The address TikTok sends the browser back to."""
+        wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        answer = requests.post(
+            address.split("?")[0],
+            data=wish | {"user": user, "scope": list(scope)} | more,
+            allow_redirects=False,
+            timeout=5,
+        )
+        return answer.headers["Location"]
+
+    def come_back(self, address):
+        parts = urlsplit(address)
+        return self.client.get(f"{parts.path}?{parts.query}")
+
+    def authorise(self, **how):
+        """The address of the page that offers ad accounts."""
+        return self.come_back(self.confirm(self.start(), **how))["Location"]
+
+    def connect(self, *ids, confirm="", **how):
+        page = self.authorise(**how)
+        return self.client.post(page, {"ad_accounts": ids, "confirm": confirm})
+
+    def connection(self):
+        return Connection.objects.get(app_group=self.group)
+
+
+@pytest.fixture
+def journey(acme, signed_in, sandbox):
+    """journey(user) -> the steps of that user's way through the group Acme."""
+    return lambda user, group=acme: Journey(signed_in(user), group)
+
+
+@pytest.fixture
+def alices(journey, alice):
+    return journey(alice)
+
+
+@pytest.fixture
+def nothing_stored():
+    """Checks that no token and no connection came of it."""
+
+    def check():
+        assert not Connection.objects.exclude(token_sealed="").exists()
+        assert not OAuthState.objects.exclude(token_sealed="").exists()
+        assert not OAuthState.objects.exclude(offer={}).exists()
+
+    return check
