@@ -121,7 +121,7 @@ class Server(ThreadingHTTPServer):
         self.desk = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
-        self.thread = threading.Thread(target=self.serve_forever, name="tiktok-sandbox", daemon=True)
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="tiktok-sandbox", daemon=True)
 
     def answer(self, request: Request) -> Answer:
         try:

@@ -1,0 +1,92 @@
+"""A sandbox on a free port, and a plain caller of its API."""
+
+import dataclasses
+import hashlib
+
+import pytest
+import requests
+
+from partners.tiktok_sandbox.limits import DEFAULT
+from partners.tiktok_sandbox.sandbox import Options
+from partners.tiktok_sandbox.seed import EU, MARA
+from partners.tiktok_sandbox.server import serve
+
+UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
+# The project's settings are not the sandbox's: nothing here touches Django's database.
+
+
+class Caller:
+    """Calls the API as one TikTok user."""
+
+    def __init__(self, server, user_id=MARA):
+        self.server = server
+        self.sandbox = server.sandbox
+        self.token = server.sandbox.accounts.issue_token(user_id)
+
+    def get(self, endpoint, **query):
+        return self.send("GET", endpoint, params=query)
+
+    def post(self, endpoint, **body):
+        return self.send("POST", endpoint, json=body)
+
+    def send(self, method, endpoint, *, token=None, timeout=5, **how):
+        headers = {"Access-Token": token or self.token}
+        url = f"{self.server.url}/open_api/v1.3/{endpoint}/"
+        return requests.request(method, url, headers=headers, timeout=timeout, allow_redirects=False, **how)
+
+    def create(self, name="winback", advertiser_id=EU):
+        body = {"advertiser_id": advertiser_id, "custom_audience_name": name}
+        return self.post("segment/audience", **body).json()["data"]["audience_id"]
+
+    def map(self, rows, schemas=("EMAIL_SHA256",), action="add", advertiser_ids=(EU,)):
+        body = {"advertiser_ids": list(advertiser_ids), "action": action, "id_schema": list(schemas)}
+        return self.post("segment/mapping", **body, batch_data=rows)
+
+    def people(self, audience_id):
+        return self.sandbox.audiences.members(audience_id).people
+
+
+@pytest.fixture
+def start():
+    """start(limits=..., ...) -> a running server; all are closed at the end."""
+    servers = []
+
+    def begin(db=":memory:", **options):
+        servers.append(serve(db=str(db), options=Options(**{"limits": UNLIMITED, **options})))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        if not server.sandbox.closing.is_set():
+            server.close()
+
+
+@pytest.fixture
+def server(start):
+    return start()
+
+
+@pytest.fixture
+def mara(server):
+    return Caller(server)
+
+
+@pytest.fixture
+def caller():
+    return Caller
+
+
+@pytest.fixture
+def hashed():
+    return lambda n: hashlib.sha256(f"person-{n}".encode()).hexdigest()
+
+
+@pytest.fixture
+def row(hashed):
+    """row(audience, 1, None, 3) -> one person with the made-up ids 1 and 3 and an empty cell between."""
+
+    def cells(audience, *numbers):
+        named = [audience] if isinstance(audience, str) else audience
+        return [{} if n is None else {"id": hashed(n), "audience_ids": named} for n in numbers]
+
+    return cells

@@ -1,0 +1,69 @@
+"""What can happen to the world: tokens revoked, ad accounts and audiences taken away."""
+
+import pytest
+import requests
+
+from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, JONAS, MARA, UK
+
+
+@pytest.fixture
+def jonas(caller, server):
+    return caller(server, JONAS)
+
+
+@pytest.fixture
+def act(server):
+    def post(kind, **more):
+        return requests.post(f"{server.url}/sandbox/api/faults/", json={"kind": kind, **more}, timeout=5).json()
+
+    return post
+
+
+def may(caller, advertiser_id=EU):
+    return caller.get("dmp/custom_audience/list", advertiser_id=advertiser_id).json()["code"]
+
+
+def test_all_tokens_of_a_user_are_revoked(act, mara, jonas):
+    assert act("revoke_token", user_id=MARA)["revoked"] == 1
+    assert (may(mara), may(jonas)) == (40105, 0)
+
+
+def test_all_tokens_are_revoked(act, mara, jonas):
+    assert act("revoke_token")["revoked"] == 2
+    assert (may(mara), may(jonas)) == (40105, 40105)
+
+
+def test_an_ad_account_leaves_the_reach_of_a_user(act, mara, jonas):
+    act("drop_account", advertiser_id=EU, user_id=MARA)
+    assert (may(mara), may(mara, UK), may(jonas)) == (40001, 0, 0)
+    act("restore_account", advertiser_id=EU)
+    assert may(mara) == 0
+
+
+def test_a_dropped_ad_account_is_listed_and_healed(act, mara, jonas, server):
+    act("drop_account", advertiser_id=EU)
+    assert (may(mara), may(jonas)) == (40001, 40001)
+    dropped = requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()["dropped_accounts"]
+    assert {one["user_id"] for one in dropped} == {MARA, JONAS}
+    requests.delete(f"{server.url}/sandbox/api/faults/", timeout=5)
+    assert may(mara) == 0
+
+
+def test_an_audience_disappears(act, mara, row):
+    audience = str(FIRST_AUDIENCE)
+    assert mara.map([row(audience, 1)]).json()["code"] == 0
+    act("delete_audience", audience_id=audience)
+    assert mara.map([row(audience, 1)]).json()["code"] == 40007
+
+
+def test_reset_brings_the_demo_world_back(act, mara, row, server):
+    audience = mara.create()
+    mara.map([row(audience, 1)])
+    act("drop_account", advertiser_id=EU)
+    act("code", code=50000)
+    assert requests.post(f"{server.url}/sandbox/api/reset/", timeout=5).status_code == 200
+    assert may(mara) == 40105
+    mara.token = mara.sandbox.accounts.issue_token(MARA)
+    assert may(mara) == 0
+    assert mara.sandbox.audiences.get(audience) is None
+    assert mara.people(str(FIRST_AUDIENCE)) == 1_500

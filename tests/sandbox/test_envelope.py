@@ -1,0 +1,98 @@
+"""The envelope of every answer, and the order in which a call is checked."""
+
+import re
+
+import pytest
+import requests
+
+from partners.tiktok_sandbox.routes import ENDPOINTS
+from partners.tiktok_sandbox.seed import EU, JONAS, US
+
+LOCKED = sorted(name for name, endpoint in ENDPOINTS.items() if endpoint.needs_token)
+
+
+def test_success_says_ok(mara):
+    answer = mara.get("user/info")
+    content = answer.json()
+    assert (content["code"], content["message"]) == (0, "OK")
+    assert set(content) == {"code", "message", "request_id", "data"}
+    assert re.fullmatch(r"\d{14}[0-9A-F]{20}", content["request_id"])
+    assert answer.headers["X-TT-LOGID"] == content["request_id"]
+
+
+@pytest.mark.parametrize("endpoint", LOCKED)
+def test_no_token_is_told_apart_from_a_wrong_one(server, endpoint):
+    url, method = f"{server.url}/open_api/v1.3/{endpoint}/", ENDPOINTS[endpoint].method
+    none = requests.request(method, url, timeout=5)
+    wrong = requests.request(method, url, headers={"Access-Token": "guess"}, timeout=5)
+    assert (none.status_code, none.json()["code"], none.json()["data"]) == (200, 40104, {})
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["data"]) == (200, 40105, {})
+
+
+@pytest.mark.parametrize("endpoint", sorted(set(ENDPOINTS) - {"user/info"}))
+def test_missing_parameters_are_refused(mara, endpoint):
+    answer = mara.send(
+        ENDPOINTS[endpoint].method, endpoint, **({"json": {}} if ENDPOINTS[endpoint].method == "POST" else {})
+    )
+    assert answer.status_code == 200
+    assert answer.json()["code"] == 40002
+    assert "Missing required field" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null"])
+def test_a_body_that_is_no_json_object_is_refused(mara, body):
+    headers = {"Access-Token": mara.token, "Content-Type": "application/json"}
+    url = f"{mara.server.url}/open_api/v1.3/segment/mapping/"
+    answer = requests.post(url, data=body, headers=headers, timeout=5)
+    assert answer.json()["code"] == 40002
+
+
+def test_a_form_is_refused(mara):
+    assert mara.send("POST", "segment/audience", data={"advertiser_id": EU}).json()["code"] == 40002
+
+
+def test_unknown_addresses_are_plain_404(mara):
+    answer = mara.get("dmp/no_such_thing")
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+
+
+@pytest.mark.parametrize("endpoint", sorted(ENDPOINTS))
+def test_the_wrong_method_is_405(mara, endpoint):
+    wrong = {"GET": "POST", "POST": "GET"}[ENDPOINTS[endpoint].method]
+    assert mara.send(wrong, endpoint).status_code == 405
+
+
+def test_the_last_slash_may_be_missing_unless_told(start, caller):
+    for strict, status in ((False, 200), (True, 404)):
+        caller_ = caller(start(strict_slash=strict))
+        url = f"{caller_.server.url}/open_api/v1.3/user/info"
+        assert requests.get(url, headers={"Access-Token": caller_.token}, timeout=5).status_code == status
+        assert caller_.get("user/info").status_code == 200
+
+
+def test_the_token_is_judged_before_the_body(mara):
+    assert mara.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"] == 40105
+
+
+def test_the_body_is_judged_before_the_ad_account(caller, server):
+    jonas = caller(server, JONAS)
+    assert jonas.post("segment/audience", advertiser_id=US).json()["code"] == 40002
+    assert jonas.post("segment/audience", advertiser_id=US, custom_audience_name="x").json()["code"] == 40001
+
+
+def test_too_large_a_body_is_not_read(server):
+    headers = {"Content-Length": str(10**9), "Access-Token": "x"}
+    answer = requests.post(f"{server.url}/open_api/v1.3/segment/mapping/", headers=headers, timeout=5)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("scope", [frozenset({1}), frozenset()])
+def test_audiences_need_their_permission(mara, scope):
+    mara.token = mara.sandbox.accounts.issue_token(JONAS, scope)
+    assert mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"] == 40001
+    assert mara.get("dmp/custom_audience/list", advertiser_id=EU).json()["code"] == 40001
+
+
+def test_ad_accounts_need_their_permission(mara):
+    mara.token = mara.sandbox.accounts.issue_token(JONAS, frozenset({3}))
+    assert mara.get("advertiser/info", advertiser_ids=f'["{EU}"]').json()["code"] == 40001

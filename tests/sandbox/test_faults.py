@@ -1,0 +1,142 @@
+"""Faults that answer with a code: what they say, whom they hit, how often."""
+
+import time
+
+import pytest
+import requests
+
+from partners.tiktok_sandbox.seed import EU, UK
+
+
+@pytest.fixture
+def trouble(server):
+    """Switches a fault on, through the JSON interface."""
+
+    def begin(**fault):
+        answer = requests.post(f"{server.url}/sandbox/api/faults/", json=fault, timeout=5)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return begin
+
+
+def code(caller, **query):
+    return caller.get("user/info", **query).json()["code"]
+
+
+def test_a_throttle_ends_after_its_count(mara, trouble):
+    trouble(kind="throttle", count=2)
+    assert [code(mara) for _ in range(3)] == [40100, 40100, 0]
+
+
+def test_a_throttle_ends_after_its_seconds(mara, trouble):
+    trouble(kind="throttle", for_seconds=0.3)
+    assert code(mara) == 40100
+    time.sleep(0.35)
+    assert code(mara) == 0
+
+
+def test_a_throttle_of_an_ad_account_hits_only_that(mara, trouble, row):
+    trouble(kind="throttle", advertiser_id=EU)
+    german, british = (mara.sandbox.audiences.create(account, "x") for account in (EU, UK))
+    assert mara.map([row(german, 1)]).json()["code"] == 40133
+    assert mara.map([row(british, 1)], advertiser_ids=(UK,)).json()["code"] == 0
+    assert mara.get("advertiser/info", advertiser_ids=f'["{EU}"]').json()["code"] == 40133
+    assert code(mara) == 0
+
+
+@pytest.mark.parametrize("number", [40001, 40016, 40105, 40106, 40300, 50000, 50002, 51063, 60001, 61000, 12345])
+def test_any_code(mara, trouble, number):
+    trouble(kind="code", code=number, count=1)
+    answer = mara.get("user/info")
+    assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (200, number, {})
+    assert code(mara) == 0
+
+
+def test_a_fault_of_an_endpoint_hits_only_that(mara, trouble):
+    trouble(kind="code", code=50000, endpoint="segment/")
+    assert code(mara) == 0
+    assert mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"] == 50000
+    assert mara.sandbox.audiences.count(EU) == 5
+
+
+def test_it_stands_until_cleared(mara, trouble, server):
+    trouble(kind="code", code=50000)
+    assert [code(mara) for _ in range(3)] == [50000] * 3
+    assert len(requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()["faults"]) == 1
+    requests.delete(f"{server.url}/sandbox/api/faults/", timeout=5)
+    assert code(mara) == 0
+
+
+def test_one_of_several_is_cleared(mara, trouble, server):
+    first = trouble(kind="code", code=50000)
+    trouble(kind="code", code=50002)
+    requests.delete(f"{server.url}/sandbox/api/faults/?id={first['id']}", timeout=5)
+    assert code(mara) == 50002
+
+
+def test_the_allowlist_is_asked_after_the_token(mara, trouble):
+    trouble(kind="not_allowlisted")
+    body = {"advertiser_id": EU, "custom_audience_name": "x"}
+    assert mara.post("segment/audience", **body).json()["code"] == 40118
+    assert mara.send("POST", "segment/audience", token="guess", json=body).json()["code"] == 40105
+    assert code(mara) == 0
+
+
+def test_a_poison_hash_refuses_its_whole_batch(mara, trouble, row, hashed):
+    audience = mara.create()
+    trouble(kind="poison", hash=hashed(2))
+    assert mara.map([row(audience, n) for n in range(4)]).json()["code"] == 40002
+    assert mara.people(audience) == 0
+    assert mara.map([row(audience, n) for n in (0, 1, 3)]).json()["code"] == 0
+    assert mara.people(audience) == 3
+
+
+def test_partial_success_names_the_rows(mara, trouble, row):
+    audience = mara.create()
+    trouble(kind="partial", rows=[0, 2], named=True, count=1)
+    answer = mara.map([row(audience, n) for n in range(4)]).json()
+    assert (answer["code"], answer["data"]) == (20001, {"failed_rows": [0, 2]})
+    assert mara.people(audience) == 2
+
+
+def test_partial_success_may_name_nobody(mara, trouble, row, hashed):
+    audience = mara.create()
+    trouble(kind="partial", hash=hashed(1))
+    answer = mara.map([row(audience, n) for n in range(4)]).json()
+    assert (answer["code"], answer["data"]) == (20001, {})
+    assert mara.people(audience) == 3
+    assert mara.map([row(audience, 1)]).json()["code"] == 20001
+    assert mara.map([row(audience, 2)]).json()["code"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "meteor"},
+        {},
+        {"kind": "code"},
+        {"kind": "code", "code": "x"},
+        {"kind": "poison", "hash": "abc"},
+        {"kind": "slow", "seconds": -1},
+        {"kind": "slow", "seconds": "long"},
+        {"kind": "throttle", "count": 0},
+        {"kind": "throttle", "advertiser_id": "x"},
+        {"kind": "throttle", "tpyo": 1},
+        {"kind": "partial", "rows": "first"},
+        {"kind": "drop_account"},
+        {"kind": "drop_account", "advertiser_id": "1"},
+        {"kind": "revoke_token", "user_id": "1"},
+        {"kind": "delete_audience", "audience_id": "1"},
+    ],
+)
+def test_bad_wishes_are_explained(server, mara, wrong):
+    answer = requests.post(f"{server.url}/sandbox/api/faults/", json=wrong, timeout=5)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert code(mara) == 0
+
+
+def test_it_may_be_set_in_process(mara):
+    mara.sandbox.faults.set("code", code=50002, count=1)
+    assert [code(mara), code(mara)] == [50002, 0]

@@ -1,0 +1,83 @@
+"""The JSON interface for tests: exact members, and what was asked."""
+
+import requests
+
+from partners.tiktok_sandbox.log import busiest_second
+from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE
+
+
+def fetch(server, path):
+    return requests.get(f"{server.url}/sandbox/api/{path}", timeout=5)
+
+
+def test_audiences_are_counted_exactly(mara, server, row):
+    audience = mara.create("winback")
+    mara.map([row(audience, 1, 2), row(audience, 3, None)], ("EMAIL_SHA256", "PHONE_SHA256"))
+    found = {one["audience_id"]: one for one in fetch(server, "audiences/").json()["audiences"]}
+    assert found[audience] == {
+        "audience_id": audience,
+        "advertiser_id": EU,
+        "name": "winback",
+        "type": "Partner",
+        "people": 2,
+        "ids": {"EMAIL_SHA256": 2, "PHONE_SHA256": 1},
+        "base_size": 0,
+    }
+
+
+def test_members_are_listed(mara, server, row, hashed):
+    audience = mara.create()
+    mara.map([row(audience, n) for n in range(2_500)])
+    lines = fetch(server, f"audiences/{audience}/members/").text.splitlines()
+    assert len(set(lines)) == 2_500
+    assert f'["EMAIL_SHA256","{hashed(7)}"]' in lines
+
+
+def test_an_empty_audience_has_no_members(mara, server):
+    assert fetch(server, f"audiences/{mara.create()}/members/").text == ""
+
+
+def test_an_unknown_audience_is_404(server):
+    assert [fetch(server, f"audiences/{one}/members/").status_code for one in ("1", "x", "")] == [404, 404, 404]
+
+
+def test_requests_are_logged_without_hashes_and_tokens(mara, server, row, hashed):
+    audience = str(FIRST_AUDIENCE)
+    mara.map([row(audience, 1, 2), row(audience, 3, None)], ("EMAIL_SHA256", "PHONE_SHA256"))
+    mara.map([[{}]])
+    answer = fetch(server, "requests/")
+    refused, accepted = answer.json()["requests"]
+    assert (accepted["endpoint"], accepted["action"], accepted["people"], accepted["ids"]) == (
+        "segment/mapping",
+        "add",
+        2,
+        3,
+    )
+    assert (accepted["audiences"], accepted["advertisers"], accepted["code"]) == ([audience], [EU], 0)
+    assert refused["code"] == 40002
+    assert hashed(1) not in answer.text
+    assert mara.token not in answer.text
+
+
+def test_faults_are_logged(mara, server):
+    mara.sandbox.faults.set("http_error", count=1)
+    mara.get("user/info")
+    line = fetch(server, "requests/").json()["requests"][0]
+    assert (line["fault"], line["code"]) == ("http_error", None)
+
+
+def test_the_busiest_second_is_known(mara, server):
+    for _ in range(5):
+        mara.get("user/info")
+    content = fetch(server, "requests/?limit=2").json()
+    assert (content["total"], content["most_in_one_second"], len(content["requests"])) == (5, 5, 2)
+
+
+def test_the_busiest_second_slides():
+    assert busiest_second([0.0, 0.5, 0.9, 1.4, 1.45, 3.0]) == 4
+    assert busiest_second([0.0, 1.0]) == 1
+    assert busiest_second([]) == 0
+
+
+def test_it_is_healthy(server):
+    assert requests.get(f"{server.url}/sandbox/healthz", timeout=5).json()["status"] == "ok"
