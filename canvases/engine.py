@@ -1,0 +1,175 @@
+"""Moves crowds: admits people to live canvases, lets them go on when they are due, launches and stops.
+
+Every change to the visits of a canvas happens under the lock of its row, so a crowd that was read is the crowd that moves.
+"""
+
+import time
+from datetime import datetime
+from itertools import chain
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Max, Q, QuerySet
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.groups.models import Activity, User
+from audiencesync.people import filters
+from audiencesync.people.models import Profile
+from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.steps import KINDS
+
+TASK = "canvases.engine.beat"
+CROWD = 10_000
+
+_ADMIT = """
+INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
+SELECT %s, people.id, 0, %s, %s, %s, NULL FROM ({people}) people WHERE true
+ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING
+"""
+
+
+def beat() -> None:
+    """The task of the alarm clock: move crowds for a bounded time; asks for another run if work is left."""
+    ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
+    while move_all(now=timezone.now()):
+        if time.monotonic() > ends_at:
+            clock.wake(TASK)
+            return
+
+
+def move_all(*, now: datetime) -> int:
+    """Admit one crowd to each live canvas and move one crowd from each step with people due; answers how many moved."""
+    entering = Canvas.objects.filter(state=Canvas.State.LIVE).exclude(entry_until=None)
+    admitted = (admit(canvas, now=now) for canvas in list(entering.values_list("pk", flat=True)))
+    due = Visit.objects.filter(left_at=None, due_at__lte=now, step__canvas__state=Canvas.State.LIVE)
+    moved = (advance(step, now=now) for step in list(due.order_by().values_list("step", flat=True).distinct()))
+    return sum(chain(admitted, moved))
+
+
+def admit(canvas_id: int, *, now: datetime) -> int:
+    """Let the next crowd of the entry segment in; answers how many profiles were looked at (0: all are in)."""
+    with transaction.atomic():
+        canvas = _locked(canvas_id)
+        if canvas is None or canvas.entry_until is None or canvas.segment is None:
+            return 0
+        first = _children(canvas, None).first()
+        if first is None:
+            return 0
+        people = filters.members(canvas.segment).filter(pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until)
+        last = people.order_by("pk").values_list("pk", flat=True)[CROWD - 1 : CROWD].first()
+        upto = last or canvas.entry_until
+        n = _insert(canvas, first, people.filter(pk__lte=upto), now=now)
+        _arrive(first, n)
+        Canvas.objects.filter(pk=canvas.pk).update(
+            entered=F("entered") + n, entry_cursor=upto, entry_until=canvas.entry_until if last else None
+        )
+    return CROWD if last else n
+
+
+def _insert(canvas: Canvas, first: Step, people: QuerySet[Profile], *, now: datetime) -> int:
+    """Put people at the first step, but for those who have been in this canvas before; answers how many."""
+    sql, params = people.order_by().values("id").query.sql_with_params()
+    moment = connection.ops.adapt_datetimefield_value
+    due_at = KINDS[first.kind].due_on_arrival(first, now=now)
+    with connection.cursor() as cursor:
+        statement = _ADMIT.format(visit=Visit._meta.db_table, people=sql)
+        cursor.execute(statement, [canvas.pk, first.pk, moment(due_at), moment(now), *params])
+        n: int = cursor.rowcount
+    return n
+
+
+def advance(step_id: int, *, now: datetime) -> int:
+    """Let the next crowd that is due at a step do what the step does, and go on; answers how many."""
+    with transaction.atomic():
+        step = Step.objects.select_related("canvas").get(pk=step_id)
+        if _locked(step.canvas_id) is None:
+            return 0
+        crowd = _crowd(step, now=now)
+        if crowd is None:
+            return 0
+        step = _fresh(step_id)
+        KINDS[step.kind].act(step, crowd, now=now)
+        following = _children(step.canvas, step).first()
+        return _go_on(step, following, crowd, now=now)
+
+
+def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
+    """The visits that are due longest, at most CROWD of them, as a condition that no long list of ids has to carry."""
+    due = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
+    last = due.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
+    if last is None:
+        return due if due.exists() else None
+    due_at, pk = last
+    return due.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
+
+
+def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: datetime) -> int:
+    """Move a crowd to the next step, or out of the canvas; the tallies move by the rows that changed."""
+    if following is None:
+        n = crowd.update(step=None, due_at=None, left_at=now)
+        _leave(step, n, to="exited")
+    else:
+        n = crowd.update(step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now))
+        _leave(step, n, to="proceeded")
+        _arrive(following, n)
+    return n
+
+
+def _arrive(step: Step, n: int) -> None:
+    StepTally.objects.bulk_create([StepTally(step=step)], ignore_conflicts=True)
+    StepTally.objects.filter(step=step).update(entered=F("entered") + n, waiting=F("waiting") + n)
+
+
+def _leave(step: Step, n: int, *, to: str) -> None:
+    StepTally.objects.filter(step=step).update(waiting=F("waiting") - n, **{to: F(to) + n})
+
+
+def _children(canvas: Canvas, parent: Step | None) -> QuerySet[Step]:
+    return Step.objects.filter(canvas=canvas, parent=parent, removed_at=None)
+
+
+def _fresh(step_id: int) -> Step:
+    """The step as it is under the lock, with all that its act reads."""
+    way = "sync__audience__ad_account__connection"
+    return Step.objects.select_related("canvas", way).get(pk=step_id)
+
+
+def _locked(canvas_id: int) -> Canvas | None:
+    """The canvas under its row lock, if it is live."""
+    live = Canvas.objects.select_for_update(of=("self",)).select_related("segment")
+    return live.filter(pk=canvas_id, state=Canvas.State.LIVE).first()
+
+
+def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
+    """Go live: admit everybody in the segment, wake the engine. False if it is not a draft or stopped.
+
+    Whoever has been in the canvas before does not enter again. What blocks a launch is checked by the caller.
+    """
+    ready = Canvas.objects.filter(pk=canvas.pk, state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
+    with transaction.atomic():
+        highest = Profile.objects.filter(app_group=canvas.app_group_id).aggregate(last=Max("pk"))["last"]
+        launched = ready.update(
+            state=Canvas.State.LIVE, launched_at=now, stopped_at=None, entry_cursor=0, entry_until=highest or 0
+        )
+        if launched:
+            canvas.refresh_from_db()
+            for kind in KINDS.values():
+                kind.launched(canvas)
+            Activity.log(canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name)
+            clock.wake(TASK)
+    return bool(launched)
+
+
+def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
+    """Let nobody enter or go on any more; queued adds wait, removals flow on. False if it is not live."""
+    with transaction.atomic():
+        stopped = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.LIVE).update(
+            state=Canvas.State.STOPPED, stopped_at=now
+        )
+        if stopped:
+            canvas.refresh_from_db()
+            for kind in KINDS.values():
+                kind.stopped(canvas)
+            Activity.log(canvas.app_group, by, Activity.Verb.STOPPED, canvas.name)
+    return bool(stopped)

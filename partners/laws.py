@@ -1,0 +1,63 @@
+"""The laws of the queue, read from the rows: what must be true at every moment. Read inside one snapshot."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Case, Count, F, Q, Sum, When
+from django.db.models.functions import Coalesce
+
+from partners.models import Batch, Delivery, Outcome, Tally
+from partners.models.queue import COUNTS
+
+LEASE_GRACE = timedelta(seconds=10)
+DEADLINE_GRACE = timedelta(minutes=10)
+
+
+def broken(*, now: datetime) -> Iterator[str]:
+    """One sentence per broken law; nothing when all is well."""
+    yield from _sums()
+    yield from _rows()
+    yield from _batches()
+    yield from _times(now=now)
+
+
+def _sums() -> Iterator[str]:
+    """L1: entered is the sum of the others, and nothing is negative."""
+    parts = sum((F(name) for name in COUNTS[1:]), start=F("entered") * 0)
+    negative = Q(pk__lt=0)
+    for name in COUNTS:
+        negative |= Q(**{f"{name}__lt": 0})
+    for tally in Tally.objects.filter(~Q(entered=parts) | negative):
+        yield f"L1 sync {tally.pk}: the counts do not add up: {tally.as_dict()}"
+
+
+def _rows() -> Iterator[str]:
+    """L2: each tally is what its deliveries and their batches say."""
+    state = Coalesce("outcome", "batch__state")
+    found: dict[int, dict[str, int]] = {}
+    rows = Delivery.objects.annotate(state=state).values_list("sync", "state").annotate(n=Count("pk")).order_by()
+    for sync, name, n in rows:
+        counts = found.setdefault(sync, dict.fromkeys(COUNTS, 0))
+        counts[name] += n
+        counts["entered"] += n
+    tallies = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
+    for sync in sorted(found.keys() | tallies.keys()):
+        said, counted = tallies.get(sync), found.get(sync)
+        if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
+            yield f"L2 sync {sync}: the tally says {said}, the rows say {counted}"
+
+
+def _batches() -> Iterator[str]:
+    """L2: each batch's n is the number of its members without an outcome of their own."""
+    members = Coalesce(Sum(Case(When(deliveries__outcome=None, deliveries__isnull=False, then=1), default=0)), 0)
+    for batch in Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members"):
+        yield f"L2 batch {batch['pk']}: n is {batch['n']}, it has {batch['members']} members without an outcome"
+
+
+def _times(*, now: datetime) -> Iterator[str]:
+    """L6: no lease outlives its time, nobody waits longer than the deadline."""
+    for pk in Batch.objects.exclude(lease="").filter(lease_until__lt=now - LEASE_GRACE).values_list("pk", flat=True):
+        yield f"L6 batch {pk}: its lease ran out more than 10 seconds ago"
+    late = Batch.objects.filter(state=Outcome.PENDING, deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
+    for pk in late.exclude(sync__paused=True, action="add").values_list("pk", flat=True):
+        yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

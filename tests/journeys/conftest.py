@@ -1,0 +1,59 @@
+"""A canvas in a small world: journeys without HTTP to TikTok."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment
+from canvases import engine
+from canvases.models import Canvas, Step, StepTally
+from partners.models import AdAccount, Audience, Connection, Sync
+
+
+class Journeys:
+    """Makes canvases of steps, lets the engine run, and reads the tallies."""
+
+    def __init__(self, app_group, user):
+        self.app_group, self.user = app_group, user
+        self.segment = Segment.objects.create(app_group=app_group, name="everybody", filter={})
+        connection = Connection.objects.create(app_group=app_group)
+        account = AdAccount.objects.create(connection=connection, remote_id="7", name="EU")
+        self.audience = Audience.objects.create(ad_account=account, remote_id="8", name="winback")
+
+    def people(self, n):
+        start = Profile.objects.count()
+        return Profile.objects.bulk_create(
+            Profile(app_group=self.app_group, external_id=f"p{start + i}", email_sha256=b"%032d" % i) for i in range(n)
+        )
+
+    def canvas(self, *kinds):
+        canvas = Canvas.objects.create(app_group=self.app_group, name="Journey", segment=self.segment)
+        steps, parent = [], None
+        for kind, settings in kinds:
+            parent = Step.objects.create(canvas=canvas, kind=kind, settings=settings, parent=parent)
+            steps.append(parent)
+        return canvas, steps
+
+    def asks(self, step, action="add"):
+        step.sync = Sync.objects.create(
+            app_group=self.app_group, audience=self.audience, action=action, kinds=["email"], label="x", url="/"
+        )
+        step.save()
+        step.syncs.add(step.sync)
+        return step.sync
+
+    def launch(self, canvas):
+        return engine.launch(canvas, by=self.user, now=timezone.now())
+
+    def run(self, now=None):
+        now = now or timezone.now()
+        while engine.move_all(now=now):
+            pass
+
+    def numbers(self, step):
+        tally = StepTally.objects.get(step=step)
+        return tally.entered, tally.proceeded, tally.exited, tally.waiting
+
+
+@pytest.fixture
+def journeys(acme, alice):
+    return Journeys(acme, alice)

@@ -1,0 +1,118 @@
+"""People enter at launch, wait, go on and leave; the tallies say so exactly."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases import engine, laws
+from canvases.models import Canvas, Step, Visit
+from partners.models import Sync, Tally
+
+DELAY = ("delay", {"amount": 10, "unit": "minutes"})
+SYNC = ("audience_sync", {})
+
+
+def test_everybody_in_the_segment_enters_once(journeys):
+    journeys.people(25)
+    canvas, [step] = journeys.canvas(DELAY)
+    journeys.launch(canvas)
+    journeys.run()
+    journeys.run()
+    assert journeys.numbers(step) == (25, 0, 0, 25)
+    assert Canvas.objects.get().entered == 25
+
+
+def test_people_of_later_do_not_enter(journeys):
+    journeys.people(3)
+    canvas, [step] = journeys.canvas(DELAY)
+    journeys.launch(canvas)
+    journeys.people(2)
+    journeys.run()
+    assert journeys.numbers(step) == (3, 0, 0, 3)
+
+
+def test_a_delay_holds_people_until_it_is_over(journeys):
+    journeys.people(4)
+    canvas, [first, second] = journeys.canvas(DELAY, SYNC)
+    journeys.asks(second)
+    journeys.launch(canvas)
+    now = timezone.now()
+    journeys.run(now)
+    journeys.run(now + timedelta(minutes=9))
+    assert journeys.numbers(first) == (4, 0, 0, 4)
+    journeys.run(now + timedelta(minutes=11))
+    assert journeys.numbers(first) == (4, 4, 0, 0)
+    assert journeys.numbers(second) == (4, 0, 4, 0)
+
+
+def test_leaving_people_are_queued_for_the_partner(journeys):
+    journeys.people(6)
+    canvas, [step] = journeys.canvas(SYNC)
+    asked = journeys.asks(step)
+    journeys.launch(canvas)
+    journeys.run()
+    assert (Tally.objects.get(pk=asked.pk).entered, Tally.objects.get(pk=asked.pk).pending) == (6, 6)
+    assert Visit.objects.filter(left_at=None).count() == 0
+
+
+def test_large_crowds_move_in_pieces(journeys, monkeypatch):
+    monkeypatch.setattr(engine, "CROWD", 7)
+    journeys.people(50)
+    canvas, [first, second] = journeys.canvas(SYNC, SYNC)
+    sent, again = journeys.asks(first), journeys.asks(second)
+    journeys.launch(canvas)
+    journeys.run()
+    assert (Tally.objects.get(pk=sent.pk).entered, Tally.objects.get(pk=again.pk).entered) == (50, 50)
+    assert journeys.numbers(second) == (50, 0, 50, 0)
+
+
+def test_a_stopped_canvas_moves_nobody_and_holds_adds(journeys):
+    journeys.people(5)
+    canvas, [first, second] = journeys.canvas(DELAY, SYNC)
+    journeys.asks(second)
+    journeys.launch(canvas)
+    journeys.run()
+    assert engine.stop(canvas, by=journeys.user, now=timezone.now())
+    journeys.run(timezone.now() + timedelta(hours=1))
+    assert journeys.numbers(first) == (5, 0, 0, 5)
+    assert Sync.objects.get().paused
+
+
+def test_launching_again_admits_only_newcomers(journeys):
+    journeys.people(3)
+    canvas, [step] = journeys.canvas(DELAY)
+    journeys.launch(canvas)
+    journeys.run()
+    engine.stop(canvas, by=journeys.user, now=timezone.now())
+    journeys.people(2)
+    journeys.launch(canvas)
+    journeys.run()
+    assert journeys.numbers(step) == (5, 0, 0, 5)
+
+
+def test_only_one_launch_has_an_effect(journeys):
+    canvas, _ = journeys.canvas(DELAY)
+    assert journeys.launch(canvas)
+    assert not journeys.launch(canvas)
+    assert Activity.objects.filter(verb="launched").count() == 1
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        lambda: Tally.objects.update(pending=4, synced=2),
+        lambda: Step.objects.get().tally.__class__.objects.update(waiting=1, exited=5),
+        lambda: Canvas.objects.update(entered=7),
+    ],
+)
+def test_drift_is_seen(journeys, drift):
+    journeys.people(6)
+    canvas, [step] = journeys.canvas(SYNC)
+    journeys.asks(step)
+    journeys.launch(canvas)
+    journeys.run()
+    assert laws.broken(now=timezone.now()) == []
+    drift()
+    assert laws.broken(now=timezone.now())
