@@ -1,0 +1,102 @@
+"""A real browser (Debian's Chromium) before a whole running AudienceSync.
+
+`stack` runs per test file; `page` comes once per language and width and fails the test for console errors and blocked
+content; `open_page(language, width, javascript=False)` opens others; `shoot("name")` keeps a picture in build/screenshots.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests import stack as stacks
+
+CHROMIUM = "/usr/bin/chromium"
+SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
+LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
+# Answers that the pages expect: an invalid form (422), a stale save (409). Chromium reports each as an error.
+EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of (409|422)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """A prepared folder (database, static files, demo) that each stack starts from."""
+    var = tmp_path_factory.mktemp("template")
+    return var, stacks.prepared(var)
+
+
+@pytest.fixture(scope="module")
+def stack(template, tmp_path_factory):
+    """Web, engine and sandbox with the demo, fresh for each test file."""
+    var, told = template
+    running = stacks.Stack(stacks.copied(var, tmp_path_factory.mktemp("stack")), told=told)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, stack):
+    """open_page(language, width, javascript=True) -> a page in a fresh profile; relative addresses go to the stack."""
+    problems, contexts = [], []
+
+    def listen(page: Page) -> None:
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+
+    def make(language: str = "en", width: int = 1280, *, javascript: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=stack.url,
+            locale={"en": "en-GB", "de": "de-DE"}[language],
+            viewport={"width": width, "height": 844 if width < 600 else 800},
+            java_script_enabled=javascript,
+        )
+        context.set_default_timeout(10_000)
+        context.on("page", listen)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [text for text in problems if not EXPECTED.search(text)] == []
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+def look(request):
+    """(language, width)"""
+    return request.param
+
+
+@pytest.fixture
+def page(open_page, look):
+    return open_page(*look)
+
+
+@pytest.fixture
+def shoot(request, page):
+    """shoot("name") keeps a picture of the whole page."""
+
+    def save(name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        file = f"{request.node.name}-{name}".replace("[", "-").replace("]", "")
+        page.screenshot(path=SCREENSHOTS / f"{file}.png", full_page=True)
+
+    return save

@@ -1,0 +1,19 @@
+"""The sign-in page renders in both languages and widths; `page` itself fails for console errors and blocked content."""
+
+SIGN_IN = {"en": "Sign in", "de": "Anmelden"}
+
+
+def test_sign_in_page_renders(page, look, shoot):
+    language, width = look
+    response = page.goto("/accounts/login/")
+    assert response.status == 200
+    assert page.locator("html").get_attribute("lang") == language
+    assert page.get_by_role("button", name=SIGN_IN[language]).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shoot("sign-in")
+
+
+def test_sign_in_page_works_without_javascript(open_page):
+    page = open_page("en", 1280, javascript=False)
+    page.goto("/accounts/login/")
+    assert page.get_by_label("Password", exact=True).is_visible()
