@@ -91,7 +91,7 @@ def receive(query: QueryDict, partner: Partner, *, user: User, session: SessionB
     except PartnerError as error:
         logger.warning("authorisation %s failed: %s", state.pk, error.message_for_log)
         raise NotAuthorized(_sentence(error, partner), state.app_group) from None
-    state.token_sealed = crypto.seal(token.access_token, context=_context(state))
+    state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
     state.offer = {
         "user": _clean(asdict(offer.user)),
         "ad_accounts": [_clean(asdict(one)) for one in offer.ad_accounts],
@@ -103,7 +103,7 @@ def receive(query: QueryDict, partner: Partner, *, user: User, session: SessionB
 
 def token_of(state: OAuthState) -> str:
     """The token that waits for the choice. Raises crypto.CannotOpen."""
-    return crypto.open_sealed(state.token_sealed, context=_context(state))
+    return crypto.open_sealed(state.token_sealed, context=state.token_context)
 
 
 def is_open(state: OAuthState, *, now: datetime) -> bool:
@@ -249,10 +249,6 @@ def registered(key: str) -> Partner | None:
 def _clean(values: dict[str, Any]) -> dict[str, Any]:
     """Without NUL, which PostgreSQL stores neither in text nor in JSON."""
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _context(state: OAuthState) -> str:
-    return f"partner-offer:v1:{state.pk}"
 
 
 def _hash(secret: str) -> str:

@@ -164,3 +164,8 @@ class OAuthState(models.Model):
 
     def __str__(self) -> str:
         return f"authorisation {self.pk}"
+
+    @property
+    def token_context(self) -> str:
+        """What the waiting token is bound to."""
+        return f"partner-offer:v1:{self.pk}"

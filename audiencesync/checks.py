@@ -1,0 +1,83 @@
+"""System checks: would this installation start, keep its secrets and keep its data?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from audiencesync import crypto, sqlite
+
+Apps = Sequence[AppConfig] | None
+SHORTEST_KEY = 50
+
+
+def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """SECRET_KEY is set, and long enough outside DEBUG."""
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:
+        key = ""
+    if not key:
+        return [
+            checks.Error(
+                "SECRET_KEY is not set.", hint="Set it to 50 or more random characters.", id="audiencesync.E001"
+            )
+        ]
+    if not settings.DEBUG and len(key) < SHORTEST_KEY:
+        return [checks.Error(f"SECRET_KEY is shorter than {SHORTEST_KEY} characters.", id="audiencesync.E002")]
+    return []
+
+
+def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """TOKEN_KEYS seals and opens."""
+    try:
+        works = crypto.open_sealed(crypto.seal("probe", context="check"), context="check") == "probe"
+    except (ImproperlyConfigured, crypto.CannotOpen) as error:
+        hint = "Make a key: python -c 'from audiencesync.crypto import new_key; print(new_key(\"a\"))'"
+        return [checks.Error(str(error), hint=hint, id="audiencesync.E003")]
+    return [] if works else [checks.Error("What TOKEN_KEYS seals does not open again.", id="audiencesync.E004")]
+
+
+def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """The host of SITE_URL is allowed. SITE_URL is what partners send people back to."""
+    host = settings.SITE_URL.partition("://")[2].partition("/")[0].rpartition(":")
+    name = host[0] if host[2].isdigit() else host[1] + host[2]
+    allowed = settings.ALLOWED_HOSTS
+    if not settings.SITE_URL.startswith(("http://", "https://")) or not name:
+        return [checks.Error("SITE_URL must look like https://sync.example.org.", id="audiencesync.E005")]
+    fits = any(entry in ("*", name) or (entry.startswith(".") and name.endswith(entry)) for entry in allowed)
+    if fits or settings.DEBUG:
+        return []
+    return [checks.Error(f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006")]
+
+
+def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """SQLite is new enough for the write-ahead log, or the slower rollback journal is used."""
+    if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") or sqlite.journal_mode() == "WAL":
+        return []
+    found, wanted = (".".join(str(part) for part in version) for version in (sqlite.version(), sqlite.SAFE_WAL))
+    return [
+        checks.Warning(
+            f"SQLite {found} is older than {wanted}: the rollback journal is used instead of WAL, which is slower.",
+            hint="Install the package pysqlite3, or use PostgreSQL (DATABASE_URL).",
+            id="audiencesync.W001",
+        )
+    ]
+
+
+def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """The TikTok app is named."""
+    missing = [name for name in ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET") if not getattr(settings, name)]
+    if not missing:
+        return []
+    hint = "Create an app in TikTok's developer portal; without it nobody can connect TikTok."
+    return [checks.Warning(f"{' and '.join(missing)} not set.", hint=hint, id="audiencesync.W002")]
+
+
+def register() -> None:
+    """Tell Django; called when the groups app is ready."""
+    for check in (secret_key, token_keys, hosts, sqlite_version, tiktok_app):
+        checks.register(check, checks.Tags.security)
