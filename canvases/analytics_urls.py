@@ -1,5 +1,7 @@
-"""Addresses."""
+"""Addresses of the analytics for staff."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from canvases.views import analytics
+
+urlpatterns = [path("", analytics.staff, name="staff_analytics")]

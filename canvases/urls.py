@@ -1,5 +1,23 @@
-"""Addresses."""
+"""Addresses of canvases and their steps, under /g/<slug>/canvases/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from canvases.views import audience, editor, life, pages
+
+urlpatterns = [
+    path("", pages.canvases, name="canvases"),
+    path("new/", pages.new, name="canvas_new"),
+    path("<int:canvas_id>/", editor.canvas, name="canvas"),
+    path("<int:canvas_id>/entry/", editor.entry, name="canvas_entry"),
+    path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
+    path("<int:canvas_id>/launch/", life.launch, name="canvas_launch"),
+    path("<int:canvas_id>/stop/", life.stop, name="canvas_stop"),
+    path("<int:canvas_id>/counts/", life.counts, name="canvas_counts"),
+    path("<int:canvas_id>/steps/", editor.add, name="step_add"),
+    path("<int:canvas_id>/steps/<int:step_id>/", editor.save, name="step"),
+    path("<int:canvas_id>/steps/<int:step_id>/move/", editor.move, name="step_move"),
+    path("<int:canvas_id>/steps/<int:step_id>/remove/", editor.remove, name="step_remove"),
+    path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
+    path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
+    path("<int:canvas_id>/steps/<int:step_id>/retry/", life.retry, name="step_retry"),
+]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django import forms
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 if TYPE_CHECKING:
-    from canvases.models import Step, Visit
+    from canvases.models import Canvas, Step, Visit
 
 Text = str | Promise
 
@@ -30,11 +30,11 @@ class Problem:
 class StepForm(forms.Form):
     """The editor of one step. Built as ``form(data_or_None, step=step, initial=step.settings)``; a kind subclasses it."""
 
-    def __init__(self, *args: object, step: Step, **kwargs: object) -> None:
+    def __init__(self, *args: Any, step: Step, **kwargs: Any) -> None:
         self.step = step
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through to forms.Form
+        super().__init__(*args, **kwargs)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """The JSON that ``Step.settings`` becomes; valid forms only."""
         return dict(self.cleaned_data)
 
@@ -46,6 +46,7 @@ class Kind(Protocol):
     label: Text
     help: Text
     icon: str
+    template: str  # of the editor
     form: type[StepForm]
 
     def summary(self, step: Step) -> Text:
@@ -54,8 +55,20 @@ class Kind(Protocol):
     def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
         """What is missing or broken right now; computed, never stored."""
 
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """What deserves a second look before a launch; may count people, so only the checklist and the editor ask."""
+
+    def first_settings(self) -> dict[str, Any]:
+        """What a step has before anybody edited it."""
+
     def saved(self, step: Step) -> None:
         """After the settings were stored, in the same transaction (the Audience Sync step makes its Sync here)."""
+
+    def launched(self, canvas: Canvas) -> None:
+        """The canvas goes live, in the same transaction: let flow what waited."""
+
+    def stopped(self, canvas: Canvas) -> None:
+        """The canvas was stopped, in the same transaction: hold back what should not happen any more."""
 
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
         """When somebody who arrives now wants to be asked (Delay: later; others: now)."""

@@ -1,0 +1,267 @@
+"""One reading of all numbers: step cards, the list of canvases, the staff table and its CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import F, Min, Q, QuerySet, Sum
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from canvases.models import Canvas, Step, StepTally
+from canvases.steps import KINDS
+from canvases.steps.base import Text
+from partners import problems, registry, sync
+from partners.models import Batch, Outcome, Reason, Tally, TallyHour
+
+SUMS = {name: Sum(name, default=0) for name in ("entered", "synced", "not_synced", "pending", "errored", "cancelled")}
+METRICS: dict[str, Promise] = {
+    "entered": _("Entered"),
+    "proceeded": _("Proceeded to next step"),
+    "synced": _("Users synced"),
+    "not_synced": _("Users not synced"),
+    "pending": _("Users pending"),
+    "errored": _("Users errored"),
+    "exited": _("Exited canvas"),
+}
+SYNC_METRICS = ("synced", "not_synced", "pending", "errored")
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The seven metrics of a step, and who waits or was cancelled. None: not known for the chosen dates."""
+
+    entered: int | None = 0
+    proceeded: int | None = 0
+    synced: int = 0
+    not_synced: int = 0
+    pending: int = 0
+    errored: int = 0
+    exited: int | None = 0
+    waiting: int = 0
+    cancelled: int = 0
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errored people of those who entered, in percent."""
+        return 100 * self.errored / self.entered if self.entered else None
+
+    def metrics(self, *, sends: bool) -> list[tuple[str, Promise, int | None]]:
+        """Name, label and value in the fixed order; a step that sends to nobody has only those of the journey."""
+        return [
+            (name, label, getattr(self, name)) for name, label in METRICS.items() if sends or name not in SYNC_METRICS
+        ]
+
+
+def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -> dict[int, Numbers]:
+    """The numbers of each step, over all Syncs it has had. Two queries. ``ids``: the same steps as a query."""
+    found = {step.pk: Numbers() for step in steps}
+    mine: Any = list(found) if ids is None else ids
+    for tally in StepTally.objects.filter(pk__in=mine):
+        numbers = found.setdefault(tally.pk, Numbers())  # a step may have come between two queries
+        numbers.entered, numbers.proceeded = tally.entered, tally.proceeded
+        numbers.exited, numbers.waiting = tally.exited, tally.waiting
+    for step, sums in _sums_by_step(Tally.objects.filter(sync__steps__in=mine)).items():
+        for name in (*SYNC_METRICS, "cancelled"):
+            setattr(found.setdefault(step, Numbers()), name, sums[name])
+    return found
+
+
+def _sums_by_step(tallies: QuerySet[Any]) -> dict[int, dict[str, int]]:
+    """The counts of ``tallies``, summed over the Syncs of each step. One query."""
+    rows = tallies.order_by().values_list("sync__steps").annotate(*SUMS.values())
+    return {step: dict(zip(SUMS, sums, strict=True)) for step, *sums in rows}
+
+
+def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
+    """Pending and errored people of each canvas. One query."""
+    rows = Tally.objects.filter(sync__steps__canvas__in=canvases).order_by().values(canvas=F("sync__steps__canvas"))
+    sums = rows.annotate(sum_pending=SUMS["pending"], sum_errored=SUMS["errored"])
+    found = {canvas.pk: {"pending": 0, "errored": 0} for canvas in canvases}
+    for row in sums:
+        found[row["canvas"]] = {"pending": row["sum_pending"], "errored": row["sum_errored"]}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why people ended so, and how many."""
+
+    outcome: str
+    text: str
+    n: int
+
+    @property
+    def outcome_label(self) -> Text:
+        """The outcome in words."""
+        return Outcome(self.outcome).label
+
+
+def retry(step: Step, *, now: datetime) -> int:
+    """Try the errored people of ``step`` again. Answers how many."""
+    return sum(sync.retry_errored(one, now=now) for one in step.syncs.all())
+
+
+def reasons(step: Step) -> list[Why]:
+    """Why people of ``step`` were not synced, errored or cancelled; the most frequent reason first."""
+    by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
+    found = [Why(outcome, _reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
+    return sorted(found, key=lambda why: -why.n)
+
+
+def _reason_text(reason: str) -> str:
+    if reason in Reason.values:
+        return str(Reason(reason).label)
+    if reason.lstrip("-").isdigit():
+        return registry.get("tiktok").sentence(int(reason))
+    return registry.get("tiktok").sentence(None) if reason else gettext("No reason was noted")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What staff want to see: one group, one state, a text, some days (both included, UTC), an order."""
+
+    group: str = ""
+    state: str = ""
+    text: str = ""
+    since: date | None = None
+    until: date | None = None
+    sort: str = "-errored"
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether only some days are asked for."""
+        return bool(self.since or self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One step in the staff table."""
+
+    group: str
+    canvas: str
+    state: str
+    state_label: Text
+    step: Text
+    numbers: Numbers
+    error_rate: float | None
+    oldest_pending: datetime | None
+    connection: str
+    connection_label: Text
+
+
+SORTS = ("group", "canvas", "state", "step", *METRICS, "error_rate", "oldest_pending", "connection")
+CONNECTIONS: dict[str, Text] = {
+    "": _("None"),
+    "connected": _("Connected"),
+    "not_connected": _("Not connected"),
+    "token_refused": _("Needs attention"),
+}
+
+
+def staff_rows(question: Question, *, now: datetime) -> list[Row]:
+    """All steps of all groups that fit, in order; the number of queries does not depend on how many."""
+    steps = _steps_of(question)
+    listed = list(steps.select_related("canvas__app_group", f"sync__{problems.SYNC_RELATED}"))
+    numbers = step_numbers(listed, steps.values("pk"))
+    if question.has_dates:
+        _only_dates(numbers, listed, steps.values("pk"), question)
+    pending = Batch.objects.filter(sync__steps__in=steps.values("pk"), state=Outcome.PENDING, n__gt=0).order_by()
+    oldest = dict(pending.values_list("sync__steps").annotate(oldest=Min("created_at")))
+    rows = [_row(step, numbers[step.pk], oldest.get(step.pk), now=now) for step in listed]
+    return _sorted(rows, question.sort)
+
+
+def _steps_of(question: Question) -> QuerySet[Step]:
+    steps = Step.objects.filter(Q(removed_at=None) | Q(tally__entered__gt=0))
+    if question.group:
+        steps = steps.filter(canvas__app_group__slug=question.group)
+    if question.state:
+        steps = steps.filter(canvas__state=question.state)
+    if question.text:
+        names = Q(canvas__name__icontains=question.text) | Q(canvas__app_group__name__icontains=question.text)
+        steps = steps.filter(names | Q(sync__audience__name__icontains=question.text))
+    return steps
+
+
+def _row(step: Step, numbers: Numbers, oldest: datetime | None, *, now: datetime) -> Row:
+    canvas = step.canvas
+    state = ""
+    if step.sync is not None:
+        problem = problems.of_connection(step.sync.audience.ad_account.connection, now=now)
+        state = problem.code if problem else "connected"
+    return Row(
+        group=canvas.app_group.name,
+        canvas=canvas.name,
+        state=canvas.state,
+        state_label=Canvas.State(canvas.state).label,
+        step=KINDS[step.kind].summary(step),
+        numbers=numbers,
+        error_rate=numbers.error_rate,
+        oldest_pending=oldest,
+        connection=state,
+        connection_label=CONNECTIONS.get(state, state),
+    )
+
+
+def _only_dates(
+    numbers: dict[int, Numbers], listed: Sequence[Step], steps: QuerySet[Any, Any], question: Question
+) -> None:
+    """Replace the sums by what happened on the days asked for, as far as the hours were counted."""
+    hours = TallyHour.objects.filter(sync__steps__in=steps)
+    if question.since:
+        hours = hours.filter(hour__gte=datetime.combine(question.since, time.min, UTC))
+    if question.until:
+        hours = hours.filter(hour__lt=datetime.combine(question.until, time.min, UTC) + timedelta(days=1))
+    found = _sums_by_step(hours)
+    for step in listed:
+        whole = numbers[step.pk]
+        numbers[step.pk] = Numbers(**found.get(step.pk, {}))
+        _passage(numbers[step.pk], whole, counted=step.sync_id is not None)
+
+
+def _passage(days: Numbers, whole: Numbers, *, counted: bool) -> None:
+    """Who comes to an Audience Sync step leaves it at once: entered tells the way out, unless both ways were used."""
+    if not counted:
+        days.entered = days.proceeded = days.exited = None
+    elif whole.proceeded and whole.exited:
+        days.proceeded = days.exited = None
+    elif whole.proceeded:
+        days.proceeded = days.entered
+    else:
+        days.exited = days.entered
+
+
+def _sorted(rows: list[Row], sort: str) -> list[Row]:
+    name = sort.removeprefix("-")
+
+    def value(row: Row) -> str | float | datetime | None:
+        found = getattr(row.numbers, name) if name in METRICS else getattr(row, name)
+        return found if isinstance(found, int | float | datetime | None) else str(found).casefold()
+
+    known = sorted((row for row in rows if value(row) is not None), key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
+    return known + [row for row in rows if value(row) is None]
+
+
+def csv_rows(rows: Iterable[Row]) -> Iterable[list[str]]:
+    """The staff table for a spreadsheet: plain numbers, times in UTC, no cell that a spreadsheet would run."""
+    heads = [_("App group"), _("Canvas"), _("State"), _("Component"), *METRICS.values()]
+    yield [str(head) for head in (*heads, _("Error rate in %"), _("Oldest pending (UTC)"), _("Connection"))]
+    for row in rows:
+        counts = [getattr(row.numbers, name) for name in METRICS]
+        cells = [row.group, row.canvas, row.state_label, row.step]
+        yield [
+            *(_harmless(str(cell)) for cell in cells),
+            *("" if n is None else str(n) for n in counts),
+            "" if row.error_rate is None else f"{row.error_rate:.2f}",
+            row.oldest_pending.isoformat(timespec="seconds") if row.oldest_pending else "",
+            _harmless(str(row.connection_label)),
+        ]
+
+
+def _harmless(cell: str) -> str:
+    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

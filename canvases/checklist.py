@@ -1,0 +1,81 @@
+"""What stands between a canvas and its launch; computed when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+from canvases.steps.base import Problem, Text
+from partners.problems import SYNC_RELATED
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist; ``url`` leads to the field that mends it."""
+
+    where: Text
+    text: Text
+    url: str
+    blocks: bool
+
+
+def steps_of(canvas: Canvas) -> QuerySet[Step]:
+    """The steps of a canvas with all that their cards, problems and summaries read."""
+    related = (f"sync__{SYNC_RELATED}", "canvas__app_group", "canvas__segment")
+    return canvas.steps.filter(removed_at=None).select_related(*related)
+
+
+def in_order(steps: Iterable[Step]) -> list[Step]:
+    """The steps as people walk through them: each before what comes after it."""
+    after: dict[int | None, list[Step]] = {}
+    for step in sorted(steps, key=lambda step: step.branch):
+        after.setdefault(step.parent_id, []).append(step)
+    ordered, waiting = [], after.pop(None, [])[::-1]
+    while waiting:
+        step = waiting.pop()
+        ordered.append(step)
+        waiting += after.pop(step.pk, [])[::-1]
+    return ordered
+
+
+def items(canvas: Canvas, *, now: datetime) -> list[Item]:
+    """Blockers first, then warnings."""
+    steps = in_order(steps_of(canvas))
+    page = canvas.get_absolute_url()
+    found = _of_canvas(canvas, steps, page)
+    for step in steps:
+        kind = KINDS[step.kind]
+        problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
+        found += [_item(step, kind.label, problem, page) for problem in problems]
+    return sorted(found, key=lambda item: not item.blocks)
+
+
+def blockers(canvas: Canvas, *, now: datetime) -> list[Item]:
+    """What must be mended before a launch; without the warnings, which take longer to find."""
+    steps = in_order(steps_of(canvas))
+    page = canvas.get_absolute_url()
+    found = _of_canvas(canvas, steps, page)
+    for step in steps:
+        kind = KINDS[step.kind]
+        found += [_item(step, kind.label, problem, page) for problem in kind.problems(step, now=now)]
+    return [item for item in found if item.blocks]
+
+
+def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str) -> list[Item]:
+    found = []
+    if canvas.segment_id is None:
+        found.append(Item(_("Entry"), _("Choose the segment whose people enter."), f"{page}?entry=1#id_segment", True))
+    if not steps:
+        found.append(Item(_("Flow"), _("Add at least one component."), f"{page}?add=first", True))
+    return found
+
+
+def _item(step: Step, label: Text, problem: Problem, page: str) -> Item:
+    url = problem.url or f"{page}?step={step.pk}" + (f"#id_{problem.field}" if problem.field else "")
+    return Item(label, problem.text, url, problem.blocks_launch)

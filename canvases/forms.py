@@ -1,0 +1,79 @@
+"""Forms of the canvas pages; the steps bring their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Segment
+from canvases.analytics import SORTS, Question
+from canvases.models import Canvas
+
+
+class CanvasForm(forms.ModelForm):
+    """Name, description and entry of a canvas."""
+
+    segment = forms.ModelChoiceField(
+        Segment.objects.none(),
+        label=_("Everybody in segment"),
+        empty_label=_("Choose a segment"),
+        help_text=_("They enter as soon as the canvas is launched."),
+        error_messages={"invalid_choice": _("There is no such segment in this app group.")},
+    )
+
+    class Meta:
+        model = Canvas
+        fields = ["name", "segment", "description"]
+
+    def __init__(self, *args: Any, app_group: AppGroup, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["segment"].queryset = app_group.segments.all()  # type: ignore[attr-defined]  # a ModelChoiceField
+        if self.instance.pk and self.instance.state != Canvas.State.DRAFT:
+            del self.fields["segment"]
+
+
+class CanvasFilter(forms.Form):
+    """Which canvases the list shows."""
+
+    SHOWN = [("", _("All but archived")), *Canvas.State.choices]
+
+    q = forms.CharField(label=_("Search"), required=False, max_length=120)
+    state = forms.ChoiceField(label=_("State"), choices=SHOWN, required=False)
+
+
+class StaffFilter(forms.Form):
+    """Which steps the staff table shows, and in which order."""
+
+    q = forms.CharField(label=_("Search"), required=False, max_length=120)
+    group = forms.ModelChoiceField(
+        AppGroup.objects.all(), label=_("App group"), required=False, to_field_name="slug", empty_label=_("All")
+    )
+    state = forms.ChoiceField(label=_("State"), choices=[("", _("All")), *Canvas.State.choices], required=False)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    sort = forms.ChoiceField(
+        choices=[(sign + name, name) for name in SORTS for sign in ("", "-")], required=False, widget=forms.HiddenInput
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The days must come in order."""
+        cleaned = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and since > until:
+            self.add_error("until", _("The end lies before the beginning."))
+        return cleaned
+
+    def question(self) -> Question:
+        """What was asked; valid forms only."""
+        cleaned = self.cleaned_data
+        return Question(
+            group=cleaned["group"].slug if cleaned["group"] else "",
+            state=cleaned["state"],
+            text=cleaned["q"].strip(),
+            since=cleaned["since"],
+            until=cleaned["until"],
+            sort=cleaned["sort"] or "-errored",
+        )

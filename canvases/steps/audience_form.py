@@ -1,0 +1,208 @@
+"""The editor form of the Audience Sync step: account, audience, action, fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.formats import number_format
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.people import filters
+from audiencesync.people.coverage import Coverage, coverage
+from audiencesync.people.models import KINDS
+from canvases.steps.base import StepForm, Text
+from partners import audiences
+from partners.models import Action, AdAccount, Audience
+
+FIELD_NAMES: dict[str, Text] = {
+    "email": _("E-mail"),
+    "phone": _("Phone"),
+    "idfa": _("iOS IDFA"),
+    "gaid": _("Android GAID"),
+}
+SMALL_AUDIENCE: Text = _(
+    "Audiences of fewer than about 1,000 people cannot be used for ads, and TikTok may refuse to make one so small."
+)
+
+
+class AdAccountField(forms.ModelChoiceField):
+    """Accounts by name and the partner's id."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Such as: Acme EU – 7012."""
+        return f"{obj.name} – {obj.remote_id}"
+
+
+class AudienceSelect(forms.Select):
+    """Every option carries what the combobox shows; one that takes no people is greyed, with the reason."""
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Add the data of the audience to its option."""
+        option = super().create_option(*args, **kwargs)
+        audience = getattr(option["value"], "instance", None)
+        if audience is not None:
+            option["attrs"] |= {"data-name": audience.name, "data-note": facts(audience)}
+            if why_not(audience):
+                option["attrs"] |= {"disabled": True}
+        return option
+
+
+class AudienceField(forms.ModelChoiceField):
+    """Audiences by name, id, type and size."""
+
+    widget = AudienceSelect
+
+    def label_from_instance(self, obj: Any) -> str:
+        """All on one line, for browsers without JavaScript."""
+        return f"{obj.name} – {facts(obj)}"
+
+
+class KindsWidget(forms.CheckboxSelectMultiple):
+    """Checkboxes that tell how many of today's people have each field."""
+
+    form: AudienceSyncForm
+
+    def create_option(self, name: str, value: Any, label: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Count only when the boxes are drawn."""
+        return super().create_option(name, value, self.form.with_count(str(value), label), *args, **kwargs)
+
+
+class AudienceSyncForm(StepForm):
+    """What to do with people who come to the step."""
+
+    ad_account = AdAccountField(
+        AdAccount.objects.none(),
+        label=_("Ad account"),
+        empty_label=_("Choose an ad account"),
+        error_messages={
+            "required": _("Choose an ad account."),
+            "invalid_choice": _("This ad account is not connected. Choose another one."),
+        },
+    )
+    audience = AudienceField(
+        Audience.objects.none(),
+        label=_("Choose an existing audience"),
+        empty_label=_("Choose an audience"),
+        required=False,
+        error_messages={"invalid_choice": _("This audience does not belong to the ad account. Choose another one.")},
+    )
+    audience_name = forms.CharField(
+        label=_("Choose a new or existing audience"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Type a name")}),
+        help_text=_("People never see this name; it is shown in TikTok Ads Manager."),
+    )
+    action = forms.ChoiceField(label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD)
+    kinds = forms.MultipleChoiceField(
+        label=_("Fields to match"),
+        choices=list(FIELD_NAMES.items()),
+        widget=KindsWidget,
+        help_text=_("Hashed before they leave; TikTok never gets them in clear."),
+        error_messages={"required": _("Choose at least one field to match.")},
+    )
+
+    not_yet = ("Facebook", "Google", "Pinterest", "Snapchat")
+    small_audience = SMALL_AUDIENCE
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        accounts = AdAccount.objects.filter(connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True)
+        self.accounts = accounts.exclude(connection__token_sealed="").select_related("connection__app_group")
+        _offer(self, "ad_account", self.accounts)
+        account = self.ad_account_chosen
+        self.audiences = audiences.choices(account) if account else Audience.objects.none()
+        _offer(self, "audience", self.audiences)
+        self.fields["kinds"].widget.form = self
+        if self.step.sync and not self.is_bound and "typed" not in self.initial:
+            self.initial["audience_name"] = self.step.sync.audience.name
+
+    @cached_property
+    def has_accounts(self) -> bool:
+        """Whether there is an ad account to choose."""
+        return self.accounts.exists()
+
+    @cached_property
+    def ad_account_chosen(self) -> AdAccount | None:
+        """The account in the data or the settings, if it is one of the group's; its audiences are offered."""
+        try:
+            found: AdAccount | None = self.fields["ad_account"].clean(self["ad_account"].value())
+        except ValidationError:
+            return None
+        return found
+
+    @property
+    def typed_name(self) -> str:
+        """The name typed for an audience."""
+        return str(self["audience_name"].value() or "").strip()
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """How many of today's people in the entry segment have each field."""
+        segment = self.step.canvas.segment
+        return coverage(filters.members(segment)) if segment else None
+
+    def with_count(self, kind: str, label: Text) -> str:
+        """Such as: E-mail (2,950 of 3,120)."""
+        if self.coverage is None:
+            return str(label)
+        words = {"n": number_format(self.coverage.by_kind[kind]), "of": number_format(self.coverage.total)}
+        return f"{label} ({gettext('%(n)s of %(of)s') % words})"
+
+    def clean(self) -> dict[str, Any]:
+        """An audience must be chosen, exist and take people; a name that fits exactly one is as good as choosing it."""
+        cleaned = super().clean() or {}
+        if "audience" in self.errors or "audience_name" in self.errors or not cleaned.get("ad_account"):
+            return cleaned
+        audience = cleaned.get("audience") or self._named(cleaned.get("audience_name", ""))
+        if audience and why_not(audience):
+            self.add_error("audience_name", f"{audience.name}: {why_not(audience)}")
+        cleaned["audience"] = audience
+        return cleaned
+
+    def _named(self, name: str) -> Audience | None:
+        found = list(self.audiences.filter(name=name)[:2]) if name else []
+        if len(found) == 1:
+            return found[0]
+        if found:
+            text = gettext("Several audiences have this name. Choose one from the list.")
+        elif name:
+            text = gettext("“%(name)s” does not exist yet. Press Create audience.") % {"name": name}
+        else:
+            text = gettext("Choose an audience, or type a name for a new one.")
+        self.add_error("audience_name", text)
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """Ids, the action and the fields in their fixed order."""
+        cleaned = self.cleaned_data
+        return {
+            "ad_account": cleaned["ad_account"].pk,
+            "audience": cleaned["audience"].pk,
+            "action": cleaned["action"],
+            "kinds": [kind for kind in KINDS if kind in cleaned["kinds"]],
+        }
+
+
+def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
+    field = form.fields[name]
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = rows
+
+
+def facts(audience: Audience) -> str:
+    """Id, type, size, and why it takes no people if it does not."""
+    size = number_format(audience.size) if audience.size else gettext("no size yet")
+    return " · ".join(part for part in (audience.remote_id, audience.kind, size, why_not(audience)) if part)
+
+
+def why_not(audience: Audience) -> str:
+    """Why people cannot be sent to ``audience``; empty if they can."""
+    if not audience.is_appendable:
+        return audience.why_not or gettext("TikTok does not let us add people to this audience.")
+    return ""

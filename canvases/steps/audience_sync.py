@@ -1,0 +1,160 @@
+"""The Audience Sync step: adds people to an audience at a partner, or removes them. The one step that speaks to partners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import User
+from audiencesync.people import filters
+from audiencesync.people.coverage import coverage
+from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
+from canvases.steps.base import Problem, StepForm, Text
+from partners import audiences, creating, problems, sync
+from partners.audiences import AudienceNameError
+from partners.errors import PartnerError
+from partners.models import Action, Audience, Connection, Sync
+
+if TYPE_CHECKING:
+    from canvases.models import Canvas, Step, Visit
+
+SMALL = 1_000
+
+
+class AudienceSync:
+    """See the module."""
+
+    key = "audience_sync"
+    label: Text = _("Audience Sync")
+    help: Text = _("Adds people to a TikTok audience, or removes them from it.")
+    icon = "brand-tiktok"
+    template = "canvases/steps/audience_sync.html"
+    form: type[StepForm] = AudienceSyncForm
+
+    def summary(self, step: Step) -> Text:
+        """Such as: Add to "winback"."""
+        if step.sync is None:
+            return gettext("Not set up yet")
+        words = {"name": step.sync.audience.name}
+        if step.sync.action == Action.ADD:
+            return gettext("Add to “%(name)s”") % words
+        return gettext("Remove from “%(name)s”") % words
+
+    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """What is missing, or the first thing that stands in the way of the step's Sync."""
+        if step.sync is None:
+            return [*_not_connected(step), *(Problem(text, field=field) for field, text in MISSING.items())]
+        found = problems.of_sync(step.sync, now=now)
+        if found is None:
+            return []
+        is_danger = found.severity is problems.Severity.DANGER
+        return [Problem(found.text, blocks_launch=is_danger, url=found.url)]
+
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """Fields nobody has, audiences too small to be used."""
+        segment = step.canvas.segment
+        if step.sync is None or segment is None:
+            return []
+        found = coverage(filters.members(segment), step.sync.kinds)
+        nobody = gettext("Nobody in the segment has this field today: %(field)s.")
+        texts = [
+            ("kinds", nobody % {"field": FIELD_NAMES[kind]}) for kind in step.sync.kinds if not found.by_kind[kind]
+        ]
+        is_small = (step.sync.audience.size or 0) < SMALL
+        if is_small and step.sync.action == Action.REMOVE:
+            texts.append(("action", str(SMALL_AUDIENCE)))
+        elif is_small and found.total - found.none < SMALL:
+            texts.append(("kinds", str(FEW)))
+        return [Problem(text, blocks_launch=False, field=field) for field, text in texts]
+
+    def first_settings(self) -> dict[str, Any]:
+        """Nothing is chosen yet."""
+        return {}
+
+    def saved(self, step: Step) -> None:
+        """Give the step the Sync its settings ask for. One that has deliveries is never edited: another follows it."""
+        if not step.settings:
+            return
+        wanted = {key: step.settings[name] for key, name in WISH.items()}
+        mine = step.sync
+        label = f"{step.canvas.name}: {Audience.objects.values_list('name', flat=True).get(pk=wanted['audience_id'])}"[
+            :200
+        ]
+        words = {"label": label, "url": f"{step.canvas.get_absolute_url()}?step={step.pk}"}
+        if mine and all(getattr(mine, key) == value for key, value in wanted.items()):
+            Sync.objects.filter(pk=mine.pk).update(**words)
+            return
+        if mine and not mine.deliveries.exists():
+            Sync.objects.filter(pk=mine.pk).update(**wanted, **words)
+            step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=mine.pk)
+            return
+        state = step.canvas.state
+        step.sync = Sync.objects.create(
+            app_group_id=step.canvas.app_group_id, is_live=state == "live", paused=state == "stopped", **wanted, **words
+        )
+        step.syncs.add(step.sync)
+        step.save(update_fields=["sync"])
+
+    def launched(self, canvas: Canvas) -> None:
+        """Adds flow, and a problem at the partner shows."""
+        sync.resume(Sync.objects.filter(steps__canvas=canvas))
+
+    def stopped(self, canvas: Canvas) -> None:
+        """Adds wait, removals flow on."""
+        sync.pause(Sync.objects.filter(steps__canvas=canvas))
+
+    def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
+        """At once."""
+        return now
+
+    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
+        """Queue the crowd for the partner; everybody goes on at once, whatever becomes of it."""
+        if step.sync is not None:
+            sync.enqueue(step.sync, crowd.values_list("pk", "profile_id"), now=now)
+
+
+WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}
+MISSING: dict[str, Text] = {
+    "ad_account": _("Choose an ad account."),
+    "audience": _("Choose or create an audience."),
+    "kinds": _("Choose at least one field to match."),
+}
+FEW: Text = _(
+    "Fewer than 1,000 people can be sent today. TikTok shows a size and serves ads from about 1,000 matched people."
+)
+
+
+def _not_connected(step: Step) -> list[Problem]:
+    group = step.canvas.app_group
+    if Connection.objects.filter(app_group=group, partner="tiktok").exclude(token_sealed="").exists():
+        return []
+    url = reverse("partner", args=[group.slug, "tiktok"])
+    return [Problem(_("TikTok is not connected. An admin of this app group has to connect it."), url=url)]
+
+
+def create_audience(form: AudienceSyncForm, *, by: User, now: datetime) -> tuple[Audience | None, str]:
+    """Create the audience named in ``form`` at the partner; once, however often it is asked. Or say why it was not."""
+    account = form.ad_account_chosen
+    if account is None:
+        return None, gettext("Choose an ad account.")
+    try:
+        return creating.create(account, form.typed_name, by=by, now=now), ""
+    except (AudienceNameError, PartnerError) as error:
+        return None, error.sentence()
+
+
+def refresh_choices(form: AudienceSyncForm, *, now: datetime) -> str:
+    """Read the audiences of the form's ad account from the partner, at most once a minute. Answers what went wrong."""
+    if form.ad_account_chosen is None:
+        return ""
+    try:
+        audiences.refresh(form.ad_account_chosen, now=now)
+    except PartnerError as error:
+        return error.sentence()
+    return ""

@@ -1,0 +1,107 @@
+"""The Delay step: people wait here for a while, then go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.formats import number_format
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, ngettext_lazy
+
+from canvases.steps.base import Problem, StepForm, Text
+
+if TYPE_CHECKING:
+    from canvases.models import Canvas, Step, Visit
+
+SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
+LONGEST = timedelta(days=730)
+UNITS = [("seconds", _("seconds")), ("minutes", _("minutes")), ("hours", _("hours")), ("days", _("days"))]
+FIRST: dict[str, Any] = {"amount": 1, "unit": "days"}
+
+
+class DelayForm(StepForm):
+    """A number and its unit."""
+
+    amount = forms.IntegerField(label=_("How long"), min_value=1, max_value=63_072_000)
+    unit = forms.ChoiceField(label=_("Unit"), choices=UNITS)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what nobody would live to see."""
+        cleaned = super().clean() or {}
+        if {"amount", "unit"} <= cleaned.keys() and length(cleaned) > LONGEST:
+            self.add_error(
+                "amount",
+                ValidationError(
+                    ngettext_lazy(
+                        "Nobody can wait longer than %(n)d day.", "Nobody can wait longer than %(n)d days.", "n"
+                    )
+                    % {"n": LONGEST.days}
+                ),
+            )
+        return cleaned
+
+
+def length(settings: dict[str, Any]) -> timedelta:
+    """How long ``settings`` make people wait."""
+    settings = settings or FIRST
+    return timedelta(seconds=settings["amount"] * SECONDS[settings["unit"]])
+
+
+class Delay:
+    """See the module."""
+
+    key = "delay"
+    label: Text = _("Delay")
+    help: Text = _("People wait here before they go on.")
+    icon = "hourglass"
+    template = "canvases/steps/delay.html"
+    form: type[StepForm] = DelayForm
+
+    def summary(self, step: Step) -> Text:
+        """Such as "Wait 10 minutes"."""
+        settings = step.settings or FIRST
+        n, words = settings["amount"], {"n": number_format(settings["amount"])}
+        match settings["unit"]:
+            case "seconds":
+                return ngettext("Wait %(n)s second", "Wait %(n)s seconds", n) % words
+            case "minutes":
+                return ngettext("Wait %(n)s minute", "Wait %(n)s minutes", n) % words
+            case "hours":
+                return ngettext("Wait %(n)s hour", "Wait %(n)s hours", n) % words
+            case _:
+                return ngettext("Wait %(n)s day", "Wait %(n)s days", n) % words
+
+    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """None: a delay has always a length."""
+        return []
+
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
+        """A wait after which nothing happens is of no use."""
+        if step.children.filter(removed_at=None).exists():
+            return []
+        return [Problem(_("Nothing comes after this delay: people only wait and leave."), blocks_launch=False)]
+
+    def first_settings(self) -> dict[str, Any]:
+        """One day, to be changed at once."""
+        return dict(FIRST)
+
+    def saved(self, step: Step) -> None:
+        """Nothing: a changed delay is for newcomers, those who wait keep the time they were given."""
+
+    def launched(self, canvas: Canvas) -> None:
+        """Nothing: the engine lets people go on."""
+
+    def stopped(self, canvas: Canvas) -> None:
+        """Nothing: in a stopped canvas nobody goes on."""
+
+    def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
+        """When the wait is over."""
+        return now + length(step.settings)
+
+    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
+        """Nothing: to have waited is all."""

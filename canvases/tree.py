@@ -1,0 +1,189 @@
+"""What editing does to a canvas and its steps: create, add, move, remove, save; and who edited it when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from audiencesync.groups.models import Activity, AppGroup, User
+from audiencesync.people.models import Segment
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+
+MOST_STEPS = 200
+
+
+class Refused(Exception):
+    """An edit that cannot be made now; the text says why and what to do."""
+
+    def __init__(self, text: str | Promise) -> None:
+        super().__init__(str(text))
+        self.text = text
+
+
+class Stale(Exception):
+    """Somebody else saved in between; nothing was overwritten."""
+
+
+def create(
+    app_group: AppGroup, *, name: str, description: str, segment: Segment | None, by: User, now: datetime
+) -> Canvas:
+    """A new draft."""
+    with transaction.atomic():
+        canvas = Canvas.objects.create(
+            app_group=app_group,
+            name=name,
+            description=description,
+            segment=segment,
+            created_by=by,
+            created_at=now,
+            edited_by=by,
+            edited_at=now,
+        )
+        Activity.log(app_group, by, Activity.Verb.CREATED, name)
+    return canvas
+
+
+def save_entry(canvas: Canvas, changes: dict[str, Any], *, version: int, by: User, now: datetime) -> None:
+    """Store name, description and segment. Raises Stale if they were saved since ``version``."""
+    with _editing(canvas, by=by, now=now) as locked:
+        if locked.version != version:
+            raise Stale
+        if locked.state != Canvas.State.DRAFT and changes.get("segment", locked.segment) != locked.segment:
+            raise Refused(_("The entry cannot change once the canvas was launched."))
+        Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
+        for step in _steps(canvas).select_related("canvas__app_group", "sync"):
+            KINDS[step.kind].saved(step)
+
+
+def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
+    """Put a canvas that does not run out of the way."""
+    with _editing(canvas, by=by, now=now) as locked:
+        if locked.state == Canvas.State.LIVE:
+            raise Refused(_("A live canvas cannot be archived. Stop it first."))
+        Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
+        Activity.log(canvas.app_group, by, Activity.Verb.REMOVED, canvas.name)
+
+
+def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
+    """Bring an archived canvas back as what it was: stopped, or a draft."""
+    with transaction.atomic():
+        state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
+        archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
+        if archived.update(state=state, edited_by=by, edited_at=now):
+            Activity.log(canvas.app_group, by, Activity.Verb.CHANGED, canvas.name)
+
+
+def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetime) -> Step:
+    """Put a new step after ``after``, or in front of all; what came there before follows it."""
+    with _editing(canvas, by=by, now=now, structure=True):
+        if _steps(canvas).count() >= MOST_STEPS:
+            raise Refused(_("A canvas has at most 200 components."))
+        if after is not None and not _steps(canvas).filter(pk=after.pk).exists():
+            raise Refused(_("The component before was removed meanwhile."))
+        step = Step.objects.create(canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now)
+        _link(step, after=after)
+    return step
+
+
+def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
+    """Change places with the step before or after; at the end of the flow nothing happens."""
+    with _editing(step.canvas, by=by, now=now, structure=True):
+        step = _here(step)
+        if up:
+            if step.parent is None:
+                return
+            target = step.parent.parent
+        else:
+            target = step.children.filter(removed_at=None).first()
+            if target is None:
+                return
+        _unlink(step, now=now)
+        _link(step, after=target)
+
+
+def remove(step: Step, *, by: User, now: datetime) -> None:
+    """Take a step out; the steps after it move up. Kept for its numbers once somebody was there."""
+    with _editing(step.canvas, by=by, now=now, structure=True):
+        step = _here(step)
+        waiting = step.visits.filter(left_at=None).count()
+        if waiting:
+            raise Refused(
+                ngettext(
+                    "%(n)s person waits here. Remove the component when nobody does.",
+                    "%(n)s people wait here. Remove the component when nobody does.",
+                    waiting,
+                )
+                % {"n": number_format(waiting)}
+            )
+        _unlink(step, now=now)
+        syncs = step.syncs.all()
+        if step.visits.exists() or step.canvas.entered or any(one.deliveries.exists() for one in syncs):
+            return
+        unused = list(syncs)
+        step.delete()
+        for one in unused:
+            one.delete()
+
+
+def save_settings(step: Step, settings: dict[str, Any], *, version: int, by: User, now: datetime) -> Step:
+    """Store what the step's form said. Raises Stale if somebody saved something else since ``version``."""
+    with _editing(step.canvas, by=by, now=now):
+        if _here(step).settings == settings:
+            return step
+        changed = _steps(step.canvas).filter(pk=step.pk, version=version)
+        if not changed.update(settings=settings, version=F("version") + 1):
+            raise Stale
+        step = _here(step)
+        KINDS[step.kind].saved(step)
+    return step
+
+
+@contextmanager
+def _editing(canvas: Canvas, *, by: User, now: datetime, structure: bool = False) -> Iterator[Canvas]:
+    """Hold the canvas while it is edited, and note by whom. Raises Refused where its state forbids the edit."""
+    with transaction.atomic():
+        locked = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
+        if locked.state == Canvas.State.ARCHIVED:
+            raise Refused(_("An archived canvas cannot be edited. Take it out of the archive first."))
+        if structure and locked.state == Canvas.State.LIVE:
+            raise Refused(_("Components cannot be added, moved or removed while the canvas is live. Stop it first."))
+        yield locked
+        Canvas.objects.filter(pk=canvas.pk).update(edited_by=by, edited_at=now)
+
+
+def _steps(canvas: Canvas) -> QuerySet[Step]:
+    return Step.objects.filter(canvas=canvas, removed_at=None)
+
+
+def _here(step: Step) -> Step:
+    """``step`` as it is now. Raises Refused if it was removed meanwhile."""
+    related = ("parent__parent", "canvas__app_group", "canvas__segment", "sync__audience")
+    found = _steps(step.canvas).select_related(*related).filter(pk=step.pk).first()
+    if found is None:
+        raise Refused(_("This component was removed meanwhile."))
+    return found
+
+
+def _link(step: Step, *, after: Step | None) -> None:
+    """Put an unlinked step after ``after``. A place holds one step, so the newcomer shows itself last."""
+    next_one = _steps(step.canvas).filter(parent=after, branch=0)
+    Step.objects.filter(pk=step.pk).update(parent=after, branch=0)
+    next_one.update(parent=step)
+    Step.objects.filter(pk=step.pk).update(removed_at=None)
+
+
+def _unlink(step: Step, *, now: datetime) -> None:
+    """Take a step out of the flow; what came after it takes its place."""
+    parent, branch = step.parent, step.branch
+    Step.objects.filter(pk=step.pk).update(removed_at=now, parent=None, branch=0)
+    _steps(step.canvas).filter(parent=step).update(parent=parent, branch=branch)

@@ -1,0 +1,1 @@
+"""The pages of canvases, the step editor, and the analytics."""

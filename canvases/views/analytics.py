@@ -1,0 +1,70 @@
+"""Staff analytics: one table over all groups, and the same as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from audiencesync.groups import access
+from canvases import analytics
+from canvases.forms import StaffFilter
+
+PAGE = 50
+COLUMNS = {
+    "group": _("App group"),
+    "canvas": _("Canvas"),
+    "state": _("State"),
+    "step": _("Component"),
+    **analytics.METRICS,
+    "error_rate": _("Error rate"),
+    "oldest_pending": _("Oldest pending"),
+    "connection": _("Connection"),
+}
+NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
+
+
+@access.signed_in
+@require_GET
+def staff(request: HttpRequest) -> HttpResponse:
+    """All steps of all groups; ``?format=csv`` for a spreadsheet."""
+    access.staff(request)
+    now = timezone.now()
+    form = StaffFilter(request.GET)
+    is_valid = form.is_valid()
+    rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
+    if is_valid and request.GET.get("format") == "csv":
+        return _csv(analytics.csv_rows(rows), name=f"analytics-{now:%Y%m%d-%H%M}.csv")
+    context = {
+        "form": form,
+        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "columns": _columns(form.question().sort if is_valid else ""),
+        "has_dates": is_valid and form.question().has_dates,
+        "is_filtered": any(request.GET.get(name) for name in ("q", "group", "state", "since", "until")),
+    }
+    return render(request, "canvases/analytics.html", context, status=200 if is_valid else 422)
+
+
+def _columns(sort: str) -> list[dict[str, Any]]:
+    """The heads of the table: a click sorts, a second one turns round; numbers begin with the largest."""
+    heads = []
+    for name, label in COLUMNS.items():
+        first, second = (f"-{name}", name) if name in NUMERIC else (name, f"-{name}")
+        order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+        to = second if sort == first else first
+        heads.append({"name": name, "label": label, "to": to, "order": order, "is_numeric": name in NUMERIC})
+    return heads
+
+
+def _csv(rows: Iterable[list[str]], *, name: str) -> HttpResponse:
+    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    csv.writer(response).writerows(rows)
+    return response

@@ -1,0 +1,185 @@
+"""The canvas page and every edit of its flow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
+from canvases import tree
+from canvases.forms import CanvasForm
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+from canvases.steps.base import StepForm
+from canvases.views import panels, workbench
+from canvases.views.panels import Banner
+
+
+@access.signed_in
+@require_GET
+def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """The page; ``?step=``, ``?entry``, ``?add=``, ``?launch`` and ``?stop`` open the panel."""
+    now = timezone.now()
+    bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
+    return workbench.answer(request, bench, panels.opened(request, bench, now=now))
+
+
+@access.signed_in
+@require_POST
+def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Save name, description and entry segment."""
+    now = timezone.now()
+    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    form = CanvasForm(request.POST, instance=row, app_group=row.app_group)
+    is_valid = form.is_valid()
+    stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)  # the form has written into the other one
+    if not is_valid:
+        bench = workbench.read(stored, now=now)
+        return workbench.answer(request, bench, panels.of_entry(bench, form), status=422)
+    try:
+        tree.save_entry(stored, form.cleaned_data, version=posted_version(request), by=access.user(request), now=now)
+    except tree.Stale:
+        bench = workbench.read(stored, now=now)
+        theirs = CanvasForm(instance=stored, app_group=row.app_group)
+        conflict = panels.differences(form, theirs)
+        panel = panels.of_entry(bench, form, banner=_meanwhile(), conflict=conflict)
+        return workbench.answer(request, bench, panel, status=409)
+    except tree.Refused as refused:
+        return refuse(request, stored, refused, now=now)
+    stored.refresh_from_db()
+    panel = panels.of_entry(workbench.read(stored, now=now))
+    return workbench.done(request, stored, panel, text=_("Saved."), query="?entry=1", now=now)
+
+
+@access.signed_in
+@require_POST
+def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Add a component after the one named, or first."""
+    now = timezone.now()
+    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    kind, after = request.POST.get("kind", ""), request.POST.get("after", "first")
+    if kind not in KINDS:
+        bench = workbench.read(row, now=now)
+        banner = Banner("danger", _("Choose a component."))
+        return workbench.answer(request, bench, panels.of_menu(bench, after, banner=banner), status=422)
+    parent = None if after == "first" else access.get(request, Step, pk=after, canvas=row, removed_at=None)
+    try:
+        step = tree.add(row, kind, after=parent, by=access.user(request), now=now)
+    except tree.Refused as refused:
+        return refuse(request, row, refused, now=now)
+    return show_step(request, step, text=_("Added."), now=now)
+
+
+@access.signed_in
+@require_POST
+def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Save the settings of a step."""
+    now = timezone.now()
+    step = step_of(request, canvas_id, step_id)
+    kind = KINDS[step.kind]
+    if "reload" in request.POST:  # without JavaScript: the same form with what depends on the other fields
+        form = kind.form(step=step, initial=typed(request.POST))
+        return show_form(request, step, form, now=now)
+    form = kind.form(request.POST, step=step)
+    if not form.is_valid():
+        return show_form(request, step, form, status=422, now=now)
+    return store(request, step, form, text=_("Saved."), now=now)
+
+
+@access.signed_in
+@require_POST
+def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Change places with the step before or after."""
+    now = timezone.now()
+    step = step_of(request, canvas_id, step_id)
+    try:
+        tree.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
+    except tree.Refused as refused:
+        return refuse(request, step.canvas, refused, now=now)
+    return show_step(request, step, text=_("Moved."), now=now)
+
+
+@access.signed_in
+@require_POST
+def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Take a step out of the flow."""
+    now = timezone.now()
+    step = step_of(request, canvas_id, step_id)
+    try:
+        tree.remove(step, by=access.user(request), now=now)
+    except tree.Refused as refused:
+        return refuse(request, step.canvas, refused, now=now)
+    return workbench.done(request, step.canvas, None, text=_("Removed."), now=now)
+
+
+def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:
+    """A step that is still part of its canvas. Raises Http404 or PermissionDenied."""
+    return access.get(request, Step, role, pk=step_id, canvas=canvas_id, removed_at=None)
+
+
+def store(
+    request: HttpRequest, step: Step, form: StepForm, *, text: str, banner: Banner | None = None, now: datetime
+) -> HttpResponse:
+    """Save a valid form; somebody else's save is never overwritten unseen."""
+    try:
+        tree.save_settings(step, form.settings(), version=posted_version(request), by=access.user(request), now=now)
+    except tree.Stale:
+        step.refresh_from_db()
+        theirs = KINDS[step.kind].form(step=step, initial=step.settings)
+        conflict = panels.differences(form, theirs)
+        return show_form(request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now)
+    except tree.Refused as refused:
+        return refuse(request, step.canvas, refused, now=now)
+    return show_step(request, step, text=text, banner=banner, now=now)
+
+
+def show_form(
+    request: HttpRequest, step: Step, form: StepForm, *, status: int = 200, now: datetime, **panel: Any
+) -> HttpResponse:
+    """The editor of a step with a form as it was typed."""
+    bench = workbench.read(step.canvas, now=now)
+    card = bench.card(step.pk)
+    shown = panels.of_step(card, form, **panel) if card else panels.Panel()
+    return workbench.answer(request, bench, shown, status=status)
+
+
+def show_step(
+    request: HttpRequest, step: Step, *, text: str, banner: Banner | None = None, now: datetime
+) -> HttpResponse:
+    """After a change: the step as it is stored now."""
+    panel = None
+    if workbench.wants_parts(request):
+        card = workbench.read(step.canvas, now=now).card(step.pk)
+        panel = panels.of_step(card, banner=banner) if card else None
+    return workbench.done(request, step.canvas, panel, text=text, query=f"?step={step.pk}", now=now)
+
+
+def refuse(request: HttpRequest, canvas: Canvas, refused: tree.Refused, *, now: datetime) -> HttpResponse:
+    """Say why an edit cannot be made."""
+    canvas.refresh_from_db()
+    bench = workbench.read(canvas, now=now)
+    panel = panels.of_message(Banner("danger", refused.text))
+    return workbench.answer(request, bench, panel, status=409)
+
+
+def posted_version(request: HttpRequest) -> int:
+    """The version the form was opened with; nonsense fits no version."""
+    try:
+        return int(request.POST.get("version", ""))
+    except ValueError:
+        return -1
+
+
+def typed(data: QueryDict) -> dict[str, Any]:
+    """What was typed, for a form that shall not judge it yet."""
+    return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {"typed": True}
+
+
+def _meanwhile() -> Banner:
+    return Banner("warning", _("Somebody else saved this in the meantime. Nothing was overwritten."))

@@ -1,0 +1,67 @@
+"""Launch, stop, numbers while it runs, and another try for errored people."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_POST
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Activity, Role
+from canvases import analytics, checklist, engine
+from canvases.models import Canvas
+from canvases.views import editor, panels, workbench
+from canvases.views.panels import Banner
+
+
+@access.signed_in
+@require_POST
+def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Launch, unless something is missing; then the checklist says what."""
+    now = timezone.now()
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now):
+        bench = workbench.read(canvas, now=now)
+        banner = Banner("danger", _("The canvas was not launched: something is missing."))
+        return workbench.answer(request, bench, panels.of_launch(bench, now=now, banner=banner), status=422)
+    engine.launch(canvas, by=access.user(request), now=now)
+    return workbench.done(request, canvas, None, text=_("Launched. People enter now."), now=now)
+
+
+@access.signed_in
+@require_POST
+def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Stop; the page has asked before."""
+    now = timezone.now()
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    engine.stop(canvas, by=access.user(request), now=now)
+    return workbench.done(request, canvas, None, text=_("Stopped. Nobody enters or moves on."), now=now)
+
+
+@access.signed_in
+@require_GET
+def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """The changed numbers out of band; 204 if they are those that ``v`` names."""
+    now = timezone.now()
+    bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
+    if request.GET.get("v") == bench.version:
+        return HttpResponse(status=204)
+    opened = bench.card(request.GET.get("open", ""))
+    panel = panels.of_numbers(opened) if opened else panels.Panel(key=request.GET.get("open", ""))
+    return workbench.answer(request, bench, panel, part="canvases/_counts.html")
+
+
+@access.signed_in
+@require_POST
+def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Send the errored people of a step once more."""
+    now = timezone.now()
+    step = editor.step_of(request, canvas_id, step_id)
+    n = analytics.retry(step, now=now)
+    if n:
+        Activity.log(step.canvas.app_group, access.user(request), Activity.Verb.RETRIED, step.canvas.name)
+    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n) % {"n": number_format(n)}
+    return editor.show_step(request, step, text=text if n else _("Nobody is to be tried again."), now=now)

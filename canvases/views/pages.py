@@ -1,0 +1,74 @@
+"""The list of canvases, a new canvas, the archive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
+from audiencesync.people.models import Segment
+from canvases import analytics, tree
+from canvases.forms import CanvasFilter, CanvasForm
+from canvases.models import Canvas
+
+PAGE = 50
+
+
+@access.signed_in
+@require_GET
+def canvases(request: HttpRequest, group: str) -> HttpResponse:
+    """All canvases of the group, the last edited first."""
+    mine = access.all_of(request, Canvas)
+    form = CanvasFilter(request.GET)
+    found = _filtered(mine, form.cleaned_data) if form.is_valid() else mine.none()
+    page = Paginator(found.select_related("app_group", "edited_by", "segment"), PAGE).get_page(request.GET.get("page"))
+    numbers = analytics.canvas_numbers(list(page))
+    rows = [{"canvas": canvas, **numbers[canvas.pk]} for canvas in page]
+    is_filtered = any(request.GET.get(name) for name in ("q", "state"))
+    context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
+    return render(request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422)
+
+
+def _filtered(found: QuerySet[Canvas], asked: dict[str, Any]) -> QuerySet[Canvas]:
+    found = found.filter(state=asked["state"]) if asked["state"] else found.exclude(state=Canvas.State.ARCHIVED)
+    return found.filter(name__icontains=asked["q"]) if asked["q"] else found
+
+
+@access.signed_in
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest, group: str) -> HttpResponse:
+    """A name and an entry segment make a draft."""
+    app_group = access.group(request, Role.MARKETER)
+    form = CanvasForm(request.POST or None, app_group=app_group)
+    if request.method == "POST" and form.is_valid():
+        canvas = tree.create(app_group, **form.cleaned_data, by=access.user(request), now=timezone.now())
+        return redirect(canvas)
+    has_segments = Segment.objects.filter(app_group=app_group).exists()
+    status = 422 if form.is_bound else 200
+    return render(request, "canvases/new.html", {"form": form, "has_segments": has_segments}, status=status)
+
+
+@access.signed_in
+@require_POST
+def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Put a canvas into the archive, or take it out again."""
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    back = request.POST.get("back") == "1"
+    try:
+        change = tree.unarchive if back else tree.archive
+        change(canvas, by=access.user(request), now=timezone.now())
+    except tree.Refused as refused:
+        messages.error(request, str(refused.text))
+        return redirect(canvas)
+    words = {"name": canvas.name}
+    messages.success(request, (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % words)
+    return redirect("canvases", group)

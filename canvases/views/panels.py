@@ -1,0 +1,146 @@
+"""The right side of the canvas page: an opened step, the entry, the menu of components, launch and stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+
+from audiencesync.people import filters
+from audiencesync.people.models import Segment
+from canvases import analytics, checklist
+from canvases.forms import CanvasForm
+from canvases.models import Canvas
+from canvases.steps import KINDS
+from canvases.steps.base import StepForm, Text
+from canvases.views.workbench import Bench, Card, Panel
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A message on top of the panel. ``kind``: success, warning or danger."""
+
+    kind: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that two people set to different values."""
+
+    label: Text
+    mine: str
+    theirs: str
+
+
+def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
+    """What the address asks for; what does not exist opens nothing."""
+    asked = request.GET
+    if "step" in asked and (card := bench.card(asked["step"])):
+        return of_step(card, reasons="reasons" in asked)
+    if "entry" in asked:
+        return of_entry(bench)
+    if "add" in asked:
+        return of_menu(bench, asked["add"])
+    if "launch" in asked:
+        return of_launch(bench, now=now)
+    if "stop" in asked:
+        return of_stop(bench)
+    return Panel()
+
+
+def of_step(
+    card: Card,
+    form: StepForm | None = None,
+    *,
+    banner: Banner | None = None,
+    conflict: list[Difference] | None = None,
+    reasons: bool = False,
+) -> Panel:
+    """The editor of a step and its numbers."""
+    form = form or KINDS[card.step.kind].form(step=card.step, initial=card.step.settings)
+    context = {
+        "card": card,
+        "form": form,
+        "banner": banner,
+        "conflict": conflict,
+        "version": str(card.step.version),
+        "reasons": analytics.reasons(card.step) if reasons else None,
+    }
+    return Panel("canvases/panels/step.html", card.id, context)
+
+
+def of_entry(
+    bench: Bench,
+    form: CanvasForm | None = None,
+    *,
+    banner: Banner | None = None,
+    conflict: list[Difference] | None = None,
+) -> Panel:
+    """Name, description and who enters."""
+    form = form or CanvasForm(instance=bench.canvas, app_group=bench.canvas.app_group)
+    has_segments = Segment.objects.filter(app_group=bench.canvas.app_group).exists()
+    context = {"form": form, "banner": banner, "conflict": conflict, "version": str(bench.canvas.version)}
+    return Panel("canvases/panels/entry.html", "entry", context | {"has_segments": has_segments})
+
+
+def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
+    """The components to choose from, to be put after a step or first."""
+    card = bench.card(after)
+    context = {"kinds": list(KINDS.values()), "after": card.id if card else "first", "after_card": card}
+    return Panel("canvases/panels/add.html", "add", context | {"banner": banner})
+
+
+def of_launch(bench: Bench, *, now: datetime, banner: Banner | None = None) -> Panel:
+    """The checklist, and the button when nothing is missing."""
+    found = checklist.items(bench.canvas, now=now)
+    is_blocked = any(item.blocks for item in found)
+    segment = bench.canvas.segment
+    people = filters.members(segment).count() if segment else None
+    context = {"items": found, "is_blocked": is_blocked, "people": people, "banner": banner}
+    return Panel("canvases/panels/launch.html", "launch", context)
+
+
+def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
+    """Asks, naming how many people it concerns."""
+    cards = [*bench.cards, *bench.removed]
+    context = {
+        "waiting": sum(card.numbers.waiting for card in cards),
+        "pending": sum(card.numbers.pending for card in cards),
+        "banner": banner,
+    }
+    return Panel("canvases/panels/stop.html", "stop", context)
+
+
+def of_message(banner: Banner) -> Panel:
+    """Nothing is open, but something has to be said."""
+    return Panel(context={"banner": banner})
+
+
+def differences(mine: forms.BaseForm, theirs: forms.BaseForm) -> list[Difference]:
+    """The fields in which a form as typed differs from what is stored."""
+    pairs = [(field, theirs[field.name]) for field in mine if not field.is_hidden and field.name in theirs.fields]
+    shown = [Difference(field.label, _shown(field), _shown(other)) for field, other in pairs]
+    return [one for one in shown if one.mine != one.theirs]
+
+
+def _shown(bound: forms.BoundField) -> str:
+    value: Any = bound.value()
+    values = [str(one) for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")]
+    if not hasattr(bound.field, "choices"):
+        return ", ".join(values)
+    labels = {str(key): str(label) for key, label in bound.field.choices}
+    return ", ".join(labels.get(one, one) for one in values)
+
+
+def stopped_or_draft(canvas: Canvas) -> bool:
+    """Whether the flow may be changed."""
+    return canvas.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)
+
+
+def of_numbers(card: Card) -> Panel:
+    """Only the numbers of an opened step, without its form."""
+    return Panel(key=card.id, context={"card": card})

@@ -1,0 +1,137 @@
+"""The canvas page as a whole and in parts: what the flow, the panel and the table of numbers show."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
+
+from audiencesync import htmx
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
+from canvases import analytics, checklist
+from canvases.analytics import Numbers
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+from canvases.steps.base import Kind, Problem, Text
+
+
+@dataclass(slots=True)
+class Card:
+    """One step as the flow shows it. ``id`` is text, so that no page puts a thousands separator into it."""
+
+    step: Step
+    kind: Kind
+    summary: Text
+    problems: list[Problem]
+    numbers: Numbers
+    is_first: bool = False
+    is_last: bool = False
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return str(self.step.pk)
+
+    @property
+    def metrics(self) -> list[tuple[str, Any, int | None]]:
+        """The seven metrics, or those of the journey if the step sends nobody anywhere."""
+        return self.numbers.metrics(sends=self.sends)
+
+    @property
+    def sends(self) -> bool:
+        """Whether people are synced here."""
+        return self.step.kind == "audience_sync"
+
+
+@dataclass(slots=True)
+class Panel:
+    """What the right side shows. ``key`` tells the flow which card is open."""
+
+    template: str = "canvases/panels/empty.html"
+    key: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Bench:
+    """All that a canvas page reads from the database."""
+
+    canvas: Canvas
+    cards: list[Card]
+    removed: list[Card]
+
+    def card(self, step_id: object) -> Card | None:
+        """The card of one step."""
+        return next((card for card in self.cards if card.id == str(step_id)), None)
+
+    @property
+    def version(self) -> str:
+        """Changes whenever something on the cards does."""
+        cards = [
+            (card.id, str(card.summary), [str(problem.text) for problem in card.problems], card.numbers)
+            for card in (*self.cards, *self.removed)
+        ]
+        seen = repr((self.canvas.state, self.canvas.name, self.canvas.entered, self.canvas.segment_id, cards))
+        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+
+
+def read(canvas: Canvas, *, now: datetime) -> Bench:
+    """The cards of a canvas with their numbers; a handful of queries."""
+    steps = checklist.in_order(checklist.steps_of(canvas))
+    for step in steps:
+        step.canvas = canvas
+    gone = list(canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0).select_related("sync__audience"))
+    numbers = analytics.step_numbers([*steps, *gone])
+    cards = [_card(step, numbers[step.pk], now=now) for step in steps]
+    removed = [Card(step, KINDS[step.kind], KINDS[step.kind].summary(step), [], numbers[step.pk]) for step in gone]
+    if cards:
+        cards[0].is_first = cards[-1].is_last = True
+    return Bench(canvas, cards, removed)
+
+
+def _card(step: Step, numbers: Numbers, *, now: datetime) -> Card:
+    kind = KINDS[step.kind]
+    return Card(step, kind, kind.summary(step), list(kind.problems(step, now=now)), numbers)
+
+
+def wants_parts(request: HttpRequest) -> bool:
+    """Whether htmx asks, and not to restore a page from its history."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def answer(
+    request: HttpRequest, bench: Bench, panel: Panel, *, status: int = 200, part: str = "canvases/_answer.html"
+) -> HttpResponse:
+    """The page, or for htmx its panel with the changed rest out of band."""
+    template = part if wants_parts(request) else "canvases/canvas.html"
+    context = {
+        "canvas": bench.canvas,
+        "bench": bench,
+        "panel": panel,
+        "may_edit": access.membership(request).may(Role.MARKETER),
+        **panel.context,
+    }
+    response = render(request, template, context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def done(
+    request: HttpRequest, canvas: Canvas, panel: Panel | None, *, text: Text, query: str = "", now: datetime
+) -> HttpResponse:
+    """After a change: back to the page with a message; for htmx the changed parts and a toast."""
+    url = canvas.get_absolute_url() + query
+    if not wants_parts(request):
+        messages.success(request, str(text))
+        return redirect(url)
+    canvas.refresh_from_db()
+    response = answer(request, read(canvas, now=now), panel or Panel())
+    response["HX-Push-Url"] = url
+    return htmx.toast(response, str(text))

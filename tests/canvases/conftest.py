@@ -1,0 +1,121 @@
+"""A group with people, a segment, a connected ad account with audiences, and a way to press the buttons."""
+
+import dataclasses
+
+import pytest
+from django.core.cache import cache
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people import identifiers
+from audiencesync.people.models import Profile, Segment
+from canvases.models import Canvas, Step
+from partners.models import AdAccount, Audience, Connection
+from partners.tiktok_sandbox.limits import DEFAULT
+from partners.tiktok_sandbox.sandbox import Options
+from partners.tiktok_sandbox.seed import EU, MARA
+from partners.tiktok_sandbox.server import serve
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    cache.clear()
+
+
+@pytest.fixture
+def segment(acme):
+    return Segment.objects.create(app_group=acme, name="Everybody")
+
+
+@pytest.fixture
+def people(acme):
+    """Ten people with an e-mail address, two of them with a phone, too, and two with nothing."""
+    made = [
+        Profile(
+            app_group=acme,
+            external_id=f"p{n}",
+            email=f"p{n}@example.org" if n < 10 else "",
+            phone="+4915112345678" if n < 2 else "",
+        )
+        for n in range(12)
+    ]
+    for profile in made:
+        identifiers.apply(profile, region="DE")
+    return Profile.objects.bulk_create(made)
+
+
+@pytest.fixture
+def connection(acme):
+    row = Connection(app_group=acme, connected_at=timezone.now())
+    row.set_token("a-token")
+    row.save()
+    return row
+
+
+@pytest.fixture
+def eu(connection):
+    return AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+
+
+@pytest.fixture
+def winback(eu):
+    return Audience.objects.create(ad_account=eu, remote_id="1001", name="winback", kind="Partner", size=5000)
+
+
+@pytest.fixture
+def sandbox(eu, settings):
+    """The sandbox as TikTok, to which the ad account is connected."""
+    limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
+    running = serve(db=":memory:", options=Options(limits=limits))
+    settings.TIKTOK_API_URL = running.url
+    eu.connection.set_token(running.sandbox.accounts.issue_token(MARA))
+    eu.connection.save()
+    yield running.sandbox
+    running.close()
+
+
+class Editor:
+    """One user's hands on one canvas."""
+
+    def __init__(self, client, canvas):
+        self.client, self.canvas = client, canvas
+
+    def url(self, name, *args):
+        return reverse(name, args=[self.canvas.app_group.slug, self.canvas.pk, *args])
+
+    def get(self, name="canvas", *args, htmx=False, **query):
+        return self.client.get(self.url(name, *args), query, headers=HTMX if htmx else {})
+
+    def post(self, name, *args, htmx=False, **data):
+        return self.client.post(self.url(name, *args), data, headers=HTMX if htmx else {})
+
+    def add(self, kind, after="first"):
+        """Add a step by form; the new one."""
+        known = set(Step.objects.values_list("pk", flat=True))
+        answer = self.post("step_add", kind=kind, after=getattr(after, "pk", after))
+        assert answer.status_code == 302, answer.content.decode()
+        return Step.objects.exclude(pk__in=known).get()
+
+    def set_up(self, step, audience, *, action="add", kinds=("email",), htmx=False, **more):
+        """Save an Audience Sync step by form."""
+        step.refresh_from_db()
+        data = {"ad_account": audience.ad_account_id, "audience": audience.pk, "action": action, "kinds": list(kinds)}
+        return self.post("step", step.pk, htmx=htmx, **({"version": step.version} | data | more))
+
+
+@pytest.fixture
+def canvas(acme, segment, bob):
+    return Canvas.objects.create(app_group=acme, name="Cart", segment=segment, created_by=bob, edited_by=bob)
+
+
+@pytest.fixture
+def editor(signed_in, canvas):
+    """editor(user) -> that user's hands on the canvas."""
+    return lambda user, row=canvas: Editor(signed_in(user), row)
+
+
+@pytest.fixture
+def bobs(editor, bob):
+    return editor(bob)

@@ -1,0 +1,127 @@
+"""The flow of a canvas is built by form posts: add, move, remove."""
+
+import pytest
+from django.utils import timezone
+
+from canvases.models import Step, StepTally, Visit
+
+pytestmark = pytest.mark.django_db
+
+
+def flow(canvas):
+    """The ids of the steps as people walk through them."""
+    found, parent = [], None
+    while step := Step.objects.filter(canvas=canvas, parent=parent, removed_at=None).first():
+        found.append(step.pk)
+        parent = step
+    return found
+
+
+def test_steps_are_added_first_last_and_between(bobs, canvas):
+    one = bobs.add("delay")
+    two = bobs.add("audience_sync", one)
+    between = bobs.add("delay", one)
+    first = bobs.add("delay")
+
+    assert flow(canvas) == [first.pk, one.pk, between.pk, two.pk]
+
+
+@pytest.mark.parametrize(("to", "order"), [("up", [1, 0, 2]), ("down", [0, 2, 1])])
+def test_a_step_changes_places(bobs, canvas, to, order):
+    steps = [bobs.add("delay")]
+    steps += [bobs.add("delay", steps[0])]
+    steps += [bobs.add("delay", steps[1])]
+
+    bobs.post("step_move", steps[1].pk, to=to)
+
+    assert flow(canvas) == [steps[n].pk for n in order]
+
+
+@pytest.mark.parametrize("to", ["up", "down"])
+def test_at_the_end_of_the_flow_a_move_does_nothing(bobs, canvas, to):
+    step = bobs.add("delay")
+
+    answer = bobs.post("step_move", step.pk, to=to)
+
+    assert answer.status_code == 302
+    assert flow(canvas) == [step.pk]
+
+
+def test_what_comes_after_a_removed_step_moves_up(bobs, canvas):
+    one = bobs.add("delay")
+    two = bobs.add("delay", one)
+    three = bobs.add("delay", two)
+
+    bobs.post("step_remove", two.pk)
+
+    assert flow(canvas) == [one.pk, three.pk]
+    assert not Step.objects.filter(pk=two.pk).exists()
+
+
+def test_a_step_that_people_have_passed_is_kept_for_its_numbers(bobs, canvas, people):
+    one = bobs.add("delay")
+    StepTally.objects.create(step=one, entered=1, exited=1)
+    Visit.objects.create(canvas=canvas, profile=people[0], entered_at=timezone.now(), left_at=timezone.now())
+    canvas.entered, canvas.state = 1, "stopped"
+    canvas.save()
+
+    bobs.post("step_remove", one.pk)
+
+    assert flow(canvas) == []
+    assert Step.objects.get(pk=one.pk).removed_at
+    assert "removed" in bobs.get().content.decode()
+
+
+def test_a_step_where_people_wait_stays(bobs, canvas, people):
+    one = bobs.add("delay")
+    now = timezone.now()
+    Visit.objects.create(canvas=canvas, profile=people[0], step=one, entered_at=now, due_at=now)
+    canvas.state = "stopped"
+    canvas.save()
+
+    answer = bobs.post("step_remove", one.pk)
+
+    assert answer.status_code == 409
+    assert "1 person waits here" in answer.content.decode()
+    assert flow(canvas) == [one.pk]
+
+
+@pytest.mark.parametrize("state", ["live", "archived"])
+def test_the_flow_of_a_canvas_that_is_not_draft_or_stopped_stays(bobs, canvas, state):
+    one = bobs.add("delay")
+    two = bobs.add("delay", one)
+    canvas.state = state
+    canvas.save()
+
+    answers = [
+        bobs.post("step_add", kind="delay", after="first"),
+        bobs.post("step_move", two.pk, to="up"),
+        bobs.post("step_remove", two.pk),
+    ]
+
+    assert [answer.status_code for answer in answers] == [409, 409, 409]
+    assert flow(canvas) == [one.pk, two.pk]
+
+
+def test_an_edit_notes_who_and_when(bobs, canvas, alice, editor):
+    before = canvas.edited_at
+
+    editor(alice).add("delay")
+
+    canvas.refresh_from_db()
+    assert canvas.edited_by == alice
+    assert canvas.edited_at > before
+
+
+@pytest.mark.parametrize("after", ["99999999999999999999999", "x", "-1", "\0", ""])
+def test_a_place_that_does_not_exist_is_not_found(bobs, canvas, after):
+    answer = bobs.post("step_add", kind="delay", after=after)
+
+    assert answer.status_code == 404
+    assert flow(canvas) == []
+
+
+@pytest.mark.parametrize("kind", ["", "split", "\0", "🙂"])
+def test_an_unknown_component_is_refused(bobs, canvas, kind):
+    assert bobs.post("step_add", kind=kind, after="first").status_code == 422
+    assert flow(canvas) == []
