@@ -27,6 +27,7 @@ def free_port() -> int:
 def environment(var: Path, **more: str) -> dict[str, str]:
     """Settings of a demo installation that lives in ``var`` and beats every second."""
     return dict(os.environ) | {
+        "DJANGO_SETTINGS_MODULE": "audiencesync.settings",
         "DEMO": "1",
         "SECRET_KEY": "only-for-tests-but-long-enough-to-be-a-key-0123456789-abcdefghij",
         "TOKEN_KEYS": crypto.new_key("test"),

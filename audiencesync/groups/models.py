@@ -44,7 +44,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
     groups = None  # type: ignore[assignment]  # roles live in Membership; Django's own groups would be a second truth
-    user_permissions = None  # type: ignore[assignment]
+    user_permissions = None  # type: ignore[assignment]  # as above
 
     objects: ClassVar[UserManager] = UserManager()
 

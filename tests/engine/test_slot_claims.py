@@ -58,7 +58,7 @@ def shared_database(transactional_db, tmp_path):
 
 @pytest.mark.slow
 def test_three_engines_at_once_win_each_slot_once(shared_database):
-    env = shared_database | {"DJANGO_SETTINGS_MODULE": "audiencesync.settings"}
+    env = shared_database
     command = [sys.executable, "-c", CLAIM_FIFTY]
     claimers = [subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     won = Counter(int(slot) for claimer in claimers for slot in claimer.communicate(timeout=60)[0].split())
