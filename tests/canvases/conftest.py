@@ -88,8 +88,8 @@ class Editor:
     def get(self, name="canvas", *args, htmx=False, **query):
         return self.client.get(self.url(name, *args), query, headers=HTMX if htmx else {})
 
-    def post(self, name, *args, htmx=False, **data):
-        return self.client.post(self.url(name, *args), data, headers=HTMX if htmx else {})
+    def post(self, url_name, /, *args, htmx=False, **data):
+        return self.client.post(self.url(url_name, *args), data, headers=HTMX if htmx else {})
 
     def add(self, kind, after="first"):
         """Add a step by form; the new one."""
@@ -98,10 +98,10 @@ class Editor:
         assert answer.status_code == 302, answer.content.decode()
         return Step.objects.exclude(pk__in=known).get()
 
-    def set_up(self, step, audience, *, action="add", kinds=("email",), htmx=False, **more):
+    def set_up(self, step, chosen, /, *, htmx=False, **more):
         """Save an Audience Sync step by form."""
         step.refresh_from_db()
-        data = {"ad_account": audience.ad_account_id, "audience": audience.pk, "action": action, "kinds": list(kinds)}
+        data = {"ad_account": chosen.ad_account_id, "audience": chosen.pk, "action": "add", "kinds": ["email"]}
         return self.post("step", step.pk, htmx=htmx, **({"version": step.version} | data | more))
 
 

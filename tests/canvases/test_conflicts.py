@@ -1,0 +1,76 @@
+"""Two people edit: the second save is told what the first one stored, and overwrites nothing."""
+
+import pytest
+
+from canvases.models import Canvas
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_stale_step_shows_both_values(bobs, htmx):
+    step = bobs.add("delay")
+    bobs.post("step", step.pk, version=1, amount=5, unit="hours")
+
+    answer = bobs.post("step", step.pk, htmx=htmx, version=1, amount=7, unit="minutes")
+
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "Somebody else saved this in the meantime" in page
+    row = page.split('<th scope="row">How long</th>')[1].split("</tr>")[0]
+    assert "<bdi>7</bdi>" in row
+    assert "<bdi>5</bdi>" in row
+    step.refresh_from_db()
+    assert step.settings == {"amount": 5, "unit": "hours"}
+
+
+def test_saving_again_after_the_warning_overwrites_knowingly(bobs):
+    step = bobs.add("delay")
+    bobs.post("step", step.pk, version=1, amount=5, unit="hours")
+    warned = bobs.post("step", step.pk, version=1, amount=7, unit="hours")
+
+    assert '<input type="hidden" name="version" value="2">' in warned.content.decode()
+    bobs.post("step", step.pk, version=2, amount=7, unit="hours")
+
+    step.refresh_from_db()
+    assert step.settings["amount"] == 7
+
+
+def test_the_same_save_twice_is_no_conflict(bobs):
+    step = bobs.add("delay")
+
+    answers = [bobs.post("step", step.pk, version=1, amount=5, unit="hours") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+
+
+def test_a_stale_entry_shows_both_values(bobs, canvas, segment):
+    bobs.post("canvas_entry", version=1, name="First", segment=segment.pk, description="")
+
+    answer = bobs.post("canvas_entry", version=1, name="Second", segment=segment.pk, description="")
+
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "<bdi>Second</bdi>" in page
+    assert "<bdi>First</bdi>" in page
+    canvas.refresh_from_db()
+    assert canvas.name == "First"
+
+
+@pytest.mark.parametrize("version", ["", "x", "99999999999999999999999999", "-5", "\0", "1" * 5000])
+def test_a_version_that_never_was_is_stale(bobs, version):
+    step = bobs.add("delay")
+
+    assert bobs.post("step", step.pk, version=version, amount=5, unit="hours").status_code == 409
+    assert bobs.post("canvas_entry", version=version, name="X", segment=bobs.canvas.segment_id).status_code == 409
+
+
+def test_the_entry_of_a_launched_canvas_stays(bobs, canvas, acme):
+    Canvas.objects.filter(pk=canvas.pk).update(state="stopped")
+    other = acme.segments.create(name="Others")
+
+    answer = bobs.post("canvas_entry", version=1, name="New name", segment=other.pk, description="")
+
+    assert answer.status_code == 302
+    canvas.refresh_from_db()
+    assert (canvas.name, canvas.segment.name) == ("New name", "Everybody")
