@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import split_domain_port, validate_host
 
 from audiencesync import crypto, sqlite
 
@@ -43,13 +45,11 @@ def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """The host of SITE_URL is allowed. SITE_URL is what partners send people back to."""
-    host = settings.SITE_URL.partition("://")[2].partition("/")[0].rpartition(":")
-    name = host[0] if host[2].isdigit() else host[1] + host[2]
-    allowed = settings.ALLOWED_HOSTS
-    if not settings.SITE_URL.startswith(("http://", "https://")) or not name:
+    parts = urlsplit(settings.SITE_URL)
+    name, _port = split_domain_port(parts.netloc)
+    if parts.scheme not in ("http", "https") or not name:
         return [checks.Error("SITE_URL must look like https://sync.example.org.", id="audiencesync.E005")]
-    fits = any(entry in ("*", name) or (entry.startswith(".") and name.endswith(entry)) for entry in allowed)
-    if fits or settings.DEBUG:
+    if settings.DEBUG or validate_host(name, settings.ALLOWED_HOSTS):
         return []
     return [checks.Error(f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006")]
 
