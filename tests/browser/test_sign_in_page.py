@@ -1,6 +1,6 @@
 """The sign-in page renders in both languages and widths; `page` itself fails for console errors and blocked content."""
 
-SIGN_IN = {"en": "Sign in", "de": "Anmelden"}
+SIGN_IN = {"en": "Sign in", "de": "Anmeld"}
 
 
 def test_sign_in_page_renders(page, look, shoot):
