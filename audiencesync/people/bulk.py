@@ -1,0 +1,54 @@
+"""Many new profiles at once, past the ORM: several times faster, for demo data, benches and big imports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from audiencesync.people.models import Profile
+
+
+class NewProfile(NamedTuple):
+    """One row to insert: the columns of the table, in this order. ``attributes`` is JSON text."""
+
+    app_group_id: int
+    external_id: str
+    email: str
+    phone: str
+    idfa: str
+    gaid: str
+    country: str
+    language: str
+    attributes: str
+    ad_tracking_enabled: bool | None
+    ads_consent: bool | None
+    email_sha256: bytes | None
+    phone_sha256: bytes | None
+    idfa_sha256: bytes | None
+    gaid_sha256: bytes | None
+    invalid_kinds: int
+    rule_version: int
+    created_at: Any
+    updated_at: Any
+
+
+def moment(at: datetime) -> Any:
+    """A time as this database stores it."""
+    return connection.ops.adapt_datetimefield_value(at)
+
+
+def insert(rows: Sequence[NewProfile]) -> None:
+    """Write new profiles inside the caller's transaction. An external id that exists already raises IntegrityError."""
+    columns = ", ".join(NewProfile._fields)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {Profile._meta.db_table} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        places = ", ".join(["%s"] * len(NewProfile._fields))
+        statement = f"INSERT INTO {Profile._meta.db_table} ({columns}) VALUES ({places})"  # noqa: S608  # own names only
+        cursor.executemany(statement, rows)
