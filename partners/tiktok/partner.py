@@ -31,7 +31,7 @@ class TikTok:
         "resemble your best customers. Only hashed identifiers leave this installation."
     )
     prerequisites: tuple["StrOrPromise", ...] = (
-        _("A TikTok Ads Manager account with at least one active ad account."),
+        _("A TikTok Business Center account, and at least one active ad account in it."),
         _("A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough."),
         _("The accepted Custom Audience Terms of TikTok."),
         _("Permission from your customers to share their data with TikTok for advertising."),
