@@ -37,6 +37,43 @@ def release(batches: Iterable[Batch], *, now: datetime) -> None:
             _cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), now=now)
 
 
+def repair(sent: Iterable[Batch], *, now: datetime) -> int:
+    """A worker that had lost its lease sent these batches late: repeat, uncounted, the later opposite operations.
+
+    Only what may have reached the partner before the late call is repeated; the rest is sent after it anyway.
+    Answers how many batches are repeated.
+    """
+    repeats = []
+    for batch in sent:
+        people = Delivery.objects.filter(batch=batch.repeat_of_id or batch.pk).values("profile")
+        later = Batch.objects.filter(
+            Q(state=Outcome.SYNCED) | ~Q(lease=""),
+            audience=batch.audience_id,
+            action=Action(batch.action).opposite,
+            seq__gt=batch.seq,
+            repeat_of=None,
+        )
+        for lost in later.filter(deliveries__profile__in=people).distinct():
+            repeats.append(_repeat(lost, now=now))
+    Batch.objects.bulk_create(repeats)
+    return len(repeats)
+
+
+def _repeat(batch: Batch, *, now: datetime) -> Batch:
+    return Batch(
+        sync_id=batch.sync_id,
+        audience_id=batch.audience_id,
+        ad_account_id=batch.ad_account_id,
+        action=batch.action,
+        kinds=batch.kinds,
+        seq=batch.seq,
+        sharing=Batch.Sharing.ALONE,
+        repeat_of=batch,
+        created_at=now,
+        due_at=now,
+    )
+
+
 def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
     """Those of the deliveries whose person was asked the opposite of the same audience later on."""
     later = Delivery.objects.filter(
@@ -54,11 +91,14 @@ def drop(deliveries: list[int], *, now: datetime) -> None:
 
 
 def blocked(candidates: Iterable[Batch]) -> set[int]:
-    """The candidates that must wait: an older batch of the same audience with the opposite action is under way."""
+    """The candidates that must wait: an older batch of the same audience with the opposite action is under way.
+
+    A repeat has no people of its own who could be superseded: it is waited for from the start.
+    """
     wanted = list(candidates)
     under_way = list(
         Batch.objects.filter(audience__in={batch.audience_id for batch in wanted}, state=Outcome.PENDING)
-        .exclude(lease="")
+        .filter(~Q(lease="") | Q(repeat_of__isnull=False))
         .values_list("audience", "action")
         .annotate(oldest=Min("seq"))
         .order_by()

@@ -64,11 +64,11 @@ class Incomplete(Exception):
 
 
 def rows_of(batch: Batch) -> list[Row]:
-    """One row per person of the batch who has no outcome yet, in the order of their ids: 32-byte hashes or None."""
+    """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
     cells = ", ".join(_cell(kind, batch.action) for kind in batch.kinds)
     sql = _ROWS.format(cells=cells, delivery=Delivery._meta.db_table, profile=Profile._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [batch.pk])
+        cursor.execute(sql, [batch.repeat_of_id or batch.pk])
         rows: list[Row] = cursor.fetchall()
     return rows
 
@@ -78,7 +78,9 @@ def past_rows(batch: Batch) -> list[Row]:
     if batch.action != Action.REMOVE:
         return []
     past = PastIdentifier.objects.filter(
-        profile__deliveries__batch=batch, profile__deliveries__outcome=None, kind__in=batch.kinds
+        profile__deliveries__batch=batch.repeat_of_id or batch.pk,
+        profile__deliveries__outcome=None,
+        kind__in=batch.kinds,
     ).order_by("pk")
     return [
         tuple(bytes(sha256) if kind == column else None for column in batch.kinds)
@@ -104,9 +106,10 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         rows = rows_of(batch)
         past = past_rows(batch)
         empty = (None,) * len(batch.kinds)
-        if len(rows) != batch.n or (empty in rows and not past):
+        if batch.repeat_of_id is None and (len(rows) != batch.n or (empty in rows and not past)):
             raise Incomplete(batch, len(rows))
-        rows = [row for row in rows if row != empty] + past if past else rows
+        if past or batch.repeat_of_id:
+            rows = [row for row in rows if row != empty] + past
         if not rows or len(rows) > most_rows:
             raise Incomplete(batch, len(rows))
         n_rows += len(rows)

@@ -33,7 +33,9 @@ def settle(answer: Answer, *, now: datetime) -> None:
             put_back(mine(request), now=now, due_at=now)
         return
     _note(answer)
-    if error is None:
+    if _was_late(request):
+        ordering.repair(request.batches, now=now)
+    elif error is None:
         _synced(answer, now=now)
     elif isinstance(error, Retry):
         _retry(answer, error, now=now)
@@ -48,6 +50,11 @@ def mine(request: Request) -> list[Batch]:
     """The request's batches that are still leased to it, locked; none for a late worker."""
     held = Batch.objects.select_for_update().filter(lease=request.lease, state=Outcome.PENDING)
     return list(held.order_by("pk"))
+
+
+def _was_late(request: Request) -> bool:
+    """Whether the lease went to somebody else during the call."""
+    return not Batch.objects.filter(lease=request.lease).exists()
 
 
 def _synced(answer: Answer, *, now: datetime) -> None:

@@ -89,6 +89,7 @@ class Batch(models.Model):
     state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
     sharing = models.PositiveSmallIntegerField(choices=Sharing.choices, default=Sharing.ANY)
     waits_for = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="held")  # bisecting
+    repeat_of = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="repeats")  # uncounted
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     first_failed_at = models.DateTimeField(null=True, blank=True)

@@ -130,9 +130,9 @@ def test_an_unknown_code_waits_and_is_told_once(world, caplog):
     world.enter(asked, world.people(2))
     world.drain()
     assert world.counts(asked) == {"entered": 2, "synced": 2}
-    assert [record.message for record in caplog.records if "49999" in record.message and record.levelname == "ERROR"] == [
-        "The partner answered with the unknown code 49999; people wait and are tried again."
-    ]
+    assert [
+        record.message for record in caplog.records if "49999" in record.message and record.levelname == "ERROR"
+    ] == ["The partner answered with the unknown code 49999; people wait and are tried again."]
 
 
 def test_nobody_is_errored_before_the_deadline_and_everybody_then(world, settings):

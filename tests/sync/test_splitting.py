@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from partners import settle
 from partners.models import AdAccount, Audience, Batch, Delivery
 from partners.tiktok_sandbox.limits import DEFAULT
 
@@ -72,17 +71,3 @@ def test_unnamed_partial_success_is_sent_once_more(world):
     world.drain()
     assert world.counts(asked) == {"entered": 5, "synced": 5}
     assert len(world.mappings()) == 2
-
-
-def test_a_late_worker_changes_nothing(world, monkeypatch):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
-    settled = settle.settle
-
-    def after_the_lease_is_lost(answer, *, now):
-        Batch.objects.update(lease="somebody else")
-        settled(answer, now=now)
-
-    monkeypatch.setattr(settle, "settle", after_the_lease_is_lost)
-    world.flush()
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
