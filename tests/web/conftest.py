@@ -2,6 +2,7 @@
 
 import pytest
 import responses
+from django.utils import timezone
 
 from audiencesync.groups.models import Invitation, Membership
 from audiencesync.people.models import Profile, Segment
@@ -19,7 +20,9 @@ def things(acme, alice, bob):
     ad_account = AdAccount.objects.create(connection=connection, remote_id="7100", name="Acme ads")
     audience = Audience.objects.create(ad_account=ad_account, remote_id="9100", name="winback")
     sync = Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"])
-    state = OAuthState.objects.create(state_hash="s", session_hash="s", user=alice, app_group=acme)
+    state = OAuthState.objects.create(
+        state_hash="s", session_hash="s", user=alice, app_group=acme, chosen_at=timezone.now()
+    )
     segment = Segment.objects.create(app_group=acme, name="All")
     profile = Profile.objects.create(app_group=acme, external_id="p-1")
     canvas = Canvas.objects.create(app_group=acme, name="Welcome", segment=segment)
