@@ -1,13 +1,19 @@
 """A running sandbox as TikTok, and the steps of the journeys: start, confirm, come back, choose."""
 
+import hashlib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from django.core.cache import cache
+from django.db import transaction
+from django.db.models import F
 from django.urls import reverse
+from django.utils import timezone
 
-from partners.models import Connection, OAuthState
+from audiencesync.people.models import Profile
+from partners import sync
+from partners.models import Connection, OAuthState, Sync
 from partners.tiktok_sandbox.sandbox import Options
 from partners.tiktok_sandbox.seed import MARA
 from partners.tiktok_sandbox.server import serve
@@ -76,6 +82,30 @@ def journey(acme, signed_in, sandbox):
 @pytest.fixture
 def alices(journey, alice):
     return journey(alice)
+
+
+@pytest.fixture
+def live_step(acme):
+    """live_step(audience, n_people) -> a sync of a live canvas in which people wait."""
+
+    def make(audience, n=0, **fields):
+        values = {
+            "action": "add",
+            "kinds": ["email"],
+            "label": "Winback / Step 2",
+            "url": "/g/acme/canvases/1/",
+            "is_live": True,
+        }
+        step = Sync.objects.create(app_group=acme, audience=audience, **values | fields)
+        for at in range(n):
+            digest = hashlib.sha256(f"{step.pk}-{at}".encode()).digest()
+            Profile.objects.create(app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest)
+        crowd = Profile.objects.filter(external_id__startswith=f"{step.pk}-").annotate(profile_id=F("pk"))
+        with transaction.atomic():
+            sync.enqueue(step, crowd.values_list("pk", "profile_id"), now=timezone.now())
+        return step
+
+    return make
 
 
 @pytest.fixture
