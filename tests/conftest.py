@@ -1,9 +1,16 @@
 """The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits():
+    """Nobody is locked out for what another test typed."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -1,16 +1,8 @@
-"""An open invitation, and rate limits that start anew."""
+"""An open invitation."""
 
 import pytest
-from django.core.cache import cache
 
 from audiencesync.groups.models import Invitation, Role
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits():
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""System checks: each thing that is wrong has its own message, and what is right has none."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings as live
+
+from audiencesync import checks, crypto
+
+
+def ids(check):
+    return [message.id for message in check(None)]
+
+
+@pytest.mark.parametrize(
+    ("key", "found"), [("", ["audiencesync.E001"]), ("short", ["audiencesync.E002"]), ("x" * 50, [])]
+)
+def test_secret_key(settings, key, found):
+    settings.SECRET_KEY = key
+    assert ids(checks.secret_key) == found
+
+
+@pytest.mark.parametrize("keys", [[], ["nonsense"], ["a:c2hvcnQ="], [":" + "A" * 43 + "="]])
+def test_token_keys_that_do_not_work(settings, keys):
+    settings.TOKEN_KEYS = keys
+    assert ids(checks.token_keys) == ["audiencesync.E003"]
+
+
+def test_token_keys_that_work(settings):
+    settings.TOKEN_KEYS = [crypto.new_key("b"), crypto.new_key("a")]
+    assert ids(checks.token_keys) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "found"),
+    [
+        ("https://sync.example.org", ["sync.example.org"], []),
+        ("https://sync.example.org:8443", [".example.org"], []),
+        ("http://127.0.0.1:8000", ["127.0.0.1"], []),
+        ("http://[::1]:8000", ["[::1]"], []),
+        ("https://sync.example.org", ["other.example.org"], ["audiencesync.E006"]),
+        ("https://sync.example.org", [], ["audiencesync.E006"]),
+        ("sync.example.org", ["sync.example.org"], ["audiencesync.E005"]),
+        ("https://", ["*"], ["audiencesync.E005"]),
+    ],
+)
+def test_hosts(settings, url, allowed, found):
+    settings.SITE_URL, settings.ALLOWED_HOSTS = url, allowed
+    assert ids(checks.hosts) == found
+
+
+@pytest.mark.parametrize(("version", "found"), [((3, 40, 1), ["audiencesync.W001"]), ((3, 51, 3), [])])
+def test_sqlite_version(monkeypatch, settings, version, found):
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+    monkeypatch.setattr("sqlite3.sqlite_version_info", version)
+    assert ids(checks.sqlite_version) == found
+
+
+def test_tiktok_app(settings):
+    settings.TIKTOK_APP_SECRET = ""
+    messages = checks.tiktok_app(None)
+    assert [message.msg for message in messages] == ["TIKTOK_APP_SECRET not set."]
+
+
+def test_check_deploy_is_clean_in_production(tmp_path):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQ",
+        "TOKEN_KEYS": crypto.new_key("a"),
+        "SITE_URL": "https://sync.example.org",
+        "ALLOWED_HOSTS": "sync.example.org",
+        "TIKTOK_APP_ID": "1",
+        "TIKTOK_APP_SECRET": "2",
+        "VAR_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(command, cwd=live.BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
