@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         if manner.is_dropped:
             self.hang_up()
             return
-        if answer.chunks is not None:
+        if answer.chunks is not None and self.command != "HEAD":
             self.write_chunks(answer)
             return
         head, body = self.head(answer), b"" if self.command == "HEAD" else answer.body

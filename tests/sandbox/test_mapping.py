@@ -61,6 +61,12 @@ def test_the_same_person_by_fewer_ids_is_still_one(mara, audience, row, fewer_fi
     assert mara.people(audience) == 1
 
 
+def test_a_known_phone_leads_to_the_person_known_by_e_mail(mara, audience, row):
+    mara.map([row(audience, 1, 2, None)], (EMAIL, PHONE, IDFA))
+    mara.map([row(audience, None, 2, 3)], (EMAIL, PHONE, IDFA))
+    assert mara.people(audience) == 1
+
+
 def test_two_people_who_share_a_phone_are_two(mara, audience, row):
     mara.map([row(audience, 1, 9), row(audience, 2, 9)], (EMAIL, PHONE))
     assert mara.people(audience) == 2

@@ -86,6 +86,17 @@ def test_bad_cells_are_named(mara, audience, row, cell, place):
     assert place in message
 
 
+@pytest.mark.parametrize("empty", [None, "", [], 0])
+def test_only_an_empty_object_is_an_empty_cell(mara, audience, row, empty):
+    code, message = refused(mara, audience, [[*row(audience, 1), empty]], (EMAIL, PHONE))
+    assert (code, "batch_data[0][1]" in message) == (40002, True)
+
+
+def test_a_short_hash_is_not_made_up_for_by_a_long_one(mara, audience):
+    rows = [[{"id": "a" * length, "audience_ids": [audience]}] for length in (66, 62)]
+    assert refused(mara, audience, rows)[0] == 40062
+
+
 @pytest.mark.parametrize("bad", [[], None, "text", [{}, {}, {}]])
 def test_rows_have_a_cell_per_schema(mara, audience, row, bad):
     code, message = refused(mara, audience, [row(audience, 1, 2), bad], (EMAIL, PHONE))
