@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
@@ -115,12 +116,25 @@ class AudienceSyncForm(StepForm):
         accounts = AdAccount.objects.filter(connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True)
         self.accounts = accounts.exclude(connection__token_sealed="").select_related("connection__app_group")
         _offer(self, "ad_account", self.accounts)
+        self.fields["ad_account"].widget.attrs |= self._asking_for_audiences()
         account = self.ad_account_chosen
-        self.audiences = audiences.choices(account) if account else Audience.objects.none()
+        self.audiences = audiences.choices(account).order_by("-is_appendable", "name", "pk") if account else Audience.objects.none()
         _offer(self, "audience", self.audiences)
         self.fields["kinds"].widget.form = self
         if self.step.sync and not self.is_bound and "typed" not in self.initial:
             self.initial["audience_name"] = self.step.sync.audience.name
+
+    def _asking_for_audiences(self) -> dict[str, str]:
+        """Another ad account brings its own list of audiences."""
+        canvas = self.step.canvas
+        return {
+            "hx-get": reverse("step_choices", args=[canvas.app_group.slug, canvas.pk, self.step.pk]),
+            "hx-trigger": "change",
+            "hx-include": "closest form",
+            "hx-params": "not csrfmiddlewaretoken",
+            "hx-target": "#audience-fields",
+            "hx-swap": "outerHTML",
+        }
 
     @cached_property
     def has_accounts(self) -> bool:
@@ -157,9 +171,12 @@ class AudienceSyncForm(StepForm):
     def clean(self) -> dict[str, Any]:
         """An audience must be chosen, exist and take people; a name that fits exactly one is as good as choosing it."""
         cleaned = super().clean() or {}
-        if "audience" in self.errors or "audience_name" in self.errors or not cleaned.get("ad_account"):
+        if "audience" in self.errors or "audience_name" in self.errors:
             return cleaned
-        audience = cleaned.get("audience") or self._named(cleaned.get("audience_name", ""))
+        name = cleaned.get("audience_name", "")
+        if name and not cleaned.get("ad_account"):
+            return cleaned  # which audience is meant depends on the account
+        audience = cleaned.get("audience") or self._named(name)
         if audience and why_not(audience):
             self.add_error("audience_name", f"{audience.name}: {why_not(audience)}")
         cleaned["audience"] = audience

@@ -73,7 +73,7 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         step = tree.add(row, kind, after=parent, by=access.user(request), now=now)
     except tree.Refused as refused:
         return refuse(request, row, refused, now=now)
-    return show_step(request, step, text=_("Added."), now=now)
+    return show_step(request, step, now=now)
 
 
 @access.signed_in
@@ -102,7 +102,7 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         tree.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
     except tree.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
-    return show_step(request, step, text=_("Moved."), now=now)
+    return show_step(request, step, now=now)
 
 
 @access.signed_in
@@ -150,7 +150,7 @@ def show_form(
 
 
 def show_step(
-    request: HttpRequest, step: Step, *, text: str, banner: Banner | None = None, now: datetime
+    request: HttpRequest, step: Step, *, text: str = "", banner: Banner | None = None, now: datetime
 ) -> HttpResponse:
     """After a change: the step as it is stored now."""
     panel = None

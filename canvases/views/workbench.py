@@ -126,12 +126,13 @@ def answer(
 def done(
     request: HttpRequest, canvas: Canvas, panel: Panel | None, *, text: Text, query: str = "", now: datetime
 ) -> HttpResponse:
-    """After a change: back to the page with a message; for htmx the changed parts and a toast."""
+    """After a change: back to the page with a message; for htmx the changed parts and a toast, unless a banner says it."""
     url = canvas.get_absolute_url() + query
     if not wants_parts(request):
-        messages.success(request, str(text))
+        if text:
+            messages.success(request, str(text))
         return redirect(url)
     canvas.refresh_from_db()
     response = answer(request, read(canvas, now=now), panel or Panel())
     response["HX-Push-Url"] = url
-    return htmx.toast(response, str(text))
+    return htmx.toast(response, str(text)) if text and not (panel and panel.context.get("banner")) else response
