@@ -133,8 +133,8 @@ def serve(env: "dict[str, str]", told: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches honcho by itself; it stops all three
     signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
     if wait_for([env["SITE_URL"], env["TIKTOK_API_URL"]], honcho):
-        where = [f"AudienceSync:       {env['SITE_URL']}", f"Sandbox of TikTok:  {env['TIKTOK_API_URL']}"]
-        print(box([*where, "", *told.splitlines(), "", "Ctrl-C stops everything; the data stays in var/."]), flush=True)
+        sandbox = f"The sandbox that plays TikTok: {env['TIKTOK_API_URL']}/"
+        print(box([*told.splitlines(), sandbox, "Ctrl-C stops everything; the data stays."]), flush=True)
     elif honcho.poll() is None:
         honcho.terminate()
         honcho.wait()
