@@ -16,7 +16,7 @@ from audiencesync import crypto
 from audiencesync.groups.models import Activity, AppGroup, User
 from partners import oauth, parking, registry, sync
 from partners.errors import Disconnected, PartnerError
-from partners.models import AdAccount, Audience, Connection, OAuthState, Sync
+from partners.models import AdAccount, Connection, OAuthState, Sync
 from partners.oauth import Offer
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,6 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
             raise AlreadyChosen
         connection, old_token = _renew(state, offer, token, now=now)
         _keep_ad_accounts(connection, offer, remote_ids)
-        Audience.objects.filter(ad_account__connection=connection).exclude(parked_by="").update(parked_until=now)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         Activity.log(state.app_group, state.user, Activity.Verb.CONNECTED, f"{_label(connection)}: {names}")
     sync.woken(connection)

@@ -221,5 +221,5 @@ def facts(audience: Audience) -> str:
 def why_not(audience: Audience) -> str:
     """Why people cannot be sent to ``audience``; empty if they can."""
     if not audience.is_appendable:
-        return audience.why_not or gettext("TikTok does not let us add people to this audience.")
+        return audiences.why_not(audience) or gettext("TikTok does not let us add people to this audience.")
     return ""
