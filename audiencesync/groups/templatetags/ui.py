@@ -29,12 +29,9 @@ def icon(name: str, css: str = "") -> SafeString:
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)
 def nav_link(context: Context, url_name: str, label: str, icon_name: str) -> dict[str, Any]:
-    """A link to a page of the current group, marked when it is the current one; nothing if there is no such page."""
+    """A link to a page of the current group, or to one of no group, marked when it is the current one."""
     group = context.get("app_group")
-    try:
-        url = reverse(url_name, args=[group.slug] if group else [])
-    except NoReverseMatch:
-        url = ""
+    url = _address(url_name, [group.slug] if group else []) or _address(url_name, [])
     request = context.get("request")
     return {
         "url": url,
@@ -42,6 +39,14 @@ def nav_link(context: Context, url_name: str, label: str, icon_name: str) -> dic
         "icon_name": icon_name,
         "is_current": bool(request and url and request.path.startswith(url)),
     }
+
+
+def _address(url_name: str, args: list[str]) -> str:
+    """Empty if there is no such page."""
+    try:
+        return reverse(url_name, args=args)
+    except NoReverseMatch:
+        return ""
 
 
 @register.simple_tag(takes_context=True)
