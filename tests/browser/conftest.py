@@ -1,7 +1,8 @@
 """A real browser (Debian's Chromium) before a whole running AudienceSync.
 
 `stack` runs per test file; `page` comes once per language and width and fails the test for console errors and blocked
-content; `open_page(language, width, javascript=False)` opens others; `shoot("name")` keeps a picture in build/screenshots.
+content; `open_page(language, width, javascript=False)` opens others; `sign_in(page)` enters the demo; `shoot("name")`
+keeps a picture in build/screenshots.
 """
 
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from canvases.management.commands.demo import ADMIN, PASSWORD
 from tests import stack as stacks
 
 CHROMIUM = "/usr/bin/chromium"
@@ -88,6 +90,20 @@ def look(request):
 @pytest.fixture
 def page(open_page, look):
     return open_page(*look)
+
+
+@pytest.fixture
+def sign_in():
+    """sign_in(page) or sign_in(page, "viewer@example.org"): through the form, as a person of the demo."""
+
+    def enter(page: Page, email: str = ADMIN) -> None:
+        page.goto("/accounts/login/")
+        page.locator("input[name=login]").fill(email)
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.locator("form:has(input[name=password]) button").first.click()
+        page.wait_for_url(lambda url: "/accounts/login" not in url)
+
+    return enter
 
 
 @pytest.fixture

@@ -17,3 +17,19 @@ def test_sign_in_page_works_without_javascript(open_page):
     page = open_page("en", 1280, javascript=False)
     page.goto("/accounts/login/")
     assert page.get_by_label("Password", exact=True).is_visible()
+
+
+def test_the_demo_account_gets_in(page, sign_in, shoot):
+    sign_in(page)
+    assert page.locator("main").is_visible()
+    shoot("home")
+
+
+def test_a_wrong_password_is_told_and_stays_out(open_page):
+    page = open_page("en", 1280)
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill("demo@example.org")
+    page.locator("input[name=password]").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_text("not correct").is_visible()
+    assert "/accounts/login" in page.url
