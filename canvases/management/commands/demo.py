@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
@@ -51,7 +52,11 @@ class Command(BaseCommand):
 def _user(email: str, name: str) -> User:
     """The user of that address, made if there is none."""
     found = User.objects.filter(email=email).first()
-    return found or User.objects.create_user(email, PASSWORD, name=name, is_staff=email == ADMIN)
+    if found:
+        return found
+    user = User.objects.create_user(email, PASSWORD, name=name, is_staff=email == ADMIN)
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
 
 
 def _group(name: str, slug: str, users: dict[str, User], *, people: int, seed: int) -> None:
