@@ -56,7 +56,7 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, or 503 while the database does not answer."""
     if isinstance(sys.exc_info()[1], OperationalError):
-        response = _page(503, _("We are not ready just now"), _("The database does not answer. Try again in a minute."))
+        response = _page(503, _("We are not ready just now"), _("The database is not ready. Try again in a minute."))
         response["Retry-After"] = "60"
         return response
     return _page(
