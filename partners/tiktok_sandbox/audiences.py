@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 from .members import Column, Members, pack, people, unpack
@@ -10,6 +11,7 @@ from .store import Store
 
 PARTNER = "Partner"
 LOOKALIKE = "Lookalike Audience"
+ENTRIES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Audiences:
         self.store = store
         self.size_delay = size_delay
         self.folds: dict[str, tuple[int, Members]] = {}
+        self.folding = RLock()  # always taken before the store's own lock
 
     def of(self, advertiser_id: str) -> list[Audience]:
         """Newest first."""
@@ -67,10 +70,10 @@ class Audiences:
             return str(self.store.db.execute(sql, values).fetchone()[0])
 
     def delete(self, audience_id: str) -> None:
-        with self.store.lock:
+        with self.folding:
+            self.folds.pop(audience_id, None)
             self.store.write("UPDATE audience SET deleted_at = ? WHERE id = ?", time.time(), int(audience_id))
             self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
-            self.folds.pop(audience_id, None)
 
     def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
         """Write down one accepted request: the columns for each of its audiences."""
@@ -80,18 +83,22 @@ class Audiences:
         self.store.write_many(sql, rows)
 
     def members(self, audience_id: str) -> Members:
-        """Folds what came since the last reading."""
-        with self.store.lock:
+        """Folds what came since the last reading, a few requests at a time, so that others get at the store meanwhile."""
+        sql = (
+            "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        )
+        with self.folding:
             folded, members = self.folds.get(audience_id, (0, Members()))
-            sql = "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq"
-            for seq, action, schemas, n, block in self.store.db.execute(sql, (int(audience_id), folded)):
-                members.apply(action, unpack(schemas.split(","), n, block))
-                self.folds[audience_id] = (seq, members)
+            while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_AT_ONCE):
+                for _, action, schemas, n, block in rows:
+                    members.apply(action, unpack(schemas.split(","), n, block))
+                folded = rows[-1][0]
+                self.folds[audience_id] = (folded, members)
             return members
 
     def listed(self, audience_id: str) -> list[tuple[str, str]]:
         """(schema, hash) of every member id at this moment."""
-        with self.store.lock:
+        with self.folding:
             return list(self.members(audience_id))
 
     def people(self, audience: Audience) -> int:
@@ -101,16 +108,16 @@ class Audiences:
         """The size as the API shows it."""
         if not self.size_delay:
             return self.people(audience)
-        with self.store.lock:
-            sql = "SELECT cover_num, covered_at FROM audience WHERE id = ?"
-            cover_num, covered_at = self.store.all(sql, int(audience.id))[0]
-            now = time.time()
-            if now < (covered_at or audience.created_at) + self.size_delay:
-                return int(cover_num)
-            cover_num = self.people(audience)
-            sql = "UPDATE audience SET cover_num = ?, covered_at = ? WHERE id = ?"
-            self.store.write(sql, cover_num, now, int(audience.id))
-            return cover_num
+        cover_num, covered_at = self.store.all(
+            "SELECT cover_num, covered_at FROM audience WHERE id = ?", int(audience.id)
+        )[0]
+        now = time.time()
+        if now < (covered_at or audience.created_at) + self.size_delay:
+            return int(cover_num)
+        people = self.people(audience)
+        sql = "UPDATE audience SET cover_num = ?, covered_at = ? WHERE id = ?"
+        self.store.write(sql, people, now, int(audience.id))
+        return people
 
     def history(self, audience_id: str, size: int) -> list[Entry]:
         """The newest mapping requests, newest first."""
@@ -121,7 +128,8 @@ class Audiences:
         return int(self.store.all("SELECT count(*) FROM mapping WHERE audience_id = ?", int(audience_id))[0][0])
 
     def clear(self) -> None:
-        self.folds.clear()
+        with self.folding:
+            self.folds.clear()
 
 
 def built(row: tuple[Any, ...]) -> Audience:

@@ -9,6 +9,7 @@ from .members import WIDTHS, Column, either, people
 from .wire import Refuse
 
 Cell = dict[str, Any]  # JSON, not yet judged
+STRETCH = 1_000  # rows read together: few enough to stay in the processor's cache
 HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -89,20 +90,30 @@ def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
     """The fast way, in bulk. Raises some ValueError, KeyError or TypeError at a bad cell: first_fault() says which."""
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(schemas)}:
         raise ValueError
-    columns: list[Column] = []
+    pieces: list[list[tuple[bytes, bytes]]] = [[] for _ in schemas]
     audiences: set[tuple[str, ...]] = set()
-    for schema, cells in zip(schemas, zip(*rows, strict=True), strict=True):
-        if set(map(type, cells)) != {dict}:
-            raise ValueError
-        filled = [cell for cell in cells if cell]
-        named = [cell["audience_ids"] for cell in filled]
-        audiences |= distinct(named)
-        mask = b"\1" * len(cells) if len(filled) == len(cells) else bytes(map(bool, cells))
-        columns.append(Column(schema, mask, raw_ids(WIDTHS[schema], [cell["id"] for cell in filled])))
+    for start in range(0, len(rows), STRETCH):
+        for at, cells in enumerate(zip(*rows[start : start + STRETCH], strict=True)):
+            mask, raw, named = read_cells(WIDTHS[schemas[at]], cells)
+            pieces[at].append((mask, raw))
+            audiences |= named
+    columns = [
+        Column(schema, *map(b"".join, zip(*parts, strict=True))) for schema, parts in zip(schemas, pieces, strict=True)
+    ]
     ids = set(chain.from_iterable(audiences))
     if 0 in either([column.mask for column in columns]) or () in audiences or not all(map(params.is_id, ids)):
         raise ValueError
     return Batch(schemas, rows, columns, sorted(ids), is_uniform=len(audiences) == 1)
+
+
+def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[tuple[str, ...]]]:
+    """Mask, ids and the lists of audiences of one column of a stretch."""
+    if set(map(type, cells)) != {dict}:
+        raise ValueError
+    filled = [cell for cell in cells if cell]
+    mask = b"\1" * len(cells) if len(filled) == len(cells) else bytes(map(bool, cells))
+    raw = raw_ids(width, [cell["id"] for cell in filled])
+    return mask, raw, distinct([cell["audience_ids"] for cell in filled])
 
 
 def distinct(named: list[list[str]]) -> set[tuple[str, ...]]:

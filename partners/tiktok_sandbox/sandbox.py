@@ -39,7 +39,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Back to the demo world; every token is void."""
-        with self.store.lock:
+        with self.audiences.folding, self.store.lock:
             self.store.clear()
             self.audiences.clear()
             seed(self.store, self.audiences)
