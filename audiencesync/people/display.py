@@ -1,0 +1,134 @@
+"""How a person is shown: identifiers with their state in words, personal data masked for viewers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from audiencesync.people.filters import FIELDS
+from audiencesync.people.identifiers import ZERO
+from audiencesync.people.models import KINDS, Profile
+
+LONGEST = 200
+STARS = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One identifier of a profile as a page shows it. ``tone``: good, bad, or empty if there is none."""
+
+    label: str
+    value: str
+    state: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A profile as a page shows it."""
+
+    profile: Profile
+    external_id: str
+    email: str
+    phone: str
+    n_usable: int
+
+
+def mask_email(email: str) -> str:
+    """max@mail.example.de -> m***@m***.de; what is no address is hidden whole."""
+    local, at, domain = email.strip().rpartition("@")
+    if not (local and at and domain):
+        return STARS if email.strip() else ""
+    return f"{local[0]}{STARS}@{domain[0]}{STARS}.{domain.rpartition('.')[2]}" if "." in domain else STARS
+
+
+def mask_end(value: str, keep: int) -> str:
+    """The last ``keep`` characters of a phone or device id, if enough others stay hidden."""
+    value = value.strip()
+    return f"{STARS}{value[-keep:]}" if len(value) > 3 * keep else STARS * bool(value)
+
+
+def mask(kind: str, value: str) -> str:
+    """One identifier as viewers see it."""
+    if kind == "email":
+        return mask_email(value)
+    return mask_end(value, 2 if kind == "phone" else 4)
+
+
+def person(profile: Profile, *, masked: bool) -> Person:
+    """One row of the list."""
+    shown = {kind: mask(kind, getattr(profile, kind)) if masked else getattr(profile, kind) for kind in KINDS}
+    n_usable = sum(getattr(profile, f"{kind}_sha256") is not None for kind in KINDS)
+    return Person(profile, external_id(profile, masked=masked), shown["email"], shown["phone"], n_usable)
+
+
+def external_id(profile: Profile, *, masked: bool) -> str:
+    """The external id; some shops use the e-mail address, which viewers must not read."""
+    return mask_email(profile.external_id) if masked and "@" in profile.external_id else profile.external_id
+
+
+def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
+    """All four kinds with what can be done with them."""
+    return [_identifier(profile, bit, kind, masked=masked) for bit, kind in enumerate(KINDS)]
+
+
+def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Identifier:
+    label, raw = str(FIELDS[kind][0]), getattr(profile, kind)
+    value = mask(kind, raw) if masked else raw
+    if getattr(profile, f"{kind}_sha256") is not None:
+        return Identifier(label, value, _("Can be sent") if raw else _("Can be sent; known only as a hash"), "good")
+    if profile.invalid_kinds >> bit & 1:
+        return Identifier(label, value, _problem(kind, raw), "bad")
+    return Identifier(label, value, _("None known"))
+
+
+def _problem(kind: str, raw: str) -> str:
+    if kind == "email":
+        return _("Cannot be sent: this is not a valid e-mail address")
+    if kind == "phone":
+        return _("Cannot be sent: this is not a valid phone number")
+    if raw.strip() == ZERO:
+        return _("Cannot be sent: all zeros, so tracking is refused on the device")
+    return _("Cannot be sent: this is not a valid device ID")
+
+
+def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
+    """Custom attributes by name. Viewers see truths and numbers; texts may say who it is."""
+    known: Any = profile.attributes
+    if not isinstance(known, dict):
+        return []
+    return [(name, _attribute(value, masked=masked)) for name, value in sorted(known.items())]
+
+
+def _attribute(value: object, *, masked: bool) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int | float):
+        return str(value)
+    if masked:
+        return STARS
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
+def consent(profile: Profile) -> tuple[str, str]:
+    """Consent to advertising in words, with its tone."""
+    return {
+        True: (_("Given"), "good"),
+        False: (_("Refused: never added to an audience, always removable"), "bad"),
+        None: (_("Unknown: treated as given"), ""),
+    }[profile.ads_consent]
+
+
+def tracking(profile: Profile) -> tuple[str, str]:
+    """Ad tracking on the device in words, with its tone."""
+    return {
+        True: (_("Allowed"), "good"),
+        False: (_("Refused on the device"), "bad"),
+        None: (_("Unknown: treated as allowed"), ""),
+    }[profile.ad_tracking_enabled]

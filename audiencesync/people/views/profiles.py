@@ -1,0 +1,113 @@
+"""The list of profiles and one profile. Viewers see personal data masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Role
+from audiencesync.people import display, identifiers
+from audiencesync.people.attributes import starts_with
+from audiencesync.people.forms import ProfileSearch
+from audiencesync.people.models import Profile
+
+PAGE = 50
+COUNTED = 10_000  # more than these are not counted one by one
+BIGGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of the list, newest first. ``older`` and ``newer`` are ids to go on from, as text, or empty."""
+
+    profiles: list[Profile]
+    older: str
+    newer: str
+
+
+@require_safe
+@access.signed_in
+def profiles(request: HttpRequest, group: str) -> HttpResponse:
+    """Everybody in the group, or those who fit the search."""
+    app_group = access.group(request)
+    form = ProfileSearch(request.GET)
+    everybody = access.all_of(request, Profile)
+    masked = not access.membership(request).may(Role.MARKETER)
+    found = everybody.none()
+    if form.is_valid():
+        found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
+    page = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after"))
+    n = found.order_by()[: COUNTED + 1].count()
+    context = {
+        "form": form,
+        "people": [display.person(profile, masked=masked) for profile in page.profiles],
+        "page": page,
+        "n": min(n, COUNTED),
+        "is_more": n > COUNTED,
+        "is_masked": masked,
+        "is_search": bool(request.GET.get("q")),
+    }
+    return render(request, "people/profiles.html", context, status=200 if form.is_valid() else 422)
+
+
+@require_safe
+@access.signed_in
+def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
+    """One person: what is known, and what of it can be sent to a partner."""
+    row = access.get(request, Profile, pk=profile_id)
+    masked = not access.membership(request).may(Role.MARKETER)
+    context = {
+        "profile": row,
+        "external_id": display.external_id(row, masked=masked),
+        "identifiers": display.identifiers(row, masked=masked),
+        "attributes": display.attributes(row, masked=masked),
+        "consent": display.consent(row),
+        "tracking": display.tracking(row),
+        "n_past": row.past_identifiers.count(),
+        "is_masked": masked,
+    }
+    return render(request, "people/profile.html", context)
+
+
+def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool) -> QuerySet[Profile]:
+    """Search by the start of the external id, or a whole e-mail or phone: by a part of one, viewers could guess it."""
+    if not text:
+        return everybody
+    wanted = Q(starts_with(F("external_id"), text))
+    if masked:
+        wanted &= ~Q(external_id__contains="@")
+    for kind in ("email", "phone"):
+        found = identifiers.normalise(kind, text, region=app_group.phone_region)
+        if found.sha256 is not None:
+            wanted |= Q(**{f"{kind}_sha256": found.sha256})
+    return everybody.filter(wanted | Q(external_id=text))
+
+
+def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None) -> Page:
+    """One page by the ids at its ends, so that the thousandth costs what the first does."""
+    if newer_than is not None:
+        rows = list(found.filter(pk__gt=newer_than).order_by("pk")[: PAGE + 1])
+        is_first, is_last = len(rows) <= PAGE, False
+        rows = rows[:PAGE][::-1]
+    else:
+        older = found if older_than is None else found.filter(pk__lt=older_than)
+        rows = list(older.order_by("-pk")[: PAGE + 1])
+        is_first, is_last = older_than is None, len(rows) <= PAGE
+        rows = rows[:PAGE]
+    return Page(
+        profiles=rows,
+        older="" if is_last or not rows else str(rows[-1].pk),
+        newer="" if is_first or not rows else str(rows[0].pk),
+    )
+
+
+def _id(request: HttpRequest, name: str) -> int | None:
+    """An id from the address; None if it is none."""
+    text = request.GET.get(name, "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    return number if 0 <= number <= BIGGEST_ID else None

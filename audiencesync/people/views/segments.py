@@ -1,0 +1,141 @@
+"""Segments: the list with live counts, make, change with a preview, remove."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Role
+from audiencesync.people import filters
+from audiencesync.people import segments as domain
+from audiencesync.people.coverage import coverage
+from audiencesync.people.forms import SegmentForm, field_choices, name_taken
+from audiencesync.people.models import Profile, Segment
+
+PAGE = 25
+
+
+@require_safe
+@access.signed_in
+def segments(request: HttpRequest, group: str) -> HttpResponse:
+    """All segments of the group with how many people are in each now."""
+    mine = access.all_of(request, Segment).order_by("name", "pk")
+    page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
+    counts = domain.counts(list(page))
+    rows = [{"segment": segment, "words": _words(segment.filter), "n": counts[segment.pk]} for segment in page]
+    return render(request, "people/segments.html", {"rows": rows, "page": page})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def new(request: HttpRequest, group: str) -> HttpResponse:
+    """A name and conditions make a segment; the preview saves nothing."""
+    app_group = access.group(request, Role.MARKETER)
+    form = SegmentForm(request.POST or None, app_group=app_group)
+    if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
+        return _form_page(request, app_group, form)
+    try:
+        chosen = form.cleaned_data["chosen"]
+        segment = domain.create(app_group, name=form.cleaned_data["name"], chosen=chosen, by=access.user(request))
+    except domain.NameTaken:
+        form.add_error("name", name_taken())
+        return _form_page(request, app_group, form)
+    messages.success(request, _("The segment “%(name)s” was created.") % {"name": segment.name})
+    return redirect("segments", app_group.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
+    """One segment: everybody reads it, marketers change it."""
+    role = Role.MARKETER if request.method == "POST" else Role.VIEWER
+    row = access.get(request, Segment, role, pk=segment_id)
+    row.app_group = app_group = access.group(request, role)
+    form = SegmentForm(request.POST or None, app_group=app_group, segment=row)
+    if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
+        return _form_page(request, app_group, form)
+    data = form.cleaned_data
+    asked = {"name": data["name"], "chosen": data["chosen"], "version": data["version"]}
+    try:
+        domain.save(row, **asked, by=access.user(request), now=timezone.now())
+    except domain.NameTaken:
+        form.add_error("name", name_taken())
+        return _form_page(request, app_group, form)
+    except domain.Stale:
+        return _conflict(request, app_group, form)
+    messages.success(request, _("The segment “%(name)s” was saved.") % {"name": data["name"]})
+    return redirect("segments", app_group.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
+    """Ask, then delete a segment that nothing uses."""
+    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    if request.method != "POST":
+        template = "people/segment_remove.html"
+        is_part = bool(getattr(request, "htmx", False))
+        n = domain.counts([row])[row.pk]
+        return render(request, f"{template}#question" if is_part else template, {"segment": row, "n": n or 0})
+    try:
+        domain.remove(row, by=access.user(request))
+    except domain.InUse as used:
+        words = {"name": row.name, "users": ", ".join(f"“{user}”" for user in used.users[:5])}
+        messages.error(request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % words)
+        return redirect("segment", group, row.pk)
+    messages.success(request, _("The segment “%(name)s” was removed.") % {"name": row.name})
+    return redirect("segments", group)
+
+
+def _form_page(
+    request: HttpRequest, app_group: AppGroup, form: SegmentForm, *, status: int = 200, **extra: Any
+) -> HttpResponse:
+    """The form, with how many people it finds now. A form with mistakes is not understood: 422."""
+    row = form.segment
+    chosen = row.filter if row else None
+    if form.is_bound:
+        chosen = None if form.errors else form.cleaned_data["chosen"]
+    context = {
+        "form": form,
+        "segment": row,
+        "version": str(form["version"].value()),
+        "fields": field_choices(app_group),
+        "words": "" if chosen is None else _words(chosen),
+        "coverage": _coverage(app_group, chosen),
+        **extra,
+    }
+    return render(request, "people/segment.html", context, status=422 if form.errors else status)
+
+
+def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
+    """Somebody was faster: both versions are shown, and saving again is a decision."""
+    now = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
+    theirs = {"name": now.name, "words": _words(now.filter)}
+    mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["chosen"])}
+    return _form_page(request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine)
+
+
+def _coverage(app_group: AppGroup, chosen: Any) -> Any:
+    """How many people a filter finds and how many of them can be named; None if there is no filter to ask."""
+    if chosen is None:
+        return None
+    try:
+        wanted = filters.parse(chosen)
+    except filters.FilterError:
+        return None
+    return coverage(Profile.objects.filter(wanted, app_group=app_group))
+
+
+def _words(raw: Any) -> str:
+    try:
+        return filters.describe(raw)
+    except filters.FilterError:
+        return _("This filter cannot be read.")

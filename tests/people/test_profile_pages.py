@@ -1,0 +1,140 @@
+"""The list of profiles and one profile: who reads what, search, paging."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from audiencesync.people.models import Profile
+
+URL = "/g/acme/people/profiles/"
+RTL = "\u202eمحمد 👩‍👩‍👧<script>"
+
+
+@pytest.fixture
+def max_(make_profile):
+    return make_profile(
+        external_id="max@mail.example.de",
+        email="Max@mail.example.de",
+        phone="030 23125123",
+        idfa="5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25",
+        attributes={"first_name": "Max", "orders": 3, "vip": True},
+    )
+
+
+def page(client, url=URL, **params):
+    answer = client.get(url, params)
+    return answer, answer.content.decode()
+
+
+def test_marketers_read_everything(max_, bob, signed_in):
+    _answer, html = page(signed_in(bob))
+    assert "Max@mail.example.de" in html
+    assert "030 23125123" in html
+
+
+@pytest.mark.parametrize("is_detail", [False, True])
+def test_viewers_read_no_personal_data(max_, vera, signed_in, is_detail):
+    url = reverse("profile", args=["acme", max_.pk]) if is_detail else URL
+    _answer, html = page(signed_in(vera), url)
+    for secret in ("Max@", "max@", "23125", "9c4d", ">Max<"):
+        assert secret not in html
+    assert "m***@m***.de" in html
+    assert "***23" in html
+
+
+@pytest.mark.parametrize("part", ["max@mail", "Max@mail.example", "m", "23125", "***"])
+def test_viewers_cannot_guess_by_searching_parts(max_, vera, bob, signed_in, part):
+    assert "m***@m***.de" not in page(signed_in(vera), q=part)[1]
+    assert ("Max@mail.example.de" in page(signed_in(bob), q=part)[1]) is part.lower().startswith("m")
+
+
+def test_viewers_find_whom_they_know(max_, vera, signed_in):
+    assert "m***@m***.de" in page(signed_in(vera), q="Max@mail.example.de")[1]
+
+
+@pytest.mark.parametrize("q", ["person-1", "+49 30 23125123", "030/23125-123", "JANE@example.com "])
+def test_search_finds_one(make_profile, bob, signed_in, q):
+    make_profile(external_id="person-1", email="jane@example.com", phone="030 23125123")
+    make_profile(external_id="other", email="joe@example.com")
+    _answer, html = page(signed_in(bob), q=q)
+    assert "person-1" in html
+    assert "joe@" not in html
+
+
+@pytest.mark.parametrize("q", ["nobody", "a__b", RTL, "' OR 1=1 --", "%", "9" * 320])
+def test_a_search_without_a_find_says_so(max_, bob, signed_in, q):
+    answer, html = page(signed_in(bob), q=q)
+    assert (answer.status_code, "Nobody fits." in html, '<script>"' in html) == (200, True, False)
+
+
+@pytest.mark.parametrize("q", ["\x00", "a" * 10_000])
+def test_a_senseless_search_is_refused_in_words(max_, bob, signed_in, q):
+    answer, html = page(signed_in(bob), q=q)
+    assert answer.status_code == 422
+    assert 'aria-invalid="true"' in html
+
+
+@pytest.mark.parametrize("place", ["-1", "x", "9" * 19, "9" * 44, "١", "", "1e9", "\x00"])
+def test_a_senseless_place_in_the_list_is_no_error(max_, bob, signed_in, place):
+    for name in ("before", "after"):
+        assert page(signed_in(bob), **{name: place})[0].status_code == 200
+
+
+def test_pages_go_on_and_back(acme, bob, signed_in):
+    Profile.objects.bulk_create(Profile(app_group=acme, external_id=f"p-{i:03}") for i in range(120))
+    client, seen, params = signed_in(bob), [], {}
+    for _ in range(3):
+        context = client.get(URL, params).context
+        seen += [one.external_id for one in context["people"]]
+        params = {"before": context["page"].older}
+    assert seen == [f"p-{i:03}" for i in reversed(range(120))]
+    assert context["page"].older == ""
+    back = client.get(URL, {"after": context["page"].newer}).context
+    assert [one.external_id for one in back["people"]] == seen[50:100]
+    first = client.get(URL, {"after": back["page"].newer}).context
+    assert ([one.external_id for one in first["people"]], first["page"].newer) == (seen[:50], "")
+
+
+def test_more_people_need_no_more_queries(make_profile, bob, signed_in, django_assert_num_queries):
+    client = signed_in(bob)
+    make_profile()
+    with CaptureQueriesContext(connection) as one:
+        client.get(URL)
+    for _ in range(20):
+        make_profile(email="jane@example.com")
+    with django_assert_num_queries(len(one)):
+        client.get(URL)
+
+
+def test_big_ids_make_links_that_work(acme, bob, signed_in):
+    Profile.objects.create(pk=1_234_567, app_group=acme, external_id="big")
+    _answer, html = page(signed_in(bob))
+    assert "/g/acme/people/profiles/1234567/" in html
+
+
+def test_the_profile_says_what_can_be_sent(make_profile, bob, signed_in):
+    odd = make_profile(email="not one", phone="+493023125123", idfa="00000000-0000-0000-0000-000000000000")
+    _answer, html = page(signed_in(bob), reverse("profile", args=["acme", odd.pk]))
+    for words in ("not a valid e-mail address", "Can be sent", "all zeros", "None known"):
+        assert words in html
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, [], "text", 5, {RTL: RTL, "deep": {"a": [None, {"b": 1}]}, "long": "x" * 10_000}]
+)
+def test_any_attributes_can_be_shown(make_profile, bob, vera, signed_in, attributes):
+    odd = make_profile(external_id=RTL, attributes=attributes)
+    for user in (bob, vera):
+        answer, html = page(signed_in(user), reverse("profile", args=["acme", odd.pk]))
+        assert answer.status_code == 200
+        assert "👧<script>" not in html
+
+
+def test_an_unknown_profile_is_not_found(max_, bob, signed_in):
+    for pk in (max_.pk + 1, 10**18, 10**30):
+        assert signed_in(bob).get(f"{URL}{pk}/").status_code == 404
+
+
+def test_nobody_yet(bob, signed_in):
+    assert "There are no people yet." in page(signed_in(bob))[1]

@@ -1,0 +1,155 @@
+"""Segments on screen: make, preview, change, remove; who may; two people at once."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Segment
+from canvases.models import Canvas
+
+LIST, NEW = "/g/acme/people/segments/", "/g/acme/people/segments/new/"
+GERMANS = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+
+
+def asked(*rows, save=True, **more):
+    """Form data with these (field, op, value) rows."""
+    data = {"name": "Germans", "match": "all", "version": "0"} | ({"save": "1"} if save else {"preview": "1"}) | more
+    for i, row in enumerate(rows):
+        data |= {f"{name}_{i}": value for name, value in zip(("field", "op", "value"), row, strict=True)}
+    return data
+
+
+@pytest.fixture
+def germans(acme, make_profile):
+    make_profile(country="DE", email="jane@example.com", phone="030 23125123")
+    make_profile(country="DE", email="not one")
+    make_profile(country="FR", email="joe@example.com")
+    return Segment.objects.create(app_group=acme, name="Germans", filter=GERMANS)
+
+
+def url(segment, then=""):
+    return f"{LIST}{segment.pk}/{then}"
+
+
+def test_a_marketer_makes_one(acme, bob, signed_in):
+    rows = [("country", "is", "DE"), ("", "is", ""), ("orders", "greater", "2.5"), ("vip", "is_true", "")]
+    answer = signed_in(bob).post(NEW, asked(*rows))
+    made = Segment.objects.get()
+    assert answer["Location"] == LIST
+    assert (made.app_group, made.name, made.created_by) == (acme, "Germans", bob)
+    assert made.filter == {
+        "all": [
+            GERMANS["all"][0],
+            {"field": "custom.orders", "op": "greater", "value": 2.5},
+            {"field": "custom.vip", "op": "is_true"},
+        ]
+    }
+    assert Activity.objects.get().verb == "created"
+
+
+def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
+    answer = signed_in(bob).post(NEW, asked(("country", "is", "DE"), save=False, name="Other"))
+    found = answer.context["coverage"]
+    assert (found.total, found.by_kind, found.none) == (2, {"email": 1, "phone": 1, "idfa": 0, "gaid": 0}, 1)
+    assert Segment.objects.count() == 1
+
+
+def test_without_conditions_everybody_is_in_it(germans, bob, signed_in):
+    signed_in(bob).post(NEW, asked(name="All"))
+    assert Segment.objects.get(name="All").filter == {}
+    assert [row["n"] for row in signed_in(bob).get(LIST).context["rows"]] == [3, 2]
+
+
+def test_a_change_is_saved_and_logged(germans, bob, signed_in):
+    signed_in(bob).post(url(germans), asked(("Country", "in", "FR, US"), name="Others", version="1", match="any"))
+    germans.refresh_from_db()
+    assert (germans.name, germans.version) == ("Others", 2)
+    assert germans.filter == {"any": [{"field": "country", "op": "in", "value": ["FR", "US"]}]}
+    assert Activity.objects.get().verb == "changed"
+
+
+def test_the_form_shows_what_is_stored_and_saves_it_unchanged(acme, bob, signed_in):
+    stored = {
+        "any": [
+            {"field": "custom.x", "op": "less", "value": 0.125},
+            {"field": "custom.country", "op": "in", "value": ["a", "b"]},
+            {"field": "ads_consent", "op": "is_false"},
+            {"field": "created_at", "op": "greater", "value": "2026-11-23"},
+        ]
+    }
+    segment = Segment.objects.create(app_group=acme, name="S", filter=stored)
+    for language in ("en", "de"):
+        client = signed_in(bob)
+        form = client.get(url(segment), headers={"accept-language": language}).context["form"]
+        data = {name: form[name].value() for name in form.fields} | {"save": "1"}
+        data = {name: "" if value is None else value for name, value in data.items()}
+        assert client.post(url(segment), data, headers={"accept-language": language}).status_code == 302
+        segment.refresh_from_db()
+        assert segment.filter == stored
+
+
+def test_a_late_save_overwrites_nothing(germans, bob, alice, signed_in):
+    signed_in(alice).post(url(germans), asked(("country", "is", "FR"), name="Alice's", version="1"))
+    late = asked(("country", "is", "US"), name="Bob's", version="1")
+    answer = signed_in(bob).post(url(germans), late)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert all(words in html for words in ("Alice&#x27;s", "“FR”", "Bob&#x27;s", "“US”"))
+    assert Segment.objects.get().name == "Alice's"
+    assert signed_in(bob).post(url(germans), late | {"version": answer.context["version"]}).status_code == 302
+    assert Segment.objects.get().name == "Bob's"
+
+
+def test_a_nested_filter_is_shown_in_words_and_kept(acme, bob, signed_in):
+    nested = {"all": [GERMANS, {"any": [GERMANS["all"][0]]}]}
+    segment = Segment.objects.create(app_group=acme, name="Nested", filter=nested)
+    client = signed_in(bob)
+    assert "country is “DE” and country is “DE”" in client.get(url(segment)).content.decode()
+    client.post(url(segment), {"name": "Renamed", "version": "1", "save": "1"})
+    segment.refresh_from_db()
+    assert (segment.name, segment.filter) == ("Renamed", nested)
+
+
+def test_removing_asks_first(germans, bob, signed_in):
+    client = signed_in(bob)
+    assert "2 people are in it now" in client.get(url(germans, "remove/")).content.decode()
+    assert Segment.objects.exists()
+    client.post(url(germans, "remove/"))
+    assert not Segment.objects.exists()
+    assert Activity.objects.get().verb == "removed"
+
+
+def test_what_a_canvas_uses_stays(germans, acme, bob, signed_in):
+    Canvas.objects.create(app_group=acme, name="Welcome", segment=germans)
+    answer = signed_in(bob).post(url(germans, "remove/"), follow=True)
+    assert "“Germans” cannot be removed, because it is used by “Welcome”." in answer.content.decode()
+    assert Segment.objects.exists()
+    assert not Activity.objects.exists()
+
+
+def test_viewers_read_but_change_nothing(germans, vera, signed_in):
+    client = signed_in(vera)
+    shown = client.get(url(germans)).content.decode()
+    assert "country is “DE”" in shown
+    assert '<form method="post" class="card"' not in shown
+    tries = [client.get(NEW), client.post(NEW, asked()), client.post(url(germans), asked(version="1"))]
+    tries += [client.get(url(germans, "remove/")), client.post(url(germans, "remove/"))]
+    assert {answer.status_code for answer in tries} == {403}
+    assert Segment.objects.get().version == 1
+
+
+def test_strangers_find_nothing(germans, charlie, signed_in):
+    client = signed_in(charlie)
+    assert {client.get(path).status_code for path in (LIST, NEW, url(germans))} == {404}
+    assert client.get(f"/g/umbrella/people/segments/{germans.pk}/").status_code == 404
+
+
+def test_twenty_segments_need_no_more_queries_than_one(germans, acme, bob, signed_in, django_assert_num_queries):
+    client = signed_in(bob)
+    with CaptureQueriesContext(connection) as one:
+        client.get(LIST)
+    for i in range(20):
+        Segment.objects.create(app_group=acme, name=f"S{i}", filter=GERMANS)
+    with django_assert_num_queries(len(one)):
+        client.get(LIST)
