@@ -6,7 +6,7 @@ ARGS ?=
 BIN = .venv/bin
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 
-.PHONY: help run test test-fast lint bench messages venv venv-dev
+.PHONY: help run test test-fast lint bench messages style types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -22,13 +22,25 @@ test: venv-dev lint ## everything: lint, types, contracts, translations, all tes
 test-fast: venv-dev ## the tests that take under two minutes
 	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)
 
-lint: venv-dev ## style, types, import contracts, templates, deployment check, migrations, translations
+lint: style types walls templates deploy german ## style, types, import contracts, templates, deployment check, migrations, translations
+
+style: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: venv-dev
 	$(BIN)/mypy
+
+walls: venv-dev
 	$(BIN)/lint-imports --no-logo
-	git ls-files -z -- '*.html' '*.txt' ':!static' | grep -z '^.*templates/' | xargs -0 -r $(BIN)/djade --target-version 5.2 --check
+
+templates: venv-dev
+	git ls-files -z -- '*templates/*.html' '*templates/*.txt' | xargs -0 $(BIN)/djade --target-version 5.2 --check
+
+deploy: venv-dev
 	$(BIN)/python scripts/deploy_check.py
+
+german: venv-dev
 	$(BIN)/python scripts/messages.py --check
 
 bench: venv ## measure: ARGS are handed to `manage.py bench`
@@ -43,6 +55,5 @@ venv: python
 venv-dev: python
 	@$(PYTHON) scripts/bootstrap.py requirements-dev.lock --tools
 
-.PHONY: python
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed (Debian: apt-get install python3 python3-venv)."; exit 1; }

@@ -25,12 +25,12 @@ from django_q.signals import post_execute
 from django_q.tasks import async_task
 
 from audiencesync.groups.models import BeatSlot
+from audiencesync.supervisor import PULSE_FILE
 
 Packages = list[tuple[Any, Any]] | None
 
 PULSE = "pulse"  # the name of the heartbeat's row; its slot is the time of the last one
 PULSE_SECONDS = 5.0
-PULSE_FILE = "ENGINE_PULSE_FILE"  # environment: the file that the supervisor watches
 WAKE_SECONDS = 0.3
 WAITING_ENOUGH = 10  # alarms already queued; one more would tell nothing new
 WRONG_CLOCK_MS = 600_000  # a slot so far ahead was written by a wrong clock

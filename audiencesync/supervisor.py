@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+PULSE_FILE = "ENGINE_PULSE_FILE"  # environment: tells the cluster which file its heartbeat touches
 PR_SET_PDEATHSIG = 1
 LOOK_SECONDS = 0.5
 BACKOFF_MAX = 30.0

@@ -47,6 +47,8 @@ def collected_anew() -> polib.POFile:
 
 def problems() -> list[str]:
     """Every reason why the German version is not complete, one line each."""
+    if not (ROOT / PO).exists():
+        return [f"{PO} is missing"]
     po, fresh = polib.pofile(str(ROOT / PO)), collected_anew()
     found = [f"not translated: {entry.msgid!r}" for entry in po.untranslated_entries()]
     found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]

@@ -8,7 +8,7 @@ from django.db import transaction
 from django_q.models import OrmQ
 from django_q.signals import post_execute
 
-from audiencesync import beat
+from audiencesync import beat, supervisor
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_wake_never_raises(database_away, caplog):
 
 def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(beat.PULSE_FILE, str(file))
+    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
     assert beat.last_pulse() is None
     post_execute.send(sender="django_q", task={})
     assert file.exists()
@@ -75,7 +75,7 @@ def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
 
 def test_the_heartbeat_outlives_a_missing_database(tmp_path, monkeypatch, database_away):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(beat.PULSE_FILE, str(file))
+    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
     with database_away():
         post_execute.send(sender="django_q", task={})
     assert file.exists()

@@ -8,8 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from audiencesync import beat
-from audiencesync.supervisor import Engine, Terms
+from audiencesync.supervisor import PULSE_FILE, Engine, Terms
 
 
 class Command(BaseCommand):
@@ -22,7 +21,7 @@ class Command(BaseCommand):
         engine = Engine(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
             pulse_file=pulse_file,
-            env=os.environ | {beat.PULSE_FILE: str(pulse_file)},
+            env=os.environ | {PULSE_FILE: str(pulse_file)},
             terms=Terms(silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
