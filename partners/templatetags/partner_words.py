@@ -36,7 +36,11 @@ def ad_account_is_active(status: str) -> bool:
 
 @register.inclusion_tag("partners/_trouble.html", takes_context=True)
 def trouble(context: Context) -> dict[str, Any]:
-    """The banner of a group's page: connections that live canvases need and that do not work. One query."""
+    """The banner of a group's page: connections that live canvases need and that do not work.
+
+    One query. The partner's own pages say it themselves.
+    """
     app_group = context.get("app_group")
     found = problems.broken_connections(app_group, now=timezone.now()) if app_group else []
-    return {"problems": found, "path": context["request"].path if found else ""}
+    path = context["request"].path if found else ""
+    return {"problems": [problem for problem in found if not path.startswith(problem.url)]}
