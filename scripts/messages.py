@@ -26,7 +26,7 @@ def keys(po: polib.POFile) -> set[tuple[str, str, str]]:
 
 def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str], object]:
     """Text -> what it becomes."""
-    entries = (entry for entry in catalogue if not entry.obsolete and not entry.fuzzy and entry.msgid)
+    entries = (entry for entry in catalogue if not entry.obsolete and entry.msgid and "fuzzy" not in entry.flags)
     return {(entry.msgctxt or "", entry.msgid): dict(entry.msgstr_plural) or entry.msgstr for entry in entries}
 
 
