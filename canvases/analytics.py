@@ -153,6 +153,11 @@ class Row:
     connection: str
     connection_label: Text
 
+    @property
+    def metrics(self) -> list[tuple[str, Promise, int | None]]:
+        """The seven metrics in their order."""
+        return self.numbers.metrics(sends=True)
+
 
 SORTS = ("group", "canvas", "state", "step", *METRICS, "error_rate", "oldest_pending", "connection")
 CONNECTIONS: dict[str, Text] = {

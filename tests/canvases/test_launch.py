@@ -1,0 +1,147 @@
+"""Launch and stop: the checklist names what is missing until nothing is."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases import engine
+from canvases.models import Canvas, Visit
+from partners.models import AdAccount, Audience, Connection
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step(bobs):
+    return bobs.add("audience_sync")
+
+
+def checklist(editor):
+    return editor.get(launch=1).content.decode().split('id="checklist"')[1].split("</ul>")[0]
+
+
+def test_an_empty_canvas_names_what_is_missing(bobs, canvas):
+    Canvas.objects.filter(pk=canvas.pk).update(segment=None)
+
+    found = checklist(bobs)
+
+    assert "Choose the segment whose people enter." in found
+    assert "Add at least one component." in found
+    assert f'href="{canvas.get_absolute_url()}?entry=1#id_segment"' in found
+
+
+def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):
+    found = checklist(bobs)
+
+    for field, words in [("ad_account", "an ad account"), ("audience", "or create an audience"), ("kinds", "one field")]:
+        assert f'href="{canvas.get_absolute_url()}?step={step.pk}#id_{field}"' in found
+        assert words in found
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_canvas_with_something_missing_is_not_launched(bobs, step, canvas, htmx):
+    answer = bobs.post("canvas_launch", htmx=htmx)
+
+    assert answer.status_code == 422
+    assert "was not launched" in answer.content.decode()
+    canvas.refresh_from_db()
+    assert canvas.state == "draft"
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "words"),
+    [
+        (Connection, {"token_sealed": ""}, "TikTok is not connected."),
+        (Connection, {"parked_by": "token"}, "no longer accepts our access"),
+        (AdAccount, {"is_chosen": False}, "is disconnected"),
+        (Audience, {"is_appendable": False, "why_not": "A lookalike."}, "cannot be sent to the audience"),
+        (Audience, {"gone_at": timezone.now()}, "no longer exists"),
+    ],
+)
+def test_trouble_at_the_partner_blocks_the_launch(bobs, step, winback, canvas, model, change, words):
+    bobs.set_up(step, winback)
+    assert bobs.post("canvas_launch").status_code == 302
+    Canvas.objects.update(state="draft")
+    model.objects.update(**change)
+
+    answer = bobs.post("canvas_launch")
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert "has-problem" in bobs.get().content.decode()
+
+
+def test_launch_goes_live_at_once(bobs, step, winback, canvas, people, bob):
+    bobs.set_up(step, winback)
+
+    answer = bobs.post("canvas_launch")
+
+    assert answer["Location"] == canvas.get_absolute_url()
+    canvas.refresh_from_db()
+    step.refresh_from_db()
+    assert (canvas.state, step.sync.is_live, step.sync.paused) == ("live", True, False)
+    assert Activity.objects.filter(actor=bob, verb="launched", subject="Cart").count() == 1
+
+
+def test_launching_twice_has_one_effect(bobs, step, winback, canvas):
+    bobs.set_up(step, winback)
+
+    answers = [bobs.post("canvas_launch") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert Activity.objects.filter(verb="launched").count() == 1
+
+
+def test_warnings_do_not_block(bobs, step, winback, canvas, people):
+    Audience.objects.update(size=10)
+    bobs.set_up(step, winback, kinds=("email", "gaid"))
+
+    found = checklist(bobs)
+
+    assert "Nobody in the segment has this field today: Android GAID." in found
+    assert "Fewer than 1,000 people can be sent today" in found
+    assert "Missing:" not in found
+    assert "12 people enter now" in bobs.get(launch=1).content.decode()
+    assert bobs.post("canvas_launch").status_code == 302
+
+
+def test_removing_from_a_small_audience_warns(bobs, step, winback):
+    Audience.objects.update(size=10)
+    bobs.set_up(step, winback, action="remove")
+
+    assert "TikTok may refuse to make one so small" in checklist(bobs)
+
+
+def test_the_stop_panel_names_how_many_it_concerns(bobs, winback, canvas, people):
+    bobs.add("delay")
+    bobs.post("canvas_launch")
+    engine.admit(canvas.pk, now=timezone.now())
+
+    page = bobs.get(stop=1).content.decode()
+
+    assert "12 people wait in a component and stay there." in page
+    assert "0 people are pending" in page
+
+
+def test_stop_lets_nobody_move_on(bobs, step, winback, canvas, people, bob):
+    bobs.set_up(step, winback)
+    bobs.post("canvas_launch")
+    engine.admit(canvas.pk, now=timezone.now())
+
+    assert bobs.post("canvas_stop").status_code == 302
+
+    engine.move_all(now=timezone.now())
+    canvas.refresh_from_db()
+    step.refresh_from_db()
+    assert (canvas.state, step.sync.is_live, step.sync.paused) == ("stopped", False, True)
+    assert Visit.objects.filter(left_at=None).count() == 12
+    assert Activity.objects.filter(actor=bob, verb="stopped").count() == 1
+
+
+def test_an_archived_canvas_is_not_launched(bobs, step, winback, canvas):
+    bobs.set_up(step, winback)
+    bobs.post("canvas_archive")
+
+    assert bobs.post("canvas_launch").status_code == 422
+    canvas.refresh_from_db()
+    assert canvas.state == "archived"

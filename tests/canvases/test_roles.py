@@ -1,0 +1,97 @@
+"""Who may do what: marketers edit and launch, viewers read, strangers know of nothing."""
+
+import pytest
+from django.urls import get_resolver
+
+from canvases.models import Canvas, Step
+from canvases.urls import urlpatterns
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step(canvas):
+    return Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 1, "unit": "days"})
+
+
+EDITS = {
+    "canvas_entry": {"name": "X", "version": 1},
+    "canvas_archive": {},
+    "canvas_launch": {},
+    "canvas_stop": {},
+    "step_add": {"kind": "delay", "after": "first"},
+    "step": {"version": 1, "amount": 2, "unit": "days"},
+    "step_move": {"to": "up"},
+    "step_remove": {},
+    "step_audience": {},
+    "step_retry": {},
+}
+
+
+def arguments(name, step):
+    return [step.pk] if name.startswith("step") and name != "step_add" else []
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_viewer_may_not_edit(editor, vera, step, name):
+    before = Canvas.objects.values().get(), list(Step.objects.values())
+
+    answer = editor(vera).post(name, *arguments(name, step), **EDITS[name])
+
+    assert answer.status_code == 403
+    assert (Canvas.objects.values().get(), list(Step.objects.values())) == before
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_marketer_may_edit(bobs, step, name):
+    assert bobs.post(name, *arguments(name, step), **EDITS[name]).status_code in (200, 302, 422)
+
+
+@pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
+def test_a_stranger_finds_nothing(editor, charlie, step, pattern):
+    charlies = editor(charlie)
+    path = f"/g/acme/canvases/{pattern.pattern}"
+    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace("<int:step_id>", str(step.pk))
+
+    assert get_resolver().resolve(path).url_name == pattern.name
+    assert {charlies.client.get(path).status_code, charlies.client.post(path).status_code} <= {404, 405}
+    assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
+
+
+@pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
+def test_a_canvas_of_acme_is_unknown_in_another_group(editor, charlie, step, pattern):
+    if "canvas_id" not in str(pattern.pattern):
+        return
+    charlies = editor(charlie)
+    path = f"/g/umbrella/canvases/{pattern.pattern}"
+    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace("<int:step_id>", str(step.pk))
+
+    assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
+
+
+def test_a_step_of_another_canvas_is_unknown(bobs, step, acme):
+    other = Canvas.objects.create(app_group=acme, name="Other")
+    elsewhere = Step.objects.create(canvas=other, kind="delay", settings={"amount": 1, "unit": "days"})
+
+    assert bobs.post("step_remove", elsewhere.pk).status_code == 404
+    assert bobs.post("step_add", kind="delay", after=elsewhere.pk).status_code == 404
+
+
+def test_a_viewer_reads_without_buttons(editor, vera, step):
+    page = editor(vera).get(step=step.pk).content.decode()
+
+    assert "<fieldset disabled>" in page
+    assert "Launch" not in page
+    assert 'name="kind"' not in editor(vera).get(add="first").content.decode()
+
+
+def test_huge_numbers_in_the_address_are_not_found(bobs):
+    assert bobs.client.get("/g/acme/canvases/99999999999999999999999999/").status_code == 404
+    assert bobs.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code == 404
+
+
+def test_whoever_is_not_signed_in_is_asked_to(client, canvas):
+    answer = client.get(canvas.get_absolute_url())
+
+    assert answer.status_code == 302
+    assert "login" in answer["Location"]
