@@ -22,6 +22,10 @@ class Caller:
         self.server = server
         self.sandbox = server.sandbox
         self.token = server.sandbox.accounts.issue_token(user_id)
+        self.session = requests.Session()
+
+    def url(self, endpoint):
+        return f"{self.server.url}/open_api/v1.3/{endpoint}/"
 
     def get(self, endpoint, **query):
         return self.send("GET", endpoint, params=query)
@@ -31,7 +35,7 @@ class Caller:
 
     def send(self, method, endpoint, *, token=None, timeout=5, **how):
         headers = {"Access-Token": token or self.token}
-        url = f"{self.server.url}/open_api/v1.3/{endpoint}/"
+        url = self.url(endpoint)
         return requests.request(method, url, headers=headers, timeout=timeout, allow_redirects=False, **how)
 
     def create(self, name="winback", advertiser_id=EU):
