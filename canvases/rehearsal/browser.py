@@ -108,11 +108,16 @@ class Page:
         return self.form(button).press(button)
 
     def follow(self, words: str) -> Page:
-        """Follow the link with these words, or whose title they are."""
-        for link in self.root.all("a"):
-            if link.get("href") and words in (link.text, link.get("title")):
-                return self.browser.go(urljoin(self.url, link.get("href")))
-        raise self.missing(f"a link “{words}”")
+        """Follow the link with these words."""
+        return self.browser.go(self.address_of(words))
+
+    def address_of(self, words: str) -> str:
+        """Where the link leads whose words are these; else the first one that begins with them."""
+        links = [link for link in self.root.all("a") if link.get("href") and link.text.startswith(words)]
+        if not links:
+            raise self.missing(f"a link “{words}”")
+        best = next((link for link in links if link.text == words), links[0])
+        return urljoin(self.url, best.get("href"))
 
     def expect(self, words: str) -> Page:
         """Go on only if the page says this."""

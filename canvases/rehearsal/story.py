@@ -66,10 +66,7 @@ class Marketer:
     def connect(self) -> None:
         """Authorise at TikTok and choose two of the four ad accounts."""
         page = self.page.follow("Partner integrations")
-        tile = next((a for a in page.root.all("a") if a.text.startswith("TikTok")), None)
-        if tile is None:
-            raise page.missing("the tile of TikTok")
-        partner = self.browser.go(urljoin(page.url, tile.get("href")))
+        partner = self.browser.go(page.address_of("TikTok"))
         choice = partner.press("Connect TikTok").press("Confirm").form("Save")
         for name in AD_ACCOUNTS:
             choice.tick(name)
@@ -108,8 +105,10 @@ class Marketer:
 
     def _add(self, page: Page, kind: str) -> Page:
         """Add a component after the last one."""
-        plus = [link for link in page.root.all("a") if link.get("id").startswith("add-")][-1]
-        menu = self.browser.go(urljoin(page.url, plus.get("href")))
+        plus = [link for link in page.root.all("a") if link.get("id").startswith("add-")]
+        if not plus:
+            raise page.missing("a plus to add a component")
+        menu = self.browser.go(urljoin(page.url, plus[-1].get("href")))
         button = next((one for one in menu.root.all("button", name="kind", value=kind)), None)
         if button is None:
             raise menu.missing(f"the component {kind}")
@@ -139,8 +138,7 @@ class Marketer:
             cells = [cell for cell in card.root.all("td") if cell.get("data-metric")]
             found = {cell.get("data-metric"): number(cell.text) for cell in cells}
             self.told.cards[name] = {metric: found.get(metric, 0) for metric in METRICS}
-        analytics = next(a.get("href") for a in self.page.root.all("a") if a.text == "Analytics")
-        lines = self.browser.text(f"{urljoin(self.url, analytics)}?format=csv")
+        lines = self.browser.text(f"{self.page.address_of('Analytics')}?format=csv")
         for row in csv.DictReader(io.StringIO(lines)):
             if row["Canvas"] == CANVAS:
                 counts = {metric: int(row[head] or 0) for metric, head in CSV_METRICS.items()}

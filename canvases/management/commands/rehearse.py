@@ -55,9 +55,7 @@ class Command(BaseCommand):
             report.broken.append(f"The story could not go on: {error}")
         except KeyboardInterrupt:
             raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
-        self.tell(report, as_json=options["json"])
-        if not report.ok:
-            raise CommandError(f"{len(report.broken)} things are not as they must be.")
+        self.judge(report, as_json=options["json"])
 
     def refuse(self, options: dict[str, Any]) -> None:
         """Refuse what cannot work before anything is started."""
@@ -80,14 +78,16 @@ class Command(BaseCommand):
         self.stderr.write(words, self.style.HTTP_INFO)
         self.stderr.flush()
 
-    def tell(self, report: Report, *, as_json: bool) -> None:
-        """The result."""
+    def judge(self, report: Report, *, as_json: bool) -> None:
+        """Print the result. Raises CommandError, which is exit code 1, if anything is not exact."""
         if as_json:
             self.stdout.write(json.dumps(report.as_dict()))
         else:
             self.stdout.write("\n".join(lines_of(report)))
         for sentence in report.broken:
             self.stderr.write(sentence)
+        if not report.ok:
+            raise CommandError(f"Not as it must be: {len(report.broken)} findings, named above.")
 
 
 def lines_of(report: Report) -> list[str]:
