@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
@@ -17,12 +17,19 @@ from canvases.views.panels import Banner
 
 
 @access.signed_in
-@require_GET
+@require_http_methods(["GET", "POST"])
 def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """The audience fields for the ad account just picked, fresh from the partner at most once a minute."""
+    """The audience fields for the ad account just picked, fresh from the partner at most once a minute.
+
+    A POST comes from browsers without JavaScript: they get the whole page back, as it was filled in.
+    """
+    now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
-    form = AudienceSyncForm(step=step, initial=editor.typed(request.GET))
-    problem = audience_sync.refresh_choices(form, now=timezone.now())
+    form = AudienceSyncForm(step=step, initial=editor.typed(request.GET or request.POST))
+    problem = audience_sync.refresh_choices(form, now=now)
+    if request.method == "POST":
+        banner = Banner("danger", problem) if problem else None
+        return editor.show_form(request, step, form, banner=banner, now=now)
     context = {"form": form, "choices_problem": problem, "may_edit": True, "step": step, "canvas": step.canvas}
     return render(request, "canvases/steps/_audience.html", context)
 

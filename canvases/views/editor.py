@@ -83,9 +83,6 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
-    if "reload" in request.POST:  # without JavaScript: the same form with what depends on the other fields
-        form = kind.form(step=step, initial=typed(request.POST))
-        return show_form(request, step, form, now=now)
     form = kind.form(request.POST, step=step)
     if not form.is_valid():
         return show_form(request, step, form, status=422, now=now)

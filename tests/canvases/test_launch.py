@@ -33,7 +33,11 @@ def test_an_empty_canvas_names_what_is_missing(bobs, canvas):
 def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):
     found = checklist(bobs)
 
-    for field, words in [("ad_account", "an ad account"), ("audience", "or create an audience"), ("kinds", "one field")]:
+    for field, words in [
+        ("ad_account", "an ad account"),
+        ("audience", "or create an audience"),
+        ("kinds", "one field"),
+    ]:
         assert f'href="{canvas.get_absolute_url()}?step={step.pk}#id_{field}"' in found
         assert words in found
 
