@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from audiencesync.people.filters import FIELDS
 from audiencesync.people.identifiers import ZERO
 from audiencesync.people.models import KINDS, Profile
 
+LABELS = {
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+    "idfa": gettext_lazy("iOS IDFA"),
+    "gaid": gettext_lazy("Android GAID"),
+}
 LONGEST = 200
 STARS = "***"
 
@@ -76,7 +82,7 @@ def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
 
 
 def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Identifier:
-    label, raw = str(FIELDS[kind][0]), getattr(profile, kind)
+    label, raw = str(LABELS[kind]), getattr(profile, kind)
     value = mask(kind, raw) if masked else raw
     if getattr(profile, f"{kind}_sha256") is not None:
         return Identifier(label, value, _("Can be sent") if raw else _("Can be sent; known only as a hash"), "good")

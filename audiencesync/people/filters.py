@@ -42,6 +42,8 @@ OPS: dict[str, str | Promise] = {
     "missing": gettext_lazy("does not exist"),
     "in": gettext_lazy("is one of"),
 }
+_OF_DAYS = {"greater": gettext_lazy("is after"), "less": gettext_lazy("is before")}
+_OF_NUMBERS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
 NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
 _PRESENT = frozenset({"exists", "missing"})
 _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | _PRESENT
@@ -57,7 +59,7 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "language": (gettext_lazy("language"), _TEXT),
     "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), _TRUTH),
     "ads_consent": (gettext_lazy("consent to advertising"), _TRUTH),
-    "created_at": (gettext_lazy("created on"), frozenset({"greater", "less"})),
+    "created_at": (gettext_lazy("day of creation"), frozenset({"greater", "less"})),
 }
 
 
@@ -271,8 +273,9 @@ def _words(node: Group | Condition, *, outermost: bool = False) -> str:
 
 def _condition_words(node: Condition) -> str:
     label = str(FIELDS[node.field][0]) if node.field in FIELDS else node.field.removeprefix(CUSTOM)
+    op = (_OF_DAYS if isinstance(node.value, str) else _OF_NUMBERS).get(node.op, OPS[node.op])
     if node.value is None:
-        return f"{label} {OPS[node.op]}"
+        return f"{label} {op}"
     listed = node.value if isinstance(node.value, tuple) else (node.value,)
     shown = ", ".join(f"“{one}”" if isinstance(one, str) else str(one) for one in listed[:5])
-    return f"{label} {OPS[node.op]} {shown}" + (" …" if len(listed) > 5 else "")
+    return f"{label} {op} {shown}" + (" …" if len(listed) > 5 else "")

@@ -123,7 +123,7 @@ def _label(word: str, i: int) -> str:
 
 
 def _row_field(word: str, i: int, **attrs: Any) -> forms.CharField:
-    widget = forms.TextInput({"autocomplete": "off", **attrs})
+    widget = forms.TextInput({"autocomplete": "off", "placeholder": word, **attrs})
     return forms.CharField(label=_label(word, i), required=False, max_length=attrs["maxlength"], widget=widget)
 
 

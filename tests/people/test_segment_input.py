@@ -51,7 +51,7 @@ def asked(field="country", op="is", value="DE", **more):
         (asked("orders", "greater", "1e999"), "value_0"),
         (asked("orders", "greater", "nan"), "value_0"),
         (asked("orders", "less", "9" * 200), "value_0"),
-        (asked("created on", "greater", "tomorrow"), "value_0"),
+        (asked("day of creation", "greater", "tomorrow"), "value_0"),
     ],
 )
 def test_mistakes_stand_beside_their_field(acme, bob, signed_in, data, place):
