@@ -17,7 +17,8 @@ from tests import stack as stacks
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
 LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
-# Answers that the pages expect: an invalid form (422), a stale save (409), an authorisation that came to nothing (400). Chromium reports each as an error.
+# Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save (409), an authorisation
+# that came to nothing (400).
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of (400|409|422)")
 
 
