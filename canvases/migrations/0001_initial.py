@@ -7,82 +7,140 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('groups', '0001_initial'),
-        ('people', '0001_initial'),
+        ("groups", "0001_initial"),
+        ("people", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('branch', models.PositiveSmallIntegerField(default=0)),
-                ('settings', models.JSONField(default=dict)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('removed_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=20)),
+                ("branch", models.PositiveSmallIntegerField(default=0)),
+                ("settings", models.JSONField(default=dict)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("removed_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Visit',
+            name="Visit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot', models.PositiveIntegerField(default=0)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('entered_at', models.DateTimeField()),
-                ('left_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("slot", models.PositiveIntegerField(default=0)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("entered_at", models.DateTimeField()),
+                ("left_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Canvas',
+            name="Canvas",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('description', models.CharField(blank=True, max_length=500, verbose_name='description')),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('live', 'Live'), ('stopped', 'Stopped'), ('archived', 'Archived')], default='draft', max_length=8)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('edited_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('launched_at', models.DateTimeField(blank=True, null=True)),
-                ('stopped_at', models.DateTimeField(blank=True, null=True)),
-                ('entry_cursor', models.BigIntegerField(default=0)),
-                ('entry_until', models.BigIntegerField(blank=True, null=True)),
-                ('entered', models.BigIntegerField(default=0)),
-                ('app_group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='canvases', to='groups.appgroup')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('edited_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('segment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='canvases', to='people.segment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                ("description", models.CharField(blank=True, max_length=500, verbose_name="description")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("live", "Live"),
+                            ("stopped", "Stopped"),
+                            ("archived", "Archived"),
+                        ],
+                        default="draft",
+                        max_length=8,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("edited_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("launched_at", models.DateTimeField(blank=True, null=True)),
+                ("stopped_at", models.DateTimeField(blank=True, null=True)),
+                ("entry_cursor", models.BigIntegerField(default=0)),
+                ("entry_until", models.BigIntegerField(blank=True, null=True)),
+                ("entered", models.BigIntegerField(default=0)),
+                (
+                    "app_group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="canvases", to="groups.appgroup"
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "edited_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="canvases",
+                        to="people.segment",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-edited_at', '-pk'],
+                "ordering": ["-edited_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='StepTally',
+            name="StepTally",
             fields=[
-                ('step', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='tally', serialize=False, to='canvases.step')),
-                ('entered', models.BigIntegerField(default=0)),
-                ('proceeded', models.BigIntegerField(default=0)),
-                ('exited', models.BigIntegerField(default=0)),
-                ('waiting', models.BigIntegerField(default=0)),
+                (
+                    "step",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="tally",
+                        serialize=False,
+                        to="canvases.step",
+                    ),
+                ),
+                ("entered", models.BigIntegerField(default=0)),
+                ("proceeded", models.BigIntegerField(default=0)),
+                ("exited", models.BigIntegerField(default=0)),
+                ("waiting", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.AddField(
-            model_name='step',
-            name='canvas',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='canvases.canvas'),
+            model_name="step",
+            name="canvas",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="canvases.canvas"
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='parent',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='canvases.step'),
+            model_name="step",
+            name="parent",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="children",
+                to="canvases.step",
+            ),
         ),
     ]

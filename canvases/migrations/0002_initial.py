@@ -6,67 +6,105 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('canvases', '0001_initial'),
-        ('partners', '0001_initial'),
-        ('people', '0001_initial'),
+        ("canvases", "0001_initial"),
+        ("partners", "0001_initial"),
+        ("people", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='step',
-            name='sync',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='partners.sync'),
+            model_name="step",
+            name="sync",
+            field=models.ForeignKey(
+                blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="partners.sync"
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='syncs',
-            field=models.ManyToManyField(related_name='steps', to='partners.sync'),
+            model_name="step",
+            name="syncs",
+            field=models.ManyToManyField(related_name="steps", to="partners.sync"),
         ),
         migrations.AddField(
-            model_name='visit',
-            name='canvas',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='visits', to='canvases.canvas'),
+            model_name="visit",
+            name="canvas",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="visits", to="canvases.canvas"
+            ),
         ),
         migrations.AddField(
-            model_name='visit',
-            name='profile',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='visits', to='people.profile'),
+            model_name="visit",
+            name="profile",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="visits",
+                to="people.profile",
+            ),
         ),
         migrations.AddField(
-            model_name='visit',
-            name='step',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='canvases.step'),
+            model_name="visit",
+            name="step",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="visits",
+                to="canvases.step",
+            ),
         ),
         migrations.AddIndex(
-            model_name='canvas',
-            index=models.Index(condition=models.Q(('state', 'live')), fields=['state'], name='canvas_live'),
+            model_name="canvas",
+            index=models.Index(condition=models.Q(("state", "live")), fields=["state"], name="canvas_live"),
         ),
         migrations.AddConstraint(
-            model_name='steptally',
-            constraint=models.CheckConstraint(condition=models.Q(('entered', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('proceeded'), '+', models.F('exited')), '+', models.F('waiting')))), name='step_tally_adds_up'),
+            model_name="steptally",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "entered",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("proceeded"), "+", models.F("exited")
+                            ),
+                            "+",
+                            models.F("waiting"),
+                        ),
+                    )
+                ),
+                name="step_tally_adds_up",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='steptally',
-            constraint=models.CheckConstraint(condition=models.Q(('entered__gte', 0), ('exited__gte', 0), ('proceeded__gte', 0), ('waiting__gte', 0)), name='step_tally_positive'),
+            model_name="steptally",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("entered__gte", 0), ("exited__gte", 0), ("proceeded__gte", 0), ("waiting__gte", 0)),
+                name="step_tally_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(condition=models.Q(('parent__isnull', False), ('removed_at', None)), fields=('parent', 'branch'), name='step_place'),
+            model_name="step",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("parent__isnull", False), ("removed_at", None)),
+                fields=("parent", "branch"),
+                name="step_place",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(condition=models.Q(('parent', None), ('removed_at', None)), fields=('canvas',), name='step_first'),
+            model_name="step",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("parent", None), ("removed_at", None)), fields=("canvas",), name="step_first"
+            ),
         ),
         migrations.AddIndex(
-            model_name='visit',
-            index=models.Index(condition=models.Q(('left_at', None)), fields=['step', 'due_at'], name='visit_due'),
+            model_name="visit",
+            index=models.Index(condition=models.Q(("left_at", None)), fields=["step", "due_at"], name="visit_due"),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.UniqueConstraint(fields=('profile', 'canvas', 'slot'), name='visit_once'),
+            model_name="visit",
+            constraint=models.UniqueConstraint(fields=("profile", "canvas", "slot"), name="visit_once"),
         ),
     ]

@@ -68,7 +68,9 @@ def fetch(session: requests.Session, request: requests.Request, *, seconds: floa
     finally:
         watch.finish()
         del _running.watch
-    raise NoAnswer("deadline" if watch.is_over or watch.left() <= 0 else reason)  # outside of except: nothing is chained
+    raise NoAnswer(
+        "deadline" if watch.is_over or watch.left() <= 0 else reason
+    )  # outside of except: nothing is chained
 
 
 def _exchange(session: requests.Session, request: requests.Request, watch: "_Watch") -> Answer:
