@@ -46,13 +46,19 @@
   addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("form[aria-busy]").forEach(free));
 
   // Dialogs: data-dialog="#id" opens that one; a link with an empty data-dialog loads its page's fragment into the shared one.
+  const load = async (address) => {
+    const dialog = $("#dialog");
+    dialog.replaceChildren();
+    await htmx.ajax("GET", address, { target: dialog, swap: "innerHTML" });
+    if (dialog.childElementCount) dialog.showModal();
+  };
   on("click", (event) => {
     const at = (selector) => event.target.closest(selector);
     const opener = at("[data-dialog]"), choice = at("[data-theme-choice]");
     if (opener && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       if (opener.dataset.dialog) $(opener.dataset.dialog).showModal();
-      else htmx.ajax("GET", opener.href, { target: "#dialog", swap: "innerHTML" }).then(() => $("#dialog").showModal());
+      else load(opener.href);
     }
     const toggle = at("[data-menu-toggle]");
     if (toggle) toggle.setAttribute("aria-expanded", $(toggle.dataset.menuToggle).classList.toggle("show"));

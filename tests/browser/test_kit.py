@@ -1,0 +1,122 @@
+"""The kit in a real browser: one effect of a double click, dialogs, colours, toasts, and a life without JavaScript."""
+
+import re
+
+import pytest
+
+DEMO = ("demo@example.org", "audience-sync-demo")
+
+
+def enter(page, address="/g/acme/members/"):
+    page.goto(f"/accounts/login/?next={address}")
+    page.locator("#id_login").fill(DEMO[0])
+    page.locator("#id_password").fill(DEMO[1])
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"**{address}")
+
+
+@pytest.fixture
+def desk(open_page):
+    page = open_page("en", 1280)
+    enter(page)
+    return page
+
+
+@pytest.mark.parametrize(
+    "address", ["/groups/", "/g/acme/members/", "/g/acme/activity/", "/g/acme/settings/", "/accounts/2fa/"]
+)
+def test_pages_fit_and_are_quiet(page, look, shoot, address):
+    enter(page, address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= look[1]
+    assert page.locator("h1").count() == 1
+    shoot(address.strip("/").replace("/", "-"))
+
+
+def test_a_double_click_invites_once(desk):
+    desk.get_by_label("E-mail address").fill("dora@example.org")
+    desk.get_by_role("button", name="Send invitation").dblclick()
+    desk.get_by_text("The invitation was mailed to").wait_for()
+    assert desk.get_by_role("button", name="Withdraw").count() == 1
+    desk.goto("/g/acme/activity/?verb=invited")
+    assert desk.locator("tbody tr").filter(has_text="dora@example.org").count() == 1
+
+
+def test_a_form_on_its_way_says_so_and_is_not_sent_again(desk):
+    sent = []
+
+    def swallow(route):
+        sent.append(route)
+        route.fulfill(status=204)  # the browser stays where it is
+
+    desk.route("**/members/invite/", swallow)
+    desk.get_by_label("E-mail address").fill("emil@example.org")
+    desk.get_by_role("button", name="Send invitation").click()
+    desk.locator("button:disabled", has_text="Inviting …").wait_for()
+    desk.evaluate("document.querySelector('form[action$=\"invite/\"]').requestSubmit()")
+    desk.wait_for_timeout(300)
+    assert len(sent) == 1
+
+
+def test_a_question_opens_over_the_page_and_takes_the_focus(desk):
+    opener = desk.get_by_role("link", name="Remove Mara Marketer")
+    opener.click()
+    desk.get_by_role("dialog").get_by_role("heading", name=re.compile("Remove Mara")).wait_for()
+    assert desk.evaluate("document.activeElement.id") == "dialog-title"
+    desk.keyboard.press("Escape")
+    desk.get_by_role("dialog").wait_for(state="hidden")
+    assert desk.url.endswith("/members/")
+
+
+def test_the_same_question_is_a_page_without_javascript(open_page):
+    page = open_page("en", 390, javascript=False)
+    enter(page)
+    page.get_by_role("link", name="Remove Vic Viewer").click()
+    page.wait_for_url("**/remove/")
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("Vic Viewer is no longer a member.").wait_for()
+
+
+def test_menus_open_without_javascript(open_page):
+    page = open_page("en", 390, javascript=False)
+    enter(page)
+    assert page.get_by_role("link", name="Canvases").is_visible()
+    page.locator("summary", has_text="Acme").click()
+    page.get_by_role("link", name="Northwind").click()
+    page.wait_for_url("**/g/northwind/canvases/")
+
+
+def test_the_navigation_folds_on_the_phone(open_page):
+    page = open_page("en", 390)
+    enter(page)
+    assert not page.get_by_role("link", name="Canvases").is_visible()
+    page.get_by_role("button", name="Menu").click()
+    assert page.get_by_role("link", name="Canvases").is_visible()
+
+
+def test_colours_stay_chosen(desk):
+    desk.get_by_text("You and your settings").locator("..").click()
+    desk.get_by_role("button", name="Dark colours").click()
+    desk.goto("/groups/")
+    assert desk.locator("html").get_attribute("data-bs-theme") == "dark"
+
+
+def test_a_toast_is_said_in_a_region_that_was_there_before(desk):
+    assert desk.locator("#toasts[role=status]").count() == 1
+    desk.evaluate(
+        "document.body.dispatchEvent(new CustomEvent('toast', {bubbles: true, detail: {text: '<b>Saved</b>'}}))"
+    )
+    assert desk.locator("#toasts").inner_text().strip() == "<b>Saved</b>"
+    desk.locator("#toasts").get_by_role("button", name="Dismiss").click()
+    assert desk.locator("#toasts").inner_text().strip() == ""
+
+
+def test_a_session_that_ended_leads_to_sign_in(desk):
+    desk.context.clear_cookies()
+    desk.get_by_role("link", name="Remove Mara Marketer").click()
+    desk.wait_for_url("**/accounts/login/**")
+
+
+def test_the_first_tab_offers_to_skip_the_header(desk):
+    desk.goto("/g/acme/activity/")
+    desk.keyboard.press("Tab")
+    assert desk.evaluate("document.activeElement.textContent") == "Skip to content"
