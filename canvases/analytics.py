@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.db.models import F, Min, Q, QuerySet, Sum
@@ -221,7 +221,7 @@ def _only_dates(
     if question.since:
         hours = hours.filter(hour__gte=datetime.combine(question.since, time.min, UTC))
     if question.until:
-        hours = hours.filter(hour__lt=datetime.combine(question.until, time.min, UTC) + timedelta(days=1))
+        hours = hours.filter(hour__lte=datetime.combine(question.until, time.max, UTC))
     found = _sums_by_step(hours)
     for step in listed:
         whole = numbers[step.pk]

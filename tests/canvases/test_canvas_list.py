@@ -1,0 +1,134 @@
+"""The list of canvases: found by state and name, made, archived, at a constant number of queries."""
+
+import pytest
+from django.urls import reverse
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Segment
+from canvases.models import Canvas, Step
+from partners import tally
+from partners.models import Sync
+from django.utils import timezone
+
+pytestmark = pytest.mark.django_db
+URL = "/g/acme/canvases/"
+
+
+@pytest.fixture
+def bob_at(signed_in, bob):
+    return signed_in(bob)
+
+
+def make(acme, n, **columns):
+    return [Canvas.objects.create(app_group=acme, name=f"Canvas {i}", **columns) for i in range(n)]
+
+
+def test_a_new_canvas_is_a_draft_of_the_group(bob_at, bob, acme, segment):
+    answer = bob_at.post(f"{URL}new/", {"name": "Cart 🛒", "segment": segment.pk, "description": "عربي"})
+
+    canvas = Canvas.objects.get()
+    assert answer["Location"] == canvas.get_absolute_url()
+    assert (canvas.app_group, canvas.name, canvas.state, canvas.segment) == (acme, "Cart 🛒", "draft", segment)
+    assert (canvas.created_by, canvas.edited_by) == (bob, bob)
+    assert Activity.objects.get().verb == "created"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": ""}, {"name": "x" * 121}, {"name": "a\0"}, {"segment": "9" * 30}, {"segment": "\0"}]
+)
+def test_a_canvas_that_makes_no_sense_is_refused(bob_at, segment, wrong):
+    answer = bob_at.post(f"{URL}new/", {"name": "X", "segment": segment.pk, "description": ""} | wrong)
+
+    assert answer.status_code == 422
+    assert not Canvas.objects.exists()
+
+
+def test_a_segment_of_another_group_is_refused(bob_at, segment, other_group):
+    theirs = Segment.objects.create(app_group=other_group, name="Secret")
+
+    answer = bob_at.post(f"{URL}new/", {"name": "X", "segment": theirs.pk})
+
+    assert answer.status_code == 422
+    assert "Secret" not in answer.content.decode()
+
+
+def test_a_viewer_makes_none(signed_in, vera, segment):
+    assert signed_in(vera).post(f"{URL}new/", {"name": "X", "segment": segment.pk}).status_code == 403
+    assert "New canvas" not in signed_in(vera).get(URL).content.decode()
+
+
+def test_archived_canvases_are_shown_only_when_asked_for(bob_at, acme):
+    make(acme, 1, state="archived")
+
+    assert "Canvas 0" not in bob_at.get(URL).content.decode()
+    assert "Canvas 0" in bob_at.get(URL, {"state": "archived"}).content.decode()
+
+
+def test_search_and_state_narrow_the_list(bob_at, acme):
+    make(acme, 3)
+    make(acme, 1, state="live")
+
+    page = bob_at.get(URL, {"q": "canvas 2", "state": "draft"}).content.decode()
+
+    assert "Canvas 2" in page
+    assert "Canvas 1" not in page
+    assert "Canvas 0" not in page
+
+
+@pytest.mark.parametrize("query", [{"state": "x"}, {"q": "\0"}, {"q": "x" * 500}])
+def test_a_filter_that_makes_no_sense_is_said_so(bob_at, query):
+    assert bob_at.get(URL, query).status_code == 422
+
+
+def test_another_groups_canvases_are_not_listed(bob_at, other_group):
+    Canvas.objects.create(app_group=other_group, name="Secret")
+
+    assert "Secret" not in bob_at.get(URL).content.decode()
+
+
+@pytest.mark.parametrize(("launched", "state"), [(True, "stopped"), (False, "draft")])
+def test_out_of_the_archive_comes_what_went_in(bobs, canvas, launched, state):
+    Canvas.objects.filter(pk=canvas.pk).update(state=state, launched_at=timezone.now() if launched else None)
+
+    bobs.post("canvas_archive")
+    canvas.refresh_from_db()
+    assert canvas.state == "archived"
+    bobs.post("canvas_archive", back=1)
+
+    canvas.refresh_from_db()
+    assert canvas.state == state
+
+
+def test_a_live_canvas_is_not_archived(bobs, canvas):
+    Canvas.objects.filter(pk=canvas.pk).update(state="live")
+
+    bobs.post("canvas_archive")
+
+    canvas.refresh_from_db()
+    assert canvas.state == "live"
+    assert "Stop it first." in bobs.get().content.decode()
+
+
+def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
+    canvas = make(acme, 1)[0]
+    sync = Sync.objects.create(app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/")
+    Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync).syncs.add(sync)
+    tally.move({sync.pk: {"entered": 9_876, "pending": 5_432, "errored": 4_444}}, now=timezone.now())
+
+    page = bob_at.get(URL).content.decode()
+
+    assert ">5,432<" in page
+    assert ">4,444<" in page
+
+
+def test_the_list_takes_as_many_queries_for_many_as_for_one(bob_at, acme, bob, django_assert_max_num_queries):
+    def queries():
+        with django_assert_max_num_queries(30) as caught:
+            bob_at.get(reverse("canvases", args=["acme"]))
+        return len(caught)
+
+    make(acme, 1, edited_by=bob)
+    one = queries()
+    make(acme, 30, edited_by=bob)
+
+    assert queries() == one

@@ -1,0 +1,144 @@
+"""The numbers of a step: over all Syncs it has had, in words when people were not synced, live on the page."""
+
+import pytest
+from django.utils import timezone
+
+from canvases import analytics
+from canvases.models import Step, StepTally
+from partners import tally
+from partners.models import Batch, Delivery, Sync
+
+pytestmark = pytest.mark.django_db
+
+
+def count(sync, **moves):
+    tally.move({sync.pk: moves}, now=timezone.now())
+
+
+@pytest.fixture
+def step(canvas, winback):
+    """A step that has had two Syncs."""
+    first, second = (
+        Sync.objects.create(
+            app_group=canvas.app_group, audience=winback, action="add", kinds=["email"], label="x", url="/"
+        )
+        for _ in range(2)
+    )
+    row = Step.objects.create(canvas=canvas, kind="audience_sync", sync=second)
+    row.syncs.set([first, second])
+    StepTally.objects.create(step=row, entered=12_345, exited=12_340, waiting=5)
+    count(first, entered=100, synced=60, errored=30, not_synced=10)
+    count(second, entered=50, pending=20, cancelled=10, synced=20)
+    return row
+
+
+def test_the_card_sums_over_all_syncs_a_step_has_had(step):
+    found = analytics.step_numbers([step])[step.pk]
+
+    assert (found.entered, found.proceeded, found.exited, found.waiting) == (12_345, 0, 12_340, 5)
+    assert (found.synced, found.not_synced, found.pending, found.errored, found.cancelled) == (80, 10, 20, 30, 10)
+
+
+def test_the_numbers_of_many_steps_take_two_queries(step, canvas, django_assert_num_queries):
+    steps = [step, *(Step.objects.create(canvas=canvas, kind="delay", parent=step, branch=n) for n in range(20))]
+
+    with django_assert_num_queries(2):
+        analytics.step_numbers(steps)
+
+
+def test_the_card_shows_the_seven_metrics_in_their_order(bobs, step):
+    page = bobs.get(step=step.pk).content.decode()
+
+    names = [part.split('"')[0] for part in page.split('data-metric="')[1:]]
+    assert names == [
+        "entered",
+        "proceeded",
+        "synced",
+        "not_synced",
+        "pending",
+        "errored",
+        "exited",
+        "waiting",
+        "cancelled",
+    ]
+    assert ">12,345<" in page
+
+
+def test_numbers_are_localised_on_screen_and_nowhere_else(bobs, step):
+    Step.objects.filter(pk=step.pk).update(version=1234)
+    page = bobs.client.get(bobs.url("canvas"), {"step": step.pk}, headers={"Accept-Language": "de"}).content.decode()
+
+    assert ">12.345<" in page
+    assert 'name="version" value="1234"' in page
+
+
+def test_cancelled_is_shown_only_when_somebody_was(bobs, canvas, winback):
+    step = Step.objects.create(canvas=canvas, kind="audience_sync")
+
+    assert 'data-metric="cancelled"' not in bobs.get(step=step.pk).content.decode()
+
+
+def test_unchanged_numbers_are_not_sent_again(bobs, step):
+    first = bobs.get("canvas_counts", v="", htmx=True)
+    version = first.content.decode().split("?v=")[1].split('"')[0]
+
+    assert first.status_code == 200
+    assert bobs.get("canvas_counts", v=version, htmx=True).status_code == 204
+    count(step.sync, entered=1, pending=1)
+    assert bobs.get("canvas_counts", v=version, htmx=True).status_code == 200
+
+
+def test_changed_numbers_come_out_of_band(bobs, step):
+    body = bobs.get("canvas_counts", v="x", open=step.pk, htmx=True).content.decode()
+
+    assert "<html" not in body
+    for element in ("flow", "numbers", "canvas-head", f"metrics-{step.pk}"):
+        opening = body.split(f'id="{element}"')[1].split(">")[0]
+        assert 'hx-swap-oob="morph"' in opening
+    assert "step-form" not in body
+
+
+@pytest.mark.parametrize("opened", ["", "entry", "99999999999999999999", "\0", "x"])
+def test_numbers_come_whatever_is_open(bobs, step, opened):
+    assert bobs.get("canvas_counts", v="x", open=opened, htmx=True).status_code == 200
+
+
+def test_reasons_are_given_in_words(bobs, step, people):
+    now = timezone.now()
+    for n, reason in enumerate(["no_identifier", "no_identifier", "no_consent"]):
+        Delivery.objects.create(sync=step.sync, profile=people[n], entry_key=n, outcome="not_synced", reason=reason)
+    account = step.sync.audience.ad_account_id
+    common = {"audience_id": step.sync.audience_id, "ad_account_id": account, "created_at": now, "due_at": now}
+    Batch.objects.create(sync=step.sync, action="add", seq=1, n=7, state="errored", last_code="40007", **common)
+
+    found = [(why.outcome, why.text, why.n) for why in analytics.reasons(step)]
+    page = bobs.get(step=step.pk, reasons=1).content.decode()
+
+    assert found[0][0] == "errored"
+    assert "no longer exists" in found[0][1]
+    assert found[1:] == [
+        ("not_synced", "None of the chosen fields is filled", 2),
+        ("not_synced", "No consent to advertising", 1),
+    ]
+    assert "None of the chosen fields is filled" in page
+
+
+def test_errored_people_can_be_tried_again(bobs, step, people, canvas):
+    now = timezone.now()
+    common = {"audience_id": step.sync.audience_id, "ad_account_id": step.sync.audience.ad_account_id}
+    batch = Batch.objects.create(
+        sync=step.sync, action="add", kinds=["email"], seq=1, n=1, state="errored", created_at=now, due_at=now, **common
+    )
+    Delivery.objects.create(sync=step.sync, profile=people[0], entry_key=1, batch=batch)
+    step.sync.audience.seq = 1
+    step.sync.audience.save()
+    count(step.sync, entered=1, errored=1)
+    before = analytics.step_numbers([step])[step.pk]
+
+    answer = bobs.post("step_retry", step.pk)
+
+    after = analytics.step_numbers([step])[step.pk]
+    assert answer.status_code == 302
+    assert (after.errored, after.pending) == (before.errored - 1, before.pending + 1)
+    assert "1 person is tried again." in bobs.get().content.decode()
+    assert canvas.app_group.activities.filter(verb="retried").count() == 1
