@@ -2,13 +2,13 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Segment
 from canvases.models import Canvas, Step
 from partners import tally
 from partners.models import Sync
-from django.utils import timezone
 
 pytestmark = pytest.mark.django_db
 URL = "/g/acme/canvases/"
