@@ -7,14 +7,13 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from partners import audiences
+from partners import audiences, oauth
 from partners.errors import PartnerError
-from partners.models import AdAccount, Connection, OAuthState, Push
+from partners.models import AdAccount, Connection, Push
 
 logger = logging.getLogger(__name__)
 PROBES_AT_ONCE = 5
 KEEP_PUSHES = timedelta(days=30)
-KEEP_STATES = timedelta(days=1)
 REFRESH_EVERY = timedelta(minutes=15)
 
 
@@ -36,7 +35,7 @@ def beat() -> None:
     now = timezone.now()
     _refresh_one(now=now)
     Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
-    OAuthState.objects.filter(created_at__lt=now - KEEP_STATES).delete()
+    oauth.forget(now=now)
 
 
 def _refresh_one(*, now: datetime) -> None:

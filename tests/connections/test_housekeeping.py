@@ -1,0 +1,21 @@
+"""The minutely beat forgets authorisations that nobody chose anything with."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from partners import housekeeping
+from partners.models import OAuthState
+
+
+def test_an_open_offer_stays(alices):
+    alices.authorise()
+    housekeeping.beat()
+    assert OAuthState.objects.exclude(token_sealed="").count() == 1
+
+
+def test_an_old_offer_goes_with_its_token(alices):
+    alices.authorise()
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(minutes=71))
+    housekeeping.beat()
+    assert not OAuthState.objects.exists()
