@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from partners import audiences, oauth
+from partners import alerts, audiences, oauth
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, Push
 
@@ -31,8 +31,9 @@ def probe() -> None:
 
 
 def beat() -> None:
-    """Every minute: refresh what partners say of audiences in use, drop what is too old."""
+    """Every minute: mail about troubles, refresh what partners say of audiences in use, drop what is too old."""
     now = timezone.now()
+    alerts.send_due(now=now)
     _refresh_one(now=now)
     Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
     oauth.forget(now=now)

@@ -30,6 +30,9 @@ class Parkable(models.Model):
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
     parked_code = models.CharField(max_length=12, blank=True)
     parked_since = models.DateTimeField(null=True, blank=True)
+    alerted_at = models.DateTimeField(
+        null=True, blank=True
+    )  # when this trouble was mailed; empty again once it is over
 
     class Meta:
         abstract = True

@@ -1,0 +1,110 @@
+"""Mails about troubles at a partner: one when it begins, one when it is over, to who connected or else to the admins."""
+
+import logging
+from datetime import datetime
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from audiencesync.groups.models import AppGroup, Membership, Role, User
+from partners import problems
+from partners.models import AdAccount, Audience, Connection, ParkedBy
+
+logger = logging.getLogger(__name__)
+LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
+AT_ONCE = 50
+Place = Connection | AdAccount | Audience
+
+
+def send_due(*, now: datetime) -> int:
+    """Mail what has begun and what is over, each once however many workers look; answers how many mails went out.
+
+    Only troubles of what live canvases use are mailed.
+    """
+    begun: list[Place] = [
+        *Connection.objects.filter(parked_by__in=LASTING, alerted_at=None, ad_accounts__audiences__syncs__is_live=True)
+        .select_related("app_group")
+        .distinct()[:AT_ONCE],
+        *AdAccount.objects.filter(parked_by__in=LASTING, alerted_at=None, audiences__syncs__is_live=True)
+        .select_related("connection__app_group")
+        .distinct()[:AT_ONCE],
+        *Audience.objects.filter(parked_by__in=LASTING, alerted_at=None, syncs__is_live=True)
+        .select_related("ad_account__connection__app_group")
+        .distinct()[:AT_ONCE],
+    ]
+    return sum(_begun(place, now=now) for place in begun) + sum(_over(place) for place in _recovered())
+
+
+def _recovered() -> list[Place]:
+    return [
+        *Connection.objects.filter(parked_by="").exclude(alerted_at=None).select_related("app_group")[:AT_ONCE],
+        *AdAccount.objects.filter(parked_by="")
+        .exclude(alerted_at=None)
+        .select_related("connection__app_group")[:AT_ONCE],
+        *Audience.objects.filter(parked_by="")
+        .exclude(alerted_at=None)
+        .select_related("ad_account__connection__app_group")[:AT_ONCE],
+    ]
+
+
+def _begun(place: Place, *, now: datetime) -> bool:
+    """Claim the incident, then mail it."""
+    if not type(place)._default_manager.filter(pk=place.pk, alerted_at=None).update(alerted_at=now):
+        return False
+    with translation.override(settings.LANGUAGE_CODE):
+        problem = _problem(place, now=now)
+        subject = _("TikTok needs attention in %(group)s") % {"group": _group(place).name}
+        return _mail(place, subject, problem.text if problem else "", problem.url if problem else "/")
+
+
+def _over(place: Place) -> bool:
+    """Claim the end of the incident, then mail it."""
+    rows = type(place)._default_manager.filter(pk=place.pk, parked_by="").exclude(alerted_at=None)
+    if not rows.update(alerted_at=None):
+        return False
+    with translation.override(settings.LANGUAGE_CODE):
+        subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
+        return _mail(place, subject, _("People who waited are sent again. You need not do anything."), "/")
+
+
+def _problem(place: Place, *, now: datetime) -> problems.Problem | None:
+    if isinstance(place, Connection):
+        return problems.of_connection(place, now=now)
+    if isinstance(place, AdAccount):
+        return problems.of_ad_account(place, now=now)
+    return problems.of_audience(place, now=now)
+
+
+def _connection(place: Place) -> Connection:
+    if isinstance(place, Connection):
+        return place
+    return place.connection if isinstance(place, AdAccount) else place.ad_account.connection
+
+
+def _group(place: Place) -> AppGroup:
+    return _connection(place).app_group
+
+
+def recipients(connection: Connection) -> list[str]:
+    """Who connected, if still an active member of the group; else all its active admins."""
+    members = Membership.objects.filter(app_group=connection.app_group_id, user__is_active=True)
+    connector = members.filter(user=connection.connected_by_id)
+    chosen = connector if connector.exists() else members.filter(role=Role.ADMIN)
+    return list(User.objects.filter(memberships__in=chosen).values_list("email", flat=True))
+
+
+def _mail(place: Place, subject: str, text: str, url: str) -> bool:
+    to = recipients(_connection(place))
+    if not to:
+        logger.error("Nobody would receive the mail about %s.", place)
+        return False
+    try:
+        for address in to:
+            send_mail(subject, f"{text}\n\n{settings.SITE_URL}{url}\n", None, [address])
+    except (OSError, SMTPException):
+        logger.exception("A mail about %s could not be sent.", place)
+        return False
+    return True
