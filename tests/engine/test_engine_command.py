@@ -35,7 +35,6 @@ class Running:
     def __init__(self, var):
         self.var = var
         env = stack.environment(var, ENGINE_SILENCE_SECONDS="7", ENGINE_WORKERS="2", TASK_LOG_LEVEL="CRITICAL")
-        stack.manage(env, "migrate")
         self.log_file = (var / "engine.log").open("w")
         command = [sys.executable, "manage.py", "engine"]
         self.process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=self.log_file, stderr=self.log_file)
@@ -58,9 +57,17 @@ class Running:
         stack.wait_until(lambda: self.pulse() >= before, seconds=seconds, what="no heartbeat came")
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
+    """A folder with a fresh database."""
+    var = tmp_path_factory.mktemp("migrated")
+    stack.manage(stack.environment(var), "migrate")
+    return var
+
+
 @pytest.fixture
-def engine(tmp_path):
-    running = Running(tmp_path)
+def engine(migrated, tmp_path):
+    running = Running(stack.copied(migrated, tmp_path))
     running.wait_for_next_pulse()
     yield running
     running.process.kill()
@@ -71,11 +78,21 @@ def engine(tmp_path):
     running.log_file.close()
 
 
-def test_it_goes_on_after_all_idle_workers_were_killed(engine):
-    first = engine.groups()[-1]
-    _main, _sentinel, *workers = group(first)[:4]
-    for pid in workers:
+def workers(pgid):
+    """The two worker processes."""
+    return group(pgid)[2:4]
+
+
+def test_it_goes_on_after_all_workers_were_killed(engine):
+    for pid in workers(engine.groups()[-1]):
         os.kill(pid, signal.SIGKILL)
+    engine.wait_for_next_pulse()
+
+
+def test_a_silent_cluster_is_replaced(engine):
+    first = engine.groups()[-1]
+    for pid in workers(first):
+        os.kill(pid, signal.SIGSTOP)
     stack.wait_until(lambda: len(engine.groups()) == 2, seconds=30, what="it was not restarted")
     engine.wait_for_next_pulse()
     assert "no heartbeat" in engine.log()
