@@ -15,6 +15,7 @@ from operator import and_, or_
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from django.utils.formats import get_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -277,5 +278,11 @@ def _condition_words(node: Condition) -> str:
     if node.value is None:
         return f"{label} {op}"
     listed = node.value if isinstance(node.value, tuple) else (node.value,)
-    shown = ", ".join(f"“{one}”" if isinstance(one, str) else str(one) for one in listed[:5])
+    shown = ", ".join(map(_value_words, listed[:5]))
     return f"{label} {op} {shown}" + (" …" if len(listed) > 5 else "")
+
+
+def _value_words(value: object) -> str:
+    if isinstance(value, str):
+        return _("“%(text)s”") % {"text": value}
+    return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))

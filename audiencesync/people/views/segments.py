@@ -88,7 +88,7 @@ def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     try:
         domain.remove(row, by=access.user(request))
     except domain.InUse as used:
-        words = {"name": row.name, "users": ", ".join(f"“{user}”" for user in used.users[:5])}
+        words = {"name": row.name, "users": ", ".join(_("“%(text)s”") % {"text": user} for user in used.users[:5])}
         messages.error(request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % words)
         return redirect("segment", group, row.pk)
     messages.success(request, _("The segment “%(name)s” was removed.") % {"name": row.name})
