@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
-from partners import ordering, registry
+from partners import ordering, registry, tally
 from partners.base import Preset
 from partners.models import Action, AdAccount, Batch, Connection, Lane, Outcome
 
@@ -164,7 +163,7 @@ def take(request: Request, *, now: datetime) -> bool:
 
 def reclaim(*, now: datetime) -> int:
     """Free batches whose worker died: their lease ran out. Answers how many."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         lost = list(
             Batch.objects.select_for_update().filter(state=Outcome.PENDING, lease_until__lte=now).exclude(lease="")
         )

@@ -42,11 +42,12 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     n = people.count()
     if not n:
         return 0
-    batches = _make_batches(sync, -(-n // cap), now=now)
-    ordering.supersede(sync, people, now=now)
-    entered = _insert(sync, people, first_seq=batches[0].seq, cap=cap)
-    waiting = _fill(batches)
-    tally.move({sync.pk: {"entered": entered, "pending": waiting, "not_synced": entered - waiting}}, now=now)
+    with tally.gathered(now=now) as moves:
+        batches = _make_batches(sync, -(-n // cap), now=now)
+        ordering.supersede(sync, people, now=now)
+        entered = _insert(sync, people, first_seq=batches[0].seq, cap=cap)
+        waiting = _fill(batches)
+        moves.add(sync.pk, entered=entered, pending=waiting, not_synced=entered - waiting)
     return entered
 
 

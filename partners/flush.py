@@ -7,12 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.crypto import CannotOpen
-from partners import collect, limits, settle, tidying
+from partners import collect, limits, settle, tally, tidying
 from partners.collect import Request
 from partners.models import Action, Batch, Outcome
 from partners.push import Answer, Incomplete, pack, send
@@ -39,7 +38,7 @@ def watch_blocked(*, now: datetime) -> None:
     if fresh:
         deadline = now + timedelta(seconds=settings.SYNC["deadline"])
         Batch.objects.filter(pk__in=fresh, first_failed_at=None).update(first_failed_at=now, deadline_at=deadline)
-    with transaction.atomic():
+    with tally.gathered(now=now):
         hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
         over = list(hopeless[:1000])
         if over:

@@ -19,6 +19,7 @@ def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: date
     waiting = list(
         Batch.objects.select_for_update()
         .filter(audience=sync.audience_id, action=opposite, state=Outcome.PENDING, lease="")
+        .order_by("pk")
         .values_list("pk", flat=True)
     )
     if waiting:
@@ -117,8 +118,7 @@ def _cancel(deliveries: "QuerySet[Delivery]", *, now: datetime) -> None:
     if not groups:
         return
     deliveries.update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
-    moves = tally.Moves()
-    for batch_id, sync_id, n in groups:
-        Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-        moves.shift(sync_id, n, to="cancelled")
-    tally.move(moves, now=now)
+    with tally.gathered(now=now) as moves:
+        for batch_id, sync_id, n in groups:
+            Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
+            moves.shift(sync_id, n, to="cancelled")

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import transaction
 from django.db.models import F, QuerySet
 
 from partners import collect, limits, ordering, parking, splitting, tally
@@ -29,7 +28,7 @@ def settle(answer: Answer, *, now: datetime) -> None:
     """Judge one answer and write what follows from it."""
     request, error = answer.parcel.request, answer.error
     if not answer.was_sent:
-        with transaction.atomic():
+        with tally.gathered(now=now):
             put_back(mine(request), now=now, due_at=now)
         return
     _note(answer)
@@ -59,7 +58,7 @@ def _was_late(request: Request) -> bool:
 
 def _synced(answer: Answer, *, now: datetime) -> None:
     request = answer.parcel.request
-    with transaction.atomic():
+    with tally.gathered(now=now):
         finish(mine(request), Outcome.SYNCED, now=now, request_id=answer.request_id)
         limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id))
     if request.is_probe:
@@ -71,19 +70,18 @@ def _synced(answer: Answer, *, now: datetime) -> None:
 
 def finish(batches: Sequence[Batch], state: Outcome, *, now: datetime, code: str = "", request_id: str = "") -> None:
     """End pending batches, inside the caller's transaction: their people count as ``state`` from now on."""
-    moves = tally.Moves()
-    for batch in batches:
-        moves.shift(batch.sync_id, batch.n, to=state.value)
+    with tally.gathered(now=now) as moves:
+        for batch in batches:
+            moves.shift(batch.sync_id, batch.n, to=state.value)
     Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
         state=state, lease="", lease_until=None, settled_at=now, last_code=code or "0", last_request_id=request_id
     )
-    tally.move(moves, now=now)
     splitting.sibling_ended(batches, state, now=now)
 
 
 def fail(request: Request, *, code: str, now: datetime, due_at: datetime | None, burn: bool = False) -> None:
     """Nothing was applied, or nobody knows: try again at ``due_at`` (None: by the timetable), errored at the deadline."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         batches = mine(request)
         over = [batch for batch in batches if batch.deadline_at is not None and batch.deadline_at <= now]
         finish(over, Outcome.ERRORED, now=now, code=code)
@@ -118,7 +116,7 @@ def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None
 
 def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
     """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people."""
-    batches = list(pending.select_for_update().filter(state=Outcome.PENDING, lease=""))
+    batches = list(pending.select_for_update().filter(state=Outcome.PENDING, lease="").order_by("pk"))
     finish(batches, Outcome.CANCELLED, now=now, code=reason.value)
     return sum(batch.n for batch in batches)
 
@@ -175,7 +173,7 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
         _narrow(request, Batch.Sharing.AUDIENCE if several else Batch.Sharing.ALONE, now=now)
         return
     enough = TRIES_BEFORE_BISECT - (error.cause == RejectedCause.PARTIAL)
-    with transaction.atomic():
+    with tally.gathered(now=now):
         for batch in mine(request):
             batch.refusals += 1
             batch.last_code = code
@@ -190,7 +188,7 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
 
 def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime) -> None:
     """Send the batches again in narrower company, at once."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         batches = mine(request)
         for batch in batches:
             batch.sharing = max(batch.sharing, sharing)
@@ -199,7 +197,7 @@ def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime) -> None:
 
 def _each(request: Request, act: Callable[[Batch], None], *, now: datetime) -> None:
     """Do something with each batch that is still ours; what it leaves pending is due at once."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         for batch in mine(request):
             act(batch)
         put_back(mine(request), now=now, due_at=now)
@@ -208,7 +206,7 @@ def _each(request: Request, act: Callable[[Batch], None], *, now: datetime) -> N
 def _partial(answer: Answer, indexes: Sequence[int], *, code: str, now: datetime) -> None:
     """The partner named the rows it refused: those people are errored with the code, all others synced."""
     named = named_rows(answer.parcel, indexes)
-    with transaction.atomic():
+    with tally.gathered(now=now):
         batches = mine(answer.parcel.request)
         for batch in batches:
             give_outcome(batch, named.get(batch.pk, []), Outcome.ERRORED, reason=code, now=now)
@@ -222,9 +220,8 @@ def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, r
     if n:
         Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)
         batch.n -= n
-        moves = tally.Moves()
-        moves.shift(batch.sync_id, n, to=outcome.value)
-        tally.move(moves, now=now)
+        with tally.gathered(now=now) as moves:
+            moves.shift(batch.sync_id, n, to=outcome.value)
     return n
 
 

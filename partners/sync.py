@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from audiencesync import beat as clock
@@ -66,7 +65,7 @@ def pending(*, connection: Connection | None = None, ad_account: AdAccount | Non
 
 def discard(*, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
     """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         mine = _of(connection, ad_account).filter(state=Outcome.PENDING)
         mine.exclude(lease="").update(cancel_requested=True)
         return settle.cancel(mine, Reason.DISCARDED, now=now)
@@ -113,8 +112,10 @@ def retry_errored(sync: Sync, *, now: datetime) -> int:
 def _retry_chunk(sync: Sync, *, now: datetime) -> int:
     """Some ten thousand of them, in one transaction; 0 when nobody is left."""
     errored = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
-    with transaction.atomic():
-        list(Batch.objects.select_for_update().filter(sync=sync, state=Outcome.ERRORED).values_list("pk"))
+    with tally.gathered(now=now) as moves:
+        list(
+            Batch.objects.select_for_update().filter(sync=sync, state=Outcome.ERRORED).order_by("pk").values_list("pk")
+        )
         ids = list(
             Delivery.objects.filter(errored, sync=sync).order_by("pk").values_list("pk", flat=True)[:RETRY_CHUNK]
         )
@@ -124,8 +125,6 @@ def _retry_chunk(sync: Sync, *, now: datetime) -> int:
         left = chosen.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
         for batch_id, n in list(left):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-        moves = tally.Moves()
         moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
-        tally.move(moves, now=now)
         entering.put_in_batches(sync, ids, now=now)
         return len(ids)

@@ -1,9 +1,11 @@
 """The one place that moves the counts of a Sync, inside the transaction that moves the rows they count."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from partners.models import Tally, TallyHour
@@ -20,11 +22,45 @@ ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
 )
 
 
-def move(moves: Mapping[int, Mapping[str, int]], *, now: datetime) -> None:
-    """Add the increments to each Sync's tally and to its hour. ``moves``: Sync id -> {count: how many more}.
+class Moves(dict[int, dict[str, int]]):
+    """Increments per Sync: Sync id -> {count: how many more}."""
 
-    Rows are touched in the order of their ids, so that two workers cannot wait for each other.
+    def add(self, sync_id: int, **step: int) -> None:
+        """Add to the increments of a Sync."""
+        mine = self.setdefault(sync_id, {})
+        for name, by in step.items():
+            mine[name] = mine.get(name, 0) + by
+
+    def shift(self, sync_id: int, n: int, *, to: str, out_of: str = "pending") -> None:
+        """``n`` people of a Sync go from one count to another."""
+        self.add(sync_id, **{out_of: -n})
+        self.add(sync_id, **{to: n})
+
+
+_gathering: ContextVar[Moves | None] = ContextVar("gathering", default=None)
+
+
+@contextmanager
+def gathered(*, now: datetime) -> Iterator[Moves]:
+    """A transaction that moves tallies last and in the order of their ids: two of them cannot wait for each other.
+
+    Within another one, the outer one moves them.
     """
+    outer = _gathering.get()
+    if outer is not None:
+        yield outer
+        return
+    with transaction.atomic():
+        moves = Moves()
+        token = _gathering.set(moves)
+        try:
+            yield moves
+        finally:
+            _gathering.reset(token)
+        _apply(moves, now=now)
+
+
+def _apply(moves: Moves, *, now: datetime) -> None:
     for sync_id in sorted(moves):
         step = {name: by for name, by in moves[sync_id].items() if by}
         if not step:
@@ -40,13 +76,3 @@ def _move_hour(sync_id: int, step: Mapping[str, int], *, now: datetime) -> None:
     hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
     with connection.cursor() as cursor:
         cursor.execute(_HOUR, [sync_id, hour, *(step.get(name, 0) for name in COUNTS)])
-
-
-class Moves(dict[int, dict[str, int]]):
-    """Collects increments per Sync until they are moved at once."""
-
-    def shift(self, sync_id: int, n: int, *, to: str, out_of: str = "pending") -> None:
-        """``n`` people of a Sync go from one count to another."""
-        step = self.setdefault(sync_id, {})
-        step[out_of] = step.get(out_of, 0) - n
-        step[to] = step.get(to, 0) + n

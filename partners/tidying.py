@@ -3,10 +3,10 @@
 import logging
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 
 from audiencesync.people.models import Profile
-from partners import settle, splitting
+from partners import settle, splitting, tally
 from partners.collect import Request
 from partners.enqueue import reason_sql
 from partners.models import Batch, Delivery, Outcome, Reason
@@ -22,7 +22,7 @@ WHERE d.batch_id = %s AND d.outcome IS NULL AND ({reason}) IS NOT NULL
 
 def tidy(request: Request, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
     """Settle who can no longer be sent, cut what is too large, and put all batches of the request back, due at once."""
-    with transaction.atomic():
+    with tally.gathered(now=now):
         for batch in settle.mine(request):
             if batch.pk == trouble.batch.pk:
                 _tidy(batch, trouble, most_rows=most_rows, now=now)
