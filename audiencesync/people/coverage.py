@@ -24,7 +24,7 @@ def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS) -> Coverag
     nothing = Q(**{f"{kind}_sha256__isnull": True for kind in kinds})
     counted = people.order_by().aggregate(
         total=Count("pk"),
-        none=Count("pk", filter=nothing) if kinds else Count("pk"),
+        none=Count("pk", filter=nothing),
         **{kind: Count(f"{kind}_sha256") for kind in kinds},
     )
     return Coverage(counted["total"], {kind: counted[kind] for kind in kinds}, counted["none"])

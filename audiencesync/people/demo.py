@@ -40,7 +40,7 @@ class _Person(NamedTuple):
 
     country: Country
     raw: identifiers.Raw
-    attributes: bytes
+    attributes: str
     ad_tracking_enabled: bool | None
     ads_consent: bool | None
     age_days: int
@@ -92,7 +92,7 @@ def _identifiers(random: Random, country: Country, names: tuple[str, str], numbe
     return email, phone, "", _device(random) if device < 0.52 else ""
 
 
-def _attributes(random: Random, names: tuple[str, str], now: datetime) -> bytes:
+def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
     """What a shop knows about a customer."""
     orders = int(random.paretovariate(0.9)) - 1 if random.random() < 0.8 else 0
     orders = min(orders, 60)
@@ -106,7 +106,7 @@ def _attributes(random: Random, names: tuple[str, str], now: datetime) -> bytes:
     }
     if orders:
         known["last_purchase"] = (now - timedelta(days=int(random.random() * 400))).date().isoformat()
-    return orjson.dumps(known)
+    return orjson.dumps(known).decode()
 
 
 def _person(random: Random, number: int, now: datetime) -> _Person:
@@ -136,7 +136,7 @@ def _rows(app_group: AppGroup, people: list[_Person], first: int, now: datetime)
             *person.raw,
             person.country.code,
             person.country.language,
-            person.attributes.decode(),
+            person.attributes,
             person.ad_tracking_enabled,
             person.ads_consent,
             found.email,

@@ -52,6 +52,12 @@ def test_the_short_cut_for_phones_agrees_with_the_library(raw):
         assert phones.parse(raw, "DE") == raw == phones.parse(raw, "US")
 
 
+def test_a_number_that_the_library_would_shorten_is_not_clean():
+    raw = "+3758101881081"  # Belarus dials 8 at home, and the rest is a number as well
+    assert not phones.is_clean(raw)
+    assert phones.parse(raw, "DE") != raw
+
+
 def test_the_short_cut_is_taken_by_most_numbers():
     assert sum(map(phones.is_clean, EXAMPLES)) > 0.8 * len(EXAMPLES)
 
