@@ -4,9 +4,10 @@ SANDBOX_PORT ?= 8900
 PYTHON ?= python3
 ARGS ?=
 BIN = .venv/bin
+TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 
-.PHONY: help run test test-fast lint bench messages style types walls templates deploy german venv venv-dev python
+.PHONY: help run test test-fast lint format bench messages style types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -35,13 +36,17 @@ walls: venv-dev
 	$(BIN)/lint-imports --no-logo
 
 templates: venv-dev
-	git ls-files -z -- '*templates/*.html' '*templates/*.txt' | xargs -0 $(BIN)/djade --target-version 5.2 --check
+	git ls-files -z -- $(TEMPLATES) | xargs -0 $(BIN)/djade --target-version 5.2 --check
 
 deploy: venv-dev
 	$(BIN)/python scripts/deploy_check.py
 
 german: venv-dev
 	$(BIN)/python scripts/messages.py --check
+
+format: venv-dev ## write Python and templates in the one style that lint checks
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+	git ls-files -z -- $(TEMPLATES) | xargs -0 $(BIN)/djade --target-version 5.2 || true
 
 bench: venv ## measure: ARGS are handed to `manage.py bench`
 	$(BIN)/python manage.py bench $(ARGS)
