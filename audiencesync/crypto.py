@@ -34,7 +34,7 @@ def _ring() -> dict[str, bytes]:
 
 @sensitive_variables("secret", "key")
 def seal(secret: str, *, context: str) -> str:
-    """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same ``context`` (associated data)."""
+    """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same ``context``."""
     key_id, key = next(iter(_ring().items()))
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, secret.encode(), context.encode())

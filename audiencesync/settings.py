@@ -17,7 +17,8 @@ DEMO = env.bool("DEMO", False)  # set by `make run`: demo keys, console mail, sa
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 
-# Secrets: SECRET_KEY signs sessions; TOKEN_KEYS (comma separated "id:base64 of 32 bytes", first one seals) seals partner tokens.
+# Secrets: SECRET_KEY signs sessions; TOKEN_KEYS seals partner tokens
+# (comma separated "id:base64 of 32 bytes"; the first one seals, all open).
 SECRET_KEY = env.str("SECRET_KEY", "")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
@@ -96,7 +97,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": (
-            f"PRAGMA journal_mode={sqlite.journal_mode()}; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+            f"PRAGMA journal_mode={sqlite.journal_mode()}; PRAGMA synchronous=FULL; "
+            "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
         ),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
