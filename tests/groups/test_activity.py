@@ -93,3 +93,8 @@ def test_the_page_asks_no_more_for_more_lines(acme, alice, bob, lines, signed_in
     for number in range(20):
         Activity.log(acme, bob if number % 2 else alice, Activity.Verb.CHANGED, f"n{number}")
     assert queries() == few
+
+
+def test_lines_of_another_group_are_not_shown(lines, other_group, charlie, signed_in):
+    Activity.log(other_group, charlie, Activity.Verb.LAUNCHED, "Raccoon")
+    assert subjects(signed_in(charlie).get("/g/umbrella/activity/")) == ["Raccoon"]

@@ -7,6 +7,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from audiencesync.groups import invitations
 from audiencesync.groups.models import INVITATION_LIFETIME, Activity, Invitation, Membership, User
 
 PASSWORD = "correct horse battery"
@@ -180,3 +181,13 @@ def test_bad_input_gets_words(acme, alice, bob, signed_in, email, role):
     assert answer.status_code == 422
     assert "There is a problem" in answer.content.decode()
     assert not Invitation.objects.exists()
+
+
+def test_two_tabs_accept_once(acme, alice, charlie, invited):
+    """Both tabs saw the invitation open."""
+    invitation, _path = invited(email="charlie@example.org")
+    now = timezone.now()
+    assert invitations.accept(invitation, charlie, now=now)
+    Membership.objects.filter(user=charlie, app_group=acme).delete()
+    assert not invitations.accept(invitation, charlie, now=now)
+    assert role_of("charlie@example.org", acme) is None
