@@ -84,6 +84,7 @@
     else if (box) open(box, true);
     document.querySelectorAll("[data-combobox]").forEach((one) => one.contains(event.target) || close(one));
   });
+  on("mousedown", (event) => event.target.closest?.("[role=listbox]") && event.preventDefault()); // or the focus leaves, the list closes, and the click hits nothing
   on("focusout", (event) => { const box = boxOf(event); if (box && event.relatedTarget && !box.contains(event.relatedTarget)) close(box); });
   on("keydown", (event) => {
     const box = boxOf(event);
@@ -94,9 +95,36 @@
     if (event.key === "Escape" && !list.hidden) { event.preventDefault(); close(box); }
   });
 
+  // What is typed while a list is on its way stays.
+  let typed = null;
+  on("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id !== "audience-fields") return;
+    const { input } = parts(event.detail.target);
+    typed = { value: input.value, hasFocus: document.activeElement === input };
+  });
+  const retype = (box) => {
+    if (!typed) return;
+    const { input, select } = parts(box);
+    if (input.value !== typed.value) { input.value = typed.value; select.value = existing(select, typed.value)?.value || ""; }
+    if (typed.hasFocus) input.focus();
+    typed = null;
+    mode(box);
+  };
+
+  // Numbers asked for before another card was opened would mark the old one: the next ones come soon.
+  on("htmx:beforeSwap", (event) => {
+    const { requestConfig } = event.detail;
+    if (requestConfig.elt.id === "poll" && requestConfig.parameters.open !== document.getElementById("panel-open").value) event.detail.shouldSwap = false;
+  });
+
   const warn = () => document.querySelectorAll("[data-when-remove]").forEach((text) => { text.hidden = !document.querySelector('[name=action][value=remove]:checked'); });
   on("change", warn);
-  const all = () => { document.querySelectorAll("[data-combobox]").forEach(enhance); warn(); };
+  const all = () => { document.querySelectorAll("[data-combobox]").forEach((box) => {
+    enhance(box);
+    retype(box);
+    const { input, select } = parts(box);
+    if (document.activeElement === input && input.value && !select.value) open(box, false);
+  }); warn(); };
   on("DOMContentLoaded", all);
-  on("htmx:afterSettle", all);
+  on("htmx:afterSwap", all);
 })();
