@@ -118,7 +118,9 @@ class AudienceSyncForm(StepForm):
         _offer(self, "ad_account", self.accounts)
         self.fields["ad_account"].widget.attrs |= self._asking_for_audiences()
         account = self.ad_account_chosen
-        self.audiences = audiences.choices(account).order_by("-is_appendable", "name", "pk") if account else Audience.objects.none()
+        self.audiences = (
+            audiences.choices(account).order_by("-is_appendable", "name", "pk") if account else Audience.objects.none()
+        )
         _offer(self, "audience", self.audiences)
         self.fields["kinds"].widget.form = self
         if self.step.sync and not self.is_bound and "typed" not in self.initial:

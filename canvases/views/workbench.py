@@ -58,6 +58,11 @@ class Panel:
     key: str = ""
     context: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def query(self) -> str:
+        """The query string that opens this panel again."""
+        return f"?step={self.key}" if self.key.isdigit() else f"?{self.key}=1" if self.key else ""
+
 
 @dataclass(slots=True)
 class Bench:
