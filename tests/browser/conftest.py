@@ -108,12 +108,17 @@ def sign_in():
 
 
 @pytest.fixture
-def shoot(request, page):
-    """shoot("name") keeps a picture of the whole page."""
+def keep_picture():
+    """keep_picture(page, "name") keeps a picture of the whole page in build/screenshots."""
 
-    def save(name: str) -> None:
+    def keep(page: Page, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        file = f"{request.node.name}-{name}".replace("[", "-").replace("]", "")
-        page.screenshot(path=SCREENSHOTS / f"{file}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
-    return save
+    return keep
+
+
+@pytest.fixture
+def shoot(look, page, keep_picture):
+    """shoot("name") keeps a picture under the language and the width."""
+    return lambda name: keep_picture(page, f"{look[0]}-{look[1]}-{name}")

@@ -1,0 +1,192 @@
+"""What a marketer does with the mouse, found by name attributes and addresses, so that it is the same in every language.
+
+Every act works with and without JavaScript.
+"""
+
+import json
+import re
+import sqlite3
+import urllib.request
+
+from playwright.sync_api import expect
+
+METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
+PARTNER = re.compile("/partners/tiktok/$")
+CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
+CANVAS = re.compile(r"/canvases/\d+/")
+FIELDS = ("email", "phone", "idfa", "gaid")
+PEOPLE = """
+SELECT p.ads_consent, p.ad_tracking_enabled, p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
+FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
+WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
+"""
+
+
+def scripted(page):
+    return page.locator("html.js").count() == 1
+
+
+def go(page, place):
+    """By the main navigation: canvases, segments, partners, analytics."""
+    link = page.locator(f"#nav a[href$='/{place}/']")
+    if not link.is_visible():
+        page.locator("[data-menu-toggle]").click()
+    link.click()
+    page.wait_for_url(re.compile(f"/{place}/$"))
+
+
+def authorise(page, user="Mara"):
+    """From the partner page through TikTok's page to our choice."""
+    page.locator("form[action$='/connect/'] button").click()
+    page.wait_for_url(re.compile("/portal/auth"))
+    page.locator("label", has_text=user).click()
+    page.locator("button[name=confirm]").click()
+    page.wait_for_url(CHOICE)
+
+
+def connect(page, *accounts, user="Mara"):
+    """Connect, or change the account, with exactly these ad accounts."""
+    authorise(page, user)
+    for label in page.locator("label.form-check:has(input[name=ad_accounts])").all():
+        wanted = any(name in label.inner_text() for name in accounts)
+        label.locator("input").set_checked(wanted)
+    page.locator(".card-footer button").click()
+    page.wait_for_url(PARTNER)
+
+
+def connected(page, group="acme"):
+    """The group is connected with two ad accounts, whatever was before."""
+    page.goto(f"/g/{group}/partners/tiktok/")
+    if page.locator("a[href$='/audiences/']").count() < 2:
+        connect(page, "Acme EU", "Acme UK")
+
+
+def new_canvas(page, name, segment="Newsletter subscribers"):
+    page.goto("/g/acme/canvases/new/")
+    page.locator("input[name=name]").fill(name)
+    page.locator("select[name=segment]").select_option(label=segment)
+    page.locator("main form[method=post] button").click()
+    page.wait_for_url(re.compile(r"/canvases/\d+/$"))
+
+
+def add(page, kind):
+    """A component after the last one; its editor is open afterwards."""
+    page.locator(".step-add").last.click()
+    page.locator(f"button[name=kind][value={kind}]").click()
+    expect(page.locator("#step-form")).to_be_visible()
+    expect(page.locator("#flow .step").last).to_have_attribute("aria-current", "true")
+
+
+def add_delay(page, seconds=1):
+    add(page, "delay")
+    page.locator("input[name=amount]").fill(str(seconds))
+    page.locator("select[name=unit]").select_option("seconds")
+    save(page)
+
+
+def save(page):
+    """Save the open step; a message says so."""
+    page.locator("#step-form .btn-primary").click()
+    said(page)
+
+
+def said(page):
+    """The toast of an answer, or without JavaScript the message on the page."""
+    toast = page.locator("#toasts .alert-success, #messages .alert-success").last
+    expect(toast).to_be_visible()
+    toast.locator("[data-dismiss]").click() if scripted(page) else None
+
+
+def pick_account(page, name="Acme EU"):
+    """Choose the ad account; its audiences are read."""
+    account = page.locator("select[name=ad_account]")
+    value = account.locator("option", has_text=name).get_attribute("value")
+    if not scripted(page):
+        account.select_option(value)
+        page.locator("button[formaction$='/choices/']").click()
+        return
+    page.locator("#audience-fields").evaluate("element => element.toggleAttribute('data-before', true)")
+    account.select_option(value)
+    expect(page.locator("#audience-fields:not([data-before]) [role=combobox]")).to_be_visible()
+
+
+def tick(page, fields=FIELDS):
+    for field in fields:
+        page.locator(f"input[name=kinds][value={field}]").check()
+
+
+def name_audience(page, name):
+    """Type a name nobody has; the list offers to create it."""
+    box = page.locator("input[name=audience_name]")
+    if not scripted(page):
+        box.fill(name)
+        return
+    box.press_sequentially(name)
+    page.locator("[role=option][data-new]").click()
+
+
+def choose_audience(page, name):
+    """One that exists, from the list."""
+    if not scripted(page):
+        value = page.locator("select[name=audience] option", has_text=name).get_attribute("value")
+        page.locator("select[name=audience]").select_option(value)
+        return
+    page.locator("input[name=audience_name]").click()
+    page.locator("[role=option]").filter(has=page.locator(f"bdi:text-is('{name}')")).click()
+
+
+def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, account="Acme EU"):
+    """An Audience Sync step, complete and saved."""
+    add(page, "audience_sync")
+    pick_account(page, account)
+    (name_audience if is_new else choose_audience)(page, audience)
+    page.locator(f"input[name=action][value={action}]").check()
+    tick(page, fields)
+    if is_new:
+        page.locator("[data-create]").click()
+        expect(page.locator("#panel .alert-success, #messages .alert-success").first).to_contain_text(audience)
+    save(page)
+
+
+def open_launch(page):
+    page.locator("#canvas-head a[href$='?launch=1']:not(.no-js-only)").click()
+    expect(page.locator("#checklist")).to_be_visible()
+
+
+def launch(page):
+    open_launch(page)
+    expect(page.locator("#checklist .text-bad")).to_have_count(0)
+    page.locator("#panel form button").click()
+    expect(page.locator("#canvas-head .pill-good")).to_be_visible()
+
+
+def stop(page):
+    page.locator("#canvas-head a[href$='?stop=1']:not(.no-js-only)").click()
+    page.locator("#panel form[action$='/stop/'] button").click()
+    expect(page.locator("#canvas-head .pill-warn")).to_be_visible()
+
+
+def sandbox(stack, path, wish=None):
+    """The sandbox's own interface; with a wish, a POST."""
+    data = None if wish is None else json.dumps(wish).encode()
+    request = urllib.request.Request(f"{stack.sandbox_url}/sandbox/api/{path}/", data)
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def audiences(stack, name):
+    """What the sandbox has under this name, in any ad account."""
+    return [one for one in sandbox(stack, "audiences")["audiences"] if one["name"] == name]
+
+
+def census(stack):
+    """How many newsletter subscribers there are, can be added, and can be removed, counted one by one."""
+    with sqlite3.connect(stack.var / "audiencesync.sqlite3") as database:
+        people = database.execute(PEOPLE).fetchall()
+    can_add = sum(row[0] != 0 and bool(row[2] or row[3] or (row[1] != 0 and (row[4] or row[5]))) for row in people)
+    return len(people), can_add, sum(any(row[2:]) for row in people)
+
+
+def written(number, language):
+    return f"{number:,}".replace(",", "." if language == "de" else ",")
