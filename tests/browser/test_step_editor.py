@@ -1,4 +1,4 @@
-"""The canvas page in a browser: build a flow, create an audience once, launch, watch the numbers; with and without script."""
+"""The canvas page in a browser: build a flow, create an audience once, launch, watch the numbers; also without script."""
 
 import re
 

@@ -7,8 +7,8 @@ from django.utils import timezone
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Segment
 from canvases.models import Canvas, Step
-from partners import tally
 from partners.models import Sync
+from tests.canvases.counting import count
 
 pytestmark = pytest.mark.django_db
 URL = "/g/acme/canvases/"
@@ -113,7 +113,7 @@ def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
     canvas = make(acme, 1)[0]
     sync = Sync.objects.create(app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/")
     Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync).syncs.add(sync)
-    tally.move({sync.pk: {"entered": 9_876, "pending": 5_432, "errored": 4_444}}, now=timezone.now())
+    count(sync, entered=9_876, pending=5_432, errored=4_444)
 
     page = bob_at.get(URL).content.decode()
 

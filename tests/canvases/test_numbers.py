@@ -5,14 +5,10 @@ from django.utils import timezone
 
 from canvases import analytics
 from canvases.models import Step, StepTally
-from partners import tally
 from partners.models import Batch, Delivery, Sync
+from tests.canvases.counting import count
 
 pytestmark = pytest.mark.django_db
-
-
-def count(sync, **moves):
-    tally.move({sync.pk: moves}, now=timezone.now())
 
 
 @pytest.fixture

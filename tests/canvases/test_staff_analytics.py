@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from canvases.models import Canvas, Step, StepTally
-from partners import tally
 from partners.models import Audience, Batch, Connection, Sync
+from tests.canvases.counting import count
 
 pytestmark = pytest.mark.django_db
 URL = "/analytics/"
@@ -31,7 +31,7 @@ def make_step(group, audience, *, canvas="Cart", state="live", at=MONDAY, exited
     step.syncs.add(sync)
     entered = sum(counts.values())
     StepTally.objects.create(step=step, entered=entered, proceeded=entered - exited, exited=exited)
-    tally.move({sync.pk: {"entered": entered, **counts}}, now=at)
+    count(sync, at=at, entered=entered, **counts)
     return step
 
 
@@ -83,7 +83,7 @@ def test_the_table_is_sorted(staff, acme, winback, sort, order):
 
 def test_days_show_only_what_happened_on_them(staff, acme, winback):
     step = make_step(acme, winback, at=MONDAY, synced=10, pending=5)
-    tally.move({step.sync_id: {"synced": 5, "pending": -5}}, now=TUESDAY)
+    count(step.sync, at=TUESDAY, synced=5, pending=-5)
 
     monday, tuesday = (csv_of(staff, since=day, until=day)[0] for day in ("2026-03-02", "2026-03-03"))
 

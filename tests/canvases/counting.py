@@ -1,0 +1,10 @@
+"""Lets the numbers of a Sync move as the queue moves them."""
+
+from django.utils import timezone
+
+from partners import tally
+
+
+def count(sync, *, at=None, **moves):
+    with tally.gathered(now=at or timezone.now()) as gathered:
+        gathered.add(sync.pk, **moves)
