@@ -167,8 +167,10 @@ class AudienceSyncForm(StepForm):
         """Such as: E-mail (2,950 of 3,120)."""
         if self.coverage is None:
             return str(label)
-        words = {"n": number_format(self.coverage.by_kind[kind]), "of": number_format(self.coverage.total)}
-        return f"{label} ({gettext('%(n)s of %(of)s') % words})"
+        n, total = self.coverage.by_kind[kind], self.coverage.total
+        words = {"field": label, "n": number_format(n), "of": number_format(total)}
+        # Not inside an f-string: those are not searched for texts to translate.
+        return gettext("%(field)s (%(n)s of %(of)s)") % words
 
     def clean(self) -> dict[str, Any]:
         """An audience must be chosen, exist and take people; a name that fits exactly one is as good as choosing it."""

@@ -1,0 +1,60 @@
+"""The pages that allauth brings speak German politely: Sie, never du."""
+
+import re
+from gettext import translation
+from pathlib import Path
+
+import allauth
+import pytest
+from django.core import mail
+from django.test import Client
+
+from audiencesync.groups.allauth_words import WORDS
+
+DU = re.compile(r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE)
+VISITOR = [
+    "login/",
+    "signup/",
+    "password/reset/",
+    "password/reset/done/",
+    "password/reset/key/1-x/",
+    "confirm-email/x/",
+]
+MEMBER = ["logout/", "email/", "password/change/", "reauthenticate/", "2fa/", "2fa/totp/activate/", "login/"]
+GERMAN = {"Accept-Language": "de"}
+
+
+def words(answer):
+    return re.sub(r"<[^>]*>", " ", answer.content.decode())
+
+
+@pytest.mark.parametrize("path", VISITOR)
+def test_to_visitors(path, db):
+    answer = Client(headers=GERMAN).get(f"/accounts/{path}", follow=True)
+    assert '<html lang="de">' in answer.content.decode()
+    assert DU.findall(words(answer)) == []
+
+
+@pytest.mark.parametrize("path", MEMBER)
+def test_to_members(path, alice, signed_in):
+    client = signed_in(alice)
+    answer = client.get(f"/accounts/{path}", headers=GERMAN, follow=True)
+    assert '<html lang="de">' in answer.content.decode()
+    assert DU.findall(words(answer)) == []
+
+
+def test_after_a_wrong_password(alice):
+    answer = Client(headers=GERMAN).post("/accounts/login/", {"login": alice.email, "password": "wrong"})
+    assert "E-Mail-Adresse oder Passwort sind leider falsch." in words(answer)
+
+
+def test_in_the_mail_about_a_forgotten_password(alice):
+    Client(headers=GERMAN).post("/accounts/password/reset/", {"email": alice.email})
+    assert "Sie erhalten diese E-Mail" in mail.outbox[0].body
+    assert DU.findall(mail.outbox[0].body) == []
+
+
+def test_every_text_is_still_one_of_allauths():
+    """A text that allauth has changed would silently fall back to its own German."""
+    theirs = translation("django", Path(allauth.__file__).parent / "locale", ["de"])
+    assert [text for text in WORDS if theirs.gettext(text) == text] == []
