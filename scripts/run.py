@@ -53,7 +53,7 @@ def port_problem(port: int) -> "str | None":
 
 def demo_keys(file: Path) -> "dict[str, str]":
     """The keys of the demo: made once, readable by their owner only, never overwritten."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.exists():
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

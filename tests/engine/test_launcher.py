@@ -59,6 +59,7 @@ def test_keys_are_made_once_and_only_their_owner_may_read_them(run, tmp_path):
     first = run.demo_keys(file)
     assert set(first) == {"SECRET_KEY", "TOKEN_KEYS"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert run.demo_keys(file) == first
 
 
