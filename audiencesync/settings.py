@@ -159,6 +159,7 @@ SYNC = {
     "backoff_base": env.float("SYNC_BACKOFF_BASE", 5.0),
     "backoff_max": env.float("SYNC_BACKOFF_MAX", 1800.0),
     "lease": env.float("SYNC_LEASE", 60.0),
+    "create_lease": env.float("SYNC_CREATE_LEASE", 90.0),
     "request_deadline": env.float("SYNC_REQUEST_DEADLINE", 20.0),
     "flush_seconds": env.float("SYNC_FLUSH_SECONDS", 8.0),
     "probe": env.float("SYNC_PROBE", 300.0),

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -21,7 +22,6 @@ from partners.errors import PartnerError, Retry
 from partners.listing import AudienceNameError, NotDone
 from partners.models import AdAccount, Audience
 
-LEASE_TIME = timedelta(seconds=90)
 JUST_NOW = timedelta(seconds=30)
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
@@ -39,7 +39,7 @@ class Lease:
 
     def renew(self) -> None:
         """Remember, before we ask, that the audience may exist from now on. Raises NotDone if the lease was lost."""
-        again = timezone.now() + LEASE_TIME
+        again = timezone.now() + _lease_time()
         mine = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
         if not mine.update(create_tries=F("create_tries") + 1, create_until=again):
             raise _unclear(self.row)
@@ -89,7 +89,12 @@ def _lease(row: Audience, *, by: User) -> Lease | None:
     now = timezone.now()
     free = Q(create_until=None) | Q(create_until__lt=now)
     rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
-    return Lease(row, now + LEASE_TIME) if rows.update(create_until=now + LEASE_TIME, created_by=by) else None
+    until = now + _lease_time()
+    return Lease(row, until) if rows.update(create_until=until, created_by=by) else None
+
+
+def _lease_time() -> timedelta:
+    return timedelta(seconds=settings.SYNC["create_lease"])
 
 
 def _create(lease: Lease, *, by: User, now: datetime) -> Audience:

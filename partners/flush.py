@@ -100,7 +100,7 @@ class Flush:
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, wait: float) -> bool:
         """Lease, build and hand one request to a thread; whether it is under way."""
         now = timezone.now()
-        slack = settings.SYNC["lease"] - settings.SYNC["request_deadline"] - 5
+        slack = (settings.SYNC["lease"] - settings.SYNC["request_deadline"]) * 7 / 8
         post_by = time.monotonic() + slack
         if not collect.take(request, now=now):
             return False
