@@ -147,16 +147,16 @@ class Stack:
         file = self.var / f"{name}.log"
         return file.read_text()[-3000:] if file.exists() else ""
 
-    def stop(self) -> None:
-        """End them all, with whatever they have started."""
-        for process in self.processes.values():
+    def stop(self, *names: str) -> None:
+        """End these processes, or all, with whatever they have started."""
+        ending = [self.processes.pop(name) for name in names or list(self.processes)]
+        for process in ending:
             process.terminate()
-        for process in self.processes.values():
+        for process in ending:
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 _kill_group(process)
-        self.processes.clear()
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

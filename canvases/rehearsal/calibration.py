@@ -1,0 +1,59 @@
+"""What this machine and this database can do at all, measured in the same run, so that rates can be compared as ratios."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import connection, transaction
+
+HASHES = 500_000
+ROWS = 300_000
+POSTS = 300
+_SCRATCH = """
+INSERT INTO bench_scratch (id, word)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) SELECT i, 'person-' || i FROM n
+"""
+
+
+def measure() -> dict[str, Any]:
+    """SHA-256 per second of one core, rows per second of INSERT..SELECT, POSTs per second over the loopback."""
+    return {"sha256_per_second": sha256(), "insert_rows_per_second": inserts(), "posts_per_second": posts()}
+
+
+def sha256() -> int:
+    """Hashing an e-mail address."""
+    started = time.process_time()
+    for number in range(HASHES):
+        hashlib.sha256(b"somebody.%d@example.com" % number).digest()
+    return round(HASHES / (time.process_time() - started))
+
+
+def inserts() -> int:
+    """Copying narrow rows into a table with two indexes, one transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_scratch (id bigint PRIMARY KEY, word varchar(40) UNIQUE)")
+        cursor.execute("CREATE TABLE bench_copy (id bigint PRIMARY KEY, word varchar(40) UNIQUE)")
+        try:
+            cursor.execute(_SCRATCH, [ROWS])
+            started = time.perf_counter()
+            with transaction.atomic():
+                cursor.execute("INSERT INTO bench_copy SELECT id, word FROM bench_scratch")
+            return round(ROWS / (time.perf_counter() - started))
+        finally:
+            cursor.execute("DROP TABLE bench_copy")
+            cursor.execute("DROP TABLE bench_scratch")
+
+
+def posts() -> int:
+    """Small requests to a page of the sandbox, one after the other on one connection."""
+    session = requests.Session()
+    session.trust_env = False
+    url = f"{settings.TIKTOK_API_URL}/sandbox/elsewhere/"
+    started = time.perf_counter()
+    for _ in range(POSTS):
+        session.post(url, data=b"x" * 1000, timeout=10)
+    return round(POSTS / (time.perf_counter() - started))
