@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt
@@ -217,8 +218,8 @@ def _disconnect(request: HttpRequest, subject: Connection | AdAccount, *, name: 
 def _say_farewell(request: HttpRequest, done: connecting.Farewell, *, name: str, partner: Partner) -> None:
     text = _("%(name)s is disconnected.") % {"name": name}
     if done.n_discarded:
-        people = ngettext("%(n)d person was discarded.", "%(n)d people were discarded.", done.n_discarded)
-        text = f"{text} {people % {'n': done.n_discarded}}"
+        people = ngettext("%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded)
+        text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
     messages.success(request, text)
     if not done.is_revoked:
         warning = _(
