@@ -166,10 +166,10 @@ def stop(page):
     expect(page.locator("#canvas-head .pill-warn")).to_be_visible()
 
 
-def sandbox(stack, path, wish=None):
+def sandbox(stack, path, wish=None, method=None):
     """The sandbox's own interface; with a wish, a POST."""
     data = None if wish is None else json.dumps(wish).encode()
-    request = urllib.request.Request(f"{stack.sandbox_url}/sandbox/api/{path}/", data)
+    request = urllib.request.Request(f"{stack.sandbox_url}/sandbox/api/{path}/", data, method=method)
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)

@@ -1,0 +1,161 @@
+"""Trouble, seen in the browser: what went wrong is said where people look, nobody is lost, and reconnecting is enough."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import acts
+
+SOON = 20_000
+SITE_WIDE = "#trouble .alert-danger"
+
+
+@pytest.fixture(autouse=True)
+def all_is_well_again(stack):
+    yield
+    acts.sandbox(stack, "faults", method="DELETE")
+
+
+def live_canvas(page, name, *audiences, delay=2):
+    """A canvas that adds the newsletter's subscribers to new audiences, just launched."""
+    acts.connected(page)
+    acts.new_canvas(page, name)
+    acts.add_delay(page, delay)
+    for audience in audiences:
+        acts.add_sync(page, audience)
+    acts.launch(page)
+
+
+def open_step(page, nth):
+    page.locator("#flow .step").nth(nth).click()
+    expect(page.locator("#panel-title")).to_be_visible()
+
+
+def metric(page, name, n, language="en"):
+    expect(page.locator(f"#panel [data-metric={name}]")).to_have_text(acts.written(n, language), timeout=SOON)
+
+
+def cleared(page, name):
+    """Stop the canvas, so that the next test finds no live one."""
+    page.goto("/g/acme/canvases/")
+    page.get_by_role("link", name=name).click()
+    acts.stop(page)
+
+
+@pytest.mark.parametrize("look", [("en", 1280), ("de", 390)], ids=["en-1280", "de-390"])
+def test_a_revoked_token_is_told_everywhere_and_another_user_resumes_everything(
+    page, look, stack, sign_in, keep_picture
+):
+    language, width = look
+    name = f"Revoked {language}"
+    sign_in(page)
+    live_canvas(page, name, name)
+    canvas = page.url
+    open_step(page, 2)
+    acts.sandbox(stack, "faults", {"kind": "revoke_token"})
+    _n, can_add, _can_remove = acts.census(stack)
+
+    metric(page, "pending", can_add, language)  # by itself, without a reload
+    expect(page.locator("#flow .step.has-problem")).to_have_count(1, timeout=SOON)
+    page.goto("/g/acme/people/segments/")
+    expect(page.locator(SITE_WIDE)).to_be_visible()
+    keep_picture(page, f"{language}-{width}-trouble-everywhere")
+    page.locator(f"{SITE_WIDE} a").click()
+    page.wait_for_url(acts.PARTNER)
+    expect(page.locator(".pill-bad").first).to_be_visible()
+    expect(page.locator("main .alert-danger").first).to_be_visible()
+    keep_picture(page, f"{language}-{width}-trouble-partner")
+
+    acts.connect(page, "Acme EU", "Acme UK", user="Jonas")
+    expect(page.locator("main")).to_contain_text("Jonas Weber")
+    expect(page.locator(SITE_WIDE)).to_have_count(0)
+    page.goto(canvas)
+    open_step(page, 2)
+    metric(page, "pending", 0, language)
+    metric(page, "synced", can_add, language)
+    expect(page.locator("#flow .step.has-problem")).to_have_count(0)
+    assert [one["people"] for one in acts.audiences(stack, name)] == [can_add]
+    cleared(page, name)
+
+
+def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(open_page, stack, sign_in, keep_picture):
+    page = open_page("en", 1280)
+    sign_in(page)
+    live_canvas(page, "Deleted", "Deleted soon", "Kept")
+    canvas = page.url
+    gone = acts.audiences(stack, "Deleted soon")[0]["audience_id"]
+    acts.sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": gone})
+    _n, can_add, _can_remove = acts.census(stack)
+
+    open_step(page, 3)
+    metric(page, "synced", can_add)
+    metric(page, "pending", 0)
+    open_step(page, 2)
+    metric(page, "pending", can_add)
+    expect(page.locator("#flow .step").nth(2)).to_contain_text("no longer exists", timeout=SOON)
+    expect(page.locator("#flow .step.has-problem")).to_have_count(1)
+    page.goto(f"{canvas.split('?')[0]}?step={card_id(page, 2)}")
+    expect(page.locator("#panel .alert-danger")).to_contain_text("no longer exists")
+    keep_picture(page, "en-1280-audience-deleted")
+    cleared(page, "Deleted")
+
+
+def card_id(page, nth):
+    return page.locator("#flow .step").nth(nth).get_attribute("id").removeprefix("card-")
+
+
+def with_people_waiting(page, stack, name):
+    """TikTok fails, so everybody who can be added waits; answers how many."""
+    acts.sandbox(stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"})
+    live_canvas(page, name, name, delay=1)
+    _n, can_add, _can_remove = acts.census(stack)
+    open_step(page, 2)
+    metric(page, "pending", can_add)
+    return can_add
+
+
+def disconnect(page, name, n, people):
+    """The question names the canvas and the number, and wants an answer."""
+    page.goto("/g/acme/partners/tiktok/")
+    page.locator("a[href$='/tiktok/disconnect/']").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog.locator("li", has_text=name)).to_contain_text(f"{n:,}")
+    dialog.locator("button.btn-danger").click()  # without an answer: nothing is sent, the question is in focus
+    expect(dialog.locator("input[name=people]:invalid").first).to_be_focused()
+    dialog.locator(f"input[name=people][value={people}]").check()
+    dialog.locator("button.btn-danger").click()
+    expect(page.locator("#messages .alert-success")).to_be_visible()
+
+
+def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(open_page, stack, sign_in):
+    page = open_page("en", 1280)
+    sign_in(page)
+    n = with_people_waiting(page, stack, "Waits")
+    canvas = page.url
+    disconnect(page, "Waits", n, "wait")
+    page.goto("/g/acme/canvases/")
+    expect(page.locator(SITE_WIDE)).to_contain_text("not connected")
+    acts.sandbox(stack, "faults", method="DELETE")
+    page.locator(f"{SITE_WIDE} a").click()
+    acts.connect(page, "Acme EU", "Acme UK")
+    page.goto(canvas)
+    metric(page, "synced", n)
+    metric(page, "pending", 0)
+    cleared(page, "Waits")
+
+
+def test_people_who_are_discarded_are_counted_as_cancelled_and_never_sent(open_page, stack, sign_in, keep_picture):
+    page = open_page("en", 1280)
+    sign_in(page)
+    n = with_people_waiting(page, stack, "Discards")
+    canvas = page.url
+    disconnect(page, "Discards", n, "discard")
+    expect(page.locator("#messages")).to_contain_text(f"{n:,}")
+    keep_picture(page, "en-1280-discarded")
+    acts.sandbox(stack, "faults", method="DELETE")
+    acts.connect(page, "Acme EU", "Acme UK")
+    page.goto(canvas)
+    metric(page, "cancelled", n)
+    metric(page, "pending", 0)
+    metric(page, "synced", 0)
+    assert [one["people"] for one in acts.audiences(stack, "Discards")] == [0]
+    cleared(page, "Discards")
