@@ -18,16 +18,21 @@ WITH people (entry_key, profile_id) AS ({people}),
 judged AS (
     SELECT people.entry_key, people.profile_id, {reason} AS reason
     FROM people JOIN {profile} q ON q.id = people.profile_id
-),
-placed AS (
-    SELECT judged.*, (row_number() OVER (PARTITION BY (reason IS NULL) ORDER BY entry_key) - 1) / %s AS place
-    FROM judged
 )
-SELECT %s, placed.profile_id, placed.entry_key, b.id, CASE WHEN placed.reason IS NULL THEN NULL ELSE 'not_synced' END,
-       placed.reason
-FROM placed LEFT JOIN {batch} b ON b.sync_id = %s AND b.seq = %s + placed.place AND placed.reason IS NULL
+SELECT %s, placed.profile_id, placed.entry_key, placed.batch_id,
+       CASE WHEN placed.reason IS NULL THEN NULL ELSE 'not_synced' END, placed.reason
+FROM ({placed}) placed
 WHERE true
 ON CONFLICT (sync_id, entry_key) DO NOTHING
+"""
+_IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
+_IN_SEVERAL = """
+SELECT ranked.*, b.id AS batch_id FROM (
+    SELECT judged.*, (row_number() OVER (PARTITION BY (reason IS NULL) ORDER BY entry_key) - 1) / {cap} AS place
+    FROM judged
+) ranked LEFT JOIN (
+    SELECT id, row_number() OVER (ORDER BY seq) - 1 AS place FROM {batch} WHERE sync_id = {sync} AND seq >= {first_seq}
+) b ON b.place = ranked.place AND ranked.reason IS NULL
 """
 
 
@@ -45,7 +50,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     with tally.gathered(now=now) as moves:
         batches = _make_batches(sync, -(-n // cap), now=now)
         ordering.supersede(sync, people, now=now)
-        entered = _insert(sync, people, first_seq=batches[0].seq, cap=cap)
+        entered = _insert(sync, people, batches, cap=cap)
         waiting = _fill(batches)
         moves.add(sync.pk, entered=entered, pending=waiting, not_synced=entered - waiting)
     return entered
@@ -83,18 +88,20 @@ def _make_batches(sync: Sync, n: int, *, now: datetime) -> list[Batch]:
     )
 
 
-def _insert(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, first_seq: int, cap: int) -> int:
-    """Insert the deliveries; answers how many were new."""
+def _insert(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", batches: list[Batch], *, cap: int) -> int:
+    """Insert the deliveries; answers how many were new. Most crowds fill one batch, which spares sorting them."""
     people_sql, people_params = people.order_by().query.sql_with_params()
+    placed = _IN_ONE if len(batches) == 1 else _IN_SEVERAL
+    numbers = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
     sql = _INSERT.format(
         delivery=_table(Delivery),
-        batch=_table(Batch),
         profile=_table(Profile),
         people=people_sql,
         reason=reason_sql(sync.action, sync.kinds),
+        placed=placed.format(batch=_table(Batch), **numbers),
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*people_params, cap, sync.pk, sync.pk, first_seq])
+        cursor.execute(sql, [*people_params, sync.pk])
         n: int = cursor.rowcount
     return n
 
