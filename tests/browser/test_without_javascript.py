@@ -1,0 +1,67 @@
+"""The main job once more without JavaScript: every act is a form or a link, and the numbers are the same."""
+
+import time
+
+from playwright.sync_api import expect
+
+from tests.browser import acts
+
+NAME = "Plain winback"
+
+
+def numbers(page):
+    """The metrics of the open step, after a reload by the link that stands there for it."""
+    page.locator("#canvas-head .no-js-only").click()
+    cells = page.locator("#panel [data-metric]").all()
+    return {cell.get_attribute("data-metric"): int(cell.inner_text().replace(".", "")) for cell in cells}
+
+
+def rests_at(page, expected):
+    """Looks until these numbers are there."""
+    ends_at = time.monotonic() + 40
+    while (found := numbers(page)) != expected and time.monotonic() < ends_at:
+        pass
+    assert found == expected
+
+
+def test_the_main_job_without_javascript(open_page, stack, sign_in, keep_picture):
+    page = open_page("de", 390, javascript=False)
+    sign_in(page)
+    page.goto("/g/acme/")
+    acts.go(page, "partners")
+    page.locator("main a[href$='/partners/tiktok/']").first.click()
+    acts.connect(page, "Acme EU", "Acme UK")
+    expect(page.locator("#messages .alert-success")).to_contain_text("2")
+    acts.go(page, "canvases")
+    acts.new_canvas(page, NAME)
+    acts.add_delay(page)
+    acts.add_sync(page, NAME)
+    keep_picture(page, "de-390-plain-step")
+    acts.add_sync(page, "Newsletter readers", action="remove", is_new=False)
+    acts.launch(page)
+
+    n, can_add, can_remove = acts.census(stack)
+    nothing = dict.fromkeys(acts.METRICS, 0) | {"entered": n}
+    page.locator("#flow .step").nth(2).click()
+    rests_at(page, nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add})
+    page.locator("#flow .step").nth(3).click()
+    rests_at(page, nothing | {"exited": n, "synced": can_remove, "not_synced": n - can_remove})
+    keep_picture(page, "de-390-plain-numbers")
+    assert [one["people"] for one in acts.audiences(stack, NAME)] == [can_add]
+
+
+def test_what_is_missing_is_named_with_links_and_nothing_typed_is_lost(open_page, sign_in):
+    page = open_page("en", 1280, javascript=False)
+    sign_in(page)
+    acts.connected(page)
+    acts.new_canvas(page, "Plain mistakes")
+    acts.add(page, "audience_sync")
+    page.locator("input[name=audience_name]").fill("Typed")
+    page.locator("[data-create]").click()
+    expect(page.locator("#panel [role=alert]").first).to_be_visible()
+    expect(page.locator("input[name=audience_name]")).to_have_value("Typed")
+    acts.open_launch(page)
+    page.locator("#panel form button").click()
+    expect(page.locator("#checklist .text-bad")).not_to_have_count(0)
+    page.locator("#checklist a").first.click()
+    expect(page.locator("#step-form")).to_be_visible()
