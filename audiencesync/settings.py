@@ -16,6 +16,7 @@ env = environ.Env()
 DEMO = env.bool("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 # Secrets: SECRET_KEY signs sessions; TOKEN_KEYS seals partner tokens
 # (comma separated "id:base64 of 32 bytes"; the first one seals, all open).
