@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -115,7 +116,7 @@ def _attribute(value: object, *, masked: bool) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, int | float):
-        return str(value)
+        return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
     if masked:
         return STARS
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
