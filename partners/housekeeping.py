@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
+from django_q.models import Task
 
 from partners import alerts, audiences, oauth
 from partners.errors import PartnerError
@@ -14,6 +15,7 @@ from partners.models import AdAccount, Connection, Push
 logger = logging.getLogger(__name__)
 PROBES_AT_ONCE = 5
 KEEP_PUSHES = timedelta(days=30)
+KEEP_TASKS = timedelta(days=7)
 REFRESH_EVERY = timedelta(minutes=15)
 
 
@@ -36,6 +38,7 @@ def beat() -> None:
     alerts.send_due(now=now)
     _refresh_one(now=now)
     Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
+    Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
 
 

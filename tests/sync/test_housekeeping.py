@@ -1,0 +1,38 @@
+"""What is too old goes; a token in use that was revoked is noticed although nobody is pending."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from django_q.models import Task
+
+from partners import housekeeping
+from partners.models import Connection, Push
+
+
+def test_old_calls_and_tasks_are_dropped(world):
+    now = timezone.now()
+    for days in (1, 40):
+        at = now - timedelta(days=days)
+        Push.objects.create(ad_account=world.eu, at=at, people=1, ids=1, ms=1, code="0", action="add")
+        Task.objects.create(id=str(days), name="x", func="x", started=at, stopped=at, success=False)
+    housekeeping.beat()
+    assert Push.objects.count() == 1
+    assert list(Task.objects.values_list("id", flat=True)) == ["1"]
+
+
+def test_a_revoked_token_is_noticed_with_nobody_pending(world):
+    world.sync()
+    housekeeping.probe()
+    assert Connection.objects.get().parked_by == ""
+    assert Connection.objects.get().checked_at is not None
+    world.sandbox.accounts.revoke(world.remote_token)
+    Connection.objects.update(probed_at=timezone.now() - timedelta(minutes=1))
+    housekeeping.probe()
+    assert Connection.objects.get().parked_by == "token"
+
+
+def test_what_nobody_uses_is_not_asked_about(world):
+    world.sync()
+    world.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(is_live=False)
+    housekeeping.probe()
+    assert world.sandbox.log.all() == []
