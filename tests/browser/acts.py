@@ -10,6 +10,8 @@ import urllib.request
 
 from playwright.sync_api import expect
 
+from canvases.management.commands.demo import ADMIN, PASSWORD
+
 METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
 PARTNER = re.compile("/partners/tiktok/$")
 CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
@@ -20,6 +22,14 @@ SELECT p.ads_consent, p.ad_tracking_enabled, p.email_sha256, p.phone_sha256, p.i
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
 WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
 """
+
+
+def enter(page, email=ADMIN):
+    """Through the sign-in form that is open."""
+    page.locator("input[name=login]").fill(email)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("form:has(input[name=password]) button").first.click()
+    page.wait_for_url(lambda url: "/accounts/login" not in url)
 
 
 def scripted(page):
@@ -72,7 +82,7 @@ def new_canvas(page, name, segment="Newsletter subscribers"):
 def add(page, kind):
     """A component after the last one; its editor is open afterwards."""
     page.locator(".step-add").last.click()
-    page.locator(f"button[name=kind][value={kind}]").click()
+    page.locator(f"button[data-kind={kind}]").click()
     expect(page.locator("#step-form")).to_be_visible()
     expect(page.locator("#flow .step").last).to_have_attribute("aria-current", "true")
 

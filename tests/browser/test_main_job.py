@@ -72,7 +72,7 @@ def build_with_pictures(page, name, picture):
     page.locator("#panel form button").click()
     expect(page.locator("#panel [role=alert]")).to_be_visible()
     page.locator("#checklist a").click()
-    expect(page.locator("button[name=kind]").first).to_be_visible()
+    expect(page.locator("button[data-kind]").first).to_be_visible()
     picture(page, "components")
     acts.add_delay(page)
     picture(page, "delay")

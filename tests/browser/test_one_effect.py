@@ -55,7 +55,7 @@ def test_two_clicks_within_10_ms_have_one_effect_each(desk, stack, posts):
 def test_two_clicks_add_one_component(desk, posts):
     acts.new_canvas(desk, "One component")
     desk.locator(".step-add").click()
-    desk.locator("button[name=kind][value=delay]").evaluate(TWICE)
+    desk.locator("button[data-kind=delay]").evaluate(TWICE)
     expect(desk.locator("#flow .step")).to_have_count(2)
     desk.reload()
     expect(desk.locator("#flow .step")).to_have_count(2)

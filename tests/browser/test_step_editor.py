@@ -39,7 +39,7 @@ def connect(page):
 
 def add(page, kind):
     page.locator(".step-add").last.click()
-    page.locator(f"button[name=kind][value={kind}]").click()
+    page.locator(f"button[data-kind={kind}]").click()
     expect(page.locator(EDITOR)).to_be_visible()
 
 
