@@ -102,6 +102,15 @@ def test_a_step_that_sends_to_nobody_has_no_numbers_by_day(staff, acme):
     assert "–" in staff.get(URL, {"since": "2026-03-02"}).content.decode()
 
 
+def test_a_removed_step_keeps_its_numbers_if_it_has_any(staff, acme, winback):
+    make_step(acme, winback, canvas="With", synced=3)
+    without = Canvas.objects.create(app_group=acme, name="Without")
+    Step.objects.create(canvas=without, kind="delay", settings={"amount": 1, "unit": "days"})
+    Step.objects.update(removed_at=MONDAY)
+
+    assert [(row["Canvas"], row["Users synced"]) for row in csv_of(staff)] == [("With", "3")]
+
+
 def test_oldest_pending_and_connection_are_shown(staff, acme, winback):
     step = make_step(acme, winback, pending=1)
     Connection.objects.update(parked_by="token", parked_until=timezone.now())
