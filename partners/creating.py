@@ -6,6 +6,7 @@ lists before it creates, and everybody else waits for the row.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,12 +23,17 @@ from partners.errors import PartnerError, Retry
 from partners.listing import AudienceNameError, NotDone
 from partners.models import AdAccount, Audience
 
+logger = logging.getLogger(__name__)
 JUST_NOW = timedelta(seconds=30)
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
 """A second and ad account. TikTok allows one; two that leave a second apart may arrive closer together."""
 POLL_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = (0.3, 1.0)
+
+
+class _Late(Exception):
+    """The row is no longer ours to write."""
 
 
 @dataclass
@@ -103,7 +109,7 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
     listing.refresh(ad_account, now=timezone.now(), is_forced=True)
     row.refresh_from_db()
     if row.remote_id:
-        return _finished(row, row.remote_id, by=by)
+        return _finished(lease, row.remote_id, by=by)
     done = _existing(ad_account, row.name, by=by, now=now)
     if done is not None:
         return done
@@ -117,8 +123,8 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
     try:
         remote_id = partner.create_audience(ad_account.connection.token, ad_account.remote_id, name=row.name)
     except PartnerError as error:
-        return _look_again(row, error, by=by)
-    return _finished(row, remote_id, by=by)
+        return _look_again(lease, error, by=by)
+    return _finished(lease, remote_id, by=by)
 
 
 def _await_turn(ad_account: AdAccount) -> None:
@@ -130,8 +136,9 @@ def _await_turn(ad_account: AdAccount) -> None:
     time.sleep(seconds)
 
 
-def _look_again(row: Audience, error: PartnerError, *, by: User) -> Audience:
+def _look_again(lease: Lease, error: PartnerError, *, by: User) -> Audience:
     """It was refused, or nobody knows: in the second case the list decides. Raises NotDone."""
+    row = lease.row
     if not isinstance(error, Retry) or error.is_throttled:
         Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
         raise listing.explained(error, row.ad_account, now=timezone.now()) from error
@@ -140,24 +147,43 @@ def _look_again(row: Audience, error: PartnerError, *, by: User) -> Audience:
         listing.refresh(row.ad_account, now=timezone.now(), is_forced=True)
         row.refresh_from_db()
         if row.remote_id:
-            return _finished(row, row.remote_id, by=by)
+            return _finished(lease, row.remote_id, by=by)
     raise _unclear(row) from error
 
 
-def _finished(row: Audience, remote_id: str, *, by: User) -> Audience:
-    """Write the id into the row; ``create_until`` stays as the mark of a creation just made."""
-    now = timezone.now()
+def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
+    """Write the id into the row; ``create_until`` stays as the mark of a creation just made. Raises NotDone."""
+    now, row = timezone.now(), lease.row
     values = {"remote_id": remote_id, "create_until": now, "create_tries": 0, "kind": row.kind or "Partner"}
+    mine = Q(remote_id="", create_until=lease.until) | Q(remote_id=remote_id)
     try:
         with transaction.atomic():
-            Audience.objects.filter(pk=row.pk).update(**values)
+            if not Audience.objects.filter(mine, pk=row.pk).update(**values):
+                raise _Late
             AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
             Activity.log(row.ad_account.connection.app_group, by, Activity.Verb.CREATED, row.name)
     except IntegrityError:  # a list read at the same moment has brought its own row for it
         Audience.objects.filter(pk=row.pk, remote_id="").delete()
         row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)
+    except _Late:
+        return _taken_back(lease, remote_id)
     row.refresh_from_db()
     return row
+
+
+def _taken_back(lease: Lease, remote_id: str) -> Audience:
+    """We were frozen past our lease and created one more after all: it goes, whoever holds the row has theirs."""
+    ad_account = lease.row.ad_account
+    try:
+        listing.partner_of(ad_account).delete_audience(
+            ad_account.connection.token, ad_account.remote_id, audience_id=remote_id
+        )
+    except PartnerError as error:
+        logger.warning("audience %s was created twice and could not be deleted: %s", remote_id, error.message_for_log)
+    theirs = Audience.objects.filter(pk=lease.row.pk).exclude(remote_id="").first()
+    if theirs is None:
+        raise _unclear(lease.row)
+    return theirs
 
 
 def _wait_for(row: Audience, *, by: User) -> Audience:
