@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from canvases.management.commands.demo import ADMIN, PASSWORD
+from canvases.management.commands.demo import ADMIN
 from tests import stack as stacks
+from tests.browser import acts
 
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
@@ -99,10 +100,7 @@ def sign_in():
 
     def enter(page: Page, email: str = ADMIN) -> None:
         page.goto("/accounts/login/")
-        page.locator("input[name=login]").fill(email)
-        page.locator("input[name=password]").fill(PASSWORD)
-        page.locator("form:has(input[name=password]) button").first.click()
-        page.wait_for_url(lambda url: "/accounts/login" not in url)
+        acts.enter(page, email)
 
     return enter
 

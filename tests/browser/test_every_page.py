@@ -1,0 +1,148 @@
+"""Every page in both languages, widths and colours: quiet console, one h1, own title, no sideways scroll, nothing for axe.
+
+The console is watched by the fixture `open_page`; it also reports what the Content-Security-Policy blocks.
+"""
+
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import acts
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RUN = f"""async () => (await axe.run({{runOnly: {TAGS}}})).violations.flatMap(
+    (one) => one.nodes.map((node) => `${{one.id}}: ${{node.html.slice(0, 200)}}`))"""
+DARK = [("en", 390), ("de", 1280)]  # the others are light
+PAGES = [
+    "/groups/",
+    "/g/acme/canvases/",
+    "/g/acme/canvases/new/",
+    "/g/acme/partners/",
+    "/g/acme/partners/tiktok/",
+    "/g/acme/partners/tiktok/disconnect/",
+    "/g/acme/people/profiles/",
+    "/g/acme/people/profiles/1/",
+    "/g/acme/people/segments/",
+    "/g/acme/people/segments/new/",
+    "/g/acme/people/segments/1/",
+    "/g/acme/people/segments/2/remove/",
+    "/g/acme/members/",
+    "/g/acme/activity/",
+    "/g/acme/settings/",
+    "/analytics/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+]
+SIGNED_OUT = ["/accounts/login/", "/accounts/password/reset/"]
+
+
+@pytest.fixture(scope="module")
+def world(stack, browser):
+    """A connected group with a live canvas and a draft that lacks something; the addresses of both."""
+    page = browser.new_context(base_url=stack.url).new_page()
+    page.goto("/accounts/login/")
+    acts.enter(page)
+    acts.connected(page)
+    acts.new_canvas(page, "Live one")
+    acts.add_sync(page, "Live audience")
+    acts.launch(page)
+    live = page.url.split("?")[0]
+    acts.new_canvas(page, "Draft with gaps")
+    acts.add(page, "audience_sync")
+    draft = page.url.split("?")[0]
+    page.context.close()
+    return live.removeprefix(stack.url), draft.removeprefix(stack.url)
+
+
+@pytest.fixture
+def page(open_page, look):
+    page = open_page(*look)
+    page.emulate_media(color_scheme="dark" if look in DARK else "light")
+    return page
+
+
+def judge(page, look):
+    """What is wrong with what is on the screen now."""
+    language, width = look
+    page.evaluate(f"() => {{ {AXE} }}")  # a script element would be refused by the CSP
+    wrong = page.evaluate(RUN)
+    if page.locator("html").get_attribute("lang") != language:
+        wrong.append("lang")
+    if page.locator("h1").count() != 1:
+        wrong.append("not one h1")
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        wrong.append("scrolls sideways")
+    return [f"{page.url}: {one}" for one in wrong]
+
+
+def visit(page, look, addresses, titles=None):
+    wrong = []
+    for address in addresses:
+        assert page.goto(address).status == 200, address
+        wrong += judge(page, look)
+        if titles is not None:
+            titles.append(page.title())
+    return wrong
+
+
+def test_every_page(page, look, sign_in, world, keep_picture):
+    titles = []
+    wrong = visit(page, look, SIGNED_OUT, titles)
+    sign_in(page)
+    wrong += visit(page, look, [*PAGES, *world], titles)
+    page.locator("html.js").wait_for()
+    keep_picture(page, f"{look[0]}-{look[1]}-draft-{'dark' if look in DARK else 'light'}")
+    assert wrong == []
+    assert sorted(titles) == sorted(set(titles))
+    assert all(title.endswith("AudienceSync") for title in titles)
+
+
+def test_every_panel_of_the_canvas(page, look, sign_in, world):
+    live, draft = world
+    sign_in(page)
+    page.goto(draft)
+    step = page.locator("#flow .step").nth(1).get_attribute("href").split("#")[0]
+    wrong = visit(page, look, [step, f"{draft}?entry=1", f"{draft}?add=first", f"{draft}?launch=1", f"{live}?stop=1"])
+    page.goto(step)
+    acts.pick_account(page)
+    page.locator("input[name=audience_name]").press_sequentially("a")
+    expect(page.locator("[role=option]").first).to_be_visible()
+    wrong += judge(page, look)
+    page.keyboard.press("Escape")
+    page.locator("input[name=audience_name]").fill("")
+    page.locator("[data-save]").click()
+    expect(page.locator("#panel [role=alert]")).to_be_focused()
+    wrong += judge(page, look)
+    page.goto(live)
+    page.locator("#flow .step").nth(1).click()
+    expect(page.locator("#panel [data-metric=synced]")).not_to_have_text("0")
+    page.locator("#panel a[href*='reasons=1']").click()
+    expect(page.locator("#reasons")).to_be_focused()
+    wrong += judge(page, look)
+    assert wrong == []
+
+
+def test_dialogs_and_errors(page, look, sign_in, world):
+    sign_in(page)
+    page.goto("/g/acme/partners/tiktok/")
+    page.locator("a[href$='/tiktok/disconnect/']").click()
+    expect(page.locator("dialog[open] #dialog-title")).to_be_focused()
+    wrong = judge(page, look)
+    page.goto("/g/acme/canvases/new/")
+    page.locator("main form[method=post] button").click()
+    expect(page.locator("main [role=alert]")).to_be_focused()
+    wrong += judge(page, look)
+    assert wrong == []
+
+
+def test_the_pretend_tiktok(page, look, sign_in, stack):
+    sign_in(page)
+    page.goto("/g/northwind/partners/tiktok/")
+    page.locator("form[action$='/connect/'] button").click()
+    page.wait_for_url("**/portal/auth**")
+    wrong = judge(page, look)
+    wrong += visit(page, look, [f"{stack.sandbox_url}/{path}" for path in ("ads-manager/?refresh=off", "control/")])
+    assert wrong == []
