@@ -27,16 +27,13 @@
     if (!was) return;
     was.button.replaceChildren(...was.label);
     was.button.disabled = false;
+    if (document.activeElement === document.body) was.button.focus({ preventScroll: true }); // it lost the focus when it was disabled
     waiting.delete(form);
   };
   on("submit", (event) => {
     const form = event.target;
     if (form.method !== "post") return;
-    if (form.hasAttribute("aria-busy")) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      return;
-    }
+    if (form.hasAttribute("aria-busy")) { event.preventDefault(); event.stopImmediatePropagation(); return; }
     form.setAttribute("aria-busy", "true");
     setTimeout(() => busy(form, event.submitter), 0); // once the form is read, or the button's own value would be lost
   }, true);
@@ -75,9 +72,14 @@
     button.setAttribute("aria-pressed", button.dataset.themeChoice === (localStorage.getItem("theme") || "auto")));
   on("DOMContentLoaded", pressed);
 
-  // After a swap the focus goes to what the answer marked, once.
-  on("htmx:afterSettle", () => {
-    const target = $("[data-focus]");
+  // After a swap the focus goes to what the answer marked, once; if what had it is gone, to the heading of what came instead.
+  const heir = ({ target, requestConfig }) => {
+    if (document.activeElement !== document.body || !requestConfig || requestConfig.elt.matches("[data-poll]")) return null;
+    const now = document.getElementById(target.id);
+    return now && ($("h2", now) || now);
+  };
+  on("htmx:afterSettle", (event) => {
+    const target = $("[data-focus]") || heir(event.detail);
     if (!target) return;
     target.removeAttribute("data-focus");
     if (target.tabIndex < 0) target.tabIndex = -1;

@@ -1,7 +1,4 @@
-"""What a marketer does with the mouse, found by name attributes and addresses, so that it is the same in every language.
-
-Every act works with and without JavaScript.
-"""
+"""What a marketer does with the mouse: the same in every language, with and without JavaScript."""
 
 import json
 import re
@@ -104,7 +101,8 @@ def said(page):
     """The toast of an answer, or without JavaScript the message on the page."""
     toast = page.locator("#toasts .alert-success, #messages .alert-success").last
     expect(toast).to_be_visible()
-    toast.locator("[data-dismiss]").click() if scripted(page) else None
+    if scripted(page):
+        toast.locator("[data-dismiss]").click()
 
 
 def pick_account(page, name="Acme EU"):

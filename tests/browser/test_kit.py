@@ -22,16 +22,6 @@ def desk(open_page):
     return page
 
 
-@pytest.mark.parametrize(
-    "address", ["/groups/", "/g/acme/members/", "/g/acme/activity/", "/g/acme/settings/", "/accounts/2fa/"]
-)
-def test_pages_fit_and_are_quiet(page, look, shoot, address):
-    enter(page, address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= look[1]
-    assert page.locator("h1").count() == 1
-    shoot(address.strip("/").replace("/", "-"))
-
-
 def test_a_double_click_invites_once(desk):
     desk.get_by_label("E-mail address").fill("dora@example.org")
     desk.get_by_role("button", name="Send invitation").dblclick()

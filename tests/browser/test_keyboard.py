@@ -1,0 +1,149 @@
+"""The canvas by keyboard: everything is reached by Tab and done by Enter, Space and arrows; the focus is never lost."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import acts
+
+MOST_TABS = 60
+
+
+@pytest.fixture
+def desk(open_page, sign_in):
+    page = open_page("en", 1280)
+    sign_in(page)
+    acts.connected(page)
+    return page
+
+
+def at(page, selector):
+    return page.evaluate("selector => document.activeElement.matches(selector)", selector)
+
+
+def tab_to(page, selector):
+    """Tab on until the focus is there, and it can be seen."""
+    for _ in range(MOST_TABS):
+        if at(page, selector):
+            break
+        page.keyboard.press("Tab")  # after the last one it begins anew
+    assert at(page, selector), f"{selector} is not reached by Tab"
+    outline = "getComputedStyle(document.activeElement)"
+    assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.boxShadow !== 'none'"), selector
+
+
+def press(page, selector, key="Enter"):
+    """Tab there, press; after the swap the focus is on something. Answers what it is on."""
+    tab_to(page, selector)
+    with page.expect_response(re.compile("/canvases/")):
+        page.keyboard.press(key)
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true], [data-focus]")).to_have_count(
+        0
+    )
+    assert not at(page, "body"), f"the focus is lost after {selector}"
+
+
+def test_a_canvas_is_built_and_launched_by_keyboard(desk):
+    acts.new_canvas(desk, "By keys")
+    press(desk, ".step-add")
+    press(desk, "button[data-kind=delay]")
+    tab_to(desk, "[name=amount]")
+    desk.keyboard.type("2")
+    tab_to(desk, "[name=unit]")
+    desk.keyboard.type("sec")
+    press(desk, "#step-form button")
+    acts.said(desk)
+    press(desk, "#flow li:last-child .step-add")
+    press(desk, "button[data-kind=audience_sync]")
+    tab_to(desk, "[name=ad_account]")
+    with desk.expect_response(re.compile("/choices/")):
+        desk.keyboard.press("ArrowDown")
+    expect(desk.locator("#audience-fields .htmx-request")).to_have_count(0)
+    assert at(desk, "[name=ad_account]")
+    choose_by_arrows(desk)
+    tab_to(desk, "[name=action]")
+    desk.keyboard.press("ArrowDown")
+    expect(desk.locator("[data-when-remove]")).to_be_visible()
+    press(desk, "[data-save]")
+    assert at(desk, "#step-form [role=alert]")
+    tab_to(desk, "[name=kinds]")
+    desk.keyboard.press("Space")
+    press(desk, "[data-save]")
+    expect(desk.locator("#flow .has-problem")).to_have_count(0)
+    press(desk, "button[name=to][value=up]")
+    expect(desk.locator("#flow .step").nth(1)).to_contain_text("Newsletter readers")
+    desk.locator("#main").focus()
+    press(desk, "#canvas-head a.btn-primary")
+    press(desk, "#panel form[action$='/launch/'] button")
+    expect(desk.locator("#canvas-head .pill-good")).to_be_visible()
+
+
+def choose_by_arrows(page):
+    """Newsletter readers, from the list."""
+    tab_to(page, "[name=audience_name]")
+    page.keyboard.type("newslet")
+    box = page.locator("[name=audience_name]")
+    expect(box).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("Newsletter readers")
+    expect(box).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("[data-create]")).to_be_hidden()
+
+
+def test_removing_and_stopping_keep_the_focus(desk):
+    acts.new_canvas(desk, "Keys remove")
+    acts.add_delay(desk)
+    press(desk, "form[action$='/remove/'] button")
+    expect(desk.locator("#flow .step")).to_have_count(1)
+    press(desk, ".step-add")
+    desk.keyboard.press("Tab")
+    desk.keyboard.type("wait")  # searches the components
+    expect(desk.locator("[data-kind=audience_sync]")).to_be_hidden()
+    press(desk, "button[data-kind=delay]")
+    desk.locator("#main").focus()
+    press(desk, "#canvas-head a.btn-primary")
+    press(desk, "#panel form[action$='/launch/'] button")
+    desk.locator("#main").focus()
+    press(desk, "#canvas-head a[href*='stop=1']:not(.no-js-only)")
+    press(desk, "#panel .btn-danger")
+    expect(desk.locator("#canvas-head .pill-warn")).to_be_visible()
+
+
+def test_an_audience_that_takes_nobody_cannot_be_chosen(open_page, sign_in):
+    page = open_page("en", 390)
+    sign_in(page)
+    acts.connected(page)
+    acts.new_canvas(page, "Grey")
+    acts.add(page, "audience_sync")
+    acts.pick_account(page)
+    page.locator("#id_audience_name").press_sequentially("customers of")
+    page.locator("[role=option][aria-disabled=true]").first.click(force=True)
+    expect(page.locator("#id_audience")).to_have_value("")
+    page.keyboard.press("Escape")
+    expect(page.locator("[role=listbox]")).to_be_hidden()
+    assert at(page, "#id_audience_name")
+
+
+def test_back_shows_a_whole_page_and_reload_sends_nothing_twice(desk):
+    acts.new_canvas(desk, "Back")
+    acts.add_delay(desk, 7)
+    desk.locator("#card-entry").click()
+    expect(desk.locator("#id_name")).to_be_visible()
+    desk.go_back()
+    expect(desk.locator("input[name=amount]")).to_have_value("7")
+    assert desk.locator("h1").count() == 1
+    desk.reload()
+    expect(desk.locator("#flow .step")).to_have_count(2)
+
+
+def test_a_session_that_ended_leads_through_sign_in_back_to_the_step(desk):
+    acts.new_canvas(desk, "Session")
+    acts.add_delay(desk, 7)
+    step = desk.url
+    desk.context.clear_cookies()
+    desk.locator("#card-entry").click()
+    desk.wait_for_url(re.compile("/accounts/login/"))
+    acts.enter(desk)
+    assert desk.url.split("?")[0] == step.split("?")[0]
