@@ -105,6 +105,11 @@ def test_no_sentence_is_the_same_in_both_languages(paths, read):
     assert same - NAMES == set()
 
 
+def test_english_pages_hold_no_german(paths, read):
+    texts = {text for path in paths for text in sentences(read(path, "en"))}
+    assert {text for text in texts if re.search("[äöüßÄÖÜ„]", text)} == set()
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_no_separator_inside_an_id(language, far_things, paths, read):
     pages = {path: read(path, language) for path in paths}
