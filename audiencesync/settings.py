@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "audiencesync.logs.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -217,6 +218,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Browser security
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", True)
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # who watches a process speaks to it without a proxy between
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -242,14 +244,25 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# One JSON object per line for machines; in the demo people read along.
+LOG_FORMAT = env.str("LOG_FORMAT", "plain" if DEMO else "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "audiencesync.logs.JsonLines"},
+    },
+    "filters": {"routes": {"()": "audiencesync.logs.RoutesOnly"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
+        "audiencesync.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},  # a line per request
         "urllib3": {"level": "WARNING"},
+        "django.request": {"filters": ["routes"]},
+        "django.security.csrf": {"filters": ["routes"]},
         "django-q": {"level": env.str("TASK_LOG_LEVEL", "WARNING")},
         "django.db.backends": {"level": "WARNING"},
     },

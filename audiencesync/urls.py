@@ -2,7 +2,11 @@
 
 from django.urls import include, path
 
+from audiencesync import health
+
 urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("", include("audiencesync.groups.urls")),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),

@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from audiencesync import logs
+
 
 def _page(status: int, title: str, text: str) -> HttpResponse:
-    return HttpResponse(
-        render_to_string("error.html", {"status": status, "error_title": title, "text": text}), status=status
-    )
+    facts = {"status": status, "error_title": title, "text": text, "request_id": logs.request_id.get()}
+    return HttpResponse(render_to_string("error.html", facts), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
