@@ -24,7 +24,7 @@ CROWD = 10_000
 
 _ADMIT = """
 INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
-SELECT %s, people.id, 0, %s, %s, %s, NULL FROM ({people}) people WHERE true
+SELECT %s, people.id, 0, %s, %s, %s, %s FROM ({people}) people WHERE true
 ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING
 """
 
@@ -59,22 +59,40 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         people = filters.members(canvas.segment).filter(pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until)
         last = people.order_by("pk").values_list("pk", flat=True)[CROWD - 1 : CROWD].first()
         upto = last or canvas.entry_until
-        n = _insert(canvas, first, people.filter(pk__lte=upto), now=now)
-        _arrive(first, n)
+        n = _enter(canvas, first, people.filter(pk__lte=upto), now=now)
         Canvas.objects.filter(pk=canvas.pk).update(
             entered=F("entered") + n, entry_cursor=upto, entry_until=canvas.entry_until if last else None
         )
     return CROWD if last else n
 
 
-def _insert(canvas: Canvas, first: Step, people: QuerySet[Profile], *, now: datetime) -> int:
-    """Put people at the first step, but for those who have been in this canvas before; answers how many."""
+def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, now: datetime) -> int:
+    """Put people at the first step; if it makes nobody wait, let it act and put them behind it, each row written once."""
+    if KINDS[first.kind].due_on_arrival(first, now=now) > now:
+        n = _insert(canvas, first, people, now=now)
+        _arrive(first, n)
+        return n
+    following = _children(canvas, first).first()
+    before = Visit.objects.aggregate(last=Max("pk"))["last"] or 0
+    n = _insert(canvas, following, people, now=now)
+    if n:
+        first = _fresh(first.pk)
+        KINDS[first.kind].act(first, Visit.objects.filter(canvas=canvas, pk__gt=before), now=now)
+    _arrive(first, n)
+    _pass(first, following, n)
+    return n
+
+
+def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, now: datetime) -> int:
+    """Visits at a step, or (None) of who is through at once, but for those who have been here before; answers how many."""
     sql, params = people.order_by().values("id").query.sql_with_params()
     moment = connection.ops.adapt_datetimefield_value
-    due_at = KINDS[first.kind].due_on_arrival(first, now=now)
+    due_at = moment(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
+    left_at = None if place else moment(now)
     with connection.cursor() as cursor:
         statement = _ADMIT.format(visit=Visit._meta.db_table, people=sql)
-        cursor.execute(statement, [canvas.pk, first.pk, moment(due_at), moment(now), *params])
+        values = [canvas.pk, place.pk if place else None, due_at, moment(now), left_at]
+        cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount
     return n
 
@@ -108,12 +126,19 @@ def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: d
     """Move a crowd to the next step, or out of the canvas; the tallies move by the rows that changed."""
     if following is None:
         n = crowd.update(step=None, due_at=None, left_at=now)
-        _leave(step, n, to="exited")
     else:
         n = crowd.update(step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now))
+    _pass(step, following, n)
+    return n
+
+
+def _pass(step: Step, following: Step | None, n: int) -> None:
+    """Count people from a step to the next one, or out of the canvas."""
+    if following is None:
+        _leave(step, n, to="exited")
+    else:
         _leave(step, n, to="proceeded")
         _arrive(following, n)
-    return n
 
 
 def _arrive(step: Step, n: int) -> None:
