@@ -25,6 +25,7 @@ def beat() -> None:
     """The task of the alarm clock: reclaim, start clocks, flush; asks for another run if work is left."""
     now = timezone.now()
     collect.reclaim(now=now)
+    settle.cancel_discarded(now=now)
     watch_blocked(now=now)
     if Flush(seconds=settings.SYNC["flush_seconds"]).run():
         clock.wake(TASK)

@@ -121,6 +121,14 @@ def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
     return sum(batch.n for batch in batches)
 
 
+def cancel_discarded(*, now: datetime) -> None:
+    """End what was discarded while a worker held it that then died, so that no answer decided."""
+    left = Batch.objects.filter(state=Outcome.PENDING, lease="", cancel_requested=True)
+    if left.exists():
+        with tally.gathered(now=now):
+            cancel(left, Reason.DISCARDED, now=now)
+
+
 def _backoff(attempts: int) -> float:
     """Seconds before the next try: 5 s doubled each time up to half an hour, with jitter so that retries spread."""
     sync = settings.SYNC

@@ -93,5 +93,6 @@ def _copy(batch: Batch, *, now: datetime) -> Batch:
         deadline_at=batch.deadline_at,
         attempts=batch.attempts,
         refusals=batch.refusals,
+        cancel_requested=batch.cancel_requested,
         last_code=batch.last_code,
     )

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from partners import collect, settle
+from partners import collect, flush, settle, sync
 from partners.models import Batch
 from partners.push import pack, send
 
@@ -63,3 +63,15 @@ def test_an_expired_lease_frees_the_batch(world):
     _frozen_before_the_call(world)
     world.flush()
     assert world.counts(asked) == {"entered": 2, "synced": 2}
+
+
+def test_what_was_discarded_while_a_worker_held_it_ends_when_that_worker_dies(world):
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    assert sync.discard(connection=world.connection, now=timezone.now()) == 0
+    Batch.objects.update(lease_until=timezone.now())
+    flush.beat()
+    assert world.counts(asked) == {"entered": 3, "cancelled": 3}
+    assert world.members(asked.audience) == 0
