@@ -49,6 +49,8 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
 
     Raises AlreadyChosen, or crypto.CannotOpen if the waiting token cannot be read any more.
     """
+    if state.chosen_at is not None:
+        raise AlreadyChosen
     offer, token = Offer.of(state), oauth.token_of(state)
     with transaction.atomic():
         fresh = OAuthState.objects.filter(pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME)
