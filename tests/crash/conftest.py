@@ -1,0 +1,33 @@
+"""A database maker of the engine in use, and a sandbox that every point starts anew with."""
+
+import pytest
+from django.conf import settings
+
+from partners.tiktok_sandbox.server import serve
+from tests.crash.databases import Postgres, Sqlite
+from tests.crash.harness import Stage
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory, django_db_blocker):
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        made = Sqlite(django_db_blocker.unblock, tmp_path_factory.mktemp("crash"))
+    else:
+        made = Postgres(django_db_blocker.unblock)
+    yield made
+    made.drop(made.base)
+
+
+@pytest.fixture
+def stage(databases):
+    """stage(scenario, mutant=None) -> the scenario, ready to be run."""
+    stages = []
+    with serve(db=":memory:") as server:
+
+        def make(scenario, mutant=None):
+            stages.append(Stage(scenario, databases, server, mutant))
+            return stages[-1]
+
+        yield make
+        for one in stages:
+            one.close()

@@ -1,0 +1,116 @@
+"""A database per point, copied from a template: a file of SQLite, or CREATE DATABASE ... TEMPLATE of PostgreSQL."""
+
+import os
+import shutil
+import time
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from django.core.management import call_command
+from django.db import connections
+
+from tests.crash.processes import Child
+
+_kept = []  # connections inherited from the test process: closing them here would disturb it
+
+
+def enter(name: str, busy_seconds: float = 20) -> None:
+    """In a child: from now on this is the database."""
+    _kept.append(connections["default"])
+    del connections["default"]
+    values = connections.databases["default"]
+    values["NAME"] = name
+    if values["ENGINE"].endswith("sqlite3"):
+        pragmas = values["OPTIONS"]["init_command"].replace(
+            "synchronous=FULL", "synchronous=OFF"
+        )  # nobody pulls the plug
+        values["OPTIONS"] |= {"timeout": busy_seconds, "init_command": pragmas}
+
+
+def _migrate(_tell) -> None:
+    call_command("migrate", verbosity=0)
+
+
+class Databases:
+    """Hands out fresh databases; nothing in the test process ever connects to one through Django."""
+
+    def __init__(self, unblock) -> None:
+        self.unblock = unblock
+        self.numbers = count()
+        self.base = self.create()
+        child = self.child(self.base, _migrate)
+        assert (child.wait(120), child.said("error")) == ("ended", [])
+        child.end()
+
+    def child(self, name: str, work, busy_seconds: float = 20) -> Child:
+        """A process whose database is ``name``."""
+
+        def live(tell):
+            self.unblock()
+            enter(name, busy_seconds)
+            result = work(tell)
+            connections["default"].close()
+            return result
+
+        return Child(live)
+
+    def create(self, template: str | None = None) -> str:
+        """A new one; a copy of ``template``."""
+        raise NotImplementedError
+
+    def drop(self, name: str) -> None:
+        """Away with it."""
+        raise NotImplementedError
+
+
+class Sqlite(Databases):
+    """Files in one folder."""
+
+    def __init__(self, unblock, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(unblock)
+
+    def create(self, template: str | None = None) -> str:
+        """A file."""
+        name = str(self.folder / f"{next(self.numbers)}.sqlite3")
+        if template:
+            shutil.copyfile(template, name)
+        return name
+
+    def drop(self, name: str) -> None:
+        """With what stands beside it."""
+        for end in ("", "-wal", "-shm", "-journal"):
+            Path(name + end).unlink(missing_ok=True)
+
+
+class Postgres(Databases):
+    """Databases of the server that DATABASE_URL names."""
+
+    def __init__(self, unblock) -> None:
+        values = connections.databases["default"]
+        self.admin = psycopg.connect(
+            host=values["HOST"],
+            port=values["PORT"],
+            user=values["USER"],
+            password=values["PASSWORD"],
+            dbname="postgres",
+            autocommit=True,
+        )
+        super().__init__(unblock)
+
+    def create(self, template: str | None = None) -> str:
+        """A database. The last child's session at the template may take a moment to end."""
+        name = f"crash_{os.getpid()}_{next(self.numbers)}"
+        for _ in range(200):
+            try:
+                self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+            except psycopg.errors.ObjectInUse:
+                time.sleep(0.01)
+                continue
+            return name
+        raise TimeoutError(template)
+
+    def drop(self, name: str) -> None:
+        """Whoever is still in it."""
+        self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,0 +1,187 @@
+"""Runs a scenario once per point: killed there, or stopped there until its lease is over; then recovers and judges."""
+
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from partners.tiktok_sandbox.limits import DEFAULT, Windows
+from partners.tiktok_sandbox.seed import EU, MARA
+from partners.tiktok_sandbox.server import Server
+from tests.crash.checks import judge, report, tallies
+from tests.crash.databases import Databases
+from tests.crash.points import Points, make_calls_in_line
+from tests.crash.processes import Child
+from tests.crash.scene import Scenario
+from tests.crash.world import AUDIENCES, LEASE, Remote, World
+
+PATIENCE = 0.25  # with a process that waits for a lock of the stopped one
+Mutant = Callable[[], None]
+
+
+@dataclass
+class Result:
+    """How many points there were, and what was wrong at which."""
+
+    points: int = 0
+    waited: int = 0  # points at which others had to wait for a lock of the stopped process
+    labels: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+
+class Stage:
+    """One scenario, ready to be run again and again from the same beginning."""
+
+    def __init__(self, scenario: Scenario, databases: Databases, server: Server, mutant: Mutant | None = None) -> None:
+        self.scenario, self.databases, self.server, self.mutant = scenario, databases, server, mutant
+        self.sandbox = server.sandbox
+        self.sandbox.reset()
+        self.sandbox.options = replace(
+            self.sandbox.options,
+            limits=replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=scenario.people_per_request),
+        )
+        tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
+        self.remote = Remote(server.url, tokens, {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES})
+        self.template = databases.create(databases.base)
+        self.saved = sqlite3.connect(":memory:")
+        child = databases.child(self.template, self._prepare)
+        assert (child.wait(), child.said("error")) == ("ended", [])
+        child.end()
+        with self.sandbox.store.lock:
+            self.sandbox.store.db.backup(self.saved)
+
+    def close(self) -> None:
+        """Drop the template."""
+        self.databases.drop(self.template)
+        self.saved.close()
+
+    def kill(self, *, stop_at_first: bool = False) -> Result:
+        """Killed at every point."""
+        return self._each(self._killed, stop_at_first)
+
+    def pause(self, *, stop_at_first: bool = False) -> Result:
+        """Stopped at every point."""
+        return self._each(self._paused, stop_at_first)
+
+    def _each(self, run: Callable, stop_at_first: bool) -> Result:
+        result = Result()
+        while not self._one(run, result) and not (stop_at_first and result.violations):
+            result.points += 1
+        return result
+
+    def _one(self, run: Callable, result: Result) -> bool:
+        """Run with the next point; whether it came to the end without reaching it."""
+        self._restore()
+        at, name = result.points, self.databases.create(self.template)
+        children: list[Child] = []
+        try:
+            wrong = list(run(name, at, children, result))
+        finally:
+            for child in children:
+                child.end()
+            self.databases.drop(name)
+        point = children[0].point
+        where = f"{at} {point['label']}" if point else "to the end"
+        result.violations += [f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong]
+        result.labels += [point["label"]] if point else []
+        return point is None
+
+    def _killed(self, name: str, at: int, children: list[Child], result: Result) -> Iterator[str]:
+        doomed = self._start(children, name, self._acting(at, signal.SIGKILL))
+        if doomed.wait() == "running":
+            yield "hangs"
+        yield from self._errors(doomed)
+        yield from self._end(children, name, is_repeated=True)
+
+    def _paused(self, name: str, at: int, children: list[Child], result: Result) -> Iterator[str]:
+        frozen = self._start(children, name, self._acting(at, signal.SIGSTOP))
+        if frozen.wait() == "stopped":
+            time.sleep(LEASE + 0.01)
+            holds = frozen.point["holds"]
+            other = self._start(children, name, self._with_world(self.scenario.others))
+            if other.wait(PATIENCE if holds else 10) == "running":
+                result.waited += 1
+                if not holds:
+                    yield "another worker waits for a process that holds nothing"
+            frozen.go_on()
+            if "running" in (frozen.wait(), other.wait()):
+                yield "two workers wait for each other"
+            yield from self._errors(other)
+        yield from self._errors(frozen)
+        yield from self._end(children, name, is_repeated=frozen.point is None)
+
+    def _end(self, children: list[Child], name: str, *, is_repeated: bool) -> Iterator[str]:
+        """Recover, then compare."""
+        token_before = {token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens}
+        last = self._start(children, name, self._recovering(is_repeated))
+        last.wait()
+        yield from self._errors(last)
+        if not last.said("after"):
+            yield "the recovery did not end"
+            return
+        [before], [after] = last.said("before"), last.said("after")
+        if before["token"] and not token_before[before["token"]]:
+            yield "still connected, but the token is void at the partner"
+        yield from judge(self.scenario, self.remote, self.sandbox, before, after)
+
+    def _start(self, children: list[Child], name: str, work: Callable) -> Child:
+        child = self.databases.child(name, work)
+        children.append(child)
+        return child
+
+    def _errors(self, child: Child) -> list[str]:
+        return [error for error in child.said("error") if not any(word in error for word in self.scenario.excused)]
+
+    def _restore(self) -> None:
+        sandbox = self.sandbox
+        with sandbox.audiences.folding, sandbox.store.lock:
+            self.saved.backup(sandbox.store.db)
+            sandbox.audiences.clear()
+        sandbox.faults.clear()
+        sandbox.log.clear()
+        sandbox.windows = Windows()
+        for kind, details in self.scenario.faults:
+            sandbox.faults.set(kind, **details)
+
+    def _world(self) -> World:
+        if not self.scenario.in_threads:
+            make_calls_in_line()
+        if self.mutant:
+            self.mutant()
+        return World(self.remote)
+
+    def _prepare(self, _tell: Callable) -> None:
+        world = World(self.remote)
+        world.found()
+        self.scenario.prepare(world)
+
+    def _with_world(self, work: Callable) -> Callable:
+        def live(_tell):
+            work(self._world())
+
+        return live
+
+    def _acting(self, at: int, strike: int) -> Callable:
+        def live(tell):
+            world = self._world()
+            Points(at, strike, tell).install()
+            self.scenario.act(world)
+
+        return live
+
+    def _recovering(self, is_repeated: bool) -> Callable:
+        def live(tell):
+            world = self._world()
+            connection = world.connection
+            tell({"before": {"counts": tallies(), "token": connection.token if connection.is_connected else ""}})
+            try:
+                if is_repeated:
+                    self.scenario.repeat(world)
+                if self.scenario.closing:
+                    self.scenario.closing(world)
+                world.drain()
+            finally:
+                tell({"after": report(world, self.scenario)})
+
+        return live

@@ -1,0 +1,71 @@
+"""Numbers the points at which a process can die: before each SQL statement, around each COMMIT and HTTP exchange."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+
+from django.db import connection
+
+from partners import flush
+from partners.tiktok import client
+
+
+class Points:
+    """Counts the points of this process and sends itself ``signal`` at the one numbered ``at``."""
+
+    def __init__(self, at: int | None, signal: int, tell: Callable[[dict], None]) -> None:
+        self.at, self.signal, self.tell = at, signal, tell
+        self.n = 0
+        self.lock = threading.Lock()
+
+    def reach(self, label: str, *, holds: bool = False) -> None:
+        """One more point. ``holds``: locks of a transaction are held here."""
+        with self.lock:
+            n, self.n = self.n, self.n + 1
+        if n == self.at:
+            self.tell({"point": n, "label": label, "holds": holds or connection.in_atomic_block})
+            os.kill(os.getpid(), self.signal)
+
+    def install(self) -> None:
+        """Watch the connection and the client of this process, for as long as it lives."""
+        connection.ensure_connection()
+        connection.execute_wrappers.append(self._statement)
+        commit, fetch = connection._commit, client.fetch
+
+        def committing():
+            self.reach("before COMMIT", holds=True)
+            commit()
+            self.reach("after COMMIT")
+
+        def fetching(session, request, *, seconds):
+            name = f"{request.method} {request.url.partition('v1.3/')[2]}"
+            self.reach(f"before {name}")
+            answer = fetch(session, request, seconds=seconds)
+            self.reach(f"after {name}")
+            return answer
+
+        connection._commit = committing
+        client.fetch = fetching
+
+    def _statement(self, execute, sql, params, many, context):
+        self.reach(f"before {' '.join(str(sql).split())[:70]}")
+        return execute(sql, params, many, context)
+
+
+class Inline(Executor):
+    """Makes the call at once, in the caller's thread: the order of the points is the same in every run."""
+
+    def __init__(self, max_workers: int) -> None:
+        """As many at once as you like: one."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        """A future that is done."""
+        future: Future = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def make_calls_in_line() -> None:
+    """HTTP happens where it is asked for, not in a thread beside it."""
+    flush.ThreadPoolExecutor = Inline

@@ -1,0 +1,104 @@
+"""Children of the test process: forked, so that they start in milliseconds; they die, freeze, wake up and report."""
+
+import json
+import logging
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable
+
+MOST_SECONDS = 40
+POLL = 0.002
+
+
+class Child:
+    """A forked process that does ``work(tell)``; what it tells, and whether it is running, stopped or gone."""
+
+    def __init__(self, work: Callable[[Callable[[dict], None]], object]) -> None:
+        self.reader, writer = os.pipe()
+        self.state = "running"
+        self.told: list[dict] = []
+        self.text = b""
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.reader)
+            _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"))
+        os.close(writer)
+        os.set_blocking(self.reader, False)
+
+    def wait(self, seconds: float = MOST_SECONDS) -> str:
+        """Until it stops or ends, or the time is over: "running", "stopped", "ended" or "killed"."""
+        ends_at = time.monotonic() + seconds
+        while self.state == "running":
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid:
+                self.state = _state(status)
+            elif time.monotonic() > ends_at:
+                break
+            else:
+                time.sleep(POLL)
+        self._listen()
+        return self.state
+
+    def go_on(self) -> None:
+        """Wake it up."""
+        self.state = "running"
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Make sure that nothing of it is left."""
+        if self.state in ("running", "stopped"):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.reader)
+
+    def said(self, key: str) -> list:
+        """Everything told under ``key``."""
+        return [news[key] for news in self.told if key in news]
+
+    @property
+    def point(self) -> dict | None:
+        """Where it struck, if it did."""
+        return next((news for news in self.told if "point" in news), None)
+
+    def _listen(self) -> None:
+        try:
+            while more := os.read(self.reader, 65536):
+                self.text += more
+        except BlockingIOError:
+            pass
+        *lines, self.text = self.text.split(b"\n")
+        self.told += [json.loads(line) for line in lines]
+
+
+def _state(status: int) -> str:
+    if os.WIFSTOPPED(status):
+        return "stopped"
+    return "killed" if os.WIFSIGNALED(status) else "ended"
+
+
+def _live(work: Callable, tell: Callable[[dict], None]) -> None:
+    """The life of a child: it never returns to the test, and nothing of the test's is torn down by it."""
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(MOST_SECONDS)
+        root = logging.getLogger()
+        root.handlers = [_Errors(tell)]
+        tell({"result": work(tell)})
+    except BaseException:  # noqa: BLE001 - whatever it was belongs into the report; the process ends here
+        tell({"error": traceback.format_exc()[-1500:]})
+    finally:
+        os._exit(0)
+
+
+class _Errors(logging.Handler):
+    """Tells what was logged as an error: a failure that nobody looks at is none that a test can see."""
+
+    def __init__(self, tell: Callable[[dict], None]) -> None:
+        super().__init__(logging.ERROR)
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of news."""
+        self.tell({"error": f"logged: {self.format(record)[-1500:]}"})

@@ -1,0 +1,45 @@
+"""What a scenario is: how it begins, what is killed or stopped in the middle, and how it may end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.crash.world import World
+
+Work = Callable[[World], object]
+
+
+@dataclass(frozen=True)
+class End:
+    """One right end: the counts that are not zero by the label of a Sync, and who is in the audiences at the sandbox."""
+
+    counts: dict[str, dict[str, int]]
+    members: dict[str, set[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``again`` is what happens after a death (a task comes again, a user presses again); ``meanwhile`` what others do."""
+
+    name: str
+    prepare: Work
+    act: Work
+    ends: tuple[End, ...]
+    again: Work | None = None
+    meanwhile: Work | None = None
+    closing: Work | None = None  # what happens in any case before the end is looked at
+    faults: tuple[tuple[str, dict], ...] = ()
+    people_per_request: int = 10_000
+    in_threads: bool = False  # HTTP in threads as in production: the order of the points varies then
+    excused: tuple[str, ...] = ()  # names of errors that are the right answer to somebody
+    audiences: dict[str, int] = field(default_factory=dict)  # name -> how many of it there must be at the partner
+    may_be_there: tuple[str, ...] = ()  # counts whose people may be at the partner or not: nobody can know
+    ends_connected: bool | None = None
+
+    def repeat(self, world: World) -> None:
+        """What follows a death."""
+        (self.again or self.act)(world)
+
+    def others(self, world: World) -> None:
+        """What another worker does while this one is frozen."""
+        (self.meanwhile or self.repeat)(world)
+        world.drain()

@@ -1,0 +1,27 @@
+"""Killed at every point, and frozen at every point past its lease while others work: nothing lost, nothing twice."""
+
+import pytest
+
+from tests.crash.scenarios_places import PLACES
+from tests.crash.scenarios_queue import ANSWERS, QUEUE
+
+pytestmark = pytest.mark.slow
+ALL = [*QUEUE, *ANSWERS, *PLACES]
+
+
+def _name(scenario):
+    return scenario.name.replace(" ", "-")
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=_name)
+def test_killed_at_every_point(stage, scenario):
+    result = stage(scenario).kill()
+    assert result.violations == []
+    assert result.points > 20
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=_name)
+def test_frozen_at_every_point(stage, scenario):
+    result = stage(scenario).pause()
+    assert result.violations == []
+    assert result.points > 20
