@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
+WATCHED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
 UNKNOWN = "an unknown address"
 
 logger = logging.getLogger(__name__)
@@ -74,4 +75,5 @@ class RequestIds:
 
 def _log(request: HttpRequest, status: int, duration_ms: int) -> None:
     facts = {"route": route_of(request), "method": request.method, "status": status, "duration_ms": duration_ms}
-    logger.info("%s %s %s", request.method, facts["route"], status, extra=facts)
+    level = logging.DEBUG if facts["route"] in WATCHED else logging.INFO
+    logger.log(level, "%s %s %s", request.method, facts["route"], status, extra=facts)

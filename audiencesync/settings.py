@@ -218,7 +218,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Browser security
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", True)
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # who watches a process speaks to it without a proxy between
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # who watches a process speaks to it without a proxy between
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -243,6 +243,8 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF, "/".join(TIKTOK_AUTH_URL.split("/")[:3])],
     }
 }
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
 
 # One JSON object per line for machines; in the demo people read along.
 LOG_FORMAT = env.str("LOG_FORMAT", "plain" if DEMO else "json")

@@ -1,9 +1,10 @@
 """All laws in one snapshot: those of the queue, and those of the journeys."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, F, Q, Sum
 
 from canvases.models import Canvas, StepTally, Visit
@@ -12,16 +13,23 @@ from partners import laws as queue_laws
 
 def broken(*, now: datetime) -> list[str]:
     """One sentence per broken law, read from one snapshot of the database; empty when all is well."""
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if connection.vendor == "postgresql" and is_outermost:
-            _snapshot()
+    with _snapshot():
         return [*queue_laws.broken(now=now), *_steps(), *_canvases()]
 
 
-def _snapshot() -> None:
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """A transaction that sees one state and, unlike ours that write, keeps nobody from writing in SQLite."""
+    if connection.in_atomic_block:
+        yield
+        return
+    is_sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("BEGIN DEFERRED" if is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
 
 
 def _steps() -> Iterator[str]:

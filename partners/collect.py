@@ -9,7 +9,7 @@ from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from partners import ordering, registry, tally
 from partners.base import Preset
-from partners.models import Action, AdAccount, Batch, Connection, Lane, Outcome
+from partners.models import Action, AdAccount, Batch, Connection, Count, Lane, Outcome
 
 CANDIDATES = 300
 BULK = 1_000
@@ -170,4 +170,5 @@ def reclaim(*, now: datetime) -> int:
         if not lost:
             return 0
         ordering.release(lost, now=now)
+        Count.add(Count.LEASE_RECLAIMS, len(lost))
         return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(lease="", lease_until=None)

@@ -1,7 +1,20 @@
 """The tables of partners: connections.py is who we talk to, queue.py is what we still have to tell them."""
 
 from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy
-from partners.models.queue import Action, Batch, Budget, Delivery, Lane, Outcome, Push, Reason, Sync, Tally, TallyHour
+from partners.models.queue import (
+    Action,
+    Batch,
+    Budget,
+    Count,
+    Delivery,
+    Lane,
+    Outcome,
+    Push,
+    Reason,
+    Sync,
+    Tally,
+    TallyHour,
+)
 
 __all__ = [
     "Action",
@@ -10,6 +23,7 @@ __all__ = [
     "Batch",
     "Budget",
     "Connection",
+    "Count",
     "Delivery",
     "Lane",
     "OAuthState",

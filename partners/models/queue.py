@@ -108,6 +108,7 @@ class Batch(models.Model):
             models.Index(fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"),
             models.Index(fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"),
             models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
+            models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="batch_settled"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(n__gte=0), name="batch_n"),
@@ -212,6 +213,24 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Count(models.Model):
+    """How often something has happened since ever, for the metrics."""
+
+    LEASE_RECLAIMS = "lease_reclaims"
+
+    name = models.CharField(max_length=40, primary_key=True)
+    n = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n}"
+
+    @staticmethod
+    def add(name: str, n: int) -> None:
+        """Count ``n`` more, inside the caller's transaction."""
+        Count.objects.bulk_create([Count(name=name)], ignore_conflicts=True)
+        Count.objects.filter(pk=name).update(n=F("n") + n)
 
 
 class Lane(models.Model):

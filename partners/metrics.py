@@ -1,0 +1,116 @@
+"""What the queue tells a Prometheus, read from the rows at each scrape: right across processes and machines."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Cast
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from audiencesync import beat
+from partners import collect
+from partners.models import Action, AdAccount, Audience, Batch, Connection, Outcome, Push
+from partners.models import Count as Counter
+
+BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def families(*, now: datetime) -> Iterator[Metric]:
+    """All metrics of the queue."""
+    oldest = collect.due(now=now).order_by().aggregate(at=Min("due_at"))["at"]
+    yield _gauge("oldest_due_seconds", "How long the oldest work that could be sent now is waiting", _age(oldest, now))
+    yield _enter_to_synced(now=now)
+    yield _gauge("pending_people", "People on their way", _people(_pending()))
+    yield _parked()
+    deadline = _pending().aggregate(at=Min("deadline_at"))["at"]
+    if deadline is not None:
+        yield _gauge("deadline_next_seconds", "Until the next people count as errors", -_age(deadline, now))
+    yield _requests(now=now)
+    reclaims = Counter.objects.filter(pk=Counter.LEASE_RECLAIMS).values_list("n", flat=True).first() or 0
+    yield CounterMetricFamily("audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims)
+    yield _attention()
+    yield _audiences()
+    if (pulse := beat.last_pulse()) is not None:
+        yield _gauge("engine_heartbeat_age_seconds", "Since a task last passed through an engine", _age(pulse, now))
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"audsync_{name}", text, value=value)
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return 0.0 if at is None else (now - at).total_seconds()
+
+
+def _pending() -> QuerySet[Batch]:
+    return Batch.objects.filter(state=Outcome.PENDING)
+
+
+def _people(batches: QuerySet[Batch]) -> int:
+    return batches.aggregate(n=Sum("n"))["n"] or 0
+
+
+def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
+    """People synced within the last hour, by the time since they entered. A window: it also falls."""
+    ended = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
+    times = [
+        ((settled_at - created_at).total_seconds(), n)
+        for created_at, settled_at, n in ended.values_list("created_at", "settled_at", "n")
+        if settled_at is not None
+    ]
+    buckets = [(f"{most}.0", sum(n for seconds, n in times if seconds <= most)) for most in BUCKETS]
+    text = "From entering to synced, of the people synced within the last hour"
+    found = HistogramMetricFamily("audsync_enter_to_synced_seconds", text)
+    everybody = ("+Inf", sum(n for _seconds, n in times))
+    found.add_metric([], buckets=[*buckets, everybody], sum_value=sum(seconds * n for seconds, n in times))
+    return found
+
+
+def _parked() -> GaugeMetricFamily:
+    """The first thing on the way that is in trouble names the cause."""
+    ways = ("ad_account__connection", "ad_account", "audience")
+    cause = Case(
+        When(ad_account__connection__token_sealed="", then=Value("disconnected")),
+        When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
+        When(sync__paused=True, action=Action.ADD, then=Value("canvas_stopped")),
+        *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    found = GaugeMetricFamily("audsync_parked_people", "People on their way that is barred, by cause", labels=["by"])
+    for by, n in _pending().annotate(by=cause).exclude(by="").values_list("by").annotate(total=Sum("n")).order_by():
+        found.add_metric([by], n)
+    return found
+
+
+def _requests(*, now: datetime) -> GaugeMetricFamily:
+    found = GaugeMetricFamily("audsync_requests_day", "Requests to partners within 24 hours, by code", labels=["code"])
+    codes = Push.objects.filter(at__gt=now - DAY).values_list("code").annotate(total=Count("pk")).order_by()
+    for code, n in codes:
+        found.add_metric([code], n)
+    return found
+
+
+def _attention() -> GaugeMetricFamily:
+    """Places at a partner that somebody must look after; a missing token counts where a live canvas needs it."""
+    found = GaugeMetricFamily("audsync_attention", "Places at partners in trouble", labels=["place"])
+    missing = Q(token_sealed="", ad_accounts__audiences__syncs__is_live=True)
+    places = {
+        "connection": Connection.objects.filter(missing | ~Q(parked_by="")).distinct().count(),
+        "ad_account": AdAccount.objects.exclude(parked_by="").count(),
+        "audience": Audience.objects.exclude(parked_by="").count(),
+    }
+    for place, n in places.items():
+        found.add_metric([place], n)
+    return found
+
+
+def _audiences() -> GaugeMetricFamily:
+    text = "Audiences of an ad account at the partner, of 400"
+    found = GaugeMetricFamily("audsync_audiences", text, labels=["ad_account", "remote_id"])
+    known = AdAccount.objects.filter(is_chosen=True).exclude(n_audiences=None)
+    for pk, remote_id, n in known.values_list(Cast("pk", CharField()), "remote_id", "n_audiences"):
+        found.add_metric([pk, remote_id], n or 0)
+    return found
