@@ -1,5 +1,7 @@
 """Launch and stop: the checklist names what is missing until nothing is."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -129,12 +131,13 @@ def test_the_stop_panel_names_how_many_it_concerns(bobs, winback, canvas, people
 
 def test_stop_lets_nobody_move_on(bobs, step, winback, canvas, people, bob):
     bobs.set_up(step, winback)
+    bobs.add("delay")
     bobs.post("canvas_launch")
     engine.admit(canvas.pk, now=timezone.now())
 
     assert bobs.post("canvas_stop").status_code == 302
 
-    engine.move_all(now=timezone.now())
+    engine.move_all(now=timezone.now() + timedelta(days=2))
     canvas.refresh_from_db()
     step.refresh_from_db()
     assert (canvas.state, step.sync.is_live, step.sync.paused) == ("stopped", False, True)
