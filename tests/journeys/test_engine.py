@@ -68,6 +68,31 @@ def test_large_crowds_move_in_pieces(journeys, monkeypatch):
     assert journeys.numbers(second) == (50, 0, 50, 0)
 
 
+def test_a_first_step_that_makes_nobody_wait_acts_on_who_enters(journeys):
+    journeys.people(4)
+    canvas, [first, second] = journeys.canvas(SYNC, DELAY)
+    asked = journeys.asks(first)
+    journeys.launch(canvas)
+    engine.admit(canvas.pk, now=timezone.now())
+    assert (journeys.numbers(first), journeys.numbers(second)) == ((4, 4, 0, 0), (4, 0, 0, 4))
+    assert Tally.objects.get(pk=asked.pk).entered == 4
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_only_newcomers_reach_a_first_step_that_makes_nobody_wait(journeys):
+    journeys.people(3)
+    canvas, [step] = journeys.canvas(SYNC)
+    asked = journeys.asks(step)
+    journeys.launch(canvas)
+    journeys.run()
+    engine.stop(canvas, by=journeys.user, now=timezone.now())
+    journeys.people(2)
+    journeys.launch(canvas)
+    journeys.run()
+    assert journeys.numbers(step) == (5, 0, 5, 0)
+    assert Tally.objects.get(pk=asked.pk).entered == 5
+
+
 def test_a_stopped_canvas_moves_nobody_and_holds_adds(journeys):
     journeys.people(5)
     canvas, [first, second] = journeys.canvas(DELAY, SYNC)
