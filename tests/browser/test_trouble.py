@@ -97,6 +97,7 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(open_page, stack,
     expect(page.locator("#panel .alert-danger")).to_contain_text("no longer exists")
     keep_picture(page, "en-1280-audience-deleted")
     cleared(page, "Deleted")
+    disconnect(page, "Deleted", can_add, "discard")  # those of a stopped canvas wait, too
 
 
 def card_id(page, nth):
