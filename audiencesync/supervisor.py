@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PULSE_FILE = "ENGINE_PULSE_FILE"  # environment: tells the cluster which file its heartbeat touches
 PR_SET_PDEATHSIG = 1
 LOOK_SECONDS = 0.5
+WAIT_SECONDS = 1.0
 BACKOFF_MAX = 30.0
 HEALTHY_SECONDS = 60.0  # who lived that long starts again at once
 
@@ -33,8 +35,17 @@ class Terms:
 class Engine:
     """One qcluster in a process group of its own, so that its orphans can be found and killed."""
 
-    def __init__(self, command: list[str], *, pulse_file: Path, env: dict[str, str], terms: Terms) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        pulse_file: Path,
+        env: dict[str, str],
+        terms: Terms,
+        missing: Callable[[], str] = lambda: "",
+    ) -> None:
         self.command, self.pulse_file, self.env, self.terms = command, pulse_file, env, terms
+        self.missing = missing
         self.process: subprocess.Popen[bytes] | None = None
         self.started = self.heard = 0.0
         self.last_touch = 0
@@ -55,7 +66,10 @@ class Engine:
         self.is_stopping = True
 
     def start(self) -> None:
-        """A fresh cluster; its first heartbeat must come within the time of silence."""
+        """A fresh cluster, once nothing is missing; its first heartbeat must come within the time of silence."""
+        self.await_others()
+        if self.is_stopping:
+            return
         self.pulse_file.parent.mkdir(parents=True, exist_ok=True)
         self.pulse_file.touch()
         self.last_touch = self.pulse_file.stat().st_mtime_ns
@@ -67,6 +81,17 @@ class Engine:
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - safe: the supervisor has one thread
         )
         logger.info("Engine started (process group %s).", self.process.pid)
+
+    def await_others(self) -> None:
+        """Without its database a cluster dies of a traceback, again and again: wait, and say so in one line."""
+        if not (missing := self.missing()):
+            return
+        logger.error("The engine waits: %s does not answer.", missing)
+        while missing and not self.is_stopping:
+            time.sleep(WAIT_SECONDS)
+            missing = self.missing()
+        if not missing:
+            logger.warning("The engine goes on: everything answers.")
 
     def incident(self) -> str | None:
         """What is wrong with the cluster now, in words, or None."""

@@ -2,10 +2,11 @@
 
 import sys
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from redis import RedisError
 
 from audiencesync import logs
 
@@ -55,13 +56,20 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, or 503 while the database does not answer."""
-    if isinstance(sys.exc_info()[1], OperationalError):
-        response = _page(503, _("We are not ready just now"), _("The database is not ready. Try again in a minute."))
-        response["Retry-After"] = "60"
-        return response
+    """500, or 503 while the database or Redis does not answer."""
+    match sys.exc_info()[1]:
+        case OperationalError() | InterfaceError():
+            return _not_ready(_("The database is not ready. Try again in a minute."))
+        case RedisError():
+            return _not_ready(_("The cache is not ready. Try again in a minute."))
     return _page(
         500,
         _("Something went wrong on our side"),
         _("It has been logged. Nothing you did is lost; try again in a moment."),
     )
+
+
+def _not_ready(text: str) -> HttpResponse:
+    response = _page(503, _("We are not ready just now"), text)
+    response["Retry-After"] = "60"
+    return response

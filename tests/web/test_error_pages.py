@@ -6,6 +6,7 @@ from django.db import OperationalError
 from django.http import Http404
 from django.test import Client, override_settings
 from django.urls import include, path
+from redis import RedisError
 
 from audiencesync.groups import errors
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("404/", raising(Http404("inside"))),
     path("500/", raising(ValueError("inside"))),
     path("503/", raising(OperationalError("inside"))),
+    path("503-cache/", raising(RedisError("inside"))),
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]
@@ -32,13 +34,13 @@ handler400, handler403, handler404, handler500 = (
 )
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 500, 503])
+@pytest.mark.parametrize("kind", ["400", "403", "404", "500", "503", "503-cache"])
 @override_settings(ROOT_URLCONF=__name__)
-def test_an_error_says_what_to_do_and_leads_back(status):
+def test_an_error_says_what_to_do_and_leads_back(kind):
     """No `db` fixture: a query would fail the test."""
-    answer = Client(raise_request_exception=False).get(f"/{status}/")
+    answer = Client(raise_request_exception=False).get(f"/{kind}/")
     page = answer.content.decode()
-    assert answer.status_code == status
+    assert answer.status_code == int(kind[:3])
     assert "<h1" in page
     assert 'href="/"' in page
     assert "inside" not in page

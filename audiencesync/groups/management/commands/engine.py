@@ -5,10 +5,28 @@ import signal
 import sys
 from typing import Any
 
+import redis
+from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from audiencesync.supervisor import PULSE_FILE, Engine, Terms
+
+
+def missing() -> str:
+    """What a cluster needs and does not answer: the database, Redis, or nothing."""
+    try:
+        db.connection.ensure_connection()
+    except db.Error:
+        return "the database"
+    finally:
+        db.connection.close()
+    try:
+        if settings.REDIS_URL:
+            redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5).ping()
+    except redis.RedisError:
+        return "Redis"
+    return ""
 
 
 class Command(BaseCommand):
@@ -23,6 +41,7 @@ class Command(BaseCommand):
             pulse_file=pulse_file,
             env=os.environ | {PULSE_FILE: str(pulse_file)},
             terms=Terms(silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS),
+            missing=missing,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, engine.ask_to_stop)

@@ -1,0 +1,86 @@
+"""A start without what is needed: one clear line, no crash loop; while something is away, pages say so."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from django.test import Client
+
+from audiencesync.supervisor import Engine, Terms
+from tests import stack
+
+pytestmark = pytest.mark.slow
+NOWHERE = "127.0.0.1:9"
+
+
+def run(var, *command, seconds=20, **more):
+    """What a process says until it ends, or until SIGTERM after ``seconds``; its exit code."""
+    env = stack.environment(var, **more)
+    process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    return process.communicate(timeout=10)[0].decode(), process.returncode
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set."),
+        ({"TOKEN_KEYS": "k1:c2hvcnQ="}, "TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>."),
+        ({"ALLOWED_HOSTS": "else.example.org"}, "ALLOWED_HOSTS does not contain 127.0.0.1"),
+    ],
+)
+def test_the_web_does_not_start_unsafe(tmp_path, more, words):
+    server = [sys.executable, "-m", "gunicorn", "audiencesync.wsgi", "--bind", f"127.0.0.1:{stack.free_port()}"]
+    said, code = run(tmp_path, *server, "--no-control-socket", **more)
+    assert f"AudienceSync does not start: {words}" in said
+    assert "Traceback" not in said
+    assert said.count("Booting worker") == 1
+    assert code not in (0, -15)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"}, "The engine waits: the database does not answer."),
+        ({"REDIS_URL": f"redis://:canary-pw@{NOWHERE}/0"}, "The engine waits: Redis does not answer."),
+    ],
+)
+def test_the_engine_waits_in_one_line(tmp_path, more, words):
+    said, code = run(tmp_path, sys.executable, "manage.py", "engine", seconds=5, LOG_FORMAT="json", **more)
+    assert said.count(words) == 1
+    assert "Traceback" not in said
+    assert "canary-pw" not in said
+    assert code == 0
+
+
+def test_the_engine_starts_once_everything_answers(tmp_path):
+    away = ["the database", "the database", ""]
+    one = Engine(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        pulse_file=tmp_path / "pulse",
+        env=dict(os.environ),
+        terms=Terms(),
+        missing=lambda: away.pop(0),
+    )
+    started = time.monotonic()
+    one.start()
+    try:
+        assert time.monotonic() - started > 1.5
+        assert one.incident() is None
+    finally:
+        one.kill()
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/"])
+def test_pages_say_that_redis_is_away(db, settings, path):
+    redis = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": redis, "LOCATION": f"redis://{NOWHERE}"}}
+    form = {"login": "alice@example.org", "password": "wrong", "email": "alice@example.org"}
+    answer = Client(raise_request_exception=False).post(path, form)
+    assert answer.status_code == 503
+    assert "The cache is not ready" in answer.content.decode()
