@@ -21,9 +21,10 @@ from django.dispatch import receiver
 from django_q.brokers import get_broker
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
-from django_q.signals import post_execute
+from django_q.signals import post_execute, pre_execute
 from django_q.tasks import async_task
 
+from audiencesync import logs
 from audiencesync.groups.models import BeatSlot
 from audiencesync.supervisor import PULSE_FILE
 
@@ -164,6 +165,12 @@ _monitor = Ticker()
 
 def pulse() -> None:
     """The heartbeat's task: does nothing but travel from pusher to worker to monitor."""
+
+
+@receiver(pre_execute)
+def _name_the_lines(task: dict[str, Any], **_kwargs: Any) -> None:
+    """In a worker: what a task logs belongs together, as the lines of a request do."""
+    logs.request_id.set(task["id"])
 
 
 @receiver(post_execute)

@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -115,7 +116,7 @@ class Flush:
             logger.exception("The token of connection %s cannot be opened; its people wait.", request.connection.pk)
             settle.fail(request, code="sealed", now=now, due_at=None, burn=True)
             return False
-        self.under_way[pool.submit(send, parcel, wait=wait)] = request
+        self.under_way[pool.submit(copy_context().run, send, parcel, wait=wait)] = request
         return True
 
     def _settle(self, *, block: bool) -> None:

@@ -234,19 +234,22 @@ def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, r
 
 
 def _note(answer: Answer) -> None:
-    """One row per HTTP call, without identifiers."""
+    """One row and one line of the log per HTTP call, without identifiers."""
     request = answer.parcel.request
+    batches, code = [batch.pk for batch in request.batches], _code(answer.error) if answer.error else "0"
     Push.objects.create(
         ad_account=request.ad_account,
-        batches=[batch.pk for batch in request.batches],
+        batches=batches,
         action=request.action,
         people=answer.parcel.people,
         ids=answer.parcel.ids,
         at=answer.sent_at,
         ms=answer.ms,
-        code=_code(answer.error) if answer.error else "0",
+        code=code,
         request_id=answer.request_id[:80],
     )
+    facts = {"batch": batches, "code": code, "tiktok_request_id": answer.request_id, "duration_ms": answer.ms}
+    logger.info("pushed %s people (%s): code %s", answer.parcel.people, request.action, code, extra=facts)
 
 
 def _code(error: PartnerError) -> str:
