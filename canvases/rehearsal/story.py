@@ -81,12 +81,12 @@ class Marketer:
         """A canvas: wait, add to a new audience, remove from an old one."""
         form = self.page.follow("Canvases").follow("New canvas").form("Create canvas")
         canvas = form.fill("Name", CANVAS).choose("Everybody in segment", SEGMENT).press("Create canvas")
-        delay = self._add(canvas, "delay").form("Save").fill("How long", "1").choose("Unit", "seconds").press("Save")
+        delay = self._add(canvas, "Delay").form("Save").fill("How long", "1").choose("Unit", "seconds").press("Save")
         self._build_add(delay.expect("Saved."))
         self._build_remove(self.page)
 
     def _build_add(self, page: Page) -> None:
-        form = self._add(page, "audience_sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
+        form = self._add(page, "Audience Sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
         form.fill("Choose a new or existing audience", NEW_AUDIENCE).tick("Add users")
         for name in FIELDS:
             form.tick(name)
@@ -95,7 +95,7 @@ class Marketer:
         self.page = created.press("Save").expect("Saved.")
 
     def _build_remove(self, page: Page) -> None:
-        form = self._add(page, "audience_sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
+        form = self._add(page, "Audience Sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
         form = form.press("Show the audiences of this ad account").form("Create audience")
         form.choose("Choose an existing audience", OLD_AUDIENCE).fill("Choose a new or existing audience", "")
         form.tick("Remove users")
@@ -103,16 +103,14 @@ class Marketer:
             form.tick(name)
         self.page = form.press("Save").expect("Saved.")
 
-    def _add(self, page: Page, kind: str) -> Page:
+    def _add(self, page: Page, label: str) -> Page:
         """Add a component after the last one."""
         plus = [link for link in page.root.all("a") if link.get("id").startswith("add-")]
         if not plus:
             raise page.missing("a plus to add a component")
         menu = self.browser.go(urljoin(page.url, plus[-1].get("href")))
-        button = next((one for one in menu.root.all("button", name="kind", value=kind)), None)
-        if button is None:
-            raise menu.missing(f"the component {kind}")
-        return menu.press(button.text)
+        words = (button.text for button in menu.root.all("button") if button.text.startswith(label))
+        return menu.press(next(words, label))
 
     def launch(self) -> None:
         """Read the checklist, launch."""
