@@ -35,6 +35,7 @@ class Report:
     preset: str
     metrics: dict[str, dict[str, int]] = field(default_factory=dict)
     sandbox: dict[str, int] = field(default_factory=dict)
+    identifiers: dict[str, int] = field(default_factory=dict)  # of the new audience, held against who was sent
     requests: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -123,6 +124,11 @@ class Rehearsal:
         report.seconds["read"] = self.timed("Read all numbers", marketer.read)
         findings = self.found(marketer, before)
         report.metrics, report.sandbox = findings.cards, findings.after
+        report.identifiers = {
+            "missing": findings.n_missing,
+            "too many": findings.n_extra,
+            "shared by several people": findings.n_shared,
+        }
         report.requests = {
             "mappings": len(findings.requests),
             "most_people": max((line["people"] for line in findings.requests), default=0),
@@ -133,7 +139,8 @@ class Rehearsal:
     def found(self, marketer: Marketer, before: dict[str, int]) -> Findings:
         """What the three sides say: the pages, the rows, the sandbox."""
         told, log = marketer.told, self.sandbox(f"requests/?limit={KEEP_LOG}")
-        can_add, can_remove = census.count(self.stack.env["DATABASE_URL"], GROUP)
+        people = census.count(self.stack.env["DATABASE_URL"], GROUP)
+        members = self.member_ids()
         per_second = "most_in_one_second" if self.preset == "published_by_braze" else "most_mappings_in_one_second"
         return Findings(
             people=self.people,
@@ -141,8 +148,11 @@ class Rehearsal:
             is_at_rest=told.is_at_rest,
             cards=told.cards,
             table=told.table,
-            can_add=can_add,
-            can_remove=can_remove,
+            can_add=people.can_add,
+            can_remove=people.can_remove,
+            n_shared=people.n_shared,
+            n_missing=len(people.sent - members),
+            n_extra=len(members - people.sent),
             preset=self.preset,
             counters=self.counters(),
             before=before,
@@ -157,6 +167,13 @@ class Rehearsal:
         account = {one["advertiser_id"] for one in listed if one["name"] == NEW_AUDIENCE}
         mine = [one for one in listed if one["advertiser_id"] in account]
         return {one["name"]: one["people"] for one in mine if one["name"] in (NEW_AUDIENCE, OLD_AUDIENCE)}
+
+    def member_ids(self) -> set[tuple[str, str]]:
+        """(schema, hash) of everybody in the new audience."""
+        ids = [one["audience_id"] for one in self.sandbox("audiences/")["audiences"] if one["name"] == NEW_AUDIENCE]
+        answer = requests.get(f"{self.stack.sandbox_url}/sandbox/api/audiences/{ids[0]}/members/", timeout=60)
+        answer.raise_for_status()
+        return {tuple(json.loads(line)) for line in answer.iter_lines()}
 
     def sandbox(self, path: str) -> Any:
         """The sandbox's own JSON interface."""

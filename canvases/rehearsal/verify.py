@@ -39,6 +39,9 @@ class Findings:
     can_add: int  # people who have anything to be added by, counted one by one
     can_remove: int
     preset: str
+    n_shared: int = 0  # identifiers that several people have in common
+    n_missing: int = 0  # identifiers that the new audience should hold and does not
+    n_extra: int = 0  # identifiers that it holds and should not
     counters: list[str] = field(default_factory=list)  # broken laws that check_counters found
     before: dict[str, int] = field(default_factory=dict)  # audience -> members at the sandbox, before the launch
     after: dict[str, int] = field(default_factory=dict)
@@ -90,8 +93,11 @@ def _sandbox(found: Findings) -> Iterator[str]:
     synced = [card.get("synced", 0) for card in found.cards.values()]
     if len(synced) != 3:
         return
-    if found.after.get(NEW_AUDIENCE) != synced[1]:
-        yield f"L5 {NEW_AUDIENCE}: the sandbox holds {found.after.get(NEW_AUDIENCE)} people, we synced {synced[1]}."
+    if found.n_missing or found.n_extra:
+        yield f"L5 {NEW_AUDIENCE}: {found.n_missing} identifiers are missing at the sandbox, {found.n_extra} too many."
+    there = found.after.get(NEW_AUDIENCE, 0)
+    if there > synced[1] or (there < synced[1] and not found.n_shared):
+        yield f"L5 {NEW_AUDIENCE}: the sandbox holds {there} people, we synced {synced[1]}."
     if found.after.get(OLD_AUDIENCE) != found.before.get(OLD_AUDIENCE):
         yield (
             f"L5 {OLD_AUDIENCE}: none of our people was in it, yet its {found.before.get(OLD_AUDIENCE)} members "

@@ -81,6 +81,12 @@ def test_exact_numbers_break_nothing(found):
     assert verify.broken(found) == []
 
 
+def test_people_who_share_an_identifier_may_be_one_at_the_partner(found):
+    found.after["Rehearsal"], found.n_shared = 7, 1
+
+    assert verify.broken(found) == []
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("step", [DELAY, ADD, REMOVE])
 def test_each_metric_of_each_step_is_judged(found, step, metric):
@@ -104,6 +110,9 @@ def test_the_analytics_must_say_what_the_card_says(found):
         ({"counters": ["L2 sync 1"]}, "check_counters: L2 sync 1"),
         ({"after": {"Rehearsal": 7, "Newsletter readers": 1500}}, "L5 Rehearsal: the sandbox holds 7"),
         ({"after": {"Rehearsal": 8, "Newsletter readers": 1499}}, "L5 Newsletter readers"),
+        ({"after": {"Rehearsal": 9, "Newsletter readers": 1500}, "n_shared": 1}, "L5 Rehearsal: the sandbox holds 9"),
+        ({"n_missing": 1}, "1 identifiers are missing"),
+        ({"n_extra": 2}, "2 too many"),
         ({"can_add": 7}, "exactly 7 would be right"),
         ({"most_in_one_second": 51}, "51 requests fell into one second"),
         ({"requests": []}, "accepted 0 people to add, we count 8"),

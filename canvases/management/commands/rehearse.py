@@ -103,6 +103,7 @@ def lines_of(report: Report) -> list[str]:
         ),
         "",
         "Sandbox: " + ", ".join(f"{name} {n:,} members" for name, n in report.sandbox.items()),
+        "Identifiers there: " + ", ".join(f"{name} {n:,}" for name, n in report.identifiers.items()),
         "Requests: " + ", ".join(f"{name} {n:,}" for name, n in report.requests.items()),
         "Seconds: " + ", ".join(f"{name} {n}" for name, n in report.seconds.items()),
         "",
