@@ -1,0 +1,137 @@
+"""A whole journey in real processes at DEBUG level, with secrets and a person planted, and what it leaves behind."""
+
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from audiencesync import crypto
+from canvases.rehearsal.browser import Browser
+from canvases.rehearsal.story import Marketer
+from tests import stack
+from tests.canary.birds import Birds, keys, person, word
+
+FAULTS = ("throttle", "http_error", "apply_then_drop", "not_json", "code_text", "huge")
+MOST_PAGES = 80
+PLANT = """
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers
+from audiencesync.people.models import Profile
+planted = Profile(app_group=AppGroup.objects.get(slug="acme"), external_id="bird", ads_consent=True,
+                  ad_tracking_enabled=True, **{fields})
+identifiers.apply(planted, region="DE")
+planted.save()
+print("\\n" + ",".join(planted_hash.hex() for planted_hash in identifiers.stored(planted)[:4]))
+"""
+READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.objects.get().token)"
+
+
+class Journey:
+    """One stack, its birds, and everything it left behind."""
+
+    def __init__(self, var):
+        self.birds = Birds(secrets=keys(), people=person())
+        token_keys = crypto.new_key("canary")
+        more = dict(self.birds.secrets) | {
+            "TOKEN_KEYS": token_keys,
+            "SYNC_BACKOFF_BASE": "0.2",
+            "SYNC_THROTTLE_PARK": "1",
+            "LOG_LEVEL": "DEBUG",
+            "TASK_LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "json",
+            "EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend",
+        }
+        self.birds.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
+        self.stack = stack.Stack(var, more=more)
+        self.marketer = Marketer(self.stack.url)
+        self.viewer = Browser()
+
+    def told(self, code):
+        return self.stack.manage("shell", "-c", code).strip().splitlines()[-1]
+
+    def prepare(self):
+        self.stack.told = stack.stack.prepared(self.stack.var, env=self.stack.env, people=50)
+        hashes = self.told(PLANT.replace("{fields}", repr(self.birds.people))).split(",")
+        assert len(hashes) == 4
+        self.birds.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
+
+    def go(self):
+        """Sign in (once wrongly), odd callbacks, connect, build, launch amid faults, look as a viewer, disconnect."""
+        self.wrong_password()
+        self.marketer.sign_in(self.stack.told)
+        self.odd_callbacks()
+        for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
+            act()
+        self.birds.secrets["token"] = self.told(READ_TOKEN)
+        for kind in FAULTS:
+            self.fault(kind)
+        self.marketer.launch()
+        self.marketer.watch(seconds=60)
+        assert self.marketer.told.is_at_rest
+        self.pages = self.crawl()
+        self.disconnect()
+        self.keep_cookies()
+
+    def wrong_password(self):
+        self.birds.secrets["typed password"] = word("typed")
+        self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
+        form = Browser().go(self.stack.url).form("Sign In").fill("E-mail", self.birds.people["typed e-mail"])
+        form.fill("Password", self.birds.secrets["typed password"]).press("Sign In")
+
+    def odd_callbacks(self):
+        """Codes, states and keys in addresses, of callbacks that lead to nothing."""
+        session = self.marketer.browser.session
+        names = ("auth_code", "state", "code")
+        self.birds.secrets |= {f"odd {name}": word(name.replace("_", "-")) for name in (*names, "key")}
+        query = {name: self.birds.secrets[f"odd {name}"] for name in names}
+        key = self.birds.secrets["odd key"]
+        paths = (
+            "oauth/tiktok/callback/",
+            f"invitation/{key}/",
+            f"accounts/password/reset/key/1-{key}/",
+            key,
+            "g/acme/",
+        )
+        for path in paths:
+            for method in ("GET", "POST"):
+                answer = session.request(method, f"{self.stack.url}/{path}", params=query, timeout=20)
+                assert answer.status_code < 500
+
+    def fault(self, kind):
+        wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
+        requests.post(f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10).raise_for_status()
+
+    def crawl(self):
+        """All pages that a viewer reaches from the start page: address -> text."""
+        self.viewer_signs_in()
+        pages, todo = {}, [f"{self.stack.url}/g/acme/"]
+        while todo and len(pages) < MOST_PAGES:
+            url = todo.pop(0)
+            if url in pages:
+                continue
+            answer = self.viewer.session.get(url, timeout=20)
+            pages[url] = answer.text
+            todo += [link for link in links(url, answer.text) if link not in pages]
+        return pages
+
+    def viewer_signs_in(self):
+        password = self.stack.told.partition("with the password ")[2].split()[0]
+        form = self.viewer.go(self.stack.url).form("Sign In").fill("E-mail", "viewer@example.org")
+        form.fill("Password", password).press("Sign In")
+
+    def disconnect(self):
+        page = self.marketer.browser.go(f"{self.stack.url}/g/acme/partners/tiktok/disconnect/")
+        page.press("Disconnect")
+
+    def keep_cookies(self):
+        for browser in (self.marketer.browser, self.viewer):
+            for cookie in browser.session.cookies:
+                if cookie.name in ("sessionid", "csrftoken"):
+                    self.birds.secrets[f"{cookie.name} {id(browser)}"] = cookie.value
+
+
+def links(url, text):
+    """Addresses of our own that a page links to."""
+    for part in text.split('href="')[1:]:
+        link = urljoin(url, part.partition('"')[0].replace("&amp;", "&")).partition("#")[0]
+        if urlsplit(link).netloc == urlsplit(url).netloc and "/static/" not in link:
+            yield link
