@@ -25,6 +25,12 @@ FROM ({placed}) placed
 WHERE true
 ON CONFLICT (sync_id, entry_key) DO NOTHING
 """
+_INSERT_ERASED = """
+INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
+WITH people (entry_key, profile_id) AS ({people})
+SELECT %s, NULL, people.entry_key, NULL, 'cancelled', 'erased' FROM people WHERE true
+ON CONFLICT (sync_id, entry_key) DO NOTHING
+"""
 _IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
 _IN_SEVERAL = """
 SELECT ranked.*, b.id AS batch_id FROM (
@@ -50,10 +56,12 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     with tally.gathered(now=now) as moves:
         batches = _make_batches(sync, -(-n // cap), now=now)
         ordering.supersede(sync, people, now=now)
+        erased = _insert_erased(sync, people.filter(profile_id=None))
         entered = _insert(sync, people, batches, cap=cap)
         waiting = _fill(batches)
         moves.add(sync.pk, entered=entered, pending=waiting, not_synced=entered - waiting)
-    return entered
+        moves.add(sync.pk, entered=erased, cancelled=erased)
+    return entered + erased
 
 
 def put_in_batches(sync: Sync, deliveries: list[int], *, now: datetime) -> None:
@@ -101,6 +109,18 @@ def _insert(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", batches: list[
         placed=placed.format(batch=_table(Batch), **numbers),
     )
     with connection.cursor() as cursor:
+        cursor.execute(sql, [*people_params, sync.pk])
+        n: int = cursor.rowcount
+    return n
+
+
+def _insert_erased(sync: Sync, people: "QuerySet[Any, tuple[int, int]]") -> int:
+    """People who were erased on their way here enter as cancelled: nothing is known to send. Answers how many."""
+    if not people.exists():
+        return 0
+    people_sql, people_params = people.order_by().query.sql_with_params()
+    with connection.cursor() as cursor:
+        sql = _INSERT_ERASED.format(delivery=_table(Delivery), people=people_sql)
         cursor.execute(sql, [*people_params, sync.pk])
         n: int = cursor.rowcount
     return n

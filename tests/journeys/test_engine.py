@@ -141,3 +141,17 @@ def test_drift_is_seen(journeys, drift):
     assert laws.broken(now=timezone.now()) == []
     drift()
     assert laws.broken(now=timezone.now())
+
+
+def test_who_was_erased_while_waiting_is_counted_as_cancelled(journeys):
+    people = journeys.people(4)
+    canvas, [first, second] = journeys.canvas(DELAY, SYNC)
+    asked = journeys.asks(second)
+    journeys.launch(canvas)
+    journeys.run()
+    people[0].delete()
+    journeys.run(timezone.now() + timedelta(minutes=11))
+    assert journeys.numbers(second) == (4, 0, 4, 0)
+    counts = Tally.objects.get(pk=asked.pk)
+    assert (counts.entered, counts.pending, counts.cancelled) == (4, 3, 1)
+    assert laws.broken(now=timezone.now()) == []
