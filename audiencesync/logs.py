@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
+DETAIL = re.compile(r"^DETAIL:.*\n?", re.MULTILINE)  # PostgreSQL repeats there the values that it refused
 WATCHED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
 UNKNOWN = "an unknown address"
 
@@ -34,7 +35,7 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: getattr(record, name) for name in EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = DETAIL.sub("", self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -104,7 +104,7 @@ def _mail(place: Place, subject: str, text: str, url: str) -> bool:
     try:
         for address in to:
             send_mail(subject, f"{text}\n\n{settings.SITE_URL}{url}\n", None, [address])
-    except (OSError, SMTPException):
-        logger.exception("A mail about %s could not be sent.", place)
+    except (OSError, SMTPException) as error:  # its words repeat the address
+        logger.error("A mail about %s could not be sent (%s).", place, type(error).__name__)
         return False
     return True

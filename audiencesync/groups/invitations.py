@@ -29,8 +29,8 @@ def mail(invitation: Invitation, link: str) -> bool:
     subject = _("Invitation to %(group)s on AudienceSync") % {"group": " ".join(invitation.app_group.name.split())}
     try:
         send_mail(subject, render_to_string("groups/invitation_mail.txt", words), None, [invitation.email])
-    except (OSError, smtplib.SMTPException):
-        logger.exception("an invitation could not be mailed")
+    except (OSError, smtplib.SMTPException) as error:  # its words repeat the address
+        logger.error("An invitation could not be mailed (%s).", type(error).__name__)
         return False
     return True
 

@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 
 from audiencesync import logs
@@ -44,6 +45,16 @@ def test_an_exception_stays_in_its_line():
     except ValueError as error:
         found = line(exc_info=(ValueError, error, error.__traceback__))
     assert "ValueError: why" in found["exception"]
+
+
+def test_a_refusal_of_postgresql_repeats_no_values():
+    words = "duplicate key\nDETAIL:  Key (email)=(eve@example.org) already exists.\n"
+    try:
+        raise IntegrityError(words)
+    except IntegrityError as error:
+        found = line(exc_info=(IntegrityError, error, error.__traceback__))
+    assert "duplicate key" in found["exception"]
+    assert "eve" not in found["exception"]
 
 
 @pytest.mark.parametrize("given", ["abcd-1234", "A" * 64])
