@@ -1,12 +1,11 @@
 """Runs a scenario once per point: killed there, or stopped there until its lease is over; then recovers and judges."""
 
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from partners.tiktok_sandbox.limits import DEFAULT, Windows
+from partners.tiktok_sandbox.limits import DEFAULT
 from partners.tiktok_sandbox.seed import EU, MARA
 from partners.tiktok_sandbox.server import Server
 from tests.crash.checks import judge, report, tallies
@@ -14,9 +13,11 @@ from tests.crash.databases import Databases
 from tests.crash.points import Points, make_calls_in_line
 from tests.crash.processes import Child
 from tests.crash.scene import Scenario
+from tests.crash.snapshot import Snapshot
 from tests.crash.world import AUDIENCES, LEASE, Remote, World
 
-PATIENCE = 0.25  # with a process that waits for a lock of the stopped one
+BUSY = ("COMMIT", " POST ")
+PATIENCE = 0.12  # with a process that waits for a lock of the stopped one
 Mutant = Callable[[], None]
 
 
@@ -44,36 +45,55 @@ class Stage:
         tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
         self.remote = Remote(server.url, tokens, {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES})
         self.template = databases.create(databases.base)
-        self.saved = sqlite3.connect(":memory:")
         child = databases.child(self.template, self._prepare)
         assert (child.wait(), child.said("error")) == ("ended", [])
         child.end()
-        with self.sandbox.store.lock:
-            self.sandbox.store.db.backup(self.saved)
+        self.snapshot = Snapshot(self.sandbox)
 
     def close(self) -> None:
         """Drop the template."""
         self.databases.drop(self.template)
-        self.saved.close()
+        self.snapshot.close()
 
-    def kill(self, *, stop_at_first: bool = False) -> Result:
+    def kill(self) -> Result:
         """Killed at every point."""
-        return self._each(self._killed, stop_at_first)
+        return self._every(self._killed)
 
-    def pause(self, *, stop_at_first: bool = False) -> Result:
+    def pause(self) -> Result:
         """Stopped at every point."""
-        return self._each(self._paused, stop_at_first)
+        return self._every(self._paused)
 
-    def _each(self, run: Callable, stop_at_first: bool) -> Result:
+    def first_violation(self, mode: str) -> Result:
+        """Point after point until something is wrong; calls and commits first, because most bugs sit there."""
+        run = self._killed if mode == "kill" else self._paused
+        result, labels = Result(), self._labels()
+        quiet = {at: not any(word in labels[at] for word in BUSY) for at in range(len(labels))}
+        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(labels)]:
+            self._one(at, run, result)
+            if result.violations:
+                break
+        return result
+
+    def _every(self, run: Callable) -> Result:
         result = Result()
-        while not self._one(run, result) and not (stop_at_first and result.violations):
+        while not self._one(result.points, run, result):
             result.points += 1
         return result
 
-    def _one(self, run: Callable, result: Result) -> bool:
-        """Run with the next point; whether it came to the end without reaching it."""
-        self._restore()
-        at, name = result.points, self.databases.create(self.template)
+    def _labels(self) -> list[str]:
+        """What the points are called in a run that nobody disturbs."""
+        self.snapshot.restore(self.scenario.faults)
+        name = self.databases.create(self.template)
+        child = self.databases.child(name, self._acting(None, 0))
+        child.wait()
+        child.end()
+        self.databases.drop(name)
+        return [label for labels in child.said("labels") for label in labels]
+
+    def _one(self, at: int, run: Callable, result: Result) -> bool:
+        """Run with one point; whether it came to the end without reaching it."""
+        self.snapshot.restore(self.scenario.faults)
+        name = self.databases.create(self.template)
         children: list[Child] = []
         try:
             wrong = list(run(name, at, children, result))
@@ -133,17 +153,6 @@ class Stage:
     def _errors(self, child: Child) -> list[str]:
         return [error for error in child.said("error") if not any(word in error for word in self.scenario.excused)]
 
-    def _restore(self) -> None:
-        sandbox = self.sandbox
-        with sandbox.audiences.folding, sandbox.store.lock:
-            self.saved.backup(sandbox.store.db)
-            sandbox.audiences.clear()
-        sandbox.faults.clear()
-        sandbox.log.clear()
-        sandbox.windows = Windows()
-        for kind, details in self.scenario.faults:
-            sandbox.faults.set(kind, **details)
-
     def _world(self) -> World:
         if not self.scenario.in_threads:
             make_calls_in_line()
@@ -162,11 +171,15 @@ class Stage:
 
         return live
 
-    def _acting(self, at: int, strike: int) -> Callable:
+    def _acting(self, at: int | None, strike: int) -> Callable:
         def live(tell):
             world = self._world()
-            Points(at, strike, tell).install()
-            self.scenario.act(world)
+            points = Points(at, strike, tell)
+            points.install()
+            try:
+                self.scenario.act(world)
+            finally:
+                tell({"labels": points.labels})
 
         return live
 

@@ -16,13 +16,14 @@ class Points:
 
     def __init__(self, at: int | None, signal: int, tell: Callable[[dict], None]) -> None:
         self.at, self.signal, self.tell = at, signal, tell
-        self.n = 0
+        self.labels: list[str] = []
         self.lock = threading.Lock()
 
     def reach(self, label: str, *, holds: bool = False) -> None:
         """One more point. ``holds``: locks of a transaction are held here."""
         with self.lock:
-            n, self.n = self.n, self.n + 1
+            n = len(self.labels)
+            self.labels.append(label)
         if n == self.at:
             self.tell({"point": n, "label": label, "holds": holds or connection.in_atomic_block})
             os.kill(os.getpid(), self.signal)

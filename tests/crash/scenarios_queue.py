@@ -1,8 +1,10 @@
 """The way of a crowd: entering, sending, answers of every kind, retrying, and wishes that overtake each other."""
 
+from dataclasses import replace
+
 from django.utils import timezone
 
-from partners import settle, sync, tally
+from partners import flush, settle, sync, tally
 from partners.models import Batch, Outcome, Sync
 from tests.crash.scene import End, Scenario
 from tests.crash.world import World, sha256
@@ -55,6 +57,12 @@ def _before_answers(world: World) -> None:
     world.enter("add", 1, 2, 3)
 
 
+def _before_bisecting(world: World) -> None:
+    """Two refusals lie behind."""
+    _before_answers(world)
+    Batch.objects.update(refusals=settle.TRIES_BEFORE_BISECT - 1)
+
+
 def _answers(name: str, end: End, *faults: tuple[str, dict], **more: int) -> Scenario:
     return Scenario(name, prepare=_before_answers, act=World.flush, ends=(end,), faults=faults, **more)
 
@@ -63,7 +71,7 @@ ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
 ONE_ERRORED = End({"add": {"entered": 3, "synced": 2, "errored": 1}}, {"winback": {1, 3}})
 MAPPING = {"endpoint": "segment/mapping"}
 BAD = {"hash": sha256(2).hex()}
-POISON = _answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD))
+POISON = replace(_answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting)
 PARTIAL = _answers("partial success", ONE_ERRORED, ("partial", MAPPING | BAD | {"named": True}))
 THROTTLE = _answers("throttle", ARRIVED, ("throttle", MAPPING | {"count": 1}))
 UNHEARD = _answers("applied but unheard", ARRIVED, ("apply_then_drop", MAPPING | {"count": 1}))
@@ -125,6 +133,22 @@ OVERTAKEN = Scenario(
 )
 
 
+def _remove_and_go_on(world: World) -> None:
+    """By a worker whose beat began before the other one's lease was over."""
+    world.enter("remove", 1, 2)
+    flush.Flush(seconds=0.3).run()
+
+
+UNDER_WAY = replace(
+    OVERTAKEN, name="removal while an add is under way", meanwhile=_remove_and_go_on, others_drain=False
+)
+UNDER_WAY_AND_FAILING = replace(
+    UNDER_WAY,
+    name="removal while an add fails",
+    faults=(("http_error", MAPPING | {"count": 1}),),
+)
+
+
 def _before_coming_back(world: World) -> None:
     _before_overtaking(world)
     world.sync("again")
@@ -153,4 +177,5 @@ COMES_BACK = Scenario(
 )
 
 QUEUE = (ENQUEUE, FLUSH, THREADS, RETRY, OVERTAKEN, COMES_BACK)
-ANSWERS = (POISON, PARTIAL, THROTTLE, UNHEARD, TOO_MANY, TOKEN)
+ANSWERS = (POISON, PARTIAL, THROTTLE)
+MORE_ANSWERS = (UNHEARD, TOO_MANY, TOKEN)

@@ -35,6 +35,8 @@ class Scenario:
     may_be_there: tuple[str, ...] = ()  # counts whose people may be at the partner or not: nobody can know
     ends_connected: bool | None = None
 
+    others_drain: bool = True  # False: they only do what they were at, and leave the lease of the frozen one alone
+
     def repeat(self, world: World) -> None:
         """What follows a death."""
         (self.again or self.act)(world)
@@ -42,4 +44,5 @@ class Scenario:
     def others(self, world: World) -> None:
         """What another worker does while this one is frozen."""
         (self.meanwhile or self.repeat)(world)
-        world.drain()
+        if self.others_drain:
+            world.drain()

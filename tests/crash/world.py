@@ -18,7 +18,7 @@ from partners import flush, sync
 from partners.models import AdAccount, Audience, Batch, Connection, Sync
 from partners.tiktok_sandbox.seed import EU
 
-LEASE = 0.16
+LEASE = 0.1
 FAST = {
     "deadline": 3600.0,
     "lease": LEASE,

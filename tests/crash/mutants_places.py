@@ -1,0 +1,64 @@
+"""Seeded bugs of canvases, audiences and connections."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+from canvases import engine
+from partners import connecting, creating, settle, sync, tally
+from partners.models import Reason
+from tests.crash import scenarios_places as places
+from tests.crash.mutants import seeded
+
+
+@seeded(places.ADMIT, "kill")
+def admit_without_a_transaction():
+    """people are admitted and moved without a transaction"""
+    engine.transaction = SimpleNamespace(atomic=nullcontext)
+
+
+@seeded(places.CREATE, "pause")
+def late_creation_stays():
+    """an audience created after the lease was lost is written over the other one"""
+    creating._taken_back = lambda lease, remote_id: lease.row
+
+
+@seeded(places.CREATE, "kill")
+def create_without_listing():
+    """an audience is created without looking whether it is there"""
+    creating.listing = SimpleNamespace(**vars(creating.listing) | {"refresh": lambda *args, **how: True})
+
+
+@seeded(places.DISCARD, "kill")
+def revoke_first():
+    """a disconnect ends the token at the partner before it is forgotten here"""
+    wipe = connecting._wipe
+
+    def wiping(connection, *, now):
+        connecting._revoke(connection, connecting._open(connection))
+        wipe(connection, now=now)
+
+    connecting._wipe = wiping
+
+
+@seeded(places.RECONNECT, "kill")
+def revoke_before_the_new_one_is_kept():
+    """a reconnect ends the old token before the new one is stored"""
+    renew = connecting._renew
+
+    def renewing(state, offer, token, *, now):
+        connection, old = renew(state, offer, token, now=now)
+        connecting._revoke(connection, old)
+        return connection, ""
+
+    connecting._renew = renewing
+
+
+@seeded(places.CUT_OFF, "kill")
+def discard_only_who_waits():
+    """a discard forgets who is under way"""
+
+    def discard(*, now, connection=None, ad_account=None):
+        with tally.gathered(now=now):
+            return settle.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
+
+    sync.discard = discard

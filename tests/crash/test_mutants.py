@@ -1,0 +1,19 @@
+"""The harness kills every seeded bug, so that its silence about the real code means something."""
+
+import pytest
+
+from tests.crash import mutants, mutants_places
+
+pytestmark = pytest.mark.slow
+MUTANTS = mutants.MUTANTS
+assert mutants_places.seeded is mutants.seeded  # its bugs are in the list, too
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_harness_sees(stage, mutant):
+    result = stage(mutant.scenario, mutant.patch).first_violation(mutant.mode)
+    assert result.violations
+
+
+def test_there_are_enough():
+    assert len(MUTANTS) >= 12
