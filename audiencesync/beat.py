@@ -79,16 +79,19 @@ class Ticker:
 
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
-        self.in_trouble = False
+        self.away: set[str] = set()
 
     def dequeue(self, pull: Callable[[], Packages]) -> Packages:
         """The beats that are due, else what ``pull`` finds. Never raises for a database or Redis that is away."""
         try:
-            found = self.due(time.time()) or pull()
+            if found := self.due(time.time()):
+                return found
+            found = pull()
         except (db.Error, redis.RedisError) as error:
             self._note(error)
             time.sleep(TROUBLE_PAUSE)
             return None
+        self._answers("Redis")
         return found
 
     def due(self, now: float) -> Packages:
@@ -121,17 +124,21 @@ class Ticker:
             self._note(error)
             return False
         self.seen[name] = slot
-        if self.in_trouble:
-            logger.warning("The beat goes on: the database answers again.")
-            self.in_trouble = False
+        self._answers("the database")
         return won
 
     def _note(self, error: Exception) -> None:
         """One line per incident, and a fresh connection for the next try."""
-        if not self.in_trouble:
-            logger.warning("The beat waits: the database or Redis does not answer (%s).", type(error).__name__)
-        self.in_trouble = True
+        who = "the database" if isinstance(error, db.Error) else "Redis"
+        if who not in self.away:
+            logger.warning("The beat waits: %s does not answer (%s).", who, type(error).__name__)
+        self.away.add(who)
         db.close_old_connections()
+
+    def _answers(self, who: str) -> None:
+        if who in self.away:
+            logger.warning("The beat goes on: %s answers again.", who)
+            self.away.remove(who)
 
 
 class TickOrm(ORM):

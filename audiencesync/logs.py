@@ -16,6 +16,7 @@ GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
 DETAIL = re.compile(r"^DETAIL:.*\n?", re.MULTILINE)  # PostgreSQL repeats there the values that it refused
 WATCHED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
+AGAIN_SECONDS = 60.0
 UNKNOWN = "an unknown address"
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,24 @@ class RoutesOnly(logging.Filter):
             paths = (request.path, request.path.encode("unicode_escape").decode("ascii"))  # Django escapes it
             record.args = tuple(route_of(request) if part in paths else part for part in record.args)
         return True
+
+
+class NotAgain(logging.Filter):
+    """For a library that says the same twice a second while Redis is away: once a minute is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this was not said within the last minute. What tells of work done is never dropped."""
+        if record.levelno < logging.WARNING:
+            return True
+        words, now = record.getMessage(), record.created
+        self.said_at = {said: at for said, at in self.said_at.items() if now - at < AGAIN_SECONDS}
+        is_new = words not in self.said_at
+        self.said_at.setdefault(words, now)
+        return is_new
 
 
 def route_of(request: HttpRequest) -> str:

@@ -272,7 +272,10 @@ LOGGING = {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         "json": {"()": "audiencesync.logs.JsonLines"},
     },
-    "filters": {"routes": {"()": "audiencesync.logs.RoutesOnly"}},
+    "filters": {
+        "routes": {"()": "audiencesync.logs.RoutesOnly"},
+        "not_again": {"()": "audiencesync.logs.NotAgain"},
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
     },
@@ -282,7 +285,7 @@ LOGGING = {
         "urllib3": {"level": "WARNING"},
         "django.request": {"filters": ["routes"]},
         "django.security.csrf": {"filters": ["routes"]},
-        "django-q": {"level": env.str("TASK_LOG_LEVEL", "WARNING")},
+        "django-q": {"level": env.str("TASK_LOG_LEVEL", "WARNING"), "filters": ["not_again"]},
         "django.db.backends": {"level": "WARNING"},
     },
 }

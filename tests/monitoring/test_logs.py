@@ -57,6 +57,17 @@ def test_a_refusal_of_postgresql_repeats_no_values():
     assert "eve" not in found["exception"]
 
 
+def test_the_same_complaint_is_told_once_a_minute():
+    said = logs.NotAgain()
+
+    def told(level, words, at):
+        return said.filter(logging.makeLogRecord({"levelno": level, "msg": words, "created": at}))
+
+    assert [told(logging.ERROR, "away", at) for at in (0, 1, 59, 61, 62)] == [True, False, False, True, False]
+    assert told(logging.ERROR, "something else", 62)
+    assert [told(logging.INFO, "done", at) for at in (0, 1)] == [True, True]
+
+
 @pytest.mark.parametrize("given", ["abcd-1234", "A" * 64])
 def test_a_callers_id_is_taken(given):
     assert Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] == given
