@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import requests
 from django.test import Client
 
 from audiencesync.supervisor import Engine, Terms
@@ -84,3 +85,30 @@ def test_pages_say_that_redis_is_away(db, settings, path):
     answer = Client(raise_request_exception=False).post(path, form)
     assert answer.status_code == 503
     assert "The cache is not ready" in answer.content.decode()
+
+
+def test_without_a_database_the_web_lives_and_says_so(tmp_path):
+    one = stack.Stack(
+        tmp_path,
+        more={
+            "DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x",
+            "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+        },
+    )
+    one.spawn("web", "-m", "gunicorn", "audiencesync.wsgi", "--bind", f"127.0.0.1:{one.port}", "--no-control-socket")
+    try:
+        one.await_answer("web", f"{one.url}/healthz")
+        cookie = {"Cookie": f"sessionid={'a' * 32}"}
+        answers = {
+            path: requests.get(f"{one.url}{path}", headers=cookie, timeout=10)
+            for path in ("/healthz", "/readyz", "/g/acme/")
+        }
+    finally:
+        one.stop()
+    assert [answer.status_code for answer in answers.values()] == [200, 503, 503]
+    assert answers["/readyz"].json() | {"disk": "ok"} == {
+        **dict.fromkeys(("database", "migrations", "cache", "engine"), "fail"),
+        **dict.fromkeys(("keys", "disk", "sqlite"), "ok"),
+    }
+    assert "The database is not ready" in answers["/g/acme/"].text
+    assert "canary-pw" not in one.log() + "".join(answer.text for answer in answers.values())
