@@ -64,6 +64,9 @@ def judge(scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, af
     if not any(_fits(end, after["counts"], there) for end in scenario.ends):
         who = {name: _numbers(hashes) for name, hashes in there.items() if hashes}
         yield f"the end is none of the right ones: {after['counts']}, there: {who}"
+    calls = sum(line.endpoint == "segment/mapping" and line.code == 0 for line in sandbox.log.all())
+    if scenario.most_calls is not None and calls > scenario.most_calls:
+        yield f"the partner was called {calls} times"
     yield from _audiences(scenario, sandbox, after)
     yield from _connection(scenario, sandbox, after)
 

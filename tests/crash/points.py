@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
-from django.db import connection
+from django.db import connections
 
 from partners import flush
 from partners.tiktok import client
@@ -18,25 +18,29 @@ class Points:
         self.at, self.signal, self.tell = at, signal, tell
         self.labels: list[str] = []
         self.lock = threading.Lock()
+        self.watched = connections["default"]  # this thread's; calls are made by others
+        self.commits = False
 
-    def reach(self, label: str, *, holds: bool = False) -> None:
-        """One more point. ``holds``: locks of a transaction are held here."""
+    def reach(self, label: str) -> None:
+        """One more point. What is told tells, too, whether a transaction holds locks there."""
         with self.lock:
             n = len(self.labels)
             self.labels.append(label)
         if n == self.at:
-            self.tell({"point": n, "label": label, "holds": holds or connection.in_atomic_block})
+            self.tell({"point": n, "label": label, "holds": self.commits or self.watched.in_atomic_block})
             os.kill(os.getpid(), self.signal)
 
     def install(self) -> None:
         """Watch the connection and the client of this process, for as long as it lives."""
-        connection.ensure_connection()
-        connection.execute_wrappers.append(self._statement)
-        commit, fetch = connection._commit, client.fetch
+        self.watched.ensure_connection()
+        self.watched.execute_wrappers.append(self._statement)
+        commit, fetch = self.watched._commit, client.fetch
 
         def committing():
-            self.reach("before COMMIT", holds=True)
+            self.commits = True
+            self.reach("before COMMIT")
             commit()
+            self.commits = False
             self.reach("after COMMIT")
 
         def fetching(session, request, *, seconds):
@@ -46,7 +50,7 @@ class Points:
             self.reach(f"after {name}")
             return answer
 
-        connection._commit = committing
+        self.watched._commit = committing
         client.fetch = fetching
 
     def _statement(self, execute, sql, params, many, context):

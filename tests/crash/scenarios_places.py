@@ -10,7 +10,7 @@ from audiencesync import crypto
 from audiencesync.people.models import Segment
 from canvases import engine
 from canvases.models import Canvas, Step
-from partners import connecting, creating
+from partners import connecting, creating, flush
 from partners.connecting import AlreadyChosen
 from partners.listing import NotDone
 from partners.models import OAuthState, Sync
@@ -171,7 +171,8 @@ WAIT = Scenario(
     prepare=_before_reconnect,
     act=lambda world: _disconnect(world, discard=False),
     again=_leave_again,
-    meanwhile=World.flush,
+    meanwhile=lambda _world: flush.beat(),
+    others_drain=False,
     closing=_choose_again,
     ends=(ARRIVED,),
     ends_connected=True,

@@ -47,7 +47,7 @@ BOTH_ARRIVED = End(
     {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 2, "synced": 2}},
     {"winback": {1, 2, 3}, "other": {3, 4}},
 )
-FLUSH = Scenario("flush", prepare=_before_flush, act=World.flush, ends=(BOTH_ARRIVED,))
+FLUSH = Scenario("flush", prepare=_before_flush, act=World.flush, ends=(BOTH_ARRIVED,), most_calls=2)
 THREADS = Scenario("flush in threads", prepare=_before_flush, act=World.flush, ends=(BOTH_ARRIVED,), in_threads=True)
 
 

@@ -33,6 +33,7 @@ class Scenario:
     excused: tuple[str, ...] = ()  # names of errors that are the right answer to somebody
     audiences: dict[str, int] = field(default_factory=dict)  # name -> how many of it there must be at the partner
     may_be_there: tuple[str, ...] = ()  # counts whose people may be at the partner or not: nobody can know
+    most_calls: int | None = None  # that the partner took
     ends_connected: bool | None = None
 
     others_drain: bool = True  # False: they only do what they were at, and leave the lease of the frozen one alone
