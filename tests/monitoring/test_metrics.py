@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from canvases import metrics
 from partners import collect
-from partners.models import AdAccount, Batch, Connection, Push, Sync, Tally
+from partners.models import AdAccount, Batch, Connection, Push, Sync
 from tests.monitoring.conftest import TOKEN
 
 
@@ -37,7 +37,6 @@ def test_an_idle_installation(db, scrape):
     found = scrape()
     assert found["audsync_oldest_due_seconds"] == 0
     assert found["audsync_pending_people"] == 0
-    assert found["audsync_conservation_violations"] == 0
     assert found["audsync_lease_reclaims_total"] == 0
     assert "audsync_deadline_next_seconds" not in found
 
@@ -104,11 +103,6 @@ def test_leases_taken_back_are_counted(scrape, waiting):
         waiting.update(lease="dead", lease_until=timezone.now() - timedelta(seconds=1))
         collect.reclaim(now=timezone.now())
     assert scrape()["audsync_lease_reclaims_total"] == 2
-
-
-def test_a_broken_law_shows(scrape, waiting):
-    Tally.objects.update(entered=4, pending=4)
-    assert scrape()["audsync_conservation_violations"] == 1
 
 
 def test_connections_that_need_somebody(scrape, world, waiting):
