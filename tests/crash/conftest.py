@@ -4,8 +4,9 @@ import pytest
 from django.conf import settings
 
 from partners.tiktok_sandbox.server import serve
-from tests.crash.databases import Postgres, Sqlite
+from tests.crash.databases import Sqlite
 from tests.crash.harness import Stage
+from tests.crash.postgres import Postgres
 
 
 @pytest.fixture(scope="session")

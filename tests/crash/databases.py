@@ -1,12 +1,9 @@
 """A database per point, copied from a template: a file of SQLite, or CREATE DATABASE ... TEMPLATE of PostgreSQL."""
 
-import os
 import shutil
-import time
 from itertools import count
 from pathlib import Path
 
-import psycopg
 from django.core.management import call_command
 from django.db import connections
 
@@ -63,6 +60,14 @@ class Databases:
         """Away with it."""
         raise NotImplementedError
 
+    def copy(self, template: str) -> str:
+        """One for a single point, as the template is."""
+        return self.create(template)
+
+    def give_back(self, name: str) -> None:
+        """The point is over."""
+        self.drop(name)
+
 
 class Sqlite(Databases):
     """Files in one folder."""
@@ -82,35 +87,3 @@ class Sqlite(Databases):
         """With what stands beside it."""
         for end in ("", "-wal", "-shm", "-journal"):
             Path(name + end).unlink(missing_ok=True)
-
-
-class Postgres(Databases):
-    """Databases of the server that DATABASE_URL names."""
-
-    def __init__(self, unblock) -> None:
-        values = connections.databases["default"]
-        self.admin = psycopg.connect(
-            host=values["HOST"],
-            port=values["PORT"],
-            user=values["USER"],
-            password=values["PASSWORD"],
-            dbname="postgres",
-            autocommit=True,
-        )
-        super().__init__(unblock)
-
-    def create(self, template: str | None = None) -> str:
-        """A database. The last child's session at the template may take a moment to end."""
-        name = f"crash_{os.getpid()}_{next(self.numbers)}"
-        for _ in range(200):
-            try:
-                self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
-            except psycopg.errors.ObjectInUse:
-                time.sleep(0.01)
-                continue
-            return name
-        raise TimeoutError(template)
-
-    def drop(self, name: str) -> None:
-        """Whoever is still in it."""
-        self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -83,24 +83,24 @@ class Stage:
     def _labels(self) -> list[str]:
         """What the points are called in a run that nobody disturbs."""
         self.snapshot.restore(self.scenario.faults)
-        name = self.databases.create(self.template)
+        name = self.databases.copy(self.template)
         child = self.databases.child(name, self._acting(None, 0))
         child.wait()
         child.end()
-        self.databases.drop(name)
+        self.databases.give_back(name)
         return [label for labels in child.said("labels") for label in labels]
 
     def _one(self, at: int, run: Callable, result: Result) -> bool:
         """Run with one point; whether it came to the end without reaching it."""
         self.snapshot.restore(self.scenario.faults)
-        name = self.databases.create(self.template)
+        name = self.databases.copy(self.template)
         children: list[Child] = []
         try:
             wrong = list(run(name, at, children, result))
         finally:
             for child in children:
                 child.end()
-            self.databases.drop(name)
+            self.databases.give_back(name)
         point = children[0].point
         where = f"{at} {point['label']}" if point else "to the end"
         result.violations += [f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong]

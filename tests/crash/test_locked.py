@@ -18,12 +18,12 @@ def frozen(stage):
     ready = stage(ENQUEUE)
     at = next(at for at, label in enumerate(ready._labels()) if "INSERT INTO partners_delivery" in label)
     ready.snapshot.restore(())
-    name = ready.databases.create(ready.template)
+    name = ready.databases.copy(ready.template)
     child = ready.databases.child(name, ready._acting(at, signal.SIGSTOP))
     assert child.wait() == "stopped"
     yield child, name, ready
     child.end()
-    ready.databases.drop(name)
+    ready.databases.give_back(name)
 
 
 def test_the_others_are_told_or_wait_and_nothing_is_half_written(frozen):
