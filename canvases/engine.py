@@ -9,7 +9,7 @@ from itertools import chain
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audiencesync import beat as clock
@@ -42,8 +42,9 @@ def move_all(*, now: datetime) -> int:
     """Admit one crowd to each live canvas and move one crowd from each step with people due; answers how many moved."""
     entering = Canvas.objects.filter(state=Canvas.State.LIVE).exclude(entry_until=None)
     admitted = (admit(canvas, now=now) for canvas in list(entering.values_list("pk", flat=True)))
-    due = Visit.objects.filter(left_at=None, due_at__lte=now, step__canvas__state=Canvas.State.LIVE)
-    moved = (advance(step, now=now) for step in list(due.order_by().values_list("step", flat=True).distinct()))
+    due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
+    steps = Step.objects.filter(Exists(due), canvas__state=Canvas.State.LIVE)
+    moved = (advance(step, now=now) for step in list(steps.values_list("pk", flat=True)))
     return sum(chain(admitted, moved))
 
 

@@ -6,6 +6,7 @@ from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.db.models import Q
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -39,14 +40,12 @@ def send_due(*, now: datetime) -> int:
 
 
 def _recovered() -> list[Place]:
+    """Where a mailed trouble is over. A disconnect ends none: it only takes the way away."""
+    mailed = Q(parked_by="", alerted_at__isnull=False)
     return [
-        *Connection.objects.filter(parked_by="").exclude(alerted_at=None).select_related("app_group")[:AT_ONCE],
-        *AdAccount.objects.filter(parked_by="")
-        .exclude(alerted_at=None)
-        .select_related("connection__app_group")[:AT_ONCE],
-        *Audience.objects.filter(parked_by="")
-        .exclude(alerted_at=None)
-        .select_related("ad_account__connection__app_group")[:AT_ONCE],
+        *Connection.objects.filter(mailed).exclude(token_sealed="").select_related("app_group")[:AT_ONCE],
+        *AdAccount.objects.filter(mailed, is_chosen=True).select_related("connection__app_group")[:AT_ONCE],
+        *Audience.objects.filter(mailed).select_related("ad_account__connection__app_group")[:AT_ONCE],
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Min, Q, QuerySet, Value, When
 
 from partners import ordering, registry, tally
 from partners.base import Preset
@@ -84,9 +84,11 @@ def _parked(path: str, now: datetime) -> Q:
 
 def lanes(*, now: datetime) -> list[str]:
     """The remote advertiser ids with work that nobody holds, longest waiting first."""
-    waiting = due(now=now).order_by("due_at").values_list("ad_account__remote_id", flat=True)[: CANDIDATES * 10]
+    waiting = (
+        due(now=now).order_by().values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
+    )
     held = set(Lane.objects.filter(lease_until__gt=now).values_list("remote_id", flat=True))
-    return [lane for lane in dict.fromkeys(waiting) if lane not in held]
+    return [lane for lane, _ in waiting if lane not in held]
 
 
 def hold(lane: str, *, lease: str, now: datetime) -> bool:
@@ -156,6 +158,8 @@ def take(request: Request, *, now: datetime) -> bool:
     ids = [batch.pk for batch in request.batches]
     free = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False)
     if free.update(lease=request.lease, lease_until=until) == len(ids):
+        with tally.gathered(now=now):
+            ordering.release(request.batches, now=now)  # a wish committed since the lease before; what comes now waits
         return True
     Batch.objects.filter(lease=request.lease).update(lease="", lease_until=None)
     return False

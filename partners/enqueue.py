@@ -56,8 +56,8 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     with tally.gathered(now=now) as moves:
         batches = _make_batches(sync, -(-n // cap), now=now)
         ordering.supersede(sync, people, now=now)
-        erased = _insert_erased(sync, people.filter(profile_id=None))
         entered = _insert(sync, people, batches, cap=cap)
+        erased = _insert_erased(sync, people.filter(profile_id=None))  # last: somebody may be erased at this moment
         waiting = _fill(batches)
         moves.add(sync.pk, entered=entered, pending=waiting, not_synced=entered - waiting)
         moves.add(sync.pk, entered=erased, cancelled=erased)
@@ -68,8 +68,8 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, now: datetime) -> None:
     """Move deliveries of ``sync`` into new pending batches, then drop who has a later, opposite wish."""
     account = sync.audience.ad_account
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
-    later = ordering.with_later_wish(sync, deliveries)
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
+    later = ordering.with_later_wish(sync, deliveries)  # under the lock of the audience's seq: nobody overtakes
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=chosen).update(batch=batch, outcome=None, reason=None)

@@ -36,10 +36,10 @@ def watch_blocked(*, now: datetime) -> None:
     """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
     waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(sync__paused=True, action=Action.ADD)
     barred = waiting.filter(collect.blocked_ways(now=now))
-    fresh = list(barred.filter(first_failed_at=None).values_list("pk", flat=True))
-    if fresh:
+    fresh = barred.filter(first_failed_at=None)
+    if fresh.exists():
         deadline = now + timedelta(seconds=settings.SYNC["deadline"])
-        Batch.objects.filter(pk__in=fresh, first_failed_at=None).update(first_failed_at=now, deadline_at=deadline)
+        Batch.objects.filter(pk__in=fresh.values("pk")).update(first_failed_at=now, deadline_at=deadline)
     with tally.gathered(now=now):
         hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
         over = list(hopeless[:1000])
@@ -80,15 +80,17 @@ class Flush:
     def _lanes(self) -> list[str]:
         """The lanes with work that are ours for this turn."""
         now = timezone.now()
-        found = [*self.held, *collect.lanes(now=now)]
+        parked = limits.parked_lanes()
+        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if lane not in parked]
         mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
         self.held.update(mine)
         return mine
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
         """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
-        most = min(PLAN_AT_ONCE, self.threads - len(self.under_way))
         mine = [request for request in self.under_way.values() if request.ad_account.remote_id == lane]
+        share = min(self.threads - PLAN_AT_ONCE, max(PLAN_AT_ONCE, self.threads // max(1, len(self.held))))
+        most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.under_way))
         if most <= 0 or any(request.is_probe for request in mine):
             return 0
         now = timezone.now()
@@ -106,7 +108,8 @@ class Flush:
         post_by = time.monotonic() + slack
         if not collect.take(request, now=now):
             return False
-        most_rows = collect.preset_of(request.ad_account).people_per_request or len(request.batches) + request.people
+        preset = collect.preset_of(request.ad_account)
+        most_rows = collect.most_people(preset, request.ad_account, len(request.kinds))
         try:
             parcel = pack(request, post_by=post_by, most_rows=most_rows)
         except Incomplete as trouble:
@@ -123,7 +126,7 @@ class Flush:
         """Settle what has come back; with ``block``, wait for at least one answer."""
         if not self.under_way:
             return
-        done, _ = wait(self.under_way, timeout=None if block else 0, return_when=FIRST_COMPLETED)
+        done, _ = wait(self.under_way, timeout=0.25 if block else 0, return_when=FIRST_COMPLETED)
         for future in done:
             self.under_way.pop(future)
             settle.settle(future.result(), now=timezone.now())

@@ -71,6 +71,7 @@ def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -
 
     Several answers to requests that were under way together count once.
     """
+    Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
     row = Budget.objects.filter(key=limit.key).first()
     if row is None or row.parked_us > sent_us:
         return
@@ -80,9 +81,15 @@ def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -
     )
 
 
-def succeeded(limit: Limit) -> None:
+def parked_lanes() -> set[str]:
+    """Remote advertiser ids that the partner asked us to leave alone for now."""
+    rows = Budget.objects.filter(key__startswith="lane:", parked_us__gt=now_us())
+    return {key.removeprefix("lane:") for key in rows.values_list("key", flat=True)}
+
+
+def succeeded(limit: Limit, lane: str) -> None:
     """A request went through: the next throttle answer starts again at one second."""
-    Budget.objects.filter(key=limit.key, throttles__gt=0).update(throttles=0)
+    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(throttles=0)
 
 
 def throttle_seconds(times_before: int) -> float:

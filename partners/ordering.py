@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from partners import tally
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
@@ -29,7 +29,12 @@ def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: date
 
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
-    for batch in batches:
+    wanted = list(batches)
+    wishes = Batch.objects.filter(audience__in={batch.audience_id for batch in wanted}).order_by()
+    newest = {(a, b): seq for a, b, seq in wishes.values_list("audience", "action").annotate(seq=Max("seq"))}
+    for batch in wanted:
+        if newest.get((batch.audience_id, Action(batch.action).opposite.value), 0) < batch.seq:
+            continue
         newer = Batch.objects.filter(
             audience=batch.audience_id, action=Action(batch.action).opposite, seq__gt=batch.seq
         )

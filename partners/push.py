@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -21,7 +22,14 @@ Row = tuple[bytes | None, ...]
 
 _ROWS = """
 SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
-WHERE d.batch_id = %s AND d.outcome IS NULL ORDER BY d.id
+WHERE d.batch_id = %s AND d.outcome IS NULL {still} ORDER BY d.id
+"""
+
+
+_STILL_WANTED = """
+AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
+WHERE e.profile_id = d.profile_id AND e.outcome IS NULL AND b.audience_id = %s AND b.action = %s AND b.seq > %s
+AND b.state IN ('pending', 'synced'))
 """
 
 
@@ -66,9 +74,17 @@ class Incomplete(Exception):
 def rows_of(batch: Batch) -> list[Row]:
     """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
     cells = ", ".join(_cell(kind, batch.action) for kind in batch.kinds)
-    sql = _ROWS.format(cells=cells, delivery=Delivery._meta.db_table, profile=Profile._meta.db_table)
+    tables = {"delivery": Delivery._meta.db_table, "profile": Profile._meta.db_table, "batch": Batch._meta.db_table}
+    still = ""
+    later: tuple[int | str, ...] = ()
+    if batch.repeat_of_id:  # who has been asked the opposite since, must not be overtaken by the repeat
+        still, later = (
+            _STILL_WANTED.format(**tables),
+            (batch.audience_id, Action(batch.action).opposite.value, batch.seq),
+        )
+    sql = _ROWS.format(cells=cells, still=still, **tables)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [batch.repeat_of_id or batch.pk])
+        cursor.execute(sql, [batch.repeat_of_id or batch.pk, *later])
         rows: list[Row] = cursor.fetchall()
     return rows
 
@@ -86,6 +102,20 @@ def past_rows(batch: Batch) -> list[Row]:
         tuple(bytes(sha256) if kind == column else None for column in batch.kinds)
         for kind, sha256 in past.values_list("kind", "sha256")
     ]
+
+
+def _nameless(batch: Batch) -> "QuerySet[Delivery]":
+    """Members without any current identifier of the batch's kinds: erased, or known by past ones only."""
+    none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
+    return Delivery.objects.filter(batch=batch, outcome=None, **none)
+
+
+def _has_bare(batch: Batch) -> bool:
+    """Whether somebody of the batch has nothing to send at all."""
+    if batch.action != Action.REMOVE:
+        return True
+    past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)
+    return _nameless(batch).exclude(Exists(past)).exists()
 
 
 def _cell(kind: str, action: str) -> str:
@@ -106,11 +136,11 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         rows = rows_of(batch)
         past = past_rows(batch)
         empty = (None,) * len(batch.kinds)
-        if batch.repeat_of_id is None and (len(rows) != batch.n or (empty in rows and not past)):
+        if batch.repeat_of_id is None and (len(rows) != batch.n or (empty in rows and _has_bare(batch))):
             raise Incomplete(batch, len(rows))
         if past or batch.repeat_of_id:
             rows = [row for row in rows if row != empty] + past
-        if not rows or len(rows) > most_rows:
+        if not rows or (len(rows) > most_rows and batch.n > 1):  # one person, or a repeat, cannot be cut
             raise Incomplete(batch, len(rows))
         n_rows += len(rows)
         n_ids += sum(len(row) - row.count(None) for row in rows)
@@ -145,6 +175,9 @@ def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
     wanted, start = set(indexes), 0
     for batch in parcel.request.batches:
         ids = list(Delivery.objects.filter(batch=batch, outcome=None).order_by("pk").values_list("pk", flat=True))
+        if batch.action == Action.REMOVE and past_rows(batch):
+            nameless = set(_nameless(batch).values_list("pk", flat=True))
+            ids = [pk for pk in ids if pk not in nameless]
         named[batch.pk] = [ids[i - start] for i in wanted if start <= i < start + len(ids)]
         start += len(ids) + len(past_rows(batch))
     return named

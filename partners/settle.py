@@ -60,7 +60,8 @@ def _synced(answer: Answer, *, now: datetime) -> None:
     request = answer.parcel.request
     with tally.gathered(now=now):
         finish(mine(request), Outcome.SYNCED, now=now, request_id=answer.request_id)
-        limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id))
+        lane = request.ad_account.remote_id
+        limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), lane), lane)
     if request.is_probe:
         parking.unpark(request.connection)
         parking.unpark(request.ad_account)
@@ -154,7 +155,9 @@ def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
     request, code = answer.parcel.request, _code(error)
     several = len(request.audience_ids) > 1
     match error.cause:
-        case RejectedCause.TOO_MANY if answer.parcel.people > 1:
+        case RejectedCause.TOO_MANY if answer.parcel.people != request.people and len(request.batches) > 1:
+            _narrow(request, Batch.Sharing.ALONE, now=now)  # past hashes made it too long: no cap is learned
+        case RejectedCause.TOO_MANY if request.people > 1:
             splitting.learn_cap(request.ad_account, answer.parcel.people // 2)
             _each(request, lambda batch: splitting.split_to_cap(batch, answer.parcel.people // 2, now=now), now=now)
         case RejectedCause.AD_ACCOUNT | RejectedCause.AUDIENCE_GONE if several:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Q
 
+from partners import ordering
 from partners.models import AdAccount, Batch, Delivery, Outcome
 
 
@@ -74,6 +75,7 @@ def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
     Batch.objects.bulk_update(
         pieces, ["n", "lease", "lease_until", "due_at", "first_failed_at", "deadline_at", "last_code"]
     )
+    ordering.release(pieces, now=now)
     return pieces
 
 

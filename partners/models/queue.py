@@ -107,6 +107,7 @@ class Batch(models.Model):
         indexes = [
             models.Index(fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"),
             models.Index(fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"),
+            models.Index(fields=["audience", "action", "seq"], name="batch_wish"),
             models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
             models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="batch_settled"),
         ]

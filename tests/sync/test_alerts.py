@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from partners import alerts
+from partners import alerts, connecting
 from partners.models import Audience, Connection
 
 
@@ -73,3 +73,10 @@ def test_a_mail_server_that_is_down_harms_nobody(broken, settings, caplog):
     assert send() == 0
     assert "could not be sent" in caplog.text
     assert "alice@example.org" not in caplog.text
+
+
+def test_a_disconnect_is_no_recovery(broken, alice, mailoutbox):
+    send()
+    connecting.disconnect(Connection.objects.get(), discard=False, by=alice, now=timezone.now())
+    send()
+    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme"]
