@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "audiencesync.groups.errors.with_a_way_back",
 ]
 
 ROOT_URLCONF = "audiencesync.urls"

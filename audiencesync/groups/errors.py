@@ -1,18 +1,20 @@
 """Error pages in words: no database, no session, no context processor, so that they appear when those are what failed."""
 
 import sys
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import resolve
 from django.utils.translation import gettext as _
 from redis import RedisError
 
 from audiencesync import logs
 
 
-def _page(status: int, title: str, text: str) -> HttpResponse:
-    facts = {"status": status, "error_title": title, "text": text, "request_id": logs.request_id.get()}
+def _page(status: int, title: str, text: str, *, back: str = "") -> HttpResponse:
+    facts = {"status": status, "error_title": title, "text": text, "request_id": logs.request_id.get(), "back": back}
     return HttpResponse(render_to_string("error.html", facts), status=status)
 
 
@@ -53,6 +55,37 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """429: allauth's limits of sign-in, sign-up and password reset."""
     return _page(429, _("Too many attempts"), _("For safety we wait a little. Try again in a few minutes."))
+
+
+def with_a_way_back(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: who opens an address that only takes forms (a reload, a sign-in in between) is shown the way back."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method != "GET" or response.status_code != 405 or response.content:
+            return response
+        page = _page(
+            405,
+            _("Nothing was done"),
+            _("This address only takes what a form sends. Go back to the page and press the button again."),
+            back=_nearest_page(request.path),
+        )
+        page["Allow"] = response["Allow"]
+        return page
+
+    return answer
+
+
+def _nearest_page(path: str) -> str:
+    """The closest address above ``path`` that exists."""
+    while path.strip("/"):
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        try:
+            resolve(path)
+        except Http404:
+            continue
+        return path
+    return "/"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
