@@ -114,8 +114,9 @@ def ignore_the_lease():
 
 @seeded(queue.ENQUEUE, "kill")
 def forget_the_last_wish():
-    """an opposite wish that waits is not superseded"""
+    """an opposite wish that waits is not superseded, neither on entering nor when a batch is taken"""
     ordering.supersede = lambda sync, people, *, now: None
+    ordering.release = lambda batches, *, now: None
 
 
 @seeded(queue.UNDER_WAY, "pause")
