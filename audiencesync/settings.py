@@ -175,7 +175,6 @@ SYNC = {
     "flush_seconds": env.float("SYNC_FLUSH_SECONDS", 8.0),
     "probe": env.float("SYNC_PROBE", 300.0),
     "throttle_park": env.float("SYNC_THROTTLE_PARK", 300.0),
-    "quota_stops_clock": env.bool("SYNC_QUOTA_STOPS_CLOCK", False),
     "threads": env.int("SYNC_THREADS", 16),
 }
 
