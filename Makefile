@@ -15,10 +15,10 @@ help: ## list the commands
 run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 SANDBOX_PORT=8900)
 	@$(PYTHON) scripts/run.py --port "$(PORT)" --sandbox-port "$(SANDBOX_PORT)"
 
-test: venv-dev lint ## everything: lint, types, contracts, translations, all tests on SQLite and PostgreSQL, browser
+test: venv-dev lint ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
 	$(PYTEST) -m "not browser" -n 2 --junitxml=build/junit-sqlite.xml
 	$(PYTEST) -m browser --junitxml=build/junit-browser.xml
-	$(BIN)/python scripts/postgres.py $(PYTEST) -m "not browser" -n 2 --create-db --junitxml=build/junit-postgresql.xml
+	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser" -n 2 --create-db --junitxml=build/junit-postgresql.xml
 
 test-fast: venv-dev ## the tests that take under two minutes
 	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)

@@ -1,11 +1,17 @@
-"""The settings of the product with keys of no value, a cache in memory and fast passwords: tests need no environment."""
+"""The settings of the product with keys of no value and fast passwords: tests need no environment.
 
+With REDIS_URL, cache and queue are that Redis, each process of pytest-xdist in a database of its own.
+"""
+
+import atexit
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from audiencesync import crypto
 from audiencesync.settings import *  # noqa: F403  # a settings module is its names
-from audiencesync.settings import DATABASES, STORAGES
+from audiencesync.settings import CACHES, DATABASES, Q_CLUSTER, REDIS_URL, STORAGES
 
 SECRET_KEY = "test-key-of-no-value-but-of-a-decent-length-0123456789"
 TOKEN_KEYS = [crypto.new_key("test")]
@@ -13,8 +19,21 @@ TIKTOK_APP_ID = "7000000000000000001"
 TIKTOK_APP_SECRET = "sandbox-secret"
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-if DATABASES["default"]["ENGINE"].endswith(
-    "sqlite3"
-):  # threads of a test need a file: in memory they do not wait for a lock
-    DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.mkdtemp(prefix="audiencesync-")) / "test.sqlite3"}
+if REDIS_URL:
+    _number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{_number}"
+    CACHES["default"]["LOCATION"] = Q_CLUSTER["redis"] = REDIS_URL
+else:
+    CACHES["default"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+def _folder() -> Path:
+    """A temporary folder that the process which made it removes at its end (a child that was forked must not)."""
+    folder, owner = tempfile.mkdtemp(prefix="audiencesync-"), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return Path(folder)
+
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # threads of a test need a file: in memory they do not wait for a lock
+    DATABASES["default"]["TEST"] = {"NAME": _folder() / "test.sqlite3"}
