@@ -1,5 +1,6 @@
 """Troubles that can be switched on: which call they hit, how often, and what they do to its answer."""
 
+import random
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +31,7 @@ KINDS: dict[str, dict[str, object]] = {
     "code_missing": {},
     "apply_then_drop": {},
 }
+COMMON = {"kind", "endpoint", "advertiser_id", "count", "for_seconds", "share", "code"}
 INSTEAD = {"throttle", "code", "http_error", "drop"}  # of handling the call: nothing is applied
 WITHIN = {"not_allowlisted", "poison", "partial"}  # the handling asks for these
 AFTER = KINDS.keys() - INSTEAD - WITHIN  # the call is handled, its answer spoilt
@@ -38,7 +40,7 @@ MESSAGES = {40105: "Access token is incorrect or has been revoked.", 50000: "Sys
 
 @dataclass(frozen=True)
 class Fault:
-    """`count` calls are left to be hit, `until` is on the monotonic clock; None means: until cleared."""
+    """`count` calls are left to be hit, `until` is on the monotonic clock; None: until cleared. `share`: of the calls."""
 
     id: int
     kind: str
@@ -54,10 +56,13 @@ class Fault:
     hash: str = ""
     rows: tuple[int, ...] = ()
     named: bool = False
+    share: float = 1
 
     def hits(self, endpoint: str, advertisers: Collection[str]) -> bool:
-        return (not self.endpoint or endpoint.startswith(self.endpoint)) and (
-            not self.advertiser_id or self.advertiser_id in advertisers
+        return (
+            (not self.endpoint or endpoint.startswith(self.endpoint))
+            and (not self.advertiser_id or self.advertiser_id in advertisers)
+            and (self.share >= 1 or random.random() < self.share)  # noqa: S311  # dice, no secret
         )
 
     def refusal(self, app_id: str) -> Refuse:
@@ -77,7 +82,7 @@ class Fault:
         return said
 
 
-ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count"}
+ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
 
 
 def qps_message(advertiser_id: str, limit: int) -> str:
@@ -96,7 +101,7 @@ class Faults:
         self.n = 0
 
     def set(self, kind: str, **details: object) -> Fault:
-        """As KINDS says; all take endpoint, advertiser_id, count and for_seconds, too. ValueError if wrong."""
+        """As KINDS says; all take endpoint, advertiser_id, count, for_seconds and share, too. ValueError if wrong."""
         return self.add({"kind": kind, **details})
 
     def add(self, wish: Mapping[str, object]) -> Fault:
@@ -147,7 +152,7 @@ class Faults:
 def parse(wish: Mapping[str, object]) -> Fault:
     """From JSON or a form (all texts). Refuses what is unknown: no test shall wait for a fault with a typing error."""
     kind = params.choice(wish, "kind", KINDS)
-    unknown = wish.keys() - KINDS[kind].keys() - {"kind", "endpoint", "advertiser_id", "count", "for_seconds", "code"}
+    unknown = wish.keys() - KINDS[kind].keys() - COMMON
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")
     given = {name: value for name, value in wish.items() if value not in (None, "")}
@@ -171,6 +176,7 @@ def parse(wish: Mapping[str, object]) -> Fault:
         hash=hexadecimal(values),
         rows=row_numbers(values),
         named=values.get("named") in (True, "on", "true"),
+        share=share(given),
     )
 
 
@@ -183,6 +189,13 @@ def number(values: Mapping[str, object], name: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise params.wrong(name, "should be a number of seconds")
     return seconds
+
+
+def share(values: Mapping[str, object]) -> float:
+    part = number({"share": 1.0} | dict(values), "share")
+    if not 0 < part <= 1:
+        raise params.wrong("share", "should be above 0 and at most 1")
+    return part
 
 
 def hexadecimal(values: Mapping[str, object]) -> str:

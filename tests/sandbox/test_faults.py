@@ -36,6 +36,11 @@ def test_a_throttle_ends_after_its_seconds(mara, trouble):
     assert code(mara) == 0
 
 
+def test_a_share_hits_some_calls_and_not_others(mara, trouble):
+    trouble(kind="code", code=50000, share=0.5)
+    assert {code(mara) for _ in range(40)} == {0, 50000}  # one side of the coin 40 times: never
+
+
 def test_a_throttle_of_an_ad_account_hits_only_that(mara, trouble, row):
     trouble(kind="throttle", advertiser_id=EU)
     german, british = (mara.sandbox.audiences.create(account, "x") for account in (EU, UK))
@@ -121,6 +126,8 @@ def test_partial_success_may_name_nobody(mara, trouble, row, hashed):
         {"kind": "slow", "seconds": -1},
         {"kind": "slow", "seconds": "long"},
         {"kind": "throttle", "count": 0},
+        {"kind": "throttle", "share": 0},
+        {"kind": "throttle", "share": 2},
         {"kind": "throttle", "advertiser_id": "x"},
         {"kind": "throttle", "tpyo": 1},
         {"kind": "partial", "rows": "first"},
