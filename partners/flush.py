@@ -55,6 +55,7 @@ class Flush:
         self.lease = secrets.token_hex(16)
         self.under_way: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
+        self.slowed: set[str] = set()
         self.threads: int = settings.SYNC["threads"]
 
     def run(self) -> bool:
@@ -80,8 +81,9 @@ class Flush:
     def _lanes(self) -> list[str]:
         """The lanes with work that are ours for this turn."""
         now = timezone.now()
-        parked = limits.parked_lanes()
-        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if lane not in parked]
+        slowed = limits.throttled_lanes()
+        self.slowed = set(slowed)
+        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if not slowed.get(lane)]
         mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
         self.held.update(mine)
         return mine
@@ -97,9 +99,16 @@ class Flush:
         requests = collect.plan(lane, most=most, now=now)
         if not requests or (mine and requests[0].is_probe):
             return 0
-        limit = limits.limit_of(collect.preset_of(requests[0].ad_account), lane)
-        waits = limits.book_many(limit, len(requests))
+        waits = self._book(lane, requests)
         return sum(self._post(request, pool, wait=wait) for request, wait in zip(requests, waits, strict=False))
+
+    def _book(self, lane: str, requests: list[Request]) -> list[float]:
+        """The seconds to wait for each request, or for as many as may be sent. A lane that was slowed down gets one."""
+        limit = limits.limit_of(collect.preset_of(requests[0].ad_account), lane)
+        own = limits.Limit(f"lane:{lane}", limit.rate)
+        if lane not in self.slowed or limit.key == own.key:
+            return limits.book_many(limit, len(requests))
+        return limits.book_many(limit, 1) if limits.book_many(own, 1) else []
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, wait: float) -> bool:
         """Lease, build and hand one request to a thread; whether it is under way."""

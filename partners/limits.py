@@ -22,7 +22,7 @@ _NOW_US = {
 _LARGER = {"sqlite": "MAX", "postgresql": "GREATEST"}
 _BOOK = """
 UPDATE {table} SET next_us = {larger}(next_us, parked_us, {now}) + %s
-WHERE key = %s AND {larger}(next_us, parked_us) <= {now} + %s
+WHERE key = %s AND throttles = 0 AND {larger}(next_us, parked_us) <= {now} + %s
 RETURNING next_us - %s, {now}
 """
 
@@ -52,7 +52,7 @@ def book(key: str, *, rate: float) -> float:
 def book_many(limit: Limit, k: int) -> list[float]:
     """Book ``k`` sends in one statement; answers the seconds to wait for each, or nothing if that is too far ahead.
 
-    A booked time that is not used just passes.
+    A booked time that is not used just passes. After a throttle answer a single send is booked at a time.
     """
     if k <= 0:
         return []
@@ -60,10 +60,23 @@ def book_many(limit: Limit, k: int) -> list[float]:
     if booked is None and Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True):
         booked = _book(limit, k)
     if booked is None:
-        return []
+        return _book_probe(limit)
     first, now = booked
     step = round(SECOND / limit.rate)
     return [max(0.0, (first + step * i - now) / SECOND) for i in range(k)]
+
+
+def _book_probe(limit: Limit) -> list[float]:
+    """While the partner asks us to slow down: one send when the park is over, the next once it went through or an
+    interval later. Answers the seconds to wait for it, or nothing."""
+    row, now = Budget.objects.filter(key=limit.key, throttles__gt=0).first(), now_us()
+    if row is None or row.next_us > now or row.parked_us > now + round(HORIZON * SECOND):
+        return []
+    starts = max(row.parked_us, now)
+    mine = Budget.objects.filter(pk=row.pk, next_us=row.next_us, parked_us=row.parked_us, throttles=row.throttles)
+    if not mine.update(next_us=starts + round(throttle_seconds(row.throttles) * SECOND)):
+        return []
+    return [(starts - now) / SECOND]
 
 
 def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> None:
@@ -81,15 +94,16 @@ def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -
     )
 
 
-def parked_lanes() -> set[str]:
-    """Remote advertiser ids that the partner asked us to leave alone for now."""
-    rows = Budget.objects.filter(key__startswith="lane:", parked_us__gt=now_us())
-    return {key.removeprefix("lane:") for key in rows.values_list("key", flat=True)}
+def throttled_lanes() -> dict[str, bool]:
+    """Remote advertiser ids that the partner asked us to slow down in, and whether they are left alone for now."""
+    now = now_us()
+    rows = Budget.objects.filter(key__startswith="lane:", throttles__gt=0).values_list("key", "parked_us")
+    return {key.removeprefix("lane:"): parked_us > now for key, parked_us in rows}
 
 
 def succeeded(limit: Limit, lane: str) -> None:
-    """A request went through: the next throttle answer starts again at one second."""
-    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(throttles=0)
+    """A request went through: others may follow, and the next throttle answer starts again at one second."""
+    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(throttles=0, next_us=0)
 
 
 def throttle_seconds(times_before: int) -> float:

@@ -1,0 +1,52 @@
+"""F11, F12: TikTok asks us to slow down, for a while or for longer than people may wait."""
+
+from itertools import pairwise
+
+import pytest
+
+from partners.models import AdAccount, Batch
+from tests.faults.lawful import N
+
+pytestmark = pytest.mark.slow
+PARK = 0.5
+
+
+def _one_at_a_time(town, code):
+    """The answers with this code: those of what was under way when the storm began, then one per interval."""
+    at = [line.at for line in town.mappings() if line.code == code]
+    probes = [moment for moment in at if moment > at[0] + PARK * 0.9]
+    assert len(at) - len(probes) <= 16  # SYNC["threads"]
+    assert len(probes) >= 2
+    assert [later - sooner for sooner, later in pairwise(probes) if later - sooner < PARK * 0.9] == []
+
+
+def _many_requests(town, account):
+    """A thousand people who need twenty requests."""
+    AdAccount.objects.filter(pk=account.pk).update(learned_cap=N // 20)
+    asked = town.sync(town.audience(account.name, account))
+    town.enter(asked, town.people(N))
+    return asked
+
+
+def test_f11_a_storm_for_the_whole_app_is_met_with_one_request_per_interval(town, pace):
+    pace(throttle_park=PARK)
+    asked = _many_requests(town, town.eu)
+    town.fault("throttle", for_seconds=5 * PARK)
+    town.settle()
+    _one_at_a_time(town, 40100)
+    assert town.counts(asked) == {"entered": N, "synced": N}
+    assert set(Batch.objects.values_list("attempts", flat=True)) == {0}
+    town.judge()
+
+
+def test_f11_a_storm_in_one_ad_account_is_none_of_the_others_business(town, pace):
+    pace(throttle_park=PARK)
+    stormy, calm = _many_requests(town, town.eu), _many_requests(town, town.uk)
+    town.fault("throttle", advertiser_id=town.eu.remote_id)
+    town.beats(5 * PARK)
+    _one_at_a_time(town, 40133)
+    assert town.counts(calm) == {"entered": N, "synced": N}
+    assert town.counts(stormy) == {"entered": N, "pending": N}
+    town.sandbox.faults.clear()
+    town.settle()
+    town.judge()
