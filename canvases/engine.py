@@ -24,9 +24,9 @@ CROWD = 10_000
 
 _ADMIT = """
 INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
-SELECT %s, people.id, 0, %s, %s, %s, %s FROM ({people}) people WHERE true
-ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING
+SELECT %s, people.id, 0, %s, %s, %s, %s FROM ({people}) people WHERE true {repeats}
 """
+_LEAVE_ALONE = "ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING"
 
 
 def beat() -> None:
@@ -60,22 +60,24 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         people = filters.members(canvas.segment).filter(pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until)
         last = people.order_by("pk").values_list("pk", flat=True)[CROWD - 1 : CROWD].first()
         upto = last or canvas.entry_until
-        n = _enter(canvas, first, people.filter(pk__lte=upto), now=now)
+        crowd = people.filter(pk__lte=upto)
+        between = Visit.objects.filter(canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto)
+        n = _enter(canvas, first, crowd, is_new=not between.exists(), now=now)
         Canvas.objects.filter(pk=canvas.pk).update(
             entered=F("entered") + n, entry_cursor=upto, entry_until=canvas.entry_until if last else None
         )
     return CROWD if last else n
 
 
-def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, now: datetime) -> int:
+def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:
     """Put people at the first step; if it makes nobody wait, let it act and put them behind it, each row written once."""
     if KINDS[first.kind].due_on_arrival(first, now=now) > now:
-        n = _insert(canvas, first, people, now=now)
+        n = _insert(canvas, first, people, is_new=is_new, now=now)
         _arrive(first, n)
         return n
     following = _children(canvas, first).first()
     before = Visit.objects.aggregate(last=Max("pk"))["last"] or 0
-    n = _insert(canvas, following, people, now=now)
+    n = _insert(canvas, following, people, is_new=is_new, now=now)
     if n:
         first = _fresh(first.pk)
         KINDS[first.kind].act(first, Visit.objects.filter(canvas=canvas, pk__gt=before), now=now)
@@ -84,14 +86,17 @@ def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, now: datet
     return n
 
 
-def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, now: datetime) -> int:
-    """Visits at a step, or (None) of who is through at once, but for those who have been here before; answers how many."""
+def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:
+    """Visits at a step, or (None) of who is through at once, but for those who have been here before; answers how many.
+
+    If nobody has, which the lock of the canvas makes sure, PostgreSQL need not look row by row: a third of its work.
+    """
     sql, params = people.order_by().values("id").query.sql_with_params()
     moment = connection.ops.adapt_datetimefield_value
     due_at = moment(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
     left_at = None if place else moment(now)
     with connection.cursor() as cursor:
-        statement = _ADMIT.format(visit=Visit._meta.db_table, people=sql)
+        statement = _ADMIT.format(visit=Visit._meta.db_table, people=sql, repeats="" if is_new else _LEAVE_ALONE)
         values = [canvas.pk, place.pk if place else None, due_at, moment(now), left_at]
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount

@@ -87,10 +87,13 @@ class Step(models.Model):
 class Visit(models.Model):
     """One person's walk through one canvas."""
 
-    # Of the three, only the profile is checked by the database: PostgreSQL checks row by row, which took a third of a
-    # launch. The engine holds the canvas locked when it writes visits, and so does whoever removes a step.
+    # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. The
+    # engine holds the canvas locked when it writes visits, and so does whoever removes a step; a visit may outlive its
+    # profile, whom every step then takes for erased.
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="visits", db_index=False, db_constraint=False)
-    profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="visits", db_index=False)
+    profile = models.ForeignKey(
+        Profile, models.SET_NULL, null=True, related_name="visits", db_index=False, db_constraint=False
+    )
     slot = models.PositiveIntegerField(default=0)  # 0: nobody enters a canvas twice
     step = models.ForeignKey(
         Step, models.PROTECT, null=True, related_name="visits", db_index=False, db_constraint=False

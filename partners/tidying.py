@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from audiencesync.people.models import Profile
 from partners import settle, splitting, tally
@@ -30,7 +31,8 @@ def tidy(request: Request, trouble: Incomplete, *, most_rows: int, now: datetime
 
 
 def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
-    erased = list(Delivery.objects.filter(batch=batch, outcome=None, profile=None).values_list("pk", flat=True))
+    nobody = ~Exists(Profile.objects.filter(pk=OuterRef("profile_id")))  # NULL, or an id that nobody has any more
+    erased = list(Delivery.objects.filter(nobody, batch=batch, outcome=None).values_list("pk", flat=True))
     settle.give_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
     for reason, ids in _unsendable(batch).items():
         settle.give_outcome(batch, ids, Outcome.NOT_SYNCED, reason=reason, now=now)

@@ -122,10 +122,13 @@ class Batch(models.Model):
 class Delivery(models.Model):
     """One person entering one Sync. Insert-only in the normal course: a state is its own outcome, else the batch's."""
 
-    # Neither is checked by the database: PostgreSQL checks row by row, which took a third of a launch. A batch is made in
-    # the transaction that fills it, and a Sync is removed only under the lock of its asker, while nobody has entered it.
+    # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. A batch is
+    # made in the transaction that fills it, a Sync is removed only under the lock of its asker, while nobody has entered
+    # it; and who waits for a profile that is gone, settles as erased (push.py, tidying.py).
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False)
-    profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="deliveries")
+    profile = models.ForeignKey(
+        Profile, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
+    )  # erased: NULL, or an id that nobody has any more
     entry_key = models.BigIntegerField()  # given by the caller: the visit
     batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="deliveries", db_constraint=False)
     outcome = models.CharField(max_length=10, choices=Outcome.choices, null=True)
