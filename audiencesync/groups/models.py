@@ -1,4 +1,4 @@
-"""Users, app groups and what a person may do in them; the activity log; the slots of the beat."""
+"""Users, app groups and what a person may do in them; API keys; the activity log; the slots of the beat."""
 
 from __future__ import annotations
 
@@ -143,6 +143,64 @@ class Invitation(models.Model):
         return self.accepted_at is None and now < self.created_at + INVITATION_LIFETIME
 
 
+class ApiKey(models.Model):
+    """A key of the REST API. The key itself is shown once; only its start and its SHA-256 are stored."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="api_keys")
+    name = models.CharField(_("name"), max_length=80)
+    prefix = models.CharField(max_length=12)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_open(self, *, now: datetime) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class RateWindow(models.Model):
+    """How many calls of one kind a group has made since ``starts_at``; one row each, moved by limits.py."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=20)
+    starts_at = models.BigIntegerField()
+    n = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "name"], name="rate_window_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n}"
+
+
+class KeptAnswer(models.Model):
+    """The answer to a call that carried an Idempotency-Key: given again if the same call comes again."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    key_sha256 = models.CharField(max_length=64)
+    call_sha256 = models.CharField(max_length=64)  # method, address and body
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.TextField(blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "key_sha256"], name="kept_answer_once")]
+        indexes = [models.Index(fields=["at"], name="kept_answer_oldest")]
+
+    def __str__(self) -> str:
+        return f"answer {self.status}"
+
+
 class Activity(models.Model):
     """One line of a group's activity log: who did what, when. Never personal data of customers."""
 
@@ -159,6 +217,7 @@ class Activity(models.Model):
         RETRIED = "retried", _("retried")
         INVITED = "invited", _("invited")
         JOINED = "joined", _("joined")
+        REVOKED = "revoked", _("revoked")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")

@@ -73,8 +73,11 @@ def person(profile: Profile, *, masked: bool) -> Person:
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:
-    """The external id; some shops use the e-mail address, which viewers must not read."""
-    return mask_email(profile.external_id) if masked and "@" in profile.external_id else profile.external_id
+    """The external id, else our own; some shops use the e-mail address, which viewers must not read."""
+    known = profile.external_id
+    if known is None:
+        return profile.braze_id
+    return mask_email(known) if masked and "@" in known else known
 
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:

@@ -1,4 +1,4 @@
-"""Profiles, the hashes they were known by before, and segments."""
+"""Profiles, their other names, what they did, the hashes they were known by before; and segments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import AppGroup, User
 
 KINDS = ("email", "phone", "idfa", "gaid")
+LONGEST_EXTERNAL_ID = 987  # bytes
 
 
 class Profile(models.Model):
     """One customer of the marketer. The ``*_sha256`` columns are written only by ``identifiers.apply``."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="profiles")
-    external_id = models.CharField(max_length=255)
+    external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, null=True)  # null: known by alias, e-mail or phone
     email = models.CharField(_("e-mail"), max_length=320, blank=True)
     phone = models.CharField(_("phone"), max_length=64, blank=True)
     idfa = models.CharField(_("iOS IDFA"), max_length=64, blank=True)
@@ -38,9 +39,22 @@ class Profile(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")]
+        indexes = [
+            models.Index(
+                fields=["app_group", f"{kind}_sha256"],
+                condition=models.Q(**{f"{kind}_sha256__isnull": False}),
+                name=f"profile_by_{kind}",
+            )
+            for kind in ("email", "phone")
+        ]
 
     def __str__(self) -> str:
         return f"profile {self.pk}"
+
+    @property
+    def braze_id(self) -> str:
+        """The id that the REST API calls ``braze_id``: 24 hex digits."""
+        return f"{self.pk:024x}"
 
 
 class PastIdentifier(models.Model):
@@ -56,6 +70,50 @@ class PastIdentifier(models.Model):
 
     def __str__(self) -> str:
         return f"past {self.kind} of profile {self.profile_id}"
+
+
+class UserAlias(models.Model):
+    """Another name of a person, within a label such as ``crm``. Upper and lower case differ."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="aliases")
+    label = models.CharField(max_length=255)
+    name = models.CharField(max_length=LONGEST_EXTERNAL_ID)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "label", "name"], name="user_alias_once")]
+
+    def __str__(self) -> str:
+        return f"alias {self.pk} of profile {self.profile_id}"
+
+
+class Event(models.Model):
+    """Something a person did, or bought. Written once, by tracking.py."""
+
+    class Kind(models.TextChoices):
+        """Purchases have a product for a name, a price and a quantity."""
+
+        EVENT = "event", _("event")
+        PURCHASE = "purchase", _("purchase")
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="events", db_index=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.EVENT)
+    name = models.CharField(max_length=255)
+    at = models.DateTimeField()
+    properties = models.JSONField(default=dict, blank=True)
+    price = models.DecimalField(max_digits=18, decimal_places=4, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    quantity = models.PositiveSmallIntegerField(default=1)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["profile", "-at"], name="event_of_profile"),
+            models.Index(fields=["app_group", "name", "at"], name="event_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk} of profile {self.profile_id}"
 
 
 class Segment(models.Model):
