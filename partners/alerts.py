@@ -1,22 +1,28 @@
-"""Mails about troubles at a partner: one when it begins, one when it is over, to who connected or else to the admins."""
+"""Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
+
+And one a day at most where people were given up, whatever the trouble was.
+"""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import send_mail
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from audiencesync import beat as clock
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from partners import problems
-from partners.models import AdAccount, Audience, Connection, ParkedBy
+from partners.models import AdAccount, Audience, Batch, Connection, Outcome, ParkedBy
 
 logger = logging.getLogger(__name__)
 LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
 AT_ONCE = 50
+LOOK_BACK = timedelta(hours=1)
+DAY_SECONDS = 24 * 3600.0
 Place = Connection | AdAccount | Audience
 
 
@@ -36,7 +42,32 @@ def send_due(*, now: datetime) -> int:
         .select_related("ad_account__connection__app_group")
         .distinct()[:AT_ONCE],
     ]
-    return sum(_begun(place, now=now) for place in begun) + sum(_over(place) for place in _recovered())
+    n_begun, n_over = sum(_begun(place, now=now) for place in begun), sum(_over(place) for place in _recovered())
+    return n_begun + n_over + _given_up(now=now)
+
+
+def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
+    """Whom the partner did not take until their deadline, lately."""
+    errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - LOOK_BACK, n__gt=0)
+    return errored.filter(settled_at__gte=F("deadline_at"))
+
+
+def _given_up(*, now: datetime) -> int:
+    """Mail about them, each connection once a day; answers how many mails went out."""
+    over = _time_ran_out(now=now)
+    connections = Connection.objects.filter(pk__in=over.values("ad_account__connection"))
+    day = clock.slot_at(now.timestamp(), DAY_SECONDS)
+    claimed = [one for one in connections.select_related("app_group") if clock.claim(f"given-up:{one.pk}", day)]
+    for connection in claimed:
+        batch = over.filter(ad_account__connection=connection).select_related("sync").first()
+        with translation.override(settings.LANGUAGE_CODE):
+            subject = _("People were not sent to TikTok in %(group)s") % {"group": connection.app_group.name}
+            text = _(
+                "TikTok did not take them within 13 hours, so they are counted as errored. Nobody is lost: open the "
+                "step, see why, and send them again once the trouble is over."
+            )
+            _mail(connection, subject, text, batch.sync.url if batch else "/")
+    return len(claimed)
 
 
 def _recovered() -> list[Place]:

@@ -1,10 +1,12 @@
 """F11, F12: TikTok asks us to slow down, for a while or for longer than people may wait."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from partners.models import AdAccount, Batch
+from partners import housekeeping, sync
+from partners.models import AdAccount, Batch, Push
 from tests.faults.lawful import N
 
 pytestmark = pytest.mark.slow
@@ -49,4 +51,24 @@ def test_f11_a_storm_in_one_ad_account_is_none_of_the_others_business(town, pace
     assert town.counts(stormy) == {"entered": N, "pending": N}
     town.sandbox.faults.clear()
     town.settle()
+    town.judge()
+
+
+def test_f12_whoever_was_throttled_for_too_long_is_errored_and_mailed_about(town, pace, alice, mailoutbox):
+    pace(throttle_park=0.4, deadline=3.0)
+    asked = town.sync()
+    town.enter(asked, town.people(N))
+    town.fault("throttle")
+    town.beats(2.0)
+    housekeeping.beat()
+    assert town.counts(asked) == {"entered": N, "pending": N}
+    assert mailoutbox == []
+    town.settle()
+    assert sync.reasons([asked.pk]) == {"errored": {"40100": N}}
+    batch = Batch.objects.get()
+    assert batch.settled_at >= batch.deadline_at
+    assert Push.objects.order_by("at").last().at >= batch.deadline_at - timedelta(seconds=0.4)
+    for _ in range(2):
+        housekeeping.beat()
+    assert [mail.subject for mail in mailoutbox] == ["People were not sent to TikTok in Acme"]
     town.judge()
