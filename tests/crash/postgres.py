@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import count
 
 import psycopg
 from django.db import connections
@@ -10,6 +11,7 @@ from tests.crash.databases import Databases
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _SEQUENCES = "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
+_NUMBERS = count()  # of this process: several folders of tests make databases
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -23,7 +25,7 @@ class Postgres(Databases):
 
     def create(self, template: str | None = None) -> str:
         """A database. The last child's session at the template may take a moment to end."""
-        name = f"crash_{os.getpid()}_{next(self.numbers)}"
+        name = f"crash_{os.getpid()}_{next(_NUMBERS)}"
         for _ in range(500):
             try:
                 self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
