@@ -9,6 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup, User
+from audiencesync.people.imports import models as imports
+
+__all__ = ["KINDS", "Event", "PastIdentifier", "Profile", "Segment", "UserAlias", "imports"]
 
 KINDS = ("email", "phone", "idfa", "gaid")
 LONGEST_EXTERNAL_ID = 987  # bytes

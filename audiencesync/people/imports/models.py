@@ -1,0 +1,141 @@
+"""A CSV import, the parts of its file, the rows it rejected and the people it brought."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import AppGroup, User
+
+
+class Import(models.Model):
+    """One uploaded file. ``position``, ``line`` and the counts move in the transaction of the rows they tell of."""
+
+    class State(models.TextChoices):
+        """Where an import stands."""
+
+        UPLOADED = "uploaded", _("not started")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        CANCELLED = "cancelled", _("cancelled")
+        FAILED = "failed", _("failed")
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="imports")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    file_name = models.CharField(max_length=255)  # for the eye only: parts are found by ``upload``
+    upload = models.UUIDField(unique=True, default=uuid.uuid4)
+    size = models.BigIntegerField()
+    is_utf8 = models.BooleanField(default=True)  # every byte of the file, not only its beginning
+    state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
+    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)  # mapping.Plan.as_json
+
+    position = models.BigIntegerField(default=0)  # bytes of the file that are done
+    line = models.BigIntegerField(default=0)  # physical lines that are done
+    n_rows = models.BigIntegerField(default=0)
+    n_created = models.BigIntegerField(default=0)
+    n_updated = models.BigIntegerField(default=0)
+    n_rejected = models.BigIntegerField(default=0)
+    n_people = models.BigIntegerField(default=0)  # different people among created and updated
+    trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
+
+    started_at = models.DateTimeField(null=True)
+    progressed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    lease = models.CharField(max_length=32, blank=True)
+    leased_until = models.DateTimeField(null=True)
+    n_tries = models.PositiveSmallIntegerField(default=0)  # turns in a row that ended without a chunk
+    segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(n_rows=models.F("n_created") + models.F("n_updated") + models.F("n_rejected")),
+                name="import_counts",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(n_rows__gte=0, n_created__gte=0, n_updated__gte=0, n_rejected__gte=0),
+                name="import_not_negative",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["app_group", "-created_at"], name="import_newest"),
+            models.Index(fields=["progressed_at"], name="import_running", condition=models.Q(state="running")),
+        ]
+
+    def __str__(self) -> str:
+        return f"import {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        """Its page: mapping, progress or result."""
+        return reverse("import", args=[self.app_group.slug, self.pk])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in {self.State.DONE, self.State.CANCELLED, self.State.FAILED}
+
+    def percent(self) -> int:
+        """How much of the file is done."""
+        return 100 if self.state == self.State.DONE else min(99, 100 * self.position // max(1, self.size))
+
+    def rows_per_second(self, *, now: datetime) -> float:
+        """The pace since the start, pauses included."""
+        seconds = ((self.ended_at or now) - self.started_at).total_seconds() if self.started_at else 0.0
+        return self.n_rows / max(seconds, 0.001)
+
+    def seconds_left(self, *, now: datetime) -> int | None:
+        """How long the rest will take if it goes on like this; None before anything is done."""
+        if self.started_at is None or not self.n_rows:
+            return None
+        passed = (now - self.started_at).total_seconds()
+        return round(passed * (self.size - self.position) / max(1, self.position))
+
+
+class UploadPart(models.Model):
+    """A stretch of an uploaded file, compressed. In the database, so that every engine on every machine can read it."""
+
+    upload = models.UUIDField()
+    number = models.PositiveIntegerField()
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["upload", "number"], name="upload_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of upload {self.upload}"
+
+
+class ImportMember(models.Model):
+    """A person whom an import created or updated: what segments of imported people are made of."""
+
+    pk = models.CompositePrimaryKey("run_id", "profile_id")
+    run = models.ForeignKey(Import, models.CASCADE, related_name="members", db_constraint=False, db_index=False)
+    profile = models.ForeignKey("people.Profile", models.CASCADE, related_name="imported_by", db_constraint=False)
+
+    def __str__(self) -> str:
+        return f"profile {self.profile_id} of import {self.run_id}"
+
+
+class RejectPart(models.Model):
+    """The rows that one chunk rejected: compressed lines of JSON, ``[line, reason, word, [cells]]``."""
+
+    run = models.ForeignKey(Import, models.CASCADE, related_name="rejects")
+    position = models.BigIntegerField()  # where in the file the chunk begins
+    n = models.PositiveIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["run", "position"], name="reject_part_once")]
+
+    def __str__(self) -> str:
+        return f"{self.n} rejected rows of import {self.run_id}"
