@@ -1,6 +1,15 @@
-"""gunicorn reads this by itself: its own lines in the format of ours (LOG_FORMAT). The rest is in the Procfile."""
+"""gunicorn reads this by itself: the same environment variables for Procfile, systemd and containers; JSON logs."""
 
 import os
+
+wsgi_app = "audiencesync.wsgi"
+bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{os.environ.get('WEB_PORT', '8000')}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "8"))
+max_requests, max_requests_jitter = 5000, 500
+graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
+control_socket_disable = True
 
 DEFAULT = "plain" if os.environ.get("DEMO", "0") not in ("", "0") else "json"
 if os.environ.get("LOG_FORMAT", DEFAULT) != "plain":

@@ -1,0 +1,73 @@
+"""The Dockerfile's own lines build something that migrates, serves pages with their static files, and beats."""
+
+import re
+
+import pytest
+import requests
+
+from tests.deploy.conftest import PATTERNS, running, settings_of
+from tests.stack import wait_until
+
+pytestmark = pytest.mark.slow
+HOST = "audiences.example.org"
+
+
+def ask(env, path, seconds=5):
+    return requests.get(
+        f"http://127.0.0.1:{env['WEB_PORT']}{path}", headers={"Host": HOST, "Accept-Language": "de"}, timeout=seconds
+    )
+
+
+def is_alive(env):
+    try:
+        return ask(env, "/healthz").status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def serves(image, *, seconds=30):
+    """Migrate, start CMD, look at the sign-in page as a browser does. Raises if anything is not as it must be."""
+    env = settings_of(image)
+    image.run("python", "manage.py", "migrate", "--no-input", **env)
+    image.run("python", "manage.py", "createcachetable", **env)
+    with running(image, *image.command("CMD"), **env) as web:
+        wait_until(lambda: is_alive(env) or web.poll() is not None, seconds=seconds, what="no answer")
+        page = ask(env, "/accounts/login/")
+        assert page.status_code == 200
+        assert "Anmelden" in page.text
+        files = re.findall(r'(?:src|href)="(/static/[^"#]+)', page.text)
+        assert any(file.endswith(".css") for file in files)
+        assert [file for file in files if ask(env, file).status_code != 200] == []
+        image.run(*image.command("HEALTHCHECK"), **env)
+
+
+def test_the_image_serves_pages_with_their_static_files(image):
+    serves(image)
+
+
+def test_the_image_runs_the_engine_and_is_ready(image):
+    env = settings_of(image)
+    image.run("python", "manage.py", "migrate", "--no-input", **env)
+    image.run("python", "manage.py", "createcachetable", **env)
+    with running(image, *image.command("CMD"), **env), running(image, "python", "manage.py", "engine", **env):
+        wait_until(lambda: is_alive(env) and ask(env, "/readyz").status_code == 200, seconds=40, what="not ready")
+
+
+def test_the_image_holds_no_secret_no_test_and_no_database(image):
+    names = {path.name for path in image.inside(".").iterdir()}
+    assert names == {
+        *("requirements.lock", "manage.py", "gunicorn.conf.py", "deploy"),
+        *("audiencesync", "partners", "canvases", "templates", "static", "locale"),
+        *(".venv", "var", "static-files"),
+    } | ({"__pycache__"} & names)
+    assert [path.name for path in image.inside("deploy").iterdir()] == ["healthy.py"]
+
+
+def test_it_does_not_run_as_root(image):
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.noted["USER"])
+
+
+@pytest.mark.parametrize("line", [line for line in PATTERNS if line.startswith("!") and line != "!requirements.lock"])
+def test_nothing_that_is_copied_can_be_left_out(image_without, line):
+    with pytest.raises((AssertionError, requests.ConnectionError)):
+        serves(image_without(line), seconds=8)

@@ -1,0 +1,126 @@
+"""compose.yaml, the systemd units, Procfile and env.example: their shape, their commands, and the variables they name."""
+
+import configparser
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from audiencesync.settings import ENGINE_STOP_SECONDS
+from tests.deploy.dockerfile import lines_of
+from tests.stack import ROOT
+
+DEPLOY = ROOT / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = [name for name, service in SERVICES.items() if service["image"] == "audiencesync"]
+UNITS = sorted(DEPLOY.glob("*.service"))
+EXAMPLE = (DEPLOY / "env.example").read_text()
+TOLD = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+OF_OTHERS = {"POSTGRES_USER", "POSTGRES_DB", "REDISCLI_AUTH", "PYTHONUNBUFFERED", "MAINPID"}  # not read by our code
+FRAGILE = {"SECRET_KEY", "TOKEN_KEYS", "TIKTOK_APP_ID", "TIKTOK_APP_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+
+
+def seconds(text):
+    return float(text.removesuffix("s"))
+
+
+def words_of(service):
+    """The command of a service of ours, as a list of words in the image."""
+    if "command" not in service:
+        return [["gunicorn"]]
+    command = service["command"]
+    return [part.split() for part in command[2].split(" && ")] if command[0] == "sh" else [command]
+
+
+def unit(path):
+    found = configparser.ConfigParser(interpolation=None, strict=False)
+    found.optionxform = str
+    found.read_string(path.read_text())
+    return found
+
+
+def known_commands():
+    asked = [sys.executable, "manage.py", "help", "--commands"]
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"})
+    return set(told.stdout.split())
+
+
+def test_every_variable_that_is_used_is_told():
+    files = [*UNITS, DEPLOY / "compose.yaml", DEPLOY / "healthy.py", ROOT / "gunicorn.conf.py"]
+    used = {name for file in files for name in re.findall(r"\$\$?\{?([A-Z_]{4,})", file.read_text())}
+    used |= {name for file in files for name in re.findall(r"environ\.get\(\s*['\"]([A-Z_]+)", file.read_text())}
+    used |= {name for service in SERVICES.values() for name in service.get("environment", {})}
+    used |= {pair.partition("=")[0] for path in UNITS for pair in unit(path)["Service"]["Environment"].split()}
+    used |= set(re.findall(r"(?m)^#?([A-Z_]+)=", EXAMPLE))
+    dockerfile = lines_of((DEPLOY / "Dockerfile").read_text())
+    used |= {pair.partition("=")[0] for word, rest in dockerfile if word == "ENV" for pair in rest.split()}
+    assert used - TOLD - OF_OTHERS == {"PATH", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
+
+
+def test_the_example_holds_no_secret_that_works():
+    given = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", EXAMPLE))
+    assert {name for name in FRAGILE if given[name]} == set()
+
+
+def test_compose_refuses_to_start_without_passwords():
+    text = (DEPLOY / "compose.yaml").read_text()
+    passwords = re.findall(r"\$\{(\w+_PASSWORD)([^}]*)\}", text)
+    assert len(passwords) == 4
+    assert all(rest.startswith(":?") for _name, rest in passwords)
+
+
+def test_compose_has_the_services_of_the_procfile_and_a_migration_first():
+    procfile = {line.partition(":")[0] for line in (ROOT / "Procfile").read_text().splitlines()}
+    assert set(OURS) == procfile | {"migrate"}
+    for name in ("web", "engine"):
+        assert SERVICES[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert SERVICES["sandbox"]["profiles"] == ["sandbox"]
+
+
+def test_only_web_and_sandbox_are_reached_from_outside_and_only_from_this_machine():
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(ports) == {"web", "sandbox"}
+    assert all(port.startswith("127.0.0.1:") for found in ports.values() for port in found)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_commands_of_the_services_exist(name):
+    commands = known_commands()
+    for words in words_of(SERVICES[name]):
+        assert words[0] == "gunicorn" or (words[:2] == ["python", "manage.py"] and words[2] in commands)
+
+
+@pytest.mark.parametrize("name", ["web", "engine"])
+def test_services_get_more_time_to_stop_than_they_take(name):
+    assert seconds(SERVICES[name]["stop_grace_period"]) > ENGINE_STOP_SECONDS
+    assert SERVICES[name]["init"] is True
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_stop_gently_come_back_and_are_shut_in(path):
+    service = unit(path)["Service"]
+    assert service["KillMode"] == "mixed"
+    assert service["Restart"] == "always"
+    assert float(service["TimeoutStopSec"]) > ENGINE_STOP_SECONDS
+    assert service["EnvironmentFile"] == "/etc/audiencesync.env"
+    assert service["User"] == "audiencesync"
+    assert {service[name] for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome")} == {"yes"}
+    assert service["ProtectSystem"] == "strict"
+    assert service["StateDirectory"] == "audiencesync"  # the one place it may write to: VAR_DIR
+    assert "VAR_DIR=/var/lib/audiencesync" in service["Environment"]
+
+
+def test_units_run_what_the_procfile_runs():
+    lines = [line.partition(": exec ") for line in (ROOT / "Procfile").read_text().splitlines()]
+    procfile = {name: command for name, _sign, command in lines if name != "sandbox"}
+    units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in UNITS}
+    assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == procfile
+
+
+def test_units_hold_only_lines_that_systemd_knows():
+    names = {name for path in UNITS for section in unit(path).values() for name in section}
+    assert names <= set((ROOT / "tests" / "deploy" / "systemd_names.txt").read_text().split())
+    assert {section for path in UNITS for section in unit(path).sections()} == {"Unit", "Service", "Install"}
