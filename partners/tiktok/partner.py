@@ -129,11 +129,13 @@ class TikTok:
 
 
 def _client() -> Client:
-    return _client_of(os.getpid(), settings.TIKTOK_APP_ID, settings.TIKTOK_APP_SECRET, settings.TIKTOK_API_URL)
+    deadline: float = settings.SYNC["request_deadline"]
+    app = settings.TIKTOK_APP_ID, settings.TIKTOK_APP_SECRET
+    return _client_of(os.getpid(), *app, settings.TIKTOK_API_URL, deadline)
 
 
 @lru_cache(maxsize=4)
 @sensitive_variables()
-def _client_of(pid: int, app_id: str, app_secret: str, api_url: str) -> Client:
+def _client_of(pid: int, app_id: str, app_secret: str, api_url: str, deadline: float) -> Client:
     """Keep one client per process: connections are reused, but never shared over a fork."""
-    return Client(app_id, app_secret, api_url)
+    return Client(app_id, app_secret, api_url, deadline=deadline)

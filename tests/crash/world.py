@@ -16,6 +16,7 @@ from canvases import engine
 from canvases.models import Visit
 from partners import flush, sync
 from partners.models import AdAccount, Audience, Batch, Connection, Sync
+from partners.tiktok import client
 from partners.tiktok_sandbox.seed import EU
 
 LEASE = 0.1
@@ -39,6 +40,12 @@ def sha256(number: int) -> bytes:
     return hashlib.sha256(b"person %d" % number).digest()
 
 
+def be_patient() -> None:
+    """The time of the engine is scaled down, that of the sandbox is not: an answer may take what a busy machine takes."""
+    fetch = client.fetch
+    client.fetch = lambda session, request, *, seconds: fetch(session, request, seconds=20.0)
+
+
 @dataclass(frozen=True)
 class Remote:
     """What the sandbox knew before the scenario began."""
@@ -55,6 +62,7 @@ class World:
         self.remote = remote
         settings.TIKTOK_API_URL = remote.url
         settings.SYNC = settings.SYNC | FAST
+        be_patient()
 
     def found(self) -> None:
         """The first rows of the template."""

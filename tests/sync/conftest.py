@@ -22,7 +22,7 @@ FAST = {
     "backoff_max": 0.05,
     "probe": 0.05,
     "throttle_park": 0.1,
-    "request_deadline": 2.0,
+    "request_deadline": 10.0,
     "flush_seconds": 3.0,
 }
 

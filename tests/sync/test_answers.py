@@ -33,6 +33,16 @@ def test_an_unknown_outcome_is_never_a_success(world, kind):
     assert world.counts(asked) == {"entered": 3, "synced": 3}
 
 
+def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
+    settings.SYNC = settings.SYNC | {"request_deadline": 0.5}
+    world.fault("slow", seconds=4, count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.drain(seconds=10)
+    assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["no_answer", "0"]
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
 def test_applied_but_unheard_counts_once(world):
     world.fault("apply_then_drop", count=1)
     asked = world.sync()
