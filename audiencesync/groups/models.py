@@ -79,6 +79,7 @@ class AppGroup(models.Model):
     slug = models.SlugField(max_length=50, unique=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
+    quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
     created_at = models.DateTimeField(default=timezone.now)
 

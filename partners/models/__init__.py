@@ -1,6 +1,6 @@
 """The tables of partners: connections.py is who we talk to, queue.py is what we still have to tell them."""
 
-from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy
+from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy, SpentToken
 from partners.models.queue import (
     Action,
     Batch,
@@ -31,6 +31,7 @@ __all__ = [
     "ParkedBy",
     "Push",
     "Reason",
+    "SpentToken",
     "Sync",
     "Tally",
     "TallyHour",

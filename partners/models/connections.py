@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
 from audiencesync.groups.models import AppGroup, User
+
+
+def _key() -> str:
+    return secrets.token_hex(16)
 
 
 class ParkedBy(models.TextChoices):
@@ -145,6 +150,24 @@ class Audience(Parkable):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SpentToken(models.Model):
+    """A token that is no longer ours to use and must end at the partner, too; gone once it has (revoking.py)."""
+
+    key = models.CharField(max_length=32, unique=True, default=_key)
+    partner = models.CharField(max_length=20)
+    token_sealed = models.TextField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"spent token {self.pk}"
+
+    @property
+    def token_context(self) -> str:
+        """What it is bound to: nothing else opens it, and it opens as nothing else."""
+        return f"spent-token:v1:{self.partner}:{self.key}"
 
 
 class OAuthState(models.Model):

@@ -90,12 +90,18 @@ class Batch(models.Model):
     sharing = models.PositiveSmallIntegerField(choices=Sharing.choices, default=Sharing.ANY)
     waits_for = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="held")  # bisecting
     repeat_of = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="repeats")  # uncounted
+    repeat_after = models.BigIntegerField(default=0)  # of its deliveries only those with larger ids,
+    repeat_until = models.BigIntegerField(null=True, blank=True)  # up to this one: a repeat that was cut
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     first_failed_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)  # failures that count for the back-off
     refusals = models.PositiveIntegerField(default=0)  # answers "bad content" in narrowest company
+    refused_n = models.PositiveIntegerField(
+        null=True, blank=True
+    )  # the smallest refused piece it comes from; it holds what was refused
+    crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row that ended without an answer
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
