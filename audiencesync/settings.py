@@ -48,11 +48,13 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_q",
+    "ninja",
     "template_partials",
 ]
 
 MIDDLEWARE = [
     "audiencesync.logs.RequestIds",
+    "audiencesync.groups.rest.Door",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -259,6 +261,15 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
         "form-action": [SELF, "/".join(TIKTOK_AUTH_URL.split("/")[:3])],
     }
+}
+
+# The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
+API_MAX_OBJECTS = env.int("API_MAX_OBJECTS", 75)
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", 2_621_440)
+_LIMITS = {"track": "3000/3", "users": "20000/60", "export": "250/60", "default": "250000/3600"}
+API_LIMITS = {
+    name: (int(text.partition("/")[0]), float(text.partition("/")[2]))
+    for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
 }
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist

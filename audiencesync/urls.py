@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from audiencesync import health
+from audiencesync.api import api
 from canvases import metrics
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("analytics/", include("canvases.analytics_urls")),
+    path("", api.urls),
 ]
 
 handler400 = "audiencesync.groups.errors.bad_request"

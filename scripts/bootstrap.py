@@ -77,8 +77,8 @@ def install_lock(name: str) -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"Installing {name} into .venv (once; takes a minute) ...", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    if subprocess.call([*pip, "-r", str(lock)]):
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    if subprocess.call([*pip, "--require-hashes", "-r", str(lock)]):
         stop(f"The packages of {name} could not be installed; pip says why above.")
     stamp.write_text(digest)
 

@@ -1,0 +1,80 @@
+"""Keys of the REST API: issue, find, revoke. Asked anew on every call, so that a revoked key is dead at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from audiencesync.groups.models import Activity, ApiKey, AppGroup, User
+
+SCOPES: dict[str, str | Promise] = {
+    "users.track": gettext_lazy("Write profiles, events and purchases"),
+    "users.delete": gettext_lazy("Erase people"),
+    "users.export": gettext_lazy("Read everything about a person"),
+    "canvas.trigger": gettext_lazy("Let people enter canvases"),
+    "canvas.read": gettext_lazy("Read canvases and their numbers"),
+    "segments.read": gettext_lazy("Read segments"),
+    "audiences.read": gettext_lazy("Read audiences"),
+    "deliveries.read": gettext_lazy("Read what was sent of a person, and why not"),
+}
+USED_EVERY = timedelta(minutes=1)  # so often at most is written down that a key was used
+_KEY = re.compile(r"ask_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}", re.ASCII)
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+
+
+def issue(
+    app_group: AppGroup, *, name: str, scopes: list[str], by: User | None, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Save a key; returns it with its text, which is shown once and never stored."""
+    prefix = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            app_group=app_group,
+            name=name,
+            prefix=prefix,
+            sha256=_sha256(text),
+            scopes=scopes,
+            created_by=by,
+            expires_at=expires_at,
+        )
+        Activity.log(app_group, by, Activity.Verb.CREATED, _subject(key))
+    return key, text
+
+
+def revoke(key: ApiKey, *, by: User, now: datetime) -> bool:
+    """End a key for ever. False if it was revoked before."""
+    with transaction.atomic():
+        revoked = bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now))
+        if revoked:
+            Activity.log(key.app_group, by, Activity.Verb.REVOKED, _subject(key))
+    return revoked
+
+
+def find(text: str, *, now: datetime) -> ApiKey | None:
+    """The open key with this text, with its group; writes down that it was used."""
+    if not _KEY.fullmatch(text):
+        return None
+    key = ApiKey.objects.select_related("app_group").filter(sha256=_sha256(text)).first()
+    if key is None or not key.is_open(now=now):
+        return None
+    stale = now - USED_EVERY
+    if key.last_used_at is None or key.last_used_at <= stale:
+        unused = Q(last_used_at=None) | Q(last_used_at__lte=stale)
+        ApiKey.objects.filter(unused, pk=key.pk).update(last_used_at=now)
+    return key
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _subject(key: ApiKey) -> str:
+    return f"{key.name} (ask_{key.prefix}_…)"

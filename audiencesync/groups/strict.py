@@ -1,0 +1,117 @@
+"""JSON from outside, read strictly: what one reader takes this way and the next one that way is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from django.utils.translation import gettext as _
+
+Json = Any  # None, bool, int, float, str, or lists and dicts of them
+DEEPEST = 24  # of a whole body; what is stored of it has a limit of its own
+BIGGEST = 2**63 - 1
+_BOM = b"\xef\xbb\xbf"
+_SUSPECT = re.compile(
+    rb"\\u(?:0000|[dD][89a-fA-F])"
+)  # only escapes can bring these in: UTF-8 and JSON refuse them bare
+
+
+class NotJson(ValueError):
+    """Why a body is refused, in words that repeat no value."""
+
+
+def loads(body: bytes) -> Json:
+    """The document in ``body``. Raises NotJson."""
+    try:
+        text = body.removeprefix(_BOM).decode()
+    except UnicodeDecodeError:
+        raise NotJson(_("The body is not UTF-8.")) from None
+    try:
+        document = _DECODER.decode(text)
+    except NotJson:
+        raise
+    except RecursionError:
+        raise NotJson(_too_deep()) from None
+    except ValueError as error:
+        raise NotJson(_("The body is not JSON (%(where)s).") % {"where": _where(error)}) from None
+    _walk(document, check_text=_SUSPECT.search(body) is not None)
+    return document
+
+
+def _too_deep() -> str:
+    return _("The body is nested more than %(n)d deep.") % {"n": DEEPEST}
+
+
+def _where(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}"
+    return "a number"  # the only other thing that a decoder of ours converts
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotJson(_("An object has the same key twice."))
+    return found
+
+
+def _int(digits: str) -> int:
+    if len(digits) > 20 or not -BIGGEST <= (number := int(digits)) <= BIGGEST:
+        raise NotJson(_("A number is too big."))
+    return number
+
+
+def _float(digits: str) -> float:
+    if len(digits) > 400 or not math.isfinite(number := float(digits)):
+        raise NotJson(_("A number is too big."))
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotJson(_("%(name)s is no number in JSON.") % {"name": name})
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
+
+
+def _walk(document: Json, *, check_text: bool) -> None:
+    """Refuse what is nested too deep and, where there is a suspicion, characters that no database keeps."""
+    level = [document]
+    for _depth in range(DEEPEST + 1):
+        if check_text:
+            _check(text for one in level for text in _texts(one))
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return
+    raise NotJson(_too_deep())
+
+
+def _inside(value: Json) -> list[Json]:
+    """The values inside a value; texts and numbers stay outside unless they must be looked at, where they are."""
+    if isinstance(value, dict):
+        return [inner for inner in value.values() if isinstance(inner, dict | list)]
+    if isinstance(value, list):
+        return [inner for inner in value if isinstance(inner, dict | list)]
+    return []
+
+
+def _texts(value: Json) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(inner for inner in value.values() if isinstance(inner, str))]
+    if isinstance(value, list):
+        return [inner for inner in value if isinstance(inner, str)]
+    return []
+
+
+def _check(texts: Any) -> None:
+    for text in texts:
+        if "\0" in text:
+            raise NotJson(_("A text holds a NUL character."))
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise NotJson(_("A text holds half of a surrogate pair.")) from None

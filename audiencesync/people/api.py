@@ -1,0 +1,102 @@
+"""REST: people are told about, get other names, become one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from ninja import Router, Schema
+from pydantic import WithJsonSchema
+
+from audiencesync.groups import rest
+from audiencesync.people import tracking
+
+router = Router(tags=["users"])
+
+_WHO: dict[str, Any] = {
+    "external_id": {"type": "string", "maxLength": 987},
+    "user_alias": {
+        "type": "object",
+        "required": ["alias_name", "alias_label"],
+        "properties": {"alias_name": {"type": "string"}, "alias_label": {"type": "string", "maxLength": 255}},
+    },
+    "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    "email": {"type": "string"},
+    "phone": {"type": "string"},
+    "_update_existing_only": {"type": "boolean"},
+}
+_DEVICE: dict[str, Any] = {
+    "idfa": {"type": "string", "nullable": True},
+    "google_ad_id": {"type": "string", "nullable": True},
+    "ad_tracking_enabled": {"type": "boolean", "nullable": True},
+}
+_MORE: dict[str, Any] = {
+    "ads_consent": {"type": "boolean", "nullable": True},
+    "country": {"type": "string", "example": "DE"},
+    "language": {"type": "string", "example": "de"},
+    "devices": {"type": "array", "items": {"type": "object", "properties": _DEVICE}},
+}
+_PROPERTIES = {"type": "object", "additionalProperties": True}
+_MOMENT = {"type": "string", "format": "date-time"}
+_BOUGHT: dict[str, Any] = {
+    "product_id": {"type": "string", "maxLength": 255},
+    "currency": {"type": "string", "example": "EUR"},
+    "price": {"type": "number"},
+    "quantity": {"type": "integer", "minimum": 1, "maximum": 100},
+}
+
+
+def _shape(properties: dict[str, Any], *required: str, more: bool = False) -> WithJsonSchema:
+    """How an object is documented; each is judged alone (tracking.py), so that a bad one does not spoil the call."""
+    shape = {"type": "object", "properties": properties, "additionalProperties": more}
+    return WithJsonSchema(shape | {"required": list(required)} if required else shape)
+
+
+_Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE, more=True)]
+_Event = Annotated[
+    Any, _shape(_WHO | {"name": {"type": "string"}, "time": _MOMENT, "properties": _PROPERTIES}, "name", "time")
+]
+_Purchase = Annotated[
+    Any,
+    _shape(_WHO | _BOUGHT | {"time": _MOMENT, "properties": _PROPERTIES}, "product_id", "currency", "price", "time"),
+]
+
+
+class Track(Schema):
+    """What is known about people, what they did, what they bought: at most 75 objects in all."""
+
+    attributes: list[_Attributes] | None = None
+    events: list[_Event] | None = None
+    purchases: list[_Purchase] | None = None
+
+
+class Tracked(rest.Success):
+    """How many objects of each array were processed; ``errors`` names the others by array and index."""
+
+    attributes_processed: int | None = None
+    events_processed: int | None = None
+    purchases_processed: int | None = None
+
+
+@router.post(
+    "/users/track",
+    auth=rest.require("users.track", limit="track"),
+    response={201: Tracked} | rest.ERRORS,
+    summary="Write attributes, events and purchases",
+)
+def track(request: rest.ApiRequest, body: Track) -> HttpResponse:
+    """Every object names one person: external_id, user_alias or braze_id, else email, else phone."""
+    arrays = {name: getattr(body, name) or [] for name in tracking.ARRAYS}
+    n = sum(map(len, arrays.values()))
+    if not n:
+        raise rest.ApiError(400, _("Send objects in attributes, events or purchases."))
+    if n > settings.API_MAX_OBJECTS:
+        raise rest.ApiError(400, _("Send at most %(n)d objects.") % {"n": settings.API_MAX_OBJECTS})
+    done = tracking.track(request.app_group, arrays, now=timezone.now())
+    if not any(done.processed.values()):
+        raise rest.ApiError(400, _("No object could be processed."), done.errors)
+    counts = {f"{name}_processed": n for name, n in done.processed.items()}
+    return rest.success(201, errors=done.errors, **counts)

@@ -1,0 +1,90 @@
+"""How a custom attribute changes: set, deleted, counted up, a list longer or shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+MOST_ATTRIBUTES = 500
+LONGEST_LIST = 500
+BIGGEST = 2**53
+
+
+class Unfit(Exception):
+    """A change that does not fit what is stored."""
+
+    def __init__(self, problem: Literal["not_a_number", "not_a_list", "too_long", "too_many"]) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Inc:
+    """Add a number; nothing counts as 0."""
+
+    by: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Put values at the end of a list, those that are not in it."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take values out of a list."""
+
+    values: tuple[Any, ...]
+
+
+def merged(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes after a change. Raises Unfit; then nothing of the change counts."""
+    result = dict(stored)
+    for name, value in wanted.items():
+        new = _new(result.get(name), value)
+        if new is None:
+            result.pop(name, None)
+        else:
+            result[name] = new
+    if len(result) > MOST_ATTRIBUTES and len(result) > len(stored):
+        raise Unfit("too_many")
+    return result
+
+
+def _new(old: Any, wish: Any) -> Any:
+    match wish:
+        case Inc(by):
+            if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):
+                raise Unfit("not_a_number")
+            total = (old or 0) + by
+            if abs(total) > BIGGEST:
+                raise Unfit("too_long")
+            return total
+        case Add(values):
+            found = [*_list(old), *(value for value in values)]
+            return _short([value for place, value in enumerate(found) if not _among(value, found[:place])])
+        case Remove(values):
+            return [value for value in _list(old) if not _among(value, values)] if old is not None else None
+    return wish
+
+
+def _list(old: Any) -> list[Any]:
+    if old is None:
+        return []
+    if not isinstance(old, list):
+        raise Unfit("not_a_list")
+    return old
+
+
+def _among(value: Any, values: Any) -> bool:
+    """Whether JSON holds the same value; true is not 1."""
+    return any(type(value) is type(one) and value == one for one in values)
+
+
+def _short(values: list[Any]) -> list[Any]:
+    if len(values) > LONGEST_LIST:
+        raise Unfit("too_long")
+    return values

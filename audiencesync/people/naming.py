@@ -1,0 +1,103 @@
+"""Who is meant: the ways in which an object of the REST API names one person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from audiencesync.people import identifiers
+from audiencesync.people.models import LONGEST_EXTERNAL_ID
+
+PRIMARY = ("external_id", "user_alias", "braze_id")
+LONGEST_LABEL = 255
+LONGEST_PHONE = 64
+_BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
+
+
+class Refused(Exception):
+    """Why one object is refused: a code for machines, a sentence, and the field that is wrong. Never a value."""
+
+    def __init__(self, code: str, message: str | Promise, field: str = "") -> None:
+        super().__init__(code)
+        self.code, self.message, self.field = code, message, field
+
+
+class Name(TypedDict, total=False):
+    """The part of an ``upserting.Change`` that names the person: one of them."""
+
+    external_id: str
+    alias: tuple[str, str]
+    profile_id: int
+    email: str
+    phone: str
+
+
+def read(item: Mapping[str, Any]) -> Name:
+    """One primary identifier, else the e-mail, else the phone. Raises Refused."""
+    given = [name for name in PRIMARY if item.get(name) is not None]
+    if len(given) > 1:
+        raise Refused(
+            "TOO_MANY_IDENTIFIERS", gettext_lazy("Give one of external_id, user_alias and braze_id."), given[1]
+        )
+    if given:
+        return {"external_id": _external_id, "user_alias": _alias, "braze_id": _braze_id}[given[0]](item[given[0]])
+    if item.get("email") is not None:
+        return {"email": email(item["email"])}
+    if item.get("phone") is not None:
+        return {"phone": phone(item["phone"])}
+    raise Refused("NO_IDENTIFIER", gettext_lazy("Give external_id, user_alias, braze_id, email or phone."))
+
+
+def external_id(value: object, field: str = "external_id") -> str:
+    """An external id. Raises Refused."""
+    if not isinstance(value, str) or not value.strip():
+        raise Refused("BAD_EXTERNAL_ID", gettext_lazy("It must be a text that is not empty."), field)
+    if len(value.encode()) > LONGEST_EXTERNAL_ID:
+        raise Refused("EXTERNAL_USER_ID_TOO_LARGE", gettext_lazy("It is longer than 987 bytes."), field)
+    return value
+
+
+def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
+    """Label and name of an alias. Raises Refused."""
+    if not isinstance(value, dict):
+        raise Refused("BAD_USER_ALIAS", gettext_lazy("It must have alias_name and alias_label."), field)
+    label, name = value.get("alias_label"), value.get("alias_name")
+    if not (isinstance(label, str) and isinstance(name, str) and label.strip() and name.strip()):
+        raise Refused("BAD_USER_ALIAS", gettext_lazy("It must have alias_name and alias_label."), field)
+    if len(label) > LONGEST_LABEL or len(name.encode()) > LONGEST_EXTERNAL_ID:
+        raise Refused("USER_ALIAS_TOO_LARGE", gettext_lazy("The label or the name is too long."), field)
+    return label, name
+
+
+def email(value: object, field: str = "email") -> str:
+    """An address that can be used, or its SHA-256 in hex. Raises Refused."""
+    if isinstance(value, str) and len(value) <= identifiers.LONGEST_EMAIL:
+        judged = identifiers.normalise("email", value, region="")
+        if judged.sha256 is not None:
+            return value.strip()
+    raise Refused("EMAIL_BAD_FORMAT", gettext_lazy("This is not an e-mail address."), field)
+
+
+def phone(value: object, field: str = "phone") -> str:
+    """A number as text. Whether it can be used is judged with the country of the group. Raises Refused."""
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
+        raise Refused("PHONE_BAD_FORMAT", gettext_lazy("This is not a phone number."), field)
+    return value.strip()
+
+
+def _external_id(value: object) -> Name:
+    return {"external_id": external_id(value)}
+
+
+def _alias(value: object) -> Name:
+    return {"alias": alias(value)}
+
+
+def _braze_id(value: object) -> Name:
+    if not isinstance(value, str) or not _BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
+        raise Refused("BAD_BRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
+    return {"profile_id": int(value, 16)}

@@ -1,0 +1,99 @@
+"""Apply one body of ``/users/track``: every object is judged alone, and what is fit is written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from audiencesync import beat
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import naming, told
+from audiencesync.people.models import Event
+from audiencesync.people.naming import Refused
+from audiencesync.people.upserting import Change, Problem, upsert
+
+ARRAYS = ("attributes", "events", "purchases")
+PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+    "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person, and this object makes nobody.")),
+    "gone": ("UNKNOWN_USER", gettext_lazy("There is no such person any more.")),
+    "invalid": ("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found.")),
+    "not_a_number": ("NOT_A_NUMBER", gettext_lazy("What is stored is no number, so nothing can be added to it.")),
+    "not_a_list": ("NOT_A_LIST", gettext_lazy("What is stored is no list.")),
+    "too_long": ("TOO_MANY_VALUES", gettext_lazy("The list or the number would become too large.")),
+    "too_many": ("TOO_MANY_ATTRIBUTES", gettext_lazy("The person would have more than 500 attributes.")),
+}
+
+
+@dataclass(slots=True)
+class Tracked:
+    """How many objects of each array were processed, and what is wrong with the others."""
+
+    processed: dict[str, int]
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One object that passed: where it stood, and what it says."""
+
+    array: str
+    index: int
+    change: Change
+    event: Event | None
+
+
+def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
+    """Write the objects of ``body`` (array name -> objects), wake the engine."""
+    result = Tracked({array: 0 for array in ARRAYS if body[array]})
+    read = []
+    for array in ARRAYS:
+        for index, item in enumerate(body[array]):
+            try:
+                read.append(_read(array, index, item, now=now))
+            except Refused as error:
+                result.errors.append(_error(array, index, error))
+    with transaction.atomic():
+        done = upsert(app_group, [one.change for one in read], now=now)
+        events = []
+        for place, one in enumerate(read):
+            if problem := done.problems.get(place):
+                result.errors.append(_error(one.array, one.index, Refused(*PROBLEMS[problem])))
+                continue
+            result.processed[one.array] += 1
+            if one.event is not None:
+                one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
+                events.append(one.event)
+        Event.objects.bulk_create(events)
+        if any(result.processed.values()):
+            beat.wake(settings.BEATS["journeys"][1])
+    result.errors.sort(key=lambda error: (ARRAYS.index(error["input_array"]), error["index"]))
+    return result
+
+
+def _read(array: str, index: int, item: Any, *, now: datetime) -> _Told:
+    if not isinstance(item, dict):
+        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
+    name = naming.read(item)
+    fields, custom = told.attributes(item) if array == "attributes" else ({}, {})
+    only_existing = item.get("_update_existing_only")
+    if only_existing is None:
+        only_existing = "alias" in name
+    if not isinstance(only_existing, bool):
+        raise Refused("NOT_A_TRUTH", gettext_lazy("It must be true, false or null."), "_update_existing_only")
+    event = None
+    if array != "attributes":
+        event = (told.event if array == "events" else told.purchase)(item, now=now)
+    return _Told(array, index, Change(**name, fields=fields, attributes=custom, only_existing=only_existing), event)
+
+
+def _error(array: str, index: int, error: Refused) -> dict[str, Any]:
+    """Index and reason, never a value."""
+    found = {"type": error.code, "message": str(error.message), "input_array": array, "index": index}
+    return found | {"field": error.field} if error.field else found

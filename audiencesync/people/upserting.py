@@ -1,0 +1,258 @@
+"""Write what is told about people: a handful of statements for thousands of them, whoever else writes meanwhile.
+
+No two calls can wait for each other in a circle: first the lock of the group (only for people without an external id
+who must be made), then new rows in the order of their external ids, then known rows in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import connection, transaction
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers, rows
+from audiencesync.people.merging import Unfit, merged
+from audiencesync.people.models import KINDS, PastIdentifier, Profile, UserAlias
+
+Json = Any
+Problem = Literal["unknown", "invalid", "gone", "not_a_number", "not_a_list", "too_long", "too_many"]
+Key = tuple[str, Any]
+AT_ONCE = 5000  # values in one list of a statement
+_LOCK = 0x41534E << 32  # a number of our own among the advisory locks of the database
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is told about one person, named by the first of these that is given. Only what is named is set.
+
+    ``fields``: columns of Profile, None deletes. ``attributes``: JSON, None deletes, or an Inc, Add or Remove.
+    """
+
+    external_id: str | None = None
+    alias: tuple[str, str] | None = None  # label, name
+    profile_id: int | None = None
+    email: str | None = None
+    phone: str | None = None
+    fields: Mapping[str, str | bool | None] = field(default_factory=dict)
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    only_existing: bool = False
+
+
+@dataclass(slots=True)
+class Upserted:
+    """What came of it. ``profile_ids``: one per change, None where there is a problem; ``problems`` by index."""
+
+    profile_ids: list[int | None]
+    created: int = 0
+    updated: int = 0  # people who existed, changed or not
+    problems: dict[int, Problem] = field(default_factory=dict)
+
+
+def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> Upserted:
+    """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction."""
+    with transaction.atomic():
+        return _Upsert(app_group, changes, now).run()
+
+
+class _Upsert:
+    """One call of ``upsert``."""
+
+    def __init__(self, app_group: AppGroup, changes: Sequence[Change], now: datetime) -> None:
+        self.app_group, self.changes, self.now = app_group, changes, now
+        self.result = Upserted([None] * len(changes))
+        self.ids: dict[Key, int] = {}
+        self.wishes: dict[Key, list[int]] = defaultdict(list)  # key -> indexes of its changes
+
+    def run(self) -> Upserted:
+        """Find, make, lock, write."""
+        for index, change in enumerate(self.changes):
+            key = self._key(change)
+            if key is None:
+                self.result.problems[index] = "invalid"
+            else:
+                self.wishes[key].append(index)
+        self._find(self.wishes)
+        missing = self._missing()
+        if any(kind != "external_id" for kind, _value in missing):
+            self._lock_group()
+            self._find(missing)
+            missing = self._missing()
+        made = self._make(missing)
+        self._change(made)
+        return self.result
+
+    def _key(self, change: Change) -> Key | None:
+        """How the person is found; e-mail and phone by their hash."""
+        if change.external_id is not None:
+            return "external_id", change.external_id
+        if change.alias is not None:
+            return "alias", change.alias
+        if change.profile_id is not None:
+            return "id", change.profile_id
+        kind, raw = ("email", change.email) if change.email is not None else ("phone", change.phone)
+        found = identifiers.normalise(kind, raw, region=self.app_group.phone_region)
+        return (kind, found.sha256) if found.sha256 else None
+
+    def _find(self, keys: Iterable[Key]) -> None:
+        """Fill ``ids`` with those who exist."""
+        wanted: dict[str, list[Any]] = defaultdict(list)
+        for kind, value in keys:
+            wanted[kind].append(value)
+        group = self.app_group.pk
+        found = rows.by_external_id(group, wanted["external_id"])
+        self.ids |= {("external_id", name): pk for name, pk in found.items()}
+        for some in _parts(wanted["id"]):
+            known = Profile.objects.filter(app_group=group, pk__in=some).values_list("pk", flat=True)
+            self.ids |= {("id", pk): pk for pk in known}
+        for some in _parts(wanted["alias"]):
+            aliases = UserAlias.objects.filter(
+                app_group=group, label__in={label for label, _name in some}, name__in=[name for _label, name in some]
+            )
+            self.ids |= {
+                ("alias", (label, name)): pk for label, name, pk in aliases.values_list("label", "name", "profile")
+            }
+        for kind in ("email", "phone"):
+            for some in _parts(wanted[kind]):
+                people = Profile.objects.filter(app_group=group, **{f"{kind}_sha256__in": some})
+                newest_last = people.order_by("updated_at", "pk").values_list(f"{kind}_sha256", "pk")
+                self.ids |= {(kind, bytes(digest)): pk for digest, pk in newest_last}
+
+    def _missing(self) -> list[Key]:
+        """Who must be made."""
+        return [
+            key
+            for key, indexes in self.wishes.items()
+            if key not in self.ids
+            and key[0] != "id"
+            and not all(self.changes[index].only_existing for index in indexes)
+        ]
+
+    def _lock_group(self) -> None:
+        """People without an external id are made by one call at a time: nothing unique keeps them apart."""
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK + self.app_group.pk])
+
+    def _make(self, missing: list[Key]) -> set[int]:
+        """Insert people with all that is told about them; answers their ids."""
+        missing.sort(key=lambda key: (key[0], key[1]))
+        ids = rows.new_ids(len(missing))
+        new = {
+            key: rows.Row(pk, external_id=key[1] if key[0] == "external_id" else None)
+            for key, pk in zip(missing, ids, strict=True)
+        }
+        self._fold([(row, self._indexes(key)) for key, row in new.items()])
+        made = rows.insert(self.app_group.pk, list(new.values()), now=self.now)
+        UserAlias.objects.bulk_create(
+            UserAlias(app_group=self.app_group, profile_id=row.id, label=value[0], name=value[1])
+            for (kind, value), row in new.items()
+            if kind == "alias"
+        )
+        self.ids |= {key: row.id for key, row in new.items() if row.id in made}
+        if len(made) < len(new):  # somebody else was quicker
+            self._find([key for key in missing if key not in self.ids])
+        self.result.created = len(made)
+        return made
+
+    def _indexes(self, key: Key) -> list[int]:
+        """The changes to apply to somebody who is made: the first that may make somebody, and those after it."""
+        indexes = self.wishes[key]
+        start = next(place for place, index in enumerate(indexes) if not self.changes[index].only_existing)
+        for index in indexes[:start]:
+            self.result.problems[index] = "unknown"
+        return indexes[start:]
+
+    def _change(self, made: set[int]) -> None:
+        """Lock those who existed and write what is new of them."""
+        wishes: dict[int, list[int]] = defaultdict(list)
+        for key, indexes in self.wishes.items():
+            pk = self.ids.get(key)
+            for index in indexes:
+                if pk is None:
+                    self.result.problems[index] = "unknown"
+                elif index not in self.result.problems:
+                    self.result.profile_ids[index] = pk
+                    if pk not in made:
+                        wishes[pk].append(index)
+        known = {row.id: row for row in rows.locked(self.app_group.pk, wishes)}
+        for pk in wishes.keys() - known.keys():  # erased since they were found
+            for index in wishes.pop(pk):
+                self.result.problems[index] = "gone"
+        changed = self._fold([(known[pk], sorted(indexes)) for pk, indexes in wishes.items()])
+        rows.update(sorted(changed, key=lambda row: row.id), now=self.now)
+        self.result.updated = len(known)
+        for index in self.result.problems:
+            self.result.profile_ids[index] = None
+
+    def _fold(self, people: list[tuple[rows.Row, list[int]]]) -> list[rows.Row]:
+        """Apply the changes with these indexes to their rows; answers the rows that are not as they were."""
+        changed = []
+        hashing: list[tuple[rows.Row, dict[str, str]]] = []
+        for row, indexes in people:
+            before = row.values()
+            raw: dict[str, str] = {}
+            for index in indexes:
+                self._apply(row, raw, index)
+            news = {kind: value for kind, value in raw.items() if self.hashes_only or getattr(row, kind) != value}
+            if news:
+                hashing.append((row, news))
+            if news or row.values() != before:
+                changed.append(row)
+        self._hash(hashing)
+        return changed
+
+    @property
+    def hashes_only(self) -> bool:
+        """Whether the group stores hashes instead of identifiers."""
+        return bool(getattr(self.app_group, "hash_only", False))
+
+    def _apply(self, row: rows.Row, raw: dict[str, str], index: int) -> None:
+        """Set what one change names. Identifiers are gathered in ``raw``: they are hashed together."""
+        change = self.changes[index]
+        try:
+            row.attributes = merged(row.attributes, change.attributes)
+        except Unfit as error:
+            self.result.problems[index] = error.problem
+            return
+        for kind in ("email", "phone"):  # somebody made by e-mail has it
+            told = getattr(change, kind)
+            if told is not None and not getattr(row, f"{kind}_sha256") and kind not in raw:
+                raw[kind] = told
+        for name, value in change.fields.items():
+            if name in KINDS:
+                raw[name] = str(value or "")
+            elif name in ("ad_tracking_enabled", "ads_consent"):
+                setattr(row, name, value)
+            else:
+                setattr(row, name, value or "")
+
+    def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
+        """Set the named identifiers and their hashes; remember the hashes they replace."""
+        past = []
+        given = [
+            (raw.get("email", ""), raw.get("phone", ""), raw.get("idfa", ""), raw.get("gaid", ""))
+            for _row, raw in people
+        ]
+        hashes = identifiers.hash_rows(given, region=self.app_group.phone_region)
+        for (row, raw), found in zip(people, hashes, strict=True):
+            for bit, kind in enumerate(KINDS):
+                if kind not in raw:
+                    continue
+                old, new = getattr(row, f"{kind}_sha256"), found[bit]
+                if old is not None and bytes(old) != new:
+                    past.append(PastIdentifier(profile_id=row.id, kind=kind, sha256=bytes(old), replaced_at=self.now))
+                setattr(row, f"{kind}_sha256", new)
+                setattr(row, kind, "" if self.hashes_only else raw[kind])
+                row.invalid_kinds = row.invalid_kinds & ~(1 << bit) | found.invalid & 1 << bit
+            row.rule_version = identifiers.RULE_VERSION
+        if past:
+            identifiers.remember(past)
+
+
+def _parts(values: list[Any]) -> Iterable[list[Any]]:
+    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))

@@ -1,0 +1,84 @@
+"""POST /users/track: attributes, events and purchases arrive; a bad object does not spoil the others."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from audiencesync.people.models import Event, Profile
+
+
+def test_it_makes_a_person(api, person):
+    body = api.track(attributes=[{"external_id": "a", "email": "Max@Example.org", "country": "de", "plan": "gold"}])
+    assert body == {"message": "success", "attributes_processed": 1}
+    max_ = person("a")
+    assert (max_.email, max_.country, max_.attributes) == ("Max@Example.org", "DE", {"plan": "gold"})
+    assert bytes(max_.email_sha256) == sha256(b"max@example.org").digest()
+
+
+def test_only_what_is_named_changes(api, person):
+    api.track(attributes=[{"external_id": "a", "email": "a@example.org", "phone": "+4915112345678", "plan": "gold"}])
+    api.track(attributes=[{"external_id": "a", "plan": "free"}])
+    found = person("a")
+    assert (found.email, found.phone, found.attributes) == ("a@example.org", "+4915112345678", {"plan": "free"})
+
+
+def test_null_deletes(api, person):
+    api.track(attributes=[{"external_id": "a", "email": "a@example.org", "plan": "gold", "ads_consent": True}])
+    api.track(attributes=[{"external_id": "a", "email": None, "plan": None, "ads_consent": None}])
+    found = person("a")
+    assert (found.email, found.email_sha256, found.attributes, found.ads_consent) == ("", None, {}, None)
+    assert bytes(found.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
+
+
+def test_the_last_object_wins(api, person):
+    api.track(attributes=[{"external_id": "a", "plan": "one", "x": 1}, {"external_id": "a", "plan": "two"}])
+    assert person("a").attributes == {"plan": "two", "x": 1}
+    assert Profile.objects.count() == 1
+
+
+def test_ad_ids_which_braze_has_no_field_for(api, person):
+    idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
+    api.track(attributes=[{"external_id": "a", "idfa": idfa, "google_ad_id": gaid, "ad_tracking_enabled": True}])
+    found = person("a")
+    assert bytes(found.idfa_sha256) == sha256(idfa.lower().encode()).digest()
+    assert (found.gaid, found.ad_tracking_enabled) == (gaid, True)
+
+
+def test_devices_as_braze_exports_them(api, person):
+    gaid = "cdda802e-fb9c-47ad-9866-0794d394c912"
+    devices = [{"model": "Pixel", "idfv": None, "idfa": None, "google_ad_id": gaid, "ad_tracking_enabled": False}]
+    api.track(attributes=[{"external_id": "a", "devices": devices}])
+    assert (person("a").gaid, person("a").ad_tracking_enabled) == (gaid, False)
+
+
+def test_events_and_purchases(api, person):
+    event = {"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00+01:00", "properties": {"n": 2}}
+    bought = {"external_id": "a", "product_id": "shoe", "currency": "EUR", "price": 9.99, "time": "2026-11-01T10:00:00Z"}
+    body = api.track(events=[event], purchases=[bought | {"quantity": 3}])
+    assert body == {"message": "success", "events_processed": 1, "purchases_processed": 1}
+    cart, shoe = Event.objects.order_by("pk")
+    assert (cart.name, cart.at, cart.properties) == ("cart", datetime(2026, 11, 1, 9, tzinfo=UTC), {"n": 2})
+    assert (shoe.kind, str(shoe.price), shoe.currency, shoe.quantity) == ("purchase", "9.9900", "EUR", 3)
+    assert cart.profile == shoe.profile == person("a")
+
+
+def test_the_future_is_now(api):
+    api.track(events=[{"external_id": "a", "name": "cart", "time": "2999-01-01T00:00:00Z"}])
+    assert Event.objects.get().at.year < 2999
+
+
+def test_one_bad_object_of_many(api, person):
+    good = [{"external_id": f"p{n}"} for n in range(3)]
+    body = api.track(attributes=[good[0], {"external_id": "bad", "email": "nobody"}, good[1], "text", good[2]])
+    assert body["attributes_processed"] == 3
+    assert [(error["index"], error["type"], error["input_array"]) for error in body["errors"]] == [
+        (1, "EMAIL_BAD_FORMAT", "attributes"),
+        (3, "NOT_AN_OBJECT", "attributes"),
+    ]
+    assert "nobody" not in str(body)
+    assert Profile.objects.count() == 3
+
+
+def test_nothing_good_is_a_failure(api):
+    body = api.track(status=400, attributes=[{"email": "nobody"}])
+    assert body["errors"][0]["type"] == "EMAIL_BAD_FORMAT"
+    assert not Profile.objects.exists()
