@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from canvases.models import Canvas, Step, StepTally
+from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import Text
 from partners import problems, registry, sync
@@ -28,7 +28,9 @@ METRICS: dict[str, Promise] = {
     "errored": _("Users errored"),
     "exited": _("Exited canvas"),
 }
+PASSAGE = ("entered", "proceeded", "exited", "waiting")
 SYNC_METRICS = ("synced", "not_synced", "pending", "errored")
+SUMMED = (*SYNC_METRICS, "cancelled")
 
 
 @dataclass(slots=True)
@@ -58,16 +60,17 @@ class Numbers:
 
 
 def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -> dict[int, Numbers]:
-    """The numbers of each step, over all Syncs it has had. Two queries. ``ids``: the same steps as a query."""
+    """The numbers of each step, over all Syncs it has had. ``ids``: the same steps as a query.
+
+    One query, because the numbers of a card must add up: between two queries a crowd may move.
+    """
     found = {step.pk: Numbers() for step in steps}
     mine: Any = list(found) if ids is None else ids
-    for tally in StepTally.objects.filter(pk__in=mine):
-        numbers = found.setdefault(tally.pk, Numbers())  # a step may have come between two queries
-        numbers.entered, numbers.proceeded = tally.entered, tally.proceeded
-        numbers.exited, numbers.waiting = tally.exited, tally.waiting
-    for step, sums in _sums_by_step(Tally.objects.filter(sync__steps__in=mine)).items():
-        for name in (*SYNC_METRICS, "cancelled"):
-            setattr(found.setdefault(step, Numbers()), name, sums[name])
+    passage = [f"tally__{name}" for name in PASSAGE]
+    sums = [Sum(f"syncs__tally__{name}", default=0) for name in SUMMED]
+    for step, *counts in Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums):
+        values = zip((*PASSAGE, *SUMMED), counts, strict=True)
+        found[step] = Numbers(**{name: n or 0 for name, n in values})  # a step may have come meanwhile
     return found
 
 

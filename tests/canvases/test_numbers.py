@@ -35,10 +35,10 @@ def test_the_card_sums_over_all_syncs_a_step_has_had(step):
     assert (found.synced, found.not_synced, found.pending, found.errored, found.cancelled) == (80, 10, 20, 30, 10)
 
 
-def test_the_numbers_of_many_steps_take_two_queries(step, canvas, django_assert_num_queries):
+def test_the_numbers_of_many_steps_are_read_at_one_moment(step, canvas, django_assert_num_queries):
     steps = [step, *(Step.objects.create(canvas=canvas, kind="delay", parent=step, branch=n) for n in range(20))]
 
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):  # between two a crowd may move, and the card would not add up
         analytics.step_numbers(steps)
 
 
