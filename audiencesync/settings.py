@@ -152,6 +152,8 @@ BEATS = {
     "journeys": (env.float("BEAT_SECONDS", 5.0), "canvases.engine.beat"),
     "sync": (env.float("BEAT_SECONDS", 5.0), "partners.flush.beat"),
     "probes": (env.float("BEAT_SECONDS", 5.0), "partners.housekeeping.probe"),
+    "imports": (env.float("BEAT_SECONDS", 5.0), "audiencesync.people.imports.running.beat"),
+    "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 
@@ -232,6 +234,7 @@ STORAGES = {
         "BACKEND": env.str("STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"),
     },
 }
+FILE_UPLOAD_HANDLERS = ["audiencesync.people.imports.uploads.CsvUploadHandler"]
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Browser security

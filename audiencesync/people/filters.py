@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audiencesync.people import attributes
+from audiencesync.people.imports.models import ImportMember
 from audiencesync.people.models import KINDS, Profile, Segment
 
 MAX_DEPTH, MAX_NODES, MAX_LIST, MAX_LISTED, MAX_TEXT = 5, 100, 1000, 10_000, 255
@@ -28,6 +29,7 @@ MAX_NUMBER = 2**53  # beyond it the databases round differently
 CUSTOM = "custom."
 Scalar = str | int | float
 _NAME = re.compile(r"(?!.*__)[^\W_][\w .-]{0,62}")
+_IMPORT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
 
 OPS: dict[str, str | Promise] = {
@@ -61,6 +63,7 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), _TRUTH),
     "ads_consent": (gettext_lazy("consent to advertising"), _TRUTH),
     "created_at": (gettext_lazy("day of creation"), frozenset({"greater", "less"})),
+    "import": (gettext_lazy("CSV import (its number)"), frozenset({"is", "is_not", "in"})),
 }
 
 
@@ -141,10 +144,12 @@ class _Reader:
             self.listed += len(value)
             if self.listed > MAX_LISTED:
                 raise FilterError(path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED})
-            return tuple(_scalar(one, f"{path}[{i}]", numbers=custom) for i, one in enumerate(value))
+            listed = tuple(_scalar(one, f"{path}[{i}]", numbers=custom) for i, one in enumerate(value))
+            return _import_numbers(listed, path) if field == "import" else listed
         if op in ("greater", "less"):
             return _amount(value, path, numbers=custom)
-        return _scalar(value, path, numbers=custom and op in ("is", "is_not"))
+        scalar = _scalar(value, path, numbers=custom and op in ("is", "is_not"))
+        return _import_numbers((scalar,), path)[0] if field == "import" else scalar
 
 
 def _at(path: str, key: str) -> str:
@@ -191,9 +196,30 @@ def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
     return scalar
 
 
+def _import_numbers(values: tuple[Scalar, ...], path: str) -> tuple[Scalar, ...]:
+    if not all(_IMPORT.fullmatch(str(value)) for value in values):
+        raise FilterError(path, _("This needs the number of a CSV import, such as 12."))
+    return values
+
+
 def read(raw: object) -> Group | Condition:
     """The tree of a filter. Raises FilterError."""
     return EVERYBODY if raw is None or raw == {} else _Reader().node(raw, "", 1)
+
+
+def imports_in(raw: object) -> set[int]:
+    """The numbers of the CSV imports that a filter asks for; none if it cannot be read."""
+    try:
+        return _imports(read(raw))
+    except FilterError:
+        return set()
+
+
+def _imports(node: Group | Condition) -> set[int]:
+    if isinstance(node, Group):
+        return {number for part in node.parts for number in _imports(part)}
+    values = node.value if isinstance(node.value, tuple) else (node.value,)
+    return {int(str(value)) for value in values} if node.field == "import" else set()
 
 
 def parse(raw: object) -> Q:
@@ -215,6 +241,10 @@ def _q(node: Group | Condition) -> Q:
 def _column_q(node: Condition) -> Q:
     """A condition on a column of the profile."""
     field, op, value = node.field, node.op, node.value
+    if field == "import":
+        numbers = [int(one) for one in (value if isinstance(value, tuple) else (value,)) if one is not None]
+        imported = Q(pk__in=ImportMember.objects.filter(run_id__in=numbers).values("profile_id"))
+        return ~imported if op == "is_not" else imported
     if op in _PRESENT:
         if FIELDS[field][1] == _TRUTH:
             return Q(**{f"{field}__isnull": op == "missing"})

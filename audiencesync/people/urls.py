@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from audiencesync.people.imports import views as imports
 from audiencesync.people.views import profiles, segments
 
 urlpatterns = [
@@ -11,4 +12,12 @@ urlpatterns = [
     path("segments/new/", segments.new, name="segment_new"),
     path("segments/<int:segment_id>/", segments.segment, name="segment"),
     path("segments/<int:segment_id>/remove/", segments.remove, name="segment_remove"),
+    path("imports/", imports.imports, name="imports"),
+    path("imports/new/", imports.new, name="import_new"),
+    path("imports/template/", imports.template, name="import_template"),
+    path("imports/<int:import_id>/", imports.one, name="import"),
+    path("imports/<int:import_id>/cancel/", imports.cancel, name="import_cancel"),
+    path("imports/<int:import_id>/discard/", imports.discard, name="import_discard"),
+    path("imports/<int:import_id>/segment/", imports.segment, name="import_segment"),
+    path("imports/<int:import_id>/rejects/", imports.rejects, name="import_rejects"),
 ]

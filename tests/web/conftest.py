@@ -5,6 +5,7 @@ import responses
 from django.utils import timezone
 
 from audiencesync.groups.models import Invitation, Membership
+from audiencesync.people.imports.models import Import
 from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas, Step
 from partners import oauth
@@ -37,6 +38,7 @@ def things(acme, alice, bob):
         "ad_account_id": ad_account.pk,
         "segment_id": segment.pk,
         "profile_id": profile.pk,
+        "import_id": Import.objects.create(app_group=acme, file_name="people.csv", size=0).pk,
         "canvas_id": canvas.pk,
         "step_id": step.pk,
     }

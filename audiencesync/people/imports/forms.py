@@ -1,0 +1,195 @@
+"""The forms of an import: the file, how it is written, what its columns mean."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.forms import BoundField
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import filters
+from audiencesync.people.forms import name_taken
+from audiencesync.people.imports import mapping, uploads
+from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEYS, Column, Plan
+from audiencesync.people.imports.reading import MOST_BYTES, MOST_COLUMNS, Layout
+from audiencesync.people.models import Segment
+
+ENCODINGS = [
+    ("utf-8", "UTF-8"),
+    ("utf-16-le", "UTF-16 LE"),
+    ("utf-16-be", "UTF-16 BE"),
+    ("cp1252", gettext_lazy("Western European (Windows-1252)")),
+    ("iso-8859-15", gettext_lazy("Western European (ISO 8859-15)")),
+    ("cp1250", gettext_lazy("Central European (Windows-1250)")),
+    ("cp1251", gettext_lazy("Cyrillic (Windows-1251)")),
+    ("cp1253", gettext_lazy("Greek (Windows-1253)")),
+    ("cp1254", gettext_lazy("Turkish (Windows-1254)")),
+    ("mac-roman", gettext_lazy("Western European (Mac)")),
+]
+DELIMITERS = [
+    ("comma", gettext_lazy("comma ,")),
+    ("semicolon", gettext_lazy("semicolon ;")),
+    ("tab", pgettext_lazy("the character", "tab")),
+    ("bar", gettext_lazy("vertical bar |")),
+]
+HEADERS = [("1", gettext_lazy("names of columns")), ("0", gettext_lazy("a person"))]
+
+
+class UploadForm(forms.Form):
+    """A CSV file."""
+
+    file = forms.FileField(
+        label=gettext_lazy("CSV file"),
+        allow_empty_file=True,
+        widget=forms.FileInput({"accept": ".csv,.tsv,.txt,text/csv,text/plain,text/tab-separated-values"}),
+    )
+
+    def clean_file(self) -> UploadedFile:
+        """Neither empty, nor too big, nor something packed."""
+        file: UploadedFile = self.cleaned_data["file"]
+        if not file.size:
+            raise forms.ValidationError(_("This file is empty."))
+        if file.size > MOST_BYTES:
+            raise forms.ValidationError(_("This file is too big: at most 500 MB can be imported at once."))
+        beginning = file.read(16)
+        file.seek(0)
+        if uploads.is_archive(beginning):
+            raise forms.ValidationError(
+                _("This is an archive or an Excel file, whatever its name says. Please save it as CSV first.")
+            )
+        return file
+
+
+class LayoutForm(forms.Form):
+    """How the file is written, as detected or as chosen."""
+
+    encoding = forms.ChoiceField(label=gettext_lazy("Encoding"), choices=ENCODINGS)
+    delimiter = forms.ChoiceField(label=gettext_lazy("Cells are parted by"), choices=DELIMITERS)
+    header = forms.ChoiceField(label=gettext_lazy("The first row holds"), choices=HEADERS)
+
+    def layout(self) -> Layout:
+        """What was chosen."""
+        data = self.cleaned_data
+        return Layout(data["encoding"], data["delimiter"], data["header"] == "1")
+
+
+def layout_values(layout: Layout) -> dict[str, str]:
+    """A layout as LayoutForm has it."""
+    return {"encoding": layout.encoding, "delimiter": layout.delimiter, "header": "1" if layout.has_header else "0"}
+
+
+class MappingForm(forms.Form):
+    """What every column becomes, and by which of them people are found."""
+
+    key = forms.ChoiceField(
+        label=gettext_lazy("People are found by"), choices=[(key, FIELDS[key]) for key in KEYS], initial="external_id"
+    )
+    alias_label = forms.CharField(
+        label=gettext_lazy("Label of the alias"),
+        required=False,
+        max_length=255,
+        help_text=gettext_lazy("Only if people are found by an alias, such as “crm”."),
+    )
+    segment_name = forms.CharField(
+        label=gettext_lazy("Make a segment of the imported people"),
+        required=False,
+        max_length=80,
+        help_text=gettext_lazy("Its name; leave it empty for none. It can also be made later."),
+    )
+
+    def __init__(self, data: Any = None, *, app_group: AppGroup, columns: tuple[Column, ...], layout: Layout) -> None:
+        self.app_group, self.columns, self.layout = app_group, columns, layout
+        super().__init__(data, initial={"key": _likely_key(columns)})
+        for i, column in enumerate(columns):
+            words = {"n": i + 1, "header": column.header[:40]}
+            self.fields[f"target_{i}"] = forms.ChoiceField(
+                label=_("Column %(n)d, %(header)s, becomes") % words,
+                choices=_target_choices(),
+                required=False,
+                initial=column.target,
+            )
+            self.fields[f"name_{i}"] = forms.CharField(
+                label=_("Column %(n)d, %(header)s: name of the attribute") % words,
+                required=False,
+                max_length=63,
+                initial=column.name,
+            )
+
+    def rows(self) -> Iterator[tuple[Column, BoundField, BoundField]]:
+        """The columns with their two fields."""
+        for i, column in enumerate(self.columns):
+            yield column, self[f"target_{i}"], self[f"name_{i}"]
+
+    def clean_segment_name(self) -> str:
+        """A name that is free."""
+        name = unicodedata.normalize("NFC", self.cleaned_data["segment_name"])
+        if name and Segment.objects.filter(app_group=self.app_group, name__iexact=name).exists():
+            raise forms.ValidationError(name_taken())
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Every field once, the key among them."""
+        cleaned = super().clean() or {}
+        if len(self.columns) > MOST_COLUMNS:
+            raise forms.ValidationError(
+                _("This file has %(n)d columns; at most %(most)d can be imported. Do the cells part where they should?")
+                % {"n": len(self.columns), "most": MOST_COLUMNS}
+            )
+        taken: set[str] = set()
+        for i in range(len(self.columns)):
+            self._clean_column(i, cleaned, taken)
+        key = cleaned.get("key", "")
+        if key and key not in taken:
+            words = {"field": FIELDS[key]}
+            self.add_error("key", _("No column becomes “%(field)s”. Choose one below.") % words)
+        if key == "alias" and not cleaned.get("alias_label"):
+            self.add_error("alias_label", _("This needs a label such as “crm”."))
+        return cleaned
+
+    def _clean_column(self, i: int, cleaned: dict[str, Any], taken: set[str]) -> None:
+        """One column: its field or attribute must be free."""
+        target, name = cleaned.get(f"target_{i}", ""), cleaned.get(f"name_{i}", "")
+        if not target:
+            return
+        what = target if target in FIELDS else filters.CUSTOM + name
+        if target in ATTRIBUTES and filters.ops_of(what) is None:
+            self.add_error(f"name_{i}", _("This needs a name of letters, digits, spaces, dots and dashes."))
+        elif what in taken:
+            self.add_error(f"target_{i}", _("Another column becomes the same already."))
+        elif target == "alias" and cleaned.get("key") != "alias":
+            self.add_error(f"target_{i}", _("An alias can only be what people are found by."))
+        taken.add(what)
+
+    def plan(self) -> Plan:
+        """What was chosen."""
+        data = self.cleaned_data
+        columns = tuple(
+            Column(column.header, data[f"target_{i}"], data[f"name_{i}"]) for i, column in enumerate(self.columns)
+        )
+        return Plan(self.layout, columns, data["key"], data["alias_label"] if data["key"] == "alias" else "")
+
+
+class SegmentNameForm(forms.Form):
+    """A name for the segment of the imported people."""
+
+    name = forms.CharField(label=gettext_lazy("Name of the segment"), max_length=80)
+
+
+def _target_choices() -> list[tuple[str, Any]]:
+    return [
+        ("", _("Leave out")),
+        (_("Fields"), list(FIELDS.items())),
+        (_("Attributes"), list(ATTRIBUTES.items())),
+    ]
+
+
+def _likely_key(columns: tuple[Column, ...]) -> str:
+    """The first of the keys that a column holds."""
+    there = {column.target for column in columns}
+    return next((key for key in mapping.KEYS if key in there), "external_id")

@@ -1,0 +1,183 @@
+"""What a marketer does with an import: check it, start it, cancel it, throw it away; and what time does with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db import transaction
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.groups.models import Activity, User
+from audiencesync.people import filters, identifiers, segments
+from audiencesync.people.imports import running, uploads
+from audiencesync.people.imports.mapping import Batch, Converter, Plan
+from audiencesync.people.imports.models import Import, ImportMember, RejectPart
+from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
+from audiencesync.people.models import Segment
+
+CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
+SHOWN = 20
+PREVIEW = 5
+KEEP_UNSTARTED = timedelta(days=1)
+KEEP_REJECTS = timedelta(days=7)
+KEEP_MEMBERS = timedelta(days=30)
+State = Import.State
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The names of the columns and the first rows. ``headers`` is empty if there is nothing to read."""
+
+    headers: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A phone number as it stands in the file, and as it would be sent; None if it cannot be used."""
+
+    raw: str
+    value: str | None
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a dry run found in the first rows. ``usable``: kind of identifier -> how many cells, how many can be used."""
+
+    n_rows: int = 0
+    n_rejected: int = 0
+    is_all: bool = False
+    problems: list[Reject] = field(default_factory=list)
+    phones: list[Spelling] = field(default_factory=list)
+    usable: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def preview(run: Import, layout: Layout) -> Preview:
+    """The beginning of the file, read by this layout."""
+    rows = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0).take(PREVIEW + 1).rows
+    if not rows:
+        return Preview([], [])
+    if layout.has_header:
+        return Preview([cell.strip() for cell in rows[0]], rows[1:])
+    return Preview([str(place + 1) for place in range(len(rows[0]))], rows[:PREVIEW])
+
+
+def check(run: Import, plan: Plan) -> Checked:
+    """Read the first rows as an import would, and write nothing."""
+    found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
+    converter = Converter(plan)
+    reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
+    if plan.layout.has_header:
+        reader.take(1)
+    found.is_all = True
+    for stretch in stretches(reader, CHECK_CHUNK):
+        batch, rejects = converter.read(stretch)
+        rejects = sorted([*rejects, *_keyless(batch, stretch.lines, stretch.rows, plan, run)])
+        found.n_rows += len(stretch)
+        found.n_rejected += len(rejects)
+        found.problems += rejects[: SHOWN - len(found.problems)]
+        _judge(found, batch, region=run.app_group.phone_region)
+        if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
+            found.is_all = not len(reader.take(1))
+            break
+    return found
+
+
+def _keyless(batch: Batch, lines: list[int], rows: list[list[str]], plan: Plan, run: Import) -> Iterator[Reject]:
+    """Rows whose e-mail or phone cannot name anybody."""
+    if plan.key not in ("email", "phone"):
+        return
+    for place, key in zip(batch.places, batch.fields[plan.key], strict=True):
+        if identifiers.normalise(plan.key, key, region=run.app_group.phone_region).sha256 is None:
+            yield Reject(lines[place], "key_invalid", "", rows[place])
+
+
+def _judge(found: Checked, batch: Batch, *, region: str) -> None:
+    """Count the identifiers that can be used; show how the first phone numbers are understood."""
+    for kind in ("email", "phone", "idfa", "gaid"):
+        cells = [cell for cell in batch.fields.get(kind, []) if cell is not None]
+        judged = [identifiers.normalise(kind, cell, region=region) for cell in cells]
+        n, usable = found.usable.get(kind, (0, 0))
+        if n or cells:
+            found.usable[kind] = (n + len(cells), usable + sum(one.sha256 is not None for one in judged))
+        if kind == "phone" and len(found.phones) < PREVIEW:
+            shown = (Spelling(raw, one.value) for raw, one in zip(cells, judged, strict=True))
+            found.phones += islice(shown, PREVIEW - len(found.phones))
+
+
+class NotOpen(Exception):
+    """The import is not in the state that this asks for: somebody was faster."""
+
+
+def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
+    """Start it. With a name, a segment of the imported people is made. Raises NotOpen or segments.NameTaken."""
+    now = timezone.now()
+    with transaction.atomic():
+        waiting = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
+        if not waiting.update(state=State.RUNNING, plan=plan.as_json(), started_at=now, progressed_at=now):
+            raise NotOpen
+        if segment_name:
+            _make_segment(run, segment_name, by=by)
+        Activity.log(run.app_group, by, Activity.Verb.CREATED, run.file_name)
+        clock.wake(running.TASK)
+
+
+def _make_segment(run: Import, name: str, *, by: User) -> Segment:
+    """A segment of the people of this import."""
+    chosen = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
+    segment = segments.create(run.app_group, name=name, chosen=chosen, by=by)
+    Import.objects.filter(pk=run.pk).update(segment=segment)
+    return segment
+
+
+def make_segment(run: Import, name: str, *, by: User) -> Segment:
+    """A segment of the people whom an import brought, made afterwards. Raises segments.NameTaken."""
+    with transaction.atomic():
+        return _make_segment(run, name, by=by)
+
+
+def cancel(run: Import) -> bool:
+    """Stop it where it is; what is imported stays. Whether it was running."""
+    now = timezone.now()
+    with transaction.atomic():
+        going = Import.objects.filter(pk=run.pk, state=State.RUNNING)
+        if not going.update(state=State.CANCELLED, ended_at=now, lease=""):
+            return False
+        uploads.drop(run.upload)
+    return True
+
+
+def discard(run: Import) -> bool:
+    """Throw away a file that was never imported. Whether there was one."""
+    with transaction.atomic():
+        n, _by_model = Import.objects.filter(pk=run.pk, state=State.UPLOADED).delete()
+        if n:
+            uploads.drop(run.upload)
+    return bool(n)
+
+
+def tidy() -> None:
+    """The task of every minute: files without an import, imports nobody started, what is kept for some days only."""
+    now = timezone.now()
+    uploads.sweep(now=now)
+    for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=now - KEEP_UNSTARTED):
+        discard(run)
+    RejectPart.objects.filter(run__ended_at__lt=now - KEEP_REJECTS).delete()
+    _forget_members(now=now)
+
+
+def _forget_members(*, now: datetime) -> None:
+    """Nobody asks any more who came by an old import, unless a segment does."""
+    old = Import.objects.filter(ended_at__lt=now - KEEP_MEMBERS, n_people__gt=0)
+    ids = set(old.values_list("pk", flat=True))
+    if not ids:
+        return
+    asked = {number for raw in Segment.objects.values_list("filter", flat=True) for number in filters.imports_in(raw)}
+    for pk in ids - asked:
+        if ImportMember.objects.filter(run=pk).exists():
+            ImportMember.objects.filter(run=pk).delete()

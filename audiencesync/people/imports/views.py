@@ -1,0 +1,226 @@
+"""Pages of an import: the list, the upload, and one page that is mapping, progress or result, as the import stands."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
+from audiencesync.people import segments
+from audiencesync.people.forms import name_taken
+from audiencesync.people.imports import detecting, life, mapping, uploads, words, writing
+from audiencesync.people.imports.forms import LayoutForm, MappingForm, SegmentNameForm, UploadForm, layout_values
+from audiencesync.people.imports.models import Import
+from audiencesync.people.imports.reading import Layout, Reject
+
+PAGE = 25
+QUIET_SECONDS = 30  # without progress for longer, the page says so
+TEMPLATE = (
+    "external_id,email,phone,idfa,google_ad_id,ad_tracking_enabled,ads_consent,country,language,newsletter,orders\r\n"
+    "customer-1,maria@example.org,+4915112345678,,,true,true,DE,de,true,3\r\n"
+)
+MARKETER = Role.MARKETER
+
+
+@require_safe
+@access.signed_in
+def imports(request: HttpRequest, group: str) -> HttpResponse:
+    """All imports of the group, newest first."""
+    mine = access.all_of(request, Import, MARKETER).select_related("created_by", "segment")
+    page = Paginator(mine.order_by("-created_at", "-pk"), PAGE).get_page(request.GET.get("page"))
+    return render(request, "people/imports/imports.html", {"page": page})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def new(request: HttpRequest, group: str) -> HttpResponse:
+    """Upload a file; nothing is imported yet."""
+    app_group = access.group(request, MARKETER)
+    is_sent = request.method == "POST"
+    form = UploadForm(request.POST, request.FILES) if is_sent else UploadForm()
+    if not is_sent or not form.is_valid():
+        return render(request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200)
+    file = form.cleaned_data["file"]
+    name = re.sub(r"[\x00-\x1f\x7f]", "", file.name or "")[:255] or "people.csv"
+    row = Import(app_group=app_group, created_by=access.user(request), file_name=name, size=file.size)
+    uploads.keep(row, file)
+    return redirect(row)
+
+
+@require_safe
+@access.signed_in
+def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
+    """An example of a file."""
+    access.group(request, MARKETER)
+    return _download(iter([TEMPLATE.encode()]), "people.csv")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """What the import needs now: a mapping, patience, or a look at what came of it."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    row.app_group = access.group(request, MARKETER)
+    if row.state == Import.State.UPLOADED:
+        return _mapping(request, row)
+    if request.method == "POST":
+        messages.error(request, _("This import was started already."))
+        return redirect(row)
+    return _state(request, row, SegmentNameForm(initial={"name": row.file_name.rpartition(".")[0][:80]}))
+
+
+def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
+    """Preview and mapping; on POST a check, or the start."""
+    source = uploads.Stored(row.upload, row.size)
+    told = request.POST if request.method == "POST" else request.GET
+    chosen = LayoutForm(told) if "encoding" in told else None
+    is_wrong = chosen is not None and not chosen.is_valid()
+    layout = chosen.layout() if chosen and not is_wrong else detecting.layout(source, is_utf8=row.is_utf8)
+    if chosen is None:
+        chosen = LayoutForm(layout_values(layout))
+    shown = life.preview(row, layout)
+    columns = mapping.guess(_names(shown, layout), shown.rows, delimiter=layout.delimiter)
+    is_sent = request.method == "POST" and not is_wrong
+    form = MappingForm(request.POST if is_sent else None, app_group=row.app_group, columns=columns, layout=layout)
+    context: dict[str, Any] = {"run": row, "layout_form": chosen, "layout": layout_values(layout), "preview": shown}
+    if is_sent and shown.headers and form.is_valid():
+        if "start" in request.POST and (answer := _start(request, row, form)):
+            return answer
+        if not form.errors:
+            context |= _checked(life.check(row, form.plan()))
+    status = 422 if is_wrong or form.errors else 200
+    samples = [[cells[i] for cells in shown.rows if i < len(cells) and cells[i]][:3] for i in range(len(columns))]
+    context |= {"form": form, "rows": list(zip(form.rows(), samples, strict=True))}
+    return render(request, "people/imports/mapping.html", context, status=status)
+
+
+def _checked(found: life.Checked) -> dict[str, Any]:
+    """What a check found, in words."""
+    problems = [(one.line, words.reason(one), " | ".join(one.cells)) for one in found.problems]
+    usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
+    return {"checked": found, "problems": problems, "usable": usable}
+
+
+def _names(shown: life.Preview, layout: Layout) -> list[str]:
+    """The names of the columns; without a header they are numbered."""
+    return shown.headers if layout.has_header else [_("Column %(n)s") % {"n": n} for n in shown.headers]
+
+
+def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse | None:
+    """Begin; None if the name of the segment was taken meanwhile."""
+    try:
+        life.begin(row, form.plan(), segment_name=form.cleaned_data["segment_name"], by=access.user(request))
+    except segments.NameTaken:
+        form.add_error("segment_name", name_taken())
+        return None
+    except life.NotOpen:
+        messages.error(request, _("This import was started already."))
+    return redirect(row)
+
+
+def _state(request: HttpRequest, row: Import, form: SegmentNameForm, *, status: int = 200) -> HttpResponse:
+    """Progress or result."""
+    now = timezone.now()
+    quiet = (now - row.progressed_at).total_seconds() if row.progressed_at else 0.0
+    context = {
+        "run": row,
+        "form": form,
+        "pace": round(row.rows_per_second(now=now)),
+        "left": row.seconds_left(now=now),
+        "is_quiet": row.state == Import.State.RUNNING and quiet > QUIET_SECONDS,
+        "n_repeated": row.n_created + row.n_updated - row.n_people,
+        "has_rejects": row.rejects.exists(),
+        "trouble": words.TROUBLES.get(row.trouble, row.trouble),
+    }
+    page = "people/imports/import.html"
+    is_part = bool(getattr(request, "htmx", False))
+    return render(request, f"{page}#state" if is_part else page, context, status=status)
+
+
+@require_POST
+@access.signed_in
+def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """Stop it; what is imported stays."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    if life.cancel(row):
+        messages.success(request, _("The import was cancelled. Rows that were imported stay."))
+    else:
+        messages.error(request, _("This import is not running."))
+    return redirect("import", group, row.pk)
+
+
+@require_POST
+@access.signed_in
+def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """Throw an uploaded file away."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    if life.discard(row):
+        messages.success(request, _("The file was thrown away."))
+        return redirect("imports", group)
+    messages.error(request, _("This import was started already."))
+    return redirect("import", group, row.pk)
+
+
+@require_POST
+@access.signed_in
+def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """Make a segment of the people who were imported."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    row.app_group = access.group(request, MARKETER)
+    form = SegmentNameForm(request.POST)
+    if row.state == Import.State.UPLOADED or row.segment_id:
+        return redirect(row)
+    if form.is_valid():
+        try:
+            made = life.make_segment(row, form.cleaned_data["name"], by=access.user(request))
+        except segments.NameTaken:
+            form.add_error("name", name_taken())
+        else:
+            messages.success(request, _("The segment “%(name)s” was created.") % {"name": made.name})
+            return redirect("segment", group, made.pk)
+    return _state(request, row, form, status=422)
+
+
+@require_safe
+@access.signed_in
+def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpResponse:
+    """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    headers = [column["header"] for column in row.plan.get("columns", [])]
+    language = get_language() or "en"
+    return _download(_lines([*mapping.OURS, *headers], writing.rejects(row), language), f"rejected-{row.pk}.csv")
+
+
+def _lines(headers: list[str], found: Iterator[Reject], language: str) -> Iterator[bytes]:
+    """A CSV file, row by row. The byte order mark tells Excel that it is UTF-8."""
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    yield b"\xef\xbb\xbf" + writer.writerow([mapping.guarded(cell) for cell in headers]).encode()
+    for reject in found:
+        with override(language):
+            cells = [str(reject.line), words.reason(reject), *reject.cells]
+        yield writer.writerow([mapping.guarded(cell) for cell in cells]).encode()
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        """The text itself."""
+        return text
+
+
+def _download(parts: Iterator[bytes], name: str) -> StreamingHttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(parts, content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,37 @@
+"""What an import says: why a row was rejected, why a file cannot be imported."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.people.imports.reading import Reject
+
+REASONS: dict[str, str | Promise] = {
+    "columns": _("The row has more or fewer cells than the first row."),
+    "quotes": _("A quotation mark is not closed, or stands where none may stand."),
+    "long": _("A cell holds more than it may."),
+    "nul": _("The row holds a character (NUL) that cannot be stored."),
+    "encoding": _("The row holds bytes that are not of the chosen encoding."),
+    "key": _("The cell that people are found by is empty."),
+    "key_invalid": _("The cell that people are found by holds no valid e-mail address or phone number."),
+    "truth": _("This needs true or false."),
+    "number": _("This needs a number such as 12.5, without separators for thousands."),
+    "day": _("This needs a day such as 2026-11-23."),
+    "country": _("This needs a country code of two letters such as DE."),
+    "language": _("This needs a language code such as de or pt-BR."),
+    "text": _("This text is too long for an attribute."),
+    "gone": _("The person was erased while the import ran."),
+    "attributes": _("The person would have more attributes than one may have."),
+    "erased": _("This person was erased and must not come back."),
+    "stored": _("The row could not be stored."),
+}
+TROUBLES: dict[str, str | Promise] = {
+    "lost": _("The file is no longer there."),
+    "rows": _("The file has more rows than an import may have. Those up to the limit are imported."),
+    "stuck": _("The import failed several times at the same row. The log of the engine says why."),
+}
+
+
+def reason(reject: Reject) -> str:
+    """Why a row was rejected; where one cell is to blame, beginning with the name of its column."""
+    words = str(REASONS.get(reject.reason, reject.reason))
+    return f"{reject.column}: {words}" if reject.column else words
