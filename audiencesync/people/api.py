@@ -12,8 +12,9 @@ from ninja import Router, Schema
 from pydantic import WithJsonSchema
 
 from audiencesync.groups import rest
-from audiencesync.people import tracking
+from audiencesync.people import renaming, tracking
 
+MOST_NAMES = 50
 router = Router(tags=["users"])
 
 _WHO: dict[str, Any] = {
@@ -100,3 +101,93 @@ def track(request: rest.ApiRequest, body: Track) -> HttpResponse:
         raise rest.ApiError(400, _("No object could be processed."), done.errors)
     counts = {f"{name}_processed": n for name, n in done.processed.items()}
     return rest.success(201, errors=done.errors, **counts)
+
+
+class _Alias(Schema):
+    alias_name: str
+    alias_label: str
+
+
+class NewAlias(_Alias):
+    """Another name; without an external id for somebody new."""
+
+    external_id: str | None = None
+
+
+class NewAliases(Schema):
+    """At most 50."""
+
+    user_aliases: list[NewAlias]
+
+
+class AliasToIdentify(Schema):
+    """Whoever has this alias is the person with this external id."""
+
+    external_id: str
+    user_alias: _Alias
+
+
+class EmailToIdentify(Schema):
+    """Whoever has this e-mail and no external id; of several the one updated last, unless told otherwise."""
+
+    external_id: str
+    email: str
+    prioritization: list[str] | None = None
+
+
+class PhoneToIdentify(Schema):
+    """Whoever has this phone and no external id; of several the one updated last, unless told otherwise."""
+
+    external_id: str
+    phone: str
+    prioritization: list[str] | None = None
+
+
+class Identify(Schema):
+    """At most 50 in all."""
+
+    aliases_to_identify: list[AliasToIdentify] | None = None
+    emails_to_identify: list[EmailToIdentify] | None = None
+    phone_numbers_to_identify: list[PhoneToIdentify] | None = None
+
+
+class AliasesProcessed(rest.Success):
+    """``errors`` names the others by array and index."""
+
+    aliases_processed: int
+
+
+@router.post(
+    "/users/alias/new",
+    auth=rest.require("users.track", limit="users"),
+    response={201: AliasesProcessed} | rest.ERRORS,
+    summary="Give people another name",
+)
+def alias_new(request: rest.ApiRequest, body: NewAliases) -> HttpResponse:
+    """An alias that its person already has counts as processed; one of somebody else is an error."""
+    _check_number(len(body.user_aliases))
+    return _answer(
+        renaming.add_aliases(request.app_group, [one.dict() for one in body.user_aliases], now=timezone.now())
+    )
+
+
+@router.post(
+    "/users/identify",
+    auth=rest.require("users.track", limit="users"),
+    response={201: AliasesProcessed} | rest.ERRORS,
+    summary="Tell who an unknown visitor is",
+)
+def identify(request: rest.ApiRequest, body: Identify) -> HttpResponse:
+    """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
+    arrays = {name: [one.dict() for one in getattr(body, name) or []] for name in renaming.IDENTIFY}
+    _check_number(sum(map(len, arrays.values())))
+    return _answer(renaming.identify(request.app_group, arrays, now=timezone.now()))
+
+
+def _check_number(n: int) -> None:
+    if not 1 <= n <= MOST_NAMES:
+        raise rest.ApiError(400, _("Send 1 to %(n)d objects.") % {"n": MOST_NAMES})
+
+
+def _answer(done: renaming.Renamed) -> HttpResponse:
+    return rest.success(201, aliases_processed=done.processed, errors=done.errors)

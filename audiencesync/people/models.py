@@ -37,18 +37,26 @@ class Profile(models.Model):
     gaid_sha256 = models.BinaryField(max_length=32, null=True)
     invalid_kinds = models.PositiveSmallIntegerField(default=0)  # bit i set: KINDS[i] is present but unusable
     rule_version = models.PositiveSmallIntegerField(default=1)
+    # Turned out to be somebody we knew: all that is known went there. Left behind for the visits and deliveries it
+    # had; whoever erases or exports that person takes these with them.
+    merged_into = models.ForeignKey(
+        "self", models.CASCADE, null=True, related_name="merged", db_index=False, db_constraint=False
+    )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")]
         indexes = [
-            models.Index(
-                fields=["app_group", f"{kind}_sha256"],
-                condition=models.Q(**{f"{kind}_sha256__isnull": False}),
-                name=f"profile_by_{kind}",
-            )
-            for kind in ("email", "phone")
+            models.Index(fields=["merged_into"], condition=models.Q(merged_into__isnull=False), name="profile_merged"),
+            *(
+                models.Index(
+                    fields=["app_group", f"{kind}_sha256"],
+                    condition=models.Q(**{f"{kind}_sha256__isnull": False}),
+                    name=f"profile_by_{kind}",
+                )
+                for kind in ("email", "phone")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,6 +25,11 @@ class Refused(Exception):
         super().__init__(code)
         self.code, self.message, self.field = code, message, field
 
+    def as_dict(self, array: str, index: int) -> dict[str, object]:
+        """As the API tells it: where, and why."""
+        found = {"type": self.code, "message": str(self.message), "input_array": array, "index": index}
+        return found | {"field": self.field} if self.field else found
+
 
 class Name(TypedDict, total=False):
     """The part of an ``upserting.Change`` that names the person: one of them."""

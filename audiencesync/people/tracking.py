@@ -58,13 +58,13 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
             try:
                 read.append(_read(array, index, item, now=now))
             except Refused as error:
-                result.errors.append(_error(array, index, error))
+                result.errors.append(error.as_dict(array, index))
     with transaction.atomic():
         done = upsert(app_group, [one.change for one in read], now=now)
         events = []
         for place, one in enumerate(read):
             if problem := done.problems.get(place):
-                result.errors.append(_error(one.array, one.index, Refused(*PROBLEMS[problem])))
+                result.errors.append(Refused(*PROBLEMS[problem]).as_dict(one.array, one.index))
                 continue
             result.processed[one.array] += 1
             if one.event is not None:
@@ -91,9 +91,3 @@ def _read(array: str, index: int, item: Any, *, now: datetime) -> _Told:
     if array != "attributes":
         event = (told.event if array == "events" else told.purchase)(item, now=now)
     return _Told(array, index, Change(**name, fields=fields, attributes=custom, only_existing=only_existing), event)
-
-
-def _error(array: str, index: int, error: Refused) -> dict[str, Any]:
-    """Index and reason, never a value."""
-    found = {"type": error.code, "message": str(error.message), "input_array": array, "index": index}
-    return found | {"field": error.field} if error.field else found

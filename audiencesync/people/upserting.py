@@ -7,23 +7,21 @@ who must be made), then new rows in the order of their external ids, then known 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import identifiers, rows
+from audiencesync.people import finding, identifiers, rows
+from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
-from audiencesync.people.models import KINDS, PastIdentifier, Profile, UserAlias
+from audiencesync.people.models import KINDS, PastIdentifier, UserAlias
 
 Json = Any
 Problem = Literal["unknown", "invalid", "gone", "not_a_number", "not_a_list", "too_long", "too_many"]
-Key = tuple[str, Any]
-AT_ONCE = 5000  # values in one list of a statement
-_LOCK = 0x41534E << 32  # a number of our own among the advisory locks of the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,56 +69,20 @@ class _Upsert:
     def run(self) -> Upserted:
         """Find, make, lock, write."""
         for index, change in enumerate(self.changes):
-            key = self._key(change)
+            key = finding.key(change, region=self.app_group.phone_region)
             if key is None:
                 self.result.problems[index] = "invalid"
             else:
                 self.wishes[key].append(index)
-        self._find(self.wishes)
+        self.ids |= finding.find(self.app_group, self.wishes)
         missing = self._missing()
         if any(kind != "external_id" for kind, _value in missing):
-            self._lock_group()
-            self._find(missing)
+            finding.lock_newcomers(self.app_group)
+            self.ids |= finding.find(self.app_group, missing)
             missing = self._missing()
         made = self._make(missing)
         self._change(made)
         return self.result
-
-    def _key(self, change: Change) -> Key | None:
-        """How the person is found; e-mail and phone by their hash."""
-        if change.external_id is not None:
-            return "external_id", change.external_id
-        if change.alias is not None:
-            return "alias", change.alias
-        if change.profile_id is not None:
-            return "id", change.profile_id
-        kind, raw = ("email", change.email) if change.email is not None else ("phone", change.phone)
-        found = identifiers.normalise(kind, raw, region=self.app_group.phone_region)
-        return (kind, found.sha256) if found.sha256 else None
-
-    def _find(self, keys: Iterable[Key]) -> None:
-        """Fill ``ids`` with those who exist."""
-        wanted: dict[str, list[Any]] = defaultdict(list)
-        for kind, value in keys:
-            wanted[kind].append(value)
-        group = self.app_group.pk
-        found = rows.by_external_id(group, wanted["external_id"])
-        self.ids |= {("external_id", name): pk for name, pk in found.items()}
-        for some in _parts(wanted["id"]):
-            known = Profile.objects.filter(app_group=group, pk__in=some).values_list("pk", flat=True)
-            self.ids |= {("id", pk): pk for pk in known}
-        for some in _parts(wanted["alias"]):
-            aliases = UserAlias.objects.filter(
-                app_group=group, label__in={label for label, _name in some}, name__in=[name for _label, name in some]
-            )
-            self.ids |= {
-                ("alias", (label, name)): pk for label, name, pk in aliases.values_list("label", "name", "profile")
-            }
-        for kind in ("email", "phone"):
-            for some in _parts(wanted[kind]):
-                people = Profile.objects.filter(app_group=group, **{f"{kind}_sha256__in": some})
-                newest_last = people.order_by("updated_at", "pk").values_list(f"{kind}_sha256", "pk")
-                self.ids |= {(kind, bytes(digest)): pk for digest, pk in newest_last}
 
     def _missing(self) -> list[Key]:
         """Who must be made."""
@@ -131,12 +93,6 @@ class _Upsert:
             and key[0] != "id"
             and not all(self.changes[index].only_existing for index in indexes)
         ]
-
-    def _lock_group(self) -> None:
-        """People without an external id are made by one call at a time: nothing unique keeps them apart."""
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK + self.app_group.pk])
 
     def _make(self, missing: list[Key]) -> set[int]:
         """Insert people with all that is told about them; answers their ids."""
@@ -155,7 +111,7 @@ class _Upsert:
         )
         self.ids |= {key: row.id for key, row in new.items() if row.id in made}
         if len(made) < len(new):  # somebody else was quicker
-            self._find([key for key in missing if key not in self.ids])
+            self.ids |= finding.find(self.app_group, [key for key in missing if key not in self.ids])
         self.result.created = len(made)
         return made
 
@@ -252,7 +208,3 @@ class _Upsert:
             row.rule_version = identifiers.RULE_VERSION
         if past:
             identifiers.remember(past)
-
-
-def _parts(values: list[Any]) -> Iterable[list[Any]]:
-    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))

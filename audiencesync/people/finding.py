@@ -1,0 +1,95 @@
+"""Find people by what the outside world calls them: external id, alias, our own id, e-mail or phone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from django.db import connection
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers, rows
+from audiencesync.people.models import Profile, UserAlias
+
+Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash
+AT_ONCE = 5000  # values in one list of a statement
+_LOCK = 0x41534E << 32  # a number of our own among the advisory locks of the database
+
+
+class Named(Protocol):
+    """Whatever names a person by the first of these that is given."""
+
+    @property
+    def external_id(self) -> str | None: ...
+    @property
+    def alias(self) -> tuple[str, str] | None: ...
+    @property
+    def profile_id(self) -> int | None: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def phone(self) -> str | None: ...
+
+
+def key(named: Named, *, region: str) -> Key | None:
+    """How the person is found; None if the e-mail or phone is none."""
+    if named.external_id is not None:
+        return "external_id", named.external_id
+    if named.alias is not None:
+        return "alias", named.alias
+    if named.profile_id is not None:
+        return "id", named.profile_id
+    kind, raw = ("email", named.email) if named.email is not None else ("phone", named.phone)
+    found = identifiers.normalise(kind, raw, region=region)
+    return (kind, found.sha256) if found.sha256 else None
+
+
+def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
+    """The ids of those who exist. Of several people with one e-mail or phone it is the one updated last."""
+    wanted: dict[str, list[Any]] = defaultdict(list)
+    for kind, value in keys:
+        wanted[kind].append(value)
+    names = rows.by_external_id(app_group.pk, wanted.pop("external_id", []))
+    found: dict[Key, int] = {("external_id", name): pk for name, pk in names.items()}
+    for kind, values in wanted.items():
+        for start in range(0, len(values), AT_ONCE):
+            found |= _FINDERS[kind](app_group, values[start : start + AT_ONCE])
+    return found
+
+
+def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
+    known = Profile.objects.filter(app_group=app_group, pk__in=ids).values_list("pk", flat=True)
+    return {("id", pk): pk for pk in known}
+
+
+def _by_alias(app_group: AppGroup, aliases: list[tuple[str, str]]) -> dict[Key, int]:
+    labels, names = {label for label, _name in aliases}, [name for _label, name in aliases]
+    known = UserAlias.objects.filter(app_group=app_group, label__in=labels, name__in=names)
+    return {("alias", (label, name)): pk for label, name, pk in known.values_list("label", "name", "profile")}
+
+
+def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
+    column = f"{kind}_sha256"
+
+    def found(app_group: AppGroup, digests: list[bytes]) -> dict[Key, int]:
+        people = Profile.objects.filter(app_group=app_group, **{f"{column}__in": digests})
+        newest_last: Any = people.order_by("updated_at", "pk").values_list(column, "pk")
+        return {(kind, bytes(digest)): pk for digest, pk in newest_last}
+
+    return found
+
+
+_FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
+    "id": _by_id,
+    "alias": _by_alias,
+    "email": _by_hash("email"),
+    "phone": _by_hash("phone"),
+}
+
+
+def lock_newcomers(app_group: AppGroup) -> None:
+    """People without an external id are made by one transaction at a time: nothing unique keeps them apart."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK + app_group.pk])

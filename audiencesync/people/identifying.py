@@ -1,0 +1,144 @@
+"""Give people other names, and let an unknown visitor become the person they turned out to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.db import IntegrityError, transaction
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import finding, identifiers, rows
+from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
+from audiencesync.people.upserting import Change, upsert
+
+Problem = Literal["unknown", "taken", "known"]  # known: that person has another external id
+TRIES = 3
+Alias = tuple[str, str]  # label, name
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlias:
+    """Another name for the person with this external id, or (None) for somebody new."""
+
+    alias: Alias
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whoever is found by the key is the person with this external id. ``oldest``: of several, not the last updated."""
+
+    key: finding.Key
+    external_id: str
+    oldest: bool = False
+
+
+def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime) -> list[Problem | None]:
+    """One answer per wish, None for done. An alias that is there already is left as it is."""
+    return _again(lambda: [_add_alias(app_group, wish, now=now) for wish in wishes], app_group)
+
+
+def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) -> list[Problem | None]:
+    """One answer per wish, None for done."""
+    return _again(lambda: [_identify(app_group, wish, now=now) for wish in wishes], app_group)
+
+
+def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> list[Problem | None]:
+    """All or nothing, one transaction of the group at a time; anew if somebody took a name meanwhile."""
+    for left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                finding.lock_newcomers(app_group)
+                return work()
+        except IntegrityError:
+            if not left:
+                raise
+    raise AssertionError
+
+
+def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
+    wanted = None
+    if wish.external_id is not None:
+        wanted = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+        if wanted is None:
+            return "unknown"
+    owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
+    if owner is not None:
+        return None if wanted in (None, owner) else "taken"
+    if wanted is None:
+        upsert(app_group, [Change(alias=wish.alias)], now=now)
+    else:
+        label, name = wish.alias
+        UserAlias.objects.create(app_group=app_group, profile_id=wanted, label=label, name=name)
+    return None
+
+
+def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem | None:
+    visitor = _visitor(app_group, wish)
+    if visitor is None:
+        return "unknown"
+    if visitor.external_id is not None:
+        return None if visitor.external_id == wish.external_id else "known"
+    person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+    if person is None:
+        Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
+    else:
+        _merge(app_group, visitor.pk, person, now=now)
+    return None
+
+
+def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
+    """Whom the key means; of those with one e-mail or phone, somebody without an external id."""
+    kind, value = wish.key
+    people = Profile.objects.filter(app_group=app_group)
+    if kind == "alias":
+        return people.filter(aliases__label=value[0], aliases__name=value[1]).first()
+    unknown = people.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
+    return unknown.order_by("updated_at" if wish.oldest else "-updated_at", "pk").first()
+
+
+def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> None:
+    """What the person lacks comes from the visitor, who stays behind empty."""
+    found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
+    visitor, person = found[visitor_id], found[person_id]
+    past = _past(visitor, person, now=now)
+    _fill(person, visitor)
+    for bit, kind in enumerate(KINDS):
+        setattr(visitor, kind, "")
+        setattr(visitor, f"{kind}_sha256", None)
+        visitor.invalid_kinds &= ~(1 << bit)
+    visitor.attributes = {}
+    rows.update(sorted((visitor, person), key=lambda row: row.id), now=now)
+    identifiers.remember(past)
+    UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
+    Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
+    Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
+
+
+def _past(visitor: rows.Row, person: rows.Row, *, now: datetime) -> list[PastIdentifier]:
+    """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
+    had = set(PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256"))
+    had |= {(kind, digest) for kind in KINDS if (digest := getattr(visitor, f"{kind}_sha256")) is not None}
+    return [
+        PastIdentifier(profile_id=owner.id, kind=kind, sha256=bytes(digest), replaced_at=now)
+        for kind, digest in sorted((kind, bytes(digest)) for kind, digest in had)
+        for owner in (visitor, person)
+    ]
+
+
+def _fill(person: rows.Row, visitor: rows.Row) -> None:
+    """Only what is missing."""
+    for bit, kind in enumerate(KINDS):
+        if getattr(person, f"{kind}_sha256") is None and not getattr(person, kind):
+            setattr(person, kind, getattr(visitor, kind))
+            setattr(person, f"{kind}_sha256", getattr(visitor, f"{kind}_sha256"))
+            person.invalid_kinds = person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
+    for name in ("country", "language"):
+        setattr(person, name, getattr(person, name) or getattr(visitor, name))
+    for name in ("ad_tracking_enabled", "ads_consent"):
+        if getattr(person, name) is None:
+            setattr(person, name, getattr(visitor, name))
+    person.attributes = visitor.attributes | person.attributes

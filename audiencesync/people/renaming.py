@@ -1,0 +1,87 @@
+"""Apply one body of ``/users/alias/new`` or ``/users/identify``: every object is judged alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from audiencesync import beat
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers, identifying, naming
+from audiencesync.people.identifying import Identity, NewAlias, Problem
+from audiencesync.people.naming import Refused
+
+IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
+_PRIORITIES = frozenset({"unidentified", "identified", "most_recently_updated", "least_recently_updated"})
+_PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+    "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person.")),
+    "taken": ("ALIAS_TAKEN", gettext_lazy("This alias is another person's.")),
+    "known": ("ALREADY_IDENTIFIED", gettext_lazy("This person has another external ID already.")),
+}
+
+
+@dataclass(slots=True)
+class Renamed:
+    """How many objects were processed, and what is wrong with the others."""
+
+    processed: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+def add_aliases(app_group: AppGroup, items: Sequence[Mapping[str, Any]], *, now: datetime) -> Renamed:
+    """Write the good ones."""
+    result, wishes = Renamed(), {}
+    for index, item in enumerate(items):
+        try:
+            known = item.get("external_id")
+            external_id = None if known is None else naming.external_id(known)
+            wishes["user_aliases", index] = NewAlias(naming.alias(item), external_id)
+        except Refused as error:
+            result.errors.append(error.as_dict("user_aliases", index))
+    done = identifying.add_aliases(app_group, list(wishes.values()), now=now)
+    return _counted(result, list(wishes), done)
+
+
+def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Mapping[str, Any]]], *, now: datetime) -> Renamed:
+    """Write the good ones, wake the engine: who is known now may be waited for."""
+    result, wishes = Renamed(), {}
+    for array in IDENTIFY:
+        for index, item in enumerate(arrays[array]):
+            try:
+                wishes[array, index] = _identity(array, item, region=app_group.phone_region)
+            except Refused as error:
+                result.errors.append(error.as_dict(array, index))
+    done = identifying.identify(app_group, list(wishes.values()), now=now)
+    beat.wake(settings.BEATS["journeys"][1])
+    return _counted(result, list(wishes), done)
+
+
+def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
+    external_id = naming.external_id(item.get("external_id"))
+    if array == "aliases_to_identify":
+        return Identity(("alias", naming.alias(item.get("user_alias"))), external_id)
+    kind = "email" if array == "emails_to_identify" else "phone"
+    raw = getattr(naming, kind)(item.get(kind))
+    digest = identifiers.normalise(kind, raw, region=region).sha256
+    if digest is None:
+        raise Refused("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found."), kind)
+    order = item.get("prioritization") or []
+    if not _PRIORITIES.issuperset(order):
+        raise Refused("BAD_PRIORITIZATION", gettext_lazy("There is no such order."), "prioritization")
+    return Identity((kind, digest), external_id, oldest="least_recently_updated" in order)
+
+
+def _counted(result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]) -> Renamed:
+    for (array, index), problem in zip(places, done, strict=True):
+        if problem is None:
+            result.processed += 1
+        else:
+            result.errors.append(Refused(*_PROBLEMS[problem]).as_dict(array, index))
+    result.errors.sort(key=lambda error: (error["input_array"], error["index"]))
+    return result
