@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce
 from django.test import Client
 from django.utils import timezone
 
+from audiencesync import beat
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people.models import Profile, Segment
 from canvases import engine, laws
@@ -102,3 +103,8 @@ def believed():
 def largest_chunk():
     """The most people that one transaction has let in."""
     return Visit.objects.values("entered_at").annotate(n=Count("pk")).aggregate(most=Max("n"))["most"]
+
+
+def has_beaten():
+    """Whether a heartbeat has passed through an engine."""
+    return beat.last_pulse() is not None
