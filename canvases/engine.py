@@ -76,14 +76,19 @@ def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bo
         _arrive(first, n)
         return n
     following = _children(canvas, first).first()
-    before = Visit.objects.aggregate(last=Max("pk"))["last"] or 0
+    before = _last_visit()
     n = _insert(canvas, following, people, is_new=is_new, now=now)
     if n:
         first = _fresh(first.pk)
-        KINDS[first.kind].act(first, Visit.objects.filter(canvas=canvas, pk__gt=before), now=now)
+        crowd = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())  # both ends: an index is used
+        KINDS[first.kind].act(first, crowd, now=now)
     _arrive(first, n)
     _pass(first, following, n)
     return n
+
+
+def _last_visit() -> int:
+    return Visit.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
 def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:

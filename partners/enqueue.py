@@ -54,7 +54,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
         ordering.supersede(sync, people, now=now)
         before = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
         _insert(sync, people, batches, cap=cap, is_new=_is_new(sync, lowest))
-        entered = _counted(sync, before)
+        entered = _counted(sync, lowest, before)
         _fill(batches, entered)
         for outcome, members in entered.items():
             waits = sum(members.values())
@@ -128,9 +128,9 @@ def _insert(
         cursor.execute(sql, [*people_params, sync.pk])
 
 
-def _counted(sync: Sync, before: int) -> dict[str | None, dict[int | None, int]]:
+def _counted(sync: Sync, lowest: int, before: int) -> dict[str | None, dict[int | None, int]]:
     """Outcome -> batch -> people, of who has entered ``sync`` since the delivery ``before``: under the lock, only ours."""
-    fresh = Delivery.objects.filter(sync=sync, pk__gt=before).order_by()
+    fresh = Delivery.objects.filter(sync=sync, entry_key__gte=lowest, pk__gt=before).order_by()
     found: dict[str | None, dict[int | None, int]] = {}
     for outcome, batch, n in fresh.values_list("outcome", "batch").annotate(n=Count("pk")):
         found.setdefault(outcome, {})[batch] = n
