@@ -4,19 +4,21 @@ Every change to the visits of a canvas happens under the lock of its row, so a c
 """
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import chain
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import Activity, User
 from audiencesync.people import filters
 from audiencesync.people.models import Profile
-from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from canvases.steps import KINDS
 
 TASK = "canvases.engine.beat"
@@ -63,10 +65,33 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         crowd = people.filter(pk__lte=upto)
         between = Visit.objects.filter(canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto)
         n = _enter(canvas, first, crowd, is_new=not between.exists(), now=now)
-        Canvas.objects.filter(pk=canvas.pk).update(
-            entered=F("entered") + n, entry_cursor=upto, entry_until=canvas.entry_until if last else None
-        )
+        _count(canvas, n, now=now)
+        Canvas.objects.filter(pk=canvas.pk).update(entry_cursor=upto, entry_until=canvas.entry_until if last else None)
     return CROWD if last else n
+
+
+def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
+    """Let these profiles in at once, if they are in the entry segment and have not been in the canvas; answers how many."""
+    with transaction.atomic():
+        canvas = _locked(canvas_id)
+        first = _children(canvas, None).first() if canvas else None
+        if canvas is None or canvas.segment is None or first is None:
+            return 0
+        crowd = filters.members(canvas.segment).filter(pk__in=list(people))
+        n = _enter(canvas, first, crowd, is_new=False, now=now)
+        _count(canvas, n, now=now)
+    return n
+
+
+def _count(canvas: Canvas, n: int, *, now: datetime) -> None:
+    """Count entries: in all, by the hour, and when they began and ended."""
+    if not n:
+        return
+    Canvas.objects.filter(pk=canvas.pk).update(
+        entered=F("entered") + n, first_entry_at=Coalesce("first_entry_at", Value(now)), last_entry_at=now
+    )
+    hour, _is_new = CanvasHour.objects.get_or_create(canvas=canvas, hour=now.replace(minute=0, second=0, microsecond=0))
+    CanvasHour.objects.filter(pk=hour.pk).update(entered=F("entered") + n)
 
 
 def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:

@@ -43,6 +43,8 @@ class Canvas(models.Model):
     entry_cursor = models.BigIntegerField(default=0)  # the highest profile admitted so far
     entry_until = models.BigIntegerField(null=True, blank=True)  # the highest profile there was at launch
     entered = models.BigIntegerField(default=0)
+    first_entry_at = models.DateTimeField(null=True, blank=True)
+    last_entry_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-edited_at", "-pk"]
@@ -54,6 +56,20 @@ class Canvas(models.Model):
     def get_absolute_url(self) -> str:
         """The page of the canvas."""
         return reverse("canvas", args=[self.app_group.slug, self.pk])
+
+
+class CanvasHour(models.Model):
+    """How many entered a canvas within an hour, moved with ``Canvas.entered``, for charts."""
+
+    canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+    entered = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["canvas", "hour"], name="canvas_hour_once")]
+
+    def __str__(self) -> str:
+        return f"entries of canvas {self.canvas_id} at {self.hour}"
 
 
 class Step(models.Model):
