@@ -1,5 +1,6 @@
 """Forms of the groups app."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -7,7 +8,8 @@ import phonenumbers
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.models import Activity, AppGroup, Invitation, Role
+from audiencesync.groups.keys import SCOPES
+from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
 
 class InvitationForm(forms.ModelForm):
@@ -63,6 +65,29 @@ class GroupForm(forms.ModelForm):
     class Meta:
         model = AppGroup
         fields = ["name", "time_zone", "phone_region"]
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A new key. What it may do cannot be changed afterwards."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"), choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple
+    )
+    lifetime = forms.ChoiceField(
+        label=_("Valid for"),
+        choices=[("30", _("30 days")), ("90", _("90 days")), ("365", _("one year")), ("", _("until it is revoked"))],
+        required=False,
+        initial="365",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ["name"]
+
+    def expires_at(self, *, now: datetime) -> datetime | None:
+        """When the key ends by itself."""
+        days = self.cleaned_data["lifetime"]
+        return now + timedelta(days=int(days)) if days else None
 
 
 class ActivityFilter(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from audiencesync.groups.views import home, invitations, log, members
+from audiencesync.groups.views import home, invitations, keys, log, members
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("g/<slug:group>/members/invitations/<int:invitation>/withdraw/", members.withdraw, name="invitation_withdraw"),
     path("g/<slug:group>/members/<int:member>/role/", members.role, name="member_role"),
     path("g/<slug:group>/members/<int:member>/remove/", members.remove, name="member_remove"),
+    path("g/<slug:group>/keys/", keys.keys, name="api_keys"),
+    path("g/<slug:group>/keys/<int:key>/revoke/", keys.revoke, name="api_key_revoke"),
     path("g/<slug:group>/activity/", log.activity, name="activity"),
     path("g/<slug:group>/settings/", log.settings, name="group_settings"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),

@@ -31,6 +31,7 @@ PAGES = [
     "/g/acme/people/segments/2/remove/",
     "/g/acme/members/",
     "/g/acme/activity/",
+    "/g/acme/keys/",
     "/g/acme/settings/",
     "/analytics/",
     "/accounts/email/",

@@ -4,6 +4,7 @@ import pytest
 import responses
 from django.utils import timezone
 
+from audiencesync.groups import keys
 from audiencesync.groups.models import Invitation, Membership
 from audiencesync.people.imports.models import Import
 from audiencesync.people.models import Profile, Segment
@@ -29,8 +30,10 @@ def things(acme, alice, bob):
     canvas = Canvas.objects.create(app_group=acme, name="Welcome", segment=segment)
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
     invitation, _token = Invitation.issue(acme, email="new@example.org", role="viewer", by=alice)
+    key, _text = keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     return {
         "group": acme.slug,
+        "key": key.pk,
         "partner": "tiktok",
         "member": Membership.objects.get(user=bob).pk,
         "invitation": invitation.pk,

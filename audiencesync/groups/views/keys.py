@@ -1,0 +1,74 @@
+"""The page of API keys, for admins: which there are, a new one (its text is shown once), revoke one."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from audiencesync import crypto
+from audiencesync.groups import access
+from audiencesync.groups import keys as domain
+from audiencesync.groups.forms import ApiKeyForm
+from audiencesync.groups.models import ApiKey, AppGroup, Role
+
+SHOWN_ONCE = "new_api_key"  # session key: sealed, until the next look at the page
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def keys(request: HttpRequest, group: str) -> HttpResponse:
+    """All keys; a POST makes one."""
+    app_group = access.group(request, Role.ADMIN)
+    form = ApiKeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        _issue(request, app_group, form)
+        return redirect("api_keys", group)
+    now = timezone.now()
+    rows = access.all_of(request, ApiKey, Role.ADMIN).select_related("created_by")
+    shown = [(key, key.is_open(now=now), [domain.SCOPES.get(scope, scope) for scope in key.scopes]) for key in rows]
+    context = {"keys": shown, "form": form, "new_key": _shown_once(request, app_group)}
+    answer = render(request, "groups/keys.html", context, status=422 if form.errors else 200)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@sensitive_variables("text")
+def _issue(request: HttpRequest, app_group: AppGroup, form: ApiKeyForm) -> None:
+    _key, text = domain.issue(
+        app_group,
+        name=form.cleaned_data["name"],
+        scopes=form.cleaned_data["scopes"],
+        expires_at=form.expires_at(now=timezone.now()),
+        by=access.user(request),
+    )
+    request.session[SHOWN_ONCE] = crypto.seal(text, context=f"new-key:{app_group.pk}")
+
+
+def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
+    """The text of the key that was just made; empty the next time, and in another group."""
+    if request.method != "GET" or SHOWN_ONCE not in request.session:
+        return ""
+    try:
+        return crypto.open_sealed(request.session.pop(SHOWN_ONCE), context=f"new-key:{app_group.pk}")
+    except crypto.CannotOpen:
+        return ""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def revoke(request: HttpRequest, group: str, key: int) -> HttpResponse:
+    """Ask, then end a key for ever."""
+    row = access.get(request, ApiKey, Role.ADMIN, pk=key)
+    if request.method != "POST":
+        template = "groups/key_revoke.html"
+        if getattr(request, "htmx", False):
+            template += "#question"
+        return render(request, template, {"key": row})
+    if domain.revoke(row, by=access.user(request), now=timezone.now()):
+        messages.success(request, _("The key %(name)s is revoked.") % {"name": row.name})
+    else:
+        messages.info(request, _("The key %(name)s was revoked before.") % {"name": row.name})
+    return redirect("api_keys", group)

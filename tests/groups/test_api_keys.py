@@ -1,0 +1,95 @@
+"""The page of API keys: admins make and revoke them; the text is shown once and stored nowhere."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.groups import keys
+from audiencesync.groups.models import Activity, ApiKey
+
+PAGE = "/g/acme/keys/"
+NEW = {"name": "Shop", "scopes": ["users.track", "canvas.read"], "lifetime": "30"}
+TEXT = re.compile(r"ask_\w{8}_[\w-]{43}")
+
+
+def test_a_key_is_made_and_shown_once(acme, alice, signed_in):
+    client = signed_in(alice)
+    assert client.post(PAGE, NEW).status_code == 302
+    text = TEXT.search(client.get(PAGE).content.decode())[0]
+    assert TEXT.search(client.get(PAGE).content.decode()) is None
+    key = ApiKey.objects.get()
+    assert keys.find(text, now=timezone.now()) == key
+    assert (key.name, key.scopes, key.created_by, key.app_group) == ("Shop", NEW["scopes"], alice, acme)
+    assert timedelta(days=29) < key.expires_at - timezone.now() < timedelta(days=31)
+    assert text.startswith(f"ask_{key.prefix}_")
+
+
+def test_the_text_is_stored_nowhere(acme, alice, signed_in):
+    client = signed_in(alice)
+    client.post(PAGE, NEW)
+    stored = [repr(vars(row)) for model in (ApiKey, Activity) for row in model.objects.all()]
+    stored += [repr(session.get_decoded()) for session in Session.objects.all()]
+    text = TEXT.search(client.get(PAGE).content.decode())[0]
+    assert text.rpartition("_")[2] not in "".join(stored)
+
+
+def test_making_and_revoking_is_logged(acme, alice, signed_in):
+    client = signed_in(alice)
+    client.post(PAGE, NEW)
+    key = ApiKey.objects.get()
+    for _ in range(2):
+        client.post(f"{PAGE}{key.pk}/revoke/")
+    lines = Activity.objects.order_by("pk").values_list("verb", "subject", "actor")
+    subject = f"Shop (ask_{key.prefix}_…)"
+    assert list(lines) == [("created", subject, alice.pk), ("revoked", subject, alice.pk)]
+
+
+def test_revoking_is_asked_first(acme, alice, signed_in):
+    key, text = keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
+    client = signed_in(alice)
+    assert "Revoke the key Shop?" in client.get(f"{PAGE}{key.pk}/revoke/").content.decode()
+    assert keys.find(text, now=timezone.now())
+    client.post(f"{PAGE}{key.pk}/revoke/")
+    assert keys.find(text, now=timezone.now()) is None
+
+
+@pytest.mark.parametrize(("who", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)])
+def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
+    user = {"alice": alice, "bob": bob, "vera": vera, "charlie": charlie}[who]
+    key, text = keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
+    client = signed_in(user)
+    assert client.post(PAGE, NEW).status_code == status
+    assert client.get(PAGE).status_code == (200 if status == 302 else status)
+    assert ApiKey.objects.count() == (2 if status == 302 else 1)
+    assert client.post(f"{PAGE}{key.pk}/revoke/").status_code == status
+    assert bool(keys.find(text, now=timezone.now())) == (status != 302)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"name": ""}, {"name": "x" * 81}, {"scopes": []}, {"scopes": ["root"]}, {"lifetime": "9"}]
+)
+def test_bad_input_is_told_in_words(acme, alice, signed_in, bad):
+    answer = signed_in(alice).post(PAGE, NEW | bad)
+    assert answer.status_code == 422
+    assert "invalid-feedback" in answer.content.decode() or "is-invalid" in answer.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_more_keys_make_no_more_queries(acme, alice, signed_in):
+    client = signed_in(alice)
+
+    def cost():
+        with CaptureQueriesContext(connection) as queries:
+            client.get(PAGE)
+        return len(queries)
+
+    keys.issue(acme, name="first", scopes=["users.track"], by=alice)
+    one = cost()
+    for n in range(5):
+        keys.issue(acme, name=str(n), scopes=["users.track"], by=alice)
+    assert cost() == one
