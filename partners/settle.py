@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db.models import F, QuerySet
 
+from audiencesync import beat as clock
 from partners import collect, limits, ordering, parking, splitting, tally
 from partners.collect import Request
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause, Retry, RetryCause
@@ -262,5 +262,5 @@ def _code(error: PartnerError) -> str:
 
 def _alert_once(code: str) -> None:
     """Tell the operator of an answer we have no row for, once per code."""
-    if cache.add(f"unknown-answer:{code}", value=True, timeout=None):
+    if clock.claim(f"unknown-answer:{code}", 1):
         logger.error("The partner answered with the unknown code %s; people wait and are tried again.", code)
