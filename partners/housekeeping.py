@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Task
 
-from partners import alerts, audiences, oauth
+from audiencesync.groups import idempotency
+from partners import alerts, audiences, oauth, revoking
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, Push
 
@@ -40,6 +41,8 @@ def beat() -> None:
     Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
+    idempotency.forget(now=now)
+    revoking.sweep(now=timezone.now())
 
 
 def _refresh_one(*, now: datetime) -> None:

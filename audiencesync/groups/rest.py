@@ -198,12 +198,13 @@ class Door:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Errors of Django, of a middleware or of the database come through here, too."""
+        """Errors of Django and of the database come through here, too."""
         if not PATHS.match(request.path_info):
             return self.get_response(request)
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():  # a redirect would hide that the key was sent bare
-            return failure(403, _("Use https. The key was sent readable for everybody: revoke it."))
-        response = self.get_response(request)
+            response = failure(403, _("Use https. The key was sent readable for everybody: revoke it."))
+        else:
+            response = self.get_response(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             response = _as_json(response)
         response["Cache-Control"] = "no-store"

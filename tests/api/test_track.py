@@ -52,7 +52,13 @@ def test_devices_as_braze_exports_them(api, person):
 
 def test_events_and_purchases(api, person):
     event = {"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00+01:00", "properties": {"n": 2}}
-    bought = {"external_id": "a", "product_id": "shoe", "currency": "EUR", "price": 9.99, "time": "2026-11-01T10:00:00Z"}
+    bought = {
+        "external_id": "a",
+        "product_id": "shoe",
+        "currency": "EUR",
+        "price": 9.99,
+        "time": "2026-11-01T10:00:00Z",
+    }
     body = api.track(events=[event], purchases=[bought | {"quantity": 3}])
     assert body == {"message": "success", "events_processed": 1, "purchases_processed": 1}
     cart, shoe = Event.objects.order_by("pk")

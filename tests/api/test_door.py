@@ -1,0 +1,97 @@
+"""Whatever goes wrong under the API's paths, the answer is JSON, and nothing is half done."""
+
+import pytest
+from django.db import OperationalError
+from django.test import Client, override_settings
+from django.urls import path
+
+from audiencesync.people.models import Profile
+
+
+def broken(request):
+    raise ValueError("max@example.org")
+
+
+def without_database(request):
+    raise OperationalError("max@example.org")
+
+
+urlpatterns = [path("users/broken", broken), path("users/away", without_database)]
+handler500 = "audiencesync.groups.errors.server_error"
+
+
+def assert_json(answer, status):
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "application/json"
+    assert (answer["Cache-Control"], answer["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    body = answer.json()
+    assert set(body) == {"message", "errors", "request_id"}
+    assert body["request_id"] == answer["X-Request-ID"]
+    assert "max@example.org" not in answer.content.decode()
+    return body
+
+
+@pytest.mark.parametrize(
+    "address", ["/users/track/", "/users", "/users/nothing", "/canvas/none", "/segments/", "/audiences/x"]
+)
+def test_an_unknown_address(db, address):
+    assert_json(Client().get(address), 404)
+    assert_json(Client().post(address), 404)
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete", "patch", "options"])
+def test_a_wrong_method(api, method):
+    answer = getattr(api.http, method)("/users/track")
+    assert_json(answer, 405)
+    assert answer["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/json5"]
+)
+def test_a_wrong_content_type(api, kind):
+    assert_json(api.post("/users/track", b'{"attributes":[{"external_id":"a"}]}', content_type=kind), 415)
+    assert not Profile.objects.exists()
+
+
+def test_a_packed_body(api):
+    assert_json(api.post("/users/track", {}, Content_Encoding="gzip"), 415)
+
+
+def test_a_body_that_is_too_long(api, settings):
+    answer = api.post("/users/track", b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+    assert str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) in assert_json(answer, 413)["message"]
+
+
+def test_too_many_objects(api, settings):
+    body = {"attributes": [{"external_id": str(n)} for n in range(40)], "events": [{}] * 36}
+    assert "75" in assert_json(api.post("/users/track", body), 400)["message"]
+    assert not Profile.objects.exists()
+    settings.API_MAX_OBJECTS = 76
+    assert api.post("/users/track", body).status_code == 201
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_crash_and_a_database_that_is_away(db):
+    client = Client(raise_request_exception=False)
+    assert_json(client.get("/users/broken"), 500)
+    away = client.get("/users/away")
+    assert_json(away, 503)
+    assert away["Retry-After"] == "60"
+
+
+def test_without_https_nothing_is_redirected(api, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert_json(api.post("/users/track", {"attributes": [{"external_id": "a"}]}), 403)
+    assert not Profile.objects.exists()
+
+
+def test_a_body_of_another_shape_names_the_field(api):
+    body = assert_json(api.post("/users/track", {"attributes": {"external_id": "max@example.org"}}), 400)
+    assert body["errors"][0]["field"] == "body.attributes"
+
+
+def test_messages_follow_the_reader(api):
+    german = api.post("/users/track", {}, Accept_Language="de").json()["message"]
+    assert german
