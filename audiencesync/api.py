@@ -1,16 +1,30 @@
 """The REST API put together: one router per storey. Documented at /api/docs."""
 
+from ninja.openapi.docs import Swagger
+
 from audiencesync.groups import rest
 from audiencesync.groups.idempotency import once
 from audiencesync.people.api import router as people
+from audiencesync.people.segments_api import router as segments
+from canvases.api import router as canvases
+from partners.api import router as partners
+
+
+class Docs(Swagger):
+    """Swagger UI in a page of ours, so that nothing stands inline and nothing comes from elsewhere."""
+
+    template = "api_docs.html"
+
 
 api = rest.new_api(
     title="AudienceSync",
     version="1",
     description="The paths and shapes of the Braze REST API: change the host and the key.",
+    docs=Docs(),
     docs_url="/api/docs",
     openapi_url="/api/openapi.json",
     urls_namespace="api",
 )
 api.add_decorator(once)
-api.add_router("", people)
+for router in (people, segments, partners, canvases):
+    api.add_router("", router)

@@ -30,21 +30,21 @@ _WHO: dict[str, Any] = {
     "_update_existing_only": {"type": "boolean"},
 }
 _DEVICE: dict[str, Any] = {
-    "idfa": {"type": "string", "nullable": True},
-    "google_ad_id": {"type": "string", "nullable": True},
-    "ad_tracking_enabled": {"type": "boolean", "nullable": True},
+    "idfa": {"type": ["string", "null"]},
+    "google_ad_id": {"type": ["string", "null"]},
+    "ad_tracking_enabled": {"type": ["boolean", "null"]},
 }
 _MORE: dict[str, Any] = {
-    "ads_consent": {"type": "boolean", "nullable": True},
-    "country": {"type": "string", "example": "DE"},
-    "language": {"type": "string", "example": "de"},
+    "ads_consent": {"type": ["boolean", "null"]},
+    "country": {"type": "string", "examples": ["DE"]},
+    "language": {"type": "string", "examples": ["de"]},
     "devices": {"type": "array", "items": {"type": "object", "properties": _DEVICE}},
 }
 _PROPERTIES = {"type": "object", "additionalProperties": True}
 _MOMENT = {"type": "string", "format": "date-time"}
 _BOUGHT: dict[str, Any] = {
     "product_id": {"type": "string", "maxLength": 255},
-    "currency": {"type": "string", "example": "EUR"},
+    "currency": {"type": "string", "examples": ["EUR"]},
     "price": {"type": "number"},
     "quantity": {"type": "integer", "minimum": 1, "maximum": 100},
 }
