@@ -269,7 +269,7 @@ CONTENT_SECURITY_POLICY = {
 # The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
 API_MAX_OBJECTS = env.int("API_MAX_OBJECTS", 75)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", 2_621_440)
-_LIMITS = {"track": "3000/3", "users": "20000/60", "export": "250/60", "default": "250000/3600"}
+_LIMITS = {"track": "3000/3", "users": "20000/60", "export": "250/60", "trigger": "250000/3600", "default": "250000/3600"}
 API_LIMITS = {
     name: (int(text.partition("/")[0]), float(text.partition("/")[2]))
     for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()

@@ -83,6 +83,14 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     return n
 
 
+def admit_all(canvas_id: int) -> None:
+    """Let everybody in who is in the segment of a live canvas by now and has not been here."""
+    live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
+    highest = Profile.objects.filter(app_group__canvases=canvas_id).aggregate(last=Max("pk"))["last"]
+    if live.update(entry_cursor=0, entry_until=highest or 0):
+        clock.wake(TASK)
+
+
 def _count(canvas: Canvas, n: int, *, now: datetime) -> None:
     """Count entries: in all, by the hour, and when they began and ended."""
     if not n:

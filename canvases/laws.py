@@ -51,5 +51,5 @@ def _canvases() -> Iterator[str]:
     """Who entered a canvas is inside or has left."""
     for canvas in Canvas.objects.annotate(n=Count("visits")).exclude(entered=F("n")):
         yield f"L4 canvas {canvas.pk}: {canvas.entered} entered, there are {canvas.n} visits"
-    for canvas in Canvas.objects.annotate(n=Sum("hours__entered", default=0)).exclude(entered=F("n")):
-        yield f"L4 canvas {canvas.pk}: {canvas.entered} entered, by the hours {canvas.n}"
+    for counted in Canvas.objects.annotate(hours_sum=Sum("hours__entered", default=0)).exclude(entered=F("hours_sum")):
+        yield f"L4 canvas {counted.pk}: {counted.entered} entered, by the hours {counted.hours_sum}"

@@ -1,0 +1,255 @@
+"""REST: canvases, their numbers, and people who enter by a call."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from ninja import Field, Query, Router, Schema
+from pydantic import WithJsonSchema
+
+from audiencesync.groups import rest
+from audiencesync.groups.listing import Listing, moment, number
+from canvases import engine, series, triggering
+from canvases.models import Canvas, Step
+
+router = Router(tags=["canvas"])
+READ = rest.require("canvas.read")
+MOST_RECIPIENTS = 50
+LONGEST_CONTEXT = 50_000  # bytes
+
+
+class CanvasListing(Listing):
+    """Which page, archived ones too or not, edited since when."""
+
+    include_archived: bool = False
+    edited_after: str | None = Field(None, alias="last_edit.time[gt]")
+
+
+class Canvases(rest.Success):
+    """At most 100 a page."""
+
+    canvases: list[dict[str, object]]
+
+
+@router.get("/canvas/list", auth=READ, response={200: Canvases} | rest.ERRORS, summary="List canvases")
+def list_canvases(request: rest.ApiRequest, asked: Query[CanvasListing]) -> HttpResponse:
+    """A hundred a page, the oldest first."""
+    rows = Canvas.objects.filter(app_group=request.app_group)
+    if not asked.include_archived:
+        rows = rows.exclude(state=Canvas.State.ARCHIVED)
+    if asked.edited_after is not None:
+        rows = rows.filter(edited_at__gt=moment(asked.edited_after, "last_edit.time[gt]"))
+    found = [
+        {"id": str(row.pk), "last_edited": row.edited_at.isoformat(), "name": row.name, "tags": []}
+        for row in asked.of(rows)
+    ]
+    return rest.success(canvases=found)
+
+
+class CanvasDetails(rest.Success):
+    """One canvas with its steps."""
+
+    name: str
+    description: str
+    created_at: str
+    updated_at: str
+    archived: bool
+    draft: bool
+    enabled: bool
+    has_post_launch_draft: bool
+    schedule_type: str
+    first_entry: str | None
+    last_entry: str | None
+    channels: list[str]
+    variants: list[dict[str, object]]
+    tags: list[str]
+    teams: list[str]
+    steps: list[dict[str, object]]
+
+
+@router.get("/canvas/details", auth=READ, response={200: CanvasDetails} | rest.ERRORS, summary="Read one canvas")
+def canvas_details(request: rest.ApiRequest, canvas_id: str) -> HttpResponse:
+    """What it is made of, and whether people enter."""
+    canvas = _canvas(request, canvas_id)
+    steps = list(canvas.steps.filter(removed_at=None).select_related("sync__audience__ad_account__connection"))
+    first = [str(step.pk) for step in steps if step.parent_id is None]
+    channels = sorted({_channel(step) for step in steps if step.sync is not None})
+    variant = {
+        "id": str(canvas.pk),
+        "name": "Variant 1",
+        "first_step_ids": first,
+        "first_step_id": next(iter(first), None),
+    }
+    return rest.success(
+        name=canvas.name,
+        description=canvas.description,
+        created_at=canvas.created_at.isoformat(),
+        updated_at=canvas.edited_at.isoformat(),
+        archived=canvas.state == Canvas.State.ARCHIVED,
+        draft=canvas.state == Canvas.State.DRAFT,
+        enabled=canvas.state == Canvas.State.LIVE,
+        has_post_launch_draft=False,
+        schedule_type="time_based",
+        first_entry=_iso(canvas.first_entry_at),
+        last_entry=_iso(canvas.last_entry_at),
+        channels=channels,
+        variants=[variant],
+        tags=[],
+        teams=[],
+        steps=[_step(step, steps) for step in steps],
+    )
+
+
+def _canvas(request: rest.ApiRequest, canvas_id: str) -> Canvas:
+    """The canvas of the group that the key belongs to. Raises ApiError."""
+    mine = Canvas.objects.filter(app_group=request.app_group, pk=number(canvas_id, "canvas_id"))
+    canvas = mine.select_related("app_group", "segment").first()
+    if canvas is None:
+        raise rest.ApiError(400, _("There is no such canvas in this app group."))
+    return canvas
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _channel(step: Step) -> str:
+    return f"audience_sync_{step.sync.audience.ad_account.connection.partner}" if step.sync else ""
+
+
+def _step(step: Step, steps: list[Step]) -> dict[str, object]:
+    after = [other for other in steps if other.parent_id == step.pk]
+    return {
+        "name": series.name_of(step),
+        "type": step.kind,
+        "id": str(step.pk),
+        "next_step_ids": [str(other.pk) for other in after],
+        "next_paths": [{"name": series.name_of(other), "next_step_id": str(other.pk)} for other in after],
+        "channels": [_channel(step)] if step.sync else [],
+        "messages": {},
+    }
+
+
+class DataSeries(Schema):
+    """Which days: ``length`` of them (1 to 14), or from ``starting_at``, until ``ending_at``."""
+
+    canvas_id: str
+    ending_at: str
+    starting_at: str | None = None
+    length: int | None = Field(None, ge=1, le=series.LONGEST)
+    include_variant_breakdown: bool = False
+    include_step_breakdown: bool = False
+    include_deleted_step_data: bool = False
+
+
+class Series(rest.Success):
+    """``data``: name, and one object per day in ``stats``; ``time_zone`` says whose days they are."""
+
+    data: dict[str, object]
+
+
+@router.get(
+    "/canvas/data_series", auth=READ, response={200: Series} | rest.ERRORS, summary="Numbers of a canvas day by day"
+)
+def data_series(request: rest.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
+    """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in ``step_stats``."""
+    canvas = _canvas(request, asked.canvas_id)
+    stats = series.stats(
+        canvas,
+        _span(asked, ZoneInfo(canvas.app_group.time_zone)),
+        by_variant=asked.include_variant_breakdown,
+        by_step=asked.include_step_breakdown,
+        removed=asked.include_deleted_step_data,
+    )
+    return rest.success(data={"name": canvas.name, "time_zone": canvas.app_group.time_zone, "stats": stats})
+
+
+def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
+    """The days that are asked for. Raises ApiError."""
+    ending_at = moment(asked.ending_at, "ending_at")
+    if asked.length is not None:
+        return series.Span.until(ending_at, days=asked.length, zone=zone)
+    if asked.starting_at is None:
+        raise rest.ApiError(400, _("Give length or starting_at."))
+    first, last = moment(asked.starting_at, "starting_at").astimezone(zone).date(), ending_at.astimezone(zone).date()
+    if not 0 <= (last - first).days < series.LONGEST:
+        raise rest.ApiError(400, _("starting_at must lie at most 14 days before ending_at."))
+    return series.Span(first, last, zone)
+
+
+_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_Recipient = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "external_user_id": {"type": "string", "maxLength": 987},
+                "user_alias": _OBJECT,
+                "braze_id": {"type": "string"},
+                "email": {"type": "string"},
+                "phone": {"type": "string"},
+                "send_to_existing_only": {"type": "boolean", "default": True},
+                "attributes": _OBJECT,
+                "context": _OBJECT,
+            },
+        }
+    ),
+]
+
+
+class Trigger(Schema):
+    """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not used yet."""
+
+    canvas_id: str
+    recipients: list[_Recipient] | None = Field(None, max_length=MOST_RECIPIENTS)
+    broadcast: bool = False
+    context: dict[str, Any] | None = None
+    canvas_entry_properties: dict[str, Any] | None = None
+    audience: Any = None
+
+
+class Sent(rest.Success):
+    """``entered``: how many did, absent for a broadcast; ``notice``: why nobody could."""
+
+    dispatch_id: str
+    entered: int | None = None
+    notice: str | None = None
+
+
+@router.post(
+    "/canvas/trigger/send",
+    auth=rest.require("canvas.trigger", limit="trigger"),
+    response={201: Sent} | rest.ERRORS,
+    summary="Let people enter a canvas",
+)
+def trigger(request: rest.ApiRequest, body: Trigger) -> HttpResponse:
+    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so."""
+    canvas = _canvas(request, body.canvas_id)
+    _check(body)
+    told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
+    if canvas.state != Canvas.State.LIVE:
+        told["notice"] = _("The canvas is %(state)s. Nobody enters before it is launched.") % {"state": canvas.state}
+    if not body.recipients:
+        engine.admit_all(canvas.pk)
+        return rest.success(201, **told)
+    done = triggering.trigger(canvas, body.recipients, now=timezone.now())
+    return rest.success(201, errors=done.errors, entered=done.entered, **told)
+
+
+def _check(body: Trigger) -> None:
+    """Raises ApiError."""
+    if body.audience is not None:
+        raise rest.ApiError(400, _("audience is not offered: put the filters into the segment of the canvas."))
+    if bool(body.recipients) == body.broadcast:
+        raise rest.ApiError(400, _("Send recipients, or broadcast: true for everybody in the segment of the canvas."))
+    for context in (body.context, body.canvas_entry_properties):
+        if context is not None and len(json.dumps(context)) > LONGEST_CONTEXT:
+            raise rest.ApiError(400, _("The context is longer than %(n)d bytes.") % {"n": LONGEST_CONTEXT})

@@ -1,0 +1,98 @@
+"""The numbers of a canvas day by day, in the shape of Braze's /canvas/data_series."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Sum
+from django.db.models.functions import TruncDate
+
+from canvases.models import Canvas, CanvasHour, Step
+from partners.models import TallyHour
+from partners.models.queue import COUNTS, no_counts
+
+LONGEST = 14  # days
+NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
+ByDay = dict[date, dict[int, dict[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some days, both included, in the time zone of the group."""
+
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    @classmethod
+    def until(cls, ending_at: datetime, *, days: int, zone: ZoneInfo) -> Span:
+        """``days`` days that end with the one of ``ending_at``."""
+        last = ending_at.astimezone(zone).date()
+        return cls(last - timedelta(days=days - 1), last, zone)
+
+    @property
+    def days(self) -> Iterable[date]:
+        """Each day."""
+        return (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+
+    @property
+    def hours(self) -> dict[str, datetime]:
+        """As a filter on ``hour``. What is counted by the hour of UTC belongs to the day in which that hour began."""
+        begin = datetime.combine(self.first, datetime.min.time(), self.zone)
+        end = datetime.combine(self.last + timedelta(days=1), datetime.min.time(), self.zone)
+        return {"hour__gte": begin, "hour__lt": end}
+
+
+def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, removed: bool) -> list[dict[str, object]]:
+    """One object per day. Steps that send to a partner have their six counts under ``audience_sync``."""
+    entries = _entries(canvas, span)
+    steps = list(_steps(canvas, removed=removed)) if by_step else []
+    counts = _counts(steps, span)
+    found: list[dict[str, object]] = []
+    for day in span.days:
+        n = entries.get(day, 0)
+        one: dict[str, object] = {"time": day.isoformat(), "total_stats": NOTHING_SOLD | {"entries": n}}
+        if by_variant:
+            one["variant_stats"] = {str(canvas.pk): {"name": "Variant 1"} | NOTHING_SOLD | {"entries": n}}
+        if by_step:
+            one["step_stats"] = {str(step.pk): _step(step, counts[day].get(step.pk)) for step in steps}
+        found.append(one)
+    return found
+
+
+def _entries(canvas: Canvas, span: Span) -> dict[date, int]:
+    hours = CanvasHour.objects.filter(canvas=canvas, **span.hours).order_by()
+    by_day = hours.annotate(day=TruncDate("hour", tzinfo=span.zone)).values_list("day")
+    return dict(by_day.annotate(n=Sum("entered")))
+
+
+def _steps(canvas: Canvas, *, removed: bool) -> Iterable[Step]:
+    steps = canvas.steps.select_related("sync__audience")
+    return steps if removed else steps.filter(removed_at=None)
+
+
+def _counts(steps: list[Step], span: Span) -> ByDay:
+    """Day -> step -> the six counts, over all Syncs the steps have had. One query."""
+    hours = TallyHour.objects.filter(sync__steps__in=steps, **span.hours).order_by()
+    by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone)).values_list("day", "sync__steps")
+    found: ByDay = defaultdict(dict)
+    for day, step, *counts in by_day.annotate(*(Sum(name) for name in COUNTS)):
+        found[day][step] = dict(zip(COUNTS, counts, strict=True))
+    return found
+
+
+def _step(step: Step, counts: dict[str, int] | None) -> dict[str, object]:
+    shown: dict[str, object] = {"name": name_of(step)} | NOTHING_SOLD | {"messages": {}}
+    if step.sync is not None:
+        shown["audience_sync"] = [{"audience": step.sync.audience.name} | (counts or no_counts())]
+    return shown
+
+
+def name_of(step: Step) -> str:
+    """Steps have no names of their own: the audience, or the kind."""
+    return step.sync.audience.name if step.sync is not None else step.kind

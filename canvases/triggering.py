@@ -1,0 +1,64 @@
+"""Who is named by a call of the API enters a canvas at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy
+
+from audiencesync.people import naming, told, tracking
+from audiencesync.people.naming import Refused
+from audiencesync.people.upserting import Change, upsert
+from canvases import engine
+from canvases.models import Canvas
+
+
+@dataclass(slots=True)
+class Triggered:
+    """How many entered, and what is wrong with whom. Who is not in the segment, or was here before, does not enter."""
+
+    entered: int = 0
+    errors: list[dict[str, object]] = field(default_factory=list)
+
+
+def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
+    """Write what is told about the recipients, then let those enter who may."""
+    done = Triggered()
+    read: list[tuple[int, Change]] = []
+    for index, item in enumerate(recipients):
+        try:
+            read.append((index, _change(item)))
+        except Refused as error:
+            done.errors.append(error.as_dict("recipients", index))
+    found = upsert(canvas.app_group, [change for _index, change in read], now=now)
+    for place, problem in found.problems.items():
+        done.errors.append(Refused(*tracking.PROBLEMS[problem]).as_dict("recipients", read[place][0]))
+    done.errors.sort(key=lambda error: str(error["index"]).zfill(3))
+    people = {pk for pk in found.profile_ids if pk is not None}
+    if people:
+        done.entered = engine.admit_some(canvas.pk, people, now=now)
+    return done
+
+
+def _change(item: Any) -> Change:
+    """One recipient. Raises Refused."""
+    if not isinstance(item, dict):
+        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
+    only_existing = item.get("send_to_existing_only")
+    if only_existing is None:
+        only_existing = True
+    if not isinstance(only_existing, bool):
+        raise Refused("NOT_A_TRUTH", gettext_lazy("It must be true, false or null."), "send_to_existing_only")
+    attributes = item.get("attributes")
+    if attributes is not None and not isinstance(attributes, dict):
+        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), "attributes")
+    fields, custom = told.attributes(attributes or {})
+    return Change(**_name(item), fields=fields, attributes=custom, only_existing=only_existing)
+
+
+def _name(item: Mapping[str, Any]) -> naming.Name:
+    """The person, whose external id is called otherwise here. Raises Refused."""
+    return naming.read({**item, "external_id": item.get("external_user_id")})

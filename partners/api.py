@@ -1,0 +1,126 @@
+"""REST: audiences at partners, and what was sent of one person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Sum
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from ninja import Field, Query, Router, Schema
+
+from audiencesync.groups import rest
+from audiencesync.groups.listing import PAGE, Listing, number
+from audiencesync.people import finding, naming
+from audiencesync.people.naming import Refused
+from audiencesync.people.upserting import Change
+from partners.models import Audience, Delivery, Outcome, Tally
+from partners.models.queue import COUNTS, numbers_of
+
+router = Router(tags=["audiences"])
+
+
+class Audiences(rest.Success):
+    """At most 100 a page."""
+
+    audiences: list[dict[str, object]]
+
+
+@router.get(
+    "/audiences",
+    auth=rest.require("audiences.read"),
+    response={200: Audiences} | rest.ERRORS,
+    summary="List audiences and how many people were sent there",
+)
+def list_audiences(request: rest.ApiRequest, asked: Query[Listing]) -> HttpResponse:
+    """``users``: over all that was ever asked of the audience; ``size``: what the partner says, null until it says so."""
+    mine = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
+    rows = list(asked.of(mine.select_related("ad_account__connection")))
+    by_audience = Tally.objects.filter(sync__audience__in=rows).order_by().values("sync__audience")
+    sums: dict[int, Any] = {
+        row["sync__audience"]: row for row in by_audience.annotate(**{name: Sum(name) for name in COUNTS})
+    }
+    return rest.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
+
+
+def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
+    account = row.ad_account
+    return {
+        "id": str(row.pk),
+        "partner": account.connection.partner,
+        "remote_id": row.remote_id or None,
+        "name": row.name,
+        "type": row.kind,
+        "size": row.size,
+        "is_appendable": row.is_appendable,
+        "gone_at": row.gone_at and row.gone_at.isoformat(),
+        "ad_account": {"id": account.remote_id, "name": account.name, "connected": account.is_chosen},
+        "users": numbers_of(sums),
+    }
+
+
+class Who(Schema):
+    """One person, never by e-mail or phone: addresses are logged."""
+
+    external_id: str | None = None
+    braze_id: str | None = None
+    alias_label: str | None = None
+    alias_name: str | None = None
+    before: str | None = Field(None, description="The id of the last delivery of the page before")
+
+
+class Deliveries(rest.Success):
+    """At most 100, the newest first."""
+
+    deliveries: list[dict[str, object]]
+
+
+@router.get(
+    "/deliveries",
+    auth=rest.require("deliveries.read"),
+    response={200: Deliveries} | rest.ERRORS,
+    summary="What was sent of one person, and why not",
+)
+def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
+    """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code."""
+    rows = Delivery.objects.filter(profile=_profile(request, who)).select_related("sync__audience__ad_account", "batch")
+    if who.before is not None:
+        rows = rows.filter(pk__lt=number(who.before, "before"))
+    return rest.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE]])
+
+
+def _profile(request: rest.ApiRequest, who: Who) -> int:
+    """The id of the person. Raises ApiError."""
+    if "email" in request.GET or "phone" in request.GET:
+        raise rest.ApiError(400, _("Name the person by an id or an alias: addresses are logged."))
+    item: dict[str, object] = {"external_id": who.external_id, "braze_id": who.braze_id}
+    if who.alias_label is not None or who.alias_name is not None:
+        item["user_alias"] = {"alias_label": who.alias_label, "alias_name": who.alias_name}
+    try:
+        key = finding.key(Change(**naming.read(item)), region=request.app_group.phone_region)
+    except Refused as error:
+        raise rest.ApiError(400, str(error.message)) from None
+    found = finding.find(request.app_group, [key]) if key else {}
+    if not found:
+        raise rest.ApiError(400, _("There is no such person."))
+    return next(iter(found.values()))
+
+
+def _delivery(row: Delivery) -> dict[str, object]:
+    batch, audience = row.batch, row.sync.audience
+    state = row.outcome or (batch.state if batch else Outcome.PENDING)
+    reason = row.reason or (batch.last_code if batch and state != Outcome.SYNCED else "")
+    return {
+        "id": str(row.pk),
+        "state": state,
+        "reason": reason or None,
+        "action": row.sync.action,
+        "fields": row.sync.kinds,
+        "asked_by": {"name": row.sync.label, "path": row.sync.url},
+        "audience": {"id": str(audience.pk), "remote_id": audience.remote_id or None, "name": audience.name},
+        "ad_account": {"id": audience.ad_account.remote_id, "name": audience.ad_account.name},
+        "queued_at": batch and batch.created_at.isoformat(),
+        "settled_at": batch and batch.settled_at and batch.settled_at.isoformat(),
+        "attempts": batch.attempts if batch else 0,
+        "request_id": (batch.last_request_id or None) if batch else None,
+    }

@@ -1,0 +1,116 @@
+"""POST /canvas/trigger/send: named people enter a canvas at once."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment
+from canvases import engine, laws
+from canvases.models import Canvas, Step, Visit
+
+PATH = "/canvas/trigger/send"
+
+
+@pytest.fixture
+def canvas(acme, alice):
+    segment = Segment.objects.create(app_group=acme, name="Everybody")
+    row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
+    Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(row, by=alice, now=timezone.now())
+    engine.admit(row.pk, now=timezone.now())
+    return row
+
+
+@pytest.fixture
+def ann(acme, canvas):
+    """Somebody who came after the launch."""
+    return Profile.objects.create(app_group=acme, external_id="ann")
+
+
+def send(api, canvas, *recipients, status=201, **more):
+    body = {"canvas_id": str(canvas.pk), "recipients": list(recipients)} | more
+    answer = api.post(PATH, body)
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+def test_somebody_enters(api, canvas, ann):
+    body = send(api, canvas, {"external_user_id": "ann"}, canvas_entry_properties={"cart": 1}, context={})
+    assert (body["message"], body["entered"]) == ("success", 1)
+    assert len(body["dispatch_id"]) == 32
+    assert "errors" not in body
+    assert Visit.objects.get().profile == ann
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_nobody_enters_twice(api, canvas, ann):
+    send(api, canvas, {"external_user_id": "ann"}, {"external_user_id": "ann"})
+    assert send(api, canvas, {"external_user_id": "ann"})["entered"] == 0
+    canvas.refresh_from_db()
+    assert (canvas.entered, Visit.objects.count()) == (1, 1)
+
+
+def test_who_is_not_in_the_segment_stays_out(api, canvas, ann):
+    filter_ = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+    Segment.objects.update(filter=filter_)
+    before = send(api, canvas, {"external_user_id": "ann"})
+    told = send(api, canvas, {"external_user_id": "ann", "attributes": {"country": "DE"}})
+    assert (before["entered"], told["entered"]) == (0, 1)
+
+
+def test_somebody_new_is_made_only_when_told_so(api, canvas):
+    body = send(api, canvas, {"external_user_id": "new"})
+    assert (body["entered"], body["errors"][0]["type"], body["errors"][0]["index"]) == (0, "UNKNOWN_USER", 0)
+    made = {"external_user_id": "new", "send_to_existing_only": False, "attributes": {"email": "new@example.org"}}
+    assert send(api, canvas, made)["entered"] == 1
+    assert Profile.objects.get(external_id="new").email_sha256 is not None
+
+
+def test_a_bad_recipient_does_not_spoil_the_others(api, canvas, ann):
+    bad = [{"external_user_id": 5}, {}, "ann", {"external_user_id": "ann", "attributes": []}]
+    body = send(api, canvas, *bad, {"external_user_id": "ann"})
+    assert body["entered"] == 1
+    assert [error["index"] for error in body["errors"]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("state", ["draft", "stopped", "archived"])
+def test_a_canvas_that_is_not_live_says_so(api, canvas, ann, state):
+    Canvas.objects.update(state=state)
+    body = send(api, canvas, {"external_user_id": "ann"})
+    assert (body["entered"], body["message"]) == (0, "success")
+    assert state in body["notice"]
+    assert not Visit.objects.exists()
+
+
+def test_a_broadcast_lets_in_who_came_after_the_launch(api, canvas, ann):
+    answer = api.post(PATH, {"canvas_id": str(canvas.pk), "broadcast": True})
+    assert answer.status_code == 201
+    engine.move_all(now=timezone.now())
+    assert Visit.objects.get().profile == ann
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"recipients": []},
+        {"recipients": [{"external_user_id": "ann"}], "broadcast": True},
+        {"recipients": [{"external_user_id": "ann"}] * 51},
+        {"recipients": [{"external_user_id": "ann"}], "audience": {"AND": []}},
+        {"recipients": [{"external_user_id": "ann"}], "context": {"x": "y" * 50_000}},
+        {"recipients": "ann"},
+    ],
+)
+def test_odd_calls_are_refused_in_words(api, canvas, ann, body):
+    answer = api.post(PATH, {"canvas_id": str(canvas.pk)} | body)
+    assert answer.status_code == 400
+    assert not Visit.objects.exists()
+
+
+def test_a_canvas_of_another_group_is_unknown(api, other_group, ann):
+    foreign = Canvas.objects.create(app_group=other_group, name="Not yours", state="live")
+    send(api, foreign, {"external_user_id": "ann"}, status=400)
+
+
+def test_somebody_of_another_group_is_unknown(api, canvas, other_group):
+    Profile.objects.create(app_group=other_group, external_id="eve")
+    assert send(api, canvas, {"external_user_id": "eve"})["errors"][0]["type"] == "UNKNOWN_USER"
