@@ -17,6 +17,8 @@ from django.views.decorators.http import require_safe
 from audiencesync import beat, crypto, sqlite
 from audiencesync.groups.models import BeatSlot
 
+Check = Callable[[], bool]
+
 logger = logging.getLogger(__name__)
 SILENCE = timedelta(seconds=30)
 LEAST_FREE = 0.05
@@ -31,14 +33,14 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 @never_cache
-def readyz(request: HttpRequest) -> JsonResponse:
-    """200 if everything is there, else 503: {"database": "ok", "engine": "fail", ...}."""
-    found = {name: _holds(check) for name, check in CHECKS.items()}
+def readyz(request: HttpRequest, more: dict[str, Check] | None = None) -> JsonResponse:
+    """200 if everything is there, else 503: {"database": "ok", "engine": "fail", ...}. ``more``: of other storeys."""
+    found = {name: _holds(check) for name, check in (CHECKS | (more or {})).items()}
     answer = {name: "ok" if holds else "fail" for name, holds in found.items()}
     return JsonResponse(answer, status=200 if all(found.values()) else 503)
 
 
-def _holds(check: Callable[[], bool]) -> bool:
+def _holds(check: Check) -> bool:
     try:
         return check()
     except Exception:  # whatever a broken dependency raises is the answer "fail"; its words go to the log only
@@ -92,7 +94,7 @@ def sqlite_version() -> bool:
         return str(cursor.fetchone()[0]).upper() != "WAL"
 
 
-CHECKS: dict[str, Callable[[], bool]] = {
+CHECKS: dict[str, Check] = {
     "database": database,
     "migrations": migrations,
     "keys": keys,

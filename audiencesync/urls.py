@@ -5,10 +5,11 @@ from django.urls import include, path
 from audiencesync import health
 from audiencesync.api import api
 from canvases import metrics
+from partners import connecting
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
+    path("readyz", health.readyz, {"more": {"tokens": connecting.tokens_open}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("", include("audiencesync.groups.urls")),
     path("accounts/", include("allauth.urls")),

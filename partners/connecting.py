@@ -20,6 +20,7 @@ from partners.models import AdAccount, Connection, OAuthState, Sync
 from partners.oauth import Offer
 
 logger = logging.getLogger(__name__)
+TOKENS_TRIED = 5
 
 
 class AlreadyChosen(Exception):
@@ -205,6 +206,19 @@ def _revoke(connection: Connection, token: str) -> bool:
         logger.warning("connection %s: the old token was not revoked: %s", connection.pk, error.message_for_log)
         return False
     return True
+
+
+def tokens_open() -> bool:
+    """Whether TOKEN_KEYS is the ring that sealed our tokens: of the newest at least one opens, or there is none."""
+    newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:TOKENS_TRIED])
+    return not newest or any(_opens(connection) for connection in newest)
+
+
+def _opens(connection: Connection) -> bool:
+    try:
+        return bool(connection.token)
+    except crypto.CannotOpen:
+        return False
 
 
 def _open(connection: Connection) -> str:

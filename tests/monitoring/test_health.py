@@ -14,7 +14,7 @@ from django.test import Client
 from audiencesync import beat
 from audiencesync.groups.models import BeatSlot
 
-NAMES = {"database", "migrations", "keys", "cache", "engine", "disk", "sqlite"}
+NAMES = {"database", "migrations", "keys", "tokens", "cache", "engine", "disk", "sqlite"}
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_dead_database_is_named_and_hides_its_words(monkeypatch):
     page = Client().get("/readyz")
     bad = {name for name, state in page.json().items() if state == "fail"}
     assert page.status_code == 503
-    assert bad == {"database", "migrations", "engine"}
+    assert bad == {"database", "migrations", "tokens", "engine"}
     assert "django_db" not in page.content.decode()
 
 

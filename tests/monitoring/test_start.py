@@ -107,7 +107,7 @@ def test_without_a_database_the_web_lives_and_says_so(tmp_path):
         one.stop()
     assert [answer.status_code for answer in answers.values()] == [200, 503, 503]
     assert answers["/readyz"].json() | {"disk": "ok"} == {
-        **dict.fromkeys(("database", "migrations", "cache", "engine"), "fail"),
+        **dict.fromkeys(("database", "migrations", "tokens", "cache", "engine"), "fail"),
         **dict.fromkeys(("keys", "disk", "sqlite"), "ok"),
     }
     assert "The database is not ready" in answers["/g/acme/"].text

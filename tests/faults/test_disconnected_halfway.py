@@ -1,0 +1,69 @@
+"""F36: TikTok is disconnected while half of the people are sent and a request is under way."""
+
+import time
+from threading import Thread
+
+import pytest
+from django.db import connection as database
+from django.utils import timezone
+
+from partners import connecting, sync
+from partners.models import AdAccount, Connection
+from partners.tiktok_sandbox.seed import MARA
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def leave(town, alice):
+    """leave(discard=...) disconnects while 500 people are there and the first of 500 more are under way."""
+    asked = town.sync()
+    town.enter(asked, town.people(500))
+    town.settle()
+    AdAccount.objects.update(learned_cap=10)
+    town.enter(asked, town.people(500))
+    town.fault("slow", seconds=0.8)
+
+    def send():
+        try:
+            town.flush(seconds=0.2)
+        finally:
+            database.close()
+
+    def make(*, discard):
+        under_way = Thread(target=send)
+        under_way.start()
+        time.sleep(0.4)
+        connecting.disconnect(Connection.objects.get(), discard=discard, by=alice, now=timezone.now())
+        under_way.join()
+        town.sandbox.faults.clear()
+        sent = len(town.mappings())
+        town.beats(0.5)
+        assert len(town.mappings()) == sent
+        return asked
+
+    return make
+
+
+def test_discarded_people_are_cancelled_and_never_sent(town, leave):
+    counts = town.counts(leave(discard=True))
+    assert counts["synced"] + counts["cancelled"] == counts["entered"] == 1000
+    assert counts["cancelled"] > 0
+    assert Connection.objects.get().token_sealed == ""
+    town.judge("cancelled")
+
+
+def test_waiting_people_are_sent_after_a_reconnect(town, leave):
+    asked = leave(discard=False)
+    counts = town.counts(asked)
+    assert counts["synced"] + counts["pending"] == 1000
+    assert counts["pending"] > 0
+    connection = Connection.objects.get()
+    assert connection.token_sealed == ""
+    connection.set_token(town.sandbox.accounts.issue_token(MARA))
+    connection.save()
+    AdAccount.objects.update(is_chosen=True)
+    sync.woken(connection)
+    town.settle()
+    assert town.counts(asked) == {"entered": 1000, "synced": 1000}
+    town.judge()
