@@ -15,7 +15,7 @@ from audiencesync.people.imports.reading import BOMS, DELIMITERS, ENCODINGS, Lay
 
 SAMPLE = 128 * 1024
 LOOKED_AT = 50  # rows
-_LETTERS = {"utf_16_le": "utf-16-le", "utf_16_be": "utf-16-be", "iso8859_15": "iso-8859-15", "mac_roman": "mac-roman"}
+_SPELT = {"utf_16_le": "utf-16-le", "utf_16_be": "utf-16-be", "iso8859_15": "iso-8859-15", "mac_roman": "mac-roman"}
 _SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman"]
 _VALUE = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ().,:/-]*|true|false", re.IGNORECASE)
 
@@ -36,12 +36,25 @@ def _encoding(sample: bytes, *, is_utf8: bool) -> str:
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if max(even, odd) > len(sample) // 8:
         return "utf-16-le" if odd > even else "utf-16-be"
-    if is_utf8 or _is_utf8(sample):
+    if is_utf8 or (not sample.isascii() and _is_utf8(sample)):
         return "utf-8"
+    if _is_western(sample):
+        return "cp1252"
     best = charset_normalizer.from_bytes(sample, cp_isolation=_SINGLE_BYTE).best()
     name = best.encoding if best else "cp1252"
-    name = _LETTERS.get(name, name)
+    name = _SPELT.get(name, name)
     return name if name in ENCODINGS else "cp1252"
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether it reads as some umlauts and accents among plain letters: too few for statistics to see."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    strange = [character for character in text if character > "\x7f"]
+    letters = sum(map(str.isalpha, text))
+    return len(strange) < letters / 5 and all(one.isalpha() or one in "€–—„“”‚‘’…ß§°´ «»" for one in strange)
 
 
 def _is_utf8(sample: bytes) -> bool:
