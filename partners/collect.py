@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, IntegerField, Min, Q, QuerySet, Value, When
+from django.db import transaction
+from django.db.models import Case, F, IntegerField, Min, Q, QuerySet, Value, When
 
 from partners import ordering, registry, tally
 from partners.base import Preset
@@ -14,6 +15,9 @@ from partners.models import Action, AdAccount, Batch, Connection, Count, Lane, O
 CANDIDATES = 300
 BULK = 1_000
 """Batches of this many people and more go behind the small ones, or one big segment would delay everybody."""
+
+
+CRASHES_BEFORE_ALONE = 2
 
 
 @dataclass(slots=True)
@@ -47,24 +51,43 @@ class Request:
         return any(way.parked_by for way in ways)
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether it has killed workers, perhaps: nothing else must be under way in the same process."""
+        return any(batch.crashes >= CRASHES_BEFORE_ALONE for batch in self.batches)
+
+    @property
     def audience_ids(self) -> set[int]:
         """Our ids of the audiences it touches."""
         return {batch.audience_id for batch in self.batches}
 
 
+_TURN = Case(
+    When(crashes__gt=0, then=Value(3)),
+    When(n__gte=BULK, then=Value(2)),
+    When(repeat_of__isnull=True, then=Value(1)),
+    default=Value(0),
+    output_field=IntegerField(),
+)
+
+
 def due(*, now: datetime) -> QuerySet[Batch]:
-    """Batches that may be sent now, small ones first. Parked ways are left out, but for the last try at the deadline."""
+    """Batches that may be sent now: repeats, then small ones, big ones, and last what has killed a worker, perhaps.
+
+    Parked ways are left out, but for the last try at the deadline. What is due later than any back-off was written by a
+    wrong clock and is due now.
+    """
     last_try = Q(deadline_at__lte=now)
+    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + timedelta(seconds=settings.SYNC["backoff_max"]))
     return (
-        Batch.objects.filter(state=Outcome.PENDING, due_at__lte=now, lease="", waits_for=None, cancel_requested=False)
+        Batch.objects.filter(is_due, state=Outcome.PENDING, lease="", waits_for=None, cancel_requested=False)
         .filter(ad_account__is_chosen=True)
         .exclude(ad_account__connection__token_sealed="")
         .filter(~_parked("ad_account__connection", now) | last_try)
         .filter(~_parked("ad_account", now) | last_try)
         .filter(~_parked("audience", now) | last_try)
         .filter(Q(sync__paused=False) | Q(action=Action.REMOVE))
-        .annotate(bulk=Case(When(n__gte=BULK, then=Value(1)), default=Value(0), output_field=IntegerField()))
-        .order_by("bulk", "due_at", "pk")
+        .annotate(turn=_TURN)
+        .order_by("turn", "due_at", "pk")
     )
 
 
@@ -79,7 +102,15 @@ def no_way() -> Q:
 
 
 def _parked(path: str, now: datetime) -> Q:
-    return Q(**{f"{path}__parked_until__gt": now})
+    """Whether a way is parked. A probe later than any was put there by a wrong clock."""
+    latest = now + timedelta(seconds=max(settings.SYNC["probe"], settings.SYNC["throttle_park"]))
+    return Q(**{f"{path}__parked_until__gt": now, f"{path}__parked_until__lte": latest})
+
+
+def _lease_is_over(now: datetime) -> Q:
+    """Its time is up; or it is so far ahead that a wrong clock gave it (other machines' clocks may differ a little)."""
+    absurd = now + timedelta(seconds=2 * settings.SYNC["lease"])
+    return Q(lease_until__lte=now) | Q(lease_until__gt=absurd)
 
 
 def lanes(*, now: datetime) -> list[str]:
@@ -87,7 +118,7 @@ def lanes(*, now: datetime) -> list[str]:
     waiting = (
         due(now=now).order_by().values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
     )
-    held = set(Lane.objects.filter(lease_until__gt=now).values_list("remote_id", flat=True))
+    held = set(Lane.objects.exclude(lease="").exclude(_lease_is_over(now)).values_list("remote_id", flat=True))
     return [lane for lane, _ in waiting if lane not in held]
 
 
@@ -95,7 +126,7 @@ def hold(lane: str, *, lease: str, now: datetime) -> bool:
     """Take a lane for one lease time; whether it was free."""
     until = now + timedelta(seconds=settings.SYNC["lease"])
     Lane.objects.bulk_create([Lane(remote_id=lane)], ignore_conflicts=True)
-    free = Q(lease="") | Q(lease_until__lte=now) | Q(lease=lease)
+    free = Q(lease="") | _lease_is_over(now) | Q(lease=lease)
     return bool(Lane.objects.filter(free, remote_id=lane).update(lease=lease, lease_until=until))
 
 
@@ -106,13 +137,19 @@ def let_go(lease: str) -> None:
 
 def plan(lane: str, *, most: int, now: datetime) -> list[Request]:
     """Compose up to ``most`` requests for a lane. Nothing is leased yet."""
-    found = due(now=now).filter(ad_account__remote_id=lane)
-    batches = list(found.select_related("ad_account__connection", "audience")[:CANDIDATES])
-    waiting = ordering.blocked(batches) if batches else set()
+    found = due(now=now).filter(ad_account__remote_id=lane).select_related("ad_account__connection", "audience")
+    start = 0
+    while batches := list(found[start : start + CANDIDATES]):
+        waiting = ordering.blocked(batches)
+        if requests := _compose([batch for batch in batches if batch.pk not in waiting], most=most):
+            return requests
+        start += CANDIDATES  # all of these wait for something that may stand behind them
+    return []
+
+
+def _compose(batches: list[Batch], *, most: int) -> list[Request]:
     requests: list[Request] = []
     for batch in batches:
-        if batch.pk in waiting:
-            continue
         home = next((request for request in requests if _fits(request, batch)), None)
         if home is None:
             if len(requests) == most or any(request.is_probe for request in requests):
@@ -127,7 +164,7 @@ def plan(lane: str, *, most: int, now: datetime) -> list[Request]:
 def _fits(request: Request, batch: Batch) -> bool:
     """Whether ``batch`` may still join ``request``."""
     same = (request.ad_account.pk, request.action, request.kinds) == (batch.ad_account_id, batch.action, batch.kinds)
-    if not same or Batch.Sharing.ALONE in (batch.sharing, request.batches[0].sharing):
+    if not same or batch.crashes or Batch.Sharing.ALONE in (batch.sharing, request.batches[0].sharing):
         return False
     audiences = request.audience_ids | {batch.audience_id}
     alone = Batch.Sharing.AUDIENCE in (batch.sharing, request.batches[0].sharing)
@@ -157,22 +194,32 @@ def take(request: Request, *, now: datetime) -> bool:
     until = now + timedelta(seconds=settings.SYNC["lease"])
     ids = [batch.pk for batch in request.batches]
     free = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False)
-    if free.update(lease=request.lease, lease_until=until) == len(ids):
-        with tally.gathered(now=now):
-            ordering.release(request.batches, now=now)  # a wish committed since the lease before; what comes now waits
-        return True
-    Batch.objects.filter(lease=request.lease).update(lease="", lease_until=None)
-    return False
+    with transaction.atomic():
+        if len(in_order(free)) < len(ids):
+            return False
+        free.update(lease=request.lease, lease_until=until)
+    with tally.gathered(now=now):
+        ordering.release(request.batches, now=now)  # a wish committed since the lease before; what comes now waits
+    return True
+
+
+def in_order(batches: QuerySet[Batch]) -> list[int]:
+    """Lock rows in the order of their ids, inside the caller's transaction, so that nobody waits for each other."""
+    return list(batches.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
 
 
 def reclaim(*, now: datetime) -> int:
-    """Free batches whose worker died: their lease ran out. Answers how many."""
+    """Free batches whose worker died: their lease ran out, and that is counted. Answers how many.
+
+    From now on they travel alone and after the others, should they be what kills the workers (settle.quarantine).
+    """
     with tally.gathered(now=now):
-        lost = list(
-            Batch.objects.select_for_update().filter(state=Outcome.PENDING, lease_until__lte=now).exclude(lease="")
-        )
+        held = Batch.objects.select_for_update().filter(_lease_is_over(now), state=Outcome.PENDING).exclude(lease="")
+        lost = list(held.order_by("pk"))
         if not lost:
             return 0
         ordering.release(lost, now=now)
         Count.add(Count.LEASE_RECLAIMS, len(lost))
-        return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(lease="", lease_until=None)
+        return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(
+            lease="", lease_until=None, crashes=F("crashes") + 1, sharing=Batch.Sharing.ALONE
+        )

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from audiencesync import beat as clock
@@ -27,6 +28,7 @@ def beat() -> None:
     now = timezone.now()
     collect.reclaim(now=now)
     settle.cancel_discarded(now=now)
+    settle.quarantine(now=now)
     watch_blocked(now=now)
     if Flush(seconds=settings.SYNC["flush_seconds"]).run():
         clock.wake(TASK)
@@ -39,10 +41,11 @@ def watch_blocked(*, now: datetime) -> None:
     fresh = barred.filter(first_failed_at=None)
     if fresh.exists():
         deadline = now + timedelta(seconds=settings.SYNC["deadline"])
-        Batch.objects.filter(pk__in=fresh.values("pk")).update(first_failed_at=now, deadline_at=deadline)
+        with transaction.atomic():
+            Batch.objects.filter(pk__in=collect.in_order(fresh)).update(first_failed_at=now, deadline_at=deadline)
     with tally.gathered(now=now):
         hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
-        over = list(hopeless[:1000])
+        over = list(hopeless.order_by("pk")[:1000])
         if over:
             settle.finish(over, Outcome.ERRORED, now=now, code="disconnected")
 
@@ -93,28 +96,36 @@ class Flush:
         mine = [request for request in self.under_way.values() if request.ad_account.remote_id == lane]
         share = min(self.threads - PLAN_AT_ONCE, max(PLAN_AT_ONCE, self.threads // max(1, len(self.held))))
         most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.under_way))
-        if most <= 0 or any(request.is_probe for request in mine):
+        if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
             return 0
         now = timezone.now()
-        requests = collect.plan(lane, most=most, now=now)
+        planned = collect.plan(lane, most=most, now=now)
+        requests = [request for request in planned if not request.is_suspect]
+        if not (requests or self.under_way):
+            requests = planned[:1]
         if not requests or (mine and requests[0].is_probe):
             return 0
         waits = self._book(lane, requests)
         return sum(self._post(request, pool, wait=wait) for request, wait in zip(requests, waits, strict=False))
 
+    def _has_suspect(self) -> bool:
+        """Whether what may kill this process is under way in it: then nothing else should be."""
+        return any(request.is_suspect for request in self.under_way.values())
+
     def _book(self, lane: str, requests: list[Request]) -> list[float]:
         """The seconds to wait for each request, or for as many as may be sent. A lane that was slowed down gets one."""
         limit = limits.limit_of(collect.preset_of(requests[0].ad_account), lane)
         own = limits.Limit(f"lane:{lane}", limit.rate)
+        left = max(0.0, self.ends_at - time.monotonic())
         if lane not in self.slowed or limit.key == own.key:
-            return limits.book_many(limit, len(requests))
-        return limits.book_many(limit, 1) if limits.book_many(own, 1) else []
+            return limits.book_many(limit, len(requests), within=left)
+        return limits.book_many(limit, 1, within=left) if limits.book_many(own, 1, within=left) else []
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, wait: float) -> bool:
         """Lease, build and hand one request to a thread; whether it is under way."""
         now = timezone.now()
         slack = (settings.SYNC["lease"] - settings.SYNC["request_deadline"]) * 7 / 8
-        post_by = time.monotonic() + slack
+        post_by = min(time.monotonic() + slack, self.ends_at)
         if not collect.take(request, now=now):
             return False
         preset = collect.preset_of(request.ad_account)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
+from django.db.models import F, Q
 
 from partners.base import Preset
 from partners.models import Budget
 
 HORIZON = 20.0
 """Seconds: nothing is booked further ahead."""
+LONGEST_RETRY_AFTER = 3600.0
 PARK_MAX_STEPS = 8
 SECOND = 1_000_000
 
@@ -49,28 +49,52 @@ def book(key: str, *, rate: float) -> float:
     return times[0] if times else HORIZON
 
 
-def book_many(limit: Limit, k: int) -> list[float]:
-    """Book ``k`` sends in one statement; answers the seconds to wait for each, or nothing if that is too far ahead.
+def book_many(limit: Limit, k: int, *, within: float = HORIZON) -> list[float]:
+    """Book ``k`` sends in one statement; answers the seconds to wait for each, or nothing if the first of them is further
+    ahead than ``within``.
 
     A booked time that is not used just passes. After a throttle answer a single send is booked at a time.
     """
     if k <= 0:
         return []
-    booked = _book(limit, k)
-    if booked is None and Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True):
-        booked = _book(limit, k)
+    horizon = round(min(HORIZON, within) * SECOND)
+    booked = _book(limit, k, horizon)
+    if booked is None and (_is_made(limit) or _right_the_clock(limit)):
+        booked = _book(limit, k, horizon)
     if booked is None:
-        return _book_probe(limit)
+        return _book_probe(limit, horizon)
     first, now = booked
     step = round(SECOND / limit.rate)
     return [max(0.0, (first + step * i - now) / SECOND) for i in range(k)]
 
 
-def _book_probe(limit: Limit) -> list[float]:
+def _is_made(limit: Limit) -> bool:
+    """Make the row of a limit; whether that was needed, as far as anybody can say."""
+    if Budget.objects.filter(key=limit.key).exists():
+        return False
+    Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
+    return True
+
+
+def _right_the_clock(limit: Limit) -> bool:
+    """Forget times that a wrong clock of the database wrote: nobody books so far ahead. Whether there were any."""
+    now = now_us()
+    too_late = Q(throttles=0, next_us__gt=now + round(2 * HORIZON * SECOND)) | Q(next_us__gt=_latest(now))
+    wrong = Budget.objects.filter(too_late | Q(parked_us__gt=_latest(now)), key=limit.key)
+    return bool(wrong.update(next_us=0, parked_us=0))
+
+
+def _latest(now: int) -> int:
+    """No park and no probe is later than this, in microseconds."""
+    longest: float = settings.SYNC["throttle_park"] + LONGEST_RETRY_AFTER
+    return now + round(longest * SECOND)
+
+
+def _book_probe(limit: Limit, horizon: int) -> list[float]:
     """While the partner asks us to slow down: one send when the park is over, the next once it went through or an
     interval later. Answers the seconds to wait for it, or nothing."""
     row, now = Budget.objects.filter(key=limit.key, throttles__gt=0).first(), now_us()
-    if row is None or row.next_us > now or row.parked_us > now + round(HORIZON * SECOND):
+    if row is None or row.next_us > now or row.parked_us > now + horizon:
         return []
     starts = max(row.parked_us, now)
     mine = Budget.objects.filter(pk=row.pk, next_us=row.next_us, parked_us=row.parked_us, throttles=row.throttles)
@@ -79,26 +103,33 @@ def _book_probe(limit: Limit) -> list[float]:
     return [(starts - now) / SECOND]
 
 
-def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> None:
+def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> float:
     """The partner answered "too frequent" to a request sent at ``sent_us``: park the limit 1, 2, 4 ... s, then 5 min.
 
-    Several answers to requests that were under way together count once.
+    Several answers to requests that were under way together count once. Answers the seconds that this one has added.
     """
     Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
-    row = Budget.objects.filter(key=limit.key).first()
-    if row is None or row.parked_us > sent_us:
-        return
+    row, now = Budget.objects.filter(key=limit.key).first(), now_us()
+    if row is None or sent_us < row.parked_us <= _latest(now):
+        return 0.0
     seconds = retry_after or throttle_seconds(row.throttles)
-    Budget.objects.filter(key=limit.key, parked_us=row.parked_us).update(
-        parked_us=Greatest(F("parked_us"), Value(now_us() + round(seconds * SECOND))), throttles=F("throttles") + 1
+    parked = Budget.objects.filter(key=limit.key, parked_us=row.parked_us).update(
+        parked_us=now + round(seconds * SECOND), throttles=F("throttles") + 1
     )
+    return seconds if parked else 0.0
+
+
+def is_daily(seconds: float) -> bool:
+    """Whether a park is as long as they get. Nobody tells which limit was hit, but all shorter ones are over by then."""
+    longest: float = settings.SYNC["throttle_park"]
+    return seconds >= longest
 
 
 def throttled_lanes() -> dict[str, bool]:
     """Remote advertiser ids that the partner asked us to slow down in, and whether they are left alone for now."""
     now = now_us()
     rows = Budget.objects.filter(key__startswith="lane:", throttles__gt=0).values_list("key", "parked_us")
-    return {key.removeprefix("lane:"): parked_us > now for key, parked_us in rows}
+    return {key.removeprefix("lane:"): now < parked_us <= _latest(now) for key, parked_us in rows}
 
 
 def succeeded(limit: Limit, lane: str) -> None:
@@ -119,11 +150,11 @@ def now_us() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _book(limit: Limit, k: int) -> tuple[int, int] | None:
+def _book(limit: Limit, k: int, horizon: int) -> tuple[int, int] | None:
     """The first booked time and the clock, in microseconds."""
     length = k * round(SECOND / limit.rate)
     sql = _BOOK.format(table=Budget._meta.db_table, larger=_LARGER[connection.vendor], now=_NOW_US[connection.vendor])
     with connection.cursor() as cursor:
-        cursor.execute(sql, [length, limit.key, round(HORIZON * SECOND), length])
+        cursor.execute(sql, [length, limit.key, horizon, length])
         row = cursor.fetchone()
     return (int(row[0]), int(row[1])) if row else None

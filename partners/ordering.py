@@ -50,8 +50,8 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
     Answers how many batches are repeated.
     """
     repeats = []
-    for batch in sent:
-        people = Delivery.objects.filter(batch=batch.repeat_of_id or batch.pk).values("profile")
+    late = list(sent)
+    for batch in late:
         later = Batch.objects.filter(
             Q(state=Outcome.SYNCED) | ~Q(lease=""),
             audience=batch.audience_id,
@@ -59,18 +59,37 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
             seq__gt=batch.seq,
             repeat_of=None,
         )
-        for lost in later.filter(deliveries__profile__in=people).distinct():
-            repeats.append(_repeat(lost, now=now))
+        for lost in later.filter(deliveries__profile__in=_people_of(batch)).distinct():
+            repeats.append(_repeat(lost, action=lost.action, now=now))
     Batch.objects.bulk_create(repeats)
-    return len(repeats)
+    ids = [batch.pk for batch in late]
+    discarded = Batch.objects.filter(pk__in=ids, cancel_requested=True, state=Outcome.CANCELLED)
+    return len(repeats) + undo(discarded, now=now)
 
 
-def _repeat(batch: Batch, *, now: datetime) -> Batch:
+def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
+    """Who was in a batch when it was built: it may have been cut since, and its pieces keep its place in the order."""
+    if batch.repeat_of_id:
+        return Delivery.objects.filter(batch=batch.repeat_of_id).values("profile")
+    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq=batch.seq).values("profile")
+
+
+def undo(discarded: Iterable[Batch], *, now: datetime) -> int:
+    """Take back, uncounted, adds that were discarded while they were under way and have, or may have, arrived.
+
+    Whoever another wish wants in the audience stays. Answers how many batches are taken back.
+    """
+    adds = [batch for batch in discarded if batch.action == Action.ADD and batch.n]
+    Batch.objects.bulk_create(_repeat(batch, action=Action.REMOVE, now=now) for batch in adds)
+    return len(adds)
+
+
+def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:
     return Batch(
         sync_id=batch.sync_id,
         audience_id=batch.audience_id,
         ad_account_id=batch.ad_account_id,
-        action=batch.action,
+        action=action,
         kinds=batch.kinds,
         seq=batch.seq,
         sharing=Batch.Sharing.ALONE,
@@ -120,6 +139,7 @@ def blocked(candidates: Iterable[Batch]) -> set[int]:
 def _cancel(deliveries: "QuerySet[Delivery]", *, now: datetime) -> None:
     """Give these pending people the outcome cancelled(superseded): row, batch and tally in one go."""
     groups = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", "sync").annotate(n=Count("pk")))
+    groups.sort()  # rows are locked in the order of their ids
     if not groups:
         return
     deliveries.update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)

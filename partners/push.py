@@ -22,15 +22,33 @@ Row = tuple[bytes | None, ...]
 
 _ROWS = """
 SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
-WHERE d.batch_id = %s AND d.outcome IS NULL {still} ORDER BY d.id
+WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY d.id
 """
-
-
+_PIECE = "AND d.id > %s AND d.id <= %s"
 _STILL_WANTED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL AND b.audience_id = %s AND b.action = %s AND b.seq > %s
 AND b.state IN ('pending', 'synced'))
 """
+_NOT_WANTED_OTHERWISE = """
+AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
+WHERE e.profile_id = d.profile_id AND e.outcome IS NULL AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
+AND NOT b.cancel_requested AND b.state IN ('pending', 'synced') AND NOT EXISTS (
+    SELECT 1 FROM {delivery} f JOIN {batch} c ON c.id = f.batch_id
+    WHERE f.profile_id = d.profile_id AND f.outcome IS NULL AND c.audience_id = b.audience_id AND c.action = 'remove'
+    AND c.seq > b.seq AND c.state IN ('pending', 'synced')))
+"""
+NO_END = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where the rows of a batch begin in the body, and whose they are (None: all its members, in the order of ids)."""
+
+    batch: Batch
+    start: int
+    n: int
+    ids: list[int] | None
 
 
 @dataclass(slots=True)
@@ -44,6 +62,7 @@ class Parcel:
     people: int
     ids: int
     post_by: float  # time.monotonic() after which it must not be sent: the lease would not outlive the call
+    spans: list[Span]
 
     def __repr__(self) -> str:
         return f"Parcel({len(self.request.batches)} batches, {self.people} people)"
@@ -75,26 +94,38 @@ def rows_of(batch: Batch) -> list[Row]:
     """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
     cells = ", ".join(_cell(kind, batch.action) for kind in batch.kinds)
     tables = {"delivery": Delivery._meta.db_table, "profile": Profile._meta.db_table, "batch": Batch._meta.db_table}
-    still = ""
-    later: tuple[int | str, ...] = ()
-    if batch.repeat_of_id:  # who has been asked the opposite since, must not be overtaken by the repeat
-        still, later = (
-            _STILL_WANTED.format(**tables),
-            (batch.audience_id, Action(batch.action).opposite.value, batch.seq),
-        )
-    sql = _ROWS.format(cells=cells, still=still, **tables)
+    only = ""
+    params: list[int | str] = [batch.repeat_of_id or batch.pk]
+    if batch.repeat_of_id:
+        wanted, more = _who_is_left(batch)
+        only, params = _PIECE + wanted.format(**tables), [*params, *_piece(batch), *more]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [batch.repeat_of_id or batch.pk, *later])
+        cursor.execute(_ROWS.format(cells=cells, only=only, **tables), params)
         rows: list[Row] = cursor.fetchall()
     return rows
+
+
+def _piece(batch: Batch) -> tuple[int, int]:
+    """The deliveries that a repeat is about: after the first id, up to the second."""
+    return batch.repeat_after, NO_END if batch.repeat_until is None else batch.repeat_until
+
+
+def _who_is_left(batch: Batch) -> tuple[str, list[int | str]]:
+    """A condition for who must not be overtaken by a repeat: asked the opposite since, or wanted by another wish."""
+    if batch.is_undo:
+        return _NOT_WANTED_OTHERWISE, [batch.audience_id]
+    return _STILL_WANTED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
 
 
 def past_rows(batch: Batch) -> list[Row]:
     """For a removal: one more row for each hash that these people were known by before."""
     if batch.action != Action.REMOVE:
         return []
+    after, until = _piece(batch)
     past = PastIdentifier.objects.filter(
         profile__deliveries__batch=batch.repeat_of_id or batch.pk,
+        profile__deliveries__pk__gt=after,
+        profile__deliveries__pk__lte=until,
         profile__deliveries__outcome=None,
         kind__in=batch.kinds,
     ).order_by("pk")
@@ -131,24 +162,40 @@ def _cell(kind: str, action: str) -> str:
 def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
     """Read the hashes and write the body. Raises Incomplete before anything is sent, and crypto.CannotOpen."""
     cells: list[Cells] = []
+    spans: list[Span] = []
     n_rows = n_ids = 0
     for batch in request.batches:
-        rows = rows_of(batch)
-        past = past_rows(batch)
-        empty = (None,) * len(batch.kinds)
-        if batch.repeat_of_id is None and (len(rows) != batch.n or (empty in rows and _has_bare(batch))):
-            raise Incomplete(batch, len(rows))
-        if past or batch.repeat_of_id:
-            rows = [row for row in rows if row != empty] + past
-        if not rows or (len(rows) > most_rows and batch.n > 1):  # one person, or a repeat, cannot be cut
-            raise Incomplete(batch, len(rows))
+        rows, ids = _rows_to_send(batch, most_rows=most_rows)
+        spans.append(Span(batch, n_rows, len(rows), ids))
         n_rows += len(rows)
         n_ids += sum(len(row) - row.count(None) for row in rows)
         cells.append(Cells((batch.audience.remote_id,), rows))
     partner = registry.get(request.connection.partner)
     action = base.Action(request.action)
     body = partner.build_body(request.ad_account.remote_id, action, request.kinds, cells)
-    return Parcel(request, partner, request.connection.token, body, n_rows, n_ids, post_by)
+    return Parcel(request, partner, request.connection.token, body, n_rows, n_ids, post_by, spans)
+
+
+@sensitive_variables()
+def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int] | None]:
+    """The rows of a batch, past hashes last, and whose the others are. Raises Incomplete."""
+    rows = rows_of(batch)
+    past = past_rows(batch)
+    empty = (None,) * len(batch.kinds)
+    people, ids = len(rows), None
+    if batch.repeat_of_id is None and (people != batch.n or (empty in rows and _has_bare(batch))):
+        raise Incomplete(batch, people)
+    if past and batch.repeat_of_id is None:
+        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty]
+    if past or batch.repeat_of_id:
+        rows = [row for row in rows if row != empty] + past
+    if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
+        raise Incomplete(batch, len(rows))
+    return rows, ids
+
+
+def _members(batch: Batch) -> list[int]:
+    return list(Delivery.objects.filter(batch=batch, outcome=None).order_by("pk").values_list("pk", flat=True))
 
 
 @sensitive_variables()
@@ -170,14 +217,14 @@ def send(parcel: Parcel, *, wait: float) -> Answer:
 
 
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
-    """Positions in the body -> delivery ids by batch, for the rows a partner named. Past rows name nobody."""
+    """Positions in the body -> delivery ids by batch, for the rows a partner named. Past rows and repeats name nobody.
+
+    Where the body put whom was noted when it was built: what has changed since moves nobody.
+    """
     named: dict[int, list[int]] = {}
-    wanted, start = set(indexes), 0
-    for batch in parcel.request.batches:
-        ids = list(Delivery.objects.filter(batch=batch, outcome=None).order_by("pk").values_list("pk", flat=True))
-        if batch.action == Action.REMOVE and past_rows(batch):
-            nameless = set(_nameless(batch).values_list("pk", flat=True))
-            ids = [pk for pk in ids if pk not in nameless]
-        named[batch.pk] = [ids[i - start] for i in wanted if start <= i < start + len(ids)]
-        start += len(ids) + len(past_rows(batch))
+    wanted = set(indexes)
+    for span in parcel.spans:
+        ids = _members(span.batch) if span.ids is None else span.ids
+        last = span.start + min(span.n, len(ids))
+        named[span.batch.pk] = [ids[i - span.start] for i in wanted if span.start <= i < last]
     return named

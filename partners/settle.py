@@ -6,7 +6,7 @@ worker changes nothing. The table of answers is in the design; each branch below
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -21,7 +21,12 @@ from partners.push import Answer, named_rows
 
 logger = logging.getLogger(__name__)
 TRIES_BEFORE_BISECT = 3
+CRASHES_BEFORE_BISECT = 3
+CRASHES_OF_ONE = 6
+"""Of which all but the first two happened while nothing else was under way in the process."""
+QUOTA_MOST = timedelta(hours=24)
 NO_ANSWER = "no_answer"
+INTERNAL = "internal"
 
 
 def settle(answer: Answer, *, now: datetime) -> None:
@@ -40,7 +45,7 @@ def settle(answer: Answer, *, now: datetime) -> None:
         _retry(answer, error, now=now)
     elif isinstance(error, Disconnected):
         parking.park_connection(request.connection, _code(error), now)
-        fail(request, code=_code(error), now=now, due_at=now)
+        fail(request, code=_code(error), now=now, due_at=now, tried_at=answer.sent_at)
     elif isinstance(error, Rejected):
         _rejected(answer, error, now=now)
 
@@ -59,7 +64,7 @@ def _was_late(request: Request) -> bool:
 def _synced(answer: Answer, *, now: datetime) -> None:
     request = answer.parcel.request
     with tally.gathered(now=now):
-        finish(mine(request), Outcome.SYNCED, now=now, request_id=answer.request_id)
+        _applied(mine(request), now=now, request_id=answer.request_id)
         lane = request.ad_account.remote_id
         limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), lane), lane)
     if request.is_probe:
@@ -67,6 +72,12 @@ def _synced(answer: Answer, *, now: datetime) -> None:
         parking.unpark(request.ad_account)
         for batch in request.batches:
             parking.unpark(batch.audience)
+
+
+def _applied(batches: Sequence[Batch], *, now: datetime, code: str = "", request_id: str = "") -> None:
+    """They have arrived. What was discarded meanwhile is taken back."""
+    finish(batches, Outcome.SYNCED, now=now, code=code, request_id=request_id)
+    ordering.undo([batch for batch in batches if batch.cancel_requested], now=now)
 
 
 def finish(batches: Sequence[Batch], state: Outcome, *, now: datetime, code: str = "", request_id: str = "") -> None:
@@ -78,40 +89,65 @@ def finish(batches: Sequence[Batch], state: Outcome, *, now: datetime, code: str
         state=state, lease="", lease_until=None, settled_at=now, last_code=code or "0", last_request_id=request_id
     )
     splitting.sibling_ended(batches, state, now=now)
+    lost = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
+    if lost:
+        logger.error("Repeats %s did not arrive (code %s): their audiences may hold or lack people.", lost, code)
 
 
-def fail(request: Request, *, code: str, now: datetime, due_at: datetime | None, burn: bool = False) -> None:
-    """Nothing was applied, or nobody knows: try again at ``due_at`` (None: by the timetable), errored at the deadline."""
+def fail(
+    request: Request,
+    *,
+    code: str,
+    now: datetime,
+    due_at: datetime | None,
+    burn: bool = False,
+    tried_at: datetime | None = None,
+    is_unsure: bool = False,
+) -> None:
+    """Nothing was applied, or nobody knows (``is_unsure``): try again at ``due_at`` (None: by the timetable).
+
+    Whoever was tried at their deadline or later (``tried_at``) is errored: a clock that jumps ends nobody untried.
+    """
+    tried_at = tried_at or now
     with tally.gathered(now=now):
         batches = mine(request)
-        over = [batch for batch in batches if batch.deadline_at is not None and batch.deadline_at <= now]
+        over = [
+            batch
+            for batch in batches
+            if batch.deadline_at is not None and batch.deadline_at <= tried_at and not batch.cancel_requested
+        ]
         finish(over, Outcome.ERRORED, now=now, code=code)
         rest = [batch for batch in batches if batch not in over]
         for batch in rest:
             batch.last_code = code
             batch.attempts += burn
             start_clock(batch, now=now)
-        put_back(rest, now=now, due_at=due_at)
+        put_back(rest, now=now, due_at=due_at, is_unsure=is_unsure)
 
 
 def start_clock(batch: Batch, *, now: datetime) -> None:
     """From the first failure on, a batch has some 13 hours."""
-    if batch.first_failed_at is None:
+    if batch.first_failed_at is None or batch.first_failed_at > now:
         batch.first_failed_at = now
         batch.deadline_at = now + timedelta(seconds=settings.SYNC["deadline"])
 
 
-def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None) -> None:
-    """End the lease of batches that stay pending; who has a newer, opposite wish by now is dropped."""
+def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unsure: bool = False) -> None:
+    """End the lease of batches that stay pending; who has a newer, opposite wish by now is dropped.
+
+    What was discarded is cancelled, and taken back if it may have arrived nevertheless (``is_unsure``).
+    """
     for batch in batches:
         planned = due_at or now + timedelta(seconds=_backoff(batch.attempts))
         batch.due_at = min(planned, batch.deadline_at or planned)
-        batch.lease, batch.lease_until = "", None
-    fields = ["due_at", "lease", "lease_until", "attempts", "refusals", "sharing"]
+        batch.lease, batch.lease_until, batch.crashes = "", None, 0
+    fields = ["due_at", "lease", "lease_until", "attempts", "refusals", "sharing", "crashes"]
     Batch.objects.bulk_update(batches, [*fields, "first_failed_at", "deadline_at", "last_code"])
     ordering.release(batches, now=now)
     cancelled = [batch for batch in batches if batch.cancel_requested]
     if cancelled:
+        if is_unsure:
+            ordering.undo(cancelled, now=now)
         cancel(Batch.objects.filter(pk__in=[batch.pk for batch in cancelled]), Reason.DISCARDED, now=now)
 
 
@@ -123,11 +159,31 @@ def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
 
 
 def cancel_discarded(*, now: datetime) -> None:
-    """End what was discarded while a worker held it that then died, so that no answer decided."""
+    """End what was discarded while a worker held it that then died, so that no answer decided: it may have arrived."""
     left = Batch.objects.filter(state=Outcome.PENDING, lease="", cancel_requested=True)
     if left.exists():
         with tally.gathered(now=now):
-            cancel(left, Reason.DISCARDED, now=now)
+            batches = list(left.select_for_update().order_by("pk"))
+            ordering.undo(batches, now=now)
+            finish(batches, Outcome.CANCELLED, now=now, code=Reason.DISCARDED.value)
+
+
+def quarantine(*, now: datetime) -> None:
+    """Whatever has killed its workers several times is halved until the person stands alone whose data do it.
+
+    Nobody is errored for a few deaths: workers are killed for other reasons, too, such as a new release.
+    """
+    suspects = Batch.objects.filter(state=Outcome.PENDING, lease="", waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT)
+    if not suspects.exists():
+        return
+    with tally.gathered(now=now):
+        for batch in list(suspects.select_for_update().order_by("pk")):
+            if batch.n > 1:
+                splitting.bisect(batch, now=now, crashes=CRASHES_BEFORE_BISECT - 1)
+            elif batch.repeat_of_id and splitting.cut_repeat(batch, now=now):
+                continue
+            elif batch.crashes >= CRASHES_OF_ONE:
+                finish([batch], Outcome.ERRORED, now=now, code=INTERNAL)
 
 
 def _backoff(attempts: int) -> float:
@@ -143,74 +199,104 @@ def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
         limit = limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id)
         if error.cause == RetryCause.THROTTLED_ADVERTISER:
             limit = limits.Limit(f"lane:{request.ad_account.remote_id}", limit.rate)
-        limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
-        fail(request, code=code, now=now, due_at=now)
+        with tally.gathered(now=now):
+            seconds = limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
+            if limits.is_daily(seconds):
+                _stop_clock(limit, seconds)
+            fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
         return
     if error.cause == RetryCause.UNKNOWN_CODE:
         _alert_once(code)
-    fail(request, code=code, now=now, due_at=None, burn=True)
+    fail(request, code=code, now=now, due_at=None, burn=True, tried_at=answer.sent_at, is_unsure=True)
+
+
+def _stop_clock(limit: limits.Limit, seconds: float) -> None:
+    """A daily limit is used up: where the group wants it so, this time does not count towards the 13 hours."""
+    longest = timedelta(seconds=settings.SYNC["deadline"]) + QUOTA_MOST
+    waiting = Batch.objects.filter(
+        state=Outcome.PENDING,
+        deadline_at__lt=F("first_failed_at") + longest,
+        ad_account__connection__app_group__quota_stops_clock=True,
+    )
+    if limit.key.startswith("lane:"):
+        waiting = waiting.filter(ad_account__remote_id=limit.key.removeprefix("lane:"))
+    ids = collect.in_order(waiting)
+    Batch.objects.filter(pk__in=ids).update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
 
 
 def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
     request, code = answer.parcel.request, _code(error)
     several = len(request.audience_ids) > 1
+    people = answer.parcel.people
     match error.cause:
-        case RejectedCause.TOO_MANY if answer.parcel.people != request.people and len(request.batches) > 1:
+        case RejectedCause.TOO_MANY if people != request.people and len(request.batches) > 1:
             _narrow(request, Batch.Sharing.ALONE, now=now)  # past hashes made it too long: no cap is learned
-        case RejectedCause.TOO_MANY if request.people > 1:
-            splitting.learn_cap(request.ad_account, answer.parcel.people // 2)
-            _each(request, lambda batch: splitting.split_to_cap(batch, answer.parcel.people // 2, now=now), now=now)
+        case RejectedCause.TOO_MANY if request.people > 1 or request.batches[0].repeat_of_id:
+            splitting.learn_cap(request.ad_account, people // 2)
+            _cut_to(request, people // 2, code=code, now=now)
         case RejectedCause.AD_ACCOUNT | RejectedCause.AUDIENCE_GONE if several:
             _narrow(request, Batch.Sharing.AUDIENCE, now=now)
         case RejectedCause.AD_ACCOUNT:
             parking.park_ad_account(request.ad_account, code, now)
-            fail(request, code=code, now=now, due_at=now)
+            fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
         case RejectedCause.AUDIENCE_GONE:
             parking.park_audience(request.batches[0].audience, code, now)
-            fail(request, code=code, now=now, due_at=now)
+            fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
         case RejectedCause.PARTIAL if error.failed_rows is not None:
             _partial(answer, error.failed_rows, code=code, now=now)
         case RejectedCause.CONTENT | RejectedCause.PARTIAL | RejectedCause.TOO_MANY:
             _content(request, error, several=several, now=now)
         case _:
             _alert_once(code)
-            fail(request, code=code, now=now, due_at=None, burn=True)
+            fail(request, code=code, now=now, due_at=None, burn=True, tried_at=answer.sent_at)
 
 
 def _content(request: Request, error: Rejected, *, several: bool, now: datetime) -> None:
     """Bad content: judge in ever narrower company; one batch alone is tried three times, then bisected."""
-    code = _code(error)
+    code, is_partial = _code(error), error.cause == RejectedCause.PARTIAL
     if several or len(request.batches) > 1:
-        _narrow(request, Batch.Sharing.AUDIENCE if several else Batch.Sharing.ALONE, now=now)
+        sharing = Batch.Sharing.AUDIENCE if several else Batch.Sharing.ALONE
+        _narrow(request, sharing, now=now, is_unsure=is_partial)
         return
-    enough = TRIES_BEFORE_BISECT - (error.cause == RejectedCause.PARTIAL)
+    enough = TRIES_BEFORE_BISECT - is_partial
     with tally.gathered(now=now):
-        for batch in mine(request):
+        for batch in _wanted(request, now=now, is_unsure=is_partial):
             batch.refusals += 1
             batch.last_code = code
             start_clock(batch, now=now)
             if batch.refusals < enough:
                 put_back([batch], now=now, due_at=None)
-            elif batch.n <= 1:
+            elif batch.n > 1:
+                refused_n = batch.n if error.cause == RejectedCause.CONTENT else None
+                splitting.bisect(batch, now=now, refusals=enough - 1, refused_n=refused_n)
+            elif not (batch.repeat_of_id and splitting.cut_repeat(batch, now=now)):
                 finish([batch], Outcome.ERRORED, now=now, code=code)
-            else:
-                splitting.bisect(batch, now=now, refusals=enough - 1)
 
 
-def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime) -> None:
+def _wanted(request: Request, *, now: datetime, is_unsure: bool = False) -> list[Batch]:
+    """``mine``, but for what was discarded meanwhile: that ends here, inside the caller's transaction."""
+    batches = mine(request)
+    put_back([batch for batch in batches if batch.cancel_requested], now=now, due_at=now, is_unsure=is_unsure)
+    return [batch for batch in batches if not batch.cancel_requested]
+
+
+def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsure: bool = False) -> None:
     """Send the batches again in narrower company, at once."""
     with tally.gathered(now=now):
         batches = mine(request)
         for batch in batches:
             batch.sharing = max(batch.sharing, sharing)
-        put_back(batches, now=now, due_at=now)
+        put_back(batches, now=now, due_at=now, is_unsure=is_unsure)
 
 
-def _each(request: Request, act: Callable[[Batch], None], *, now: datetime) -> None:
-    """Do something with each batch that is still ours; what it leaves pending is due at once."""
+def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
+    """Cut each batch that is still ours to a size; what stays as it was is due at once."""
     with tally.gathered(now=now):
-        for batch in mine(request):
-            act(batch)
+        for batch in _wanted(request, now=now):
+            if batch.repeat_of_id is None:
+                splitting.split_to_cap(batch, people, now=now)
+            elif not splitting.cut_repeat(batch, now=now):
+                finish([batch], Outcome.ERRORED, now=now, code=code)
         put_back(mine(request), now=now, due_at=now)
 
 
@@ -221,7 +307,7 @@ def _partial(answer: Answer, indexes: Sequence[int], *, code: str, now: datetime
         batches = mine(answer.parcel.request)
         for batch in batches:
             give_outcome(batch, named.get(batch.pk, []), Outcome.ERRORED, reason=code, now=now)
-        finish(batches, Outcome.SYNCED, now=now, code=code, request_id=answer.request_id)
+        _applied(batches, now=now, code=code, request_id=answer.request_id)
 
 
 def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime) -> int:

@@ -22,36 +22,79 @@ def split_to_cap(batch: Batch, cap: int, *, now: datetime) -> None:
         _cut(batch, max(1, cap), now=now)
 
 
-def bisect(batch: Batch, *, now: datetime, refusals: int) -> None:
-    """Halve a batch that was refused as a whole, inside the caller's transaction.
+def bisect(batch: Batch, *, now: datetime, refusals: int = 0, crashes: int = 0, refused_n: int | None = None) -> None:
+    """Halve a batch that was refused as a whole (or killed its workers), inside the caller's transaction.
 
     The first half is tried alone. Refused: it is halved in turn, and the second half may travel. Taken: the poison is
     in the second half, which is halved without a try (``sibling_ended``). So one poisonous person costs about
-    log2(n) requests.
+    log2(n) requests. ``refused_n``: how many people were refused together, where it may have been their number.
     """
     halves = _cut(batch, -(-batch.n // 2), now=now)
     for half in halves:
         half.sharing = Batch.Sharing.ALONE
-        half.refusals = refusals
-    halves[1].waits_for = halves[0]
-    Batch.objects.bulk_update(halves, ["sharing", "refusals", "waits_for"])
+        half.refusals, half.crashes, half.refused_n = refusals, crashes, None
+    if len(halves) > 1:
+        halves[1].waits_for, halves[1].refused_n = halves[0], refused_n
+    Batch.objects.bulk_update(halves, ["sharing", "refusals", "crashes", "refused_n", "waits_for"])
 
 
 def sibling_ended(batches: Sequence[Batch], state: Outcome, *, now: datetime) -> None:
     """Second halves that waited for these batches go on: halved if the first half was taken, else tried themselves."""
     held = Batch.objects.select_for_update().filter(waits_for__in=[batch.pk for batch in batches])
-    for half in held.filter(state=Outcome.PENDING):
+    for half in held.filter(state=Outcome.PENDING).order_by("pk"):
+        if state != Outcome.SYNCED or _has_changed(half):
+            half.refused_n = None
         half.waits_for = None
-        half.save(update_fields=["waits_for"])
+        half.save(update_fields=["waits_for", "refused_n"])
         if state == Outcome.SYNCED and half.n > 1:
-            bisect(half, now=now, refusals=half.refusals)
+            bisect(half, now=now, refusals=half.refusals, crashes=half.crashes, refused_n=half.refused_n)
+    if state == Outcome.SYNCED:
+        for batch in batches:
+            _learn_from_contradiction(batch)
+
+
+def _has_changed(half: Batch) -> bool:
+    """Whether the poison may have left a half or its first half: somebody in them was dropped meanwhile."""
+    both = [half.pk, half.waits_for_id]
+    return Delivery.objects.filter(batch__in=both).exclude(outcome=None).exists()
+
+
+def _learn_from_contradiction(batch: Batch) -> None:
+    """The poison had to be in ``batch``, and it was taken: so it was not about anybody, perhaps about how many they were.
+
+    If that happens to two pieces of a wish, both halves have failed and smaller pieces pass: the cap is learned.
+    """
+    if batch.refused_n is None:
+        return
+    alike = Batch.objects.filter(audience=batch.audience_id, action=batch.action, seq=batch.seq, state=Outcome.SYNCED)
+    sizes = [n for n in alike.exclude(refused_n=None).values_list("refused_n", flat=True)[:2] if n]
+    if len(sizes) > 1:
+        learn_cap(batch.ad_account, -(-min(sizes) // 2))
+
+
+def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
+    """Halve a repeat, whose people are those of another batch, inside the caller's transaction. False: it is too small."""
+    until = Q() if repeat.repeat_until is None else Q(pk__lte=repeat.repeat_until)
+    members = Delivery.objects.filter(until, batch=repeat.repeat_of_id, outcome=None, pk__gt=repeat.repeat_after)
+    ids = list(members.order_by("pk").values_list("pk", flat=True))
+    if len(ids) < 2:
+        return False
+    middle = ids[(len(ids) - 1) // 2]
+    second = _copy(repeat, now=now)
+    second.repeat_of_id, second.repeat_after, second.repeat_until = repeat.repeat_of_id, middle, repeat.repeat_until
+    second.save(update_fields=["repeat_of", "repeat_after", "repeat_until"])
+    Batch.objects.filter(pk=repeat.pk).update(repeat_until=middle, lease="", lease_until=None, due_at=now)
+    repeat.repeat_until, repeat.lease, repeat.lease_until, repeat.due_at = middle, "", None, now
+    return True
 
 
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
     """The first half was refused as well: nothing is known about the second. It goes a little later, so that the
     second halves of the levels to come may travel with it."""
     later = now + timedelta(seconds=settings.SYNC["backoff_base"])
-    Batch.objects.filter(waits_for=batch.pk).update(waits_for=None, sharing=Batch.Sharing.AUDIENCE, due_at=later)
+    Batch.objects.filter(waits_for=batch.pk).update(
+        waits_for=None, refused_n=None, sharing=Batch.Sharing.AUDIENCE, due_at=later
+    )
 
 
 def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
@@ -95,6 +138,7 @@ def _copy(batch: Batch, *, now: datetime) -> Batch:
         deadline_at=batch.deadline_at,
         attempts=batch.attempts,
         refusals=batch.refusals,
+        crashes=batch.crashes,
         cancel_requested=batch.cancel_requested,
         last_code=batch.last_code,
     )

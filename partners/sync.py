@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from audiencesync import beat as clock
+from partners import collect, flush, settle, tally
 from partners import enqueue as entering
-from partners import flush, settle, tally
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
 from partners.models.queue import COUNTS, no_counts, numbers_of
 
@@ -53,7 +54,9 @@ def woken(connection: Connection) -> None:
     accounts = AdAccount.objects.filter(connection=connection)
     accounts.exclude(parked_until=None).update(parked_until=None)
     Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(parked_until=None)
-    Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="").update(due_at=F("created_at"))
+    waiting = Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="")
+    with transaction.atomic():
+        Batch.objects.filter(pk__in=collect.in_order(waiting)).update(due_at=F("created_at"))
     clock.wake(flush.TASK)
 
 
@@ -66,8 +69,9 @@ def pending(*, connection: Connection | None = None, ad_account: AdAccount | Non
 def discard(*, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
     """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
     with tally.gathered(now=now):
-        mine = _of(connection, ad_account).filter(state=Outcome.PENDING)
-        mine.exclude(lease="").update(cancel_requested=True)
+        mine = _of(connection, ad_account).filter(state=Outcome.PENDING, repeat_of=None)  # a repair is no wish
+        under_way = collect.in_order(mine.exclude(lease=""))
+        Batch.objects.filter(pk__in=under_way).exclude(lease="").update(cancel_requested=True)
         return settle.cancel(mine, Reason.DISCARDED, now=now)
 
 
@@ -102,28 +106,33 @@ def retry_errored(sync: Sync, *, now: datetime) -> int:
 
     They travel in new batches at the end of the order. Answers how many people wait again.
     """
-    retried = 0
-    while chunk := _retry_chunk(sync, now=now):
-        retried += chunk
+    retried, after = 0, -1
+    while rows := _errored(sync, after=after):
+        retried += _retry(sync, rows, now=now)
+        after = rows[-1][1]
     clock.wake(flush.TASK)
     return retried
 
 
-def _retry_chunk(sync: Sync, *, now: datetime) -> int:
-    """Some ten thousand of them, in one transaction; 0 when nobody is left."""
-    errored = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
+ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
+
+
+def _errored(sync: Sync, *, after: int) -> list[tuple[int, int, int | None]]:
+    """Some ten thousand of them with a larger entry key (delivery, key, batch): each row of the Sync is read once."""
+    rows = Delivery.objects.filter(ERRORED, sync=sync, entry_key__gt=after).order_by("entry_key")
+    return list(rows.values_list("pk", "entry_key", "batch")[:RETRY_CHUNK])
+
+
+def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime) -> int:
+    """Move them in one transaction, under the locks of their batches; answers how many were still errored."""
     with tally.gathered(now=now) as moves:
-        list(
-            Batch.objects.select_for_update().filter(sync=sync, state=Outcome.ERRORED).order_by("pk").values_list("pk")
-        )
-        ids = list(
-            Delivery.objects.filter(errored, sync=sync).order_by("pk").values_list("pk", flat=True)[:RETRY_CHUNK]
-        )
+        collect.in_order(Batch.objects.filter(pk__in={batch for _pk, _key, batch in rows if batch is not None}))
+        chosen = Delivery.objects.filter(ERRORED, pk__in=[pk for pk, _key, _batch in rows])
+        ids = list(chosen.order_by("pk").values_list("pk", flat=True))
         if not ids:
             return 0
-        chosen = Delivery.objects.filter(pk__in=ids)
-        left = chosen.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
-        for batch_id, n in list(left):
+        left = Delivery.objects.filter(pk__in=ids, outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
+        for batch_id, n in sorted(left):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
         moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
         entering.put_in_batches(sync, ids, now=now)

@@ -31,6 +31,9 @@ def tidy(request: Request, trouble: Incomplete, *, most_rows: int, now: datetime
 
 
 def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+    if batch.repeat_of_id:
+        _tidy_repeat(batch, trouble, most_rows=most_rows, now=now)
+        return
     nobody = ~Exists(Profile.objects.filter(pk=OuterRef("profile_id")))  # NULL, or an id that nobody has any more
     erased = list(Delivery.objects.filter(nobody, batch=batch, outcome=None).values_list("pk", flat=True))
     settle.give_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
@@ -39,13 +42,27 @@ def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -
     left = Delivery.objects.filter(batch=batch, outcome=None).count()
     if left != batch.n:
         logger.error("Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left)
-        batch.attempts += 1
-        settle.start_clock(batch, now=now)
-        settle.put_back([batch], now=now, due_at=None)
+        _drifted(batch, now=now)
     elif not left:
         settle.finish([batch], Outcome.CANCELLED, now=now)
     elif trouble.n_rows > most_rows:
-        splitting.split_to_cap(batch, max(1, min(batch.n - 1, most_rows // 2)), now=now)
+        splitting.split_to_cap(batch, max(1, min(batch.n - 1, batch.n * most_rows // trouble.n_rows)), now=now)
+
+
+def _tidy_repeat(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+    """A repeat has no people of its own: it is cut, or there is nothing left to repeat."""
+    if trouble.n_rows <= most_rows or not splitting.cut_repeat(batch, now=now):
+        settle.finish([batch], Outcome.CANCELLED, now=now)
+
+
+def _drifted(batch: Batch, *, now: datetime) -> None:
+    """It is tried for its 13 hours, should somebody mend it; then it ends with the people it was counted with."""
+    settle.start_clock(batch, now=now)
+    if batch.deadline_at is not None and batch.deadline_at <= now:
+        settle.finish([batch], Outcome.ERRORED, now=now, code=settle.INTERNAL)
+        return
+    batch.attempts += 1
+    settle.put_back([batch], now=now, due_at=None)
 
 
 def _unsendable(batch: Batch) -> dict[str, list[int]]:

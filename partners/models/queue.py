@@ -124,6 +124,11 @@ class Batch(models.Model):
     def __str__(self) -> str:
         return f"batch {self.pk}"
 
+    @property
+    def is_undo(self) -> bool:
+        """Whether it takes back an add that was discarded while it was under way."""
+        return self.repeat_of is not None and self.repeat_of.action != self.action
+
 
 class Delivery(models.Model):
     """One person entering one Sync. Insert-only in the normal course: a state is its own outcome, else the batch's."""

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from partners import audiences, creating
+from partners import audiences, creating, limits
 from partners.audiences import AudienceNameError
 from partners.errors import PartnerError
 from partners.models import Audience, Budget
@@ -154,7 +154,7 @@ def test_the_four_hundredth_is_the_last(create, eu, sandbox, at_tiktok):
 
 def test_one_creation_a_second(create, eu, quick):
     create("first")
-    Budget.objects.filter(key=f"create:{EU}").update(next_us=2**60)
+    Budget.objects.filter(key=f"create:{EU}").update(next_us=limits.now_us() + 30_000_000)
     with pytest.raises(PartnerError) as error:
         create("second")
     assert "Too many audiences are being created" in error.value.sentence()

@@ -1,0 +1,44 @@
+"""Retry of errored people: all of them, once, and each row of the Sync is looked at once."""
+
+import re
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from partners import settle, sync, tally
+from partners.models import Batch, Outcome
+
+
+def _errored(world, n):
+    asked = world.sync()
+    world.enter(asked, world.people(n))
+    now = timezone.now()
+    with tally.gathered(now=now):
+        batch = Batch.objects.get()
+        some = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:7])
+        settle.give_outcome(batch, some, Outcome.ERRORED, reason="40002", now=now)
+        settle.finish([batch], Outcome.ERRORED, now=now, code="50000")
+    return asked
+
+
+def test_everybody_is_retried_once(world, monkeypatch):
+    monkeypatch.setattr(sync, "RETRY_CHUNK", 10)
+    asked = _errored(world, 45)
+    assert sync.retry_errored(asked, now=timezone.now()) == 45
+    assert sync.retry_errored(asked, now=timezone.now()) == 0
+    world.drain()
+    assert world.counts(asked) == {"entered": 45, "synced": 45}
+    assert world.members(asked.audience) == 45
+
+
+def test_each_piece_begins_where_the_last_one_ended(world, monkeypatch):
+    monkeypatch.setattr(sync, "RETRY_CHUNK", 10)
+    asked = _errored(world, 45)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        sync.retry_errored(asked, now=timezone.now())
+    starts = [re.search(r'"entry_key" > (-?\d+)', query["sql"]) for query in queries]
+    keys = sorted(asked.deliveries.values_list("entry_key", flat=True))
+    assert [int(found[1]) for found in starts if found][1:] == [keys[9], keys[19], keys[29], keys[39], keys[44]]
