@@ -223,7 +223,7 @@ def _say_farewell(request: HttpRequest, done: connecting.Farewell, *, name: str,
     messages.success(request, text)
     if not done.is_revoked:
         warning = _(
-            "%(partner)s did not confirm that our access is void. We have deleted it here; to be sure, remove the app "
-            "in the settings of your %(partner)s account too."
+            "%(partner)s did not confirm that our access is void. We no longer use it and ask again for a day; to be "
+            "sure, remove the app in the settings of your %(partner)s account too."
         )
         messages.warning(request, warning % {"partner": partner.label})

@@ -40,6 +40,8 @@ def report(world: World, scenario: Scenario) -> dict:
 def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
     """Audience id -> the hashes of the people who must be there after all that was synced, in the order of the wishes."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(state__in=states)
+    if states == ("synced",):
+        rows = rows.exclude(batch__cancel_requested=True)  # discarded while under way: it is taken back
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     )
@@ -68,7 +70,7 @@ def judge(scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, af
     if scenario.most_calls is not None and calls > scenario.most_calls:
         yield f"the partner was called {calls} times"
     yield from _audiences(scenario, sandbox, after)
-    yield from _connection(scenario, sandbox, after)
+    yield from _connection(scenario, remote, sandbox, after)
 
 
 def _fallen(before: dict, after: dict) -> Iterator[str]:
@@ -100,10 +102,13 @@ def _audiences(scenario: Scenario, sandbox: Sandbox, after: dict) -> Iterator[st
             yield f"audience {name}: {len(remote)} at the partner, rows here: {local}"
 
 
-def _connection(scenario: Scenario, sandbox: Sandbox, after: dict) -> Iterator[str]:
+def _connection(scenario: Scenario, remote: Remote, sandbox: Sandbox, after: dict) -> Iterator[str]:
     if after["connections"] != 1:
         yield f"{after['connections']} connections of one group"
     if after["token"] and sandbox.accounts.token(after["token"]) is None:
         yield "connected with a token that is void at the partner"
+    for number in scenario.ends_void:
+        if sandbox.accounts.token(remote.tokens[number]) is not None:
+            yield f"token {number} was given up here and is alive at the partner"
     if scenario.ends_connected is not None and bool(after["token"]) != scenario.ends_connected:
         yield f"connected: {bool(after['token'])}"

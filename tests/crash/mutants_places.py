@@ -1,13 +1,19 @@
 """Seeded bugs of canvases, audiences and connections."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 from canvases import engine
-from partners import connecting, creating, settle, sync, tally
+from partners import connecting, creating, ordering, registry, revoking, settle, sync, tally
+from partners.errors import Disconnected
 from partners.models import Reason
 from tests.crash import scenarios_places as places
 from tests.crash.mutants import seeded
+
+
+def _revoke(token):
+    with suppress(Disconnected):
+        registry.get("tiktok").revoke(token)
 
 
 @seeded(places.ADMIT, "kill")
@@ -34,7 +40,7 @@ def revoke_first():
     wipe = connecting._wipe
 
     def wiping(connection, *, now):
-        connecting._revoke(connection, connecting._open(connection))
+        _revoke(connection.token)
         wipe(connection, now=now)
 
     connecting._wipe = wiping
@@ -47,7 +53,7 @@ def revoke_before_the_new_one_is_kept():
 
     def renewing(state, offer, token, *, now):
         connection, old = renew(state, offer, token, now=now)
-        connecting._revoke(connection, old)
+        _revoke(old)
         return connection, ""
 
     connecting._renew = renewing
@@ -62,3 +68,16 @@ def discard_only_who_waits():
             return settle.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
 
     sync.discard = discard
+
+
+@seeded(places.DISCARD, "kill")
+def revoke_from_memory():
+    """a token that must end is remembered by the process alone"""
+    save = revoking.SpentToken.save
+    revoking.SpentToken.save = lambda spent: None if spent.created_at else save(spent)
+
+
+@seeded(places.CUT_OFF_AND_BACK, "pause")
+def discarded_stays():
+    """what was discarded while it was under way is not taken back"""
+    ordering.undo = lambda discarded, *, now: 0

@@ -1,55 +1,21 @@
-"""Canvases that move crowds, audiences that are created, connections that go and come back."""
+"""Audiences that are created, connections that go and come back."""
 
 import hashlib
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from django.utils import timezone
 
 from audiencesync import crypto
-from audiencesync.people.models import Segment
-from canvases import engine
-from canvases.models import Canvas, Step
 from partners import connecting, creating, flush
 from partners.connecting import AlreadyChosen
 from partners.listing import NotDone
-from partners.models import OAuthState, Sync
+from partners.models import OAuthState
 from partners.tiktok_sandbox.seed import EU
+from tests.crash.scenarios_canvases import ADMIT, ADVANCE
 from tests.crash.scene import End, Scenario
 from tests.crash.world import World
-
-
-def _canvas(world: World, *labels: str) -> Canvas:
-    """A canvas of one Audience Sync step per Sync."""
-    segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
-    canvas = Canvas.objects.create(app_group=world.group, name="Journey", segment=segment)
-    parent = None
-    for label in labels:
-        asked = Sync.objects.get(label=label)
-        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=asked)
-        parent.syncs.add(asked)
-    return canvas
-
-
-def _before_advance(world: World) -> None:
-    """Launched, and three people stand before the step."""
-    _before_admit(world)
-    engine.admit(Canvas.objects.get().pk, now=timezone.now())
-
-
-def _before_admit(world: World) -> None:
-    world.people(1, 2, 3)
-    world.sync("add")
-    world.sync("add too", audience="other")
-    engine.launch(_canvas(world, "add", "add too"), by=world.alice, now=timezone.now())
-
-
-ALL_THROUGH = End(
-    {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 3, "synced": 3}},
-    {"winback": {1, 2, 3}, "other": {1, 2, 3}},
-)
-ADVANCE = Scenario("advance", prepare=_before_advance, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))
-ADMIT = Scenario("admit and advance", prepare=_before_admit, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))
 
 
 def _create(world: World) -> None:
@@ -102,6 +68,7 @@ DISCARD = Scenario(
     meanwhile=World.flush,
     ends=(ARRIVED, DISCARDED),
     ends_connected=False,
+    ends_void=(0,),
 )
 CUT_OFF = Scenario(
     "flush meets a disconnect",
@@ -112,6 +79,7 @@ CUT_OFF = Scenario(
     ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
     may_be_there=("cancelled",),
     ends_connected=False,
+    ends_void=(0,),
 )
 
 
@@ -157,6 +125,7 @@ RECONNECT = Scenario(
     ends=(ARRIVED,),
     excused=("AlreadyChosen",),
     ends_connected=True,
+    ends_void=(0,),
 )
 
 
@@ -176,6 +145,7 @@ WAIT = Scenario(
     closing=_choose_again,
     ends=(ARRIVED,),
     ends_connected=True,
+    ends_void=(0,),
 )
 
 
@@ -192,6 +162,17 @@ CHOOSE = Scenario(
     ends=(ARRIVED,),
     excused=("AlreadyChosen",),
     ends_connected=True,
+    ends_void=(0,),
 )
 
-PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, WAIT, RECONNECT, CHOOSE)
+TAKEN_BACK = End(ARRIVED.counts)
+CUT_OFF_AND_BACK = replace(
+    CUT_OFF,
+    name="flush meets a disconnect and a reconnect",
+    prepare=_before_reconnect,
+    closing=_choose_again,
+    ends=(ARRIVED, DISCARDED, TAKEN_BACK),
+    ends_connected=True,
+)
+
+PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, CUT_OFF_AND_BACK, WAIT, RECONNECT, CHOOSE)

@@ -35,6 +35,7 @@ class Scenario:
     may_be_there: tuple[str, ...] = ()  # counts whose people may be at the partner or not: nobody can know
     most_calls: int | None = None  # that the partner took
     ends_connected: bool | None = None
+    ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
 
     others_drain: bool = True  # False: they only do what they were at, and leave the lease of the frozen one alone
 

@@ -14,12 +14,12 @@ from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people.models import Profile
 from canvases import engine
 from canvases.models import Visit
-from partners import flush, sync
-from partners.models import AdAccount, Audience, Batch, Connection, Sync
+from partners import flush, revoking, sync
+from partners.models import AdAccount, Audience, Batch, Connection, SpentToken, Sync
 from partners.tiktok import client
 from partners.tiktok_sandbox.seed import EU
 
-LEASE = 0.1
+LEASE = 0.3  # a busy machine must not lose it by itself: the points would be others than those that were numbered
 FAST = {
     "deadline": 3600.0,
     "lease": LEASE,
@@ -121,11 +121,16 @@ class World:
         with transaction.atomic():
             return sync.enqueue(asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now())
 
+    def waiting(self) -> bool:
+        """Whether somebody is pending, or a repeat that has a way."""
+        pending = Batch.objects.filter(state="pending")
+        return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
+
     def flush(self, seconds: float = 4.0) -> None:
         """Beat after beat, as the alarm clock does, until nobody is pending."""
         ends_at = time.monotonic() + seconds
         flush.beat()
-        while time.monotonic() < ends_at and Batch.objects.filter(state="pending").exists():
+        while time.monotonic() < ends_at and self.waiting():
             time.sleep(0.025)
             flush.beat()
 
@@ -135,6 +140,7 @@ class World:
         while time.monotonic() < ends_at:
             engine.beat()
             self.flush(seconds=0.5)
+            revoking.sweep(now=timezone.now())
             due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
-            if not (Batch.objects.filter(state="pending").exists() or due.exists()):
+            if not (self.waiting() or SpentToken.objects.exists() or due.exists()):
                 return

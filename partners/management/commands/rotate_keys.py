@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
-from partners.models import Connection, OAuthState
+from partners.models import Connection, OAuthState, SpentToken
 
 
 class Command(BaseCommand):
@@ -18,7 +18,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Prints counts, never a token. Ends with an error if a row could not be opened."""
         failed = 0
-        for label, rows in (("connections", Connection.objects.all()), ("authorisations", OAuthState.objects.all())):
+        tables: dict[str, QuerySet[Any]] = {
+            "connections": Connection.objects.all(),
+            "authorisations": OAuthState.objects.all(),
+            "spent tokens": SpentToken.objects.all(),
+        }
+        for label, rows in tables.items():
             counts = self._rotate(rows.exclude(token_sealed=""))
             failed += counts["unreadable"]
             self.stdout.write(f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
@@ -34,7 +39,7 @@ class Command(BaseCommand):
         return counts
 
     @sensitive_variables("anew")
-    def _one(self, rows: QuerySet[Any], row: Connection | OAuthState) -> str:
+    def _one(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
         if crypto.is_current(row.token_sealed):
             return "already current"
         try:

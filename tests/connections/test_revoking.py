@@ -1,0 +1,104 @@
+"""A token that was given up ends at TikTok, too: at once, or later if the process died or TikTok was away."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from partners import connecting, housekeeping, revoking
+from partners.models import SpentToken
+from partners.tiktok_sandbox.seed import EU
+
+DEAD = "oauth2/revoke_token"
+
+
+@pytest.fixture
+def connection(alices):
+    alices.connect(EU)
+    return alices.connection()
+
+
+@pytest.fixture
+def token(connection):
+    return connection.token
+
+
+def _later(minutes=2):
+    return timezone.now() + timedelta(minutes=minutes)
+
+
+def test_nothing_is_kept_once_it_is_void(alices, sandbox, token):
+    alices.client.post(alices.url("disconnect_partner"))
+    assert sandbox.accounts.token(token) is None
+    assert not SpentToken.objects.exists()
+
+
+def test_housekeeping_asks_again_while_tiktok_is_away(alices, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=DEAD)
+    alices.client.post(alices.url("disconnect_partner"))
+    assert sandbox.accounts.token(token)
+    assert revoking.sweep(now=_later()) == 0
+    sandbox.faults.clear()
+    SpentToken.objects.update(due_at=timezone.now())
+    housekeeping.beat()
+    assert sandbox.accounts.token(token) is None
+    assert not SpentToken.objects.exists()
+
+
+def test_a_process_that_dies_before_it_asks(alices, alice, connection, sandbox, token, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def dies(self, access_token):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("partners.tiktok.client.Client.revoke", dies)
+        connecting.disconnect(connection, discard=False, by=alice, now=timezone.now())
+    assert not alices.connection().is_connected
+    assert sandbox.accounts.token(token)
+    assert revoking.sweep(now=timezone.now()) == 0  # somebody may be at it
+    assert revoking.sweep(now=_later()) == 1
+    assert sandbox.accounts.token(token) is None
+
+
+def test_it_is_asked_for_a_day_at_most(alices, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=DEAD)
+    alices.client.post(alices.url("disconnect_partner"))
+    revoking.sweep(now=_later(minutes=60 * 25))
+    assert not SpentToken.objects.exists()
+
+
+def test_a_token_that_is_in_use_again_is_left_alone(alices, connection, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=DEAD)
+    alices.client.post(alices.url("disconnect_partner"))
+    sandbox.faults.clear()
+    connection.set_token(token)
+    connection.save()
+    revoking.sweep(now=_later())
+    assert sandbox.accounts.token(token)
+    assert not SpentToken.objects.exists()
+
+
+def test_it_is_sealed_and_opens_as_nothing_else(alices, connection, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=DEAD)
+    sealed = connection.token_sealed
+    alices.client.post(alices.url("disconnect_partner"))
+    spent = SpentToken.objects.get()
+    assert token not in spent.token_sealed
+    assert spent.token_sealed != sealed
+    connection.token_sealed = spent.token_sealed
+    with pytest.raises(revoking.crypto.CannotOpen):
+        _ = connection.token
+
+
+def test_keys_are_rotated_here_as_well(alices, sandbox, token, settings, capsys):
+    sandbox.faults.set("http_error", endpoint=DEAD)
+    alices.client.post(alices.url("disconnect_partner"))
+    settings.TOKEN_KEYS = [revoking.crypto.new_key("next"), *settings.TOKEN_KEYS]
+    call_command("rotate_keys")
+    assert "spent tokens: 1 sealed anew" in capsys.readouterr().out
+    settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
+    sandbox.faults.clear()
+    assert revoking.sweep(now=_later()) == 1
