@@ -1,7 +1,9 @@
 """The WSGI door for gunicorn."""
 
 import os
+from importlib import import_module
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from audiencesync.start import refuse_if_unsafe
@@ -9,3 +11,4 @@ from audiencesync.start import refuse_if_unsafe
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
 refuse_if_unsafe()
 application = get_wsgi_application()
+import_module(settings.ROOT_URLCONF)  # else the first caller waits for it, and programs wait two seconds at most

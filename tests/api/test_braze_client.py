@@ -1,0 +1,55 @@
+"""The PyPI package braze-client, unmodified, against a running server."""
+
+import time
+
+import pytest
+import requests
+from braze.client import BrazeClient, BrazeClientError, BrazeRateLimitError
+
+from audiencesync.people.models import Event, Profile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=[True, False], ids=["header", "body"])
+def client(request, live_server, acme, issue):
+    requests.get(f"{live_server.url}/api/openapi.json", timeout=30)  # the client waits two seconds only: be warm
+    return BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
+
+
+def test_track(client):
+    answer = client.user_track(
+        attributes=[{"external_id": "1", "first_name": "Max", "email": "max@example.org", "status": "Active"}],
+        events=[{"external_id": "1", "name": "cart", "time": "2026-11-01T10:00:00Z", "properties": {"n": 1}}],
+        purchases=[
+            {"external_id": "1", "product_id": "x", "currency": "EUR", "price": 1, "time": "2026-11-01T10:00:00Z"}
+        ],
+    )
+    assert (answer["success"], answer["status_code"], answer["errors"]) == (True, 201, [])
+    assert (answer["attributes_processed"], answer["events_processed"], answer["purchases_processed"]) == (1, 1, 1)
+    assert Profile.objects.get().attributes == {"first_name": "Max", "status": "Active"}
+    assert Event.objects.count() == 2
+
+
+def test_one_array_only_sends_the_others_empty(client):
+    assert client.user_track(attributes=[{"external_id": "1"}])["success"]
+
+
+def test_some_of_it_is_bad(client):
+    answer = client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2", "email": "nobody"}])
+    assert not answer["success"]
+    assert [(error["index"], error["type"]) for error in answer["errors"]] == [(1, "EMAIL_BAD_FORMAT")]
+    assert Profile.objects.count() == 1
+
+
+def test_a_wrong_key(live_server, db):
+    client = BrazeClient("wrong", api_url=live_server.url)
+    with pytest.raises(BrazeClientError):
+        client.user_track(attributes=[{"external_id": "1"}])
+
+
+def test_a_rate_limit_is_read_as_a_moment(client, settings):
+    settings.API_LIMITS = settings.API_LIMITS | {"track": (0, 86400.0 * 365)}
+    with pytest.raises(BrazeRateLimitError) as caught:
+        client.user_track(attributes=[{"external_id": "1"}])
+    assert caught.value.reset_epoch_s > time.time()
