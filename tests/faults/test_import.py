@@ -1,0 +1,96 @@
+"""F05, F06: a worker is killed again and again during an import; an upload is cut off in the middle."""
+
+import random
+import signal
+import socket
+import time
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from django.test import Client
+from django.utils import timezone
+
+from audiencesync.groups.models import User
+from audiencesync.people.imports import running
+from audiencesync.people.imports.models import Import, UploadPart
+from audiencesync.people.models import Profile
+from tests.crash.points import Points
+from tests.faults.live.conftest import prepared, site
+from tests.imports.conftest import Imports
+
+__all__ = ["prepared", "site"]
+pytestmark = pytest.mark.slow
+N, KILLS = 100_000, 5
+
+
+def _rows():
+    """Every tenth row is about somebody known, every thousandth about nobody."""
+    for n in range(N):
+        yield f"{'' if n % 1000 == 999 else n - 1 if n % 10 == 9 else n},p{n}@example.org"
+
+
+def _start():
+    """Uploaded and started by hand, in the browser."""
+    browser = Client()
+    browser.force_login(User.objects.get())
+    Imports(browser).started("\n".join(["external_id,email", *_rows()]))
+
+
+def _turns(tell, at):
+    """An engine that takes turns, killed at a point; its lease is short."""
+    running.LEASE = timedelta(seconds=0.05)
+    Points(at, signal.SIGKILL, tell).install()
+    while (run := running.lease(now=timezone.now())) is not None:
+        running.turn(run)
+        running._let_go(run)
+
+
+def _state():
+    run = Import.objects.get()
+    numbers = [run.n_rows, run.n_created, run.n_updated, run.n_rejected]
+    return [run.state, numbers, Profile.objects.count(), UploadPart.objects.count()]
+
+
+def test_f05_an_import_whose_worker_is_killed_five_times_ends_exactly(site):
+    one, order = site(0), random.Random(5)  # noqa: S311 - the same points each time
+    one.do(_start)
+    for at in [order.randrange(10, 40) for _ in range(KILLS)]:
+        child = one.databases.child(one.name, lambda tell, at=at: _turns(tell, at))
+        assert child.wait() == "killed"
+        child.end()
+        state, numbers, n_people, _parts = one.do(_state)
+        assert (state, numbers[0], n_people) == ("running", sum(numbers[1:]), numbers[1])
+        time.sleep(0.1)
+    last = one.databases.child(one.name, lambda tell: _turns(tell, None))
+    assert (last.wait(), last.said("error")) == ("ended", [])
+    last.end()
+    assert one.do(_state) == ["done", [N, N * 9 // 10, N // 10 - N // 1000, N // 1000], N * 9 // 10, 0]
+
+
+def test_f06_an_upload_that_is_cut_off_leaves_nothing(site):
+    one = site(0)
+    one.start("web")
+    page = requests.get(
+        f"{one.url}/g/acme/people/imports/new/", cookies={"sessionid": one.facts["session"]}, timeout=30
+    )
+    token, at = page.cookies["csrftoken"], urlsplit(one.url)
+    body = (
+        f'--b\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n'
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\nexternal_id\n'
+        f"{'1234567' * 300_000}\r\n--b--\r\n"
+    )
+    head = (
+        f"POST /g/acme/people/imports/new/ HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length: {len(body)}\r\n"
+        f"Cookie: sessionid={one.facts['session']}; csrftoken={token}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    before = sorted(one.var.iterdir())
+    with socket.create_connection((at.hostname, at.port), timeout=30) as wire:
+        wire.sendall((head + body)[: len(head) + len(body) // 2].encode())
+        wire.shutdown(socket.SHUT_WR)
+        status = wire.recv(1000).split(b" ")[1]
+    assert status == b"422"
+    assert one.do(lambda: [Import.objects.count(), UploadPart.objects.count()]) == [0, 0]
+    assert sorted(one.var.iterdir()) == before
