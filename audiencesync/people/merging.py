@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,18 +41,29 @@ class Remove:
     values: tuple[Any, ...]
 
 
-def merged(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes after a change. Raises Unfit; then nothing of the change counts."""
-    result = dict(stored)
+def merged(stored: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes after a change, ``stored`` itself if nothing is new. Raises Unfit: nothing of the change counts."""
+    result = stored
     for name, value in wanted.items():
-        new = _new(result.get(name), value)
+        old = result.get(name)
+        new = _new(old, value)
+        if _is_same(old, new):
+            continue
+        result = dict(stored) if result is stored else result
         if new is None:
-            result.pop(name, None)
+            del result[name]
         else:
             result[name] = new
     if len(result) > MOST_ATTRIBUTES and len(result) > len(stored):
         raise Unfit("too_many")
     return result
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether JSON would write the same; true is not 1, and 1 is not 1.0."""
+    if type(old) is not type(new) or old != new:
+        return False
+    return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
 
 
 def _new(old: Any, wish: Any) -> Any:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -39,6 +40,9 @@ _TYPES = {  # of PostgreSQL
 }
 _COLUMNS = tuple(_TYPES)
 _CHANGING = _COLUMNS[2:]
+_HASHES = tuple(name for name, kind in _TYPES.items() if kind == "bytea")
+_ATTRIBUTES = _COLUMNS.index("attributes")
+_COLUMNS_OF = attrgetter(*(name for name in _COLUMNS if name != "attributes"))
 
 
 @dataclass(slots=True)
@@ -63,10 +67,22 @@ class Row:
     invalid_kinds: int = 0
     rule_version: int = RULE_VERSION
 
+    def columns(self) -> tuple[Any, ...]:
+        """All but the attributes."""
+        return _COLUMNS_OF(self)
+
     def values(self) -> list[Any]:
-        """As the database takes them."""
+        """As SQLite takes them."""
         found = [getattr(self, name) for name in _COLUMNS]
-        found[8] = json.dumps(self.attributes, ensure_ascii=False)
+        found[_ATTRIBUTES] = json.dumps(self.attributes)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """As PostgreSQL takes them: a list of these is one parameter, which is faster to write than an array a column."""
+        found = {name: getattr(self, name) for name in _COLUMNS}
+        for name in _HASHES:
+            if found[name] is not None:
+                found[name] = found[name].hex()
         return found
 
 
@@ -79,11 +95,12 @@ def by_external_id(app_group_id: int, external_ids: Iterable[str]) -> dict[str, 
     names = list(external_ids)
     if not names:
         return {}
-    among = "= ANY(%s)" if _is_postgresql() else "IN (SELECT value FROM json_each(%s))"
+    listed = "= ANY(ARRAY(SELECT json_array_elements_text(%s)))"
+    among = listed if _is_postgresql() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND external_id {among}",  # noqa: S608  # own names only
-            [app_group_id, names if _is_postgresql() else json.dumps(names)],
+            [app_group_id, json.dumps(names)],
         )
         return dict(cursor.fetchall())
 
@@ -105,10 +122,17 @@ def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
 
 def _row(values: Sequence[Any]) -> Row:
     row = Row(*values)
-    row.attributes = json.loads(values[8]) if isinstance(values[8], str) else values[8]
-    row.ad_tracking_enabled = None if values[9] is None else bool(values[9])
-    row.ads_consent = None if values[10] is None else bool(values[10])
+    row.attributes = json.loads(values[_ATTRIBUTES])
+    row.ad_tracking_enabled = _truth(row.ad_tracking_enabled)
+    row.ads_consent = _truth(row.ads_consent)
+    for name in _HASHES:
+        if (digest := getattr(row, name)) is not None:
+            setattr(row, name, bytes(digest))
     return row
+
+
+def _truth(value: Any) -> bool | None:
+    return None if value is None else bool(value)  # SQLite says 0 and 1
 
 
 def new_ids(n: int) -> list[int]:
@@ -124,49 +148,50 @@ def new_ids(n: int) -> list[int]:
     return list(range(last + 1, last + n + 1))
 
 
-def insert(app_group_id: int, rows: Sequence[Row], *, now: datetime) -> set[int]:
+def insert(app_group_id: int, people: Sequence[Row], *, now: datetime) -> set[int]:
     """Insert them; answers the ids of those whose external id nobody had inserted meanwhile."""
-    if not rows:
+    if not people:
         return set()
     names = f"app_group_id, created_at, updated_at, {', '.join(_COLUMNS)}"
     at = moment(now)
     with connection.cursor() as cursor:
         if _is_postgresql():
             cursor.execute(
-                f"INSERT INTO {_TABLE} ({names}) SELECT %s, %s, %s, * FROM {_unnest(_COLUMNS)} AS given"  # noqa: S608  # own names only
+                f"INSERT INTO {_TABLE} ({names}) SELECT %s, %s, %s, {', '.join(map(_given, _COLUMNS))} FROM {_RECORDS}"  # noqa: S608  # own names only
                 " ON CONFLICT (app_group_id, external_id) DO NOTHING RETURNING id",
-                [app_group_id, at, at, *_turned([row.values() for row in rows])],
+                [app_group_id, at, at, _as_json(people)],
             )
             return {pk for (pk,) in cursor.fetchall()}
         places = ", ".join(["%s"] * (len(_COLUMNS) + 3))
         statement = f"INSERT INTO {_TABLE} ({names}) VALUES ({places})"  # noqa: S608  # own names only
-        cursor.executemany(statement, [[app_group_id, at, at, *row.values()] for row in rows])
-    return {row.id for row in rows}
+        cursor.executemany(statement, [[app_group_id, at, at, *row.values()] for row in people])
+    return {row.id for row in people}
 
 
-def update(rows: Sequence[Row], *, now: datetime) -> None:
+def update(people: Sequence[Row], *, now: datetime) -> None:
     """Write all columns of rows that are locked."""
-    if not rows:
+    if not people:
         return
     with connection.cursor() as cursor:
         if _is_postgresql():
-            changes = ", ".join(f"{name} = given.{name}" for name in _CHANGING)
-            given = [values[:1] + values[2:] for values in (row.values() for row in rows)]
-            cursor.execute(
-                f"UPDATE {_TABLE} SET updated_at = %s, {changes} FROM {_unnest(('id', *_CHANGING))}"  # noqa: S608  # own names only
-                f" AS given (id, {', '.join(_CHANGING)}) WHERE {_TABLE}.id = given.id",
-                [moment(now), *_turned(given)],
-            )
+            changes = ", ".join(f"{name} = {_given(name)}" for name in _CHANGING)
+            statement = f"UPDATE {_TABLE} SET updated_at = %s, {changes} FROM {_RECORDS} WHERE {_TABLE}.id = given.id"  # noqa: S608  # own names only
+            cursor.execute(statement, [moment(now), _as_json(people)])
             return
         changes = ", ".join(f"{name} = %s" for name in _CHANGING)
         statement = f"UPDATE {_TABLE} SET updated_at = %s, {changes} WHERE id = %s"  # noqa: S608  # own names only
-        cursor.executemany(statement, [[moment(now), *row.values()[2:], row.id] for row in rows])
+        cursor.executemany(statement, [[moment(now), *row.values()[2:], row.id] for row in people])
 
 
-def _unnest(columns: Sequence[str]) -> str:
-    """A table from one array per column."""
-    return f"unnest({', '.join(f'%s::{_TYPES[name]}[]' for name in columns)})"
+def _as_json(people: Sequence[Row]) -> str:
+    return json.dumps([row.as_json() for row in people])
 
 
-def _turned(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+_RECORDS = "json_to_recordset(%s) AS given ({})".format(
+    ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in _TYPES.items())
+)
+
+
+def _given(name: str) -> str:
+    """A column of the records that a JSON parameter holds."""
+    return f"decode(given.{name}, 'hex')" if name in _HASHES else f"given.{name}"

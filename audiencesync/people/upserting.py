@@ -150,14 +150,14 @@ class _Upsert:
         changed = []
         hashing: list[tuple[rows.Row, dict[str, str]]] = []
         for row, indexes in people:
-            before = row.values()
+            before, attributes = row.columns(), row.attributes
             raw: dict[str, str] = {}
             for index in indexes:
                 self._apply(row, raw, index)
             news = {kind: value for kind, value in raw.items() if self.hashes_only or getattr(row, kind) != value}
             if news:
                 hashing.append((row, news))
-            if news or row.values() != before:
+            if news or row.attributes is not attributes or row.columns() != before:
                 changed.append(row)
         self._hash(hashing)
         return changed

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(params=[True, False], ids=["header", "body"])
 def client(request, live_server, acme, issue):
     requests.get(f"{live_server.url}/api/openapi.json", timeout=30)  # the client waits two seconds only: be warm
-    return BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
+    client = BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
+    yield client
+    client.session.close()  # else a thread of the server keeps its database connection
 
 
 def test_track(client):
@@ -44,7 +46,7 @@ def test_some_of_it_is_bad(client):
 
 def test_a_wrong_key(live_server, db):
     client = BrazeClient("wrong", api_url=live_server.url)
-    with pytest.raises(BrazeClientError):
+    with client.session, pytest.raises(BrazeClientError):
         client.user_track(attributes=[{"external_id": "1"}])
 
 
