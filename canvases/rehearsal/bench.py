@@ -16,11 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from canvases.rehearsal import counted, processes
+from canvases.rehearsal import counted, goals, processes
 from canvases.rehearsal.stack import ROOT, Stack, StackError
 
-NAMES = ("calibration", "bodies", "launch", "idle", "drain")
+NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "backlog")
 BODIES = 200_000
+EVENTS = 40
+INGEST = 30_000
+BACKLOG_SECONDS = 90  # as long as the engine works at it, a minute's housekeeping included
 SETTLE_SECONDS = 5  # until the cluster is up and its first beats are over
 NOT_INSTALLED = "not installed"
 # Durable like a server in earnest; only what every handbook raises first.
@@ -37,6 +40,7 @@ class Bench:
     kinds: Sequence[str]
     say: Callable[[str], None]
     idle_seconds: int = 20
+    backlog: int = 0
     found: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -53,9 +57,10 @@ class Bench:
         self.say(f"{database}, {n:,} people ...")
         server = postgres() if database == "postgresql" else nullcontext("")
         with server as url, folder() as var:
-            one = One(Stack(var, more={"DATABASE_URL": url} if url else {}), n, self.kinds, self.say, self.idle_seconds)
+            one = One(Stack(var, more={"DATABASE_URL": url} if url else {}), n, self)
             try:
-                return one.run(self.names)
+                found = one.run(self.names)
+                return found | {"goals": goals.judged(found, database, n), "peers": goals.PEERS}
             finally:
                 one.stack.stop()
 
@@ -66,14 +71,14 @@ class One:
 
     stack: Stack
     n: int
-    kinds: Sequence[str]
-    say: Callable[[str], None]
-    idle_seconds: int
+    asked: Bench
 
     def run(self, names: Sequence[str]) -> dict[str, Any]:
         """Prepare, then measure what was asked for, in the order that suits: the engine runs only where it must."""
         self.prepare()
-        found = {name: getattr(self, name)() for name in NAMES if name in names}
+        found = {
+            name: getattr(self, name)() for name in NAMES if name in names and (name != "backlog" or self.asked.backlog)
+        }
         if "calibration" in found:
             found["ratios"] = ratios(found)
         return found
@@ -89,7 +94,7 @@ class One:
 
     def work(self, task: str, **told: Any) -> dict[str, Any]:
         """One task in a process of its own. Raises StackError with its last words."""
-        self.say(f"  {task} ...")
+        self.asked.say(f"  {task} ...")
         command = [sys.executable, "-m", "canvases.rehearsal.worker", json.dumps({"task": task, **told})]
         done = subprocess.run(command, cwd=ROOT, env=self.stack.env, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -108,36 +113,69 @@ class One:
     def launch(self) -> dict[str, Any]:
         """From Launch to the last settle, by the real engine; and the most memory that any process held."""
         with self.engine("manage.py", "engine"):
-            found = self.work("launch", n=self.n, kinds=list(self.kinds))
-            return found | {"most_memory_mb": {name: self.memory(name) for name in ("engine", "sandbox")}}
+            before = self.cpu()
+            found = self.work("launch", n=self.n, kinds=list(self.asked.kinds))
+            spent = {name: round(seconds - before[name], 2) for name, seconds in self.cpu().items()}
+            memory = {name: self.memory(name) for name in ("engine", "sandbox")}
+            return found | {"cpu_seconds": spent, "most_memory_mb": memory}
+
+    def events(self) -> dict[str, Any]:
+        """People who arrive one by one while the engine runs."""
+        with self.engine("manage.py", "engine"):
+            return self.work("events", n=max(1, min(self.n // 50, EVENTS)), kinds=list(self.asked.kinds))
 
     def idle(self) -> dict[str, Any]:
         """What the engine costs while a canvas is live and nobody moves."""
-        self.say("  idle ...")
+        self.asked.say("  idle ...")
         with self.engine("manage.py", "engine"):
             before = processes.cpu_seconds(self.pids("engine"))
-            time.sleep(self.idle_seconds)
+            time.sleep(self.asked.idle_seconds)
             spent = processes.cpu_seconds(self.pids("engine")) - before
         file = self.stack.var / "statements"
         with self.engine("-m", "canvases.rehearsal.counted", str(file)):
             begun = counted.count(file)
-            time.sleep(self.idle_seconds)
+            time.sleep(self.asked.idle_seconds)
             statements = counted.count(file) - begun
         return {
-            "cpu_percent": round(100 * spent / self.idle_seconds, 2),
-            "sql_per_second": round(statements / self.idle_seconds, 2),
+            "cpu_percent": round(100 * spent / self.asked.idle_seconds, 2),
+            "sql_per_second": round(statements / self.asked.idle_seconds, 2),
         }
 
     def drain(self) -> dict[str, Any]:
         """Sending who is pending, one process."""
-        return self.work("drain", kinds=list(self.kinds))
+        return self.work("drain", kinds=list(self.asked.kinds))
+
+    def ingest(self) -> dict[str, Any]:
+        """The REST API, with as many web processes as an installation has without settings."""
+        self.stack.spawn("web", "-m", "gunicorn", "--bind", f"127.0.0.1:{self.stack.port}")
+        try:
+            self.stack.await_answer("web", self.stack.url)
+            found = self.work("ingest", n=min(self.n, INGEST))
+            return found | {"most_memory_mb": {"web": self.memory("web")}}
+        finally:
+            self.stack.stop("web")
+
+    def backlog(self) -> dict[str, Any]:
+        """The engine with very many people pending: does its memory stay flat, and how fast are they gone?"""
+        found = self.work("backlog", n=self.asked.backlog, kinds=list(self.asked.kinds))
+        with self.engine("manage.py", "engine", rest=0):
+            found |= self.work("drained", seconds=BACKLOG_SECONDS)
+            memory = {name: self.memory(name) for name in ("engine", "sandbox")}
+        return found | {"most_memory_mb": memory}
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds so far of what works at a launch."""
+        spent = {name: processes.cpu_seconds(self.pids(name)) for name in ("engine", "sandbox")}
+        if server := self.work("server")["pid"]:
+            spent["postgresql"] = processes.cpu_seconds(processes.tree(server))
+        return spent
 
     @contextmanager
-    def engine(self, *arguments: str) -> Iterator[None]:
+    def engine(self, *arguments: str, rest: float = SETTLE_SECONDS) -> Iterator[None]:
         """The engine, started and at rest; stopped afterwards."""
         self.stack.spawn("engine", *arguments)
         try:
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(rest)
             yield
         finally:
             self.stack.stop("engine")

@@ -44,12 +44,23 @@ def measure(*, n: int) -> dict[str, Any]:
     stored = [tuple(_bytes(one) for one in row) for row in people.values_list(*(f"{kind}_sha256" for kind in KINDS))]
     emails = [row[:1] for row in stored if row[0]]
     several = [row for row in stored if any(row)]
+    clean = [raw for raw in raws if is_clean(raw)]
     return {
         "people": len(raws),
         "from_stored_email": best(lambda: build(emails, KINDS[:1])),
         "from_stored_all_kinds": best(lambda: build(several, KINDS)),
         "from_raw": best(lambda: from_raw(raws)),
+        "from_raw_clean": best(lambda: from_raw(clean)),
+        "clean": round(len(clean) / len(raws), 3),
     }
+
+
+def is_clean(raw: identifiers.Raw) -> bool:
+    """Whether all that is there is spelt as the partner wants it."""
+    return all(
+        not one or identifiers.normalise(kind, one, region="DE").value == one
+        for kind, one in zip(KINDS, raw, strict=True)
+    )
 
 
 def from_raw(raws: Sequence[identifiers.Raw]) -> int:

@@ -16,11 +16,12 @@ import django
 if __name__ == "__main__":
     django.setup()
 
+from django.db import connection
 from django.utils import timezone
 
 from canvases import engine
 from canvases.models import Canvas
-from canvases.rehearsal import bodies, calibration, world
+from canvases.rehearsal import arrivals, bodies, calibration, ingest, processes, world
 from partners import flush
 from partners.models import Batch, Outcome, Push, Tally
 
@@ -86,10 +87,24 @@ def drain(*, kinds: list[str]) -> dict[str, Any]:
     }
 
 
+def server() -> dict[str, Any]:
+    """The process that PostgreSQL started with; 0 for SQLite, which works in ours."""
+    if connection.vendor != "postgresql":
+        return {"pid": 0}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return {"pid": processes.parent(cursor.fetchone()[0])}
+
+
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "people": people,
     "launch": launch,
     "drain": drain,
+    "events": arrivals.events,
+    "backlog": arrivals.backlog,
+    "drained": arrivals.drained,
+    "server": server,
+    "ingest": ingest.measure,
     "bodies": bodies.measure,
     "calibration": calibration.measure,
 }
