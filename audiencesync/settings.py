@@ -275,6 +275,7 @@ API_LIMITS = {
     for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
 }
 
+DEADMAN_URL = env.str("DEADMAN_URL", "")  # called every minute by an engine that lives
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
 
 # One JSON object per line for machines; in the demo people read along.

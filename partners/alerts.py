@@ -66,7 +66,7 @@ def _given_up(*, now: datetime) -> int:
                 "TikTok did not take them within 13 hours, so they are counted as errored. Nobody is lost: open the "
                 "step, see why, and send them again once the trouble is over."
             )
-            _mail(connection, subject, text, batch.sync.url if batch else "/")
+            mail(connection, subject, text, batch.sync.url if batch else "/")
     return len(claimed)
 
 
@@ -87,7 +87,7 @@ def _begun(place: Place, *, now: datetime) -> bool:
     with translation.override(settings.LANGUAGE_CODE):
         problem = _problem(place, now=now)
         subject = _("TikTok needs attention in %(group)s") % {"group": _group(place).name}
-        return _mail(place, subject, problem.text if problem else "", problem.url if problem else "/")
+        return mail(place, subject, problem.text if problem else "", problem.url if problem else "/")
 
 
 def _over(place: Place) -> bool:
@@ -97,7 +97,7 @@ def _over(place: Place) -> bool:
         return False
     with translation.override(settings.LANGUAGE_CODE):
         subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
-        return _mail(place, subject, _("People who waited are sent again. You need not do anything."), "/")
+        return mail(place, subject, _("People who waited are sent again. You need not do anything."), "/")
 
 
 def _problem(place: Place, *, now: datetime) -> problems.Problem | None:
@@ -126,7 +126,8 @@ def recipients(connection: Connection) -> list[str]:
     return list(User.objects.filter(memberships__in=chosen).values_list("email", flat=True))
 
 
-def _mail(place: Place, subject: str, text: str, url: str) -> bool:
+def mail(place: Place, subject: str, text: str, url: str) -> bool:
+    """Mail who looks after ``place``; whether it went out. A mail server that is away hinders nothing."""
     to = recipients(_connection(place))
     if not to:
         logger.error("Nobody would receive the mail about %s.", place)

@@ -3,13 +3,14 @@
 import logging
 from datetime import datetime, timedelta
 
+import requests
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Task
 
 from audiencesync.groups import idempotency
-from partners import alerts, audiences, oauth, revoking
+from partners import alerts, audiences, oauth, revoking, running_out
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, Push
 
@@ -37,12 +38,24 @@ def beat() -> None:
     """Every minute: mail about troubles, refresh what partners say of audiences in use, drop what is too old."""
     now = timezone.now()
     alerts.send_due(now=now)
+    running_out.warn(now=now)
     _refresh_one(now=now)
     Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.forget(now=now)
     revoking.sweep(now=timezone.now())
+    _say_that_we_live()
+
+
+def _say_that_we_live() -> None:
+    """Call the address that alarms somebody when it is not called for a while. It may hold a key, so it is not logged."""
+    if not settings.DEADMAN_URL:
+        return
+    try:
+        requests.get(settings.DEADMAN_URL, timeout=5, allow_redirects=False).raise_for_status()
+    except requests.RequestException as error:
+        logger.warning("DEADMAN_URL did not answer well (%s).", type(error).__name__)
 
 
 def _refresh_one(*, now: datetime) -> None:

@@ -1,8 +1,12 @@
 """What the queue tells a Prometheus, read from the rows at each scrape: right across processes and machines."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from django.conf import settings
+from django.db import connection
 from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -32,8 +36,20 @@ def families(*, now: datetime) -> Iterator[Metric]:
     yield CounterMetricFamily("audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims)
     yield _attention()
     yield _audiences()
+    yield from _room()
     if (pulse := beat.last_pulse()) is not None:
         yield _gauge("engine_heartbeat_age_seconds", "Since a task last passed through an engine", _age(pulse, now))
+
+
+def _room() -> Iterator[Metric]:
+    """What is left of the disk that VAR_DIR is on, and how long SQLite's write-ahead log has grown."""
+    usage = shutil.disk_usage(settings.VAR_DIR)
+    yield _gauge(
+        "disk_free_ratio", "Free share of the disk under VAR_DIR, of this web process", usage.free / usage.total
+    )
+    if connection.vendor == "sqlite":
+        log = Path(f"{connection.settings_dict['NAME']}-wal")
+        yield _gauge("sqlite_wal_bytes", "Size of the write-ahead log", log.stat().st_size if log.exists() else 0)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -128,3 +129,9 @@ def test_a_page_is_kept_for_some_seconds(scrape, waiting, monkeypatch):
     assert b"audsync_pending_people 3.0" in Client().get("/metrics", headers=header).content
     monkeypatch.setattr(metrics.kept, "page_until", 0.0)
     assert b"audsync_pending_people 0.0" in Client().get("/metrics", headers=header).content
+
+
+def test_how_much_room_is_left(scrape, db):
+    told = scrape()
+    assert 0 < told["audsync_disk_free_ratio"] < 1
+    assert ("audsync_sqlite_wal_bytes" in told) == (connection.vendor == "sqlite")
