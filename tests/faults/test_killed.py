@@ -1,7 +1,9 @@
-"""F01 to F03, F25, F26: a worker dies around the call, tasks come three times in any order, eight workers at once."""
+"""F01 to F03, F19, F25, F26: a worker dies, tasks come three times in any order, eight workers work at once."""
 
+import os
 import random
 import signal
+import time
 
 import pytest
 from django.conf import settings
@@ -10,10 +12,11 @@ from django.utils.module_loading import import_string
 
 from audiencesync.people.models import Profile
 from canvases import laws
-from partners.models import AdAccount, Batch
+from partners.models import AdAccount, Batch, Delivery
+from partners.tiktok.partner import TikTok
 from tests.crash.checks import tallies
 from tests.crash.scene import Scenario
-from tests.crash.world import World, sha256
+from tests.crash.world import LEASE, World, sha256
 from tests.faults.lawful import N
 
 pytestmark = pytest.mark.slow
@@ -122,3 +125,39 @@ def test_f25_every_task_three_times_in_any_order_is_as_once(town, live):
     assert town.counts(live.sync) == {"entered": N, "synced": N}
     assert town.codes() == [0]
     town.judge()
+
+
+def _deadly(world: World, person: int) -> None:
+    """A worker that cannot bear somebody's data: it dies of them at once, as when a library crashes."""
+    build = TikTok.build_body
+
+    def dying(self, ad_account_id, action, kinds, cells):
+        if any(sha256(person) in row for cell in cells for row in cell.rows):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return build(self, ad_account_id, action, kinds, cells)
+
+    TikTok.build_body = dying
+    world.flush()
+
+
+def test_f19_a_person_who_kills_workers_is_found_and_errored_alone(stage):
+    ready = stage(SENT)
+    name = ready.databases.copy(ready.template)
+    ends = []
+    while len(ends) < 60 and ends[-1:] != ["ended"]:
+        worker = ready.databases.child(name, lambda _tell: _deadly(ready._world(), 537))
+        ends.append(worker.wait())
+        worker.end()
+        time.sleep(LEASE)
+    found = ready.databases.child(name, lambda _tell: [tallies(), laws.broken(now=timezone.now()), _errored()])
+    assert (found.wait(), found.said("error")) == ("ended", [])
+    found.end()
+    ready.databases.give_back(name)
+    assert found.said("result") == [[{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]]
+    assert ends[-1] == "ended"
+    assert ends.count("killed") <= 3 + 10 + 4  # until it is halved; halving 1,000; alone
+
+
+def _errored():
+    rows = Delivery.objects.filter(batch__state="errored", outcome=None)
+    return list(rows.values_list("profile__external_id", "batch__last_code"))
