@@ -7,7 +7,7 @@ BIN = .venv/bin
 TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 
-.PHONY: help run test test-fast lint format bench messages style types walls templates deploy german venv venv-dev python
+.PHONY: help run test test-fast lint format bench chaos messages style types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -16,7 +16,7 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 	@$(PYTHON) scripts/run.py --port "$(PORT)" --sandbox-port "$(SANDBOX_PORT)"
 
 test: venv-dev lint ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
-	$(PYTEST) -m "not browser" -n 2 --junitxml=build/junit-sqlite.xml
+	$(PYTEST) -m "not browser and not machines" -n 2 --junitxml=build/junit-sqlite.xml
 	$(PYTEST) -m browser --junitxml=build/junit-browser.xml
 	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser" -n 2 --create-db --junitxml=build/junit-postgresql.xml
 
@@ -50,6 +50,9 @@ format: venv-dev ## write Python and templates in the one style that lint checks
 
 bench: venv ## measure: ARGS are handed to `manage.py bench`
 	$(BIN)/python manage.py bench $(ARGS)
+
+chaos: venv ## storm: engines killed and stopped, a failing partner, people at work; ARGS are handed to `manage.py chaos`
+	$(BIN)/python manage.py chaos $(ARGS)
 
 messages: venv-dev ## collect the texts into locale/ and compile the translations
 	$(BIN)/python scripts/messages.py

@@ -8,7 +8,7 @@ import requests
 from tests.deploy.conftest import PATTERNS, running, settings_of
 from tests.stack import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.machines]
 HOST = "audiences.example.org"
 
 

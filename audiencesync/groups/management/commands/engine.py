@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from typing import Any
 
@@ -35,7 +36,8 @@ class Command(BaseCommand):
     help = "Runs the engine: everything that happens by itself (journeys, syncing, housekeeping)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        pulse_file = settings.VAR_DIR / f"engine-{os.getpid()}.pulse"
+        own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
+        pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"
         engine = Engine(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
             pulse_file=pulse_file,
