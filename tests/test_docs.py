@@ -25,7 +25,9 @@ def test_the_variables_of_the_procfile_are_told():
     assert used <= set(re.findall(r"`([A-Z_]+)`", SETTINGS))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/settings.md", "docs/operations.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/settings.md", "docs/operations.md", "docs/runbooks.md", "CHANGELOG.md"]
+)
 def test_links_lead_to_files_that_are_there(page):
     file = ROOT / page
     targets = [t for t in re.findall(r"\]\(([^)]+)\)", file.read_text()) if not t.startswith("http")]
