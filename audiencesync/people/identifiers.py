@@ -114,6 +114,8 @@ def is_email(value: str) -> bool:
         return False
     if _clean_email(value):
         return True
+    if value.count("@") != 1 and '"' not in value:  # the library says no as well, but takes long
+        return False
     try:
         email_validator.validate_email(value, check_deliverability=False)
     except email_validator.EmailNotValidError:

@@ -30,6 +30,8 @@ _NEVER = re.compile(r"(?!)")
 
 def parse(raw: str, region: str) -> str | None:
     """The number in E.164 with its plus, or None if it is no valid one. ``region``: where national numbers are from."""
+    if not any(map(str.isdigit, raw)):  # the library says no as well, but takes long
+        return None
     try:
         number = phonenumbers.parse(raw, region.upper() or None)
     except phonenumbers.NumberParseException:
