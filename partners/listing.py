@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
+from redis import RedisError
 
 from audiencesync import crypto
 from partners import parking, problems, registry
@@ -82,10 +83,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
 
     Raises PartnerError. No transaction is open while we ask.
     """
-    key = f"audiences-refresh:{ad_account.pk}"
-    if is_forced:
-        cache.set(key, "1", REFRESH_SECONDS)
-    elif not cache.add(key, "1", REFRESH_SECONDS):
+    if not _is_time(ad_account) and not is_forced:
         return False
     token = token_for(ad_account, now=now)
     partner = partner_of(ad_account)
@@ -100,6 +98,15 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
     if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
         parking.unpark(ad_account)
     return True
+
+
+def _is_time(ad_account: AdAccount) -> bool:
+    """Whether nobody asked within the last minute; from now on somebody has. Without the cache: yes."""
+    try:
+        return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
+    except RedisError:
+        logger.warning("Redis does not answer: audiences may be asked for more often than once a minute.")
+        return True
 
 
 def refresh_first(connection: Connection, *, now: datetime, at_most: int = 5) -> None:

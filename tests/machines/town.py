@@ -1,9 +1,7 @@
 """Several machines: each a web and an engine with a folder of its own, on one PostgreSQL, one Redis and one sandbox."""
 
-import importlib.util
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -16,51 +14,12 @@ import psycopg
 import requests
 
 from canvases.rehearsal import processes, stack
+from tests.machines.servers import Redis, database
 from tests.stack import FAST, ROOT, environment, free_port, manage, wait_until
 
 PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
 NUMBERS = f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"  # noqa: S608 - names of ours
-
-
-def script(name):
-    """A module of scripts/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def database():
-    """An empty database: of the server that DATABASE_URL names, else of one of our own."""
-    given = os.environ.get("DATABASE_URL", "")
-    if not given.startswith("postgres"):
-        with script("postgres").server() as url:
-            yield url
-        return
-    name = f"town_{secrets.token_hex(4)}"
-    with psycopg.connect(given, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        yield f"{given.rpartition('/')[0]}/{name}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-class Redis:
-    """One that can be lost and come back at the same address."""
-
-    def __init__(self, folder):
-        self.script, self.folder = script("redis_server"), folder
-        self.port, self.password = free_port(), secrets.token_urlsafe(24)
-        self.url = f"redis://:{self.password}@127.0.0.1:{self.port}/0"
-        self.process = None
-
-    def start(self):
-        self.process = self.script.start(self.folder, port=self.port, password=self.password)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Machine(stack.Stack):
