@@ -14,9 +14,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
 from audiencesync.groups.models import Activity, AppGroup, User
-from partners import oauth, parking, registry, sync
+from partners import oauth, parking, registry, revoking, sync
 from partners.errors import Disconnected, PartnerError
-from partners.models import AdAccount, Connection, OAuthState, Sync
+from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
 from partners.oauth import Offer
 
 logger = logging.getLogger(__name__)
@@ -58,12 +58,13 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         if not fresh.exclude(token_sealed="").update(chosen_at=now, token_sealed="", offer={}):
             raise AlreadyChosen
         connection, old_token = _renew(state, offer, token, now=now)
+        spent = _spend(connection, old_token, now=now) if old_token != token else None
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         Activity.log(state.app_group, state.user, Activity.Verb.CONNECTED, f"{_label(connection)}: {names}")
     sync.woken(connection)
-    if old_token not in ("", token):
-        _revoke(connection, old_token)
+    if spent:
+        revoking.revoke(spent)
     return connection
 
 
@@ -107,18 +108,20 @@ def touched(subject: Connection | AdAccount) -> list[Touched]:
 def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User, now: datetime) -> Farewell:
     """Let go of a whole connection or of one ad account; waiting people are discarded or wait for a reconnect.
 
-    The token is wiped here first and then revoked at the partner, as far as it lets us.
+    The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    token = _open(connection) if subject is connection else ""
+    spent = None
     with transaction.atomic():
         if isinstance(subject, Connection):
-            _wipe(subject, now=now)
+            locked = Connection.objects.select_for_update().get(pk=subject.pk)  # perhaps reconnected a moment ago
+            spent = _spend(locked, _open(locked), now=now)
+            _wipe(locked, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **parking.FREE)
         n_discarded = _discard(subject, now=now) if discard else 0
         Activity.log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
-    return Farewell(n_discarded, _revoke(connection, token) if token else True)
+    return Farewell(n_discarded, revoking.revoke(spent) if spent else True)
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
@@ -196,16 +199,9 @@ def _discard(subject: Connection | AdAccount, *, now: datetime) -> int:
 
 
 @sensitive_variables()
-def _revoke(connection: Connection, token: str) -> bool:
-    """Make a token void at the partner. False if the partner did not confirm."""
-    try:
-        registry.get(connection.partner).revoke(token)
-    except Disconnected:
-        return True  # it was void already
-    except PartnerError as error:
-        logger.warning("connection %s: the old token was not revoked: %s", connection.pk, error.message_for_log)
-        return False
-    return True
+def _spend(connection: Connection, token: str, *, now: datetime) -> SpentToken | None:
+    """Inside the transaction that gives a token up, write down that it must end at the partner, too."""
+    return revoking.keep(connection.partner, token, now=now) if token else None
 
 
 def tokens_open() -> bool:

@@ -12,6 +12,8 @@ from partners.models import Budget
 HORIZON = 20.0
 """Seconds: nothing is booked further ahead."""
 LONGEST_RETRY_AFTER = 3600.0
+LONGEST_PAUSE = 60.0
+"""Seconds that may pass from the end of a park to the answer to the next request; longer: we were away."""
 PARK_MAX_STEPS = 8
 SECOND = 1_000_000
 
@@ -106,7 +108,8 @@ def _book_probe(limit: Limit, horizon: int) -> list[float]:
 def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> float:
     """The partner answered "too frequent" to a request sent at ``sent_us``: park the limit 1, 2, 4 ... s, then 5 min.
 
-    Several answers to requests that were under way together count once. Answers the seconds that this one has added.
+    Several answers to requests that were under way together count once. Answers for how many seconds a daily limit has
+    locked us out since the answer before.
     """
     Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
     row, now = Budget.objects.filter(key=limit.key).first(), now_us()
@@ -116,13 +119,16 @@ def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -
     parked = Budget.objects.filter(key=limit.key, parked_us=row.parked_us).update(
         parked_us=now + round(seconds * SECOND), throttles=F("throttles") + 1
     )
-    return seconds if parked else 0.0
+    return _locked_out(row, now) if parked else 0.0
 
 
-def is_daily(seconds: float) -> bool:
-    """Whether a park is as long as they get. Nobody tells which limit was hit, but all shorter ones are over by then."""
+def _locked_out(row: Budget, now: int) -> float:
+    """Nobody tells which limit was hit. All but the daily one are over after a park as long as they get."""
     longest: float = settings.SYNC["throttle_park"]
-    return seconds >= longest
+    if not row.throttles or throttle_seconds(row.throttles - 1) < longest:
+        return 0.0
+    since = (now - row.parked_us) / SECOND + longest
+    return max(0.0, min(since, longest + LONGEST_PAUSE))
 
 
 def throttled_lanes() -> dict[str, bool]:

@@ -201,7 +201,7 @@ def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
             limit = limits.Limit(f"lane:{request.ad_account.remote_id}", limit.rate)
         with tally.gathered(now=now):
             seconds = limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
-            if limits.is_daily(seconds):
+            if seconds:
                 _stop_clock(limit, seconds)
             fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
         return

@@ -61,10 +61,18 @@ class GroupForm(forms.ModelForm):
         choices=_regions,
         help_text=_("For phone numbers written without a country code. It applies to numbers saved from now on."),
     )
+    quota_stops_clock = forms.BooleanField(
+        label=_("Wait longer while a partner's daily limit is used up"),
+        required=False,
+        help_text=_(
+            "People who cannot be sent count as errors after 13 hours. With this, up to 24 hours of such a lock-out do "
+            "not count."
+        ),
+    )
 
     class Meta:
         model = AppGroup
-        fields = ["name", "time_zone", "phone_region"]
+        fields = ["name", "time_zone", "phone_region", "quota_stops_clock"]
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -53,9 +53,10 @@ def test_a_process_that_dies_before_it_asks(alices, alice, connection, sandbox, 
     def dies(self, access_token):
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr("partners.tiktok.client.Client.revoke", dies)
-        connecting.disconnect(connection, discard=False, by=alice, now=timezone.now())
+        with pytest.raises(Killed):
+            connecting.disconnect(connection, discard=False, by=alice, now=timezone.now())
     assert not alices.connection().is_connected
     assert sandbox.accounts.token(token)
     assert revoking.sweep(now=timezone.now()) == 0  # somebody may be at it

@@ -50,7 +50,7 @@ def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Ac
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
-    """Name, time zone and phone region of the group."""
+    """Name, time zone, phone region of the group, and whether daily limits stop the clock."""
     app_group = copy(
         access.group(request, Role.ADMIN)
     )  # a form puts bad input into its instance; the header keeps the good one
