@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
 def table_names():
@@ -26,7 +27,8 @@ def test_the_variables_of_the_procfile_are_told():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/settings.md", "docs/operations.md", "docs/runbooks.md", "CHANGELOG.md"]
+    "page",
+    ["README.md", "docs/settings.md", "docs/operations.md", "docs/runbooks.md", "docs/reliability.md", "CHANGELOG.md"],
 )
 def test_links_lead_to_files_that_are_there(page):
     file = ROOT / page
@@ -37,3 +39,22 @@ def test_links_lead_to_files_that_are_there(page):
 def test_every_make_target_of_the_readme_is_there():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text())) <= targets
+
+
+def fault_rows():
+    """id -> the last cell of its row."""
+    rows = [line.strip("| ").split(" | ") for line in RELIABILITY.splitlines() if re.match(r"\| F\d\d ", line)]
+    assert {len(row) for row in rows} == {4}
+    return [(row[0], row[3], " ".join(row[1:3])) for row in rows]
+
+
+def test_every_fault_of_the_catalogue_has_one_row():
+    assert [number for number, _proof, _words in fault_rows()] == [f"F{n:02}" for n in range(1, 49)]
+
+
+@pytest.mark.parametrize(("number", "proof", "words"), fault_rows(), ids=lambda value: value[:3])
+def test_every_fault_names_tests_that_are_there_or_says_what_is_missing(number, proof, words):
+    named = re.findall(r"`([\w/.]+)::(\w+)`", proof)
+    assert named or "not built yet" in words
+    for file, test in named:
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{test}"
