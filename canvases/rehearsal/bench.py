@@ -225,6 +225,12 @@ def postgres() -> AbstractContextManager[str]:
     return server
 
 
+def redis() -> AbstractContextManager[str]:
+    """A private Redis for a while; gives its address."""
+    server: AbstractContextManager[str] = _script("redis_server").server()
+    return server
+
+
 def _script(name: str) -> ModuleType:
     """A module of scripts/, which is no package: it also runs without the virtual environment."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
