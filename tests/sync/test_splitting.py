@@ -3,6 +3,7 @@
 import dataclasses
 
 from partners.models import AdAccount, Audience, Batch, Delivery
+from partners.tiktok_sandbox import endpoints_segment, params
 from partners.tiktok_sandbox.limits import DEFAULT
 
 
@@ -71,3 +72,46 @@ def test_unnamed_partial_success_is_sent_once_more(world):
     world.drain()
     assert world.counts(asked) == {"entered": 5, "synced": 5}
     assert len(world.mappings()) == 2
+
+
+def _refuses_more_than(world, monkeypatch, most):
+    """The sandbox answers 40002, as for bad content, to more people than ``most``."""
+
+    def wrong(batch, limits):
+        if batch.people > most:
+            raise params.wrong("batch_data", "is odd")
+
+    monkeypatch.setattr(endpoints_segment, "require_size", wrong)
+
+
+def test_a_size_refused_as_bad_content_is_learned(world, monkeypatch):
+    _refuses_more_than(world, monkeypatch, 300)
+    asked = world.sync()
+    world.enter(asked, world.people(1000))
+    world.drain(seconds=30)
+    assert world.counts(asked) == {"entered": 1000, "synced": 1000}
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250
+    before = len(world.mappings())
+    later = world.sync(Audience.objects.get(pk=asked.audience_id))
+    world.enter(later, world.people(500))
+    world.drain(seconds=30)
+    assert [line.people for line in world.mappings()[before:]] == [250, 250]
+
+
+def test_poison_in_both_halves_teaches_no_cap(world):
+    asked, people = world.sync(), world.people(64)
+    for place in (3, 40):
+        _poison(world, people[place])
+    world.enter(asked, people)
+    world.drain(seconds=30)
+    assert world.counts(asked) == {"entered": 64, "errored": 2, "synced": 62}
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
+
+
+def test_a_passing_trouble_teaches_no_cap(world):
+    world.fault("code", code=40002, count=4)
+    asked = world.sync()
+    world.enter(asked, world.people(64))
+    world.drain(seconds=30)
+    assert world.counts(asked) == {"entered": 64, "synced": 64}
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
