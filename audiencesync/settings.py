@@ -151,6 +151,7 @@ else:
 BEATS = {
     "journeys": (env.float("BEAT_SECONDS", 5.0), "canvases.engine.beat"),
     "sync": (env.float("BEAT_SECONDS", 5.0), "partners.flush.beat"),
+    "privacy": (3 * env.float("BEAT_SECONDS", 5.0), "canvases.privacy.beat"),
     "probes": (env.float("BEAT_SECONDS", 5.0), "partners.housekeeping.probe"),
     "imports": (env.float("BEAT_SECONDS", 5.0), "audiencesync.people.imports.running.beat"),
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
@@ -171,6 +172,7 @@ TIKTOK_PRESET = env.str("TIKTOK_PRESET", "published_by_braze")
 SYNC = {
     "requests_per_second": env.float("SYNC_REQUESTS_PER_SECOND", 48.0),
     "deadline": env.float("SYNC_DEADLINE", 13 * 3600.0),
+    "erasure_deadline": env.float("SYNC_ERASURE_DEADLINE", 30 * 86400.0),
     "backoff_base": env.float("SYNC_BACKOFF_BASE", 5.0),
     "backoff_max": env.float("SYNC_BACKOFF_MAX", 1800.0),
     "lease": env.float("SYNC_LEASE", 60.0),
@@ -269,13 +271,22 @@ CONTENT_SECURITY_POLICY = {
 # The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
 API_MAX_OBJECTS = env.int("API_MAX_OBJECTS", 75)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", 2_621_440)
-_LIMITS = {"track": "3000/3", "users": "20000/60", "export": "250/60", "trigger": "250000/3600", "default": "250000/3600"}
+_LIMITS = {
+    "track": "3000/3",
+    "users": "20000/60",
+    "export": "250/60",
+    "trigger": "250000/3600",
+    "default": "250000/3600",
+}
 API_LIMITS = {
     name: (int(text.partition("/")[0]), float(text.partition("/")[2]))
     for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
 }
 
 DEADMAN_URL = env.str("DEADMAN_URL", "")  # called every minute by an engine that lives
+# Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
+ERASURE_LEDGER = env.str("ERASURE_LEDGER", str(VAR_DIR / "erasures.jsonl"))
+
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
 
 # One JSON object per line for machines; in the demo people read along.

@@ -155,6 +155,7 @@ def reason_sql(action: str, kinds: list[str]) -> str:
     devices = [kind for kind in kinds if kind in DEVICE_KINDS]
     cases = []
     if action == Action.ADD:
+        cases.append(f"WHEN q.erased_at IS NOT NULL THEN '{Reason.ERASED}'")
         cases.append(f"WHEN q.ads_consent IS FALSE THEN '{Reason.NO_CONSENT}'")
     cases.append(f"WHEN {usable} THEN NULL")
     if action == Action.ADD and devices:

@@ -5,7 +5,7 @@ import secrets
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -15,7 +15,7 @@ from audiencesync import beat as clock
 from audiencesync.crypto import CannotOpen
 from partners import collect, limits, settle, tally, tidying
 from partners.collect import Request
-from partners.models import Action, Batch, Outcome
+from partners.models import Action, Batch, Outcome, Sync
 from partners.push import Answer, Incomplete, pack, send
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ def watch_blocked(*, now: datetime) -> None:
     barred = waiting.filter(collect.blocked_ways(now=now))
     fresh = barred.filter(first_failed_at=None)
     if fresh.exists():
-        deadline = now + timedelta(seconds=settings.SYNC["deadline"])
         with transaction.atomic():
-            Batch.objects.filter(pk__in=collect.in_order(fresh)).update(first_failed_at=now, deadline_at=deadline)
+            mine = Batch.objects.filter(pk__in=collect.in_order(fresh))
+            for purpose in Sync.Purpose.values:
+                deadline_at = now + settle.patience(purpose)
+                mine.filter(sync__purpose=purpose).update(first_failed_at=now, deadline_at=deadline_at)
     with tally.gathered(now=now):
         hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
         over = list(hopeless.order_by("pk")[:1000])

@@ -24,7 +24,9 @@ def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: date
     )
     if waiting:
         profiles = people.order_by().values("profile_id")
-        _cancel(Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles), now=now)
+        cancel(
+            Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles), Reason.SUPERSEDED, now=now
+        )
 
 
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
@@ -40,7 +42,7 @@ def release(batches: Iterable[Batch], *, now: datetime) -> None:
         )
         if newer.exists():
             later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
-            _cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), now=now)
+            cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
 
 
 def repair(sent: Iterable[Batch], *, now: datetime) -> int:
@@ -112,7 +114,7 @@ def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
 
 def drop(deliveries: list[int], *, now: datetime) -> None:
     """Cancel these pending deliveries as superseded."""
-    _cancel(Delivery.objects.filter(pk__in=deliveries, outcome=None), now=now)
+    cancel(Delivery.objects.filter(pk__in=deliveries, outcome=None), Reason.SUPERSEDED, now=now)
 
 
 def blocked(candidates: Iterable[Batch]) -> set[int]:
@@ -136,13 +138,13 @@ def blocked(candidates: Iterable[Batch]) -> set[int]:
     }
 
 
-def _cancel(deliveries: "QuerySet[Delivery]", *, now: datetime) -> None:
-    """Give these pending people the outcome cancelled(superseded): row, batch and tally in one go."""
+def cancel(deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime) -> None:
+    """Give these pending people the outcome cancelled: row, batch and tally in one go."""
     groups = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", "sync").annotate(n=Count("pk")))
     groups.sort()  # rows are locked in the order of their ids
     if not groups:
         return
-    deliveries.update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
+    deliveries.update(outcome=Outcome.CANCELLED, reason=reason)
     with tally.gathered(now=now) as moves:
         for batch_id, sync_id, n in groups:
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)

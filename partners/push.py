@@ -150,11 +150,13 @@ def _has_bare(batch: Batch) -> bool:
 
 
 def _cell(kind: str, action: str) -> str:
-    """SQL for one column. An add withholds device ids of who switched tracking off, and everything without consent."""
+    """SQL for one column. An add withholds device ids without tracking, and all without consent or of who is erased."""
     column = f"q.{kind}_sha256"
     if action == Action.REMOVE:
         return column
-    barred = ["q.ads_consent IS FALSE"] + ["q.ad_tracking_enabled IS FALSE"] * (kind in DEVICE_KINDS)
+    barred = ["q.ads_consent IS FALSE", "q.erased_at IS NOT NULL"] + ["q.ad_tracking_enabled IS FALSE"] * (
+        kind in DEVICE_KINDS
+    )
     return f"CASE WHEN {' OR '.join(barred)} THEN NULL ELSE {column} END"
 
 

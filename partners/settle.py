@@ -16,7 +16,7 @@ from audiencesync import beat as clock
 from partners import collect, limits, ordering, parking, splitting, tally
 from partners.collect import Request
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause, Retry, RetryCause
-from partners.models import Batch, Delivery, Outcome, Push, Reason
+from partners.models import Batch, Delivery, Outcome, Push, Reason, Sync
 from partners.push import Answer, named_rows
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,12 @@ def start_clock(batch: Batch, *, now: datetime) -> None:
     """From the first failure on, a batch has some 13 hours."""
     if batch.first_failed_at is None or batch.first_failed_at > now:
         batch.first_failed_at = now
-        batch.deadline_at = now + timedelta(seconds=settings.SYNC["deadline"])
+        batch.deadline_at = now + patience(batch.sync.purpose)
+
+
+def patience(purpose: str) -> timedelta:
+    """How long people are tried for after the first failure: an erasure waits for a new token for 30 days."""
+    return timedelta(seconds=settings.SYNC["erasure_deadline" if purpose == Sync.Purpose.ERASURE else "deadline"])
 
 
 def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unsure: bool = False) -> None:

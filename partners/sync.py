@@ -70,6 +70,7 @@ def discard(*, now: datetime, connection: Connection | None = None, ad_account: 
     """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
     with tally.gathered(now=now):
         mine = _of(connection, ad_account).filter(state=Outcome.PENDING, repeat_of=None)  # a repair is no wish
+        mine = mine.filter(sync__purpose=Sync.Purpose.STEP)  # who is to be taken out, waits for a reconnect
         under_way = collect.in_order(mine.exclude(lease=""))
         Batch.objects.filter(pk__in=under_way).exclude(lease="").update(cancel_requested=True)
         return settle.cancel(mine, Reason.DISCARDED, now=now)

@@ -34,11 +34,12 @@ def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -
     if batch.repeat_of_id:
         _tidy_repeat(batch, trouble, most_rows=most_rows, now=now)
         return
-    nobody = ~Exists(Profile.objects.filter(pk=OuterRef("profile_id")))  # NULL, or an id that nobody has any more
+    nobody = ~Exists(Profile.everybody.filter(pk=OuterRef("profile_id")))  # NULL, or an id that nobody has any more
     erased = list(Delivery.objects.filter(nobody, batch=batch, outcome=None).values_list("pk", flat=True))
     settle.give_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
     for reason, ids in _unsendable(batch).items():
-        settle.give_outcome(batch, ids, Outcome.NOT_SYNCED, reason=reason, now=now)
+        outcome = Outcome.CANCELLED if reason == Reason.ERASED else Outcome.NOT_SYNCED
+        settle.give_outcome(batch, ids, outcome, reason=reason, now=now)
     left = Delivery.objects.filter(batch=batch, outcome=None).count()
     if left != batch.n:
         logger.error("Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -72,6 +73,11 @@ class Role(models.TextChoices):
         return order.index(self) >= order.index(other)
 
 
+def erasure_salt() -> bytes:
+    """A salt of one group."""
+    return os.urandom(32)
+
+
 class AppGroup(models.Model):
     """A tenant. Connections, people and canvases belong to exactly one."""
 
@@ -79,6 +85,7 @@ class AppGroup(models.Model):
     slug = models.SlugField(max_length=50, unique=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
+    erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
     quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
     created_at = models.DateTimeField(default=timezone.now)

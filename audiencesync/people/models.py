@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -11,10 +12,28 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.imports import models as imports
 
-__all__ = ["KINDS", "Event", "PastIdentifier", "Profile", "Segment", "UserAlias", "imports"]
+__all__ = [
+    "KINDS",
+    "ErasedName",
+    "Erasure",
+    "Event",
+    "PastIdentifier",
+    "Profile",
+    "Segment",
+    "UserAlias",
+    "imports",
+]
 
 KINDS = ("email", "phone", "idfa", "gaid")
 LONGEST_EXTERNAL_ID = 987  # bytes
+
+
+class KnownPeople(models.Manager["Profile"]):
+    """All but those who turned out to be somebody else, or are being erased."""
+
+    def get_queryset(self) -> models.QuerySet[Profile]:
+        """People whom pages, segments and the API know."""
+        return super().get_queryset().filter(merged_into=None, erased_at=None)
 
 
 class Profile(models.Model):
@@ -42,10 +61,16 @@ class Profile(models.Model):
     merged_into = models.ForeignKey(
         "self", models.CASCADE, null=True, related_name="merged", db_index=False, db_constraint=False
     )
+    # To be erased: only the hashes are left, until they were removed from every audience (canvases/privacy.py).
+    erased_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
+    objects: ClassVar[KnownPeople] = KnownPeople()
+    everybody: ClassVar[models.Manager[Profile]] = models.Manager()
+
     class Meta:
+        base_manager_name = "everybody"
         constraints = [models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")]
         indexes = [
             models.Index(fields=["merged_into"], condition=models.Q(merged_into__isnull=False), name="profile_merged"),
@@ -125,6 +150,57 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk} of profile {self.profile_id}"
+
+
+def _key() -> str:
+    return secrets.token_hex(16)
+
+
+class Erasure(models.Model):
+    """One person taken out on request, and the receipt. Nothing here tells who it was."""
+
+    class State(models.TextChoices):
+        """Where an erasure stands."""
+
+        REMOVING = "removing", _("Being removed from audiences")
+        DONE = "done", _("Erased")
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
+    profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
+    key = models.CharField(max_length=32, unique=True, default=_key)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.REMOVING)
+    asked_by = models.CharField(max_length=200)  # a user, an API key or a command
+    requested_at = models.DateTimeField()
+    asked_at = models.DateTimeField(null=True)  # when the removals were queued
+    done_at = models.DateTimeField(null=True)
+    places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
+        default=list
+    )  # per audience
+
+    class Meta:
+        ordering = ["-requested_at", "-pk"]
+        indexes = [models.Index(fields=["state"], condition=models.Q(state="removing"), name="erasure_open")]
+
+    def __str__(self) -> str:
+        return f"erasure {self.key}"
+
+
+class ErasedName(models.Model):
+    """A salted hash of what an erased person was called: blocks their return by a file or a call (ledger.py)."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=11)
+    digest = models.BinaryField(max_length=32)
+    erasure = models.ForeignKey(Erasure, models.SET_NULL, null=True, related_name="names")
+    at = models.DateTimeField()
+    is_filed = models.BooleanField(default=False)  # stands in the file that survives a restore
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_group", "kind", "digest"], name="erased_name_once")]
+        indexes = [models.Index(fields=["is_filed"], condition=models.Q(is_filed=False), name="erased_name_unfiled")]
+
+    def __str__(self) -> str:
+        return f"erased {self.kind}"
 
 
 class Segment(models.Model):

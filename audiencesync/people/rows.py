@@ -114,7 +114,8 @@ def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
     lock = "FOR NO KEY UPDATE" if _is_postgresql() else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE} WHERE id {among} AND app_group_id = %s ORDER BY id {lock}",  # noqa: S608  # own names only
+            f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE}"  # noqa: S608  # own names only
+            f" WHERE id {among} AND app_group_id = %s AND erased_at IS NULL ORDER BY id {lock}",
             [wanted if _is_postgresql() else json.dumps(wanted), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]

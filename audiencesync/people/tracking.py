@@ -23,6 +23,7 @@ ARRAYS = ("attributes", "events", "purchases")
 PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person, and this object makes nobody.")),
     "gone": ("UNKNOWN_USER", gettext_lazy("There is no such person any more.")),
+    "erased": ("ERASED_USER", gettext_lazy("This person was erased on request and must not be written again.")),
     "invalid": ("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found.")),
     "not_a_number": ("NOT_A_NUMBER", gettext_lazy("What is stored is no number, so nothing can be added to it.")),
     "not_a_list": ("NOT_A_LIST", gettext_lazy("What is stored is no list.")),

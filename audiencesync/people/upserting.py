@@ -15,13 +15,13 @@ from typing import Any, Literal
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import finding, identifiers, rows
+from audiencesync.people import finding, identifiers, ledger, rows
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
 from audiencesync.people.models import KINDS, PastIdentifier, UserAlias
 
 Json = Any
-Problem = Literal["unknown", "invalid", "gone", "not_a_number", "not_a_list", "too_long", "too_many"]
+Problem = Literal["unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ class _Upsert:
 
     def run(self) -> Upserted:
         """Find, make, lock, write."""
+        self.result.problems |= dict.fromkeys(ledger.blocked(self.app_group, self.changes), "erased")
         for index, change in enumerate(self.changes):
+            if index in self.result.problems:
+                continue
             key = finding.key(change, region=self.app_group.phone_region)
             if key is None:
                 self.result.problems[index] = "invalid"

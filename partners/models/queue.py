@@ -53,6 +53,13 @@ class Reason(models.TextChoices):
 class Sync(models.Model):
     """What one step asks of one audience. Never edited once it has deliveries: an edited step gets a new one."""
 
+    class Purpose(models.TextChoices):
+        """Who asks: a step, or we ourselves, because somebody must be taken out of every audience (withdrawing.py)."""
+
+        STEP = "", _("Step")
+        ERASURE = "erasure", _("Erasure")
+        CONSENT = "consent", _("Withdrawn consent")
+
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     audience = models.ForeignKey(Audience, models.PROTECT, related_name="syncs")
     action = models.CharField(max_length=6, choices=Action.choices)
@@ -63,7 +70,13 @@ class Sync(models.Model):
     url = models.CharField(max_length=200)
     is_live = models.BooleanField(default=False)  # the asker is running: a problem here is shown
     paused = models.BooleanField(default=False)  # the asker was stopped: adds wait, removals flow on
+    purpose = models.CharField(max_length=8, choices=Purpose.choices, default=Purpose.STEP, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["audience", "purpose"], condition=~Q(purpose=""), name="sync_purpose_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.audience_id}"

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from canvases import engine, laws
-from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from partners.models import Delivery
 
 
@@ -44,6 +44,7 @@ def test_the_last_of_a_batch_may_vanish(world):
 def test_a_visit_of_a_vanished_profile_enters_as_erased(world, alice):
     asked, people = world.sync(), world.people(3)
     canvas = Canvas.objects.create(app_group=world.app_group, name="Journey", state="live", entered=3)
+    CanvasHour.objects.create(canvas=canvas, hour=timezone.now(), entered=3)
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
     step.syncs.add(asked)
     now = timezone.now()

@@ -1,0 +1,131 @@
+"""Who was erased: salted hashes of their names, which block a return by a file or a call and survive a restore.
+
+The file (settings.ERASURE_LEDGER) holds a line per name: {"group": 1, "kind": "email", "digest": "...", "at": "..."}.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from django.conf import settings
+from django.db import transaction
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers
+from audiencesync.people.models import ErasedName, Erasure, PastIdentifier, Profile, UserAlias
+
+if TYPE_CHECKING:
+    from audiencesync.people.upserting import Change
+
+Name = tuple[str, bytes]  # kind, digest
+ADDRESSES: tuple[Literal["email", "phone"], ...] = ("email", "phone")
+AT_ONCE = 2000
+
+
+def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
+    """What is kept of one name. ``value``: the text of an id; of an e-mail or phone its SHA-256."""
+    return hmac.digest(bytes(app_group.erasure_salt), kind.encode() + b"\0" + value, "sha256")
+
+
+def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int, Name]]:
+    """All names these people have or had, with the ids of the people."""
+    found = [(one.pk, "external_id", one.external_id.encode()) for one in profiles if one.external_id]
+    for kind in ADDRESSES:
+        found += [(one.pk, kind, bytes(value)) for one in profiles if (value := getattr(one, f"{kind}_sha256"))]
+    past = PastIdentifier.objects.filter(profile__in=profiles, kind__in=ADDRESSES)
+    found += [(pk, kind, bytes(value)) for pk, kind, value in past.values_list("profile", "kind", "sha256")]
+    aliases = UserAlias.objects.filter(profile__in=profiles).values_list("profile", "label", "name")
+    found += [(pk, "alias", alias_value(label, name)) for pk, label, name in aliases]
+    return [(pk, (kind, digest(app_group, kind, value))) for pk, kind, value in found]
+
+
+def alias_value(label: str, name: str) -> bytes:
+    """An alias as one value."""
+    return f"{label}\0{name}".encode()
+
+
+def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime) -> None:
+    """Remember names, inside the caller's transaction."""
+    ErasedName.objects.bulk_create(
+        [ErasedName(app_group=app_group, kind=kind, digest=value, erasure=erasure, at=now) for kind, value in names],
+        ignore_conflicts=True,
+    )
+
+
+def blocked(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
+    """The indexes of changes that name somebody who was erased, or would give somebody such an address."""
+    if not ErasedName.objects.filter(app_group=app_group).exists():
+        return set()
+    named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
+    named += _addresses(app_group, changes)
+    wanted = {value for _index, (_kind, value) in named}
+    rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted)
+    known = {(kind, bytes(value)) for kind, value in rows.values_list("kind", "digest")}
+    return {index for index, name in named if name in known}
+
+
+def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
+    if change.external_id is not None:
+        yield "external_id", digest(app_group, "external_id", change.external_id.encode())
+    if change.alias is not None:
+        yield "alias", digest(app_group, "alias", alias_value(*change.alias))
+
+
+def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int, Name]]:
+    """E-mails and phones, by which somebody is found or which they get."""
+    found: list[tuple[int, Name]] = []
+    for kind in ADDRESSES:
+        told = [
+            (n, text) for n, one in enumerate(changes) for text in (getattr(one, kind), one.fields.get(kind)) if text
+        ]
+        for index, text in told:
+            judged = identifiers.normalise(kind, str(text), region=app_group.phone_region)
+            if judged.sha256 is not None:
+                found.append((index, (kind, digest(app_group, kind, judged.sha256))))
+    return found
+
+
+def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
+    """The ids of known people who have one of these names: after a restore they are here again."""
+    found: set[int] = set()
+    last = 0
+    while people := list(Profile.objects.filter(app_group=app_group, pk__gt=last).order_by("pk")[:AT_ONCE]):
+        found |= {pk for pk, name in names_of(app_group, people) if name in names}
+        last = people[-1].pk
+    return sorted(found)
+
+
+def file(*, path: Path | None = None) -> int:
+    """Append the names that are not in the file yet, and make sure they are on the disk; answers how many."""
+    target = path or Path(settings.ERASURE_LEDGER)
+    with transaction.atomic():
+        rows = list(ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000])
+        if not rows:
+            return 0
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as out:
+            for row in rows:
+                line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex(), "at": row.at}
+                out.write(json.dumps(line, default=datetime.isoformat) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
+    return len(rows)
+
+
+def read(path: Path) -> dict[int, set[Name]]:
+    """Group id -> names, of the file. A line that a crash cut off is left out."""
+    found: dict[int, set[Name]] = {}
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            found.setdefault(int(row["group"]), set()).add((str(row["kind"]), bytes.fromhex(row["digest"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found

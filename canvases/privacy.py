@@ -1,0 +1,149 @@
+"""Take people out, of every storey: hidden at once, removed from every audience, then gone. And tell all that is known.
+
+An erasure is a row that the beat carries on, so it survives a crash, a lost token and a restore.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import ledger
+from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
+from canvases.models import Canvas
+from partners import withdrawing
+from partners.models import Outcome, Reason, Sync
+
+TASK = "canvases.privacy.beat"
+AT_ONCE = 500
+PURPOSE = Sync.Purpose.ERASURE
+GIVEN_UP = timedelta(days=31)  # the queue ends a removal after 30 days; should it not, nothing is kept for longer
+
+
+def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime) -> list[Erasure]:
+    """Hide these people of the group at once and queue their removal from every audience; one receipt per person.
+
+    Under the locks of the canvases: whoever moves a crowd right now is waited for, and later ones see who is erased.
+    """
+    with transaction.atomic():
+        _lock_canvases(app_group)
+        wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
+        people = list(wanted.select_for_update().order_by("pk"))
+        made = Erasure.objects.bulk_create(
+            Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now) for person in people
+        )
+        _remember(app_group, people, made, now=now)
+        family = _family([person.pk for person in people])
+        withdrawing.cancel_adds(sorted(family), Reason.ERASED, now=now)
+        _strip(sorted(family), now=now)
+        clock.wake(TASK)
+    return made
+
+
+def _lock_canvases(app_group: AppGroup) -> None:
+    list(Canvas.objects.select_for_update().filter(app_group=app_group).order_by("pk").values_list("pk"))
+
+
+def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime) -> None:
+    """Their names, salted and hashed, so that they do not come back."""
+    names = defaultdict(list)
+    for pk, name in ledger.names_of(app_group, people):
+        names[pk].append(name)
+    for erasure in made:
+        ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
+
+
+def _family(profile_ids: Sequence[int]) -> dict[int, int]:
+    """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
+    found = {pk: pk for pk in profile_ids}
+    newest = found
+    while newest:
+        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list("pk", "merged_into")
+        newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
+        found |= newest
+    return found
+
+
+def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
+    """All goes but the hashes, which the removals need."""
+    blank: dict[str, Any] = {**dict.fromkeys(KINDS, ""), "country": "", "language": "", "attributes": {}}
+    people = Profile.everybody.filter(pk__in=profile_ids)
+    people.update(external_id=None, ads_consent=False, erased_at=now, updated_at=now, **blank)
+    Event.objects.filter(profile__in=profile_ids).delete()
+    UserAlias.objects.filter(profile__in=profile_ids).delete()
+
+
+def beat() -> None:
+    """Carry open erasures on: queue removals, write receipts, file names."""
+    proceed(now=timezone.now())
+    ledger.file()
+
+
+def proceed(*, now: datetime) -> None:
+    """One step of every open erasure, in whatever state a crash has left it."""
+    waiting = Erasure.objects.filter(state=Erasure.State.REMOVING)
+    if unasked := list(waiting.filter(asked_at=None).order_by("pk")[:AT_ONCE]):
+        _ask(unasked, now=now)
+    asked = waiting.exclude(asked_at=None).order_by("pk")
+    last = 0
+    while some := list(asked.filter(pk__gt=last)[:AT_ONCE]):
+        _conclude(some, now=now)
+        last = some[-1].pk
+
+
+def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
+    """Queue a removal per person and audience. Asked again after a crash, nobody is queued twice."""
+    mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
+    family = _family(list(mine))
+    for audience, people in sorted(withdrawing.places(list(family)).items()):
+        chosen = {mine[family[pk]] for pk in people}
+        crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
+        withdrawing.remove(audience, PURPOSE, crowd, now=now)
+    Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
+
+
+def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
+    """End those whose removals all have ended: write the receipt, delete what is left."""
+    keys = [erasure.pk for erasure in erasures]
+    withdrawing.give_up(PURPOSE, keys, now=now)
+    answers = withdrawing.answers(PURPOSE, keys)
+    for erasure in erasures:
+        is_over = all(place["state"] != Outcome.PENDING for place in answers[erasure.pk])
+        if is_over or erasure.requested_at < now - GIVEN_UP:
+            _end(erasure, answers[erasure.pk], now=now)
+
+
+def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
+    with transaction.atomic():
+        _lock_canvases(erasure.app_group)
+        open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
+        if open_still.update(state=Erasure.State.DONE, done_at=now, places=answers) and erasure.profile_id:
+            Profile.everybody.filter(pk__in=sorted(_family([erasure.profile_id]), reverse=True)).delete()
+
+
+def erase_again(path: Path, *, now: datetime) -> int:
+    """After a restore: who was erased since the backup is erased once more. Answers how many."""
+    n = 0
+    for group_id, names in ledger.read(path).items():
+        group = AppGroup.objects.filter(pk=group_id).first()
+        if group is None:
+            continue
+        people = ledger.people_of(group, names)
+        for start in range(0, len(people), AT_ONCE):
+            n += len(erase(group, people[start : start + AT_ONCE], asked_by="restore", now=now))
+        ledger.write(group, names, erasure=None, now=now)
+    return n
+
+
+def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
+    """The erasures of a group, newest first."""
+    return Erasure.objects.filter(app_group=app_group)

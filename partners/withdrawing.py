@@ -1,0 +1,90 @@
+"""Takes people out of every audience they may be in: when they are erased, or their consent is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audiencesync import beat as clock
+from audiencesync.people.models import KINDS
+from partners import enqueue, flush, ordering, tally
+from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
+from partners.models.connections import ParkedBy
+
+
+def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
+    """Cancel what has not been sent of these people's adds. What is under way is waited for by the removal."""
+    members = Delivery.objects.filter(profile__in=profiles, outcome=None)
+    unsent = Batch.objects.filter(pk__in=members.values("batch"), action=Action.ADD, state=Outcome.PENDING, lease="")
+    with tally.gathered(now=now):
+        batches = list(unsent.select_for_update().order_by("pk").values_list("pk", flat=True))
+        ordering.cancel(members.filter(batch__in=batches), reason, now=now)
+
+
+def places(profiles: Sequence[int]) -> dict[int, set[int]]:
+    """Audience id -> the ids of those of ``profiles`` who may be in it: somebody once asked to add them."""
+    asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
+    found: dict[int, set[int]] = {}
+    for audience, profile in asked.values_list("batch__audience", "profile").distinct():
+        found.setdefault(audience, set()).add(profile)
+    return found
+
+
+def remove(audience_id: int, purpose: str, people: QuerySet[Any, tuple[int, int]], *, now: datetime) -> int:
+    """Queue a removal of people (``values_list(<entry key>, "profile_id")``) with every hash they have or had."""
+    with transaction.atomic():
+        entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
+    if entered:
+        clock.wake(flush.TASK)
+    return entered
+
+
+def _sync(audience_id: int, purpose: str) -> Sync:
+    """The Sync of this purpose; there is one per audience."""
+    audience = Audience.objects.select_related("ad_account__connection").get(pk=audience_id)
+    wanted = {
+        "app_group_id": audience.ad_account.connection.app_group_id,
+        "action": Action.REMOVE,
+        "kinds": list(KINDS),
+        "label": f"{Sync.Purpose(purpose).label}: {audience.name}"[:200],
+    }
+    found, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=wanted)
+    return Sync.objects.select_related("audience__ad_account__connection").get(pk=found.pk)
+
+
+def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Entry key -> where and how the removals stand: audience, ad account, state, code and when it was settled."""
+    rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
+    found: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
+    for row in rows.select_related("sync__audience__ad_account", "batch").order_by("pk"):
+        audience, batch = row.sync.audience, row.batch
+        state = row.outcome or (batch.state if batch else Outcome.PENDING)
+        found[row.entry_key].append(
+            {
+                "audience": audience.name,
+                "audience_id": audience.remote_id,
+                "ad_account": audience.ad_account.name,
+                "ad_account_id": audience.ad_account.remote_id,
+                "is_gone": audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE,
+                "state": str(state),
+                "reason": row.reason or (batch.last_code if batch and state != Outcome.SYNCED else ""),
+                "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,
+            }
+        )
+    return found
+
+
+def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
+    """The audience is gone at the partner, and with it whoever was in it: cancel these removals."""
+    waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
+    lost = waiting.filter(
+        Q(sync__audience__gone_at__isnull=False) | Q(sync__audience__parked_by=ParkedBy.AUDIENCE_GONE)
+    )
+    unsent = Batch.objects.filter(pk__in=lost.values("batch"), state=Outcome.PENDING, lease="")
+    with tally.gathered(now=now):
+        batches = list(unsent.select_for_update().order_by("pk").values_list("pk", flat=True))
+        ordering.cancel(lost.filter(batch__in=batches), Reason.ERASED, now=now)
