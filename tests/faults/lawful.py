@@ -34,13 +34,17 @@ class Town(World):
             self.beat()
             time.sleep(every)
 
-    def settle(self, seconds=20.0):
-        """Beats until nobody is pending."""
+    def beat_until(self, condition, seconds=40.0):
+        """Beats until ``condition()``."""
         ends_at = time.monotonic() + seconds
-        while Batch.objects.filter(state="pending").exists():
-            assert time.monotonic() < ends_at, "people are still pending"
+        while not condition():
+            assert time.monotonic() < ends_at, "it did not happen"
             self.beat()
             time.sleep(0.02)
+
+    def settle(self, seconds=40.0):
+        """Beats until nobody is pending."""
+        self.beat_until(lambda: not Batch.objects.filter(state="pending").exists(), seconds)
 
     def look(self):
         """L1, L2, L4, L6 from the rows; L3 against the last look."""

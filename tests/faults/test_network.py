@@ -20,9 +20,11 @@ def _entered(town):
 
 def test_f13_a_partner_that_is_down_for_long_costs_nobody(town):
     asked = _entered(town)
-    town.fault("http_error", status=503, for_seconds=2.0)
+    town.fault("http_error", status=503)
     town.beats(1.5)
     assert town.counts(asked) == {"entered": N, "pending": N}
+    assert len(town.codes()) >= 5
+    town.sandbox.faults.clear()
     town.settle()
     assert town.counts(asked) == {"entered": N, "synced": N}
     assert {code for code in town.codes() if code} == set()
@@ -63,10 +65,10 @@ def test_f14_a_time_out_after_it_was_applied(town, pace):
 def test_f15_an_endless_answer_ends_with_the_deadline_of_the_request(town, pace):
     pace(request_deadline=1.0, flush_seconds=0.5, lease=20.0)
     asked = _entered(town)
-    town.fault("drip", seconds=0.2, count=1)
+    town.fault("drip", seconds=0.5, count=1)
     began = time.monotonic()
     town.beat()
-    assert time.monotonic() - began < 15  # the whole answer would have taken 20 s or more
+    assert time.monotonic() - began < 30  # the whole answer would have taken a minute or more
     [push] = Push.objects.all()
     assert push.code == "no_answer"
     assert push.at + timedelta(milliseconds=push.ms) < Batch.objects.get().due_at + timedelta(seconds=19)

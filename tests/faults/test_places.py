@@ -1,5 +1,7 @@
 """F22, F23: TikTok no longer knows an audience, or no longer lets us use an ad account. Everything else goes on."""
 
+import time
+
 import pytest
 from django.utils import timezone
 
@@ -17,7 +19,7 @@ def _problem(asked):
 
 
 def test_f22_a_deleted_audience_is_flagged_by_the_first_flush_and_harms_no_other(town, pace, alice, mailoutbox):
-    pace(deadline=2.5, probe=0.5)
+    pace(deadline=6.0, probe=0.5)
     gone, well = town.sync(town.audience("gone")), town.sync(town.audience("well"))
     town.enter(gone, town.people(N))
     town.enter(well, town.people(N))
@@ -27,7 +29,7 @@ def test_f22_a_deleted_audience_is_flagged_by_the_first_flush_and_harms_no_other
     assert town.counts(gone) == {"entered": N, "pending": N}
     assert town.counts(well) == {"entered": N, "synced": N}
     housekeeping.beat()
-    assert ["gone" in mail.body for mail in mailoutbox] == [True]
+    assert "The audience gone no longer exists" in mailoutbox[0].body
     town.settle()
     assert sync.reasons([gone.pk, well.pk]) == {"errored": {"40007": N}}
     town.judge()
@@ -40,13 +42,15 @@ def test_f23_only_the_ad_account_that_was_taken_away_waits(town, pace, code):
     town.enter(eu, town.people(N))
     town.enter(uk, town.people(N))
     town.fault("code", code=code, advertiser_id=town.eu.remote_id)
+    began = time.monotonic()
     town.beats(1.0)
+    waited = time.monotonic() - began
     assert (_problem(eu), _problem(uk)) == ("ad_account_refused", None)
     assert list(AdAccount.objects.exclude(parked_by="")) == [town.eu]
     assert Connection.objects.get().parked_by == Audience.objects.get(name="uk").parked_by == ""
     assert town.counts(eu) == {"entered": N, "pending": N}
     assert town.counts(uk) == {"entered": N, "synced": N}
-    assert town.codes().count(code) <= 4
+    assert town.codes().count(code) <= 2 + waited / 0.5
     town.sandbox.faults.clear()
     town.settle()
     assert town.counts(eu) == {"entered": N, "synced": N}
