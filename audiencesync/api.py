@@ -7,6 +7,7 @@ from audiencesync.groups.idempotency import once
 from audiencesync.people.api import router as people
 from audiencesync.people.segments_api import router as segments
 from canvases.api import router as canvases
+from canvases.people_api import router as privacy
 from partners.api import router as partners
 
 
@@ -26,5 +27,5 @@ api = rest.new_api(
     urls_namespace="api",
 )
 api.add_decorator(once)
-for router in (people, segments, partners, canvases):
+for router in (people, privacy, segments, partners, canvases):
     api.add_router("", router)

@@ -42,9 +42,9 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
             Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now) for person in people
         )
         _remember(app_group, people, made, now=now)
-        family = _family([person.pk for person in people])
-        withdrawing.cancel_adds(sorted(family), Reason.ERASED, now=now)
-        _strip(sorted(family), now=now)
+        mine = sorted(family([person.pk for person in people]))
+        withdrawing.cancel_adds(mine, Reason.ERASED, now=now)
+        _strip(mine, now=now)
         clock.wake(TASK)
     return made
 
@@ -62,7 +62,7 @@ def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Era
         ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
 
 
-def _family(profile_ids: Sequence[int]) -> dict[int, int]:
+def family(profile_ids: Sequence[int]) -> dict[int, int]:
     """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
     found = {pk: pk for pk in profile_ids}
     newest = found
@@ -103,9 +103,9 @@ def proceed(*, now: datetime) -> None:
 def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """Queue a removal per person and audience. Asked again after a crash, nobody is queued twice."""
     mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
-    family = _family(list(mine))
-    for audience, people in sorted(withdrawing.places(list(family)).items()):
-        chosen = {mine[family[pk]] for pk in people}
+    who = family(list(mine))
+    for audience, people in sorted(withdrawing.places(list(who)).items()):
+        chosen = {mine[who[pk]] for pk in people}
         crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
         withdrawing.remove(audience, PURPOSE, crowd, now=now)
     Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
@@ -127,7 +127,7 @@ def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> N
         _lock_canvases(erasure.app_group)
         open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
         if open_still.update(state=Erasure.State.DONE, done_at=now, places=answers) and erasure.profile_id:
-            Profile.everybody.filter(pk__in=sorted(_family([erasure.profile_id]), reverse=True)).delete()
+            Profile.everybody.filter(pk__in=sorted(family([erasure.profile_id]), reverse=True)).delete()
 
 
 def erase_again(path: Path, *, now: datetime) -> int:
@@ -142,6 +142,18 @@ def erase_again(path: Path, *, now: datetime) -> int:
             n += len(erase(group, people[start : start + AT_ONCE], asked_by="restore", now=now))
         ledger.write(group, names, erasure=None, now=now)
     return n
+
+
+def receipt(erasure: Erasure) -> dict[str, Any]:
+    """What may be shown to whoever asked. Nothing in it tells who it was."""
+    return {
+        "key": erasure.key,
+        "state": erasure.state,
+        "asked_by": erasure.asked_by,
+        "requested_at": erasure.requested_at.isoformat(),
+        "done_at": erasure.done_at and erasure.done_at.isoformat(),
+        "audiences": erasure.places,
+    }
 
 
 def receipts(app_group: AppGroup) -> QuerySet[Erasure]:

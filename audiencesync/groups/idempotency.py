@@ -18,6 +18,7 @@ from audiencesync.groups.models import KeptAnswer
 from audiencesync.groups.rest import ApiError, ApiRequest
 
 KEPT = timedelta(hours=24)
+READS = frozenset({"/users/export/ids"})  # asked twice they answer twice; what they tell of people is not kept
 PATIENCE = "10s"  # for the same call on its way elsewhere
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 View = Callable[..., HttpResponse]
@@ -29,7 +30,7 @@ def once(view: View) -> View:
     @wraps(view)
     def answer(request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        if key is None or request.method != "POST":
+        if key is None or request.method != "POST" or request.path in READS:
             return view(request, *args, **kwargs)
         if not _KEY.fullmatch(key):
             raise ApiError(400, _("Idempotency-Key must be 1 to 255 visible ASCII characters."))

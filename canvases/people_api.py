@@ -1,0 +1,168 @@
+"""REST: people are erased, or told all that is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from ninja import Field, Router, Schema
+
+from audiencesync.groups import rest
+from audiencesync.people import finding, naming
+from audiencesync.people.models import Profile
+from audiencesync.people.naming import Refused
+from audiencesync.people.upserting import Change
+from canvases import privacy, telling
+
+router = Router(tags=["users"])
+MOST = 50
+
+
+class Alias(Schema):
+    """An alias."""
+
+    alias_name: str
+    alias_label: str
+
+
+class Email(Schema):
+    """Whoever has this e-mail; of several the one updated last."""
+
+    email: str
+    prioritization: list[str] | None = None
+
+
+class Phone(Schema):
+    """Whoever has this phone; of several the one updated last."""
+
+    phone: str
+    prioritization: list[str] | None = None
+
+
+class Delete(Schema):
+    """Exactly one of these lists, at most 50 people."""
+
+    external_ids: list[str] | None = None
+    user_aliases: list[Alias] | None = None
+    braze_ids: list[str] | None = None
+    email_addresses: list[Email] | None = None
+    phone_numbers: list[Phone] | None = None
+
+    def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each person: the list they stood in, and the name as the API writes it."""
+        yield from (("external_ids", {"external_id": text}) for text in self.external_ids or [])
+        yield from (("user_aliases", {"user_alias": one.dict()}) for one in self.user_aliases or [])
+        yield from (("braze_ids", {"braze_id": text}) for text in self.braze_ids or [])
+        yield from (("email_addresses", {"email": one.email}) for one in self.email_addresses or [])
+        yield from (("phone_numbers", {"phone": one.phone}) for one in self.phone_numbers or [])
+
+
+class Deleted(rest.Success):
+    """``erasures``: a receipt per person, readable under GET /users/erasures."""
+
+    deleted: int
+    erasures: list[str]
+
+
+@router.post(
+    "/users/delete",
+    auth=rest.require("users.delete", limit="users"),
+    response={201: Deleted} | rest.ERRORS,
+    summary="Erase people",
+)
+def delete(request: rest.ApiRequest, body: Delete) -> HttpResponse:
+    """Hidden at once, then removed from every audience by every hash they had, then gone. They cannot come back."""
+    names = list(body.named())
+    if len({array for array, _name in names}) != 1 or len(names) > MOST:
+        raise rest.ApiError(400, _("Send one list of at most %(n)d people.") % {"n": MOST})
+    found, errors = _found(request, names)
+    made = privacy.erase(
+        request.app_group, found.values(), asked_by=f"API key {request.api_key.name}", now=timezone.now()
+    )
+    return rest.success(201, errors=errors, deleted=len(made), erasures=[erasure.key for erasure in made])
+
+
+def _found(
+    request: rest.ApiRequest, names: list[tuple[str, dict[str, Any]]]
+) -> tuple[dict[int, int], list[dict[str, object]]]:
+    """Index -> id of who is known, and what is wrong with the other names."""
+    keys: dict[int, finding.Key] = {}
+    errors = []
+    for index, (array, name) in enumerate(names):
+        try:
+            key = finding.key(Change(**naming.read(name)), region=request.app_group.phone_region)
+        except Refused as error:
+            errors.append(error.as_dict(array, index))
+            continue
+        if key is not None:
+            keys[index] = key
+    known = finding.find(request.app_group, keys.values())
+    return {index: known[key] for index, key in keys.items() if key in known}, errors
+
+
+class Export(Schema):
+    """At most 50 people by external id or alias, or one by another name."""
+
+    external_ids: list[str] | None = None
+    user_aliases: list[Alias] | None = None
+    braze_id: str | None = None
+    email_address: str | None = None
+    phone: str | None = None
+    fields_to_export: list[str] | None = Field(None, description="All, if not given")
+
+    def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each person: how they were named in the answer, and the name as the API writes it."""
+        yield from ((text, {"external_id": text}) for text in self.external_ids or [])
+        yield from ((one.alias_name, {"user_alias": one.dict()}) for one in self.user_aliases or [])
+        single = (("braze_id", self.braze_id), ("email", self.email_address), ("phone", self.phone))
+        yield from ((text, {name: text}) for name, text in single if text is not None)
+
+
+class Exported(rest.Success):
+    """``invalid_user_ids``: whom nobody knows."""
+
+    users: list[dict[str, Any]]
+    invalid_user_ids: list[str]
+
+
+@router.post(
+    "/users/export/ids",
+    auth=rest.require("users.export", limit="export"),
+    response={200: Exported} | rest.ERRORS,
+    summary="Tell what is known about people",
+)
+def export(request: rest.ApiRequest, body: Export) -> HttpResponse:
+    """The shape of Braze, with consent and deliveries. Absent fields are null."""
+    names = list(body.named())
+    if not 1 <= len(names) <= MOST:
+        raise rest.ApiError(400, _("Name 1 to %(n)d people.") % {"n": MOST})
+    found, _errors = _found(request, names)
+    people = Profile.objects.filter(app_group=request.app_group).in_bulk(found.values())
+    told = [telling.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people]
+    if body.fields_to_export is not None:
+        told = [{name: one.get(name) for name in body.fields_to_export} for one in told]
+    unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
+    return rest.success(users=told, invalid_user_ids=unknown)
+
+
+class Receipts(rest.Success):
+    """``erasures``: key, state, times, and per audience what became of the removal."""
+
+    erasures: list[dict[str, Any]]
+
+
+@router.get(
+    "/users/erasures",
+    auth=rest.require("users.delete"),
+    response={200: Receipts} | rest.ERRORS,
+    summary="Receipts of erasures",
+)
+def erasures(request: rest.ApiRequest, key: str | None = None) -> HttpResponse:
+    """One by its key, or the last hundred."""
+    rows = privacy.receipts(request.app_group)
+    if key is not None:
+        rows = rows.filter(key=key)
+    return rest.success(erasures=[privacy.receipt(row) for row in rows[:100]])

@@ -1,0 +1,147 @@
+"""All that is known about one person, from every table of every storey, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min, Sum
+
+from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
+from canvases.models import Visit
+from canvases.privacy import family
+from partners.models import Delivery, Outcome
+
+HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
+
+
+def everything(profile: Profile) -> dict[str, object]:
+    """The whole person, for a request under Article 15 of the GDPR; what they did before they were known included."""
+    mine = sorted(family([profile.pk]))
+    return {
+        "profile": _profile(profile),
+        "aliases": list(UserAlias.objects.filter(profile__in=mine).values("label", "name").order_by("pk")),
+        "past_identifiers": [
+            {"kind": kind, "sha256": bytes(sha256).hex(), "replaced_at": at.isoformat()}
+            for kind, sha256, at in PastIdentifier.objects.filter(profile__in=mine)
+            .order_by("pk")
+            .values_list("kind", "sha256", "replaced_at")
+        ],
+        "events": [_event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")],
+        "imports": [
+            {"file": one.run.file_name, "uploaded_at": one.run.created_at.isoformat()}
+            for one in profile.imported_by.select_related("run").order_by("run_id")
+        ],
+        "visits": [visit(one) for one in visits(mine)],
+        "deliveries": [delivery(one) for one in deliveries(mine)],
+        "erasures": [
+            {"key": one.key, "requested_at": one.requested_at.isoformat()} for one in profile.erasures.order_by("pk")
+        ],
+        "known_before_as": [_profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)],
+    }
+
+
+def _profile(profile: Profile) -> dict[str, object]:
+    told: dict[str, object] = {"braze_id": profile.braze_id, "external_id": profile.external_id}
+    told |= {kind: getattr(profile, kind) or None for kind in KINDS}
+    told |= {name: bytes(value).hex() if (value := getattr(profile, name)) else None for name in HASHES}
+    told |= {"unusable": [kind for bit, kind in enumerate(KINDS) if profile.invalid_kinds >> bit & 1]}
+    plain = ("country", "language", "attributes", "ad_tracking_enabled", "ads_consent", "rule_version")
+    told |= {name: getattr(profile, name) for name in plain}
+    moments = {name: iso(getattr(profile, name)) for name in ("created_at", "updated_at", "erased_at")}
+    return told | moments | {"merged_into": f"{profile.merged_into_id:024x}" if profile.merged_into_id else None}
+
+
+def _event(event: Event) -> dict[str, object]:
+    told: dict[str, object] = {"kind": event.kind, "name": event.name, "at": event.at.isoformat()}
+    if event.kind == Event.Kind.PURCHASE:
+        told |= {"price": event.price and str(event.price), "currency": event.currency, "quantity": event.quantity}
+    return told | {"properties": event.properties}
+
+
+def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
+    """Walks through canvases, the newest first."""
+    return Visit.objects.filter(profile__in=list(profile_ids)).select_related("canvas", "step").order_by("-pk")
+
+
+def visit(one: Visit) -> dict[str, object]:
+    """One walk."""
+    return {
+        "canvas_id": str(one.canvas_id),
+        "canvas": one.canvas.name,
+        "entered_at": one.entered_at.isoformat(),
+        "left_at": iso(one.left_at),
+        "at_step": one.step.kind if one.step else None,
+        "due_at": iso(one.due_at),
+    }
+
+
+def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
+    """What was sent of these people, or not, the newest first."""
+    mine = Delivery.objects.filter(profile__in=list(profile_ids))
+    return mine.select_related("sync__audience__ad_account", "batch").order_by("-pk")
+
+
+def delivery(one: Delivery) -> dict[str, object]:
+    """One delivery: to which audience, what became of it and when."""
+    batch, audience = one.batch, one.sync.audience
+    state = one.outcome or (batch.state if batch else Outcome.PENDING)
+    return {
+        "audience": audience.name,
+        "audience_id": audience.remote_id or None,
+        "ad_account": audience.ad_account.name,
+        "action": one.sync.action,
+        "fields": one.sync.kinds,
+        "state": str(state),
+        "reason": one.reason or (batch.last_code if batch and state != Outcome.SYNCED else "") or None,
+        "queued_at": iso(batch.created_at) if batch else None,
+        "settled_at": iso(batch.settled_at) if batch else None,
+    }
+
+
+def iso(at: datetime | None) -> str | None:
+    """A moment as text."""
+    return at.isoformat() if at else None
+
+
+def as_braze(profile: Profile) -> dict[str, Any]:
+    """The person as /users/export/ids tells it, with what Braze lacks: consent and deliveries."""
+    mine = sorted(family([profile.pk]))
+    events = Event.objects.filter(profile__in=mine).order_by()
+    device = {"idfa": profile.idfa or None, "google_ad_id": profile.gaid or None}
+    aliases = UserAlias.objects.filter(profile__in=mine).order_by("pk").values_list("name", "label")
+    return {
+        "external_id": profile.external_id,
+        "braze_id": profile.braze_id,
+        "user_aliases": [{"alias_name": name, "alias_label": label} for name, label in aliases],
+        "created_at": profile.created_at.isoformat(),
+        "email": profile.email or None,
+        "phone": profile.phone or None,
+        "country": profile.country or None,
+        "language": profile.language or None,
+        "ads_consent": profile.ads_consent,
+        "devices": [device | {"ad_tracking_enabled": profile.ad_tracking_enabled}] if any(device.values()) else [],
+        "custom_attributes": profile.attributes,
+        "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),
+        "purchases": _counted(events.filter(kind=Event.Kind.PURCHASE)),
+        "canvases_received": [
+            {
+                "name": one.canvas.name,
+                "api_canvas_id": str(one.canvas_id),
+                "last_entered_date": one.entered_at.isoformat(),
+                "last_exited_date": iso(one.left_at),
+            }
+            for one in visits(mine)
+        ],
+        "deliveries": [delivery(one) for one in deliveries(mine)],
+    }
+
+
+def _counted(events: Any) -> list[dict[str, object]]:
+    """Name, first, last and how often."""
+    rows = events.values_list("name").annotate(first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity"))
+    return [
+        {"name": name, "first": iso(first), "last": iso(last), "count": max(n, pieces)}
+        for name, first, last, n, pieces in rows.order_by("name")
+    ]

@@ -1,0 +1,164 @@
+"""POST /users/delete and /users/export/ids: people out, and all that is known about them."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from audiencesync.people.models import Erasure, Profile
+from audiencesync.people.models import imports as files
+from canvases import engine, privacy, telling
+from canvases.models import Canvas, Step
+
+WHEN = "2026-11-01T10:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _ledger(settings, tmp_path):
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+
+
+@pytest.fixture
+def ann(api, person):
+    api.track(
+        attributes=[{"external_id": "ann", "email": "ann@example.org", "phone": "+4915112345678", "plan": "gold"}],
+        events=[{"external_id": "ann", "name": "cart", "time": WHEN, "properties": {"n": 2}}],
+        purchases=[
+            {"external_id": "ann", "product_id": "shoe", "currency": "EUR", "price": 9.5, "quantity": 2, "time": WHEN}
+        ],
+    )
+    alias = {"external_id": "ann", "alias_label": "shop", "alias_name": "a1"}
+    assert api.post("/users/alias/new", {"user_aliases": [alias]}).status_code == 201
+    return person("ann")
+
+
+NAMES = [
+    {"external_ids": ["ann"]},
+    {"user_aliases": [{"alias_name": "a1", "alias_label": "shop"}]},
+    {"email_addresses": [{"email": "Ann@example.org", "prioritization": ["most_recently_updated"]}]},
+    {"phone_numbers": [{"phone": "0151 12345678"}]},
+]
+
+
+@pytest.mark.parametrize("body", NAMES)
+def test_somebody_is_erased_by_each_name(api, ann, body):
+    answer = api.post("/users/delete", body)
+    assert answer.status_code == 201
+    told = answer.json()
+    assert (told["message"], told["deleted"], len(told["erasures"])) == ("success", 1, 1)
+    assert not Profile.objects.exists()
+    privacy.proceed(now=timezone.now())
+    assert not Profile.everybody.exists()
+
+
+def test_the_receipt_is_read_by_its_key(api, ann):
+    (key,) = api.post("/users/delete", {"external_ids": ["ann"]}).json()["erasures"]
+    privacy.proceed(now=timezone.now())
+    (receipt,) = api.get("/users/erasures", {"key": key}).json()["erasures"]
+    assert (receipt["state"], receipt["asked_by"], receipt["audiences"]) == ("done", "API key test", [])
+    assert "ann" not in json.dumps(receipt)
+
+
+def test_who_is_unknown_is_not_counted(api, ann):
+    assert api.post("/users/delete", {"external_ids": ["nobody", "ann", "ann"]}).json()["deleted"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"external_ids": []},
+        {"external_ids": ["a"], "braze_ids": ["b"]},
+        {"external_ids": ["a"] * 51},
+        {"external_ids": [5]},
+        {"external_ids": "a"},
+        {"user_aliases": [{"alias_name": "a"}]},
+    ],
+)
+def test_odd_wishes_erase_nobody(api, ann, body):
+    assert api.post("/users/delete", body).status_code == 400
+    assert Profile.objects.count() == 1
+
+
+def test_nobody_of_another_group_is_erased_or_told(api, other_group):
+    eve = Profile.objects.create(app_group=other_group, external_id="eve")
+    assert api.post("/users/delete", {"external_ids": ["eve"]}).json()["deleted"] == 0
+    assert api.post("/users/delete", {"braze_ids": [eve.braze_id]}).json()["deleted"] == 0
+    told = api.post("/users/export/ids", {"external_ids": ["eve"]}).json()
+    assert (told["users"], told["invalid_user_ids"]) == ([], ["eve"])
+    assert Profile.objects.count() == 1
+
+
+def test_the_scopes_differ(api, acme, issue, ann):
+    api.key = issue(acme, "users.export")
+    assert api.post("/users/delete", {"external_ids": ["ann"]}).status_code == 403
+    api.key = issue(acme, "users.delete")
+    assert api.post("/users/export/ids", {"external_ids": ["ann"]}).status_code == 403
+
+
+def test_an_export_in_the_shape_of_braze(api, ann):
+    told = api.post("/users/export/ids", {"external_ids": ["ann", "nobody"]}).json()
+    (user,) = told["users"]
+    assert told["invalid_user_ids"] == ["nobody"]
+    assert (user["email"], user["custom_attributes"], user["country"]) == ("ann@example.org", {"plan": "gold"}, None)
+    assert user["user_aliases"] == [{"alias_name": "a1", "alias_label": "shop"}]
+    at = datetime(2026, 11, 1, 10, tzinfo=UTC).isoformat()
+    assert user["custom_events"] == [{"name": "cart", "first": at, "last": at, "count": 1}]
+    assert user["purchases"][0]["count"] == 2
+
+
+def test_only_the_fields_asked_for(api, ann):
+    body = {"external_ids": ["ann"], "fields_to_export": ["email", "nonsense"]}
+    assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "nonsense": None}]
+
+
+def test_an_export_is_not_kept_for_a_repeat(api, ann):
+    told = [
+        api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code for _n in range(2)
+    ]
+    assert told == [200, 200]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM groups_keptanswer")
+        assert cursor.fetchone() == (0,)
+
+
+def test_every_table_that_knows_a_person_is_in_the_export(api, ann, acme, alice):
+    segment = acme.segments.create(name="Everybody")
+    canvas = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
+    Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(canvas, by=alice, now=timezone.now())
+    engine.admit(canvas.pk, now=timezone.now())
+    run = files.Import.objects.create(app_group=acme, file_name="people.csv", size=1)
+    files.ImportMember.objects.create(run=run, profile=ann)
+    api.track(attributes=[{"external_id": "ann", "email": "new@example.org"}])
+    told = telling.everything(ann)
+    filled = {name for name, rows in told.items() if rows}
+    tables = {
+        "past_identifiers": "past_identifiers",
+        "aliases": "aliases",
+        "events": "events",
+        "imported_by": "imports",
+        "visits": "visits",
+        "deliveries": "deliveries",
+        "erasures": "erasures",
+        "merged": "known_before_as",
+    }
+    related = {relation.get_accessor_name() for relation in Profile._meta.related_objects}
+    assert related == tables.keys(), "a new table knows people: export it, and erase it"
+    assert set(tables.values()) - filled == {"deliveries", "erasures", "known_before_as"}
+    json.dumps(told)
+
+
+def test_who_turned_out_to_be_somebody_is_erased_with_them(api, person):
+    alias = {"alias_label": "web", "alias_name": "cookie"}
+    api.track(attributes=[{"user_alias": alias, "_update_existing_only": False, "plan": "x"}, {"external_id": "ann"}])
+    body = {"aliases_to_identify": [{"external_id": "ann", "user_alias": alias}]}
+    assert api.post("/users/identify", body).status_code == 201
+    assert Profile.everybody.count() == 2
+    assert Profile.objects.count() == 1
+    api.post("/users/delete", {"external_ids": ["ann"]})
+    privacy.proceed(now=timezone.now())
+    assert not Profile.everybody.exists()
+    assert Erasure.objects.get().state == "done"
