@@ -138,8 +138,8 @@ Q_CLUSTER = {
     "bulk": 1,
     "recycle": 500,
     "save_limit": 250,
-    "poll": 0.2,
-    "guard_cycle": 0.5,
+    "poll": 0.3,
+    "guard_cycle": 1.0,
     "label": "Engine",
     "cache": "engine",
 }
