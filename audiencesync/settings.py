@@ -243,7 +243,9 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", True)
 # Who watches a process speaks to it without a proxy between. A program that sends its API key bare must hear it.
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", "^(users|canvas|segments|audiences|deliveries)(/|$)"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
+BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)  # else the proxy's address counts as everybody's, and one locks out all
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
