@@ -29,12 +29,12 @@ _EXTENT = "WITH people (entry_key, profile_id) AS ({people}) SELECT count(*), mi
 _LEAVE_ALONE = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
 _IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
 _IN_SEVERAL = """
-SELECT ranked.*, b.id AS batch_id FROM (
-    SELECT judged.*, (row_number() OVER (PARTITION BY (reason IS NULL) ORDER BY entry_key) - 1) / {cap} AS place
+SELECT counted.*, b.id AS batch_id FROM (
+    SELECT judged.*, (count(*) FILTER (WHERE reason IS NULL) OVER (ROWS UNBOUNDED PRECEDING) - 1) / {cap} AS place
     FROM judged
-) ranked LEFT JOIN (
+) counted LEFT JOIN (
     SELECT id, row_number() OVER (ORDER BY seq) - 1 AS place FROM {batch} WHERE sync_id = {sync} AND seq >= {first_seq}
-) b ON b.place = ranked.place AND ranked.reason IS NULL
+) b ON b.place = counted.place AND counted.reason IS NULL
 """
 
 

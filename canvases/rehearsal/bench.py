@@ -27,7 +27,7 @@ BACKLOG_SECONDS = 90  # as long as the engine works at it, a minute's housekeepi
 SETTLE_SECONDS = 5  # until the cluster is up and its first beats are over
 NOT_INSTALLED = "not installed"
 # Durable like a server in earnest; only what every handbook raises first.
-SERVER = "-c shared_buffers=256MB -c max_wal_size=4GB -c max_connections=100"
+SERVER = "-c shared_buffers=1GB -c max_wal_size=4GB -c max_connections=100"
 
 
 @dataclass

@@ -59,6 +59,7 @@ def test_leaving_people_are_queued_for_the_partner(journeys):
 
 def test_large_crowds_move_in_pieces(journeys, monkeypatch):
     monkeypatch.setattr(engine, "CROWD", 7)
+    monkeypatch.setattr(engine, "ADMITTED", 7)
     journeys.people(50)
     canvas, [first, second] = journeys.canvas(SYNC, SYNC)
     sent, again = journeys.asks(first), journeys.asks(second)
