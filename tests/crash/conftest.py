@@ -6,6 +6,7 @@ from django.conf import settings
 from partners.tiktok_sandbox.server import serve
 from tests.crash.databases import Sqlite
 from tests.crash.harness import Stage
+from tests.crash.lanes import Lanes
 from tests.crash.postgres import Postgres
 
 
@@ -32,3 +33,9 @@ def stage(databases):
         yield make
         for one in stages:
             one.close()
+
+
+@pytest.fixture
+def lanes(databases):
+    """lanes(scenario, mutant=None) -> the scenario, ready to be run at all its points."""
+    return lambda scenario, mutant=None: Lanes(scenario, databases, mutant)

@@ -1,5 +1,6 @@
 """A database per point, copied from a template: a file of SQLite, or CREATE DATABASE ... TEMPLATE of PostgreSQL."""
 
+import os
 import shutil
 from itertools import count
 from pathlib import Path
@@ -60,6 +61,9 @@ class Databases:
         """Away with it."""
         raise NotImplementedError
 
+    def apart(self) -> None:
+        """In a child that makes databases itself: share nothing with its siblings."""
+
     def copy(self, template: str) -> str:
         """One for a single point, as the template is."""
         return self.create(template)
@@ -78,7 +82,7 @@ class Sqlite(Databases):
 
     def create(self, template: str | None = None) -> str:
         """A file."""
-        name = str(self.folder / f"{next(self.numbers)}.sqlite3")
+        name = str(self.folder / f"{os.getpid()}-{next(self.numbers)}.sqlite3")
         if template:
             shutil.copyfile(template, name)
         return name

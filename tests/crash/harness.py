@@ -30,6 +30,11 @@ class Result:
     labels: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
+    def add(self, other: "Result") -> None:
+        """What another lane found."""
+        self.points, self.waited = self.points + other.points, self.waited + other.waited
+        self.labels, self.violations = self.labels + other.labels, self.violations + other.violations
+
 
 class Stage:
     """One scenario, ready to be run again and again from the same beginning."""
@@ -55,29 +60,21 @@ class Stage:
         self.databases.drop(self.template)
         self.snapshot.close()
 
-    def kill(self) -> Result:
-        """Killed at every point."""
-        return self._every(self._killed)
-
-    def pause(self) -> Result:
-        """Stopped at every point."""
-        return self._every(self._paused)
-
-    def first_violation(self, mode: str) -> Result:
-        """Point after point until something is wrong; calls and commits first, because most bugs sit there."""
-        run = self._killed if mode == "kill" else self._paused
-        result, labels = Result(), self._labels()
-        quiet = {at: not any(word in labels[at] for word in BUSY) for at in range(len(labels))}
-        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(labels)]:
-            self._one(at, run, result)
-            if result.violations:
-                break
+    def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
+        """Killed or stopped at every point, or at every ``step``-th."""
+        result, at = Result(), first
+        while not self._one(at, mode, result):
+            result.points, at = result.points + 1, at + step
         return result
 
-    def _every(self, run: Callable) -> Result:
-        result = Result()
-        while not self._one(result.points, run, result):
-            result.points += 1
+    def first_violation(self, mode: str, first: int = 0, step: int = 1) -> Result:
+        """Point after point until something is wrong; calls and commits first, because most bugs sit there."""
+        result, labels = Result(), self._labels()
+        quiet = {at: not any(word in labels[at] for word in BUSY) for at in range(len(labels))}
+        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(labels)][first::step]:
+            self._one(at, mode, result)
+            if result.violations:
+                break
         return result
 
     def _labels(self) -> list[str]:
@@ -90,8 +87,9 @@ class Stage:
         self.databases.give_back(name)
         return [label for labels in child.said("labels") for label in labels]
 
-    def _one(self, at: int, run: Callable, result: Result) -> bool:
+    def _one(self, at: int, mode: str, result: Result) -> bool:
         """Run with one point; whether it came to the end without reaching it."""
+        run = self._killed if mode == "kill" else self._paused
         self.snapshot.restore(self.scenario.faults)
         name = self.databases.copy(self.template)
         children: list[Child] = []

@@ -12,6 +12,7 @@ from tests.crash.databases import Databases
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _SEQUENCES = "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
 _NUMBERS = count()  # of this process: several folders of tests make databases
+_kept = []  # sessions inherited from the test process: closing them here would end them there
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -22,6 +23,11 @@ class Postgres(Databases):
         self.admin = self._session("postgres")
         self.copies: dict[str, Copy] = {}
         super().__init__(unblock)
+
+    def apart(self) -> None:
+        """A session of its own."""
+        _kept.append(self.admin)
+        self.admin, self.copies = self._session("postgres"), {}
 
     def create(self, template: str | None = None) -> str:
         """A database. The last child's session at the template may take a moment to end."""

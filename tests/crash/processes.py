@@ -4,41 +4,39 @@ import gc
 import json
 import logging
 import os
+import select
 import signal
 import time
 import traceback
 from collections.abc import Callable
 
 MOST_SECONDS = 40
-POLL = 0.002
 
 
 class Child:
     """A forked process that does ``work(tell)``; what it tells, and whether it is running, stopped or gone."""
 
-    def __init__(self, work: Callable[[Callable[[dict], None]], object]) -> None:
+    def __init__(self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS) -> None:
         self.reader, writer = os.pipe()
         self.state = "running"
+        self.has_struck = False
         self.told: list[dict] = []
         self.text = b""
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.reader)
-            _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"))
+            _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds)
         os.close(writer)
         os.set_blocking(self.reader, False)
 
     def wait(self, seconds: float = MOST_SECONDS) -> str:
         """Until it stops or ends, or the time is over: "running", "stopped", "ended" or "killed"."""
         ends_at = time.monotonic() + seconds
-        while self.state == "running":
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
-            if pid:
-                self.state = _state(status)
-            elif time.monotonic() > ends_at:
-                break
-            else:
-                time.sleep(POLL)
+        while self.state == "running" and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]:
+            is_over = not self._listen()
+            if is_over or (self.point and not self.has_struck):  # it ends or stops at this moment
+                self.has_struck = True
+                self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
         self._listen()
         return self.state
 
@@ -63,14 +61,17 @@ class Child:
         """Where it struck, if it did."""
         return next((news for news in self.told if "point" in news), None)
 
-    def _listen(self) -> None:
+    def _listen(self) -> bool:
+        """Take what it has told; whether it can tell more."""
+        more = b""
         try:
             while more := os.read(self.reader, 65536):
                 self.text += more
         except BlockingIOError:
-            pass
+            more = b"later"
         *lines, self.text = self.text.split(b"\n")
         self.told += [json.loads(line) for line in lines]
+        return bool(more)
 
 
 def _state(status: int) -> str:
@@ -79,12 +80,12 @@ def _state(status: int) -> str:
     return "killed" if os.WIFSIGNALED(status) else "ended"
 
 
-def _live(work: Callable, tell: Callable[[dict], None]) -> None:
+def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
     """The life of a child: it never returns to the test, and nothing of the test's is torn down by it."""
     gc.disable()  # a collection would touch, and so copy, all the memory it shares with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(MOST_SECONDS)
+        signal.alarm(most_seconds)
         root = logging.getLogger()
         root.handlers = [_Errors(tell)]
         tell({"result": work(tell)})

@@ -14,16 +14,16 @@ def _name(scenario):
 
 
 @pytest.mark.parametrize("scenario", [*ALL, *MORE_ANSWERS], ids=_name)
-def test_killed_at_every_point(stage, scenario, record_property):
-    result = stage(scenario).kill()
+def test_killed_at_every_point(lanes, scenario, record_property):
+    result = lanes(scenario).kill()
     record_property("points", result.points)
     assert result.violations == []
     assert result.points >= 10
 
 
 @pytest.mark.parametrize("scenario", [*ALL, UNDER_WAY, UNDER_WAY_AND_FAILING], ids=_name)
-def test_frozen_at_every_point(stage, scenario, record_property):
-    result = stage(scenario).pause()
+def test_frozen_at_every_point(lanes, scenario, record_property):
+    result = lanes(scenario).pause()
     record_property("points", result.points)
     assert result.violations == []
     assert result.points >= 10

@@ -10,8 +10,8 @@ assert mutants_places.seeded is mutants.seeded  # its bugs are in the list, too
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_harness_sees(stage, mutant):
-    result = stage(mutant.scenario, mutant.patch).first_violation(mutant.mode)
+def test_the_harness_sees(lanes, mutant):
+    result = lanes(mutant.scenario, mutant.patch).first_violation(mutant.mode)
     assert result.violations
 
 

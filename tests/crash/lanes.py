@@ -1,0 +1,71 @@
+"""The points of a scenario in several lanes at once: most of the time of a point is spent waiting for a lease to end."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import asdict
+
+from partners.tiktok_sandbox.server import serve
+from tests.crash.databases import Databases
+from tests.crash.harness import Mutant, Result, Stage
+from tests.crash.processes import Child
+from tests.crash.scene import Scenario
+
+LANES = 4
+MOST_SECONDS = 600
+
+
+class Lanes:
+    """Each lane is a process with a sandbox, a template and every fourth point of its own."""
+
+    def __init__(self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None) -> None:
+        self.scenario, self.databases, self.mutant = scenario, databases, mutant
+
+    def kill(self) -> Result:
+        """Killed at every point."""
+        return self._run(lambda stage, lane: stage.every("kill", lane, LANES))
+
+    def pause(self) -> Result:
+        """Stopped at every point."""
+        return self._run(lambda stage, lane: stage.every("pause", lane, LANES))
+
+    def first_violation(self, mode: str) -> Result:
+        """Point after point until something is wrong in one of the lanes."""
+        return self._run(lambda stage, lane: stage.first_violation(mode, lane, LANES), until_violation=True)
+
+    def _run(self, work, *, until_violation: bool = False) -> Result:
+        children = [Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)]
+        found = Result()
+        try:
+            for child in children:
+                if until_violation and found.violations:
+                    break
+                found.add(_result(child))
+        finally:
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # with all that it has forked
+                child.end()
+        return found
+
+    def _lane(self, work, lane: int):
+        def live(_tell):
+            os.setpgid(0, 0)
+            self.databases.unblock()
+            self.databases.apart()
+            with serve(db=":memory:") as server:
+                stage = Stage(self.scenario, self.databases, server, self.mutant)
+                try:
+                    return asdict(work(stage, lane))
+                finally:
+                    stage.close()
+
+        return live
+
+
+def _result(child: Child) -> Result:
+    """What a lane found. Its own trouble is a violation, too."""
+    state, errors = child.wait(MOST_SECONDS), child.said("error")
+    found = Result(**child.said("result")[0]) if child.said("result") else Result(violations=[f"the lane {state}"])
+    found.violations += errors
+    return found
