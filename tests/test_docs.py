@@ -28,7 +28,15 @@ def test_the_variables_of_the_procfile_are_told():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/settings.md", "docs/operations.md", "docs/runbooks.md", "docs/reliability.md", "CHANGELOG.md"],
+    [
+        "README.md",
+        "docs/settings.md",
+        "docs/operations.md",
+        "docs/runbooks.md",
+        "docs/reliability.md",
+        "docs/many-machines.md",
+        "CHANGELOG.md",
+    ],
 )
 def test_links_lead_to_files_that_are_there(page):
     file = ROOT / page
