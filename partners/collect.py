@@ -18,6 +18,7 @@ BULK = 1_000
 
 
 CRASHES_BEFORE_ALONE = 2
+WRONG_CLOCK = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -102,8 +103,8 @@ def no_way() -> Q:
 
 
 def _parked(path: str, now: datetime) -> Q:
-    """Whether a way is parked. A probe later than any was put there by a wrong clock."""
-    latest = now + timedelta(seconds=max(settings.SYNC["probe"], settings.SYNC["throttle_park"]))
+    """Whether a way is parked. A probe much later than any was put there by a wrong clock."""
+    latest = now + timedelta(seconds=settings.SYNC["probe"]) + WRONG_CLOCK
     return Q(**{f"{path}__parked_until__gt": now, f"{path}__parked_until__lte": latest})
 
 
@@ -137,7 +138,11 @@ def let_go(lease: str) -> None:
 
 def plan(lane: str, *, most: int, now: datetime) -> list[Request]:
     """Compose up to ``most`` requests for a lane. Nothing is leased yet."""
-    found = due(now=now).filter(ad_account__remote_id=lane).select_related("ad_account__connection", "audience")
+    found = (
+        due(now=now)
+        .filter(ad_account__remote_id=lane)
+        .select_related("ad_account__connection", "audience", "sync__app_group")
+    )
     start = 0
     while batches := list(found[start : start + CANDIDATES]):
         waiting = ordering.blocked(batches)

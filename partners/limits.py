@@ -138,6 +138,14 @@ def throttled_lanes() -> dict[str, bool]:
     return {key.removeprefix("lane:"): now < parked_us <= _latest(now) for key, parked_us in rows}
 
 
+def parked_now() -> dict[str, bool]:
+    """The limits behind which everybody waits for now, and whether it is for a daily one."""
+    now = now_us()
+    rows = Budget.objects.filter(throttles__gt=0, parked_us__gt=now, parked_us__lte=_latest(now))
+    longest: float = settings.SYNC["throttle_park"]
+    return {row.key: throttle_seconds(row.throttles - 1) >= longest for row in rows}
+
+
 def succeeded(limit: Limit, lane: str) -> None:
     """A request went through: others may follow, and the next throttle answer starts again at one second."""
     Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(throttles=0, next_us=0)

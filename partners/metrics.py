@@ -13,11 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from audiencesync import beat
-from partners import collect
+from partners import collect, limits
 from partners.models import Action, AdAccount, Audience, Batch, Connection, Outcome, Push
 from partners.models import Count as Counter
 
 BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
+SLOW = {False: "throttled", True: "daily_limit"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -87,12 +88,16 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
 def _parked() -> GaugeMetricFamily:
     """The first thing on the way that is in trouble names the cause."""
     ways = ("ad_account__connection", "ad_account", "audience")
+    slow = limits.parked_now()
+    app = slow.get(f"app:{settings.TIKTOK_APP_ID}")
+    lanes = {key.removeprefix("lane:"): is_daily for key, is_daily in slow.items() if key.startswith("lane:")}
     cause = Case(
         When(ad_account__connection__token_sealed="", then=Value("disconnected")),
         When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
         When(sync__paused=True, action=Action.ADD, then=Value("canvas_stopped")),
         *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
-        default=Value(""),
+        *(When(ad_account__remote_id=lane, then=Value(SLOW[is_daily])) for lane, is_daily in lanes.items()),
+        default=Value("" if app is None else SLOW[app]),
         output_field=CharField(),
     )
     found = GaugeMetricFamily("audsync_parked_people", "People on their way that is barred, by cause", labels=["by"])
