@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import ledger
+from audiencesync.people import consent, ledger
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas
-from partners import withdrawing
+from partners import consenting, withdrawing
 from partners.models import Outcome, Reason, Sync
 
 TASK = "canvases.privacy.beat"
@@ -83,7 +83,9 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
 
 
 def beat() -> None:
-    """Carry open erasures on: queue removals, write receipts, file names."""
+    """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger."""
+    consent.rework()
+    consenting.settle(now=timezone.now())
     proceed(now=timezone.now())
     ledger.file()
 

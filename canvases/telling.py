@@ -35,6 +35,7 @@ def everything(profile: Profile) -> dict[str, object]:
         ],
         "visits": [visit(one) for one in visits(mine)],
         "deliveries": [delivery(one) for one in deliveries(mine)],
+        "withdrawals": [one.at.isoformat() for one in profile.withdrawals.order_by("pk")],
         "erasures": [
             {"key": one.key, "requested_at": one.requested_at.isoformat()} for one in profile.erasures.order_by("pk")
         ],

@@ -120,7 +120,7 @@ def _insert(
         delivery=_table(Delivery),
         profile=_table(Profile),
         people=people_sql,
-        reason=reason_sql(sync.action, sync.kinds),
+        reason=reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required),
         placed=placed.format(batch=_table(Batch), **numbers),
         repeats="" if is_new else _LEAVE_ALONE,
     )
@@ -148,21 +148,29 @@ def _fill(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]
         Batch.objects.filter(pk__in=empty)._raw_delete("default")  # made above: nothing refers to them
 
 
-def reason_sql(action: str, kinds: list[str]) -> str:
-    """SQL over profile ``q``: NULL for who can be sent, a Reason for who cannot. Made of constants only."""
+def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
+    """SQL over profile ``q``: NULL for who can be sent, a Reason for who cannot. Made of constants only.
+
+    ``is_strict``: who has not consented must not be added, even if nobody asked them yet.
+    """
     usable = " OR ".join(sendable_sql(kind, action) for kind in kinds)
     mask = sum(1 << KINDS.index(kind) for kind in kinds)
     devices = [kind for kind in kinds if kind in DEVICE_KINDS]
     cases = []
     if action == Action.ADD:
         cases.append(f"WHEN q.erased_at IS NOT NULL THEN '{Reason.ERASED}'")
-        cases.append(f"WHEN q.ads_consent IS FALSE THEN '{Reason.NO_CONSENT}'")
+        cases.append(f"WHEN {refused_sql(is_strict=is_strict)} THEN '{Reason.NO_CONSENT}'")
     cases.append(f"WHEN {usable} THEN NULL")
     if action == Action.ADD and devices:
         present = " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in devices)
         cases.append(f"WHEN {present} THEN '{Reason.AD_TRACKING_OFF}'")
     cases.append(f"WHEN (q.invalid_kinds & {mask}) <> 0 THEN '{Reason.INVALID_VALUE}'")
     return f"CASE {' '.join(cases)} ELSE '{Reason.NO_IDENTIFIER}' END"
+
+
+def refused_sql(*, is_strict: bool) -> str:
+    """SQL condition over profile ``q``: no consent to advertising."""
+    return "q.ads_consent IS NOT TRUE" if is_strict else "q.ads_consent IS FALSE"
 
 
 def sendable_sql(kind: str, action: str) -> str:

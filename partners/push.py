@@ -14,7 +14,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
 from partners.base import Cells, Partner, Receipt
 from partners.collect import Request
-from partners.enqueue import DEVICE_KINDS
+from partners.enqueue import DEVICE_KINDS, refused_sql
 from partners.errors import PartnerError
 from partners.models import Action, Batch, Delivery
 
@@ -92,7 +92,7 @@ class Incomplete(Exception):
 
 def rows_of(batch: Batch) -> list[Row]:
     """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
-    cells = ", ".join(_cell(kind, batch.action) for kind in batch.kinds)
+    cells = ", ".join(_cell(kind, batch) for kind in batch.kinds)
     tables = {"delivery": Delivery._meta.db_table, "profile": Profile._meta.db_table, "batch": Batch._meta.db_table}
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
@@ -149,14 +149,14 @@ def _has_bare(batch: Batch) -> bool:
     return _nameless(batch).exclude(Exists(past)).exists()
 
 
-def _cell(kind: str, action: str) -> str:
+def _cell(kind: str, batch: Batch) -> str:
     """SQL for one column. An add withholds device ids without tracking, and all without consent or of who is erased."""
     column = f"q.{kind}_sha256"
-    if action == Action.REMOVE:
+    if batch.action == Action.REMOVE:
         return column
-    barred = ["q.ads_consent IS FALSE", "q.erased_at IS NOT NULL"] + ["q.ad_tracking_enabled IS FALSE"] * (
-        kind in DEVICE_KINDS
-    )
+    barred = [refused_sql(is_strict=batch.sync.app_group.consent_required), "q.erased_at IS NOT NULL"] + [
+        "q.ad_tracking_enabled IS FALSE"
+    ] * (kind in DEVICE_KINDS)
     return f"CASE WHEN {' OR '.join(barred)} THEN NULL ELSE {column} END"
 
 

@@ -69,7 +69,7 @@ def _drifted(batch: Batch, *, now: datetime) -> None:
 def _unsendable(batch: Batch) -> dict[str, list[int]]:
     """Reason -> deliveries, for people of the batch whose profile no longer has anything to send."""
     sql = _UNSENDABLE.format(
-        reason=reason_sql(batch.action, batch.kinds),
+        reason=reason_sql(batch.action, batch.kinds, is_strict=batch.sync.app_group.consent_required),
         delivery=Delivery._meta.db_table,
         profile=Profile._meta.db_table,
     )

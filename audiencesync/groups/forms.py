@@ -70,9 +70,69 @@ class GroupForm(forms.ModelForm):
         ),
     )
 
+    hash_only = forms.BooleanField(
+        label=_("Store hashes only"),
+        required=False,
+        help_text=_(
+            "E-mails, phone numbers and device IDs are kept as hashes only; TikTok gets the same. What is stored now is "
+            "wiped, for good."
+        ),
+    )
+    consent_attribute = forms.CharField(
+        label=_("Attribute that tells consent to advertising"),
+        required=False,
+        max_length=80,
+        help_text=_("The name of a custom attribute. Leave it empty if consent is sent as ads_consent."),
+    )
+    consent_values = forms.CharField(
+        label=_("Values that count as consent"),
+        required=False,
+        max_length=200,
+        help_text=_("Separated by commas; upper and lower case are the same."),
+    )
+    consent_required = forms.BooleanField(
+        label=_("Add nobody whose consent is unknown"),
+        required=False,
+        help_text=_("They count as not synced. Removals always flow."),
+    )
+    remove_on_withdrawal = forms.BooleanField(
+        label=_("Remove who withdraws consent from every audience"), required=False
+    )
+
     class Meta:
         model = AppGroup
-        fields = ["name", "time_zone", "phone_region", "quota_stops_clock"]
+        fields = [
+            "name",
+            "time_zone",
+            "phone_region",
+            "quota_stops_clock",
+            "hash_only",
+            "consent_attribute",
+            "consent_values",
+            "consent_required",
+            "remove_on_withdrawal",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["consent_values"] = ", ".join(self.instance.consent_values)
+
+    def clean_consent_values(self) -> list[str]:
+        """The words, each once."""
+        words = (word.strip() for word in self.cleaned_data["consent_values"].split(","))
+        return list(dict.fromkeys(word for word in words if word))
+
+    def clean(self) -> dict[str, Any]:
+        """An attribute without a word that means yes would refuse everybody."""
+        cleaned = super().clean() or {}
+        if cleaned.get("consent_attribute") and not cleaned.get("consent_values"):
+            self.add_error("consent_values", _("Name at least one value that counts as consent."))
+        return cleaned
+
+    @property
+    def changes_people(self) -> bool:
+        """Whether everybody stored must be fitted to the new settings (people/consent.py)."""
+        return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(self.changed_data)
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -73,6 +73,11 @@ class Role(models.TextChoices):
         return order.index(self) >= order.index(other)
 
 
+def yes_words() -> list[str]:
+    """What counts as consent unless somebody says otherwise; compared in lower case."""
+    return ["true", "yes", "1"]
+
+
 def erasure_salt() -> bytes:
     """A salt of one group."""
     return os.urandom(32)
@@ -85,6 +90,13 @@ class AppGroup(models.Model):
     slug = models.SlugField(max_length=50, unique=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
+    # Privacy, see people/consent.py. ``rework_cursor``: the highest profile that fits the settings below; null: all do.
+    hash_only = models.BooleanField(_("store hashes only"), default=False)
+    consent_attribute = models.CharField(_("attribute that tells consent"), max_length=80, blank=True)
+    consent_values: models.JSONField[list[str], list[str]] = models.JSONField(default=yes_words)
+    consent_required = models.BooleanField(_("consent is required"), default=False)
+    remove_on_withdrawal = models.BooleanField(_("remove who withdraws consent"), default=False)
+    rework_cursor = models.BigIntegerField(null=True, blank=True)
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
     quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")

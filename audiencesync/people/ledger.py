@@ -58,9 +58,14 @@ def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None
     )
 
 
+def is_used(app_group: AppGroup) -> bool:
+    """Whether anybody was erased in this group."""
+    return ErasedName.objects.filter(app_group=app_group).exists()
+
+
 def blocked(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
     """The indexes of changes that name somebody who was erased, or would give somebody such an address."""
-    if not ErasedName.objects.filter(app_group=app_group).exists():
+    if not is_used(app_group):
         return set()
     named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
     named += _addresses(app_group, changes)

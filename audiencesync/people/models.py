@@ -21,6 +21,7 @@ __all__ = [
     "Profile",
     "Segment",
     "UserAlias",
+    "Withdrawal",
     "imports",
 ]
 
@@ -201,6 +202,17 @@ class ErasedName(models.Model):
 
     def __str__(self) -> str:
         return f"erased {self.kind}"
+
+
+class Withdrawal(models.Model):
+    """Somebody withdrew their consent. Waits for the queue to cancel and remove (partners/consenting.py)."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="withdrawals")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"withdrawal {self.pk} of profile {self.profile_id}"
 
 
 class Segment(models.Model):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import finding, identifiers, ledger, rows
+from audiencesync.people import consent, finding, identifiers, ledger, rows
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
 from audiencesync.people.models import KINDS, PastIdentifier, UserAlias
@@ -142,8 +142,11 @@ class _Upsert:
         for pk in wishes.keys() - known.keys():  # erased since they were found
             for index in wishes.pop(pk):
                 self.result.problems[index] = "gone"
+        before = {pk: row.ads_consent for pk, row in known.items()}
         changed = self._fold([(known[pk], sorted(indexes)) for pk, indexes in wishes.items()])
         rows.update(sorted(changed, key=lambda row: row.id), now=self.now)
+        refused = [pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False]
+        consent.remember(self.app_group, refused, now=self.now)
         self.result.updated = len(known)
         for index in self.result.problems:
             self.result.profile_ids[index] = None
@@ -168,7 +171,7 @@ class _Upsert:
     @property
     def hashes_only(self) -> bool:
         """Whether the group stores hashes instead of identifiers."""
-        return bool(getattr(self.app_group, "hash_only", False))
+        return self.app_group.hash_only
 
     def _apply(self, row: rows.Row, raw: dict[str, str], index: int) -> None:
         """Set what one change names. Identifiers are gathered in ``raw``: they are hashed together."""
@@ -189,6 +192,8 @@ class _Upsert:
                 setattr(row, name, value)
             else:
                 setattr(row, name, value or "")
+        if self.app_group.consent_attribute:
+            row.ads_consent = consent.derived(self.app_group, row.attributes)
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""

@@ -110,7 +110,7 @@ def _fill(sync: Sync, each: int, first: int, last: int) -> None:
             delivery=Delivery._meta.db_table,
             batch=Batch._meta.db_table,
             profile=Profile._meta.db_table,
-            reason=reason_sql(Action.ADD, sync.kinds),
+            reason=reason_sql(Action.ADD, sync.kinds, is_strict=False),
         )
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql, [10**9, sync.app_group_id, each, sync.pk, first, last])

@@ -143,11 +143,12 @@ def test_every_table_that_knows_a_person_is_in_the_export(api, ann, acme, alice)
         "visits": "visits",
         "deliveries": "deliveries",
         "erasures": "erasures",
+        "withdrawals": "withdrawals",
         "merged": "known_before_as",
     }
     related = {relation.get_accessor_name() for relation in Profile._meta.related_objects}
     assert related == tables.keys(), "a new table knows people: export it, and erase it"
-    assert set(tables.values()) - filled == {"deliveries", "erasures", "known_before_as"}
+    assert set(tables.values()) - filled == {"deliveries", "erasures", "known_before_as", "withdrawals"}
     json.dumps(told)
 
 

@@ -50,12 +50,14 @@ def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Ac
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
-    """Name, time zone, phone region of the group, and whether daily limits stop the clock."""
+    """Name, time zone, phone region of the group, whether daily limits stop the clock, and privacy."""
     app_group = copy(
         access.group(request, Role.ADMIN)
     )  # a form puts bad input into its instance; the header keeps the good one
     form = GroupForm(request.POST or None, instance=app_group)
     if request.method == "POST" and form.is_valid():
+        if form.changes_people:  # in the background, a stretch of people after the other
+            form.instance.rework_cursor = 0
         form.save()
         if form.changed_data:
             Activity.log(app_group, access.user(request), Activity.Verb.CHANGED, app_group.name)

@@ -1,0 +1,85 @@
+"""Consent to advertising and hash-only storage: what a group's settings make of a person.
+
+``Profile.ads_consent`` is the one truth that the queue reads. A group may name an attribute that tells it; then the column
+follows the attribute whenever somebody is written, and a background pass reworks everybody after a change of settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import KINDS, Profile, Withdrawal
+
+TASK = "canvases.privacy.beat"
+AT_ONCE = 5000
+CHUNKS = 20  # of one turn
+
+
+def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
+    """What an attribute says; None if it is not there."""
+    value = attributes.get(app_group.consent_attribute)
+    if value is None:
+        return None
+    text = str(value).lower() if isinstance(value, bool | int | float | str) else ""
+    return text.strip() in {word.lower() for word in app_group.consent_values}
+
+
+def is_refused(app_group: AppGroup, consent: bool | None) -> bool:
+    """Whether somebody must not be added. Unknown is refused where consent is required."""
+    return consent is False or (consent is None and app_group.consent_required)
+
+
+def remember(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
+    """Write down who withdrew, inside the caller's transaction, and wake whoever acts on it."""
+    rows = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
+    if rows:
+        Withdrawal.objects.bulk_create(rows)
+        clock.wake(TASK)
+
+
+def rework() -> None:
+    """Go on fitting people to changed settings, a bounded stretch at a time."""
+    for group_id in AppGroup.objects.exclude(rework_cursor=None).values_list("pk", flat=True):
+        for _turn in range(CHUNKS):
+            if not _rework(group_id):
+                break
+
+
+def _rework(group_id: int) -> bool:
+    """The next stretch of a group; whether there is more."""
+    now = timezone.now()
+    with transaction.atomic():
+        group = AppGroup.objects.select_for_update().get(pk=group_id)
+        if group.rework_cursor is None:
+            return False
+        mine = Profile.objects.filter(app_group=group, pk__gt=group.rework_cursor)
+        people = list(mine.select_for_update().order_by("pk")[:AT_ONCE])
+        _fit(group, people, now=now)
+        group.rework_cursor = people[-1].pk if len(people) == AT_ONCE else None
+        group.save(update_fields=["rework_cursor"])
+    return group.rework_cursor is not None
+
+
+def _fit(group: AppGroup, people: list[Profile], *, now: datetime) -> None:
+    changed, withdrawn = [], []
+    for person in people:
+        before = person.ads_consent
+        if group.consent_attribute:
+            person.ads_consent = derived(group, person.attributes)
+        bare = group.hash_only and any(getattr(person, kind) for kind in KINDS)
+        for kind in KINDS if bare else ():
+            setattr(person, kind, "")
+        if bare or person.ads_consent != before:
+            person.updated_at = now
+            changed.append(person)
+        if person.ads_consent is False and before is not False:
+            withdrawn.append(person.pk)
+    Profile.objects.bulk_update(changed, [*KINDS, "ads_consent", "updated_at"], batch_size=500)
+    remember(group, withdrawn, now=now)

@@ -1,0 +1,25 @@
+"""Who withdrew their consent: what waits is cancelled, and where the group says so they leave every audience."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from audiencesync.people.models import Withdrawal
+from partners import withdrawing
+from partners.models import Reason, Sync
+
+AT_ONCE = 500
+
+
+def settle(*, now: datetime) -> None:
+    """Act on all withdrawals that were written down. Whoever has consented again meanwhile is left alone."""
+    while rows := list(Withdrawal.objects.select_related("app_group").order_by("pk")[:AT_ONCE]):
+        keys = [row.pk for row in rows]
+        still = Withdrawal.objects.filter(pk__in=keys).exclude(profile__ads_consent=True)
+        people = {row.profile_id: row for row in rows if row.pk in set(still.values_list("pk", flat=True))}
+        withdrawing.cancel_adds(sorted(people), Reason.NO_CONSENT, now=now)
+        leaving = {pk: row.pk for pk, row in people.items() if row.app_group.remove_on_withdrawal}
+        for audience, profiles in sorted(withdrawing.places(list(leaving)).items()):
+            crowd = Withdrawal.objects.filter(pk__in=[leaving[pk] for pk in profiles]).values_list("pk", "profile_id")
+            withdrawing.remove(audience, Sync.Purpose.CONSENT, crowd, now=now)
+        Withdrawal.objects.filter(pk__in=keys).delete()
