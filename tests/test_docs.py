@@ -31,6 +31,7 @@ def test_the_variables_of_the_procfile_are_told():
     [
         "README.md",
         "docs/settings.md",
+        "docs/api.md",
         "docs/operations.md",
         "docs/runbooks.md",
         "docs/reliability.md",

@@ -50,13 +50,13 @@ _BOUGHT: dict[str, Any] = {
 }
 
 
-def _shape(properties: dict[str, Any], *required: str, more: bool = False) -> WithJsonSchema:
+def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
     """How an object is documented; each is judged alone (tracking.py), so that a bad one does not spoil the call."""
-    shape = {"type": "object", "properties": properties, "additionalProperties": more}
+    shape = {"type": "object", "properties": properties}
     return WithJsonSchema(shape | {"required": list(required)} if required else shape)
 
 
-_Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE, more=True)]
+_Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE)]
 _Event = Annotated[
     Any, _shape(_WHO | {"name": {"type": "string"}, "time": _MOMENT, "properties": _PROPERTIES}, "name", "time")
 ]
