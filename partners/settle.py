@@ -158,7 +158,7 @@ def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None
 
 def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
     """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people."""
-    batches = list(pending.select_for_update().filter(state=Outcome.PENDING, lease="").order_by("pk"))
+    batches = list(pending.select_for_update(of=("self",)).filter(state=Outcome.PENDING, lease="").order_by("pk"))
     finish(batches, Outcome.CANCELLED, now=now, code=reason.value)
     return sum(batch.n for batch in batches)
 
