@@ -63,9 +63,13 @@ def test_f05_an_import_whose_worker_is_killed_five_times_ends_exactly(site):
         state, numbers, n_people, _parts = one.do(_state)
         assert (state, numbers[0], n_people) == ("running", sum(numbers[1:]), numbers[1])
         time.sleep(0.1)
-    last = one.databases.child(one.name, lambda tell: _turns(tell, None))
-    assert (last.wait(), last.said("error")) == ("ended", [])
-    last.end()
+    for _ in range(KILLS):  # a busy machine may need more than the 40 seconds that a child may live
+        last = one.databases.child(one.name, lambda tell: _turns(tell, None))
+        ended = last.wait()
+        last.end()
+        assert last.said("error") == []
+        if ended == "ended":
+            break
     assert one.do(_state) == ["done", [N, N * 9 // 10, N // 10 - N // 1000, N // 1000], N * 9 // 10, 0]
 
 

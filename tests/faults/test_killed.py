@@ -106,8 +106,8 @@ def test_f26_eight_workers_at_once_send_each_person_once(stage):
     name = ready.databases.copy(ready.template)
     workers = [ready.databases.child(name, ready._with_world(_flush_calmly)) for _ in range(8)]
     assert [(worker.wait(), worker.said("error")) for worker in workers] == [("ended", [])] * 8
-    sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
     _all_arrived(ready, name)
+    sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
     for worker in workers:
         worker.end()
     ready.databases.give_back(name)
