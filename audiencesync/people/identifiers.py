@@ -174,7 +174,7 @@ def _column(kind: str, raws: Sequence[str], invalid: list[int], *, region: str, 
         return [None] * len(raws)
     if kind == "phone":
         patterns = phones.PATTERNS
-        clean = [raw.encode() if patterns[raw[1:4]].fullmatch(raw) else b"" for raw in raws]
+        clean = [raw.encode() if raw and patterns[raw[1:4]].fullmatch(raw) else b"" for raw in raws]
     else:
         clean = _clean_lines(kind, raws)
     if RULES[rule] is not RULES[RULE_VERSION] and kind in ("email", "phone"):
