@@ -1,15 +1,19 @@
 """The drill: a backup while the engine works, restored into a new place, where everything goes on and nobody is lost."""
 
-from pathlib import Path
+import shutil
 from urllib.parse import urlsplit
 
 import pytest
 
+from partners.tiktok_sandbox.seed import EU
 from partners.tiktok_sandbox.server import Server
 from tests.faults.live import crowd
 from tests.faults.live.site import Site, address
 
 pytestmark = pytest.mark.slow
+N = 8_000
+ERASED = [N, N + 1, N + 2]  # on the way when the backup is written, erased afterwards
+LATEST = 1_000_000  # the number of a person who comes just before the backup
 
 
 @pytest.fixture
@@ -31,41 +35,64 @@ def elsewhere(databases, tmp_path):
 
 
 def backed_up_under_load(one, file):
-    """People are on their way, some are there already, and more enter, while the backup is written."""
+    """People are on their way and tried again all the time while the backup is written; the counts before it."""
     one.start("engine")
     one.do(crowd.launch)
     one.rest()
-    one.do(crowd.people, 20_000, 20_000)
-    one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.0)
+    one.server.sandbox.faults.set("code", endpoint="segment/mapping", code=50000)
+    one.do(crowd.people, N, N)
     one.do(crowd.launch)
     one.wait(lambda: one.do(crowd.counts).get("pending"), "nobody is on the way")
+    one.do(crowd.people, LATEST, 1)
+    before = one.do(crowd.counts)
     one.manage("backup", str(file))
-    one.rest()
-    one.judge()
+    return before
+
+
+def members(one):
+    """Who is in the audience at the sandbox."""
+    audience = next(found for found in one.server.sandbox.audiences.of(EU) if found.name == "winback")
+    return {digest for _schema, digest in one.server.sandbox.audiences.listed(audience.id)}
+
+
+def left_behind(old, name):
+    """Put beside the new file what a running SQLite database keeps beside its own."""
+    for end in ("-wal", "-shm"):
+        shutil.copyfile(old.name + end, name + end)
 
 
 def test_what_was_saved_under_load_goes_on_elsewhere(site, elsewhere, tmp_path, is_sqlite):
-    old, file = site(20_000), tmp_path / "backup"
-    backed_up_under_load(old, file)
-    assert old.do(crowd.counts) == {"entered": 40_000, "synced": 40_000}
-    old.stop("engine")
+    old, file = site(N), tmp_path / "backup"
+    before = backed_up_under_load(old, file)
     new = elsewhere(old, old.server)
     if is_sqlite:
-        for end in ("-wal", "-shm"):
-            Path(new.name + end).write_bytes(b"what an earlier database has left behind")
+        left_behind(old, new.name)
+    old.server.sandbox.faults.clear()
+    assert old.rest() == {"entered": 2 * N, "synced": 2 * N}
+    old.judge()
+    old.do(crowd.erase, ERASED)
+    old.wait(lambda: old.do(crowd.has_erased), "the erasure did not end")
+    old.stop("engine")
     new.manage("restore", str(file))
     new.manage("migrate", "--check")
-    new.manage("check_counters")
-    assert new.do(crowd.counts)["pending"] > 0
+    assert new.do(crowd.broken_laws_of_counting) == []
+    assert new.do(crowd.knows, LATEST)
+    counts = new.do(crowd.counts)
+    assert (counts["entered"] >= before["entered"], counts["pending"] > 0) == (True, True)
+    new.manage("erase_again", str(old.var / "erasures.jsonl"))
     sent_before = len(new.pushes())
     new.start("engine")
-    assert new.rest() == {"entered": 40_000, "synced": 40_000}
+    new.rest()
     new.judge()
+    new.manage("check_counters")
     assert len(new.pushes()) > sent_before
-    new.do(crowd.people, 40_000, 1_000)
+    new.do(crowd.people, 2 * N, 1_000)
     new.do(crowd.launch)
-    assert new.rest() == {"entered": 41_000, "synced": 41_000}
+    new.rest()
     new.judge()
+    there = members(new)
+    assert len(there) == 2 * N + 1_001 - len(ERASED)
+    assert [number for number in ERASED if crowd.sha256(number).hex() in there] == []
 
 
 def test_the_file_is_for_its_owner_only_and_holds_no_key(site, tmp_path):

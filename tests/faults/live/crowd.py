@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from audiencesync import beat
 from audiencesync.groups.models import AppGroup, Membership, Role, User
-from audiencesync.people.models import Profile, Segment
-from canvases import engine, laws
+from audiencesync.people.models import ErasedName, Erasure, Profile, Segment
+from canvases import engine, laws, privacy
 from canvases.models import Canvas, Step, Visit
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Sync, Tally
 from partners.tiktok_sandbox.seed import EU
@@ -95,7 +95,7 @@ def believed():
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     )
     members = {remote_id: set() for remote_id in Sync.objects.values_list("audience__remote_id", flat=True)}
-    for audience, action, digest in rows:
+    for audience, action, digest in rows.exclude(profile__email_sha256=None):  # who was erased is nowhere
         (members[audience].add if action == "add" else members[audience].discard)(bytes(digest).hex())
     return {audience: seal(hashes) for audience, hashes in members.items()}
 
@@ -108,3 +108,20 @@ def largest_chunk():
 def has_beaten():
     """Whether a heartbeat has passed through an engine."""
     return beat.last_pulse() is not None
+
+
+def knows(number):
+    """Whether this person is in the database."""
+    return Profile.objects.filter(external_id=f"p{number}").exists()
+
+
+def erase(numbers):
+    """These people are to be forgotten."""
+    wanted = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
+    privacy.erase(AppGroup.objects.get(), wanted.values_list("pk", flat=True), asked_by="Alice", now=timezone.now())
+
+
+def has_erased():
+    """Whether nobody is left to be erased, and the ledger's file names them."""
+    is_over = not Erasure.objects.filter(state=Erasure.State.REMOVING).exists()
+    return is_over and not ErasedName.objects.filter(is_filed=False).exists()

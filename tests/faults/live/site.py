@@ -78,14 +78,14 @@ class Site(stack.Stack):
         """All that a process has said."""
         return (self.var / f"{name}.log").read_text()
 
-    def wait(self, condition, what: str, seconds: float = 40.0) -> None:
+    def wait(self, condition, what: str, seconds: float = 60.0) -> None:
         """Until ``condition()``, asked five times a second; the engine's last words if it never comes."""
         ends_at = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < ends_at, f"{what}: {self.do(crowd.counts)}\n{self.log('engine')}"
             time.sleep(0.2)
 
-    def rest(self, seconds: float = 40.0) -> dict[str, int]:
+    def rest(self, seconds: float = 60.0) -> dict[str, int]:
         """Until everybody has entered and nobody is pending; the counts then."""
         self.wait(lambda: self.do(crowd.is_quiet), "people still wait", seconds)
         return self.do(crowd.counts)

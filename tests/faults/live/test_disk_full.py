@@ -33,7 +33,7 @@ def full_disk(is_sqlite):
 @pytest.fixture
 def running(full_disk, site):
     """A site with web and engine whose requests take a while, and its disk."""
-    one = site(50_000)
+    one = site(30_000)
     disk = full_disk(one)
     one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.5)
     one.start("web", "engine")
@@ -68,6 +68,6 @@ def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
     assert "Engine restarts" not in log
     assert len(log.splitlines()) - said < MOST_LINES
     disk.free()
-    assert one.rest() == {"entered": 50_000, "synced": 50_000}
+    assert one.rest() == {"entered": 30_000, "synced": 30_000}
     assert {answer.status_code for answer in new_canvases(one, 3)} == {302}
     one.judge()

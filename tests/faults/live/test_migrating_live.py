@@ -28,7 +28,7 @@ CONTRACT = "_contract_"
 WHAT_TO_DO = (
     "old code cannot write to these tables: let a new field be null or have a db_default; remove in a _contract_"
 )
-N = 30_000
+N = 25_000
 
 
 def harms(operation, before, app):

@@ -25,4 +25,6 @@ class Command(BaseCommand):
             backup.restore(file)
         except (backup.Refused, DatabaseError, OSError) as error:
             raise CommandError(f"Nothing was restored: {error}") from error
-        self.stdout.write("Restored. Now: manage.py migrate, manage.py check_counters, then start web and engine.")
+        self.stdout.write(
+            "Restored. Now: manage.py migrate and erase_again, start web and engine, then check_counters."
+        )

@@ -1,0 +1,28 @@
+"""After a restore: erase once more who was erased since the backup."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from canvases import privacy
+
+
+class Command(BaseCommand):
+    """manage.py erase_again [<file>]"""
+
+    help = "After a restore, before the engine starts: erases who is named in the ledger of erasures (ERASURE_LEDGER)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The ledger."""
+        parser.add_argument("file", type=Path, nargs="?", default=Path(settings.ERASURE_LEDGER), help="the ledger")
+
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
+        """How many people; exit 1 if the ledger cannot be read."""
+        try:
+            n = privacy.erase_again(file, now=timezone.now())
+        except OSError as error:
+            raise CommandError(f"Nobody was erased again: {error}") from error
+        self.stdout.write(f"{n} people are erased again.")
