@@ -53,7 +53,7 @@ class Upserted:
 
 def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> Upserted:
     """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         return _Upsert(app_group, changes, now).run()
 
 

@@ -55,3 +55,19 @@ def test_a_rate_limit_is_read_as_a_moment(client, settings):
     with pytest.raises(BrazeRateLimitError) as caught:
         client.user_track(attributes=[{"external_id": "1"}])
     assert caught.value.reset_epoch_s > time.time()
+
+
+def test_delete(client):
+    client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2"}])
+    answer = client.user_delete(external_ids=["1"])
+    assert (answer["success"], answer["deleted"]) == (True, 1)
+    assert list(Profile.objects.filter(erased_at=None).values_list("external_id", flat=True)) == ["2"]
+
+
+def test_export(client):
+    client.user_track(attributes=[{"external_id": "1", "email": "max@example.org", "plan": "gold"}])
+    for told in ({"external_ids": ["1"]}, {"email": "max@example.org"}):
+        answer = client.user_export(**told, fields_to_export=["external_id", "email", "custom_attributes"])
+        assert answer["success"]
+        (user,) = answer["users"]
+        assert (user["external_id"], user["email"]) == ("1", "max@example.org")
