@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("audiencesync.groups.urls")),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
+    path("g/<slug:group>/people/", include("canvases.people_urls")),
     path("g/<slug:group>/partners/", include("partners.urls")),
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),

@@ -112,11 +112,12 @@ def retry(step: Step, *, now: datetime) -> int:
 def reasons(step: Step) -> list[Why]:
     """Why people of ``step`` were not synced, errored or cancelled; the most frequent reason first."""
     by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
-    found = [Why(outcome, _reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
+    found = [Why(outcome, reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
     return sorted(found, key=lambda why: -why.n)
 
 
-def _reason_text(reason: str) -> str:
+def reason_text(reason: str) -> str:
+    """A reason or a partner's code in words."""
     if reason in Reason.values:
         return str(Reason(reason).label)
     if reason.lstrip("-").isdigit():

@@ -14,9 +14,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
-from audiencesync.groups.models import AppGroup
+from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people import consent, ledger
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas
@@ -46,6 +47,15 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
         withdrawing.cancel_adds(mine, Reason.ERASED, now=now)
         _strip(mine, now=now)
         clock.wake(TASK)
+    return made
+
+
+def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now: datetime) -> list[Erasure]:
+    """What ``erase`` does, asked for on a page and written into the activity log."""
+    with transaction.atomic():
+        made = erase(app_group, profile_ids, asked_by=str(user), now=now)
+        people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
+        Activity.log(app_group, user, Activity.Verb.ERASED, people)
     return made
 
 

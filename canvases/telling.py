@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
 
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
+from canvases.analytics import reason_text
 from canvases.models import Visit
 from canvases.privacy import family
 from partners.models import Delivery, Outcome
@@ -99,6 +101,22 @@ def delivery(one: Delivery) -> dict[str, object]:
         "queued_at": iso(batch.created_at) if batch else None,
         "settled_at": iso(batch.settled_at) if batch else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A delivery as a page shows it."""
+
+    row: Delivery
+    state: Outcome
+    reason: str
+
+
+def told(one: Delivery) -> Told:
+    """A delivery with its state, and why, in words."""
+    state = Outcome(one.outcome or (one.batch.state if one.batch else Outcome.PENDING))
+    code = one.reason or (one.batch.last_code if one.batch and state != Outcome.SYNCED else "")
+    return Told(one, state, reason_text(code) if code else "")
 
 
 def iso(at: datetime | None) -> str | None:

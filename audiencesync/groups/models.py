@@ -237,6 +237,9 @@ class Activity(models.Model):
         RETRIED = "retried", _("retried")
         INVITED = "invited", _("invited")
         JOINED = "joined", _("joined")
+        VIEWED = "viewed", _("viewed")
+        EXPORTED = "exported", _("exported")
+        ERASED = "erased", _("erased")
         REVOKED = "revoked", _("revoked")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")

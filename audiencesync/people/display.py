@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audiencesync.people.identifiers import ZERO
-from audiencesync.people.models import KINDS, Profile
+from audiencesync.people.models import KINDS, Event, Profile
 
 LABELS = {
     "email": gettext_lazy("E-mail"),
@@ -126,12 +126,21 @@ def _attribute(value: object, *, masked: bool) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
+def event(row: Event, *, masked: bool) -> tuple[Event, str]:
+    """An event with its properties in one line; viewers do not see them."""
+    return row, "" if masked or not row.properties else _attribute(row.properties, masked=False)
+
+
 def consent(profile: Profile) -> tuple[str, str]:
     """Consent to advertising in words, with its tone."""
     return {
         True: (_("Given"), "good"),
         False: (_("Refused: never added to an audience, always removable"), "bad"),
-        None: (_("Unknown: treated as given"), ""),
+        None: (
+            (_("Unknown: not added until it is given"), "bad")
+            if profile.app_group.consent_required
+            else (_("Unknown: treated as given"), "")
+        ),
     }[profile.ads_consent]
 
 

@@ -7,7 +7,6 @@ from audiencesync.people.views import profiles, segments
 
 urlpatterns = [
     path("profiles/", profiles.profiles, name="profiles"),
-    path("profiles/<int:profile_id>/", profiles.profile, name="profile"),
     path("segments/", segments.segments, name="segments"),
     path("segments/new/", segments.new, name="segment_new"),
     path("segments/<int:segment_id>/", segments.segment, name="segment"),

@@ -1,4 +1,4 @@
-"""The list of profiles and one profile. Viewers see personal data masked."""
+"""The list of profiles, and what this storey knows of one. Viewers see personal data masked."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from audiencesync.people.forms import ProfileSearch
 from audiencesync.people.models import Profile
 
 PAGE = 50
+NEWEST = 20  # events and aliases on the page of one person
 COUNTED = 10_000  # more than these are not counted one by one
 BIGGEST_ID = 2**63 - 1
 
@@ -55,13 +56,10 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     return render(request, "people/profiles.html", context, status=200 if form.is_valid() else 422)
 
 
-@require_safe
-@access.signed_in
-def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
-    """One person: what is known, and what of it can be sent to a partner."""
-    row = access.get(request, Profile, pk=profile_id)
-    masked = not access.membership(request).may(Role.MARKETER)
-    context = {
+def facts(row: Profile, *, masked: bool) -> dict[str, object]:
+    """What the page of one person shows of this storey; the page itself also tells of visits and deliveries."""
+    events = row.events.order_by("-at", "-pk")[: NEWEST + 1]
+    return {
         "profile": row,
         "external_id": display.external_id(row, masked=masked),
         "identifiers": display.identifiers(row, masked=masked),
@@ -69,9 +67,11 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
         "consent": display.consent(row),
         "tracking": display.tracking(row),
         "n_past": row.past_identifiers.count(),
+        "aliases": [] if masked else row.aliases.order_by("label", "name")[:NEWEST],
+        "events": [display.event(event, masked=masked) for event in events][:NEWEST],
+        "has_more_events": len(events) > NEWEST,
         "is_masked": masked,
     }
-    return render(request, "people/profile.html", context)
 
 
 def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool) -> QuerySet[Profile]:

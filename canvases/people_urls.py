@@ -1,0 +1,13 @@
+"""Addresses of one person and of erasures, under /g/<slug>/people/: they reach every storey."""
+
+from django.urls import path
+
+from canvases.views import erasing, person
+
+urlpatterns = [
+    path("profiles/<int:profile_id>/", person.profile, name="profile"),
+    path("profiles/<int:profile_id>/export/", person.export, name="profile_export"),
+    path("profiles/<int:profile_id>/erase/", person.erase, name="profile_erase"),
+    path("erase/", erasing.erase, name="erase"),
+    path("erasures/", erasing.erasures, name="erasures"),
+]

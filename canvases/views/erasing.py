@@ -1,0 +1,84 @@
+"""Erase people by their ids, and read the receipts."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Role
+from audiencesync.people import finding
+from audiencesync.people.models import Erasure
+from canvases import privacy
+
+MOST = 1000
+PAGE = 25
+
+
+class EraseForm(forms.Form):
+    """External ids, one a line."""
+
+    ids = forms.CharField(
+        label=_("External IDs, one per line"),
+        help_text=_("At most 1,000. E-mail addresses are not needed: find the person, and copy the ID."),
+        max_length=MOST * 400,
+        widget=forms.Textarea({"rows": 8, "spellcheck": "false"}),
+    )
+
+    def clean_ids(self) -> list[str]:
+        """Each once."""
+        lines = (line.strip() for line in self.cleaned_data["ids"].splitlines())
+        ids = list(dict.fromkeys(line for line in lines if line))
+        if len(ids) > MOST:
+            raise forms.ValidationError(_("These are more than 1,000. Erase them in several goes."))
+        return ids
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def erase(request: HttpRequest, group: str) -> HttpResponse:
+    """Name people, read how many of them are known, then erase them."""
+    app_group = access.group(request, Role.ADMIN)
+    form = EraseForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "canvases/erase.html", {"form": form}, status=422 if form.errors else 200)
+    ids: list[str] = form.cleaned_data["ids"]
+    found = _found(app_group, ids)
+    if "sure" not in request.POST or not found:
+        unknown = [one for one in ids if one not in found]
+        context = {
+            "form": form,
+            "n": len(found),
+            "n_unknown": len(unknown),
+            "unknown": unknown[:20],
+            "is_question": True,
+        }
+        return render(request, "canvases/erase.html", context)
+    n = len(privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now()))
+    text = ngettext(
+        "%(n)d person is hidden now and leaves every audience.",
+        "%(n)d people are hidden now and leave every audience.",
+        n,
+    )
+    messages.success(request, text % {"n": n})
+    return redirect("erasures", group)
+
+
+def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
+    keys = finding.find(app_group, [("external_id", one) for one in ids])
+    return {str(name): pk for (_kind, name), pk in keys.items()}
+
+
+@require_safe
+@access.signed_in
+def erasures(request: HttpRequest, group: str) -> HttpResponse:
+    """The receipts, newest first."""
+    page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(request.GET.get("page"))
+    return render(request, "canvases/erasures.html", {"page": page})

@@ -1,0 +1,72 @@
+"""One person: what is known, where they walk, what was sent; told as a file, or erased."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Activity, Role
+from audiencesync.people.models import Profile
+from audiencesync.people.views.profiles import NEWEST, facts
+from canvases import privacy, telling
+
+LOGGED_EVERY = timedelta(hours=1)
+
+
+@require_safe
+@access.signed_in
+def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
+    """What is known of a person. Who sees it unmasked is written down."""
+    row = access.get(request, Profile, pk=profile_id)
+    masked = not access.membership(request).may(Role.MARKETER)
+    if not masked:
+        _log_view(request, row)
+    mine = sorted(privacy.family([row.pk]))
+    context = facts(row, masked=masked) | {
+        "visits": list(islice(telling.visits(mine), NEWEST)),
+        "deliveries": [telling.told(one) for one in islice(telling.deliveries(mine), NEWEST)],
+    }
+    return render(request, "canvases/person.html", context)
+
+
+def _log_view(request: HttpRequest, row: Profile) -> None:
+    """One line per person who looks, person looked at and hour."""
+    line = {"actor": access.user(request), "verb": Activity.Verb.VIEWED, "subject": row.braze_id}
+    recent = Activity.objects.filter(app_group=row.app_group, at__gt=timezone.now() - LOGGED_EVERY, **line)
+    if not recent.exists():
+        Activity.objects.create(app_group=row.app_group, **line)
+
+
+@require_POST
+@access.signed_in
+def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
+    """Everything about a person as a file; that it was taken is written down."""
+    row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
+    Activity.log(row.app_group, access.user(request), Activity.Verb.EXPORTED, row.braze_id)
+    answer = JsonResponse(telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2})
+    answer["Content-Disposition"] = f'attachment; filename="person-{row.braze_id}.json"'
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
+    """Ask, then erase one person."""
+    row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
+    if request.method != "POST":
+        template = "canvases/person_erase.html#question" if request.htmx else "canvases/person_erase.html"  # type: ignore[attr-defined]  # set by django-htmx
+        return render(request, template, {"profile": row})
+    privacy.erase_by(access.user(request), row.app_group, [row.pk], now=timezone.now())
+    messages.success(
+        request, _("The person is hidden now and leaves every audience. The receipt tells when it is done.")
+    )
+    return redirect("erasures", group)
