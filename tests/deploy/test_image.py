@@ -5,23 +5,24 @@ import re
 import pytest
 import requests
 
+from tests.deploy.compose import SERVICES, words_of
 from tests.deploy.conftest import PATTERNS, running, settings_of
+from tests.machines.servers import database, script
 from tests.stack import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
 HOST = "audiences.example.org"
 
 
-def ask(env, path, seconds=5):
-    return requests.get(
-        f"http://127.0.0.1:{env['WEB_PORT']}{path}", headers={"Host": HOST, "Accept-Language": "de"}, timeout=seconds
-    )
+def ask(env, path):
+    url, headers = f"http://127.0.0.1:{env['WEB_PORT']}{path}", {"Host": HOST, "Accept-Language": "de"}
+    return requests.get(url, headers=headers, timeout=20)
 
 
-def is_alive(env):
+def is_well(env, path="/healthz"):
     try:
-        return ask(env, "/healthz").status_code == 200
-    except requests.ConnectionError:
+        return ask(env, path).status_code == 200
+    except requests.RequestException:
         return False
 
 
@@ -31,7 +32,7 @@ def serves(image, *, seconds=30):
     image.run("python", "manage.py", "migrate", "--no-input", **env)
     image.run("python", "manage.py", "createcachetable", **env)
     with running(image, *image.command("CMD"), **env) as web:
-        wait_until(lambda: is_alive(env) or web.poll() is not None, seconds=seconds, what="no answer")
+        wait_until(lambda: is_well(env) or web.poll() is not None, seconds=seconds, what="no answer")
         page = ask(env, "/accounts/login/")
         assert page.status_code == 200
         assert "Anmelden" in page.text
@@ -45,12 +46,16 @@ def test_the_image_serves_pages_with_their_static_files(image):
     serves(image)
 
 
-def test_the_image_runs_the_engine_and_is_ready(image):
-    env = settings_of(image)
-    image.run("python", "manage.py", "migrate", "--no-input", **env)
-    image.run("python", "manage.py", "createcachetable", **env)
-    with running(image, *image.command("CMD"), **env), running(image, "python", "manage.py", "engine", **env):
-        wait_until(lambda: is_alive(env) and ask(env, "/readyz").status_code == 200, seconds=40, what="not ready")
+def test_the_image_runs_the_engine_on_postgresql_and_redis(image):
+    with database() as url, script("redis_server").server() as redis_url:
+        env = settings_of(image) | {"DATABASE_URL": url, "REDIS_URL": redis_url}
+        for words in words_of(SERVICES["migrate"]):
+            image.run(*words, **env)
+        with (
+            running(image, *image.command("CMD"), **env),
+            running(image, *SERVICES["engine"]["command"], **env),
+        ):
+            wait_until(lambda: is_well(env, "/readyz"), seconds=60, what="not ready")
 
 
 def test_the_image_holds_no_secret_no_test_and_no_database(image):

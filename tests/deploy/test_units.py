@@ -4,17 +4,16 @@ import configparser
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
-import yaml
 
 from audiencesync.settings import ENGINE_STOP_SECONDS
+from tests.deploy.compose import SERVICES, words_of
 from tests.deploy.dockerfile import lines_of
 from tests.stack import ROOT
 
 DEPLOY = ROOT / "deploy"
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-SERVICES = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "audiencesync"]
 UNITS = sorted(DEPLOY.glob("*.service"))
 EXAMPLE = (DEPLOY / "env.example").read_text()
@@ -27,14 +26,6 @@ def seconds(text):
     return float(text.removesuffix("s"))
 
 
-def words_of(service):
-    """The command of a service of ours, as a list of words in the image."""
-    if "command" not in service:
-        return [["gunicorn"]]
-    command = service["command"]
-    return [part.split() for part in command[2].split(" && ")] if command[0] == "sh" else [command]
-
-
 def unit(path):
     found = configparser.ConfigParser(interpolation=None, strict=False)
     found.optionxform = str
@@ -42,6 +33,7 @@ def unit(path):
     return found
 
 
+@cache
 def known_commands():
     asked = [sys.executable, "manage.py", "help", "--commands"]
     told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"})
