@@ -11,7 +11,7 @@ from partners import connecting, sync
 from partners.models import AdAccount, Connection
 from partners.tiktok_sandbox.seed import MARA
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

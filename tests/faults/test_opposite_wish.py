@@ -3,7 +3,8 @@
 import pytest
 
 
-@pytest.mark.parametrize("trouble", ["code", "http_error", "drop", "apply_then_drop", "truncated", "throttle"])
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["code", "drop", "apply_then_drop", "throttle"])
 def test_the_removal_is_the_last_word(town, trouble):
     audience = town.audience()
     add, remove = town.sync(audience), town.sync(audience, action="remove")
