@@ -52,17 +52,18 @@ def prepared(databases, tmp_path_factory):
     return name
 
 
-def _hold_a_lock():
+def _hold_a_lock(tell):
     """In a process of its own: stands still in the middle of writing."""
     with transaction.atomic():
         Canvas.objects.update(description="half written")
+        tell({"point": "here it stands"})
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @contextmanager
 def _locked(one):
     """While it stands there."""
-    holder = one.databases.child(one.name, lambda _tell: _hold_a_lock())
+    holder = one.databases.child(one.name, _hold_a_lock)
     try:
         assert holder.wait() == "stopped"
         yield
