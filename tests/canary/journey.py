@@ -22,6 +22,12 @@ identifiers.apply(planted, region="DE")
 planted.save()
 print("\\n" + ",".join(planted_hash.hex() for planted_hash in identifiers.stored(planted)[:4]))
 """
+ISSUE = """
+from audiencesync.groups import keys
+from audiencesync.groups.models import AppGroup
+acme = AppGroup.objects.get(slug="acme")
+print("\\n" + keys.issue(acme, name="canary", scopes=list(keys.SCOPES), by=None)[1])
+"""
 READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.objects.get().token)"
 
 
@@ -62,6 +68,7 @@ class Journey:
         for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
             act()
         self.birds.secrets["token"] = self.told(READ_TOKEN)
+        self.call_the_api()
         for kind in FAULTS:
             self.fault(kind)
         self.marketer.launch()
@@ -95,6 +102,27 @@ class Journey:
             for method in ("GET", "POST"):
                 answer = session.request(method, f"{self.stack.url}/{path}", params=query, timeout=20)
                 assert answer.status_code < 500
+
+    def call_the_api(self):
+        """Good and bad bodies, the key as a header, in the body and, wrongly, in the address."""
+        key = self.birds.secrets["API key"] = self.told(ISSUE)
+        told = {"external_id": "api-bird", **person()}
+        told["google_ad_id"] = told.pop("gaid")
+        self.birds.people |= {f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")}
+        header = {"Authorization": f"Bearer {key}"}
+        bodies = [{"attributes": [told, told | {"braze_id": key}, told | {"email": key}]}, [told], {"attributes": told}]
+        statuses = set()
+        for path in ("users/track", "users/identify", "users/delete", "canvas/trigger/send", "users/nothing"):
+            for body in [*bodies, {"api_key": key, "external_ids": [told["email"]]}]:
+                for headers, query in ((header, {}), ({}, {}), ({}, {"api_key": key})):
+                    answer = requests.post(
+                        f"{self.stack.url}/{path}", json=body, headers=headers, params=query, timeout=20
+                    )
+                    statuses.add(answer.status_code)
+                    assert answer.status_code < 500
+                    assert key not in answer.text
+                    assert told["email"] not in answer.text
+        assert {201, 400, 401, 404} <= statuses
 
     def fault(self, kind):
         wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
