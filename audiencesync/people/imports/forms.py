@@ -162,8 +162,8 @@ class MappingForm(forms.Form):
             self.add_error(f"name_{i}", _("This needs a name of letters, digits, spaces, dots and dashes."))
         elif what in taken:
             self.add_error(f"target_{i}", _("Another column becomes the same already."))
-        elif target == "alias" and cleaned.get("key") != "alias":
-            self.add_error(f"target_{i}", _("An alias can only be what people are found by."))
+        elif target in ("alias", "external_id") and cleaned.get("key", target) != target:
+            self.add_error(f"target_{i}", _("This can only be what people are found by. Leave it out otherwise."))
         taken.add(what)
 
     def plan(self) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -70,14 +69,13 @@ def preview(run: Import, layout: Layout) -> Preview:
 def check(run: Import, plan: Plan) -> Checked:
     """Read the first rows as an import would, and write nothing."""
     found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
-    converter = Converter(plan)
+    converter = Converter(plan, region=run.app_group.phone_region)
     reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
     if plan.layout.has_header:
         reader.take(1)
     found.is_all = True
     for stretch in stretches(reader, CHECK_CHUNK):
         batch, rejects = converter.read(stretch)
-        rejects = sorted([*rejects, *_keyless(batch, stretch.lines, stretch.rows, plan, run)])
         found.n_rows += len(stretch)
         found.n_rejected += len(rejects)
         found.problems += rejects[: SHOWN - len(found.problems)]
@@ -86,15 +84,6 @@ def check(run: Import, plan: Plan) -> Checked:
             found.is_all = not len(reader.take(1))
             break
     return found
-
-
-def _keyless(batch: Batch, lines: list[int], rows: list[list[str]], plan: Plan, run: Import) -> Iterator[Reject]:
-    """Rows whose e-mail or phone cannot name anybody."""
-    if plan.key not in ("email", "phone"):
-        return
-    for place, key in zip(batch.places, batch.fields[plan.key], strict=True):
-        if identifiers.normalise(plan.key, key, region=run.app_group.phone_region).sha256 is None:
-            yield Reject(lines[place], "key_invalid", "", rows[place])
 
 
 def _judge(found: Checked, batch: Batch, *, region: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people import filters
+from audiencesync.people import filters, identifiers
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
 
@@ -217,8 +217,8 @@ def guarded(cell: str) -> str:
 class Converter:
     """Turns rows into what they ask for, by one plan."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, *, region: str) -> None:
+        self.plan, self.region = plan, region
         self.columns = list(plan.used())
 
     def read(self, stretch: Stretch) -> tuple[Batch, list[Reject]]:
@@ -262,6 +262,11 @@ class Converter:
 
     def _judge_keys(self, keys: list[Value], bad: dict[int, tuple[str, str]]) -> None:
         """Without a usable key a row belongs to nobody."""
+        is_hashed = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
-            if key is None and i not in bad:
+            if i in bad:
+                continue
+            if key is None:
                 bad[i] = ("key", "")
+            elif is_hashed and identifiers.normalise(self.plan.key, str(key), region=self.region).sha256 is None:
+                bad[i] = ("key_invalid", "")

@@ -17,6 +17,7 @@ MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
 MOST_CELL, MOST_ROW = 64 * 1024, 1 * MB
 BLOCK = MB // 2
+MOST_TAKEN = 2 * MB  # bytes of a stretch, about
 MOST_SHOWN = 2000  # characters that are kept of a line that is no row
 BOMS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding get through and back
@@ -94,10 +95,11 @@ class Reader:
         return self._start
 
     def take(self, most: int) -> Stretch:
-        """The next ``most`` rows, fewer only at the end. Empty rows are passed over."""
-        found = Stretch()
+        """The next ``most`` rows; fewer at the end, or if they are long. Empty rows are passed over."""
+        found, begin = Stretch(), self._start
         while len(found) < most and self._some(found, most):
-            pass
+            if found and self._start - begin > MOST_TAKEN:
+                break
         return found
 
     def _some(self, found: Stretch, most: int) -> bool:

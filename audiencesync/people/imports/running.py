@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, DataError, transaction
@@ -17,9 +20,8 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.people.imports import uploads, writing
-from audiencesync.people.imports.mapping import Converter, Plan
 from audiencesync.people.imports.models import Import, UploadPart
-from audiencesync.people.imports.reading import MOST_ROWS, Reader, Reject, Stretch
+from audiencesync.people.imports.reading import MOST_ROWS, Reader
 
 logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.running.beat"
@@ -76,9 +78,9 @@ def turn(run: Import) -> None:
         end(run, State.FAILED, trouble="stuck")
         return
     try:
-        worker = Worker(run)
-        while worker.chunk(now=timezone.now()) and time.monotonic() < ends_at:
-            pass
+        with Worker(run) as worker:
+            while worker.chunk(now=timezone.now()) and time.monotonic() < ends_at:
+                pass
     except UploadPart.DoesNotExist:
         end(run, State.FAILED, trouble="lost")
     except DatabaseError as error:  # a deadlock, a database that went away: the next turn tries again
@@ -97,75 +99,106 @@ def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
     return True
 
 
-class Worker:
-    """Reads and writes the chunks of an import that is leased."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows that are ready to be written, where they begin, and where the next ones do."""
+
+    begin: int
+    begin_line: int
+    end: int
+    end_line: int
+    rows: writing.Prepared
+
+    @property
+    def n(self) -> int:
+        """How many rows."""
+        return len(self.rows.stretch)
+
+
+class Worker(AbstractContextManager["Worker"]):
+    """Reads and writes the chunks of an import that is leased. While one is written, a thread prepares the next."""
 
     def __init__(self, run: Import) -> None:
-        self.run, self.plan = run, Plan.of(run.plan)
+        self.run = run
+        self.writer = writing.Writer(run, run.app_group)
         self.source = uploads.Stored(run.upload, run.size)
-        self.converter = Converter(self.plan)
-        self.size = CHUNK
+        self.size, self.n_rows, self.n_planned = CHUNK, run.n_rows, run.n_rows
         self.reader = self._open(run.position, run.line)
+        self.pool = ThreadPoolExecutor(1)
+        self.next: Future[Chunk] | None = None
+
+    def __exit__(self, *_error: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
 
     def _open(self, position: int, line: int) -> Reader:
         """A reader behind what is done."""
-        layout, n_columns = self.plan.layout, len(self.plan.columns)
-        reader = Reader(self.source, layout, n_columns=n_columns, position=position, line=line)
-        if not position and layout.has_header:
+        plan = self.writer.plan
+        reader = Reader(self.source, plan.layout, n_columns=len(plan.columns), position=position, line=line)
+        if not position and plan.layout.has_header:
             reader.take(1)
         return reader
 
     def chunk(self, *, now: datetime) -> bool:
         """Do the next rows; whether there may be more."""
-        before, line = self.reader.position, self.reader.line
-        stretch = self.reader.take(min(self.size, MOST_ROWS - self.run.n_rows))
-        if not stretch:
-            is_more = self.run.n_rows >= MOST_ROWS and len(self.reader.take(1)) > 0
-            end(self.run, State.DONE, trouble="rows" if is_more else "")
+        chunk = (self.next or self._soon()).result()
+        if not chunk.n or self.n_rows >= MOST_ROWS:
+            end(self.run, State.DONE, trouble="rows" if chunk.n else "")
             return False
+        if self.writer.is_stale():
+            return False  # the next turn prepares it anew
+        self.next = self._soon()
         try:
-            is_ours = self._write(stretch, before, now=now)
-        except DataError:  # something that no check knew: the row is found by halving
-            if len(stretch) == 1:
-                return self._write(Stretch(rejects=_all_of(stretch)), before, now=now)
-            self.size, self.reader = max(1, len(stretch) // 2), self._open(before, line)
-            return True
+            is_ours = self._write(chunk, now=now)
+        except DataError:  # something that no check knew: its row is found by halving
+            self._go_back(chunk)
+            return chunk.n > 1 or self._write(replace(chunk, rows=self.writer.refused(chunk.rows)), now=now)
         self.size = min(CHUNK, 2 * self.size)
         return is_ours
 
-    def _write(self, stretch: Stretch, before: int, *, now: datetime) -> bool:
+    def _soon(self) -> Future[Chunk]:
+        """Have the next rows prepared. The thread asks the database nothing: the bytes are here."""
+        self.source.hold(self.reader.position)
+        return self.pool.submit(self._prepared, max(1, min(self.size, MOST_ROWS - self.n_planned)))
+
+    def _prepared(self, most: int) -> Chunk:
+        begin, line = self.reader.position, self.reader.line
+        stretch = self.reader.take(most)
+        self.n_planned += len(stretch)
+        return Chunk(begin, line, self.reader.position, self.reader.line, self.writer.prepared(stretch))
+
+    def _go_back(self, chunk: Chunk) -> None:
+        """Read half of these rows again; a single row is left behind."""
+        if self.next:
+            self.next.result()
+        is_one = chunk.n == 1
+        self.next, self.size, self.n_planned = None, max(1, chunk.n // 2), self.n_rows + is_one
+        self.reader = self._open(chunk.end, chunk.end_line) if is_one else self._open(chunk.begin, chunk.begin_line)
+
+    def _write(self, chunk: Chunk, *, now: datetime) -> bool:
         """Everything about some rows, or nothing; False if the import is no longer ours."""
-        batch, rejects = self.converter.read(stretch)
         with transaction.atomic():
-            written = writing.write(self.run, self.run.app_group, batch, stretch, plan=self.plan, now=now)
-            rejects = sorted([*rejects, *written.rejects])
-            writing.note(self.run, rejects, position=before)
-            is_ours = self._advance(written, len(rejects), now=now)
+            written = self.writer.write(chunk.rows, now=now)
+            writing.note(self.run, written.rejects, position=chunk.begin)
+            is_ours = self._advance(chunk, written, now=now)
             if not is_ours:
                 transaction.set_rollback(True)
-        if is_ours:
-            self.run.n_rows += len(stretch)
+        self.n_rows += chunk.n
         return is_ours
 
-    def _advance(self, written: writing.Written, n_rejected: int, *, now: datetime) -> bool:
+    def _advance(self, chunk: Chunk, written: writing.Written, *, now: datetime) -> bool:
         """The counts, and where to go on: they move with the rows. False if the lease is somebody else's by now."""
         mine = Import.objects.filter(pk=self.run.pk, lease=self.run.lease, state=State.RUNNING)
         return bool(
             mine.update(
-                position=self.reader.position,
-                line=self.reader.line,
-                n_rows=F("n_rows") + written.created + written.updated + n_rejected,
+                position=chunk.end,
+                line=chunk.end_line,
+                n_rows=F("n_rows") + chunk.n,
                 n_created=F("n_created") + written.created,
                 n_updated=F("n_updated") + written.updated,
-                n_rejected=F("n_rejected") + n_rejected,
+                n_rejected=F("n_rejected") + len(written.rejects),
                 n_people=F("n_people") + written.people,
                 n_tries=0,
                 progressed_at=now,
                 leased_until=now + LEASE,
             )
         )
-
-
-def _all_of(stretch: Stretch) -> list[Reject]:
-    rows = zip(stretch.lines, stretch.rows, strict=True)
-    return [*stretch.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]

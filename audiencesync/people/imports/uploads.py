@@ -23,6 +23,7 @@ from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MB, MOST_BYTES
 
 PART = 2 * MB
+AHEAD = 3 * PART
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
 ARCHIVES = (  # how files begin that are no text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf
     b"PK\x03\x04",
@@ -88,25 +89,29 @@ class Stored:
 
     def __init__(self, upload: uuid.UUID, size: int) -> None:
         self.upload, self.size = upload, size
-        self._number, self._part = -1, b""
+        self._held: dict[int, bytes] = {}
+
+    def hold(self, offset: int) -> None:
+        """Load what is read soon: AHEAD bytes from ``offset`` on. Until then another thread may read, without queries."""
+        wanted = range(offset // PART, min(offset + AHEAD, max(0, self.size - 1)) // PART + 1)
+        self._held = {number: self._held.get(number) or self._load(number) for number in wanted}
 
     def read(self, offset: int, n: int) -> bytes:
         """Up to ``n`` bytes from ``offset`` on; fewer only at the end."""
         found = b""
         while n > 0 and offset < self.size:
-            start = offset % PART
-            piece = self._load(offset // PART)[start : start + n]
+            number, start = divmod(offset, PART)
+            if number not in self._held:
+                self._held = {number: self._load(number)}
+            piece = self._held[number][start : start + n]
             if not piece:
                 break
             found, offset, n = found + piece, offset + len(piece), n - len(piece)
         return found
 
     def _load(self, number: int) -> bytes:
-        if number != self._number:
-            rows = UploadPart.objects.filter(upload=self.upload, number=number)
-            self._part = zlib.decompress(rows.values_list("body", flat=True).get())
-            self._number = number
-        return self._part
+        rows = UploadPart.objects.filter(upload=self.upload, number=number)
+        return zlib.decompress(rows.values_list("body", flat=True).get())
 
 
 def store(file: IO[bytes]) -> tuple[uuid.UUID, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,20 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.imports.mapping import Batch, Plan
+from audiencesync.people import ledger
+from audiencesync.people.imports import copying
+from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Reject, Stretch
 from audiencesync.people.upserting import Change, Problem, upsert
 
+RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")  # of a group, that bear upon a chunk
+logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
-_REASONS: dict[Problem, str] = {"invalid": "key_invalid", "gone": "gone", "too_many": "attributes"}
+_REASONS: dict[Problem, str] = {"invalid": "key_invalid", "gone": "gone", "erased": "erased", "too_many": "attributes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,65 @@ class Written:
     rejects: list[Reject]
 
 
-def write(run: Import, app_group: AppGroup, batch: Batch, stretch: Stretch, *, plan: Plan, now: datetime) -> Written:
-    """Apply the rows in their order. Rows that ``upserting`` refuses come back as rejects."""
-    done = upsert(app_group, list(_changes(batch, plan)), now=now)
-    rejects = []
-    for index, problem in sorted(done.problems.items()):
-        place = batch.places[index]
-        reason = _REASONS.get(problem, "stored")
-        rejects.append(Reject(stretch.lines[place], reason, "", stretch.rows[place]))
-    people = [pk for pk in done.profile_ids if pk is not None]
-    return Written(done.created, len(people) - done.created, _join(run, set(people)), rejects)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A chunk that only has to be written: rows, what they ask for, what is rejected; and the way of the fast path."""
+
+    stretch: Stretch
+    batch: Batch
+    rejects: list[Reject]
+    copied: copying.Copied | None
+
+
+class Writer:
+    """Prepares and writes chunks by one plan."""
+
+    def __init__(self, run: Import, app_group: AppGroup) -> None:
+        self.run, self.app_group = run, app_group
+        self.plan = Plan.of(run.plan)
+        self.converter = Converter(self.plan, region=app_group.phone_region)
+        told = {column.target for _place, column in self.plan.used()}
+        watched = app_group.consent_attribute or (app_group.remove_on_withdrawal and "ads_consent" in told)
+        is_fast = connection.vendor == "postgresql" and self.plan.key in copying.KEYS and not watched
+        self.columns = copying.Columns(self.plan, app_group) if is_fast else None
+
+    def is_stale(self) -> bool:
+        """Whether the group has other rules now than when this began."""
+        now = AppGroup.objects.get(pk=self.app_group.pk)
+        return any(getattr(now, name) != getattr(self.app_group, name) for name in RULES)
+
+    def prepared(self, stretch: Stretch) -> Prepared:
+        """All that needs no database."""
+        batch, rejects = self.converter.read(stretch)
+        return Prepared(stretch, batch, rejects, self.columns.copied(batch) if self.columns else None)
+
+    def refused(self, chunk: Prepared) -> Prepared:
+        """The same rows, all of them rejected."""
+        stretch = chunk.stretch
+        rows = zip(stretch.lines, stretch.rows, strict=True)
+        rejects = [*stretch.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]
+        return Prepared(stretch, Batch([], {self.plan.key: []}, []), rejects, None)
+
+    def write(self, chunk: Prepared, *, now: datetime) -> Written:
+        """Apply the rows in their order, inside the caller's transaction."""
+        if self.columns and chunk.copied and not ledger.is_used(self.app_group):
+            try:
+                with transaction.atomic():
+                    done = copying.write(self.run, self.columns, chunk.copied, now=now)
+                return Written(done.created, done.updated, done.people, chunk.rejects)
+            except copying.Unusual:
+                logger.info("A chunk of import %s takes the long way.", self.run.pk)
+        return self._upserted(chunk, now=now)
+
+    def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
+        """The long way. Rows that ``upserting`` refuses are rejects as well."""
+        done = upsert(self.app_group, list(_changes(chunk.batch, self.plan)), now=now)
+        rejects, stretch = list(chunk.rejects), chunk.stretch
+        for index, problem in done.problems.items():
+            place = chunk.batch.places[index]
+            rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", stretch.rows[place]))
+        people = [pk for pk in done.profile_ids if pk is not None]
+        return Written(done.created, len(people) - done.created, _join(self.run, set(people)), sorted(rejects))
 
 
 def _changes(batch: Batch, plan: Plan) -> Iterator[Change]:
@@ -77,10 +131,11 @@ def _join(run: Import, ids: set[int]) -> int:
 
 
 def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
-    """Keep what a chunk rejected, beside the counts that tell of it."""
+    """Keep what a chunk rejected, beside the counts that tell of it. Without cells where only hashes may be stored."""
     if not rejects:
         return
-    lines = b"\n".join(orjson.dumps([*reject[:3], [_storable(cell) for cell in reject.cells]]) for reject in rejects)
+    kept = [[*reject[:3], [] if run.app_group.hash_only else list(map(_storable, reject.cells))] for reject in rejects]
+    lines = b"\n".join(map(orjson.dumps, kept))
     RejectPart.objects.create(run=run, position=position, n=len(rejects), body=zlib.compress(lines, 1))
 
 

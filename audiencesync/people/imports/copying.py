@@ -1,0 +1,313 @@
+"""The fast way of a chunk on PostgreSQL: COPY into a temporary table, then a handful of statements for all its people.
+
+It does what ``upserting`` does, in the same order of locks (the group, new people by their names, known people by their
+ids), for the plain case. Whatever is not plain raises Unusual, and ``upserting`` does that chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import consent, finding, identifiers, ledger
+from audiencesync.people.imports.mapping import Batch, Plan
+from audiencesync.people.imports.models import Import, ImportMember
+from audiencesync.people.merging import MOST_ATTRIBUTES
+from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
+
+PROFILES, PAST, MEMBERS = (model._meta.db_table for model in (Profile, PastIdentifier, ImportMember))
+KEYS = ("external_id", "email", "phone")
+_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NULL = r"\N"
+
+
+class Unusual(Exception):
+    """Somebody was made or erased by others meanwhile, or was erased long ago, or has very many attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The people of a chunk, one line each, as COPY takes them. ``n_rows``: how many rows of the file they come from."""
+
+    n_rows: int
+    n_people: int
+    body: bytes
+    names: list[tuple[str, bytes]]  # of all of them: kind, and what ledger.digest takes
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came of a chunk."""
+
+    created: int
+    updated: int
+    people: int
+
+
+class Columns:
+    """Which columns a plan fills, and the statements that follow from it. No value of anybody is part of them."""
+
+    def __init__(self, plan: Plan, app_group: AppGroup) -> None:
+        self.plan, self.app_group = plan, app_group
+        self.hashes_only = app_group.hash_only
+        targets = {column.target for _place, column in plan.used()}
+        self.kinds = [kind for kind in KINDS if kind in targets]
+        self.plain = [name for name in ("country", "language", "ad_tracking_enabled", "ads_consent") if name in targets]
+        self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
+        self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
+
+    def copied(self, batch: Batch) -> Copied:
+        """The rows as one line per person. The last value of those who come twice wins."""
+        fields = dict(batch.fields)
+        region, n = self.app_group.phone_region, len(batch)
+        blank = [None] * n
+        raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
+        hashes = identifiers.hash_rows(zip(*raw, strict=True), region=region)
+        *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
+        for kind, column in zip(KINDS, digests, strict=True):
+            fields[f"{kind}_sha256"] = list(column)
+        fields["invalid"], fields["attributes"] = list(invalid), batch.attributes
+        keys = fields[self.key_column]
+        if len(set(keys)) < n:
+            fields = self._merged(fields, keys)
+        n_people = len(fields[self.key_column])
+        is_named = self.plan.key == "external_id"
+        names = [("external_id", key.encode()) for key in fields[self.key_column]] if is_named else []
+        names += [(kind, one) for kind in ledger.ADDRESSES for one in fields[f"{kind}_sha256"] if one]
+        return Copied(n, n_people, self._lines(fields), names)
+
+    def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
+        """One row per key: what later rows fill in replaces what earlier ones did."""
+        first: dict[Any, int] = {}
+        places = []
+        for place, key in enumerate(keys):
+            at = first.setdefault(key, place)
+            if at == place:
+                places.append(place)
+                continue
+            fields["attributes"][at].update(fields["attributes"][place])
+            for bit, kind in enumerate(KINDS):
+                if kind in fields and fields[kind][place] is not None:
+                    fields[kind][at], fields[f"{kind}_sha256"][at] = (
+                        fields[kind][place],
+                        fields[f"{kind}_sha256"][place],
+                    )
+                    fields["invalid"][at] = fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
+            for name in self.plain:
+                if fields[name][place] is not None:
+                    fields[name][at] = fields[name][place]
+        return {name: [values[place] for place in places] for name, values in fields.items()}
+
+    def names(self) -> list[str]:
+        """The columns of the temporary table that COPY fills, the key first."""
+        attributes = ["attributes"] if self.has_attributes else []
+        hashes = [f"{kind}_sha256" for kind in self.kinds]
+        return ["key", *self.kinds, *hashes, *self.plain, "invalid", *attributes]
+
+    def _lines(self, fields: dict[str, list[Any]]) -> bytes:
+        """The rows as COPY reads them."""
+        keys = fields[self.key_column]
+        columns: list[Iterable[str]] = [_texts(keys) if self.plan.key == "external_id" else _bytes(keys)]
+        for kind in self.kinds:
+            told = [None if value is None else "" for value in fields[kind]] if self.hashes_only else fields[kind]
+            columns.append(_texts(told))
+        columns += [_bytes(fields[f"{kind}_sha256"]) for kind in self.kinds]
+        for name in self.plain:
+            is_truth = name in ("ad_tracking_enabled", "ads_consent")
+            columns.append([_TRUTHS[value] for value in fields[name]] if is_truth else _texts(fields[name]))
+        columns.append(map(str, fields["invalid"]))
+        if self.has_attributes:
+            columns.append(_texts([orjson.dumps(known).decode() for known in fields["attributes"]]))
+        return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
+
+
+_TRUTHS = {None: _NULL, True: "t", False: "f"}
+
+
+def _texts(values: Sequence[str | None]) -> list[str]:
+    """Texts as COPY reads them."""
+    told = "".join(filter(None, values))
+    if "\\" in told or "\t" in told or "\n" in told or "\r" in told:
+        return [_NULL if value is None else value.translate(_SPECIAL) for value in values]
+    return [_NULL if value is None else value for value in values]
+
+
+def _bytes(values: Sequence[bytes | None]) -> list[str]:
+    return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]
+
+
+def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
+    """Apply a chunk inside the caller's transaction. Raises Unusual; then the caller rolls back."""
+    if not copied.n_people:
+        return Counts(0, 0, 0)
+    with connection.cursor() as cursor:
+        return _Writer(cursor, run, columns, now).write(copied)
+
+
+class _Writer:
+    """One chunk."""
+
+    def __init__(self, cursor: CursorWrapper, run: Import, columns: Columns, now: datetime) -> None:
+        self.cursor, self.run, self.columns, self.now = cursor, run, columns, now
+
+    def write(self, copied: Copied) -> Counts:
+        """Find, make, lock, change, remember."""
+        if self.columns.plan.key != "external_id":
+            finding.lock_newcomers(self.columns.app_group)
+        if self._is_anybody_erased(copied):
+            raise Unusual
+        self._copy(copied)
+        known = self._find()
+        created = self._make() if known < copied.n_people else 0
+        if created + known != copied.n_people:
+            raise Unusual
+        if known:
+            self._change(known)
+        self.cursor.execute(
+            f"INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, profile_id FROM import_rows ON CONFLICT DO NOTHING",
+            [self.run.pk],
+        )
+        people = self.cursor.rowcount
+        self.cursor.execute("DROP TABLE import_rows")
+        return Counts(created, copied.n_rows - created, people)
+
+    def _is_anybody_erased(self, copied: Copied) -> bool:
+        """Whether the ledger knows one of the names."""
+        group = self.columns.app_group
+        erased = ErasedName.objects.filter(app_group=group)
+        if not erased.exists():
+            return False
+        digests = [ledger.digest(group, kind, value) for kind, value in copied.names]
+        return erased.filter(digest__in=digests).exists()
+
+    def _copy(self, copied: Copied) -> None:
+        """A fresh temporary table with the people of the chunk."""
+        kinds = self.columns.kinds
+        key = "text" if self.columns.plan.key == "external_id" else "bytea"
+        self.cursor.execute(
+            f"CREATE TEMP TABLE import_rows (key {key} NOT NULL, email text, phone text, idfa text, gaid text,"
+            " email_sha256 bytea, phone_sha256 bytea, idfa_sha256 bytea, gaid_sha256 bytea, country text, language text,"
+            " ad_tracking_enabled boolean, ads_consent boolean, invalid smallint, attributes jsonb,"
+            f" {''.join(f'was_{kind} bytea, ' for kind in kinds)}"
+            " profile_id bigint, is_new boolean NOT NULL DEFAULT false, is_changed boolean, is_full boolean,"
+            " was_consent boolean)"
+            " ON COMMIT DROP"
+        )
+        with self.cursor.copy(f"COPY import_rows ({', '.join(self.columns.names())}) FROM STDIN") as copy:
+            copy.write(copied.body)
+
+    def _find(self) -> int:
+        """Who exists already (of several with one hash, the one updated last), and an id for everybody else.
+
+        One look into an index per person, said in a way that leaves PostgreSQL no choice: while a table grows its
+        statistics are wrong, and what it would choose reads all profiles for every chunk.
+        """
+        group, key = self.columns.app_group.pk, self.columns.plan.key
+        found = f"p.{key}_sha256 = t.key ORDER BY p.updated_at DESC, p.id DESC"
+        self.cursor.execute(
+            "UPDATE import_rows t SET (profile_id, is_new) ="
+            " (SELECT COALESCE(found.id, nextval(pg_get_serial_sequence(%s, 'id'))), found.id IS NULL FROM"
+            f" (SELECT (SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND"
+            f" {'p.external_id = t.key' if key == 'external_id' else found} LIMIT 1) AS id OFFSET 0) found)",
+            [PROFILES, group],
+        )
+        self.cursor.execute("SELECT count(*) FROM import_rows WHERE NOT is_new")
+        return int(self.cursor.fetchone()[0])
+
+    def _make(self) -> int:
+        """Insert those nobody knows, in the order of their names."""
+        columns = self.columns
+        told = {"country": "''", "language": "''", "ad_tracking_enabled": "NULL", "ads_consent": "NULL"}
+        told |= dict.fromkeys(KINDS, "''") | {f"{kind}_sha256": "NULL" for kind in KINDS}
+        for name in (*columns.kinds, "country", "language"):
+            told[name] = f"COALESCE(t.{name}, '')"
+        for name in (*(f"{kind}_sha256" for kind in columns.kinds), "ad_tracking_enabled", "ads_consent"):
+            told[name] = f"t.{name}"
+        is_named = columns.plan.key == "external_id"
+        name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
+        self.cursor.execute(
+            f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(told)}, attributes, invalid_kinds,"
+            f" rule_version, created_at, updated_at) SELECT t.profile_id, %s, {name}, {', '.join(told.values())},"
+            f" COALESCE(t.attributes, '{{}}'), t.invalid, %s, %s, %s FROM import_rows t WHERE t.is_new"
+            f" ORDER BY t.key{collate} ON CONFLICT (app_group_id, external_id) DO NOTHING",
+            [columns.app_group.pk, identifiers.RULE_VERSION, self.now, self.now],
+        )
+        return int(self.cursor.rowcount)
+
+    def _change(self, known: int) -> None:
+        """Lock those who existed, see what is new of them, remember the hashes they lose, write."""
+        locked, changed, full = self._compare()
+        if locked != known or full:
+            raise Unusual
+        for kind in self.columns.kinds:
+            self.cursor.execute(
+                f"INSERT INTO {PAST} (profile_id, kind, sha256, replaced_at) SELECT profile_id, %s, was_{kind}, %s"
+                f" FROM import_rows WHERE is_changed AND {kind} IS NOT NULL AND was_{kind} IS NOT NULL"
+                f" AND was_{kind} IS DISTINCT FROM {kind}_sha256 ORDER BY profile_id ON CONFLICT DO NOTHING",
+                [kind, self.now],
+            )
+        if changed and "ads_consent" in self.columns.plain:
+            self.cursor.execute(
+                "SELECT profile_id FROM import_rows WHERE NOT is_new AND NOT ads_consent"
+                " AND was_consent IS DISTINCT FROM false"
+            )
+            consent.remember(self.columns.app_group, [pk for (pk,) in self.cursor.fetchall()], now=self.now)
+        if changed:
+            self._update()
+
+    def _compare(self) -> tuple[int, int, int]:
+        """Lock the known people in the order of their ids: how many, how many change, how many have no more room."""
+        columns = self.columns
+        differs = [f"(t.{kind} IS NOT NULL AND (t.{kind} <> known.{kind}" for kind in columns.kinds]
+        tests = [
+            f"{test} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
+            for test, kind in zip(differs, columns.kinds, strict=True)
+        ]
+        tests += [f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns.plain]
+        if columns.has_attributes:
+            tests.append("NOT known.attributes @> t.attributes")
+        names = [*columns.kinds, *(f"{kind}_sha256" for kind in columns.kinds), *columns.plain, "attributes"]
+        was = "".join(f"was_{kind} = known.{kind}_sha256, " for kind in columns.kinds)
+        was += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
+        self.cursor.execute("SET LOCAL enable_nestloop = off")
+        self.cursor.execute(
+            f"WITH known AS MATERIALIZED (SELECT p.id, {', '.join(f'p.{name}' for name in names)} FROM {PROFILES} p WHERE"
+            " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new)) ORDER BY p.id FOR NO KEY UPDATE),"
+            f" compared AS (UPDATE import_rows t SET {was} is_changed = {' OR '.join(tests) or 'false'}, is_full ="
+            " CASE WHEN pg_column_size(known.attributes) > 1000"
+            " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
+            " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_full)"
+            " SELECT count(*), count(*) FILTER (WHERE is_changed), count(*) FILTER (WHERE is_full) FROM compared",
+            [MOST_ATTRIBUTES - len(columns.plan.columns)],
+        )
+        locked, changed, full = self.cursor.fetchone()
+        self.cursor.execute("SET LOCAL enable_nestloop = on")
+        return locked, changed, full
+
+    def _update(self) -> None:
+        """Write what is new; a cell that was empty leaves what is known."""
+        columns = self.columns
+        sets = [f"{name} = COALESCE(t.{name}, p.{name})" for name in (*columns.kinds, *columns.plain)]
+        for kind in columns.kinds:
+            hashed = f"{kind}_sha256"
+            sets.append(f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END")
+        if columns.has_attributes:
+            sets.append("attributes = p.attributes || t.attributes")
+        if columns.kinds:
+            told = " | ".join(
+                f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END" for kind in columns.kinds
+            )
+            sets.append(f"invalid_kinds = (p.invalid_kinds & ~({told})) | t.invalid")
+            sets.append(f"rule_version = {identifiers.RULE_VERSION}")
+        self.cursor.execute(
+            f"UPDATE {PROFILES} p SET updated_at = %s, {', '.join(sets)} FROM import_rows t"
+            " WHERE t.profile_id = p.id AND t.is_changed",
+            [self.now],
+        )

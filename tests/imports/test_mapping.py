@@ -1,0 +1,115 @@
+"""What the mapping form takes and refuses; what cells become."""
+
+import pytest
+
+from audiencesync.people.models import Profile, UserAlias
+
+ROWS = "external_id,email,plan,points\nc-1,anna@example.org,gold,5\n"
+
+
+def errors(answer):
+    assert answer.status_code == 422
+    return set(answer.context["form"].errors)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"key": "phone"}, {"key", "target_0"}),
+        ({"key": "email"}, {"target_0"}),
+        ({"target_1": "external_id"}, {"target_1"}),
+        ({"target_1": "alias"}, {"target_1"}),
+        ({"target_2": "text", "name_2": "a__b"}, {"name_2"}),
+        ({"target_2": "text", "name_2": ""}, {"name_2"}),
+        ({"target_2": "text", "name_2": "points"}, {"target_3"}),
+        ({"target_2": "user__password"}, {"target_2"}),
+        ({"key": "id"}, {"key"}),
+        ({"key": "alias", "target_0": "alias"}, {"alias_label"}),
+        ({"segment_name": "x" * 81}, {"segment_name"}),
+    ],
+)
+def test_what_cannot_be_is_said_beside_its_field(imports, changes, wrong):
+    answer = imports.post(imports.uploaded(ROWS), **changes)
+    assert errors(answer) == wrong
+    assert Profile.objects.count() == 0
+
+
+def test_columns_of_the_same_name_are_told_apart(imports):
+    url = imports.uploaded("external_id,tag,tag,E-Mail,email\nc-1,a,b,x@example.org,y@example.org\n")
+    assert errors(imports.post(url)) == {"target_2"}
+    assert imports.form(url)["target_4"] == "text"
+
+
+def test_more_than_100_columns_are_refused(imports):
+    url = imports.uploaded(",".join(["external_id", *(f"c{n}" for n in range(100))]) + "\n")
+    assert "__all__" in errors(imports.post(url))
+
+
+def test_a_name_of_a_segment_that_is_taken(imports):
+    imports.run(ROWS, segment_name="Ours")
+    assert errors(imports.post(imports.uploaded(ROWS), segment_name="OURS")) == {"segment_name"}
+
+
+@pytest.mark.parametrize(
+    ("target", "cell", "value"),
+    [
+        ("number", "12.50", 12.5),
+        ("number", "-3", -3),
+        ("truth", "Ja", True),
+        ("truth", "0", False),
+        ("day", "2026-11-23", "2026-11-23"),
+        ("day", "2026-11-23T10:00:00Z", "2026-11-23"),
+        ("day", "3.1.2026", "2026-01-03"),
+        ("text", " a b ", "a b"),
+        ("text", "'=1+1", "=1+1"),
+        ("text", "'it's", "'it's"),
+        ("text", "'+49", "+49"),
+    ],
+)
+def test_cells_become_values(imports, target, cell, value):
+    imports.run(f"external_id,x\nc-1,{cell}\n", target_1=target, name_1="x", delimiter="comma", header="1")
+    assert Profile.objects.get().attributes == {"x": value}
+
+
+@pytest.mark.parametrize(
+    ("target", "cell"),
+    [
+        ("number", "1,234.5"),
+        ("number", "NaN"),
+        ("number", "1e5"),
+        ("number", "9" * 5000),
+        ("truth", "maybe"),
+        ("day", "2026-13-01"),
+        ("day", "soon"),
+        ("text", "x" * 5001),
+        ("country", "Germany"),
+        ("language", "x"),
+        ("email", "x" * 321),
+        ("phone", "1" * 65),
+    ],
+)
+def test_cells_that_do_not_fit_reject_their_row(imports, target, cell):
+    row = imports.run(f'external_id,x\nc-1,"{cell}"\nc-2,\n', target_1=target, name_1="x", delimiter="comma")
+    assert (row.n_created, row.n_rejected) == (1, 1)
+    assert imports.rejects(row)[1].startswith('"2","x: ')
+
+
+@pytest.mark.parametrize("key", ["email", "phone"])
+def test_people_are_found_by_their_hash_and_the_newest_is_meant(imports, make_profile, key):
+    told = {"email": "Anna@Example.org", "phone": "0151 12345678"}
+    kept = {"email": "anna@example.org", "phone": "+4915112345678"}
+    old, new = (make_profile(external_id=name, **{key: kept[key]}) for name in ("old", "new"))
+    row = imports.run(f"{key},city\n{told[key]},Köln\nrubbish,Bonn\n")
+    assert (row.n_created, row.n_updated, row.n_rejected) == (0, 1, 1)
+    assert "holds no valid" in imports.rejects(row)[1]
+    new.refresh_from_db()
+    assert new.attributes == {"city": "Köln"}
+
+
+def test_people_are_found_by_an_alias(imports, acme, make_profile):
+    known = make_profile()
+    UserAlias.objects.create(app_group=acme, profile=known, label="crm", name="7")
+    row = imports.run("alias,city\n7,Köln\n8,Bonn\n8,Berlin\n", key="alias", alias_label="crm")
+    assert (row.n_created, row.n_updated, row.n_people) == (1, 2, 2)
+    new = UserAlias.objects.get(label="crm", name="8").profile
+    assert (new.external_id, new.attributes) == (None, {"city": "Berlin"})
