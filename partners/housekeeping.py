@@ -44,8 +44,8 @@ def beat() -> None:
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.forget(now=now)
-    revoking.sweep(now=timezone.now())
     _say_that_we_live()
+    revoking.sweep(now=timezone.now())
 
 
 def _say_that_we_live() -> None:

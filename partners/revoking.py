@@ -17,7 +17,7 @@ from partners.models import Connection, SpentToken
 
 logger = logging.getLogger(__name__)
 KEEP = timedelta(days=1)
-AT_ONCE = 5
+AT_ONCE = 3
 
 
 @sensitive_variables()

@@ -151,14 +151,17 @@ def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None
     ordering.release(batches, now=now)
     cancelled = [batch for batch in batches if batch.cancel_requested]
     if cancelled:
-        if is_unsure:
-            ordering.undo(cancelled, now=now)
-        cancel(Batch.objects.filter(pk__in=[batch.pk for batch in cancelled]), Reason.DISCARDED, now=now)
+        mine_cancelled = Batch.objects.filter(pk__in=[batch.pk for batch in cancelled])
+        cancel(mine_cancelled, Reason.DISCARDED, now=now, is_unsure=is_unsure)
 
 
-def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime) -> int:
-    """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people."""
+def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime, is_unsure: bool = False) -> int:
+    """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people.
+
+    What may have arrived is taken back: after this try (``is_unsure``), or after one before that has failed unclearly.
+    """
     batches = list(pending.select_for_update(of=("self",)).filter(state=Outcome.PENDING, lease="").order_by("pk"))
+    ordering.undo([batch for batch in batches if is_unsure or batch.attempts], now=now)
     finish(batches, Outcome.CANCELLED, now=now, code=reason.value)
     return sum(batch.n for batch in batches)
 
@@ -204,8 +207,8 @@ def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
         limit = limits.limit_of(collect.preset_of(request.ad_account), request.ad_account.remote_id)
         if error.cause == RetryCause.THROTTLED_ADVERTISER:
             limit = limits.Limit(f"lane:{request.ad_account.remote_id}", limit.rate)
-        with tally.gathered(now=now):
-            seconds = limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
+        seconds = limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
+        with tally.gathered(now=now):  # the limit's row is locked before batches by nobody
             if seconds:
                 _stop_clock(limit, seconds)
             fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)

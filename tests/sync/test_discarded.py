@@ -103,3 +103,17 @@ def test_who_comes_back_is_sent_after_it_was_taken_back(world):
     _answered(parcel)
     world.drain()
     assert world.members(audience) == 1
+
+
+def test_who_waits_after_an_unclear_answer_is_taken_back_as_well(world):
+    world.fault("apply_then_drop", count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    _answered(pack(request, post_by=float("inf"), most_rows=10_000))
+    assert world.members(asked.audience) == 3
+    assert sync.discard(ad_account=world.eu, now=timezone.now()) == 3
+    assert world.counts(asked) == {"entered": 3, "cancelled": 3}
+    world.drain()
+    assert world.members(asked.audience) == 0

@@ -19,7 +19,8 @@ def locked_out(world, settings):
     world.fault("throttle")
     asked = world.sync()
     world.enter(asked, world.people(3))
-    world.flush(seconds=0.5)
+    while not Budget.objects.filter(throttles__gt=0).exists():
+        world.flush(seconds=0.5)
     return asked
 
 

@@ -39,6 +39,6 @@ def test_each_piece_begins_where_the_last_one_ended(world, monkeypatch):
         connection,
     ) as queries:
         sync.retry_errored(asked, now=timezone.now())
-    starts = [re.search(r'"entry_key" > (-?\d+)', query["sql"]) for query in queries]
+    starts = [re.search(r'"entry_key" > (\d+)', query["sql"]) for query in queries]
     keys = sorted(asked.deliveries.values_list("entry_key", flat=True))
-    assert [int(found[1]) for found in starts if found][1:] == [keys[9], keys[19], keys[29], keys[39], keys[44]]
+    assert [int(found[1]) for found in starts if found] == [keys[9], keys[19], keys[29], keys[39], keys[44]]
