@@ -15,7 +15,7 @@ def test_one_poisonous_person_is_errored_alone(world):
     asked, people = world.sync(), world.people(1000)
     _poison(world, people[537])
     world.enter(asked, people)
-    world.drain(seconds=15)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 1000, "errored": 1, "synced": 999}
     assert world.members(asked.audience) == 999
     assert Delivery.objects.get(batch__state="errored", batch__n=1, outcome=None).profile_id == people[537].pk
@@ -27,7 +27,7 @@ def test_several_poisonous_people_are_found(world):
     for place in (0, 31, 32, 63):
         _poison(world, people[place])
     world.enter(asked, people)
-    world.drain(seconds=15)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 64, "errored": 4, "synced": 60}
 
 
@@ -37,7 +37,7 @@ def test_poison_in_one_audience_leaves_the_others_alone(world):
     _poison(world, people[3])
     world.enter(bad, people)
     world.enter(good, world.people(5))
-    world.drain(seconds=15)
+    world.drain(seconds=60)
     assert world.counts(bad) == {"entered": 8, "errored": 1, "synced": 7}
     assert world.counts(good) == {"entered": 5, "synced": 5}
 
@@ -47,7 +47,7 @@ def test_too_many_teaches_a_cap(world):
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
     asked = world.sync()
     world.enter(asked, world.people(100))
-    world.drain(seconds=15)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 100, "synced": 100}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 25
     later = world.sync(Audience.objects.get(pk=asked.audience_id))
@@ -88,13 +88,13 @@ def test_a_size_refused_as_bad_content_is_learned(world, monkeypatch):
     _refuses_more_than(world, monkeypatch, 300)
     asked = world.sync()
     world.enter(asked, world.people(1000))
-    world.drain(seconds=30)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 1000, "synced": 1000}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250
     before = len(world.mappings())
     later = world.sync(Audience.objects.get(pk=asked.audience_id))
     world.enter(later, world.people(500))
-    world.drain(seconds=30)
+    world.drain(seconds=60)
     assert [line.people for line in world.mappings()[before:]] == [250, 250]
 
 
@@ -103,7 +103,7 @@ def test_poison_in_both_halves_teaches_no_cap(world):
     for place in (3, 40):
         _poison(world, people[place])
     world.enter(asked, people)
-    world.drain(seconds=30)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 64, "errored": 2, "synced": 62}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
 
@@ -112,6 +112,6 @@ def test_a_passing_trouble_teaches_no_cap(world):
     world.fault("code", code=40002, count=4)
     asked = world.sync()
     world.enter(asked, world.people(64))
-    world.drain(seconds=30)
+    world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 64, "synced": 64}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
