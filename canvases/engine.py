@@ -23,7 +23,7 @@ from canvases.steps import KINDS
 
 TASK = "canvases.engine.beat"
 CROWD = 10_000
-ADMITTED = 3 * CROWD  # let in by one transaction: some 0.3 s; larger crowds would hold up others, smaller ones cost more
+ADMITTED = 3 * CROWD  # let in by one transaction: larger crowds would hold up others, smaller ones cost more
 
 _ADMIT = """
 INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
