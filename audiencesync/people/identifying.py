@@ -10,11 +10,11 @@ from typing import Literal
 from django.db import IntegrityError, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import finding, identifiers, rows
+from audiencesync.people import finding, identifiers, ledger, rows
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.upserting import Change, upsert
 
-Problem = Literal["unknown", "taken", "known"]  # known: that person has another external id
+Problem = Literal["unknown", "taken", "known", "erased"]  # known: that person has another external id
 TRIES = 3
 Alias = tuple[str, str]  # label, name
 
@@ -60,10 +60,12 @@ def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> lis
 
 
 def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
+    if ledger.blocked(app_group, [Change(alias=wish.alias)]):
+        return "erased"
     wanted = None
     if wish.external_id is not None:
         wanted = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
-        if wanted is None:
+        if wanted is None or not rows.locked(app_group.pk, [wanted]):
             return "unknown"
     owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
     if owner is not None:
@@ -80,14 +82,15 @@ def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem 
     visitor = _visitor(app_group, wish)
     if visitor is None:
         return "unknown"
+    if ledger.blocked(app_group, [Change(external_id=wish.external_id)]):
+        return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == wish.external_id else "known"
     person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if person is None:
         Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
-    else:
-        _merge(app_group, visitor.pk, person, now=now)
-    return None
+        return None
+    return _merge(app_group, visitor.pk, person, now=now)
 
 
 def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
@@ -100,9 +103,11 @@ def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
     return unknown.order_by("updated_at" if wish.oldest else "-updated_at", "pk").first()
 
 
-def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> None:
+def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> Problem | None:
     """What the person lacks comes from the visitor, who stays behind empty."""
     found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
+    if len(found) < 2:  # one of them is being erased
+        return "unknown"
     visitor, person = found[visitor_id], found[person_id]
     past = _past(visitor, person, now=now)
     _fill(person, visitor)
@@ -116,6 +121,7 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
     UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
+    return None
 
 
 def _past(visitor: rows.Row, person: rows.Row, *, now: datetime) -> list[PastIdentifier]:

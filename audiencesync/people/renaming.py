@@ -22,6 +22,7 @@ _PRIORITIES = frozenset({"unidentified", "identified", "most_recently_updated", 
 _PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person.")),
     "taken": ("ALIAS_TAKEN", gettext_lazy("This alias is another person's.")),
+    "erased": ("ERASED_USER", gettext_lazy("This person was erased on request and must not be written again.")),
     "known": ("ALREADY_IDENTIFIED", gettext_lazy("This person has another external ID already.")),
 }
 

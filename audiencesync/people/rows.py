@@ -95,14 +95,23 @@ def by_external_id(app_group_id: int, external_ids: Iterable[str]) -> dict[str, 
     names = list(external_ids)
     if not names:
         return {}
-    listed = "= ANY(ARRAY(SELECT json_array_elements_text(%s)))"
-    among = listed if _is_postgresql() else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND external_id {among}",  # noqa: S608  # own names only
-            [app_group_id, json.dumps(names)],
-        )
+        if _is_postgresql():
+            cursor.execute(_BY_NAME, [json.dumps(names), app_group_id])
+        else:
+            among = "external_id IN (SELECT value FROM json_each(%s))"
+            statement = f"SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND {among}"  # noqa: S608  # own names only
+            cursor.execute(statement, [app_group_id, json.dumps(names)])
         return dict(cursor.fetchall())
+
+
+# One look into the index per name: while the statistics are old (an import runs), PostgreSQL would rather read all people
+# of the group, and once more for every call.
+_BY_NAME = f"""
+SELECT found.external_id, found.id FROM json_array_elements_text(%s) AS wanted (name) CROSS JOIN LATERAL (
+  SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND external_id = wanted.name LIMIT 1
+) AS found
+"""  # noqa: S608  # own names only
 
 
 def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
@@ -115,7 +124,7 @@ def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE}"  # noqa: S608  # own names only
-            f" WHERE id {among} AND app_group_id = %s AND erased_at IS NULL ORDER BY id {lock}",
+            f" WHERE id {among} AND app_group_id + 0 = %s AND erased_at IS NULL ORDER BY id {lock}",  # + 0: no index on it
             [wanted if _is_postgresql() else json.dumps(wanted), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]

@@ -1,7 +1,9 @@
 """POST /users/alias/new and /users/identify: other names, and an unknown visitor who turns out to be somebody."""
 
 import pytest
+from django.utils import timezone
 
+from audiencesync.people import ledger
 from audiencesync.people.models import Event, Profile, UserAlias
 
 LEAD = {"alias_label": "lead", "alias_name": "L1"}
@@ -57,7 +59,7 @@ def test_a_visitor_gets_their_external_id(post, lead, person):
 def test_a_visitor_becomes_somebody_known(post, api, lead, person):
     api.track(attributes=[{"external_id": "a", "plan": "gold", "phone": "+4915112345678"}])
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
-    found, left = person("a"), Profile.objects.get(pk=lead.pk)
+    found, left = person("a"), Profile.everybody.get(pk=lead.pk)
     assert (found.email, found.phone) == ("lead@example.org", "+4915112345678")
     assert found.attributes == {"plan": "gold", "source": "fair"}
     assert UserAlias.objects.get().profile == Event.objects.get().profile == found
@@ -70,6 +72,18 @@ def test_what_was_sent_of_a_visitor_can_be_taken_back_from_both(post, api, lead,
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
     for profile in (person("a"), lead):
         assert bytes(profile.past_identifiers.get().sha256) == sent
+
+
+def test_somebody_erased_does_not_come_back_by_another_name(post, api, acme, person):
+    api.track(attributes=[{"external_id": "a", "email": "a@example.org"}])
+    gone = person("a")
+    ledger.write(acme, [name for _pk, name in ledger.names_of(acme, [gone])], erasure=None, now=timezone.now())
+    gone.delete()
+    api.track(attributes=[{"email": "visitor@example.org"}])
+    wish = {"external_id": "a", "email": "visitor@example.org"}
+    assert post("/users/identify", {"emails_to_identify": [wish]})["errors"][0]["type"] == "ERASED_USER"
+    assert api.track(status=400, attributes=[{"external_id": "a"}])["errors"][0]["type"] == "ERASED_USER"
+    assert not Profile.objects.filter(external_id="a").exists()
 
 
 def test_by_email_or_phone(post, api, person):
