@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, DataError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -149,7 +149,7 @@ class Worker(AbstractContextManager["Worker"]):
         self.next = self._soon()
         try:
             is_ours = self._write(chunk, now=now)
-        except DataError:  # something that no check knew: its row is found by halving
+        except (DataError, IntegrityError):  # something that no check knew: its row is found by halving
             self._go_back(chunk)
             return chunk.n > 1 or self._write(replace(chunk, rows=self.writer.refused(chunk.rows)), now=now)
         self.size = min(CHUNK, 2 * self.size)
