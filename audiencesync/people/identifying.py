@@ -10,7 +10,7 @@ from typing import Literal
 from django.db import IntegrityError, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import finding, identifiers, ledger, rows
+from audiencesync.people import finding, ledger, rows
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.upserting import Change, upsert
 
@@ -109,7 +109,7 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
     if len(found) < 2:  # one of them is being erased
         return "unknown"
     visitor, person = found[visitor_id], found[person_id]
-    past = _past(visitor, person, now=now)
+    past = _past(visitor, person)
     _fill(person, visitor)
     for bit, kind in enumerate(KINDS):
         setattr(visitor, kind, "")
@@ -117,22 +117,19 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
         visitor.invalid_kinds &= ~(1 << bit)
     visitor.attributes = {}
     rows.update(sorted((visitor, person), key=lambda row: row.id), now=now)
-    identifiers.remember(past)
+    rows.remember(past, now=now)
     UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
     return None
 
 
-def _past(visitor: rows.Row, person: rows.Row, *, now: datetime) -> list[PastIdentifier]:
+def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
     """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
-    had = set(PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256"))
+    before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
+    had = {(kind, bytes(digest)) for kind, digest in before}
     had |= {(kind, digest) for kind in KINDS if (digest := getattr(visitor, f"{kind}_sha256")) is not None}
-    return [
-        PastIdentifier(profile_id=owner.id, kind=kind, sha256=bytes(digest), replaced_at=now)
-        for kind, digest in sorted((kind, bytes(digest)) for kind, digest in had)
-        for owner in (visitor, person)
-    ]
+    return [(owner.id, kind, digest) for kind, digest in sorted(had) for owner in (visitor, person)]
 
 
 def _fill(person: rows.Row, visitor: rows.Row) -> None:

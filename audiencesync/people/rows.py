@@ -16,9 +16,9 @@ from django.db import connection
 
 from audiencesync.people.bulk import moment
 from audiencesync.people.identifiers import RULE_VERSION, Digest
-from audiencesync.people.models import Profile
+from audiencesync.people.models import PastIdentifier, Profile
 
-_TABLE = Profile._meta.db_table
+_TABLE, _PAST = Profile._meta.db_table, PastIdentifier._meta.db_table
 _TYPES = {  # of PostgreSQL
     "id": "bigint",
     "external_id": "text",
@@ -191,6 +191,25 @@ def update(people: Sequence[Row], *, now: datetime) -> None:
         changes = ", ".join(f"{name} = %s" for name in _CHANGING)
         statement = f"UPDATE {_TABLE} SET updated_at = %s, {changes} WHERE id = %s"  # noqa: S608  # own names only
         cursor.executemany(statement, [[moment(now), *row.values()[2:], row.id] for row in people])
+
+
+def remember(past: Sequence[tuple[int, str, bytes]], *, now: datetime) -> None:
+    """Keep hashes that people had until now: id, kind, hash. One that is known already stays as it is."""
+    if not past:
+        return
+    columns = "(profile_id, kind, sha256, replaced_at)"
+    with connection.cursor() as cursor:
+        if _is_postgresql():
+            records = "json_to_recordset(%s) AS given (id bigint, kind text, sha256 text)"
+            statement = (
+                f"INSERT INTO {_PAST} {columns} SELECT given.id, given.kind, decode(given.sha256, 'hex'), %s"  # noqa: S608  # own names only
+                f" FROM {records} ON CONFLICT DO NOTHING"
+            )
+            given = [{"id": pk, "kind": kind, "sha256": digest.hex()} for pk, kind, digest in past]
+            cursor.execute(statement, [moment(now), json.dumps(given)])
+            return
+        statement = f"INSERT INTO {_PAST} {columns} VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"  # noqa: S608  # own names only
+        cursor.executemany(statement, [(*one, moment(now)) for one in past])
 
 
 def _as_json(people: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people import consent, finding, identifiers, ledger, rows
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
-from audiencesync.people.models import KINDS, PastIdentifier, UserAlias
+from audiencesync.people.models import KINDS, UserAlias
 
 Json = Any
 Problem = Literal["unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"]
@@ -107,10 +107,9 @@ class _Upsert:
         }
         self._fold([(row, self._indexes(key)) for key, row in new.items()])
         made = rows.insert(self.app_group.pk, list(new.values()), now=self.now)
+        aliases = [(*value, row.id) for (kind, value), row in new.items() if kind == "alias"]
         UserAlias.objects.bulk_create(
-            UserAlias(app_group=self.app_group, profile_id=row.id, label=value[0], name=value[1])
-            for (kind, value), row in new.items()
-            if kind == "alias"
+            [UserAlias(app_group=self.app_group, label=label, name=name, profile_id=pk) for label, name, pk in aliases]
         )
         self.ids |= {key: row.id for key, row in new.items() if row.id in made}
         if len(made) < len(new):  # somebody else was quicker
@@ -197,7 +196,7 @@ class _Upsert:
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""
-        past = []
+        past: list[tuple[int, str, bytes]] = []
         given = [
             (raw.get("email", ""), raw.get("phone", ""), raw.get("idfa", ""), raw.get("gaid", ""))
             for _row, raw in people
@@ -208,11 +207,10 @@ class _Upsert:
                 if kind not in raw:
                     continue
                 old, new = getattr(row, f"{kind}_sha256"), found[bit]
-                if old is not None and bytes(old) != new:
-                    past.append(PastIdentifier(profile_id=row.id, kind=kind, sha256=bytes(old), replaced_at=self.now))
+                if old is not None and old != new:
+                    past.append((row.id, kind, old))
                 setattr(row, f"{kind}_sha256", new)
                 setattr(row, kind, "" if self.hashes_only else raw[kind])
                 row.invalid_kinds = row.invalid_kinds & ~(1 << bit) | found.invalid & 1 << bit
             row.rule_version = identifiers.RULE_VERSION
-        if past:
-            identifiers.remember(past)
+        rows.remember(past, now=self.now)
