@@ -19,10 +19,11 @@ from typing import Any
 from canvases.rehearsal import counted, goals, processes
 from canvases.rehearsal.stack import ROOT, Stack, StackError
 
-NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "backlog")
+NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "imports", "backlog")
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
+IMPORTS = 300_000
 BACKLOG_SECONDS = 90  # as long as the engine works at it, a minute's housekeeping included
 SETTLE_SECONDS = 5  # until the cluster is up and its first beats are over
 REST_SECONDS = 30
@@ -146,6 +147,10 @@ class One:
     def drain(self) -> dict[str, Any]:
         """Sending who is pending, one process."""
         return self.work("drain", kinds=list(self.asked.kinds))
+
+    def imports(self) -> dict[str, Any]:
+        """A CSV file, row by row into the database."""
+        return self.work("imports", n=min(self.n, IMPORTS))
 
     def ingest(self) -> dict[str, Any]:
         """The REST API, with as many web processes as an installation has without settings."""

@@ -44,7 +44,7 @@ def _turns(tell, at):
     Points(at, signal.SIGKILL, tell).install()
     while (run := running.lease(now=timezone.now())) is not None:
         running.turn(run)
-        running._let_go(run)
+        running.let_go(run)
 
 
 def _state():

@@ -72,7 +72,7 @@ def turns():
     """The engine takes turns until no import is left."""
     while (run := running.lease(now=timezone.now())) is not None:
         running.turn(run)
-        running._let_go(run)
+        running.let_go(run)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def take_turns():
             threading.Event().wait(0.02)
             continue
         running.turn(run)
-        running._let_go(run)
+        running.let_go(run)
 
 
 def call(app_group, key, step):

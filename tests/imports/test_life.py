@@ -90,7 +90,7 @@ def test_two_imports_take_turns(imports, monkeypatch):
     run = running.lease(now=timezone.now())
     assert running.lease(now=timezone.now()) is None
     running.turn(run)
-    running._let_go(run)
+    running.let_go(run)
     assert [counts(first)[1], counts(second)[1]] == [7, 0]
     turns()
     assert counts(first) == counts(second) == ("done", N, 40, 8, 2, 40)

@@ -23,6 +23,7 @@ def test_a_small_bench_measures_every_number():
     assert found["launch"]["synced"] + found["launch"]["not_synced"] == 500
     assert found["drain"]["people"] == found["launch"]["synced"]
     assert found["ingest"]["profiles"] == 525
+    assert found["imports"]["rows"] == 500
     assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
     assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
     assert 0 < found["idle"]["sql_per_second"] < 100

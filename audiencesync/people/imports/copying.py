@@ -161,10 +161,10 @@ class _Writer:
         """Find, make, lock, change, remember."""
         if self.columns.plan.key != "external_id":
             finding.lock_newcomers(self.columns.app_group)
-        if self._is_anybody_erased(copied):
-            raise Unusual
         self._copy(copied)
         known = self._find()
+        if self._is_anybody_erased(copied):  # after looking: who is erased later was found, and is missed when locked
+            raise Unusual
         created = self._make() if known < copied.n_people else 0
         if created + known != copied.n_people:
             raise Unusual
@@ -279,7 +279,8 @@ class _Writer:
         self.cursor.execute("SET LOCAL enable_nestloop = off")
         self.cursor.execute(
             f"WITH known AS MATERIALIZED (SELECT p.id, {', '.join(f'p.{name}' for name in names)} FROM {PROFILES} p WHERE"
-            " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new)) ORDER BY p.id FOR NO KEY UPDATE),"
+            " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new)) AND p.erased_at IS NULL"
+            " ORDER BY p.id FOR NO KEY UPDATE),"
             f" compared AS (UPDATE import_rows t SET {was} is_changed = {' OR '.join(tests) or 'false'}, is_full ="
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from django.db import transaction
 from django.utils import timezone
 
 from audiencesync import beat as clock
+from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
 from audiencesync.people import filters, identifiers, segments
 from audiencesync.people.imports import running, uploads
@@ -22,9 +23,6 @@ from audiencesync.people.models import Segment
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
 PREVIEW = 5
-KEEP_UNSTARTED = timedelta(days=1)
-KEEP_REJECTS = timedelta(days=7)
-KEEP_MEMBERS = timedelta(days=30)
 State = Import.State
 
 
@@ -154,15 +152,18 @@ def tidy() -> None:
     """The task of every minute: files without an import, imports nobody started, what is kept for some days only."""
     now = timezone.now()
     uploads.sweep(now=now)
-    for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=now - KEEP_UNSTARTED):
-        discard(run)
-    RejectPart.objects.filter(run__ended_at__lt=now - KEEP_REJECTS).delete()
+    if before := retention.limit("uploads", now=now):
+        for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=before):
+            discard(run)
+    if before := retention.limit("rejects", now=now):
+        RejectPart.objects.filter(run__ended_at__lt=before).delete()
     _forget_members(now=now)
 
 
 def _forget_members(*, now: datetime) -> None:
     """Nobody asks any more who came by an old import, unless a segment does."""
-    old = Import.objects.filter(ended_at__lt=now - KEEP_MEMBERS, n_people__gt=0)
+    before = retention.limit("members", now=now)
+    old = Import.objects.filter(ended_at__lt=before, n_people__gt=0) if before else Import.objects.none()
     ids = set(old.values_list("pk", flat=True))
     if not ids:
         return

@@ -42,7 +42,7 @@ def beat() -> None:
     try:
         turn(run)
     finally:
-        _let_go(run)
+        let_go(run)
     if Import.objects.filter(state=State.RUNNING, leased_until__lte=timezone.now()).exists():
         clock.wake(TASK)
 
@@ -63,7 +63,7 @@ def lease(*, now: datetime) -> Import | None:
     return None
 
 
-def _let_go(run: Import) -> None:
+def let_go(run: Import) -> None:
     """End the lease; whoever failed waits for a moment."""
     now = timezone.now()
     mine = Import.objects.filter(pk=run.pk, lease=run.lease)
