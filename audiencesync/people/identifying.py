@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -38,12 +38,30 @@ class Identity:
 
 def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime) -> list[Problem | None]:
     """One answer per wish, None for done. An alias that is there already is left as it is."""
-    return _again(lambda: [_add_alias(app_group, wish, now=now) for wish in wishes], app_group)
+
+    def work() -> list[Problem | None]:
+        named = [wish.external_id for wish in wishes if wish.external_id is not None]
+        _lock(app_group, rows.by_external_id(app_group.pk, named).values())
+        return [_add_alias(app_group, wish, now=now) for wish in wishes]
+
+    return _again(work, app_group)
 
 
 def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) -> list[Problem | None]:
     """One answer per wish, None for done."""
-    return _again(lambda: [_identify(app_group, wish, now=now) for wish in wishes], app_group)
+
+    def work() -> list[Problem | None]:
+        visitors = [visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None]
+        known = rows.by_external_id(app_group.pk, {wish.external_id for wish in wishes})
+        _lock(app_group, {*visitors, *known.values()})
+        return [_identify(app_group, wish, now=now) for wish in wishes]
+
+    return _again(work, app_group)
+
+
+def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
+    """Everybody whom the wishes name at once, in the order that all writers keep: one by one could wait in a circle."""
+    rows.locked(app_group.pk, ids)
 
 
 def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> list[Problem | None]:
@@ -60,14 +78,14 @@ def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> lis
 
 
 def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
-    if ledger.blocked(app_group, [Change(alias=wish.alias)]):
+    owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
+    if ledger.blocked(app_group, [Change(alias=wish.alias)]):  # after looking, as in upserting
         return "erased"
     wanted = None
     if wish.external_id is not None:
         wanted = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
         if wanted is None or not rows.locked(app_group.pk, [wanted]):
             return "unknown"
-    owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
     if owner is not None:
         return None if wanted in (None, owner) else "taken"
     if wanted is None:
@@ -80,16 +98,16 @@ def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem
 
 def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem | None:
     visitor = _visitor(app_group, wish)
+    person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if visitor is None:
         return "unknown"
-    if ledger.blocked(app_group, [Change(external_id=wish.external_id)]):
+    if ledger.blocked(app_group, [Change(external_id=wish.external_id)]):  # after looking, as in upserting
         return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == wish.external_id else "known"
-    person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if person is None:
-        Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
-        return None
+        named = Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
+        return None if named else "unknown"  # erased since
     return _merge(app_group, visitor.pk, person, now=now)
 
 

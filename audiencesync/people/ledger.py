@@ -115,6 +115,7 @@ def file(*, path: Path | None = None) -> int:
             return 0
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as out:
+            out.write("\n")  # a line that a crash or a full disk cut off takes none of ours along
             for row in rows:
                 line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex(), "at": row.at}
                 out.write(json.dumps(line, default=datetime.isoformat) + "\n")

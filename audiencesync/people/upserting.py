@@ -64,20 +64,18 @@ class _Upsert:
         self.app_group, self.changes, self.now = app_group, changes, now
         self.result = Upserted([None] * len(changes))
         self.ids: dict[Key, int] = {}
-        self.wishes: dict[Key, list[int]] = defaultdict(list)  # key -> indexes of its changes
+        self.wishes: dict[Key, list[int]] = {}  # key -> indexes of its changes
 
     def run(self) -> Upserted:
         """Find, make, lock, write."""
-        self.result.problems |= dict.fromkeys(ledger.blocked(self.app_group, self.changes), "erased")
         for index, change in enumerate(self.changes):
-            if index in self.result.problems:
-                continue
             key = finding.key(change, region=self.app_group.phone_region)
             if key is None:
                 self.result.problems[index] = "invalid"
             else:
-                self.wishes[key].append(index)
+                self.wishes.setdefault(key, []).append(index)
         self.ids |= finding.find(self.app_group, self.wishes)
+        self._leave_out_erased()
         missing = self._missing()
         if any(kind != "external_id" for kind, _value in missing):
             finding.lock_newcomers(self.app_group)
@@ -86,6 +84,14 @@ class _Upsert:
         made = self._make(missing)
         self._change(made)
         return self.result
+
+    def _leave_out_erased(self) -> None:
+        """After looking for people: who is erased in between is either known to the ledger, or found and then gone."""
+        erased = ledger.blocked(self.app_group, self.changes)
+        if erased:
+            self.result.problems |= dict.fromkeys(erased, "erased")
+            left = {key: [index for index in indexes if index not in erased] for key, indexes in self.wishes.items()}
+            self.wishes = {key: indexes for key, indexes in left.items() if indexes}
 
     def _missing(self) -> list[Key]:
         """Who must be made."""
