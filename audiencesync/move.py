@@ -94,7 +94,13 @@ def _prepared(fields: list[Field[Any, Any]], row: tuple[Any, ...]) -> list[Any]:
 
 
 def _reset_sequences() -> None:
-    """The next row gets a number above all that were moved."""
+    """The next row gets a number above all that there ever were: entry keys are such numbers, also of rows long deleted."""
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("SELECT name, seq FROM sqlite_sequence")
+        highest = dict(cursor.fetchall())
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), models()):
             cursor.execute(statement)
+        for model in models():
+            if last := highest.get(table := model._meta.db_table):
+                cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [f'"{table}"', last])

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.machines]
 WORK = """
 from django.utils import timezone
 from audiencesync.groups.models import AppGroup, User
-from audiencesync.people.models import Segment
+from audiencesync.people.models import Profile, Segment, Withdrawal
 from canvases import engine
 from canvases.models import Canvas, Step
 from partners.models import AdAccount, Audience, Connection, Sync
@@ -32,6 +32,8 @@ step.syncs.add(sync)
 engine.launch(canvas, by=User.objects.first(), now=timezone.now())
 while engine.move_all(now=timezone.now()):
     pass
+for profile in Profile.objects.all()[:3]:
+    Withdrawal.objects.create(app_group=group, profile=profile, at=timezone.now()).delete()  # its number is the key of a removal
 """
 
 
@@ -68,6 +70,8 @@ def test_everything_is_there_and_the_work_goes_on(file, target):
         hashes = "SELECT external_id, email_sha256, phone_sha256, idfa_sha256 FROM people_profile ORDER BY id"
         assert new.execute(hashes).fetchall() == old.execute(hashes).fetchall()
         moments = [row[0] for row in new.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()]
+        last = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'people_withdrawal'").fetchone()
+        assert new.execute("SELECT last_value FROM people_withdrawal_id_seq").fetchone() == last == (3,)
         texts = [row[0] for row in old.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()]
         assert [moment.strftime("%Y-%m-%d %H:%M:%S.%f") for moment in moments] == texts
     assert f"Moved {sum(before.values())} rows" in told
