@@ -285,6 +285,17 @@ API_LIMITS = {
     for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
 }
 
+# How many days things are kept; 0: for ever (docs/operations.md, "What is kept how long").
+KEEP_DAYS = {
+    "deliveries": env.float("KEEP_DELIVERIES_DAYS", 90.0),
+    "pushes": env.float("KEEP_PUSHES_DAYS", 30.0),
+    "events": env.float("KEEP_EVENTS_DAYS", 730.0),
+    "activities": env.float("KEEP_ACTIVITIES_DAYS", 730.0),
+    "uploads": env.float("KEEP_UPLOADS_DAYS", 1.0),
+    "rejects": env.float("KEEP_REJECTS_DAYS", 7.0),
+    "members": env.float("KEEP_MEMBERS_DAYS", 30.0),
+}
+
 DEADMAN_URL = env.str("DEADMAN_URL", "")  # called every minute by an engine that lives
 # Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
 ERASURE_LEDGER = env.str("ERASURE_LEDGER", str(VAR_DIR / "erasures.jsonl"))

@@ -127,7 +127,7 @@ def remove(step: Step, *, by: User, now: datetime) -> None:
             )
         _unlink(step, now=now)
         syncs = step.syncs.all()
-        if step.canvas.entered or any(one.deliveries.exists() for one in syncs):
+        if step.canvas.entered or any(one.is_used for one in syncs):
             return
         unused = list(syncs)
         step.delete()

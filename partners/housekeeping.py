@@ -10,13 +10,14 @@ from django.utils import timezone
 from django_q.models import Task
 
 from audiencesync.groups import idempotency
-from partners import alerts, audiences, oauth, revoking, running_out
+from audiencesync.groups import retention as groups_retention
+from audiencesync.people import retention as people_retention
+from partners import alerts, audiences, oauth, retention, revoking, running_out
 from partners.errors import PartnerError
-from partners.models import AdAccount, Connection, Push
+from partners.models import AdAccount, Connection
 
 logger = logging.getLogger(__name__)
 PROBES_AT_ONCE = 5
-KEEP_PUSHES = timedelta(days=30)
 KEEP_TASKS = timedelta(days=7)
 REFRESH_EVERY = timedelta(minutes=15)
 
@@ -40,12 +41,18 @@ def beat() -> None:
     alerts.send_due(now=now)
     running_out.warn(now=now)
     _refresh_one(now=now)
-    Push.objects.filter(at__lt=now - KEEP_PUSHES).delete()
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.forget(now=now)
     _say_that_we_live()
     revoking.sweep(now=timezone.now())
+    purge(now=timezone.now())
+
+
+def purge(*, now: datetime) -> None:
+    """A stretch of what is too old, in every storey: less than a second."""
+    for storey in (groups_retention, people_retention, retention):
+        storey.purge(now=now)
 
 
 def _say_that_we_live() -> None:

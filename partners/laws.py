@@ -32,7 +32,7 @@ def _sums() -> Iterator[str]:
 
 
 def _rows() -> Iterator[str]:
-    """L2: each tally is what its deliveries and their batches say."""
+    """L2: each tally is what its deliveries and their batches say, and those that were dropped (its base)."""
     state = Coalesce("outcome", "batch__state")
     found: dict[int, dict[str, int]] = {}
     rows = Delivery.objects.annotate(state=state).values_list("sync", "state").annotate(n=Count("pk")).order_by()
@@ -40,7 +40,13 @@ def _rows() -> Iterator[str]:
         counts = found.setdefault(sync, dict.fromkeys(COUNTS, 0))
         counts[name] += n
         counts["entered"] += n
-    tallies = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
+    tallies = {}
+    for tally in Tally.objects.all():
+        tallies[tally.pk] = tally.as_dict()
+        for name, by_reason in tally.base.items():
+            counts = found.setdefault(tally.pk, dict.fromkeys(COUNTS, 0))
+            counts[name] += sum(by_reason.values())
+            counts["entered"] += sum(by_reason.values())
     for sync in sorted(found.keys() | tallies.keys()):
         said, counted = tallies.get(sync), found.get(sync)
         if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):

@@ -95,8 +95,15 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     together = (
         Batch.objects.filter(ended, sync__in=mine, n__gt=0).values_list("state", "last_code").annotate(n=Sum("n"))
     )
+    dropped = [
+        (outcome, reason, n)
+        for base in Tally.objects.filter(pk__in=mine).values_list("base", flat=True)
+        for outcome, by_reason in base.items()
+        for reason, n in by_reason.items()
+        if outcome != Outcome.SYNCED
+    ]
     found: dict[str, dict[str, int]] = {}
-    for outcome, reason, n in [*own.order_by(), *together.order_by()]:
+    for outcome, reason, n in [*own.order_by(), *together.order_by(), *dropped]:
         by_reason = found.setdefault(outcome or "", {})
         by_reason[reason or ""] = by_reason.get(reason or "", 0) + n
     return found

@@ -261,6 +261,17 @@ class Activity(models.Model):
         cls.objects.create(app_group=app_group, actor=actor, verb=verb, subject=subject[:200])
 
 
+class Lap(models.Model):
+    """How far the daily walk through a table has come that drops what is too old (retention.py)."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    after = models.BigIntegerField(default=0)  # the highest id that was looked at; 0: the lap is over
+    begun_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.after}"
+
+
 class BeatSlot(models.Model):
     """Which slot of a beat was claimed last; moves only forward (audiencesync/beat.py)."""
 

@@ -78,7 +78,7 @@ class AudienceSync:
         return {}
 
     def saved(self, step: Step) -> None:
-        """Give the step the Sync its settings ask for. One that has deliveries is never edited: another follows it."""
+        """Give the step the Sync its settings ask for. One that was used is never edited: another follows it."""
         if not step.settings:
             return
         wanted = {key: step.settings[name] for key, name in WISH.items()}
@@ -90,7 +90,7 @@ class AudienceSync:
         if mine and all(getattr(mine, key) == value for key, value in wanted.items()):
             Sync.objects.filter(pk=mine.pk).update(**words)
             return
-        if mine and not mine.deliveries.exists():
+        if mine and not mine.is_used:
             Sync.objects.filter(pk=mine.pk).update(**wanted, **words)
             step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=mine.pk)
             return

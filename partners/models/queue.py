@@ -81,6 +81,11 @@ class Sync(models.Model):
     def __str__(self) -> str:
         return f"{self.action} {self.audience_id}"
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody has ever entered it; their deliveries may be gone."""
+        return Tally.objects.filter(pk=self.pk, entered__gt=0).exists()
+
 
 class Batch(models.Model):
     """The deliveries of one Sync that travel and end together."""
@@ -204,6 +209,8 @@ class Tally(Numbers):
     """The counts of one Sync, moved in the transactions that move the rows they count."""
 
     sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="tally")
+    # Who is counted above and has no delivery any more (retention.py): outcome -> reason or code -> people.
+    base: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(default=dict)
 
     class Meta:
         constraints = [

@@ -1,0 +1,14 @@
+"""Drops what people did long ago."""
+
+from datetime import datetime
+from functools import partial
+
+from audiencesync.groups import retention
+from audiencesync.people.models import Event
+
+
+def purge(*, now: datetime) -> None:
+    """Events that happened too long ago."""
+    if before := retention.limit("events", now=now):
+        old = Event.objects.filter(at__lt=before)
+        retention.walk("events", Event.objects.all(), partial(retention.delete, old), now=now)
