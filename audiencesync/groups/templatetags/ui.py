@@ -28,16 +28,17 @@ def icon(name: str, css: str = "") -> SafeString:
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)
-def nav_link(context: Context, url_name: str, label: str, icon_name: str) -> dict[str, Any]:
-    """A link to a page of the current group, or to one of no group, marked when it is the current one."""
-    group = context.get("app_group")
-    url = _address(url_name, [group.slug] if group else []) or _address(url_name, [])
-    request = context.get("request")
+def nav_link(context: Context, url_name: str, label: str, icon_name: str, *beside: str) -> dict[str, Any]:
+    """A link to a page of the group, or to one of no group, marked when it is the current one or one ``beside`` it."""
+    group, request = context.get("app_group"), context.get("request")
+    of_group = [group.slug] if group else []
+    url = _address(url_name, of_group) or _address(url_name, [])
+    places = tuple(filter(None, (url, *(_address(name, of_group) for name in beside))))
     return {
         "url": url,
         "label": label,
         "icon_name": icon_name,
-        "is_current": bool(request and url and request.path.startswith(url)),
+        "is_current": bool(request and places and request.path.startswith(places)),
     }
 
 
