@@ -20,6 +20,7 @@ from audiencesync.groups.rest import ApiError, ApiRequest
 KEPT = timedelta(hours=24)
 READS = frozenset({"/users/export/ids"})  # asked twice they answer twice; what they tell of people is not kept
 PATIENCE = "10s"  # for the same call on its way elsewhere
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's word for patience that is at its end
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 View = Callable[..., HttpResponse]
 
@@ -57,6 +58,8 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
         found = KeptAnswer.objects.get_or_create(**mine, defaults={"call_sha256": _call(request), "at": now})
         _wait_at_most("DEFAULT")
     except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
         raise ApiError(
             409, _("The same call is being worked on. Ask again in a moment."), headers={"Retry-After": "1"}
         ) from error

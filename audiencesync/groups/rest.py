@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Schema
@@ -152,9 +152,13 @@ def _body(request: HttpRequest) -> strict.Json:
     if int(length) > longest:
         raise ApiError(413, _("The body is longer than %(n)d bytes.") % {"n": longest})
     try:
+        if len(request.body) < int(length):
+            raise ApiError(400, _("The body ended too early."))
         return strict.loads(request.body)
     except strict.NotJson as error:
         raise ApiError(400, str(error)) from None
+    except UnreadablePostError:
+        raise ApiError(400, _("The body ended too early.")) from None
 
 
 class _Parsed(Parser):

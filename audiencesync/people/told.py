@@ -23,6 +23,7 @@ DEEPEST = 8
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_ATTRIBUTES = frozenset({*naming.PRIMARY, "_update_existing_only", "_merge_objects", "push_token_import", "app_id"})
 NOT_PROPERTIES = frozenset({"time", "event_name"})
+_NESTED = frozenset({"$add", "$remove", "$update"})  # of Braze, for lists of objects
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
 _TRUTHS = ("ad_tracking_enabled", "ads_consent")
 _FORMATS: dict[str, tuple[re.Pattern[str], str, str | Promise]] = {
@@ -114,6 +115,8 @@ def _attribute(name: str, value: Any) -> Any:
     """A value to set, None to delete, or what to do with the stored one."""
     if name in _FORMATS and value is not None:
         _check_format(name, value)
+    if isinstance(value, dict) and not _NESTED.isdisjoint(value):
+        raise Refused("NOT_SUPPORTED", gettext_lazy("Parts of an object cannot be changed: send it whole."), name)
     if isinstance(value, dict) and len(value) == 1:
         ((verb, operand),) = value.items()
         if verb == "inc":
