@@ -153,7 +153,7 @@ BEATS = {
     "sync": (env.float("BEAT_SECONDS", 5.0), "partners.flush.beat"),
     "privacy": (3 * env.float("BEAT_SECONDS", 5.0), "canvases.privacy.beat"),
     "probes": (env.float("BEAT_SECONDS", 5.0), "partners.housekeeping.probe"),
-    "imports": (env.float("BEAT_SECONDS", 5.0), "audiencesync.people.imports.running.beat"),
+    "imports": (3 * env.float("BEAT_SECONDS", 5.0), "audiencesync.people.imports.running.beat"),  # else it is woken
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }

@@ -5,6 +5,7 @@ import io
 import zipfile
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from audiencesync.people.imports import forms, uploads
 from audiencesync.people.imports.models import Import, UploadPart
@@ -67,6 +68,7 @@ def test_it_is_detected_and_imported(imports, data, encoding, delimiter):
         (gzip.compress(b"0" * 20_000_000), "archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old Excel file", "archive"),
     ],
+    ids=["empty", "zip", "gzip", "zip bomb", "old Excel"],  # archives hold the time: no name for a test
 )
 def test_it_is_refused(imports, data, says):
     answer = imports.upload(data)
@@ -82,6 +84,13 @@ def test_too_many_bytes_are_refused(imports, monkeypatch):
     assert answer.status_code == 422
     assert "too big" in answer.content.decode()
     assert UploadPart.objects.count() == 0
+
+
+def test_the_first_of_several_files_counts(imports):
+    files = [SimpleUploadedFile(f"{name}.csv", ROWS.replace("c-", name).encode()) for name in "ab"]
+    answer = imports.client.post("/g/acme/people/imports/new/", {"file": files, "other": files[1]})
+    assert answer.status_code == 302
+    assert [row.file_name for row in Import.objects.all()] == ["a.csv"]
 
 
 def test_no_file_at_all_is_refused(imports):

@@ -44,13 +44,13 @@ class TooBig(Exception):
 
 
 class CsvUploadHandler(FileUploadHandler):
-    """Takes files on the one page that asks for them, from people who are signed in; all others are passed over.
+    """Takes one file on the one page that asks for it, from people who are signed in; all others are passed over.
 
     What is longer than allowed is read to its end and not kept, so that the answer can say so.
     """
 
-    file: IO[bytes]
-    n_bytes = 0
+    kept: IO[bytes] | None = None  # not "file": Django would close it for us, too early
+    n_files = n_bytes = 0
 
     def new_file(self, *args: object, **kwargs: object) -> None:
         """A file begins."""
@@ -59,24 +59,29 @@ class CsvUploadHandler(FileUploadHandler):
         page = request.resolver_match.url_name if request and request.resolver_match else ""
         if request is None or page != "import_new" or not request.user.is_authenticated:
             raise SkipFile
-        self.n_bytes = 0
-        self.file = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
+        self.n_files += 1
+        if self.kept is None:
+            self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Some bytes."""
+        if self.kept is None or self.n_files > 1:
+            return
         self.n_bytes += len(raw_data)
         if self.n_bytes <= MOST_BYTES:
-            self.file.write(raw_data)
+            self.kept.write(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile:
+    def file_complete(self, file_size: int) -> UploadedFile | None:
         """The file ends. Its size is the true one, whether it was kept or not."""
-        self.file.seek(0)
-        return UploadedFile(self.file, self.file_name, self.content_type, self.n_bytes, self.charset)
+        if self.kept is None or self.n_files > 1:
+            return None
+        self.kept.seek(0)
+        return UploadedFile(self.kept, self.file_name, self.content_type, self.n_bytes, self.charset)
 
     def upload_interrupted(self) -> None:
         """The other side went away."""
-        if self.n_bytes:
-            self.file.close()
+        if self.kept:
+            self.kept.close()
 
 
 def is_archive(beginning: bytes) -> bool:
