@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 from audiencesync import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people import consent, ledger
+from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas
 from partners import consenting, withdrawing
@@ -70,17 +71,6 @@ def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Era
         names[pk].append(name)
     for erasure in made:
         ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
-
-
-def family(profile_ids: Sequence[int]) -> dict[int, int]:
-    """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
-    found = {pk: pk for pk in profile_ids}
-    newest = found
-    while newest:
-        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list("pk", "merged_into")
-        newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
-        found |= newest
-    return found
 
 
 def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:

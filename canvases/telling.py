@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
 
+from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from canvases.analytics import reason_text
 from canvases.models import Visit
-from canvases.privacy import family
 from partners.models import Delivery, Outcome
 
 HASHES = tuple(f"{kind}_sha256" for kind in KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from audiencesync.people.identifying import family
 from audiencesync.people.models import Withdrawal
 from partners import withdrawing
 from partners.models import Reason, Sync
@@ -17,9 +18,11 @@ def settle(*, now: datetime) -> None:
         keys = [row.pk for row in rows]
         still = Withdrawal.objects.filter(pk__in=keys).exclude(profile__ads_consent=True)
         people = {row.profile_id: row for row in rows if row.pk in set(still.values_list("pk", flat=True))}
-        withdrawing.cancel_adds(sorted(people), Reason.NO_CONSENT, now=now)
+        withdrawing.cancel_adds(sorted(family(list(people))), Reason.NO_CONSENT, now=now)
         leaving = {pk: row.pk for pk, row in people.items() if row.app_group.remove_on_withdrawal}
-        for audience, profiles in sorted(withdrawing.places(list(leaving)).items()):
-            crowd = Withdrawal.objects.filter(pk__in=[leaving[pk] for pk in profiles]).values_list("pk", "profile_id")
+        who = family(list(leaving))
+        for audience, profiles in sorted(withdrawing.places(list(who)).items()):
+            chosen = {leaving[who[pk]] for pk in profiles}
+            crowd = Withdrawal.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
             withdrawing.remove(audience, Sync.Purpose.CONSENT, crowd, now=now)
         Withdrawal.objects.filter(pk__in=keys).delete()

@@ -56,11 +56,12 @@ def _rework(group_id: int) -> bool:
     """The next stretch of a group; whether there is more."""
     now = timezone.now()
     with transaction.atomic():
-        group = AppGroup.objects.select_for_update().get(pk=group_id)
+        # no_key: writers hold people and then refer to their group; a full lock on it would wait for them in a circle
+        group = AppGroup.objects.select_for_update(no_key=True).get(pk=group_id)
         if group.rework_cursor is None:
             return False
         mine = Profile.objects.filter(app_group=group, pk__gt=group.rework_cursor)
-        people = list(mine.select_for_update().order_by("pk")[:AT_ONCE])
+        people = list(mine.select_for_update(no_key=True).order_by("pk")[:AT_ONCE])
         _fit(group, people, now=now)
         group.rework_cursor = people[-1].pk if len(people) == AT_ONCE else None
         group.save(update_fields=["rework_cursor"])

@@ -10,7 +10,7 @@ from typing import Literal
 from django.db import IntegrityError, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import finding, ledger, rows
+from audiencesync.people import consent, finding, ledger, rows
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.upserting import Change, upsert
 
@@ -62,6 +62,17 @@ def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) 
 def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
     """Everybody whom the wishes name at once, in the order that all writers keep: one by one could wait in a circle."""
     rows.locked(app_group.pk, ids)
+
+
+def family(profile_ids: Sequence[int]) -> dict[int, int]:
+    """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
+    found = {pk: pk for pk in profile_ids}
+    newest = found
+    while newest:
+        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list("pk", "merged_into")
+        newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
+        found |= newest
+    return found
 
 
 def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> list[Problem | None]:
@@ -127,8 +138,10 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
     if len(found) < 2:  # one of them is being erased
         return "unknown"
     visitor, person = found[visitor_id], found[person_id]
-    past = _past(visitor, person)
+    past, before = _past(visitor, person), person.ads_consent
     _fill(person, visitor)
+    if person.ads_consent is False and before is not False:
+        consent.remember(app_group, [person.id], now=now)
     for bit, kind in enumerate(KINDS):
         setattr(visitor, kind, "")
         setattr(visitor, f"{kind}_sha256", None)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
+from audiencesync.people.identifying import family
 from audiencesync.people.models import Profile
 from audiencesync.people.views.profiles import NEWEST, facts
 from canvases import privacy, telling
@@ -29,7 +30,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     masked = not access.membership(request).may(Role.MARKETER)
     if not masked:
         _log_view(request, row)
-    mine = sorted(privacy.family([row.pk]))
+    mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
         "visits": list(islice(telling.visits(mine), NEWEST)),
         "deliveries": [telling.told(one) for one in islice(telling.deliveries(mine), NEWEST)],

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from audiencesync.people.identifying import Identity, identify
 from audiencesync.people.models import Profile, Withdrawal
 from audiencesync.people.upserting import Change, upsert
 from canvases import laws, privacy
@@ -97,6 +98,43 @@ def test_who_withdraws_leaves_every_audience_where_the_group_says_so(world, poli
     assert world.members(audience) == members
     assert not Withdrawal.objects.exists()
     assert laws.broken(now=timezone.now()) == []
+
+
+@pytest.fixture
+def visitor(acme):
+    """Somebody whom nobody knows but by e-mail."""
+    (pk,) = upsert(acme, [Change(email="v@example.org")], now=timezone.now()).profile_ids
+    return Profile.objects.get(pk=pk)
+
+
+def becomes(group, visitor, external_id):
+    key = ("email", bytes(visitor.email_sha256))
+    assert identify(group, [Identity(key, external_id)], now=timezone.now()) == [None]
+
+
+def test_what_was_sent_of_them_as_a_visitor_is_removed_too(world, policy, visitor):
+    group, audience = policy(remove_on_withdrawal=True), world.audience()
+    world.enter(world.sync(audience), [visitor])
+    world.drain()
+    tell(group)
+    becomes(group, visitor, "ann")
+    upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
+    privacy.beat()
+    world.drain()
+    assert world.members(audience) == 0
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_refusal_that_they_told_as_a_visitor_is_a_withdrawal(world, policy, visitor):
+    group, audience = policy(remove_on_withdrawal=True), world.audience()
+    world.enter(world.sync(audience), [tell(group)])
+    world.drain()
+    upsert(group, [Change(profile_id=visitor.pk, fields={"ads_consent": False})], now=timezone.now())
+    privacy.beat()
+    becomes(group, visitor, "ann")
+    privacy.beat()
+    world.drain()
+    assert world.members(audience) == 0
 
 
 def test_who_consents_again_meanwhile_stays(world, policy):
