@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from itertools import islice
@@ -18,7 +17,7 @@ from typing import Literal, NamedTuple
 import email_validator
 
 from audiencesync.people import phones
-from audiencesync.people.models import KINDS, PastIdentifier, Profile
+from audiencesync.people.models import KINDS, Profile
 
 RULE_VERSION = 1
 LONGEST_EMAIL = 254
@@ -224,18 +223,3 @@ def stored(profile: Profile) -> Hashes:
     columns = (getattr(profile, f"{kind}_sha256") for kind in KINDS)
     email, phone, idfa, gaid = (None if column is None else bytes(column) for column in columns)
     return Hashes(email, phone, idfa, gaid, profile.invalid_kinds)
-
-
-def changed(before: Iterable[tuple[Profile, Hashes]], *, now: datetime) -> list[PastIdentifier]:
-    """The hashes these profiles no longer have, as unsaved rows. ``before``: each profile with what was ``stored``."""
-    return [
-        PastIdentifier(profile=profile, kind=kind, sha256=old, replaced_at=now)
-        for profile, was in before
-        for kind, old, new in zip(KINDS, was, stored(profile), strict=False)
-        if isinstance(old, bytes) and old != new
-    ]
-
-
-def remember(past: list[PastIdentifier]) -> None:
-    """Save what ``changed`` found; a hash that is known already stays as it is."""
-    PastIdentifier.objects.bulk_create(past, batch_size=1000, ignore_conflicts=True)

@@ -3,6 +3,10 @@
 from datetime import UTC, datetime
 from hashlib import sha256
 
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
 from audiencesync.people.models import Event, Profile
 
 
@@ -27,6 +31,30 @@ def test_null_deletes(api, person):
     found = person("a")
     assert (found.email, found.email_sha256, found.attributes, found.ads_consent) == ("", None, {}, None)
     assert bytes(found.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
+
+
+def test_a_changed_email_leaves_its_old_hash_once(api, person):
+    for email in ("a@example.org", "A@Example.org ", "b@example.org", "a@example.org", "c@example.org"):
+        api.track(attributes=[{"external_id": "a", "email": email}])
+    past = sorted(bytes(one.sha256) for one in person("a").past_identifiers.all())
+    assert past == sorted(sha256(email).digest() for email in (b"a@example.org", b"b@example.org"))
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_call_costs_the_same_for_many_people(api, rounds):
+    def cost(n):
+        told = [{"external_id": f"{n}-{i}", "email": f"{n}-{i}@example.org"} for i in range(n)]
+        for turn in range(rounds):
+            for one in told:
+                one["email"] = f"{turn}{one['email']}"
+            with CaptureQueriesContext(connection) as queries:
+                api.track(
+                    attributes=told, events=[{"external_id": f"{n}-0", "name": "x", "time": "2026-11-01T00:00:00Z"}]
+                )
+        return len([query for query in queries if "django_q" not in query["sql"]])
+
+    api.track(attributes=[{"external_id": "first"}])  # notes that the key is used, once a minute
+    assert cost(74) == cost(2) <= 18
 
 
 def test_the_last_object_wins(api, person):

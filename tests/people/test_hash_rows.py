@@ -4,13 +4,12 @@ import uuid
 
 import phonenumbers
 import pytest
-from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiencesync.people import identifiers, phones
 from audiencesync.people.identifiers import KINDS, Hashes, hash_rows, normalise
-from audiencesync.people.models import PastIdentifier, Profile
+from audiencesync.people.models import Profile
 
 ROW = ("Jane@Example.com", "+442071838750", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", "")
 WORDS = st.text("abcXYZ019_+-.", max_size=40)
@@ -93,27 +92,3 @@ def test_each_unusable_kind_sets_its_bit(acme):
     identifiers.apply(profile, region=acme.phone_region)
     assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (0b0101, None, None)
     assert profile.gaid_sha256 is not None
-
-
-def test_a_changed_email_leaves_its_old_hash(acme):
-    profile = Profile(app_group=acme, external_id="1", email=ROW[0], phone=ROW[1], idfa=ROW[2])
-    identifiers.apply(profile, region="DE")
-    profile.save()
-    profile = Profile.objects.get()
-    before = identifiers.stored(profile)
-    profile.email = "new@example.com"
-    identifiers.apply(profile, region="DE")
-    profile.save()
-    for _ in range(2):  # saving the same again is harmless
-        identifiers.remember(identifiers.changed([(profile, before)], now=timezone.now()))
-    past = PastIdentifier.objects.get()
-    assert (past.kind, bytes(past.sha256)) == ("email", identifiers.digest("jane@example.com"))
-
-
-def test_what_stays_the_same_leaves_nothing(acme):
-    profile = Profile(app_group=acme, external_id="1", email=ROW[0])
-    identifiers.apply(profile, region="DE")
-    before = identifiers.stored(profile)
-    profile.email = ROW[0].upper()
-    identifiers.apply(profile, region="DE")
-    assert identifiers.changed([(profile, before)], now=timezone.now()) == []
