@@ -4,7 +4,8 @@ import yaml
 
 from tests.stack import ROOT
 
-SERVICES = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+SERVICES, VOLUMES = COMPOSE["services"], set(COMPOSE["volumes"])
 
 
 def words_of(service):

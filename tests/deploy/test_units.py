@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from audiencesync.settings import ENGINE_STOP_SECONDS
-from tests.deploy.compose import SERVICES, words_of
+from tests.deploy.compose import SERVICES, VOLUMES, words_of
 from tests.deploy.dockerfile import lines_of
 from tests.stack import ROOT
 
@@ -89,6 +89,13 @@ def test_the_commands_of_the_services_exist(name):
 def test_services_get_more_time_to_stop_than_they_take(name):
     assert seconds(SERVICES[name]["stop_grace_period"]) > ENGINE_STOP_SECONDS
     assert SERVICES[name]["init"] is True
+
+
+def test_who_was_erased_is_remembered_longer_than_a_container_lives():
+    env = [rest for word, rest in lines_of((DEPLOY / "Dockerfile").read_text()) if word == "ENV"]
+    (ledger,) = (pair.partition("=")[2] for rest in env for pair in rest.split() if pair.startswith("ERASURE_LEDGER"))
+    mounted = dict(volume.split(":")[::-1] for volume in SERVICES["engine"]["volumes"])
+    assert mounted[ledger.rpartition("/")[0]] in VOLUMES
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
