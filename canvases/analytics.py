@@ -256,21 +256,17 @@ def _sorted(rows: list[Row], sort: str) -> list[Row]:
     return known + [row for row in rows if value(row) is None]
 
 
-def csv_rows(rows: Iterable[Row]) -> Iterable[list[str]]:
-    """The staff table for a spreadsheet: plain numbers, times in UTC, no cell that a spreadsheet would run."""
+def csv_rows(rows: Iterable[Row]) -> Iterable[list[str | int]]:
+    """The staff table for a spreadsheet: plain numbers, times in UTC."""
     heads = [_("App group"), _("Canvas"), _("State"), _("Component"), *METRICS.values()]
     yield [str(head) for head in (*heads, _("Error rate in %"), _("Oldest pending (UTC)"), _("Connection"))]
     for row in rows:
         counts = [getattr(row.numbers, name) for name in METRICS]
         cells = [row.group, row.canvas, row.state_label, row.step]
         yield [
-            *(_harmless(str(cell)) for cell in cells),
-            *("" if n is None else str(n) for n in counts),
+            *(str(cell) for cell in cells),
+            *("" if n is None else n for n in counts),
             "" if row.error_rate is None else f"{row.error_rate:.2f}",
             row.oldest_pending.isoformat(timespec="seconds") if row.oldest_pending else "",
-            _harmless(str(row.connection_label)),
+            str(row.connection_label),
         ]
-
-
-def _harmless(cell: str) -> str:
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

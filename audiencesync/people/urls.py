@@ -3,14 +3,16 @@
 from django.urls import path
 
 from audiencesync.people.imports import views as imports
-from audiencesync.people.views import profiles, segments
+from audiencesync.people.views import exports, profiles, segments
 
 urlpatterns = [
     path("profiles/", profiles.profiles, name="profiles"),
+    path("profiles/export/", exports.everybody, name="people_export"),
     path("segments/", segments.segments, name="segments"),
     path("segments/new/", segments.new, name="segment_new"),
     path("segments/<int:segment_id>/", segments.segment, name="segment"),
     path("segments/<int:segment_id>/remove/", segments.remove, name="segment_remove"),
+    path("segments/<int:segment_id>/export/", exports.segment, name="segment_export"),
     path("imports/", imports.imports, name="imports"),
     path("imports/new/", imports.new, name="import_new"),
     path("imports/template/", imports.template, name="import_template"),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from audiencesync import spreadsheet
 from audiencesync.groups import access
 from canvases import analytics
 from canvases.forms import StaffFilter
@@ -33,7 +33,7 @@ NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
 
 @access.signed_in
 @require_GET
-def staff(request: HttpRequest) -> HttpResponse:
+def staff(request: HttpRequest) -> HttpResponseBase:
     """All steps of all groups; ``?format=csv`` for a spreadsheet."""
     access.staff(request)
     now = timezone.now()
@@ -41,7 +41,8 @@ def staff(request: HttpRequest) -> HttpResponse:
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
-        return _csv(analytics.csv_rows(rows), name=f"analytics-{now:%Y%m%d-%H%M}.csv")
+        lines = list(spreadsheet.lines(analytics.csv_rows(rows)))  # before the language of the page is forgotten
+        return spreadsheet.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
@@ -61,10 +62,3 @@ def _columns(sort: str) -> list[dict[str, Any]]:
         to = second if sort == first else first
         heads.append({"name": name, "label": label, "to": to, "order": order, "is_numeric": name in NUMERIC})
     return heads
-
-
-def _csv(rows: Iterable[list[str]], *, name: str) -> HttpResponse:
-    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    csv.writer(response).writerows(rows)
-    return response

@@ -36,7 +36,7 @@ def make_step(group, audience, *, canvas="Cart", state="live", at=MONDAY, exited
 
 
 def csv_of(client, **query):
-    body = client.get(URL, query | {"format": "csv"}).content.decode("utf-8-sig")
+    body = client.get(URL, query | {"format": "csv"}).getvalue().decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(body)))
 
 

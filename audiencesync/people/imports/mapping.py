@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync import spreadsheet
 from audiencesync.people import filters, identifiers
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
@@ -36,6 +37,7 @@ ATTRIBUTES: dict[str, str | Promise] = {
 }
 KEYS = ("external_id", "email", "phone", "alias")
 OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
+EXPORTED = ("braze_id", "created_at")  # columns of an export that comes back
 MOST_TEXT = 5000
 _SYNONYMS = {
     "external_id": "externalid userid customerid customernumber id kundennummer kundenid kundennr",
@@ -56,8 +58,6 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 _GERMAN_DAY = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4})?", re.ASCII)
-_FORMULA = "=+-@\t\r"  # what a spreadsheet takes for the beginning of a formula
-_GUARDED = re.compile(r"'(?=[=+\-@\t\r])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,10 @@ def guess(headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: s
     """A target for every column, from its name and its first values."""
     taken: set[str] = set()
     columns = []
+    ours = {*OURS, *(EXPORTED if set(EXPORTED) <= set(headers) else ())}
     for place, header in enumerate(headers):
         target, name = known(header), attribute_name(header, place)
-        if header in OURS:
+        if header in ours:
             target = ""
         elif target in taken or not target:
             target = _kind([row[place].strip() for row in rows if place < len(row)], delimiter)
@@ -204,16 +205,6 @@ def _cells(target: str, delimiter: str) -> Callable[[str], Any]:
     return _number_with_comma if target == "number" and delimiter != "comma" else _CONVERTERS[target][0]
 
 
-def unguarded(cell: str) -> str:
-    """A cell without the apostrophe that our own exports put before what a spreadsheet would calculate."""
-    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
-
-
-def guarded(cell: str) -> str:
-    """A cell that no spreadsheet calculates."""
-    return f"'{cell}" if cell[:1] in _FORMULA and cell else cell
-
-
 class Converter:
     """Turns rows into what they ask for, by one plan."""
 
@@ -253,7 +244,7 @@ class Converter:
         for i, row in enumerate(rows):
             cell = row[place].strip()
             if cell[:1] == "'":
-                cell = unguarded(cell).strip()
+                cell = spreadsheet.unguarded(cell).strip()
             value = convert(cell) if cell else None
             if value is None and cell:
                 bad.setdefault(i, (reason, column.header))

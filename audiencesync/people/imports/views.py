@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync import spreadsheet
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people import segments
@@ -64,7 +64,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
     """An example of a file."""
     access.group(request, MARKETER)
-    return _download(iter([TEMPLATE.encode()]), "people.csv")
+    return spreadsheet.download([TEMPLATE.encode()], "people.csv")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -199,28 +199,14 @@ def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpRe
     """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     headers = [column["header"] for column in row.plan.get("columns", [])]
-    language = get_language() or "en"
-    return _download(_lines([*mapping.OURS, *headers], writing.rejects(row), language), f"rejected-{row.pk}.csv")
+    rows = _rejected([*mapping.OURS, *headers], writing.rejects(row), get_language() or "en")
+    return spreadsheet.download(spreadsheet.lines(rows), f"rejected-{row.pk}.csv")
 
 
-def _lines(headers: list[str], found: Iterator[Reject], language: str) -> Iterator[bytes]:
-    """A CSV file, row by row. The byte order mark tells Excel that it is UTF-8."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield b"\xef\xbb\xbf" + writer.writerow([mapping.guarded(cell) for cell in headers]).encode()
+def _rejected(headers: list[str], found: Iterator[Reject], language: str) -> Iterator[list[str]]:
+    """The rows of the file, the first one being their names; it travels after the language of the page is forgotten."""
+    yield headers
     for reject in found:
         with override(language):
-            cells = [str(reject.line), words.reason(reject), *reject.cells]
-        yield writer.writerow([mapping.guarded(cell) for cell in cells]).encode()
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        """The text itself."""
-        return text
-
-
-def _download(parts: Iterator[bytes], name: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(parts, content_type="text/csv; charset=utf-8", headers=headers)
+            words_of_it = words.reason(reject)
+        yield [str(reject.line), words_of_it, *reject.cells]

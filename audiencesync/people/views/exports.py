@@ -1,0 +1,42 @@
+"""People as a CSV file: those of a segment, or everybody. That it was taken is written down."""
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from audiencesync import spreadsheet
+from audiencesync.groups import access
+from audiencesync.groups.models import Activity, Role
+from audiencesync.people import exporting, filters
+from audiencesync.people.models import Profile, Segment
+
+
+@require_POST
+@access.signed_in
+def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
+    """All people of the group."""
+    return _file(request, access.all_of(request, Profile, Role.MARKETER), _("Everybody"), "people")
+
+
+@require_POST
+@access.signed_in
+def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBase:
+    """The people who are in a segment now."""
+    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    try:
+        wanted = filters.parse(row.filter)
+    except filters.FilterError:
+        messages.error(request, _("This filter cannot be read."))
+        return redirect("segment", group, row.pk)
+    people = access.all_of(request, Profile, Role.MARKETER).filter(wanted)
+    return _file(request, people, row.name, f"segment-{row.pk}")
+
+
+def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str) -> HttpResponseBase:
+    Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject)
+    parts = spreadsheet.lines(exporting.rows(people))
+    return spreadsheet.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")
