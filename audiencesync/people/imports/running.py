@@ -53,14 +53,21 @@ def lease(*, now: datetime) -> Import | None:
     waiting = list(running.values_list("pk", "lease", "leased_until"))
     if sum(bool(token) and until is not None and until > now for _pk, token, until in waiting) >= AT_ONCE:
         return None
-    free = Q(leased_until=None) | Q(leased_until__lte=now)
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
-        if (until is None or until <= now) and running.filter(free, pk=pk).update(
-            lease=token, leased_until=now + LEASE, n_tries=F("n_tries") + 1
-        ):
+        if (until is None or until <= now) and _take(pk, token, now=now):
             return Import.objects.select_related("app_group").get(pk=pk)
     return None
+
+
+def _take(pk: int, token: str, *, now: datetime) -> bool:
+    """Whether the lease is ours now. Whoever is frozen with the row in hand keeps nobody waiting."""
+    free = Q(leased_until=None) | Q(leased_until__lte=now)
+    mine = Import.objects.filter(free, pk=pk, state=State.RUNNING)
+    with transaction.atomic():
+        if not mine.select_for_update(skip_locked=True).values_list("pk").first():
+            return False
+        return bool(mine.update(lease=token, leased_until=now + LEASE, n_tries=F("n_tries") + 1))
 
 
 def let_go(run: Import) -> None:
