@@ -74,7 +74,11 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
         raise Refused("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found."), kind)
     order = item.get("prioritization") or []
     if not _PRIORITIES.issuperset(order):
-        raise Refused("BAD_PRIORITIZATION", gettext_lazy("There is no such order."), "prioritization")
+        raise Refused(
+            "BAD_PRIORITIZATION",
+            gettext_lazy("Use identified, unidentified, most_recently_updated or least_recently_updated."),
+            "prioritization",
+        )
     return Identity((kind, digest), external_id, oldest="least_recently_updated" in order)
 
 

@@ -70,7 +70,7 @@ class LayoutForm(forms.Form):
     """How the file is written, as detected or as chosen."""
 
     encoding = forms.ChoiceField(label=gettext_lazy("Encoding"), choices=ENCODINGS)
-    delimiter = forms.ChoiceField(label=gettext_lazy("Cells are parted by"), choices=DELIMITERS)
+    delimiter = forms.ChoiceField(label=gettext_lazy("Cells are separated by"), choices=DELIMITERS)
     header = forms.ChoiceField(label=gettext_lazy("The first row holds"), choices=HEADERS)
 
     def layout(self) -> Layout:
@@ -138,7 +138,7 @@ class MappingForm(forms.Form):
         cleaned = super().clean() or {}
         if len(self.columns) > MOST_COLUMNS:
             raise forms.ValidationError(
-                _("This file has %(n)d columns; at most %(most)d can be imported. Do the cells part where they should?")
+                _("This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?")
                 % {"n": len(self.columns), "most": MOST_COLUMNS}
             )
         taken: set[str] = set()
