@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
-DETAIL = re.compile(r"^DETAIL:.*\n?", re.MULTILINE)  # PostgreSQL repeats there the values that it refused
+# PostgreSQL repeats there the values that it refused, and the place in the statement or the copied line
+DETAIL = re.compile(r"^(DETAIL|CONTEXT|LINE \d+):.*\n?", re.MULTILINE)
 WATCHED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
 AGAIN_SECONDS = 60.0
 UNKNOWN = "an unknown address"

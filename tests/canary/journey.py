@@ -69,6 +69,7 @@ class Journey:
             act()
         self.birds.secrets["token"] = self.told(READ_TOKEN)
         self.call_the_api()
+        self.import_a_file()
         for kind in FAULTS:
             self.fault(kind)
         self.marketer.launch()
@@ -123,6 +124,24 @@ class Journey:
                     assert key not in answer.text
                     assert told["email"] not in answer.text
         assert {201, 400, 401, 404} <= statuses
+
+    def import_a_file(self):
+        """One person taken from a file, one row refused, and the same file with a row of broken quotes."""
+        told = person()
+        self.birds.people |= {f"file {name}": value for name, value in told.items()}
+        row = ",".join(told.values())
+        body = f'external_id,{",".join(told)}\r\nfile-bird,{row}\r\n,{row}\r\nfile-bird-2,"{row}'
+        browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
+        browser.go(url)
+        sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
+        answer = browser.session.post(url, data=sent, files={"file": ("people.csv", body)}, timeout=20)
+        browser.go(answer.url).press("Check first")
+        browser.go(answer.url).press("Start the import")
+        stack.wait_until(
+            lambda: "The import is done" in browser.session.get(answer.url, timeout=20).text,
+            seconds=60,
+            what="no import",
+        )
 
     def fault(self, kind):
         wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
