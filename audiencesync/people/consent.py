@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import AppGroup
+from audiencesync.people.imports.models import RejectPart
 from audiencesync.people.models import KINDS, Profile, Withdrawal
 
 TASK = "canvases.privacy.beat"
@@ -64,6 +65,8 @@ def _rework(group_id: int) -> bool:
         people = list(mine.select_for_update(no_key=True).order_by("pk")[:AT_ONCE])
         _fit(group, people, now=now)
         group.rework_cursor = people[-1].pk if len(people) == AT_ONCE else None
+        if group.hash_only and group.rework_cursor is None:
+            RejectPart.objects.filter(run__app_group=group).delete()  # their cells may name people
         group.save(update_fields=["rework_cursor"])
     return group.rework_cursor is not None
 

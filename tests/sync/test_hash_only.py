@@ -1,0 +1,150 @@
+"""A group that stores hashes only: no raw identifier in any table, whichever door they come by; requests stay the same."""
+
+import uuid
+import zlib
+
+import pytest
+import requests
+from django.db import connection
+from django.utils import timezone
+
+from audiencesync.groups import keys
+from audiencesync.people import consent
+from audiencesync.people.models import Profile
+from audiencesync.people.upserting import Change, upsert
+from tests.api.conftest import Caller
+from tests.imports.conftest import imports, turns
+
+__all__ = ["imports"]
+
+RAW = {
+    "by call": ("Anna.Call@Example.org", "+4915112345601", "0A1B2C3D-0000-4000-8000-000000000001"),
+    "changed by call": ("anna.new@example.org", "+4915112345602", "0A1B2C3D-0000-4000-8000-000000000002"),
+    "by file": ("Berta.File@Example.org", "+4915112345603", "0A1B2C3D-0000-4000-8000-000000000003"),
+    "rejected": ("carla.rejected@example.org", "+4915112345604", "0A1B2C3D-0000-4000-8000-000000000004"),
+    "unusable": ("dora.bad(at)example.org", "0049 1 5", "0A1B2C3D-not-a-device"),
+    "by e-mail": ("emil.only@example.org", "+4915112345605", "0A1B2C3D-0000-4000-8000-000000000005"),
+}
+FILE = "external_id,email,phone,idfa\n"
+
+
+@pytest.fixture
+def api(acme):
+    return Caller(keys.issue(acme, name="test", scopes=list(keys.SCOPES), by=None)[1])
+
+
+@pytest.fixture
+def bodies(monkeypatch):
+    """What goes over the wire to TikTok, as bytes."""
+    sent = []
+    send = requests.adapters.HTTPAdapter.send
+
+    def recorded(self, request, **options):
+        if "segment/mapping" in request.url:
+            sent.append(request.body)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", recorded)
+    return sent
+
+
+def by_call(api, who, **more):
+    email, phone, idfa = RAW[who]
+    more |= {"email": email, "phone": phone, "idfa": idfa}
+    return api.post("/users/track", {"attributes": [more]}, Idempotency_Key=uuid.uuid4().hex)
+
+
+def tell(api, imports):
+    """All doors, one after the other."""
+    first = by_call(api, "by call", external_id="anna")
+    assert first.status_code == 201, first.content
+    assert by_call(api, "changed by call", external_id="anna").status_code == 201
+    assert by_call(api, "by e-mail").status_code == 201
+    by_call(api, "unusable", external_id="dora")
+    line = ",".join
+    file = f"{FILE}berta,{line(RAW['by file'])}\n,{line(RAW['rejected'])}\ndora,{line(RAW['unusable'])}\n"
+    run = imports.run(file)
+    assert (run.state, run.n_rejected) == ("done", 1)
+    api.post("/users/export/ids", {"external_ids": ["anna", "berta"], "fields_to_export": ["email", "phone"]})
+    api.post("/users/identify", {"emails_to_identify": [{"external_id": "emil", "email": RAW["by e-mail"][0]}]})
+
+
+def dump():
+    """Every cell of every table as text; what is packed, unpacked."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found += [_text(cell) for row in cursor.fetchall() for cell in row]
+    return "\n".join(found)
+
+
+def _text(cell):
+    if not isinstance(cell, bytes | memoryview):
+        return str(cell)
+    try:
+        return zlib.decompress(cell).decode("utf-8", "replace")
+    except zlib.error:
+        return bytes(cell).decode("latin-1")
+
+
+def left(raw):
+    """Those of the raw values that stand anywhere in the database."""
+    everything = dump().casefold()
+    return [value for values in raw.values() for value in values if value.casefold() in everything]
+
+
+def test_no_table_holds_a_raw_value(acme, world, api, imports):
+    acme.hash_only = True
+    acme.save()
+    tell(api, imports)
+    world.enter(world.sync(kinds=["email", "phone", "idfa"]), list(Profile.objects.all()))
+    world.drain()
+    assert left(RAW) == []
+    assert Profile.objects.exclude(email_sha256=None).count() >= 3
+
+
+def test_without_it_they_are_found(acme, world, api, imports):
+    """Else the search would find nothing for a wrong reason."""
+    tell(api, imports)
+    assert set(left(RAW)) >= {*RAW["by file"], *RAW["rejected"]}
+
+
+def test_requests_are_the_same_byte_for_byte(acme, world, api, imports, bodies):
+    audience = world.audience()
+    for is_bare in (False, True):
+        acme.hash_only = is_bare
+        acme.save()
+        tell(api, imports)
+        people = list(Profile.objects.order_by("pk"))
+        assert any(person.email for person in people) is not is_bare
+        for action in ("add", "remove"):
+            world.enter(world.sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]), people)
+            world.drain()
+        Profile.objects.all().delete()
+    assert len(bodies) == 4
+    assert bodies[:2] == bodies[2:]
+
+
+def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice, signed_in):
+    tell(api, imports)
+    page = signed_in(alice).get("/g/acme/settings/")
+    form = page.context["form"]
+    values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    assert signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on"}).status_code == 302
+    consent.rework()
+    turns()
+    assert left(RAW) == []
+
+
+def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
+    acme.hash_only = True
+    acme.save()
+    fields = {"email": "Anna@Example.org", "phone": "+4915112345601"}
+    upsert(acme, [Change(external_id="anna", fields=fields), Change(external_id="x")], now=timezone.now())
+    for text in ("anna@example.org", "0151 12345601"):
+        page = signed_in(bob).get("/g/acme/people/profiles/", {"q": text})
+        assert [one.external_id for one in page.context["people"]] == ["anna"]
+        row = page.context["people"][0]
+    page = signed_in(bob).get(f"/g/acme/people/profiles/{row.profile.pk}/")
+    assert page.content.decode().count("known only as a hash") == 2
