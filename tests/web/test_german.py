@@ -145,4 +145,4 @@ def test_numbers_in_the_csv_have_no_separators(things, admin, alice):
     Tally.objects.create(sync=step.sync, entered=12345, synced=12345)
     for language in ("en", "de"):
         admin.cookies["django_language"] = language
-        assert b",12345," in b"".join(admin.get("/analytics/?format=csv"))
+        assert b',"12345",' in b"".join(admin.get("/analytics/?format=csv"))
