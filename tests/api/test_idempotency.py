@@ -45,6 +45,16 @@ def test_keys_of_two_groups_do_not_meet(api, issue, other_group):
     assert Event.objects.count() == 2
 
 
+def test_no_copy_is_kept_of_what_is_only_read(api):
+    api.track(attributes=[{"external_id": "a", "email": "max@example.org"}])
+    read = {"external_ids": ["a"], "fields_to_export": ["email"]}
+    answers = [call(api, read, path="/users/export/ids") for _ in range(2)]
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert "max@example.org" in answers[1].content.decode()
+    assert "Idempotent-Replayed" not in answers[1]
+    assert not KeptAnswer.objects.exists()
+
+
 def test_a_failure_is_not_kept(api):
     assert call(api, {"attributes": [{"email": "nobody"}]}).status_code == 400
     assert call(api).status_code == 201
