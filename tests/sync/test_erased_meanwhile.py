@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -88,3 +89,8 @@ def test_a_line_of_the_ledger_that_was_cut_off_takes_no_other_along(acme, ann, s
     n = ledger.file()
     (names,) = ledger.read(Path(settings.ERASURE_LEDGER)).values()
     assert len(names) == n == 3
+
+
+def test_a_ledger_that_is_not_there_is_told_in_words(tmp_path):
+    with pytest.raises(CommandError, match="There is no ledger"):
+        call_command("erase_again", tmp_path / "nothing.jsonl")

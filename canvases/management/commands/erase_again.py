@@ -23,6 +23,10 @@ class Command(BaseCommand):
         """How many people; exit 1 if the ledger cannot be read."""
         try:
             n = privacy.erase_again(file, now=timezone.now())
+        except FileNotFoundError as error:
+            raise CommandError(
+                f"There is no ledger {file}. Name the one of the old place; if nobody was ever erased, just go on."
+            ) from error
         except OSError as error:
             raise CommandError(f"Nobody was erased again: {error}") from error
         self.stdout.write(f"{n} people are erased again.")
