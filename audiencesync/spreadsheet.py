@@ -12,13 +12,14 @@ from django.http import StreamingHttpResponse
 Cell = str | int | float
 BOM = b"\xef\xbb\xbf"  # tells Excel that it is UTF-8
 PIECE = 64 * 1024  # characters that go out together
+_BEGINNINGS = frozenset("'=+-@\t\r")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what is taken for the beginning of a formula, guarded before or not
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 def guarded(cell: str) -> str:
     """A cell that no spreadsheet calculates."""
-    return f"'{cell}" if cell and _FORMULA.match(cell) else cell
+    return f"'{cell}" if cell[:1] in _BEGINNINGS and _FORMULA.match(cell) else cell
 
 
 def unguarded(cell: str) -> str:

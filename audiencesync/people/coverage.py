@@ -9,22 +9,48 @@ from django.db.models import Count, Q, QuerySet
 
 from audiencesync.people.models import KINDS, Profile
 
+DEVICE_KINDS = ("idfa", "gaid")
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of ``total`` people: how many have a usable identifier of each kind, and how many have none of them."""
+    """Of ``total`` people: how many have a usable identifier of each kind, and how many have none of them.
+
+    Of those who have one: who would not be added, because they ``refused``, or are ``untracked``: known by nothing but
+    a device whose ad tracking is switched off.
+    """
 
     total: int
     by_kind: dict[str, int]
     none: int
+    refused: int = 0
+    untracked: int = 0
+
+    @property
+    def addable(self) -> int:
+        """How many would be sent."""
+        return self.total - self.none - self.refused - self.untracked
 
 
-def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS) -> Coverage:
-    """Count in one query. ``kinds``: those that would be sent; without any nobody can be named."""
-    nothing = Q(**{f"{kind}_sha256__isnull": True for kind in kinds})
+def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_strict: bool = False) -> Coverage:
+    """Count in one query. ``kinds``: those that would be sent; without any nobody can be named.
+
+    ``is_strict``: who has not been asked for consent counts as refused.
+    """
+    nothing = _nothing(kinds)
+    refused = (Q(ads_consent=False) | Q(ads_consent=None)) if is_strict else Q(ads_consent=False)
+    by_device = _nothing([kind for kind in kinds if kind not in DEVICE_KINDS]) & Q(ad_tracking_enabled=False)
     counted = people.order_by().aggregate(
         total=Count("pk"),
         none=Count("pk", filter=nothing),
+        refused=Count("pk", filter=~nothing & refused),
+        untracked=Count("pk", filter=~nothing & ~refused & by_device),
         **{kind: Count(f"{kind}_sha256") for kind in kinds},
     )
-    return Coverage(counted["total"], {kind: counted[kind] for kind in kinds}, counted["none"])
+    by_kind = {kind: counted[kind] for kind in kinds}
+    return Coverage(counted["total"], by_kind, counted["none"], counted["refused"], counted["untracked"])
+
+
+def _nothing(kinds: Sequence[str]) -> Q:
+    """Who has no usable identifier of these kinds."""
+    return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import User
 from audiencesync.people import filters
-from audiencesync.people.coverage import coverage
+from audiencesync.people.coverage import Coverage, coverage
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
 from canvases.steps.base import Problem, StepForm, Text
 from partners import audiences, creating, problems, sync
@@ -57,19 +58,22 @@ class AudienceSync:
         return [Problem(found.text, blocks_launch=is_danger, url=found.url)]
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """Fields nobody has, audiences too small to be used."""
+        """Fields nobody has, people who will be withheld, audiences too small to be used."""
         segment = step.canvas.segment
         if step.sync is None or segment is None:
             return []
-        found = coverage(filters.members(segment), step.sync.kinds)
+        is_strict = step.canvas.app_group.consent_required
+        found = coverage(filters.members(segment), step.sync.kinds, is_strict=is_strict)
         nobody = gettext("Nobody in the segment has this field today: %(field)s.")
         texts = [
             ("kinds", nobody % {"field": FIELD_NAMES[kind]}) for kind in step.sync.kinds if not found.by_kind[kind]
         ]
+        if step.sync.action == Action.ADD:
+            texts += [("kinds", text) for text in _withheld(found)]
         is_small = (step.sync.audience.size or 0) < SMALL
         if is_small and step.sync.action == Action.REMOVE:
             texts.append(("action", str(SMALL_AUDIENCE)))
-        elif is_small and found.total - found.none < SMALL:
+        elif is_small and found.addable < SMALL:
             texts.append(("kinds", str(FEW)))
         return [Problem(text, blocks_launch=False, field=field) for field, text in texts]
 
@@ -117,6 +121,22 @@ class AudienceSync:
         """Queue the crowd for the partner; everybody goes on at once, whatever becomes of it."""
         if step.sync is not None:
             sync.enqueue(step.sync, crowd.values_list("pk", "profile_id"), now=now)
+
+
+def _withheld(found: Coverage) -> list[str]:
+    """How many of the segment will not be added whatever they are known by, and why."""
+    refused = ngettext(
+        "%(n)s person in the segment will not be added: no consent to advertising.",
+        "%(n)s people in the segment will not be added: no consent to advertising.",
+        found.refused,
+    )
+    untracked = ngettext(
+        "%(n)s person in the segment will not be added: ad tracking is switched off, and no other field names them.",
+        "%(n)s people in the segment will not be added: ad tracking is switched off, and no other field names them.",
+        found.untracked,
+    )
+    counted = ((refused, found.refused), (untracked, found.untracked))
+    return [text % {"n": number_format(n)} for text, n in counted if n]
 
 
 WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}

@@ -2,6 +2,8 @@
 
 import uuid
 
+import pytest
+
 from audiencesync.people.coverage import Coverage, coverage
 from audiencesync.people.models import Profile
 
@@ -24,3 +26,22 @@ def test_only_the_kinds_that_are_sent_count(make_profile):
 
 def test_nobody_is_zero(db):
     assert coverage(Profile.objects.all()).total == 0
+
+
+@pytest.mark.parametrize(("is_strict", "refused", "untracked"), [(False, 1, 2), (True, 4, 0)])
+def test_who_is_withheld_is_counted_once(make_profile, is_strict, refused, untracked):
+    device = {"gaid": str(uuid.uuid4()), "ad_tracking_enabled": False}
+    make_profile(email="jane@example.com", ads_consent=True)
+    make_profile(email="joe@example.com", ads_consent=False, **device)
+    make_profile(email="ann@example.com", **device)
+    make_profile(**device)
+    make_profile(idfa=str(uuid.uuid4()), ad_tracking_enabled=False)
+    make_profile(ads_consent=False, ad_tracking_enabled=False)  # has nothing to be named by
+    found = coverage(Profile.objects.all(), is_strict=is_strict)
+    assert (found.total, found.none, found.refused, found.untracked) == (6, 1, refused, untracked)
+    assert found.addable == 5 - refused - untracked
+
+
+def test_without_device_ids_tracking_is_nothing(make_profile):
+    make_profile(email="jane@example.com", ad_tracking_enabled=False)
+    assert coverage(Profile.objects.all(), ["email"]).untracked == 0

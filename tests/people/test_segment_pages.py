@@ -55,6 +55,14 @@ def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
     assert Segment.objects.count() == 1
 
 
+def test_the_page_tells_who_would_not_be_added(germans, bob, signed_in, make_profile):
+    make_profile(country="DE", email="no@example.com", ads_consent=False)
+    make_profile(country="DE", gaid="cdda802e-fb9c-47ad-9866-0794d394c912", ad_tracking_enabled=False)
+    page = signed_in(bob).get(url(germans)).content.decode()
+    assert "Not added: no consent to advertising" in page
+    assert "Not added: ad tracking is switched off" in page
+
+
 def test_without_conditions_everybody_is_in_it(germans, bob, signed_in):
     signed_in(bob).post(NEW, asked(name="All"))
     assert Segment.objects.get(name="All").filter == {}

@@ -131,7 +131,7 @@ def _coverage(app_group: AppGroup, chosen: Any) -> Any:
         wanted = filters.parse(chosen)
     except filters.FilterError:
         return None
-    return coverage(Profile.objects.filter(wanted, app_group=app_group))
+    return coverage(Profile.objects.filter(wanted, app_group=app_group), is_strict=app_group.consent_required)
 
 
 def _words(raw: Any) -> str:
