@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audiencesync.people.models import Profile
+from canvases import laws, privacy
 from partners import settle, sync, tally
 from partners.models import Batch, Outcome
 
@@ -42,3 +45,18 @@ def test_each_piece_begins_where_the_last_one_ended(world, monkeypatch):
     starts = [re.search(r'"entry_key" > (\d+)', query["sql"]) for query in queries]
     keys = sorted(asked.deliveries.values_list("entry_key", flat=True))
     assert [int(found[1]) for found in starts if found] == [keys[9], keys[19], keys[29], keys[39], keys[44]]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_who_is_erased_is_not_sent_again(world, settings, tmp_path, is_gone):
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+    asked = _errored(world, 3)
+    everybody = Profile.objects.values_list("pk", flat=True)
+    privacy.erase(world.app_group, everybody, asked_by="Alice", now=timezone.now())
+    if is_gone:
+        Profile.everybody.all().delete()
+    sync.retry_errored(asked, now=timezone.now())
+    world.drain()
+    assert world.counts(asked) == {"entered": 3, "cancelled": 3}
+    assert world.members(asked.audience) == 0
+    assert laws.broken(now=timezone.now()) == []
