@@ -18,7 +18,7 @@ from audiencesync.people.models import Profile
 from partners import collect
 from partners.models import Batch, Delivery, Outcome, Push, Tally
 
-SHARE = 0.4  # seconds of a turn
+SHARE = 0.3  # seconds of a turn
 WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)  # states of a batch whose last code is the reason
 
 

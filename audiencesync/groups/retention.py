@@ -15,7 +15,7 @@ from django.db import models, transaction
 from audiencesync.groups.models import Activity, Lap
 
 STRETCH = 1000
-SHARE = 0.1  # seconds of a turn for one table
+SHARE = 0.08  # seconds of a turn for one table
 LAP = timedelta(days=1)  # from the beginning of one walk through a table to that of the next
 
 

@@ -67,9 +67,17 @@ def mask(kind: str, value: str) -> str:
 
 def person(profile: Profile, *, masked: bool) -> Person:
     """One row of the list."""
-    shown = {kind: mask(kind, getattr(profile, kind)) if masked else getattr(profile, kind) for kind in KINDS}
+    shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
     n_usable = sum(getattr(profile, f"{kind}_sha256") is not None for kind in KINDS)
     return Person(profile, external_id(profile, masked=masked), shown["email"], shown["phone"], n_usable)
+
+
+def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
+    """An identifier in the list; of some nothing but the hash is known."""
+    raw: str = getattr(profile, kind)
+    if not raw and getattr(profile, f"{kind}_sha256") is not None:
+        return _("known only as a hash")
+    return mask(kind, raw) if masked else raw
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:

@@ -146,5 +146,6 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
         page = signed_in(bob).get("/g/acme/people/profiles/", {"q": text})
         assert [one.external_id for one in page.context["people"]] == ["anna"]
         row = page.context["people"][0]
+    assert (row.email, row.phone) == ("known only as a hash", "known only as a hash")
     page = signed_in(bob).get(f"/g/acme/people/profiles/{row.profile.pk}/")
     assert page.content.decode().count("known only as a hash") == 2
