@@ -26,7 +26,7 @@ def report(world: World, scenario: Scenario) -> dict:
     """In a child: what our database says at the end."""
     connection = world.connection
     return {
-        "laws": laws.broken(now=timezone.now()),
+        "laws": [*laws.broken(now=timezone.now()), *(scenario.look(world) if scenario.look else ())],
         "counts": tallies(),
         "believed": _fold(("synced",)),
         "possible": _fold(("synced", *scenario.may_be_there)),
@@ -42,6 +42,7 @@ def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(state__in=states)
     if states == ("synced",):
         rows = rows.exclude(batch__cancel_requested=True)  # discarded while under way: it is taken back
+    rows = rows.exclude(profile__email_sha256=None)  # erased
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     )

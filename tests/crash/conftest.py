@@ -12,10 +12,8 @@ from tests.crash.postgres import Postgres
 
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory, django_db_blocker):
-    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        made = Sqlite(django_db_blocker.unblock, tmp_path_factory.mktemp("crash"))
-    else:
-        made = Postgres(django_db_blocker.unblock)
+    is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    made = (Sqlite if is_sqlite else Postgres)(django_db_blocker.unblock, tmp_path_factory.mktemp("crash"))
     yield made
     made.drop(made.base)
 

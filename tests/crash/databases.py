@@ -33,8 +33,8 @@ def _migrate(_tell) -> None:
 class Databases:
     """Hands out fresh databases; nothing in the test process ever connects to one through Django."""
 
-    def __init__(self, unblock) -> None:
-        self.unblock = unblock
+    def __init__(self, unblock, folder: Path) -> None:
+        self.unblock, self.folder = unblock, folder
         self.numbers = count()
         self.base = self.create()
         child = self.child(self.base, _migrate)
@@ -75,10 +75,6 @@ class Databases:
 
 class Sqlite(Databases):
     """Files in one folder."""
-
-    def __init__(self, unblock, folder: Path) -> None:
-        self.folder = folder
-        super().__init__(unblock)
 
     def create(self, template: str | None = None) -> str:
         """A file."""

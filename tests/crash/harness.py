@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from partners.tiktok_sandbox.limits import DEFAULT
 from partners.tiktok_sandbox.seed import EU, MARA
@@ -48,8 +49,10 @@ class Stage:
             limits=replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=scenario.people_per_request),
         )
         tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
-        self.remote = Remote(server.url, tokens, {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES})
+        audiences = {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES}
         self.template = databases.create(databases.base)
+        ledger = databases.folder / f"{Path(self.template).stem}.jsonl"
+        self.remote = Remote(server.url, tokens, audiences, ledger)
         child = databases.child(self.template, self._prepare)
         assert (child.wait(), child.said("error")) == ("ended", [])
         child.end()
@@ -58,6 +61,7 @@ class Stage:
     def close(self) -> None:
         """Drop the template."""
         self.databases.drop(self.template)
+        self.remote.ledger.unlink(missing_ok=True)
         self.snapshot.close()
 
     def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
@@ -91,6 +95,7 @@ class Stage:
         """Run with one point; whether it came to the end without reaching it."""
         run = self._killed if mode == "kill" else self._paused
         self.snapshot.restore(self.scenario.faults)
+        self.remote.ledger.unlink(missing_ok=True)
         name = self.databases.copy(self.template)
         children: list[Child] = []
         try:

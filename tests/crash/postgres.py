@@ -3,6 +3,7 @@
 import os
 import time
 from itertools import count
+from pathlib import Path
 
 import psycopg
 from django.db import connections
@@ -19,10 +20,10 @@ _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> p
 class Postgres(Databases):
     """Databases of the server that DATABASE_URL names."""
 
-    def __init__(self, unblock) -> None:
+    def __init__(self, unblock, folder: Path) -> None:
         self.admin = self._session("postgres")
         self.copies: dict[str, Copy] = {}
-        super().__init__(unblock)
+        super().__init__(unblock, folder)
 
     def apart(self) -> None:
         """A session of its own."""

@@ -1,11 +1,12 @@
 """What a scenario is: how it begins, what is killed or stopped in the middle, and how it may end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.crash.world import World
 
 Work = Callable[[World], object]
+Look = Callable[[World], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Scenario:
     most_calls: int | None = None  # that the partner took
     ends_connected: bool | None = None
     ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
-
+    look: Look | None = None  # at the rows of the end: one sentence per thing that is wrong
     others_drain: bool = True  # False: they only do what they were at, and leave the lease of the frozen one alone
 
     def repeat(self, world: World) -> None:

@@ -2,11 +2,14 @@
 
 import pytest
 
+from tests.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
+from tests.crash.scenarios_people import PEOPLE
 from tests.crash.scenarios_places import PLACES
 from tests.crash.scenarios_queue import ANSWERS, MORE_ANSWERS, QUEUE, UNDER_WAY, UNDER_WAY_AND_FAILING
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES]
+ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *PEOPLE]
+ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 
 
 def _name(scenario):
@@ -21,7 +24,7 @@ def test_killed_at_every_point(lanes, scenario, record_property):
     assert result.points >= 10
 
 
-@pytest.mark.parametrize("scenario", [*ALL, UNDER_WAY, UNDER_WAY_AND_FAILING], ids=_name)
+@pytest.mark.parametrize("scenario", [*ALL, *ONLY_FROZEN], ids=_name)
 def test_frozen_at_every_point(lanes, scenario, record_property):
     result = lanes(scenario).pause()
     record_property("points", result.points)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.crash import mutants, mutants_places
+from tests.crash import mutants, mutants_people, mutants_places
 
 pytestmark = pytest.mark.slow
 MUTANTS = mutants.MUTANTS
-assert mutants_places.seeded is mutants.seeded  # its bugs are in the list, too
+assert mutants_people.seeded is mutants_places.seeded is mutants.seeded  # their bugs are in the list, too
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

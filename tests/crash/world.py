@@ -4,6 +4,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -53,6 +54,7 @@ class Remote:
     url: str
     tokens: tuple[str, str]
     audiences: dict[str, str]  # name -> id
+    ledger: Path  # of erasures, empty
 
 
 class World:
@@ -61,6 +63,7 @@ class World:
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
         settings.TIKTOK_API_URL = remote.url
+        settings.ERASURE_LEDGER = str(remote.ledger)
         settings.SYNC = settings.SYNC | FAST
         be_patient()
 

@@ -39,7 +39,7 @@ def databases(tmp_path_factory, django_db_blocker):
         before = {name: values[name] for name in ours}
         values.update(ours)
         try:
-            yield Postgres(django_db_blocker.unblock)
+            yield Postgres(django_db_blocker.unblock, tmp_path_factory.mktemp("killed"))
         finally:
             values.update(before)
 

@@ -56,7 +56,7 @@ def lease(*, now: datetime) -> Import | None:
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
         if (until is None or until <= now) and _take(pk, token, now=now):
-            return Import.objects.select_related("app_group").get(pk=pk)
+            return Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()  # not if we were slow
     return None
 
 

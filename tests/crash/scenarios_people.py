@@ -1,0 +1,244 @@
+"""People who leave: erased, or without consent any more; whatever waits, is under way or was sent. And a call, once."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from audiencesync import urls
+from audiencesync.groups.models import ApiKey, KeptAnswer
+from audiencesync.people import ledger
+from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.upserting import Change, upsert
+from canvases import privacy
+from tests.crash.scene import End, Scenario
+from tests.crash.world import World, sha256
+
+GONE = "the-erased-one"
+EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
+OLD_HASH = 11  # the number whose hash the person once had
+RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
+SECONDS = 8.0
+assert urls.urlpatterns  # loaded here, not once per child
+
+
+def _before(world: World) -> None:
+    """The first of three was synced to one audience under an old hash and a newer one, and waits for the other."""
+    for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
+        world.sync(label, audience=audience)
+    world.people(1, email=EMAIL, email_sha256=sha256(OLD_HASH), attributes={"plan": PLAN})
+    world.people(2, 3)
+    world.enter("add", 1, 2, 3)
+    world.flush()
+    _renamed(world)
+    world.enter("add again", 1)
+    world.flush()
+    world.enter("add too", 1, 2)
+    Profile.objects.filter(external_id="1").update(external_id=GONE)
+
+
+def _renamed(world: World) -> None:
+    person = Profile.objects.get(external_id="1")
+    PastIdentifier.objects.create(profile=person, kind="email", sha256=sha256(OLD_HASH))
+    Profile.objects.filter(pk=person.pk).update(email_sha256=sha256(1))
+    UserAlias.objects.create(app_group=world.group, profile=person, label="crm", name=ALIAS)
+    Event.objects.create(app_group=world.group, profile=person, name=PLAN, at=timezone.now())
+
+
+def _before_under_way(world: World) -> None:
+    """Nobody was sent yet."""
+    world.sync("add")
+    world.people(1, email=EMAIL)
+    world.people(2, 3)
+    world.enter("add", 1, 2, 3)
+    Profile.objects.filter(external_id="1").update(external_id=GONE)
+
+
+def _carry_on(world: World) -> None:
+    """The beats of privacy and queue, until nothing is left to do."""
+    ends_at = time.monotonic() + SECONDS
+    while True:
+        privacy.beat()
+        world.flush(seconds=0.5)
+        privacy.beat()
+        erasing = Erasure.objects.exclude(state=Erasure.State.DONE).exists()
+        if time.monotonic() > ends_at or not (erasing or world.waiting() or Withdrawal.objects.exists()):
+            return
+        time.sleep(0.02)
+
+
+def _ask(world: World) -> None:
+    """By hand, and again if nothing came of it."""
+    people = Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)
+    if pks := list(people):
+        privacy.erase(world.group, pks, asked_by="Alice", now=timezone.now())
+
+
+def _ask_and_begin(world: World) -> None:
+    """The wish and the first beat."""
+    _ask(world)
+    privacy.beat()
+
+
+def _erase(world: World) -> None:
+    """The wish and all that follows."""
+    _ask(world)
+    _carry_on(world)
+
+
+def _before_the_end(world: World) -> None:
+    """All removals have been sent, nobody has looked yet."""
+    _before(world)
+    _ask_and_begin(world)
+    world.flush()
+    ErasedName.objects.update(is_filed=False)  # by a file that the points do not see
+
+
+def _looks_erased(world: World) -> Iterator[str]:
+    """Nobody knows them any more, and they will not come back."""
+    erasures = list(Erasure.objects.values_list("state", "profile"))
+    if erasures != [("done", None)]:
+        yield f"erasures: {erasures}"
+    if Profile.everybody.count() != 2:
+        yield f"{Profile.everybody.count()} people are known"
+    told = dump()
+    yield from (f"{text} is still in the database" for text in RAW if text in told or text.encode().hex() in told)
+    names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
+    path = Path(settings.ERASURE_LEDGER)
+    filed = ledger.read(path).get(world.group.pk, set()) if path.exists() else set()
+    if not names or filed != names or ErasedName.objects.filter(is_filed=False).exists():
+        yield f"the ledger has {len(filed & names)} of {len(names)} names, and {len(filed - names)} others"
+
+
+def dump() -> str:
+    """All that stands in the tables, as text; bytes in hex."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - names of tables
+            for row in cursor.fetchall():
+                found += [bytes(one).hex() if isinstance(one, bytes | memoryview) else str(one) for one in row]
+    return "\n".join(found)
+
+
+REMOVED = {"Erasure: winback": {"entered": 1, "synced": 1}}
+ERASE = Scenario(
+    "erasure",
+    prepare=_before,
+    act=_ask_and_begin,
+    again=_erase,
+    closing=_erase,
+    look=_looks_erased,
+    ends=(
+        End(
+            {
+                "add": {"entered": 3, "synced": 3},
+                "add again": {"entered": 1, "synced": 1},
+                "add too": {"entered": 2, "synced": 1, "cancelled": 1},
+                "Erasure: other": {"entered": 1, "synced": 1},
+            }
+            | REMOVED,
+            {"winback": {2, 3}, "other": {2}},
+        ),
+    ),
+)
+ERASE_END = replace(ERASE, name="end of an erasure", prepare=_before_the_end, act=lambda _world: privacy.beat())
+ERASED_UNDER_WAY = Scenario(
+    "erasure while an add is under way",
+    prepare=_before_under_way,
+    act=World.flush,
+    again=_erase,
+    closing=_erase,
+    look=_looks_erased,
+    ends=tuple(
+        End({"add": added} | REMOVED, {"winback": {2, 3}})
+        for added in ({"entered": 3, "synced": 3}, {"entered": 3, "synced": 2, "cancelled": 1})
+    ),
+)
+
+
+def _before_withdrawal(world: World) -> None:
+    """They leave every audience here when they withdraw."""
+    _before(world)
+    group = world.group
+    group.remove_on_withdrawal = True
+    group.save()
+
+
+def _withdraw(world: World) -> None:
+    upsert(world.group, [Change(external_id=GONE, fields={"ads_consent": False})], now=timezone.now())
+    privacy.beat()
+
+
+def _withdraw_and_leave(world: World) -> None:
+    _withdraw(world)
+    _carry_on(world)
+
+
+def _looks_withdrawn(_world: World) -> Iterator[str]:
+    if Withdrawal.objects.exists():
+        yield "a withdrawal was not acted on"
+
+
+WITHDRAW = Scenario(
+    "consent withdrawn",
+    prepare=_before_withdrawal,
+    act=_withdraw,
+    again=_withdraw_and_leave,
+    closing=_withdraw_and_leave,
+    look=_looks_withdrawn,
+    ends=(
+        End(
+            {
+                "add": {"entered": 3, "synced": 3},
+                "add again": {"entered": 1, "synced": 1},
+                "add too": {"entered": 2, "synced": 1, "cancelled": 1},
+                "Withdrawn consent: winback": {"entered": 1, "synced": 1},
+                "Withdrawn consent: other": {"entered": 1, "synced": 1},
+            },
+            {"winback": {2, 3}, "other": {2}},
+        ),
+    ),
+)
+
+KEY = f"ask_Crash222_{'k' * 43}"
+CALL = {
+    "attributes": [{"external_id": "new", "visits": {"inc": 1}}],
+    "events": [{"external_id": "new", "name": "cart", "time": "2026-11-01T10:00:00Z"}],
+}
+
+
+def _before_call(world: World) -> None:
+    sha = hashlib.sha256(KEY.encode()).hexdigest()
+    ApiKey.objects.create(app_group=world.group, name="shop", prefix="Crash222", sha256=sha, scopes=["users.track"])
+
+
+def _call(_world: World) -> None:
+    """A shop tells of one visit; it repeats the call until it has an answer."""
+    headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "visit-1"}
+    answer = Client().post("/users/track", json.dumps(CALL), content_type="application/json", headers=headers)
+    assert answer.status_code == 201, answer.content
+
+
+def _looks_called_once(_world: World) -> Iterator[str]:
+    found = (Event.objects.count(), list(Profile.objects.values_list("external_id", "attributes__visits")))
+    if found != (1, [("new", 1)]) or KeptAnswer.objects.count() != 1:
+        yield f"the call counts {found}, {KeptAnswer.objects.count()} answers are kept"
+
+
+TRACK = Scenario(
+    "call with a key",
+    prepare=_before_call,
+    act=_call,
+    closing=_call,
+    look=_looks_called_once,
+    ends=(End({}),),
+)
+PEOPLE = (ERASE, ERASE_END, ERASED_UNDER_WAY, WITHDRAW, TRACK)
