@@ -1,0 +1,47 @@
+"""Calls that identify people beside calls about the same people in another order: no circle of waits."""
+
+import threading
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from audiencesync.people import identifiers
+from audiencesync.people.identifying import Identity, identify
+from audiencesync.people.models import Profile
+from audiencesync.people.upserting import Change, upsert
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+N, ROUNDS = 30, 4
+
+
+def wishes(turn):
+    mails = [f"v{turn}-{i}@example.org" for i in range(N)]
+    keys = [("email", identifiers.normalise("email", mail, region="DE").sha256) for mail in mails]
+    return [Identity(key, f"p{turn}-{i}") for i, key in enumerate(keys)][::-1]
+
+
+def test_all_get_through(acme):
+    errors = []
+
+    def call(work, *args):
+        try:
+            work(acme, *args, now=timezone.now())
+        except Exception as error:  # noqa: BLE001 - whatever a thread meets belongs to the test
+            errors.append(error)
+        finally:
+            connection.close()
+
+    for turn in range(ROUNDS):
+        upsert(acme, [Change(email=f"v{turn}-{i}@example.org") for i in range(N)], now=timezone.now())
+        changes = [Change(external_id=f"p{turn}-{i}", fields={"country": "DE"}) for i in range(N)]
+        upsert(acme, changes, now=timezone.now())
+        again = [Change(external_id=one.external_id, fields={"country": "AT"}) for one in changes]
+        threads = [threading.Thread(target=call, args=(identify, wishes(turn)))]
+        threads += [threading.Thread(target=call, args=(upsert, told)) for told in (again, changes, again)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert Profile.objects.count() == N * ROUNDS
