@@ -1,0 +1,87 @@
+"""Old deliveries go while errored people are tried again, others enter, and a second process purges, too."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from audiencesync.groups import retention as groups_retention
+from audiencesync.groups.models import Lap
+from audiencesync.people.models import Profile
+from canvases import laws
+from partners import housekeeping, sync
+from partners.models import Batch, Delivery, Tally
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def errored(world):
+    """Two Syncs of one audience whose people ended as errored long ago."""
+    audience, people = world.audience(), world.people(60)
+    syncs = [world.sync(audience) for _ in range(2)]
+    long_ago = timezone.now() - timedelta(days=200)
+    for one in syncs:
+        world.enter(one, people)
+        Batch.objects.filter(sync=one).update(state="errored", settled_at=long_ago, last_code="50000")
+        Tally.objects.filter(sync=one).update(pending=0, errored=60)
+    return syncs
+
+
+def purge():
+    Lap.objects.update(begun_at=None, after=0)
+    housekeeping.purge(now=timezone.now())
+
+
+def in_thread(errors, work, times=6):
+    def run():
+        try:
+            for _turn in range(times):
+                work()
+        except DatabaseError as error:  # a deadlock, numbers that do not add up
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_who_is_being_tried_again_is_waited_for(world, errored):
+    errors = []
+    with transaction.atomic():
+        assert sync.retry_errored(errored[0], now=timezone.now()) == 60
+        other = in_thread(errors, purge, times=1)
+        other.join(0.7)  # it waits for the batch by now, or for the whole database
+    other.join(30)
+    assert errors == []
+    assert laws.broken(now=timezone.now()) == []
+    assert Tally.objects.get(sync=errored[0]).pending == Delivery.objects.filter(sync=errored[0]).count() == 60
+
+
+def test_the_laws_hold_and_everybody_arrives(world, errored, monkeypatch):
+    monkeypatch.setattr(groups_retention, "STRETCH", 20)
+    audience, people = errored[0].audience, list(Profile.objects.all())
+    last = world.sync(audience)
+    errors = []
+    works = [
+        purge,
+        purge,
+        lambda: sync.retry_errored(errored[0], now=timezone.now()),
+        lambda: sync.retry_errored(errored[1], now=timezone.now()),
+        lambda: world.enter(last, people),
+        lambda: world.flush(seconds=0.3),
+    ]
+    for thread in [in_thread(errors, work) for work in works]:
+        thread.join(60)
+    world.drain(seconds=20)
+    assert errors == []
+    assert laws.broken(now=timezone.now()) == []
+    assert world.members(audience) == 60
+    for one in (*errored, last):
+        counts = Tally.objects.get(sync=one)
+        dropped = sum(n for why in counts.base.values() for n in why.values())
+        assert Delivery.objects.filter(sync=one).count() + dropped == counts.entered == 60
