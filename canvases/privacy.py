@@ -5,8 +5,9 @@ An erasure is a row that the beat carries on, so it survives a crash, a lost tok
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from canvases.models import Canvas
 from partners import consenting, withdrawing
 from partners.models import Outcome, Reason, Sync
 
+logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.beat"
 AT_ONCE = 500
 PURPOSE = Sync.Purpose.ERASURE
@@ -84,10 +86,17 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
 
 def beat() -> None:
     """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger."""
-    consent.rework()
-    consenting.settle(now=timezone.now())
-    proceed(now=timezone.now())
-    ledger.file()
+    parts: tuple[Callable[[], object], ...] = (
+        ledger.file,
+        consent.rework,
+        lambda: consenting.settle(now=timezone.now()),
+        lambda: proceed(now=timezone.now()),
+    )
+    for part in parts:
+        try:
+            part()
+        except Exception:  # the edge of a loop: what hinders one part must not hinder the others
+            logger.exception("A part of the privacy beat failed; the next beat tries again.")
 
 
 def proceed(*, now: datetime) -> None:
