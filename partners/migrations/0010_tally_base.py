@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('partners', '0009_purposes'),
+        ("partners", "0009_purposes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='tally',
-            name='base',
+            model_name="tally",
+            name="base",
             field=models.JSONField(default=dict),
         ),
     ]

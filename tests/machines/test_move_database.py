@@ -33,7 +33,7 @@ engine.launch(canvas, by=User.objects.first(), now=timezone.now())
 while engine.move_all(now=timezone.now()):
     pass
 for profile in Profile.objects.all()[:3]:
-    Withdrawal.objects.create(app_group=group, profile=profile, at=timezone.now()).delete()  # its number is the key of a removal
+    Withdrawal.objects.create(app_group=group, profile=profile, at=timezone.now()).delete()  # its number is a key
 """
 
 

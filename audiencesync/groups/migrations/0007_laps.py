@@ -4,18 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('groups', '0006_activity_verbs'),
+        ("groups", "0006_activity_verbs"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Lap',
+            name="Lap",
             fields=[
-                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('after', models.BigIntegerField(default=0)),
-                ('begun_at', models.DateTimeField(null=True)),
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("after", models.BigIntegerField(default=0)),
+                ("begun_at", models.DateTimeField(null=True)),
             ],
         ),
     ]
