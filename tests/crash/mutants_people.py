@@ -1,6 +1,7 @@
 """Seeded bugs of imports, erasures, withdrawn consent and calls that are made once."""
 
 import json
+import secrets
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -59,6 +60,19 @@ def file_goes_first():
         return end(run, state, trouble=trouble)
 
     running.end = ending
+
+
+@seeded(imports.AT_WORK, "pause")
+def lease_of_the_next():
+    """whoever was slow between taking the lease of an import and reading its row works under the next one's"""
+
+    def lease(*, now):
+        for run in Import.objects.filter(state=Import.State.RUNNING):
+            if running._take(run.pk, secrets.token_hex(16), now=now):
+                return Import.objects.select_related("app_group").get(pk=run.pk)
+        return None
+
+    running.lease = lease
 
 
 @seeded(people.ERASE, "kill")
@@ -122,7 +136,8 @@ def filed_before_it_is():
 
     def file():
         rows = list(ErasedName.objects.filter(is_filed=False))
-        ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
+        with transaction.atomic():
+            ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
         with open(settings.ERASURE_LEDGER, "a", encoding="ascii") as out:
             for row in rows:
                 line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()}
