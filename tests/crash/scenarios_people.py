@@ -241,4 +241,4 @@ TRACK = Scenario(
     look=_looks_called_once,
     ends=(End({}),),
 )
-PEOPLE = (ERASE, ERASE_END, ERASED_UNDER_WAY, WITHDRAW, TRACK)
+PEOPLE = (ERASE, ERASE_END, WITHDRAW, TRACK)
