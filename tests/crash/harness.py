@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from partners.tiktok_sandbox.limits import DEFAULT
 from partners.tiktok_sandbox.seed import EU, MARA
@@ -51,8 +50,7 @@ class Stage:
         tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
         audiences = {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES}
         self.template = databases.create(databases.base)
-        ledger = databases.folder / f"{Path(self.template).stem}.jsonl"
-        self.remote = Remote(server.url, tokens, audiences, ledger)
+        self.remote = Remote(server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl")
         child = databases.child(self.template, self._prepare)
         assert (child.wait(), child.said("error")) == ("ended", [])
         child.end()
@@ -61,7 +59,6 @@ class Stage:
     def close(self) -> None:
         """Drop the template."""
         self.databases.drop(self.template)
-        self.remote.ledger.unlink(missing_ok=True)
         self.snapshot.close()
 
     def every(self, mode: str, first: int = 0, step: int = 1) -> Result:

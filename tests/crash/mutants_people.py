@@ -16,6 +16,7 @@ from audiencesync.people.imports.models import Import
 from audiencesync.people.models import ErasedName, Erasure, Withdrawal
 from canvases import privacy
 from partners import consenting, withdrawing
+from tests.crash import scenarios_calls as calls
 from tests.crash import scenarios_imports as imports
 from tests.crash import scenarios_people as people
 from tests.crash.mutants import seeded
@@ -161,7 +162,7 @@ def withdrawal_is_deleted_first():
     consenting.settle = settling
 
 
-@seeded(people.TRACK, "kill")
+@seeded(calls.TRACK, "kill")
 def answer_after_the_work():
     """the answer to a call is kept after the commit of what it did"""
     idempotency.transaction = SimpleNamespace(atomic=nullcontext, set_rollback=lambda _wanted: None)

@@ -1,7 +1,5 @@
-"""People who leave: erased, or without consent any more; whatever waits, is under way or was sent. And a call, once."""
+"""People who leave: erased, or without consent any more; whatever waits, is under way or was sent."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +7,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
-from audiencesync import urls
-from audiencesync.groups.models import ApiKey, KeptAnswer
+from audiencesync.groups.models import AppGroup
 from audiencesync.people import ledger
 from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
 from audiencesync.people.upserting import Change, upsert
@@ -25,8 +21,6 @@ GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
 OLD_HASH = 11  # the number whose hash the person once had
 RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
-SECONDS = 8.0
-assert urls.urlpatterns  # loaded here, not once per child
 
 
 def _before(world: World) -> None:
@@ -63,7 +57,7 @@ def _before_under_way(world: World) -> None:
 
 def _carry_on(world: World) -> None:
     """The beats of privacy and queue, until nothing is left to do."""
-    ends_at = time.monotonic() + SECONDS
+    ends_at = time.monotonic() + 8
     while True:
         privacy.beat()
         world.flush(seconds=0.5)
@@ -76,19 +70,16 @@ def _carry_on(world: World) -> None:
 
 def _ask(world: World) -> None:
     """By hand, and again if nothing came of it."""
-    people = Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)
-    if pks := list(people):
+    if pks := list(Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)):
         privacy.erase(world.group, pks, asked_by="Alice", now=timezone.now())
 
 
 def _ask_and_begin(world: World) -> None:
-    """The wish and the first beat."""
     _ask(world)
     privacy.beat()
 
 
 def _erase(world: World) -> None:
-    """The wish and all that follows."""
     _ask(world)
     _carry_on(world)
 
@@ -167,9 +158,7 @@ ERASED_UNDER_WAY = Scenario(
 def _before_withdrawal(world: World) -> None:
     """They leave every audience here when they withdraw."""
     _before(world)
-    group = world.group
-    group.remove_on_withdrawal = True
-    group.save()
+    AppGroup.objects.update(remove_on_withdrawal=True)
 
 
 def _withdraw(world: World) -> None:
@@ -208,37 +197,4 @@ WITHDRAW = Scenario(
     ),
 )
 
-KEY = f"ask_Crash222_{'k' * 43}"
-CALL = {
-    "attributes": [{"external_id": "new", "visits": {"inc": 1}}],
-    "events": [{"external_id": "new", "name": "cart", "time": "2026-11-01T10:00:00Z"}],
-}
-
-
-def _before_call(world: World) -> None:
-    sha = hashlib.sha256(KEY.encode()).hexdigest()
-    ApiKey.objects.create(app_group=world.group, name="shop", prefix="Crash222", sha256=sha, scopes=["users.track"])
-
-
-def _call(_world: World) -> None:
-    """A shop tells of one visit; it repeats the call until it has an answer."""
-    headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "visit-1"}
-    answer = Client().post("/users/track", json.dumps(CALL), content_type="application/json", headers=headers)
-    assert answer.status_code == 201, answer.content
-
-
-def _looks_called_once(_world: World) -> Iterator[str]:
-    found = (Event.objects.count(), list(Profile.objects.values_list("external_id", "attributes__visits")))
-    if found != (1, [("new", 1)]) or KeptAnswer.objects.count() != 1:
-        yield f"the call counts {found}, {KeptAnswer.objects.count()} answers are kept"
-
-
-TRACK = Scenario(
-    "call with a key",
-    prepare=_before_call,
-    act=_call,
-    closing=_call,
-    look=_looks_called_once,
-    ends=(End({}),),
-)
-PEOPLE = (ERASE, ERASE_END, WITHDRAW, TRACK)
+PEOPLE = (ERASE, ERASE_END, WITHDRAW)

@@ -2,13 +2,14 @@
 
 import pytest
 
+from tests.crash.scenarios_calls import TRACK
 from tests.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
 from tests.crash.scenarios_people import ERASED_UNDER_WAY, PEOPLE
 from tests.crash.scenarios_places import PLACES
 from tests.crash.scenarios_queue import ANSWERS, MORE_ANSWERS, QUEUE, UNDER_WAY, UNDER_WAY_AND_FAILING
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *PEOPLE]
+ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *PEOPLE, TRACK]
 ONLY_KILLED = [*MORE_ANSWERS, ERASED_UNDER_WAY]  # frozen before its call it is a known gap: docs/reliability.md
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 
