@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import ngettext
@@ -95,6 +95,8 @@ def beat() -> None:
     for part in parts:
         try:
             part()
+        except DatabaseError:  # no other part would fare better
+            raise
         except Exception:  # the edge of a loop: what hinders one part must not hinder the others
             logger.exception("A part of the privacy beat failed; the next beat tries again.")
 

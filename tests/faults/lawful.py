@@ -73,7 +73,6 @@ class Town(World):
 def _fold(*states):
     """Audience -> the hashes that must be there after all people in ``states``, in the order of the wishes."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).order_by("batch__seq", "pk")
-    rows = rows.exclude(batch__cancel_requested=True, batch__action="add")  # discarded under way: it is taken back
     found = {}
     for state, audience, action, digest in rows.values_list(
         "state", F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")

@@ -37,7 +37,7 @@ def run(var, *command, seconds=20, **more):
 )
 def test_the_web_does_not_start_unsafe(tmp_path, more, words):
     server = [sys.executable, "-m", "gunicorn", "audiencesync.wsgi", "--bind", f"127.0.0.1:{stack.free_port()}"]
-    said, code = run(tmp_path, *server, "--no-control-socket", **more)
+    said, code = run(tmp_path, *server, "--no-control-socket", WEB_WORKERS="1", **more)
     assert f"AudienceSync does not start: {words}" in said
     assert "Traceback" not in said
     assert said.count("Booting worker") == 1
