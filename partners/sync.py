@@ -71,8 +71,8 @@ def discard(*, now: datetime, connection: Connection | None = None, ad_account: 
     with tally.gathered(now=now):
         mine = _of(connection, ad_account).filter(state=Outcome.PENDING, repeat_of=None)  # a repair is no wish
         mine = mine.filter(sync__purpose=Sync.Purpose.STEP)  # who is to be taken out, waits for a reconnect
-        under_way = collect.in_order(mine.exclude(lease=""))
-        Batch.objects.filter(pk__in=under_way).exclude(lease="").update(cancel_requested=True)
+        # All of them: what a worker is about to lease right now is waited for, and decided by its answer, too.
+        Batch.objects.filter(pk__in=collect.in_order(mine), state=Outcome.PENDING).update(cancel_requested=True)
         return settle.cancel(mine, Reason.DISCARDED, now=now)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from django_q.models import OrmQ
+from django_q.brokers import get_broker
 
 from tests.faults.live import crowd
 
@@ -12,12 +12,12 @@ NEW = "a-new-key-for-tests-but-long-enough-to-be-one-0123456789-abcdefghij"
 
 def alarms():
     """How many tasks wait in the queue."""
-    return OrmQ.objects.count()
+    return get_broker().queue_size()
 
 
 def lose_alarms():
     """All of them."""
-    OrmQ.objects.all().delete()
+    get_broker().purge_queue()
 
 
 def page(one):
