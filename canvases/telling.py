@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from canvases.analytics import reason_text
 from canvases.models import Visit
-from partners.models import Delivery, Outcome
+from partners.models import Delivery
 
 HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
 
@@ -89,34 +88,22 @@ def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
 def delivery(one: Delivery) -> dict[str, object]:
     """One delivery: to which audience, what became of it and when."""
     batch, audience = one.batch, one.sync.audience
-    state = one.outcome or (batch.state if batch else Outcome.PENDING)
     return {
         "audience": audience.name,
         "audience_id": audience.remote_id or None,
         "ad_account": audience.ad_account.name,
         "action": one.sync.action,
         "fields": one.sync.kinds,
-        "state": str(state),
-        "reason": one.reason or (batch.last_code if batch and state != Outcome.SYNCED else "") or None,
+        "state": str(one.status),
+        "reason": one.why or None,
         "queued_at": iso(batch.created_at) if batch else None,
         "settled_at": iso(batch.settled_at) if batch else None,
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A delivery as a page shows it."""
-
-    row: Delivery
-    state: Outcome
-    reason: str
-
-
-def told(one: Delivery) -> Told:
-    """A delivery with its state, and why, in words."""
-    state = Outcome(one.outcome or (one.batch.state if one.batch else Outcome.PENDING))
-    code = one.reason or (one.batch.last_code if one.batch and state != Outcome.SYNCED else "")
-    return Told(one, state, reason_text(code) if code else "")
+def why(one: Delivery) -> str:
+    """Why somebody was not synced, in words; empty if nothing is known."""
+    return reason_text(one.why) if one.why else ""
 
 
 def iso(at: datetime | None) -> str | None:

@@ -12,9 +12,10 @@ from ninja import Field, Query, Router, Schema
 from audiencesync.groups import rest
 from audiencesync.groups.listing import PAGE, Listing, number
 from audiencesync.people import finding, naming
+from audiencesync.people.identifying import family
 from audiencesync.people.naming import Refused
 from audiencesync.people.upserting import Change
-from partners.models import Audience, Delivery, Outcome, Tally
+from partners.models import Audience, Delivery, Tally
 from partners.models.queue import COUNTS, numbers_of
 
 router = Router(tags=["audiences"])
@@ -83,7 +84,8 @@ class Deliveries(rest.Success):
 )
 def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
     """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code."""
-    rows = Delivery.objects.filter(profile=_profile(request, who)).select_related("sync__audience__ad_account", "batch")
+    rows = Delivery.objects.filter(profile__in=list(family([_profile(request, who)])))
+    rows = rows.select_related("sync__audience__ad_account", "batch")
     if who.before is not None:
         rows = rows.filter(pk__lt=number(who.before, "before"))
     return rest.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE]])
@@ -108,12 +110,10 @@ def _profile(request: rest.ApiRequest, who: Who) -> int:
 
 def _delivery(row: Delivery) -> dict[str, object]:
     batch, audience = row.batch, row.sync.audience
-    state = row.outcome or (batch.state if batch else Outcome.PENDING)
-    reason = row.reason or (batch.last_code if batch and state != Outcome.SYNCED else "")
     return {
         "id": str(row.pk),
-        "state": state,
-        "reason": reason or None,
+        "state": row.status,
+        "reason": row.why or None,
         "action": row.sync.action,
         "fields": row.sync.kinds,
         "asked_by": {"name": row.sync.label, "path": row.sync.url},

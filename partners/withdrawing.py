@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from audiencesync import beat as clock
 from audiencesync.people.models import KINDS
-from partners import enqueue, flush, ordering, tally
+from partners import collect, enqueue, flush, ordering, tally
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
 
@@ -19,10 +19,14 @@ from partners.models.connections import ParkedBy
 def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
     """Cancel what has not been sent of these people's adds. What is under way is waited for by the removal."""
     members = Delivery.objects.filter(profile__in=profiles, outcome=None)
-    unsent = Batch.objects.filter(pk__in=members.values("batch"), action=Action.ADD, state=Outcome.PENDING, lease="")
+    _cancel_unsent(members.filter(batch__action=Action.ADD), reason, now=now)
+
+
+def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
+    """Cancel those whose batch nobody holds, under the locks of the batches."""
+    unsent = Batch.objects.filter(pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease="")
     with tally.gathered(now=now):
-        batches = list(unsent.select_for_update().order_by("pk").values_list("pk", flat=True))
-        ordering.cancel(members.filter(batch__in=batches), reason, now=now)
+        ordering.cancel(deliveries.filter(batch__in=collect.in_order(unsent)), reason, now=now)
 
 
 def places(profiles: Sequence[int]) -> dict[int, set[int]]:
@@ -62,7 +66,6 @@ def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str,
     found: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
     for row in rows.select_related("sync__audience__ad_account", "batch").order_by("pk"):
         audience, batch = row.sync.audience, row.batch
-        state = row.outcome or (batch.state if batch else Outcome.PENDING)
         found[row.entry_key].append(
             {
                 "audience": audience.name,
@@ -70,8 +73,8 @@ def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str,
                 "ad_account": audience.ad_account.name,
                 "ad_account_id": audience.ad_account.remote_id,
                 "is_gone": audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE,
-                "state": str(state),
-                "reason": row.reason or (batch.last_code if batch and state != Outcome.SYNCED else ""),
+                "state": str(row.status),
+                "reason": row.why,
                 "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,
             }
         )
@@ -84,7 +87,4 @@ def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
     lost = waiting.filter(
         Q(sync__audience__gone_at__isnull=False) | Q(sync__audience__parked_by=ParkedBy.AUDIENCE_GONE)
     )
-    unsent = Batch.objects.filter(pk__in=lost.values("batch"), state=Outcome.PENDING, lease="")
-    with tally.gathered(now=now):
-        batches = list(unsent.select_for_update().order_by("pk").values_list("pk", flat=True))
-        ordering.cancel(lost.filter(batch__in=batches), Reason.ERASED, now=now)
+    _cancel_unsent(lost, Reason.ERASED, now=now)

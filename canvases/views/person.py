@@ -33,7 +33,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
         "visits": list(islice(telling.visits(mine), NEWEST)),
-        "deliveries": [telling.told(one) for one in islice(telling.deliveries(mine), NEWEST)],
+        "deliveries": [(one, telling.why(one)) for one in islice(telling.deliveries(mine), NEWEST)],
     }
     return render(request, "canvases/person.html", context)
 

@@ -169,6 +169,18 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"delivery {self.pk}"
 
+    @property
+    def status(self) -> Outcome:
+        """What became of this person: their own outcome, else that of the batch they travel with."""
+        return Outcome(self.outcome or (self.batch.state if self.batch else Outcome.PENDING))
+
+    @property
+    def why(self) -> str:
+        """A Reason or the partner's code, why they are not synced; empty if they are, or nothing is known."""
+        if self.reason:
+            return self.reason
+        return self.batch.last_code if self.batch and self.status != Outcome.SYNCED else ""
+
 
 class Push(models.Model):
     """One HTTP call to a partner: when, how long, how much, what came back. No identifiers; kept 30 days."""
