@@ -139,11 +139,17 @@ def blocked(candidates: Iterable[Batch]) -> set[int]:
 
 
 def cancel(deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime) -> None:
-    """Give these pending people the outcome cancelled: row, batch and tally in one go."""
-    groups = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", "sync").annotate(n=Count("pk")))
-    groups.sort()  # rows are locked in the order of their ids
-    if not groups:
+    """Give these pending people the outcome cancelled: row, batch and tally in one go.
+
+    Their batches are locked before they are counted, and before the deliveries: whoever cancels the same people
+    meanwhile is waited for, and nobody is subtracted twice.
+    """
+    theirs = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct())
+    if not theirs:
         return
+    list(Batch.objects.select_for_update().filter(pk__in=theirs).order_by("pk").values_list("pk", flat=True))
+    deliveries = deliveries.filter(batch__in=theirs)
+    groups = sorted(deliveries.order_by().values_list("batch", "sync").annotate(n=Count("pk")))
     deliveries.update(outcome=Outcome.CANCELLED, reason=reason)
     with tally.gathered(now=now) as moves:
         for batch_id, sync_id, n in groups:

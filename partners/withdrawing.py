@@ -23,10 +23,11 @@ def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> No
 
 
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
-    """Cancel those whose batch nobody holds, under the locks of the batches."""
+    """Cancel those whose batch nobody holds, under the locks of the batches; again, for who was moved to a new one."""
     unsent = Batch.objects.filter(pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease="")
     with tally.gathered(now=now):
-        ordering.cancel(deliveries.filter(batch__in=collect.in_order(unsent)), reason, now=now)
+        while found := collect.in_order(unsent):
+            ordering.cancel(deliveries.filter(batch__in=found), reason, now=now)
 
 
 def places(profiles: Sequence[int]) -> dict[int, set[int]]:

@@ -66,7 +66,8 @@ DISCARD = Scenario(
     act=_disconnect,
     again=_disconnect_again,
     meanwhile=World.flush,
-    ends=(ARRIVED, DISCARDED),
+    ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    may_be_there=("cancelled",),  # what was under way is taken back as soon as there is a token again
     ends_connected=False,
     ends_void=(0,),
 )

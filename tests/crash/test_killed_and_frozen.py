@@ -1,7 +1,6 @@
 """Killed at every point, and frozen at every point past its lease while others work: nothing lost, nothing twice."""
 
 import pytest
-from django.db import connection
 
 from tests.crash.scenarios_calls import TRACK
 from tests.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
@@ -13,8 +12,7 @@ pytestmark = pytest.mark.slow
 ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *PEOPLE, TRACK]
 ONLY_KILLED = [*MORE_ANSWERS, ERASED_UNDER_WAY]  # frozen before its call it is a known gap: docs/reliability.md
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
-GAPS = {"add overtakes a removal"} if connection.vendor == "postgresql" else set()  # the other known gap there
-FROZEN = [one for one in ALL if one.name not in GAPS] + ONLY_FROZEN
+FROZEN = [*ALL, *ONLY_FROZEN]
 
 
 def _name(scenario):
