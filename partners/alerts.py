@@ -1,6 +1,6 @@
 """Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
 
-And one a day at most where people were given up, whatever the trouble was.
+And one a day at most where people were given up, whatever the trouble was; one a day to the admins while an erasure waits.
 """
 
 import logging
@@ -11,12 +11,14 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db.models import F, Q, QuerySet
 from django.utils import translation
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from partners import problems
-from partners.models import AdAccount, Audience, Batch, Connection, Outcome, ParkedBy
+from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 
 logger = logging.getLogger(__name__)
 LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
@@ -43,7 +45,7 @@ def send_due(*, now: datetime) -> int:
         .distinct()[:AT_ONCE],
     ]
     n_begun, n_over = sum(_begun(place, now=now) for place in begun), sum(_over(place) for place in _recovered())
-    return n_begun + n_over + _given_up(now=now)
+    return n_begun + n_over + _given_up(now=now) + _erasures_wait(now=now)
 
 
 def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
@@ -68,6 +70,34 @@ def _given_up(*, now: datetime) -> int:
             )
             mail(connection, subject, text, batch.sync.url if batch else "/")
     return len(claimed)
+
+
+def _erasures_wait(*, now: datetime) -> int:
+    """Mail the admins of a group each day on which erased people cannot be taken out; answers how many mails went out."""
+    barred = Q(ad_account__connection__token_sealed="") | Q(ad_account__connection__parked_by=ParkedBy.TOKEN)
+    barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
+    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0, sync__purpose=Sync.Purpose.ERASURE)
+    connections = Connection.objects.filter(pk__in=waiting.values("ad_account__connection"))
+    day = clock.slot_at(now.timestamp(), DAY_SECONDS)
+    claimed = [one for one in connections.select_related("app_group") if clock.claim(f"erasures-wait:{one.pk}", day)]
+    return sum(_an_erasure_waits(one, waiting.filter(ad_account__connection=one)) for one in claimed)
+
+
+def _an_erasure_waits(connection: Connection, waiting: QuerySet[Batch]) -> bool:
+    removals = Delivery.objects.filter(batch__in=waiting, outcome=None)
+    n = removals.values("entry_key").distinct().count()
+    with translation.override(settings.LANGUAGE_CODE):
+        words = {"n": number_format(n), "days": round(settings.SYNC["erasure_deadline"] / DAY_SECONDS)}
+        subject = _("Erased people are still in audiences of %(group)s") % {"group": connection.app_group.name}
+        text = ngettext(
+            "%(n)s person was erased here but may still be in audiences at TikTok: we have no access to take them out. "
+            "Connect TikTok or choose the ad account again; the removal waits for that for %(days)s days.",
+            "%(n)s people were erased here but may still be in audiences at TikTok: we have no access to take them out. "
+            "Connect TikTok or choose the ad account again; the removals wait for that for %(days)s days.",
+            n,
+        )
+        to = _emails(Membership.objects.filter(app_group=connection.app_group_id, role=Role.ADMIN))
+        return mail(connection, subject, text % words, problems.partner_page(connection), to=to)
 
 
 def _recovered() -> list[Place]:
@@ -120,15 +150,18 @@ def _group(place: Place) -> AppGroup:
 
 def recipients(connection: Connection) -> list[str]:
     """Who connected, if still an active member of the group; else all its active admins."""
-    members = Membership.objects.filter(app_group=connection.app_group_id, user__is_active=True)
-    connector = members.filter(user=connection.connected_by_id)
-    chosen = connector if connector.exists() else members.filter(role=Role.ADMIN)
-    return list(User.objects.filter(memberships__in=chosen).values_list("email", flat=True))
+    members = Membership.objects.filter(app_group=connection.app_group_id)
+    return _emails(members.filter(user=connection.connected_by_id)) or _emails(members.filter(role=Role.ADMIN))
 
 
-def mail(place: Place, subject: str, text: str, url: str) -> bool:
+def _emails(members: QuerySet[Membership]) -> list[str]:
+    active = User.objects.filter(memberships__in=members, is_active=True)
+    return list(active.values_list("email", flat=True))
+
+
+def mail(place: Place, subject: str, text: str, url: str, *, to: list[str] | None = None) -> bool:
     """Mail who looks after ``place``; whether it went out. A mail server that is away hinders nothing."""
-    to = recipients(_connection(place))
+    to = recipients(_connection(place)) if to is None else to
     if not to:
         logger.error("Nobody would receive the mail about %s.", place)
         return False

@@ -42,21 +42,21 @@ def of_connection(connection: Connection, *, now: datetime) -> Problem | None:
         text = gettext(
             "%(partner)s is not connected. An admin of this app group has to connect it; people wait up to 13 hours."
         )
-        return Problem("not_connected", text % words, _partner_page(connection))
+        return Problem("not_connected", text % words, partner_page(connection))
     if connection.parked_by == ParkedBy.TOKEN:
         text = gettext(
             "%(partner)s no longer accepts our access: the password was changed, the access was withdrawn, or the "
             "person left the Business Center. An admin of this app group has to connect again; people wait up to "
             "13 hours and are sent after that."
         )
-        return Problem("token_refused", text % words, _partner_page(connection))
+        return Problem("token_refused", text % words, partner_page(connection))
     return None
 
 
 def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
     """Disconnected by an admin, refused by the partner, or slowed down."""
     words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
-    url = _partner_page(ad_account.connection)
+    url = partner_page(ad_account.connection)
     if not ad_account.is_chosen:
         text = gettext(
             "The ad account %(name)s is disconnected. An admin of this app group can choose it again with Change account."
@@ -123,7 +123,8 @@ def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
     return [problem for problem in problems if problem]
 
 
-def _partner_page(connection: Connection) -> str:
+def partner_page(connection: Connection) -> str:
+    """Where an admin connects and chooses."""
     return reverse("partner", args=[connection.app_group.slug, connection.partner])
 
 
