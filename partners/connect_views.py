@@ -25,6 +25,7 @@ from partners.errors import PartnerError
 from partners.forms import ChooseForm, DisconnectForm
 from partners.models import AdAccount, Connection, OAuthState
 from partners.oauth import NotAuthorized, Offer
+from partners.revoking import Ending
 from partners.views import connection_of, get_ad_account, known
 
 
@@ -221,9 +222,15 @@ def _say_farewell(request: HttpRequest, done: connecting.Farewell, *, name: str,
         people = ngettext("%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded)
         text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
     messages.success(request, text)
-    if not done.is_revoked:
-        warning = _(
+    warnings = {
+        Ending.LATER: _(
             "%(partner)s did not confirm that our access is void. We no longer use it and ask again for a day; to be "
             "sure, remove the app in the settings of your %(partner)s account too."
-        )
-        messages.warning(request, warning % {"partner": partner.label})
+        ),
+        Ending.REFUSED: _(
+            "%(partner)s did not confirm that our access is void, and asking again would be no use. We no longer use it; "
+            "please remove the app in the settings of your %(partner)s account too."
+        ),
+    }
+    if done.ending in warnings:
+        messages.warning(request, warnings[done.ending] % {"partner": partner.label})

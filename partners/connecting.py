@@ -18,6 +18,7 @@ from partners import oauth, parking, registry, revoking, sync
 from partners.errors import Disconnected, PartnerError
 from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
 from partners.oauth import Offer
+from partners.revoking import Ending
 
 logger = logging.getLogger(__name__)
 TOKENS_TRIED = 5
@@ -39,10 +40,10 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """How a disconnect went. ``is_revoked``: the partner confirmed that the token is void (or there was none)."""
+    """How a disconnect went. ``ending``: what became of the token at the partner; VOID if there was none."""
 
     n_discarded: int
-    is_revoked: bool
+    ending: Ending
 
 
 def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> Connection:
@@ -111,17 +112,18 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User, now:
     The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    spent = None
+    spent, unasked = None, Ending.VOID
     with transaction.atomic():
         if isinstance(subject, Connection):
             locked = Connection.objects.select_for_update().get(pk=subject.pk)  # perhaps reconnected a moment ago
+            unasked = Ending.REFUSED if locked.is_connected else Ending.VOID  # with a token that does not open
             spent = _spend(locked, _open(locked), now=now)
             _wipe(locked, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **parking.FREE)
         n_discarded = _discard(subject, now=now) if discard else 0
         Activity.log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
-    return Farewell(n_discarded, revoking.revoke(spent) if spent else True)
+    return Farewell(n_discarded, revoking.revoke(spent) if spent else unasked)
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:

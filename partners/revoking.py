@@ -1,11 +1,13 @@
 """Tokens that are no longer ours to use: kept sealed until the partner says that they are void, a day at most.
 
 A disconnect writes its token here in its own transaction and asks the partner after the commit; if the process dies in
-between, or the partner is away, housekeeping asks again. Nothing else reads these rows.
+between, or the partner is away, housekeeping asks again. Who refuses for good is not
+asked again. Nothing else reads these rows.
 """
 
 import logging
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
@@ -20,6 +22,14 @@ KEEP = timedelta(days=1)
 AT_ONCE = 3
 
 
+class Ending(Enum):
+    """Whether a token is void at the partner now: yes; not yet, it is asked again; no, and asking again is no use."""
+
+    VOID = auto()
+    LATER = auto()
+    REFUSED = auto()
+
+
 @sensitive_variables()
 def keep(partner: str, token: str, *, now: datetime) -> SpentToken:
     """Write down, inside the caller's transaction, that ``token`` must end at the partner. Call `revoke` after it."""
@@ -30,8 +40,8 @@ def keep(partner: str, token: str, *, now: datetime) -> SpentToken:
 
 
 @sensitive_variables()
-def revoke(spent: SpentToken) -> bool:
-    """Make a token void at the partner; False if it did not confirm, then it is asked again later."""
+def revoke(spent: SpentToken) -> Ending:
+    """Make a token void at the partner, and tell whether it is."""
     try:
         token = crypto.open_sealed(spent.token_sealed, context=spent.token_context)
         if not _is_used(spent.partner, token):
@@ -40,13 +50,13 @@ def revoke(spent: SpentToken) -> bool:
         pass  # it was void already
     except Retry as error:
         logger.warning("spent token %s: not revoked yet: %s", spent.pk, error.message_for_log)
-        return False
+        return Ending.LATER
     except (PartnerError, crypto.CannotOpen) as error:
         logger.error("spent token %s: not revoked, and asking again is no use: %s", spent.pk, type(error).__name__)
         SpentToken.objects.filter(pk=spent.pk).delete()
-        return False
+        return Ending.REFUSED
     SpentToken.objects.filter(pk=spent.pk).delete()
-    return True
+    return Ending.VOID
 
 
 def sweep(*, now: datetime) -> int:
@@ -58,7 +68,7 @@ def sweep(*, now: datetime) -> int:
     done = 0
     for spent in SpentToken.objects.filter(due_at__lte=now).order_by("due_at", "pk")[:AT_ONCE]:
         if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(due_at=_later(now)):
-            done += revoke(spent)
+            done += revoke(spent) is Ending.VOID
     return done
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from audiencesync import crypto
 from audiencesync.groups.models import Activity
-from partners.models import Tally
+from partners.models import SpentToken, Tally
 from partners.tiktok_sandbox.seed import EU, UK
 
 
@@ -98,8 +99,21 @@ def test_the_last_ad_account_gone_needs_attention(alices, connection):
 def test_tiktok_does_not_confirm_the_revocation(alices, connection, sandbox):
     sandbox.faults.set("http_error", endpoint="oauth2/revoke_token")
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
-    assert "did not confirm that our access is void" in page.content.decode()
+    assert "did not confirm that our access is void. We no longer use it and ask again" in page.content.decode()
     assert not alices.connection().is_connected
+
+
+def test_who_refuses_for_good_is_not_asked_again(alices, connection, sandbox):
+    sandbox.faults.set("code", endpoint="oauth2/revoke_token", code=40002)
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "did not confirm that our access is void, and asking again would be no use" in page.content.decode()
+    assert not SpentToken.objects.exists()
+
+
+def test_a_token_that_does_not_open_cannot_be_ended(alices, connection, settings):
+    settings.TOKEN_KEYS = [crypto.new_key("other")]
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "please remove the app in the settings of your TikTok account" in page.content.decode()
 
 
 def test_a_token_void_already_is_no_trouble(alices, connection, sandbox):
