@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
@@ -23,6 +24,10 @@ Row = tuple[bytes | None, ...]
 _ROWS = """
 SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
 WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY d.id
+"""
+_PAST = """
+SELECT z.kind, z.sha256 FROM {delivery} d JOIN {past} z ON z.profile_id = d.profile_id
+WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY z.id
 """
 _PIECE = "AND d.id > %s AND d.id <= %s"
 _STILL_WANTED = """
@@ -92,16 +97,21 @@ class Incomplete(Exception):
 
 def rows_of(batch: Batch) -> list[Row]:
     """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
-    cells = ", ".join(_cell(kind, batch) for kind in batch.kinds)
-    tables = {"delivery": Delivery._meta.db_table, "profile": Profile._meta.db_table, "batch": Batch._meta.db_table}
+    return _read(_ROWS, batch, cells=", ".join(_cell(kind, batch) for kind in batch.kinds))
+
+
+def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
+    """What a statement finds about the people of a batch; of a repeat, about those who are left of its piece."""
+    models = {"delivery": Delivery, "profile": Profile, "batch": Batch, "past": PastIdentifier}
+    tables = {name: model._meta.db_table for name, model in models.items()}
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
     if batch.repeat_of_id:
         wanted, more = _who_is_left(batch)
         only, params = _PIECE + wanted.format(**tables), [*params, *_piece(batch), *more]
     with connection.cursor() as cursor:
-        cursor.execute(_ROWS.format(cells=cells, only=only, **tables), params)
-        rows: list[Row] = cursor.fetchall()
+        cursor.execute(sql.format(only=only, **parts, **tables), params)
+        rows: list[Any] = cursor.fetchall()
     return rows
 
 
@@ -121,17 +131,10 @@ def past_rows(batch: Batch) -> list[Row]:
     """For a removal: one more row for each hash that these people were known by before."""
     if batch.action != Action.REMOVE:
         return []
-    after, until = _piece(batch)
-    past = PastIdentifier.objects.filter(
-        profile__deliveries__batch=batch.repeat_of_id or batch.pk,
-        profile__deliveries__pk__gt=after,
-        profile__deliveries__pk__lte=until,
-        profile__deliveries__outcome=None,
-        kind__in=batch.kinds,
-    ).order_by("pk")
     return [
         tuple(bytes(sha256) if kind == column else None for column in batch.kinds)
-        for kind, sha256 in past.values_list("kind", "sha256")
+        for kind, sha256 in _read(_PAST, batch)
+        if kind in batch.kinds
     ]
 
 

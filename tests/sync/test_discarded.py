@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from audiencesync.people.models import PastIdentifier, Profile
 from partners import collect, flush, settle, sync
 from partners.models import Batch
 from partners.push import pack, send
@@ -65,6 +66,20 @@ def test_who_is_wanted_by_another_wish_stays(world):
     world.enter(world.sync(audience), people)
     _answered(_under_way(world))
     world.drain()
+    assert world.members(audience) == 1
+
+
+def test_who_is_wanted_under_a_hash_of_the_past_stays(world):
+    audience, [person] = world.audience(), world.people(1)
+    world.enter(world.sync(audience), [person])
+    world.drain()
+    PastIdentifier.objects.create(profile=person, kind="email", sha256=person.email_sha256)
+    Profile.objects.filter(pk=person.pk).update(email_sha256=b"n" * 32)
+    world.enter(world.sync(audience), [person])
+    world.fault("drop", count=1)
+    _answered(_under_way(world))
+    world.drain()
+    assert not Batch.objects.filter(state="pending").exists()
     assert world.members(audience) == 1
 
 
