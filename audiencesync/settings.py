@@ -173,6 +173,7 @@ SYNC = {
     "requests_per_second": env.float("SYNC_REQUESTS_PER_SECOND", 48.0),
     "deadline": env.float("SYNC_DEADLINE", 13 * 3600.0),
     "erasure_deadline": env.float("SYNC_ERASURE_DEADLINE", 30 * 86400.0),
+    "erasure_rest": env.float("SYNC_ERASURE_REST", 900.0),
     "backoff_base": env.float("SYNC_BACKOFF_BASE", 5.0),
     "backoff_max": env.float("SYNC_BACKOFF_MAX", 1800.0),
     "lease": env.float("SYNC_LEASE", 60.0),

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -24,13 +25,15 @@ from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas
 from partners import consenting, withdrawing
-from partners.models import Outcome, Reason, Sync
+from partners.models import Reason, Sync
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.beat"
 AT_ONCE = 500
 PURPOSE = Sync.Purpose.ERASURE
 GIVEN_UP = timedelta(days=31)  # the queue ends a removal after 30 days; should it not, nothing is kept for longer
+EAGER = timedelta(minutes=1)  # so long every beat looks; afterwards ever more seldom,
+SELDOM = timedelta(minutes=5)  # down to this
 
 
 def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime) -> list[Erasure]:
@@ -43,7 +46,8 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
         wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
         people = list(wanted.select_for_update().order_by("pk"))
         made = Erasure.objects.bulk_create(
-            Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now) for person in people
+            Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now, look_at=now)
+            for person in people
         )
         _remember(app_group, people, made, now=now)
         mine = sorted(family([person.pk for person in people]))
@@ -102,11 +106,12 @@ def beat() -> None:
 
 
 def proceed(*, now: datetime) -> None:
-    """One step of every open erasure, in whatever state a crash has left it."""
-    waiting = Erasure.objects.filter(state=Erasure.State.REMOVING)
-    if unasked := list(waiting.filter(asked_at=None).order_by("pk")[:AT_ONCE]):
+    """One step of every open erasure that is due, in whatever state a crash or a clock that jumped has left it."""
+    is_due = Q(look_at__lte=now) | Q(look_at__gt=now + SELDOM)
+    due = Erasure.objects.filter(is_due, state=Erasure.State.REMOVING)
+    if unasked := list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE]):
         _ask(unasked, now=now)
-    asked = waiting.exclude(asked_at=None).order_by("pk")
+    asked = due.exclude(asked_at=None).order_by("pk")
     last = 0
     while some := list(asked.filter(pk__gt=last)[:AT_ONCE]):
         _conclude(some, now=now)
@@ -125,14 +130,37 @@ def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
 
 
 def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
-    """End those whose removals all have ended: write the receipt, delete what is left."""
+    """End those whose removals have all had their rest: write the receipt, delete what is left.
+
+    A worker that stood still may send an add after the removal; the removal is repeated then, and that needs the hashes.
+    """
     keys = [erasure.pk for erasure in erasures]
     withdrawing.give_up(PURPOSE, keys, now=now)
-    answers = withdrawing.answers(PURPOSE, keys)
+    standing = withdrawing.standing(PURPOSE, keys)
+    over, later = [], []
     for erasure in erasures:
-        is_over = all(place["state"] != Outcome.PENDING for place in answers[erasure.pk])
-        if is_over or erasure.requested_at < now - GIVEN_UP:
-            _end(erasure, answers[erasure.pk], now=now)
+        at = _next_look(erasure, standing.get(erasure.pk), now=now)
+        if at is None:
+            over.append(erasure)
+        elif at > now:
+            erasure.look_at = min(at, now + SELDOM)
+            later.append(erasure)
+    Erasure.objects.bulk_update(later, ["look_at"])
+    answers = withdrawing.answers(PURPOSE, [erasure.pk for erasure in over])
+    for erasure in over:
+        _end(erasure, answers[erasure.pk], now=now)
+
+
+def _next_look(erasure: Erasure, standing: withdrawing.Standing | None, *, now: datetime) -> datetime | None:
+    """When to look again; None: all is over. What a clock that was wrong has written keeps nobody waiting."""
+    age = now - erasure.requested_at
+    if standing is None or age > GIVEN_UP:
+        return None
+    if standing.is_open:
+        return now + age / 10 if age > EAGER else now
+    rest = timedelta(seconds=settings.SYNC["erasure_rest"])
+    is_resting = standing.settled_at is not None and abs(now - standing.settled_at) < rest
+    return standing.settled_at + rest if standing.settled_at and is_resting else None
 
 
 def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:

@@ -61,7 +61,10 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
             seq__gt=batch.seq,
             repeat_of=None,
         )
-        for lost in later.filter(deliveries__profile__in=_people_of(batch)).distinct():
+        late_ones = _people_of(batch)
+        was_late = Q(deliveries__profile__in=late_ones)  # or whom somebody late has turned out to be since
+        was_late |= Q(deliveries__profile__in=late_ones.values("profile__merged_into"))
+        for lost in later.filter(was_late).distinct():
             repeats.append(_repeat(lost, action=lost.action, now=now))
     Batch.objects.bulk_create(repeats)
     ids = [batch.pk for batch in late]

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from audiencesync import beat as clock
 from audiencesync.people.models import KINDS
 from partners import collect, enqueue, flush, ordering, tally
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the removals of one wish stand, all together."""
+
+    is_open: bool  # one of them, or what repeats one, has not ended
+    settled_at: datetime | None  # when the last of them did
 
 
 def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
@@ -59,6 +68,15 @@ def _sync(audience_id: int, purpose: str) -> Sync:
     }
     found, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=wanted)
     return Sync.objects.select_related("audience__ad_account__connection").get(pk=found.pk)
+
+
+def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
+    """Entry key -> how its removals stand; nothing where there was none. An add under way holds its removal up."""
+    repeats = Batch.objects.filter(repeat_of=OuterRef("batch"), state=Outcome.PENDING)
+    is_open = Q(outcome=None, batch__state=Outcome.PENDING) | Q(Exists(repeats))
+    rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys).order_by().values_list("entry_key")
+    found = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
+    return {key: Standing(n_open > 0, last) for key, n_open, last in found}
 
 
 def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ import secrets
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -173,6 +174,7 @@ class Erasure(models.Model):
     asked_by = models.CharField(max_length=200)  # a user, an API key or a command
     requested_at = models.DateTimeField()
     asked_at = models.DateTimeField(null=True)  # when the removals were queued
+    look_at = models.DateTimeField(db_default=Now())  # when the beat looks at it next
     done_at = models.DateTimeField(null=True)
     places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
@@ -180,7 +182,7 @@ class Erasure(models.Model):
 
     class Meta:
         ordering = ["-requested_at", "-pk"]
-        indexes = [models.Index(fields=["state"], condition=models.Q(state="removing"), name="erasure_open")]
+        indexes = [models.Index(fields=["look_at"], condition=models.Q(state="removing"), name="erasure_due")]
 
     def __str__(self) -> str:
         return f"erasure {self.key}"
