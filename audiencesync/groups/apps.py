@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from audiencesync import checks
+from audiencesync import checks, interpreter
 
 
 class GroupsConfig(AppConfig):
@@ -12,5 +12,6 @@ class GroupsConfig(AppConfig):
     label = "groups"
 
     def ready(self) -> None:
-        """Register the checks of the whole installation; this app is there whenever it starts."""
+        """Set up what the whole installation needs; this app is there whenever it starts."""
         checks.register()
+        interpreter.tune()
