@@ -127,6 +127,18 @@ class Ticker:
         self._answers("the database")
         return won
 
+    def finish(self, mark: Callable[[], object]) -> None:
+        """Mark a task as done with ``mark``; a task that cannot be marked comes again, which does no harm.
+
+        Never raises for a database that is away: a monitor that dies of it tells thirty lines, each time anew.
+        """
+        try:
+            mark()
+        except db.Error as error:
+            self._note(error)
+            return
+        self._answers("the database")
+
     def _note(self, error: Exception) -> None:
         """One line per incident, and a fresh connection for the next try."""
         who = "the database" if isinstance(error, db.Error) else "Redis"
@@ -150,6 +162,14 @@ class TickOrm(ORM):
 
     def dequeue(self) -> Packages:
         return self.ticker.dequeue(super().dequeue)
+
+    def acknowledge(self, task_id: Any) -> None:
+        """In the monitor: the task is over."""
+        self.ticker.finish(lambda: super(TickOrm, self).acknowledge(task_id))
+
+    def fail(self, task_id: Any) -> None:
+        """In the pusher: the task cannot be read."""
+        self.ticker.finish(lambda: super(TickOrm, self).fail(task_id))
 
 
 class TickRedis(Redis):

@@ -77,6 +77,19 @@ def test_dequeue_survives_a_broken_queue(transactional_db, database_away):
         assert broker.dequeue() is None
 
 
+def test_a_task_that_cannot_be_marked_as_done_ends_nobody_and_comes_again(transactional_db, database_away, caplog):
+    broker = TickOrm("test")
+    async_task("builtins.len", "abc", broker=broker)
+    waiting = OrmQ.objects.get().pk
+    with database_away():
+        for mark in (broker.acknowledge, broker.fail, broker.acknowledge):
+            mark(waiting)
+    assert OrmQ.objects.count() == 1
+    broker.acknowledge(waiting)
+    assert OrmQ.objects.count() == 0
+    assert len(caplog.records) == 2
+
+
 def test_dequeue_lets_other_errors_through(transactional_db):
     ticker = Ticker()
     ticker.dequeue(list)
