@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Greatest
 
 from partners import ordering, registry, tally
 from partners.base import Preset
@@ -219,7 +220,8 @@ def in_order(batches: QuerySet[Batch]) -> list[int]:
 def reclaim(*, now: datetime) -> int:
     """Free batches whose worker died: their lease ran out, and that is counted. Answers how many.
 
-    From now on they travel alone and after the others, should they be what kills the workers (settle.quarantine).
+    They may have arrived, so that a discard takes them back. From now on they travel alone and after the others, should
+    they be what kills the workers (settle.quarantine).
     """
     with tally.gathered(now=now):
         held = Batch.objects.select_for_update().filter(_lease_is_over(now), state=Outcome.PENDING).exclude(lease="")
@@ -229,5 +231,9 @@ def reclaim(*, now: datetime) -> int:
         ordering.release(lost, now=now)
         Count.add(Count.LEASE_RECLAIMS, len(lost))
         return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(
-            lease="", lease_until=None, crashes=F("crashes") + 1, sharing=Batch.Sharing.ALONE
+            lease="",
+            lease_until=None,
+            attempts=Greatest(F("attempts"), 1),
+            crashes=F("crashes") + 1,
+            sharing=Batch.Sharing.ALONE,
         )

@@ -76,8 +76,11 @@ def _is_new(sync: Sync, lowest: int) -> bool:
     return lowest > (Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0)
 
 
-def put_in_batches(sync: Sync, deliveries: list[int], *, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new pending batches, then drop who has a later, opposite wish."""
+def put_in_batches(sync: Sync, deliveries: list[int], *, is_unsure: bool, now: datetime) -> None:
+    """Move deliveries of ``sync`` into new pending batches, then drop who has a later, opposite wish.
+
+    ``is_unsure``: some may have arrived before.
+    """
     account = sync.audience.ad_account
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
@@ -85,7 +88,8 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, now: datetime) -> None:
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=chosen).update(batch=batch, outcome=None, reason=None)
-    Batch.objects.bulk_update(batches, ["n"])
+        batch.attempts += is_unsure
+    Batch.objects.bulk_update(batches, ["n", "attempts"])
     ordering.drop(later, now=now)
 
 

@@ -111,16 +111,18 @@ def fail(
     tried_at = tried_at or now
     with tally.gathered(now=now):
         batches = mine(request)
+        for batch in batches:
+            batch.attempts += burn
         over = [
             batch
             for batch in batches
             if batch.deadline_at is not None and batch.deadline_at <= tried_at and not batch.cancel_requested
         ]
+        Batch.objects.bulk_update(over, ["attempts"])
         finish(over, Outcome.ERRORED, now=now, code=code)
         rest = [batch for batch in batches if batch not in over]
         for batch in rest:
             batch.last_code = code
-            batch.attempts += burn
             start_clock(batch, now=now)
         put_back(rest, now=now, due_at=due_at, is_unsure=is_unsure)
 
@@ -270,6 +272,7 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
     with tally.gathered(now=now):
         for batch in _wanted(request, now=now, is_unsure=is_partial):
             batch.refusals += 1
+            batch.attempts += is_partial
             batch.last_code = code
             start_clock(batch, now=now)
             if batch.refusals < enough:
@@ -294,6 +297,7 @@ def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsur
         batches = mine(request)
         for batch in batches:
             batch.sharing = max(batch.sharing, sharing)
+            batch.attempts += is_unsure
         put_back(batches, now=now, due_at=now, is_unsure=is_unsure)
 
 

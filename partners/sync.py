@@ -132,10 +132,12 @@ def _errored(sync: Sync, *, after: int) -> list[tuple[int, int, int | None]]:
 
 
 def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime) -> int:
-    """Move them in one transaction, under the locks of their batches; answers how many were still errored."""
+    """Move them in one transaction, under the locks of the audience and their batches; answers how many were errored."""
     with tally.gathered(now=now) as moves:
-        collect.in_order(Batch.objects.filter(pk__in={batch for _pk, _key, batch in rows if batch is not None}))
-        chosen = Delivery.objects.filter(ERRORED, pk__in=[pk for pk, _key, _batch in rows])
+        list(Audience.objects.select_for_update(no_key=True).filter(pk=sync.audience_id).values_list("pk"))
+        theirs = Batch.objects.filter(pk__in={batch for _pk, _key, batch in rows if batch is not None})
+        held = collect.in_order(theirs)
+        chosen = Delivery.objects.filter(ERRORED, batch__in=held, pk__in=[pk for pk, _key, _batch in rows])
         ids = list(chosen.order_by("pk").values_list("pk", flat=True))
         if not ids:
             return 0
@@ -143,5 +145,5 @@ def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime
         for batch_id, n in sorted(left):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
         moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
-        entering.put_in_batches(sync, ids, now=now)
+        entering.put_in_batches(sync, ids, is_unsure=theirs.filter(attempts__gt=0).exists(), now=now)
         return len(ids)

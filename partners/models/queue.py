@@ -114,7 +114,7 @@ class Batch(models.Model):
     due_at = models.DateTimeField()
     first_failed_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)  # failures that count for the back-off
+    attempts = models.PositiveIntegerField(default=0)  # unclear failures: they lengthen the back-off
     refusals = models.PositiveIntegerField(default=0)  # answers "bad content" in narrowest company
     refused_n = models.PositiveIntegerField(
         null=True, blank=True
