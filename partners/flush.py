@@ -20,6 +20,8 @@ from partners.push import Answer, Incomplete, pack, send
 
 logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 4
+LATEST = 1.0
+"""Seconds after its time that a request may still be sent."""
 TASK = "partners.flush.beat"
 
 
@@ -108,7 +110,9 @@ class Flush:
         if not requests or (mine and requests[0].is_probe):
             return 0
         waits = self._book(lane, requests)
-        return sum(self._post(request, pool, wait=wait) for request, wait in zip(requests, waits, strict=False))
+        booked_at = time.monotonic()
+        posts = zip(requests, waits, strict=False)
+        return sum(self._post(request, pool, at=booked_at + wait) for request, wait in posts)
 
     def _has_suspect(self) -> bool:
         """Whether what may kill this process is under way in it: then nothing else should be."""
@@ -123,8 +127,12 @@ class Flush:
             return limits.book_many(limit, len(requests), within=left)
         return limits.book_many(limit, 1, within=left) if limits.book_many(own, 1, within=left) else []
 
-    def _post(self, request: Request, pool: ThreadPoolExecutor, *, wait: float) -> bool:
-        """Lease, build and hand one request to a thread; whether it is under way."""
+    def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
+        """Lease, build and hand one request to a thread, which sends it ``at`` a monotonic time; whether it is under way.
+
+        A thread that comes much later, because the machine stood still, does not send: with others like it there would
+        be too many at once. Its people get a new time.
+        """
         now = timezone.now()
         slack = (settings.SYNC["lease"] - settings.SYNC["request_deadline"]) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)
@@ -141,7 +149,8 @@ class Flush:
             logger.exception("The token of connection %s cannot be opened; its people wait.", request.connection.pk)
             settle.fail(request, code="sealed", now=now, due_at=None, burn=True)
             return False
-        self.under_way[pool.submit(copy_context().run, send, parcel, wait=wait)] = request
+        parcel.post_by = min(post_by, max(at, time.monotonic()) + LATEST)
+        self.under_way[pool.submit(copy_context().run, send, parcel, at=at)] = request
         return True
 
     def _settle(self, *, block: bool) -> None:

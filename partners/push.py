@@ -66,7 +66,7 @@ class Parcel:
     body: bytes
     people: int
     ids: int
-    post_by: float  # time.monotonic() after which it must not be sent: the lease would not outlive the call
+    post_by: float  # time.monotonic() after which it must not be sent: its time or its lease is over
     spans: list[Span]
 
     def __repr__(self) -> str:
@@ -204,9 +204,10 @@ def _members(batch: Batch) -> list[int]:
 
 
 @sensitive_variables()
-def send(parcel: Parcel, *, wait: float) -> Answer:
-    """Wait for the booked time, then make the call. Runs in a thread and touches no database; never raises."""
-    time.sleep(wait)
+def send(parcel: Parcel, *, at: float) -> Answer:
+    """Wait for the booked time (monotonic), then make the call, if it is not too late. Runs in a thread and touches no
+    database; never raises."""
+    time.sleep(max(0.0, at - time.monotonic()))
     sent_at, sent_us, started = timezone.now(), time.time_ns() // 1000, time.monotonic()
     if started > parcel.post_by:
         return Answer(parcel, None, "", sent_at, sent_us, 0, was_sent=False)

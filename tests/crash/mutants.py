@@ -97,10 +97,10 @@ def mark_before_post():
     """batches are marked synced before the call"""
     send = flush.send
 
-    def marking(parcel, *, wait):
+    def marking(parcel, *, at):
         with tally.gathered(now=parcel.request.batches[0].due_at):
             settle.finish(settle.mine(parcel.request), Outcome.SYNCED, now=parcel.request.batches[0].due_at)
-        return send(parcel, wait=wait)
+        return send(parcel, at=at)
 
     flush.send = marking
 

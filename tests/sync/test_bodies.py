@@ -26,7 +26,7 @@ def test_a_past_hash_that_comes_during_the_call_moves_no_named_row(world):
     for digest in b"bcd":
         PastIdentifier.objects.create(profile=people[0], kind="email", sha256=bytes([digest]) * 32)
     world.fault("partial", rows=[2], named=True, count=1)
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
     assert list(Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)) == [people[2].pk]
 
 
@@ -34,7 +34,7 @@ def test_a_call_whose_time_is_over_is_not_made(world):
     asked = world.sync()
     world.enter(asked, world.people(3))
     parcel = _parcel(world, post_by=time.monotonic() - 1)
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
     assert world.mappings() == []
     assert world.counts(asked) == {"entered": 3, "pending": 3}
     world.flush()

@@ -22,7 +22,7 @@ def test_a_jump_during_a_call_ends_nobody(world):
     Batch.objects.update(due_at=timezone.now())
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
-    answer = send(pack(request, post_by=float("inf"), most_rows=10_000), wait=0)
+    answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
     assert world.counts(asked) == {"entered": 3, "pending": 3}
     Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())  # a try after the jump, and that is all

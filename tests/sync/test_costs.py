@@ -137,7 +137,7 @@ def discarded(world, _monkeypatch):
     _enter(world, 3)
     parcel = _leased(world)
     sync.discard(ad_account=world.eu, now=timezone.now())
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
 
 
 HALVING = {"odd_size", "poison", "two_poisons", "poison_beside_others", "partial_unnamed_for_ever"}

@@ -19,7 +19,7 @@ def _under_way(world):
 
 
 def _answered(parcel):
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
 
 
 def test_what_arrived_is_synced_and_taken_back(world):

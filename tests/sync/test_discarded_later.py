@@ -23,11 +23,11 @@ def _taken(world):
 
 
 def _try(world):
-    settle.settle(send(_taken(world), wait=0), now=timezone.now())
+    settle.settle(send(_taken(world), at=0), now=timezone.now())
 
 
 def _arrives_and_the_worker_dies(world):
-    send(_taken(world), wait=0)
+    send(_taken(world), at=0)
     Batch.objects.update(lease_until=timezone.now())
     collect.reclaim(now=timezone.now())
 

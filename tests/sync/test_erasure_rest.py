@@ -74,7 +74,7 @@ def test_an_add_that_comes_during_the_rest_is_taken_back_and_that_is_waited_for(
     world.enter(world.sync(audience), [ann])
     late = frozen_before_the_call(world)
     last = erase(world, ann)
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
     privacy.proceed(now=last + REST)
     assert state() == "removing"
@@ -93,7 +93,7 @@ def test_an_add_of_whoever_turned_out_to_be_the_person_is_taken_back_too(world, 
     wish = Identity(("alias", ("web", "cookie")), ann.external_id)
     assert identify(acme, [wish], now=timezone.now()) == [None]
     erase(world, ann)
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
     world.drain()
     assert world.members(audience) == 0

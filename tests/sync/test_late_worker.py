@@ -22,7 +22,7 @@ def test_a_late_worker_changes_nothing(world):
     world.enter(asked, world.people(3))
     late = _frozen_before_the_call(world)
     world.flush()
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     assert world.counts(asked) == {"entered": 3, "synced": 3}
     assert world.members(asked.audience) == 3
 
@@ -35,7 +35,7 @@ def test_a_removal_that_was_overtaken_by_a_late_add_is_repeated(world):
     world.flush()
     world.enter(remove, people)
     world.flush()
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 5
     world.drain()
     assert world.members(audience) == 0
@@ -51,7 +51,7 @@ def test_a_wish_after_the_repeat_is_sent_after_it(world):
     world.flush()
     world.enter(remove, people)
     world.flush()
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     world.enter(again, people)
     world.drain()
     assert world.members(audience) == 5

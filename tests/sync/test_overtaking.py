@@ -32,7 +32,7 @@ def test_a_split_add_does_not_undo_a_removal(world):
     world.enter(add, people)
     parcel = _leased(world)
     world.enter(remove, people[:3])
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
     world.drain()
     assert world.counts(remove) == {"entered": 3, "synced": 3}
     assert world.members(audience) == 7
@@ -50,7 +50,7 @@ def test_a_repeat_leaves_out_who_has_a_later_wish(world):
     world.enter(again, people)
     world.flush()
     assert world.members(audience) == 5
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     world.drain()
     assert world.members(audience) == 5
 
@@ -65,7 +65,7 @@ def test_a_repeat_is_sent_under_small_limits_as_well(world, settings):
     world.flush()
     world.enter(remove, people)
     world.flush()
-    settle.settle(send(late, wait=0), now=timezone.now())
+    settle.settle(send(late, at=0), now=timezone.now())
     world.drain()
     assert world.members(audience) == 0
 

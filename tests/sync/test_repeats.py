@@ -23,7 +23,7 @@ def _removal_to_repeat(world, n):
     remove = world.sync(audience, "remove")
     world.enter(remove, people)
     world.flush()
-    settle.settle(send(parcel, wait=0), now=timezone.now())
+    settle.settle(send(parcel, at=0), now=timezone.now())
     assert world.members(audience) == n
     return audience, remove, people
 
