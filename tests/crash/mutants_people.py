@@ -17,8 +17,10 @@ from audiencesync.people.models import ErasedName, Erasure, Withdrawal
 from canvases import privacy
 from partners import consenting, withdrawing
 from tests.crash import scenarios_calls as calls
+from tests.crash import scenarios_consent as consent
+from tests.crash import scenarios_erasures as erasures
 from tests.crash import scenarios_imports as imports
-from tests.crash import scenarios_people as people
+from tests.crash import world
 from tests.crash.mutants import seeded
 
 
@@ -76,7 +78,7 @@ def lease_of_the_next():
     running.lease = lease
 
 
-@seeded(people.ERASE, "kill")
+@seeded(erasures.ERASE, "kill")
 def removals_are_noted_first():
     """an erasure writes down that its removals are queued before they are"""
     ask = privacy._ask
@@ -88,7 +90,7 @@ def removals_are_noted_first():
     privacy._ask = asking
 
 
-@seeded(people.ERASE, "kill")
+@seeded(erasures.ERASE, "kill")
 def receipt_at_once():
     """the receipt of an erasure is written before its removals have ended"""
 
@@ -100,7 +102,7 @@ def receipt_at_once():
     privacy._conclude = conclude
 
 
-@seeded(people.ERASED_UNDER_WAY, "kill")
+@seeded(erasures.ERASED_UNDER_WAY, "kill")
 def only_who_is_there():
     """an erasure forgets the audiences that the person is on the way to"""
     places = withdrawing.places
@@ -113,7 +115,13 @@ def only_who_is_there():
     withdrawing.places = found
 
 
-@seeded(people.ERASE, "kill")
+@seeded(erasures.ERASED_UNDER_WAY, "pause")
+def no_rest():
+    """the hashes of who is erased go as soon as the last removal has ended"""
+    world.FAST["erasure_rest"] = 0.0
+
+
+@seeded(erasures.ERASE, "kill")
 def names_after_the_wish():
     """the names of whom is erased are remembered in a transaction of their own, after they were wiped"""
     erase, later = privacy.erase, []
@@ -131,7 +139,7 @@ def names_after_the_wish():
     privacy.erase, privacy._remember = erasing, remember
 
 
-@seeded(people.ERASE_END, "kill")
+@seeded(erasures.ERASE_END, "kill")
 def filed_before_it_is():
     """names count as filed before they stand in the file"""
 
@@ -147,7 +155,7 @@ def filed_before_it_is():
     ledger.file = file
 
 
-@seeded(people.WITHDRAW, "kill")
+@seeded(consent.WITHDRAW, "kill")
 def withdrawal_is_deleted_first():
     """a withdrawal is deleted before anybody has acted on it"""
     settle = consenting.settle

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.crash.scenarios_calls import TRACK
+from tests.crash.scenarios_consent import WITHDRAW
+from tests.crash.scenarios_erasures import ERASURES
 from tests.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
-from tests.crash.scenarios_people import ERASED_UNDER_WAY, PEOPLE
 from tests.crash.scenarios_places import PLACES
 from tests.crash.scenarios_queue import ANSWERS, MORE_ANSWERS, QUEUE, UNDER_WAY, UNDER_WAY_AND_FAILING
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *PEOPLE, TRACK]
-ONLY_KILLED = [*MORE_ANSWERS, ERASED_UNDER_WAY]  # frozen before its call it is a known gap: docs/reliability.md
+ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *ERASURES, WITHDRAW, TRACK]
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
 
@@ -19,7 +19,7 @@ def _name(scenario):
     return scenario.name.replace(" ", "-")
 
 
-@pytest.mark.parametrize("scenario", [*ALL, *ONLY_KILLED], ids=_name)
+@pytest.mark.parametrize("scenario", [*ALL, *MORE_ANSWERS], ids=_name)
 def test_killed_at_every_point(lanes, scenario, record_property):
     result = lanes(scenario).kill()
     record_property("points", result.points)

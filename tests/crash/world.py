@@ -23,6 +23,7 @@ from partners.tiktok_sandbox.seed import EU
 LEASE = 0.3  # a busy machine must not lose it by itself: the points would be others than those that were numbered
 FAST = {
     "deadline": 3600.0,
+    "erasure_rest": 900.0,  # scenarios let it pass, or not
     "lease": LEASE,
     "create_lease": LEASE,
     "request_deadline": 0.0,

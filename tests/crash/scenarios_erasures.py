@@ -1,29 +1,29 @@
-"""People who leave: erased, or without consent any more; whatever waits, is under way or was sent."""
+"""People who are erased: whatever of them waits, is under way or was sent."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audiencesync.groups.models import AppGroup
 from audiencesync.people import ledger
 from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
-from audiencesync.people.upserting import Change, upsert
 from canvases import privacy
 from tests.crash.scene import End, Scenario
-from tests.crash.world import World, sha256
+from tests.crash.world import FAST, World, sha256
 
 GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
+REST = timedelta(seconds=FAST["erasure_rest"])
 OLD_HASH = 11  # the number whose hash the person once had
 RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
 
 
-def _before(world: World) -> None:
+def before(world: World) -> None:
     """The first of three was synced to one audience under an old hash and a newer one, and waits for the other."""
     for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
         world.sync(label, audience=audience)
@@ -55,17 +55,23 @@ def _before_under_way(world: World) -> None:
     Profile.objects.filter(external_id="1").update(external_id=GONE)
 
 
-def _carry_on(world: World) -> None:
-    """The beats of privacy and queue, until nothing is left to do."""
+def _send_all(world: World) -> None:
+    """The beats of privacy and queue, until nobody waits."""
     ends_at = time.monotonic() + 8
     while True:
         privacy.beat()
         world.flush(seconds=0.5)
         privacy.beat()
-        erasing = Erasure.objects.exclude(state=Erasure.State.DONE).exists()
-        if time.monotonic() > ends_at or not (erasing or world.waiting() or Withdrawal.objects.exists()):
+        unasked = Erasure.objects.filter(asked_at=None).exists() or Withdrawal.objects.exists()
+        if time.monotonic() > ends_at or not (unasked or world.waiting()):
             return
         time.sleep(0.02)
+
+
+def carry_on(world: World) -> None:
+    """The same, and the rest of the erasures passes."""
+    _send_all(world)
+    privacy.proceed(now=timezone.now() + REST)
 
 
 def _ask(world: World) -> None:
@@ -79,14 +85,20 @@ def _ask_and_begin(world: World) -> None:
     privacy.beat()
 
 
+def _ask_and_send(world: World) -> None:
+    """All but the end: it rests."""
+    _ask(world)
+    _send_all(world)
+
+
 def _erase(world: World) -> None:
     _ask(world)
-    _carry_on(world)
+    carry_on(world)
 
 
 def _before_the_end(world: World) -> None:
     """All removals have been sent, nobody has looked yet."""
-    _before(world)
+    before(world)
     _ask_and_begin(world)
     world.flush()
     ErasedName.objects.update(is_filed=False)  # by a file that the points do not see
@@ -122,7 +134,7 @@ def dump() -> str:
 REMOVED = {"Erasure: winback": {"entered": 1, "synced": 1}}
 ERASE = Scenario(
     "erasure",
-    prepare=_before,
+    prepare=before,
     act=_ask_and_begin,
     again=_erase,
     closing=_erase,
@@ -146,6 +158,7 @@ ERASED_UNDER_WAY = Scenario(
     prepare=_before_under_way,
     act=World.flush,
     again=_erase,
+    meanwhile=_ask_and_send,
     closing=_erase,
     look=_looks_erased,
     ends=tuple(
@@ -154,47 +167,4 @@ ERASED_UNDER_WAY = Scenario(
     ),
 )
 
-
-def _before_withdrawal(world: World) -> None:
-    """They leave every audience here when they withdraw."""
-    _before(world)
-    AppGroup.objects.update(remove_on_withdrawal=True)
-
-
-def _withdraw(world: World) -> None:
-    upsert(world.group, [Change(external_id=GONE, fields={"ads_consent": False})], now=timezone.now())
-    privacy.beat()
-
-
-def _withdraw_and_leave(world: World) -> None:
-    _withdraw(world)
-    _carry_on(world)
-
-
-def _looks_withdrawn(_world: World) -> Iterator[str]:
-    if Withdrawal.objects.exists():
-        yield "a withdrawal was not acted on"
-
-
-WITHDRAW = Scenario(
-    "consent withdrawn",
-    prepare=_before_withdrawal,
-    act=_withdraw,
-    again=_withdraw_and_leave,
-    closing=_withdraw_and_leave,
-    look=_looks_withdrawn,
-    ends=(
-        End(
-            {
-                "add": {"entered": 3, "synced": 3},
-                "add again": {"entered": 1, "synced": 1},
-                "add too": {"entered": 2, "synced": 1, "cancelled": 1},
-                "Withdrawn consent: winback": {"entered": 1, "synced": 1},
-                "Withdrawn consent: other": {"entered": 1, "synced": 1},
-            },
-            {"winback": {2, 3}, "other": {2}},
-        ),
-    ),
-)
-
-PEOPLE = (ERASE, ERASE_END, WITHDRAW)
+ERASURES = (ERASE, ERASE_END, ERASED_UNDER_WAY)
