@@ -19,7 +19,7 @@ from typing import Any
 from canvases.rehearsal import counted, goals, processes
 from canvases.rehearsal.stack import ROOT, Stack, StackError
 
-NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "imports", "backlog")
+NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "imports", "exports", "backlog")
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
@@ -151,6 +151,10 @@ class One:
     def imports(self) -> dict[str, Any]:
         """A CSV file, row by row into the database."""
         return self.work("imports", n=min(self.n, IMPORTS))
+
+    def exports(self) -> dict[str, Any]:
+        """Everybody into a CSV file."""
+        return self.work("exports")
 
     def ingest(self) -> dict[str, Any]:
         """The REST API, with as many web processes as an installation has without settings."""

@@ -43,6 +43,7 @@ GOALS = (
     Goal(("launch", "seconds"), {"postgresql": 10, "sqlite": 15}, is_least=False, holds_at=_million),
     Goal(("events", "p95_seconds"), _both(8), is_least=False),
     Goal(("ingest", "profiles_per_second"), _both(5_000), is_least=True),
+    Goal(("ingest", "p95_ms"), _both(200), is_least=False),
     Goal(("imports", "new_per_second"), {"postgresql": 30_000}, is_least=True),
     Goal(("idle", "cpu_percent"), _both(1), is_least=False),
     Goal(("idle", "sql_per_second"), _both(10), is_least=False),

@@ -25,18 +25,30 @@ def measure(*, n: int) -> dict[str, Any]:
     before = Profile.objects.count()
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda share: _client(text, bodies[share::CLIENTS]), range(CLIENTS)))
+        shares = pool.map(lambda share: _client(text, bodies[share::CLIENTS]), range(CLIENTS))
+        calls = sorted(took for share in shares for took in share)
     seconds = time.perf_counter() - started
     made = Profile.objects.count() - before
-    return {"profiles": made, "seconds": round(seconds, 2), "profiles_per_second": round(made / seconds)}
+    return {
+        "profiles": made,
+        "seconds": round(seconds, 2),
+        "profiles_per_second": round(made / seconds),
+        "p50_ms": round(1000 * calls[len(calls) // 2]),
+        "p95_ms": round(1000 * calls[len(calls) * 95 // 100]),
+    }
 
 
-def _client(key: str, bodies: list[bytes]) -> None:
+def _client(key: str, bodies: list[bytes]) -> list[float]:
+    """Send these calls; the seconds that each took."""
     session = requests.Session()
     session.trust_env = False
     session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    took = []
     for body in bodies:
+        begun = time.perf_counter()
         session.post(f"{settings.SITE_URL}/users/track", data=body, timeout=60).raise_for_status()
+        took.append(time.perf_counter() - begun)
+    return took
 
 
 def _body(first: int) -> bytes:

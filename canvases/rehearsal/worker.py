@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from canvases import engine
 from canvases.models import Canvas
-from canvases.rehearsal import arrivals, bodies, calibration, importing, ingest, processes, world
+from canvases.rehearsal import arrivals, bodies, calibration, exports, importing, ingest, processes, world
 from partners import flush
 from partners.models import Batch, Outcome, Push, Tally
 
@@ -106,6 +106,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "server": server,
     "ingest": ingest.measure,
     "imports": importing.measure,
+    "exports": exports.measure,
     "bodies": bodies.measure,
     "calibration": calibration.measure,
 }
