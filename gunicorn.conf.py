@@ -1,6 +1,8 @@
 """gunicorn reads this by itself: the same environment variables for Procfile, systemd and containers; JSON logs."""
 
 import os
+import subprocess
+import sys
 
 wsgi_app = "audiencesync.wsgi"
 bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{os.environ.get('WEB_PORT', '8000')}"
@@ -10,6 +12,16 @@ threads = int(os.environ.get("WEB_THREADS", "8"))
 max_requests, max_requests_jitter = 5000, 500
 graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
 control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    """Before any worker: where one refuses to start, another may stumble over its end with a traceback.
+
+    In a process of its own, so that the code is not loaded here: HUP starts workers with what is on the disk then.
+    """
+    if ended := subprocess.run([sys.executable, "-m", "audiencesync.start"], check=False).returncode:
+        sys.exit(ended)
+
 
 DEFAULT = "plain" if os.environ.get("DEMO", "0") not in ("", "0") else "json"
 if os.environ.get("LOG_FORMAT", DEFAULT) != "plain":

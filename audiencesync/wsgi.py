@@ -1,6 +1,5 @@
 """The WSGI door for gunicorn."""
 
-import os
 from importlib import import_module
 
 from django.conf import settings
@@ -8,7 +7,6 @@ from django.core.wsgi import get_wsgi_application
 
 from audiencesync.start import refuse_if_unsafe
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
 refuse_if_unsafe()
 application = get_wsgi_application()
 import_module(settings.ROOT_URLCONF)  # else the first caller waits for it, and programs wait two seconds at most

@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from audiencesync import start
 from audiencesync.settings import ENGINE_STOP_SECONDS
 from tests.deploy.compose import SERVICES, VOLUMES, words_of
 from tests.deploy.dockerfile import lines_of
@@ -103,6 +104,7 @@ def test_units_stop_gently_come_back_and_are_shut_in(path):
     service = unit(path)["Service"]
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
+    assert int(service["RestartPreventExitStatus"]) == start.DO_NOT_RESTART
     assert float(service["TimeoutStopSec"]) > ENGINE_STOP_SECONDS
     assert service["EnvironmentFile"] == "/etc/audiencesync.env"
     assert service["User"] == "audiencesync"

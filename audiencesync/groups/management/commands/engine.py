@@ -11,6 +11,7 @@ from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from audiencesync.start import refuse_if_unsafe
 from audiencesync.supervisor import PULSE_FILE, Engine, Terms
 
 
@@ -34,8 +35,10 @@ class Command(BaseCommand):
     """Runs until SIGTERM or Ctrl-C."""
 
     help = "Runs the engine: everything that happens by itself (journeys, syncing, housekeeping)."
+    requires_system_checks = ()  # it makes them itself, in fewer words
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_if_unsafe()
         own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
         pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"
         engine = Engine(
