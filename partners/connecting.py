@@ -118,10 +118,11 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User, now:
             locked = Connection.objects.select_for_update().get(pk=subject.pk)  # perhaps reconnected a moment ago
             unasked = Ending.REFUSED if locked.is_connected else Ending.VOID  # with a token that does not open
             spent = _spend(locked, _open(locked), now=now)
-            _wipe(locked, now=now)
+        n_discarded = _discard(subject, now=now) if discard else 0  # batches before ad accounts, as workers lock them
+        if isinstance(subject, Connection):
+            _wipe(subject, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **parking.FREE)
-        n_discarded = _discard(subject, now=now) if discard else 0
         Activity.log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
     return Farewell(n_discarded, revoking.revoke(spent) if spent else unasked)
 
