@@ -2,21 +2,20 @@
 
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import sqlite
+from audiencesync import environment, sqlite
 
 sqlite.install()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = environment.Environment()
 
 DEMO = env.bool("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
-VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+environment.make_folder(VAR_DIR)
 
 # Secrets: SECRET_KEY signs sessions; TOKEN_KEYS seals partner tokens
 # (comma separated "id:base64 of 32 bytes"; the first one seals, all open).
@@ -93,7 +92,13 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # Databases
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'audiencesync.sqlite3'}")
-DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+environment.address(
+    "DATABASE_URL",
+    DATABASE_URL,
+    schemes=("postgres", "postgresql", "sqlite"),
+    example="postgres://<user>:<password>@<host>/<name>",
+)
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
@@ -111,6 +116,9 @@ else:  # a host that swallows packets must not hold a page for minutes
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "")
+environment.address(
+    "REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"), example="redis://:<password>@<host>:6379/0"
+)
 CACHES = (
     {
         "default": {
@@ -282,8 +290,7 @@ _LIMITS = {
     "default": "250000/3600",
 }
 API_LIMITS = {
-    name: (int(text.partition("/")[0]), float(text.partition("/")[2]))
-    for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
+    name: environment.limit("API_LIMITS", text) for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
 }
 
 # How many days things are kept; 0: for ever (docs/operations.md, "What is kept how long").

@@ -2,17 +2,31 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import django
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
 DO_NOT_RESTART = 4  # gunicorn and the systemd units do not start again what ends with this
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Settings that cannot be read end this process with the one line that matters."""
+    try:
+        yield
+    except ImproperlyConfigured as error:
+        sys.stderr.write(f"AudienceSync does not start: {error}\n")
+        sys.exit(DO_NOT_RESTART)
 
 
 def refuse_if_unsafe() -> None:
     """End this process with one line per error of the system checks. Other commands of manage.py tell it by themselves."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
-    django.setup()
+    with in_one_line():
+        django.setup()
     errors = [message for message in checks.run_checks() if message.is_serious()]
     for error in errors:
         hint = f" {error.hint}" if error.hint else ""

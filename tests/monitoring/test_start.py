@@ -31,6 +31,7 @@ UNSAFE = [
     ({"SECRET_KEY": ""}, "SECRET_KEY is not set."),
     ({"TOKEN_KEYS": "k1:c2hvcnQ="}, "TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>."),
     ({"ALLOWED_HOSTS": "else.example.org"}, "ALLOWED_HOSTS does not contain 127.0.0.1"),
+    ({"DATABASE_URL": "postgre://u:canary-pw@db/x"}, "DATABASE_URL must look like postgres://"),
 ]
 
 
@@ -39,6 +40,7 @@ def test_the_engine_does_not_start_unsafe(tmp_path, more, words):
     said, code = run(tmp_path, sys.executable, "manage.py", "engine", **more)
     assert said.startswith(f"AudienceSync does not start: {words}")
     assert said.count("\n") == 1
+    assert "canary-pw" not in said
     assert code == 4
 
 
@@ -49,6 +51,24 @@ def test_the_web_does_not_start_unsafe(tmp_path, more, words):
     assert "Traceback" not in said
     assert "Booting worker" not in said
     assert code == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"DATABASE_URL": "db.internal"}, "AudienceSync does not start: DATABASE_URL must look like postgres://"),
+        ({"REDIS_URL": "canary-pw@redis"}, "AudienceSync does not start: REDIS_URL must look like redis://"),
+        ({"ENGINE_WORKERS": "three"}, "AudienceSync does not start: ENGINE_WORKERS is not what it must be"),
+        ({"API_LIMITS": "track=3000"}, "AudienceSync does not start: API_LIMITS must look like track=3000/3"),
+        ({"VAR_DIR": "/proc/nowhere"}, "AudienceSync does not start: VAR_DIR /proc/nowhere cannot be made"),
+        ({"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"}, "The database does not answer as it should:"),
+    ],
+)
+def test_a_command_says_what_is_wrong_in_one_line(tmp_path, more, words):
+    said, code = run(tmp_path, sys.executable, "manage.py", "showmigrations", **more)
+    assert (said.startswith(words), said.count("\n")) == (True, 1)
+    assert "canary-pw" not in said
+    assert code != 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings as live
 
 from audiencesync import checks, crypto
+from partners import apps
 
 
 def ids(check):
@@ -62,6 +63,12 @@ def test_tiktok_app(settings):
     settings.TIKTOK_APP_SECRET = ""
     messages = checks.tiktok_app(None)
     assert [message.msg for message in messages] == ["TIKTOK_APP_SECRET not set."]
+
+
+def test_preset(settings):
+    assert ids(apps.preset) == []
+    settings.TIKTOK_PRESET = "published_by_nobody"
+    assert ids(apps.preset) == ["partners.E001"]
 
 
 def test_check_deploy_is_clean_in_production(tmp_path):
