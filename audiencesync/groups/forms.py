@@ -130,6 +130,11 @@ class GroupForm(forms.ModelForm):
         return cleaned
 
     @property
+    def wipes(self) -> bool:
+        """Whether what is stored of people goes for good, which is asked about first."""
+        return "hash_only" in self.changed_data and bool(self.cleaned_data.get("hash_only"))
+
+    @property
     def changes_people(self) -> bool:
         """Whether everybody stored must be fitted to the new settings (people/consent.py)."""
         return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(self.changed_data)

@@ -32,6 +32,12 @@ def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
     return text.strip() in {word.lower() for word in app_group.consent_values}
 
 
+def followed(app_group: AppGroup, attributes: Mapping[str, Any], known: bool | None) -> bool | None:
+    """What the attribute makes of consent known so far: a refusal stands until the attribute says something."""
+    told = derived(app_group, attributes)
+    return False if told is None and known is False else told
+
+
 def is_refused(app_group: AppGroup, consent: bool | None) -> bool:
     """Whether somebody must not be added. Unknown is refused where consent is required."""
     return consent is False or (consent is None and app_group.consent_required)
@@ -76,7 +82,7 @@ def _fit(group: AppGroup, people: list[Profile], *, now: datetime) -> None:
     for person in people:
         before = person.ads_consent
         if group.consent_attribute:
-            person.ads_consent = derived(group, person.attributes)
+            person.ads_consent = followed(group, person.attributes, before)
         bare = group.hash_only and any(getattr(person, kind) for kind in KINDS)
         for kind in KINDS if bare else ():
             setattr(person, kind, "")

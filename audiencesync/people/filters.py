@@ -20,7 +20,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audiencesync.people import attributes
+from audiencesync.people import attributes, identifiers
 from audiencesync.people.imports.models import ImportMember
 from audiencesync.people.models import KINDS, Profile, Segment
 
@@ -256,10 +256,17 @@ def _column_q(node: Condition) -> Q:
         midnight = datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
         return Q(**{f"{field}__gte": midnight + timedelta(days=1)} if op == "greater" else {f"{field}__lt": midnight})
     if op in ("contains", "starts_with"):
-        return Q(getattr(attributes, op)(F(field), str(value)))
+        found = Q(getattr(attributes, op)(F(field), str(value)))
+        digest = whole_email(value) if field == "email" else None
+        return found | Q(email_sha256=digest) if digest else found
     if op == "in":
         return Q(**{f"{field}__in": value})
     return Q(**{field: value}) if op == "is" else ~Q(**{field: value})
+
+
+def whole_email(value: object) -> bytes | None:
+    """The hash of a whole address, by which it is found where only hashes are stored; None for a part of one."""
+    return identifiers.normalise("email", str(value), region="").sha256
 
 
 def _custom_q(node: Condition) -> Q:

@@ -102,7 +102,16 @@ class SegmentForm(forms.Form):
             filters.parse(part)
         except FilterError as error:
             self.add_error(f"{error.path.partition('[')[0] or 'field'}_{i}", error.message)
+            return None
+        if self.app_group.hash_only and part["field"] == "email" and op == "contains":
+            self._check_whole(i, typed)
         return part
+
+    def _check_whole(self, i: int, typed: str) -> None:
+        """Where only hashes are stored, a part of an address would find nobody and not say why."""
+        if filters.whole_email(typed) is None:
+            words = _("This group stores hashes only: people are found by a whole e-mail address, not by a part of it.")
+            self.add_error(f"value_{i}", words)
 
 
 def name_taken() -> str:

@@ -1,7 +1,7 @@
 """Write what is told about people: a handful of statements for thousands of them, whoever else writes meanwhile.
 
-No two calls can wait for each other in a circle: first the lock of the group (only for people without an external id
-who must be made), then new rows in the order of their external ids, then known rows in the order of their ids.
+No two calls can wait for each other in a circle: first the locks of the group (``finding``, only for people who must be
+made), then new rows in the order of their external ids, then known rows in the order of their ids.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class _Upsert:
             finding.lock_newcomers(self.app_group)
             self.ids |= finding.find(self.app_group, missing)
             missing = self._missing()
+        if any(kind == "external_id" for kind, _value in missing):
+            finding.lock_names(self.app_group, alone=False)
         made = self._make(missing)
         self._change(made)
         return self.result
@@ -143,10 +145,7 @@ class _Upsert:
                     self.result.profile_ids[index] = pk
                     if pk not in made:
                         wishes[pk].append(index)
-        known = {row.id: row for row in rows.locked(self.app_group.pk, wishes)}
-        for pk in wishes.keys() - known.keys():  # erased since they were found
-            for index in wishes.pop(pk):
-                self.result.problems[index] = "gone"
+        known = self._locked(wishes)
         before = {pk: row.ads_consent for pk, row in known.items()}
         changed = self._fold([(known[pk], sorted(indexes)) for pk, indexes in wishes.items()])
         rows.update(sorted(changed, key=lambda row: row.id), now=self.now)
@@ -155,6 +154,20 @@ class _Upsert:
         self.result.updated = len(known)
         for index in self.result.problems:
             self.result.profile_ids[index] = None
+
+    def _locked(self, wishes: dict[int, list[int]]) -> dict[int, rows.Row]:
+        """Lock those who existed. Who has turned out to be somebody since they were found is written as that person."""
+        known = {row.id: row for row in rows.locked(self.app_group.pk, wishes)}
+        merged = rows.merged(wishes.keys() - known.keys())
+        for pk, person in merged.items():
+            wishes[person] += wishes.pop(pk)
+            for index in wishes[person]:
+                self.result.profile_ids[index] = person
+        known |= {row.id: row for row in rows.locked(self.app_group.pk, set(merged.values()) - known.keys())}
+        for pk in wishes.keys() - known.keys():  # erased since they were found
+            for index in wishes.pop(pk):
+                self.result.problems[index] = "gone"
+        return known
 
     def _fold(self, people: list[tuple[rows.Row, list[int]]]) -> list[rows.Row]:
         """Apply the changes with these indexes to their rows; answers the rows that are not as they were."""
@@ -180,7 +193,7 @@ class _Upsert:
 
     def _apply(self, row: rows.Row, raw: dict[str, str], index: int) -> None:
         """Set what one change names. Identifiers are gathered in ``raw``: they are hashed together."""
-        change = self.changes[index]
+        change, known = self.changes[index], row.ads_consent
         try:
             row.attributes = merged(row.attributes, change.attributes)
         except Unfit as error:
@@ -197,8 +210,9 @@ class _Upsert:
                 setattr(row, name, value)
             else:
                 setattr(row, name, value or "")
-        if self.app_group.consent_attribute:
-            row.ads_consent = consent.derived(self.app_group, row.attributes)
+        if rule := self.app_group.consent_attribute:
+            known = None if rule in change.attributes else known
+            row.ads_consent = consent.followed(self.app_group, row.attributes, known)
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""

@@ -153,7 +153,7 @@ def test_changed_settings_fit_everybody(policy, signed_in, alice):
     ann, bert = tell(policy(), plan="Gold"), tell(policy(), at="bert", plan="free")
     url = reverse("group_settings", args=["acme"])
     data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "hash_only": "on"}
-    data |= {"consent_attribute": "plan", "consent_values": "gold, platinum"}
+    data |= {"consent_attribute": "plan", "consent_values": "gold, platinum", "sure": "1"}
     assert signed_in(alice).post(url, data).status_code == 302
     privacy.beat()
     ann.refresh_from_db()
@@ -161,6 +161,16 @@ def test_changed_settings_fit_everybody(policy, signed_in, alice):
     assert (ann.ads_consent, bert.ads_consent) == (True, False)
     assert (ann.email, bert.email) == ("", "")
     assert bytes(ann.email_sha256)
+
+
+def test_a_refusal_outlives_a_policy_that_knows_nothing_of_it(policy, signed_in, alice):
+    group = policy()
+    upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
+    tell(policy(consent_attribute="plan", consent_values=["gold"], rework_cursor=0), at="bert")
+    privacy.beat()
+    upsert(group, [Change(external_id="ann", fields={"ads_consent": True, "country": "DE"})], now=timezone.now())
+    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {"ann": False, "bert": None}
+    assert tell(group, plan="gold").ads_consent is True
 
 
 def test_an_attribute_without_a_yes_is_refused(policy, signed_in, alice):

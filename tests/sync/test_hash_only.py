@@ -131,7 +131,12 @@ def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice,
     page = signed_in(alice).get("/g/acme/settings/")
     form = page.context["form"]
     values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
-    assert signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on"}).status_code == 302
+    page = signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on"})
+    n = Profile.objects.count()
+    assert f"IDs of {n} people will be wiped" in page.content.decode()
+    consent.rework()
+    assert left(RAW) != []
+    assert signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"}).status_code == 302
     consent.rework()
     turns()
     assert left(RAW) == []
@@ -149,3 +154,16 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
     assert (row.email, row.phone) == ("known only as a hash", "known only as a hash")
     page = signed_in(bob).get(f"/g/acme/people/profiles/{row.profile.pk}/")
     assert page.content.decode().count("known only as a hash") == 2
+
+
+@pytest.mark.parametrize(("typed", "status", "n"), [("Anna@example.org", 200, 1), ("@example.org", 422, None)])
+def test_a_segment_asks_for_a_whole_address(acme, bob, signed_in, typed, status, n):
+    acme.hash_only = True
+    acme.save()
+    changes = [Change(external_id=name, fields={"email": f"{name}@example.org"}) for name in ("anna", "bert")]
+    upsert(acme, changes, now=timezone.now())
+    asked = {"name": "N", "match": "all", "version": "0", "field_0": "email", "op_0": "contains", "value_0": typed}
+    page = signed_in(bob).post("/g/acme/people/segments/new/", asked)
+    assert page.status_code == status
+    assert (page.context["coverage"] and page.context["coverage"].total) == n
+    assert ("stores hashes only" in page.content.decode()) == (status == 422)

@@ -56,6 +56,8 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
     )  # a form puts bad input into its instance; the header keeps the good one
     form = GroupForm(request.POST or None, instance=app_group)
     if request.method == "POST" and form.is_valid():
+        if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
+            return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
         if form.changes_people:  # in the background, a stretch of people after the other
             form.instance.rework_cursor = 0
         form.save()
