@@ -83,7 +83,7 @@ def canvas_details(request: rest.ApiRequest, canvas_id: str) -> HttpResponse:
     channels = sorted({_channel(step) for step in steps if step.sync is not None})
     variant = {
         "id": str(canvas.pk),
-        "name": "Variant 1",
+        "name": series.VARIANT,
         "first_step_ids": first,
         "first_step_id": next(iter(first), None),
     }

@@ -12,20 +12,13 @@ from ninja import Field, Router, Schema
 
 from audiencesync.groups import rest
 from audiencesync.people import finding, naming
+from audiencesync.people.api import Alias
 from audiencesync.people.models import Profile
 from audiencesync.people.naming import Refused
-from audiencesync.people.upserting import Change
 from canvases import privacy, telling
 
 router = Router(tags=["users"])
 MOST = 50
-
-
-class Alias(Schema):
-    """An alias."""
-
-    alias_name: str
-    alias_label: str
 
 
 class Email(Schema):
@@ -93,7 +86,7 @@ def _found(
     errors = []
     for index, (array, name) in enumerate(names):
         try:
-            key = finding.key(Change(**naming.read(name)), region=request.app_group.phone_region)
+            key = naming.key(name, region=request.app_group.phone_region)
         except Refused as error:
             errors.append(error.as_dict(array, index))
             continue

@@ -17,6 +17,7 @@ from partners.models import TallyHour
 from partners.models.queue import COUNTS, no_counts
 
 LONGEST = 14  # days
+VARIANT = "Variant 1"  # the only one
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
 ByDay = dict[date, dict[int, dict[str, int]]]
 
@@ -58,7 +59,7 @@ def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, remove
         n = entries.get(day, 0)
         one: dict[str, object] = {"time": day.isoformat(), "total_stats": NOTHING_SOLD | {"entries": n}}
         if by_variant:
-            one["variant_stats"] = {str(canvas.pk): {"name": "Variant 1"} | NOTHING_SOLD | {"entries": n}}
+            one["variant_stats"] = {str(canvas.pk): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}}
         if by_step:
             one["step_stats"] = {str(step.pk): _step(step, counts[day].get(step.pk)) for step in steps}
         found.append(one)

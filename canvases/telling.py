@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,12 @@ from django.db.models import Count, Max, Min, Sum
 from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from canvases.analytics import reason_text
-from canvases.models import Visit
+from canvases.models import Step, Visit
+from canvases.series import VARIANT, name_of
 from partners.models import Delivery
 
 HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
+STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
 
 
 def everything(profile: Profile) -> dict[str, object]:
@@ -116,7 +119,9 @@ def as_braze(profile: Profile) -> dict[str, Any]:
     mine = sorted(family([profile.pk]))
     events = Event.objects.filter(profile__in=mine).order_by()
     device = {"idfa": profile.idfa or None, "google_ad_id": profile.gaid or None}
+    known = profile.attributes
     aliases = UserAlias.objects.filter(profile__in=mine).order_by("pk").values_list("name", "label")
+    steps = _steps(mine)
     return {
         "external_id": profile.external_id,
         "braze_id": profile.braze_id,
@@ -128,19 +133,35 @@ def as_braze(profile: Profile) -> dict[str, Any]:
         "language": profile.language or None,
         "ads_consent": profile.ads_consent,
         "devices": [device | {"ad_tracking_enabled": profile.ad_tracking_enabled}] if any(device.values()) else [],
-        "custom_attributes": profile.attributes,
+        **{name: known.get(name) for name in STANDARD},
+        "custom_attributes": {name: value for name, value in known.items() if name not in STANDARD},
         "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),
         "purchases": _counted(events.filter(kind=Event.Kind.PURCHASE)),
-        "canvases_received": [
-            {
-                "name": one.canvas.name,
-                "api_canvas_id": str(one.canvas_id),
-                "last_entered_date": one.entered_at.isoformat(),
-                "last_exited_date": iso(one.left_at),
-            }
-            for one in visits(mine)
-        ],
+        "canvases_received": [_received(one, steps[one.canvas_id]) for one in visits(mine)],
         "deliveries": [delivery(one) for one in deliveries(mine)],
+    }
+
+
+def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
+    """Canvas -> its steps that sent these people, with when a batch of theirs ended last."""
+    sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related("sync__audience")
+    found: dict[int, list[dict[str, object]]] = defaultdict(list)
+    for step in sent.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
+        found[step.canvas_id].append(
+            {"name": name_of(step), "api_canvas_step_id": str(step.pk), "last_received": iso(step.last)}
+        )
+    return found
+
+
+def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
+    """A canvas somebody walked through, as Braze tells it."""
+    return {
+        "name": one.canvas.name,
+        "api_canvas_id": str(one.canvas_id),
+        "variation_name": VARIANT,
+        "last_entered": one.entered_at.isoformat(),
+        "last_exited": iso(one.left_at),
+        "steps_received": steps,
     }
 
 

@@ -14,7 +14,6 @@ from audiencesync.groups.listing import PAGE, Listing, number
 from audiencesync.people import finding, naming
 from audiencesync.people.identifying import family
 from audiencesync.people.naming import Refused
-from audiencesync.people.upserting import Change
 from partners.models import Audience, Delivery, Tally
 from partners.models.queue import COUNTS, numbers_of
 
@@ -83,7 +82,10 @@ class Deliveries(rest.Success):
     summary="What was sent of one person, and why not",
 )
 def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
-    """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code."""
+    """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code.
+
+    ``failed_attempts``: requests with an unclear end before the one that told.
+    """
     rows = Delivery.objects.filter(profile__in=list(family([_profile(request, who)])))
     rows = rows.select_related("sync__audience__ad_account", "batch")
     if who.before is not None:
@@ -99,7 +101,7 @@ def _profile(request: rest.ApiRequest, who: Who) -> int:
     if who.alias_label is not None or who.alias_name is not None:
         item["user_alias"] = {"alias_label": who.alias_label, "alias_name": who.alias_name}
     try:
-        key = finding.key(Change(**naming.read(item)), region=request.app_group.phone_region)
+        key = naming.key(item, region=request.app_group.phone_region)
     except Refused as error:
         raise rest.ApiError(400, str(error.message)) from None
     found = finding.find(request.app_group, [key]) if key else {}
@@ -121,6 +123,6 @@ def _delivery(row: Delivery) -> dict[str, object]:
         "ad_account": {"id": audience.ad_account.remote_id, "name": audience.ad_account.name},
         "queued_at": batch and batch.created_at.isoformat(),
         "settled_at": batch and batch.settled_at and batch.settled_at.isoformat(),
-        "attempts": batch.attempts if batch else 0,
+        "failed_attempts": batch.attempts if batch else 0,
         "request_id": (batch.last_request_id or None) if batch else None,
     }

@@ -6,6 +6,7 @@
     domNode: place,
     url: place.dataset.document,
     deepLinking: true,
+    defaultModelsExpandDepth: 0,
     validatorUrl: null,
     persistAuthorization: false,
     syntaxHighlight: false,

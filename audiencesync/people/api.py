@@ -103,12 +103,14 @@ def track(request: rest.ApiRequest, body: Track) -> HttpResponse:
     return rest.success(201, errors=done.errors, **counts)
 
 
-class _Alias(Schema):
+class Alias(Schema):
+    """Another name of a person: a name under a label."""
+
     alias_name: str
     alias_label: str
 
 
-class NewAlias(_Alias):
+class NewAlias(Alias):
     """Another name; without an external id for somebody new."""
 
     external_id: str | None = None
@@ -124,7 +126,7 @@ class AliasToIdentify(Schema):
     """Whoever has this alias is the person with this external id."""
 
     external_id: str
-    user_alias: _Alias
+    user_alias: Alias
 
 
 class EmailToIdentify(Schema):

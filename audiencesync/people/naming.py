@@ -9,8 +9,9 @@ from typing import Any, TypedDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from audiencesync.people import identifiers
+from audiencesync.people import finding, identifiers
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
+from audiencesync.people.upserting import Change
 
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
@@ -55,6 +56,11 @@ def read(item: Mapping[str, Any]) -> Name:
     if item.get("phone") is not None:
         return {"phone": phone(item["phone"])}
     raise Refused("NO_IDENTIFIER", gettext_lazy("Give external_id, user_alias, braze_id, email or phone."))
+
+
+def key(item: Mapping[str, Any], *, region: str) -> finding.Key | None:
+    """How the person that an object names is found; None if the e-mail or phone is none. Raises Refused."""
+    return finding.key(Change(**read(item)), region=region)
 
 
 def external_id(value: object, field: str = "external_id") -> str:

@@ -109,6 +109,13 @@ def test_an_export_in_the_shape_of_braze(api, ann):
     assert user["purchases"][0]["count"] == 2
 
 
+def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
+    api.track(attributes=[{"external_id": "ann", "first_name": "Ann", "gender": "F", "plan": "gold"}])
+    (user,) = api.post("/users/export/ids", {"external_ids": ["ann"]}).json()["users"]
+    assert (user["first_name"], user["gender"], user["last_name"]) == ("Ann", "F", None)
+    assert user["custom_attributes"] == {"plan": "gold"}
+
+
 def test_only_the_fields_asked_for(api, ann):
     body = {"external_ids": ["ann"], "fields_to_export": ["email", "nonsense"]}
     assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "nonsense": None}]

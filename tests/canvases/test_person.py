@@ -9,7 +9,7 @@ from django.utils import timezone
 from audiencesync.groups.models import Activity
 from audiencesync.people import identifiers
 from audiencesync.people.models import Erasure, Event, Profile, UserAlias
-from canvases import engine, privacy
+from canvases import engine, privacy, telling
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,13 @@ def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
     assert "attachment" in answer["Content-Disposition"]
     assert Activity.objects.filter(verb="exported").count() == 1
     assert signed_in(bob).post(url("profile_export", ann.pk)).status_code == 403
+
+
+def test_the_export_of_braze_tells_canvases_and_their_steps(ann, canvas):
+    (told,) = telling.as_braze(ann)["canvases_received"]
+    (step,) = told["steps_received"]
+    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == ("Cart", str(canvas.pk), False)
+    assert step == {"name": "winback", "api_canvas_step_id": str(canvas.steps.get().pk), "last_received": None}
 
 
 def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
