@@ -1,13 +1,16 @@
-"""Seeded bugs of canvases, audiences and connections."""
+"""Seeded bugs of canvases, audiences and connections, and of what is dropped when it is old."""
 
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
+from django.db import models, transaction
+
 from canvases import engine
 from partners import connecting, creating, ordering, registry, revoking, settle, sync, tally
 from partners.errors import Disconnected
-from partners.models import Reason
+from partners.models import Reason, Tally
 from tests.crash import scenarios_places as places
+from tests.crash import scenarios_retention as retention
 from tests.crash.mutants import seeded
 
 
@@ -81,3 +84,9 @@ def revoke_from_memory():
 def discarded_stays():
     """what was discarded while it was under way is not taken back"""
     ordering.undo = lambda discarded, *, now: 0
+
+
+@seeded(retention.PURGE, "kill")
+def base_after_the_commit():
+    """whoever is purged is added to the base of the tally after the commit that dropped them"""
+    Tally.save = lambda row, **how: transaction.on_commit(lambda: models.Model.save(row, **how))
