@@ -205,6 +205,11 @@ def _fresh(step_id: int) -> Step:
     return Step.objects.select_related("canvas", way).get(pk=step_id)
 
 
+def hold(canvas_id: int) -> None:
+    """Lock a canvas, inside the caller's transaction, before anybody else that it is going to lock."""
+    _locked(canvas_id)
+
+
 def _locked(canvas_id: int) -> Canvas | None:
     """The canvas under its row lock, if it is live."""
     live = Canvas.objects.select_for_update(of=("self",)).select_related("segment")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils.translation import gettext_lazy
 
 from audiencesync.people import naming, told, tracking
@@ -33,13 +34,15 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
             read.append((index, _change(item)))
         except Refused as error:
             done.errors.append(error.as_dict("recipients", index))
-    found = upsert(canvas.app_group, [change for _index, change in read], now=now)
+    with transaction.atomic():
+        engine.hold(canvas.pk)  # before people, as whoever erases them
+        found = upsert(canvas.app_group, [change for _index, change in read], now=now)
+        people = {pk for pk in found.profile_ids if pk is not None}
+        if people:
+            done.entered = engine.admit_some(canvas.pk, people, now=now)
     for place, problem in found.problems.items():
         done.errors.append(Refused(*tracking.PROBLEMS[problem]).as_dict("recipients", read[place][0]))
     done.errors.sort(key=lambda error: str(error["index"]).zfill(3))
-    people = {pk for pk in found.profile_ids if pk is not None}
-    if people:
-        done.entered = engine.admit_some(canvas.pk, people, now=now)
     return done
 
 

@@ -14,7 +14,7 @@ from audiencesync.people.models import Profile, UserAlias
 
 Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash
 AT_ONCE = 5000  # values in one list of a statement
-_LOCK = 0x41534E << 32  # a number of our own among the advisory locks of the database
+_NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32  # numbers of our own among the advisory locks of the database
 
 
 class Named(Protocol):
@@ -90,6 +90,17 @@ _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
 
 def lock_newcomers(app_group: AppGroup) -> None:
     """People without an external id are made by one transaction at a time: nothing unique keeps them apart."""
+    _lock("pg_advisory_xact_lock", _NEWCOMERS + app_group.pk)
+
+
+def lock_names(app_group: AppGroup, *, alone: bool) -> None:
+    """Many may make people with new external ids, but nobody while somebody known is given one (``alone``): makers hold
+    a name and wait for people, givers hold somebody and wait for the name."""
+    _lock("pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk)
+
+
+def _lock(how: str, number: int) -> None:
+    """Until the end of the transaction. Writers of SQLite are alone anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK + app_group.pk])
+            cursor.execute(f"SELECT {how}(%s)", [number])  # noqa: S608  # constants of this module

@@ -51,6 +51,7 @@ def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) 
     """One answer per wish, None for done."""
 
     def work() -> list[Problem | None]:
+        finding.lock_names(app_group, alone=True)
         visitors = [visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None]
         known = rows.by_external_id(app_group.pk, {wish.external_id for wish in wishes})
         _lock(app_group, {*visitors, *known.values()})

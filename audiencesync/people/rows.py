@@ -124,10 +124,17 @@ def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE}"  # noqa: S608  # own names only
-            f" WHERE id {among} AND app_group_id + 0 = %s AND erased_at IS NULL ORDER BY id {lock}",  # + 0: no index on it
+            f" WHERE id {among} AND erased_at IS NULL AND merged_into_id IS NULL"
+            f" AND app_group_id + 0 = %s ORDER BY id {lock}",  # + 0: no index on it
             [wanted if _is_postgresql() else json.dumps(wanted), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]
+
+
+def merged(ids: Iterable[int]) -> dict[int, int]:
+    """Id -> id of the person whom a visitor has turned out to be, of those that have."""
+    ghosts = Profile.everybody.filter(pk__in=list(ids)).values_list("pk", "merged_into")
+    return {pk: person for pk, person in ghosts if person is not None}
 
 
 def _row(values: Sequence[Any]) -> Row:

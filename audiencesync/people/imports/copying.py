@@ -161,6 +161,8 @@ class _Writer:
         """Find, make, lock, change, remember."""
         if self.columns.plan.key != "external_id":
             finding.lock_newcomers(self.columns.app_group)
+        else:
+            finding.lock_names(self.columns.app_group, alone=False)
         self._copy(copied)
         known = self._find()
         if self._is_anybody_erased(copied):  # after looking: who is erased later was found, and is missed when locked
