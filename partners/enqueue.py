@@ -51,11 +51,11 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
         return 0
     with tally.gathered(now=now) as moves:
         batches = _make_batches(sync, -(-n // cap), now=now)
-        ordering.supersede(sync, people, now=now)
         before = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
         _insert(sync, people, batches, cap=cap, is_new=_is_new(sync, lowest))
         entered = _counted(sync, lowest, before)
         _fill(batches, entered)
+        ordering.supersede(sync, [batch for batch in batches if batch.n], now=now)
         for outcome, members in entered.items():
             waits = sum(members.values())
             moves.add(sync.pk, entered=waits, **{outcome or "pending": waits})

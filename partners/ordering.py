@@ -10,8 +10,9 @@ from partners import tally
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
 
 
-def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> None:
-    """Cancel unsent deliveries of these people to the same audience with the opposite action.
+def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
+    """Cancel unsent deliveries to the same audience with the opposite action, of the people in these new batches: who
+    had entered before, or cannot be sent, wishes nothing that is new.
 
     What is leased is under way and waited for (``blocked``); it is looked at again when its lease ends (``release``).
     """
@@ -22,8 +23,9 @@ def supersede(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: date
         .order_by("pk")
         .values_list("pk", flat=True)
     )
-    if waiting:
-        profiles = people.order_by().values("profile_id")
+    ids = [batch.pk for batch in entered]
+    if waiting and ids:
+        profiles = Delivery.objects.filter(batch__in=ids).values("profile")
         cancel(
             Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles), Reason.SUPERSEDED, now=now
         )
