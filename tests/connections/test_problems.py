@@ -51,7 +51,7 @@ def test_a_token_revoked_at_tiktok_shows_after_a_probe(alices, problem, code, sa
     assert problem().url == "/g/acme/partners/tiktok/"
     page = alices.client.get(alices.url("partner")).content.decode()
     assert "Needs attention" in page
-    assert "TikTok no longer accepts our access" in page
+    assert "TikTok no longer accepts our access: " in page
 
 
 def test_a_good_probe_ends_it(alices, code):
