@@ -27,13 +27,25 @@ def refuse_if_unsafe() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
     with in_one_line():
         django.setup()
-    errors = [message for message in checks.run_checks() if message.is_serious()]
+    found = checks.run_checks()
+    errors = [message for message in found if message.is_serious()]
     for error in errors:
-        hint = f" {error.hint}" if error.hint else ""
-        sys.stderr.write(f"AudienceSync does not start: {error.msg}{hint}\n")
+        _tell("AudienceSync does not start", error)
     if errors:
         sys.exit(DO_NOT_RESTART)
 
 
-if __name__ == "__main__":
+def tell_what_is_unwise() -> None:
+    """One line per warning; manage.py does the same by itself."""
+    for warning in checks.run_checks():
+        _tell("AudienceSync starts, but", warning)
+
+
+def _tell(how: str, message: checks.CheckMessage) -> None:
+    hint = f" {message.hint}" if message.hint else ""
+    sys.stderr.write(f"{how}: {message.msg}{hint}\n")
+
+
+if __name__ == "__main__":  # before the workers of the web
     refuse_if_unsafe()
+    tell_what_is_unwise()

@@ -53,6 +53,13 @@ def test_the_web_does_not_start_unsafe(tmp_path, more, words):
     assert code == 4
 
 
+def test_the_web_tells_once_what_is_unwise(tmp_path):
+    server, more = [sys.executable, "-m", "gunicorn"], {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": ""}
+    said, _code = run(tmp_path, *server, seconds=8, **more)
+    assert said.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1
+    assert "does not start" not in said
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
