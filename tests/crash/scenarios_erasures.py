@@ -104,6 +104,11 @@ def _before_the_end(world: World) -> None:
     ErasedName.objects.update(is_filed=False)  # by a file that the points do not see
 
 
+def _beat_after_the_rest(_world: World) -> None:
+    privacy.beat()
+    privacy.proceed(now=timezone.now() + REST)
+
+
 def _looks_erased(world: World) -> Iterator[str]:
     """Nobody knows them any more, and they will not come back."""
     erasures = list(Erasure.objects.values_list("state", "profile"))
@@ -152,7 +157,7 @@ ERASE = Scenario(
         ),
     ),
 )
-ERASE_END = replace(ERASE, name="end of an erasure", prepare=_before_the_end, act=lambda _world: privacy.beat())
+ERASE_END = replace(ERASE, name="end of an erasure", prepare=_before_the_end, act=_beat_after_the_rest)
 ERASED_UNDER_WAY = Scenario(
     "erasure while an add is under way",
     prepare=_before_under_way,
