@@ -1,6 +1,7 @@
 """Fills requests from due batches: by lane, same action and id kinds, as full as the partner allows; leases what it took."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from partners.base import Preset
 from partners.models import Action, AdAccount, Batch, Connection, Count, Lane, Outcome
 
 CANDIDATES = 300
+STRETCH = 10_000
 BULK = 1_000
 """Batches of this many people and more go behind the small ones, or one big segment would delay everybody."""
 
@@ -215,6 +217,14 @@ def take(request: Request, *, now: datetime) -> bool:
 def in_order(batches: QuerySet[Batch]) -> list[int]:
     """Lock rows in the order of their ids, inside the caller's transaction, so that nobody waits for each other."""
     return list(batches.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+
+
+def stretches(batches: QuerySet[Batch]) -> Iterator[QuerySet[Batch]]:
+    """These batches, not all at once: after an outage there may be more than a statement or the memory takes."""
+    last = 0
+    while ids := list(batches.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STRETCH]):
+        yield batches.filter(pk__in=ids)
+        last = ids[-1]
 
 
 def reclaim(*, now: datetime) -> int:

@@ -41,9 +41,9 @@ def watch_blocked(*, now: datetime) -> None:
     waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(sync__paused=True, action=Action.ADD)
     barred = waiting.filter(collect.blocked_ways(now=now))
     fresh = barred.filter(first_failed_at=None)
-    if fresh.exists():
+    for some in collect.stretches(fresh):
         with transaction.atomic():
-            mine = Batch.objects.filter(pk__in=collect.in_order(fresh))
+            mine = Batch.objects.filter(pk__in=collect.in_order(some))
             for purpose in Sync.Purpose.values:
                 deadline_at = now + settle.patience(purpose)
                 mine.filter(sync__purpose=purpose).update(first_failed_at=now, deadline_at=deadline_at)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from partners import tally
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
@@ -33,18 +33,21 @@ def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
 
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
-    wanted = list(batches)
-    wishes = Batch.objects.filter(audience__in={batch.audience_id for batch in wanted}).order_by()
-    newest = {(a, b): seq for a, b, seq in wishes.values_list("audience", "action").annotate(seq=Max("seq"))}
-    for batch in wanted:
-        if newest.get((batch.audience_id, Action(batch.action).opposite.value), 0) < batch.seq:
+    wanted = [(batch, Action(batch.action).opposite) for batch in batches]
+    newest = {pair: _newest(*pair) for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}}
+    for batch, opposite in wanted:
+        if newest[batch.audience_id, opposite] < batch.seq:
             continue
-        newer = Batch.objects.filter(
-            audience=batch.audience_id, action=Action(batch.action).opposite, seq__gt=batch.seq
-        )
+        newer = Batch.objects.filter(audience=batch.audience_id, action=opposite, seq__gt=batch.seq)
         if newer.exists():
             later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
             cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
+
+
+def _newest(audience_id: int, action: Action) -> int:
+    """The place in the order of an audience's newest wish of this kind: one look into the index, however many there were."""
+    seqs = Batch.objects.filter(audience=audience_id, action=action).order_by("-seq").values_list("seq", flat=True)
+    return seqs.first() or 0
 
 
 def repair(sent: Iterable[Batch], *, now: datetime) -> int:

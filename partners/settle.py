@@ -230,8 +230,9 @@ def _stop_clock(limit: limits.Limit, seconds: float) -> None:
     )
     if limit.key.startswith("lane:"):
         waiting = waiting.filter(ad_account__remote_id=limit.key.removeprefix("lane:"))
-    ids = collect.in_order(waiting)
-    Batch.objects.filter(pk__in=ids).update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
+    for some in collect.stretches(waiting):
+        mine = Batch.objects.filter(pk__in=collect.in_order(some))
+        mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
 
 
 def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:

@@ -55,8 +55,9 @@ def woken(connection: Connection) -> None:
     accounts.exclude(parked_until=None).update(parked_until=None)
     Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(parked_until=None)
     waiting = Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="")
-    with transaction.atomic():
-        Batch.objects.filter(pk__in=collect.in_order(waiting)).update(due_at=F("created_at"))
+    for some in collect.stretches(waiting):
+        with transaction.atomic():
+            Batch.objects.filter(pk__in=collect.in_order(some)).update(due_at=F("created_at"))
     clock.wake(flush.TASK)
 
 
@@ -71,9 +72,10 @@ def discard(*, now: datetime, connection: Connection | None = None, ad_account: 
     with tally.gathered(now=now):
         mine = _of(connection, ad_account).filter(state=Outcome.PENDING, repeat_of=None)  # a repair is no wish
         mine = mine.filter(sync__purpose=Sync.Purpose.STEP)  # who is to be taken out, waits for a reconnect
-        # All of them: what a worker is about to lease right now is waited for, and decided by its answer, too.
-        Batch.objects.filter(pk__in=collect.in_order(mine), state=Outcome.PENDING).update(cancel_requested=True)
-        return settle.cancel(mine, Reason.DISCARDED, now=now)
+        for some in collect.stretches(mine):
+            # All of them: what a worker is about to lease right now is waited for, and decided by its answer, too.
+            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(cancel_requested=True)
+        return sum(settle.cancel(some, Reason.DISCARDED, now=now) for some in collect.stretches(mine))
 
 
 def _of(connection: Connection | None, ad_account: AdAccount | None) -> "QuerySet[Batch]":
