@@ -46,4 +46,3 @@ def test_the_clock_of_all_stands_still(world, asked):
     Batch.objects.update(first_failed_at=now, deadline_at=now)
     settle._stop_clock(limits.Limit("app:x", 1.0), 60.0)
     assert set(Batch.objects.values_list("deadline_at", flat=True)) == {now + timedelta(seconds=60)}
-
