@@ -7,7 +7,7 @@ from django.db import connections
 from django.urls import reverse
 
 from canvases.models import Canvas, Step
-from partners import creating
+from partners import creating, housekeeping
 from partners.models import Audience
 from partners.tiktok_sandbox.seed import EU
 
@@ -33,6 +33,11 @@ def press(town, alice, signed_in, monkeypatch):
     return click
 
 
+def _creations(town):
+    """How often the partner was asked to create an audience."""
+    return [line.endpoint for line in town.sandbox.log.all()].count("segment/audience")
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_create_one_twenty_times(press, town):
@@ -50,7 +55,13 @@ def test_the_last_one_works_and_the_next_leaves_nothing_behind(press, town):
     for number in range(399 - len(town.sandbox.audiences.of(EU))):
         town.sandbox.audiences.create(EU, f"old {number}")
     assert "was created as a new audience" in press("the last").content.decode()
+    before = _creations(town)
     page = press("one too many").content.decode()
+    refused = _creations(town)
+    assert refused - before <= 1
+    town.beats(0.3)
+    housekeeping.beat()
+    assert _creations(town) == refused
     assert "is full: TikTok allows 400 audiences" in page
     assert not Audience.objects.filter(name="one too many").exists()
     assert [one for one in town.sandbox.audiences.of(EU) if one.name == "one too many"] == []
