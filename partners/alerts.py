@@ -161,7 +161,7 @@ def _emails(members: QuerySet[Membership]) -> list[str]:
 
 def mail(place: Place, subject: str, text: str, url: str, *, to: list[str] | None = None) -> bool:
     """Mail who looks after ``place``; whether it went out. A mail server that is away hinders nothing."""
-    to = recipients(_connection(place)) if to is None else to
+    to, subject = recipients(_connection(place)) if to is None else to, " ".join(subject.split())
     if not to:
         logger.error("Nobody would receive the mail about %s.", place)
         return False

@@ -117,6 +117,10 @@ class GroupForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.initial["consent_values"] = ", ".join(self.instance.consent_values)
 
+    def clean_name(self) -> str:
+        """One line: it stands in the subjects of mails."""
+        return " ".join(str(self.cleaned_data["name"]).split())
+
     def clean_consent_values(self) -> list[str]:
         """The words, each once."""
         words = (word.strip() for word in self.cleaned_data["consent_values"].split(","))

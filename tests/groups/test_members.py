@@ -116,6 +116,13 @@ def test_settings_take_only_real_zones_and_regions(acme, alice, signed_in):
     assert (acme.name, acme.time_zone, acme.phone_region) == ("Acme", "UTC", "DE")
 
 
+def test_a_name_is_one_line(acme, alice, signed_in):
+    data = {"name": "A\r\nBcc: x@example.org", "time_zone": "UTC", "phone_region": "DE", "consent_values": "yes"}
+    assert signed_in(alice).post("/g/acme/settings/", data).status_code == 302
+    acme.refresh_from_db()
+    assert acme.name == "A Bcc: x@example.org"
+
+
 def test_the_page_asks_no_more_for_more_members(acme, alice, signed_in, invited):
     client = signed_in(alice)
 

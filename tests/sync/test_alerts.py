@@ -30,6 +30,14 @@ def test_a_refused_token_is_mailed_once(broken, mailoutbox):
     assert "/g/acme/partners/tiktok/" in mail.body
 
 
+def test_a_name_of_two_lines_hinders_no_mail(broken, mailoutbox):
+    broken.app_group.name = "Acme\r\nBcc: eve@example.org"
+    broken.app_group.save()
+    send()
+    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme Bcc: eve@example.org"]
+    assert [mail.bcc for mail in mailoutbox] == [[]]
+
+
 def test_the_end_is_mailed_once(broken, mailoutbox):
     send()
     Connection.objects.update(parked_by="", parked_until=None)
