@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 INVITATION_LIFETIME = timedelta(days=7)
+REWORK_AGAIN = timedelta(minutes=2)  # longer than any call or chunk of an import takes
 
 
 class UserManager(BaseUserManager["User"]):
@@ -97,6 +98,7 @@ class AppGroup(models.Model):
     consent_required = models.BooleanField(_("consent is required"), default=False)
     remove_on_withdrawal = models.BooleanField(_("remove who withdraws consent"), default=False)
     rework_cursor = models.BigIntegerField(null=True, blank=True)
+    rework_again_at = models.DateTimeField(null=True, blank=True)  # for what was under way when the settings changed
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
     quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
@@ -107,6 +109,10 @@ class AppGroup(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def rework(self, *, now: datetime) -> None:
+        """Fit everybody to changed settings, twice: who wrote by the old ones may end behind the first pass (not saved)."""
+        self.rework_cursor, self.rework_again_at = 0, now + REWORK_AGAIN
 
 
 class Membership(models.Model):

@@ -53,6 +53,8 @@ def remember(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) 
 
 def rework() -> None:
     """Go on fitting people to changed settings, a bounded stretch at a time."""
+    once_more = AppGroup.objects.filter(rework_again_at__lte=timezone.now(), rework_cursor=None)
+    once_more.update(rework_cursor=0, rework_again_at=None)
     for group_id in AppGroup.objects.exclude(rework_cursor=None).values_list("pk", flat=True):
         for _turn in range(CHUNKS):
             if not _rework(group_id):

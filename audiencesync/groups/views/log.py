@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -59,7 +60,7 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
         if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
             return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
         if form.changes_people:  # in the background, a stretch of people after the other
-            form.instance.rework_cursor = 0
+            form.instance.rework(now=timezone.now())
         form.save()
         if form.changed_data:
             Activity.log(app_group, access.user(request), Activity.Verb.CHANGED, app_group.name)
