@@ -1,6 +1,6 @@
 """The last wish wins: what a person was to get before, and has not got yet, is cancelled by the opposite wish."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -72,16 +72,23 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
         for lost in later.filter(was_late).distinct():
             repeats.append(_repeat(lost, action=lost.action, now=now))
     Batch.objects.bulk_create(repeats)
-    ids = [batch.pk for batch in late]
-    discarded = Batch.objects.filter(pk__in=ids, cancel_requested=True, state=Outcome.CANCELLED)
-    return len(repeats) + undo(discarded, now=now)
+    return len(repeats) + undo(_discarded_of(late), now=now)
+
+
+def _discarded_of(late: Iterable[Batch]) -> Iterator[Batch]:
+    """What has ended of these batches or of their pieces, and was discarded."""
+    ended = Batch.objects.filter(cancel_requested=True, repeat_of=None).exclude(state=Outcome.PENDING)
+    for batch in late:
+        if batch.repeat_of_id is None:
+            yield from ended.filter(sync=batch.sync_id, seq=batch.seq)
 
 
 def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
-    """Who was in a batch when it was built: it may have been cut since, and its pieces keep its place in the order."""
+    """Who was in a batch when it was built, and perhaps others of its Sync. It may have been cut since, its pieces keep its
+    place in the order; whoever was errored and tried again, has a later one."""
     if batch.repeat_of_id:
         return Delivery.objects.filter(batch=batch.repeat_of_id).values("profile")
-    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq=batch.seq).values("profile")
+    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq__gte=batch.seq).values("profile")
 
 
 def undo(discarded: Iterable[Batch], *, now: datetime) -> int:
