@@ -16,15 +16,21 @@ pytestmark = pytest.mark.slow
 NOWHERE = "127.0.0.1:9"
 
 
-def run(var, *command, seconds=20, **more):
-    """What a process says until it ends, or until SIGTERM after ``seconds``; its exit code."""
-    env = stack.environment(var, **more)
-    process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-    return process.communicate(timeout=10)[0].decode(), process.returncode
+def run(var, *command, until=None, **more):
+    """What a process says until it ends, or some seconds after it has said ``until``; its exit code."""
+    env, log = stack.environment(var, **more), var / "said.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=file, stderr=file)
+        try:
+            if until:
+                stack.wait_until(lambda: until in log.read_text(), seconds=60, what=f"it did not say {until}")
+                time.sleep(3)  # would it say it again?
+                process.terminate()
+            process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+    return log.read_text(), process.returncode
 
 
 UNSAFE = [
@@ -55,7 +61,7 @@ def test_the_web_does_not_start_unsafe(tmp_path, more, words):
 
 def test_the_web_tells_once_what_is_unwise(tmp_path):
     server, more = [sys.executable, "-m", "gunicorn"], {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": ""}
-    said, _code = run(tmp_path, *server, seconds=8, **more)
+    said, _code = run(tmp_path, *server, until="Booting worker", **more)
     assert said.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1
     assert "does not start" not in said
 
@@ -86,7 +92,7 @@ def test_a_command_says_what_is_wrong_in_one_line(tmp_path, more, words):
     ],
 )
 def test_the_engine_waits_in_one_line(tmp_path, more, words):
-    said, code = run(tmp_path, sys.executable, "manage.py", "engine", seconds=5, LOG_FORMAT="json", **more)
+    said, code = run(tmp_path, sys.executable, "manage.py", "engine", until=words, LOG_FORMAT="json", **more)
     assert said.count(words) == 1
     assert "Traceback" not in said
     assert "canary-pw" not in said
