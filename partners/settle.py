@@ -282,6 +282,7 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
                 refused_n = batch.n if error.cause == RejectedCause.CONTENT else None
                 splitting.bisect(batch, now=now, refusals=enough - 1, refused_n=refused_n)
             elif not (batch.repeat_of_id and splitting.cut_repeat(batch, now=now)):
+                batch.save(update_fields=["attempts"])
                 finish([batch], Outcome.ERRORED, now=now, code=code)
 
 

@@ -116,7 +116,7 @@ def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
         piece.n = counted.get(piece.pk, 0)
         piece.lease, piece.lease_until, piece.due_at = "", None, now
     Batch.objects.bulk_update(
-        pieces, ["n", "lease", "lease_until", "due_at", "first_failed_at", "deadline_at", "last_code"]
+        pieces, ["n", "lease", "lease_until", "due_at", "attempts", "first_failed_at", "deadline_at", "last_code"]
     )
     ordering.release(pieces, now=now)
     return pieces

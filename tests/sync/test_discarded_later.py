@@ -83,3 +83,13 @@ def test_what_never_left_is_not_taken_back(world, asked):
     _try(world)
     assert sync.discard(connection=world.connection, now=timezone.now()) == 3
     assert not Batch.objects.filter(state=Outcome.PENDING).exists()
+
+
+def test_some_were_taken_at_the_try_that_led_to_a_search(world, asked):
+    world.fault("code", code=40002, count=1)
+    world.fault("partial", rows=[0], named=False, count=1)
+    _try(world)
+    Batch.objects.update(due_at=timezone.now())
+    _try(world)
+    assert asked.batches.count() == 2  # the people are searched by halves from now on
+    _is_taken_back(world, asked, arrived=2)
