@@ -8,7 +8,7 @@ from collections import defaultdict
 from django.utils import timezone
 
 from audiencesync.people.models import Erasure, Profile
-from canvases import laws
+from partners import laws
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Tally
 
 IN, OUT = True, False
@@ -39,8 +39,8 @@ class Witness:
         self.lost |= set(lost.values_list("audience", flat=True))
 
     def judge(self):
-        """The laws, and that no count has fallen, but errored by a Retry."""
-        assert laws.broken(now=timezone.now()) == []
+        """The laws of the queue, and that no count has fallen, but errored by a Retry."""
+        assert list(laws.broken(now=timezone.now())) == []
         counts = {row.pk: row.as_dict() for row in Tally.objects.all()}
         for pk, before in self.counted.items():
             names = NEVER_FALL if pk in self.retried else (*NEVER_FALL, "errored")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from audiencesync import crypto
 from audiencesync.people.models import Erasure, Profile, Withdrawal
 from audiencesync.people.upserting import Change, upsert
-from canvases import privacy
+from canvases import laws, privacy
 from partners import collect, connecting, flush, housekeeping, push, settle, sync, tidying
 from partners import laws as queue_laws
 from partners.models import Batch, Connection, OAuthState, Outcome, Sync
@@ -183,6 +183,7 @@ class Town(Witness, World):
             self.pass_time(600 if round < 10 else 3 * 3600)
             self.judge()
             if not (_pending() or Withdrawal.objects.exists() or Erasure.objects.filter(done_at=None).exists()):
+                assert laws.broken(now=timezone.now()) == []
                 return
         raise AssertionError(f"never at rest: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}")
 
