@@ -8,8 +8,9 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connections
 
-from tests.crash.processes import Child
+from tests.crash.processes import MOST_SECONDS, Child
 
+MIGRATING = 300  # seconds, at most: many at once on a small machine take their time
 _kept = []  # connections inherited from the test process: closing them here would disturb it
 
 
@@ -37,11 +38,11 @@ class Databases:
         self.unblock, self.folder = unblock, folder
         self.numbers = count()
         self.base = self.create()
-        child = self.child(self.base, _migrate)
-        assert (child.wait(120), child.said("error")) == ("ended", [])
+        child = self.child(self.base, _migrate, most_seconds=MIGRATING)
+        assert (child.wait(MIGRATING), child.said("error")) == ("ended", [])
         child.end()
 
-    def child(self, name: str, work, busy_seconds: float = 20) -> Child:
+    def child(self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS) -> Child:
         """A process whose database is ``name``."""
 
         def live(tell):
@@ -51,7 +52,7 @@ class Databases:
             connections["default"].close()
             return result
 
-        return Child(live)
+        return Child(live, most_seconds=most_seconds)
 
     def create(self, template: str | None = None) -> str:
         """A new one; a copy of ``template``."""
