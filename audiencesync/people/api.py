@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Router, Schema
-from pydantic import WithJsonSchema
+from pydantic import ConfigDict, WithJsonSchema
 
 from audiencesync.groups import rest
 from audiencesync.people import renaming, tracking
@@ -66,8 +66,19 @@ _Purchase = Annotated[
 ]
 
 
+_EXAMPLE: dict[str, Any] = {
+    "attributes": [
+        {"external_id": "customer-1", "email": "maria@example.org", "phone": "+4915112345678", "ads_consent": True},
+        {"external_id": "customer-2", "google_ad_id": "38400000-8cf0-11bd-b23e-10b96e40000d", "plan": "gold"},
+    ],
+    "events": [{"external_id": "customer-1", "name": "cart", "time": "2026-11-23T14:05:00Z", "properties": {"n": 2}}],
+}
+
+
 class Track(Schema):
     """What is known about people, what they did, what they bought: at most 75 objects in all."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     attributes: list[_Attributes] | None = None
     events: list[_Event] | None = None

@@ -53,3 +53,8 @@ def test_the_document_is_for_everybody(client, db):
     page = client.get("/api/docs").content.decode()
     assert "<script src=" in page
     assert "://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_example_of_the_document_can_be_sent_as_it_stands(client, api):
+    (example,) = client.get("/api/openapi.json").json()["components"]["schemas"]["Track"]["examples"]
+    assert "errors" not in api.track(**example)
