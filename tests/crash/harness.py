@@ -11,7 +11,7 @@ from partners.tiktok_sandbox.server import Server
 from tests.crash.checks import judge, report, tallies
 from tests.crash.databases import Databases
 from tests.crash.points import Points, make_calls_in_line
-from tests.crash.processes import Child
+from tests.crash.processes import MOST_SECONDS, Child
 from tests.crash.scene import Scenario
 from tests.crash.snapshot import Snapshot
 from tests.crash.world import AUDIENCES, LEASE, Remote, World
@@ -120,7 +120,7 @@ class Stage:
             time.sleep(LEASE + 0.01)
             holds = frozen.point["holds"]
             other = self._start(children, name, self._with_world(self.scenario.others))
-            if other.wait(PATIENCE if holds else 10) == "running":
+            if other.wait(PATIENCE if holds else MOST_SECONDS - 5) == "running":
                 result.waited += 1
                 if not holds:
                     yield "another worker waits for a process that holds nothing"
