@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from partners import tally
@@ -71,8 +72,9 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
         was_late |= Q(deliveries__profile__in=late_ones.values("profile__merged_into"))
         for lost in later.filter(was_late).distinct():
             repeats.append(_repeat(lost, action=lost.action, now=now))
-    Batch.objects.bulk_create(repeats)
-    return len(repeats) + undo(_discarded_of(late), now=now)
+    with transaction.atomic():
+        Batch.objects.bulk_create(sorted(repeats, key=_repeated))
+        return len(repeats) + undo(_discarded_of(late), now=now)
 
 
 def _discarded_of(late: Iterable[Batch]) -> Iterator[Batch]:
@@ -97,8 +99,14 @@ def undo(discarded: Iterable[Batch], *, now: datetime) -> int:
     Whoever another wish wants in the audience stays. Answers how many batches are taken back.
     """
     adds = [batch for batch in discarded if batch.action == Action.ADD and batch.n]
-    Batch.objects.bulk_create(_repeat(batch, action=Action.REMOVE, now=now) for batch in adds)
+    repeats = [_repeat(batch, action=Action.REMOVE, now=now) for batch in adds]
+    Batch.objects.bulk_create(sorted(repeats, key=_repeated))
     return len(adds)
+
+
+def _repeated(repeat: Batch) -> int:
+    """What repeats are made in the order of: a reference locks the row it refers to, as whoever holds batches does."""
+    return repeat.repeat_of_id or 0
 
 
 def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:

@@ -142,10 +142,11 @@ def cancel(run: Import) -> bool:
 def discard(run: Import) -> bool:
     """Throw away a file that was never imported. Whether there was one."""
     with transaction.atomic():
-        n, _by_model = Import.objects.filter(pk=run.pk, state=State.UPLOADED).delete()
-        if n:
-            uploads.drop(run.upload)
-    return bool(n)
+        mine = list(Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED))
+        for row in mine:  # nobody starts it meanwhile
+            row.delete()
+            uploads.drop(row.upload)
+    return bool(mine)
 
 
 def tidy() -> None:
