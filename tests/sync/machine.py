@@ -1,4 +1,4 @@
-"""The town of the machine: six people, two audiences, a clock that is ours, and workers that freeze."""
+"""The town of the machine: four people, two audiences, a clock that is ours, and workers that freeze."""
 
 import dataclasses
 import secrets
@@ -21,7 +21,7 @@ from partners.tiktok_sandbox.seed import EU, MARA, UK
 from tests.sync.conftest import World
 from tests.sync.fold import Witness
 
-N_PEOPLE = 6
+N_PEOPLE = 4
 KINDS = (["email"], ["email", "phone"])  # of the two audiences
 VISIT = 1_000_000  # entry keys of one crowd and of the next are so far apart
 LATEST = timedelta(minutes=10)  # a worker is not frozen for longer; an erasure rests for 15 minutes
@@ -52,9 +52,6 @@ class Town(Witness, World):
         if number not in self.erased:
             upsert(self.app_group, [Change(external_id=f"p{number}", fields=fields)], now=timezone.now())
 
-    def say_email(self, number, version):
-        self.tell(number, email=_fields(number, version)["email"] if version else None)
-
     def erase(self, number):
         self.erased.add(number)
         privacy.erase(self.app_group, [self.ids[number]], asked_by="x", now=timezone.now())
@@ -82,7 +79,7 @@ class Town(Witness, World):
     # what admins do
 
     def trouble(self, what):
-        """One that bars the way, until somebody mends it."""
+        """One that bars the way, until somebody mends it; a deleted audience stays away."""
         self.is_well = False
         now, mine = timezone.now(), Connection.objects.get()
         match what:
@@ -92,12 +89,17 @@ class Town(Witness, World):
                 connecting.disconnect(mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now)
             case "revoked":
                 self.sandbox.accounts.revoke_all()
+            case "stopped":
+                sync.pause(Sync.objects.filter(purpose=""))
+            case "deleted":
+                self.sandbox.audiences.delete(self.audiences[1].remote_id)
             case "dropped":
                 self.sandbox.accounts.set_dropped(True, advertiser_id=EU)
 
     def mend(self):
         self.is_well = True
         self.sandbox.accounts.restore()
+        sync.resume(Sync.objects.filter(purpose=""))
         self.reconnect()
 
     def reconnect(self):
@@ -158,11 +160,8 @@ class Town(Witness, World):
         privacy.beat()
         housekeeping.probe()
 
-    def purge(self):
-        housekeeping.purge(now=timezone.now())
-
     def pass_time(self, seconds):
-        """Then the beats of that time, until nothing is due; whoever was frozen for too long has died."""
+        """And the beats of that time, until nothing is due; whoever was frozen for too long has died."""
         self.clock.shift(seconds)
         self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LATEST]
         for _ in range(12):
@@ -170,14 +169,15 @@ class Town(Witness, World):
             if not (collect.due(now=timezone.now()).exists() or list(queue_laws.broken(now=timezone.now()))):
                 break
             self.clock.shift(6)  # what was away for long, has something to catch up on
+        housekeeping.purge(now=timezone.now())
 
     def come_to_rest(self):
-        """All troubles end; whoever can arrive, arrives."""
+        """All troubles end; who is frozen goes on, and whoever can arrive, arrives."""
         self.sandbox.heal()
         self.allow(None)
-        self.frozen.clear()
-        sync.resume(Sync.objects.all())
-        self.reconnect()
+        while self.frozen:
+            self.thaw(sends=True, dies=False)
+        self.mend()
         for round in range(40):
             self.look_after()
             self.pass_time(600 if round < 10 else 3 * 3600)

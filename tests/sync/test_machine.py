@@ -16,8 +16,6 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from partners import sync
-from partners.models import Sync
 from tests.sync import fold
 from tests.sync.machine import N_PEOPLE, Town
 
@@ -35,9 +33,9 @@ SYNC = {
 audiences = st.integers(0, 1)
 actions = st.sampled_from(["add", "remove"])
 numbers = st.integers(0, N_PEOPLE - 1)
-crowds = st.sets(numbers, min_size=1)
+crowds = st.sets(numbers, min_size=2)
 yes = st.booleans()
-times = st.sampled_from([1, 6, 61, 310, 3600, 14 * 3600, 3 * 86400])
+times = st.sampled_from([1, 6, 6, 61, 61, 310, 310, 3600, 14 * 3600, 3 * 86400])
 faults = st.sampled_from(
     [
         ("http_error", {}),
@@ -51,6 +49,7 @@ faults = st.sampled_from(
         *(("code", {"code": code}) for code in (40002, 40001, 40011, 40050, 40105, 40133, 50000, 99999)),
     ]
 )
+TROUBLES = ["disconnected", "discarded", "account gone", "revoked", "dropped", "deleted", "stopped"]
 
 
 class Machine(RuleBasedStateMachine):
@@ -63,6 +62,7 @@ class Machine(RuleBasedStateMachine):
         self.rows = transaction.atomic()
         self.rows.__enter__()
         self.town = build(self.clock.start())
+        self.left = 0  # steps of a trouble
 
     def teardown(self):
         try:
@@ -77,6 +77,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_laws_hold(self):
         self.town.judge()
+        self.left -= 1
+        if self.left == 0:
+            self.town.mend()
 
     @rule(audience=audiences, action=actions, crowd=crowds)
     def enter(self, audience, action, crowd):
@@ -104,10 +107,6 @@ class Machine(RuleBasedStateMachine):
     def pass_time(self, seconds):
         self.town.pass_time(seconds)
 
-    @rule()
-    def purge(self):
-        self.town.purge()
-
     @rule(fault=faults, count=st.integers(1, 4))
     def fault(self, fault, count):
         kind, details = fault
@@ -123,21 +122,28 @@ class Machine(RuleBasedStateMachine):
     def limit(self, people):
         self.town.allow(people)
 
-    @rule(loses_lease=yes)
-    def freeze(self, loses_lease):
-        self.town.freeze(loses_lease=loses_lease)
+    @rule()
+    def freeze(self):
+        self.town.freeze(loses_lease=False)
 
-    @rule(sends=yes, dies=yes)
+    @rule(audience=audiences, action=actions, crowd=crowds)
+    def enter_and_be_sent_twice(self, audience, action, crowd):
+        """By another worker at once, by the one that froze perhaps later."""
+        self.town.walk_in(audience, action, sorted(crowd))
+        self.town.freeze(loses_lease=True)
+        self.town.beat()
+
+    @rule(sends=st.sampled_from([True, True, True, False]), dies=st.sampled_from([False, False, True]))
     def thaw(self, sends, dies):
         self.town.thaw(sends=sends, dies=dies)
 
-    @rule(number=numbers, version=st.sampled_from(["a", "b", "c", None]))
-    def email(self, number, version):
-        self.town.say_email(number, version)
-
-    @rule(number=numbers, consent=yes)
-    def consent(self, number, consent):
-        self.town.tell(number, ads_consent=consent)
+    @rule(number=numbers, told=st.sampled_from(["a", "b", "c", None, True, False]))
+    def tell(self, number, told):
+        """Another e-mail address or none, or what they think of advertising."""
+        if isinstance(told, bool):
+            self.town.tell(number, ads_consent=told)
+        else:
+            self.town.tell(number, email=told and f"p{number}{told}@example.org")
 
     @precondition(lambda self: len(self.town.erased) < 2)
     @rule(number=numbers)
@@ -149,24 +155,11 @@ class Machine(RuleBasedStateMachine):
     def retry(self, audience, action):
         self.town.retry(audience, action)
 
-    @rule(audience=audiences, stops=yes)
-    def pause(self, audience, stops):
-        mine = Sync.objects.filter(audience=self.town.audiences[audience], purpose="")
-        (sync.pause if stops else sync.resume)(mine)
-
     @precondition(lambda self: self.town.is_well)
-    @rule(trouble=st.sampled_from(["disconnected", "discarded", "account gone", "revoked", "dropped"]))
-    def trouble(self, trouble):
+    @rule(trouble=st.sampled_from(TROUBLES), steps=st.integers(2, 5))
+    def trouble(self, trouble, steps):
+        self.left = steps
         self.town.trouble(trouble)
-
-    @precondition(lambda self: not self.town.is_well)
-    @rule()
-    def mend(self):
-        self.town.mend()
-
-    @rule()
-    def delete_audience(self):
-        self.town.sandbox.audiences.delete(self.town.audiences[1].remote_id)
 
 
 def test_the_machine(server, acme, alice, settings, tmp_path):
