@@ -158,4 +158,4 @@ def erasures(request: rest.ApiRequest, key: str | None = None) -> HttpResponse:
     rows = privacy.receipts(request.app_group)
     if key is not None:
         rows = rows.filter(key=key)
-    return rest.success(erasures=[privacy.receipt(row) for row in rows[:100]])
+    return rest.success(erasures=[privacy.receipt(row) for row in privacy.so_far(rows[:100])])

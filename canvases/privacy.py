@@ -200,3 +200,13 @@ def receipt(erasure: Erasure) -> dict[str, Any]:
 def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
     """The erasures of a group, newest first."""
     return Erasure.objects.filter(app_group=app_group)
+
+
+def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
+    """Erasures as they are told: the places of those that have not ended are how their removals stand just now."""
+    told = list(erasures)
+    open_still = [erasure.pk for erasure in told if erasure.state == Erasure.State.REMOVING]
+    answers = withdrawing.answers(PURPOSE, open_still) if open_still else {}
+    for erasure in told:
+        erasure.places = answers.get(erasure.pk, erasure.places)
+    return told

@@ -81,4 +81,5 @@ def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
 def erasures(request: HttpRequest, group: str) -> HttpResponse:
     """The receipts, newest first."""
     page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(request.GET.get("page"))
+    page.object_list = privacy.so_far(page.object_list)
     return render(request, "canvases/erasures.html", {"page": page})
