@@ -81,27 +81,21 @@ class Machine(RuleBasedStateMachine):
         if self.left == 0:
             self.town.mend()
 
-    @rule(audience=audiences, action=actions, crowd=crowds)
-    def enter(self, audience, action, crowd):
+    @rule(audience=audiences, action=actions, crowd=crowds, how=st.sampled_from(["", "sent", "sent", "twice", "twice"]))
+    def enter(self, audience, action, crowd, how):
+        """Twice: by one worker at once, by another that is frozen now, perhaps later."""
         self.town.walk_in(audience, action, sorted(crowd))
+        if how == "twice":
+            self.town.freeze(loses_lease=True)
+        if how:
+            self.town.beat()
+            assert self.town.walk_in_again() == 0
 
-    @rule(audience=audiences, action=actions, crowd=crowds)
-    def enter_and_be_sent(self, audience, action, crowd):
-        self.town.walk_in(audience, action, sorted(crowd))
+    @rule(cares=yes)
+    def beat(self, cares):
         self.town.beat()
-
-    @precondition(lambda self: self.town.last)
-    @rule()
-    def enter_again(self):
-        assert self.town.walk_in_again() == 0
-
-    @rule()
-    def beat(self):
-        self.town.beat()
-
-    @rule()
-    def look_after(self):
-        self.town.look_after()
+        if cares:
+            self.town.look_after()
 
     @rule(seconds=times)
     def pass_time(self, seconds):
@@ -122,20 +116,12 @@ class Machine(RuleBasedStateMachine):
     def limit(self, people):
         self.town.allow(people)
 
-    @rule()
-    def freeze(self):
-        self.town.freeze(loses_lease=False)
-
-    @rule(audience=audiences, action=actions, crowd=crowds)
-    def enter_and_be_sent_twice(self, audience, action, crowd):
-        """By another worker at once, by the one that froze perhaps later."""
-        self.town.walk_in(audience, action, sorted(crowd))
-        self.town.freeze(loses_lease=True)
-        self.town.beat()
-
-    @rule(sends=st.sampled_from([True, True, True, False]), dies=st.sampled_from([False, False, True]))
-    def thaw(self, sends, dies):
-        self.town.thaw(sends=sends, dies=dies)
+    @rule(what=st.sampled_from(["freezes", "goes on", "goes on", "dies", "sends and dies"]))
+    def worker(self, what):
+        if what == "freezes":
+            self.town.freeze(loses_lease=False)
+        else:
+            self.town.thaw(sends=what == "sends and dies", dies=what != "goes on")
 
     @rule(number=numbers, told=st.sampled_from(["a", "b", "c", None, True, False]))
     def tell(self, number, told):
