@@ -26,7 +26,7 @@ SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
 WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY d.id
 """
 _PAST = """
-SELECT z.kind, z.sha256 FROM {delivery} d JOIN {past} z ON z.profile_id = d.profile_id
+SELECT z.kind, z.sha256, d.id FROM {delivery} d JOIN {past} z ON z.profile_id = d.profile_id
 WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY z.id
 """
 _PIECE = "AND d.id > %s AND d.id <= %s"
@@ -127,13 +127,13 @@ def _who_is_left(batch: Batch) -> tuple[str, list[int | str]]:
     return _STILL_WANTED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
 
 
-def past_rows(batch: Batch) -> list[Row]:
-    """For a removal: one more row for each hash that these people were known by before."""
+def past_rows(batch: Batch) -> list[tuple[int, Row]]:
+    """For a removal: delivery and one more row for each hash that these people were known by before."""
     if batch.action != Action.REMOVE:
         return []
     return [
-        tuple(bytes(sha256) if kind == column else None for column in batch.kinds)
-        for kind, sha256 in _read(_PAST, batch)
+        (pk, tuple(bytes(sha256) if kind == column else None for column in batch.kinds))
+        for kind, sha256, pk in _read(_PAST, batch)
         if kind in batch.kinds
     ]
 
@@ -183,7 +183,7 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
 
 @sensitive_variables()
 def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int] | None]:
-    """The rows of a batch, past hashes last, and whose the others are. Raises Incomplete."""
+    """The rows of a batch, past hashes last, and whose they are. Raises Incomplete."""
     rows = rows_of(batch)
     past = past_rows(batch)
     empty = (None,) * len(batch.kinds)
@@ -191,9 +191,9 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
     if batch.repeat_of_id is None and (people != batch.n or (empty in rows and _has_bare(batch))):
         raise Incomplete(batch, people)
     if past and batch.repeat_of_id is None:
-        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty]
+        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [pk for pk, _ in past]
     if past or batch.repeat_of_id:
-        rows = [row for row in rows if row != empty] + past
+        rows = [row for row in rows if row != empty] + [row for _, row in past]
     if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
         raise Incomplete(batch, len(rows))
     return rows, ids
@@ -223,7 +223,7 @@ def send(parcel: Parcel, *, at: float) -> Answer:
 
 
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
-    """Positions in the body -> delivery ids by batch, for the rows a partner named. Past rows and repeats name nobody.
+    """Positions in the body -> delivery ids by batch, for the rows a partner named. Repeats name nobody.
 
     Where the body put whom was noted when it was built: what has changed since moves nobody.
     """

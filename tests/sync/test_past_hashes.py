@@ -52,3 +52,14 @@ def test_a_named_row_hits_its_person(world):
     world.drain()
     [wrong] = Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)
     assert wrong == people[1].pk
+
+
+def test_a_named_row_of_the_past_hits_its_person(world):
+    audience, people = world.audience(), world.people(3)
+    remove = world.sync(audience, "remove")
+    PastIdentifier.objects.create(profile=people[1], kind="email", sha256=b"o" * 32)
+    world.enter(remove, people)
+    world.fault("partial", hash="6f" * 32, named=True, count=1)  # what people[1] was known by before
+    world.drain()
+    assert world.counts(remove) == {"entered": 3, "errored": 1, "synced": 2}
+    assert Delivery.objects.get(outcome="errored").profile == people[1]
