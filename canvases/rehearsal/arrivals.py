@@ -81,15 +81,12 @@ def backlog(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     return {"pending": Tally.objects.get(pk=sync.pk).pending, "filled_seconds": round(time.monotonic() - started, 1)}
 
 
-def drained(*, seconds: float) -> dict[str, Any]:
-    """Watch the engine send who is pending, for so long at most."""
-    before = left = _pending()
-    started = time.monotonic()
-    while left and time.monotonic() < started + seconds:
+def drained(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
+    """Watch the engine, which runs since ``started`` (a monotonic time), send who was pending: for so long at most."""
+    while (left := _pending()) and time.monotonic() < started + seconds:
         time.sleep(0.5)
-        left = _pending()
     spent = time.monotonic() - started
-    return {"sent": before - left, "seconds": round(spent, 1), "people_per_second": round((before - left) / spent)}
+    return {"sent": pending - left, "seconds": round(spent, 1), "people_per_second": round((pending - left) / spent)}
 
 
 def _pending() -> int:

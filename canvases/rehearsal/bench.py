@@ -169,8 +169,9 @@ class One:
     def backlog(self) -> dict[str, Any]:
         """The engine with very many people pending: does its memory stay flat, and how fast are they gone?"""
         found = self.work("backlog", n=self.asked.backlog, kinds=list(self.asked.kinds))
+        started = time.monotonic()
         with self.engine("manage.py", "engine", rest=0):
-            found |= self.work("drained", seconds=BACKLOG_SECONDS)
+            found |= self.work("drained", pending=found["pending"], started=started, seconds=BACKLOG_SECONDS)
             memory = {name: self.memory(name) for name in ("engine", "sandbox")}
         return found | {"most_memory_mb": memory}
 
@@ -190,6 +191,8 @@ class One:
             if rest:
                 self.await_rest()
             yield
+            if self.stack.processes["engine"].poll() is not None:
+                raise StackError(f"the engine has ended by itself:\n{self.stack.log('engine')}")
         finally:
             self.stack.stop("engine")
 
