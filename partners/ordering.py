@@ -34,15 +34,18 @@ def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
 
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
+    for batch in overtaken(batches):
+        opposite = Action(batch.action).opposite
+        newer = Batch.objects.filter(audience=batch.audience_id, action=opposite, seq__gt=batch.seq)
+        later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
+        cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
+
+
+def overtaken(batches: Iterable[Batch]) -> list[Batch]:
+    """Those whose audience was asked the opposite, of whomever, later on."""
     wanted = [(batch, Action(batch.action).opposite) for batch in batches]
     newest = {pair: _newest(*pair) for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}}
-    for batch, opposite in wanted:
-        if newest[batch.audience_id, opposite] < batch.seq:
-            continue
-        newer = Batch.objects.filter(audience=batch.audience_id, action=opposite, seq__gt=batch.seq)
-        if newer.exists():
-            later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
-            cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
+    return [batch for batch, opposite in wanted if newest[batch.audience_id, opposite] > batch.seq]
 
 
 def _newest(audience_id: int, action: Action) -> int:
