@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.backends.utils import CursorWrapper
 
 from audiencesync.groups.models import AppGroup
@@ -61,6 +61,7 @@ class Columns:
         self.kinds = [kind for kind in KINDS if kind in targets]
         self.plain = [name for name in ("country", "language", "ad_tracking_enabled", "ads_consent") if name in targets]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
+        self.expects_strangers = True  # the chunk before knew nobody: one look may spare this one the search
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
     def copied(self, batch: Batch) -> Copied:
@@ -164,7 +165,22 @@ class _Writer:
         else:
             finding.lock_names(self.columns.app_group, alone=False)
         self._copy(copied)
+        is_strange = self.columns.expects_strangers and not self._is_anybody_known()
+        counts = self._strangers(copied) if is_strange else self._mixed(copied)
+        self.cursor.execute("DROP TABLE import_rows")
+        return counts
+
+    def _strangers(self, copied: Copied) -> Counts:
+        """People whom nobody knows, but perhaps the ledger."""
+        if self._is_anybody_erased(copied):
+            raise Unusual
+        self._make_all()
+        return Counts(copied.n_people, copied.n_rows - copied.n_people, copied.n_people)
+
+    def _mixed(self, copied: Copied) -> Counts:
+        """Some of them are known, or all."""
         known = self._find()
+        self.columns.expects_strangers = not known
         if self._is_anybody_erased(copied):  # after looking: who is erased later was found, and is missed when locked
             raise Unusual
         created = self._make() if known < copied.n_people else 0
@@ -177,7 +193,6 @@ class _Writer:
             [self.run.pk],
         )
         people = self.cursor.rowcount
-        self.cursor.execute("DROP TABLE import_rows")
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: Copied) -> bool:
@@ -211,20 +226,49 @@ class _Writer:
         One look into an index per person, said in a way that leaves PostgreSQL no choice: while a table grows its
         statistics are wrong, and what it would choose reads all profiles for every chunk.
         """
-        group, key = self.columns.app_group.pk, self.columns.plan.key
-        found = f"p.{key}_sha256 = t.key ORDER BY p.updated_at DESC, p.id DESC"
         self.cursor.execute(
             "UPDATE import_rows t SET (profile_id, is_new) ="
             " (SELECT COALESCE(found.id, nextval(pg_get_serial_sequence(%s, 'id'))), found.id IS NULL FROM"
-            f" (SELECT (SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND"
-            f" {'p.external_id = t.key' if key == 'external_id' else found} LIMIT 1) AS id OFFSET 0) found)",
-            [PROFILES, group],
+            f" (SELECT ({self._found()}) AS id OFFSET 0) found)",
+            [PROFILES, self.columns.app_group.pk],
         )
         self.cursor.execute("SELECT count(*) FROM import_rows WHERE NOT is_new")
         return int(self.cursor.fetchone()[0])
 
+    def _found(self) -> str:
+        """A query for who ``t`` is: one look into an index, and no choice for PostgreSQL."""
+        key = self.columns.plan.key
+        is_them = "p.external_id = t.key"
+        if key != "external_id":
+            is_them = f"p.{key}_sha256 = t.key ORDER BY p.updated_at DESC, p.id DESC"
+        return f"SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND {is_them} LIMIT 1"
+
+    def _is_anybody_known(self) -> bool:
+        """Whether one of the people exists already."""
+        known = f"SELECT 1 FROM import_rows t WHERE ({self._found()}) IS NOT NULL LIMIT 1"
+        self.cursor.execute(known, [self.columns.app_group.pk])
+        return self.cursor.fetchone() is not None
+
+    def _make_all(self) -> None:
+        """Insert everybody, as members of the import. PostgreSQL need not look for each again."""
+        inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
+        try:
+            self.cursor.execute(
+                f"WITH made AS ({inserting} RETURNING id)"
+                f" INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, id FROM made",
+                [*params, self.run.pk],
+            )
+        except IntegrityError:  # somebody was made by others meanwhile
+            raise Unusual from None
+
     def _make(self) -> int:
-        """Insert those nobody knows, in the order of their names."""
+        """Insert those nobody knows."""
+        inserting, params = self._inserting("t.profile_id", [], only="WHERE t.is_new")
+        self.cursor.execute(f"{inserting} ON CONFLICT (app_group_id, external_id) DO NOTHING", params)
+        return int(self.cursor.rowcount)
+
+    def _inserting(self, pk: str, params: list[Any], *, only: str = "") -> tuple[str, list[Any]]:
+        """The statement that makes people, in the order of their names, and its parameters."""
         columns = self.columns
         told = {"country": "''", "language": "''", "ad_tracking_enabled": "NULL", "ads_consent": "NULL"}
         told |= dict.fromkeys(KINDS, "''") | {f"{kind}_sha256": "NULL" for kind in KINDS}
@@ -234,14 +278,12 @@ class _Writer:
             told[name] = f"t.{name}"
         is_named = columns.plan.key == "external_id"
         name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
-        self.cursor.execute(
+        sql = (
             f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(told)}, attributes, invalid_kinds,"
-            f" rule_version, created_at, updated_at) SELECT t.profile_id, %s, {name}, {', '.join(told.values())},"
-            f" COALESCE(t.attributes, '{{}}'), t.invalid, %s, %s, %s FROM import_rows t WHERE t.is_new"
-            f" ORDER BY t.key{collate} ON CONFLICT (app_group_id, external_id) DO NOTHING",
-            [columns.app_group.pk, identifiers.RULE_VERSION, self.now, self.now],
+            f" rule_version, created_at, updated_at) SELECT {pk}, %s, {name}, {', '.join(told.values())},"
+            f" COALESCE(t.attributes, '{{}}'), t.invalid, %s, %s, %s FROM import_rows t {only} ORDER BY t.key{collate}"
         )
-        return int(self.cursor.rowcount)
+        return sql, [*params, columns.app_group.pk, identifiers.RULE_VERSION, self.now, self.now]
 
     def _change(self, known: int) -> None:
         """Lock those who existed, see what is new of them, remember the hashes they lose, write."""
