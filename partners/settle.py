@@ -36,11 +36,12 @@ def settle(answer: Answer, *, now: datetime) -> None:
         with tally.gathered(now=now):
             put_back(mine(request), now=now, due_at=now)
         return
+    if error is None:
+        _synced(answer, now=now)
+        return
     _note(answer)
     if _was_late(request):
         ordering.repair(request.batches, now=now)
-    elif error is None:
-        _synced(answer, now=now)
     elif isinstance(error, Retry):
         _retry(answer, error, now=now)
     elif isinstance(error, Disconnected):
@@ -63,11 +64,15 @@ def _was_late(request: Request) -> bool:
 
 def _synced(answer: Answer, *, now: datetime) -> None:
     request = answer.parcel.request
-    with tally.gathered(now=now):
-        _applied(mine(request), now=now, request_id=answer.request_id)
-        lane = request.ad_account.remote_id
-        limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), lane), lane)
-    if request.is_probe:
+    with tally.gathered(now=now):  # the note too: one commit less for each request that arrives
+        _note(answer)
+        if batches := mine(request):
+            _applied(batches, now=now, request_id=answer.request_id)
+            lane = request.ad_account.remote_id
+            limits.succeeded(limits.limit_of(collect.preset_of(request.ad_account), lane), lane)
+    if not batches:
+        ordering.repair(request.batches, now=now)
+    elif request.is_probe:
         parking.unpark(request.connection)
         parking.unpark(request.ad_account)
         for batch in request.batches:
