@@ -19,7 +19,9 @@ from partners.models import Action, Batch, Outcome, Sync
 from partners.push import Answer, Incomplete, pack, send
 
 logger = logging.getLogger(__name__)
-PLAN_AT_ONCE = 4
+PLAN_AT_ONCE = 8
+RESERVE = 4
+"""Threads that one lane leaves for others, and that each of many lanes has."""
 LATEST = 1.0
 """Seconds after its time that a request may still be sent."""
 TASK = "partners.flush.beat"
@@ -98,7 +100,7 @@ class Flush:
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
         """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
         mine = [request for request in self.under_way.values() if request.ad_account.remote_id == lane]
-        share = min(self.threads - PLAN_AT_ONCE, max(PLAN_AT_ONCE, self.threads // max(1, len(self.held))))
+        share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
         most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.under_way))
         if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
             return 0
