@@ -234,6 +234,8 @@ def trigger(request: rest.ApiRequest, body: Trigger) -> HttpResponse:
     """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so."""
     canvas = _canvas(request, body.canvas_id)
     _check(body)
+    if body.broadcast:
+        rest.count(request, "broadcast")
     told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
     if canvas.state != Canvas.State.LIVE:
         told["notice"] = _("The canvas is %(state)s. Nobody enters before it is launched.") % {"state": canvas.state}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
@@ -96,26 +96,31 @@ class ApiKeyAuth(HttpBearer):
 
     def __call__(self, request: HttpRequest) -> ApiKey:
         """The key. Sets what ApiRequest has."""
-        now = timezone.now()
         header = request.headers.get("Authorization")
         body = _body(request) if header is None else None
         text = _legacy(request, body) if header is None else header
         given = _BEARER.fullmatch(text)
-        key = keys.find(given[1], now=now) if given else None
+        key = keys.find(given[1], now=timezone.now()) if given else None
         if key is None:
             raise ApiError(401, _no_key(request), headers={"WWW-Authenticate": "Bearer"})
         if self.scope not in key.scopes:
             raise ApiError(403, _("This key may not do this: it lacks %(scope)s.") % {"scope": self.scope})
-        request.rate = rate = limits.count(key.app_group, self.limit, now=now)  # type: ignore[attr-defined]  # see ApiRequest
-        if rate.is_over:
-            raise ApiError(429, _("Too many calls. Wait as Retry-After says."))
-        request.api_key, request.app_group = key, key.app_group  # type: ignore[attr-defined]  # see ApiRequest
-        request.json = _body(request) if header is not None else body  # type: ignore[attr-defined]  # see ApiRequest
+        let_in = cast(ApiRequest, request)
+        let_in.api_key, let_in.app_group = key, key.app_group
+        count(let_in, self.limit)
+        let_in.json = _body(request) if header is not None else body
         return key
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
         """Never called: the key may stand in the body, too."""
         raise NotImplementedError
+
+
+def count(request: ApiRequest, limit: str) -> None:
+    """Count the call against one of settings.API_LIMITS and give it the headers. Raises ApiError if it is one too many."""
+    request.rate = limits.count(request.app_group, limit, now=timezone.now())
+    if request.rate.is_over:
+        raise ApiError(429, _("Too many calls. Wait as Retry-After says."))
 
 
 def require(scope: str, *, limit: str = "default") -> ApiKeyAuth:

@@ -6,6 +6,7 @@ import pytest
 
 from audiencesync.groups.models import RateWindow
 from audiencesync.people.models import Profile
+from canvases.models import Canvas
 from tests.api.conftest import Caller
 
 ONE = {"attributes": [{"external_id": "a"}]}
@@ -53,3 +54,15 @@ def test_an_unknown_key_counts_for_nobody(acme, two_a_day, db):
     for _ in range(3):
         assert Caller("ask_nobody").post("/users/track", ONE).status_code == 401
     assert not RateWindow.objects.exists()
+
+
+def test_broadcasts_have_a_limit_of_their_own(api, acme, settings):
+    settings.API_LIMITS = settings.API_LIMITS | {"broadcast": (1, 86400.0 * 365)}
+    canvas = Canvas.objects.create(app_group=acme, name="Welcome")
+    everybody = {"canvas_id": str(canvas.pk), "broadcast": True}
+    first, second = (api.post("/canvas/trigger/send", everybody) for _ in range(2))
+    assert (first.status_code, first["X-RateLimit-Limit"]) == (201, "1")
+    assert (second.status_code, second["X-RateLimit-Remaining"]) == (429, "0")
+    assert int(second["Retry-After"]) > 0
+    one = {"canvas_id": str(canvas.pk), "recipients": [{"external_user_id": "ann"}]}
+    assert api.post("/canvas/trigger/send", one).status_code == 201
