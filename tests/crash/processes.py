@@ -1,5 +1,6 @@
 """Children of the test process: forked, so that they start in milliseconds; they die, freeze, wake up and report."""
 
+import faulthandler
 import gc
 import json
 import logging
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Callable
 
 MOST_SECONDS = 40
+STDERR = 2
 
 
 class Child:
@@ -85,6 +87,7 @@ def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> No
     gc.disable()  # a collection would touch, and so copy, all the memory it shares with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)  # it says where it hung, and dies
         signal.alarm(most_seconds)
         root = logging.getLogger()
         root.handlers = [_Errors(tell)]
