@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
 RESERVE = 4
 """Threads that one lane leaves for others, and that each of many lanes has."""
+TARDY = 0.05
+"""Seconds after its time that a request may still be leased and built."""
 LATEST = 1.0
 """Seconds after its time that a request may still be sent."""
 TASK = "partners.flush.beat"
@@ -132,9 +134,11 @@ class Flush:
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease, build and hand one request to a thread, which sends it ``at`` a monotonic time; whether it is under way.
 
-        A thread that comes much later, because the machine stood still, does not send: with others like it there would
-        be too many at once. Its people get a new time.
+        If its time has passed meanwhile, because a lease before it took long or the machine stood still, it is not sent:
+        with others like it there would be too many at once. Its people get a new time; so do they after this run's end.
         """
+        if not time.monotonic() - TARDY <= at <= self.ends_at:
+            return False
         now = timezone.now()
         slack = (settings.SYNC["lease"] - settings.SYNC["request_deadline"]) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)

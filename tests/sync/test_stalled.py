@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from partners import flush
+from partners import collect, flush
 from partners.models import Push
 
 STALL = flush.LATEST + 0.3
@@ -40,3 +40,41 @@ def test_a_late_thread_does_not_send(world, stalled):
     assert world.counts(asked) == {"entered": 3, "synced": 3}
     assert Push.objects.count() == 1
     assert world.members(asked.audience) == 3
+
+
+def test_what_was_booked_with_a_request_whose_lease_took_long_is_booked_again(world, monkeypatch):
+    world.eu.learned_cap = 1
+    world.eu.save()
+    asked = world.sync()
+    world.enter(asked, world.people(flush.PLAN_AT_ONCE))
+    taken, plan, take = [], collect.plan, collect.take
+
+    def planning(*arguments, **named):
+        taken.append(0)
+        return plan(*arguments, **named)
+
+    def slow_at_first(request, *, now):
+        taken[-1] += 1
+        if sum(taken) == 1:
+            time.sleep(0.5)  # longer than all of them were booked for
+        return take(request, now=now)
+
+    monkeypatch.setattr(collect, "plan", planning)
+    monkeypatch.setattr(collect, "take", slow_at_first)
+    world.flush(seconds=10.0)
+    assert taken[0] == 1
+    assert sum(taken) == flush.PLAN_AT_ONCE
+    assert world.counts(asked) == {"entered": flush.PLAN_AT_ONCE, "synced": flush.PLAN_AT_ONCE}
+
+
+def test_what_was_booked_for_after_the_run_is_left(world, settings, monkeypatch):
+    taken, take = [], collect.take
+    monkeypatch.setattr(collect, "take", lambda request, *, now: taken.append(request) or take(request, now=now))
+    settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
+    world.eu.learned_cap = 1
+    world.eu.save()
+    asked = world.sync()
+    world.enter(asked, world.people(2))
+    world.flush(seconds=1.0)
+    assert world.counts(asked) == {"entered": 2, "pending": 1, "synced": 1}
+    assert len(taken) == Push.objects.count() == 1
