@@ -279,7 +279,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require and rest.count are given.
+# The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
 API_MAX_OBJECTS = env.int("API_MAX_OBJECTS", 75)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", 2_621_440)
 _LIMITS = {

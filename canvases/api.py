@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from ninja import Field, Query, Router, Schema
 from pydantic import WithJsonSchema
 
-from audiencesync.groups import rest
+from audiencesync.groups import rest, strict
 from audiencesync.groups.listing import Listing, moment, number
 from canvases import engine, series, triggering
 from canvases.models import Canvas, Step
@@ -216,6 +216,11 @@ class Trigger(Schema):
     audience: Any = None
 
 
+def _limit_of(body: strict.Json) -> str:
+    """Broadcasts have a limit of their own, whatever says that it is one."""
+    return "broadcast" if isinstance(body, dict) and body.get("broadcast") else ""
+
+
 class Sent(rest.Success):
     """``entered``: how many did, absent for a broadcast; ``notice``: why nobody could."""
 
@@ -226,7 +231,7 @@ class Sent(rest.Success):
 
 @router.post(
     "/canvas/trigger/send",
-    auth=rest.require("canvas.trigger", limit="trigger"),
+    auth=rest.require("canvas.trigger", limit="trigger", also=_limit_of),
     response={201: Sent} | rest.ERRORS,
     summary="Let people enter a canvas",
 )
@@ -234,8 +239,6 @@ def trigger(request: rest.ApiRequest, body: Trigger) -> HttpResponse:
     """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so."""
     canvas = _canvas(request, body.canvas_id)
     _check(body)
-    if body.broadcast:
-        rest.count(request, "broadcast")
     told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
     if canvas.state != Canvas.State.LIVE:
         told["notice"] = _("The canvas is %(state)s. Nobody enters before it is launched.") % {"state": canvas.state}

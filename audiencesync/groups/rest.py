@@ -88,11 +88,14 @@ def failure(
 
 
 class ApiKeyAuth(HttpBearer):
-    """Lets a call in whose key is open and has the scope, and reads its body. ``limit``: of settings.API_LIMITS."""
+    """Lets a call in whose key is open and has the scope, and reads its body.
 
-    def __init__(self, scope: str, limit: str) -> None:
+    ``limit``: of settings.API_LIMITS; ``also``: the name of a further one that a body counts against, or "".
+    """
+
+    def __init__(self, scope: str, limit: str, also: Callable[[strict.Json], str]) -> None:
         super().__init__()
-        self.scope, self.limit = scope, limit
+        self.scope, self.limit, self.also = scope, limit, also
 
     def __call__(self, request: HttpRequest) -> ApiKey:
         """The key. Sets what ApiRequest has."""
@@ -107,8 +110,10 @@ class ApiKeyAuth(HttpBearer):
             raise ApiError(403, _("This key may not do this: it lacks %(scope)s.") % {"scope": self.scope})
         let_in = cast(ApiRequest, request)
         let_in.api_key, let_in.app_group = key, key.app_group
-        count(let_in, self.limit)
+        _count(let_in, self.limit)
         let_in.json = _body(request) if header is not None else body
+        if further := self.also(let_in.json):
+            _count(let_in, further)
         return key
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
@@ -116,18 +121,18 @@ class ApiKeyAuth(HttpBearer):
         raise NotImplementedError
 
 
-def count(request: ApiRequest, limit: str) -> None:
-    """Count the call against one of settings.API_LIMITS and give it the headers. Raises ApiError if it is one too many."""
+def _count(request: ApiRequest, limit: str) -> None:
+    """Give the call the headers of a limit. Outside any transaction: others wait for the count. Raises ApiError."""
     request.rate = limits.count(request.app_group, limit, now=timezone.now())
     if request.rate.is_over:
         raise ApiError(429, _("Too many calls. Wait as Retry-After says."))
 
 
-def require(scope: str, *, limit: str = "default") -> ApiKeyAuth:
-    """What an operation asks of a key."""
+def require(scope: str, *, limit: str = "default", also: Callable[[strict.Json], str] = lambda _body: "") -> ApiKeyAuth:
+    """What an operation asks of a key, and what limits it has (see ApiKeyAuth)."""
     if scope not in keys.SCOPES:
         raise ValueError(scope)
-    return ApiKeyAuth(scope, limit)
+    return ApiKeyAuth(scope, limit, also)
 
 
 def _legacy(request: HttpRequest, body: strict.Json) -> str:

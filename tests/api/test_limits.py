@@ -3,7 +3,9 @@
 import time
 
 import pytest
+from django.db import connection
 
+from audiencesync.groups import limits
 from audiencesync.groups.models import RateWindow
 from audiencesync.people.models import Profile
 from canvases.models import Canvas
@@ -66,3 +68,18 @@ def test_broadcasts_have_a_limit_of_their_own(api, acme, settings):
     assert int(second["Retry-After"]) > 0
     one = {"canvas_id": str(canvas.pk), "recipients": [{"external_user_id": "ann"}]}
     assert api.post("/canvas/trigger/send", one).status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_a_broadcast_because_it_is_counted(api, acme, monkeypatch):
+    seen, counting = [], limits.count
+
+    def count(app_group, name, *, now):
+        seen.append((name, connection.in_atomic_block))
+        return counting(app_group, name, now=now)
+
+    monkeypatch.setattr(limits, "count", count)
+    canvas = Canvas.objects.create(app_group=acme, name="Welcome")
+    everybody = {"canvas_id": str(canvas.pk), "broadcast": True}
+    assert api.post("/canvas/trigger/send", everybody, Idempotency_Key="once").status_code == 201
+    assert seen == [("trigger", False), ("broadcast", False)]
