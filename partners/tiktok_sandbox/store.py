@@ -19,10 +19,15 @@ def digest(secret: str) -> str:
 
 
 class Store:
-    """May be used from any thread; hold `lock` around what must not be interleaved."""
+    """May be used from any thread; hold `lock` around what must not be interleaved, and around a fork.
+
+    One lock for all stores of a process: a fork in the midst of SQLite's work would leave the child SQLite's own locks,
+    which nobody there gives back.
+    """
+
+    lock = RLock()
 
     def __init__(self, path: str) -> None:
-        self.lock = RLock()
         self.db = sqlite3.connect(path, check_same_thread=False)
         self.db.executescript("PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;" + SCHEMA.read_text())
 

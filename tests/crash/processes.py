@@ -11,6 +11,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+from partners.tiktok_sandbox.store import Store
+
 MOST_SECONDS = 40
 STDERR = 2
 
@@ -24,7 +26,8 @@ class Child:
         self.has_struck = False
         self.told: list[dict] = []
         self.text = b""
-        self.pid = os.fork()
+        with Store.lock:  # a sandbox of the test process may be at work in a thread
+            self.pid = os.fork()
         if self.pid == 0:
             os.close(self.reader)
             _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds)
