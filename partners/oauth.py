@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -23,10 +24,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
 from audiencesync.groups.models import AppGroup, Membership, Role, User
-from partners import registry
+from partners import registry, revoking
 from partners.base import Partner, PartnerUser, RemoteAdAccount, Token
 from partners.errors import PartnerError, Rejected, RejectedCause
-from partners.models import OAuthState
+from partners.models import OAuthState, SpentToken
 
 logger = logging.getLogger(__name__)
 
@@ -83,21 +84,28 @@ def redirect_uri(partner: Partner) -> str:
 
 @sensitive_variables()
 def receive(query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime) -> OAuthState:
-    """Redeem a callback: at most one exchange per state, whatever comes in. Raises NotAuthorized; then nothing is stored."""
+    """Redeem a callback: at most one exchange per state, whatever comes in. Raises NotAuthorized; then nothing is stored.
+
+    The token is kept before anything else is asked: should the process die, `forget` ends it at the partner.
+    """
     state = _claim(query, partner, user=user, session=session, now=now)
     auth_code = _auth_code(query, partner, state.app_group)
     try:
-        token, offer = _exchange(partner, auth_code, state.app_group)
+        token = _exchange(partner, auth_code, state)
+        offer = _offer(partner, token, state)
     except PartnerError as error:
+        _give_back(state, now=now)
         logger.warning("authorisation %s failed: %s", state.pk, error.message_for_log)
         raise NotAuthorized(_sentence(error, partner), state.app_group) from None
-    state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
+    except NotAuthorized:
+        _give_back(state, now=now)
+        raise
     state.offer = {
         "user": _clean(asdict(offer.user)),
         "ad_accounts": [_clean(asdict(one)) for one in offer.ad_accounts],
         "scopes": list(token.scopes),
     }
-    state.save(update_fields=["token_sealed", "offer"])
+    state.save(update_fields=["offer"])
     return state
 
 
@@ -108,12 +116,17 @@ def token_of(state: OAuthState) -> str:
 
 def is_open(state: OAuthState, *, now: datetime) -> bool:
     """Whether ad accounts can still be chosen from this authorisation."""
-    return bool(state.token_sealed) and state.used_at is not None and now < state.used_at + CHOICE_LIFETIME
+    is_offered = bool(state.token_sealed and state.offer)
+    return is_offered and state.used_at is not None and now < state.used_at + CHOICE_LIFETIME
 
 
-def forget(*, now: datetime) -> int:
-    """Delete authorisations that can no longer be used, with the tokens that nobody chose anything with."""
-    return OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME).delete()[0]
+def forget(*, now: datetime) -> None:
+    """Delete authorisations that can no longer be used. A token that nobody chose anything with must end, too."""
+    with transaction.atomic():
+        old = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
+        for state in old.exclude(token_sealed="").select_for_update():
+            _spend(state, now=now)
+        old.delete()
 
 
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
@@ -172,38 +185,54 @@ def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
 
 
 @sensitive_variables()
-def _exchange(partner: Partner, auth_code: str, app_group: AppGroup) -> tuple[Token, Offer]:
-    """Ask the partner for the token, who confirmed, and what it opens. Raises NotAuthorized or PartnerError."""
+def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
+    """Ask the partner for the token, and keep it. Raises NotAuthorized or PartnerError."""
     if not partner.is_configured():
-        raise NotAuthorized(not_configured(partner), app_group)
+        raise NotAuthorized(not_configured(partner), state.app_group)
     token = partner.exchange(auth_code)
+    state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
+    state.save(update_fields=["token_sealed"])
+    return token
+
+
+@sensitive_variables()
+def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
+    """Ask the partner who confirmed, and what the token opens. Raises NotAuthorized or PartnerError."""
     missing = partner.missing_permissions(token)
     if missing:
-        _give_back(partner, token)
         text = _(
             "%(partner)s did not grant what syncing needs: %(permissions)s. Connect again and leave all permissions "
             "ticked. Nothing was stored."
         )
         words = {"partner": partner.label, "permissions": ", ".join(map(str, missing))}
-        raise NotAuthorized(text % words, app_group)
+        raise NotAuthorized(text % words, state.app_group)
     offer = Offer(partner.user(token.access_token), tuple(partner.ad_accounts(token.access_token)))
     if not offer.ad_accounts:
-        _give_back(partner, token)
         text = _(
             "This %(partner)s user reaches no ad account. Create one there, or ask for the role Admin or Operator in "
             "one, then connect again. Nothing was stored."
         )
-        raise NotAuthorized(text % {"partner": partner.label}, app_group)
-    return token, offer
+        raise NotAuthorized(text % {"partner": partner.label}, state.app_group)
+    return offer
+
+
+def _give_back(state: OAuthState, *, now: datetime) -> None:
+    """End a token that is of no use; where the partner does not answer, housekeeping goes on."""
+    with transaction.atomic():
+        held = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
+        spent = _spend(state, now=now) if held.update(token_sealed="") else None
+    if spent:
+        revoking.revoke(spent)
 
 
 @sensitive_variables()
-def _give_back(partner: Partner, token: Token) -> None:
-    """End a token that is of no use, as far as the partner lets us."""
+def _spend(state: OAuthState, *, now: datetime) -> SpentToken | None:
+    """Inside the transaction that gives its token up, write down that it must end at the partner, too."""
     try:
-        partner.revoke(token.access_token)
-    except PartnerError as error:
-        logger.warning("a useless token was not revoked: %s", error.message_for_log)
+        return revoking.keep(state.partner, token_of(state), now=now)
+    except crypto.CannotOpen:
+        logger.warning("authorisation %s: the token cannot be opened with TOKEN_KEYS", state.pk)
+        return None
 
 
 def not_configured(partner: Partner) -> str:

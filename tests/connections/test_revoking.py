@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from partners import connecting, housekeeping, revoking
-from partners.models import SpentToken
+from partners.models import OAuthState, SpentToken
 from partners.tiktok_sandbox.seed import EU
 
 DEAD = "oauth2/revoke_token"
@@ -103,3 +103,27 @@ def test_keys_are_rotated_here_as_well(alices, sandbox, token, settings, capsys)
     settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
     sandbox.faults.clear()
     assert revoking.sweep(now=_later()) == 1
+
+
+def _tokens_alive(sandbox):
+    return sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
+
+
+def test_a_token_whose_owner_cannot_be_asked_for_ends_at_once(alices, sandbox, nothing_stored):
+    sandbox.faults.set("http_error", endpoint="user/info")
+    assert alices.come_back(alices.confirm(alices.start())).status_code == 400
+    assert _tokens_alive(sandbox) == 0
+    nothing_stored()
+
+
+def test_a_token_that_nobody_chose_anything_with_ends_with_its_time(alices, sandbox):
+    alices.authorise()
+    assert _tokens_alive(sandbox) == 1
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=9))
+    housekeeping.beat()
+    assert OAuthState.objects.count() == 1
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=11))
+    housekeeping.beat()
+    assert revoking.sweep(now=_later()) == 1
+    assert _tokens_alive(sandbox) == 0
+    assert not OAuthState.objects.exists()

@@ -53,7 +53,9 @@ def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
     return {audience: sorted(members) for audience, members in found.items()}
 
 
-def judge(scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, after: dict) -> Iterator[str]:
+def judge(
+    scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, after: dict, *, died_at: str = ""
+) -> Iterator[str]:
     """In the test process: one sentence per thing that is wrong."""
     yield from after["laws"]
     yield from _fallen(before["counts"], after["counts"])
@@ -72,6 +74,10 @@ def judge(scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, af
         yield f"the partner was called {calls} times"
     yield from _audiences(scenario, sandbox, after)
     yield from _connection(scenario, remote, sandbox, after)
+    alive = sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
+    unheard = bool(scenario.unheard) and died_at.startswith(scenario.unheard)
+    if scenario.ends_alive is not None and alive != scenario.ends_alive + unheard:
+        yield f"{alive} tokens are alive at the partner"
 
 
 def _fallen(before: dict, after: dict) -> Iterator[str]:

@@ -112,7 +112,7 @@ class Stage:
         if doomed.wait() == "running":
             yield "hangs"
         yield from self._errors(doomed)
-        yield from self._end(children, name, is_repeated=True)
+        yield from self._end(children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", ""))
 
     def _paused(self, name: str, at: int, children: list[Child], result: Result) -> Iterator[str]:
         frozen = self._start(children, name, self._acting(at, signal.SIGSTOP))
@@ -131,7 +131,7 @@ class Stage:
         yield from self._errors(frozen)
         yield from self._end(children, name, is_repeated=frozen.point is None)
 
-    def _end(self, children: list[Child], name: str, *, is_repeated: bool) -> Iterator[str]:
+    def _end(self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = "") -> Iterator[str]:
         """Recover, then compare."""
         token_before = {token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens}
         last = self._start(children, name, self._recovering(is_repeated))
@@ -141,9 +141,9 @@ class Stage:
             yield "the recovery did not end"
             return
         [before], [after] = last.said("before"), last.said("after")
-        if before["token"] and not token_before[before["token"]]:
+        if before["token"] and not token_before.get(before["token"], True):
             yield "still connected, but the token is void at the partner"
-        yield from judge(self.scenario, self.remote, self.sandbox, before, after)
+        yield from judge(self.scenario, self.remote, self.sandbox, before, after, died_at=died_at)
 
     def _start(self, children: list[Child], name: str, work: Callable) -> Child:
         child = self.databases.child(name, work)

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from django.db import models, transaction
 
 from canvases import engine
-from partners import connecting, creating, ordering, registry, revoking, settle, sync, tally
+from partners import connecting, creating, oauth, ordering, registry, revoking, settle, sync, tally
 from partners.errors import Disconnected
 from partners.models import Reason, Tally
+from tests.crash import scenarios_connections as connections
 from tests.crash import scenarios_places as places
 from tests.crash import scenarios_retention as retention
 from tests.crash.mutants import seeded
@@ -60,6 +61,19 @@ def revoke_before_the_new_one_is_kept():
         return connection, ""
 
     connecting._renew = renewing
+
+
+@seeded(connections.CONNECT, "kill")
+def token_kept_with_the_offer():
+    """a token is written down only when all is known of its owner"""
+    save = oauth.OAuthState.save
+    oauth.OAuthState.save = lambda state, **how: None if how.get("update_fields") == ["token_sealed"] else save(state)
+
+
+@seeded(connections.CONNECT, "kill")
+def forgotten_with_its_token():
+    """an authorisation that is over is deleted with the token that nobody chose anything with"""
+    oauth._spend = lambda state, *, now: None
 
 
 @seeded(places.CUT_OFF, "kill")

@@ -42,7 +42,8 @@ CREATE = Scenario(
 )
 
 
-def _before_parting(world: World) -> None:
+def before_parting(world: World) -> None:
+    """Three people wait."""
     world.people(1, 2, 3)
     world.sync("add")
     world.enter("add", 1, 2, 3)
@@ -62,7 +63,7 @@ ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
 DISCARDED = End({"add": {"entered": 3, "cancelled": 3}})
 DISCARD = Scenario(
     "disconnect and discard",
-    prepare=_before_parting,
+    prepare=before_parting,
     act=_disconnect,
     again=_disconnect_again,
     meanwhile=World.flush,
@@ -73,7 +74,7 @@ DISCARD = Scenario(
 )
 CUT_OFF = Scenario(
     "flush meets a disconnect",
-    prepare=_before_parting,
+    prepare=before_parting,
     act=World.flush,
     again=_disconnect_again,
     meanwhile=_disconnect_again,
@@ -114,7 +115,7 @@ def _choose_again(world: World) -> None:
 
 
 def _before_reconnect(world: World) -> None:
-    _before_parting(world)
+    before_parting(world)
     _authorise(world)
 
 

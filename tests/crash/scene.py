@@ -37,6 +37,8 @@ class Scenario:
     most_calls: int | None = None  # that the partner took
     ends_connected: bool | None = None
     ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
+    ends_alive: int | None = None  # so many tokens are good for something at the partner,
+    unheard: tuple[str, ...] = ()  # and one more if the process dies at a point that begins like this: nobody knows it
     look: Look | None = None  # at the rows of the end: one sentence per thing that is wrong
     others_drain: bool = True  # False: they only do what they were at, and leave the lease of the frozen one alone
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.crash.scenarios_calls import TRACK
+from tests.crash.scenarios_connections import CONNECT
 from tests.crash.scenarios_consent import WITHDRAW
 from tests.crash.scenarios_erasures import ERASURES
 from tests.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
@@ -11,7 +12,7 @@ from tests.crash.scenarios_queue import ANSWERS, MORE_ANSWERS, QUEUE, UNDER_WAY,
 from tests.crash.scenarios_retention import PURGE
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE]
+ALL = [*QUEUE, *ANSWERS, *PLACES, CONNECT, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE]
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
 # So many points must be left of each, or it has become another scenario: some two thirds of what they have.
@@ -34,6 +35,7 @@ LEAST = {
     "disconnect and wait": 11,
     "reconnect": 18,
     "choose after a disconnect": 14,
+    "connect anew": 32,
     "import": 46,
     "import meets an erased person": 46,
     "import is cancelled": 24,
