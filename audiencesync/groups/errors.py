@@ -1,5 +1,6 @@
 """Error pages in words: no database, no session, no context processor, so that they appear when those are what failed."""
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from django.utils.translation import gettext as _
 from redis import RedisError
 
 from audiencesync import logs
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _page(status: int, title: str, text: str, *, back: str = "") -> HttpResponse:
@@ -89,12 +92,14 @@ def _nearest_page(path: str) -> str:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, or 503 while the database or Redis does not answer."""
+    """500, or 503 while the database or Redis does not answer, or the disk is full."""
     match sys.exc_info()[1]:
         case OperationalError() | InterfaceError():
             return _not_ready(_("The database is not ready. Try again in a minute."))
         case RedisError():
             return _not_ready(_("The cache is not ready. Try again in a minute."))
+        case OSError(errno=number) if number in NO_ROOM:
+            return _not_ready(_("The disk is full. Whoever runs this installation has to make room; then try again."))
     return _page(
         500,
         _("Something went wrong on our side"),

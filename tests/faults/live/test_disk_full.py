@@ -1,5 +1,6 @@
 """F27: the disk is full. A 503 in words, nothing half written, no crash loop, few lines; all goes on with the space."""
 
+import os
 import time
 
 import pytest
@@ -43,16 +44,31 @@ def running(full_disk, site):
     one.stop()
 
 
-def new_canvases(one, n):
-    """The answers to a marketer who makes some."""
+def marketer(one, url):
+    """A browser that is signed in and has looked at the page."""
     browser = requests.Session()
     browser.cookies["sessionid"] = one.facts["session"]
-    url = f"{one.url}/g/acme/canvases/new/"
     browser.get(url, timeout=30)
+    return browser
+
+
+def new_canvases(one, n):
+    """The answers to a marketer who makes some."""
+    url = f"{one.url}/g/acme/canvases/new/"
+    browser = marketer(one, url)
     form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"], "segment": one.facts["segment"]}
     for number in range(n):
         wish = form | {"name": f"Canvas {number}", "description": "d" * 500}
         yield browser.post(url, wish, allow_redirects=False, timeout=30)
+
+
+def uploaded(one):
+    """The answer to a marketer who sends a file of 6 MB: it is held on the disk, then stored in the database."""
+    url = f"{one.url}/g/acme/people/imports/new/"
+    browser = marketer(one, url)
+    rows = b"external_id\n" + os.urandom(3_000_000).hex().encode()
+    form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    return browser.post(url, form, files={"file": ("p.csv", rows, "text/csv")}, allow_redirects=False, timeout=60)
 
 
 def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
@@ -60,9 +76,11 @@ def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
     disk.fill()
     said = len(one.whole_log("engine").splitlines())
     answers = list(new_canvases(one, 40))
+    no_room = uploaded(one)
     time.sleep(FULL_SECONDS)
     assert {answer.status_code for answer in answers} <= {302, 503}
     assert "The database is not ready" in next(answer.text for answer in answers if answer.status_code == 503)
+    assert (no_room.status_code, "is full" in no_room.text or "not ready" in no_room.text) == (503, True)
     log = one.whole_log("engine")
     assert "Engine restarts" not in log
     assert [line for line in log.splitlines() if not line.startswith("{")] == []  # nobody died of a traceback
@@ -70,5 +88,5 @@ def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
     disk.free()
     assert one.do(crowd.broken_laws_of_counting) == []
     assert one.rest() == {"entered": 30_000, "synced": 30_000}
-    assert {answer.status_code for answer in new_canvases(one, 3)} == {302}
+    assert {answer.status_code for answer in [*new_canvases(one, 3), uploaded(one)]} == {302}
     one.judge()
