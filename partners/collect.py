@@ -20,6 +20,8 @@ BULK = 1_000
 """Batches of this many people and more go behind the small ones, or one big segment would delay everybody."""
 
 
+PAUSED = Q(sync__paused=True, action=Action.ADD, repeat_of=None)
+"""Adds of a stopped asker: they wait, and their time stands still. A repeat asks for nothing new."""
 CRASHES_BEFORE_ALONE = 2
 WRONG_CLOCK = timedelta(hours=1)
 
@@ -89,7 +91,7 @@ def due(*, now: datetime) -> QuerySet[Batch]:
         .filter(~_parked("ad_account__connection", now) | last_try)
         .filter(~_parked("ad_account", now) | last_try)
         .filter(~_parked("audience", now) | last_try)
-        .filter(Q(sync__paused=False) | Q(action=Action.REMOVE))
+        .exclude(PAUSED)
         .annotate(turn=_TURN)
         .order_by("turn", "due_at", "pk")
     )
@@ -146,13 +148,8 @@ def plan(lane: str, *, most: int, now: datetime) -> list[Request]:
         .filter(ad_account__remote_id=lane)
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )
-    start = 0
-    while batches := list(found[start : start + CANDIDATES]):
-        waiting = ordering.blocked(batches)
-        if requests := _compose([batch for batch in batches if batch.pk not in waiting], most=most):
-            return requests
-        start += CANDIDATES  # all of these wait for something that may stand behind them
-    return []
+    free = found.annotate(barrier=ordering.barrier(ordering.under_way(lane))).filter(seq__lte=F("barrier"))
+    return _compose(list(free[:CANDIDATES]), most=most)
 
 
 def _compose(batches: list[Batch], *, most: int) -> list[Request]:

@@ -15,8 +15,8 @@ from audiencesync import beat as clock
 from audiencesync.crypto import CannotOpen
 from partners import collect, limits, settle, tally, tidying
 from partners.collect import Request
-from partners.models import Action, Batch, Outcome, Sync
-from partners.push import Answer, Incomplete, pack, send
+from partners.models import Batch, Outcome, Sync
+from partners.push import Answer, Crowded, Incomplete, pack, send
 
 logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
@@ -42,7 +42,7 @@ def beat() -> None:
 
 def watch_blocked(*, now: datetime) -> None:
     """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(sync__paused=True, action=Action.ADD)
+    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(collect.PAUSED)
     barred = waiting.filter(collect.blocked_ways(now=now))
     fresh = barred.filter(first_failed_at=None)
     for some in collect.stretches(fresh):
@@ -150,6 +150,9 @@ class Flush:
             parcel = pack(request, post_by=post_by, most_rows=most_rows)
         except Incomplete as trouble:
             tidying.tidy(request, trouble, most_rows=most_rows, now=now)
+            return True
+        except Crowded:
+            settle.narrow(request, Batch.Sharing.ALONE, now=now)
             return True
         except CannotOpen:
             logger.exception("The token of connection %s cannot be opened; its people wait.", request.connection.pk)

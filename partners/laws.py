@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
+from partners.collect import PAUSED
 from partners.models import Batch, Delivery, Outcome, Tally
 from partners.models.queue import COUNTS
 
@@ -65,5 +66,5 @@ def _times(*, now: datetime) -> Iterator[str]:
     for pk in Batch.objects.exclude(lease="").filter(lease_until__lt=now - LEASE_GRACE).values_list("pk", flat=True):
         yield f"L6 batch {pk}: its lease ran out more than 10 seconds ago"
     late = Batch.objects.filter(state=Outcome.PENDING, deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
-    for pk in late.exclude(sync__paused=True, action="add").values_list("pk", flat=True):
+    for pk in late.exclude(PAUSED).values_list("pk", flat=True):
         yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

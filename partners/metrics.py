@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric
 
 from audiencesync import beat
 from partners import collect, limits
-from partners.models import Action, AdAccount, Audience, Batch, Connection, Outcome, Push
+from partners.collect import PAUSED
+from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push
 from partners.models import Count as Counter
 
 BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
@@ -94,7 +95,7 @@ def _parked() -> GaugeMetricFamily:
     cause = Case(
         When(ad_account__connection__token_sealed="", then=Value("disconnected")),
         When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
-        When(sync__paused=True, action=Action.ADD, then=Value("canvas_stopped")),
+        When(PAUSED, then=Value("canvas_stopped")),
         *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
         *(When(ad_account__remote_id=lane, then=Value(SLOW[is_daily])) for lane, is_daily in lanes.items()),
         default=Value("" if app is None else SLOW[app]),

@@ -5,17 +5,21 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
 
 from partners import tally
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
+
+NO_END = 2**63 - 1
+VOID = (Outcome.CANCELLED, Outcome.NOT_SYNCED)
+"""Outcomes of wishes that came to nothing: they overtake nobody."""
 
 
 def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
     """Cancel unsent deliveries to the same audience with the opposite action, of the people in these new batches: who
     had entered before, or cannot be sent, wishes nothing that is new.
 
-    What is leased is under way and waited for (``blocked``); it is looked at again when its lease ends (``release``).
+    What is leased is under way and waited for (``barrier``); it is looked at again when its lease ends (``release``).
     """
     opposite = Action(sync.action).opposite
     waiting = list(
@@ -35,10 +39,16 @@ def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
     for batch in overtaken(batches):
-        opposite = Action(batch.action).opposite
-        newer = Batch.objects.filter(audience=batch.audience_id, action=opposite, seq__gt=batch.seq)
-        later = Delivery.objects.filter(profile=OuterRef("profile"), batch__in=newer)
+        later = _opposite_of(batch).filter(batch__seq__gt=batch.seq)
         cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
+
+
+def _opposite_of(wish: Batch | Sync) -> "QuerySet[Delivery]":
+    """Of the person of an outer delivery: the opposite wishes to the same audience that were not taken back."""
+    opposite = Delivery.objects.filter(
+        profile=OuterRef("profile"), batch__audience=wish.audience_id, batch__action=Action(wish.action).opposite
+    )
+    return opposite.exclude(outcome__in=VOID).exclude(batch__state=Outcome.CANCELLED)
 
 
 def overtaken(batches: Iterable[Batch]) -> list[Batch]:
@@ -129,12 +139,7 @@ def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:
 
 def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
     """Those of the deliveries whose person was asked the opposite of the same audience later on."""
-    later = Delivery.objects.filter(
-        profile=OuterRef("profile"),
-        batch__audience=sync.audience_id,
-        batch__action=Action(sync.action).opposite,
-        batch__seq__gt=OuterRef("batch__seq"),
-    )
+    later = _opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
     return list(Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True))
 
 
@@ -143,25 +148,22 @@ def drop(deliveries: list[int], *, now: datetime) -> None:
     cancel(Delivery.objects.filter(pk__in=deliveries, outcome=None), Reason.SUPERSEDED, now=now)
 
 
-def blocked(candidates: Iterable[Batch]) -> set[int]:
-    """The candidates that must wait: an older batch of the same audience with the opposite action is under way.
+def under_way(lane: str) -> dict[tuple[int, str], int]:
+    """Audience and action -> the place in the order of the oldest batch of a lane that is under way.
 
     A repeat has no people of its own who could be superseded: it is waited for from the start.
     """
-    wanted = list(candidates)
-    under_way = list(
-        Batch.objects.filter(audience__in={batch.audience_id for batch in wanted}, state=Outcome.PENDING)
-        .filter(~Q(lease="") | Q(repeat_of__isnull=False))
-        .values_list("audience", "action")
-        .annotate(oldest=Min("seq"))
-        .order_by()
-    )
-    oldest = {(audience, action): seq for audience, action, seq in under_way}
-    return {
-        batch.pk
-        for batch in wanted
-        if oldest.get((batch.audience_id, Action(batch.action).opposite.value), batch.seq) < batch.seq
-    }
+    pending = Batch.objects.filter(ad_account__remote_id=lane, state=Outcome.PENDING)
+    busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list("audience", "action")
+    return {(audience, action): seq for audience, action, seq in busy.annotate(oldest=Min("seq")).order_by()}
+
+
+def barrier(oldest: dict[tuple[int, str], int]) -> Case:
+    """The place in the order from which on a batch must wait, because the opposite of the same audience is ``under_way``."""
+    bars = [
+        When(audience=key, action=Action(action).opposite, then=Value(seq)) for (key, action), seq in oldest.items()
+    ]
+    return Case(*bars, default=Value(NO_END), output_field=BigIntegerField())
 
 
 def cancel(deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime) -> None:

@@ -18,6 +18,7 @@ from partners.collect import Request
 from partners.enqueue import DEVICE_KINDS, refused_sql
 from partners.errors import PartnerError
 from partners.models import Action, Batch, Delivery
+from partners.ordering import NO_END
 
 Row = tuple[bytes | None, ...]
 
@@ -43,7 +44,6 @@ AND NOT b.cancel_requested AND b.state IN ('pending', 'synced') AND NOT EXISTS (
     WHERE f.profile_id = d.profile_id AND f.outcome IS NULL AND c.audience_id = b.audience_id AND c.action = 'remove'
     AND c.seq > b.seq AND c.state IN ('pending', 'synced')))
 """
-NO_END = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,10 @@ class Incomplete(Exception):
         self.batch = batch
         self.n_rows = n_rows
         super().__init__(f"batch {batch.pk} must be tidied")
+
+
+class Crowded(Exception):
+    """Batches that fit by their people carry more rows together than a request may, for there are past hashes among them."""
 
 
 def rows_of(batch: Batch) -> list[Row]:
@@ -165,7 +169,7 @@ def _cell(kind: str, batch: Batch) -> str:
 
 @sensitive_variables()
 def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
-    """Read the hashes and write the body. Raises Incomplete before anything is sent, and crypto.CannotOpen."""
+    """Read the hashes and write the body. Raises Incomplete or Crowded before anything is sent, and crypto.CannotOpen."""
     cells: list[Cells] = []
     spans: list[Span] = []
     n_rows = n_ids = 0
@@ -173,6 +177,8 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         rows, ids = _rows_to_send(batch, most_rows=most_rows)
         spans.append(Span(batch, n_rows, len(rows), ids))
         n_rows += len(rows)
+        if n_rows > most_rows and len(request.batches) > 1:
+            raise Crowded
         n_ids += sum(len(row) - row.count(None) for row in rows)
         cells.append(Cells((batch.audience.remote_id,), rows))
     partner = registry.get(request.connection.partner)

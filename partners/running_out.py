@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from audiencesync import beat as clock
 from partners import alerts
-from partners.models import Action, Batch, Connection, Outcome
+from partners.collect import PAUSED
+from partners.models import Batch, Connection, Outcome
 
 HOURS = (1, 6)  # of the thirteen that people have, nearest first; a shorter deadline shortens them
 ALL_HOURS = 13
@@ -31,7 +32,7 @@ def _hours(n: int) -> timedelta:
 def _waiting() -> QuerySet[Batch]:
     """People whose time runs; it stands still while a canvas is stopped."""
     pending = Batch.objects.filter(state=Outcome.PENDING, n__gt=0, deadline_at__isnull=False)
-    return pending.exclude(sync__paused=True, action=Action.ADD)
+    return pending.exclude(PAUSED)
 
 
 def _warn(connection: Connection, *, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from audiencesync import beat as clock
@@ -215,10 +216,9 @@ def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
         if error.cause == RetryCause.THROTTLED_ADVERTISER:
             limit = limits.Limit(f"lane:{request.ad_account.remote_id}", limit.rate)
         seconds = limits.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
-        with tally.gathered(now=now):  # the limit's row is locked before batches by nobody
-            if seconds:
-                _stop_clock(limit, seconds)
-            fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
+        if seconds:
+            _stop_clock(limit, seconds)
+        fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
         return
     if error.cause == RetryCause.UNKNOWN_CODE:
         _alert_once(code)
@@ -236,8 +236,9 @@ def _stop_clock(limit: limits.Limit, seconds: float) -> None:
     if limit.key.startswith("lane:"):
         waiting = waiting.filter(ad_account__remote_id=limit.key.removeprefix("lane:"))
     for some in collect.stretches(waiting):
-        mine = Batch.objects.filter(pk__in=collect.in_order(some))
-        mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
+        with transaction.atomic():  # one by one, apart from what `fail` locks: nobody waits in a circle
+            mine = Batch.objects.filter(pk__in=collect.in_order(some))
+            mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
 
 
 def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
@@ -246,12 +247,12 @@ def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
     people = answer.parcel.people
     match error.cause:
         case RejectedCause.TOO_MANY if people != request.people and len(request.batches) > 1:
-            _narrow(request, Batch.Sharing.ALONE, now=now)  # past hashes made it too long: no cap is learned
+            narrow(request, Batch.Sharing.ALONE, now=now)  # past hashes made it too long: no cap is learned
         case RejectedCause.TOO_MANY if request.people > 1 or request.batches[0].repeat_of_id:
             splitting.learn_cap(request.ad_account, people // 2)
             _cut_to(request, people // 2, code=code, now=now)
         case RejectedCause.AD_ACCOUNT | RejectedCause.AUDIENCE_GONE if several:
-            _narrow(request, Batch.Sharing.AUDIENCE, now=now)
+            narrow(request, Batch.Sharing.AUDIENCE, now=now)
         case RejectedCause.AD_ACCOUNT:
             parking.park_ad_account(request.ad_account, code, now)
             fail(request, code=code, now=now, due_at=now, tried_at=answer.sent_at)
@@ -272,7 +273,7 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
     code, is_partial = _code(error), error.cause == RejectedCause.PARTIAL
     if several or len(request.batches) > 1:
         sharing = Batch.Sharing.AUDIENCE if several else Batch.Sharing.ALONE
-        _narrow(request, sharing, now=now, is_unsure=is_partial)
+        narrow(request, sharing, now=now, is_unsure=is_partial)
         return
     enough = TRIES_BEFORE_BISECT - is_partial
     with tally.gathered(now=now):
@@ -298,7 +299,7 @@ def _wanted(request: Request, *, now: datetime, is_unsure: bool = False) -> list
     return [batch for batch in batches if not batch.cancel_requested]
 
 
-def _narrow(request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsure: bool = False) -> None:
+def narrow(request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsure: bool = False) -> None:
     """Send the batches again in narrower company, at once."""
     with tally.gathered(now=now):
         batches = mine(request)

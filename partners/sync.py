@@ -39,7 +39,11 @@ def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
-    """The asker runs: adds flow, and a problem here is shown."""
+    """The asker runs: adds flow, and a problem here is shown. Whoever waited while it was stopped has all the time anew."""
+    stopped = Batch.objects.filter(collect.PAUSED, sync__in=syncs, state=Outcome.PENDING, first_failed_at__isnull=False)
+    for some in collect.stretches(stopped):
+        with transaction.atomic():
+            Batch.objects.filter(pk__in=collect.in_order(some)).update(first_failed_at=None, deadline_at=None)
     syncs.update(is_live=True, paused=False)
     clock.wake(flush.TASK)
 

@@ -122,7 +122,7 @@ def forget_the_last_wish():
 @seeded(queue.UNDER_WAY, "pause")
 def forget_the_order():
     """a removal does not wait for the add that is under way"""
-    ordering.blocked = lambda candidates: set()
+    ordering.under_way = lambda lane: {}
 
 
 @seeded(queue.UNDER_WAY_AND_FAILING, "pause")

@@ -1,14 +1,16 @@
 """Retry beside entering people, a settled batch beside a disconnect: whoever holds rows never waits in a circle."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
 from canvases import laws
-from partners import connecting, settle, sync, tally
-from partners.models import Batch, Outcome
+from partners import collect, connecting, limits, settle, sync, tally
+from partners.models import Batch, Budget, Outcome
+from partners.push import pack, send
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -81,4 +83,29 @@ def test_a_learned_cap_beside_a_disconnect(world, alice):
     assert errors == []
     world.eu.refresh_from_db()
     assert not world.eu.is_chosen
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_lock_out_that_stops_the_clock_beside_a_discard(world, settings):
+    settings.SYNC = settings.SYNC | {"throttle_park": 0.1}
+    world.app_group.quota_stops_clock = True
+    world.app_group.save()
+    world.enter(world.sync(), world.people(1))
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    world.enter(world.sync(world.audience("other")), world.people(1))
+    first, second = Batch.objects.order_by("pk")
+    deadline = timezone.now() + timedelta(hours=1)
+    Batch.objects.filter(pk=second.pk).update(first_failed_at=timezone.now(), deadline_at=deadline)
+    limit = limits.limit_of(collect.preset_of(world.eu), world.eu.remote_id)
+    Budget.objects.create(key=limit.key, throttles=5, parked_us=limits.now_us() - 1)
+    world.fault("throttle")
+    answer = send(pack(request, post_by=float("inf"), most_rows=10), at=0)
+    errors = beside(
+        first,
+        lambda: sync.discard(connection=world.connection, now=timezone.now()),
+        lambda: settle.settle(answer, now=timezone.now()),
+    )
+    assert errors == []
+    assert Budget.objects.get(key=limit.key).throttles == 6
     assert laws.broken(now=timezone.now()) == []

@@ -46,3 +46,18 @@ def test_the_clock_of_all_stands_still(world, asked):
     Batch.objects.update(first_failed_at=now, deadline_at=now)
     settle._stop_clock(limits.Limit("app:x", 1.0), 60.0)
     assert set(Batch.objects.values_list("deadline_at", flat=True)) == {now + timedelta(seconds=60)}
+
+
+@pytest.mark.parametrize("n", [3, 3 * N])
+def test_who_waits_behind_a_removal_is_passed_over_at_once(world, django_assert_num_queries, n):
+    audience = world.audience()
+    world.enter(world.sync(audience, "remove"), world.people(1))
+    Batch.objects.update(lease="x", lease_until=timezone.now() + timedelta(minutes=1))
+    add, other = world.sync(audience), world.sync(world.audience("other"))
+    for person in world.people(n):
+        world.enter(add, [person])
+    world.enter(other, world.people(1))
+    Batch.objects.filter(sync=other).update(due_at=timezone.now())
+    with django_assert_num_queries(2):
+        [request] = collect.plan(world.eu.remote_id, most=8, now=timezone.now())
+    assert [batch.sync_id for batch in request.batches] == [other.pk]

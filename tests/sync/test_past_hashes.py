@@ -3,7 +3,7 @@
 import dataclasses
 
 from audiencesync.people.models import PastIdentifier
-from partners.models import Delivery
+from partners.models import Delivery, Push
 from partners.tiktok_sandbox.limits import DEFAULT
 
 
@@ -63,3 +63,15 @@ def test_a_named_row_of_the_past_hits_its_person(world):
     world.drain()
     assert world.counts(remove) == {"entered": 3, "errored": 1, "synced": 2}
     assert Delivery.objects.get(outcome="errored").profile == people[1]
+
+
+def test_batches_that_fit_only_without_their_past_travel_apart(world):
+    world.eu.learned_cap = 10
+    world.eu.save()
+    audience, people = world.audience(), world.people(10)
+    for person in people:
+        PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([1, person.pk % 256]) * 16)
+    for half in (people[:5], people[5:]):
+        world.enter(world.sync(audience, "remove"), half)
+    world.drain()
+    assert list(Push.objects.values_list("people", "code")) == [(10, "0"), (10, "0")]

@@ -1,8 +1,12 @@
 """Only who enters anew and can be sent has a new wish: nobody else's removal is cancelled for it."""
 
 import pytest
+from django.utils import timezone
 
 from audiencesync.people.models import Profile
+from partners import collect, settle, withdrawing
+from partners.models import Reason
+from partners.push import pack, send
 
 
 @pytest.fixture
@@ -43,3 +47,18 @@ def test_whoever_enters_anew_stays(world, leaving):
     world.drain()
     assert world.counts(remove) == {"entered": 3, "cancelled": 1, "synced": 2}
     assert world.members(remove.audience) == 1
+
+
+def test_an_add_that_came_to_nothing_saves_nobody_from_a_removal_under_way(world, leaving):
+    _add, remove, people = leaving
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    parcel = pack(request, post_by=float("inf"), most_rows=10)
+    again = world.sync(remove.audience)
+    world.enter(again, people)
+    Profile.objects.update(ads_consent=False)
+    withdrawing.cancel_adds([person.pk for person in people], Reason.NO_CONSENT, now=timezone.now())
+    assert world.counts(again) == {"entered": 3, "cancelled": 3}
+    world.fault("code", code=50000, count=1)
+    settle.settle(send(parcel, at=0), now=timezone.now())
+    _all_leave(world, remove)
