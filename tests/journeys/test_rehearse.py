@@ -41,7 +41,6 @@ def test_the_whole_story_is_exact(tmp_path):
     assert remove["entered"] == remove["exited"] == 300
     assert remove["synced"] + remove["not_synced"] == 300
     assert told["sandbox"] == {"Rehearsal": add["synced"], "Newsletter readers": 1500}
-    assert told["seconds"]["total"] < 60
     assert list(tmp_path.iterdir()) == []
 
 
