@@ -19,7 +19,7 @@ from partners.models.queue import COUNTS, no_counts
 LONGEST = 14  # days
 VARIANT = "Variant 1"  # the only one
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
-ByDay = dict[date, dict[int, dict[str, int]]]
+ByDay = dict[date, dict[int, dict[int, dict[str, object]]]]  # day -> step -> audience -> its name and counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Span:
 
 
 def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, removed: bool) -> list[dict[str, object]]:
-    """One object per day. Steps that send to a partner have their six counts under ``audience_sync``."""
+    """One object per day. Steps that send to a partner have the six counts of each audience under ``audience_sync``."""
     entries = _entries(canvas, span)
     steps = list(_steps(canvas, removed=removed)) if by_step else []
     counts = _counts(steps, span)
@@ -61,7 +61,7 @@ def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, remove
         if by_variant:
             one["variant_stats"] = {str(canvas.pk): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}}
         if by_step:
-            one["step_stats"] = {str(step.pk): _step(step, counts[day].get(step.pk)) for step in steps}
+            one["step_stats"] = {str(step.pk): _step(step, counts[day].get(step.pk, {})) for step in steps}
         found.append(one)
     return found
 
@@ -78,19 +78,22 @@ def _steps(canvas: Canvas, *, removed: bool) -> Iterable[Step]:
 
 
 def _counts(steps: list[Step], span: Span) -> ByDay:
-    """Day -> step -> the six counts, over all Syncs the steps have had. One query."""
+    """Of every audience the steps have ever sent to. One query."""
     hours = TallyHour.objects.filter(sync__steps__in=steps, **span.hours).order_by()
-    by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone)).values_list("day", "sync__steps")
-    found: ByDay = defaultdict(dict)
-    for day, step, *counts in by_day.annotate(*(Sum(name) for name in COUNTS)):
-        found[day][step] = dict(zip(COUNTS, counts, strict=True))
+    by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone))
+    by_audience = by_day.values_list("day", "sync__steps", "sync__audience", "sync__audience__name")
+    found: ByDay = defaultdict(lambda: defaultdict(dict))
+    for day, step, audience, name, *counts in by_audience.annotate(*(Sum(name) for name in COUNTS)):
+        found[day][step][audience] = {"audience": name} | dict(zip(COUNTS, counts, strict=True))
     return found
 
 
-def _step(step: Step, counts: dict[str, int] | None) -> dict[str, object]:
+def _step(step: Step, counts: dict[int, dict[str, object]]) -> dict[str, object]:
+    """The audience of now stands first, though nothing was sent to it on this day."""
     shown: dict[str, object] = {"name": name_of(step)} | NOTHING_SOLD | {"messages": {}}
     if step.sync is not None:
-        shown["audience_sync"] = [{"audience": step.sync.audience.name} | (counts or no_counts())]
+        now = step.sync.audience
+        shown["audience_sync"] = list(({now.pk: {"audience": now.name} | no_counts()} | counts).values())
     return shown
 
 

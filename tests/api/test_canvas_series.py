@@ -1,0 +1,44 @@
+"""GET /canvas/data_series tells what Braze lacks: of every step, whom each of its audiences got, day by day."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from canvases.models import Canvas, Step
+from partners.models import AdAccount, Audience, Connection, Sync, TallyHour
+
+FIRST, SECOND = datetime(2026, 11, 22, 10, tzinfo=UTC), datetime(2026, 11, 23, 10, tzinfo=UTC)
+NOTHING = {"entered": 0, "synced": 0, "not_synced": 0, "pending": 0, "errored": 0, "cancelled": 0}
+
+
+@pytest.fixture
+def step(acme):
+    """A step that sent three people to "old" on the first day and two to "new" on the second, when the last of the
+    three was taken, too."""
+    account = AdAccount.objects.create(connection=Connection.objects.create(app_group=acme), remote_id="1", name="EU")
+    syncs = []
+    for name in ("old", "new"):
+        audience = Audience.objects.create(ad_account=account, remote_id=name, name=name)
+        syncs.append(Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"]))
+    made = Step.objects.create(
+        canvas=Canvas.objects.create(app_group=acme, name="Cart"), kind="audience_sync", sync=syncs[1]
+    )
+    made.syncs.set(syncs)
+    TallyHour.objects.create(sync=syncs[0], hour=FIRST, entered=3, synced=2, pending=1)
+    TallyHour.objects.create(sync=syncs[0], hour=SECOND, synced=1, pending=-1)
+    TallyHour.objects.create(sync=syncs[1], hour=SECOND, entered=2, synced=2)
+    return made
+
+
+def test_each_audience_has_the_people_who_went_there(api, step):
+    asked = {"canvas_id": step.canvas_id, "length": 2, "ending_at": "2026-11-23", "include_step_breakdown": "true"}
+    days = api.get("/canvas/data_series", asked).json()["data"]["stats"]
+    first, second = (day["step_stats"][str(step.pk)]["audience_sync"] for day in days)
+    assert first == [
+        NOTHING | {"audience": "new"},
+        NOTHING | {"audience": "old", "entered": 3, "synced": 2, "pending": 1},
+    ]
+    assert second == [
+        NOTHING | {"audience": "new", "entered": 2, "synced": 2},
+        NOTHING | {"audience": "old", "synced": 1, "pending": -1},
+    ]
