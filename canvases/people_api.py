@@ -22,14 +22,14 @@ MOST = 50
 
 
 class Email(Schema):
-    """Whoever has this e-mail; of several the one updated last."""
+    """Whoever has this e-mail; of several the one updated last, unless told otherwise."""
 
     email: str
     prioritization: list[str] | None = None
 
 
 class Phone(Schema):
-    """Whoever has this phone; of several the one updated last."""
+    """Whoever has this phone; of several the one updated last, unless told otherwise."""
 
     phone: str
     prioritization: list[str] | None = None
@@ -49,8 +49,8 @@ class Delete(Schema):
         yield from (("external_ids", {"external_id": text}) for text in self.external_ids or [])
         yield from (("user_aliases", {"user_alias": one.dict()}) for one in self.user_aliases or [])
         yield from (("braze_ids", {"braze_id": text}) for text in self.braze_ids or [])
-        yield from (("email_addresses", {"email": one.email}) for one in self.email_addresses or [])
-        yield from (("phone_numbers", {"phone": one.phone}) for one in self.phone_numbers or [])
+        yield from (("email_addresses", one.dict()) for one in self.email_addresses or [])
+        yield from (("phone_numbers", one.dict()) for one in self.phone_numbers or [])
 
 
 class Deleted(rest.Success):
@@ -83,17 +83,21 @@ def _found(
 ) -> tuple[dict[int, int], list[dict[str, object]]]:
     """Index -> id of who is known, and what is wrong with the other names."""
     keys: dict[int, finding.Key] = {}
+    chosen: dict[int, int | None] = {}
     errors = []
     for index, (array, name) in enumerate(names):
         try:
-            key = naming.key(name, region=request.app_group.phone_region)
+            key, order = naming.key(name, region=request.app_group.phone_region), naming.prioritization(name)
         except Refused as error:
             errors.append(error.as_dict(array, index))
             continue
-        if key is not None:
+        if key is not None and order:
+            chosen[index] = finding.find_preferred(request.app_group, key, order)
+        elif key is not None:
             keys[index] = key
     known = finding.find(request.app_group, keys.values())
-    return {index: known[key] for index, key in keys.items() if key in known}, errors
+    found = chosen | {index: known.get(key) for index, key in keys.items()}
+    return {index: pk for index, pk in found.items() if pk is not None}, errors
 
 
 class Export(Schema):

@@ -10,7 +10,8 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext_lazy
 
-from audiencesync.people import naming, told, tracking
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import finding, naming, told, tracking
 from audiencesync.people.naming import Refused
 from audiencesync.people.upserting import Change, upsert
 from canvases import engine
@@ -31,7 +32,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
     read: list[tuple[int, Change]] = []
     for index, item in enumerate(recipients):
         try:
-            read.append((index, _change(item)))
+            read.append((index, _change(canvas.app_group, item)))
         except Refused as error:
             done.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
@@ -46,7 +47,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
     return done
 
 
-def _change(item: Any) -> Change:
+def _change(app_group: AppGroup, item: Any) -> Change:
     """One recipient. Raises Refused."""
     if not isinstance(item, dict):
         raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
@@ -59,9 +60,14 @@ def _change(item: Any) -> Change:
     if attributes is not None and not isinstance(attributes, dict):
         raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), "attributes")
     fields, custom = told.attributes(attributes or {})
-    return Change(**_name(item), fields=fields, attributes=custom, only_existing=only_existing)
+    return Change(**_name(app_group, item), fields=fields, attributes=custom, only_existing=only_existing)
 
 
-def _name(item: Mapping[str, Any]) -> naming.Name:
+def _name(app_group: AppGroup, item: Mapping[str, Any]) -> naming.Name:
     """The person, whose external id is called otherwise here. Raises Refused."""
-    return naming.read({**item, "external_id": item.get("external_user_id")})
+    name, order = naming.read({**item, "external_id": item.get("external_user_id")}), naming.prioritization(item)
+    key = finding.key(Change(**name), region=app_group.phone_region)
+    if order and key and key[0] in ("email", "phone"):
+        chosen = finding.find_preferred(app_group, key, order)
+        return name if chosen is None else {"profile_id": chosen}
+    return name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.lookups import IsNull
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import identifiers, rows
@@ -14,6 +16,12 @@ from audiencesync.people.models import Profile, UserAlias
 
 Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash
 AT_ONCE = 5000  # values in one list of a statement
+PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
+    "identified": IsNull(F("external_id"), True),
+    "unidentified": IsNull(F("external_id"), False),
+    "most_recently_updated": "-updated_at",
+    "least_recently_updated": "updated_at",
+}
 _NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32  # numbers of our own among the advisory locks of the database
 
 
@@ -56,6 +64,18 @@ def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
         for start in range(0, len(values), AT_ONCE):
             found |= _FINDERS[kind](app_group, values[start : start + AT_ONCE])
     return found
+
+
+def preferred(people: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
+    """The one of them whom ``order`` (of PRIORITIES) puts first; among equals the one updated last."""
+    return people.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
+
+
+def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int | None:
+    """The id of the preferred one of those with an e-mail or phone (``key``)."""
+    kind, digest = key
+    found = preferred(Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order)
+    return found.pk if found else None
 
 
 def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:

@@ -29,11 +29,11 @@ class NewAlias:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whoever is found by the key is the person with this external id. ``oldest``: of several, not the last updated."""
+    """Whoever is found by the key is the person with this external id. ``order``: whom of several, see finding."""
 
     key: finding.Key
     external_id: str
-    oldest: bool = False
+    order: tuple[str, ...] = ()
 
 
 def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime) -> list[Problem | None]:
@@ -130,7 +130,7 @@ def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
     if kind == "alias":
         return people.filter(aliases__label=value[0], aliases__name=value[1]).first()
     unknown = people.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
-    return unknown.order_by("updated_at" if wish.oldest else "-updated_at", "pk").first()
+    return finding.preferred(unknown, wish.order)
 
 
 def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> Problem | None:

@@ -16,6 +16,10 @@ from audiencesync.people.upserting import Change
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
+_OPPOSITES = (
+    frozenset({"identified", "unidentified"}),
+    frozenset({"most_recently_updated", "least_recently_updated"}),
+)
 _BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
@@ -98,6 +102,21 @@ def phone(value: object, field: str = "phone") -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
         raise Refused("PHONE_BAD_FORMAT", gettext_lazy("This is not a phone number."), field)
     return value.strip()
+
+
+def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whom of several people with one e-mail or phone the object means, the first wish first. Raises Refused."""
+    order = item.get("prioritization")
+    if order is None:
+        return ()
+    is_known = isinstance(order, list) and all(isinstance(one, str) and one in finding.PRIORITIES for one in order)
+    if not is_known or any(pair.issubset(order) for pair in _OPPOSITES):
+        raise Refused(
+            "BAD_PRIORITIZATION",
+            gettext_lazy("Use identified, unidentified, most_recently_updated or least_recently_updated."),
+            "prioritization",
+        )
+    return tuple(order)
 
 
 def _external_id(value: object) -> Name:

@@ -18,7 +18,6 @@ from audiencesync.people.identifying import Identity, NewAlias, Problem
 from audiencesync.people.naming import Refused
 
 IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
-_PRIORITIES = frozenset({"unidentified", "identified", "most_recently_updated", "least_recently_updated"})
 _PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person.")),
     "taken": ("ALIAS_TAKEN", gettext_lazy("This alias is another person's.")),
@@ -72,14 +71,7 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     digest = identifiers.normalise(kind, raw, region=region).sha256
     if digest is None:
         raise Refused("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found."), kind)
-    order = item.get("prioritization") or []
-    if not _PRIORITIES.issuperset(order):
-        raise Refused(
-            "BAD_PRIORITIZATION",
-            gettext_lazy("Use identified, unidentified, most_recently_updated or least_recently_updated."),
-            "prioritization",
-        )
-    return Identity((kind, digest), external_id, oldest="least_recently_updated" in order)
+    return Identity((kind, digest), external_id, naming.prioritization(item))
 
 
 def _counted(result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]) -> Renamed:
