@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import consent, finding, identifiers, ledger, rows
+from audiencesync.people import consent, finding, identifiers, ledger, rows, stretches
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
 from audiencesync.people.models import KINDS, UserAlias
@@ -50,11 +50,31 @@ class Upserted:
     updated: int = 0  # people who existed, changed or not
     problems: dict[int, Problem] = field(default_factory=dict)
 
+    def append(self, more: Upserted) -> None:
+        """What came of the changes after these."""
+        self.problems |= {len(self.profile_ids) + index: problem for index, problem in more.problems.items()}
+        self.profile_ids += more.profile_ids
+        self.created, self.updated = self.created + more.created, self.updated + more.updated
+
 
 def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> Upserted:
     """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction."""
     with transaction.atomic(savepoint=False):
-        return _Upsert(app_group, changes, now).run()
+        first, *others = stretches.of(app_group, changes)
+        if others:
+            _hold(app_group, changes)
+        done = _Upsert(app_group, first, now).run()
+        for place, stretch in enumerate(others, start=1):  # each a moment later: of several it is the last who counts
+            done.append(_Upsert(app_group, stretch, now + timedelta(microseconds=place)).run())
+    return done
+
+
+def _hold(app_group: AppGroup, changes: Sequence[Change]) -> None:
+    """Before stretches that lock one after the other: nobody else makes people, and all who are known are locked."""
+    finding.lock_newcomers(app_group)
+    finding.lock_names(app_group, alone=True)
+    keys = {finding.key(change, region=app_group.phone_region) for change in changes}
+    rows.locked(app_group.pk, set(finding.find(app_group, [key for key in keys if key]).values()))
 
 
 class _Upsert:
