@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from ninja import Field, Schema
@@ -32,7 +31,7 @@ class Listing(Schema):
 
 
 def moment(text: str, name: str) -> datetime:
-    """A parameter like 2026-11-23 or 2026-11-23T10:00:00Z; UTC unless it names its zone. Raises ApiError."""
+    """A parameter like 2026-11-23 or 2026-11-23T10:00:00Z, as UTC, which it is if it names no zone. Raises ApiError."""
     try:
         day = parse_date(text)
         found = parse_datetime(f"{day}T00:00:00" if day else text.replace(" ", "+"))
@@ -40,7 +39,7 @@ def moment(text: str, name: str) -> datetime:
         found = None
     if found is None or not 1970 <= found.year <= 9998:
         raise rest.ApiError(400, _("%(name)s must be a time as ISO 8601 writes it.") % {"name": name})
-    return found if found.tzinfo else found.replace(tzinfo=timezone.get_default_timezone())
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def number(text: str, name: str) -> int:

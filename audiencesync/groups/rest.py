@@ -99,18 +99,25 @@ class ApiKeyAuth(HttpBearer):
 
     def __call__(self, request: HttpRequest) -> ApiKey:
         """The key. Sets what ApiRequest has."""
+        if "api_key" in request.GET:
+            raise _unauthorized(
+                _(
+                    "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
+                )
+            )
         header = request.headers.get("Authorization")
         body = _body(request) if header is None else None
         text = _legacy(request, body) if header is None else header
         given = _BEARER.fullmatch(text)
         key = keys.find(given[1], now=timezone.now()) if given else None
         if key is None:
-            raise ApiError(401, _no_key(request), headers={"WWW-Authenticate": "Bearer"})
+            raise _unauthorized(_("Send a valid key: Authorization: Bearer ask_…"))
         if self.scope not in key.scopes:
             raise ApiError(403, _("This key may not do this: it lacks %(scope)s.") % {"scope": self.scope})
         let_in = cast(ApiRequest, request)
         let_in.api_key, let_in.app_group = key, key.app_group
         _count(let_in, self.limit)
+        _check_parameters(request)
         let_in.json = _body(request) if header is not None else body
         if further := self.also(let_in.json):
             _count(let_in, further)
@@ -141,12 +148,16 @@ def _legacy(request: HttpRequest, body: strict.Json) -> str:
     return f"Bearer {text}" if isinstance(text, str) else ""
 
 
-def _no_key(request: HttpRequest) -> str:
-    if "api_key" in request.GET:
-        return _(
-            "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
-        )
-    return _("Send a valid key: Authorization: Bearer ask_…")
+def _unauthorized(message: str) -> ApiError:
+    return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _check_parameters(request: HttpRequest) -> None:
+    """No text in the address that a database cannot look for. Raises ApiError."""
+    try:
+        strict.check_texts(text for _name, values in request.GET.lists() for text in values)
+    except strict.NotJson as error:
+        raise ApiError(400, str(error)) from None
 
 
 def _body(request: HttpRequest) -> strict.Json:

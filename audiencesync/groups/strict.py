@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from django.utils.translation import gettext as _
@@ -81,7 +82,7 @@ def _walk(document: Json, *, check_text: bool) -> None:
     level = [document]
     for _depth in range(DEEPEST + 1):
         if check_text:
-            _check(text for one in level for text in _texts(one))
+            check_texts(text for one in level for text in _texts(one))
         level = [inner for one in level for inner in _inside(one)]
         if not level:
             return
@@ -107,7 +108,8 @@ def _texts(value: Json) -> list[str]:
     return []
 
 
-def _check(texts: Any) -> None:
+def check_texts(texts: Iterable[str]) -> None:
+    """Refuse characters that no database keeps. Raises NotJson."""
     for text in texts:
         if "\0" in text:
             raise NotJson(_("A text holds a NUL character."))

@@ -199,7 +199,7 @@ def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
         at = datetime.fromisoformat(value) if isinstance(value, str) and len(value) > 10 else None
         at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
         if at is not None and at >= OLDEST:
-            return min(at, now)
+            return min(at, now).astimezone(UTC)  # PostgreSQL does not know every offset that Python knows
     except (ValueError, OverflowError):
         pass
     raise Refused("BAD_TIME", gettext_lazy("Write a moment as ISO 8601: 2026-11-23T14:05:00Z."), "time")
