@@ -217,7 +217,10 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 class Door:
-    """Middleware: under the API's paths no answer but JSON, no redirect, and the headers of the rate limit."""
+    """Middleware: under the API's paths no answer but JSON, no redirect, and the headers of the rate limit.
+
+    A client of the API who asks for what nobody offers, such as /campaigns, is told so in JSON, too.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -225,7 +228,9 @@ class Door:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Errors of Django and of the database come through here, too."""
         if not PATHS.match(request.path_info):
-            return self.get_response(request)
+            response = self.get_response(request)
+            is_lost = response.status_code == 404 and request.resolver_match is None and _speaks_json(request)
+            return _as_json(response) if is_lost else response
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():  # a redirect would hide that the key was sent bare
             response = failure(403, _("Use https. The key was sent readable for everybody: revoke it."))
         else:
@@ -237,6 +242,12 @@ class Door:
             for name, value in rate.headers(now=timezone.now()).items():
                 response[name] = value
         return response
+
+
+def _speaks_json(request: HttpRequest) -> bool:
+    """Whether a program calls, and no browser."""
+    has_key = _BEARER.fullmatch(request.headers.get("Authorization", "")) is not None
+    return has_key or request.content_type == "application/json"
 
 
 def _as_json(page: HttpResponse) -> HttpResponse:

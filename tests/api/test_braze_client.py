@@ -57,6 +57,11 @@ def test_a_rate_limit_is_read_as_a_moment(client, settings):
     assert caught.value.reset_epoch_s > time.time()
 
 
+def test_what_is_not_offered(client):
+    with pytest.raises(BrazeClientError, match="no such address"):
+        client.campaign_trigger_schedule_create("c", {"time": "2026-11-01T10:00:00Z"})
+
+
 def test_delete(client):
     client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2"}])
     answer = client.user_delete(external_ids=["1"])

@@ -40,6 +40,32 @@ def test_an_unknown_address(db, address):
     assert_json(Client().post(address), 404)
 
 
+LOST = [
+    "/campaigns/trigger/schedule/create",
+    "/messages/send",
+    "/email/status",
+    "//users/track",
+    "/Users/track",
+    "/nothing",
+]
+
+
+@pytest.mark.parametrize("address", LOST)
+def test_an_address_that_only_braze_has(db, address):
+    assert_lost(Client().post(address, {}, content_type="application/json"))
+    assert_lost(Client().get(address, headers={"Authorization": "Bearer x"}))
+
+
+def assert_lost(answer):
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+    assert set(answer.json()) == {"message", "errors", "request_id"}
+
+
+def test_a_browser_is_shown_a_page(db):
+    answer = Client().get("/campaigns/list", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch", "options"])
 def test_a_wrong_method(api, method):
     answer = getattr(api.http, method)("/users/track")
