@@ -49,9 +49,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
 
 def _change(app_group: AppGroup, item: Any) -> Change:
     """One recipient. Raises Refused."""
-    if not isinstance(item, dict):
-        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
-    only_existing = item.get("send_to_existing_only")
+    only_existing = naming.checked(item).get("send_to_existing_only")
     if only_existing is None:
         only_existing = True
     if not isinstance(only_existing, bool):

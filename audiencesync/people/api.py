@@ -12,18 +12,15 @@ from ninja import Router, Schema
 from pydantic import ConfigDict, WithJsonSchema
 
 from audiencesync.groups import rest
-from audiencesync.people import renaming, tracking
+from audiencesync.people import finding, renaming, tracking
 
 MOST_NAMES = 50
 router = Router(tags=["users"])
 
+_ALIAS: dict[str, Any] = {"alias_name": {"type": "string"}, "alias_label": {"type": "string", "maxLength": 255}}
 _WHO: dict[str, Any] = {
     "external_id": {"type": "string", "maxLength": 987},
-    "user_alias": {
-        "type": "object",
-        "required": ["alias_name", "alias_label"],
-        "properties": {"alias_name": {"type": "string"}, "alias_label": {"type": "string", "maxLength": 255}},
-    },
+    "user_alias": {"type": "object", "required": list(_ALIAS), "properties": _ALIAS},
     "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
     "email": {"type": "string"},
     "phone": {"type": "string"},
@@ -121,47 +118,29 @@ class Alias(Schema):
     alias_label: str
 
 
-class NewAlias(Alias):
-    """Another name; without an external id for somebody new."""
-
-    external_id: str | None = None
+_ID = {"external_id": _WHO["external_id"]}
+_ORDER = {"prioritization": {"type": ["array", "null"], "items": {"enum": list(finding.PRIORITIES)}}}
+_NewAlias = Annotated[Any, _shape(_ALIAS | _ID, *_ALIAS)]
+_ByAlias = Annotated[Any, _shape(_ID | {"user_alias": _WHO["user_alias"]}, "external_id", "user_alias")]
+_ByEmail = Annotated[Any, _shape(_ID | {"email": _WHO["email"]} | _ORDER, "external_id", "email")]
+_ByPhone = Annotated[Any, _shape(_ID | {"phone": _WHO["phone"]} | _ORDER, "external_id", "phone")]
 
 
 class NewAliases(Schema):
-    """At most 50."""
+    """At most 50 other names; one without an external id is for somebody new."""
 
-    user_aliases: list[NewAlias]
-
-
-class AliasToIdentify(Schema):
-    """Whoever has this alias is the person with this external id."""
-
-    external_id: str
-    user_alias: Alias
-
-
-class EmailToIdentify(Schema):
-    """Whoever has this e-mail and no external id; of several the one updated last, unless told otherwise."""
-
-    external_id: str
-    email: str
-    prioritization: list[str] | None = None
-
-
-class PhoneToIdentify(Schema):
-    """Whoever has this phone and no external id; of several the one updated last, unless told otherwise."""
-
-    external_id: str
-    phone: str
-    prioritization: list[str] | None = None
+    user_aliases: list[_NewAlias]
 
 
 class Identify(Schema):
-    """At most 50 in all."""
+    """At most 50 in all. Whoever has this alias, or this e-mail or phone and no external id, is that person.
 
-    aliases_to_identify: list[AliasToIdentify] | None = None
-    emails_to_identify: list[EmailToIdentify] | None = None
-    phone_numbers_to_identify: list[PhoneToIdentify] | None = None
+    Of several it is the one updated last, unless told otherwise.
+    """
+
+    aliases_to_identify: list[_ByAlias] | None = None
+    emails_to_identify: list[_ByEmail] | None = None
+    phone_numbers_to_identify: list[_ByPhone] | None = None
 
 
 class AliasesProcessed(rest.Success):
@@ -179,9 +158,7 @@ class AliasesProcessed(rest.Success):
 def alias_new(request: rest.ApiRequest, body: NewAliases) -> HttpResponse:
     """An alias that its person already has counts as processed; one of somebody else is an error."""
     _check_number(len(body.user_aliases))
-    return _answer(
-        renaming.add_aliases(request.app_group, [one.dict() for one in body.user_aliases], now=timezone.now())
-    )
+    return _answer(renaming.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
 
 
 @router.post(
@@ -192,7 +169,7 @@ def alias_new(request: rest.ApiRequest, body: NewAliases) -> HttpResponse:
 )
 def identify(request: rest.ApiRequest, body: Identify) -> HttpResponse:
     """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
-    arrays = {name: [one.dict() for one in getattr(body, name) or []] for name in renaming.IDENTIFY}
+    arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
     _check_number(sum(map(len, arrays.values())))
     return _answer(renaming.identify(request.app_group, arrays, now=timezone.now()))
 

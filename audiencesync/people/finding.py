@@ -79,8 +79,9 @@ def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int |
 
 
 def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
-    known = Profile.objects.filter(app_group=app_group, pk__in=ids).values_list("pk", flat=True)
-    return {("id", pk): pk for pk in known}
+    """Who turned out to be somebody is that person."""
+    known = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
+    return {("id", pk): person or pk for pk, person in known.values_list("pk", "merged_into")}
 
 
 def _by_alias(app_group: AppGroup, aliases: list[tuple[str, str]]) -> dict[Key, int]:

@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Literal
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import consent, finding, ledger, rows
+from audiencesync.people.merging import MOST_ATTRIBUTES
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.upserting import Change, upsert
 
-Problem = Literal["unknown", "taken", "known", "erased"]  # known: that person has another external id
+Problem = Literal["unknown", "taken", "known", "erased", "too_many"]  # known: that person has another external id
 TRIES = 3
 Alias = tuple[str, str]  # label, name
 
@@ -112,7 +114,7 @@ def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem 
     visitor = _visitor(app_group, wish)
     person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if visitor is None:
-        return "unknown"
+        return None if person is not None and _is_known_as(wish, person) else "unknown"
     if ledger.blocked(app_group, [Change(external_id=wish.external_id)]):  # after looking, as in upserting
         return "erased"
     if visitor.external_id is not None:
@@ -133,12 +135,24 @@ def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
     return finding.preferred(unknown, wish.order)
 
 
+def _is_known_as(wish: Identity, person_id: int) -> bool:
+    """Whether the person has this e-mail or phone, or had it as the visitor who turned out to be them."""
+    kind, value = wish.key
+    if kind == "alias":
+        return False
+    has = Q(pk=person_id, **{f"{kind}_sha256": value})
+    had = Q(merged_into=person_id, past_identifiers__kind=kind, past_identifiers__sha256=value)
+    return Profile.everybody.filter(has | had).exists()
+
+
 def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> Problem | None:
     """What the person lacks comes from the visitor, who stays behind empty."""
     found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
     if len(found) < 2:  # one of them is being erased
         return "unknown"
     visitor, person = found[visitor_id], found[person_id]
+    if len(visitor.attributes | person.attributes) > max(MOST_ATTRIBUTES, len(person.attributes)):
+        return "too_many"
     past, before = _past(visitor, person), person.ads_consent
     _fill(person, visitor)
     if person.ads_consent is False and before is not False:

@@ -46,6 +46,13 @@ class Name(TypedDict, total=False):
     phone: str
 
 
+def checked(item: Any) -> Mapping[str, Any]:
+    """What was sent as one object. Raises Refused."""
+    if not isinstance(item, dict):
+        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
+    return item
+
+
 def read(item: Mapping[str, Any]) -> Name:
     """One primary identifier, else the e-mail, else the phone. Raises Refused."""
     given = [name for name in PRIMARY if item.get(name) is not None]

@@ -22,6 +22,7 @@ _PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person.")),
     "taken": ("ALIAS_TAKEN", gettext_lazy("This alias is another person's.")),
     "erased": ("ERASED_USER", gettext_lazy("This person was erased on request and must not be written again.")),
+    "too_many": ("TOO_MANY_ATTRIBUTES", gettext_lazy("The person would have more than 500 attributes.")),
     "known": ("ALREADY_IDENTIFIED", gettext_lazy("This person has another external ID already.")),
 }
 
@@ -34,12 +35,12 @@ class Renamed:
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
-def add_aliases(app_group: AppGroup, items: Sequence[Mapping[str, Any]], *, now: datetime) -> Renamed:
+def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> Renamed:
     """Write the good ones."""
     result, wishes = Renamed(), {}
     for index, item in enumerate(items):
         try:
-            known = item.get("external_id")
+            known = naming.checked(item).get("external_id")
             external_id = None if known is None else naming.external_id(known)
             wishes["user_aliases", index] = NewAlias(naming.alias(item), external_id)
         except Refused as error:
@@ -48,13 +49,13 @@ def add_aliases(app_group: AppGroup, items: Sequence[Mapping[str, Any]], *, now:
     return _counted(result, list(wishes), done)
 
 
-def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Mapping[str, Any]]], *, now: datetime) -> Renamed:
+def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
     """Write the good ones, wake the engine: who is known now may be waited for."""
     result, wishes = Renamed(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):
             try:
-                wishes[array, index] = _identity(array, item, region=app_group.phone_region)
+                wishes[array, index] = _identity(array, naming.checked(item), region=app_group.phone_region)
             except Refused as error:
                 result.errors.append(error.as_dict(array, index))
     done = identifying.identify(app_group, list(wishes.values()), now=now)

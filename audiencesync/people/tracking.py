@@ -79,9 +79,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
 
 
 def _read(array: str, index: int, item: Any, *, now: datetime) -> _Told:
-    if not isinstance(item, dict):
-        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
-    name = naming.read(item)
+    name = naming.read(naming.checked(item))
     fields, custom = told.attributes(item) if array == "attributes" else ({}, {})
     only_existing = item.get("_update_existing_only")
     if only_existing is None:

@@ -10,7 +10,9 @@ LEAD = {"alias_label": "lead", "alias_name": "L1"}
 
 
 @pytest.fixture
-def post(api):
+def post(api, settings, tmp_path):
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+
     def call(path, body, status=201):
         answer = api.post(path, body)
         assert answer.status_code == status, answer.content
@@ -94,6 +96,58 @@ def test_by_email_or_phone(post, api, person):
     assert body["aliases_processed"] == 2
     assert [(error["input_array"], error["index"]) for error in body["errors"]] == [("phone_numbers_to_identify", 1)]
     assert (person("a").attributes, person("b").phone) == ({"plan": "x"}, "+4915112345678")
+
+
+def test_the_same_call_again_is_a_success(post, api, lead, person):
+    api.track(attributes=[{"phone": "+4915112345678"}, {"external_id": "b", "email": "b@example.org"}])
+    emails = [{"external_id": "b", "email": "lead@example.org"}]  # becomes somebody with another e-mail
+    phones = [{"external_id": "a", "phone": "+4915112345678"}]
+    for _turn in range(2):
+        body = post("/users/identify", {"emails_to_identify": emails, "phone_numbers_to_identify": phones})
+        assert body == {"message": "success", "aliases_processed": 2}
+    assert Profile.objects.count() == 2
+
+
+def test_an_email_of_somebody_else_who_is_known_is_nobody_s(post, api):
+    api.track(attributes=[{"external_id": "a", "email": "a@example.org"}, {"external_id": "b"}])
+    body = post("/users/identify", {"emails_to_identify": [{"external_id": "b", "email": "a@example.org"}]})
+    assert body["errors"][0]["type"] == "UNKNOWN_USER"
+
+
+def test_a_visitor_who_became_somebody_is_found_by_their_old_braze_id(post, api, lead, person):
+    api.track(attributes=[{"external_id": "a"}])
+    post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
+    api.track(attributes=[{"braze_id": lead.braze_id, "plan": "gold"}])
+    assert person("a").attributes["plan"] == "gold"
+    assert api.post("/users/export/ids", {"braze_id": lead.braze_id}).json()["users"][0]["external_id"] == "a"
+    assert post("/users/delete", {"braze_ids": [lead.braze_id]})["deleted"] == 1
+    assert not Profile.objects.exists()
+
+
+def test_nobody_gets_more_attributes_than_they_may_have(post, api, lead, person):
+    api.track(attributes=[{"external_id": "a"} | {f"a{n}": n for n in range(499)}])
+    body = post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
+    assert body["errors"][0]["type"] == "TOO_MANY_ATTRIBUTES"
+    assert (len(person("a").attributes), UserAlias.objects.get().profile) == (499, lead)
+
+
+BAD = [None, 5, "a", [], {}, {"external_id": 5}, {"external_id": "a"}, {"external_id": "a", "user_alias": "l"}]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_identity_does_not_spoil_the_others(post, lead, person, bad):
+    body = post("/users/identify", {"aliases_to_identify": [bad, {"external_id": "a", "user_alias": LEAD}]})
+    assert (body["aliases_processed"], [error["index"] for error in body["errors"]]) == (1, [0])
+    assert person("a") == lead
+
+
+@pytest.mark.parametrize(
+    "bad", [None, 5, "a", [], {}, {"alias_name": "x"}, LEAD | {"external_id": 5}, LEAD | {"alias_label": 1}]
+)
+def test_a_bad_alias_does_not_spoil_the_others(post, bad):
+    body = post("/users/alias/new", {"user_aliases": [bad, LEAD]})
+    assert (body["aliases_processed"], [error["index"] for error in body["errors"]]) == (1, [0])
+    assert UserAlias.objects.get().name == "L1"
 
 
 def test_an_unknown_alias_is_told(post):
