@@ -87,7 +87,7 @@ def _found(
     errors = []
     for index, (array, name) in enumerate(names):
         try:
-            key, order = naming.key(name, region=request.app_group.phone_region), naming.prioritization(name)
+            key, order = _key(name, region=request.app_group.phone_region), naming.prioritization(name)
         except Refused as error:
             errors.append(error.as_dict(array, index))
             continue
@@ -100,11 +100,17 @@ def _found(
     return {index: pk for index, pk in found.items() if pk is not None}, errors
 
 
+def _key(name: dict[str, Any], *, region: str) -> finding.Key | None:
+    """How a person is found. Raises Refused."""
+    return ("device", name["device_id"]) if "device_id" in name else naming.key(name, region=region)
+
+
 class Export(Schema):
-    """At most 50 people by external id or alias, or one by another name."""
+    """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or a Google ad id."""
 
     external_ids: list[str] | None = None
     user_aliases: list[Alias] | None = None
+    device_id: str | None = None
     braze_id: str | None = None
     email_address: str | None = None
     phone: str | None = None
@@ -114,7 +120,12 @@ class Export(Schema):
         """Each person: how they were named in the answer, and the name as the API writes it."""
         yield from ((text, {"external_id": text}) for text in self.external_ids or [])
         yield from ((one.alias_name, {"user_alias": one.dict()}) for one in self.user_aliases or [])
-        single = (("braze_id", self.braze_id), ("email", self.email_address), ("phone", self.phone))
+        single = (
+            ("device_id", self.device_id),
+            ("braze_id", self.braze_id),
+            ("email", self.email_address),
+            ("phone", self.phone),
+        )
         yield from ((text, {name: text}) for name, text in single if text is not None)
 
 

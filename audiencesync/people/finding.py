@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.lookups import IsNull
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import identifiers, rows
 from audiencesync.people.models import Profile, UserAlias
 
-Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash
+Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 AT_ONCE = 5000  # values in one list of a statement
 PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
     "identified": IsNull(F("external_id"), True),
@@ -101,8 +101,22 @@ def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
     return found
 
 
+def _by_device(app_group: AppGroup, device_ids: list[str]) -> dict[Key, int]:
+    """Looks at every person of the group: seldom asked, and an index would slow down every import."""
+    found: dict[Key, int] = {}
+    for text in device_ids:
+        is_theirs = Q()
+        for kind in ("idfa", "gaid"):
+            digest = identifiers.normalise(kind, text, region="").sha256
+            is_theirs |= Q(**{f"{kind}_sha256": digest}) if digest else Q(pk__in=[])
+        if person := preferred(Profile.objects.filter(is_theirs, app_group=app_group), ()):
+            found["device", text] = person.pk
+    return found
+
+
 _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
     "id": _by_id,
+    "device": _by_device,
     "alias": _by_alias,
     "email": _by_hash("email"),
     "phone": _by_hash("phone"),

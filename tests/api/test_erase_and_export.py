@@ -121,6 +121,22 @@ def test_only_the_fields_asked_for(api, ann):
     assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "nonsense": None}]
 
 
+def test_somebody_is_told_by_their_device(api, ann):
+    idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
+    api.track(attributes=[{"external_id": "ann", "idfa": idfa}, {"external_id": "bob", "google_ad_id": gaid}])
+    for device, name in ((idfa.lower(), "ann"), (gaid.upper(), "bob")):
+        (user,) = api.post("/users/export/ids", {"device_id": device}).json()["users"]
+        assert user["external_id"] == name
+
+
+@pytest.mark.parametrize(
+    "device", ["", "x", "00000000-0000-0000-0000-000000000000", "6d92078a-8246-4ba4-ae5b-76104861e7dc"]
+)
+def test_nobody_has_this_device(api, ann, device):
+    told = api.post("/users/export/ids", {"device_id": device}).json()
+    assert (told["users"], told["invalid_user_ids"]) == ([], [device])
+
+
 def test_an_export_is_not_kept_for_a_repeat(api, ann):
     told = [
         api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code for _n in range(2)
