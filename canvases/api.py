@@ -22,7 +22,6 @@ from canvases.models import Canvas, Step
 router = Router(tags=["canvas"])
 READ = rest.require("canvas.read")
 MOST_RECIPIENTS = 50
-LONGEST_CONTEXT = 50_000  # bytes
 
 
 class CanvasListing(Listing):
@@ -256,5 +255,5 @@ def _check(body: Trigger) -> None:
     if bool(body.recipients) == body.broadcast:
         raise rest.ApiError(400, _("Send recipients, or broadcast: true for everybody in the segment of the canvas."))
     for context in (body.context, body.canvas_entry_properties):
-        if context is not None and len(json.dumps(context)) > LONGEST_CONTEXT:
-            raise rest.ApiError(400, _("The context is longer than %(n)d bytes.") % {"n": LONGEST_CONTEXT})
+        if context is not None and len(json.dumps(context)) > triggering.LONGEST_CONTEXT:
+            raise rest.ApiError(400, _("The context is longer than %(n)d bytes.") % {"n": triggering.LONGEST_CONTEXT})

@@ -118,7 +118,11 @@ def as_braze(profile: Profile) -> dict[str, Any]:
     """The person as /users/export/ids tells it, with what Braze lacks: consent and deliveries."""
     mine = sorted(family([profile.pk]))
     events = Event.objects.filter(profile__in=mine).order_by()
-    device = {"idfa": profile.idfa or None, "google_ad_id": profile.gaid or None}
+    device = {
+        "idfa": profile.idfa or None,
+        "google_ad_id": profile.gaid or None,
+        "ad_tracking_enabled": profile.ad_tracking_enabled,
+    }
     known = profile.attributes
     aliases = UserAlias.objects.filter(profile__in=mine).order_by("pk").values_list("name", "label")
     steps = _steps(mine)
@@ -132,7 +136,7 @@ def as_braze(profile: Profile) -> dict[str, Any]:
         "country": profile.country or None,
         "language": profile.language or None,
         "ads_consent": profile.ads_consent,
-        "devices": [device | {"ad_tracking_enabled": profile.ad_tracking_enabled}] if any(device.values()) else [],
+        "devices": [device] if any(value is not None for value in device.values()) else [],
         **{name: known.get(name) for name in STANDARD},
         "custom_attributes": {name: value for name, value in known.items() if name not in STANDARD},
         "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,8 @@ from audiencesync.people.naming import Refused
 from audiencesync.people.upserting import Change, upsert
 from canvases import engine
 from canvases.models import Canvas
+
+LONGEST_CONTEXT = 50_000  # bytes
 
 
 @dataclass(slots=True)
@@ -57,13 +60,23 @@ def _change(app_group: AppGroup, item: Any) -> Change:
     attributes = item.get("attributes")
     if attributes is not None and not isinstance(attributes, dict):
         raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), "attributes")
+    for name in ("context", "canvas_entry_properties"):
+        _check_context(name, item.get(name))
     fields, custom = told.attributes(attributes or {})
     return Change(**_name(app_group, item), fields=fields, attributes=custom, only_existing=only_existing)
 
 
+def _check_context(name: str, context: object) -> None:
+    """Raises Refused."""
+    if context is not None and not isinstance(context, dict):
+        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), name)
+    if len(json.dumps(context)) > LONGEST_CONTEXT:
+        raise Refused("TOO_LARGE", gettext_lazy("The object is too large."), name)
+
+
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> naming.Name:
     """The person, whose external id is called otherwise here. Raises Refused."""
-    name, order = naming.read({**item, "external_id": item.get("external_user_id")}), naming.prioritization(item)
+    name, order = naming.read(item, id_field="external_user_id"), naming.prioritization(item)
     key = finding.key(Change(**name), region=app_group.phone_region)
     if order and key and key[0] in ("email", "phone"):
         chosen = finding.find_preferred(app_group, key, order)

@@ -28,17 +28,11 @@ class Inc:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
-    """Put values at the end of a list, those that are not in it."""
+class Edit:
+    """Take values out of a list, then put others at its end, those that are not in it."""
 
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Take values out of a list."""
-
-    values: tuple[Any, ...]
+    add: tuple[Any, ...] = ()
+    remove: tuple[Any, ...] = ()
 
 
 def merged(stored: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,11 +69,12 @@ def _new(old: Any, wish: Any) -> Any:
             if abs(total) > BIGGEST:
                 raise Unfit("too_long")
             return total
-        case Add(values):
-            found = [*_list(old), *(value for value in values)]
+        case Edit(add, remove):
+            found = [value for value in _list(old) if not _among(value, remove)]
+            if not add:
+                return found if old is not None else None
+            found += add
             return _short([value for place, value in enumerate(found) if not _among(value, found[:place])])
-        case Remove(values):
-            return [value for value in _list(old) if not _among(value, values)] if old is not None else None
     return wish
 
 

@@ -16,6 +16,7 @@ from audiencesync.people.upserting import Change
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
+_PLAIN = re.compile(r"[^\W\d][\w .-]{0,62}")  # who calls an attribute by an address or a number is not told so
 _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
     frozenset({"most_recently_updated", "least_recently_updated"}),
@@ -33,7 +34,7 @@ class Refused(Exception):
     def as_dict(self, array: str, index: int) -> dict[str, object]:
         """As the API tells it: where, and why."""
         found = {"type": self.code, "message": str(self.message), "input_array": array, "index": index}
-        return found | {"field": self.field} if self.field else found
+        return found | {"field": self.field} if _PLAIN.fullmatch(self.field) else found
 
 
 class Name(TypedDict, total=False):
@@ -53,15 +54,17 @@ def checked(item: Any) -> Mapping[str, Any]:
     return item
 
 
-def read(item: Mapping[str, Any]) -> Name:
-    """One primary identifier, else the e-mail, else the phone. Raises Refused."""
-    given = [name for name in PRIMARY if item.get(name) is not None]
+def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
+    """One primary identifier, else the e-mail, else the phone. Raises Refused. ``id_field``: holds the external id."""
+    given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
     if len(given) > 1:
         raise Refused(
             "TOO_MANY_IDENTIFIERS", gettext_lazy("Give one of external_id, user_alias and braze_id."), given[1]
         )
+    if given == [id_field]:
+        return {"external_id": external_id(item[id_field], id_field)}
     if given:
-        return {"external_id": _external_id, "user_alias": _alias, "braze_id": _braze_id}[given[0]](item[given[0]])
+        return _alias(item["user_alias"]) if given == ["user_alias"] else _braze_id(item["braze_id"])
     if item.get("email") is not None:
         return {"email": email(item["email"])}
     if item.get("phone") is not None:
@@ -124,10 +127,6 @@ def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
             "prioritization",
         )
     return tuple(order)
-
-
-def _external_id(value: object) -> Name:
-    return {"external_id": external_id(value)}
 
 
 def _alias(value: object) -> Name:

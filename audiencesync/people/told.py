@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from audiencesync.people import naming
-from audiencesync.people.merging import BIGGEST, LONGEST_LIST, MOST_ATTRIBUTES, Add, Inc, Remove
+from audiencesync.people.merging import BIGGEST, LONGEST_LIST, MOST_ATTRIBUTES, Edit, Inc
 from audiencesync.people.models import Event
 from audiencesync.people.naming import Refused
 
@@ -64,8 +64,16 @@ def _text(name: str, value: object) -> dict[str, str | bool | None]:
 
 def _check_format(name: str, value: object) -> None:
     pattern, code, message = _FORMATS[name]
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+    if not isinstance(value, str) or not pattern.fullmatch(value) or (name == "dob" and not _is_day(value)):
         raise Refused(code, message, name)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _truth(name: str, value: object) -> dict[str, str | bool | None]:
@@ -83,7 +91,9 @@ def _phone(name: str, value: object) -> dict[str, str | bool | None]:
 
 
 def _devices(name: str, value: object) -> dict[str, str | bool | None]:
-    """The shape in which Braze exports devices. A profile keeps one id of each kind: the last."""
+    """The shape in which Braze exports devices. A profile keeps one id of each kind: the last. null deletes the ids."""
+    if value is None:
+        return {"idfa": None, "gaid": None}
     if not isinstance(value, list) or not all(isinstance(device, dict) for device in value):
         raise Refused("BAD_DEVICES", gettext_lazy("It must be a list of objects."), name)
     fields: dict[str, str | bool | None] = {}
@@ -117,13 +127,11 @@ def _attribute(name: str, value: Any) -> Any:
         _check_format(name, value)
     if isinstance(value, dict) and not _NESTED.isdisjoint(value):
         raise Refused("NOT_SUPPORTED", gettext_lazy("Parts of an object cannot be changed: send it whole."), name)
-    if isinstance(value, dict) and len(value) == 1:
-        ((verb, operand),) = value.items()
-        if verb == "inc":
-            return Inc(_number(operand, name))
-        if verb in ("add", "remove"):
-            values = tuple(_checked(_listed(operand, name), name))
-            return Add(values) if verb == "add" else Remove(values)
+    if isinstance(value, dict) and value.keys() == {"inc"}:
+        return Inc(_number(value["inc"], name))
+    if isinstance(value, dict) and value and value.keys() <= {"add", "remove"}:
+        add, remove = (tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove"))
+        return Edit(add, remove)
     return _checked(value, name)
 
 

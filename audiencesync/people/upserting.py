@@ -28,7 +28,7 @@ Problem = Literal["unknown", "invalid", "gone", "erased", "not_a_number", "not_a
 class Change:
     """What is told about one person, named by the first of these that is given. Only what is named is set.
 
-    ``fields``: columns of Profile, None deletes. ``attributes``: JSON, None deletes, or an Inc, Add or Remove.
+    ``fields``: columns of Profile, None deletes. ``attributes``: JSON, None deletes, or an Inc or Edit.
     """
 
     external_id: str | None = None

@@ -1,0 +1,87 @@
+"""Shapes that are easily read half: lists with two verbs, no devices, contexts, names in errors, days that are none."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment
+from canvases import engine
+from canvases.models import Canvas, Step
+
+
+@pytest.fixture
+def canvas(acme, alice):
+    segment = Segment.objects.create(app_group=acme, name="Everybody")
+    row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
+    Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(row, by=alice, now=timezone.now())
+    return row
+
+
+def refusal(api, canvas, recipient):
+    body = {"canvas_id": str(canvas.pk), "recipients": [recipient]}
+    (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
+    return error
+
+
+def test_a_list_gets_and_loses_values_at_once(api, person):
+    api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
+    api.track(attributes=[{"external_id": "a", "tags": {"add": ["c"], "remove": ["a"]}}])
+    assert person("a").attributes == {"tags": ["b", "c"]}
+
+
+@pytest.mark.parametrize("wish", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
+def test_half_a_wish_for_a_list_changes_nothing(api, person, wish):
+    api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
+    assert api.track(status=400, attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"] == "NOT_A_LIST"
+    assert person("a").attributes == {"tags": ["a", "b"]}
+
+
+def test_no_devices_delete_the_ids_and_leave_the_refusal(api, person):
+    ids = {"idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC", "google_ad_id": "cdda802e-fb9c-47ad-9866-0794d394c912"}
+    api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False} | ids])
+    api.track(attributes=[{"external_id": "a", "devices": None}])
+    found = person("a")
+    assert (found.idfa, found.idfa_sha256, found.gaid, found.gaid_sha256) == ("", None, "", None)
+    assert found.ad_tracking_enabled is False
+
+
+def test_ad_tracking_is_told_without_a_device_id(api):
+    api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False}, {"external_id": "b"}])
+    users = api.post("/users/export/ids", {"external_ids": ["a", "b"]}).json()["users"]
+    device = {"idfa": None, "google_ad_id": None, "ad_tracking_enabled": False}
+    assert [user["devices"] for user in users] == [[device], []]
+
+
+@pytest.mark.parametrize("name", ["context", "canvas_entry_properties"])
+@pytest.mark.parametrize(
+    ("value", "code"), [("x", "NOT_AN_OBJECT"), ([], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")]
+)
+def test_the_context_of_one_recipient(api, canvas, name, value, code):
+    error = refusal(api, canvas, {"external_user_id": "a", name: value})
+    assert (error["type"], error["field"]) == (code, name)
+
+
+def test_an_error_names_the_field_that_was_sent(api, canvas):
+    assert refusal(api, canvas, {"external_user_id": 5})["field"] == "external_user_id"
+    two = {"user_alias": {"alias_name": "n", "alias_label": "l"}, "external_user_id": "a"}
+    assert refusal(api, canvas, two)["type"] == "TOO_MANY_IDENTIFIERS"
+
+
+@pytest.mark.parametrize("name", ["max@example.org", "+49 151 12345678", "015112345678"])
+def test_a_name_that_looks_like_a_person_is_not_repeated(api, name):
+    answer = api.track(status=400, attributes=[{"external_id": "a", name: "x" * 256}])
+    assert (answer["errors"][0]["type"], "field" in answer["errors"][0]) == ("TEXT_TOO_LONG", False)
+    assert name not in str(answer)
+
+
+def test_a_plain_name_is_repeated(api):
+    answer = api.track(status=400, attributes=[{"external_id": "a", "Größe 2": "x" * 256}])
+    assert answer["errors"][0]["field"] == "Größe 2"
+
+
+@pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "0000-01-01"])
+def test_a_birthday_that_is_none(api, day):
+    assert (
+        api.track(status=400, attributes=[{"external_id": "a", "dob": day}])["errors"][0]["type"] == "BAD_DATE_OF_BIRTH"
+    )
+    assert not Profile.objects.exists()
