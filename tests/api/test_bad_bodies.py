@@ -2,7 +2,10 @@
 
 import pytest
 
-from audiencesync.people.models import Event, Profile, UserAlias
+from audiencesync.people.models import Erasure, Event, Profile, UserAlias
+from canvases.models import Canvas, Visit
+from tests.api.test_bad_values import CASES
+from tests.api.test_every_operation import OPERATIONS
 
 GOOD = b'{"external_id":"ok"}'
 DEEP = 100_000
@@ -75,16 +78,26 @@ NOT_A_CALL = {
 }
 
 
-@pytest.mark.parametrize("path", ["/users/track", "/users/identify", "/users/alias/new"])
+def test_the_corpus_is_long():
+    assert len(NOT_JSON) + len(NOT_A_CALL) + len(CASES) >= 300
+
+
+@pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "post"])
 @pytest.mark.parametrize("name", [*NOT_JSON, *NOT_A_CALL])
-def test_it_is_refused(api, path, name):
+def test_it_is_refused(api, acme, path, name):
+    Profile.objects.create(app_group=acme, external_id="here", email="here@example.org")
+    Canvas.objects.create(app_group=acme, name="Cart", state="live")
+    before = kept()
     answer = api.post(path, (NOT_JSON | NOT_A_CALL)[name])
     assert answer.status_code == 400, answer.content
     body = answer.json()
     assert body["message"]
-    assert not Profile.objects.exists()
-    assert not UserAlias.objects.exists()
-    assert not Event.objects.exists()
+    assert kept() == before
+
+
+def kept():
+    models = (Profile.everybody, UserAlias.objects, Event.objects, Erasure.objects, Visit.objects, Canvas.objects)
+    return [list(rows.order_by("pk").values()) for rows in models]
 
 
 @pytest.mark.parametrize(

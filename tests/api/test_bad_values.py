@@ -52,7 +52,7 @@ BAD = {
         "ads_consent": ["yes", "", 0, 1, [], {}],
         "devices": [1, "x", {}, [1], [None], [{"idfa": 1}], [{"google_ad_id": LONG}], [{"ad_tracking_enabled": "no"}]],
         "gender": ["male", "", 1, "m"],
-        "dob": ["1.1.2000", "", 1, "2000-1-1", "٢٠٠٠-01-01"],
+        "dob": ["1.1.2000", "", 1, "2000-1-1", "٢٠٠٠-01-01", "2026-99-99"],
         "email_subscribe": ["yes", "", True],
         "custom": [LONG, [LONG], {"a": LONG}, DEEP, list(range(501)), 2**53 + 1, -(2**53) - 1, {"": 1}, {LONG: 1}],
         "counter": [{"inc": "1"}, {"inc": True}, {"inc": None}, {"inc": 2**60}],
@@ -61,6 +61,7 @@ BAD = {
             {"$update": 1, "x": 2},
             {"add": "x"},
             {"remove": 1},
+            {"add": [1], "remove": 1},
             {"add": None},
             {"add": [LONG]},
             {"add": list(range(501))},
@@ -79,6 +80,8 @@ BAD = {
             1762000000,
             "0001-01-01T00:00:00+14:00",
             "9999-12-31T23:59:59-14:00x",
+            "1970-01-01T00:00:00+00:01",
+            "2026-11-01T00:00:00+24:00",
         ],
         "properties": [1, "x", [], {"$a": 1}, {"time": 1}, {"event_name": 1}, {"a": LONG}, {LONG: 1}, {"a": DEEP}],
     },
@@ -97,10 +100,6 @@ CASES = [
     for field, values in fields.items()
     for number, value in enumerate(values)
 ]
-
-
-def test_the_catalogue_is_long():
-    assert len(CASES) >= 200
 
 
 @pytest.mark.parametrize(("array", "field", "value"), CASES)

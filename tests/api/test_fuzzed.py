@@ -15,6 +15,7 @@ from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas
 
 pytestmark = pytest.mark.slow
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "48"))  # of each operation, a quarter for each caller
 JUDGED_BY_US = {"positive_data_acceptance", "negative_data_rejection"}  # objects are judged one by one, strictly
 OF_KEYS = {"missing_required_header", "ignored_auth"}  # keys come and go here, whatever the case says
 SECRET = "canary-of-acme"
@@ -46,9 +47,7 @@ CHECKED = [check for check in CHECKS.get_all() if check.__name__ not in JUDGED_B
 
 
 @document.parametrize()
-@settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "20")), deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation(case, callers):
     who, key = next(callers)
     case.headers = {**(case.headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}

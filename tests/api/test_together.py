@@ -1,10 +1,14 @@
 """Several callers at once: nobody is made twice, nothing is lost, nobody waits for ever."""
 
+import hashlib
 import threading
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
+from django.utils import timezone
 
+from audiencesync.groups import idempotency
+from audiencesync.groups.models import KeptAnswer
 from audiencesync.people.models import Event, Profile, UserAlias
 from tests.api.conftest import Caller
 
@@ -84,6 +88,23 @@ def test_one_of_two_equal_calls_is_done(key):
     assert len({content for _status, content, _again in answers}) == 1
     assert sorted(again for _status, _content, again in answers) == [False, True, True, True]
     assert Event.objects.count() == 1
+
+
+TOO_LONG = {"postgresql": 409, "sqlite": 503}  # SQLite does not say for what it waits
+
+
+def test_who_waits_too_long_for_the_same_call_is_told_to_come_again(key, acme, monkeypatch):
+    monkeypatch.setattr(idempotency, "PATIENCE", "300ms")
+    if connection.vendor == "sqlite":
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.3)
+    body = {"events": [{"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00Z"}]}
+    with transaction.atomic():  # the same call, which is being worked on elsewhere
+        name = hashlib.sha256(b"k").hexdigest()
+        KeptAnswer.objects.create(app_group=acme, key_sha256=name, call_sha256="", at=timezone.now())
+        (answer,) = at_once(lambda: Caller(key).post("/users/track", body, Idempotency_Key="k"))
+    assert answer.status_code == TOO_LONG[connection.vendor]
+    assert int(answer["Retry-After"]) >= 1
+    assert not Event.objects.exists()
 
 
 def test_a_visitor_is_identified_while_the_person_is_written(key):
