@@ -57,6 +57,11 @@ class Canvas(models.Model):
         """The page of the canvas."""
         return reverse("canvas", args=[self.app_group.slug, self.pk])
 
+    @classmethod
+    def lock_all(cls, app_group: AppGroup) -> None:
+        """Inside a transaction: from now on nobody moves a crowd of this group; whoever does so now is waited for."""
+        list(cls.objects.select_for_update().filter(app_group=app_group).order_by("pk").values_list("pk"))
+
 
 class CanvasHour(models.Model):
     """How many entered a canvas within an hour, moved with ``Canvas.entered``, for charts."""

@@ -1,4 +1,4 @@
-"""REST: people are erased, or told all that is known about them."""
+"""REST: people are erased, told all that is known about them, or turn out to be somebody."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from ninja import Field, Router, Schema
 
 from audiencesync.groups import rest
-from audiencesync.people import finding, naming
-from audiencesync.people.api import Alias
+from audiencesync.people import finding, naming, renaming
+from audiencesync.people.api import Alias, AliasesProcessed, Identify, answer, check_number
 from audiencesync.people.models import Profile
 from audiencesync.people.naming import Refused
-from canvases import privacy, telling
+from canvases import identities, privacy, telling
 
 router = Router(tags=["users"])
 MOST = 50
@@ -154,6 +154,19 @@ def export(request: rest.ApiRequest, body: Export) -> HttpResponse:
         told = [{name: one.get(name) for name in body.fields_to_export} for one in told]
     unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
     return rest.success(users=told, invalid_user_ids=unknown)
+
+
+@router.post(
+    "/users/identify",
+    auth=rest.require("users.track", limit="users"),
+    response={201: AliasesProcessed} | rest.ERRORS,
+    summary="Tell who an unknown visitor is",
+)
+def identify(request: rest.ApiRequest, body: Identify) -> HttpResponse:
+    """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
+    arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
+    check_number(sum(map(len, arrays.values())))
+    return answer(identities.identify(request.app_group, arrays, now=timezone.now()))
 
 
 class Receipts(rest.Success):

@@ -53,6 +53,11 @@ def pause(syncs: "QuerySet[Sync]") -> None:
     syncs.update(is_live=False, paused=True)
 
 
+def hand_over(profile: int, *, to: int | None) -> None:
+    """What was asked for somebody was asked for whom they turned out to be: the last wish of both wins."""
+    Delivery.objects.filter(profile=profile).update(profile=to)
+
+
 def woken(connection: Connection) -> None:
     """A new token is here, or ad accounts were chosen anew: whoever waits is tried at once."""
     accounts = AdAccount.objects.filter(connection=connection)

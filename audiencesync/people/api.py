@@ -157,27 +157,16 @@ class AliasesProcessed(rest.Success):
 )
 def alias_new(request: rest.ApiRequest, body: NewAliases) -> HttpResponse:
     """An alias that its person already has counts as processed; one of somebody else is an error."""
-    _check_number(len(body.user_aliases))
-    return _answer(renaming.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
+    check_number(len(body.user_aliases))
+    return answer(renaming.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
 
 
-@router.post(
-    "/users/identify",
-    auth=rest.require("users.track", limit="users"),
-    response={201: AliasesProcessed} | rest.ERRORS,
-    summary="Tell who an unknown visitor is",
-)
-def identify(request: rest.ApiRequest, body: Identify) -> HttpResponse:
-    """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
-    arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
-    _check_number(sum(map(len, arrays.values())))
-    return _answer(renaming.identify(request.app_group, arrays, now=timezone.now()))
-
-
-def _check_number(n: int) -> None:
+def check_number(n: int) -> None:
+    """At least one and at most MOST_NAMES objects. Raises ApiError."""
     if not 1 <= n <= MOST_NAMES:
         raise rest.ApiError(400, _("Send 1 to %(n)d objects.") % {"n": MOST_NAMES})
 
 
-def _answer(done: renaming.Renamed) -> HttpResponse:
+def answer(done: renaming.Renamed) -> HttpResponse:
+    """What is told of names that were given."""
     return rest.success(201, aliases_processed=done.processed, errors=done.errors)

@@ -29,9 +29,10 @@ _PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
 
 @dataclass(slots=True)
 class Renamed:
-    """How many objects were processed, and what is wrong with the others."""
+    """How many objects were processed, whom they named, and what is wrong with the others."""
 
     processed: int = 0
+    external_ids: set[str] = field(default_factory=set)
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -59,6 +60,7 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
             except Refused as error:
                 result.errors.append(error.as_dict(array, index))
     done = identifying.identify(app_group, list(wishes.values()), now=now)
+    result.external_ids = {wish.external_id for wish in wishes.values()}
     beat.wake(settings.BEATS["journeys"][1])
     return _counted(result, list(wishes), done)
 
