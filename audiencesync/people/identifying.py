@@ -93,7 +93,7 @@ def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> lis
 
 def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
     owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
-    if ledger.blocked(app_group, [Change(alias=wish.alias)]):  # after looking, as in upserting
+    if ledger.blocked(app_group, [Change(alias=wish.alias)], {}):  # after looking, as in upserting
         return "erased"
     wanted = None
     if wish.external_id is not None:
@@ -115,7 +115,7 @@ def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem 
     person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if visitor is None:
         return None if person is not None and _is_known_as(wish, person) else "unknown"
-    if ledger.blocked(app_group, [Change(external_id=wish.external_id)]):  # after looking, as in upserting
+    if ledger.blocked(app_group, [Change(external_id=wish.external_id)], {}):  # after looking, as in upserting
         return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == wish.external_id else "known"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,8 +64,12 @@ def is_used(app_group: AppGroup) -> bool:
     return ErasedName.objects.filter(app_group=app_group).exists()
 
 
-def blocked(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
-    """The indexes of changes that name somebody who was erased, or would give somebody such an address."""
+def blocked(app_group: AppGroup, changes: Sequence[Change], people: Mapping[int, int]) -> set[int]:
+    """The indexes of changes that name somebody who was erased, or would give somebody such an address.
+
+    ``people``: index -> id of whom an id or an alias has found. Some share an address with somebody who was erased: what
+    they have already may be told again.
+    """
     if not is_used(app_group):
         return set()
     named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
@@ -72,7 +77,10 @@ def blocked(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
     wanted = {value for _index, (_kind, value) in named}
     rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted)
     known = {(kind, bytes(value)) for kind, value in rows.values_list("kind", "digest")}
-    return {index for index, name in named if name in known}
+    hits = [(index, name) for index, name in named if name in known]
+    sharing = {people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people}
+    theirs = set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
+    return {index for index, name in hits if name[0] not in ADDRESSES or (people.get(index), name) not in theirs}
 
 
 def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
@@ -97,11 +105,20 @@ def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int
 
 
 def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
-    """The ids of known people who have one of these names: after a restore they are here again."""
-    found: set[int] = set()
+    """The ids of known people who are meant by these names: after a restore they are here again.
+
+    An external id or an alias is never changed, so whoever has one is meant by it alone: others may have their address.
+    """
+    found: list[int] = []
     last = 0
     while people := list(Profile.objects.filter(app_group=app_group, pk__gt=last).order_by("pk")[:AT_ONCE]):
-        found |= {pk for pk, name in names_of(app_group, people) if name in names}
+        theirs: dict[int, set[Name]] = defaultdict(set)
+        for pk, name in names_of(app_group, people):
+            theirs[pk].add(name)
+        for pk, known in theirs.items():
+            ids = {name for name in known if name[0] not in ADDRESSES}
+            if names & (ids or known):
+                found.append(pk)
         last = people[-1].pk
     return sorted(found)
 

@@ -109,7 +109,13 @@ class _Upsert:
 
     def _leave_out_erased(self) -> None:
         """After looking for people: who is erased in between is either known to the ledger, or found and then gone."""
-        erased = ledger.blocked(self.app_group, self.changes)
+        people = {
+            index: self.ids[key]
+            for key, indexes in self.wishes.items()
+            if key in self.ids and key[0] not in ledger.ADDRESSES
+            for index in indexes
+        }
+        erased = ledger.blocked(self.app_group, self.changes, people)
         if erased:
             self.result.problems |= dict.fromkeys(erased, "erased")
             left = {key: [index for index in indexes if index not in erased] for key, indexes in self.wishes.items()}
