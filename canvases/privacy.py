@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.beat"
 AT_ONCE = 500
 PURPOSE = Sync.Purpose.ERASURE
-GIVEN_UP = timedelta(days=31)  # the queue ends a removal after 30 days; should it not, nothing is kept for longer
+SPARE = timedelta(days=1)  # the clock of a removal starts at its first failure, not at the wish
 EAGER = timedelta(minutes=1)  # so long every beat looks; afterwards ever more seldom,
 SELDOM = timedelta(minutes=5)  # down to this
 
@@ -91,7 +91,7 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
 def beat() -> None:
     """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger."""
     parts: tuple[Callable[[], object], ...] = (
-        ledger.file,
+        _file,
         consent.rework,
         lambda: consenting.settle(now=timezone.now()),
         lambda: proceed(now=timezone.now()),
@@ -103,6 +103,17 @@ def beat() -> None:
             raise
         except Exception:  # the edge of a loop: what hinders one part must not hinder the others
             logger.exception("A part of the privacy beat failed; the next beat tries again.")
+
+
+def _file() -> None:
+    """Names that find no room stay in the database, whose own ledger refuses them until then."""
+    try:
+        ledger.file()
+    except OSError as error:
+        path = settings.ERASURE_LEDGER
+        logger.error(
+            "The ledger of erasures %s cannot be written (%s); no name is lost, it is tried again.", path, error
+        )
 
 
 def proceed(*, now: datetime) -> None:
@@ -151,10 +162,15 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
         _end(erasure, answers[erasure.pk], now=now)
 
 
+def _given_up() -> timedelta:
+    """The queue ends a removal after this long; should it not, no hash is kept for longer."""
+    return timedelta(seconds=settings.SYNC["erasure_deadline"]) + SPARE
+
+
 def _next_look(erasure: Erasure, standing: withdrawing.Standing | None, *, now: datetime) -> datetime | None:
     """When to look again; None: all is over. What a clock that was wrong has written keeps nobody waiting."""
     age = now - erasure.requested_at
-    if standing is None or age > GIVEN_UP:
+    if standing is None or age > _given_up():
         return None
     if standing.is_open:
         return now + age / 10 if age > EAGER else now
