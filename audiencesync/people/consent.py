@@ -29,12 +29,14 @@ def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
     value = attributes.get(app_group.consent_attribute)
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 1.0 says what 1 says
     text = str(value).lower() if isinstance(value, bool | int | float | str) else ""
     return text.strip() in {word.lower() for word in app_group.consent_values}
 
 
 def followed(app_group: AppGroup, attributes: Mapping[str, Any], known: bool | None) -> bool | None:
-    """What the attribute makes of consent known so far: a refusal stands until the attribute says something."""
+    """What the attribute makes of consent known so far: a refusal stands until the attribute says yes."""
     told = derived(app_group, attributes)
     return False if told is None and known is False else told
 

@@ -236,8 +236,7 @@ class _Upsert:
                 setattr(row, name, value)
             else:
                 setattr(row, name, value or "")
-        if rule := self.app_group.consent_attribute:
-            known = None if rule in change.attributes else known
+        if self.app_group.consent_attribute:
             row.ads_consent = consent.followed(self.app_group, row.attributes, known)
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:

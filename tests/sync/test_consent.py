@@ -36,12 +36,27 @@ def tell(group, *, at="ann", **attributes):
 
 
 @pytest.mark.parametrize(
-    ("value", "consent"), [(True, True), ("YES", True), (1, True), ("no", False), (False, False), (["yes"], False)]
+    ("value", "consent"),
+    [
+        (True, True),
+        ("YES", True),
+        (1, True),
+        (1.0, True),
+        ("no", False),
+        (False, False),
+        (1.5, False),
+        (["yes"], False),
+    ],
 )
 def test_an_attribute_tells_consent(policy, value, consent):
+    assert tell(policy(consent_attribute="ads"), ads=value).ads_consent is consent
+
+
+@pytest.mark.parametrize(("value", "consent"), [("yes", None), ("no", False)])
+def test_without_the_attribute_a_yes_is_over_and_a_refusal_stands(policy, value, consent):
     group = policy(consent_attribute="ads")
-    assert tell(group, ads=value).ads_consent is consent
-    assert tell(group, ads=None).ads_consent is None
+    tell(group, ads=value)
+    assert tell(group, ads=None).ads_consent is consent
 
 
 def test_who_refuses_is_not_added_but_removed(world, policy):
