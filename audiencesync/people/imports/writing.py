@@ -92,7 +92,8 @@ class Writer:
         rejects, stretch = list(chunk.rejects), chunk.stretch
         for index, problem in done.problems.items():
             place = chunk.batch.places[index]
-            rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", stretch.rows[place]))
+            cells = [] if problem in ("erased", "gone") else stretch.rows[place]  # nothing of them is kept again
+            rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", cells))
         people = [pk for pk in done.profile_ids if pk is not None]
         return Written(done.created, len(people) - done.created, _join(self.run, set(people)), sorted(rejects))
 
