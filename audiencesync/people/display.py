@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ LABELS = {
 }
 LONGEST = 200
 STARS = "***"
+MAY_BE_A_PHONE = 1_000_000  # numbers of seven digits and more
+HIDDEN_ID = r"@|^([A-Za-z]+:)?[+ ()/.-]*([0-9][+ ()/.-]*){7,}$"  # an external id that is an e-mail or may be a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,13 @@ def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:
-    """The external id, else our own; some shops use the e-mail address, which viewers must not read."""
+    """The external id, else our own; some shops use the e-mail address or the phone, which viewers must not read."""
     known = profile.external_id
     if known is None:
         return profile.braze_id
-    return mask_email(known) if masked and "@" in known else known
+    if not (masked and re.search(HIDDEN_ID, known)):
+        return known
+    return mask("email" if "@" in known else "phone", known)
 
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
@@ -114,7 +119,7 @@ def _problem(kind: str, raw: str) -> str:
 
 
 def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
-    """Custom attributes by name. Viewers see truths and numbers; texts may say who it is."""
+    """Custom attributes by name. Viewers see truths and short numbers: texts may say who it is, long ones be a phone."""
     known: Any = profile.attributes
     if not isinstance(known, dict):
         return []
@@ -126,7 +131,7 @@ def _attribute(value: object, *, masked: bool) -> str:
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not (masked and abs(value) >= MAY_BE_A_PHONE):
         return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
     if masked:
         return STARS

@@ -80,7 +80,7 @@ def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, mask
         return everybody
     wanted = Q(starts_with(F("external_id"), text))
     if masked:
-        wanted &= ~Q(external_id__contains="@")
+        wanted &= ~Q(external_id__regex=display.HIDDEN_ID)
     for kind in ("email", "phone"):
         found = identifiers.normalise(kind, text, region=app_group.phone_region)
         if found.sha256 is not None:
