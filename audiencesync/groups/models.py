@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 INVITATION_LIFETIME = timedelta(days=7)
+LOGGED_EVERY = timedelta(hours=1)  # who goes on looking at the same
 REWORK_AGAIN = timedelta(minutes=2)  # longer than any call or chunk of an import takes
 
 
@@ -265,6 +266,13 @@ class Activity(models.Model):
     def log(cls, app_group: AppGroup, actor: User | None, verb: str, subject: str) -> None:
         """Write one line, inside the caller's transaction."""
         cls.objects.create(app_group=app_group, actor=actor, verb=verb, subject=subject[:200])
+
+    @classmethod
+    def log_view(cls, app_group: AppGroup, actor: User, subject: str, *, now: datetime) -> None:
+        """Somebody saw personal data unmasked: one line per actor, subject and hour."""
+        recent = cls.objects.filter(app_group=app_group, at__gt=now - LOGGED_EVERY, actor=actor, subject=subject)
+        if not recent.filter(verb=cls.Verb.VIEWED).exists():
+            cls.log(app_group, actor, cls.Verb.VIEWED, subject)
 
 
 class Lap(models.Model):

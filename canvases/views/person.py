@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import islice
 
 from django.contrib import messages
@@ -19,8 +18,6 @@ from audiencesync.people.models import Profile
 from audiencesync.people.views.profiles import NEWEST, facts
 from canvases import privacy, telling
 
-LOGGED_EVERY = timedelta(hours=1)
-
 
 @require_safe
 @access.signed_in
@@ -29,21 +26,13 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     row = access.get(request, Profile, pk=profile_id)
     masked = not access.membership(request).may(Role.MARKETER)
     if not masked:
-        _log_view(request, row)
+        Activity.log_view(row.app_group, access.user(request), row.braze_id, now=timezone.now())
     mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
         "visits": list(islice(telling.visits(mine), NEWEST)),
         "deliveries": [(one, telling.why(one)) for one in islice(telling.deliveries(mine), NEWEST)],
     }
     return render(request, "canvases/person.html", context)
-
-
-def _log_view(request: HttpRequest, row: Profile) -> None:
-    """One line per person who looks, person looked at and hour."""
-    line = {"actor": access.user(request), "verb": Activity.Verb.VIEWED, "subject": row.braze_id}
-    recent = Activity.objects.filter(app_group=row.app_group, at__gt=timezone.now() - LOGGED_EVERY, **line)
-    if not recent.exists():
-        Activity.objects.create(app_group=row.app_group, **line)
 
 
 @require_POST

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
 
 URL = "/g/acme/people/profiles/"
@@ -31,6 +32,14 @@ def test_marketers_read_everything(max_, bob, signed_in):
     _answer, html = page(signed_in(bob))
     assert "Max@mail.example.de" in html
     assert "030 23125123" in html
+
+
+def test_who_looks_at_the_list_is_written_down_once_an_hour(max_, bob, vera, signed_in):
+    for user in (bob, vera, bob):
+        page(signed_in(user))
+        page(signed_in(user), q="nobody")
+    (line,) = Activity.objects.all()
+    assert (line.actor, line.verb, line.subject) == (bob, "viewed", "Profiles")
 
 
 @pytest.mark.parametrize("is_detail", [False, True])
@@ -126,6 +135,7 @@ def test_pages_go_on_and_back(acme, bob, signed_in):
 def test_more_people_need_no_more_queries(make_profile, bob, signed_in, django_assert_num_queries):
     client = signed_in(bob)
     make_profile()
+    client.get(URL)  # writes down that somebody looks
     with CaptureQueriesContext(connection) as one:
         client.get(URL)
     for _ in range(20):

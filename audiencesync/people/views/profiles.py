@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
-from audiencesync.groups.models import AppGroup, Role
+from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import display, identifiers
 from audiencesync.people.attributes import starts_with
 from audiencesync.people.forms import ProfileSearch
@@ -34,7 +36,7 @@ class Page:
 @require_safe
 @access.signed_in
 def profiles(request: HttpRequest, group: str) -> HttpResponse:
-    """Everybody in the group, or those who fit the search."""
+    """Everybody in the group, or those who fit the search. Who sees them unmasked is written down."""
     app_group = access.group(request)
     form = ProfileSearch(request.GET)
     everybody = access.all_of(request, Profile)
@@ -43,6 +45,8 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     if form.is_valid():
         found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
     page = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after"))
+    if page.profiles and not masked:
+        Activity.log_view(app_group, access.user(request), _("Profiles"), now=timezone.now())
     n = found.order_by()[: COUNTED + 1].count()
     context = {
         "form": form,
