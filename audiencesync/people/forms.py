@@ -29,7 +29,7 @@ class ProfileSearch(forms.Form):
         label=gettext_lazy("Search"),
         required=False,
         max_length=320,
-        help_text=gettext_lazy("The beginning of an external ID, or a whole e-mail address or phone number."),
+        help_text=gettext_lazy("The beginning of an external ID, or a whole alias, e-mail address or phone number."),
     )
 
 

@@ -120,6 +120,7 @@ class UserAlias(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app_group", "label", "name"], name="user_alias_once")]
+        indexes = [models.Index(fields=["app_group", "name"], name="user_alias_by_name")]
 
     def __str__(self) -> str:
         return f"alias {self.pk} of profile {self.profile_id}"

@@ -21,7 +21,7 @@ _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
     frozenset({"most_recently_updated", "least_recently_updated"}),
 )
-_BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
+BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
 class Refused(Exception):
@@ -134,6 +134,6 @@ def _alias(value: object) -> Name:
 
 
 def _braze_id(value: object) -> Name:
-    if not isinstance(value, str) or not _BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
-        raise Refused("BAD_BRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
+    if not isinstance(value, str) or not BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
+        raise Refused("BADBRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
     return {"profile_id": int(value, 16)}

@@ -13,10 +13,10 @@ from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.people import display, identifiers
+from audiencesync.people import display, identifiers, naming
 from audiencesync.people.attributes import starts_with
 from audiencesync.people.forms import ProfileSearch
-from audiencesync.people.models import Profile
+from audiencesync.people.models import Profile, UserAlias
 
 PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person
@@ -79,7 +79,7 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
 
 
 def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool) -> QuerySet[Profile]:
-    """Search by the start of the external id, or a whole e-mail or phone: by a part of one, viewers could guess it."""
+    """Search by the start of the external id, or a whole other name: by a part of one, viewers could guess it."""
     if not text:
         return everybody
     wanted = Q(starts_with(F("external_id"), text))
@@ -89,7 +89,16 @@ def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, mask
         found = identifiers.normalise(kind, text, region=app_group.phone_region)
         if found.sha256 is not None:
             wanted |= Q(**{f"{kind}_sha256": found.sha256})
-    return everybody.filter(wanted | Q(external_id=text))
+    return everybody.filter(wanted | Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group)))
+
+
+def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
+    """The ids of who is called so. As numbers: among other conditions, a query in a query would read all profiles."""
+    aliases = UserAlias.objects.filter(app_group=app_group, name=text)
+    found = list(aliases.values_list("profile", flat=True)[:PAGE])
+    if naming.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:
+        found.append(int(text, 16))
+    return found
 
 
 def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None) -> Page:
