@@ -13,7 +13,7 @@ from ninja import Field, Router, Schema
 from audiencesync.groups import rest
 from audiencesync.people import finding, naming, renaming
 from audiencesync.people.api import Alias, AliasesProcessed, Identify, answer, check_number
-from audiencesync.people.models import Profile
+from audiencesync.people.models import Erasure, Profile
 from audiencesync.people.naming import Refused
 from canvases import identities, privacy, telling
 
@@ -72,9 +72,8 @@ def delete(request: rest.ApiRequest, body: Delete) -> HttpResponse:
     if len({array for array, _name in names}) != 1 or len(names) > MOST:
         raise rest.ApiError(400, _("Send one list of at most %(n)d people.") % {"n": MOST})
     found, errors = _found(request, names)
-    made = privacy.erase(
-        request.app_group, found.values(), asked_by=f"API key {request.api_key.name}", now=timezone.now()
-    )
+    by = f"{Erasure.BY_KEY}{request.api_key.name}"
+    made = privacy.erase(request.app_group, found.values(), asked_by=by, now=timezone.now())
     return rest.success(201, errors=errors, deleted=len(made), erasures=[erasure.key for erasure in made])
 
 

@@ -196,7 +196,7 @@ def erase_again(path: Path, *, now: datetime) -> int:
             continue
         people = ledger.people_of(group, names)
         for start in range(0, len(people), AT_ONCE):
-            n += len(erase(group, people[start : start + AT_ONCE], asked_by="restore", now=now))
+            n += len(erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now))
         ledger.write(group, names, erasure=None, now=now)
     return n
 

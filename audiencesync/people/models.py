@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup, User
@@ -168,6 +169,8 @@ class Erasure(models.Model):
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
+    BY_KEY, BY_RESTORE = "API key ", "restore"  # how asked_by begins, in every language
+
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
     key = models.CharField(max_length=32, unique=True, default=_key)
@@ -187,6 +190,15 @@ class Erasure(models.Model):
 
     def __str__(self) -> str:
         return f"erasure {self.key}"
+
+    @property
+    def asker(self) -> str:
+        """Who asked, in the language of whoever reads it."""
+        if self.asked_by == self.BY_RESTORE:
+            return gettext("after a restore")
+        if self.asked_by.startswith(self.BY_KEY):
+            return gettext("API key %(name)s") % {"name": self.asked_by.removeprefix(self.BY_KEY)}
+        return self.asked_by
 
 
 class ErasedName(models.Model):

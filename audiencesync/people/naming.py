@@ -135,5 +135,5 @@ def _alias(value: object) -> Name:
 
 def _braze_id(value: object) -> Name:
     if not isinstance(value, str) or not BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
-        raise Refused("BADBRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
+        raise Refused("BAD_BRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
     return {"profile_id": int(value, 16)}

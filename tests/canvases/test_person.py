@@ -94,6 +94,16 @@ def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
     assert "ann" not in html.replace("cannot", "")
 
 
+@pytest.mark.parametrize(
+    ("asked_by", "told"),
+    [("API key Shop", "API-Schlüssel Shop"), ("restore", "nach einer Wiederherstellung"), ("Al", "Al")],
+)
+def test_a_receipt_tells_who_asked_in_the_language_of_its_reader(ann, acme, alice, signed_in, asked_by, told):
+    privacy.erase(acme, [ann.pk], asked_by=asked_by, now=timezone.now())
+    html = signed_in(alice).get(url("erasures"), headers={"Accept-Language": "de"}).content.decode()
+    assert f"<bdi>{told}</bdi>" in html
+
+
 def test_many_are_named_counted_then_erased(ann, acme, alice, signed_in):
     Profile.objects.create(app_group=acme, external_id="bert")
     client, ids = signed_in(alice), {"ids": "ann\n bert \n\nnobody\nann"}
