@@ -9,8 +9,10 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
 
+from audiencesync.groups.models import Activity, AppGroup
 from audiencesync.people.identifying import family
-from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
+from audiencesync.people.imports.models import Import
+from audiencesync.people.models import KINDS, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
 from canvases.analytics import reason_text
 from canvases.models import Step, Visit
 from canvases.series import VARIANT, name_of
@@ -34,17 +36,26 @@ def everything(profile: Profile) -> dict[str, object]:
         ],
         "events": [_event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")],
         "imports": [
-            {"file": one.run.file_name, "uploaded_at": one.run.created_at.isoformat()}
-            for one in profile.imported_by.select_related("run").order_by("run_id")
+            {"file": run.file_name, "uploaded_at": run.created_at.isoformat()}
+            for run in Import.objects.filter(members__profile__in=mine).distinct().order_by("pk")
         ],
         "visits": [visit(one) for one in visits(mine)],
         "deliveries": [delivery(one) for one in deliveries(mine)],
-        "withdrawals": [one.at.isoformat() for one in profile.withdrawals.order_by("pk")],
+        "withdrawals": [one.at.isoformat() for one in Withdrawal.objects.filter(profile__in=mine).order_by("pk")],
         "erasures": [
-            {"key": one.key, "requested_at": one.requested_at.isoformat()} for one in profile.erasures.order_by("pk")
+            {"key": one.key, "requested_at": one.requested_at.isoformat()}
+            for one in Erasure.objects.filter(profile__in=mine).order_by("pk")
         ],
+        "activity": _activity(profile.app_group, mine),
         "known_before_as": [_profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)],
     }
+
+
+def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:
+    """When members of the group looked at the page or took an export; who they are is not told."""
+    names = [Profile(pk=pk).braze_id for pk in profile_ids]
+    lines = Activity.objects.filter(app_group=app_group, subject__in=names).order_by("at", "pk")
+    return [{"what": line.verb, "at": line.at.isoformat()} for line in lines]
 
 
 def _profile(profile: Profile) -> dict[str, object]:

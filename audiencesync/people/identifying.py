@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import consent, finding, ledger, rows
+from audiencesync.people.imports.models import ImportMember
 from audiencesync.people.merging import MOST_ATTRIBUTES
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.upserting import Change, upsert
@@ -166,6 +167,9 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
     rows.remember(past, now=now)
     UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
+    runs = ImportMember.objects.filter(profile_id=visitor.id).order_by("run_id").values_list("run_id", flat=True)
+    members = [ImportMember(run_id=run, profile_id=person.id) for run in runs]
+    ImportMember.objects.bulk_create(members, ignore_conflicts=True)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
     return None
 

@@ -8,9 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people.models import Erasure, Profile
-from audiencesync.people.models import imports as files
-from canvases import engine, privacy, telling
-from canvases.models import Canvas, Step
+from canvases import privacy
 
 WHEN = "2026-11-01T10:00:00Z"
 
@@ -145,34 +143,6 @@ def test_an_export_is_not_kept_for_a_repeat(api, ann):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM groups_keptanswer")
         assert cursor.fetchone() == (0,)
-
-
-def test_every_table_that_knows_a_person_is_in_the_export(api, ann, acme, alice):
-    segment = acme.segments.create(name="Everybody")
-    canvas = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
-    Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 1, "unit": "days"})
-    engine.launch(canvas, by=alice, now=timezone.now())
-    engine.admit(canvas.pk, now=timezone.now())
-    run = files.Import.objects.create(app_group=acme, file_name="people.csv", size=1)
-    files.ImportMember.objects.create(run=run, profile=ann)
-    api.track(attributes=[{"external_id": "ann", "email": "new@example.org"}])
-    told = telling.everything(ann)
-    filled = {name for name, rows in told.items() if rows}
-    tables = {
-        "past_identifiers": "past_identifiers",
-        "aliases": "aliases",
-        "events": "events",
-        "imported_by": "imports",
-        "visits": "visits",
-        "deliveries": "deliveries",
-        "erasures": "erasures",
-        "withdrawals": "withdrawals",
-        "merged": "known_before_as",
-    }
-    related = {relation.get_accessor_name() for relation in Profile._meta.related_objects}
-    assert related == tables.keys(), "a new table knows people: export it, and erase it"
-    assert set(tables.values()) - filled == {"deliveries", "erasures", "known_before_as", "withdrawals"}
-    json.dumps(told)
 
 
 def test_who_turned_out_to_be_somebody_is_erased_with_them(api, person):
