@@ -1,5 +1,6 @@
 """The catalogue of files: what is detected, what is refused, what is taken; a bad row costs that row only."""
 
+import csv
 import gzip
 import io
 import zipfile
@@ -167,3 +168,19 @@ def test_bad_rows_cost_only_themselves(imports):
     lines = imports.rejects(row)
     assert [line.split(",")[0] for line in lines[1:]] == [f'"{n}"' for n in (3, 4, 5, 6, 7, 8, 9, 10)]
     assert '"country: This needs a country code' in lines[6]
+
+
+def test_a_free_text_makes_nobody(imports):
+    """A customer's text that is longer than a cell may be, with a line like a row inside."""
+    body = io.StringIO()
+    text = "x" * 131_100 + "\nvictim,attacker@example.org,hi\n"
+    rows = [["external_id", "email", "note"], ["c1", "c1@example.org", text], ["c2", "c2@example.org", ""]]
+    csv.writer(body).writerows(rows)
+    row = imports.run(body.getvalue())
+    assert (row.n_rows, row.n_created, row.n_rejected) == (2, 1, 1)
+    assert [one.external_id for one in Profile.objects.all()] == ["c2"]
+
+
+def test_blank_lines_longer_than_a_stretch_are_no_end(imports):
+    row = imports.run("external_id\nc-1\n" + "\n" * 5_000_000 + "c-2\n")
+    assert (row.state, row.n_rows, row.n_created) == ("done", 2, 2)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +36,7 @@ def everything(data, layout=PLAIN, *, n_columns, step=3):
     while True:
         reader = Reader(source, layout, n_columns=n_columns, position=position, line=line)
         found = reader.take(step)
-        if not found:
+        if found.is_end and not found:
             return rows, rejects
         assert (reader.position, reader.line) > (position, line)
         position, line = reader.position, reader.line
@@ -120,13 +121,56 @@ def test_nul_costs_its_row_only(block):
     assert [(one.line, one.reason) for one in rejects] == [(2, "nul")]
 
 
+@pytest.mark.parametrize("quote", [b"", b'"'])
 @pytest.mark.parametrize("n", [66_000, 200_000, 3_000_000])
-def test_a_huge_cell_costs_its_row_only(n):
-    raw = b"a,b\n1," + b"x" * n + b"\n2,3\n"
+def test_a_huge_cell_costs_its_row_only(n, quote):
+    raw = b"a,b\n1," + quote + b"x" * n + quote + b"\n2,3\n"
     rows, rejects = everything(raw, n_columns=2)
     assert rows == [["a", "b"], ["2", "3"]]
     assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
     assert len(rejects[0].cells[-1]) <= 200_000
+
+
+@pytest.mark.parametrize("n", [131_100, 1_100_000, 6_000_000])
+def test_lines_of_a_huge_quoted_cell_are_no_rows(n):
+    """Whoever writes a free text of a customer would else make people of its lines."""
+    raw = b'a,b\n1,"' + b"x" * n + b'\nvictim,attacker@example.org\n"\n2,3\n'
+    rows, rejects = everything(raw, n_columns=2)
+    assert rows == [["a", "b"], ["2", "3"]]
+    assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
+
+
+def test_a_quoted_cell_behind_a_huge_one_is_no_row_either():
+    raw = b"a,b\n" + b"x" * 3_000_000 + b',"\nvictim,attacker@example.org\n"\n2,3\n'
+    rows, rejects = everything(raw, n_columns=2)
+    assert rows == [["a", "b"], ["2", "3"]]
+    assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
+
+
+def test_an_unclosed_quote_in_a_long_file_swallows_nothing():
+    raw = b'a,b\n1,"open\n' + b"2,two\n" * 2_000_000
+    reader = Reader(Bytes(raw), PLAIN, n_columns=2)
+    header, broken, good = (reader.take(1) for _ in range(3))
+    assert (header.rows, [one.reason for one in broken.rejects]) == ([["a", "b"]], ["quotes"])
+    assert good.rows == [["2", "two"]]
+
+
+@pytest.mark.parametrize("unit", [b"\n", b"\r\n", b",,,\n"])
+def test_blank_lines_are_passed_over_a_stretch_at_a_time(unit):
+    source = Bytes(unit * (5_000_000 // len(unit)) + b"1,2\n")
+    reader = Reader(source, PLAIN, n_columns=2)
+    found = reader.take(10)
+    assert (len(found), found.is_end) == (0, False)
+    assert 2_000_000 < reader.position < 3_000_000
+    assert everything(source.data, n_columns=2)[0] == [["1", "2"]]
+
+
+def test_lines_that_open_one_quote_after_the_other_do_not_hold_a_stretch_up():
+    """From each of them on, all that follows could be one row."""
+    reader = Reader(Bytes(b'a",",\n' * 2_000_000), PLAIN, n_columns=2)
+    begin = time.process_time()
+    assert 0 < len(reader.take(5000)) < 5000
+    assert time.process_time() - begin < 5
 
 
 def test_a_file_of_spaces_is_one_row_in_little_memory():

@@ -79,7 +79,8 @@ def check(run: Import, plan: Plan) -> Checked:
         found.problems += rejects[: SHOWN - len(found.problems)]
         _judge(found, batch, region=run.app_group.phone_region)
         if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
-            found.is_all = not len(reader.take(1))
+            rest = reader.take(1)
+            found.is_all = rest.is_end and not len(rest)
             break
     return found
 

@@ -17,7 +17,8 @@ MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
 MOST_CELL, MOST_ROW = 64 * 1024, 1 * MB
 BLOCK = MB // 2
-MOST_TAKEN = 2 * MB  # bytes of a stretch, about
+MOST_TAKEN = 2 * MB  # bytes that are read for a stretch, about
+MOST_LOOKED = 8 * MB  # characters in which a row must end: what is longer is taken for a line that begins no row
 MOST_SHOWN = 2000  # characters that are kept of a line that is no row
 BOMS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding get through and back
@@ -32,6 +33,7 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
     "cp1254": "surrogateescape",
     "mac-roman": "surrogateescape",
 }
+csv.field_size_limit(2 * MOST_LOOKED)  # else a quoted cell that is longer is cut in two, and its rest read as rows
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
@@ -64,11 +66,15 @@ class Reject(NamedTuple):
 
 @dataclass(slots=True)
 class Stretch:
-    """Some rows in the order of the file, each with the line it begins in; and those that could not be read."""
+    """Some rows in the order of the file, each with the line it begins in; and those that could not be read.
+
+    ``is_end``: nothing follows. A stretch may be empty and not the end: there were blank lines only.
+    """
 
     lines: list[int] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    is_end: bool = False
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.rejects)
@@ -83,7 +89,7 @@ class Reader:
         self.n_columns = n_columns
         self._start = max(position, skipped(source, layout.encoding))  # the byte where the block begins
         self.line = line
-        self._size = BLOCK
+        self._size, self._n_read = BLOCK, 0
         self._text, self._base, self._done = "", 0, 0
         self._load()
 
@@ -95,10 +101,13 @@ class Reader:
         return self._start
 
     def take(self, most: int) -> Stretch:
-        """The next ``most`` rows; fewer at the end, or if they are long. Empty rows are passed over."""
-        found, begin = Stretch(), self._start
-        while len(found) < most and self._some(found, most):
-            if found and self._start - begin > MOST_TAKEN:
+        """The next ``most`` rows; fewer at the end, or if there is much to read for them. Blank lines are passed over."""
+        found, line, n_read = Stretch(), self.line, self._n_read
+        while len(found) < most:
+            if not self._some(found, most):
+                found.is_end = True
+                break
+            if self._n_read - n_read > MOST_TAKEN and self.line > line:
                 break
         return found
 
@@ -114,29 +123,28 @@ class Reader:
                 if len(found) >= most:
                     return True
         except csv.Error:
-            is_cut = self._buffer.tell() == full and not self._is_last
-            if is_cut and full - self._done < MOST_ROW:
-                self._more()
-            else:
+            if self._is_last or self._buffer.tell() < full:
                 self._skip_line(found)
-            return True
+                return True
         if self._is_last:
             return False
-        if self._done == 0 and self._size >= 2 * MOST_ROW:
-            self._skip_line(found)
-        else:
+        if full - self._done < MOST_LOOKED:
             self._more()
+        else:
+            self._skip_line(found)
         return True
 
     def _accept(self, found: Stretch, cells: list[str], end: int) -> None:
         """Take one row, if it is one, and step behind it."""
         line, self.line = self.line + 1, self._line_base + self._csv.line_num
-        length, self._done = end - self._done, end
+        begin, self._done = self._done, end
         if not any(cells):
             return
         reason = "columns" if len(cells) != self.n_columns and self.n_columns else ""
-        if length > MOST_CELL and any(len(cell.encode(errors="replace")) > MOST_CELL for cell in cells):
+        if end - begin > MOST_CELL and any(len(cell.encode(errors="replace")) > MOST_CELL for cell in cells):
             reason = "long"
+        if end - begin > MOST_ROW:
+            reason, cells = "long", [self._text[begin : begin + MOST_SHOWN]]
         if self._is_odd and not reason:
             reason = _oddness(cells)
         if reason:
@@ -153,6 +161,7 @@ class Reader:
 
     def _skip_line(self, found: Stretch) -> None:
         """The line at hand begins no row, or one that is too long: reject it and go on behind it, however far that is."""
+        self._n_read += self._buffer.tell() - self._done
         text = self._rest_of_line()
         reason = "long" if len(text) > MOST_CELL else "quotes"
         found.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
@@ -176,6 +185,7 @@ class Reader:
     def _load(self) -> None:
         """Read and decode the block at ``_start``."""
         data = self.source.read(self._start, self._size)
+        self._n_read += len(data)
         self._is_last = self._start + len(data) >= self.source.size
         if self._is_last and self.encoding.startswith("utf-16") and len(data) % 2:
             data = data[:-1]
@@ -215,5 +225,8 @@ def _oddness(cells: list[str]) -> str:
 
 def stretches(reader: Reader, most: int) -> Iterator[Stretch]:
     """Everything, ``most`` rows at a time."""
-    while found := reader.take(most):
+    while True:
+        found = reader.take(most)
         yield found
+        if found.is_end:
+            return

@@ -121,6 +121,11 @@ class Chunk:
         """How many rows."""
         return len(self.rows.stretch)
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the file is done."""
+        return self.rows.stretch.is_end and not self.n
+
 
 class Worker(AbstractContextManager["Worker"]):
     """Reads and writes the chunks of an import that is leased. While one is written, a thread prepares the next."""
@@ -148,7 +153,7 @@ class Worker(AbstractContextManager["Worker"]):
     def chunk(self, *, now: datetime) -> bool:
         """Do the next rows; whether there may be more."""
         chunk = (self.next or self._soon()).result()
-        if not chunk.n or self.n_rows >= MOST_ROWS:
+        if chunk.is_end or (chunk.n and self.n_rows >= MOST_ROWS):
             end(self.run, State.DONE, trouble="rows" if chunk.n else "")
             return False
         if self.writer.is_stale():

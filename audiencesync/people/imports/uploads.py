@@ -23,7 +23,7 @@ from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MB, MOST_BYTES
 
 PART = 2 * MB
-AHEAD = 3 * PART
+AHEAD = 6 * PART  # the end of a long row is looked for behind a stretch
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
 ARCHIVES = (  # how files begin that are no text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf
     b"PK\x03\x04",
