@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audiencesync.people.imports import detecting, mapping, running, uploads
+from audiencesync.people.imports import detecting, guessing, mapping, running, uploads
 from audiencesync.people.imports.models import Import
 from canvases.rehearsal import world
 
@@ -42,7 +42,8 @@ def _started(data: bytes) -> Import:
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
     layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
-    columns = mapping.guess(HEADERS, [["x", "x", "x", "x", "true", "1"]], delimiter=layout.delimiter)
+    row = ["x", "x", "x", "x", "true", "1"]
+    columns = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
     run.plan, run.state, run.started_at = mapping.Plan(layout, columns).as_json(), Import.State.RUNNING, timezone.now()
     run.save()
     return run

@@ -10,7 +10,7 @@ from collections import Counter
 
 import charset_normalizer
 
-from audiencesync.people.imports import mapping
+from audiencesync.people.imports import guessing
 from audiencesync.people.imports.reading import BOMS, DELIMITERS, ENCODINGS, Layout, Reader, Source
 
 SAMPLE = 128 * 1024
@@ -99,6 +99,6 @@ def has_header(source: Source, chosen: Layout) -> bool:
     if not first:
         return True
     cells = [cell.strip() for cell in first[0]]
-    if any(mapping.known(cell) for cell in cells):
+    if any(guessing.known(cell) for cell in cells):
         return True
     return all(cells) and len(set(cells)) == len(cells) and not any(map(_VALUE.fullmatch, cells))

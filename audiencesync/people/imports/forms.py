@@ -79,6 +79,14 @@ class LayoutForm(forms.Form):
         return Layout(data["encoding"], data["delimiter"], data["header"] == "1")
 
 
+def too_many(n: int) -> str:
+    """What is wrong with so many columns; empty if nothing is."""
+    if n <= MOST_COLUMNS:
+        return ""
+    words = _("This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?")
+    return words % {"n": n, "most": MOST_COLUMNS}
+
+
 def layout_values(layout: Layout) -> dict[str, str]:
     """A layout as LayoutForm has it."""
     return {"encoding": layout.encoding, "delimiter": layout.delimiter, "header": "1" if layout.has_header else "0"}
@@ -110,7 +118,7 @@ class MappingForm(forms.Form):
             words = {"n": i + 1, "header": column.header[:40]}
             self.fields[f"target_{i}"] = forms.ChoiceField(
                 label=_("Column %(n)d, %(header)s, becomes") % words,
-                choices=_target_choices(),
+                choices=_target_choices(app_group),
                 required=False,
                 initial=column.target,
             )
@@ -136,11 +144,6 @@ class MappingForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Every field once, the key among them."""
         cleaned = super().clean() or {}
-        if len(self.columns) > MOST_COLUMNS:
-            raise forms.ValidationError(
-                _("This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?")
-                % {"n": len(self.columns), "most": MOST_COLUMNS}
-            )
         taken: set[str] = set()
         for i in range(len(self.columns)):
             self._clean_column(i, cleaned, taken)
@@ -181,10 +184,12 @@ class SegmentNameForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name of the segment"), max_length=80)
 
 
-def _target_choices() -> list[tuple[str, Any]]:
+def _target_choices(app_group: AppGroup) -> list[tuple[str, Any]]:
+    """Where an attribute tells consent, nothing else does."""
+    ruled = "ads_consent" if app_group.consent_attribute else ""
     return [
         ("", _("Leave out")),
-        (_("Fields"), list(FIELDS.items())),
+        (_("Fields"), [(name, label) for name, label in FIELDS.items() if name != ruled]),
         (_("Attributes"), list(ATTRIBUTES.items())),
     ]
 

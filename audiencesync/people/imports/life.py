@@ -22,7 +22,7 @@ from audiencesync.people.models import Segment
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
-PREVIEW = 5
+PREVIEW, SAMPLE = 5, 100  # rows that are shown, and from which the meaning of columns is guessed
 State = Import.State
 
 
@@ -31,7 +31,12 @@ class Preview:
     """The names of the columns and the first rows. ``headers`` is empty if there is nothing to read."""
 
     headers: list[str]
-    rows: list[list[str]]
+    sample: list[list[str]]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Those that are shown."""
+        return self.sample[:PREVIEW]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,13 @@ class Checked:
 
 
 def preview(run: Import, layout: Layout) -> Preview:
-    """The beginning of the file, read by this layout."""
-    rows = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0).take(PREVIEW + 1).rows
-    if not rows:
-        return Preview([], [])
-    if layout.has_header:
-        return Preview([cell.strip() for cell in rows[0]], rows[1:])
-    return Preview([str(place + 1) for place in range(len(rows[0]))], rows[:PREVIEW])
+    """The beginning of the file, read by this layout. A first row that cannot be read names no columns."""
+    reader = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0)
+    names = reader.take(1).rows if layout.has_header else []
+    rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
+    if names:
+        return Preview([cell.strip() for cell in names[0]], rows)
+    return Preview([str(place + 1) for place in range(len(rows[0]))] if rows else [], rows)
 
 
 def check(run: Import, plan: Plan) -> Checked:

@@ -1,9 +1,9 @@
-"""Which column becomes what: guesses from names and values, and turns rows of cells into wishes for ``upserting``."""
+"""Which column becomes what, and what its cells become: turns rows into wishes for ``upserting``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync import spreadsheet
-from audiencesync.people import filters, identifiers
+from audiencesync.people import identifiers
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
 
@@ -37,24 +37,12 @@ ATTRIBUTES: dict[str, str | Promise] = {
 }
 KEYS = ("external_id", "email", "phone", "alias")
 OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
-EXPORTED = ("braze_id", "created_at")  # columns of an export that comes back
 MOST_TEXT = 5000
-_SYNONYMS = {
-    "external_id": "externalid userid customerid customernumber id kundennummer kundenid kundennr",
-    "alias": "alias aliasname useraliasname",
-    "email": "email emailaddress mail emailadresse",
-    "phone": "phone phonenumber mobile telephone telefon telefonnummer handy mobilnummer",
-    "idfa": "idfa iosidfa",
-    "gaid": "gaid googleadid androidgaid aaid",
-    "ad_tracking_enabled": "adtrackingenabled adtracking",
-    "ads_consent": "adsconsent consent einwilligung werbeeinwilligung",
-    "country": "country countrycode land ländercode",
-    "language": "language sprache locale",
-}
-_KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
 _TRUE = frozenset({"true", "1", "yes", "y", "t", "ja", "wahr", "j", "on"})
 _FALSE = frozenset({"false", "0", "no", "n", "f", "nein", "falsch", "off"})
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}", re.ASCII)  # or three decimals: who knows
+_ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII)
 _GERMAN_DAY = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4})?", re.ASCII)
@@ -105,42 +93,6 @@ class Batch:
         return len(self.places)
 
 
-def known(header: str) -> str:
-    """The field that a column of this name holds; empty if it is none of ours."""
-    return _KNOWN.get(re.sub(r"[\W_]", "", header).casefold(), "")
-
-
-def guess(headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str) -> tuple[Column, ...]:
-    """A target for every column, from its name and its first values."""
-    taken: set[str] = set()
-    columns = []
-    ours = {*OURS, *(EXPORTED if set(EXPORTED) <= set(headers) else ())}
-    for place, header in enumerate(headers):
-        target, name = known(header), attribute_name(header, place)
-        if header in ours:
-            target = ""
-        elif target in taken or not target:
-            target = _kind([row[place].strip() for row in rows if place < len(row)], delimiter)
-        columns.append(Column(header, target, name))
-        taken.add(target if target in FIELDS else name)
-    return tuple(columns)
-
-
-def attribute_name(header: str, place: int) -> str:
-    """A header as a name that attributes may have."""
-    name = re.sub(r"__+", "_", re.sub(r"[^\w .-]", " ", header)).strip(" ._-")[:63]
-    return name if filters.ops_of(filters.CUSTOM + name) else f"column {place + 1}"
-
-
-def _kind(values: Sequence[str], delimiter: str) -> str:
-    """The kind of attribute that fits all values."""
-    filled = [value for value in values if value]
-    for kind in ("number", "truth", "day") if filled else ():
-        if all(_cells(kind, delimiter)(value) is not None for value in filled):
-            return kind
-    return "text"
-
-
 def _truth(cell: str) -> bool | None:
     word = cell.lower()
     return True if word in _TRUE else False if word in _FALSE else None
@@ -156,13 +108,19 @@ def _number_with_comma(cell: str) -> float | None:
     return _number(cell.replace(",", ".", 1))
 
 
+def _number_of_excel(cell: str) -> float | None:
+    """Where semicolons part the cells, 1.234 may be a German thousand."""
+    return None if _THOUSANDS.fullmatch(cell) else _number_with_comma(cell)
+
+
 def _day(cell: str) -> str | None:
-    german = _GERMAN_DAY.fullmatch(cell)
+    german, iso = _GERMAN_DAY.fullmatch(cell), _ISO_DAY.fullmatch(cell)
     try:
-        found = date(*map(int, german.groups()[::-1])) if german else date.fromisoformat(cell[:10])
+        if german:
+            return date(*map(int, german.groups()[::-1])).isoformat()
+        return date.fromisoformat(iso[1]).isoformat() if iso else None
     except ValueError:
         return None
-    return found.isoformat() if german or cell[:10] == found.isoformat() else None
 
 
 def _country(cell: str) -> str | None:
@@ -200,9 +158,12 @@ _CONVERTERS: dict[str, tuple[Callable[[str], Any], str]] = {  # what a cell beco
 }
 
 
-def _cells(target: str, delimiter: str) -> Callable[[str], Any]:
+_NUMBERS = {"comma": _number, "semicolon": _number_of_excel}
+
+
+def cells(target: str, delimiter: str) -> Callable[[str], Any]:
     """What reads the cells of a column. A decimal comma counts where commas do not part the cells."""
-    return _number_with_comma if target == "number" and delimiter != "comma" else _CONVERTERS[target][0]
+    return _NUMBERS.get(delimiter, _number_with_comma) if target == "number" else _CONVERTERS[target][0]
 
 
 class Converter:
@@ -239,7 +200,7 @@ class Converter:
         self, place: int, column: Column, rows: list[list[str]], bad: dict[int, tuple[str, str]]
     ) -> list[Value]:
         """The values of one column; None where the cell is blank."""
-        convert, reason = _cells(column.target, self.plan.layout.delimiter), _CONVERTERS[column.target][1]
+        convert, reason = cells(column.target, self.plan.layout.delimiter), _CONVERTERS[column.target][1]
         values: list[Value] = []
         for i, row in enumerate(rows):
             cell = row[place].strip()

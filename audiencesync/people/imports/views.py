@@ -20,8 +20,15 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people import segments
 from audiencesync.people.forms import name_taken
-from audiencesync.people.imports import detecting, life, mapping, uploads, words, writing
-from audiencesync.people.imports.forms import LayoutForm, MappingForm, SegmentNameForm, UploadForm, layout_values
+from audiencesync.people.imports import detecting, guessing, life, mapping, uploads, words, writing
+from audiencesync.people.imports.forms import (
+    LayoutForm,
+    MappingForm,
+    SegmentNameForm,
+    UploadForm,
+    layout_values,
+    too_many,
+)
 from audiencesync.people.imports.models import Import
 from audiencesync.people.imports.reading import Layout, Reject
 
@@ -91,10 +98,14 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     if chosen is None:
         chosen = LayoutForm(layout_values(layout))
     shown = life.preview(row, layout)
-    columns = mapping.guess(_names(shown, layout), shown.rows, delimiter=layout.delimiter)
-    is_sent = request.method == "POST" and not is_wrong
-    form = MappingForm(request.POST if is_sent else None, app_group=row.app_group, columns=columns, layout=layout)
     context: dict[str, Any] = {"run": row, "layout_form": chosen, "layout": layout_values(layout), "preview": shown}
+    page = "people/imports/mapping.html"
+    if trouble := too_many(len(shown.headers)):
+        return render(request, page, context | {"trouble": trouble}, status=422 if request.method == "POST" else 200)
+    names, group = _names(shown, layout), row.app_group
+    columns = guessing.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
+    is_sent = request.method == "POST" and not is_wrong
+    form = MappingForm(request.POST if is_sent else None, app_group=group, columns=columns, layout=layout)
     if is_sent and shown.headers and form.is_valid():
         if "start" in request.POST and (answer := _start(request, row, form)):
             return answer
@@ -103,7 +114,7 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     status = 422 if is_wrong or form.errors else 200
     samples = [[cells[i] for cells in shown.rows if i < len(cells) and cells[i]][:3] for i in range(len(columns))]
     context |= {"form": form, "rows": list(zip(form.rows(), samples, strict=True))}
-    return render(request, "people/imports/mapping.html", context, status=status)
+    return render(request, page, context, status=status)
 
 
 def _checked(found: life.Checked) -> dict[str, Any]:
