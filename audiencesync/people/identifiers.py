@@ -155,6 +155,11 @@ def normalise(kind: str, raw: str | None, *, region: str, rule: int = RULE_VERSI
     return Normalised(value, digest(value), None) if value else Normalised(None, None, "invalid")
 
 
+def is_hash_of(told: str, known: Digest) -> bool:
+    """Whether somebody tells the hash of what is known: it says nothing new, and must not replace what can be read."""
+    return known is not None and told.strip().lower() == known.hex()
+
+
 def hash_rows(rows: Iterable[Raw], *, region: str, rule: int = RULE_VERSION) -> Iterator[Hashes]:
     """Hashes of many people from their raw (e-mail, phone, IDFA, GAID), in order. Clean values take a short cut."""
     rows = iter(rows)

@@ -204,13 +204,20 @@ class _Upsert:
             raw: dict[str, str] = {}
             for index in indexes:
                 self._apply(row, raw, index)
-            news = {kind: value for kind, value in raw.items() if self.hashes_only or getattr(row, kind) != value}
+            news = {kind: value for kind, value in raw.items() if self._is_news(row, kind, value)}
             if news:
                 hashing.append((row, news))
             if news or row.attributes is not attributes or row.columns() != before:
                 changed.append(row)
         self._hash(hashing)
         return changed
+
+    def _is_news(self, row: rows.Row, kind: str, told: str) -> bool:
+        """Whether an identifier must be written."""
+        known = getattr(row, kind)
+        if self.hashes_only or not known:
+            return self.hashes_only or bool(told)
+        return bool(known != told) and not identifiers.is_hash_of(told, getattr(row, f"{kind}_sha256"))
 
     @property
     def hashes_only(self) -> bool:
@@ -231,13 +238,22 @@ class _Upsert:
                 raw[kind] = told
         for name, value in change.fields.items():
             if name in KINDS:
-                raw[name] = str(value or "")
+                if not self._is_told(raw.get(name, ""), name, str(value or "")):
+                    raw[name] = str(value or "")
             elif name in ("ad_tracking_enabled", "ads_consent"):
                 setattr(row, name, value)
             else:
                 setattr(row, name, value or "")
         if self.app_group.consent_attribute:
             row.ads_consent = consent.followed(self.app_group, row.attributes, known)
+
+    def _is_told(self, before: str, kind: str, told: str) -> bool:
+        """Whether it is the hash of what was told before."""
+        if not before or len(told.strip()) != 64:
+            return False
+        return identifiers.is_hash_of(
+            told, identifiers.normalise(kind, before, region=self.app_group.phone_region).sha256
+        )
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""

@@ -95,11 +95,11 @@ class Columns:
                 continue
             fields["attributes"][at].update(fields["attributes"][place])
             for bit, kind in enumerate(KINDS):
-                if kind in fields and fields[kind][place] is not None:
-                    fields[kind][at], fields[f"{kind}_sha256"][at] = (
-                        fields[kind][place],
-                        fields[f"{kind}_sha256"][place],
-                    )
+                if kind not in fields:
+                    continue
+                told, hashes = fields[kind][place], fields[f"{kind}_sha256"]
+                if told is not None and not identifiers.is_hash_of(told, hashes[at]):
+                    fields[kind][at], hashes[at] = told, hashes[place]
                     fields["invalid"][at] = fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
             for name in self.plain:
                 if fields[name][place] is not None:
@@ -142,6 +142,12 @@ def _texts(values: Sequence[str | None]) -> list[str]:
 
 def _bytes(values: Sequence[bytes | None]) -> list[str]:
     return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]
+
+
+def _is_new(kind: str) -> str:
+    """Whether ``t`` tells a value, and not the hash of the one that is ``known`` and can be read."""
+    is_hash = f"length(t.{kind}) = 64 AND known.{kind} <> '' AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
+    return f"t.{kind} IS NOT NULL AND ({is_hash}) IS NOT TRUE"
 
 
 def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
@@ -309,16 +315,18 @@ class _Writer:
     def _compare(self) -> tuple[int, int, int]:
         """Lock the known people in the order of their ids: how many, how many change, how many have no more room."""
         columns = self.columns
-        differs = [f"(t.{kind} IS NOT NULL AND (t.{kind} <> known.{kind}" for kind in columns.kinds]
         tests = [
-            f"{test} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
-            for test, kind in zip(differs, columns.kinds, strict=True)
+            f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
+            for kind in columns.kinds
         ]
         tests += [f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns.plain]
         if columns.has_attributes:
             tests.append("NOT known.attributes @> t.attributes")
         names = [*columns.kinds, *(f"{kind}_sha256" for kind in columns.kinds), *columns.plain, "attributes"]
-        was = "".join(f"was_{kind} = known.{kind}_sha256, " for kind in columns.kinds)
+        was = "".join(
+            f"was_{kind} = known.{kind}_sha256, {kind} = CASE WHEN {_is_new(kind)} THEN t.{kind} END, "
+            for kind in columns.kinds
+        )
         was += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
         self.cursor.execute("SET LOCAL enable_nestloop = off")
         self.cursor.execute(
