@@ -5,6 +5,8 @@ import io
 import logging
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audiencesync.people import consent, ledger
@@ -99,6 +101,17 @@ def test_erased_people_do_not_come_back(imports, acme, make_profile, kind):
     _header, line = imports.rejects(row)
     (cells,) = csv.reader([line])
     assert cells == ["3", "This person was erased and must not come back."]
+
+
+def test_an_erasure_slows_no_import_down_that_names_others(imports, acme):
+    """PostgreSQL copies the people of a chunk into a table; only the chunk that names the erased goes the long way."""
+    name = ("external_id", ledger.digest(acme, "external_id", b"c-2"))
+    ledger.write(acme, [name], erasure=None, now=timezone.now())
+    with CaptureQueriesContext(connection) as queries:
+        row = imports.run("external_id,email\nc-1,anna@example.org\nc-3,\n")
+    assert row.n_created == 2
+    is_copied = any("FROM import_rows" in query["sql"] for query in queries)
+    assert is_copied == (connection.vendor == "postgresql")
 
 
 def test_a_withdrawn_consent_is_remembered(imports, make_profile):

@@ -22,7 +22,9 @@ from audiencesync.people.imports.models import Import, ImportMember
 from audiencesync.people.merging import MOST_ATTRIBUTES
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 
-PROFILES, PAST, MEMBERS = (model._meta.db_table for model in (Profile, PastIdentifier, ImportMember))
+PROFILES, PAST, MEMBERS, ERASED = (
+    model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
+)
 KEYS = ("external_id", "email", "phone")
 _SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _NULL = r"\N"
@@ -39,7 +41,7 @@ class Copied:
     n_rows: int
     n_people: int
     body: bytes
-    names: list[tuple[str, bytes]]  # of all of them: kind, and what ledger.digest takes
+    names: dict[str, bytes] | None  # kind -> what ledger.digest makes of the names of all rows; None: nobody asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Columns:
         self.kinds = [kind for kind in KINDS if kind in targets]
         self.plain = [name for name in ("country", "language", "ad_tracking_enabled", "ads_consent") if name in targets]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
+        self.has_erased = ledger.is_used(app_group)
         self.expects_strangers = True  # the chunk before knew nobody: one look may spare this one the search
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -75,14 +78,20 @@ class Columns:
         for kind, column in zip(KINDS, digests, strict=True):
             fields[f"{kind}_sha256"] = list(column)
         fields["invalid"], fields["attributes"] = list(invalid), batch.attributes
-        keys = fields[self.key_column]
+        keys, names = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)
-        n_people = len(fields[self.key_column])
-        is_named = self.plan.key == "external_id"
-        names = [("external_id", key.encode()) for key in fields[self.key_column]] if is_named else []
-        names += [(kind, one) for kind in ledger.ADDRESSES for one in fields[f"{kind}_sha256"] if one]
-        return Copied(n, n_people, self._lines(fields), names)
+        return Copied(n, len(fields[self.key_column]), self._lines(fields), names)
+
+    def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
+        """What the ledger may know, each kind as one value: a long list would take longer to send than to look up."""
+        if not self.has_erased:
+            return None
+        told: dict[str, list[Any]] = {kind: fields[f"{kind}_sha256"] for kind in ledger.ADDRESSES}
+        if self.plan.key == "external_id":
+            told["external_id"] = [name.encode() for name in fields["external_id"]]
+        group = self.app_group
+        return {kind: b"".join([ledger.digest(group, kind, one) for one in told[kind] if one]) for kind in told}
 
     def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
         """One row per key: what later rows fill in replaces what earlier ones did."""
@@ -202,13 +211,20 @@ class _Writer:
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: Copied) -> bool:
-        """Whether the ledger knows one of the names."""
+        """Whether the ledger knows one of the names, or may: it was empty when the chunk was prepared."""
         group = self.columns.app_group
-        erased = ErasedName.objects.filter(app_group=group)
-        if not erased.exists():
+        if not ledger.is_used(group):
             return False
-        digests = [ledger.digest(group, kind, value) for kind, value in copied.names]
-        return erased.filter(digest__in=digests).exists()
+        if copied.names is None:
+            return True
+        self.cursor.execute(
+            "SELECT 1 FROM unnest(%s::text[], %s::bytea[]) AS told (kind, digests),"
+            " generate_series(1, length(told.digests), 32) AS place"
+            f" WHERE (SELECT 1 FROM {ERASED} e WHERE e.app_group_id = %s AND e.kind = told.kind"
+            " AND e.digest = substr(told.digests, place, 32) LIMIT 1) IS NOT NULL LIMIT 1",
+            [list(copied.names), list(copied.names.values()), group.pk],
+        )
+        return self.cursor.fetchone() is not None
 
     def _copy(self, copied: Copied) -> None:
         """A fresh temporary table with the people of the chunk."""

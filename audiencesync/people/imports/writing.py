@@ -13,7 +13,6 @@ import orjson
 from django.db import connection, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import ledger
 from audiencesync.people.imports import copying
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
@@ -77,7 +76,7 @@ class Writer:
 
     def write(self, chunk: Prepared, *, now: datetime) -> Written:
         """Apply the rows in their order, inside the caller's transaction."""
-        if self.columns and chunk.copied and not ledger.is_used(self.app_group):
+        if self.columns and chunk.copied:
             try:
                 with transaction.atomic():
                     done = copying.write(self.run, self.columns, chunk.copied, now=now)
