@@ -96,7 +96,10 @@ def test_erased_people_do_not_come_back(imports, acme, make_profile, kind):
     names = [name for _pk, name in ledger.names_of(acme, [gone]) if name[0] == kind]
     ledger.write(acme, names, erasure=None, now=timezone.now())
     gone.delete()
-    row = imports.run("external_id,email\nc-1,anna@example.org\nc-2,Bert@Example.org\nc-3,\n")
+    file = "external_id,email\nc-1,anna@example.org\nc-2,Bert@Example.org\nc-3,\n"
+    checked = imports.post(imports.uploaded(file), "check").context["checked"]
+    assert [(one.line, one.reason) for one in checked.problems] == [(3, "erased")]
+    row = imports.run(file)
     assert (row.n_created, row.n_rejected) == (2, 1)
     _header, line = imports.rejects(row)
     (cells,) = csv.reader([line])

@@ -13,8 +13,8 @@ from django.utils import timezone
 from audiencesync import beat as clock
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import filters, identifiers, segments
-from audiencesync.people.imports import running, uploads
+from audiencesync.people import filters, identifiers, ledger, segments
+from audiencesync.people.imports import running, uploads, writing
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
@@ -70,7 +70,7 @@ def preview(run: Import, layout: Layout) -> Preview:
 
 
 def check(run: Import, plan: Plan) -> Checked:
-    """Read the first rows as an import would, and write nothing."""
+    """Read the first rows as an import would, and write nothing. Who was erased is known to the ledger."""
     found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
     converter = Converter(plan, region=run.app_group.phone_region)
     reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
@@ -79,9 +79,11 @@ def check(run: Import, plan: Plan) -> Checked:
     found.is_all = True
     for stretch in stretches(reader, CHECK_CHUNK):
         batch, rejects = converter.read(stretch)
+        erased = [batch.places[index] for index in ledger.blocked(run.app_group, writing.changes(batch, plan))]
+        rejects += [Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased]
         found.n_rows += len(stretch)
         found.n_rejected += len(rejects)
-        found.problems += rejects[: SHOWN - len(found.problems)]
+        found.problems += sorted(rejects)[: SHOWN - len(found.problems)]
         _judge(found, batch, region=run.app_group.phone_region)
         if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
             rest = reader.take(1)

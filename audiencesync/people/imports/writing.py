@@ -87,7 +87,7 @@ class Writer:
 
     def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
         """The long way. Rows that ``upserting`` refuses are rejects as well."""
-        done = upsert(self.app_group, list(_changes(chunk.batch, self.plan)), now=now)
+        done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now)
         rejects, stretch = list(chunk.rejects), chunk.stretch
         for index, problem in done.problems.items():
             place = chunk.batch.places[index]
@@ -97,22 +97,23 @@ class Writer:
         return Written(done.created, len(people) - done.created, _join(self.run, set(people)), sorted(rejects))
 
 
-def _changes(batch: Batch, plan: Plan) -> Iterator[Change]:
+def changes(batch: Batch, plan: Plan) -> list[Change]:
     """One per row: found by the key, all that is not blank is set."""
     keys = batch.fields[plan.key]
     names = [name for name in batch.fields if name not in ("external_id", "alias")]
     columns = [batch.fields[name] for name in names]
     values: Iterable[tuple[Any, ...]] = zip(*columns, strict=True) if columns else (() for _key in keys)
-    for key, row, attributes in zip(keys, values, batch.attributes, strict=True):
-        fields = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        yield Change(
+    return [
+        Change(
             external_id=key if plan.key == "external_id" else None,
             alias=(plan.alias_label, key) if plan.key == "alias" else None,
             email=key if plan.key == "email" else None,
             phone=key if plan.key == "phone" else None,
-            fields=fields,
+            fields={name: value for name, value in zip(names, row, strict=True) if value is not None},
             attributes=attributes,
         )
+        for key, row, attributes in zip(keys, values, batch.attributes, strict=True)
+    ]
 
 
 def _join(run: Import, ids: set[int]) -> int:
