@@ -46,7 +46,8 @@ def test_the_whole_way(page, look, sign_in, shoot):
     expect(page.locator("select[name=target_1]")).to_have_value("email")
     wrong += judge(page, look)
     shoot("import-mapping")
-    page.locator("input[name=segment_name]").fill(f"Shop {name}")
+    if look[1] > 390:  # on a phone the segment is made afterwards
+        page.locator("input[name=segment_name]").fill(f"Shop {name}")
     page.locator("button[name=check]").click()
     expect(page.locator("#checked")).to_be_focused()
     wrong += judge(page, look)
@@ -61,7 +62,10 @@ def test_the_whole_way(page, look, sign_in, shoot):
     with page.expect_download() as download:
         page.locator("a[href$='/rejects/']").click()
     assert download.value.path().read_text("utf-8-sig").count("\n") == 3
-    page.locator("#import-state a[href*='/segments/']").click()
+    if look[1] > 390:
+        page.locator("#import-state a[href*='/segments/']").click()
+    else:
+        page.locator("#import-state form[action$='/segment/'] .btn-primary").click()
     expect(page.locator("main")).to_contain_text("3.000" if look[0] == "de" else "3,000")
     page.goto("/g/acme/people/imports/")
     wrong += judge(page, look)
