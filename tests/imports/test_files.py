@@ -65,11 +65,12 @@ def test_it_is_detected_and_imported(imports, data, encoding, delimiter):
     [
         (b"", "empty"),
         (zipped(ROWS), "archive"),
+        (ROWS.encode("utf-32"), "UTF-32"),
         (gzip.compress(ROWS.encode()), "archive"),
         (gzip.compress(b"0" * 20_000_000), "archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old Excel file", "archive"),
     ],
-    ids=["empty", "zip", "gzip", "zip bomb", "old Excel"],  # archives hold the time: no name for a test
+    ids=["empty", "zip", "UTF-32", "gzip", "zip bomb", "old Excel"],  # archives hold the time: no name for a test
 )
 def test_it_is_refused(imports, data, says):
     answer = imports.upload(data)

@@ -11,7 +11,7 @@ from collections import Counter
 import charset_normalizer
 
 from audiencesync.people.imports import guessing
-from audiencesync.people.imports.reading import BOMS, DELIMITERS, ENCODINGS, Layout, Reader, Source
+from audiencesync.people.imports.reading import BOMS, DELIMITERS, ENCODINGS, Layout, Reader, Source, opening
 
 SAMPLE = 128 * 1024
 LOOKED_AT = 50  # rows
@@ -25,7 +25,7 @@ def layout(source: Source, *, is_utf8: bool) -> Layout:
     sample = source.read(0, SAMPLE)
     encoding = _encoding(sample, is_utf8=is_utf8)
     text = sample.decode(encoding, "replace").lstrip("\ufeff")
-    delimiter = _delimiter(text, is_cut=len(sample) < source.size)
+    delimiter = opening(source, encoding).delimiter or _delimiter(text, is_cut=len(sample) < source.size)
     return Layout(encoding, delimiter, has_header(source, Layout(encoding, delimiter)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +64,8 @@ class UploadForm(forms.Form):
             raise forms.ValidationError(
                 _("This is an archive or an Excel file, whatever its name says. Please save it as CSV first.")
             )
+        if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+            raise forms.ValidationError(_("This file is UTF-32. Please save it as UTF-8 first."))
         return file
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -35,6 +36,8 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
 }
 csv.field_size_limit(2 * MOST_LOOKED)  # else a quoted cell that is longer is cut in two, and its rest read as rows
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+_NAMES = {character: name for name, character in DELIMITERS.items()}
+_SEP = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
 class Source(Protocol):
@@ -87,8 +90,9 @@ class Reader:
         self.source, self.encoding = source, layout.encoding
         self.errors, self.delimiter = ENCODINGS[layout.encoding], DELIMITERS[layout.delimiter]
         self.n_columns = n_columns
-        self._start = max(position, skipped(source, layout.encoding))  # the byte where the block begins
-        self.line = line
+        begins = None if position else opening(source, layout.encoding)
+        self._start = begins.size if begins else position  # the byte where the block begins
+        self.line = begins.lines if begins else line
         self._size, self._n_read = BLOCK, 0
         self._text, self._base, self._done = "", 0, 0
         self._load()
@@ -201,10 +205,22 @@ class Reader:
         self._csv = csv.reader(self._buffer, delimiter=self.delimiter, strict=True)
 
 
-def skipped(source: Source, encoding: str) -> int:
-    """How many bytes of a byte order mark stand before the first row."""
-    mark = BOMS.get(encoding, b"")
-    return len(mark) if mark and source.read(0, len(mark)) == mark else 0
+class Opening(NamedTuple):
+    """What stands before the first row: how many bytes and lines, and the delimiter (a key of DELIMITERS) it tells."""
+
+    size: int
+    lines: int
+    delimiter: str
+
+
+def opening(source: Source, encoding: str) -> Opening:
+    """A byte order mark, and the line ``sep=;`` that Excel understands."""
+    data, mark = source.read(0, 64), BOMS.get(encoding, b"")
+    size = len(mark) if mark and data.startswith(mark) else 0
+    told = _SEP.match(data[size:].decode(encoding, "replace"))
+    if not told:
+        return Opening(size, 0, "")
+    return Opening(size + len(told[0].encode(encoding)), 1, _NAMES[told[1]])
 
 
 def _is_clean(text: str) -> bool:
