@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 
 from audiencesync import beat as clock
 from audiencesync.people.models import KINDS
@@ -101,9 +102,16 @@ def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str,
 
 
 def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
-    """The audience is gone at the partner, and with it whoever was in it: cancel these removals."""
+    """Cancel removals from audiences that are gone at the partner, and with them whoever was in them.
+
+    An audience may only seem gone: to a list that missed it, by one odd answer. So the partner must have refused these
+    removals for it, and have said so for as long as an erasure is tried.
+    """
     waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
+    long_enough = F("sync__audience__gone_at") + timedelta(seconds=settings.SYNC["erasure_deadline"])
     lost = waiting.filter(
-        Q(sync__audience__gone_at__isnull=False) | Q(sync__audience__parked_by=ParkedBy.AUDIENCE_GONE)
+        sync__audience__parked_by=ParkedBy.AUDIENCE_GONE,
+        sync__audience__parked_until__gte=long_enough,  # each refusal moves it
+        batch__last_code=F("sync__audience__parked_code"),
     )
-    _cancel_unsent(lost, Reason.ERASED, now=now)
+    _cancel_unsent(lost.exclude(batch__last_code=""), Reason.ERASED, now=now)
