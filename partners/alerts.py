@@ -1,6 +1,7 @@
 """Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
 
-And one a day at most where people were given up, whatever the trouble was; one a day to the admins while an erasure waits.
+And one a day at most where people were given up, whatever the trouble was; one a day to the admins while somebody who was
+erased, or withdrew their consent, cannot be taken out.
 """
 
 import logging
@@ -45,7 +46,7 @@ def send_due(*, now: datetime) -> int:
         .distinct()[:AT_ONCE],
     ]
     n_begun, n_over = sum(_begun(place, now=now) for place in begun), sum(_over(place) for place in _recovered())
-    return n_begun + n_over + _given_up(now=now) + _erasures_wait(now=now)
+    return n_begun + n_over + _given_up(now=now) + _not_taken_out(now=now) + _removals_wait(now=now)
 
 
 def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
@@ -54,12 +55,17 @@ def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
     return errored.filter(settled_at__gte=F("deadline_at"))
 
 
+def _mailed_today(batches: QuerySet[Batch], what: str, *, now: datetime) -> list[Connection]:
+    """The connections of these batches that nobody has mailed about ``what`` today; from now on somebody has."""
+    connections = Connection.objects.filter(pk__in=batches.values("ad_account__connection"))
+    day = clock.slot_at(now.timestamp(), DAY_SECONDS)
+    return [one for one in connections.select_related("app_group") if clock.claim(f"{what}:{one.pk}", day)]
+
+
 def _given_up(*, now: datetime) -> int:
     """Mail about them, each connection once a day; answers how many mails went out."""
-    over = _time_ran_out(now=now)
-    connections = Connection.objects.filter(pk__in=over.values("ad_account__connection"))
-    day = clock.slot_at(now.timestamp(), DAY_SECONDS)
-    claimed = [one for one in connections.select_related("app_group") if clock.claim(f"given-up:{one.pk}", day)]
+    over = _time_ran_out(now=now).filter(sync__purpose=Sync.Purpose.STEP)
+    claimed = _mailed_today(over, "given-up", now=now)
     for connection in claimed:
         batch = over.filter(ad_account__connection=connection).select_related("sync").first()
         with translation.override(settings.LANGUAGE_CODE):
@@ -72,32 +78,53 @@ def _given_up(*, now: datetime) -> int:
     return len(claimed)
 
 
-def _erasures_wait(*, now: datetime) -> int:
-    """Mail the admins of a group each day on which erased people cannot be taken out; answers how many mails went out."""
+def _not_taken_out(*, now: datetime) -> int:
+    """Mail the admins about removals that we asked for ourselves and gave up, once a day; answers how many mails."""
+    claimed = _mailed_today(_time_ran_out(now=now).exclude(sync__purpose=Sync.Purpose.STEP), "not-taken-out", now=now)
+    for connection in claimed:
+        with translation.override(settings.LANGUAGE_CODE):
+            subject = _("People were not taken out of audiences of %(group)s") % {"group": connection.app_group.name}
+            text = _(
+                "People who were erased or withdrew their consent may still be in audiences at TikTok: it took no "
+                "removal of them for %(days)s days, and none is sent any more. Look there which audiences can go."
+            )
+            mail(connection, subject, text % _patience(), problems.partner_page(connection), to=_admins(connection))
+    return len(claimed)
+
+
+def _removals_wait(*, now: datetime) -> int:
+    """Mail the admins of a group each day on which people whom we must take out are barred; answers how many mails."""
     barred = Q(ad_account__connection__token_sealed="") | Q(ad_account__connection__parked_by=ParkedBy.TOKEN)
     barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
-    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0, sync__purpose=Sync.Purpose.ERASURE)
-    connections = Connection.objects.filter(pk__in=waiting.values("ad_account__connection"))
-    day = clock.slot_at(now.timestamp(), DAY_SECONDS)
-    claimed = [one for one in connections.select_related("app_group") if clock.claim(f"erasures-wait:{one.pk}", day)]
-    return sum(_an_erasure_waits(one, waiting.filter(ad_account__connection=one)) for one in claimed)
+    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(sync__purpose=Sync.Purpose.STEP)
+    claimed = _mailed_today(waiting, "removals-wait", now=now)
+    return sum(_removal_waits(one, waiting.filter(ad_account__connection=one)) for one in claimed)
 
 
-def _an_erasure_waits(connection: Connection, waiting: QuerySet[Batch]) -> bool:
-    removals = Delivery.objects.filter(batch__in=waiting, outcome=None)
-    n = removals.values("entry_key").distinct().count()
+def _removal_waits(connection: Connection, waiting: QuerySet[Batch]) -> bool:
+    n = Delivery.objects.filter(batch__in=waiting, outcome=None).values("profile").distinct().count()
     with translation.override(settings.LANGUAGE_CODE):
-        words = {"n": number_format(n), "days": round(settings.SYNC["erasure_deadline"] / DAY_SECONDS)}
-        subject = _("Erased people are still in audiences of %(group)s") % {"group": connection.app_group.name}
+        subject = _("People who must leave are still in audiences of %(group)s") % {"group": connection.app_group.name}
         text = ngettext(
-            "%(n)s person was erased here but may still be in audiences at TikTok: we have no access to take them out. "
-            "Connect TikTok or choose the ad account again; the removal waits for that for %(days)s days.",
-            "%(n)s people were erased here but may still be in audiences at TikTok: we have no access to take them out. "
-            "Connect TikTok or choose the ad account again; the removals wait for that for %(days)s days.",
+            "%(n)s person was erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
+            "no access to take them out. Connect TikTok or choose the ad account again; the removal waits for that for "
+            "%(days)s days.",
+            "%(n)s people were erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
+            "no access to take them out. Connect TikTok or choose the ad account again; the removals wait for that for "
+            "%(days)s days.",
             n,
         )
-        to = _emails(Membership.objects.filter(app_group=connection.app_group_id, role=Role.ADMIN))
-        return mail(connection, subject, text % words, problems.partner_page(connection), to=to)
+        words = {"n": number_format(n)} | _patience()
+        return mail(connection, subject, text % words, problems.partner_page(connection), to=_admins(connection))
+
+
+def _patience() -> dict[str, int]:
+    """How long a removal that we ask for ourselves is tried."""
+    return {"days": round(settings.SYNC["erasure_deadline"] / DAY_SECONDS)}
+
+
+def _admins(connection: Connection) -> list[str]:
+    return _emails(Membership.objects.filter(app_group=connection.app_group_id, role=Role.ADMIN))
 
 
 def _recovered() -> list[Place]:

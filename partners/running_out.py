@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from audiencesync import beat as clock
 from partners import alerts
 from partners.collect import PAUSED
-from partners.models import Batch, Connection, Outcome
+from partners.models import Batch, Connection, Outcome, Sync
 
 HOURS = (1, 6)  # of the thirteen that people have, nearest first; a shorter deadline shortens them
 ALL_HOURS = 13
@@ -30,8 +30,10 @@ def _hours(n: int) -> timedelta:
 
 
 def _waiting() -> QuerySet[Batch]:
-    """People whose time runs; it stands still while a canvas is stopped."""
-    pending = Batch.objects.filter(state=Outcome.PENDING, n__gt=0, deadline_at__isnull=False)
+    """People of steps whose time runs; it stands still while a canvas is stopped."""
+    pending = Batch.objects.filter(
+        state=Outcome.PENDING, n__gt=0, deadline_at__isnull=False, sync__purpose=Sync.Purpose.STEP
+    )
     return pending.exclude(PAUSED)
 
 

@@ -141,8 +141,8 @@ def start_clock(batch: Batch, *, now: datetime) -> None:
 
 
 def patience(purpose: str) -> timedelta:
-    """How long people are tried for after the first failure: an erasure waits for a new token for 30 days."""
-    return timedelta(seconds=settings.SYNC["erasure_deadline" if purpose == Sync.Purpose.ERASURE else "deadline"])
+    """How long people are tried for after the first failure: whom we must take out, nobody asks about again."""
+    return timedelta(seconds=settings.SYNC["deadline" if purpose == Sync.Purpose.STEP else "erasure_deadline"])
 
 
 def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unsure: bool = False) -> None:

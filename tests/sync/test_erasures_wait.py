@@ -9,7 +9,7 @@ from canvases import privacy
 from partners import alerts
 from partners.models import Connection
 
-SUBJECT = "Erased people are still in audiences of Acme"
+SUBJECT = "People who must leave are still in audiences of Acme"
 DAY = timedelta(days=1)
 
 
