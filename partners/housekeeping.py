@@ -1,11 +1,12 @@
 """What runs by the clock beside the queue: asking whether tokens still work, sizes of audiences, old rows."""
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 import requests
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django_q.models import Task
 
@@ -23,13 +24,23 @@ REFRESH_EVERY = timedelta(minutes=15)
 
 
 def probe() -> None:
-    """Ask whether the tokens in use still work, so that a revoked one shows within a beat. At most one call a second."""
-    now = timezone.now()
+    """Ask whether the tokens in use still work, so that a revoked one shows within a beat. At most one call a second.
+
+    While the partner hangs, one worker waits and no more: a turn starts no call after some seconds, nor while another
+    one's call has no answer.
+    """
+    ends_at, now = time.monotonic() + settings.SYNC["flush_seconds"], timezone.now()
     used = Connection.objects.exclude(token_sealed="").filter(ad_accounts__audiences__syncs__is_live=True).distinct()
+    ready = used.filter(Q(parked_until=None) | Q(parked_until__lte=now))
+    unanswered = Q(checked_at=None) | Q(checked_at__lt=F("probed_at"))
+    since = now - timedelta(seconds=settings.SYNC["request_deadline"])
+    if ready.filter(unanswered, probed_at__gt=since, probed_at__lte=now).exists():
+        return
     every = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, used.count()))
     rested = Q(probed_at=None) | Q(probed_at__lte=now - every)
-    ready = Q(parked_until=None) | Q(parked_until__lte=now)
-    for connection in used.filter(rested, ready).order_by("probed_at")[:PROBES_AT_ONCE]:
+    for connection in ready.filter(rested).order_by("probed_at")[:PROBES_AT_ONCE]:
+        if time.monotonic() > ends_at:
+            return
         claimed = Connection.objects.filter(rested, pk=connection.pk).update(probed_at=now)
         if claimed:
             audiences.probe(connection, now=timezone.now())

@@ -1,0 +1,50 @@
+"""Probes while TikTok takes connections and answers none: they hold one worker up, no longer than a task may run."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup
+from partners import housekeeping
+from partners.models import AdAccount, Audience, Connection, Sync
+
+DEADLINE, BOUND = 0.4, 0.3
+
+
+@pytest.fixture
+def hung(world, settings):
+    """Five tokens in use, of five groups."""
+    settings.SYNC = settings.SYNC | {"request_deadline": DEADLINE, "flush_seconds": BOUND}
+    for n in range(5):
+        group = AppGroup.objects.create(name=f"g{n}", slug=f"g{n}")
+        connection = Connection(app_group=group)
+        connection.set_token(world.remote_token)
+        connection.save()
+        account = AdAccount.objects.create(connection=connection, remote_id=f"7{n}", name="x")
+        audience = Audience.objects.create(ad_account=account, remote_id="1", name="x")
+        step = {"action": "add", "kinds": ["email"], "label": "x", "url": "/"}
+        Sync.objects.create(app_group=group, audience=audience, is_live=True, **step)
+    world.sandbox.faults.set("slow", endpoint="user/info", seconds=3.0)
+    return world
+
+
+def test_a_turn_ends_although_every_probe_hangs(hung):
+    began = time.monotonic()
+    housekeeping.probe()
+    assert time.monotonic() - began < BOUND + DEADLINE + 0.3
+    assert Connection.objects.exclude(probed_at=None).count() == 1
+
+
+def test_nobody_asks_while_a_probe_has_no_answer(hung):
+    Connection.objects.filter(app_group__slug="g0").update(probed_at=timezone.now())
+    housekeeping.probe()
+    assert Connection.objects.exclude(probed_at=None).count() == 1
+
+
+def test_others_are_asked_when_its_deadline_is_over(hung):
+    hung.sandbox.faults.clear()
+    Connection.objects.filter(app_group__slug="g0").update(probed_at=timezone.now() - timedelta(seconds=DEADLINE))
+    housekeeping.probe()
+    assert Connection.objects.exclude(checked_at=None).count() == 4
