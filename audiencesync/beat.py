@@ -7,7 +7,8 @@ answers with the beat that is due: one claim per slot, however many engines; han
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,24 @@ def slot_at(now: float, seconds: float) -> int:
 
 def claim(name: str, slot: int) -> bool:
     """Take a slot. True for exactly one caller: the row moves only forward, by one conditional UPDATE."""
-    older_or_absurd = Q(slot__lt=slot) | Q(slot__gt=slot + WRONG_CLOCK_MS)
-    if BeatSlot.objects.filter(older_or_absurd, pk=name).update(slot=slot):
+    return _move(name, Q(slot__lt=slot) | Q(slot__gt=slot + WRONG_CLOCK_MS), slot)
+
+
+@contextmanager
+def alone(name: str, seconds: float) -> Iterator[bool]:
+    """Whether nobody is at this work. Then nobody else begins it before the end, or ``seconds`` after a death."""
+    now = int(time.time() * 1000)
+    until = now + int(seconds * 1000)
+    is_mine = _move(name, Q(slot__lte=now) | Q(slot__gt=until + WRONG_CLOCK_MS), until)
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            BeatSlot.objects.filter(pk=name, slot=until).update(slot=now)
+
+
+def _move(name: str, is_free: Q, slot: int) -> bool:
+    if BeatSlot.objects.filter(is_free, pk=name).update(slot=slot):
         return True
     _row, created = BeatSlot.objects.get_or_create(pk=name, defaults={"slot": slot})
     return created

@@ -6,6 +6,8 @@ An erasure is a row that the beat carries on, so it survives a crash, a lost tok
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -89,44 +91,65 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
 
 
 def beat() -> None:
-    """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger."""
+    """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger.
+
+    One beat at a time, each part for a bounded time, so that none starves; asks for another run if work is left.
+    """
+    seconds = settings.SYNC["flush_seconds"]
     parts: tuple[Callable[[], object], ...] = (
         _file,
-        consent.rework,
-        lambda: consenting.settle(now=timezone.now()),
-        lambda: proceed(now=timezone.now()),
+        lambda: consent.rework(seconds=seconds),
+        lambda: consenting.settle(now=timezone.now(), seconds=seconds),
+        lambda: proceed(now=timezone.now(), seconds=seconds),
     )
-    for part in parts:
-        try:
-            part()
-        except DatabaseError:  # no other part would fare better
-            raise
-        except Exception:  # the edge of a loop: what hinders one part must not hinder the others
-            logger.exception("A part of the privacy beat failed; the next beat tries again.")
+    with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
+        left = [_carry_on(part) for part in parts if is_mine]
+    if any(left):
+        clock.wake(TASK)
 
 
-def _file() -> None:
-    """Names that find no room stay in the database, whose own ledger refuses them until then."""
+def _file() -> bool:
+    """Names that find no room stay in the database, whose own ledger refuses them until then. Whether some were filed."""
     try:
-        ledger.file()
+        return bool(ledger.file())
     except OSError as error:
         path = settings.ERASURE_LEDGER
         logger.error(
             "The ledger of erasures %s cannot be written (%s); no name is lost, it is tried again.", path, error
         )
+        return False
 
 
-def proceed(*, now: datetime) -> None:
-    """One step of every open erasure that is due, in whatever state a crash or a clock that jumped has left it."""
+def _carry_on(part: Callable[[], object]) -> bool:
+    """Do a part; whether it has left work."""
+    try:
+        return bool(part())
+    except DatabaseError:  # no other part would fare better
+        raise
+    except Exception:  # the edge of a loop: what hinders one part must not hinder the others
+        logger.exception("A part of the privacy beat failed; the next beat tries again.")
+        return False
+
+
+def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
+    """One step of every open erasure that is due, in whatever state a crash or a clock that jumped has left it.
+
+    Answers whether the time ended it.
+    """
+    ends_at = time.monotonic() + seconds
     is_due = Q(look_at__lte=now) | Q(look_at__gt=now + SELDOM)
     due = Erasure.objects.filter(is_due, state=Erasure.State.REMOVING)
-    if unasked := list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE]):
+    unasked = list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE])
+    if unasked:
         _ask(unasked, now=now)
     asked = due.exclude(asked_at=None).order_by("pk")
     last = 0
     while some := list(asked.filter(pk__gt=last)[:AT_ONCE]):
         _conclude(some, now=now)
         last = some[-1].pk
+        if time.monotonic() > ends_at:
+            return True
+    return len(unasked) == AT_ONCE
 
 
 def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:

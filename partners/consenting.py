@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import datetime
 
 from audiencesync.people.identifying import family
@@ -12,8 +14,9 @@ from partners.models import Reason, Sync
 AT_ONCE = 500
 
 
-def settle(*, now: datetime) -> None:
-    """Act on all withdrawals that were written down. Whoever has consented again meanwhile is left alone."""
+def settle(*, now: datetime, seconds: float = math.inf) -> bool:
+    """Act on withdrawals that were written down; whether the time ended it. Who has consented again is left alone."""
+    ends_at = time.monotonic() + seconds
     while rows := list(Withdrawal.objects.select_related("app_group").order_by("pk")[:AT_ONCE]):
         keys = [row.pk for row in rows]
         still = Withdrawal.objects.filter(pk__in=keys).exclude(profile__ads_consent=True)
@@ -26,3 +29,6 @@ def settle(*, now: datetime) -> None:
             crowd = Withdrawal.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
             withdrawing.remove(audience, Sync.Purpose.CONSENT, crowd, now=now)
         Withdrawal.objects.filter(pk__in=keys).delete()
+        if time.monotonic() > ends_at:
+            return True
+    return False

@@ -287,7 +287,7 @@ class Lap(models.Model):
 
 
 class BeatSlot(models.Model):
-    """Which slot of a beat was claimed last; moves only forward (audiencesync/beat.py)."""
+    """Which slot of a beat was claimed last, or until when some work is somebody's (audiencesync/beat.py)."""
 
     name = models.CharField(max_length=40, primary_key=True)
     slot = models.BigIntegerField(default=0)

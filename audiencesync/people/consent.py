@@ -6,6 +6,8 @@ follows the attribute whenever somebody is written, and a background pass rework
 
 from __future__ import annotations
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -54,14 +56,19 @@ def remember(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) 
         clock.wake(TASK)
 
 
-def rework() -> None:
-    """Go on fitting people to changed settings, a bounded stretch at a time."""
+def rework(*, seconds: float = math.inf) -> bool:
+    """Go on fitting people to changed settings, a bounded stretch at a time; whether the time ended it."""
+    ends_at = time.monotonic() + seconds
     once_more = AppGroup.objects.filter(rework_again_at__lte=timezone.now(), rework_cursor=None)
     once_more.update(rework_cursor=0, rework_again_at=None)
     for group_id in AppGroup.objects.exclude(rework_cursor=None).values_list("pk", flat=True):
         for _turn in range(CHUNKS):
-            if not _rework(group_id):
+            has_more = _rework(group_id)
+            if time.monotonic() > ends_at:
+                return True
+            if not has_more:
                 break
+    return False
 
 
 def _rework(group_id: int) -> bool:

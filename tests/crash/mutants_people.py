@@ -160,12 +160,12 @@ def withdrawal_is_deleted_first():
     """a withdrawal is deleted before anybody has acted on it"""
     settle = consenting.settle
 
-    def settling(*, now):
+    def settling(**how):
         rows = list(Withdrawal.objects.all())
         Withdrawal.objects.all().delete()
         with transaction.atomic():
             Withdrawal.objects.bulk_create(rows)
-            settle(now=now)
+            settle(**how)
 
     consenting.settle = settling
 
