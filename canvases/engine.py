@@ -3,13 +3,13 @@
 Every change to the visits of a canvas happens under the lock of its row, so a crowd that was read is the crowd that moves.
 """
 
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import chain
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -21,6 +21,7 @@ from audiencesync.people.models import Profile
 from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from canvases.steps import KINDS
 
+logger = logging.getLogger(__name__)
 TASK = "canvases.engine.beat"
 CROWD = 10_000
 ADMITTED = 3 * CROWD  # let in by one transaction: larger crowds would hold up others, smaller ones cost more
@@ -44,11 +45,22 @@ def beat() -> None:
 def move_all(*, now: datetime) -> int:
     """Admit one crowd to each live canvas and move one crowd from each step with people due; answers how many moved."""
     entering = Canvas.objects.filter(state=Canvas.State.LIVE).exclude(entry_until=None)
-    admitted = (admit(canvas, now=now) for canvas in list(entering.values_list("pk", flat=True)))
     due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
     steps = Step.objects.filter(Exists(due), canvas__state=Canvas.State.LIVE)
-    moved = (advance(step, now=now) for step in list(steps.values_list("pk", flat=True)))
-    return sum(chain(admitted, moved))
+    crowds: list[tuple[Callable[..., int], int]] = [(admit, pk) for pk in entering.values_list("pk", flat=True)]
+    crowds += [(advance, pk) for pk in steps.values_list("pk", flat=True)]
+    return sum(_moved(move, pk, now=now) for move, pk in crowds)
+
+
+def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
+    """Move one crowd; answers how many. What hinders one canvas must not hinder those of others."""
+    try:
+        return move(pk, now=now)
+    except (OperationalError, InterfaceError):  # the database is away or busy: no other canvas would fare better
+        raise
+    except Exception:  # the edge of a loop
+        logger.exception("A crowd could not be moved (%s %s); the next beat tries again.", move.__name__, pk)
+        return 0
 
 
 def admit(canvas_id: int, *, now: datetime) -> int:
