@@ -321,10 +321,17 @@ def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
 
 
 def _partial(answer: Answer, indexes: Sequence[int], *, code: str, now: datetime) -> None:
-    """The partner named the rows it refused: those people are errored with the code, all others synced."""
+    """The partner named the rows it refused: those people are errored with the code, all others synced.
+
+    Names of rows that were not sent are no names: then nobody knows who is meant.
+    """
+    request, error = answer.parcel.request, answer.error
+    if isinstance(error, Rejected) and max(indexes, default=0) >= answer.parcel.people:
+        _content(request, error, several=len(request.audience_ids) > 1, now=now)
+        return
     named = named_rows(answer.parcel, indexes)
     with tally.gathered(now=now):
-        batches = mine(answer.parcel.request)
+        batches = mine(request)
         for batch in batches:
             give_outcome(batch, named.get(batch.pk, []), Outcome.ERRORED, reason=code, now=now)
         _applied(batches, now=now, code=code, request_id=answer.request_id)

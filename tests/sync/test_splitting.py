@@ -74,6 +74,17 @@ def test_unnamed_partial_success_is_sent_once_more(world):
     assert len(world.mappings()) == 2
 
 
+def test_named_rows_that_were_not_sent_count_as_unnamed(world, monkeypatch):
+    monkeypatch.setattr(endpoints_segment, "failed_rows", lambda _fault, batch: {3, len(batch.rows)})
+    world.fault("partial", named=True, count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(5))
+    world.drain()
+    assert world.counts(asked) == {"entered": 5, "synced": 5}
+    assert len(world.mappings()) == 2
+    assert world.members(asked.audience) == 5
+
+
 def _refuses_more_than(world, monkeypatch, most):
     """The sandbox answers 40002, as for bad content, to more people than ``most``."""
 
