@@ -44,7 +44,7 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
     Under the locks of the canvases: whoever moves a crowd right now is waited for, and later ones see who is erased.
     """
     with transaction.atomic():
-        _lock_canvases(app_group)
+        Canvas.lock_all(app_group)
         wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
         people = list(wanted.select_for_update().order_by("pk"))
         made = Erasure.objects.bulk_create(
@@ -66,10 +66,6 @@ def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now
         people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
         Activity.log(app_group, user, Activity.Verb.ERASED, people)
     return made
-
-
-def _lock_canvases(app_group: AppGroup) -> None:
-    list(Canvas.objects.select_for_update().filter(app_group=app_group).order_by("pk").values_list("pk"))
 
 
 def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime) -> None:
@@ -204,7 +200,7 @@ def _next_look(erasure: Erasure, standing: withdrawing.Standing | None, *, now: 
 
 def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
     with transaction.atomic():
-        _lock_canvases(erasure.app_group)
+        Canvas.lock_all(erasure.app_group)
         open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
         if open_still.update(state=Erasure.State.DONE, done_at=now, places=answers) and erasure.profile_id:
             Profile.everybody.filter(pk__in=sorted(family([erasure.profile_id]), reverse=True)).delete()

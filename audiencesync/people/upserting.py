@@ -69,6 +69,16 @@ def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> 
     return done
 
 
+def refused_as_erased(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
+    """The indexes of the changes that ``upsert`` would refuse for somebody who was erased. Writes nothing."""
+    if not ledger.is_used(app_group):
+        return set()
+    keys = {index: finding.key(change, region=app_group.phone_region) for index, change in enumerate(changes)}
+    known = finding.find(app_group, {key for key in keys.values() if key})
+    by_id = {index: key for index, key in keys.items() if key in known and key[0] not in ledger.ADDRESSES}
+    return ledger.blocked(app_group, changes, {index: known[key] for index, key in by_id.items()})
+
+
 def _hold(app_group: AppGroup, changes: Sequence[Change]) -> None:
     """Before stretches that lock one after the other: nobody else makes people, and all who are known are locked."""
     finding.lock_newcomers(app_group)

@@ -13,12 +13,13 @@ from django.utils import timezone
 from audiencesync import beat as clock
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import filters, identifiers, ledger, segments
+from audiencesync.people import filters, identifiers, segments
 from audiencesync.people.imports import running, uploads, writing
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
 from audiencesync.people.models import Segment
+from audiencesync.people.upserting import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
@@ -79,7 +80,7 @@ def check(run: Import, plan: Plan) -> Checked:
     found.is_all = True
     for stretch in stretches(reader, CHECK_CHUNK):
         batch, rejects = converter.read(stretch)
-        erased = [batch.places[index] for index in ledger.blocked(run.app_group, writing.changes(batch, plan))]
+        erased = [batch.places[index] for index in refused_as_erased(run.app_group, writing.changes(batch, plan))]
         rejects += [Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased]
         found.n_rows += len(stretch)
         found.n_rejected += len(rejects)
