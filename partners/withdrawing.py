@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 
@@ -16,6 +15,8 @@ from audiencesync.people.models import KINDS
 from partners import collect, enqueue, flush, ordering, tally
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
+
+SURELY_GONE = timedelta(days=3)  # the partner itself may take 48 hours for anything about an audience
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,10 @@ def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
     """Cancel removals from audiences that are gone at the partner, and with them whoever was in them.
 
     An audience may only seem gone: to a list that missed it, by one odd answer. So the partner must have refused these
-    removals for it, and have said so for as long as an erasure is tried.
+    removals for it, and have said so for days.
     """
     waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
-    long_enough = F("sync__audience__gone_at") + timedelta(seconds=settings.SYNC["erasure_deadline"])
+    long_enough = F("sync__audience__gone_at") + SURELY_GONE
     lost = waiting.filter(
         sync__audience__parked_by=ParkedBy.AUDIENCE_GONE,
         sync__audience__parked_until__gte=long_enough,  # each refusal moves it

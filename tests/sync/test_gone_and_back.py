@@ -53,8 +53,14 @@ def test_they_leave_it_when_it_is_back(world, hidden):
     assert receipt() == ("done", [("synced", False)])
 
 
-def test_given_up_when_it_was_gone_for_as_long_as_an_erasure_is_tried(world, hidden):
-    Audience.objects.update(gone_at=timezone.now() - timedelta(days=30))
+def test_not_given_up_a_day_before(world, hidden):
+    Audience.objects.update(gone_at=timezone.now() - timedelta(days=2))
+    beats()
+    assert receipt() == ("removing", [])
+
+
+def test_given_up_when_it_was_gone_for_days(world, hidden):
+    Audience.objects.update(gone_at=timezone.now() - timedelta(days=3))
     beats()
     assert receipt() == ("done", [("cancelled", True)])
     assert laws.broken(now=timezone.now()) == []
