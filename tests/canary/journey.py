@@ -1,6 +1,6 @@
 """A whole journey in real processes at DEBUG level, with secrets and a person planted, and what it leaves behind."""
 
-from urllib.parse import urljoin, urlsplit
+import os
 
 import requests
 
@@ -9,9 +9,12 @@ from canvases.rehearsal.browser import Browser
 from canvases.rehearsal.story import Marketer
 from tests import stack
 from tests.canary.birds import Birds, keys, person, word
+from tests.canary.calls import good_and_bad_calls
+from tests.canary.walk import crawl
 
 FAULTS = ("throttle", "http_error", "apply_then_drop", "not_json", "code_text", "huge")
-MOST_PAGES = 80
+ERASED = "file external id"
+OWN_REDIS = 13  # the number of a database that no other test uses
 PLANT = """
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import identifiers
@@ -34,19 +37,24 @@ READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.o
 class Journey:
     """One stack, its birds, and everything it left behind."""
 
-    def __init__(self, var):
+    def __init__(self, var, database_url):
+        self.database_url, self.redis_url = database_url, os.environ.get("REDIS_URL", "").rpartition("/")[0]
         self.birds = Birds(secrets=keys(), people=person())
         token_keys = crypto.new_key("canary")
         more = dict(self.birds.secrets) | {
             "TOKEN_KEYS": token_keys,
             "SYNC_BACKOFF_BASE": "0.2",
             "SYNC_THROTTLE_PARK": "1",
+            "SYNC_ERASURE_REST": "0",
+            "DATABASE_URL": database_url,
             "LOG_LEVEL": "DEBUG",
             "TASK_LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
-            "EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend",
+            "DJANGO_SETTINGS_MODULE": "tests.canary.noisy",
         }
         self.birds.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
+        if self.redis_url:
+            more["REDIS_URL"] = self.redis_url = f"{self.redis_url}/{OWN_REDIS}"
         self.stack = stack.Stack(var, more=more)
         self.marketer = Marketer(self.stack.url)
         self.viewer = Browser()
@@ -61,10 +69,11 @@ class Journey:
         self.birds.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
 
     def go(self):
-        """Sign in (once wrongly), odd callbacks, connect, build, launch amid faults, look as a viewer, disconnect."""
+        """Sign in, mail, connect, build, launch amid faults, erase, back up, look at all pages, disconnect."""
         self.wrong_password()
         self.marketer.sign_in(self.stack.told)
         self.odd_callbacks()
+        self.send_mails()
         for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
             act()
         self.birds.secrets["token"] = self.told(READ_TOKEN)
@@ -75,7 +84,9 @@ class Journey:
         self.marketer.launch()
         self.marketer.watch(seconds=60)
         assert self.marketer.told.is_at_rest
-        self.pages = self.crawl()
+        self.erase()
+        self.look_around()
+        self.stack.manage("backup", str(self.stack.var / "backup"))
         self.disconnect()
         self.keep_cookies()
 
@@ -110,27 +121,15 @@ class Journey:
         told = {"external_id": "api-bird", **person()}
         told["google_ad_id"] = told.pop("gaid")
         self.birds.people |= {f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")}
-        header = {"Authorization": f"Bearer {key}"}
-        bodies = [{"attributes": [told, told | {"braze_id": key}, told | {"email": key}]}, [told], {"attributes": told}]
-        statuses = set()
-        for path in ("users/track", "users/identify", "users/delete", "canvas/trigger/send", "users/nothing"):
-            for body in [*bodies, {"api_key": key, "external_ids": [told["email"]]}]:
-                for headers, query in ((header, {}), ({}, {}), ({}, {"api_key": key})):
-                    answer = requests.post(
-                        f"{self.stack.url}/{path}", json=body, headers=headers, params=query, timeout=20
-                    )
-                    statuses.add(answer.status_code)
-                    assert answer.status_code < 500
-                    assert key not in answer.text
-                    assert told["email"] not in answer.text
-        assert {201, 400, 401, 404} <= statuses
+        assert {201, 400, 401, 404} <= good_and_bad_calls(self.stack.url, key=key, told=told)
 
     def import_a_file(self):
         """One person taken from a file, one row refused, and the same file with a row of broken quotes."""
         told = person()
         self.birds.people |= {f"file {name}": value for name, value in told.items()}
         row = ",".join(told.values())
-        body = f'external_id,{",".join(told)}\r\nfile-bird,{row}\r\n,{row}\r\nfile-bird-2,"{row}'
+        self.birds.people[ERASED] = name = word("name")
+        body = f'external_id,{",".join(told)}\r\n{name},{row}\r\n,{row}\r\nfile-bird-2,"{row}'
         browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
         browser.go(url)
         sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
@@ -147,18 +146,37 @@ class Journey:
         wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
         requests.post(f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10).raise_for_status()
 
-    def crawl(self):
-        """All pages that a viewer reaches from the start page: address -> text."""
+    def send_mails(self):
+        """An invitation and a new password; what the links of both hold."""
+        self.birds.people["invited e-mail"] = f"{word('invited')}@example.org"
+        url, browser = f"{self.stack.url}/g/acme/members/", self.marketer.browser
+        browser.go(url)
+        sent = {"email": self.birds.people["invited e-mail"], "role": "viewer"}
+        sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
+        assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
+        form = Browser().go(f"{self.stack.url}/accounts/password/reset/").form("Reset My Password")
+        form.fill("E-mail", "viewer@example.org").press("Reset My Password")
+
+    def erase(self):
+        """Whoever came by the file is forgotten."""
+        header = {"Authorization": f"Bearer {self.birds.secrets['API key']}"}
+        body = {"external_ids": [self.birds.people[ERASED]]}
+        answer = requests.post(f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20)
+        assert answer.json()["deleted"] == 1
+        key = {"key": answer.json()["erasures"][0]}
+
+        def is_done():
+            told = requests.get(f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20).json()
+            return told["erasures"][0]["state"] == "done"
+
+        stack.wait_until(is_done, seconds=60, what="no erasure")
+
+    def look_around(self):
+        """All pages that a viewer reaches, and those of an admin: address -> text."""
+        start = f"{self.stack.url}/g/acme/"
         self.viewer_signs_in()
-        pages, todo = {}, [f"{self.stack.url}/g/acme/"]
-        while todo and len(pages) < MOST_PAGES:
-            url = todo.pop(0)
-            if url in pages:
-                continue
-            answer = self.viewer.session.get(url, timeout=20)
-            pages[url] = answer.text
-            todo += [link for link in links(url, answer.text) if link not in pages]
-        return pages
+        self.pages = crawl(self.viewer.session, start)
+        self.admins_pages = crawl(self.marketer.browser.session, start)
 
     def viewer_signs_in(self):
         password = self.stack.told.partition("with the password ")[2].split()[0]
@@ -174,11 +192,3 @@ class Journey:
             for cookie in browser.session.cookies:
                 if cookie.name in ("sessionid", "csrftoken"):
                     self.birds.secrets[f"{cookie.name} {id(browser)}"] = cookie.value
-
-
-def links(url, text):
-    """Addresses of our own that a page links to."""
-    for part in text.split('href="')[1:]:
-        link = urljoin(url, part.partition('"')[0].replace("&amp;", "&")).partition("#")[0]
-        if urlsplit(link).netloc == urlsplit(url).netloc and "/static/" not in link:
-            yield link

@@ -1,0 +1,88 @@
+"""What a run leaves behind, read so that it can be searched: tables, a backup, mails, Redis, PostgreSQL's own log."""
+
+import base64
+import re
+import sqlite3
+import subprocess
+from contextlib import closing
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import psycopg
+import redis
+
+
+def cells(url):
+    """(table, column) -> all its values as one text; bytes as hex and as text."""
+    reading = _of_postgresql if url.startswith("postgres") else _of_sqlite
+    return {
+        (table, column): "\n".join(_text(row[place]) for row in rows)
+        for table, columns, rows in reading(url)
+        for place, column in enumerate(columns)
+    }
+
+
+def _of_sqlite(url):
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            found = database.execute(f'SELECT * FROM "{table}"')
+            yield table, [column[0] for column in found.description], found.fetchall()
+
+
+def _of_postgresql(url):
+    with psycopg.connect(url) as database:
+        names = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in names:
+            found = database.execute(f'SELECT * FROM "{table}"')
+            yield table, [column.name for column in found.description], found.fetchall()
+
+
+def _text(value):
+    if isinstance(value, bytes | memoryview):
+        return f"{bytes(value).hex()} {bytes(value).decode('latin-1')}"
+    return str(value)
+
+
+def backup(file):
+    """All that stands in a backup, as text."""
+    if file.read_bytes().startswith(b"PGDMP"):
+        return subprocess.run(["pg_restore", "--file=-", file], check=True, capture_output=True, text=True).stdout
+    return file.read_bytes().decode("latin-1")
+
+
+def mails(folder):
+    """Each mail that was sent: its heads and its body, decoded."""
+    for file in sorted(folder.glob("*.log")):
+        for part in file.read_bytes().split(b"-" * 79):
+            if part.strip():
+                mail = message_from_bytes(part.lstrip(), policy=policy.default)
+                yield "\n".join([f"{mail['Subject']} {mail['To']} {mail['From']}", mail.get_body().get_content()])
+
+
+def beside_the_tables(url):
+    """The bytes of SQLite's files, or what PostgreSQL has logged (scripts/postgres.py puts it beside the data)."""
+    if url.startswith("sqlite"):
+        file = Path(url.removeprefix("sqlite:///"))
+        return b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*")).decode("latin-1")
+    with psycopg.connect(url) as database:
+        [data] = database.execute("SHOW data_directory").fetchone()
+    return (Path(data).parent / "log").read_text(errors="replace")
+
+
+def unpacked(text):
+    """What stands in it as base64: the queue's tasks."""
+    packed = re.findall(r"[A-Za-z0-9_-]{40,}", text)
+    return "\n".join(base64.urlsafe_b64decode(one[: len(one) // 4 * 4]).decode("latin-1") for one in packed)
+
+
+def kept_in_redis(url):
+    """Every key with its value."""
+    with redis.Redis.from_url(url) as store:
+        reading = {
+            b"string": store.get,
+            b"list": lambda key: store.lrange(key, 0, -1),
+            b"hash": store.hgetall,
+            b"set": store.smembers,
+            b"zset": lambda key: store.zrange(key, 0, -1),
+        }
+        return "\n".join(f"{key!r} {reading[store.type(key)](key)!r}" for key in store.scan_iter())

@@ -1,0 +1,10 @@
+"""The settings of the product, as loud as they can be; mails are kept in files, troubles are mailed at once."""
+
+from audiencesync.settings import *  # noqa: F403  # a settings module is its names
+from audiencesync.settings import BEATS, LOGGING, VAR_DIR
+
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = VAR_DIR / "mails"
+BEATS |= {"housekeeping": (1.0, BEATS["housekeeping"][1])}
+LOGGING["loggers"]["django.db.backends"]["level"] = "DEBUG"
+LOGGING["loggers"]["urllib3"]["level"] = "DEBUG"
