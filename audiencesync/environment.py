@@ -1,5 +1,6 @@
 """The environment that settings are read from; what cannot be read is named, without its value: it may be a secret."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,3 +42,5 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(f"VAR_DIR {folder} cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"VAR_DIR {folder} cannot be written by this user.")

@@ -1,5 +1,6 @@
 """Before the first request: an installation that could not keep its secrets is refused in one line, not in a crash loop."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
 DO_NOT_RESTART = 4  # gunicorn and the systemd units do not start again what ends with this
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,20 +33,19 @@ def refuse_if_unsafe() -> None:
     found = checks.run_checks()
     errors = [message for message in found if message.is_serious()]
     for error in errors:
-        _tell("AudienceSync does not start", error)
+        sys.stderr.write(f"AudienceSync does not start: {_words(error)}\n")
     if errors:
         sys.exit(DO_NOT_RESTART)
 
 
 def tell_what_is_unwise() -> None:
-    """One line per warning; manage.py does the same by itself."""
+    """One line of the log per warning; the other commands of manage.py tell it by themselves."""
     for warning in checks.run_checks():
-        _tell("AudienceSync starts, but", warning)
+        logger.warning("AudienceSync starts, but: %s", _words(warning))
 
 
-def _tell(how: str, message: checks.CheckMessage) -> None:
-    hint = f" {message.hint}" if message.hint else ""
-    sys.stderr.write(f"{how}: {message.msg}{hint}\n")
+def _words(message: checks.CheckMessage) -> str:
+    return f"{message.msg} {message.hint}" if message.hint else message.msg
 
 
 if __name__ == "__main__":  # before the workers of the web

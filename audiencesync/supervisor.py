@@ -70,7 +70,6 @@ class Engine:
         self.await_others()
         if self.is_stopping:
             return
-        self.pulse_file.parent.mkdir(parents=True, exist_ok=True)
         self.pulse_file.touch()
         self.last_touch = self.pulse_file.stat().st_mtime_ns
         self.started = self.heard = time.monotonic()
@@ -86,7 +85,7 @@ class Engine:
         """Without its database a cluster dies of a traceback, again and again: wait, and say so in one line."""
         if not (missing := self.missing()):
             return
-        logger.error("The engine waits: %s does not answer.", missing)
+        logger.error("The engine waits: %s.", missing)
         while missing and not self.is_stopping:
             time.sleep(WAIT_SECONDS)
             missing = self.missing()

@@ -38,6 +38,7 @@ UNSAFE = [
     ({"TOKEN_KEYS": "k1:c2hvcnQ="}, "TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>."),
     ({"ALLOWED_HOSTS": "else.example.org"}, "ALLOWED_HOSTS does not contain 127.0.0.1"),
     ({"DATABASE_URL": "postgre://u:canary-pw@db/x"}, "DATABASE_URL must look like postgres://"),
+    ({"VAR_DIR": "/proc/self"}, "VAR_DIR /proc/self cannot be written by this user."),
 ]
 
 
@@ -59,10 +60,16 @@ def test_the_web_does_not_start_unsafe(tmp_path, more, words):
     assert code == 4
 
 
-def test_the_web_tells_once_what_is_unwise(tmp_path):
-    server, more = [sys.executable, "-m", "gunicorn"], {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": ""}
-    said, _code = run(tmp_path, *server, until="Booting worker", **more)
+@pytest.mark.parametrize(
+    ("command", "begun"),
+    [(("-m", "gunicorn"), "Booting worker"), (("manage.py", "engine"), "Engine started (process group")],
+)
+def test_what_is_unwise_is_one_line_of_the_log(tmp_path, command, begun):
+    more = {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": "", "LOG_FORMAT": "json"}
+    (tmp_path / "static").mkdir()
+    said, _code = run(tmp_path, sys.executable, *command, until=begun, **more)
     assert said.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1
+    assert [line for line in said.splitlines() if not line.startswith('{"ts"')] == []
     assert "does not start" not in said
 
 
@@ -100,7 +107,7 @@ def test_the_engine_waits_in_one_line(tmp_path, more, words):
 
 
 def test_the_engine_starts_once_everything_answers(tmp_path):
-    away = ["the database", "the database", ""]
+    away = ["the database does not answer", "the database does not answer", ""]
     one = Engine(
         [sys.executable, "-c", "import time; time.sleep(60)"],
         pulse_file=tmp_path / "pulse",

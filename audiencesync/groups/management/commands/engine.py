@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -11,23 +13,27 @@ from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from audiencesync.start import refuse_if_unsafe
+from audiencesync.start import refuse_if_unsafe, tell_what_is_unwise
 from audiencesync.supervisor import PULSE_FILE, Engine, Terms
 
 
-def missing() -> str:
-    """What a cluster needs and does not answer: the database, Redis, or nothing."""
+def missing(pulse_file: Path) -> str:
+    """What a cluster needs and cannot have, in words: a file, the database, Redis; or nothing."""
+    try:
+        pulse_file.touch()
+    except OSError as error:
+        return f"VAR_DIR cannot be written ({error.strerror})"
     try:
         db.connection.ensure_connection()
     except db.Error:
-        return "the database"
+        return "the database does not answer"
     finally:
         db.connection.close()
     try:
         if settings.REDIS_URL:
             redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5).ping()
     except redis.RedisError:
-        return "Redis"
+        return "Redis does not answer"
     return ""
 
 
@@ -39,14 +45,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_if_unsafe()
+        tell_what_is_unwise()
         own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
         pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"
         engine = Engine(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
             pulse_file=pulse_file,
             env=os.environ | {PULSE_FILE: str(pulse_file)},
             terms=Terms(silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS),
-            missing=missing,
+            missing=partial(missing, pulse_file),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, engine.ask_to_stop)
