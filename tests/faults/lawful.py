@@ -11,6 +11,13 @@ from partners import flush
 from partners.models import Batch, Delivery, Tally
 from tests.sync.conftest import World
 
+TRUE_TIMES = {
+    "deadline": 13 * 3600.0,
+    "backoff_base": 5.0,
+    "backoff_max": 1800.0,
+    "probe": 300.0,
+    "throttle_park": 300.0,
+}
 NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
 N = 1000
 
@@ -64,6 +71,7 @@ class Town(World):
             there = {digest for _schema, digest in self.sandbox.audiences.listed(audience)}
             assert believed.get(audience, set()) <= there <= possible[audience]
         assert all(len(line.advertisers) == 1 for line in self.mappings())
+        assert {line.action for line in self.mappings() if line.code == 0} <= {"add", "delete"}  # else it was not read
 
     def codes(self):
         """The codes of all mapping requests that the sandbox has answered, in order."""

@@ -9,17 +9,10 @@ from django.utils import timezone
 from canvases import engine
 from partners import collect
 from partners.models import Batch, Budget, Connection, Push
-from tests.faults.lawful import N
+from tests.faults.lawful import TRUE_TIMES, N
 
 pytestmark = pytest.mark.slow
 HOUR = timedelta(hours=1)
-TRUE_TIMES = {
-    "deadline": 13 * 3600.0,
-    "backoff_base": 5.0,
-    "backoff_max": 1800.0,
-    "probe": 300.0,
-    "throttle_park": 300.0,
-}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from partners import housekeeping, sync
 from partners.models import AdAccount, Batch, Push
-from tests.faults.lawful import N
+from tests.faults.lawful import N, Town
 
 pytestmark = pytest.mark.slow
 PARK = 0.5
@@ -47,13 +47,15 @@ def test_f11_a_storm_for_the_whole_app_is_met_with_one_request_per_interval(town
     town.judge()
 
 
-def test_f11_a_storm_in_one_ad_account_is_none_of_the_others_business(town, pace):
+def test_f11_a_storm_in_one_ad_account_is_none_of_another_tenants_business(town, other_group, pace):
     pace(throttle_park=PARK)
-    stormy, calm = _many_requests(town, town.eu), _many_requests(town, town.uk)
+    neighbour = Town(town.server, other_group)
+    stormy, calm = _many_requests(town, town.eu), _many_requests(neighbour, neighbour.uk)
     town.fault("throttle", advertiser_id=town.eu.remote_id)
     _one_at_a_time(town, 40133)
     town.beat_until(lambda: town.counts(calm) == {"entered": N, "synced": N})
     assert town.counts(stormy) == {"entered": N, "pending": N}
+    assert [line.code for line in town.mappings() if line.audiences == [calm.audience.remote_id]] == [0] * 20
     town.sandbox.faults.clear()
     town.settle()
     town.judge()

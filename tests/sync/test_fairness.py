@@ -55,6 +55,7 @@ def test_a_tenant_in_trouble_delays_nobody(world, neighbours):
     many, few = neighbours
     world.fault("code", code=50000, advertiser_id=world.eu.remote_id)
     _until_sent(world, few)
+    assert _place(world, few) <= flush.PLAN_AT_ONCE + 16
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "pending": 1000}
 
