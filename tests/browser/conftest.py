@@ -120,3 +120,12 @@ def keep_picture():
 def shoot(look, page, keep_picture):
     """shoot("name") keeps a picture under the language and the width."""
     return lambda name: keep_picture(page, f"{look[0]}-{look[1]}-{name}")
+
+
+@pytest.fixture
+def desk(open_page, sign_in):
+    """The canvases of somebody who has connected TikTok."""
+    page = open_page("en", 1280)
+    sign_in(page)
+    acts.connected(page)
+    return page

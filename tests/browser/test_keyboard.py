@@ -2,20 +2,11 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser import acts
 
 MOST_TABS = 60
-
-
-@pytest.fixture
-def desk(open_page, sign_in):
-    page = open_page("en", 1280)
-    sign_in(page)
-    acts.connected(page)
-    return page
 
 
 def at(page, selector):

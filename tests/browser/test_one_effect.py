@@ -9,14 +9,6 @@ TWICE = "button => { button.click(); setTimeout(() => button.isConnected && butt
 
 
 @pytest.fixture
-def desk(open_page, sign_in):
-    page = open_page("en", 1280)
-    sign_in(page)
-    acts.connected(page)
-    return page
-
-
-@pytest.fixture
 def posts(desk):
     """The addresses that forms were sent to."""
     sent = []

@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 
@@ -11,6 +10,7 @@ from audiencesync.people.imports import running
 from audiencesync.people.imports.models import Import
 from audiencesync.people.models import Profile
 from audiencesync.people.upserting import Change, upsert
+from tests.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 N, AT_ONCE = 1200, 3
@@ -21,15 +21,6 @@ def file_of(key, step):
     numbers = [n * step % N for n in range(N)] * 2
     cells = {"external_id": "c-{0},p{0}@example.org", "email": "p{0}@example.org,"}[key]
     return f"{key},{'email' if key == 'external_id' else 'city'}\n" + "".join(cells.format(n) + "\n" for n in numbers)
-
-
-def worker(errors, work):
-    try:
-        work()
-    except Exception as error:  # noqa: BLE001 - whatever a thread meets belongs to the test
-        errors.append(error)
-    finally:
-        connection.close()
 
 
 def take_turns():
@@ -59,14 +50,11 @@ def test_everybody_at_once(imports, acme, monkeypatch, key):
     monkeypatch.setattr(running, "AT_ONCE", AT_ONCE)
     monkeypatch.setattr(running, "TURN_SECONDS", 0.3)
     rows = [imports.started(file_of(key, step)) for step in (1, 7, 1199)]
-    errors = []
+    threads = Threads()
     works = [take_turns] * AT_ONCE + [lambda step=step: call(acme, key, step) for step in (11, 1187)]
-    threads = [threading.Thread(target=worker, args=(errors, work)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert errors == []
+    for work in works:
+        threads.start(work)
+    assert threads.join() == []
     for row in rows:
         row.refresh_from_db()
         assert (row.state, row.n_rows, row.n_people, row.n_rejected) == ("done", 2 * N, N, 0)

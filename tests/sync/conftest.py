@@ -9,8 +9,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from audiencesync.people.models import Profile
-from partners import flush, sync
+from partners import collect, flush, sync
 from partners.models import AdAccount, Audience, Batch, Connection, Sync, Tally
+from partners.push import pack
 from partners.tiktok_sandbox.limits import DEFAULT
 from partners.tiktok_sandbox.sandbox import Options
 from partners.tiktok_sandbox.seed import EU, MARA, UK
@@ -88,6 +89,15 @@ class World:
         while time.monotonic() < ends and Batch.objects.filter(state="pending").exists():
             flush.Flush(seconds=1).run()
             time.sleep(0.02)
+
+    def frozen_before_the_call(self):
+        """What a worker has built and not sent when it stands still; its lease is over."""
+        [request] = collect.plan(self.eu.remote_id, most=1, now=timezone.now())
+        assert collect.take(request, now=timezone.now())
+        parcel = pack(request, post_by=float("inf"), most_rows=10_000)
+        Batch.objects.filter(lease=request.lease).update(lease_until=timezone.now())
+        collect.reclaim(now=timezone.now())
+        return parcel
 
     def counts(self, asked):
         tally = Tally.objects.filter(pk=asked.pk).first()

@@ -1,41 +1,28 @@
 """Retry beside entering people, a settled batch beside a disconnect: whoever holds rows never waits in a circle."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from canvases import laws
 from partners import collect, connecting, limits, settle, sync, tally
 from partners.models import Batch, Budget, Outcome
 from partners.push import pack, send
+from tests.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def beside(held, *works):
     """Do these works at once, each begun while ``held`` is locked; answers what went wrong."""
-    errors = []
-
-    def run(work):
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whatever a thread meets belongs to the test
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    threads = Threads()
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=held.pk)
-        for thread in threads:
-            thread.start()
-            thread.join(0.7)  # it waits for the batch by now, for another one, or for the whole database
-    for thread in threads:
-        thread.join(30)
-    return errors
+        for work in works:
+            threads.start(work).join(0.7)  # it waits for the batch by now, for another one, or for the whole database
+    return threads.join()
 
 
 def end(batch, state):

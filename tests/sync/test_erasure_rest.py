@@ -9,9 +9,9 @@ from audiencesync.people.identifying import Identity, identify
 from audiencesync.people.models import Erasure, Profile
 from audiencesync.people.upserting import Change, upsert
 from canvases import privacy
-from partners import collect, settle
+from partners import settle
 from partners.models import Batch
-from partners.push import pack, send
+from partners.push import send
 
 REST = timedelta(seconds=900)
 
@@ -40,16 +40,6 @@ def state():
     return Erasure.objects.get().state
 
 
-def frozen_before_the_call(world):
-    """What a worker has built and not sent when it stands still; its lease is over."""
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
-    parcel = pack(request, post_by=float("inf"), most_rows=10_000)
-    Batch.objects.filter(lease=request.lease).update(lease_until=timezone.now())
-    collect.reclaim(now=timezone.now())
-    return parcel
-
-
 def test_the_hashes_stay_until_the_rest_is_over(world, ann):
     audience = world.audience()
     world.enter(world.sync(audience), [ann])
@@ -72,7 +62,7 @@ def test_who_was_never_asked_to_be_added_has_no_rest(world, ann):
 def test_an_add_that_comes_during_the_rest_is_taken_back_and_that_is_waited_for(world, ann):
     audience = world.audience()
     world.enter(world.sync(audience), [ann])
-    late = frozen_before_the_call(world)
+    late = world.frozen_before_the_call()
     last = erase(world, ann)
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
@@ -89,7 +79,7 @@ def test_an_add_of_whoever_turned_out_to_be_the_person_is_taken_back_too(world, 
     visitor = Profile.objects.get(external_id=None)
     audience = world.audience()
     world.enter(world.sync(audience), [visitor])
-    late = frozen_before_the_call(world)
+    late = world.frozen_before_the_call()
     wish = Identity(("alias", ("web", "cookie")), ann.external_id)
     assert identify(acme, [wish], now=timezone.now()) == [None]
     erase(world, ann)

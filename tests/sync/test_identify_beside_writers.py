@@ -1,15 +1,15 @@
 """Calls that identify people beside calls about the same people in another order: no circle of waits."""
 
-import threading
+from functools import partial
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people import identifiers
 from audiencesync.people.identifying import Identity, identify
 from audiencesync.people.models import Profile
 from audiencesync.people.upserting import Change, upsert
+from tests.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 N, ROUNDS = 30, 4
@@ -22,26 +22,13 @@ def wishes(turn):
 
 
 def test_all_get_through(acme):
-    errors = []
-
-    def call(work, *args):
-        try:
-            work(acme, *args, now=timezone.now())
-        except Exception as error:  # noqa: BLE001 - whatever a thread meets belongs to the test
-            errors.append(error)
-        finally:
-            connection.close()
-
     for turn in range(ROUNDS):
         upsert(acme, [Change(email=f"v{turn}-{i}@example.org") for i in range(N)], now=timezone.now())
         changes = [Change(external_id=f"p{turn}-{i}", fields={"country": "DE"}) for i in range(N)]
         upsert(acme, changes, now=timezone.now())
         again = [Change(external_id=one.external_id, fields={"country": "AT"}) for one in changes]
-        threads = [threading.Thread(target=call, args=(identify, wishes(turn)))]
-        threads += [threading.Thread(target=call, args=(upsert, told)) for told in (again, changes, again)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert errors == []
+        threads = Threads()
+        for work, told in ((identify, wishes(turn)), (upsert, again), (upsert, changes), (upsert, again)):
+            threads.start(partial(work, acme, told, now=timezone.now()))
+        assert threads.join() == []
     assert Profile.objects.count() == N * ROUNDS

@@ -4,23 +4,13 @@ from django.utils import timezone
 
 from partners import collect, flush, settle, sync
 from partners.models import Batch
-from partners.push import pack, send
-
-
-def _frozen_before_the_call(world, seconds=30):
-    """Lease and build a request as a worker does, then lose the lease."""
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
-    parcel = pack(request, post_by=float("inf"), most_rows=10_000)
-    Batch.objects.filter(lease=request.lease).update(lease_until=timezone.now())
-    collect.reclaim(now=timezone.now())
-    return parcel
+from partners.push import send
 
 
 def test_a_late_worker_changes_nothing(world):
     asked = world.sync()
     world.enter(asked, world.people(3))
-    late = _frozen_before_the_call(world)
+    late = world.frozen_before_the_call()
     world.flush()
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.counts(asked) == {"entered": 3, "synced": 3}
@@ -31,7 +21,7 @@ def test_a_removal_that_was_overtaken_by_a_late_add_is_repeated(world):
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
-    late = _frozen_before_the_call(world)
+    late = world.frozen_before_the_call()
     world.flush()
     world.enter(remove, people)
     world.flush()
@@ -47,7 +37,7 @@ def test_a_wish_after_the_repeat_is_sent_after_it(world):
     audience, people = world.audience(), world.people(5)
     add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
     world.enter(add, people)
-    late = _frozen_before_the_call(world)
+    late = world.frozen_before_the_call()
     world.flush()
     world.enter(remove, people)
     world.flush()
@@ -60,7 +50,7 @@ def test_a_wish_after_the_repeat_is_sent_after_it(world):
 def test_an_expired_lease_frees_the_batch(world):
     asked = world.sync()
     world.enter(asked, world.people(2))
-    _frozen_before_the_call(world)
+    world.frozen_before_the_call()
     world.flush()
     assert world.counts(asked) == {"entered": 2, "synced": 2}
 

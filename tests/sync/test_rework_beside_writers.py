@@ -3,12 +3,13 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import consent, rows
 from audiencesync.people.models import Profile, Withdrawal
+from tests.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -20,26 +21,19 @@ def ann(acme):
 
 
 def test_both_get_through(acme, ann):
-    errors, held = [], threading.Event()
+    threads, held = Threads(), threading.Event()
 
     def rework():
         held.wait(10)
-        try:
-            consent.rework()
-        except Exception as error:  # noqa: BLE001 - whatever a thread meets belongs to the test
-            errors.append(error)
-        finally:
-            connection.close()
+        consent.rework()
 
-    other = threading.Thread(target=rework)
-    other.start()
+    other = threads.start(rework)
     with transaction.atomic():
         assert rows.locked(acme.pk, [ann.pk])
         held.set()
         other.join(0.5)  # it waits for Ann by now, holding the group
         consent.remember(acme, [ann.pk], now=timezone.now())
-    other.join(30)
-    assert errors == []
+    assert threads.join() == []
     assert Withdrawal.objects.count() == 1
     acme.refresh_from_db()
     assert acme.rework_cursor is None
