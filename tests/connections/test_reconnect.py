@@ -115,3 +115,4 @@ def test_a_worker_with_the_old_token_does_not_park_the_new_one(alices, audience)
 
 def test_waking_is_harmless_without_work(alices, audience):
     sync.woken(alices.connection())
+    assert alices.connection().parked_by == ""

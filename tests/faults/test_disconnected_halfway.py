@@ -1,15 +1,13 @@
 """F36: TikTok is disconnected while half of the people are sent and a request is under way."""
 
-import time
-from threading import Thread
-
 import pytest
-from django.db import connection as database
 from django.utils import timezone
 
 from partners import connecting, sync
-from partners.models import AdAccount, Connection
+from partners.models import AdAccount, Batch, Connection
 from partners.tiktok_sandbox.seed import MARA
+from tests.stack import wait_until
+from tests.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -24,18 +22,12 @@ def leave(town, alice):
     town.enter(asked, town.people(500))
     town.fault("slow", seconds=0.8)
 
-    def send():
-        try:
-            town.flush(seconds=0.2)
-        finally:
-            database.close()
-
     def make(*, discard):
-        under_way = Thread(target=send)
-        under_way.start()
-        time.sleep(0.4)
+        threads = Threads()
+        threads.start(lambda: town.flush(seconds=0.2))
+        wait_until(Batch.objects.exclude(lease="").exists)
         connecting.disconnect(Connection.objects.get(), discard=discard, by=alice, now=timezone.now())
-        under_way.join()
+        assert threads.join() == []
         town.sandbox.faults.clear()
         sent = len(town.mappings())
         town.beats(0.5)

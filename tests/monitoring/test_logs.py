@@ -93,7 +93,7 @@ def test_a_request_is_one_line_with_its_route(caplog, signed_in, alice):
     signed_in(alice).get("/g/acme/members/")
     [found] = [record for record in caplog.records if record.name == "audiencesync.logs"]
     assert (found.route, found.method, found.status) == ("/g/<slug:group>/members/", "GET", 200)
-    assert found.duration_ms >= 0
+    assert isinstance(found.duration_ms, int)
 
 
 @pytest.mark.parametrize("path", ["/invitation/canary-token/", "/canary-token", "/invitation/canary-tokén/"])

@@ -63,7 +63,7 @@ def test_others_do_not_wait_for_a_slow_one(mara):
         create(mara, timeout=0.1)
     started = time.monotonic()
     assert mara.get("user/info").json()["code"] == 0
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2  # the slow one is not over
 
 
 def test_a_dripping_answer_defeats_a_time_out_per_byte(mara):
