@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from partners.tiktok_sandbox.server import serve
 from tests.crash.databases import Databases
-from tests.crash.harness import Mutant, Result, Stage
+from tests.crash.harness import Judge, Mutant, Result, Stage
 from tests.crash.processes import Child
 from tests.crash.scene import Scenario
 
@@ -29,16 +29,16 @@ class Lanes:
         """Stopped at every point."""
         return self._run(lambda stage, lane: stage.every("pause", lane, LANES))
 
-    def first_violation(self, mode: str) -> Result:
-        """Point after point until something is wrong in one of the lanes."""
-        return self._run(lambda stage, lane: stage.first_violation(mode, lane, LANES), until_violation=True)
+    def first_violation(self, mode: str, *, counts: Judge) -> Result:
+        """Point after point until something that counts is wrong in one of the lanes."""
+        return self._run(lambda stage, lane: stage.first_violation(mode, lane, LANES, counts=counts), until=counts)
 
-    def _run(self, work, *, until_violation: bool = False) -> Result:
+    def _run(self, work, *, until: Judge | None = None) -> Result:
         children = [Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)]
         found = Result()
         try:
             for child in children:
-                if until_violation and found.violations:
+                if until and any(map(until, found.violations)):
                     break
                 found.add(_result(child))
         finally:

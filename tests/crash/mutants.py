@@ -22,22 +22,23 @@ class Mutant:
     patch: Callable[[], None]
     scenario: Scenario
     mode: str
+    dies_of: tuple[str, ...] = ()  # errors that show it; any other is a fault of the patch itself
 
 
 MUTANTS: list[Mutant] = []
 
 
-def seeded(scenario: Scenario, mode: str) -> Callable:
+def seeded(scenario: Scenario, mode: str, dies_of: tuple[str, ...] = ()) -> Callable:
     """Add the decorated patch to the list; its docstring is its name."""
 
     def add(patch: Callable[[], None]) -> Callable[[], None]:
-        MUTANTS.append(Mutant(patch.__doc__ or "", patch, scenario, mode))
+        MUTANTS.append(Mutant(patch.__doc__ or "", patch, scenario, mode, dies_of))
         return patch
 
     return add
 
 
-@seeded(queue.FLUSH, "pause")
+@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
 def count_sent_rows():
     """the rows that were sent are counted, not the rows that changed"""
 
@@ -105,7 +106,7 @@ def mark_before_post():
     flush.send = marking
 
 
-@seeded(queue.FLUSH, "pause")
+@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
 def ignore_the_lease():
     """whoever has an answer settles, whosever the lease is"""
     settle._was_late = lambda request: False

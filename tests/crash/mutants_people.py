@@ -65,7 +65,7 @@ def file_goes_first():
     running.end = ending
 
 
-@seeded(imports.AT_WORK, "pause")
+@seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # what the scenario itself says
 def lease_of_the_next():
     """whoever was slow between taking the lease of an import and reading its row works under the next one's"""
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
+import psycopg
 from django.db import connections
 
 from partners import flush
@@ -34,7 +35,7 @@ class Points:
         """Watch the connection and the client of this process, for as long as it lives."""
         self.watched.ensure_connection()
         self.watched.execute_wrappers.append(self._statement)
-        commit, fetch = self.watched._commit, client.fetch
+        commit, fetch, copy = self.watched._commit, client.fetch, psycopg.Cursor.copy
 
         def committing():
             self.commits = True
@@ -50,7 +51,12 @@ class Points:
             self.reach(f"after {name}")
             return answer
 
+        def copying(cursor, statement, *args, **kwargs):
+            self.reach(f"before {statement[:70]}")
+            return copy(cursor, statement, *args, **kwargs)
+
         self.watched._commit = committing
+        psycopg.Cursor.copy = copying  # which no wrapper of Django's sees
         client.fetch = fetching
 
     def _statement(self, execute, sql, params, many, context):

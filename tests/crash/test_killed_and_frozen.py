@@ -59,20 +59,23 @@ def _name(scenario):
     return scenario.name.replace(" ", "-")
 
 
-@pytest.mark.parametrize("scenario", [*ALL, *MORE_ANSWERS], ids=_name)
-def test_killed_at_every_point(lanes, scenario, record_property):
-    result = lanes(scenario).kill()
+def _judge(scenario, result, record_property):
+    """A run may be shorter than the one that was numbered where something is waited for: by a beat or two that found
+    nothing to do, and in threads by their order. A tenth is never missed."""
     record_property("points", result.points)
     assert result.violations == []
     assert result.points >= LEAST[scenario.name]
+    assert result.missed <= result.points // 10
+
+
+@pytest.mark.parametrize("scenario", [*ALL, *MORE_ANSWERS], ids=_name)
+def test_killed_at_every_point(lanes, scenario, record_property):
+    _judge(scenario, lanes(scenario).kill(), record_property)
 
 
 @pytest.mark.parametrize("scenario", FROZEN, ids=_name)
 def test_frozen_at_every_point(lanes, scenario, record_property):
-    result = lanes(scenario).pause()
-    record_property("points", result.points)
-    assert result.violations == []
-    assert result.points >= LEAST[scenario.name]
+    _judge(scenario, lanes(scenario).pause(), record_property)
 
 
 def test_there_are_at_least_200_points_each_with_a_scenario_of_its_own():
