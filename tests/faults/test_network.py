@@ -46,7 +46,7 @@ def test_f14_a_time_out_before_it_was_applied(town, settings, pace):
     sandbox = settings.TIKTOK_API_URL
     with serve(lambda connection: time.sleep(4)) as (nowhere, _):
         settings.TIKTOK_API_URL = nowhere
-        town.beat()
+        town.beat_until(Push.objects.exists)
     assert [push.code for push in Push.objects.all()] == ["no_answer"]
     assert town.counts(asked) == {"entered": N, "pending": N}
     settings.TIKTOK_API_URL = sandbox
@@ -60,7 +60,7 @@ def test_f14_a_time_out_after_it_was_applied(town, pace):
     pace(request_deadline=1.0, flush_seconds=0.5)
     asked = _entered(town)
     town.fault("slow", seconds=4, count=1)
-    town.beat()
+    town.beat_until(Push.objects.exists)
     assert town.counts(asked) == {"entered": N, "pending": N}
     assert town.members(asked.audience) == N
     town.settle()
@@ -71,15 +71,13 @@ def test_f14_a_time_out_after_it_was_applied(town, pace):
 
 
 def test_f15_an_endless_answer_ends_with_the_deadline_of_the_request(town, pace):
-    pace(request_deadline=3.0, flush_seconds=0.5, lease=9.0)
+    pace(request_deadline=3.0, flush_seconds=0.5, lease=6.0)
     asked = _entered(town)
     town.fault("drip", seconds=0.5, count=1)
-    began = timezone.now()
-    town.beat()
+    town.beat_until(Push.objects.exists)
     [push] = Push.objects.all()
     assert push.code == "no_answer"
-    assert 2_900 < push.ms < 6_000  # its deadline and what a busy machine adds; the answer would have taken a minute
-    assert push.at + timedelta(milliseconds=push.ms) < began + timedelta(seconds=9)
+    assert 2_900 < push.ms < 6_000  # its deadline, and less than the lease; the answer would have taken a minute
     assert Batch.objects.get().n == N
     town.settle()
     assert town.counts(asked) == {"entered": N, "synced": N}
