@@ -26,6 +26,7 @@ SYNC = {
     "requests_per_second": 5000.0,
     "throttle_park": 0.001,  # by the clock of the database, which is not ours
     "erasure_rest": 900.0,
+    "erasure_deadline": 2 * 86_400.0,  # a deleted audience is tried for so long
     "flush_seconds": 1.0,
     "request_deadline": 10.0,
     "threads": 5,  # one request at a time: what fails once, fails again
