@@ -1,7 +1,7 @@
 """Fills requests from due batches: by lane, same action and id kinds, as full as the partner allows; leases what it took."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -61,23 +61,31 @@ class Request:
         """Whether it has killed workers, perhaps: nothing else must be under way in the same process."""
         return any(batch.crashes >= CRASHES_BEFORE_ALONE for batch in self.batches)
 
+    def is_last_try(self, *, now: datetime) -> bool:
+        """Whether the time of all of it is over."""
+        return all(batch.deadline_at is not None and batch.deadline_at <= now for batch in self.batches)
+
     @property
     def audience_ids(self) -> set[int]:
         """Our ids of the audiences it touches."""
         return {batch.audience_id for batch in self.batches}
 
 
-_TURN = Case(
-    When(crashes__gt=0, then=Value(3)),
-    When(n__gte=BULK, then=Value(2)),
-    When(repeat_of__isnull=True, then=Value(1)),
-    default=Value(0),
-    output_field=IntegerField(),
-)
+def _turn(last_try: Q) -> Case:
+    """Who goes first: the lowest number."""
+    return Case(
+        When(crashes__gt=0, then=Value(4)),
+        When(last_try, then=Value(0)),
+        When(n__gte=BULK, then=Value(3)),
+        When(repeat_of__isnull=True, then=Value(2)),
+        default=Value(1),
+        output_field=IntegerField(),
+    )
 
 
 def due(*, now: datetime) -> QuerySet[Batch]:
-    """Batches that may be sent now: repeats, then small ones, big ones, and last what has killed a worker, perhaps.
+    """Batches that may be sent now: those whose time is over, repeats, small ones, big ones, and last what has killed a
+    worker, perhaps.
 
     Parked ways are left out, but for the last try at the deadline. What is due later than any back-off was written by a
     wrong clock and is due now.
@@ -92,7 +100,7 @@ def due(*, now: datetime) -> QuerySet[Batch]:
         .filter(~_parked("ad_account", now) | last_try)
         .filter(~_parked("audience", now) | last_try)
         .exclude(PAUSED)
-        .annotate(turn=_TURN)
+        .annotate(turn=_turn(last_try))
         .order_by("turn", "due_at", "pk")
     )
 
@@ -126,6 +134,12 @@ def lanes(*, now: datetime) -> list[str]:
     )
     held = set(Lane.objects.exclude(lease="").exclude(_lease_is_over(now)).values_list("remote_id", flat=True))
     return [lane for lane, _ in waiting if lane not in held]
+
+
+def overdue(lanes: Iterable[str], *, now: datetime) -> set[str]:
+    """Those of the lanes in which somebody's time is over."""
+    late = due(now=now).filter(deadline_at__lte=now, ad_account__remote_id__in=list(lanes))
+    return set(late.order_by().values_list("ad_account__remote_id", flat=True).distinct())
 
 
 def hold(lane: str, *, lease: str, now: datetime) -> bool:

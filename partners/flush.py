@@ -94,7 +94,10 @@ class Flush:
         now = timezone.now()
         slowed = limits.throttled_lanes()
         self.slowed = set(slowed)
-        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if not slowed.get(lane)]
+        left_alone = {lane for lane, is_parked in slowed.items() if is_parked}
+        if left_alone:
+            left_alone -= collect.overdue(left_alone, now=now)
+        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if lane not in left_alone]
         mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
         self.held.update(mine)
         return mine
@@ -114,6 +117,8 @@ class Flush:
         if not requests or (mine and requests[0].is_probe):
             return 0
         waits = self._book(lane, requests)
+        if not waits and (requests := [request for request in requests if request.is_last_try(now=now)]):
+            waits = self._book_last(lane, requests)
         booked_at = time.monotonic()
         posts = zip(requests, waits, strict=False)
         return sum(self._post(request, pool, at=booked_at + wait) for request, wait in posts)
@@ -130,6 +135,13 @@ class Flush:
         if lane not in self.slowed or limit.key == own.key:
             return limits.book_many(limit, len(requests), within=left)
         return limits.book_many(limit, 1, within=left) if limits.book_many(own, 1, within=left) else []
+
+    def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
+        """The seconds to wait for requests whose people's time is over while the partner asks us to slow down: nobody
+        becomes errored untried, and each is tried once, at a tenth of the pace."""
+        limit = limits.limit_of(collect.preset_of(requests[0].ad_account), lane)
+        last = limits.Limit(f"last:{limit.key}", limit.rate / 10)
+        return limits.book_many(last, len(requests), within=max(0.0, self.ends_at - time.monotonic()))
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease, build and hand one request to a thread, which sends it ``at`` a monotonic time; whether it is under way.

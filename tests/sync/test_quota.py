@@ -87,3 +87,28 @@ def test_a_lane_of_its_own_stops_no_other_clock(world, settings):
     assert left[world.eu.pk] > timedelta(seconds=3600)
     assert Connection.objects.get().parked_by == ""
     assert limits.throttled_lanes().keys() == {world.eu.remote_id}
+
+
+@pytest.mark.parametrize("advertiser_id", [None, "the ad account's own"])
+def test_each_of_many_requests_has_its_last_try_at_the_deadline(world, settings, advertiser_id):
+    settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
+    world.eu.learned_cap = 10
+    world.eu.save()
+    world.fault("throttle", **({"advertiser_id": world.eu.remote_id} if advertiser_id else {}))
+    asked = world.sync()
+    world.enter(asked, world.people(50))
+    while not Budget.objects.filter(throttles__gt=0).exists():
+        world.flush(seconds=0.5)
+    Budget.objects.update(parked_us=limits.now_us() + 250_000_000, throttles=9)
+    before = len(world.mappings())
+    Batch.objects.update(deadline_at=timezone.now(), first_failed_at=timezone.now() - timedelta(hours=1))
+    world.drain(seconds=10)
+    assert world.counts(asked) == {"entered": 50, "errored": 50}
+    assert len(world.mappings()) - before == 5
+
+
+def test_whose_time_is_not_over_waits(world, locked_out):
+    Budget.objects.update(parked_us=limits.now_us() + 250_000_000, throttles=9)
+    before = len(world.mappings())
+    world.flush(seconds=1)
+    assert len(world.mappings()) == before
