@@ -4,9 +4,12 @@ import json
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from audiencesync.groups import keys
-from audiencesync.people.models import Profile
+from audiencesync.people.models import Profile, Segment
+from canvases import engine
+from canvases.models import Canvas, Step
 
 
 class Caller:
@@ -53,3 +56,13 @@ def api(acme, issue):
 def person():
     """person("ext") -> the profile with that external id."""
     return lambda external_id: Profile.objects.get(external_id=external_id)
+
+
+@pytest.fixture
+def launched(acme, alice):
+    """A live canvas for everybody."""
+    segment = Segment.objects.create(app_group=acme, name="Everybody")
+    row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
+    Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(row, by=alice, now=timezone.now())
+    return row

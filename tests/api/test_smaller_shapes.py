@@ -1,24 +1,12 @@
 """Shapes that are easily read half: lists with two verbs, no devices, contexts, names in errors, days that are none."""
 
 import pytest
-from django.utils import timezone
 
-from audiencesync.people.models import Profile, Segment
-from canvases import engine
-from canvases.models import Canvas, Step
+from audiencesync.people.models import Profile
 
 
-@pytest.fixture
-def canvas(acme, alice):
-    segment = Segment.objects.create(app_group=acme, name="Everybody")
-    row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
-    Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
-    engine.launch(row, by=alice, now=timezone.now())
-    return row
-
-
-def refusal(api, canvas, recipient):
-    body = {"canvas_id": str(canvas.pk), "recipients": [recipient]}
+def refusal(api, launched, recipient):
+    body = {"canvas_id": str(launched.pk), "recipients": [recipient]}
     (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
     return error
 
@@ -56,15 +44,15 @@ def test_ad_tracking_is_told_without_a_device_id(api):
 @pytest.mark.parametrize(
     ("value", "code"), [("x", "NOT_AN_OBJECT"), ([], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")]
 )
-def test_the_context_of_one_recipient(api, canvas, name, value, code):
-    error = refusal(api, canvas, {"external_user_id": "a", name: value})
+def test_the_context_of_one_recipient(api, launched, name, value, code):
+    error = refusal(api, launched, {"external_user_id": "a", name: value})
     assert (error["type"], error["field"]) == (code, name)
 
 
-def test_an_error_names_the_field_that_was_sent(api, canvas):
-    assert refusal(api, canvas, {"external_user_id": 5})["field"] == "external_user_id"
+def test_an_error_names_the_field_that_was_sent(api, launched):
+    assert refusal(api, launched, {"external_user_id": 5})["field"] == "external_user_id"
     two = {"user_alias": {"alias_name": "n", "alias_label": "l"}, "external_user_id": "a"}
-    assert refusal(api, canvas, two)["type"] == "TOO_MANY_IDENTIFIERS"
+    assert refusal(api, launched, two)["type"] == "TOO_MANY_IDENTIFIERS"
 
 
 @pytest.mark.parametrize("name", ["max@example.org", "+49 151 12345678", "015112345678"])

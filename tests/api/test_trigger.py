@@ -5,19 +5,16 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile, Segment
 from canvases import engine, laws
-from canvases.models import Canvas, Step, Visit
+from canvases.models import Canvas, Visit
 
 PATH = "/canvas/trigger/send"
 
 
 @pytest.fixture
-def canvas(acme, alice):
-    segment = Segment.objects.create(app_group=acme, name="Everybody")
-    row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
-    Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
-    engine.launch(row, by=alice, now=timezone.now())
-    engine.admit(row.pk, now=timezone.now())
-    return row
+def canvas(launched):
+    """Nobody was known when it was launched."""
+    engine.admit(launched.pk, now=timezone.now())
+    return launched
 
 
 @pytest.fixture
