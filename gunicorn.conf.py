@@ -4,11 +4,19 @@ import os
 import subprocess
 import sys
 
+from audiencesync import environment, start
+
+env = environment.Environment()
+with start.in_one_line():
+    port = env.whole("WEB_PORT", 8000, least=1, most=65_535)
+    workers = env.whole("WEB_WORKERS", 2, least=1, most=256)
+    threads = env.whole("WEB_THREADS", 8, least=1, most=256)
+    is_demo = env.flag("DEMO", False)
+    log_format = env.choice("LOG_FORMAT", "plain" if is_demo else "json", among=("json", "plain"))
+
 wsgi_app = "audiencesync.wsgi"
-bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{os.environ.get('WEB_PORT', '8000')}"
+bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{port}"
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "8"))
 max_requests, max_requests_jitter = 5000, 500
 graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
 control_socket_disable = True
@@ -23,8 +31,7 @@ def on_starting(server: object) -> None:
         sys.exit(ended)
 
 
-DEFAULT = "plain" if os.environ.get("DEMO", "0") not in ("", "0") else "json"
-if os.environ.get("LOG_FORMAT", DEFAULT) != "plain":
+if log_format != "plain":
     logconfig_dict = {
         "version": 1,
         "disable_existing_loggers": False,

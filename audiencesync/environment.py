@@ -1,5 +1,7 @@
 """The environment that settings are read from; what cannot be read is named, without its value: it may be a secret."""
 
+import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,13 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+DAY_SECONDS = 86_400.0
+LONGEST_KEPT = 36_500  # days
+YES, NO = frozenset({"1", "true", "yes", "y", "on", "ok"}), frozenset({"", "0", "false", "no", "n", "off"})
+
 
 class Environment(environ.Env):
-    """Every variable is read through `get_value`."""
+    """Every variable is read through `get_value`; every number has bounds."""
 
     def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
         """The value of a variable in its type. Raises ImproperlyConfigured."""
@@ -18,6 +24,57 @@ class Environment(environ.Env):
             return super().get_value(var, *args, **kwargs)
         except (ValueError, TypeError) as error:
             raise ImproperlyConfigured(f"{var} is not what it must be (docs/settings.md).") from error
+
+    def flag(self, var: str, default: bool) -> bool:  # noqa: FBT001 - as environ's own readers take it
+        """Return a boolean; a word that is neither yes nor no is refused instead of read as no."""
+        word = self.str(var, "1" if default else "0").strip().lower()
+        if word not in YES | NO:
+            raise ImproperlyConfigured(f"{var} must be 1 or 0.")
+        return word in YES
+
+    def whole(self, var: str, default: int, *, least: int, most: int) -> int:
+        """Return a whole number within bounds. Raises ImproperlyConfigured."""
+        text = self.str(var, str(default)).strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+            raise ImproperlyConfigured(f"{var} must be a whole number from {least} to {most}.")
+        return int(text)
+
+    def amount(self, var: str, default: float, *, least: float, most: float) -> float:
+        """Return a number within bounds, decimals allowed. Raises ImproperlyConfigured."""
+        try:
+            number = float(self.str(var, str(default)))
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:  # NaN neither
+            raise ImproperlyConfigured(f"{var} must be a number from {least:g} to {most:g}.")
+        return number
+
+    def days(self, var: str, default: float) -> float:
+        """Return how many days something is kept, 0 for ever. Raises ImproperlyConfigured."""
+        number = self.amount(var, default, least=0, most=LONGEST_KEPT)
+        if 0 < number < 1:  # a typing error must not empty a table
+            raise ImproperlyConfigured(f"{var} must be 0 (for ever), or at least 1.")
+        return number
+
+    def level(self, var: str, default: str) -> str:
+        """Return the name of a log level. Raises ImproperlyConfigured."""
+        name: str = self.str(var, default).strip().upper()
+        if name not in logging.getLevelNamesMapping():
+            raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+        return name
+
+    def choice(self, var: str, default: str, *, among: tuple[str, ...]) -> str:
+        """Return one of some words. Raises ImproperlyConfigured."""
+        word: str = self.str(var, default).strip()
+        if word not in among:
+            raise ImproperlyConfigured(f"{var} must be {' or '.join(among)}.")
+        return word
+
+
+def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
+    """Raise ImproperlyConfigured unless one time is shorter than another."""
+    if not seconds < limit:
+        raise ImproperlyConfigured(f"{variable} ({seconds:g}) must be shorter than {than} ({limit:g}).")
 
 
 def address(variable: str, url: str, *, schemes: tuple[str, ...], example: str) -> str:
@@ -31,9 +88,19 @@ def limit(variable: str, text: str) -> tuple[int, float]:
     """Calls and seconds of "3000/3" in numbers. Raises ImproperlyConfigured."""
     calls, _sign, seconds = text.partition("/")
     try:
-        return int(calls), float(seconds)
+        n, period = int(calls), float(seconds)
     except ValueError as error:
         raise ImproperlyConfigured(f"{variable} must look like track=3000/3,export=250/60.") from error
+    if n < 1 or not 0 < period <= DAY_SECONDS:
+        raise ImproperlyConfigured(f"{variable} needs at least 1 call in more than 0 and at most 86400 seconds.")
+    return n, period
+
+
+def limits(variable: str, given: dict[str, str], *, known: dict[str, str]) -> dict[str, tuple[int, float]]:
+    """Return every limit by its name; a name that does not exist is refused. Raises ImproperlyConfigured."""
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ImproperlyConfigured(f"{variable} knows {', '.join(known)}, not {unknown[0]}.")
+    return {name: limit(variable, text) for name, text in (known | given).items()}
 
 
 def make_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync import environment, sqlite
@@ -12,8 +13,8 @@ sqlite.install()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.Environment()
 
-DEMO = env.bool("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
-DEBUG = env.bool("DEBUG", False)
+DEMO = env.flag("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
+DEBUG = env.flag("DEBUG", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 environment.make_folder(VAR_DIR)
 
@@ -136,7 +137,7 @@ CACHES["engine"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", 
 # The alarm clock: see audiencesync/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
 Q_CLUSTER = {
     "name": "audiencesync",
-    "workers": env.int("ENGINE_WORKERS", 3),
+    "workers": env.whole("ENGINE_WORKERS", 3, least=1, most=64),
     "timeout": 90,
     "retry": 300,
     "ack_failures": True,
@@ -155,43 +156,54 @@ if REDIS_URL:
     Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
 else:
     Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickOrm", "orm": "default"}
+BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
 # Slot name -> (seconds, dotted function). The tick hook claims a slot and hands the function to a worker.
 BEATS = {
-    "journeys": (env.float("BEAT_SECONDS", 5.0), "canvases.engine.beat"),
-    "sync": (env.float("BEAT_SECONDS", 5.0), "partners.flush.beat"),
-    "privacy": (3 * env.float("BEAT_SECONDS", 5.0), "canvases.privacy.beat"),
-    "probes": (env.float("BEAT_SECONDS", 5.0), "partners.housekeeping.probe"),
-    "imports": (3 * env.float("BEAT_SECONDS", 5.0), "audiencesync.people.imports.running.beat"),  # else it is woken
+    "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
+    "sync": (BEAT_SECONDS, "partners.flush.beat"),
+    "privacy": (3 * BEAT_SECONDS, "canvases.privacy.beat"),
+    "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
+    "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),  # else it is woken
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 
 # The supervisor of `manage.py engine`: silence that means "stuck", and the longest stop, in seconds.
-ENGINE_SILENCE_SECONDS = env.float("ENGINE_SILENCE_SECONDS", 30.0)
-ENGINE_STOP_SECONDS = env.float("ENGINE_STOP_SECONDS", 20.0)
+ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=10, most=3600)
+ENGINE_STOP_SECONDS = env.amount("ENGINE_STOP_SECONDS", 20.0, least=1, most=600)
 
 # TikTok
 TIKTOK_APP_ID = env.str("TIKTOK_APP_ID", "")
 TIKTOK_APP_SECRET = env.str("TIKTOK_APP_SECRET", "")
 TIKTOK_API_URL = env.str("TIKTOK_API_URL", "https://business-api.tiktok.com").rstrip("/")
 TIKTOK_AUTH_URL = env.str("TIKTOK_AUTH_URL", "https://business-api.tiktok.com/portal/auth")
-TIKTOK_PRESET = env.str("TIKTOK_PRESET", "published_by_braze")
-# Sync engine, seconds. Tests scale time here, never in code.
+TIKTOK_PRESET = env.choice("TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok"))
+HOUR, DAY = 3600.0, 86_400.0
+# Sync engine, seconds. Tests scale time here, never in code. A run ends within Q_CLUSTER's time-out.
 SYNC = {
-    "requests_per_second": env.float("SYNC_REQUESTS_PER_SECOND", 48.0),
-    "deadline": env.float("SYNC_DEADLINE", 13 * 3600.0),
-    "erasure_deadline": env.float("SYNC_ERASURE_DEADLINE", 30 * 86400.0),
-    "erasure_rest": env.float("SYNC_ERASURE_REST", 900.0),
-    "backoff_base": env.float("SYNC_BACKOFF_BASE", 5.0),
-    "backoff_max": env.float("SYNC_BACKOFF_MAX", 1800.0),
-    "lease": env.float("SYNC_LEASE", 60.0),
-    "create_lease": env.float("SYNC_CREATE_LEASE", 90.0),
-    "request_deadline": env.float("SYNC_REQUEST_DEADLINE", 20.0),
-    "flush_seconds": env.float("SYNC_FLUSH_SECONDS", 8.0),
-    "probe": env.float("SYNC_PROBE", 300.0),
-    "throttle_park": env.float("SYNC_THROTTLE_PARK", 300.0),
-    "threads": env.int("SYNC_THREADS", 16),
+    "requests_per_second": env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
+    "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=1, most=30 * DAY),
+    "erasure_deadline": env.amount("SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=1, most=365 * DAY),
+    "erasure_rest": env.amount("SYNC_ERASURE_REST", 900.0, least=0, most=7 * DAY),
+    "backoff_base": env.amount("SYNC_BACKOFF_BASE", 5.0, least=0.01, most=HOUR),
+    "backoff_max": env.amount("SYNC_BACKOFF_MAX", 1800.0, least=0.01, most=DAY),
+    "lease": env.amount("SYNC_LEASE", 60.0, least=1, most=HOUR),
+    "create_lease": env.amount("SYNC_CREATE_LEASE", 90.0, least=1, most=HOUR),
+    "request_deadline": env.amount("SYNC_REQUEST_DEADLINE", 20.0, least=0.5, most=50),
+    "flush_seconds": env.amount("SYNC_FLUSH_SECONDS", 8.0, least=0.5, most=30),
+    "probe": env.amount("SYNC_PROBE", 300.0, least=0.1, most=DAY),
+    "throttle_park": env.amount("SYNC_THROTTLE_PARK", 300.0, least=0.1, most=DAY),
+    "threads": env.whole("SYNC_THREADS", 16, least=1, most=256),
 }
+
+environment.shorter("SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_LEASE", limit=SYNC["lease"])
+environment.shorter(
+    "SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_CREATE_LEASE", limit=SYNC["create_lease"]
+)
+if SYNC["backoff_base"] > SYNC["backoff_max"]:
+    raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
+if not DEMO:  # a call that comes after the last removal would leave an erased person in an audience
+    environment.shorter("SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"])
 
 # People signing in
 AUTH_USER_MODEL = "groups.User"
@@ -220,10 +232,10 @@ EMAIL_BACKEND = env.str(
     "EMAIL_BACKEND", f"django.core.mail.backends.{'console' if DEMO or DEBUG else 'smtp'}.EmailBackend"
 )
 EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
-EMAIL_PORT = env.int("EMAIL_PORT", 25)
+EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "AudienceSync <noreply@localhost>")
 
@@ -249,10 +261,10 @@ FILE_UPLOAD_HANDLERS = ["audiencesync.people.imports.uploads.CsvUploadHandler"]
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Browser security
-SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", True)
+SECURE_SSL_REDIRECT = HTTPS and env.flag("SSL_REDIRECT", True)
 # Who watches a process speaks to it without a proxy between. A program that sends its API key bare must hear it.
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", "^(users|canvas|segments|audiences|deliveries)(/|$)"]
-BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
+BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)  # else the proxy's address counts as everybody's, and one locks out all
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -280,8 +292,8 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
-API_MAX_OBJECTS = env.int("API_MAX_OBJECTS", 75)
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", 2_621_440)
+API_MAX_OBJECTS = env.whole("API_MAX_OBJECTS", 75, least=1, most=10_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.whole("API_MAX_BODY_BYTES", 2_621_440, least=65_536, most=100_000_000)
 _LIMITS = {
     "track": "3000/3",
     "users": "20000/60",
@@ -290,19 +302,17 @@ _LIMITS = {
     "broadcast": "250/60",
     "default": "250000/3600",
 }
-API_LIMITS = {
-    name: environment.limit("API_LIMITS", text) for name, text in (_LIMITS | env.dict("API_LIMITS", default={})).items()
-}
+API_LIMITS = environment.limits("API_LIMITS", env.dict("API_LIMITS", default={}), known=_LIMITS)
 
 # How many days things are kept; 0: for ever (docs/operations.md, "What is kept how long").
 KEEP_DAYS = {
-    "deliveries": env.float("KEEP_DELIVERIES_DAYS", 90.0),
-    "pushes": env.float("KEEP_PUSHES_DAYS", 30.0),
-    "events": env.float("KEEP_EVENTS_DAYS", 730.0),
-    "activities": env.float("KEEP_ACTIVITIES_DAYS", 730.0),
-    "uploads": env.float("KEEP_UPLOADS_DAYS", 1.0),
-    "rejects": env.float("KEEP_REJECTS_DAYS", 7.0),
-    "members": env.float("KEEP_MEMBERS_DAYS", 30.0),
+    "deliveries": env.days("KEEP_DELIVERIES_DAYS", 90.0),
+    "pushes": env.days("KEEP_PUSHES_DAYS", 30.0),
+    "events": env.days("KEEP_EVENTS_DAYS", 730.0),
+    "activities": env.days("KEEP_ACTIVITIES_DAYS", 730.0),
+    "uploads": env.days("KEEP_UPLOADS_DAYS", 1.0),
+    "rejects": env.days("KEEP_REJECTS_DAYS", 7.0),
+    "members": env.days("KEEP_MEMBERS_DAYS", 30.0),
 }
 
 DEADMAN_URL = env.str("DEADMAN_URL", "")  # called every minute by an engine that lives
@@ -312,7 +322,7 @@ ERASURE_LEDGER = env.str("ERASURE_LEDGER", str(VAR_DIR / "erasures.jsonl"))
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
 
 # One JSON object per line for machines; in the demo people read along.
-LOG_FORMAT = env.str("LOG_FORMAT", "plain" if DEMO else "json")
+LOG_FORMAT = env.choice("LOG_FORMAT", "plain" if DEMO else "json", among=("json", "plain"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -327,13 +337,13 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "INFO")},
     "loggers": {
         "audiencesync.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},  # a line per request
         "urllib3": {"level": "WARNING"},
         "django.request": {"filters": ["routes"]},
         "django.security.csrf": {"filters": ["routes"]},
-        "django-q": {"level": env.str("TASK_LOG_LEVEL", "WARNING"), "filters": ["not_again"]},
+        "django-q": {"level": env.level("TASK_LOG_LEVEL", "WARNING"), "filters": ["not_again"]},
         "django.db.backends": {"level": "WARNING"},
     },
 }

@@ -67,7 +67,7 @@ class Flush:
         self.under_way: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
-        self.threads: int = settings.SYNC["threads"]
+        self.threads = int(settings.SYNC["threads"])
 
     def run(self) -> bool:
         """Flush until nothing is due or the time is over; whether work is left. Gives the lanes back in any case."""
