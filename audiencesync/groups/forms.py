@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 
 import phonenumbers
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.keys import SCOPES
@@ -61,6 +62,12 @@ class GroupForm(forms.ModelForm):
         choices=_regions,
         help_text=_("For phone numbers written without a country code. It applies to numbers saved from now on."),
     )
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=settings.LANGUAGES,
+        required=False,
+        help_text=_("Of mails to members who have not chosen one in their own menu."),
+    )
     quota_stops_clock = forms.BooleanField(
         label=_("Wait longer while a partner's daily limit is used up"),
         required=False,
@@ -105,6 +112,7 @@ class GroupForm(forms.ModelForm):
             "name",
             "time_zone",
             "phone_region",
+            "language",
             "quota_stops_clock",
             "hash_only",
             "consent_attribute",
@@ -120,6 +128,10 @@ class GroupForm(forms.ModelForm):
     def clean_name(self) -> str:
         """One line: it stands in the subjects of mails."""
         return " ".join(str(self.cleaned_data["name"]).split())
+
+    def clean_language(self) -> str:
+        """What is not sent stays as it is."""
+        return str(self.cleaned_data["language"] or self.instance.language)
 
     def clean_consent_values(self) -> list[str]:
         """The words, each once."""

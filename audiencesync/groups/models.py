@@ -43,6 +43,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(_("e-mail address"), unique=True)
     name = models.CharField(_("name"), max_length=120, blank=True)
+    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")  # "": the group's
     is_staff = models.BooleanField(_("staff of this installation"), default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
@@ -60,6 +61,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def language_in(self, app_group: AppGroup) -> str:
+        """The language of mails to this user about a group: the user's own, else the group's."""
+        return self.language or app_group.language
 
 
 class Role(models.TextChoices):
@@ -91,6 +96,7 @@ class AppGroup(models.Model):
     name = models.CharField(_("name"), max_length=80)
     slug = models.SlugField(max_length=50, unique=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    language = models.CharField(_("language"), max_length=10, default="en", db_default="en")  # of mails
     phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
     # Privacy, see people/consent.py. ``rework_cursor``: the highest profile that fits the settings below; null: all do.
     hash_only = models.BooleanField(_("store hashes only"), default=False)

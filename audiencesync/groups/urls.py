@@ -1,8 +1,8 @@
 """Addresses of the roof: home, switching groups, members, activity, settings, invitations, language."""
 
-from django.urls import include, path
+from django.urls import path
 
-from audiencesync.groups.views import home, invitations, keys, log, members
+from audiencesync.groups.views import home, invitations, keys, language, log, members
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -18,5 +18,5 @@ urlpatterns = [
     path("g/<slug:group>/activity/", log.activity, name="activity"),
     path("g/<slug:group>/settings/", log.settings, name="group_settings"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", language.choose, name="set_language"),
 ]

@@ -1,0 +1,41 @@
+"""Which language a user reads and is written to in: the user's own choice, else the group's."""
+
+import pytest
+from django.test import Client
+
+
+def test_the_language_menu_saves_the_choice_of_a_signed_in_user(alice, signed_in):
+    signed_in(alice).post("/i18n/setlang/", {"language": "de", "next": "/"})
+    alice.refresh_from_db()
+    assert alice.language == "de"
+
+
+@pytest.mark.parametrize("language", ["", "xx", "de\0", "d" * 99])
+def test_an_unknown_language_changes_nothing(alice, signed_in, language):
+    answer = signed_in(alice).post("/i18n/setlang/", {"language": language, "next": "/"})
+    assert answer.status_code == 302
+    alice.refresh_from_db()
+    assert alice.language == ""
+
+
+def test_a_visitor_chooses_for_the_browser_only(db):
+    answer = Client().post("/i18n/setlang/", {"language": "de", "next": "/accounts/login/"})
+    assert answer.cookies["django_language"].value == "de"
+
+
+@pytest.mark.parametrize(("own", "expected"), [("", "de"), ("en", "en")])
+def test_mails_speak_the_language_of_the_user_else_of_the_group(acme, alice, own, expected):
+    acme.language, alice.language = "de", own
+    assert alice.language_in(acme) == expected
+
+
+def test_an_admin_sets_the_language_of_the_group(acme, alice, signed_in):
+    data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "de", "consent_values": "yes"}
+    assert signed_in(alice).post("/g/acme/settings/", data).status_code == 302
+    acme.refresh_from_db()
+    assert acme.language == "de"
+
+
+def test_settings_refuse_a_language_that_nobody_translated(acme, alice, signed_in):
+    data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "xx", "consent_values": "yes"}
+    assert signed_in(alice).post("/g/acme/settings/", data).status_code == 422
