@@ -1,0 +1,222 @@
+"""How people spell what we store as a code: countries, languages, genders, yes and no. The API and the import read alike.
+
+Every reader answers None for what it does not know; none of them guesses.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from django.conf.locale import LANG_INFO
+from phonenumbers.geodata.locale import LOCALE_DATA
+
+LONGEST_LANGUAGE = 8
+_COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII)
+_TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
+_FALSE = "false 0 no n f nein falsch off non faux falso nao não"
+_GIVEN = (
+    "optedin optin subscribed granted given accepted agreed allowed consented confirmed doubleoptin"
+    " erteilt zugestimmt zustimmung eingewilligt einwilligungerteilt akzeptiert angemeldet abonniert accepté accordé inscrit"
+)
+_REFUSED = (
+    "optedout optout unsubscribed denied refused rejected declined revoked withdrawn disagreed notgranted notgiven"
+    " noconsent abgelehnt widerrufen verweigert nichterteilt abgemeldet widersprochen refusé retiré désinscrit"
+)
+_GENDERS = {  # as Braze has them: other, not applicable, prefers not to say
+    "M": "m male man boy männlich mann herr mr hr masculin homme masculino hombre maschio",
+    "F": "f female woman girl weiblich w frau mrs ms fr féminin femme femenino mujer femmina",
+    "O": "o other d divers diverse nonbinary nichtbinär x autre otro",
+    "N": "n notapplicable na nichtzutreffend",
+    "P": "p prefernottosay prefersnottosay keineangabe ka undisclosed",
+}
+_ALPHA_3 = """
+AD AND AE ARE AF AFG AG ATG AI AIA AL ALB AM ARM AO AGO AR ARG AS ASM AT AUT AU AUS AW ABW AX ALA AZ AZE BA BIH BB BRB
+BD BGD BE BEL BF BFA BG BGR BH BHR BI BDI BJ BEN BL BLM BM BMU BN BRN BO BOL BQ BES BR BRA BS BHS BT BTN BW BWA BY BLR
+BZ BLZ CA CAN CC CCK CD COD CF CAF CG COG CH CHE CI CIV CK COK CL CHL CM CMR CN CHN CO COL CR CRI CU CUB CV CPV CW CUW
+CX CXR CY CYP CZ CZE DE DEU DJ DJI DK DNK DM DMA DO DOM DZ DZA EC ECU EE EST EG EGY EH ESH ER ERI ES ESP ET ETH FI FIN
+FJ FJI FK FLK FM FSM FO FRO FR FRA GA GAB GB GBR GD GRD GE GEO GF GUF GG GGY GH GHA GI GIB GL GRL GM GMB GN GIN GP GLP
+GQ GNQ GR GRC GT GTM GU GUM GW GNB GY GUY HK HKG HN HND HR HRV HT HTI HU HUN ID IDN IE IRL IL ISR IM IMN IN IND IO IOT
+IQ IRQ IR IRN IS ISL IT ITA JE JEY JM JAM JO JOR JP JPN KE KEN KG KGZ KH KHM KI KIR KM COM KN KNA KP PRK KR KOR KW KWT
+KY CYM KZ KAZ LA LAO LB LBN LC LCA LI LIE LK LKA LR LBR LS LSO LT LTU LU LUX LV LVA LY LBY MA MAR MC MCO MD MDA ME MNE
+MF MAF MG MDG MH MHL MK MKD ML MLI MM MMR MN MNG MO MAC MP MNP MQ MTQ MR MRT MS MSR MT MLT MU MUS MV MDV MW MWI MX MEX
+MY MYS MZ MOZ NA NAM NC NCL NE NER NF NFK NG NGA NI NIC NL NLD NO NOR NP NPL NR NRU NU NIU NZ NZL OM OMN PA PAN PE PER
+PF PYF PG PNG PH PHL PK PAK PL POL PM SPM PN PCN PR PRI PS PSE PT PRT PW PLW PY PRY QA QAT RE REU RO ROU RS SRB RU RUS
+RW RWA SA SAU SB SLB SC SYC SD SDN SE SWE SG SGP SH SHN SI SVN SJ SJM SK SVK SL SLE SM SMR SN SEN SO SOM SR SUR SS SSD
+ST STP SV SLV SX SXM SY SYR SZ SWZ TC TCA TD TCD TF ATF TG TGO TH THA TJ TJK TK TKL TL TLS TM TKM TN TUN TO TON TR TUR
+TT TTO TV TUV TW TWN TZ TZA UA UKR UG UGA UM UMI US USA UY URY UZ UZB VA VAT VC VCT VE VEN VG VGB VI VIR VN VNM VU VUT
+WF WLF WS WSM YE YEM YT MYT ZA ZAF ZM ZMB ZW ZWE XK XKX AQ ATA GS SGS HM HMD BV BVT
+"""
+_OTHER_COUNTRIES = {
+    "GB": "uk england scotland wales northernireland schottland nordirland großbritannien grossbritannien greatbritain",
+    "US": "usa america unitedstatesofamerica amerika vereinigtestaaten vereinigtestaatenvonamerika etatsunis eeuu",
+    "DE": "brd bundesrepublikdeutschland federalrepublicofgermany ger",
+    "NL": "holland thenetherlands",
+    "CZ": "czechia czechrepublic tschechien tschechischerepublik",
+    "TR": "turkey türkei turkei türkiye turkiye",
+    "KR": "southkorea südkorea republicofkorea",
+    "RU": "russianfederation russischeföderation",
+    "AE": "uae vae",
+    "AT": "oesterreich republikösterreich",
+    "CH": "switzerland schweiz suisse svizzera sui",
+    "MK": "macedonia mazedonien nordmazedonien",
+    "VN": "vietnam",
+    "IR": "iran",
+    "SY": "syria syrien",
+    "MD": "moldova moldau",
+    "TW": "taiwan",
+    "BO": "bolivia bolivien",
+    "TZ": "tanzania tansania",
+    "VE": "venezuela",
+    "BY": "weißrussland",
+    "LA": "laos",
+    "BN": "brunei",
+    "CI": "ivorycoast elfenbeinküste",
+    "CV": "capeverde kapverden",
+    "SZ": "swaziland swasiland",
+    "MM": "burma birma",
+}
+_OTHER_LANGUAGES = {
+    "de": "deutsch ger deu allemand alemán tedesco schweizerdeutsch",
+    "en": "englisch eng anglais inglés inglese englishus englishuk britishenglish americanenglish",
+    "fr": "französisch franzoesisch fre fra francés francese",
+    "es": "spanisch spa espagnol spagnolo castellano castilian",
+    "it": "italienisch ita italien",
+    "pt": "portugiesisch por portugais brazilianportuguese brasilianisch",
+    "nl": "niederländisch holländisch dut nld flemish flämisch néerlandais",
+    "pl": "polnisch pol polonais",
+    "tr": "türkisch tur turc",
+    "ru": "russisch rus russe",
+    "uk": "ukrainisch ukr",
+    "cs": "tschechisch cze ces",
+    "sk": "slowakisch slk slo",
+    "sl": "slowenisch slv",
+    "hu": "ungarisch hun",
+    "ro": "rumänisch rum ron",
+    "bg": "bulgarisch bul",
+    "hr": "kroatisch hrv",
+    "sr": "serbisch srp",
+    "bs": "bosnisch bos",
+    "sq": "albanisch sqi alb",
+    "el": "griechisch gre ell",
+    "da": "dänisch dan",
+    "sv": "schwedisch swe",
+    "no": "norwegisch nor norwegian norsk",
+    "fi": "finnisch fin",
+    "et": "estnisch est",
+    "lv": "lettisch lav",
+    "lt": "litauisch lit",
+    "ar": "arabisch ara",
+    "fa": "persisch farsi fas per",
+    "he": "hebräisch heb",
+    "hi": "hindi hin",
+    "zh": "chinesisch chi zho chinese 中文 chinois mandarin",
+    "ja": "japanisch jpn",
+    "ko": "koreanisch kor",
+    "th": "thailändisch tha",
+    "vi": "vietnamesisch vie",
+    "id": "indonesisch ind",
+    "ms": "malaiisch msa may",
+    "ca": "katalanisch cat",
+    "eu": "baskisch eus baq",
+    "gl": "galicisch glg",
+    "is": "isländisch isl ice",
+}
+_TWO_LETTERS = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo"
+    " es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu iw ja jv ka"
+    " kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl"
+    " nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv"
+    " sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+_ISO_639_1 = frozenset(_TWO_LETTERS.split())
+
+
+def _key(text: str) -> str:
+    """Letters and digits only, whatever their case: "Opted-in" is "opted in"."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _table(words: dict[str, str]) -> dict[str, str]:
+    return {_key(word): code for code, spelt in words.items() for word in spelt.split()}
+
+
+_WORDS = dict.fromkeys(map(_key, _TRUE.split()), True) | dict.fromkeys(map(_key, _FALSE.split()), False)
+_CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(map(_key, _REFUSED.split()), False)
+_SEXES = _table(_GENDERS)
+_PLAIN_TRUTHS = {word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")}
+
+
+def truth(text: str) -> bool | None:
+    """Yes or no in the languages of many: ``true``, ``Ja``, ``oui``, ``0``."""
+    found = _PLAIN_TRUTHS.get(text)
+    return _WORDS.get(_key(text)) if found is None else found
+
+
+def consent(text: str) -> bool | None:
+    """Yes or no, and the words for a consent that was given or refused: ``opted-in``, ``widerrufen``."""
+    found = truth(text)
+    return _CONSENTS.get(_key(text)) if found is None else found
+
+
+def gender(text: str) -> str | None:
+    """M, F, O, N or P."""
+    return _SEXES.get(_key(text))
+
+
+@lru_cache(maxsize=4096)
+def country(text: str) -> str | None:
+    """The ISO 3166-1 code of two letters, from it, from the one of three, or from a name in one of many languages."""
+    key = _key(text)
+    if key == "uk" or not _COUNTRY.fullmatch(text.strip()):
+        return _countries().get(key)
+    code = text.strip().upper()
+    return code if code in LOCALE_DATA or code in _codes().values() else None
+
+
+@lru_cache(maxsize=4096)
+def language(text: str) -> str | None:
+    """A code such as de, pt-BR or zh_TW as it is told, at most 8 characters; of a name its ISO 639-1 code."""
+    text = text.strip()
+    named, parts = _languages().get(_key(text)), _LANGUAGE.fullmatch(text)
+    if named or not parts:
+        return named
+    code, script, region = parts.groups()
+    if code.lower() not in _ISO_639_1 and len(code) == 2:
+        return None
+    for told in (f"{code}{script or ''}{region or ''}", f"{code}{region or ''}", code):
+        if len(told) <= LONGEST_LANGUAGE:
+            return told
+    return None
+
+
+@lru_cache(maxsize=1)
+def _codes() -> dict[str, str]:
+    codes = _ALPHA_3.split()
+    return {three.lower(): two for two, three in zip(codes[::2], codes[1::2], strict=True)}
+
+
+@lru_cache(maxsize=1)
+def _countries() -> dict[str, str]:
+    """Names of countries in all languages that the library of phone numbers knows; a name of two of them is none."""
+    found: dict[str, set[str]] = {}
+    for code, names in LOCALE_DATA.items():
+        for name in names.values():
+            if not name.startswith("*"):
+                found.setdefault(_key(name), set()).add(code)
+    sure = {
+        name: code for name, (code, *others) in ((name, sorted(codes)) for name, codes in found.items()) if not others
+    }
+    return sure | _codes() | _table(_OTHER_COUNTRIES)
+
+
+@lru_cache(maxsize=1)
+def _languages() -> dict[str, str]:
+    """Names of languages: in English, as they call themselves, and some in other languages."""
+    found: dict[str, str] = {}
+    for code, info in LANG_INFO.items():
+        if "name" in info and len(code) <= 3:
+            found |= {_key(info["name"]): code, _key(info["name_local"]): code}
+    return found | _table(_OTHER_LANGUAGES)
