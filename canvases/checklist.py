@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS
+from canvases.steps import KINDS, former
 from canvases.steps.base import Problem, Text
 from partners.problems import SYNC_RELATED
 
@@ -28,7 +28,7 @@ class Item:
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """The steps of a canvas with all that their cards, problems and summaries read."""
     related = (f"sync__{SYNC_RELATED}", "canvas__app_group", "canvas__segment")
-    return canvas.steps.filter(removed_at=None).select_related(*related)
+    return canvas.steps.filter(removed_at=None).select_related(*related).prefetch_related(former.PREFETCH)
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 
 from audiencesync.groups.models import AppGroup
 from partners import registry
@@ -16,6 +17,8 @@ from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
 
 SYNC_RELATED = "audience__ad_account__connection__app_group"
 """What to select_related() before asking `of_sync` for many."""
+AUDIENCE_FIELD = "#id_audience_name"
+"""Where on the page of the asker another audience is chosen."""
 
 
 class Severity(StrEnum):
@@ -86,12 +89,15 @@ def of_audience(audience: Audience, *, now: datetime) -> Problem | None:
         return Problem("audience_not_created", text % words, url)
     if audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE:
         text = gettext(
-            "The audience %(name)s no longer exists at %(partner)s. Choose or create another one in the step; people "
-            "wait up to 13 hours and are counted as errored after that."
+            "The audience %(name)s no longer exists at %(partner)s. Choose or create another one in the step: you are "
+            "then asked whether the people who wait move to it. Without that they count as errored after up to 13 hours."
         )
         return Problem("audience_gone", text % words, url)
     if not audience.is_appendable:
-        text = gettext("People cannot be sent to the audience %(name)s: %(reason)s Choose or create another one.")
+        text = gettext(
+            "People cannot be sent to the audience %(name)s: %(reason)s Choose or create another one in the step: you "
+            "are then asked whether the people who wait move to it."
+        )
         return Problem(
             "audience_not_appendable",
             text % (words | {"reason": gettext(audience.why_not) if audience.why_not else ""}),
@@ -101,20 +107,48 @@ def of_audience(audience: Audience, *, now: datetime) -> Problem | None:
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
-    """The first thing that stands in the way of this sync, the widest first; what slows it down comes last."""
+    """The first thing that stands in the way of this sync, the widest first; what slows it down comes last.
+
+    Another audience is chosen where this one was: the address of a problem with it is the one of the asker.
+    """
     ad_account = sync.audience.ad_account
-    found = (
-        of_connection(ad_account.connection, now=now),
-        of_ad_account(ad_account, now=now),
-        of_audience(sync.audience, now=now),
-    )
+    of_place = of_audience(sync.audience, now=now)
+    if of_place is not None and sync.url:
+        of_place = replace(of_place, url=sync.url + AUDIENCE_FIELD)
+    found = (of_connection(ad_account.connection, now=now), of_ad_account(ad_account, now=now), of_place)
     problems = sorted(filter(None, found), key=lambda problem: problem.severity is Severity.WARNING)
     return problems[0] if problems else None
 
 
+def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
+    """What stands in the way of ``n`` people who wait for what a step asked before it was changed or removed."""
+    found = of_sync(sync, now=now)
+    if found is None:
+        return None
+    words = {"n": number_format(n), "name": sync.audience.name, "problem": found.text}
+    if found.code in ("audience_gone", "audience_not_appendable"):
+        words["partner"] = registry.get(sync.audience.ad_account.connection.partner).label
+        text = ngettext(
+            "%(n)s person still waits for the audience %(name)s, which %(partner)s no longer lets us use. Decide here "
+            "what becomes of them; otherwise they count as errored after up to 13 hours.",
+            "%(n)s people still wait for the audience %(name)s, which %(partner)s no longer lets us use. Decide here "
+            "what becomes of them; otherwise they count as errored after up to 13 hours.",
+            n,
+        )
+    else:
+        text = ngettext(
+            "%(n)s person still waits for the audience %(name)s, which this component had before. %(problem)s",
+            "%(n)s people still wait for the audience %(name)s, which this component had before. %(problem)s",
+            n,
+        )
+    return replace(found, text=text % words)
+
+
 def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
-    """The connections of a group that live syncs need and that do not work: for the banner on every page. One query."""
-    live = Sync.objects.filter(is_live=True, audience__ad_account__connection=OuterRef("pk"))
+    """The connections that do not work although live syncs need them, or people wait for them: for the banner on every
+    page. One query."""
+    needed = Q(is_live=True) | Q(purpose=Sync.Purpose.STEP, paused=False, tally__pending__gt=0)
+    live = Sync.objects.filter(needed, audience__ad_account__connection=OuterRef("pk"))
     broken = app_group.connections.filter(Q(token_sealed="") | Q(parked_by=ParkedBy.TOKEN)).filter(Exists(live))
     problems = []
     for connection in broken:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import User
 from audiencesync.people import filters
 from audiencesync.people.coverage import Coverage, coverage
+from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
 from canvases.steps.base import Problem, StepForm, Text
 from partners import audiences, creating, problems, sync
@@ -48,14 +49,17 @@ class AudienceSync:
         return gettext("Remove from “%(name)s”") % words
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """What is missing, or the first thing that stands in the way of the step's Sync."""
+        """What is missing, or the first thing that stands in the way of the step's Sync; and what stands in the way of
+        people who wait for what it asked before."""
+        if step.removed_at is not None:
+            return _of_former(step, now=now)
         if step.sync is None:
             return [*_not_connected(step), *(Problem(text, field=field) for field, text in MISSING.items())]
         found = problems.of_sync(step.sync, now=now)
         if found is None:
-            return []
+            return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER
-        return [Problem(found.text, blocks_launch=is_danger, url=found.url)]
+        return [Problem(found.text, blocks_launch=is_danger, url=found.url), *_of_former(step, now=now)]
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
         """Fields nobody has, people who will be withheld, audiences too small to be used."""
@@ -121,6 +125,12 @@ class AudienceSync:
         """Queue the crowd for the partner; everybody goes on at once, whatever becomes of it."""
         if step.sync is not None:
             sync.enqueue(step.sync, crowd.values_list("pk", "profile_id"), now=now)
+
+
+def _of_former(step: Step, *, now: datetime) -> list[Problem]:
+    """What stands in the way of people who wait for what the step asked before."""
+    waiting = ((one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step))
+    return [Problem(found.text, blocks_launch=False, url=f"{one.url}#waiting") for one, found in waiting if found]
 
 
 def _withheld(found: Coverage) -> list[str]:

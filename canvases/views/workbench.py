@@ -18,7 +18,7 @@ from audiencesync.groups.models import Role
 from canvases import analytics, checklist
 from canvases.analytics import Numbers
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS
+from canvases.steps import KINDS, former
 from canvases.steps.base import Kind, Problem, Text
 
 
@@ -92,10 +92,11 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     steps = checklist.in_order(checklist.steps_of(canvas))
     for step in steps:
         step.canvas = canvas
-    gone = list(canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0).select_related("sync__audience"))
+    left = canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0).select_related("sync__audience")
+    gone = list(left.prefetch_related(former.PREFETCH))
     numbers = analytics.step_numbers([*steps, *gone])
     cards = [_card(step, numbers[step.pk], now=now) for step in steps]
-    removed = [Card(step, KINDS[step.kind], KINDS[step.kind].summary(step), [], numbers[step.pk]) for step in gone]
+    removed = [_card(step, numbers[step.pk], now=now) for step in gone]
     if cards:
         cards[0].is_first = cards[-1].is_last = True
     return Bench(canvas, cards, removed)
