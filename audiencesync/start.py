@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import django
 from django.core import checks
@@ -51,3 +52,5 @@ def _words(message: checks.CheckMessage) -> str:
 if __name__ == "__main__":  # before the workers of the web
     refuse_if_unsafe()
     tell_what_is_unwise()
+    # it knows models, which nobody can import before django.setup()
+    import_module("audiencesync.groups.setup").announce(f"web on port {os.environ.get('WEB_PORT', '8000')}")

@@ -1,9 +1,12 @@
 """Every address. Tenancy is in the URL: all pages of a group live under /g/<slug>/."""
 
+from allauth.account.views import login
 from django.urls import include, path
 
 from audiencesync import health
 from audiencesync.api import api
+from audiencesync.groups.views import setup
+from audiencesync.people import demo
 from canvases import metrics
 from partners import connecting
 
@@ -12,6 +15,8 @@ urlpatterns = [
     path("readyz", health.readyz, {"more": {"tokens": connecting.tokens_open}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("", include("audiencesync.groups.urls")),
+    path("setup/<str:token>/", setup.setup, {"load_demo": demo.load}, name="setup"),
+    path("accounts/login/", setup.explained_before_setup(login), name="account_login"),  # before allauth's own
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.people_urls")),

@@ -42,11 +42,11 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
 
 
-def _zones() -> list[tuple[str, str]]:
+def zones() -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
 
 
-def _regions() -> list[tuple[str, str]]:
+def regions() -> list[tuple[str, str]]:
     regions = sorted(phonenumbers.SUPPORTED_REGIONS)
     return [(region, f"{region} (+{phonenumbers.country_code_for_region(region)})") for region in regions]
 
@@ -55,11 +55,11 @@ class GroupForm(forms.ModelForm):
     """The settings of a group."""
 
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), choices=_zones, help_text=_("All times of this group are shown in it.")
+        label=_("Time zone"), choices=zones, help_text=_("All times of this group are shown in it.")
     )
     phone_region = forms.ChoiceField(
         label=_("Default country of phone numbers"),
-        choices=_regions,
+        choices=regions,
         help_text=_("For phone numbers written without a country code. It applies to numbers saved from now on."),
     )
     language = forms.ChoiceField(

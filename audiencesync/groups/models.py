@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 INVITATION_LIFETIME = timedelta(days=7)
+SETUP_LIFETIME = timedelta(days=1)
 LOGGED_EVERY = timedelta(hours=1)  # who goes on looking at the same
 REWORK_AGAIN = timedelta(minutes=2)  # longer than any call or chunk of an import takes
 
@@ -174,6 +175,21 @@ class Invitation(models.Model):
     def is_open(self, *, now: datetime) -> bool:
         """Not accepted yet and not too old."""
         return self.accepted_at is None and now < self.created_at + INVITATION_LIFETIME
+
+
+class SetupLink(models.Model):
+    """A printed link that makes the first account, see setup.py. Only the hash of its token is stored."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    printed_by = models.CharField(max_length=200)  # printing again ends the link that the same process printed before
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"by {self.printed_by}"
+
+    def is_open(self, *, now: datetime) -> bool:
+        """Not too old."""
+        return now < self.created_at + SETUP_LIFETIME
 
 
 class ApiKey(models.Model):

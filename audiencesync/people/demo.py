@@ -19,6 +19,7 @@ from audiencesync.people.models import Segment
 
 T = TypeVar("T")
 CHUNK = 10_000
+PEOPLE = 5000
 SEGMENTS: dict[str, dict[str, Any]] = {
     "Newsletter subscribers": {"all": [{"field": "custom.newsletter", "op": "is_true"}]},
     "High-value customers": {
@@ -148,6 +149,12 @@ def _rows(app_group: AppGroup, people: list[_Person], first: int, now: datetime)
             days[person.age_days],
             today,
         )
+
+
+def load(app_group: AppGroup, *, by: User) -> None:
+    """The people and the segments of the demo, in an app group that has none."""
+    make_people(app_group, PEOPLE)
+    make_segments(app_group, by=by)
 
 
 def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:

@@ -27,7 +27,7 @@ def test_group_names_are_escaped_and_isolated(acme, alice, signed_in):
     assert "<bdi>&lt;script&gt;x&lt;/script&gt; مرحبا 🎉</bdi>" in page
 
 
-def test_the_language_of_the_browser_is_spoken(db):
+def test_the_language_of_the_browser_is_spoken(alice):
     page = Client(headers={"Accept-Language": "de"}).get("/accounts/login/").content.decode()
     assert '<html lang="de">' in page
     assert "Passwort" in page
@@ -65,7 +65,7 @@ def test_home_remembers_the_group_visited_last(acme, other_group, alice, signed_
     assert client.get("/")["Location"] == "/g/acme/"
 
 
-def test_home_asks_visitors_to_sign_in(db):
+def test_home_asks_visitors_to_sign_in(alice):
     assert Client().get("/")["Location"] == "/accounts/login/?next=/"
 
 

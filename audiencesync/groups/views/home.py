@@ -7,11 +7,13 @@ from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup
+from audiencesync.groups.views.setup import explained_before_setup
 
 LAST_GROUP = "last_group"  # session key
 
 
 @require_safe
+@explained_before_setup
 @access.signed_in
 def home(request: HttpRequest) -> HttpResponse:
     """To the group visited last, else to the only one, else to the choice."""

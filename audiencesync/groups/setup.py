@@ -1,0 +1,99 @@
+"""The first start: a one-time link, printed where only the operator reads, makes the first account and its app group.
+
+A link works once, for a day, and never while a member of staff exists. Every process that starts prints its own link and
+ends only the one that it printed before, so the links in the logs of web and engine all work until one of them is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import SETUP_LIFETIME, Activity, AppGroup, Membership, Role, SetupLink, User
+
+logger = logging.getLogger(__name__)
+
+
+class NotOpen(Exception):
+    """The link was used, replaced or is too old, or there is a member of staff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the first account is for."""
+
+    email: str
+    name: str
+    password: str
+    language: str
+
+
+def is_set_up() -> bool:
+    """Whether there is any account."""
+    return User.objects.exists()
+
+
+def has_staff() -> bool:
+    """Whether a member of staff exists, able to sign in or not."""
+    return User.objects.filter(Q(is_staff=True) | Q(is_superuser=True)).exists()
+
+
+def announce(process: str) -> None:
+    """Print a link into the log of a process that starts, if there is no account. ``process`` names it on this machine."""
+    try:
+        if not is_set_up():
+            link = print_link(f"{process} at {socket.gethostname()}", now=timezone.now())
+            logger.warning("There is no account yet. This link makes the first one, once, within a day: %s", link)
+    except DatabaseError:  # away, or not migrated yet: the process itself says so
+        logger.info("Whether there is an account could not be read.")
+
+
+@transaction.atomic
+def print_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str:
+    """A new link. It ends the one that was printed by the same before, or with ``ends_all`` every other."""
+    ended = SetupLink.objects.filter(Q(printed_by=printed_by) | Q(created_at__lte=now - SETUP_LIFETIME))
+    (SetupLink.objects.all() if ends_all else ended).delete()
+    token = secrets.token_urlsafe(32)
+    SetupLink.objects.create(token_hash=_hash(token), printed_by=printed_by[:200], created_at=now)
+    return f"{settings.SITE_URL}{reverse('setup', args=[token])}"
+
+
+def find(token: str) -> SetupLink | None:
+    """The link with this token, open or not."""
+    return SetupLink.objects.filter(token_hash=_hash(token)).first()
+
+
+def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) -> User:
+    """Save the first account and its group, and end every link. Raises NotOpen.
+
+    All links are locked first, always in the same order: of two that are used at the same time, one finds them gone.
+    """
+    with transaction.atomic():
+        links = list(SetupLink.objects.select_for_update().order_by("pk"))
+        mine = next((link for link in links if link.token_hash == _hash(token)), None)
+        if mine is None or not mine.is_open(now=now) or has_staff():
+            raise NotOpen
+        user = User.objects.create_superuser(
+            account.email, account.password, name=account.name, language=account.language
+        )
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        app_group.save()
+        Membership.objects.create(app_group=app_group, user=user, role=Role.ADMIN, joined_at=now)
+        Activity.log(app_group, user, Activity.Verb.CREATED, app_group.name)
+        SetupLink.objects.all().delete()
+    return user
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,87 @@
+"""Before the first account: pages say what to do, and a one-time link opens the page that makes it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.account.internal.flows.login import record_authentication
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from audiencesync.groups import setup as domain
+from audiencesync.groups.models import SetupLink, User
+from audiencesync.groups.setup_forms import SetupForm
+
+LoadDemo = Callable[..., object]  # (app_group, by=user): the storey above makes the people
+View = Callable[..., HttpResponseBase]
+
+
+def explained_before_setup(view: View) -> View:
+    """Until there is an account, looking at this page says how the first one is made."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD") or domain.is_set_up():
+            return view(request, *args, **kwargs)
+        return render(request, "groups/set_up_first.html")
+
+    return answer
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@sensitive_post_parameters("password")
+def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse:
+    """The page behind the link: the first account, the first app group, the people of the demo."""
+    if reason := _not_open(domain.find(token)):
+        return _closed(request, reason)
+    form = SetupForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "groups/setup.html", {"form": form}, status=422 if form.errors else 200)
+    try:
+        user = domain.create(token, _account(form), form.instance, now=timezone.now())
+    except domain.NotOpen:
+        return _closed(request, _not_open(domain.find(token)) or _used())
+    if form.cleaned_data["demo_people"]:
+        load_demo(form.instance, by=user)
+    _sign_in(request, user)
+    return redirect("group", form.instance.slug)
+
+
+def _account(form: SetupForm) -> domain.Account:
+    data = form.cleaned_data
+    name, language = data["person"].strip(), get_language() or "en"
+    return domain.Account(email=data["email"], name=name, password=data["password"], language=language)
+
+
+def _sign_in(request: HttpRequest, user: User) -> None:
+    """As after typing the password on the sign-in page, which was just done here."""
+    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    record_authentication(request, user, "password")
+
+
+def _not_open(link: SetupLink | None) -> str:
+    """Why a link does not work, in words; empty if it does."""
+    if domain.has_staff():
+        return _used()
+    if link is None:
+        return _("A newer link has replaced it, or it is not complete.")
+    return "" if link.is_open(now=timezone.now()) else _("It is older than a day.")
+
+
+def _used() -> str:
+    return _("There is an account for the staff of this installation already.")
+
+
+def _closed(request: HttpRequest, reason: str) -> HttpResponse:
+    context = {"reason": reason, "is_set_up": domain.has_staff()}
+    return render(request, "groups/setup_closed.html", context, status=410)
