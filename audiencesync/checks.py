@@ -1,6 +1,8 @@
 """System checks: would this installation start, keep its secrets and keep its data?"""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,7 +79,25 @@ def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(f"{' and '.join(missing)} not set.", hint=hint, id="audiencesync.W002")]
 
 
+def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Mails have a server to leave by."""
+    if settings.HAS_MAIL:
+        return []
+    hint = (
+        "Set it, then try: manage.py sendtestemail you@example.org. Until then no alert and no password reset arrives."
+    )
+    return [checks.Warning("EMAIL_HOST not set.", hint=hint, id="audiencesync.W003")]
+
+
+def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """The ledger of erasures can be written: without it a restored backup brings erased people back."""
+    folder = Path(settings.ERASURE_LEDGER).parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        return []
+    return [checks.Warning(f"ERASURE_LEDGER: the folder {folder} cannot be written.", id="audiencesync.W004")]
+
+
 def register() -> None:
     """Tell Django; called when the groups app is ready."""
-    for check in (secret_key, token_keys, hosts, sqlite_version, tiktok_app):
+    for check in (secret_key, token_keys, hosts, sqlite_version, tiktok_app, mail, ledger):
         checks.register(check, checks.Tags.security)

@@ -53,6 +53,17 @@ class RoutesOnly(logging.Filter):
         return True
 
 
+class NoHost(logging.Filter):
+    """Django logs a host that is not allowed as an error, with a trace of forty lines and the words of the caller."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Make it one line that says what to do."""
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "A request named a host that is not in ALLOWED_HOSTS; it was answered with 400.", ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class NotAgain(logging.Filter):
     """For a library that says the same twice a second while Redis is away: once a minute is enough."""
 

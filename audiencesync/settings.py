@@ -1,6 +1,8 @@
 """All settings. Every value that differs between machines is read from the environment (docs/settings.md)."""
 
+import hashlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -54,6 +56,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "audiencesync.logs.RequestIds",
+    "audiencesync.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -120,11 +123,14 @@ REDIS_URL = env.str("REDIS_URL", "")
 environment.address(
     "REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"), example="redis://:<password>@<host>:6379/0"
 )
+# Two installations on one Redis must not take each other's tasks, whose signatures they could not read.
+INSTALLATION = f"audiencesync-{hashlib.sha256(f'redis {SECRET_KEY}'.encode()).hexdigest()[:12]}"
 CACHES = (
     {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
+            "KEY_PREFIX": INSTALLATION,
             "OPTIONS": {"socket_connect_timeout": 5, "socket_timeout": 5},
         }
     }
@@ -153,7 +159,7 @@ Q_CLUSTER = {
     "cache": "engine",
 }
 if REDIS_URL:
-    Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
+    Q_CLUSTER |= {"name": INSTALLATION, "broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
 else:
     Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickOrm", "orm": "default"}
 BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
@@ -169,7 +175,7 @@ BEATS = {
 }
 
 # The supervisor of `manage.py engine`: silence that means "stuck", and the longest stop, in seconds.
-ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=10, most=3600)
+ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=6, most=3600)
 ENGINE_STOP_SECONDS = env.amount("ENGINE_STOP_SECONDS", 20.0, least=1, most=600)
 
 # TikTok
@@ -228,16 +234,20 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AudienceSync"
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_BACKEND = env.str(
     "EMAIL_BACKEND", f"django.core.mail.backends.{'console' if DEMO or DEBUG else 'smtp'}.EmailBackend"
 )
-EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
+HAS_MAIL = EMAIL_BACKEND != SMTP or bool(env.str("EMAIL_HOST", ""))  # else pages say that no mail leaves
+EMAIL_HOST = env.str("EMAIL_HOST", "") or "localhost"
 EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "AudienceSync <noreply@localhost>")
+DEFAULT_FROM_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL", f"AudienceSync <noreply@{urlsplit(SITE_URL).hostname or 'localhost'}>"
+)
 
 # Words, times, files
 LANGUAGE_CODE = "en"
@@ -333,6 +343,7 @@ LOGGING = {
     "filters": {
         "routes": {"()": "audiencesync.logs.RoutesOnly"},
         "not_again": {"()": "audiencesync.logs.NotAgain"},
+        "no_host": {"()": "audiencesync.logs.NoHost"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
@@ -343,6 +354,7 @@ LOGGING = {
         "urllib3": {"level": "WARNING"},
         "django.request": {"filters": ["routes"]},
         "django.security.csrf": {"filters": ["routes"]},
+        "django.security.DisallowedHost": {"filters": ["no_host", "not_again"]},
         "django-q": {"level": env.level("TASK_LOG_LEVEL", "WARNING"), "filters": ["not_again"]},
         "django.db.backends": {"level": "WARNING"},
     },

@@ -12,7 +12,7 @@ from partners import connecting
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, {"more": {"tokens": connecting.tokens_open}}, name="readyz"),
+    path("readyz", health.readyz, {"more": {"tokens": connecting.sealed_tokens}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": demo.load}, name="setup"),

@@ -207,10 +207,12 @@ def _spend(connection: Connection, token: str, *, now: datetime) -> SpentToken |
     return revoking.keep(connection.partner, token, now=now) if token else None
 
 
-def tokens_open() -> bool:
-    """Whether TOKEN_KEYS is the ring that sealed our tokens: of the newest at least one opens, or there is none."""
+def sealed_tokens() -> str:
+    """What is wrong with TOKEN_KEYS, for /readyz: of the newest tokens none opens. "" if one does, or there is none."""
     newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:TOKENS_TRIED])
-    return not newest or any(_opens(connection) for connection in newest)
+    if not newest or any(_opens(connection) for connection in newest):
+        return ""
+    return f"none of the {len(newest)} newest tokens opens with TOKEN_KEYS: they are the keys of another installation"
 
 
 def _opens(connection: Connection) -> bool:

@@ -19,6 +19,7 @@ def production(var: str) -> dict[str, str]:
         "SITE_URL": "https://audiences.example.org",
         "ALLOWED_HOSTS": "audiences.example.org",
         "BEHIND_PROXY": "1",
+        "EMAIL_HOST": "mail.example.org",
         "TIKTOK_APP_ID": "7000000000000000001",
         "TIKTOK_APP_SECRET": "not-a-secret",
         "DATABASE_URL": f"sqlite:///{var}/db.sqlite3",

@@ -74,7 +74,6 @@ def environment(args: argparse.Namespace) -> "dict[str, str]":
         "TIKTOK_AUTH_URL": f"{sandbox}/portal/auth",
         "TIKTOK_APP_ID": "7000000000000000001",
         "TIKTOK_APP_SECRET": "sandbox-secret",
-        "ENGINE_STOP_SECONDS": "3",  # honcho gives five
     }
     ports = {"WEB_PORT": args.port, "SANDBOX_PORT": args.sandbox_port, "PYTHONUNBUFFERED": "1"}
     return demo | demo_keys(var / "demo.env") | dict(os.environ) | ports

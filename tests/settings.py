@@ -18,6 +18,7 @@ TOKEN_KEYS = [crypto.new_key("test")]
 TIKTOK_APP_ID = "7000000000000000001"
 TIKTOK_APP_SECRET = "sandbox-secret"
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+HAS_MAIL = True  # Django keeps the mails of a test in memory
 SYNC["erasure_rest"] = 0.0  # whoever tests the rest of an erasure, says so
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if REDIS_URL:

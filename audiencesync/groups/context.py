@@ -2,18 +2,20 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from audiencesync.groups.models import AppGroup, Role
 
 
 def current(request: HttpRequest) -> dict[str, Any]:
-    """Context: ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit``, ``may_admin``."""
+    """Context: ``has_mail``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit``, ``may_admin``."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return {}
+        return {"has_mail": settings.HAS_MAIL}
     membership = getattr(request, "membership", None)
     mine = AppGroup.objects.filter(memberships__user=request.user).order_by("name")
     return {
+        "has_mail": settings.HAS_MAIL,
         "membership": membership,
         "app_group": membership.app_group if membership else None,
         "my_groups": mine,

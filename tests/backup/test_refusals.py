@@ -27,6 +27,12 @@ def test_a_backup_overwrites_nothing(site, tmp_path):
     assert file.read_text() == "of yesterday"
 
 
+def test_a_restore_goes_on_where_no_person_was_ever_erased(site, tmp_path):
+    one = site(10)
+    assert one.manage("erase_again") == ""
+    assert "There is no ledger" in refused(one, "erase_again", tmp_path / "other.jsonl")
+
+
 def test_a_folder_that_is_not_there(site, tmp_path):
     assert "No backup was made" in refused(site(10), "backup", tmp_path / "nowhere" / "backup")
 

@@ -63,7 +63,7 @@ def test_the_image_holds_no_secret_no_test_and_no_database(image):
     assert names == {
         *("requirements.lock", "manage.py", "gunicorn.conf.py", "deploy"),
         *("audiencesync", "partners", "canvases", "templates", "static", "locale"),
-        *(".venv", "var", "static-files", "ledger"),
+        *(".venv", "var", "static-files", "ledger", "sandbox"),
     } | ({"__pycache__"} & names)
     assert [path.name for path in image.inside("deploy").iterdir()] == ["healthy.py"]
 

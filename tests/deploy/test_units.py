@@ -17,6 +17,8 @@ from tests.stack import ROOT
 DEPLOY = ROOT / "deploy"
 OURS = [name for name, service in SERVICES.items() if service["image"] == "audiencesync"]
 UNITS = sorted(DEPLOY.glob("*.service"))
+DAEMONS = [DEPLOY / "audiencesync-engine.service", DEPLOY / "audiencesync-web.service"]
+ONCE = [path for path in UNITS if path not in DAEMONS]
 EXAMPLE = (DEPLOY / "env.example").read_text()
 TOLD = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
 OF_OTHERS = {"POSTGRES_USER", "POSTGRES_DB", "REDISCLI_AUTH", "PYTHONUNBUFFERED", "MAINPID"}  # not read by our code
@@ -99,13 +101,27 @@ def test_who_was_erased_is_remembered_longer_than_a_container_lives():
     assert mounted[ledger.rpartition("/")[0]] in VOLUMES
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_units_stop_gently_come_back_and_are_shut_in(path):
+@pytest.mark.parametrize("path", DAEMONS, ids=lambda path: path.name)
+def test_daemons_stop_gently_and_come_back(path):
     service = unit(path)["Service"]
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
     assert int(service["RestartPreventExitStatus"]) == start.DO_NOT_RESTART
     assert float(service["TimeoutStopSec"]) > ENGINE_STOP_SECONDS
+
+
+@pytest.mark.parametrize("path", ONCE, ids=lambda path: path.name)
+def test_units_that_run_once_call_commands_that_exist(path):
+    service = unit(path)["Service"]
+    assert service["Type"] == "oneshot"
+    called = re.findall(r"manage\.py (\w+)", path.read_text())
+    assert called
+    assert set(called) <= known_commands()
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_are_shut_in(path):
+    service = unit(path)["Service"]
     assert service["EnvironmentFile"] == "/etc/audiencesync.env"
     assert service["User"] == "audiencesync"
     assert {service[name] for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome")} == {"yes"}
@@ -115,10 +131,19 @@ def test_units_stop_gently_come_back_and_are_shut_in(path):
 
 
 def test_units_run_what_the_procfile_runs():
-    lines = [line.partition(": exec ") for line in (ROOT / "Procfile").read_text().splitlines()]
-    procfile = {name: command for name, _sign, command in lines if name != "sandbox"}
-    units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in UNITS}
-    assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == procfile
+    lines = (ROOT / "Procfile").read_text()
+    procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ ]*)*)", lines))
+    units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in DAEMONS}
+    assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == {
+        name: command for name, command in procfile.items() if name != "sandbox"
+    }
+
+
+def test_the_procfile_lets_processes_end_before_honcho_kills_them():
+    honcho_kills_after = 5
+    given = re.findall(r"\$\{\w+_STOP_SECONDS:-(\d+)\}", (ROOT / "Procfile").read_text())
+    assert len(given) == 2
+    assert all(int(seconds) < honcho_kills_after for seconds in given)
 
 
 def test_units_hold_only_lines_that_systemd_knows():

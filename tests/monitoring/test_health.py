@@ -1,6 +1,7 @@
 """/healthz asks for nothing; /readyz names what is missing, and only that, and tells nothing else."""
 
 import json
+import re
 import shutil
 import time
 from collections import namedtuple
@@ -11,10 +12,15 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from audiencesync import beat
+from audiencesync import beat, health
 from audiencesync.groups.models import BeatSlot
 
 NAMES = {"database", "migrations", "keys", "tokens", "cache", "engine", "disk", "sqlite"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_written():
+    health._logged.clear()
 
 
 @pytest.fixture
@@ -102,6 +108,30 @@ def test_an_old_library_in_a_wal_file(beating, monkeypatch):
         mode = connection.vendor == "sqlite" and cursor.execute("PRAGMA journal_mode").fetchone()[0]
     monkeypatch.setattr("audiencesync.sqlite.version", lambda: (3, 40, 1))
     assert failing() == ({"sqlite"} if mode == "wal" else set())
+
+
+def test_the_log_says_why_a_check_fails_once_a_minute_and_when_it_is_over(db, settings, caplog):
+    beat.claim(beat.PULSE, beat.slot_at(time.time() - 400, 5))
+    assert [failing() for _ in range(3)] == [{"engine"}] * 3
+    beat.claim(beat.PULSE, beat.slot_at(time.time(), 5))
+    assert [failing() for _ in range(2)] == [set()] * 2
+    said = [record.getMessage() for record in caplog.records if record.name == "audiencesync.health"]
+    assert re.fullmatch(r"readyz: engine fails: last heartbeat 40\d s ago", said[0])
+    assert said[1:] == ["readyz: engine is well again"]
+
+
+def test_a_probe_may_ask_by_ip_address(beating, settings):
+    settings.ALLOWED_HOSTS = ["audiences.example.org"]
+    asked = {path: Client(headers={"host": "10.0.0.7:8000"}).get(path) for path in ("/healthz", "/readyz")}
+    assert {path: answer.status_code for path, answer in asked.items()} == {"/healthz": 200, "/readyz": 200}
+
+
+def test_a_host_that_is_not_allowed_is_one_line_without_its_words(settings, caplog):
+    settings.ALLOWED_HOSTS = ["audiences.example.org"]
+    assert Client(headers={"host": "canary.example.org"}).get("/accounts/login/").status_code == 400
+    said = [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
+    assert [(record.levelname, record.exc_info) for record in said] == [("WARNING", None)]
+    assert "canary" not in caplog.text
 
 
 def test_names_tell_no_values(beating, settings):

@@ -78,6 +78,7 @@ def test_check_deploy_is_clean_in_production(tmp_path):
         "TOKEN_KEYS": crypto.new_key("a"),
         "SITE_URL": "https://sync.example.org",
         "ALLOWED_HOSTS": "sync.example.org",
+        "EMAIL_HOST": "mail.example.org",
         "TIKTOK_APP_ID": "1",
         "TIKTOK_APP_SECRET": "2",
         "VAR_DIR": str(tmp_path),

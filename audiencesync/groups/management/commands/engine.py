@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from django.core.management.base import BaseCommand
 from audiencesync.groups import setup
 from audiencesync.start import refuse_if_unsafe, tell_what_is_unwise
 from audiencesync.supervisor import PULSE_FILE, Engine, Terms
+
+ABANDONED_SECONDS = 86_400.0
 
 
 def missing(pulse_file: Path) -> str:
@@ -38,6 +42,14 @@ def missing(pulse_file: Path) -> str:
     return ""
 
 
+def tidy(folder: Path) -> None:
+    """Remove the heartbeat files of supervisors that were killed; a living one is touched every few seconds."""
+    for file in folder.glob("engine-*.pulse"):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                file.unlink()
+
+
 class Command(BaseCommand):
     """Runs until SIGTERM or Ctrl-C."""
 
@@ -51,6 +63,7 @@ class Command(BaseCommand):
         db.connection.close()  # this process needs none from now on
         own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
         pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"
+        tidy(settings.VAR_DIR)
         engine = Engine(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
             pulse_file=pulse_file,
