@@ -69,7 +69,8 @@ def _state(name: str, check: Check) -> str:
         return "fail"
     if reason and _is_news(name):
         logger.warning("readyz: %s fails: %s", name, reason)
-    if not reason and _logged.pop(name, None):
+    if not reason and name in _logged:
+        del _logged[name]
         logger.warning("readyz: %s is well again", name)
     return "fail" if reason else "ok"
 

@@ -132,7 +132,7 @@ def test_units_are_shut_in(path):
 
 def test_units_run_what_the_procfile_runs():
     lines = (ROOT / "Procfile").read_text()
-    procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ ]*)*)", lines))
+    procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ \n]*)*)", lines))
     units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in DAEMONS}
     assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == {
         name: command for name, command in procfile.items() if name != "sandbox"
