@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from audiencesync import spreadsheet
 from audiencesync.groups import access
@@ -32,7 +32,7 @@ NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
 
 
 @access.signed_in
-@require_GET
+@require_safe
 def staff(request: HttpRequest) -> HttpResponseBase:
     """All steps of all groups; ``?format=csv`` for a spreadsheet."""
     access.staff(request)

@@ -17,7 +17,7 @@ from canvases.views.panels import Banner
 
 
 @access.signed_in
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """The audience fields for the ad account just picked, fresh from the partner at most once a minute.
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_safe, require_POST
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
@@ -22,7 +22,7 @@ from canvases.views.panels import Banner
 
 
 @access.signed_in
-@require_GET
+@require_safe
 def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """The page; ``?step=``, ``?entry``, ``?add=``, ``?launch`` and ``?stop`` open the panel."""
     now = timezone.now()

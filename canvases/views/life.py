@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_safe, require_POST
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
@@ -42,7 +42,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 
 
 @access.signed_in
-@require_GET
+@require_safe
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """The changed numbers out of band; 204 if they are those that ``v`` names."""
     now = timezone.now()

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_safe, require_http_methods, require_POST
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
@@ -24,7 +24,7 @@ PAGE = 50
 
 
 @access.signed_in
-@require_GET
+@require_safe
 def canvases(request: HttpRequest, group: str) -> HttpResponse:
     """All canvases of the group, the last edited first."""
     mine = access.all_of(request, Canvas)
@@ -44,7 +44,7 @@ def _filtered(found: QuerySet[Canvas], asked: dict[str, Any]) -> QuerySet[Canvas
 
 
 @access.signed_in
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, group: str) -> HttpResponse:
     """A name and an entry segment make a draft."""
     app_group = access.group(request, Role.MARKETER)

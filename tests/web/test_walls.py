@@ -69,3 +69,11 @@ def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, c
     answers = {client.get(path).status_code, client.post(path).status_code}
     assert 404 in answers
     assert answers <= {404, 405}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_what_answers_get_answers_head(route, things, admin):
+    path = addresses.path(route, things)
+    get = admin.get(path)
+    if get.status_code != 405:
+        assert admin.head(path).status_code == get.status_code
