@@ -110,10 +110,11 @@ def retry(step: Step, *, now: datetime) -> int:
 
 
 def reasons(step: Step) -> list[Why]:
-    """Why people of ``step`` were not synced, errored or cancelled; the most frequent reason first."""
+    """Why people of ``step`` were not synced, errored or cancelled; the most frequent outcome first, and in it the reason."""
     by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
     found = [Why(outcome, reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
-    return sorted(found, key=lambda why: -why.n)
+    totals = {outcome: sum(why.values()) for outcome, why in by_outcome.items()}
+    return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
 
 
 def reason_text(reason: str) -> str:

@@ -18,9 +18,9 @@ class CanvasForm(forms.ModelForm):
 
     segment = forms.ModelChoiceField(
         Segment.objects.none(),
-        label=_("Everybody in segment"),
+        label=_("Segment"),
         empty_label=_("Choose a segment"),
-        help_text=_("They enter as soon as the canvas is launched."),
+        help_text=_("Everybody in this segment enters as soon as the canvas is launched."),
         error_messages={"invalid_choice": _("There is no such segment in this app group.")},
     )
 

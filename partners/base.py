@@ -94,6 +94,14 @@ class Receipt:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Words, and the page of the partner that they speak of; without ``url`` only the words."""
+
+    label: "StrOrPromise"
+    url: str = ""
+
+
 class Partner(Protocol):
     """One outside world. Every method that calls it raises Retry, Rejected or Disconnected, and nothing else."""
 
@@ -102,7 +110,8 @@ class Partner(Protocol):
     category: "StrOrPromise"
     summary: "StrOrPromise"
     description: "StrOrPromise"
-    prerequisites: tuple["StrOrPromise", ...]
+    icon: str  # a symbol of static/icons.svg
+    prerequisites: tuple["Link", ...]
     presets: dict[str, Preset]
     max_audience_name: int
     max_audiences_per_ad_account: int

@@ -1,4 +1,4 @@
-// Behaviour hangs on data attributes: data-busy, data-dialog, data-close, data-dismiss, data-menu-toggle, data-theme-choice, data-focus, data-poll.
+// Behaviour hangs on data attributes: data-busy, data-dialog, data-close, data-dismiss, data-menu-toggle, data-theme-choice, data-focus, data-poll, data-copy.
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const on = (name, act, capture = false) => document.addEventListener(name, act, capture);
@@ -12,6 +12,13 @@
     if (kind !== "danger") setTimeout(() => box.remove(), 6000);
   };
   on("toast", (event) => toast(event.detail.text, event.detail.kind));
+
+  // Copies what an element shows; selects it too, so that the keys do it where the browser does not.
+  const copyText = async (from, done) => {
+    getSelection().selectAllChildren(from);
+    try { await navigator.clipboard.writeText(from.textContent); } catch { if (!document.execCommand("copy")) return; }
+    toast(done);
+  };
 
   // A form is sent once: the button says what is happening until the answer is here.
   const waiting = new WeakMap();
@@ -60,6 +67,8 @@
     const toggle = at("[data-menu-toggle]");
     if (toggle) toggle.setAttribute("aria-expanded", $(toggle.dataset.menuToggle).classList.toggle("show"));
     if (at("[data-close]")) { event.preventDefault(); at("dialog").close(); }
+    const copy = at("[data-copy]");
+    if (copy) copyText($(copy.dataset.copy), copy.dataset.copied);
     if (at("[data-dismiss]")) at("[data-dismissable]").remove();
     if (choice) { localStorage.setItem("theme", choice.dataset.themeChoice); dispatchEvent(new Event("theme")); pressed(); }
     document.querySelectorAll("details.menu[open]").forEach((menu) => menu.contains(event.target) || (menu.open = false));
@@ -84,6 +93,9 @@
     target.removeAttribute("data-focus");
     if (target.tabIndex < 0) target.tabIndex = -1;
     target.focus();
+    const panel = target.closest("#panel"), top = (element) => element.getBoundingClientRect().top;
+    // Where the panel stands below the flow, it is brought into view as a whole.
+    if (panel && matchMedia("(max-width: 991.98px)").matches && top(target) - top(panel) < 200) panel.scrollIntoView({ block: "start" });
   });
   // Numbers are not asked for while nobody looks.
   on("htmx:beforeRequest", (event) => document.hidden && event.detail.elt.matches("[data-poll]") && event.preventDefault());

@@ -25,7 +25,7 @@ class InvitationForm(forms.ModelForm):
         self.app_group = app_group
         self.fields["email"].widget.attrs["autocomplete"] = "off"
         self.fields["role"].help_text = _(
-            "Viewers look, marketers build and launch, admins also connect partners and invite."
+            "Viewers see everything, marketers build and launch canvases, admins also connect partners and invite members."
         )
 
     def clean_email(self) -> str:

@@ -96,8 +96,8 @@ class AudienceSyncForm(StepForm):
         label=_("Choose a new or existing audience"),
         required=False,
         max_length=255,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Type a name")}),
-        help_text=_("People never see this name; it is shown in TikTok Ads Manager."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Search, or type a new name")}),
+        help_text=_("Only visible in TikTok Ads Manager."),
     )
     action = forms.ChoiceField(label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD)
     kinds = forms.MultipleChoiceField(

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
@@ -24,7 +24,7 @@ from canvases.views.panels import Banner
 @access.signed_in
 @require_safe
 def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """The page; ``?step=``, ``?entry``, ``?add=``, ``?launch`` and ``?stop`` open the panel."""
+    """The page; ``?step=``, ``?remove=``, ``?entry``, ``?add=``, ``?launch`` and ``?stop`` open the panel."""
     now = timezone.now()
     bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
     return workbench.answer(request, bench, panels.opened(request, bench, now=now))
@@ -112,7 +112,8 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         tree.remove(step, by=access.user(request), now=now)
     except tree.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
-    return workbench.done(request, step.canvas, None, text=_("Removed."), now=now)
+    panel = panels.of_message(Banner("success", _("The component was removed.")))
+    return workbench.done(request, step.canvas, panel, text=_("The component was removed."), now=now)
 
 
 def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_safe, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
@@ -28,7 +28,11 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
         return workbench.answer(request, bench, panels.of_launch(bench, now=now, banner=banner), status=422)
     engine.launch(canvas, by=access.user(request), now=now)
-    return workbench.done(request, canvas, None, text=_("Launched. People enter now."), now=now)
+    text = _("Launched. People enter now; the numbers below move by themselves.")
+    bench = workbench.read(canvas, now=now)
+    card = next((card for card in bench.cards if card.sends), bench.cards[0])
+    panel = panels.of_step(card, banner=Banner("success", text))
+    return workbench.done(request, canvas, panel, text=text, query=f"?step={card.id}", now=now)
 
 
 @access.signed_in
@@ -38,7 +42,9 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     engine.stop(canvas, by=access.user(request), now=now)
-    return workbench.done(request, canvas, None, text=_("Stopped. Nobody enters or moves on."), now=now)
+    text = _("Stopped. Nobody enters or moves on.")
+    panel = panels.of_message(Banner("success", text))
+    return workbench.done(request, canvas, panel, text=text, now=now)
 
 
 @access.signed_in

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
@@ -58,10 +58,13 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 
 
 @access.signed_in
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Put a canvas into the archive, or take it out again."""
+    """Ask, then put a canvas into the archive; or take it out again."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    if request.method != "POST":
+        part = "#question" if getattr(request, "htmx", False) else ""
+        return render(request, f"canvases/archive.html{part}", {"canvas": canvas})
     back = request.POST.get("back") == "1"
     try:
         change = tree.unarchive if back else tree.archive

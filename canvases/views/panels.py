@@ -41,6 +41,8 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     asked = request.GET
     if "step" in asked and (card := bench.card(asked["step"])):
         return of_step(card, reasons="reasons" in asked)
+    if "remove" in asked and (card := bench.card(asked["remove"])) and stopped_or_draft(bench.canvas):
+        return Panel("canvases/panels/remove.html", card.id, {"card": card})
     if "entry" in asked:
         return of_entry(bench)
     if "add" in asked:

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 
 from audiencesync import htmx
 from audiencesync.groups import access
@@ -20,6 +21,8 @@ from canvases.analytics import Numbers
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Kind, Problem, Text
+
+WAITING: Text = _("Waiting here")
 
 
 @dataclass(slots=True)
@@ -40,9 +43,26 @@ class Card:
         return str(self.step.pk)
 
     @property
+    def tone(self) -> str:
+        """``new``: nothing was saved yet. ``incomplete``: settings are missing. ``trouble``: people are not sent."""
+        if not self.problems:
+            return ""
+        if not self.sends or self.step.sync_id is not None:
+            return "trouble"
+        is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
+        return "new" if is_new else "incomplete"
+
+    @property
     def metrics(self) -> list[tuple[str, Any, int | None]]:
         """The seven metrics, or those of the journey if the step sends nobody anywhere."""
         return self.numbers.metrics(sends=self.sends)
+
+    @property
+    def columns(self) -> list[tuple[str, Any, int | None]]:
+        """The seven metrics and who waits; None where a component has no such number."""
+        known = {name: n for name, _label, n in self.metrics}
+        row = [(name, label, known.get(name)) for name, label in analytics.METRICS.items()]
+        return [*row, ("waiting", WAITING, self.numbers.waiting)]
 
     @property
     def sends(self) -> bool:
@@ -75,6 +95,11 @@ class Bench:
     def card(self, step_id: object) -> Card | None:
         """The card of one step."""
         return next((card for card in self.cards if card.id == str(step_id)), None)
+
+    @property
+    def heads(self) -> list[tuple[str, Text]]:
+        """The columns of the table of numbers."""
+        return [*analytics.METRICS.items(), ("waiting", WAITING)]
 
     @property
     def version(self) -> str:

@@ -4,12 +4,13 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from partners.base import Action, Cells, PartnerUser, Preset, Receipt, RemoteAdAccount, RemoteAudience, Token
+from partners.base import Action, Cells, Link, PartnerUser, Preset, Receipt, RemoteAdAccount, RemoteAudience, Token
 from partners.tiktok import wire
 from partners.tiktok.answers import LABEL, error_for, unknown
 from partners.tiktok.client import Client, authorize_url
@@ -18,23 +19,27 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
+TERMS = "https://ads.tiktok.com/i18n/official/policy/custom-audience-terms"
+
+
 class TikTok:
     """Knows no Django model: tokens in, dataclasses out."""
 
     key: str = "tiktok"
     label: str = LABEL
-    category: "StrOrPromise" = _("Technology partner")
+    category: "StrOrPromise" = _("Advertising")
     summary: "StrOrPromise" = _("Send people from your canvases to TikTok audiences, seconds after they get there.")
     description: "StrOrPromise" = _(
         "Add people to custom audiences of your TikTok ad accounts, or remove them, while they walk through a canvas: "
         "win back customers who no longer open your messages, leave out those who have just bought, or find people who "
         "resemble your best customers. Only hashed identifiers leave this installation."
     )
-    prerequisites: tuple["StrOrPromise", ...] = (
-        _("A TikTok Business Center account, and at least one active ad account in it."),
-        _("A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough."),
-        _("The accepted Custom Audience Terms of TikTok."),
-        _("Permission from your customers to share their data with TikTok for advertising."),
+    icon: str = "brand-tiktok"
+    prerequisites: tuple[Link, ...] = (
+        Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
+        Link(_("A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough.")),
+        Link(_("The accepted Custom Audience Terms of TikTok."), TERMS),
+        Link(_("Permission from your customers to share their data with TikTok for advertising.")),
     )
     presets: dict[str, Preset] = {
         preset.name: preset
@@ -45,6 +50,17 @@ class TikTok:
     }
     max_audience_name: int = 70
     max_audiences_per_ad_account: int = 400
+
+    @property
+    def links(self) -> list[Link]:
+        """TikTok's own pages; where the sandbox plays TikTok (the demo), its Ads Manager."""
+        consent = urlsplit(settings.TIKTOK_AUTH_URL)
+        if not f".{consent.hostname}".endswith(".tiktok.com"):
+            return [Link("TikTok Ads Manager", f"{consent.scheme}://{consent.netloc}/ads-manager/")]
+        return [
+            Link("TikTok Ads Manager", "https://ads.tiktok.com/"),
+            Link("TikTok Business Center", "https://business.tiktok.com/"),
+        ]
 
     def is_configured(self) -> bool:
         """Tell whether TIKTOK_APP_ID and TIKTOK_APP_SECRET are set."""

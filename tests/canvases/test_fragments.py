@@ -63,7 +63,8 @@ def test_adding_opens_the_new_step(bobs, step):
     body = bobs.post("step_add", htmx=True, kind="audience_sync", after=step.pk).content.decode()
 
     assert 'id="id_ad_account"' in body
-    assert body.count('class="step has-problem"') == 1
+    assert "has-problem" not in body
+    assert body.count('class="step is-new"') == 1
 
 
 def test_removing_closes_the_panel(bobs, step):

@@ -83,7 +83,7 @@ def test_launch_goes_live_at_once(bobs, step, winback, canvas, people, bob):
 
     answer = bobs.post("canvas_launch")
 
-    assert answer["Location"] == canvas.get_absolute_url()
+    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"  # its numbers
     canvas.refresh_from_db()
     step.refresh_from_db()
     assert (canvas.state, step.sync.is_live, step.sync.paused) == ("live", True, False)

@@ -12,8 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
+ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # those that have a name in German
 
 
 @register.simple_tag
@@ -68,5 +70,6 @@ def moment(context: Context, at: datetime | None) -> str:
         return "–"
     group = context.get("app_group")
     local = timezone.localtime(at, ZoneInfo(group.time_zone) if group else None)
-    words = f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
+    zone = ZONES.get(local.tzname() or "", local.tzname())
+    words = f"{date_format(local, 'DATETIME_FORMAT')} {zone}"
     return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), words)
