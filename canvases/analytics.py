@@ -110,7 +110,7 @@ def retry(step: Step, *, now: datetime) -> int:
 
 
 def reasons(step: Step) -> list[Why]:
-    """Why people of ``step`` were not synced, errored or cancelled; the most frequent outcome first, and in it the reason."""
+    """Why people of ``step`` were not synced, errored or cancelled; the most frequent outcome and reason first."""
     by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
     found = [Why(outcome, reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
     totals = {outcome: sum(why.values()) for outcome, why in by_outcome.items()}
