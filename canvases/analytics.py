@@ -28,6 +28,10 @@ METRICS: dict[str, Promise] = {
     "errored": _("Users errored"),
     "exited": _("Exited canvas"),
 }
+OWN_CODES: dict[str, Promise] = {  # of batches that could not be tried
+    "sealed": _("The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"),
+    "disconnected": _("TikTok was not connected again in time"),
+}
 PASSAGE = ("entered", "proceeded", "exited", "waiting")
 SYNC_METRICS = ("synced", "not_synced", "pending", "errored")
 SUMMED = (*SYNC_METRICS, "cancelled")
@@ -121,6 +125,8 @@ def reason_text(reason: str) -> str:
     """A reason or a partner's code in words."""
     if reason in Reason.values:
         return str(Reason(reason).label)
+    if reason in OWN_CODES:
+        return str(OWN_CODES[reason])
     if reason.lstrip("-").isdigit():
         return registry.get("tiktok").sentence(int(reason))
     return registry.get("tiktok").sentence(None) if reason else gettext("No reason was noted")
@@ -170,6 +176,7 @@ CONNECTIONS: dict[str, Text] = {
     "connected": _("Connected"),
     "not_connected": _("Not connected"),
     "token_refused": _("Needs attention"),
+    "sealed": _("Needs attention"),
 }
 
 
@@ -182,7 +189,7 @@ def staff_rows(question: Question, *, now: datetime) -> list[Row]:
         _only_dates(numbers, listed, steps.values("pk"), question)
     pending = Batch.objects.filter(sync__steps__in=steps.values("pk"), state=Outcome.PENDING, n__gt=0).order_by()
     oldest = dict(pending.values_list("sync__steps").annotate(oldest=Min("created_at")))
-    rows = [_row(step, numbers[step.pk], oldest.get(step.pk), now=now) for step in listed]
+    rows = [_row(step, numbers[step.pk], oldest.get(step.pk)) for step in listed]
     return _sorted(rows, question.sort)
 
 
@@ -198,12 +205,11 @@ def _steps_of(question: Question) -> QuerySet[Step]:
     return steps
 
 
-def _row(step: Step, numbers: Numbers, oldest: datetime | None, *, now: datetime) -> Row:
+def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
     canvas = step.canvas
     state = ""
     if step.sync is not None:
-        problem = problems.of_connection(step.sync.audience.ad_account.connection, now=now)
-        state = problem.code if problem else "connected"
+        state = problems.connection_code(step.sync.audience.ad_account.connection) or "connected"
     return Row(
         group=canvas.app_group.name,
         canvas=canvas.name,

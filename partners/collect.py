@@ -22,6 +22,7 @@ BULK = 1_000
 
 PAUSED = Q(sync__paused=True, action=Action.ADD, repeat_of=None)
 """Adds of a stopped asker: they wait, and their time stands still. A repeat asks for nothing new."""
+NOTHING = Q(pk__in=())
 CRASHES_BEFORE_ALONE = 2
 WRONG_CLOCK = timedelta(hours=1)
 
@@ -127,11 +128,10 @@ def _lease_is_over(now: datetime) -> Q:
     return Q(lease_until__lte=now) | Q(lease_until__gt=absurd)
 
 
-def lanes(*, now: datetime) -> list[str]:
-    """The remote advertiser ids with work that nobody holds, longest waiting first."""
-    waiting = (
-        due(now=now).order_by().values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
-    )
+def lanes(*, now: datetime, but: Q = NOTHING) -> list[str]:
+    """The remote advertiser ids with work (``but`` for some batches) that nobody holds, longest waiting first."""
+    ready = due(now=now).exclude(but).order_by()
+    waiting = ready.values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
     held = set(Lane.objects.exclude(lease="").exclude(_lease_is_over(now)).values_list("remote_id", flat=True))
     return [lane for lane, _ in waiting if lane not in held]
 
@@ -155,10 +155,11 @@ def let_go(lease: str) -> None:
     Lane.objects.filter(lease=lease).update(lease="", lease_until=None)
 
 
-def plan(lane: str, *, most: int, now: datetime) -> list[Request]:
-    """Compose up to ``most`` requests for a lane. Nothing is leased yet."""
+def plan(lane: str, *, most: int, now: datetime, but: Q = NOTHING) -> list[Request]:
+    """Compose up to ``most`` requests for a lane, without some batches. Nothing is leased yet."""
     found = (
         due(now=now)
+        .exclude(but)
         .filter(ad_account__remote_id=lane)
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )

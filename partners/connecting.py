@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
 from audiencesync.groups.models import Activity, AppGroup, User
-from partners import oauth, parking, registry, revoking, sync
+from partners import oauth, parking, registry, revoking, sealed, sync
 from partners.errors import Disconnected, PartnerError
 from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
 from partners.oauth import Offer
@@ -135,7 +135,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
         parking.park_connection(connection, error.code, now)
         return False
     except crypto.CannotOpen:
-        parking.park_connection(connection, "sealed", now)
+        sealed.complain(connection.pk)
         return False
     except PartnerError as error:
         logger.info("probe of connection %s: %s", connection.pk, error.message_for_log)
@@ -210,16 +210,9 @@ def _spend(connection: Connection, token: str, *, now: datetime) -> SpentToken |
 def sealed_tokens() -> str:
     """What is wrong with TOKEN_KEYS, for /readyz: of the newest tokens none opens. "" if one does, or there is none."""
     newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:TOKENS_TRIED])
-    if not newest or any(_opens(connection) for connection in newest):
+    if not newest or any(connection.opens_here for connection in newest):
         return ""
     return f"none of the {len(newest)} newest tokens opens with TOKEN_KEYS: they are the keys of another installation"
-
-
-def _opens(connection: Connection) -> bool:
-    try:
-        return bool(connection.token)
-    except crypto.CannotOpen:
-        return False
 
 
 def _open(connection: Connection) -> str:

@@ -6,6 +6,7 @@ Texts for the log are scrubbed; sentences are for marketers: what happened, what
 import re
 from enum import StrEnum
 
+from django.conf import settings
 from django.utils.translation import gettext
 
 MAX_LOG_TEXT = 200
@@ -95,7 +96,7 @@ class Retry(PartnerError):
         return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_ADVERTISER)
 
     def sentence(self) -> str:
-        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code}
+        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code, "hours": hours_of_retry()}
 
 
 class RejectedCause(StrEnum):
@@ -133,7 +134,8 @@ class Rejected(PartnerError):
         return f"Rejected({self.cause})"
 
     def sentence(self) -> str:
-        return _rejected_sentence(self.cause) % {"partner": self.partner, "code": self.code}
+        words = {"partner": self.partner, "code": self.code, "hours": hours_of_retry()}
+        return _rejected_sentence(self.cause) % words
 
 
 class Disconnected(PartnerError):
@@ -141,9 +143,14 @@ class Disconnected(PartnerError):
 
     def sentence(self) -> str:
         return gettext(
-            "%(partner)s no longer accepts our access. Ask an admin of this app group to connect %(partner)s again. "
-            "Nobody is lost yet: people wait up to 13 hours and are sent after the reconnect."
-        ) % {"partner": self.partner}
+            "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are sent then. Who has "
+            "waited %(hours)s hours counts as errored and can be sent again with Try again."
+        ) % {"partner": self.partner, "hours": hours_of_retry()}
+
+
+def hours_of_retry() -> int:
+    """How many hours people are tried for before they count as errored."""
+    return max(1, round(settings.SYNC["deadline"] / 3600))
 
 
 def _retry_sentence(cause: RetryCause) -> str:
@@ -160,18 +167,19 @@ def _retry_sentence(cause: RetryCause) -> str:
             )
         case RetryCause.TRANSIENT:
             return gettext(
-                "%(partner)s has a problem on its side. You need not do anything: we try again for up to 13 hours. "
-                "Nobody is lost."
+                "%(partner)s has a problem on its side. You need not do anything: we try again for %(hours)s hours. "
+                "Who was not taken by then counts as errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN:
             return gettext(
-                "%(partner)s did not answer clearly. You need not do anything: we try again for up to 13 hours, and "
-                "nobody is added twice or lost."
+                "%(partner)s did not answer clearly. You need not do anything: we try again for %(hours)s hours, and "
+                "nobody counts twice. Who was not taken by then counts as errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN_CODE:
             return gettext(
-                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again for up to 13 hours "
-                "and nobody is lost. If it stays, tell your support."
+                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again for "
+                "%(hours)s hours; who was not taken by then counts as errored and can be sent again with Try again. If "
+                "it stays, tell your support."
             )
 
 
@@ -189,13 +197,14 @@ def _rejected_sentence(cause: RejectedCause) -> str:
             )
         case RejectedCause.AUDIENCE_GONE:
             return gettext(
-                "The audience no longer exists at %(partner)s. Choose or create another one in the step. People wait "
-                "up to 13 hours and are counted as errored after that."
+                "The audience no longer exists at %(partner)s. Choose or create another one in the step. Who "
+                "has waited %(hours)s hours counts as errored and can be sent again with Try again."
             )
         case RejectedCause.AD_ACCOUNT:
             return gettext(
                 "%(partner)s does not let us use this ad account. Check at %(partner)s that it is active and that the "
-                "connected user may manage it. People wait up to 13 hours and are counted as errored after that."
+                "connected user may manage it. Who has waited %(hours)s hours counts as errored and can be sent again "
+                "with Try again."
             )
         case RejectedCause.AUTH_CODE:
             return gettext(
@@ -210,5 +219,5 @@ def _rejected_sentence(cause: RejectedCause) -> str:
         case RejectedCause.OTHER:
             return gettext(
                 "%(partner)s refused the request (code %(code)s). Trying again does not help here: tell your support. "
-                "People who could not be sent are counted as errored and can be sent again with Retry."
+                "People who could not be sent are counted as errored and can be sent again with Try again."
             )

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.crypto import CannotOpen
-from partners import collect, limits, settle, tally, tidying
+from partners import collect, limits, sealed, settle, tally, tidying
 from partners.collect import Request
 from partners.models import Batch, Outcome, Sync
 from partners.push import Answer, Crowded, Incomplete, pack, send
@@ -52,10 +53,15 @@ def watch_blocked(*, now: datetime) -> None:
                 deadline_at = now + settle.patience(purpose)
                 mine.filter(sync__purpose=purpose).update(first_failed_at=now, deadline_at=deadline_at)
     with tally.gathered(now=now):
-        hopeless = barred.filter(collect.no_way(), deadline_at__lte=now).select_for_update(of=("self",))
-        over = list(hopeless.order_by("pk")[:1000])
-        if over:
-            settle.finish(over, Outcome.ERRORED, now=now, code="disconnected")
+        _end(barred.filter(collect.no_way(), deadline_at__lte=now), code="disconnected", now=now)
+        _end(waiting.filter(sealed.hopeless(now=now)), code=sealed.CODE, now=now)
+
+
+def _end(hopeless: QuerySet[Batch], *, code: str, now: datetime) -> None:
+    """A stretch of those who could not even be tried, inside the caller's transaction."""
+    over = list(hopeless.select_for_update(of=("self",)).order_by("pk")[:1000])
+    if over:
+        settle.finish(over, Outcome.ERRORED, now=now, code=code)
 
 
 class Flush:
@@ -67,6 +73,7 @@ class Flush:
         self.under_way: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
+        self.shut: set[int] | None = None  # connections whose tokens do not open here; None: not looked yet
         self.threads = int(settings.SYNC["threads"])
 
     def run(self) -> bool:
@@ -87,7 +94,7 @@ class Flush:
         finally:
             while self.under_way:
                 self._settle(block=True)
-        return collect.due(now=timezone.now()).exists()
+        return collect.due(now=timezone.now()).exclude(self._is_shut()).exists()
 
     def _lanes(self) -> list[str]:
         """The lanes with work that are ours for this turn."""
@@ -97,10 +104,22 @@ class Flush:
         left_alone = {lane for lane, is_parked in slowed.items() if is_parked}
         if left_alone:
             left_alone -= collect.overdue(left_alone, now=now)
-        found = [lane for lane in (*self.held, *collect.lanes(now=now)) if lane not in left_alone]
+        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in left_alone]
         mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
         self.held.update(mine)
         return mine
+
+    def _open_lanes(self, *, now: datetime) -> list[str]:
+        """The free lanes with work that this machine's keys can send. A lane it cannot serve is left to others."""
+        lanes = collect.lanes(now=now, but=self._is_shut())
+        if lanes and self.shut is None:
+            self.shut = sealed.shut_here(lanes, now=now)
+            if self.shut:
+                lanes = collect.lanes(now=now, but=self._is_shut())
+        return lanes
+
+    def _is_shut(self) -> Q:
+        return Q(ad_account__connection__in=self.shut or ())
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
         """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
@@ -110,7 +129,7 @@ class Flush:
         if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
             return 0
         now = timezone.now()
-        planned = collect.plan(lane, most=most, now=now)
+        planned = collect.plan(lane, most=most, now=now, but=self._is_shut())
         requests = [request for request in planned if not request.is_suspect]
         if not (requests or self.under_way):
             requests = planned[:1]
@@ -166,9 +185,11 @@ class Flush:
         except Crowded:
             settle.narrow(request, Batch.Sharing.ALONE, now=now)
             return True
-        except CannotOpen:
-            logger.exception("The token of connection %s cannot be opened; its people wait.", request.connection.pk)
-            settle.fail(request, code="sealed", now=now, due_at=None, burn=True)
+        except CannotOpen:  # it was another one when this run looked
+            sealed.complain(request.connection.pk)
+            self.shut = {*(self.shut or ()), request.connection.pk}
+            with tally.gathered(now=now):
+                settle.put_back(settle.mine(request), now=now, due_at=now)
             return False
         parcel.post_by = min(post_by, max(at, time.monotonic()) + LATEST)
         self.under_way[pool.submit(copy_context().run, send, parcel, at=at)] = request

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from redis import RedisError
 
 from audiencesync import crypto
-from partners import parking, problems, registry
+from partners import parking, problems, registry, sealed
 from partners.base import Partner, RemoteAudience
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
 from partners.models import AdAccount, Audience, Connection, ParkedBy
@@ -136,9 +136,9 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     try:
         return connection.token
     except crypto.CannotOpen:
-        parking.park_connection(connection, "sealed", now)
-        text = _("The access to %(partner)s cannot be read any more. An admin has to connect again.")
-        raise NotDone(label, text % {"partner": label}) from None
+        sealed.complain(connection.pk)
+        problem = problems.of_connection(connection, now=now)
+        raise NotDone(label, problem.text if problem else "") from None
 
 
 def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> NotDone:

@@ -141,4 +141,4 @@ def _state(connection: Connection | None, lines: list[AdAccountLine], *, now: da
     if connection is None or not connection.is_connected:
         return "none"
     broken = [line for line in lines if line.problem and line.problem.severity is Severity.DANGER]
-    return "attention" if broken or problems.of_connection(connection, now=now) else "connected"
+    return "attention" if broken or problems.connection_code(connection) else "connected"

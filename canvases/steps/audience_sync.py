@@ -59,7 +59,8 @@ class AudienceSync:
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER
-        return [Problem(found.text, blocks_launch=is_danger, url=found.url), *_of_former(step, now=now)]
+        mine = Problem(found.text, blocks_launch=is_danger, url=found.url, short=found.short, is_passing=not is_danger)
+        return [mine, *_of_former(step, now=now)]
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
         """Fields nobody has, people who will be withheld, audiences too small to be used."""
@@ -130,7 +131,11 @@ class AudienceSync:
 def _of_former(step: Step, *, now: datetime) -> list[Problem]:
     """What stands in the way of people who wait for what the step asked before."""
     waiting = ((one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step))
-    return [Problem(found.text, blocks_launch=False, url=f"{one.url}#waiting") for one, found in waiting if found]
+    return [
+        Problem(found.text, blocks_launch=False, url=f"{one.url}#waiting", short=found.short)
+        for one, found in waiting
+        if found
+    ]
 
 
 def _withheld(found: Coverage) -> list[str]:

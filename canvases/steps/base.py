@@ -19,12 +19,17 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something a marketer must or should mend. ``field`` names the form field that mends it, if one does."""
+    """Something a marketer must or should mend. ``field`` names the form field that mends it, if one does.
+
+    ``short``: only what to do, for a card. ``is_passing``: it mends itself.
+    """
 
     text: Text
     blocks_launch: bool = True
     field: str = ""
     url: str = ""
+    short: Text = ""
+    is_passing: bool = False
 
 
 class StepForm(forms.Form):

@@ -89,6 +89,14 @@ class Connection(Parkable):
         """The partner's access token. Raises crypto.CannotOpen."""
         return crypto.open_sealed(self.token_sealed, context=self.token_context)
 
+    @property
+    def opens_here(self) -> bool:
+        """Whether the TOKEN_KEYS of this machine open the token; another machine may have others."""
+        try:
+            return bool(self.token)
+        except crypto.CannotOpen:
+            return False
+
 
 class AdAccount(Parkable):
     """An advertiser account chosen for syncing. Its remote id is the lane of its requests."""

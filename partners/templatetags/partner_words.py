@@ -43,4 +43,5 @@ def trouble(context: Context) -> dict[str, Any]:
     app_group = context.get("app_group")
     found = problems.broken_connections(app_group, now=timezone.now()) if app_group else []
     path = context["request"].path if found else ""
-    return {"problems": [problem for problem in found if not path.startswith(problem.url)]}
+    shown = [problem for problem in found if not path.startswith(problem.url)]
+    return {"problems": shown, "may_admin": context.get("may_admin", True)}

@@ -69,10 +69,14 @@ def test_a_probe_that_is_not_answered_proves_nothing(alices, code, sandbox):
     assert alices.connection().checked_at == before
 
 
-def test_a_token_sealed_with_a_lost_key_asks_for_a_reconnect(alices, code, settings):
+def test_a_token_sealed_with_a_lost_key_names_the_keys_and_parks_nothing(alices, problem, caplog):
     Connection.objects.update(token_sealed="v1.gone.AAAA.AAAA")
     assert not probe(alices)
-    assert code() == "token_refused"
+    assert problem().code == "sealed"
+    assert "(TOKEN_KEYS) cannot open its access to TikTok" in problem().text
+    assert "password was changed" not in problem().text
+    assert alices.connection().parked_by == ""
+    assert "TOKEN_KEYS of the machine" in caplog.text
 
 
 def test_an_ad_account_refused(alices, problem, code):
