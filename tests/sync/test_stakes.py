@@ -34,8 +34,8 @@ TROUBLES = [
     (Connection, {"token_sealed": "v1.gone.AAAA.AAAA"}, "add that key by 29 Nov, 02:07;"),
     (AdAccount, {"is_chosen": False}, "Choose it again with Change account by 29 Nov, 02:07."),
     (AdAccount, {"parked_by": "ad_account"}, "Check at TikTok by 29 Nov, 02:07 that it is active"),
-    (Audience, {"gone_at": ENDS_AT}, "Choose or create another one in the step by 29 Nov, 02:07."),
-    (Audience, {"is_appendable": False}, "Choose or create another one in the step by 29 Nov, 02:07."),
+    (Audience, {"gone_at": ENDS_AT}, "Choose or create another one in the step by 29 Nov, 02:07:"),
+    (Audience, {"is_appendable": False}, "Choose or create another one in the step by 29 Nov, 02:07:"),
 ]
 
 
