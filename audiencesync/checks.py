@@ -1,6 +1,8 @@
 """System checks: would this installation start, keep its secrets and keep its data?"""
 
+import ipaddress
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,21 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
 from django.http.request import split_domain_port, validate_host
 
 from audiencesync import crypto, sqlite
+from audiencesync.groups.demo_users import EMAILS
 
 Apps = Sequence[AppConfig] | None
 SHORTEST_KEY = 50
+SHORTEST_PACKED = 38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
+FEWEST_BYTES = 18  # different ones in 32 random bytes: 30 is usual
+LOCAL = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
+_NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
 
 
 def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -30,18 +39,27 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
                 "SECRET_KEY is not set.", hint="Set it to 50 or more random characters.", id="audiencesync.E001"
             )
         ]
-    if not settings.DEBUG and len(key) < SHORTEST_KEY:
+    if settings.DEBUG:
+        return []
+    if len(key) < SHORTEST_KEY:
         return [checks.Error(f"SECRET_KEY is shorter than {SHORTEST_KEY} characters.", id="audiencesync.E002")]
-    return []
+    named = [("SECRET_KEY", key), *(("SECRET_KEY_FALLBACKS", old) for old in settings.SECRET_KEY_FALLBACKS)]
+    return [
+        checks.Error(f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007")
+        for name, one in named
+        if len(zlib.compress(one.encode(), 9)) < SHORTEST_PACKED or one.startswith("django-insecure-")
+    ]
 
 
 def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """TOKEN_KEYS seals and opens."""
+    hint = "Make a key: python -c 'from audiencesync.crypto import new_key; print(new_key(\"a\"))'"
     try:
         works = crypto.open_sealed(crypto.seal("probe", context="check"), context="check") == "probe"
     except (ImproperlyConfigured, crypto.CannotOpen) as error:
-        hint = "Make a key: python -c 'from audiencesync.crypto import new_key; print(new_key(\"a\"))'"
         return [checks.Error(str(error), hint=hint, id="audiencesync.E003")]
+    if any(len(set(key)) < FEWEST_BYTES for key in crypto.ring()):
+        return [checks.Error("TOKEN_KEYS holds a key that is not random.", hint=hint, id="audiencesync.E008")]
     return [] if works else [checks.Error("What TOKEN_KEYS seals does not open again.", id="audiencesync.E004")]
 
 
@@ -54,6 +72,66 @@ def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if settings.DEBUG or validate_host(name, settings.ALLOWED_HOSTS):
         return []
     return [checks.Error(f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006")]
+
+
+def _is_local(name: str) -> bool:
+    """Whether a host name is this machine's, or of a network that is not the internet."""
+    bare = name.strip("[]").rstrip(".").lower()
+    try:
+        return not ipaddress.ip_address(bare).is_global
+    except ValueError:
+        return "." not in bare or bare.endswith(LOCAL)
+
+
+def _matches_anything(pattern: str) -> bool:
+    """Whether a name of ALLOWED_HOSTS lets every host in, or all of a top-level domain."""
+    bare = pattern.strip().lower()
+    return bare == "*" or (bare.startswith(".") and "." not in bare.strip(".") and bare != ".localhost")
+
+
+def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Outside the demo nothing is open that is convenient on one's own machine only."""
+    if settings.DEMO:
+        return []
+    name, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
+    is_public = bool(name) and not _is_local(name)
+    trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
+    found = {
+        "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.": any(
+            _matches_anything(one) for one in settings.ALLOWED_HOSTS
+        ),
+        "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.": any(
+            _matches_anything(one.removeprefix("*") or "*") for one in trusted if one.startswith("*")
+        ),
+        f"DEBUG shows settings and data to visitors: it must be off where SITE_URL is public ({name}).": is_public
+        and settings.DEBUG,
+        f"SITE_URL must begin with https:// for a public name ({name}): passwords would travel readable.": is_public
+        and not settings.HTTPS,
+    }
+    ids = ("audiencesync.E009", "audiencesync.E010", "audiencesync.E011", "audiencesync.E012")
+    return [checks.Error(text, id=number) for number, (text, is_so) in zip(ids, found.items(), strict=True) if is_so]
+
+
+def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Nobody signs in with an account of the demo outside the demo. Without a database or its tables nobody does."""
+    if settings.DEMO or (connection.vendor == "sqlite" and not _exists(connection.settings_dict["NAME"])):
+        return []
+    try:
+        found = get_user_model().objects.filter(email__in=EMAILS, is_active=True).exists()
+    except DatabaseError:
+        return []
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
+    if not found:
+        return []
+    hint = "Delete them: manage.py demo --remove-accounts. The people and app groups stay."
+    return [checks.Error("There are accounts of the demo, and DEMO is off.", hint=hint, id="audiencesync.E013")]
+
+
+def _exists(name: object) -> bool:
+    """Whether the file of SQLite is there: to look must not make it. A name such as file::memory: counts as there."""
+    return str(name).startswith((":", "file:")) or Path(str(name)).exists()
 
 
 def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -99,5 +177,6 @@ def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 def register() -> None:
     """Tell Django; called when the groups app is ready."""
-    for check in (secret_key, token_keys, hosts, sqlite_version, tiktok_app, mail, ledger):
+    refusals = (secret_key, token_keys, hosts, openness, demo_users)
+    for check in (*refusals, sqlite_version, tiktok_app, mail, ledger):
         checks.register(check, checks.Tags.security)

@@ -32,6 +32,11 @@ def _ring() -> dict[str, bytes]:
     return ring
 
 
+def ring() -> list[bytes]:
+    """The keys of TOKEN_KEYS, for a look at their quality. Raises ImproperlyConfigured."""
+    return list(_ring().values())
+
+
 @sensitive_variables("secret", "key")
 def seal(secret: str, *, context: str) -> str:
     """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same ``context``."""

@@ -17,6 +17,7 @@ import bootstrap
 from bootstrap import PYTHON, ROOT, stop
 
 START_SECONDS = 60
+NO = ("", "0", "no", "n", "false", "off")  # as audiencesync/environment.py reads DEMO
 
 
 def parse() -> argparse.Namespace:
@@ -90,12 +91,12 @@ def manage(env: "dict[str, str]", *arguments: str) -> str:
 
 
 def prepare(env: "dict[str, str]") -> str:
-    """Database, static files and demo data; everything may be run again. Returns what the demo tells about itself."""
+    """Database, static files, demo data; may be run again. Returns how to sign in, or with DEMO=0 how to begin."""
     print("Preparing the database, the static files and the demo ...", flush=True)
     manage(env, "migrate", "--no-input")
     manage(env, "createcachetable")
     manage(env, "collectstatic", "--no-input")
-    return manage(env, "demo")
+    return manage(env, "setup" if env["DEMO"].strip().lower() in NO else "demo")
 
 
 def answers(url: str) -> bool:

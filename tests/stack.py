@@ -4,11 +4,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiencesync import crypto
+from audiencesync.groups.demo_users import ADMIN, PASSWORD_FILE
 from canvases.rehearsal import stack
 from canvases.rehearsal.stack import ROOT, answers, copied, free_port, manage, wait_until
 
-__all__ = ["ROOT", "Stack", "answers", "copied", "environment", "free_port", "manage", "prepared", "wait_until"]
+__all__ = [
+    "ADMIN",
+    "PASSWORD",
+    "ADMIN",
+    "ROOT",
+    "Stack",
+    "answers",
+    "copied",
+    "environment",
+    "free_port",
+    "manage",
+    "prepared",
+    "wait_until",
+]
 
+PASSWORD = "only-for-tests-of-the-demo"  # noqa: S105  # of no value
 FAST = {
     "SECRET_KEY": "only-for-tests-but-long-enough-to-be-a-key-0123456789-abcdefghij",
     "TOKEN_KEYS": crypto.new_key("test"),
@@ -22,7 +37,8 @@ def environment(var: Path, **more: str) -> dict[str, str]:
 
 
 def prepared(var: Path) -> str:
-    """A folder that stacks start from; returns what the demo told."""
+    """A folder that stacks start from, its demo with the password of tests; returns what the demo told."""
+    (var / PASSWORD_FILE).write_text(PASSWORD)
     return stack.prepared(var, env=environment(var))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from canvases.management.commands.demo import ADMIN
+from audiencesync.groups.demo_users import ADMIN
 from tests import stack as stacks
 from tests.browser import acts
 

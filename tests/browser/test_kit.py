@@ -4,7 +4,10 @@ import re
 
 import pytest
 
-DEMO = ("demo@example.org", "audience-sync-demo")
+from audiencesync.groups.demo_users import ADMIN
+from tests.stack import PASSWORD
+
+DEMO = (ADMIN, PASSWORD)
 
 
 def enter(page, address="/g/acme/members/"):

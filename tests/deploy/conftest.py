@@ -59,8 +59,8 @@ def settings_of(image):
     return {
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TOKEN_KEYS": crypto.new_key("image"),
-        "SITE_URL": "http://audiences.example.org",
-        "ALLOWED_HOSTS": "audiences.example.org",
+        "SITE_URL": "http://audiences.test",
+        "ALLOWED_HOSTS": "audiences.test",
         "TIKTOK_APP_ID": "7000000000000000001",
         "TIKTOK_APP_SECRET": "none",
         "BEAT_SECONDS": "1",

@@ -11,7 +11,7 @@ from tests.machines.servers import database, script
 from tests.stack import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
-HOST = "audiences.example.org"
+HOST = "audiences.test"
 
 
 def ask(env, path):

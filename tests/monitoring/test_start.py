@@ -37,6 +37,7 @@ UNSAFE = [
     ({"SECRET_KEY": ""}, "SECRET_KEY is not set."),
     ({"TOKEN_KEYS": "k1:c2hvcnQ="}, "TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>."),
     ({"ALLOWED_HOSTS": "else.example.org"}, "ALLOWED_HOSTS does not contain 127.0.0.1"),
+    ({"DEMO": "0", "ALLOWED_HOSTS": "127.0.0.1,*"}, "ALLOWED_HOSTS must name hosts"),
     ({"DATABASE_URL": "postgre://u:canary-pw@db/x"}, "DATABASE_URL must look like postgres://"),
     ({"VAR_DIR": "/proc/self"}, "VAR_DIR /proc/self cannot be written by this user."),
 ]

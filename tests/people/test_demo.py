@@ -1,16 +1,23 @@
 """The demo: made-up people who are realistic, reproducible and nobody; a command that loads them once."""
 
 import re
+import stat
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from audiencesync.groups import demo_users
 from audiencesync.groups.models import AppGroup, Membership, User
 from audiencesync.people import demo, filters, identifiers
 from audiencesync.people.coverage import coverage
 from audiencesync.people.models import Profile, Segment
 
 RAW = ("external_id", "email", "phone", "idfa", "gaid", "country", "attributes__orders", "email_sha256")
+
+
+@pytest.fixture(autouse=True)
+def _installed(settings, tmp_path):
+    settings.DEMO, settings.VAR_DIR = True, tmp_path
 
 
 @pytest.fixture
@@ -78,20 +85,21 @@ def test_segments_hold_some_but_not_all(crowd, acme):
         assert 300 < filters.members(segment).count() < 2500
 
 
-def test_the_command_loads_once(db, capsys):
+def test_the_command_loads_once(db, capsys, settings):
     for _ in range(2):
         call_command("demo", people=50)
     assert set(AppGroup.objects.values_list("slug", flat=True)) == {"acme", "northwind"}
     assert [AppGroup.objects.get(slug=slug).profiles.count() for slug in ("acme", "northwind")] == [50, 5]
     assert (User.objects.count(), Membership.objects.count(), Segment.objects.count()) == (3, 6, 4)
     printed = capsys.readouterr().out
-    assert printed.count("demo@example.org with the password audience-sync-demo") == 2
+    secret = (settings.VAR_DIR / "demo.password").read_text().strip()
+    assert printed.count(f"demo@example.org with the password {secret}") == 2
 
 
-def test_its_users_can_sign_in(client, db):
+def test_its_users_can_sign_in(client, db, settings):
     call_command("demo", people=0)
     for email in ("demo@example.org", "marketer@example.org", "viewer@example.org"):
-        assert client.login(email=email, password="audience-sync-demo")
+        assert client.login(email=email, password=(settings.VAR_DIR / "demo.password").read_text().strip())
     assert [user.email for user in User.objects.filter(is_staff=True)] == ["demo@example.org"]
 
 
@@ -119,3 +127,38 @@ def test_it_can_be_forced(charlie):
 def test_a_senseless_number_is_refused(db, people):
     with pytest.raises(CommandError):
         call_command("demo", people=people)
+
+
+def test_it_refuses_where_the_demo_is_off(db, settings):
+    settings.DEMO = False
+    for force in (False, True):
+        with pytest.raises(CommandError, match="DEMO=1"):
+            call_command("demo", people=1, force=force)
+    assert not User.objects.exists()
+
+
+def test_its_password_is_another_one_in_each_installation_and_for_its_owner_only(db, settings, tmp_path):
+    first, _is_new = demo_users.password(tmp_path)
+    second, _is_new = demo_users.password(_made(tmp_path / "other"))
+    assert len({first, second}) == 2
+    assert demo_users.password(tmp_path) == (first, False)
+    assert stat.S_IMODE((tmp_path / "demo.password").stat().st_mode) == 0o600
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_a_password_of_before_ends_with_the_first_random_one(client, db, settings):
+    User.objects.create_user("demo@example.org", "audience-sync-demo")
+    call_command("demo", people=0)
+    assert not client.login(email="demo@example.org", password="audience-sync-demo")
+
+
+def test_its_accounts_can_be_removed_where_the_demo_is_off(db, settings, capsys):
+    call_command("demo", people=5)
+    settings.DEMO = False
+    call_command("demo", remove_accounts=True)
+    assert "Deleted 3 accounts" in capsys.readouterr().out
+    assert (User.objects.count(), AppGroup.objects.count(), Profile.objects.count()) == (0, 2, 5)

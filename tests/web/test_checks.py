@@ -1,6 +1,8 @@
 """System checks: each thing that is wrong has its own message, and what is right has none."""
 
+import base64
 import os
+import secrets
 import subprocess
 import sys
 
@@ -16,7 +18,19 @@ def ids(check):
 
 
 @pytest.mark.parametrize(
-    ("key", "found"), [("", ["audiencesync.E001"]), ("short", ["audiencesync.E002"]), ("x" * 50, [])]
+    ("key", "found"),
+    [
+        ("", ["audiencesync.E001"]),
+        ("short", ["audiencesync.E002"]),
+        ("x" * 66, ["audiencesync.E007"]),
+        ("abc" * 30, ["audiencesync.E007"]),
+        ("0123456789" * 6, ["audiencesync.E007"]),
+        ("change-me-" * 6, ["audiencesync.E007"]),
+        ("django-insecure-" + secrets.token_hex(32), ["audiencesync.E007"]),
+        (secrets.token_hex(25), []),
+        (secrets.token_urlsafe(64), []),
+        ("".join(secrets.choice("0123456789") for _ in range(50)), []),
+    ],
 )
 def test_secret_key(settings, key, found):
     settings.SECRET_KEY = key
@@ -27,6 +41,17 @@ def test_secret_key(settings, key, found):
 def test_token_keys_that_do_not_work(settings, keys):
     settings.TOKEN_KEYS = keys
     assert ids(checks.token_keys) == ["audiencesync.E003"]
+
+
+def test_a_weak_key_of_before_is_refused_too(settings):
+    settings.SECRET_KEY_FALLBACKS = [secrets.token_hex(32), "y" * 50]
+    assert ids(checks.secret_key) == ["audiencesync.E007"]
+
+
+@pytest.mark.parametrize("raw", [bytes(32), b"a" * 32, b"0123456789" * 3 + b"ab", b"changeme" * 4])
+def test_token_keys_that_are_not_random(settings, raw):
+    settings.TOKEN_KEYS = [crypto.new_key("a"), f"b:{base64.b64encode(raw).decode()}"]
+    assert ids(checks.token_keys) == ["audiencesync.E008"]
 
 
 def test_token_keys_that_work(settings):

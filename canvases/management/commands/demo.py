@@ -9,16 +9,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from audiencesync.groups.demo_users import ADMIN, EMAILS, password
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people import demo
 
-PASSWORD = "audience-sync-demo"  # noqa: S105  # printed at every start; the command refuses where real users are
-ADMIN = "demo@example.org"
-USERS = {
-    ADMIN: ("Dana Demo", Role.ADMIN),
-    "marketer@example.org": ("Mara Marketer", Role.MARKETER),
-    "viewer@example.org": ("Vic Viewer", Role.VIEWER),
-}
+_WHO = (("Dana Demo", Role.ADMIN), ("Mara Marketer", Role.MARKETER), ("Vic Viewer", Role.VIEWER))
+USERS = dict(zip(EMAILS, _WHO, strict=True))
 MOST_PEOPLE = 10_000_000
 
 
@@ -26,37 +22,54 @@ class Command(BaseCommand):
     """Load the demo. A second run finds everything there and changes nothing."""
 
     help = "Load the demo: two app groups, made-up people, two segments, three sign-ins. Safe to repeat."
+    requires_system_checks = ()  # the accounts can be removed where a check refuses them
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How many people, and which ones."""
-        parser.add_argument("--people", type=int, default=5000, help="how many made-up people (default: 5000)")
+        parser.add_argument("--people", type=int, default=demo.PEOPLE, help="how many made-up people (default: 5000)")
         parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same people")
         parser.add_argument("--force", action="store_true", help="load it although there are real users")
+        parser.add_argument("--remove-accounts", action="store_true", help="delete the sign-ins of the demo, no more")
 
-    def handle(self, *args: Any, people: int, seed: int, force: bool, **options: Any) -> None:
+    def handle(self, *args: Any, people: int, seed: int, force: bool, remove_accounts: bool, **options: Any) -> None:
         """Load what is missing, all or nothing, and print how to sign in."""
-        if not 0 <= people <= MOST_PEOPLE:
-            raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")
-        is_demo = User.objects.filter(email=ADMIN).exists()  # whoever was invited since then is no stranger
-        if not (force or is_demo) and User.objects.exists():
-            raise CommandError("There are real users here, so the demo is not loaded. --force loads it all the same.")
+        if remove_accounts:
+            n = User.objects.filter(email__in=EMAILS).delete()[1].get(User._meta.label, 0)
+            self.stdout.write(f"Deleted {n} accounts of the demo. Its app groups are still there.")
+            return
+        self._refuse(people=people, force=force)
         with transaction.atomic():
-            users = {email: _user(email, name) for email, (name, _role) in USERS.items()}
+            secret, is_new = password(settings.VAR_DIR)
+            users = {email: _user(email, name, secret, reset=is_new) for email, (name, _role) in USERS.items()}
             _group("Acme", "acme", users, people=people, seed=seed)
             _group("Northwind", "northwind", users, people=people // 10, seed=seed + 1)
-        self.stdout.write(f"Open {settings.SITE_URL}/ and sign in as {ADMIN} with the password {PASSWORD}")
-        others = ", ".join(email for email in USERS if email != ADMIN)
+        self.stdout.write(f"Open {settings.SITE_URL}/ and sign in as {ADMIN} with the password {secret}")
+        others = ", ".join(email for email in EMAILS if email != ADMIN)
         self.stdout.write(f"(the same password opens {others})")
 
+    def _refuse(self, *, people: int, force: bool) -> None:
+        """Raise CommandError where the demo has no place."""
+        if not settings.DEMO:
+            raise CommandError(
+                "The demo is loaded with DEMO=1 only, as `make run` sets it: its accounts are no secret."
+            )
+        if not 0 <= people <= MOST_PEOPLE:
+            raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")
+        is_demo = User.objects.filter(email=ADMIN).exists()  # those who were invited since then are no strangers
+        if not (force or is_demo) and User.objects.exists():
+            raise CommandError("There are real users here, so the demo is not loaded. --force loads it all the same.")
 
-def _user(email: str, name: str) -> User:
-    """The user of that address, made if there is none."""
+
+def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
+    """The user of that address, made if there is none. With a new password file, old passwords end."""
     found = User.objects.filter(email=email).first()
-    if found:
-        return found
-    user = User.objects.create_user(email, PASSWORD, name=name, is_staff=email == ADMIN)
-    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-    return user
+    if found is None:
+        found = User.objects.create_user(email, secret, name=name, is_staff=email == ADMIN)
+        EmailAddress.objects.create(user=found, email=email, verified=True, primary=True)
+    elif reset:
+        found.set_password(secret)
+        found.save(update_fields=["password"])
+    return found
 
 
 def _group(name: str, slug: str, users: dict[str, User], *, people: int, seed: int) -> None:
