@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.formats import get_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audiencesync.people import phones
 from audiencesync.people.identifiers import ZERO
 from audiencesync.people.models import KINDS, Event, Profile
 
@@ -19,6 +21,12 @@ LABELS = {
     "phone": gettext_lazy("Phone"),
     "idfa": gettext_lazy("iOS IDFA"),
     "gaid": gettext_lazy("Android GAID"),
+}
+PHONE_PROBLEMS: dict[str | None, str | Promise] = {
+    None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
+    "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
+    "ambiguous": gettext_lazy("Cannot be sent: with or without a country code, this could be two phone numbers"),
+    "spreadsheet": gettext_lazy("Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"),
 }
 LONGEST = 200
 STARS = "***"
@@ -104,15 +112,16 @@ def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Ident
     if getattr(profile, f"{kind}_sha256") is not None:
         return Identifier(label, value, _("Can be sent") if raw else _("Can be sent; known only as a hash"), "good")
     if profile.invalid_kinds >> bit & 1:
-        return Identifier(label, value, _problem(kind, raw), "bad")
+        problem = _problem(kind, raw, region=profile.app_group.phone_region)
+        return Identifier(label, value, problem, "bad")
     return Identifier(label, value, _("None known"))
 
 
-def _problem(kind: str, raw: str) -> str:
+def _problem(kind: str, raw: str, *, region: str) -> str:
     if kind == "email":
         return _("Cannot be sent: this is not a valid e-mail address")
     if kind == "phone":
-        return _("Cannot be sent: this is not a valid phone number")
+        return str(PHONE_PROBLEMS[phones.read(raw, region).problem])
     if raw.strip() == ZERO:
         return _("Cannot be sent: all zeros, so tracking is refused on the device")
     return _("Cannot be sent: this is not a valid device ID")

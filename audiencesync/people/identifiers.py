@@ -18,11 +18,13 @@ import email_validator
 
 from audiencesync.people import phones
 from audiencesync.people.models import KINDS, Profile
+from audiencesync.people.phones import Reading
 
-RULE_VERSION = 1
+RULE_VERSION = 7
+BEFORE = 1  # the rule that phones and e-mails were hashed by until it took some for numbers of others
 LONGEST_EMAIL = 254
 ZERO = "00000000-0000-0000-0000-000000000000"  # what a device says whose owner refuses tracking
-Problem = Literal["empty", "invalid"]
+Problem = Literal["empty", "invalid", "ambiguous", "spreadsheet"]  # the last two: of phones
 Digest = bytes | None
 Raw = tuple[str, str, str, str]  # in the order of KINDS
 CHUNK = 4096
@@ -78,15 +80,28 @@ def email_c(raw: str) -> str:
     return local.replace(".", "") + at + domain
 
 
-def phone_with_plus(raw: str, region: str) -> str | None:
-    """E.164 as it is written, such as +442071838750; None if it is no valid number."""
-    return raw if phones.is_clean(raw) else phones.parse(raw, region)
+def email_d(raw: str) -> str:
+    """As A; what cannot be seen goes, and a Turkish capital I with its dot becomes a plain i, as in the address itself."""
+    return email_a(visible(raw)).replace("i\u0307", "i")
 
 
-def phone_without_plus(raw: str, region: str) -> str | None:
+def visible(raw: str) -> str:
+    """Without characters that nobody sees and a copied cell often has: zero-width ones, marks of direction and order."""
+    if raw.isascii():
+        return raw
+    return "".join(character for character in raw if unicodedata.category(character) != "Cf")
+
+
+def phone_with_plus(raw: str, region: str) -> Reading:
+    """E.164 as it is written, such as +442071838750, of whatever the library makes a number of."""
+    number = raw if phones.is_clean(raw) else phones.parse(raw, region)
+    return Reading(number, None if number else "invalid")
+
+
+def phone_without_plus(raw: str, region: str) -> Reading:
     """E.164 without its plus."""
-    number = phone_with_plus(raw, region)
-    return number and number[1:]
+    number, problem = phone_with_plus(raw, region)
+    return Reading(number and number[1:], problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,8 @@ class Rule:
     """How e-mails and phones are spelt before hashing. Device ids have one spelling only."""
 
     email: Callable[[str], str]
-    phone: Callable[[str, str], str | None]
+    phone: Callable[[str, str], Reading]
+    clean: Callable[[str], str] = str  # before anything is judged
 
 
 RULES = {
@@ -104,6 +120,7 @@ RULES = {
     4: Rule(email_a, phone_without_plus),
     5: Rule(email_b, phone_without_plus),
     6: Rule(email_c, phone_without_plus),
+    7: Rule(email_d, phones.read, visible),
 }
 
 
@@ -133,26 +150,29 @@ def digest(value: str) -> bytes:
     return sha256(value.encode()).digest()
 
 
-def _spelling(kind: str, raw: str, region: str, rule: Rule) -> str | None:
-    """What is hashed of one raw value, or None if it is not valid."""
-    if kind == "email":
-        value = rule.email(raw)
-        return value if is_email(value) else None
+def _spelling(kind: str, raw: str, region: str, rule: Rule) -> tuple[str | None, Problem | None]:
+    """What is hashed of one raw value; or None, and why."""
     if kind == "phone":
-        return rule.phone(raw.strip(), region)
-    return device_id(raw)
+        return rule.phone(raw, region)
+    if kind == "email":
+        email = rule.email(raw)
+        value = email if is_email(email) else None
+    else:
+        value = device_id(raw)
+    return value, None if value else "invalid"
 
 
 def normalise(kind: str, raw: str | None, *, region: str, rule: int = RULE_VERSION) -> Normalised:
     """Judge one raw identifier. Empty and invalid values are never hashed; 64 hex digits count as a hash already."""
-    text = (raw or "").strip()
+    chosen = RULES[rule]
+    text = chosen.clean(raw or "").strip()
     if not text:
         return Normalised(None, None, "empty")
     if _HASHED.fullmatch(text):
         hashed = bytes.fromhex(text)
         return Normalised(None, None, "invalid") if hashed in _NOTHING else Normalised(text.lower(), hashed, None)
-    value = _spelling(kind, text, region, RULES[rule])
-    return Normalised(value, digest(value), None) if value else Normalised(None, None, "invalid")
+    value, problem = _spelling(kind, text, region, chosen)
+    return Normalised(value, digest(value), None) if value else Normalised(None, None, problem)
 
 
 def is_hash_of(told: str, known: Digest) -> bool:
@@ -187,7 +207,7 @@ def _column(kind: str, raws: Sequence[str], invalid: list[int], *, region: str, 
     bit = 1 << KINDS.index(kind)
     for place in () if all(clean) else [place for place, value in enumerate(clean) if not value and raws[place]]:
         _, digests[place], problem = normalise(kind, raws[place], region=region, rule=rule)
-        if problem == "invalid":
+        if problem not in (None, "empty"):
             invalid[place] |= bit
     return digests
 
@@ -205,7 +225,7 @@ def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
 def _hash_row(row: Raw, region: str, rule: int) -> Hashes:
     """Hashes of one person, every value judged in full."""
     found = [normalise(kind, raw, region=region, rule=rule) for kind, raw in zip(KINDS, row, strict=True)]
-    invalid = sum(1 << bit for bit, one in enumerate(found) if one.problem == "invalid")
+    invalid = sum(1 << bit for bit, one in enumerate(found) if one.problem not in (None, "empty"))
     email, phone, idfa, gaid = (one.sha256 for one in found)
     return Hashes(email, phone, idfa, gaid, invalid)
 

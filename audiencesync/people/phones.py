@@ -1,18 +1,24 @@
-"""Which phone numbers are clean: E.164 as the library would write it, judged by one compiled pattern per country code.
+"""Read phone numbers: E.164 of whatever can mean one number only, and a short cut for what is E.164 already.
 
-The patterns are made from the library's own metadata and say yes only where ``phonenumbers`` would say the same;
-whatever they do not know (national spellings, spaces, rare regions) goes to the library.
+``read`` is the rule of today: a number that could be two is none, what a spreadsheet made of a number is mended where no
+digit was lost. ``parse`` is the rule of before, whose hashes may still be in audiences and in the ledger of erasures.
+
+The patterns of the short cut are made from the library's own metadata and say yes only where ``phonenumbers`` would say
+the same; whatever they do not know (national spellings, spaces, rare regions) goes to the library.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
+from typing import Literal, NamedTuple
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
 LONGEST = 250  # the library's own limit
+Problem = Literal["invalid", "ambiguous", "spreadsheet"]
 _TYPES = (
     "mobile",
     "fixed_line",
@@ -26,10 +32,150 @@ _TYPES = (
     "voicemail",
 )
 _NEVER = re.compile(r"(?!)")
+_FLOAT = re.compile(r"(\+?[0-9]+)[.,]0+", re.ASCII)
+_ENDS_LIKE_A_FLOAT = re.compile(r"(.*[^0-9+].*)[.,](0+)", re.ASCII)
+_EXPONENT = re.compile(r"(\+?)([0-9]+)(?:[.,]([0-9]*))? ?e ?([+-]?)([0-9]{1,3})", re.ASCII | re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"[ ,;:.-]*(?:;ext=|\b(?:extensi(?:on|ón)|extn|ext|xt|x|int|anexo|доб)\b[.:]*|(?<=[0-9])x|#) *[0-9]{1,15} *#?$",
+    re.IGNORECASE,
+)
+_CONTEXT = re.compile(r"([^;]*);.*?\bphone-context=(\+[0-9][0-9.()-]*)", re.IGNORECASE)
+_PARAMETERS = re.compile(r";(?:isub|phone-context|cpc|rn|npdi)\b.*$", re.IGNORECASE)
+_BODY = re.compile(r"\+*[ (\[]*[0-9][0-9 ()\[\]./\u2010-\u2015\u2212\u30fc\uff0d-\uff0f-]*")
+_SLASH = re.compile(r"[/\uff0f]")
+_BEFORE_A_SLASH = 9  # digits: a country and an area; more is a number, and another one follows
+
+
+class Reading(NamedTuple):
+    """The number in E.164 with its plus, or why there is none: no number, perhaps two, or digits may be lost."""
+
+    number: str | None
+    problem: Problem | None = None
+
+
+def read(raw: str, region: str) -> Reading:
+    """What ``raw`` means. ``region``: where national numbers are from."""
+    if is_clean(raw):
+        return Reading(raw)
+    if len(raw) > LONGEST:
+        return Reading(None, "invalid")
+    text = _without_float(plain(raw))
+    if text is None:
+        return Reading(None, "spreadsheet")
+    body = _body(text)
+    if body is None:
+        return Reading(None, "invalid")
+    found = _readings(body, region)
+    if len(found) > 1:
+        return Reading(None, "ambiguous")
+    return Reading(found.pop()) if found else Reading(None, "invalid")
+
+
+def plain(raw: str) -> str:
+    """The same characters in their plainest form: digits of any script as 0-9, one kind of space, nothing invisible."""
+    if raw.isascii():
+        return raw.replace("\t", " ").strip()
+    return "".join(map(_plain, raw)).strip()
+
+
+def _plain(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Zs" or character == "\t":
+        return " "
+    if category == "Cf":
+        return ""
+    wide = ord(character) - 0xFEE0  # of the full-width forms, the plain one
+    return chr(wide) if 0x21 <= wide <= 0x7E else character
+
+
+def _without_float(text: str) -> str | None:
+    """What stood there before a spreadsheet took it for a number; None if digits were lost, or it cannot be known."""
+    if whole := _FLOAT.fullmatch(text):
+        return whole[1]
+    if exponent := _EXPONENT.fullmatch(text):
+        return _digits_of(*exponent.groups(default=""))
+    ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
+    if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):  # else they part the digits
+        return None
+    return text
+
+
+def _digits_of(plus: str, whole: str, part: str, sign: str, exponent: str) -> str | None:
+    """All digits of a number with an exponent; None if some are not there."""
+    n = len(whole) + int(exponent)
+    digits = whole + part
+    if sign == "-" or len(digits) < n or digits[n:].strip("0"):
+        return None
+    return plus + digits[:n].lstrip("0")
+
+
+def _body(text: str) -> str | None:
+    """The number without what is written before and behind it; None if there are other things among its digits."""
+    if context := _CONTEXT.fullmatch(text):  # RFC 3966
+        number = context[1].removeprefix("tel:")
+        text = number if number.lstrip()[:1] == "+" else context[2] + number
+    text = _EXTENSION.sub("", _PARAMETERS.sub("", text))
+    start = next((place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None)
+    if start is None or (start and text[start - 1].isalnum()):  # an O for a zero
+        return None
+    body = text[start:].rstrip(" .-")
+    if not _BODY.fullmatch(body):
+        return None
+    *before, _last = _SLASH.split(body)
+    if before and sum(map(str.isdigit, "".join(before))) > _BEFORE_A_SLASH:
+        return None
+    return body
+
+
+def _readings(body: str, region: str) -> set[str]:
+    """All numbers that it could be."""
+    if body[0] == "+":
+        return _international(body)
+    code = str(phonenumbers.country_code_for_region(region.upper()))
+    digits = re.sub(r"[^0-9]", "", body)
+    if digits.startswith("00"):
+        return _national(body, region) | _international(f"+{digits[2:]}")
+    if digits.startswith("0"):
+        mistyped = _international(f"+{digits[1:]}") if digits.startswith(code, 1) else set()
+        return _national(body, region) | set(filter(_is_mobile, mistyped))
+    international = _international(f"+{body}")
+    if international and digits.startswith(code):
+        return international
+    national = _national(body, region)
+    if len(international | national) > 1 and any(_is_written_at_home(body, number) for number in national):
+        return national
+    return international | national
+
+
+def _is_written_at_home(body: str, number: str) -> bool:
+    """Whether the digits stand in the groups of the country, such as (201) 555-0123: a country code would stand alone."""
+    groups = re.findall(r"[0-9]+", body)
+    spelt = phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.NATIONAL)
+    return len(groups) > 1 and groups == re.findall(r"[0-9]+", spelt)
+
+
+def _international(text: str) -> set[str]:
+    """What it means after the plus. A zero in brackets is dialled at home only, but for countries that always dial it."""
+    if is_clean(text):
+        return {text}
+    spellings = {text, text.replace("(0)", "")}
+    return {number for one in spellings if (number := parse(one, ""))}
+
+
+def _national(text: str, region: str) -> set[str]:
+    number = parse(text, region)
+    return {number} if number else set()
+
+
+def _is_mobile(number: str) -> bool:
+    """Whether it is surely one: 0 49 176 ... is as much 0176 as 0491 76 ..., 0 49 30 ... is 04930."""
+    return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
 
 
 def parse(raw: str, region: str) -> str | None:
-    """The number in E.164 with its plus, or None if it is no valid one. ``region``: where national numbers are from."""
+    """What the library makes of it, in E.164 with its plus, or None. ``region``: where national numbers are from."""
     if not any(map(str.isdigit, raw)):  # the library says no as well, but takes long
         return None
     try:

@@ -20,6 +20,13 @@ def value(kind, raw, region="DE"):
         ("\uff4aane@example.com", "jane@example.com"),
         ("jane@example.com\u00a0", "jane@example.com"),
         ("ä@bücher.de", "ä@bücher.de"),
+        ("jane@example.com\u200b", "jane@example.com"),
+        ("\ufeffjane@example.com", "jane@example.com"),
+        ("ja\u2060ne\u00ad@exam\u200eple.com", "jane@example.com"),
+        ("\u2068jane@example.com\u2069\r\n", "jane@example.com"),
+        ("\u0130SMA\u0130L@example.com", "ismail@example.com"),
+        ("I\u0307smail@example.com", "ismail@example.com"),
+        ("\u0131smail@example.com", "\u0131smail@example.com"),
         ("o'hara+x@sub.example.co.uk", "o'hara+x@sub.example.co.uk"),
         (f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de", f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de"),
     ],
@@ -48,7 +55,6 @@ def test_emails_that_can_be_used(raw, expected):
         '"jane doe"@example.com',
         "jane@[127.0.0.1]",
         "jane\x00@example.com",
-        "jane\u200b@example.com",
         "jane\ud800@example.com",
         f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 59}.de",  # 255 characters
         "a" * 10_000 + "@example.com",
@@ -107,8 +113,20 @@ def test_device_ids_that_cannot(raw):
     assert normalise("idfa", raw, region="DE") == (None, None, "invalid")
 
 
+@pytest.mark.parametrize("kind", ["idfa", "gaid"])
+def test_invisible_characters_of_a_device_id_go(kind):
+    known = "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"
+    assert value(kind, f"\ufeff{known[:9]}\u200b{known[9:]}\u00a0") == known
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("raw", [HASH, HASH.upper(), f" {HASH} "])
+@pytest.mark.parametrize("raw", ["\u200b", " \ufeff\u00ad "])
+def test_what_cannot_be_seen_is_nothing(kind, raw):
+    assert normalise(kind, raw, region="DE").problem == "empty"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("raw", [f"\ufeff{HASH}", HASH, HASH.upper(), f" {HASH} "])
 def test_a_hash_is_taken_as_it_is(kind, raw):
     assert normalise(kind, raw, region="DE") == (HASH, bytes.fromhex(HASH), None)
 

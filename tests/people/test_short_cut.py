@@ -44,7 +44,7 @@ def _damaged(value, dice, letters):
 
 
 def email_by_the_library(raw):
-    value = identifiers.email_a(raw)
+    value = identifiers.email_d(raw)
     try:
         email_validator.validate_email(value, check_deliverability=False)
     except email_validator.EmailNotValidError:
@@ -53,8 +53,8 @@ def email_by_the_library(raw):
 
 
 def phone_by_the_library(raw):
-    value = phones.parse(raw.strip(), "DE")
-    return digest(value) if value else None
+    number = phones.read(raw.strip(), "DE").number
+    return digest(number) if number else None
 
 
 @pytest.mark.slow
@@ -66,13 +66,15 @@ def phone_by_the_library(raw):
     ],
     ids=["e-mails", "phones"],
 )
-def test_both_ways_agree(make, bit, library, short):
+def test_both_ways_agree(monkeypatch, make, bit, library, short):
     dice = random.Random(20261123)
     values = [make(dice) for _ in range(N)]
     rows = [(raw, "", "", "") if bit == 0 else ("", raw, "", "") for raw in values]
     found = [(row[bit], bool(row.invalid >> bit & 1)) for row in hash_rows(rows, region="DE")]
+    n_short = sum(map(bool, map(short, values)))
+    monkeypatch.setattr(phones, "is_clean", lambda _raw: False)
     expected = [(one, bool(raw.strip()) and one is None) for raw in values for one in [library(raw)]]
     wrong = [(raw, got) for raw, got, should in zip(values, found, expected, strict=True) if got != should]
     assert wrong == []
-    n_short, n_valid = sum(map(bool, map(short, values))), sum(one is not None for one, _ in found)
+    n_valid = sum(one is not None for one, _ in found)
     assert N * 0.1 < n_short < n_valid < N * 0.95  # neither way judges next to nothing, nor is everything valid

@@ -13,7 +13,7 @@ from django.utils import timezone
 from audiencesync import beat as clock
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import filters, identifiers, segments
+from audiencesync.people import display, filters, identifiers, segments
 from audiencesync.people.imports import running, uploads, writing
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
@@ -46,6 +46,12 @@ class Spelling:
 
     raw: str
     value: str | None
+    problem: identifiers.Problem | None = None
+
+    @property
+    def why(self) -> str:
+        """Why it cannot be used."""
+        return str(display.PHONE_PROBLEMS.get(self.problem, ""))
 
 
 @dataclass(slots=True)
@@ -102,7 +108,7 @@ def _judge(found: Checked, batch: Batch, *, region: str) -> None:
         if n or cells:
             found.usable[kind] = (n + len(cells), usable + sum(one.sha256 is not None for one in judged))
         if kind == "phone" and len(found.phones) < PREVIEW:
-            shown = (Spelling(raw, one.value) for raw, one in zip(cells, judged, strict=True))
+            shown = (Spelling(raw, one.value, one.problem) for raw, one in zip(cells, judged, strict=True))
             found.phones += islice(shown, PREVIEW - len(found.phones))
 
 
