@@ -34,8 +34,12 @@ def families(*, now: datetime) -> Iterator[Metric]:
     if deadline is not None:
         yield _gauge("deadline_next_seconds", "Until the next people count as errors", -_age(deadline, now))
     yield _requests(now=now)
-    reclaims = Counter.objects.filter(pk=Counter.LEASE_RECLAIMS).values_list("n", flat=True).first() or 0
+    counted = dict(Counter.objects.values_list("name", "n"))
+    reclaims, refused = counted.get(Counter.LEASE_RECLAIMS, 0), counted.get(Counter.MAILS_FAILED, 0)
     yield CounterMetricFamily("audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims)
+    yield CounterMetricFamily(
+        "audsync_mails_failed", "Tries to send a mail that the mail server did not take", value=refused
+    )
     yield _attention()
     yield _audiences()
     yield from _room()

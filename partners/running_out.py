@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Min, QuerySet, Sum
-from django.utils import translation
 from django.utils.formats import number_format
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
-from partners import alerts
-from partners.collect import PAUSED
-from partners.models import Batch, Connection, Outcome, Sync
+from audiencesync.groups.models import Membership
+from partners import alerts, letters, problems, stakes
+from partners.letters import Words
+from partners.models import Batch, Connection, Sync
 
 HOURS = (1, 6)  # of the thirteen that people have, nearest first; a shorter deadline shortens them
 ALL_HOURS = 13
@@ -20,48 +21,58 @@ ALL_HOURS = 13
 
 def warn(*, now: datetime) -> int:
     """Mail who must act, each connection once a day and level however many workers look; answers how many mails went."""
-    soon = _waiting().filter(deadline_at__lte=now + _hours(max(HOURS)))
+    soon = stakes.waiting().filter(deadline_at__lte=now + _hours(max(HOURS)))
     connections = Connection.objects.filter(pk__in=soon.values("ad_account__connection"))
-    return sum(_warn(connection, now=now) for connection in connections.select_related("app_group"))
+    for connection in connections.select_related("app_group"):
+        _warn(connection, now=now)
+    return letters.send_due(now=now)
 
 
 def _hours(n: int) -> timedelta:
     return timedelta(seconds=settings.SYNC["deadline"]) * n / ALL_HOURS
 
 
-def _waiting() -> QuerySet[Batch]:
-    """People of steps whose time runs; it stands still while a canvas is stopped."""
-    pending = Batch.objects.filter(
-        state=Outcome.PENDING, n__gt=0, deadline_at__isnull=False, sync__purpose=Sync.Purpose.STEP
-    )
-    return pending.exclude(PAUSED)
-
-
-def _warn(connection: Connection, *, now: datetime) -> bool:
-    mine = _waiting().filter(ad_account__connection=connection)
+def _warn(connection: Connection, *, now: datetime) -> None:
+    mine = stakes.waiting().filter(ad_account__connection=connection)
     for at, level in enumerate(HOURS):
         soon = mine.filter(deadline_at__lte=now + _hours(level))
-        if soon.exists():  # who was mailed about the last hour needs no mail about the last six any more
-            claimed = [_claim(connection, one, now=now) for one in HOURS[at:]]
-            return claimed[0] and _mail(connection, soon, now=now)
-    return False
+        if soon.exists():
+            # Who was mailed about the last hour needs no mail about the last six any more.
+            nearer = [_key(connection, one, now=now) for one in HOURS[:at]]
+            if not any(letters.exists(key) for key in nearer):
+                _write(connection, soon, level, now=now)
+            return
 
 
-def _claim(connection: Connection, level: int, *, now: datetime) -> bool:
-    return clock.claim(f"running-out-{level}:{connection.pk}", clock.slot_at(now.timestamp(), alerts.DAY_SECONDS))
+def _key(connection: Connection, level: int, *, now: datetime) -> str:
+    return f"running-out-{level}:{connection.pk}:{clock.slot_at(now.timestamp(), alerts.DAY_SECONDS)}"
 
 
-def _mail(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> bool:
+def _write(connection: Connection, soon: QuerySet[Batch], level: int, *, now: datetime) -> None:
+    readers = alerts.recipients(connection)
+
+    def words(_reader: Membership) -> Words:
+        return _words(connection, soon, now=now)
+
+    letters.write(_key(connection, level, now=now), connection.app_group, readers, words, now=now)
+
+
+def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> Words:
     found = soon.aggregate(first=Min("deadline_at"), n=Sum("n"))
-    batch = soon.select_related("sync").order_by("deadline_at").first()
-    with translation.override(settings.LANGUAGE_CODE):
-        subject = _("People will soon count as errors in %(group)s") % {"group": connection.app_group.name}
-        text = _(
-            "In %(time)s %(n)s people begin to count as errors, because TikTok has not taken them. Nobody is lost: open "
-            "the step to see why, and mend it before, or send them again afterwards."
-        )
-        words = {
-            "time": timeuntil(max(found["first"], now + timedelta(minutes=1)), now),
-            "n": number_format(found["n"]),
-        }
-        return alerts.mail(connection, subject, text % words, batch.sync.url if batch else "/")
+    first = max(found["first"], now + timedelta(minutes=1))
+    batch = soon.select_related(f"sync__{problems.SYNC_RELATED}").order_by("deadline_at").first()
+    subject = _("People will soon count as errors in %(group)s") % {"group": connection.app_group.name}
+    text = ngettext(
+        "%(n)s person counts as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
+        "%(n)s people begin to count as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
+        found["n"],
+    )
+    words = {"time": stakes.clock(first, connection.app_group), "left": timeuntil(first, now)}
+    parts = [text % (words | {"n": number_format(found["n"])})]
+    problem = problems.of_sync(batch.sync, now=now) if batch else None
+    if problem is not None:
+        parts.append(problem.text)
+    parts.append(_("Mend it before, or send them again with Try again afterwards."))
+    url = problem.url if problem else batch.sync.url if batch else "/"
+    syncs = Sync.objects.filter(pk__in=soon.values("sync")).order_by("pk")
+    return subject, alerts.letter(connection.app_group, " ".join(parts), url, alerts.lines(syncs, soon))

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.core.mail import send_mail
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from audiencesync.groups.models import INVITATION_LIFETIME, Activity, AppGroup, Invitation, Membership, User
@@ -26,9 +27,12 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 def mail(invitation: Invitation, link: str) -> bool:
     """Send the link. False if the mail server refused; the inviter can then pass the link on."""
     words = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
-    subject = _("Invitation to %(group)s on AudienceSync") % {"group": " ".join(invitation.app_group.name.split())}
+    group, known = invitation.app_group, User.objects.filter(email__iexact=invitation.email).first()
+    with translation.override(known.language_in(group) if known else group.language):
+        subject = _("Invitation to %(group)s on AudienceSync") % {"group": " ".join(group.name.split())}
+        body = render_to_string("groups/invitation_mail.txt", words)
     try:
-        send_mail(subject, render_to_string("groups/invitation_mail.txt", words), None, [invitation.email])
+        send_mail(subject, body, None, [invitation.email])
     except (OSError, smtplib.SMTPException) as error:  # its words repeat the address
         logger.error("An invitation could not be mailed (%s).", type(error).__name__)
         return False

@@ -1,6 +1,7 @@
-"""The tables of partners: connections.py is who we talk to, queue.py is what we still have to tell them."""
+"""The tables of partners: connections.py is who we talk to, queue.py what we still have to tell them, letters.py mails."""
 
 from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy, SpentToken
+from partners.models.letters import Letter
 from partners.models.queue import (
     Action,
     Batch,
@@ -26,6 +27,7 @@ __all__ = [
     "Count",
     "Delivery",
     "Lane",
+    "Letter",
     "OAuthState",
     "Outcome",
     "ParkedBy",

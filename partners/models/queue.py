@@ -266,6 +266,7 @@ class Count(models.Model):
     """How often something has happened since ever, for the metrics."""
 
     LEASE_RECLAIMS = "lease_reclaims"
+    MAILS_FAILED = "mails_failed"
 
     name = models.CharField(max_length=40, primary_key=True)
     n = models.BigIntegerField(default=0)

@@ -36,7 +36,7 @@ KNOWS_NOBODY = {
         f"partners.{name}"
         for name in ("Connection", "AdAccount", "Audience", "SpentToken", "OAuthState", "Sync", "Batch")
     ),
-    *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),
+    *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane", "Letter")),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
     *("groups.BeatSlot", "people.Import", "people.Segment"),
 }

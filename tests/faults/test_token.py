@@ -38,7 +38,7 @@ def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, 
     for half_hours in range(12):
         with time_machine.travel(began + timedelta(minutes=30 * half_hours)):
             town.beat()
-            assert _mails(mailoutbox) == ["TikTok needs attention in Acme"]
+            assert _mails(mailoutbox) == ["TikTok needs attention in Acme: access refused"]
     assert town.counts(live.sync) == {"entered": N, "pending": N}
     assert len(town.codes()) <= 12  # one try each time, however many wait
     with time_machine.travel(began + timedelta(hours=6)):
@@ -46,7 +46,7 @@ def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, 
         for _ in range(2):
             town.beat()
         assert town.counts(live.sync) == {"entered": N, "synced": N}
-        assert _mails(mailoutbox) == ["TikTok needs attention in Acme", "TikTok works again in Acme"]
+        assert _mails(mailoutbox) == ["TikTok needs attention in Acme: access refused", "TikTok works again in Acme"]
         town.judge()
 
 

@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from audiencesync.groups.models import AppGroup, User
+
 
 def test_the_language_menu_saves_the_choice_of_a_signed_in_user(alice, signed_in):
     signed_in(alice).post("/i18n/setlang/", {"language": "de", "next": "/"})
@@ -39,3 +41,14 @@ def test_an_admin_sets_the_language_of_the_group(acme, alice, signed_in):
 def test_settings_refuse_a_language_that_nobody_translated(acme, alice, signed_in):
     data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "xx", "consent_values": "yes"}
     assert signed_in(alice).post("/g/acme/settings/", data).status_code == 422
+
+
+def test_an_invitation_speaks_the_language_of_its_reader_else_of_the_group(alice, signed_in, acme, charlie, mailoutbox):
+    AppGroup.objects.update(language="de")
+    User.objects.filter(pk=charlie.pk).update(language="en")
+    for email in ("new@example.org", "charlie@example.org"):
+        signed_in(alice).post("/g/acme/members/invite/", {"email": email, "role": "viewer"})
+    assert [mail.subject for mail in mailoutbox] == [
+        "Einladung zu Acme auf AudienceSync",
+        "Invitation to Acme on AudienceSync",
+    ]

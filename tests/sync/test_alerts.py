@@ -25,7 +25,7 @@ def test_a_refused_token_is_mailed_once(broken, mailoutbox):
     send()
     [mail] = mailoutbox
     assert mail.to == ["alice@example.org"]
-    assert mail.subject == "TikTok needs attention in Acme"
+    assert mail.subject == "TikTok needs attention in Acme: access refused"
     assert "no longer accepts our access" in mail.body
     assert "/g/acme/partners/tiktok/" in mail.body
 
@@ -34,7 +34,9 @@ def test_a_name_of_two_lines_hinders_no_mail(broken, mailoutbox):
     broken.app_group.name = "Acme\r\nBcc: eve@example.org"
     broken.app_group.save()
     send()
-    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme Bcc: eve@example.org"]
+    assert [mail.subject for mail in mailoutbox] == [
+        "TikTok needs attention in Acme Bcc: eve@example.org: access refused"
+    ]
     assert [mail.bcc for mail in mailoutbox] == [[]]
 
 
@@ -87,4 +89,4 @@ def test_a_disconnect_is_no_recovery(broken, alice, mailoutbox):
     send()
     connecting.disconnect(Connection.objects.get(), discard=False, by=alice, now=timezone.now())
     send()
-    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme"]
+    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme: access refused"]
