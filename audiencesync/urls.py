@@ -8,6 +8,7 @@ from audiencesync.api import api
 from audiencesync.groups.views import setup
 from audiencesync.people import demo
 from canvases import metrics
+from canvases.views import analytics
 from partners import connecting
 
 urlpatterns = [
@@ -23,7 +24,8 @@ urlpatterns = [
     path("g/<slug:group>/partners/", include("partners.urls")),
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
-    path("analytics/", include("canvases.analytics_urls")),
+    path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),
+    path("analytics/", analytics.staff, name="staff_analytics"),
     path("", api.urls),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -141,7 +142,7 @@ class Question:
     text: str = ""
     since: date | None = None
     until: date | None = None
-    sort: str = "-errored"
+    sort: str = "trouble"
 
     @property
     def has_dates(self) -> bool:
@@ -151,10 +152,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step in the staff table."""
+    """One step in the table."""
 
     group: str
+    group_slug: str
     canvas: str
+    url: str  # of the step, or of its canvas if the step was removed
     state: str
     state_label: Text
     step: Text
@@ -169,8 +172,41 @@ class Row:
         """The seven metrics in their order."""
         return self.numbers.metrics(sends=True)
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether nothing can be sent from here."""
+        return self.connection not in ("", "connected")
 
-SORTS = ("group", "canvas", "state", "step", *METRICS, "error_rate", "oldest_pending", "connection")
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All rows of the table in one: the whole filter, not the page."""
+
+    numbers: Numbers
+    n_steps: int
+    n_groups: int
+    n_groups_in_trouble: int
+    oldest_pending: datetime | None
+
+    @property
+    def metrics(self) -> list[tuple[str, Promise, int | None]]:
+        """The seven metrics in their order."""
+        return self.numbers.metrics(sends=True)
+
+
+def totals(rows: Sequence[Row]) -> Totals:
+    """The sums of the rows; what is not known of a row is left out."""
+    sums = {name: sum(getattr(row.numbers, name) or 0 for row in rows) for name in METRICS}
+    return Totals(
+        numbers=Numbers(**sums),
+        n_steps=len(rows),
+        n_groups=len({row.group_slug for row in rows}),
+        n_groups_in_trouble=len({row.group_slug for row in rows if row.is_in_trouble}),
+        oldest_pending=min((row.oldest_pending for row in rows if row.oldest_pending), default=None),
+    )
+
+
+SORTS = ("trouble", "group", "canvas", "state", "step", *METRICS, "error_rate", "oldest_pending", "connection")
 CONNECTIONS: dict[str, Text] = {
     "": _("None"),
     "connected": _("Connected"),
@@ -181,7 +217,7 @@ CONNECTIONS: dict[str, Text] = {
 
 
 def staff_rows(question: Question, *, now: datetime) -> list[Row]:
-    """All steps of all groups that fit, in order; the number of queries does not depend on how many."""
+    """All steps that fit, of one group or of all, in order; the number of queries does not depend on how many."""
     steps = _steps_of(question)
     listed = list(steps.select_related("canvas__app_group", f"sync__{problems.SYNC_RELATED}"))
     numbers = step_numbers(listed, steps.values("pk"))
@@ -212,7 +248,9 @@ def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
         state = problems.connection_code(step.sync.audience.ad_account.connection) or "connected"
     return Row(
         group=canvas.app_group.name,
+        group_slug=canvas.app_group.slug,
         canvas=canvas.name,
+        url=canvas.get_absolute_url() + ("" if step.removed_at else f"?step={step.pk}"),
         state=canvas.state,
         state_label=Canvas.State(canvas.state).label,
         step=KINDS[step.kind].summary(step),
@@ -254,6 +292,8 @@ def _passage(days: Numbers, whole: Numbers, *, counted: bool) -> None:
 
 def _sorted(rows: list[Row], sort: str) -> list[Row]:
     name = sort.removeprefix("-")
+    if name == "trouble":
+        return _worst_first(rows)
 
     def value(row: Row) -> str | float | datetime | None:
         found = getattr(row.numbers, name) if name in METRICS else getattr(row, name)
@@ -261,6 +301,20 @@ def _sorted(rows: list[Row], sort: str) -> list[Row]:
 
     known = sorted((row for row in rows if value(row) is not None), key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
     return known + [row for row in rows if value(row) is None]
+
+
+def _worst_first(rows: list[Row]) -> list[Row]:
+    """Group by group: those that cannot send first, then those with the most errors; so the steps within a group."""
+    trouble, errored = {row.group_slug for row in rows if row.is_in_trouble}, Counter[str]()
+    for row in rows:
+        errored[row.group_slug] += row.numbers.errored
+
+    def badness(row: Row) -> tuple[Any, ...]:
+        slug = row.group_slug
+        group = slug not in trouble, -errored[slug], row.group.casefold(), slug
+        return *group, not row.is_in_trouble, -row.numbers.errored, -row.numbers.pending, row.canvas.casefold()
+
+    return sorted(rows, key=badness)
 
 
 def csv_rows(rows: Iterable[Row]) -> Iterable[list[str | int]]:

@@ -45,7 +45,7 @@ class CanvasFilter(forms.Form):
 
 
 class StaffFilter(forms.Form):
-    """Which steps the staff table shows, and in which order."""
+    """Which steps the table shows, and in which order; with ``slug`` those of this group only."""
 
     q = forms.CharField(label=_("Search"), required=False, max_length=120)
     group = forms.ModelChoiceField(
@@ -57,6 +57,12 @@ class StaffFilter(forms.Form):
     sort = forms.ChoiceField(
         choices=[(sign + name, name) for name in SORTS for sign in ("", "-")], required=False, widget=forms.HiddenInput
     )
+
+    def __init__(self, *args: Any, slug: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slug = slug
+        if slug:
+            del self.fields["group"]
 
     def clean(self) -> dict[str, Any]:
         """The days must come in order."""
@@ -70,10 +76,10 @@ class StaffFilter(forms.Form):
         """What was asked; valid forms only."""
         cleaned = self.cleaned_data
         return Question(
-            group=cleaned["group"].slug if cleaned["group"] else "",
+            group=self.slug or (cleaned["group"].slug if cleaned["group"] else ""),
             state=cleaned["state"],
             text=cleaned["q"].strip(),
             since=cleaned["since"],
             until=cleaned["until"],
-            sort=cleaned["sort"] or "-errored",
+            sort=cleaned["sort"] or "trouble",
         )

@@ -1,4 +1,4 @@
-"""Staff analytics: one table over all groups, and the same as CSV."""
+"""Analytics: one table over all groups for staff, over one for its members; and the same as CSV."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ from canvases.forms import StaffFilter
 
 PAGE = 50
 COLUMNS = {
-    "group": _("App group"),
-    "canvas": _("Canvas"),
-    "state": _("State"),
-    "step": _("Component"),
+    "canvas": _("Canvas and component"),
     **analytics.METRICS,
     "error_rate": _("Error rate"),
     "oldest_pending": _("Oldest pending"),
@@ -36,8 +33,21 @@ NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
 def staff(request: HttpRequest) -> HttpResponseBase:
     """All steps of all groups; ``?format=csv`` for a spreadsheet."""
     access.staff(request)
+    mine = {group.slug for group in access.my_groups(request)}
+    return _table(request, StaffFilter(request.GET), readable=mine)
+
+
+@access.signed_in
+@require_safe
+def of_group(request: HttpRequest, group: str) -> HttpResponseBase:
+    """The same table for one group; every member may look."""
+    slug = access.group(request).slug
+    return _table(request, StaffFilter(request.GET, slug=slug), readable={slug})
+
+
+def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> HttpResponseBase:
+    """``readable``: the groups whose canvases a link may lead to."""
     now = timezone.now()
-    form = StaffFilter(request.GET)
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
@@ -46,6 +56,8 @@ def staff(request: HttpRequest) -> HttpResponseBase:
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "totals": analytics.totals(rows),
+        "readable": readable,
         "columns": _columns(form.question().sort if is_valid else ""),
         "has_dates": is_valid and form.question().has_dates,
         "is_filtered": any(request.GET.get(name) for name in ("q", "group", "state", "since", "until")),

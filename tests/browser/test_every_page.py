@@ -29,6 +29,7 @@ PAGES = [
     "/g/acme/people/segments/new/",
     "/g/acme/people/segments/1/",
     "/g/acme/people/segments/2/remove/",
+    "/g/acme/analytics/",
     "/g/acme/members/",
     "/g/acme/activity/",
     "/g/acme/keys/",

@@ -125,7 +125,7 @@ def test_the_main_job(page, look, stack, sign_in, picture):
     assert [one["people"] for one in acts.audiences(stack, name)] == [adding["synced"]]
     acts.go(page, "analytics")
     for step, numbers in ((name, adding), ("Newsletter readers", removing)):
-        row = page.locator("tbody tr").filter(has_text=name).filter(has=page.locator("td:nth-child(4)", has_text=step))
+        row = page.locator("tbody tr").filter(has_text=name).filter(has=page.locator("th .step-note", has_text=step))
         shows(row, numbers, language)
     picture(page, "analytics")
     page.goto(f"{stack.sandbox_url}/ads-manager/?refresh=off")
