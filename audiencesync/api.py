@@ -1,7 +1,6 @@
 """The REST API put together: one router per storey. Documented at /api/docs."""
 
-from ninja.openapi.docs import Swagger
-
+from audiencesync.api_docs import Docs
 from audiencesync.groups import rest
 from audiencesync.groups.idempotency import once
 from audiencesync.people.api import router as people
@@ -9,13 +8,6 @@ from audiencesync.people.segments_api import router as segments
 from canvases.api import router as canvases
 from canvases.people_api import router as privacy
 from partners.api import router as partners
-
-
-class Docs(Swagger):
-    """Swagger UI in a page of ours, so that nothing stands inline and nothing comes from elsewhere."""
-
-    template = "api_docs.html"
-
 
 api = rest.new_api(
     title="AudienceSync",

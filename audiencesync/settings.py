@@ -50,7 +50,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_q",
-    "ninja",
     "template_partials",
 ]
 

@@ -30,6 +30,7 @@ PAGES = [
     "/g/acme/people/segments/1/",
     "/g/acme/people/segments/2/remove/",
     "/g/acme/analytics/",
+    "/api/docs",
     "/g/acme/members/",
     "/g/acme/activity/",
     "/g/acme/keys/",

@@ -1,0 +1,156 @@
+"""The page /api/docs: the OpenAPI document drawn on the server, without a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from ninja import NinjaAPI
+from ninja.openapi.docs import DocsBase
+
+DEEPEST = 4  # levels of fields that are shown
+LIMITS = {"maxLength": "at most {} characters", "minimum": "from {}", "maximum": "to {}", "pattern": "like {}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a body or a parameter of an address; ``name`` holds the whole path, such as events[].time."""
+
+    name: str
+    kind: str
+    is_required: bool
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call."""
+
+    method: str
+    path: str
+    anchor: str
+    summary: str
+    description: str
+    parameters: list[Field]
+    body: list[Field]
+    answer: list[Field]
+    status: str
+    example: str
+
+    @property
+    def curl(self) -> str:
+        """A line for a shell that makes the call."""
+        data = f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{self.example}'" if self.body else ""
+        address = f"{settings.SITE_URL}{self.path}"
+        return f"curl -X {self.method} '{address}' \\\n  -H \"Authorization: Bearer $API_KEY\"{data}"
+
+
+class Docs(DocsBase):
+    """Draws the document in the frame of every other page."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        """Answer the page; open to everybody, as the document is."""
+        document = Document(api.get_openapi_schema())
+        failure = document.fields(document.schemas["Failure"]) if "Failure" in document.schemas else []
+        context = {"document": document, "sections": document.sections(), "failure": failure}
+        return render(request, "api_docs.html", context)
+
+
+class Document:
+    """Reads an OpenAPI document."""
+
+    def __init__(self, schema: Any) -> None:
+        self.paths: dict[str, Any] = schema["paths"]
+        self.schemas: dict[str, Any] = schema.get("components", {}).get("schemas", {})
+        self.description: str = schema["info"].get("description", "")
+
+    def sections(self) -> dict[str, list[Operation]]:
+        """The calls by their first tag, in the order of the document."""
+        found: dict[str, list[Operation]] = {}
+        for path, calls in self.paths.items():
+            for method, call in calls.items():
+                found.setdefault((call.get("tags") or ["other"])[0], []).append(self._operation(method, path, call))
+        return found
+
+    def _operation(self, method: str, path: str, call: dict[str, Any]) -> Operation:
+        status = next((code for code in call["responses"] if str(code).startswith("2")), "")
+        body = _content(call.get("requestBody", {}))
+        return Operation(
+            method=method.upper(),
+            path=path,
+            anchor=path.strip("/").replace("/", "-"),
+            summary=call.get("summary", ""),
+            description=call.get("description", "").replace("``", ""),
+            parameters=[self._parameter(one) for one in call.get("parameters", [])],
+            body=self.fields(body),
+            answer=self.fields(_content(call["responses"].get(status, {}))),
+            status=str(status),
+            example=json.dumps(self._example(body), indent=2, ensure_ascii=False),
+        )
+
+    def _parameter(self, one: dict[str, Any]) -> Field:
+        schema = self._whole(one.get("schema", {}))
+        return Field(one["name"], _kind(schema), bool(one.get("required")), _notes(one | schema))
+
+    def fields(self, schema: Any) -> list[Field]:
+        """The fields of an object and of what is in it, one after the other."""
+        return list(self._walk(self._whole(schema), "", DEEPEST))
+
+    def _walk(self, schema: dict[str, Any], before: str, depth: int) -> Iterator[Field]:
+        for name, raw in schema.get("properties", {}).items():
+            one = self._whole(raw)
+            yield Field(f"{before}{name}", _kind(one), name in schema.get("required", []), _notes(one))
+            inner, after = (self._whole(one.get("items", {})), "[].") if one.get("type") == "array" else (one, ".")
+            if depth > 1:
+                yield from self._walk(inner, f"{before}{name}{after}", depth - 1)
+
+    def _whole(self, schema: Any) -> dict[str, Any]:
+        """The schema with its reference followed and ``or null`` left out."""
+        found: dict[str, Any] = schema or {}
+        if "$ref" in found:
+            named: dict[str, Any] = self.schemas[found["$ref"].rsplit("/", 1)[-1]]
+            return named
+        options = [one for one in found.get("anyOf", []) if one.get("type") != "null"]
+        return self._whole(options[0]) | _told(found) if len(options) == 1 else found
+
+    def _example(self, schema: Any) -> Any:
+        whole = self._whole(schema)
+        if whole.get("examples"):
+            return whole["examples"][0]
+        if whole.get("type") == "array":
+            return [self._example(whole.get("items"))]
+        if "properties" in whole:
+            wanted = whole.get("required") or list(whole["properties"])
+            return {name: self._example(whole["properties"][name]) for name in wanted}
+        return {"integer": 1, "number": 1.5, "boolean": True, "object": {}}.get(str(whole.get("type")), "…")
+
+
+def _content(part: dict[str, Any]) -> Any:
+    return part.get("content", {}).get("application/json", {}).get("schema")
+
+
+def _told(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: schema[name] for name in ("description", "default", "examples") if name in schema}
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kinds = schema.get("type", "")
+    names = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
+    if not names[:1] or not names[0]:
+        names = [str(one.get("type", "")) for one in schema.get("anyOf", [])]
+    return " / ".join(name for name in names if name) + (f" ({schema['format']})" if schema.get("format") else "")
+
+
+def _notes(schema: dict[str, Any]) -> str:
+    notes = [str(schema.get("description", "")).replace("``", "")]
+    notes += [words.format(schema[name]) for name, words in LIMITS.items() if name in schema]
+    if schema.get("enum"):
+        notes.append("one of " + ", ".join(map(str, schema["enum"])))
+    if schema.get("default") is not None:
+        notes.append(f"default {schema['default']}")
+    return "; ".join(note for note in notes if note)
