@@ -9,9 +9,11 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Problem, Text
+from partners import verify
 from partners.problems import SYNC_RELATED
 
 
@@ -44,11 +46,46 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
     return ordered
 
 
-def items(canvas: Canvas, *, now: datetime) -> list[Item]:
-    """Blockers first, then warnings."""
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a launch would do at one step; ``is_later``: people wait before they come to it."""
+
+    step: Text
+    text: Text
+    is_later: bool
+
+
+def prospects(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
+    """What would become of ``people`` at each step that sends them somewhere, as they and it are now."""
+    found, later = [], False
+    for step in in_order(steps_of(canvas)):
+        kind = KINDS[step.kind]
+        if text := kind.foretell(step, people):
+            found.append(Prospect(kind.summary(step), text, later))
+        later = later or kind.due_on_arrival(step, now=now) > now
+    return found
+
+
+def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
+    """Ask the partner whether it would take people, in a bounded time; what is not in our rows then is answered."""
+    steps = {step.sync_id: step for step in in_order(steps_of(canvas)) if step.sync}
+    page = canvas.get_absolute_url()
+    return [
+        _item(
+            steps[finding.sync.pk],
+            KINDS[steps[finding.sync.pk].kind].label,
+            Problem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
+            page,
+        )
+        for finding in verify.look([step.sync for step in steps.values() if step.sync], now=now)
+    ]
+
+
+def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
+    """Blockers first, then warnings; with what else was ``found`` (by `verified`)."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = _of_canvas(canvas, steps, page)
+    found = [*_of_canvas(canvas, steps, page), *found]
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
@@ -56,11 +93,11 @@ def items(canvas: Canvas, *, now: datetime) -> list[Item]:
     return sorted(found, key=lambda item: not item.blocks)
 
 
-def blockers(canvas: Canvas, *, now: datetime) -> list[Item]:
+def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
     """What must be mended before a launch; without the warnings, which take longer to find."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = _of_canvas(canvas, steps, page)
+    found = [*_of_canvas(canvas, steps, page), *found]
     for step in steps:
         kind = KINDS[step.kind]
         found += [_item(step, kind.label, problem, page) for problem in kind.problems(step, now=now)]

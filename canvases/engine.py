@@ -83,6 +83,15 @@ def admit(canvas_id: int, *, now: datetime) -> int:
     return ADMITTED if last else n
 
 
+def entering(canvas: Canvas) -> QuerySet[Profile]:
+    """Who would enter if the canvas was launched now: the people of its segment who have not been in it."""
+    if canvas.segment is None:
+        return Profile.objects.none()
+    been = Visit.objects.filter(canvas=canvas, profile=OuterRef("pk"), slot=0)
+    people = filters.members(canvas.segment)
+    return people.exclude(Exists(been)) if Visit.objects.filter(canvas=canvas).exists() else people
+
+
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     """Let these profiles in at once, if they are in the entry segment and have not been in the canvas; answers how many."""
     with transaction.atomic():

@@ -163,6 +163,12 @@ def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> N
 def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
     """Bring our rows in line with what the partner listed at ``now``."""
     _adopt(ad_account, listed)
+    write_some(ad_account, listed, now=now)
+    _mark_gone(ad_account, {one.id for one in listed}, now=now)
+
+
+def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
+    """Write what the partner said of some audiences; who was taken for gone is back."""
     with translation.override("en"):  # why_not is kept in the words of the source and translated where it is shown
         rows = _rows(ad_account, listed, now=now)
     fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
@@ -171,7 +177,9 @@ def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime
         row.pk = known[row.remote_id].pk if row.remote_id in known else None
     Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
     Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
-    _mark_gone(ad_account, {one.id for one in listed}, now=now)
+    back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(gone_at=None)
+    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **parking.FREE)
+    back.update(gone_at=None)
 
 
 def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> list[Audience]:
@@ -195,9 +203,6 @@ def _mark_gone(ad_account: AdAccount, ids: set[str], *, now: datetime) -> None:
     for row in ad_account.audiences.exclude(remote_id="").filter(gone_at=None, seen_at__lt=now):
         if row.remote_id not in ids:
             parking.park_audience(row, None, now)
-    back = ad_account.audiences.filter(remote_id__in=ids).exclude(gone_at=None)
-    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **parking.FREE)
-    back.update(gone_at=None)
 
 
 def _adopt(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:

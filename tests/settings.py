@@ -17,6 +17,7 @@ SECRET_KEY = "test-key-of-no-value-but-of-a-decent-length-0123456789"
 TOKEN_KEYS = [crypto.new_key("test")]
 TIKTOK_APP_ID = "7000000000000000001"
 TIKTOK_APP_SECRET = "sandbox-secret"
+TIKTOK_API_URL = "http://127.0.0.1:1"  # nobody answers there; who wants TikTok starts the sandbox
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 HAS_MAIL = True  # Django keeps the mails of a test in memory
 SYNC["erasure_rest"] = 0.0  # whoever tests the rest of an erasure, says so

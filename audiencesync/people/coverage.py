@@ -16,8 +16,8 @@ DEVICE_KINDS = ("idfa", "gaid")
 class Coverage:
     """Of ``total`` people: how many have a usable identifier of each kind, and how many have none of them.
 
-    Of those who have one: who would not be added, because they ``refused``, or are ``untracked``: known by nothing but
-    a device whose ad tracking is switched off.
+    Who would not be added although they have one: they ``refused``, whatever they have, or are ``untracked``: known by
+    nothing but a device whose ad tracking is switched off. ``addable``: how many would be sent.
     """
 
     total: int
@@ -25,11 +25,7 @@ class Coverage:
     none: int
     refused: int = 0
     untracked: int = 0
-
-    @property
-    def addable(self) -> int:
-        """How many would be sent."""
-        return self.total - self.none - self.refused - self.untracked
+    addable: int = 0
 
 
 def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_strict: bool = False) -> Coverage:
@@ -43,12 +39,14 @@ def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_stri
     counted = people.order_by().aggregate(
         total=Count("pk"),
         none=Count("pk", filter=nothing),
-        refused=Count("pk", filter=~nothing & refused),
+        refused=Count("pk", filter=refused),
+        addable=Count("pk", filter=~nothing & ~refused & ~by_device),
         untracked=Count("pk", filter=~nothing & ~refused & by_device),
         **{kind: Count(f"{kind}_sha256") for kind in kinds},
     )
     by_kind = {kind: counted[kind] for kind in kinds}
-    return Coverage(counted["total"], by_kind, counted["none"], counted["refused"], counted["untracked"])
+    held = (counted["none"], counted["refused"], counted["untracked"])
+    return Coverage(counted["total"], by_kind, *held, addable=counted["addable"])
 
 
 def _nothing(kinds: Sequence[str]) -> Q:

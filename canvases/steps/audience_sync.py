@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import User
 from audiencesync.people import filters
-from audiencesync.people.coverage import Coverage, coverage
+from audiencesync.people.coverage import coverage
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
 from canvases.steps.base import Problem, StepForm, Text
 from partners import audiences, creating, problems, sync
 from partners.audiences import AudienceNameError
 from partners.errors import PartnerError
+from partners.forecast import forecast
 from partners.models import Action, Audience, Connection, Sync
 
 if TYPE_CHECKING:
+    from audiencesync.people.models import Profile
     from canvases.models import Canvas, Step, Visit
 
 SMALL = 1_000
@@ -63,7 +64,7 @@ class AudienceSync:
         return [mine, *_of_former(step, now=now)]
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """Fields nobody has, people who will be withheld, audiences too small to be used."""
+        """Fields nobody has, audiences too small to be used. Who will be sent is foretold (`foretell`)."""
         segment = step.canvas.segment
         if step.sync is None or segment is None:
             return []
@@ -73,14 +74,16 @@ class AudienceSync:
         texts = [
             ("kinds", nobody % {"field": FIELD_NAMES[kind]}) for kind in step.sync.kinds if not found.by_kind[kind]
         ]
-        if step.sync.action == Action.ADD:
-            texts += [("kinds", text) for text in _withheld(found)]
         is_small = (step.sync.audience.size or 0) < SMALL
         if is_small and step.sync.action == Action.REMOVE:
             texts.append(("action", str(SMALL_AUDIENCE)))
         elif is_small and found.addable < SMALL:
             texts.append(("kinds", str(FEW)))
         return [Problem(text, blocks_launch=False, field=field) for field, text in texts]
+
+    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
+        """How many would be sent and how many not, judged as the queue judges them."""
+        return forecast(people, step.sync).text if step.sync is not None else ""
 
     def first_settings(self) -> dict[str, Any]:
         """Nothing is chosen yet."""
@@ -136,22 +139,6 @@ def _of_former(step: Step, *, now: datetime) -> list[Problem]:
         for one, found in waiting
         if found
     ]
-
-
-def _withheld(found: Coverage) -> list[str]:
-    """How many of the segment will not be added whatever they are known by, and why."""
-    refused = ngettext(
-        "%(n)s person in the segment will not be added: no consent to advertising.",
-        "%(n)s people in the segment will not be added: no consent to advertising.",
-        found.refused,
-    )
-    untracked = ngettext(
-        "%(n)s person in the segment will not be added: ad tracking is switched off, and no other field names them.",
-        "%(n)s people in the segment will not be added: ad tracking is switched off, and no other field names them.",
-        found.untracked,
-    )
-    counted = ((refused, found.refused), (untracked, found.untracked))
-    return [text % {"n": number_format(n)} for text, n in counted if n]
 
 
 WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 if TYPE_CHECKING:
+    from audiencesync.people.models import Profile
     from canvases.models import Canvas, Step, Visit
 
 Text = str | Promise
@@ -62,6 +63,9 @@ class Kind(Protocol):
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
         """What deserves a second look before a launch; may count people, so only the checklist and the editor ask."""
+
+    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
+        """What would become of these people if they came to the step now; empty if nothing can be said."""
 
     def first_settings(self) -> dict[str, Any]:
         """What a step has before anybody edited it."""

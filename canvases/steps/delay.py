@@ -16,6 +16,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 from canvases.steps.base import Problem, StepForm, Text
 
 if TYPE_CHECKING:
+    from audiencesync.people.models import Profile
     from canvases.models import Canvas, Step, Visit
 
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
@@ -85,6 +86,10 @@ class Delay:
         if step.children.filter(removed_at=None).exists():
             return []
         return [Problem(_("Nothing comes after this delay: people only wait and leave."), blocks_launch=False)]
+
+    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
+        """They wait."""
+        return ""
 
     def first_settings(self) -> dict[str, Any]:
         """One day, to be changed at once."""

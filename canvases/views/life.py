@@ -23,10 +23,13 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Launch, unless something is missing; then the checklist says what."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now):
+    is_ready = canvas.state in (Canvas.State.DRAFT, Canvas.State.STOPPED) and not checklist.blockers(canvas, now=now)
+    verified = checklist.verified(canvas, now=now) if is_ready else []
+    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):
         bench = workbench.read(canvas, now=now)
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
-        return workbench.answer(request, bench, panels.of_launch(bench, now=now, banner=banner), status=422)
+        panel = panels.of_launch(bench, now=now, verified=verified, banner=banner)
+        return workbench.answer(request, bench, panel, status=422)
     engine.launch(canvas, by=access.user(request), now=now)
     text = _("Launched. People enter now; the numbers below move by themselves.")
     bench = workbench.read(canvas, now=now)

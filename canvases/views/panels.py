@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
 from audiencesync.people import filters
 from audiencesync.people.models import Segment
-from canvases import analytics, checklist
+from canvases import analytics, checklist, engine
 from canvases.forms import CanvasForm
 from canvases.models import Canvas
 from canvases.steps import KINDS
@@ -48,7 +51,8 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     if "add" in asked:
         return of_menu(bench, asked["add"])
     if "launch" in asked:
-        return of_launch(bench, now=now)
+        may_launch = bench.canvas.state != Canvas.State.LIVE and access.membership(request).may(Role.MARKETER)
+        return of_launch(bench, now=now, verified=checklist.verified(bench.canvas, now=now) if may_launch else ())
     if "stop" in asked:
         return of_stop(bench)
     return Panel()
@@ -96,13 +100,20 @@ def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
     return Panel("canvases/panels/add.html", "add", context | {"banner": banner})
 
 
-def of_launch(bench: Bench, *, now: datetime, banner: Banner | None = None) -> Panel:
-    """The checklist, and the button when nothing is missing."""
-    found = checklist.items(bench.canvas, now=now)
+def of_launch(
+    bench: Bench, *, now: datetime, verified: Iterable[checklist.Item] = (), banner: Banner | None = None
+) -> Panel:
+    """The checklist with what the partner said (``verified``), what a launch would do, and the button."""
+    canvas = bench.canvas
+    found = checklist.items(canvas, now=now, found=verified)
     is_blocked = any(item.blocks for item in found)
-    segment = bench.canvas.segment
-    people = filters.members(segment).count() if segment else None
-    context = {"items": found, "is_blocked": is_blocked, "people": people, "banner": banner}
+    context = {"items": found, "is_blocked": is_blocked, "banner": banner}
+    if not is_blocked and canvas.segment:
+        entering = engine.entering(canvas)
+        people = entering.count()
+        been = filters.members(canvas.segment).count() - people if canvas.launched_at else 0
+        prospects = checklist.prospects(canvas, entering, now=now)
+        context |= {"people": people, "been": been, "prospects": prospects}
     return Panel("canvases/panels/launch.html", "launch", context)
 
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audiencesync.groups.models import Activity, AppGroup
-from audiencesync.people.models import Profile
+from audiencesync.groups.models import Activity
 from canvases import engine
 from canvases.models import Canvas, Visit
 from partners.models import AdAccount, Audience, Connection
@@ -108,7 +107,7 @@ def test_warnings_do_not_block(bobs, step, winback, canvas, people):
     assert "Nobody in the segment has this field today: Android GAID." in found
     assert "Fewer than 1,000 people can be sent today" in found
     assert "Missing:" not in found
-    assert "12 people enter now" in bobs.get(launch=1).content.decode()
+    assert "12 people enter at the launch." in bobs.get(launch=1).content.decode()
     assert bobs.post("canvas_launch").status_code == 302
 
 
@@ -153,23 +152,3 @@ def test_an_archived_canvas_is_not_launched(bobs, step, winback, canvas):
     assert bobs.post("canvas_launch").status_code == 422
     canvas.refresh_from_db()
     assert canvas.state == "archived"
-
-
-@pytest.mark.parametrize(("action", "warned"), [("add", True), ("remove", False)])
-def test_the_checklist_tells_who_will_be_withheld(bobs, step, winback, acme, people, action, warned):
-    mine = Profile.objects.filter(app_group=acme)
-    mine.filter(external_id__in=["p0", "p1", "p2"]).update(ads_consent=False)
-    mine.filter(external_id="p11").update(gaid_sha256=b"x" * 32, ad_tracking_enabled=False)
-    bobs.set_up(step, winback, action=action, kinds=["email", "gaid"])
-
-    found = checklist(bobs)
-
-    assert ("3 people in the segment will not be added: no consent to advertising." in found) is warned
-    assert ("1 person in the segment will not be added: ad tracking is switched off" in found) is warned
-
-
-def test_consent_that_is_required_counts_everybody_who_was_not_asked(bobs, step, winback, acme, people):
-    AppGroup.objects.update(consent_required=True)
-    bobs.set_up(step, winback, kinds=["email"])
-
-    assert "10 people in the segment will not be added: no consent to advertising." in checklist(bobs)

@@ -49,6 +49,6 @@ def test_an_invitation_speaks_the_language_of_its_reader_else_of_the_group(alice
     for email in ("new@example.org", "charlie@example.org"):
         signed_in(alice).post("/g/acme/members/invite/", {"email": email, "role": "viewer"})
     assert [mail.subject for mail in mailoutbox] == [
-        "Einladung zu Acme auf AudienceSync",
+        "Einladung zu Acme bei AudienceSync",
         "Invitation to Acme on AudienceSync",
     ]

@@ -1,0 +1,104 @@
+"""What the launch panel foretells is what the engine then does, also to odd people."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people import identifiers
+from audiencesync.people.models import PastIdentifier, Profile
+from canvases import checklist, engine
+from partners.forecast import forecast
+from partners.models import Delivery, Tally
+
+pytestmark = pytest.mark.django_db
+KINDS = ["email", "phone", "idfa", "gaid"]
+
+
+def made(acme, name, **fields):
+    row = Profile(app_group=acme, external_id=name, **fields)
+    identifiers.apply(row, region="DE")
+    row.save()
+    return row
+
+
+@pytest.fixture
+def odd(acme, people):
+    """Ten with an e-mail, two of them with a phone, two with nothing; and everybody odd."""
+    device = {"idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC"}
+    rows = [
+        made(acme, "refused", email="a@example.org", ads_consent=False),
+        made(acme, "refused-nameless", ads_consent=False),
+        made(acme, "agreed", email="b@example.org", ads_consent=True),
+        made(acme, "same-hash", email="b@example.org"),
+        made(acme, "bad-email", email="no address", ads_consent=True),
+        made(acme, "bad-email-good-phone", email="no address", phone="+4915112345679"),
+        made(acme, "untracked", ad_tracking_enabled=False, **device),
+        made(acme, "untracked-with-email", email="c@example.org", ad_tracking_enabled=False, **device),
+        made(acme, "tracked", **device),
+        made(acme, "erased", email="d@example.org", erased_at=timezone.now()),
+    ]
+    merged = made(acme, "merged", email="e@example.org")
+    Profile.everybody.filter(pk=merged.pk).update(merged_into=rows[2])
+    past = made(acme, "past-only")
+    PastIdentifier.objects.create(profile=past, kind="email", sha256=b"p" * 32, replaced_at=timezone.now())
+    return rows
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+@pytest.mark.parametrize("action", ["add", "remove"])
+@pytest.mark.parametrize("kinds", [["email"], ["gaid", "idfa"], KINDS])
+def test_the_launch_does_what_was_foretold(bobs, winback, canvas, acme, odd, bob, action, kinds, is_strict):
+    acme.consent_required = is_strict
+    acme.save()
+    step = bobs.add("audience_sync")
+    bobs.set_up(step, winback, action=action, kinds=kinds)
+    step.refresh_from_db()
+    foretold = forecast(engine.entering(canvas), step.sync)
+
+    engine.launch(canvas, by=bob, now=timezone.now())
+    engine.move_all(now=timezone.now())
+
+    tally = Tally.objects.get(pk=step.sync_id)
+    assert (tally.pending, tally.not_synced) == (foretold.sent, sum(foretold.held.values()))
+    reasons = Delivery.objects.exclude(reason=None).values_list("reason", flat=True)
+    assert {reason: list(reasons).count(reason) for reason in reasons} == foretold.held
+    assert tally.entered == 22 == foretold.sent + sum(foretold.held.values())
+
+
+def test_the_panel_says_it_in_one_line(bobs, winback, canvas, odd):
+    bobs.set_up(bobs.add("audience_sync"), winback)
+    page = bobs.get(launch=1).content.decode()
+    assert "22 people enter at the launch." in page
+    assert "13 people will be sent, 9 not: 2 without consent, 7 without a usable field." in page
+
+
+def test_who_has_been_in_the_canvas_is_not_foretold_again(bobs, winback, canvas, odd, bob, acme):
+    step = bobs.add("audience_sync")
+    bobs.set_up(step, winback)
+    engine.launch(canvas, by=bob, now=timezone.now())
+    engine.move_all(now=timezone.now())
+    engine.stop(canvas, by=bob, now=timezone.now())
+    made(acme, "new", email="new@example.org")
+
+    page = bobs.get(launch=1).content.decode()
+
+    assert "1 person enters at the launch." in page
+    assert "22 people of the segment have been here before and do not enter again." in page
+    assert "1 person will be sent." in page
+
+
+def test_a_step_behind_a_delay_is_foretold_for_later(bobs, winback, canvas, people):
+    bobs.set_up(bobs.add("audience_sync"), winback)
+    bobs.add("delay")  # before it
+    [found] = checklist.prospects(canvas, engine.entering(canvas), now=timezone.now())
+    assert found.is_later
+    assert "after the delay, as people are today:" in bobs.get(launch=1).content.decode()
+
+
+def test_it_is_one_query_however_many_people(bobs, winback, canvas, people, django_assert_num_queries):
+    step = bobs.add("audience_sync")
+    bobs.set_up(step, winback)
+    step.refresh_from_db()
+    crowd = engine.entering(canvas)
+    assert step.sync.app_group
+    with django_assert_num_queries(1):
+        forecast(crowd, step.sync)

@@ -1,0 +1,73 @@
+"""A launch looks at TikTok first: what is definitely wrong blocks it, what cannot be reached is a warning."""
+
+import pytest
+from django.utils import timezone
+
+from canvases.models import Canvas
+from partners.models import AdAccount, Audience, Connection
+from partners.tiktok_sandbox.seed import EU
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ready(bobs, sandbox, eu, people):
+    """A draft that adds to an audience which exists."""
+    remote_id = str(sandbox.audiences.create(EU, "winback"))
+    audience = Audience.objects.create(ad_account=eu, remote_id=remote_id, name="winback", seen_at=timezone.now())
+    bobs.set_up(bobs.add("audience_sync"), audience)
+    return audience
+
+
+def test_all_is_well(bobs, ready, sandbox):
+    assert "Missing:" not in bobs.get(launch=1).content.decode()
+    assert bobs.post("canvas_launch").status_code == 302
+    assert Canvas.objects.get().state == "live"
+
+
+@pytest.mark.parametrize("was_listed", [True, False])
+def test_an_audience_deleted_at_tiktok_blocks_the_launch(bobs, ready, sandbox, was_listed):
+    Audience.objects.update(seen_at=timezone.now() if was_listed else None)
+    sandbox.audiences.delete(ready.remote_id)
+    answer = bobs.post("canvas_launch")
+    assert answer.status_code == 422
+    words = "no longer exists at TikTok" if was_listed else "does not know the audience winback"
+    assert words in answer.content.decode()
+    assert words in bobs.get(launch=1).content.decode()
+    assert Canvas.objects.get().state == "draft"
+
+
+def test_a_revoked_token_blocks_the_launch(bobs, ready, sandbox):
+    sandbox.accounts.revoke_all()
+    answer = bobs.post("canvas_launch")
+    assert answer.status_code == 422
+    assert "no longer accepts our access" in answer.content.decode()
+
+
+def test_a_refused_ad_account_blocks_the_launch(bobs, ready, sandbox):
+    AdAccount.objects.update(remote_id="7000000000000009999")
+    answer = bobs.post("canvas_launch")
+    assert answer.status_code == 422
+    assert "does not let us use the ad account Acme EU" in answer.content.decode()
+
+
+def test_a_tiktok_that_cannot_be_reached_is_a_warning(bobs, ready, settings):
+    settings.TIKTOK_API_URL = "http://127.0.0.1:1"
+    page = bobs.get(launch=1).content.decode()
+    assert "TikTok could not be reached just now" in page
+    assert "Missing:" not in page
+    assert bobs.post("canvas_launch").status_code == 302
+    assert Canvas.objects.get().state == "live"
+
+
+def test_a_trouble_that_is_over_blocks_no_more(bobs, ready):
+    Audience.objects.update(gone_at=timezone.now(), parked_by="gone")
+    Connection.objects.update(parked_by="token", parked_until=timezone.now())
+    assert "Missing:" not in bobs.get(launch=1).content.decode()
+    assert Connection.objects.get().parked_by == ""
+
+
+def test_a_viewer_makes_nobody_ask(editor, vera, ready, sandbox):
+    before = len(sandbox.log.all())
+    assert editor(vera).get(launch=1).status_code == 200
+    assert len(sandbox.log.all()) == before
