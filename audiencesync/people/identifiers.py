@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 import email_validator
 
-from audiencesync.people import phones
+from audiencesync.people import phones, placeholders
 from audiencesync.people.models import KINDS, Profile
 from audiencesync.people.phones import Reading
 
@@ -32,6 +32,7 @@ CHUNK = 4096
 _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _NOTHING = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})  # hashed by somebody, but nobody's
 _EMAIL = (  # a part of what the library accepts, by far the most common one
+    rf"(?!{placeholders.EMAIL}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
     r"(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{2,20}"
 )
@@ -92,6 +93,22 @@ def visible(raw: str) -> str:
     return "".join(character for character in raw if unicodedata.category(character) != "Cf")
 
 
+def said(raw: str) -> str:
+    """What of a value counts: nothing of a placeholder, or of what cannot be seen."""
+    text = visible(raw).strip()
+    return "" if placeholders.is_placeholder(text) else text
+
+
+def is_unsaid(raw: str) -> bool:
+    """Whether a value that is there says nothing. An empty one may be meant: somewhere it deletes."""
+    return bool(raw) and not said(raw)
+
+
+def is_refusal(kind: str, raw: str) -> bool:
+    """Whether a device says by its id, which nobody can be found by, that its owner refuses tracking."""
+    return kind in ("idfa", "gaid") and raw.strip() in (ZERO, digest(ZERO).hex())
+
+
 def phone_with_plus(raw: str, region: str) -> Reading:
     """E.164 as it is written, such as +442071838750, of whatever the library makes a number of."""
     number = raw if phones.is_clean(raw) else phones.parse(raw, region)
@@ -120,7 +137,7 @@ RULES = {
     4: Rule(email_a, phone_without_plus),
     5: Rule(email_b, phone_without_plus),
     6: Rule(email_c, phone_without_plus),
-    7: Rule(email_d, phones.read, visible),
+    7: Rule(email_d, phones.read, said),
 }
 
 

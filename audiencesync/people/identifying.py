@@ -183,9 +183,10 @@ def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
 
 
 def _fill(person: rows.Row, visitor: rows.Row) -> None:
-    """Only what is missing."""
+    """Only what is missing, or cannot be used and the visitor's can."""
     for bit, kind in enumerate(KINDS):
-        if getattr(person, f"{kind}_sha256") is None and not getattr(person, kind):
+        is_bare = getattr(person, f"{kind}_sha256") is None
+        if is_bare and (not getattr(person, kind) or getattr(visitor, f"{kind}_sha256") is not None):
             setattr(person, kind, getattr(visitor, kind))
             setattr(person, f"{kind}_sha256", getattr(visitor, f"{kind}_sha256"))
             person.invalid_kinds = person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit

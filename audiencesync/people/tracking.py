@@ -31,6 +31,11 @@ PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
     "too_many": ("TOO_MANY_ATTRIBUTES", gettext_lazy("The person would have more than 500 attributes.")),
 }
 
+KEPT = (
+    "UNUSABLE_VALUE",
+    gettext_lazy("This value cannot be used; the usable one that is known stays. The rest of the object was written."),
+)
+
 
 @dataclass(slots=True)
 class Tracked:
@@ -68,6 +73,8 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
                 result.errors.append(Refused(*PROBLEMS[problem]).as_dict(one.array, one.index))
                 continue
             result.processed[one.array] += 1
+            for kind in done.kept.get(place, ()):
+                result.errors.append(Refused(*KEPT, kind).as_dict(one.array, one.index))
             if one.event is not None:
                 one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
                 events.append(one.event)

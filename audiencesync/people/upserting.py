@@ -49,10 +49,14 @@ class Upserted:
     created: int = 0
     updated: int = 0  # people who existed, changed or not
     problems: dict[int, Problem] = field(default_factory=dict)
+    kept: dict[int, list[str]] = field(
+        default_factory=dict
+    )  # kinds whose usable value stays: what was told is unusable
 
     def append(self, more: Upserted) -> None:
         """What came of the changes after these."""
         self.problems |= {len(self.profile_ids) + index: problem for index, problem in more.problems.items()}
+        self.kept |= {len(self.profile_ids) + index: kinds for index, kinds in more.kept.items()}
         self.profile_ids += more.profile_ids
         self.created, self.updated = self.created + more.created, self.updated + more.updated
 
@@ -95,6 +99,8 @@ class _Upsert:
         self.result = Upserted([None] * len(changes))
         self.ids: dict[Key, int] = {}
         self.wishes: dict[Key, list[int]] = {}  # key -> indexes of its changes
+        self.tellers: dict[tuple[int, str], int] = {}  # profile and kind -> index of the change that tells it last
+        self.deleted: set[tuple[int, str]] = set()  # profile and kind: meant to be empty, whatever comes after
 
     def run(self) -> Upserted:
         """Find, make, lock, write."""
@@ -207,20 +213,20 @@ class _Upsert:
 
     def _fold(self, people: list[tuple[rows.Row, list[int]]]) -> list[rows.Row]:
         """Apply the changes with these indexes to their rows; answers the rows that are not as they were."""
-        changed = []
-        hashing: list[tuple[rows.Row, dict[str, str]]] = []
+        touched = []
         for row, indexes in people:
             before, attributes = row.columns(), row.attributes
             raw: dict[str, str] = {}
             for index in indexes:
                 self._apply(row, raw, index)
             news = {kind: value for kind, value in raw.items() if self._is_news(row, kind, value)}
-            if news:
-                hashing.append((row, news))
-            if news or row.attributes is not attributes or row.columns() != before:
-                changed.append(row)
-        self._hash(hashing)
-        return changed
+            touched.append((row, before, attributes, news))
+        self._hash([(row, news) for row, _before, _attributes, news in touched if news])
+        return [
+            row
+            for row, before, attributes, news in touched
+            if news or row.attributes is not attributes or row.columns() != before
+        ]
 
     def _is_news(self, row: rows.Row, kind: str, told: str) -> bool:
         """Whether an identifier must be written."""
@@ -248,14 +254,34 @@ class _Upsert:
                 raw[kind] = told
         for name, value in change.fields.items():
             if name in KINDS:
-                if not self._is_told(raw.get(name, ""), name, str(value or "")):
-                    raw[name] = str(value or "")
+                self._gather(row, raw, index, name, str(value or ""))
             elif name in ("ad_tracking_enabled", "ads_consent"):
                 setattr(row, name, value)
             else:
                 setattr(row, name, value or "")
         if self.app_group.consent_attribute:
             row.ads_consent = consent.followed(self.app_group, row.attributes, known)
+
+    def _gather(self, row: rows.Row, raw: dict[str, str], index: int, kind: str, told: str) -> None:
+        """Take an identifier, unless it says nothing, or cannot be used and an earlier change told one that can."""
+        before = raw.get(kind, "")
+        if identifiers.is_unsaid(told) or self._is_told(before, kind, told):
+            return
+        if not told:
+            self.deleted.add((row.id, kind))
+        elif before and told != before and self._is_worse(kind, told, before):
+            self.result.kept.setdefault(index, []).append(kind)
+            return
+        raw[kind], self.tellers[row.id, kind] = told, index
+
+    def _is_worse(self, kind: str, told: str, before: str) -> bool:
+        """Whether what is told cannot be used, and what was told before can."""
+        if identifiers.is_refusal(kind, told):
+            return False
+        new, old = (
+            identifiers.normalise(kind, one, region=self.app_group.phone_region).sha256 for one in (told, before)
+        )
+        return new is None and old is not None
 
     def _is_told(self, before: str, kind: str, told: str) -> bool:
         """Whether it is the hash of what was told before."""
@@ -278,6 +304,10 @@ class _Upsert:
                 if kind not in raw:
                     continue
                 old, new = getattr(row, f"{kind}_sha256"), found[bit]
+                if self._stays(row, kind, raw[kind], found):
+                    self.result.kept.setdefault(self.tellers[row.id, kind], []).append(kind)
+                    del raw[kind]
+                    continue
                 if old is not None and old != new:
                     past.append((row.id, kind, old))
                 setattr(row, f"{kind}_sha256", new)
@@ -285,3 +315,9 @@ class _Upsert:
                 row.invalid_kinds = row.invalid_kinds & ~(1 << bit) | found.invalid & 1 << bit
             row.rule_version = identifiers.RULE_VERSION
         rows.remember(past, now=self.now)
+
+    def _stays(self, row: rows.Row, kind: str, told: str, found: identifiers.Hashes) -> bool:
+        """Whether what is known can be used, and what is told instead cannot."""
+        if getattr(row, f"{kind}_sha256") is None or not found.invalid >> KINDS.index(kind) & 1:
+            return False
+        return not identifiers.is_refusal(kind, told) and (row.id, kind) not in self.deleted

@@ -71,7 +71,10 @@ def oracle(people, past, rows, key):
         known = {target: cell for target, cell in zip(TARGETS[1:], row[1:], strict=True) if cell}
         for kind in set(KINDS) & set(known):
             old = person.get(kind) and identifiers.normalise(kind, person[kind], region="DE").sha256
-            if old and old != identifiers.normalise(kind, known[kind], region="DE").sha256:
+            new = identifiers.normalise(kind, known[kind], region="DE").sha256
+            if old and not new:
+                del known[kind]  # what cannot be used replaces nothing that can
+            elif old and old != new:
                 past.add((kind, old))
         person |= known
     return created, updated, rejected, len(named)

@@ -31,7 +31,7 @@ _NULL = r"\N"
 
 
 class Unusual(Exception):
-    """Somebody was made or erased by others meanwhile, or was erased long ago, or has very many attributes."""
+    """Somebody was made or erased by others, or long ago, has very many attributes, or must be looked at alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class Columns:
         fields = dict(batch.fields)
         region, n = self.app_group.phone_region, len(batch)
         blank = [None] * n
+        for kind in self.kinds:  # a placeholder is an empty cell
+            fields[kind] = [None if value and identifiers.is_unsaid(value) else value for value in fields[kind]]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
         hashes = identifiers.hash_rows(zip(*raw, strict=True), region=region)
         *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
@@ -107,7 +109,10 @@ class Columns:
                 if kind not in fields:
                     continue
                 told, hashes = fields[kind][place], fields[f"{kind}_sha256"]
-                if told is not None and not identifiers.is_hash_of(told, hashes[at]):
+                is_worse = (
+                    hashes[place] is None and hashes[at] is not None and not identifiers.is_refusal(kind, told or "")
+                )
+                if told is not None and not is_worse and not identifiers.is_hash_of(told, hashes[at]):
                     fields[kind][at], hashes[at] = told, hashes[place]
                     fields["invalid"][at] = fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
             for name in self.plain:
@@ -157,6 +162,12 @@ def _is_new(kind: str) -> str:
     """Whether ``t`` tells a value, and not the hash of the one that is ``known`` and can be read."""
     is_hash = f"length(t.{kind}) = 64 AND known.{kind} <> '' AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
     return f"t.{kind} IS NOT NULL AND ({is_hash}) IS NOT TRUE"
+
+
+def _odd(kinds: Sequence[str]) -> str:
+    """Whether ``known`` was hashed by an old rule, or would lose what can be used to what cannot."""
+    worse = (f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL" for kind in kinds)
+    return " OR ".join([*worse, f"known.rule_version < {identifiers.RULE_VERSION}"])
 
 
 def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
@@ -329,7 +340,7 @@ class _Writer:
             self._update()
 
     def _compare(self) -> tuple[int, int, int]:
-        """Lock the known people in the order of their ids: how many, how many change, how many have no more room."""
+        """Lock the known people in the order of their ids: how many, how many change, how many are unusual."""
         columns = self.columns
         tests = [
             f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
@@ -338,7 +349,13 @@ class _Writer:
         tests += [f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns.plain]
         if columns.has_attributes:
             tests.append("NOT known.attributes @> t.attributes")
-        names = [*columns.kinds, *(f"{kind}_sha256" for kind in columns.kinds), *columns.plain, "attributes"]
+        names = [
+            *columns.kinds,
+            *(f"{kind}_sha256" for kind in columns.kinds),
+            *columns.plain,
+            "attributes",
+            "rule_version",
+        ]
         was = "".join(
             f"was_{kind} = known.{kind}_sha256, {kind} = CASE WHEN {_is_new(kind)} THEN t.{kind} END, "
             for kind in columns.kinds
@@ -350,6 +367,7 @@ class _Writer:
             " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new)) AND p.erased_at IS NULL"
             " ORDER BY p.id FOR NO KEY UPDATE),"
             f" compared AS (UPDATE import_rows t SET {was} is_changed = {' OR '.join(tests) or 'false'}, is_full ="
+            f" {_odd(columns.kinds)} OR"
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_full)"

@@ -1,0 +1,32 @@
+"""What people and programs write where they know nothing: it counts as an empty value, not as one that is wrong."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 40
+_WORDS = frozenset(
+    word.strip()
+    for word in r"""
+    n/a|#n/a|n.a.|n.a|na|#na|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]|nil|nan|undefined|\n
+    unknown|(unknown)|<unknown>|not available|not applicable|not provided|not set|not known|missing|tbd
+    empty|(empty)|<empty>|blank|(blank)|<blank>|no email|no e-mail|no mail|noemail|nomail|no phone|no number
+    #ref!|#value!|#name?|#null!|#num!|#div/0!|#nv|#wert!|#bezug!|#zahl!|#leer!
+    kein|keine|keiner|keine angabe|keine angaben|k.a.|k. a.|k.a|unbekannt|leer|nicht vorhanden|nicht angegeben|entfällt
+    """.strip()
+    .replace("\n", "|")
+    .split("|")
+)
+_SIGNS = re.compile(r"[-\u2010-\u2015\u2212_.,?*/\\ ]+|0[0 .,-]*")  # -, --, ?, 0, 000 000
+EMAIL = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
+_EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|email|mail|example)(?:\.[a-z]{{2,10}})?", re.ASCII)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether nothing is meant by it. The device id of zeros does mean something: tracking is refused."""
+    if len(text) > LONGEST:
+        return False
+    word = " ".join(text.split()).casefold()
+    if word in _WORDS or _EMAIL.fullmatch(word):
+        return True
+    return len(word) <= 20 and _SIGNS.fullmatch(word) is not None
