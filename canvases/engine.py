@@ -252,7 +252,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
             canvas.refresh_from_db()
             for kind in KINDS.values():
                 kind.launched(canvas)
-            Activity.log(canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name)
+            Activity.log(canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS)
             clock.wake(TASK)
     return bool(launched)
 
@@ -267,5 +267,5 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
             canvas.refresh_from_db()
             for kind in KINDS.values():
                 kind.stopped(canvas)
-            Activity.log(canvas.app_group, by, Activity.Verb.STOPPED, canvas.name)
+            Activity.log(canvas.app_group, by, Activity.Verb.STOPPED, canvas.name, kind=Activity.Kind.CANVAS)
     return bool(stopped)

@@ -64,7 +64,7 @@ def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now
     with transaction.atomic():
         made = erase(app_group, profile_ids, asked_by=str(user), now=now)
         people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
-        Activity.log(app_group, user, Activity.Verb.ERASED, people)
+        Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
     return made
 
 

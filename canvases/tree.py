@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from audiencesync.groups.changes import Change
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
+from canvases.steps import changes as step_changes
 
 MOST_STEPS = 200
 
@@ -49,7 +51,7 @@ def create(
             edited_by=by,
             edited_at=now,
         )
-        Activity.log(app_group, by, Activity.Verb.CREATED, name)
+        Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.CANVAS)
     return canvas
 
 
@@ -61,6 +63,8 @@ def save_entry(canvas: Canvas, changes: dict[str, Any], *, version: int, by: Use
         if locked.state != Canvas.State.DRAFT and changes.get("segment", locked.segment) != locked.segment:
             raise Refused(_("The entry cannot change once the canvas was launched."))
         Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
+        changed = [(ENTRY_LABELS[name], _name(getattr(locked, name)), _name(value)) for name, value in changes.items()]
+        _log(canvas, by, Activity.Verb.CHANGED, changed)
         for step in _steps(canvas).select_related("canvas__app_group", "sync"):
             KINDS[step.kind].saved(step)
 
@@ -71,7 +75,12 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
         if locked.state == Canvas.State.LIVE:
             raise Refused(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
-        Activity.log(canvas.app_group, by, Activity.Verb.REMOVED, canvas.name)
+        _log(
+            canvas,
+            by,
+            Activity.Verb.REMOVED,
+            [(_("State"), Canvas.State(locked.state).label, Canvas.State.ARCHIVED.label)],
+        )
 
 
 def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
@@ -80,7 +89,7 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
         state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
         if archived.update(state=state, edited_by=by, edited_at=now):
-            Activity.log(canvas.app_group, by, Activity.Verb.CHANGED, canvas.name)
+            _log(canvas, by, Activity.Verb.CHANGED, [(_("State"), Canvas.State.ARCHIVED.label, state.label)])
 
 
 def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetime) -> Step:
@@ -92,6 +101,7 @@ def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetim
             raise Refused(_("The component before was removed meanwhile."))
         step = Step.objects.create(canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now)
         _link(step, after=after)
+        _log_step(step, by, Activity.Verb.CREATED)
     return step
 
 
@@ -126,6 +136,7 @@ def remove(step: Step, *, by: User, now: datetime) -> None:
                 % {"n": number_format(waiting)}
             )
         _unlink(step, now=now)
+        _log_step(step, by, Activity.Verb.REMOVED)
         syncs = step.syncs.all()
         if step.canvas.entered or any(one.is_used for one in syncs):
             return
@@ -138,14 +149,39 @@ def remove(step: Step, *, by: User, now: datetime) -> None:
 def save_settings(step: Step, settings: dict[str, Any], *, version: int, by: User, now: datetime) -> Step:
     """Store what the step's form said. Raises Stale if somebody saved something else since ``version``."""
     with _editing(step.canvas, by=by, now=now):
-        if _here(step).settings == settings:
+        before = _here(step).settings
+        if before == settings:
             return step
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale
         step = _here(step)
         KINDS[step.kind].saved(step)
+        _log_step(step, by, Activity.Verb.CHANGED, step_changes.of_settings(before, settings))
     return step
+
+
+ENTRY_LABELS = {"name": _("Name"), "description": _("Description"), "segment": _("Segment")}
+
+
+def _name(value: Any) -> str:
+    return str(value) if value else ""
+
+
+def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[Change]) -> None:
+    """Write a line about a canvas, unless it was saved as it is."""
+    if any(before != after for _what, before, after in changes):
+        Activity.log(canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes)
+
+
+def _log_step(step: Step, by: User, verb: str, changes: Sequence[Change] = ()) -> None:
+    label, verbs = KINDS[step.kind].label, Activity.Verb
+    came_or_went: dict[str, list[Change]] = {
+        verbs.CREATED: [(_("Component"), None, label)],
+        verbs.REMOVED: [(_("Component"), label, None)],
+    }
+    told = [*came_or_went.get(verb, []), *changes]
+    Activity.log(step.canvas.app_group, by, verb, step.canvas.name, kind=Activity.Kind.COMPONENT, changes=told)
 
 
 @contextmanager

@@ -62,7 +62,8 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         spent = _spend(connection, old_token, now=now) if old_token != token else None
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
-        Activity.log(state.app_group, state.user, Activity.Verb.CONNECTED, f"{_label(connection)}: {names}")
+        kind = Activity.Kind.CONNECTION
+        Activity.log(state.app_group, state.user, Activity.Verb.CONNECTED, f"{_label(connection)}: {names}", kind=kind)
     sync.woken(connection)
     if spent:
         revoking.revoke(spent)
@@ -123,7 +124,9 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User, now:
             _wipe(subject, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **parking.FREE)
-        Activity.log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
+        Activity.log(
+            connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject), kind=Activity.Kind.CONNECTION
+        )
     return Farewell(n_discarded, revoking.revoke(spent) if spent else unasked)
 
 

@@ -161,7 +161,8 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
             if not Audience.objects.filter(mine, pk=row.pk).update(**values):
                 raise _Late
             AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
-            Activity.log(row.ad_account.connection.app_group, by, Activity.Verb.CREATED, row.name)
+            app_group = row.ad_account.connection.app_group
+            Activity.log(app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE)
     except IntegrityError:  # a list read at the same moment has brought its own row for it
         Audience.objects.filter(pk=row.pk, remote_id="").delete()
         row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)

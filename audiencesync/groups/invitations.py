@@ -9,8 +9,9 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from audiencesync.groups.models import INVITATION_LIFETIME, Activity, AppGroup, Invitation, Membership, User
+from audiencesync.groups.models import INVITATION_LIFETIME, Activity, AppGroup, Invitation, Membership, Role, User
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
     """Issue an invitation and log it; an open one for the same address is replaced. Returns it with its token."""
     app_group.invitations.filter(email__iexact=email, accepted_at=None).delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
-    Activity.log(app_group, by, Activity.Verb.INVITED, invitation.email)
+    changes = [(gettext_lazy("Role"), None, Role(role).label)]
+    Activity.log(app_group, by, Activity.Verb.INVITED, invitation.email, kind=Activity.Kind.INVITATION, changes=changes)
     return invitation, token
 
 
@@ -62,5 +64,5 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
         app_group=invitation.app_group, user=user, defaults={"role": invitation.role, "joined_at": now}
     )
     if joined:
-        Activity.log(invitation.app_group, user, Activity.Verb.JOINED, user.email)
+        Activity.log(invitation.app_group, user, Activity.Verb.JOINED, user.email, kind=Activity.Kind.MEMBER)
     return True

@@ -45,7 +45,7 @@ def issue(
             created_by=by,
             expires_at=expires_at,
         )
-        Activity.log(app_group, by, Activity.Verb.CREATED, _subject(key))
+        Activity.log(app_group, by, Activity.Verb.CREATED, _subject(key), kind=Activity.Kind.KEY)
     return key, text
 
 
@@ -54,7 +54,7 @@ def revoke(key: ApiKey, *, by: User, now: datetime) -> bool:
     with transaction.atomic():
         revoked = bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now))
         if revoked:
-            Activity.log(key.app_group, by, Activity.Verb.REVOKED, _subject(key))
+            Activity.log(key.app_group, by, Activity.Verb.REVOKED, _subject(key), kind=Activity.Kind.KEY)
     return revoked
 
 

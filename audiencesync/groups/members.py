@@ -1,6 +1,7 @@
 """Changing and removing members. A group always keeps an admin, also when two admins act at the same moment."""
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import Activity, AppGroup, Membership, Role, User
 
@@ -29,9 +30,12 @@ def set_role(membership: Membership, role: Role, *, by: User) -> None:
         return
     if role != Role.ADMIN:
         _keep_an_admin(current)
+    changes = [(_("Role"), Role(current.role).label, role.label)]
     current.role = role
     current.save(update_fields=["role"])
-    Activity.log(current.app_group, by, Activity.Verb.CHANGED, f"{current.user.email}: {role.value}")
+    Activity.log(
+        current.app_group, by, Activity.Verb.CHANGED, current.user.email, kind=Activity.Kind.MEMBER, changes=changes
+    )
 
 
 @transaction.atomic
@@ -42,4 +46,4 @@ def remove(membership: Membership, *, by: User) -> None:
         return
     _keep_an_admin(current)
     current.delete()
-    Activity.log(current.app_group, by, Activity.Verb.REMOVED, current.user.email)
+    Activity.log(current.app_group, by, Activity.Verb.REMOVED, current.user.email, kind=Activity.Kind.MEMBER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.changes import Change, Shown, as_json, shown
 
 INVITATION_LIFETIME = timedelta(days=7)
 SETUP_LIFETIME = timedelta(days=1)
@@ -271,10 +274,28 @@ class Activity(models.Model):
         ERASED = "erased", _("erased")
         REVOKED = "revoked", _("revoked")
 
+    class Kind(models.TextChoices):
+        """What sort of object a line is about."""
+
+        CANVAS = "canvas", _("Canvas")
+        COMPONENT = "component", _("Component")
+        AUDIENCE = "audience", _("Audience")
+        SEGMENT = "segment", _("Segment")
+        IMPORT = "import", _("Import")
+        KEY = "key", _("API key")
+        MEMBER = "member", _("Member")
+        INVITATION = "invitation", _("Invitation")
+        CONNECTION = "connection", _("Connection")
+        GROUP = "group", _("App group")
+        PERSON = "person", _("Person")
+        PEOPLE = "people", _("People")
+
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     verb = models.CharField(max_length=20, choices=Verb.choices)
+    kind = models.CharField(max_length=20, blank=True, default="")  # of Kind; empty in lines of older versions
     subject = models.CharField(max_length=200)
+    changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(default=list)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -284,17 +305,37 @@ class Activity(models.Model):
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"
 
-    @classmethod
-    def log(cls, app_group: AppGroup, actor: User | None, verb: str, subject: str) -> None:
-        """Write one line, inside the caller's transaction."""
-        cls.objects.create(app_group=app_group, actor=actor, verb=verb, subject=subject[:200])
+    @property
+    def kind_label(self) -> str:
+        """What sort of object it is, in words; empty in lines of older versions."""
+        return str(self.Kind(self.kind).label) if self.kind in self.Kind.values else ""
+
+    @property
+    def shown_changes(self) -> list[Shown]:
+        """What was changed from what to what."""
+        return shown(self.changes)
 
     @classmethod
-    def log_view(cls, app_group: AppGroup, actor: User, subject: str, *, now: datetime) -> None:
+    def log(
+        cls,
+        app_group: AppGroup,
+        actor: User | None,
+        verb: str,
+        subject: str,
+        *,
+        kind: str = "",
+        changes: Iterable[Change] = (),
+    ) -> None:
+        """Write one line, inside the caller's transaction. ``changes``: never secrets, never data of customers."""
+        told = as_json(changes)
+        cls.objects.create(app_group=app_group, actor=actor, verb=verb, kind=kind, subject=subject[:200], changes=told)
+
+    @classmethod
+    def log_view(cls, app_group: AppGroup, actor: User, subject: str, *, kind: str, now: datetime) -> None:
         """Somebody saw personal data unmasked: one line per actor, subject and hour."""
         recent = cls.objects.filter(app_group=app_group, at__gt=now - LOGGED_EVERY, actor=actor, subject=subject)
         if not recent.filter(verb=cls.Verb.VIEWED).exists():
-            cls.log(app_group, actor, cls.Verb.VIEWED, subject)
+            cls.log(app_group, actor, cls.Verb.VIEWED, subject, kind=kind)
 
 
 class Lap(models.Model):

@@ -90,7 +90,7 @@ def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) 
         EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         app_group.save()
         Membership.objects.create(app_group=app_group, user=user, role=Role.ADMIN, joined_at=now)
-        Activity.log(app_group, user, Activity.Verb.CREATED, app_group.name)
+        Activity.log(app_group, user, Activity.Verb.CREATED, app_group.name, kind=Activity.Kind.GROUP)
         SetupLink.objects.all().delete()
     return user
 

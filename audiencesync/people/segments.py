@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Count, F
+from django.utils.translation import gettext_lazy as _
 
+from audiencesync.groups.changes import Change
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people import filters
 from audiencesync.people.models import Profile, Segment
@@ -34,7 +36,7 @@ def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User) 
     try:
         with transaction.atomic():
             segment = Segment.objects.create(app_group=app_group, name=name, filter=chosen, created_by=by)
-            Activity.log(app_group, by, Activity.Verb.CREATED, name)
+            Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.SEGMENT)
     except IntegrityError as error:
         raise NameTaken from error
     return segment
@@ -45,11 +47,36 @@ def save(segment: Segment, *, name: str, chosen: dict[str, Any], version: int, b
     same = Segment.objects.filter(pk=segment.pk, version=version)
     try:
         with transaction.atomic():
-            if not same.update(name=name, filter=chosen, updated_at=now, version=F("version") + 1):
+            before = same.first()
+            if before is None or not same.update(name=name, filter=chosen, updated_at=now, version=F("version") + 1):
                 raise Stale
-            Activity.log(segment.app_group, by, Activity.Verb.CHANGED, name)
+            changes = [(_("Name"), before.name, name), _conditions(before.filter, chosen)]
+            kind = Activity.Kind.SEGMENT
+            Activity.log(segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes)
     except IntegrityError as error:
         raise NameTaken from error
+
+
+def _conditions(before: Any, after: Any) -> Change:
+    """Which fields the conditions ask for; the values stay out of the log, as they may be data of a customer."""
+    old, new = (", ".join(_fields_of(one)) for one in (before, after))
+    return _("Conditions"), old, _("the same fields, other values") if old == new and before != after else new
+
+
+def _fields_of(raw: Any) -> list[str]:
+    """The names of the fields that a filter asks for, in order; none if it cannot be read."""
+    try:
+        waiting: list[filters.Group | filters.Condition] = [filters.read(raw)]
+    except filters.FilterError:
+        return []
+    found: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, filters.Condition):
+            found.add(node.field.removeprefix(filters.CUSTOM))
+        else:
+            waiting += node.parts
+    return sorted(found)
 
 
 def remove(segment: Segment, *, by: User) -> None:
@@ -57,7 +84,7 @@ def remove(segment: Segment, *, by: User) -> None:
     try:
         with transaction.atomic():
             segment.delete()
-            Activity.log(segment.app_group, by, Activity.Verb.REMOVED, segment.name)
+            Activity.log(segment.app_group, by, Activity.Verb.REMOVED, segment.name, kind=Activity.Kind.SEGMENT)
     except models.ProtectedError as error:
         raise InUse(sorted({str(user) for user in error.protected_objects})) from error
 

@@ -71,6 +71,12 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     step = editor.step_of(request, canvas_id, step_id)
     n = analytics.retry(step, now=now)
     if n:
-        Activity.log(step.canvas.app_group, access.user(request), Activity.Verb.RETRIED, step.canvas.name)
+        Activity.log(
+            step.canvas.app_group,
+            access.user(request),
+            Activity.Verb.RETRIED,
+            step.canvas.name,
+            kind=Activity.Kind.CANVAS,
+        )
     text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n) % {"n": number_format(n)}
     return editor.show_step(request, step, text=text if n else _("Nobody is to be tried again."), now=now)

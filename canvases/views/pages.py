@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
-from canvases import analytics, tree
+from canvases import analytics, first_steps, tree
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -35,6 +35,7 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     rows = [{"canvas": canvas, **numbers[canvas.pk]} for canvas in page]
     is_filtered = any(request.GET.get(name) for name in ("q", "state"))
     context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
+    context["first_steps"] = first_steps.of_group(access.membership(request))
     return render(request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422)
 
 

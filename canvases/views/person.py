@@ -26,7 +26,9 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     row = access.get(request, Profile, pk=profile_id)
     masked = not access.membership(request).may(Role.MARKETER)
     if not masked:
-        Activity.log_view(row.app_group, access.user(request), row.braze_id, now=timezone.now())
+        Activity.log_view(
+            row.app_group, access.user(request), row.braze_id, kind=Activity.Kind.PERSON, now=timezone.now()
+        )
     mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
         "visits": list(islice(telling.visits(mine), NEWEST)),
@@ -40,7 +42,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
 def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     """Everything about a person as a file; that it was taken is written down."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
-    Activity.log(row.app_group, access.user(request), Activity.Verb.EXPORTED, row.braze_id)
+    Activity.log(row.app_group, access.user(request), Activity.Verb.EXPORTED, row.braze_id, kind=Activity.Kind.PERSON)
     answer = JsonResponse(telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2})
     answer["Content-Disposition"] = f'attachment; filename="person-{row.braze_id}.json"'
     answer["Cache-Control"] = "no-store"

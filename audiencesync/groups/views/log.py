@@ -1,5 +1,6 @@
 """The activity log and the settings of a group."""
 
+from collections.abc import Iterable
 from copy import copy
 
 from django.contrib import messages
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access
+from audiencesync.groups.changes import Change, Value, masked_email
 from audiencesync.groups.forms import ActivityFilter, GroupForm
 from audiencesync.groups.models import Activity, AppGroup, Role, User
 
@@ -29,8 +31,17 @@ def activity(request: HttpRequest, group: str) -> HttpResponse:
     page = Paginator(lines.select_related("actor"), PER_PAGE).get_page(request.GET.get("page"))
     status = 200 if form.is_valid() else 422
     is_filtered = form.is_valid() and any(form.cleaned_data.values())
+    if not access.membership(request).may(Role.ADMIN):
+        _mask_invited(page)
     context = {"page": page, "form": form, "is_filtered": is_filtered}
     return render(request, "groups/activity.html", context, status=status)
+
+
+def _mask_invited(lines: Iterable[Activity]) -> None:
+    """Whom an admin has invited is for admins, as on the page of members."""
+    for line in lines:
+        if line.verb == Activity.Verb.INVITED:
+            line.subject = masked_email(line.subject)
 
 
 def _people(app_group: AppGroup) -> list[tuple[str, str]]:
@@ -48,6 +59,17 @@ def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Ac
     return lines
 
 
+def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[Change]:
+    """Each setting that the form may change, as it was and as it is."""
+    names = form.changed_data
+    return [(form.fields[name].label or name, _value(stored, name), _value(edited, name)) for name in names]
+
+
+def _value(app_group: AppGroup, name: str) -> Value:
+    value: Value | list[str] = getattr(app_group, name)
+    return ", ".join(value) if isinstance(value, list) else value
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
@@ -59,11 +81,13 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
             return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
+        changes = _changes(access.group(request), app_group, form)
         if form.changes_people:  # in the background, a stretch of people after the other
             form.instance.rework(now=timezone.now())
         form.save()
         if form.changed_data:
-            Activity.log(app_group, access.user(request), Activity.Verb.CHANGED, app_group.name)
+            kind, by = Activity.Kind.GROUP, access.user(request)
+            Activity.log(app_group, by, Activity.Verb.CHANGED, app_group.name, kind=kind, changes=changes)
         messages.success(request, _("Saved."))
         return redirect("group_settings", group)
     return render(request, "groups/settings.html", {"form": form}, status=422 if form.errors else 200)

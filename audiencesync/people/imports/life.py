@@ -125,7 +125,7 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
             raise NotOpen
         if segment_name:
             _make_segment(run, segment_name, by=by)
-        Activity.log(run.app_group, by, Activity.Verb.CREATED, run.file_name)
+        Activity.log(run.app_group, by, Activity.Verb.CREATED, run.file_name, kind=Activity.Kind.IMPORT)
         clock.wake(running.TASK)
 
 

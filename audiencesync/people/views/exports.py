@@ -19,7 +19,9 @@ from audiencesync.people.models import Profile, Segment
 @access.signed_in
 def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
     """All people of the group."""
-    return _file(request, access.all_of(request, Profile, Role.MARKETER), _("Everybody"), "people")
+    return _file(
+        request, access.all_of(request, Profile, Role.MARKETER), _("Everybody"), "people", kind=Activity.Kind.PEOPLE
+    )
 
 
 @require_POST
@@ -33,10 +35,10 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBa
         messages.error(request, _("This filter cannot be read."))
         return redirect("segment", group, row.pk)
     people = access.all_of(request, Profile, Role.MARKETER).filter(wanted)
-    return _file(request, people, row.name, f"segment-{row.pk}")
+    return _file(request, people, row.name, f"segment-{row.pk}", kind=Activity.Kind.SEGMENT)
 
 
-def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str) -> HttpResponseBase:
-    Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject)
+def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str) -> HttpResponseBase:
+    Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind)
     parts = spreadsheet.lines(exporting.rows(people))
     return spreadsheet.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")

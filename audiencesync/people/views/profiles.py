@@ -46,7 +46,7 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
     page = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after"))
     if page.profiles and not masked:
-        Activity.log_view(app_group, access.user(request), _("Profiles"), now=timezone.now())
+        Activity.log_view(app_group, access.user(request), _("Profiles"), kind=Activity.Kind.PEOPLE, now=timezone.now())
     n = found.order_by()[: COUNTED + 1].count()
     context = {
         "form": form,

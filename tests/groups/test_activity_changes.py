@@ -1,0 +1,75 @@
+"""The activity log says what was changed from what to what; secrets and personal data stay out of it."""
+
+import pytest
+from django.utils import translation
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Segment
+
+pytestmark = pytest.mark.django_db
+PATH = "/g/acme/activity/"
+
+
+def line():
+    """The newest line: verb, kind, and each change as what, before, after."""
+    newest = Activity.objects.first()
+    return newest.verb, newest.kind, [(one.what, one.before, one.after) for one in newest.shown_changes]
+
+
+def test_settings_tell_what_was_before_and_after(acme, alice, signed_in):
+    client = signed_in(alice)
+    data = client.get("/g/acme/settings/").context["form"].initial
+    data = {name: value for name, value in data.items() if value not in (None, False)}
+
+    answer = client.post("/g/acme/settings/", data | {"time_zone": "Europe/Oslo", "consent_required": "on"})
+
+    assert answer.status_code == 302
+    verb, kind, changes = line()
+    assert (verb, kind) == ("changed", "group")
+    assert ("Time zone", acme.time_zone, "Europe/Oslo") in changes
+    assert ("Add nobody whose consent is unknown", "no", "yes") in changes
+
+
+def test_a_role_is_told_in_the_language_of_the_reader(acme, alice, bob, signed_in):
+    member = acme.memberships.get(user=bob)
+    signed_in(alice).post(f"/g/acme/members/{member.pk}/role/", {"role": "viewer"})
+
+    assert line() == ("changed", "member", [("Role", "Marketer", "Viewer")])
+    with translation.override("de"):
+        assert line()[2] == [("Rolle", "Marketer", "Betrachter:in")]
+
+
+def test_a_segment_names_its_fields_and_never_the_values(acme, bob, signed_in):
+    old = {"all": [{"field": "email", "op": "is", "value": "maria@example.org"}]}
+    segment = Segment.objects.create(app_group=acme, name="Maria", filter=old)
+    data = {"name": "Mary", "match": "all", "version": segment.version, "conditions-TOTAL_FORMS": "0"}
+
+    signed_in(bob).post(f"/g/acme/people/segments/{segment.pk}/", data)
+
+    stored = str(list(Activity.objects.values()))
+    assert "maria@example.org" not in stored
+
+
+@pytest.mark.parametrize(("reader", "sees"), [("vera", False), ("bob", False), ("alice", True)])
+def test_only_admins_read_whom_somebody_invited(acme, alice, signed_in, request, reader, sees):
+    signed_in(alice).post("/g/acme/members/invite/", {"email": "nina@example.org", "role": "viewer"})
+    user = request.getfixturevalue(reader)
+
+    page = signed_in(user).get(PATH).content.decode()
+
+    assert ("nina@example.org" in page) is sees
+    assert ("n•••@example.org" in page) is not sees
+
+
+def test_an_older_invitation_is_masked_too(acme, alice, vera, signed_in):
+    Activity.objects.create(app_group=acme, actor=alice, verb="invited", subject="nina@example.org")
+
+    assert "nina@" not in signed_in(vera).get(PATH).content.decode()
+
+
+def test_who_looked_at_a_person_reads_as_such(acme, alice, signed_in):
+    Activity.log(acme, alice, Activity.Verb.VIEWED, "00000000000000000000157d", kind=Activity.Kind.PERSON)
+
+    page = " ".join(signed_in(alice).get(PATH).content.decode().split())
+
+    assert 'viewed</span> Person <bdi class="fw-medium">00000000000000000000157d</bdi>' in page
