@@ -97,6 +97,11 @@ class Bench:
         return next((card for card in self.cards if card.id == str(step_id)), None)
 
     @property
+    def is_in_trouble(self) -> bool:
+        """Whether the people of a component are not sent."""
+        return any(card.tone == "trouble" for card in self.cards)
+
+    @property
     def heads(self) -> list[tuple[str, Text]]:
         """The columns of the table of numbers."""
         return [*analytics.METRICS.items(), ("waiting", WAITING)]

@@ -79,3 +79,17 @@ def test_the_table_under_the_flow_has_all_seven_metrics_by_their_whole_names(bob
         "Exited canvas",
         "Waiting here",
     ]
+
+
+def test_trouble_that_comes_while_the_page_is_open_is_announced(bobs, winback, connection):
+    step = bobs.add("audience_sync")
+    bobs.set_up(step, winback)
+    before = bobs.get("canvas_counts", v="x", htmx=True).content.decode()
+    winback.gone_at = timezone.now()
+    winback.save()
+
+    after = bobs.get("canvas_counts", v="x", htmx=True).content.decode()
+
+    region = re.compile(r'id="told"[^>]*aria-live="polite"[^>]*>([^<]*)<')
+    assert region.search(before)[1] == "No component is in trouble."
+    assert "Add to “winback”: " in region.search(after)[1]

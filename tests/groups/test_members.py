@@ -50,7 +50,7 @@ def test_only_admins_change_it(act, who, allowed, acme, alice, bob, vera, signed
 def test_a_role_is_changed_and_logged(acme, alice, bob, signed_in):
     signed_in(alice).post(f"/g/acme/members/{of(bob).pk}/role/", {"role": "admin"})
     assert of(bob).role == "admin"
-    assert Activity.objects.get(app_group=acme).subject == "bob@example.org: admin"
+    assert Activity.objects.get(app_group=acme).subject == "bob@example.org"
 
 
 def test_an_unknown_role_is_refused_in_words(acme, alice, bob, signed_in):
