@@ -1,0 +1,79 @@
+"""README's block on an empty database of each kind, then only the browser: to people in an audience at the sandbox."""
+
+from contextlib import contextmanager, nullcontext
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import acts
+from tests.browser.installation import Installation, block, filled
+from tests.machines.servers import database
+from tests.stack import wait_until
+
+N = 40
+FILE = "external_id,email\n" + "".join(f"shop-{n},p{n}@example.org\n" for n in range(N))
+AT_REST = 40_000
+
+
+@contextmanager
+def installed(folder, empty):
+    with empty as url:
+        one = Installation(folder, url)
+        try:
+            one.start()
+            yield one
+        finally:
+            one.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def stack(request, tmp_path):
+    """What the other tests of the browser have as a stack."""
+    with installed(tmp_path, database() if request.param == "postgresql" else nullcontext()) as one:
+        yield one
+
+
+def set_up(page, stack):
+    """From the link in the log to a signed-in admin of a group."""
+    page.goto("/")
+    expect(page.locator("main")).to_contain_text("manage.py setup")
+    wait_until(lambda: len(stack.links()) == 2, seconds=60, what="web and engine did not print their links")
+    page.goto(stack.links()[0])
+    for name, value in {"email": "olga@example.org", "password": "correct horse battery", "name": "Acme"}.items():
+        page.locator(f"input[name={name}]").fill(value)
+    for name, value in {"time_zone": "Europe/Berlin", "phone_region": "DE"}.items():
+        page.locator(f"select[name={name}]").select_option(value)
+    page.locator("main form button").last.click()
+    page.wait_for_url("**/g/acme/**")
+
+
+def bring_people(page):
+    page.goto("/g/acme/people/imports/new/")
+    file = {"name": "people.csv", "mimeType": "text/csv", "buffer": FILE.encode()}
+    page.locator("input[type=file]").set_input_files(files=[file])
+    page.locator("main form[method=post] .btn-primary").click()
+    page.locator("input[name=segment_name]").fill("Everybody")
+    page.locator("button[name=start]").click()
+    expect(page.locator("#import-state [data-number]").first).to_have_text(str(N), timeout=AT_REST)
+
+
+def test_the_block_and_the_browser_lead_to_people_in_an_audience(stack, open_page):
+    page = open_page("en", 1280)
+    set_up(page, stack)
+    acts.connected(page)
+    bring_people(page)
+    acts.new_canvas(page, "First", segment="Everybody")
+    acts.add_sync(page, "First audience", fields=("email",))
+    acts.launch(page)
+    expect(page.locator("#flow [data-metric=synced]").first).to_have_text(str(N), timeout=AT_REST)
+    (audience,) = acts.audiences(stack, "First audience")
+    assert audience["people"] == N
+    second = open_page("en", 1280)
+    second.goto(stack.links()[1])
+    expect(second.locator("main")).to_contain_text("does not work any more")
+
+
+def test_a_variable_that_the_block_does_not_name_is_noticed():
+    with pytest.raises(AssertionError):
+        filled("export SITE_URL=x", {"SITE_URL": "y", "SECRET_KEY": "z"})
+    assert "export SECRET_KEY=" in block()
