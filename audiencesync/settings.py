@@ -167,6 +167,7 @@ BEATS = {
     "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
     "sync": (BEAT_SECONDS, "partners.flush.beat"),
     "privacy": (3 * BEAT_SECONDS, "canvases.privacy.beat"),
+    "deletions": (3 * BEAT_SECONDS, "canvases.deleting.beat"),
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
     "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),  # else it is woken
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),

@@ -26,6 +26,7 @@ urlpatterns = [
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),
     path("analytics/", analytics.staff, name="staff_analytics"),
+    path("staff/groups/", include("canvases.staff_urls")),
     path("", api.urls),
 ]
 

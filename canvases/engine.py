@@ -44,9 +44,10 @@ def beat() -> None:
 
 def move_all(*, now: datetime) -> int:
     """Admit one crowd to each live canvas and move one crowd from each step with people due; answers how many moved."""
-    entering = Canvas.objects.filter(state=Canvas.State.LIVE).exclude(entry_until=None)
+    live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
+    entering = live.exclude(entry_until=None)
     due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
-    steps = Step.objects.filter(Exists(due), canvas__state=Canvas.State.LIVE)
+    steps = Step.objects.filter(Exists(due), canvas__in=live)
     crowds: list[tuple[Callable[..., int], int]] = [(admit, pk) for pk in entering.values_list("pk", flat=True)]
     crowds += [(advance, pk) for pk in steps.values_list("pk", flat=True)]
     return sum(_moved(move, pk, now=now) for move, pk in crowds)
@@ -242,7 +243,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
     Whoever has been in the canvas before does not enter again. What blocks a launch is checked by the caller.
     """
-    ready = Canvas.objects.filter(pk=canvas.pk, state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
+    startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
+    ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
     with transaction.atomic():
         highest = Profile.objects.filter(app_group=canvas.app_group_id).aggregate(last=Max("pk"))["last"]
         launched = ready.update(

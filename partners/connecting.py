@@ -107,7 +107,7 @@ def touched(subject: Connection | AdAccount) -> list[Touched]:
     return _touched(_syncs_of(subject))
 
 
-def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User, now: datetime) -> Farewell:
+def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User | None, now: datetime) -> Farewell:
     """Let go of a whole connection or of one ad account; waiting people are discarded or wait for a reconnect.
 
     The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.

@@ -153,7 +153,9 @@ def _claim(query: QueryDict, partner: Partner, *, user: User, session: SessionBa
     fresh = OAuthState.objects.filter(pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME)
     if not fresh.update(used_at=now):
         raise NotAuthorized(_used_or_old(found), found.app_group, open_state=found if is_open(found, now=now) else None)
-    if not Membership.objects.filter(user=user, app_group=found.app_group, role=Role.ADMIN).exists():
+    if not Membership.objects.filter(
+        user=user, app_group=found.app_group, app_group__archived_at=None, role=Role.ADMIN
+    ).exists():
         raise NotAuthorized(_("Only admins of the app group can connect. Nothing was stored."))
     found.used_at = now
     return found
@@ -262,7 +264,12 @@ def _sentence(error: PartnerError, partner: Partner) -> str:
 def way_back(user: User, partner: Partner, app_group: AppGroup | None) -> str:
     """Where to start again: the partner page of the group, else of the first group the user is in, else the start page."""
     if app_group is None:
-        first = Membership.objects.filter(user=user).select_related("app_group").order_by("joined_at", "pk").first()
+        first = (
+            Membership.objects.filter(user=user, app_group__archived_at=None)
+            .select_related("app_group")
+            .order_by("joined_at", "pk")
+            .first()
+        )
         app_group = first.app_group if first else None
     return reverse("partner", args=[app_group.slug, partner.key]) if app_group else reverse("home")
 

@@ -21,8 +21,8 @@ def user(request: HttpRequest) -> User:
 
 
 def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
-    """The groups the user is a member of."""
-    return AppGroup.objects.filter(memberships__user=user(request)).order_by("name")
+    """The groups the user is a member of; archived ones are hidden."""
+    return AppGroup.objects.filter(memberships__user=user(request), archived_at=None).order_by("name")
 
 
 def membership(request: HttpRequest) -> Membership:
@@ -31,7 +31,8 @@ def membership(request: HttpRequest) -> Membership:
     cached: Membership | None = getattr(request, "membership", None)
     if cached is not None and cached.app_group.slug == slug:
         return cached
-    found = Membership.objects.select_related("app_group").filter(user=user(request), app_group__slug=slug).first()
+    mine = Membership.objects.filter(user=user(request), app_group__archived_at=None)
+    found = mine.select_related("app_group").filter(app_group__slug=slug).first()
     if found is None:
         raise Http404
     request.membership = found  # type: ignore[attr-defined]  # one query a request; read by the context processor

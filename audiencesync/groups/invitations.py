@@ -57,7 +57,8 @@ def pending(app_group: AppGroup, *, now: datetime) -> list[Invitation]:
 @transaction.atomic
 def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
     """Make ``user`` a member. False if the invitation was used, withdrawn or has become too old meanwhile."""
-    still_open = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, created_at__gt=now - INVITATION_LIFETIME)
+    waiting = Invitation.objects.filter(accepted_at=None, app_group__archived_at=None)
+    still_open = waiting.filter(pk=invitation.pk, created_at__gt=now - INVITATION_LIFETIME)
     if not still_open.update(accepted_at=now):
         return False
     _membership, joined = Membership.objects.get_or_create(

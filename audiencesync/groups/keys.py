@@ -62,7 +62,8 @@ def find(text: str, *, now: datetime) -> ApiKey | None:
     """The open key with this text, with its group; writes down that it was used."""
     if not _KEY.fullmatch(text):
         return None
-    key = ApiKey.objects.select_related("app_group").filter(sha256=_sha256(text)).first()
+    used = ApiKey.objects.filter(app_group__archived_at=None)
+    key = used.select_related("app_group").filter(sha256=_sha256(text)).first()
     if key is None or not key.is_open(now=now):
         return None
     stale = now - USED_EVERY

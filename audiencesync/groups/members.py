@@ -1,5 +1,7 @@
 """Changing and removing members. A group always keeps an admin, also when two admins act at the same moment."""
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +22,16 @@ def _keep_an_admin(membership: Membership) -> None:
     others = membership.app_group.memberships.filter(role=Role.ADMIN).exclude(pk=membership.pk)
     if membership.role == Role.ADMIN and not others.exists():
         raise LastAdmin
+
+
+@transaction.atomic
+def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
+    """Make a user a member with this role, or give a member this role."""
+    AppGroup.objects.select_for_update().get(pk=app_group.pk)
+    Membership.objects.update_or_create(
+        app_group=app_group, user=user, defaults={"role": role}, create_defaults={"role": role, "joined_at": now}
+    )
+    Activity.log(app_group, user, Activity.Verb.JOINED, user.email)
 
 
 @transaction.atomic

@@ -112,11 +112,20 @@ class AppGroup(models.Model):
     rework_again_at = models.DateTimeField(null=True, blank=True)  # for what was under way when the settings changed
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
     quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
+    # Put away by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` it goes once its people are out
+    # of every audience (canvases/deleting.py).
+    archived_at = models.DateTimeField(null=True, blank=True)
+    deleting_at = models.DateTimeField(null=True, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(deleting_at=None) | models.Q(archived_at__isnull=False), name="app_group_deleting"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -176,8 +185,12 @@ class Invitation(models.Model):
         return hashlib.sha256(token.encode()).hexdigest()
 
     def is_open(self, *, now: datetime) -> bool:
-        """Not accepted yet and not too old."""
-        return self.accepted_at is None and now < self.created_at + INVITATION_LIFETIME
+        """Not accepted yet and not too old, into a group that is not archived."""
+        return (
+            self.accepted_at is None
+            and self.app_group.archived_at is None
+            and now < self.created_at + INVITATION_LIFETIME
+        )
 
 
 class SetupLink(models.Model):

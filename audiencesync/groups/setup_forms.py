@@ -71,6 +71,18 @@ class NewGroupForm(forms.ModelForm):
         return cleaned
 
 
+class RenameForm(forms.ModelForm):
+    """Another name for a group; its address stays."""
+
+    class Meta:
+        model = AppGroup
+        fields = ["name"]
+
+    def clean_name(self) -> str:
+        """One line: it stands in the subjects of mails."""
+        return " ".join(str(self.cleaned_data["name"]).split())
+
+
 class SetupForm(NewGroupForm):
     """The first account, the first app group and, if wanted, the people of the demo."""
 

@@ -9,6 +9,7 @@ urlpatterns = [
     path("groups/", home.groups, name="groups"),
     path("g/<slug:group>/", home.group, name="group"),
     path("g/<slug:group>/members/", members.members, name="members"),
+    path("g/<slug:group>/members/leave/", members.leave, name="leave"),
     path("g/<slug:group>/members/invite/", members.invite, name="invite"),
     path("g/<slug:group>/members/invitations/<int:invitation>/withdraw/", members.withdraw, name="invitation_withdraw"),
     path("g/<slug:group>/members/<int:member>/role/", members.role, name="member_role"),

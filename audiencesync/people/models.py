@@ -169,7 +169,7 @@ class Erasure(models.Model):
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
-    BY_KEY, BY_RESTORE = "API key ", "restore"  # how asked_by begins, in every language
+    BY_KEY, BY_RESTORE, BY_DELETION = "API key ", "restore", "group deleted"  # how asked_by begins, in every language
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
@@ -196,6 +196,8 @@ class Erasure(models.Model):
         """Who asked, in the language of whoever reads it."""
         if self.asked_by == self.BY_RESTORE:
             return gettext("after a restore")
+        if self.asked_by == self.BY_DELETION:
+            return gettext("the deletion of the app group")
         if self.asked_by.startswith(self.BY_KEY):
             return gettext("API key %(name)s") % {"name": self.asked_by.removeprefix(self.BY_KEY)}
         return self.asked_by

@@ -65,7 +65,7 @@ def test_the_block_and_the_browser_lead_to_people_in_an_audience(stack, open_pag
     acts.new_canvas(page, "First", segment="Everybody")
     acts.add_sync(page, "First audience", fields=("email",))
     acts.launch(page)
-    expect(page.locator("#flow [data-metric=synced]").first).to_have_text(str(N), timeout=AT_REST)
+    expect(page.locator("[data-metric=synced]").first).to_have_text(str(N), timeout=AT_REST)
     (audience,) = acts.audiences(stack, "First audience")
     assert audience["people"] == N
     second = open_page("en", 1280)

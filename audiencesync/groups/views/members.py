@@ -45,15 +45,19 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
     form = InvitationForm(request.POST, app_group=app_group)
     if not form.is_valid():
         return _page(request, app_group, form, status=422)
-    data = form.cleaned_data
+    send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
+    return redirect("members", app_group.slug)
+
+
+def send_invitation(request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str) -> None:
+    """Invite, mail the link and say so; under ``keep_as`` the session keeps the link for one look."""
     invitation, token = invitations.invite(app_group, email=data["email"], role=data["role"], by=access.user(request))
     link = request.build_absolute_uri(reverse("invitation", args=[token]))
-    request.session[LINK] = link
+    request.session[keep_as] = link
     if invitations.mail(invitation, link):
         messages.success(request, _("The invitation was mailed to %(email)s.") % {"email": invitation.email})
     else:
         messages.warning(request, _("The mail could not be sent. Please pass the link below on yourself."))
-    return redirect("members", app_group.slug)
 
 
 @require_POST
@@ -101,6 +105,23 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
         return redirect("members", group)
     messages.success(request, _("%(user)s is no longer a member.") % {"user": membership.user})
     return redirect("home") if membership.user == request.user else redirect("members", group)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def leave(request: HttpRequest, group: str) -> HttpResponse:
+    """Ask, then end one's own membership; every member may."""
+    mine = access.membership(request)
+    if request.method != "POST":
+        template = "groups/leave.html" + ("#question" if getattr(request, "htmx", False) else "")
+        return render(request, template, {"member": mine})
+    try:
+        domain.remove(mine, by=access.user(request))
+    except domain.LastAdmin:
+        messages.error(request, _last_admin())
+        return redirect("members", group)
+    messages.success(request, _("You have left %(group)s.") % {"group": mine.app_group.name})
+    return redirect("home")
 
 
 def _last_admin() -> str:

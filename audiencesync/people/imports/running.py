@@ -49,7 +49,9 @@ def beat() -> None:
 
 def lease(*, now: datetime) -> Import | None:
     """Take the import that waits longest, if there is one; None if others are at work."""
-    running = Import.objects.filter(state=State.RUNNING).order_by(F("leased_until").asc(nulls_first=True), "pk")
+    running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).order_by(
+        F("leased_until").asc(nulls_first=True), "pk"
+    )
     waiting = list(running.values_list("pk", "lease", "leased_until"))
     if sum(bool(token) and until is not None and until > now for _pk, token, until in waiting) >= AT_ONCE:
         return None

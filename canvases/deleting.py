@@ -1,0 +1,111 @@
+"""Put an app group away, bring it back, or delete it: its people leave every audience before its rows go.
+
+A deletion is a column of the group that the beat carries on, so it survives a crash, a lost token and a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audiencesync import beat as clock
+from audiencesync.groups.models import Activity, AppGroup, User
+from audiencesync.people.models import Erasure, Profile
+from canvases import engine, privacy
+from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
+from partners import connecting
+from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
+
+logger = logging.getLogger(__name__)
+TASK = "canvases.deleting.beat"
+
+
+def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
+    """Stop all canvases and hide the group. False if it is archived already."""
+    with transaction.atomic():
+        archived = AppGroup.objects.filter(pk=app_group.pk, archived_at=None).update(archived_at=now)
+        for canvas in Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE):
+            engine.stop(canvas, by=by, now=now)
+        if archived:
+            Activity.log(app_group, by, Activity.Verb.REMOVED, app_group.name)
+    return bool(archived)
+
+
+def restore(app_group: AppGroup, *, by: User) -> bool:
+    """Show the group again; its canvases stay stopped. False if it is not archived, or being deleted."""
+    with transaction.atomic():
+        hidden = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).exclude(archived_at=None)
+        restored = hidden.update(archived_at=None)
+        if restored:
+            Activity.log(app_group, by, Activity.Verb.CREATED, app_group.name)
+    return bool(restored)
+
+
+def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
+    """Archive the group and have the beat take it apart. False if that was asked before."""
+    with transaction.atomic():
+        archive(app_group, by=by, now=now)
+        asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(deleting_at=now)
+        clock.wake(TASK)
+    return bool(asked)
+
+
+def beat() -> None:
+    """Carry on every deletion for a bounded time; one beat at a time."""
+    ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
+    with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
+        if not is_mine:
+            return
+        for group in AppGroup.objects.exclude(deleting_at=None).order_by("deleting_at"):
+            try:
+                _proceed(group, ends_at=ends_at)
+            except DatabaseError:  # no other group would fare better
+                raise
+            except Exception:  # the edge of a loop: what hinders one group must not hinder the others
+                logger.exception("App group %s could not be taken apart; the next beat tries again.", group.pk)
+
+
+def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
+    """Erase the next people; with the last of them out of every audience, disconnect and delete the group."""
+    people = Profile.objects.filter(app_group=app_group).order_by("pk").values_list("pk", flat=True)
+    while some := list(people[: privacy.AT_ONCE]):
+        privacy.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
+        if time.monotonic() > ends_at:
+            clock.wake(TASK)
+            return
+    if Erasure.objects.filter(app_group=app_group, state=Erasure.State.REMOVING).exists():
+        return
+    for connection in Connection.objects.filter(app_group=app_group).exclude(token_sealed=""):
+        connecting.disconnect(connection, discard=True, by=None, now=timezone.now())
+    _delete_rows(app_group)
+    logger.info("App group %s is deleted.", app_group.pk)
+
+
+def _delete_rows(app_group: AppGroup) -> None:
+    """All that is left, at once: whoever counts meanwhile sees everything or nothing. What others point at goes last."""
+    ours: dict[type[Any], str] = {
+        Visit: "canvas__app_group",
+        StepTally: "step__canvas__app_group",
+        Step.syncs.through: "step__canvas__app_group",
+        Step: "canvas__app_group",
+        CanvasHour: "canvas__app_group",
+        Canvas: "app_group",
+        Delivery: "sync__app_group",
+        Batch: "sync__app_group",
+        TallyHour: "sync__app_group",
+        Tally: "sync__app_group",
+        Sync: "app_group",
+        Push: "ad_account__connection__app_group",
+    }
+    with transaction.atomic():
+        for model, path in ours.items():
+            rows: QuerySet[Any] = model._base_manager.filter(**{path: app_group})
+            rows._raw_delete(rows.db)  # without loading them: what points at them went before
+        app_group.delete()

@@ -1,0 +1,181 @@
+"""App groups, for staff: all of them, a new one, its first admin, put away, brought back, deleted."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, F, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audiencesync.groups import access, members
+from audiencesync.groups.forms import InvitationForm
+from audiencesync.groups.models import Activity, AppGroup, Role
+from audiencesync.groups.setup_forms import NewGroupForm, RenameForm
+from audiencesync.groups.views.members import send_invitation
+from audiencesync.people.models import Profile
+from canvases import deleting
+from canvases.models import Canvas
+from partners.models import Audience
+
+LINK = "staff_invitation_link"  # session key: shown once, if the mail could not be sent
+MOST_NAMES = 20
+
+
+@require_safe
+@access.signed_in
+def groups(request: HttpRequest) -> HttpResponse:
+    """All app groups of this installation, archived ones last."""
+    access.staff(request)
+    live = Count("canvases", distinct=True, filter=Q(canvases__state=Canvas.State.LIVE))
+    admins = Count("memberships", distinct=True, filter=Q(memberships__role=Role.ADMIN))
+    rows = AppGroup.objects.annotate(
+        n_members=Count("memberships", distinct=True), n_admins=admins, n_live=live
+    ).order_by(F("archived_at").asc(nulls_first=True), "name")
+    return render(request, "staff/groups.html", {"groups": rows})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def new(request: HttpRequest) -> HttpResponse:
+    """A new app group; whoever makes it invites its first admin, or becomes it."""
+    user = access.staff(request)
+    form = NewGroupForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "staff/group_new.html", {"form": form}, status=422 if form.errors else 200)
+    with transaction.atomic():
+        group = form.save()
+        Activity.log(group, user, Activity.Verb.CREATED, group.name)
+    messages.success(request, _("The app group is there. Now invite its first admin, or become it yourself."))
+    return redirect("staff_group", group.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def group(request: HttpRequest, slug: str) -> HttpResponse:
+    """One app group: its name, its admins, an invitation for an admin; POST renames it."""
+    user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
+    form = RenameForm(request.POST or None, instance=AppGroup.objects.get(pk=row.pk))
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            Activity.log(row, user, Activity.Verb.CHANGED, f"{row.name} → {form.instance.name}")
+        messages.success(request, _("Saved."))
+        return redirect("staff_group", slug)
+    return _page(request, row, form=form, status=422 if form.errors else 200)
+
+
+def _page(request: HttpRequest, row: AppGroup, *, status: int = 200, **forms_of_page: Any) -> HttpResponse:
+    context = {
+        "group": row,
+        "admins": row.memberships.filter(role=Role.ADMIN).select_related("user").order_by("user__email"),
+        "is_member": row.memberships.filter(user=access.user(request)).exists(),
+        "form": RenameForm(instance=row),
+        "invite": InvitationForm(app_group=row, initial={"role": Role.ADMIN}),
+        "link": request.session.pop(LINK, "") if LINK in request.session else "",
+    }
+    return render(request, "staff/group.html", context | forms_of_page, status=status)
+
+
+@require_POST
+@access.signed_in
+def invite(request: HttpRequest, slug: str) -> HttpResponse:
+    """Invite an admin, or become one without a mail."""
+    user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug, archived_at=None)
+    if "myself" in request.POST:
+        members.join(row, user, Role.ADMIN, now=timezone.now())
+        return redirect("group", slug)
+    data = request.POST.copy()
+    data["role"] = Role.ADMIN
+    form = InvitationForm(data, app_group=row)
+    if not form.is_valid():
+        return _page(request, row, status=422, invite=form)
+    send_invitation(request, row, form.cleaned_data, keep_as=LINK)
+    return redirect("staff_group", slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def archive(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask, then hide the group and stop all it does."""
+    user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
+    if request.method != "POST":
+        template = "staff/group_archive.html" + ("#question" if getattr(request, "htmx", False) else "")
+        return render(request, template, {"group": row, "live": _live(row)})
+    if deleting.archive(row, by=user, now=timezone.now()):
+        messages.success(request, _("%(group)s is archived.") % {"group": row.name})
+    return redirect("staff_group", slug)
+
+
+@require_POST
+@access.signed_in
+def restore(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the group again."""
+    user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
+    if deleting.restore(row, by=user):
+        messages.success(
+            request,
+            _("%(group)s is back. Its canvases stay stopped until a member launches them.") % {"group": row.name},
+        )
+    else:
+        messages.error(request, _("A group that is being deleted cannot be brought back."))
+    return redirect("staff_group", slug)
+
+
+class _TypedName(forms.Form):
+    """The name of the group, typed to show that this one is meant."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Type the name of the group to delete it"),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, wanted: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.wanted = wanted
+
+    def clean_name(self) -> str:
+        """The same name, blanks around it aside."""
+        if self.cleaned_data["name"].strip() != self.wanted.strip():
+            raise forms.ValidationError(_("This is not the name of the group."))
+        return self.wanted
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def delete(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say what goes, ask for the name, then have the group taken apart."""
+    user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
+    form = _TypedName(request.POST if request.method == "POST" else None, wanted=row.name)
+    if not form.is_valid():
+        context = {"group": row, "form": form, **_what_goes(row)}
+        return render(request, "staff/group_delete.html", context, status=422 if form.errors else 200)
+    deleting.delete(row, by=user, now=timezone.now())
+    messages.success(
+        request,
+        _("%(group)s is being deleted. It goes once its people are out of every audience.") % {"group": row.name},
+    )
+    return redirect("staff_groups")
+
+
+def _live(row: AppGroup) -> list[Canvas]:
+    return list(row.canvases.filter(state=Canvas.State.LIVE).order_by("name")[:MOST_NAMES])
+
+
+def _what_goes(row: AppGroup) -> dict[str, Any]:
+    audiences = Audience.objects.filter(ad_account__connection__app_group=row, syncs__isnull=False).distinct()
+    return {
+        "n_people": Profile.everybody.filter(app_group=row, erased_at=None).count(),
+        "n_members": row.memberships.count(),
+        "n_keys": row.api_keys.count(),
+        "n_segments": row.segments.count(),
+        "canvases": list(row.canvases.order_by("name")[:MOST_NAMES]),
+        "n_more_canvases": max(0, row.canvases.count() - MOST_NAMES),
+        "audiences": list(audiences.order_by("name")[:MOST_NAMES]),
+        "n_more_audiences": max(0, audiences.count() - MOST_NAMES),
+    }
