@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("groups", "0010_setup_links"),
+        ("groups", "0011_activity_changes"),
     ]
 
     operations = [
