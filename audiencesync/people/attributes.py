@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,8 +14,18 @@ from django.db.models.functions import Coalesce, Left, NullIf, StrIndex
 from django.db.models.lookups import Exact, GreaterThan, In, IsNull, LessThan
 from django.db.models.sql.compiler import SQLCompiler
 
+from audiencesync.people.fold import Fold, fold
+
 Sql = tuple[str, tuple[Any, ...]]
 Text = Combinable | Expression
+
+
+# SQLite: the attribute of any name as {"v": value}, or NULL.
+ODD = (
+    "(SELECT json_object('v', CASE type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')"
+    " WHEN 'object' THEN json(value) WHEN 'array' THEN json(value) ELSE value END)"
+    " FROM json_each({json}) WHERE key = {name} LIMIT 1)"
+)
 
 
 class _Attribute(Func):
@@ -29,15 +38,19 @@ class _Attribute(Func):
         self.name = name
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """The JSON functions of SQLite take a path."""
+        """The JSON functions of SQLite take a path, in which a quotation mark cannot stand."""
+        if '"' in self.name or "\\" in self.name:
+            return self._fill(self.sqlite.replace("{json}", ODD), compiler, self.name, path="$.v")
         return self._fill(self.sqlite, compiler, f"$.{json.dumps(self.name)}")
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
         """The operators of jsonb take a key."""
         return self._fill(self.postgresql, compiler, self.name)
 
-    def _fill(self, template: str, compiler: SQLCompiler, key: str) -> Sql:
+    def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
         column, params = compiler.compile(self.source_expressions[0])
+        if path:
+            template = template.replace("{key}", f"'{path}'").replace("{name}", "{key}")
         return template.format(json=column, key="%s"), (*params, *[key] * template.count("{key}"))
 
 
@@ -100,35 +113,24 @@ class Day(Func):
         return f"(CASE WHEN {text} {condition} THEN SUBSTR({text}, 1, 10) END)", (*params, *params)
 
 
-class AsciiLower(Func):
-    """a-z for A-Z and nothing else: what SQLite's own LOWER does, on both databases."""
-
-    function = "LOWER"
-    arity = 1
-    output_field = TextField()
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """LOWER would follow the locale of the database."""
-        text, params = compiler.compile(self.source_expressions[0])
-        return f"TRANSLATE({text}, '{ascii_uppercase}', '{ascii_lowercase}')", tuple(params)
-
-
-_TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
-
-
 def surely(condition: Expression) -> Expression:
     """False instead of NULL, so that what is not true can be negated."""
     return Coalesce(condition, Value(False), output_field=BooleanField())
 
 
 def contains(text: Text, part: str) -> Expression:
-    """Whether ``part`` is in ``text``; A is a."""
-    return surely(GreaterThan(StrIndex(AsciiLower(text), Value(part.translate(_TO_LOWER))), Value(0)))
+    """Whether ``part`` is in ``text``; case and composition do not matter."""
+    return surely(GreaterThan(StrIndex(Fold(text), Value(fold(part))), Value(0)))
 
 
 def starts_with(text: Text, part: str) -> Expression:
-    """Whether ``text`` begins with ``part``; A is a."""
-    return surely(Exact(Left(AsciiLower(text), len(part)), Value(part.translate(_TO_LOWER))))
+    """Whether ``text`` begins with ``part``; case and composition do not matter."""
+    return surely(Exact(Left(Fold(text), len(fold(part))), Value(fold(part))))
+
+
+def is_one_of(text: Text, values: Sequence[str]) -> Expression:
+    """Whether ``text`` is one of these; case and composition do not matter."""
+    return surely(In(Fold(text), [fold(value) for value in values]))
 
 
 def has_kind(name: str, kind: str) -> Expression:
@@ -142,8 +144,8 @@ def exists(name: str) -> Expression:
 
 
 def is_text(name: str, values: Sequence[str]) -> Expression:
-    """Whether an attribute is one of these texts."""
-    return surely(In(AttributeText(name), list(values)))
+    """Whether an attribute is one of these texts; case and composition do not matter."""
+    return is_one_of(AttributeText(name), values)
 
 
 def is_number(name: str, values: Sequence[float]) -> Expression:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from django.utils.formats import get_format
+from django.utils.formats import date_format, get_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,9 +32,18 @@ PHONE_PROBLEMS: dict[str | None, str | Promise] = {
     "spreadsheet": gettext_lazy("Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"),
 }
 LONGEST = 200
+NAMES: tuple[tuple[str, ...], ...] = (  # attributes, letters only: first names, last names, whole names
+    ("firstname", "vorname", "givenname", "prenom", "forename"),
+    ("lastname", "nachname", "surname", "familyname", "nom"),
+    ("name", "fullname", "displayname"),
+)
 STARS = "***"
 MAY_BE_A_PHONE = 1_000_000  # numbers of seven digits and more
-HIDDEN_ID = r"@|^([A-Za-z]+:)?[+ ()/.-]*([0-9][+ ()/.-]*){7,}$"  # an external id that is an e-mail or may be a phone
+PHONE_DIGITS = 7
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a UUID.
+SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
+UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,10 @@ class Person:
 
     profile: Profile
     external_id: str
+    name: str
     email: str
     phone: str
-    n_usable: int
+    usable: str  # by what the person can be matched, in words
 
 
 def mask_email(email: str) -> str:
@@ -79,8 +92,36 @@ def mask(kind: str, value: str) -> str:
 def person(profile: Profile, *, masked: bool) -> Person:
     """One row of the list."""
     shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
-    n_usable = sum(getattr(profile, f"{kind}_sha256") is not None for kind in KINDS)
-    return Person(profile, external_id(profile, masked=masked), shown["email"], shown["phone"], n_usable)
+    usable = ", ".join(str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None)
+    name = _name(profile.attributes)
+    return Person(
+        profile,
+        external_id(profile, masked=masked),
+        STARS if masked and name else name,
+        shown["email"],
+        shown["phone"],
+        usable,
+    )
+
+
+def is_name(attribute: str) -> bool:
+    """Whether an attribute of this name holds what people are called."""
+    plain = "".join(filter(str.isalpha, attribute.casefold()))
+    return any(plain in words for words in NAMES)
+
+
+def _name(attributes: Any) -> str:
+    """First and last name, else the whole one, from the attributes that are usually called so."""
+    if not isinstance(attributes, dict):
+        return ""
+    told: dict[tuple[str, ...], str] = {}
+    for key, value in attributes.items():
+        plain = "".join(filter(str.isalpha, key.casefold()))
+        for words in NAMES:
+            if plain in words and isinstance(value, str):
+                told.setdefault(words, value)
+    parts = [told.get(words, "") for words in NAMES]
+    return " ".join(part for part in parts[:2] if part) or parts[2]
 
 
 def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
@@ -96,9 +137,17 @@ def external_id(profile: Profile, *, masked: bool) -> str:
     known = profile.external_id
     if known is None:
         return profile.braze_id
-    if not (masked and re.search(HIDDEN_ID, known)):
-        return known
-    return mask("email" if "@" in known else "phone", known)
+    return mask_name(known) if masked else known
+
+
+def mask_name(text: str) -> str:
+    """An id or a name as viewers see it: hidden if it may hold an e-mail address or a phone number, however written."""
+    plain = unicodedata.normalize("NFKC", text)
+    if "@" in plain:
+        return mask_email(plain)
+    if re.search(UUID, text) or sum(character.isdigit() for character in plain) < PHONE_DIGITS:
+        return text
+    return mask_end(plain, 2)
 
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
@@ -132,7 +181,8 @@ def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
     known: Any = profile.attributes
     if not isinstance(known, dict):
         return []
-    return [(name, _attribute(value, masked=masked)) for name, value in sorted(known.items())]
+    named = ((mask_name(name) if masked else name, value) for name, value in sorted(known.items()))
+    return [(name, _attribute(value, masked=masked)) for name, value in named]
 
 
 def _attribute(value: object, *, masked: bool) -> str:
@@ -144,6 +194,9 @@ def _attribute(value: object, *, masked: bool) -> str:
         return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
     if masked:
         return STARS
+    if isinstance(value, str) and re.fullmatch(DAY, value):
+        with suppress(ValueError):
+            return date_format(date.fromisoformat(value), "SHORT_DATE_FORMAT")
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -27,8 +29,12 @@ from audiencesync.people.models import KINDS, Profile, Segment
 MAX_DEPTH, MAX_NODES, MAX_LIST, MAX_LISTED, MAX_TEXT = 5, 100, 1000, 10_000, 255
 MAX_NUMBER = 2**53  # beyond it the databases round differently
 CUSTOM = "custom."
+PERSONAL = frozenset({"external_id", "email"})
+PHONE_DIGITS = 7
 Scalar = str | int | float
-_NAME = re.compile(r"(?!.*__)[^\W_][\w .-]{0,62}")
+LONGEST_NAME = 255
+HASH = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)  # stands for a whole e-mail address
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _IMPORT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
 
@@ -62,7 +68,7 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "language": (gettext_lazy("language"), _TEXT),
     "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), _TRUTH),
     "ads_consent": (gettext_lazy("consent to advertising"), _TRUTH),
-    "created_at": (gettext_lazy("day of creation"), frozenset({"greater", "less"})),
+    "created_at": (gettext_lazy("created on"), frozenset({"greater", "less"})),
     "import": (gettext_lazy("CSV import (its number)"), frozenset({"is", "is_not", "in"})),
 }
 
@@ -162,9 +168,14 @@ def ops_of(field: object) -> frozenset[str] | None:
         return None
     if field in FIELDS:
         return FIELDS[field][1]
-    if field.startswith(CUSTOM) and _NAME.fullmatch(field.removeprefix(CUSTOM)):
+    if field.startswith(CUSTOM) and _is_name(field.removeprefix(CUSTOM)):
         return frozenset(OPS)
     return None
+
+
+def _is_name(name: str) -> bool:
+    """Whether an attribute may be called so: as the API and imports store it, in whatever characters."""
+    return 0 < len(name) <= LONGEST_NAME and not _UNSTORABLE.search(name)
 
 
 def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
@@ -172,7 +183,7 @@ def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
     if isinstance(value, str):
         if not value or len(value) > MAX_TEXT:
             raise FilterError(path, _("This needs 1 to %(n)d characters.") % {"n": MAX_TEXT})
-        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+        if _UNSTORABLE.search(value):
             raise FilterError(path, _("This holds a character that cannot be stored."))
         return value
     if numbers and isinstance(value, int | float) and not isinstance(value, bool):
@@ -191,8 +202,8 @@ def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
         except ValueError:
             day = None
         if day is None or day.isoformat() != scalar or not 1900 <= day.year <= 2200:
-            words = _("This needs a number, or a day such as 2026-11-23.")
-            raise FilterError(path, words if numbers else _("This needs a day such as 2026-11-23."))
+            words = _("This needs a number, or a date such as 2026-11-23.")
+            raise FilterError(path, words if numbers else _("This needs a date such as 2026-11-23."))
     return scalar
 
 
@@ -209,17 +220,37 @@ def read(raw: object) -> Group | Condition:
 
 def imports_in(raw: object) -> set[int]:
     """The numbers of the CSV imports that a filter asks for; none if it cannot be read."""
+    return {int(value) for value in values_of(raw, "import")}
+
+
+def size(raw: object) -> int:
+    """How many values a filter compares with; 0 if it cannot be read."""
     try:
-        return _imports(read(raw))
+        return _size(read(raw))
     except FilterError:
-        return set()
+        return 0
 
 
-def _imports(node: Group | Condition) -> set[int]:
+def _size(node: Group | Condition) -> int:
     if isinstance(node, Group):
-        return {number for part in node.parts for number in _imports(part)}
-    values = node.value if isinstance(node.value, tuple) else (node.value,)
-    return {int(str(value)) for value in values} if node.field == "import" else set()
+        return sum(map(_size, node.parts))
+    return len(node.value) if isinstance(node.value, tuple) else 1
+
+
+def values_of(raw: object, field: str) -> list[str]:
+    """The values that a filter compares a field with; none if it cannot be read."""
+    try:
+        return list(_values(read(raw), field))
+    except FilterError:
+        return []
+
+
+def _values(node: Group | Condition, field: str) -> Iterator[str]:
+    if isinstance(node, Group):
+        for part in node.parts:
+            yield from _values(part, field)
+    elif node.field == field and node.value is not None:
+        yield from map(str, node.value if isinstance(node.value, tuple) else (node.value,))
 
 
 def parse(raw: object) -> Q:
@@ -259,13 +290,20 @@ def _column_q(node: Condition) -> Q:
         found = Q(getattr(attributes, op)(F(field), str(value)))
         digest = whole_email(value) if field == "email" else None
         return found | Q(email_sha256=digest) if digest else found
-    if op == "in":
-        return Q(**{f"{field}__in": value})
-    return Q(**{field: value}) if op == "is" else ~Q(**{field: value})
+    same = _same_column(field, value if isinstance(value, tuple) else (value,))
+    return ~same if op == "is_not" else same
+
+
+def _same_column(field: str, values: tuple[Scalar | None, ...]) -> Q:
+    """Whether a column is one of these. Ids are compared letter by letter: two that differ in case are two people."""
+    texts = [str(value) for value in values]
+    return Q(**{f"{field}__in": texts}) if field == "external_id" else Q(attributes.is_one_of(F(field), texts))
 
 
 def whole_email(value: object) -> bytes | None:
     """The hash of a whole address, by which it is found where only hashes are stored; None for a part of one."""
+    if stored := HASH.fullmatch(str(value)):
+        return bytes.fromhex(stored[1])
     return identifiers.normalise("email", str(value), region="").sha256
 
 
@@ -295,31 +333,43 @@ def _same(name: str, values: tuple[Scalar | None, ...]) -> Q:
     return found | Q(attributes.is_number(name, numbers)) if numbers else found
 
 
-def describe(raw: object) -> str:
-    """A filter in words. Raises FilterError."""
+def describe(raw: object, *, masked: bool = False) -> str:
+    """A filter in words; ``masked``: without the e-mail addresses and ids that it names. Raises FilterError."""
     tree = read(raw)
-    return _("everybody") if tree == EVERYBODY or tree == Group("any") else _words(tree, outermost=True)
+    if tree == EVERYBODY or tree == Group("any"):
+        return _("everybody")
+    return _words(tree, outermost=True, masked=masked)
 
 
-def _words(node: Group | Condition, *, outermost: bool = False) -> str:
+def _words(node: Group | Condition, *, masked: bool, outermost: bool = False) -> str:
     if isinstance(node, Condition):
-        return _condition_words(node)
+        return _condition_words(node, masked=masked)
     joint = _(" and ") if node.match == "all" else _(" or ")
-    words = joint.join(_words(part) for part in node.parts)
+    words = joint.join(_words(part, masked=masked) for part in node.parts)
     return words if outermost or len(node.parts) == 1 else f"({words})"
 
 
-def _condition_words(node: Condition) -> str:
+def _condition_words(node: Condition, *, masked: bool) -> str:
     label = str(FIELDS[node.field][0]) if node.field in FIELDS else node.field.removeprefix(CUSTOM)
     op = (_OF_DAYS if isinstance(node.value, str) else _OF_NUMBERS).get(node.op, OPS[node.op])
     if node.value is None:
         return f"{label} {op}"
     listed = node.value if isinstance(node.value, tuple) else (node.value,)
+    if masked and (node.field in PERSONAL or node.field.startswith(CUSTOM) and any(map(_is_personal, listed))):
+        return f"{label} {op} ***"
     shown = ", ".join(map(_value_words, listed[:5]))
     return f"{label} {op} {shown}" + (" …" if len(listed) > 5 else "")
 
 
+def _is_personal(value: object) -> bool:
+    """Whether a value may be an e-mail address or a phone number."""
+    text = unicodedata.normalize("NFKC", str(value))
+    return "@" in text or sum(character.isdigit() for character in text) >= PHONE_DIGITS
+
+
 def _value_words(value: object) -> str:
+    if HASH.fullmatch(str(value)):
+        return _("a whole address, of which only the hash is kept")
     if isinstance(value, str):
         return _("“%(text)s”") % {"text": value}
     return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))

@@ -8,17 +8,27 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
-from django.utils.formats import get_format, sanitize_separators
+from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import filters
+from audiencesync.people import catalogue, conditions, filters
 from audiencesync.people.filters import CUSTOM, FIELDS, NO_VALUE, Condition, FilterError, Group
-from audiencesync.people.models import Profile, Segment
+from audiencesync.people.imports.models import Import
+from audiencesync.people.models import Segment
 
 ROWS, FEWEST_ROWS = 8, 3
 LONGEST_VALUE = 4000
+LONGEST_FIELD = len(CUSTOM) + filters.LONGEST_NAME
+MOST_FIELDS = 1000
+TYPE_WORDS = {
+    "text": gettext_lazy("text"),
+    "number": gettext_lazy("number"),
+    "boolean": gettext_lazy("yes or no"),
+    "list": gettext_lazy("list"),
+    "object": gettext_lazy("object"),
+}
 MATCHES = [("all", gettext_lazy("all of these conditions")), ("any", gettext_lazy("any of these conditions"))]
 
 
@@ -29,7 +39,10 @@ class ProfileSearch(forms.Form):
         label=gettext_lazy("Search"),
         required=False,
         max_length=320,
-        help_text=gettext_lazy("The beginning of an external ID, or a whole alias, e-mail address or phone number."),
+        help_text=gettext_lazy(
+            "A name, a part of an e-mail address, the beginning of an external ID, or a whole alias or phone number."
+            " Viewers search by whole addresses."
+        ),
     )
 
 
@@ -38,6 +51,9 @@ class SegmentForm(forms.Form):
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=80)
     match = forms.ChoiceField(label=gettext_lazy("People match"), choices=MATCHES, initial="all")
+    anyway = forms.BooleanField(
+        label=gettext_lazy("Save it although these conditions find no person today"), required=False
+    )
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1, initial=0)
 
     def __init__(self, data: Any = None, *, app_group: AppGroup, segment: Segment | None = None) -> None:
@@ -46,11 +62,12 @@ class SegmentForm(forms.Form):
         self.app_group, self.segment = app_group, segment
         initial = {} if segment is None else {"name": segment.name, "version": segment.version, **_initial(segment)}
         super().__init__(data, initial=initial)
+        self.is_in_doubt = False  # a condition can find no person: saving asks for ``anyway``
         if self.is_fixed:
-            del self.fields["match"]
+            del self.fields["match"], self.fields["anyway"]
             return
         for i in range(ROWS):
-            self.fields[f"field_{i}"] = _row_field(_("Field"), i, list="segment-fields", maxlength=80)
+            self.fields[f"field_{i}"] = _row_field(_("Field"), i, list="segment-fields", maxlength=LONGEST_FIELD)
             self.fields[f"op_{i}"] = forms.ChoiceField(
                 label=_label(_("Comparison"), i), choices=list(filters.OPS.items()), required=False
             )
@@ -80,6 +97,7 @@ class SegmentForm(forms.Form):
         if self.is_fixed and self.segment:
             cleaned["chosen"] = self.segment.filter
             return cleaned
+        self._types, self._stored = self._known_types(), _rows_of(self.segment.filter if self.segment else {}) or []
         parts = [part for part in map(self._part, range(ROWS)) if part]
         if not self.errors:
             cleaned["chosen"] = {cleaned["match"]: parts} if parts else {}
@@ -93,7 +111,7 @@ class SegmentForm(forms.Form):
         if not field:
             self.add_error(f"field_{i}", _("Choose a field, or clear the value."))
             return None
-        part: dict[str, Any] = {"field": _field_name(field), "op": op}
+        part: dict[str, Any] = {"field": self._named(field), "op": op}
         if op not in NO_VALUE:
             part["value"] = _typed(op, part["field"], typed)
         elif typed:
@@ -103,15 +121,60 @@ class SegmentForm(forms.Form):
         except FilterError as error:
             self.add_error(f"{error.path.partition('[')[0] or 'field'}_{i}", error.message)
             return None
-        if self.app_group.hash_only and part["field"] == "email" and op == "contains":
-            self._check_whole(i, typed)
+        if part["field"] == "email" and op == "contains":
+            self._hide_whole(i, part, typed)
+        if part["field"] == "import":
+            self._check_imports(i, part)
+        self._check_types(i, part)
         return part
+
+    def _known_types(self) -> catalogue.Types | None:
+        """The attributes of the group; looked up again if a condition names one that was not there a minute ago."""
+        named = {_field_name(str(self.cleaned_data.get(f"field_{i}") or "")) for i in range(ROWS)} - {CUSTOM}
+        custom = {name.removeprefix(CUSTOM) for name in named if name.startswith(CUSTOM)}
+        if not custom:
+            return None
+        known = catalogue.types(self.app_group)
+        return known if known is None or custom <= known.keys() else catalogue.types(self.app_group, is_fresh=True)
+
+    def _named(self, typed: str) -> str:
+        name = _field_name(typed)
+        if not name.startswith(CUSTOM):
+            return name
+        return CUSTOM + conditions.name_as_stored(name.removeprefix(CUSTOM), self._types)
+
+    def _check_types(self, i: int, part: dict[str, Any]) -> None:
+        """Say beside the field that a condition can find no person, unless that is wanted."""
+        if not self._types or not part["field"].startswith(CUSTOM) or self.cleaned_data.get("anyway"):
+            return  # a group without people yet: nothing can be said
+        if filters.read(part) in self._stored:
+            return
+        if words := conditions.unknown_name(part["field"].removeprefix(CUSTOM), self._types):
+            self.is_in_doubt = True
+            self.add_error(f"field_{i}", words)
+        elif words := conditions.impossible(part["field"], part["op"], part.get("value"), self._types):
+            self.is_in_doubt = True
+            self.add_error(f"op_{i}", words)
+
+    def _check_imports(self, i: int, part: dict[str, Any]) -> None:
+        """An import of another group, or none at all, would find no person."""
+        numbers = {int(one) for one in (part["value"] if isinstance(part["value"], list) else [part["value"]])}
+        mine = set(Import.objects.filter(app_group=self.app_group, pk__in=numbers).values_list("pk", flat=True))
+        if missing := sorted(numbers - mine):
+            self.add_error(f"value_{i}", _("There is no import number %(n)d.") % {"n": missing[0]})
+
+    def _hide_whole(self, i: int, part: dict[str, Any], typed: str) -> None:
+        """Keep no whole address in a filter: its hash finds the same person."""
+        digest = filters.whole_email(typed)
+        if digest is not None:
+            part["value"] = f"sha256:{digest.hex()}"
+        elif self.app_group.hash_only:
+            self._check_whole(i, typed)
 
     def _check_whole(self, i: int, typed: str) -> None:
         """Where only hashes are stored, a part of an address would find nobody and not say why."""
-        if filters.whole_email(typed) is None:
-            words = _("This group stores hashes only: people are found by a whole e-mail address, not by a part of it.")
-            self.add_error(f"value_{i}", words)
+        words = _("This group stores hashes only: people are found by a whole e-mail address, not by a part of it.")
+        self.add_error(f"value_{i}", words)
 
 
 def name_taken() -> str:
@@ -120,11 +183,17 @@ def name_taken() -> str:
 
 
 def field_choices(app_group: AppGroup) -> list[tuple[str, str]]:
-    """What the field of a condition suggests: (name, words). Custom attributes are those of the newest people."""
-    newest = Profile.objects.filter(app_group=app_group).order_by("-pk").values_list("attributes", flat=True)[:100]
-    names = sorted({name for known in newest if isinstance(known, dict) for name in known})
-    custom = [(_shown_field(CUSTOM + name), _("custom attribute")) for name in names if filters.ops_of(CUSTOM + name)]
-    return [(name, str(label)) for name, (label, _ops) in FIELDS.items()] + custom[:200]
+    """What the field of a condition suggests: (name, words). Shape: every attribute with its types and an example."""
+    shown = catalogue.examples(app_group)
+    known = catalogue.types(app_group) or {name: set() for name in shown}
+    names = sorted(name for name in known if filters.ops_of(CUSTOM + name))[:MOST_FIELDS]
+    custom = [(_shown_field(CUSTOM + name), _field_words(known[name], shown.get(name, ""))) for name in names]
+    return [(name, str(label)) for name, (label, _ops) in FIELDS.items()] + custom
+
+
+def _field_words(types: set[str], example: str) -> str:
+    words = ", ".join(str(TYPE_WORDS[one]) for one in sorted(types)) or _("custom attribute")
+    return _("%(type)s, for example %(value)s") % {"type": words, "value": example} if example else words
 
 
 def _label(word: str, i: int) -> str:
@@ -152,12 +221,8 @@ def _typed(op: str, field: str, text: str) -> Any:
     """The text of a value field -> the value of a condition."""
     if op == "in":
         return [part.strip() for part in text.split(",") if part.strip()]
-    if op in ("greater", "less") and field.startswith(CUSTOM):
-        try:
-            number = float(str(sanitize_separators(text)))
-        except ValueError:
-            return text
-        return int(number) if number.is_integer() else number
+    if op in ("greater", "less"):
+        return conditions.amount(text) if field.startswith(CUSTOM) else conditions.day(text) or text
     return text
 
 

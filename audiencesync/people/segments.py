@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from django.core.cache import cache
 from django.db import IntegrityError, models, transaction
 from django.db.models import Count, F
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.budget import TooSlow, at_most
 from audiencesync.groups.changes import Change
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people import filters
 from audiencesync.people.models import Profile, Segment
+
+MOST_VALUES = 2000  # in one statement that counts several segments
+COUNT_SECONDS = 2.0  # for all segments of a page together
+KEPT_SECONDS = 30
 
 
 class Stale(Exception):
@@ -89,18 +98,59 @@ def remove(segment: Segment, *, by: User) -> None:
         raise InUse(sorted({str(user) for user in error.protected_objects})) from error
 
 
+def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
+    """The segments with a condition that names one of these people: it outlives an erasure unless it is changed."""
+    known = Profile.objects.filter(pk__in=list(people)).values_list("external_id", "email_sha256")
+    ids, digests = set(), set()
+    for external_id, digest in known:
+        ids.add(external_id)
+        digests.add(None if digest is None else bytes(digest))
+    found = []
+    for segment in Segment.objects.filter(app_group=app_group).order_by("name", "pk"):
+        named = set(filters.values_of(segment.filter, "external_id"))
+        hashed = {filters.whole_email(value) for value in filters.values_of(segment.filter, "email")} - {None}
+        if named & (ids - {None}) or hashed & digests:
+            found.append(segment)
+    return found
+
+
 def counts(segments: list[Segment]) -> dict[int, int | None]:
-    """How many people are in each of one group's segments now, in one query; None if its filter cannot be read."""
-    found: dict[int, int | None] = {segment.pk: None for segment in segments}
+    """How many people are in each segment of one group; None if its filter cannot be read, or counting took too long.
+
+    All in one statement if their lists are short, else one by one, the shortest first, within two seconds. A count is kept
+    for half a minute: what was not reached in time is counted when the page is asked for again.
+    """
+    keys = {segment.pk: f"segment-n-{segment.pk}-{segment.version}" for segment in segments}
+    kept = cache.get_many(keys.values())
+    found: dict[int, int | None] = {pk: kept.get(key) for pk, key in keys.items()}
+    missing = sorted((one for one in segments if found[one.pk] is None), key=_weight)
+    ends_at = time.monotonic() + COUNT_SECONDS
+    new: dict[int, int] = {}
+    if sum(map(_weight, missing)) <= MOST_VALUES:
+        new = _counted(missing, seconds=COUNT_SECONDS / 2)
+    for segment in missing if not new else ():
+        new |= _counted([segment], seconds=ends_at - time.monotonic())
+    cache.set_many({keys[pk]: n for pk, n in new.items()}, KEPT_SECONDS)
+    return found | new
+
+
+def _weight(segment: Segment) -> int:
+    """How many values the filter compares with."""
+    return filters.size(segment.filter)
+
+
+def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
+    """The counts that one statement finds in time."""
     wanted: dict[str, Any] = {}
     for segment in segments:
-        try:
-            wanted[f"n{segment.pk}"] = (
-                Count("pk", filter=filters.parse(segment.filter)) if segment.filter else Count("pk")
-            )
-        except filters.FilterError:
-            continue
-    if wanted:
-        counted = Profile.objects.filter(app_group=segments[0].app_group_id).aggregate(**wanted)
-        found |= {int(name[1:]): n for name, n in counted.items()}
-    return found
+        with suppress(filters.FilterError):
+            chosen = filters.parse(segment.filter)
+            wanted[f"n{segment.pk}"] = Count("pk", filter=chosen) if segment.filter else Count("pk")
+    if not wanted or seconds <= 0:
+        return {}
+    try:
+        with at_most(seconds):
+            counted = Profile.objects.filter(app_group=segments[0].app_group_id).aggregate(**wanted)
+    except TooSlow:
+        return {}
+    return {int(name[1:]): n for name, n in counted.items()}

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from audiencesync.people import finding
+from audiencesync.people import finding, segments
 from audiencesync.people.models import Erasure
 from canvases import privacy
 
@@ -59,6 +59,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             "n_unknown": len(unknown),
             "unknown": unknown[:20],
             "is_question": True,
+            "segments": segments.naming(app_group, found.values()),
         }
         return render(request, "canvases/erase.html", context)
     n = len(privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now()))

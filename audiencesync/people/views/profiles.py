@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from audiencesync.budget import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.people import display, identifiers, naming
-from audiencesync.people.attributes import starts_with
+from audiencesync.people import catalogue, display, identifiers, naming
+from audiencesync.people.attributes import AttributeText, contains, starts_with
 from audiencesync.people.forms import ProfileSearch
 from audiencesync.people.models import Profile, UserAlias
 
@@ -22,6 +23,8 @@ PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person
 COUNTED = 10_000  # more than these are not counted one by one
 BIGGEST_ID = 2**63 - 1
+SEARCH_SECONDS = 5.0
+SHORTEST_WORD, MOST_WORDS = 2, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,31 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     found = everybody.none()
     if form.is_valid():
         found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
-    page = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after"))
+    try:
+        with at_most(SEARCH_SECONDS):
+            page, n = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after")), _n(found)
+    except TooSlow:
+        form.add_error("q", _("The search took too long and was stopped. Search by a whole ID or address."))
+        page, n = Page([], "", ""), 0
     if page.profiles and not masked:
         Activity.log_view(app_group, access.user(request), _("Profiles"), kind=Activity.Kind.PEOPLE, now=timezone.now())
-    n = found.order_by()[: COUNTED + 1].count()
+    people = [display.person(profile, masked=masked) for profile in page.profiles]
     context = {
         "form": form,
-        "people": [display.person(profile, masked=masked) for profile in page.profiles],
+        "people": people,
         "page": page,
         "n": min(n, COUNTED),
         "is_more": n > COUNTED,
+        "has_names": any(person.name for person in people),
         "is_masked": masked,
         "is_search": bool(request.GET.get("q")),
     }
     return render(request, "people/profiles.html", context, status=200 if form.is_valid() else 422)
+
+
+def _n(found: QuerySet[Profile]) -> int:
+    """How many are found, as far as they are counted."""
+    return found.order_by()[: COUNTED + 1].count()
 
 
 def facts(row: Profile, *, masked: bool) -> dict[str, object]:
@@ -84,12 +98,29 @@ def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, mask
         return everybody
     wanted = Q(starts_with(F("external_id"), text))
     if masked:
-        wanted &= ~Q(external_id__regex=display.HIDDEN_ID)
+        wanted &= Q(external_id__regex=display.SHOWN_ID) | Q(external_id__regex=display.UUID)
     for kind in ("email", "phone"):
         found = identifiers.normalise(kind, text, region=app_group.phone_region)
         if found.sha256 is not None:
             wanted |= Q(**{f"{kind}_sha256": found.sha256})
+    if not masked:
+        wanted |= _by_parts(text, app_group)
     return everybody.filter(wanted | Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group)))
+
+
+def _by_parts(text: str, app_group: AppGroup) -> Q:
+    """Each word is a part of the e-mail address or of a name. Not for viewers, who could guess an address by its parts."""
+    words = text.split()[:MOST_WORDS]
+    if any(len(word) < SHORTEST_WORD for word in words):
+        return Q(pk__in=[])
+    names = [name for name in catalogue.types(app_group) or {} if display.is_name(name)][:MOST_WORDS]
+    found = Q()
+    for word in words:
+        parts = Q(contains(F("email"), word))
+        for name in names:
+            parts |= Q(contains(AttributeText(name), word))
+        found &= parts
+    return found
 
 
 def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audiencesync.budget import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people import filters
@@ -21,6 +22,7 @@ from audiencesync.people.forms import SegmentForm, field_choices, name_taken
 from audiencesync.people.models import Profile, Segment
 
 PAGE = 25
+COVERAGE_SECONDS = 10.0  # a page that cannot count says nothing rather than holding a process
 
 
 @require_safe
@@ -30,7 +32,8 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
     mine = access.all_of(request, Segment).order_by("name", "pk")
     page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
     counts = domain.counts(list(page))
-    rows = [{"segment": segment, "words": _words(segment.filter), "n": counts[segment.pk]} for segment in page]
+    masked = not access.membership(request).may(Role.MARKETER)
+    rows = [{"segment": one, "words": _words(one.filter, masked=masked), "n": counts[one.pk]} for one in page]
     return render(request, "people/segments.html", {"rows": rows, "page": page})
 
 
@@ -108,8 +111,8 @@ def _form_page(
         "segment": row,
         "version": str(form["version"].value()),
         "fields": field_choices(app_group),
-        "words": "" if chosen is None else _words(chosen),
-        "coverage": _coverage(app_group, chosen),
+        "words": "" if chosen is None else _words(chosen, masked=not access.membership(request).may(Role.MARKETER)),
+        **_coverage(app_group, chosen),
         **extra,
     }
     return render(request, "people/segment.html", context, status=422 if form.errors else status)
@@ -123,19 +126,23 @@ def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> H
     return _form_page(request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine)
 
 
-def _coverage(app_group: AppGroup, chosen: Any) -> Any:
-    """How many people a filter finds and how many of them can be named; None if there is no filter to ask."""
+def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
+    """How many people a filter finds and how many of them can be named, as context; nothing if there is no filter."""
     if chosen is None:
-        return None
+        return {}
     try:
-        wanted = filters.parse(chosen)
+        people = Profile.objects.filter(filters.parse(chosen), app_group=app_group)
+        with at_most(COVERAGE_SECONDS):
+            return {"coverage": coverage(people, is_strict=app_group.consent_required)}
     except filters.FilterError:
-        return None
-    return coverage(Profile.objects.filter(wanted, app_group=app_group), is_strict=app_group.consent_required)
+        return {}
+    except TooSlow:
+        return {"is_too_slow": True}
 
 
-def _words(raw: Any) -> str:
+def _words(raw: Any, *, masked: bool = False) -> str:
+    """A filter in words; viewers do not read the addresses and ids that it names."""
     try:
-        return filters.describe(raw)
+        return filters.describe(raw, masked=masked)
     except filters.FilterError:
         return _("This filter cannot be read.")

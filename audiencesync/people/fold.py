@@ -1,0 +1,51 @@
+"""Texts that read the same compare as the same: case and composition folded alike in Python, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Func, TextField
+from django.db.models.sql.compiler import SQLCompiler
+
+Sql = tuple[str, tuple[Any, ...]]
+FUNCTION = "audiencesync_fold"
+# After lower case: the final sigma, the sharp s, and the dot that the Turkish capital I leaves behind.
+SAME = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"))
+
+
+def fold(text: str) -> str:
+    """Return the text as it is compared: composed (NFC), in lower case, ß as ss."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFC", text).lower()
+    for one, other in SAME:
+        folded = folded.replace(one, other)
+    return folded
+
+
+class Fold(Func):
+    """`fold` in SQL. Shape: a text or NULL."""
+
+    arity = 1
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """By our own function, which every connection is given."""
+        connection.ensure_connection()
+        connection.connection.create_function(FUNCTION, 1, _fold_or_null, deterministic=True)
+        text, params = compiler.compile(self.source_expressions[0])
+        return f"{FUNCTION}({text})", tuple(params)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """By ICU's root locale, whatever the locale of the database."""
+        text, params = compiler.compile(self.source_expressions[0])
+        sql = f'LOWER(NORMALIZE({text}, NFC) COLLATE "und-x-icu")'
+        for one, other in SAME:
+            sql = f"REPLACE({sql}, '{one}', '{other}')"
+        return sql, tuple(params)
+
+
+def _fold_or_null(text: object) -> str | None:
+    return fold(text) if isinstance(text, str) else None

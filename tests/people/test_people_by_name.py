@@ -1,0 +1,47 @@
+"""People are found by their name and by a part of their address; viewers, who could guess by parts, are not told."""
+
+import pytest
+from django.core.cache import cache
+from django.urls import reverse
+
+from audiencesync.people.models import Profile
+
+
+@pytest.fixture
+def koehler(acme, make_profile):
+    cache.clear()
+    person = make_profile(
+        external_id="k-1", email="anna.koehler@example.org", attributes={"first_name": "Anna", "Nachname": "Köhler"}
+    )
+    make_profile(external_id="o-1", email="other@example.net", attributes={"name": "Otto", "note": "Köhler"})
+    return person
+
+
+def shown(client, q):
+    context = client.get(reverse("profiles", args=["acme"]), {"q": q}).context
+    return [(one.external_id, one.name) for one in context["people"]]
+
+
+@pytest.mark.parametrize("q", ["Köhler", "KÖHLER", "ko\u0308hl", "anna", "Anna Köhler", "köhler anna", "koehler@exam"])
+def test_a_marketer_finds_people_by_name_or_part_of_an_address(koehler, bob, signed_in, q):
+    assert shown(signed_in(bob), q) == [("k-1", "Anna Köhler")]
+
+
+@pytest.mark.parametrize("q", ["Anna Otto", "Kehler", "x", "k e"])
+def test_each_word_must_be_part_of_one_person(koehler, bob, signed_in, q):
+    assert shown(signed_in(bob), q) == []
+
+
+@pytest.mark.parametrize("q", ["Köhler", "anna", "koehler@exam"])
+def test_a_viewer_finds_nobody_by_parts(koehler, vera, signed_in, q):
+    assert shown(signed_in(vera), q) == []
+
+
+def test_a_viewer_reads_that_there_is_a_name_and_not_which(koehler, vera, signed_in):
+    assert shown(signed_in(vera), "k-1") == [("k-1", "***")]
+
+
+def test_the_list_says_by_what_people_can_be_matched(koehler, bob, signed_in):
+    Profile.objects.exclude(pk=koehler.pk).delete()
+    page = signed_in(bob).get(reverse("profiles", args=["acme"]))
+    assert [one.usable for one in page.context["people"]] == ["E-mail"]
