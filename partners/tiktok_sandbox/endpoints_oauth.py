@@ -60,6 +60,7 @@ def revoke_token(call: Call) -> dict[str, object]:
 
 def advertiser_get(call: Call) -> dict[str, object]:
     call.require_app(call.body)
+    call.require_scope(AD_ACCOUNTS)
     reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
     return {"list": [{"advertiser_id": one.id, "advertiser_name": one.name} for one in reached]}
 

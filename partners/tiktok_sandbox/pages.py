@@ -16,6 +16,7 @@ PAGES: dict[str, dict[str, Callable[[Sandbox, Request], Answer]]] = {
     "/sandbox/healthz": {"GET": rest.health},
     "/sandbox/elsewhere/": {"GET": rest.elsewhere, "POST": rest.elsewhere},
     "/sandbox/api/audiences/": {"GET": rest.audiences},
+    "/sandbox/api/auth_codes/": {"POST": rest.auth_code},
     "/sandbox/api/faults/": {"GET": rest.faults, "POST": rest.set_fault, "DELETE": rest.clear_faults},
     "/sandbox/api/requests/": {"GET": rest.requests},
     "/sandbox/api/reset/": {"POST": rest.reset},

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import orjson
 
 from . import acts
+from .accounts import AD_ACCOUNTS, AUDIENCES
 from .log import busiest_second
 from .sandbox import Sandbox
 from .wire import TEXT, Answer, Request, json
@@ -82,6 +83,21 @@ def requests(sandbox: Sandbox, request: Request) -> Answer:
         ],
     }
     return json(content)
+
+
+def auth_code(sandbox: Sandbox, request: Request) -> Answer:
+    """A code as the consent page gives it: `{"user_id": ..., "scope": [1, 3]}`, both optional."""
+    try:
+        wish = orjson.loads(request.body or b"{}")
+        scope = wish.get("scope", [AD_ACCOUNTS, AUDIENCES])
+        if not isinstance(scope, list) or not all(one in (AD_ACCOUNTS, AUDIENCES) for one in scope):
+            raise ValueError("scope should be a list of 1 and 3.")
+        user = sandbox.accounts.user(str(wish.get("user_id", sandbox.accounts.users()[0].id)))
+        if user is None:
+            raise ValueError("user_id names no TikTok user of the sandbox.")
+    except (ValueError, AttributeError) as error:
+        return json({"error": str(error)}, 400)
+    return json({"auth_code": sandbox.accounts.issue_code(user.id, frozenset(scope)), "user_id": user.id}, 201)
 
 
 def reset(sandbox: Sandbox, request: Request) -> Answer:

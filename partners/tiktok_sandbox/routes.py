@@ -38,6 +38,32 @@ ENDPOINTS = {
     "dmp/custom_audience/lookalike/create": Endpoint("POST", endpoints_audience.lookalike_create),
 }
 
+# Of TikTok's audience interface, not played here: answered in TikTok's envelope, for its SDK takes anything else for a
+# broken line.
+NOT_PLAYED = {
+    "audience/insight/overlap": "GET",
+    "dmp/custom_audience/create": "POST",
+    "dmp/custom_audience/update": "POST",
+    "dmp/custom_audience/file/upload": "POST",
+    "dmp/custom_audience/rule/create": "POST",
+    "dmp/custom_audience/lookalike/update": "POST",
+    "dmp/custom_audience/apply": "POST",
+    "dmp/custom_audience/apply/log": "GET",
+    "dmp/custom_audience/share": "POST",
+    "dmp/custom_audience/share/cancel": "POST",
+    "dmp/custom_audience/share/log": "GET",
+    "dmp/saved_audience/create": "POST",
+    "dmp/saved_audience/delete": "POST",
+    "dmp/saved_audience/list": "GET",
+}
+
+
+def not_played(call: Call) -> dict[str, object]:
+    raise Refuse(40008, f"The sandbox does not play {call.endpoint}; see docs/sandbox.md.")
+
+
+ENDPOINTS |= {name: Endpoint(method, not_played) for name, method in NOT_PLAYED.items()}
+
 
 def answer_api(sandbox: Sandbox, request: Request) -> Answer:
     name = request.path.removeprefix(ROOT)
