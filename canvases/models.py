@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from django.db import models
 from django.db.models import F, Q
@@ -27,6 +28,7 @@ class Canvas(models.Model):
         ARCHIVED = "archived", _("Archived")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="canvases")
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     name = models.CharField(_("name"), max_length=120)
     description = models.CharField(_("description"), max_length=500, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.DRAFT)
@@ -83,6 +85,7 @@ class Step(models.Model):
     GROUP_PATH = "canvas__app_group"
 
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="steps")
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     kind = models.CharField(max_length=20)  # a key of canvases.steps.KINDS
     parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
     branch = models.PositiveSmallIntegerField(default=0)  # which way out of the parent

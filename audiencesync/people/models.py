@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django.db import models
 from django.db.models.functions import Now
@@ -236,7 +237,9 @@ class Segment(models.Model):
     """A saved filter over profiles (filters.py)."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="segments")
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     name = models.CharField(_("name"), max_length=80)
+    description = models.CharField(_("description"), max_length=500, blank=True)
     filter: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

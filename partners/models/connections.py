@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from django.db import models
 from django.utils import timezone
@@ -132,6 +133,7 @@ class Audience(Parkable):
     GROUP_PATH = "ad_account__connection__app_group"
 
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="audiences")
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     remote_id = models.CharField(max_length=32, blank=True)  # empty while the partner has not confirmed the creation
     name = models.CharField(max_length=255)
     kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
