@@ -6,6 +6,7 @@ from audiencesync.groups.idempotency import once
 from audiencesync.people.api import router as people
 from audiencesync.people.segments_api import router as segments
 from canvases.api import router as canvases
+from canvases.empty_api import router as empty
 from canvases.people_api import router as privacy
 from partners.api import router as partners
 
@@ -19,5 +20,5 @@ api = rest.new_api(
     urls_namespace="api",
 )
 api.add_decorator(once)
-for router in (people, privacy, segments, partners, canvases):
+for router in (people, privacy, segments, partners, canvases, empty):
     api.add_router("", router)

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from ninja import Field, Query, Router, Schema
 from pydantic import WithJsonSchema
 
 from audiencesync.groups import rest, strict
-from audiencesync.groups.listing import Listing, moment, number
+from audiencesync.groups.listing import Listing, api_id, moment
 from canvases import engine, series, triggering
 from canvases.models import Canvas, Step
 
@@ -28,7 +27,7 @@ class CanvasListing(Listing):
     """Which page, archived ones too or not, edited since when."""
 
     include_archived: bool = False
-    edited_after: str | None = Field(None, alias="last_edit.time[gt]")
+    edited_after: rest.Moment | None = Field(None, alias="last_edit.time[gt]")
 
 
 class Canvases(rest.Success):
@@ -46,7 +45,7 @@ def list_canvases(request: rest.ApiRequest, asked: Query[CanvasListing]) -> Http
     if asked.edited_after is not None:
         rows = rows.filter(edited_at__gt=moment(asked.edited_after, "last_edit.time[gt]"))
     found = [
-        {"id": str(row.pk), "last_edited": row.edited_at.isoformat(), "name": row.name, "tags": []}
+        {"id": str(row.api_id), "last_edited": row.edited_at.isoformat(), "name": row.name, "tags": []}
         for row in asked.of(rows)
     ]
     return rest.success(canvases=found)
@@ -74,14 +73,14 @@ class CanvasDetails(rest.Success):
 
 
 @router.get("/canvas/details", auth=READ, response={200: CanvasDetails} | rest.ERRORS, summary="Read one canvas")
-def canvas_details(request: rest.ApiRequest, canvas_id: str) -> HttpResponse:
+def canvas_details(request: rest.ApiRequest, canvas_id: rest.ApiId) -> HttpResponse:
     """What it is made of, and whether people enter."""
     canvas = _canvas(request, canvas_id)
     steps = list(canvas.steps.filter(removed_at=None).select_related("sync__audience__ad_account__connection"))
-    first = [str(step.pk) for step in steps if step.parent_id is None]
+    first = [str(step.api_id) for step in steps if step.parent_id is None]
     channels = sorted({_channel(step) for step in steps if step.sync is not None})
     variant = {
-        "id": str(canvas.pk),
+        "id": str(canvas.api_id),
         "name": series.VARIANT,
         "first_step_ids": first,
         "first_step_id": next(iter(first), None),
@@ -108,10 +107,10 @@ def canvas_details(request: rest.ApiRequest, canvas_id: str) -> HttpResponse:
 
 def _canvas(request: rest.ApiRequest, canvas_id: str) -> Canvas:
     """The canvas of the group that the key belongs to. Raises ApiError."""
-    mine = Canvas.objects.filter(app_group=request.app_group, pk=number(canvas_id, "canvas_id"))
+    mine = Canvas.objects.filter(app_group=request.app_group, api_id=api_id(canvas_id, "canvas_id"))
     canvas = mine.select_related("app_group", "segment").first()
     if canvas is None:
-        raise rest.ApiError(400, _("There is no such canvas in this app group."))
+        raise rest.ApiError(400, "There is no such canvas in this app group.")
     return canvas
 
 
@@ -128,9 +127,9 @@ def _step(step: Step, steps: list[Step]) -> dict[str, object]:
     return {
         "name": series.name_of(step),
         "type": step.kind,
-        "id": str(step.pk),
-        "next_step_ids": [str(other.pk) for other in after],
-        "next_paths": [{"name": series.name_of(other), "next_step_id": str(other.pk)} for other in after],
+        "id": str(step.api_id),
+        "next_step_ids": [str(other.api_id) for other in after],
+        "next_paths": [{"name": series.name_of(other), "next_step_id": str(other.api_id)} for other in after],
         "channels": [_channel(step)] if step.sync else [],
         "messages": {},
     }
@@ -139,9 +138,9 @@ def _step(step: Step, steps: list[Step]) -> dict[str, object]:
 class DataSeries(Schema):
     """Which days: ``length`` of them (1 to 14), or from ``starting_at``, until ``ending_at``."""
 
-    canvas_id: str
-    ending_at: str
-    starting_at: str | None = None
+    canvas_id: rest.ApiId
+    ending_at: rest.Moment | None = Field(None, description="Now, if not given")
+    starting_at: rest.Moment | None = None
     length: int | None = Field(None, ge=1, le=series.LONGEST)
     include_variant_breakdown: bool = False
     include_step_breakdown: bool = False
@@ -170,16 +169,43 @@ def data_series(request: rest.ApiRequest, asked: Query[DataSeries]) -> HttpRespo
     return rest.success(data={"name": canvas.name, "time_zone": canvas.app_group.time_zone, "stats": stats})
 
 
+class DataSummary(DataSeries):
+    """As /canvas/data_series."""
+
+
+class Summary(rest.Success):
+    """``data``: name, and the numbers of all days together."""
+
+    data: dict[str, object]
+
+
+@router.get(
+    "/canvas/data_summary", auth=READ, response={200: Summary} | rest.ERRORS, summary="Numbers of a canvas in sum"
+)
+def data_summary(request: rest.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
+    """What /canvas/data_series tells day by day, added up."""
+    canvas = _canvas(request, asked.canvas_id)
+    days = series.stats(
+        canvas,
+        _span(asked, ZoneInfo(canvas.app_group.time_zone)),
+        by_variant=asked.include_variant_breakdown,
+        by_step=asked.include_step_breakdown,
+        removed=asked.include_deleted_step_data,
+    )
+    summed = {name: part for name, part in series.total(days).items() if name != "time"}
+    return rest.success(data={"name": canvas.name, "time_zone": canvas.app_group.time_zone} | summed)
+
+
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
     """The days that are asked for. Raises ApiError."""
-    ending_at = moment(asked.ending_at, "ending_at")
+    ending_at = timezone.now() if asked.ending_at is None else moment(asked.ending_at, "ending_at")
     if asked.length is not None:
         return series.Span.until(ending_at, days=asked.length, zone=zone)
     if asked.starting_at is None:
-        raise rest.ApiError(400, _("Give length or starting_at."))
+        raise rest.ApiError(400, "Give length or starting_at.")
     first, last = moment(asked.starting_at, "starting_at").astimezone(zone).date(), ending_at.astimezone(zone).date()
     if not 0 <= (last - first).days < series.LONGEST:
-        raise rest.ApiError(400, _("starting_at must lie at most 14 days before ending_at."))
+        raise rest.ApiError(400, "starting_at must lie at most 14 days before ending_at.")
     return series.Span(first, last, zone)
 
 
@@ -190,11 +216,11 @@ _Recipient = Annotated[
         {
             "type": "object",
             "properties": {
-                "external_user_id": {"type": "string", "maxLength": 987},
+                "external_user_id": {"type": ["string", "integer"], "maxLength": 987},
                 "user_alias": _OBJECT,
-                "braze_id": {"type": "string"},
+                "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
                 "email": {"type": "string"},
-                "phone": {"type": "string"},
+                "phone": {"type": ["string", "integer"]},
                 "send_to_existing_only": {"type": "boolean", "default": True},
                 "attributes": _OBJECT,
                 "context": _OBJECT,
@@ -207,11 +233,11 @@ _Recipient = Annotated[
 class Trigger(Schema):
     """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not used yet."""
 
-    canvas_id: str
+    canvas_id: rest.ApiId
     recipients: list[_Recipient] | None = Field(None, max_length=MOST_RECIPIENTS)
     broadcast: bool = False
-    context: dict[str, Any] | None = None
-    canvas_entry_properties: dict[str, Any] | None = None
+    context: rest.Object | None = None
+    canvas_entry_properties: rest.Object | None = None
     audience: Any = None
 
 
@@ -235,25 +261,37 @@ class Sent(rest.Success):
     summary="Let people enter a canvas",
 )
 def trigger(request: rest.ApiRequest, body: Trigger) -> HttpResponse:
-    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so."""
+    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so.
+
+    ``attributes`` and ``send_to_existing_only: false`` need the scope users.track as well.
+    """
     canvas = _canvas(request, body.canvas_id)
     _check(body)
+    if triggering.writes(body.recipients or ()):
+        rest.check_scope(request, "users.track")
     told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
-    if canvas.state != Canvas.State.LIVE:
-        told["notice"] = _("The canvas is %(state)s. Nobody enters before it is launched.") % {"state": canvas.state}
     if not body.recipients:
         engine.admit_all(canvas.pk)
-        return rest.success(201, **told)
+        return rest.success(201, **told | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE))
     done = triggering.trigger(canvas, body.recipients, now=timezone.now())
+    rest.check_any(done.processed, done.errors)
+    told |= _notice(canvas, is_live=done.is_live)
     return rest.success(201, errors=done.errors, entered=done.entered, **told)
+
+
+def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
+    if is_live:
+        return {}
+    words = "The canvas is %(state)s. Nobody enters before it is launched, and nothing was written."
+    return {"notice": words % {"state": canvas.state}}
 
 
 def _check(body: Trigger) -> None:
     """Raises ApiError."""
     if body.audience is not None:
-        raise rest.ApiError(400, _("audience is not offered: put the filters into the segment of the canvas."))
+        raise rest.ApiError(400, "audience is not offered: put the filters into the segment of the canvas.")
     if bool(body.recipients) == body.broadcast:
-        raise rest.ApiError(400, _("Send recipients, or broadcast: true for everybody in the segment of the canvas."))
+        raise rest.ApiError(400, "Send recipients, or broadcast: true for everybody in the segment of the canvas.")
     for context in (body.context, body.canvas_entry_properties):
         if context is not None and len(json.dumps(context)) > triggering.LONGEST_CONTEXT:
-            raise rest.ApiError(400, _("The context is longer than %(n)d bytes.") % {"n": triggering.LONGEST_CONTEXT})
+            raise rest.ApiError(400, f"The context is longer than {triggering.LONGEST_CONTEXT} bytes.")

@@ -227,9 +227,9 @@ def _fresh(step_id: int) -> Step:
     return Step.objects.select_related("canvas", way).get(pk=step_id)
 
 
-def hold(canvas_id: int) -> None:
-    """Lock a canvas, inside the caller's transaction, before anybody else that it is going to lock."""
-    _locked(canvas_id)
+def hold(canvas_id: int) -> bool:
+    """Lock a live canvas, inside the caller's transaction, before the people it is going to lock; whether it is live."""
+    return _locked(canvas_id) is not None
 
 
 def _locked(canvas_id: int) -> Canvas | None:

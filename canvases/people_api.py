@@ -7,18 +7,19 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from ninja import Field, Router, Schema
 
 from audiencesync.groups import rest
-from audiencesync.people import finding, naming, renaming
+from audiencesync.people import finding, ledger, naming, renaming
 from audiencesync.people.api import Alias, AliasesProcessed, Identify, answer, check_number
 from audiencesync.people.models import Erasure, Profile
 from audiencesync.people.naming import Refused
+from audiencesync.people.upserting import Change
 from canvases import identities, privacy, telling
 
 router = Router(tags=["users"])
 MOST = 50
+MOST_FIELDS = 100
 
 
 class Email(Schema):
@@ -38,11 +39,11 @@ class Phone(Schema):
 class Delete(Schema):
     """Exactly one of these lists, at most 50 people."""
 
-    external_ids: list[str] | None = None
-    user_aliases: list[Alias] | None = None
-    braze_ids: list[str] | None = None
-    email_addresses: list[Email] | None = None
-    phone_numbers: list[Phone] | None = None
+    external_ids: list[rest.TextId] | None = Field(None, max_length=MOST)
+    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
+    braze_ids: list[rest.BrazeId] | None = Field(None, max_length=MOST)
+    email_addresses: list[Email] | None = Field(None, max_length=MOST)
+    phone_numbers: list[Phone] | None = Field(None, max_length=MOST)
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each person: the list they stood in, and the name as the API writes it."""
@@ -54,9 +55,10 @@ class Delete(Schema):
 
 
 class Deleted(rest.Success):
-    """``erasures``: a receipt per person, readable under GET /users/erasures."""
+    """``erasures``: a receipt per person, readable under GET /users/erasures; also of those erased before."""
 
     deleted: int
+    already_erased: int | None = None
     erasures: list[str]
 
 
@@ -70,20 +72,36 @@ def delete(request: rest.ApiRequest, body: Delete) -> HttpResponse:
     """Hidden at once, then removed from every audience by every hash they had, then gone. They cannot come back."""
     names = list(body.named())
     if len({array for array, _name in names}) != 1 or len(names) > MOST:
-        raise rest.ApiError(400, _("Send one list of at most %(n)d people.") % {"n": MOST})
+        raise rest.ApiError(400, f"Send one list of at most {MOST} people.")
     found, errors = _found(request, names)
+    gone, unknown = _missing(request, names, {*found, *(error["index"] for error in errors)})
+    errors = sorted(errors + unknown, key=lambda error: error["index"])
+    rest.check_any(len(found) + len(gone), errors)
     by = f"{Erasure.BY_KEY}{request.api_key.name}"
     made = privacy.erase(request.app_group, found.values(), asked_by=by, now=timezone.now())
-    return rest.success(201, errors=errors, deleted=len(made), erasures=[erasure.key for erasure in made])
+    before = {"already_erased": len(gone)} if gone else {}
+    receipts = [*(erasure.key for erasure in made), *dict.fromkeys(gone.values())]
+    return rest.success(201, errors=errors, deleted=len(made), erasures=receipts, **before)
+
+
+def _missing(
+    request: rest.ApiRequest, names: list[tuple[str, dict[str, Any]]], known: set[int]
+) -> tuple[dict[int, str], list[dict[str, Any]]]:
+    """Of the names that found nobody: the receipts of those erased before by index, and the errors of the others."""
+    others = [index for index in range(len(names)) if index not in known]
+    erased = ledger.receipts(request.app_group, [Change(**naming.read(names[index][1])) for index in others])
+    gone = {others[place]: key for place, key in erased.items()}
+    nobody = Refused("UNKNOWN_USER", "There is no such person.")
+    return gone, [nobody.as_dict(names[index][0], index) for index in others if index not in gone]
 
 
 def _found(
     request: rest.ApiRequest, names: list[tuple[str, dict[str, Any]]]
-) -> tuple[dict[int, int], list[dict[str, object]]]:
+) -> tuple[dict[int, int], list[dict[str, Any]]]:
     """Index -> id of who is known, and what is wrong with the other names."""
     keys: dict[int, finding.Key] = {}
     chosen: dict[int, int | None] = {}
-    errors = []
+    errors: list[dict[str, Any]] = []
     for index, (array, name) in enumerate(names):
         try:
             key, order = _key(name, region=request.app_group.phone_region), naming.prioritization(name)
@@ -107,13 +125,13 @@ def _key(name: dict[str, Any], *, region: str) -> finding.Key | None:
 class Export(Schema):
     """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or a Google ad id."""
 
-    external_ids: list[str] | None = None
-    user_aliases: list[Alias] | None = None
+    external_ids: list[rest.TextId] | None = Field(None, max_length=MOST)
+    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
     device_id: str | None = None
-    braze_id: str | None = None
+    braze_id: rest.BrazeId | None = None
     email_address: str | None = None
     phone: str | None = None
-    fields_to_export: list[str] | None = Field(None, description="All, if not given")
+    fields_to_export: list[str] | None = Field(None, max_length=MOST_FIELDS, description="All, if not given")
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each person: how they were named in the answer, and the name as the API writes it."""
@@ -138,21 +156,33 @@ class Exported(rest.Success):
 @router.post(
     "/users/export/ids",
     auth=rest.require("users.export", limit="export"),
-    response={200: Exported} | rest.ERRORS,
+    response={201: Exported} | rest.ERRORS,
     summary="Tell what is known about people",
 )
 def export(request: rest.ApiRequest, body: Export) -> HttpResponse:
     """The shape of Braze, with consent and deliveries. Absent fields are null."""
     names = list(body.named())
+    _check_fields(body.fields_to_export or [])
     if not 1 <= len(names) <= MOST:
-        raise rest.ApiError(400, _("Name 1 to %(n)d people.") % {"n": MOST})
+        raise rest.ApiError(400, f"Name 1 to {MOST} people.")
     found, _errors = _found(request, names)
     people = Profile.objects.filter(app_group=request.app_group).in_bulk(found.values())
     told = [telling.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people]
     if body.fields_to_export is not None:
         told = [{name: one.get(name) for name in body.fields_to_export} for one in told]
     unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
-    return rest.success(users=told, invalid_user_ids=unknown)
+    return rest.success(201, users=told, invalid_user_ids=unknown)
+
+
+def _check_fields(names: list[str]) -> None:
+    """Raises ApiError."""
+    unknown = [
+        {"type": "UNKNOWN_FIELD", "message": "There is no such field.", "field": "fields_to_export", "index": index}
+        for index, name in enumerate(names)
+        if name not in telling.FIELDS
+    ]
+    if unknown:
+        raise rest.ApiError(400, "fields_to_export names a field that does not exist.", unknown)
 
 
 @router.post(

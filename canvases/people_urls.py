@@ -10,4 +10,5 @@ urlpatterns = [
     path("profiles/<int:profile_id>/erase/", person.erase, name="profile_erase"),
     path("erase/", erasing.erase, name="erase"),
     path("erasures/", erasing.erasures, name="erasures"),
+    path("erasures/<str:receipt>/release/", erasing.release, name="erasure_release"),
 ]

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
@@ -66,6 +66,14 @@ def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now
         people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
         Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
     return made
+
+
+def release(user: User, erasure: Erasure, *, now: datetime) -> None:
+    """Let the person of a receipt come back by files and calls; written into the activity log."""
+    with transaction.atomic():
+        if ledger.release(erasure, now=now):
+            subject = gettext("erasure %(key)s: held back no longer") % {"key": erasure.key}
+            Activity.log(erasure.app_group, user, Activity.Verb.CHANGED, subject)
 
 
 def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime) -> None:

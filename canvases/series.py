@@ -59,11 +59,31 @@ def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, remove
         n = entries.get(day, 0)
         one: dict[str, object] = {"time": day.isoformat(), "total_stats": NOTHING_SOLD | {"entries": n}}
         if by_variant:
-            one["variant_stats"] = {str(canvas.pk): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}}
+            one["variant_stats"] = {str(canvas.api_id): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}}
         if by_step:
-            one["step_stats"] = {str(step.pk): _step(step, counts[day].get(step.pk, {})) for step in steps}
+            one["step_stats"] = {str(step.api_id): _step(step, counts[day].get(step.pk, {})) for step in steps}
         found.append(one)
     return found
+
+
+def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
+    """The stats of all days together: numbers are added, names stay, audiences meet by their names."""
+    found: dict[str, Any] = {}
+    for day in days:
+        found = _added(found, day)
+    return found
+
+
+def _added(one: Any, other: Any) -> Any:
+    if isinstance(other, dict):
+        known = one or {}
+        return known | {name: _added(known.get(name), value) for name, value in other.items()}
+    if isinstance(other, list):
+        by_name = {row["audience"]: row for row in one or []}
+        for row in other:
+            by_name[row["audience"]] = _added(by_name.get(row["audience"], {}), row)
+        return list(by_name.values())
+    return other if one is None or isinstance(other, str) else one + other
 
 
 def _entries(canvas: Canvas, span: Span) -> dict[date, int]:

@@ -13,13 +13,24 @@ from audiencesync.groups.models import Activity, AppGroup
 from audiencesync.people.identifying import family
 from audiencesync.people.imports.models import Import
 from audiencesync.people.models import KINDS, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.told import STANDARD
 from canvases.analytics import reason_text
 from canvases.models import Step, Visit
 from canvases.series import VARIANT, name_of
 from partners.models import Delivery
 
 HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
-STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
+# What /users/export/ids can be asked for: what we tell, and what only Braze knows, which is null here.
+_FIELDS = (
+    "external_id braze_id user_aliases created_at email phone country language ads_consent devices first_name last_name"
+    " dob gender home_city time_zone email_subscribe custom_attributes custom_events purchases canvases_received"
+    " deliveries"
+    " apps attributed_ad attributed_adgroup attributed_campaign attributed_source bio campaigns_received cards_clicked"
+    " date_of_first_session date_of_last_session email_opted_in_at email_unsubscribed_at facebook id last_coordinates"
+    " push_opted_in_at push_subscribe push_tokens push_unsubscribed_at random_bucket subscription_groups total_revenue"
+    " twitter uninstalled_at"
+)
+FIELDS = frozenset(_FIELDS.split())
 
 
 def everything(profile: Profile) -> dict[str, object]:
@@ -84,7 +95,7 @@ def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
 def visit(one: Visit) -> dict[str, object]:
     """One walk."""
     return {
-        "canvas_id": str(one.canvas_id),
+        "canvas_id": str(one.canvas.api_id),
         "canvas": one.canvas.name,
         "entered_at": one.entered_at.isoformat(),
         "left_at": iso(one.left_at),
@@ -163,7 +174,7 @@ def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
     found: dict[int, list[dict[str, object]]] = defaultdict(list)
     for step in sent.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
         found[step.canvas_id].append(
-            {"name": name_of(step), "api_canvas_step_id": str(step.pk), "last_received": iso(step.last)}
+            {"name": name_of(step), "api_canvas_step_id": str(step.api_id), "last_received": iso(step.last)}
         )
     return found
 
@@ -172,7 +183,7 @@ def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
     """A canvas somebody walked through, as Braze tells it."""
     return {
         "name": one.canvas.name,
-        "api_canvas_id": str(one.canvas_id),
+        "api_canvas_id": str(one.canvas.api_id),
         "variation_name": VARIANT,
         "last_entered": one.entered_at.isoformat(),
         "last_exited": iso(one.left_at),

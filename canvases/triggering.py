@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import finding, naming, told, tracking
@@ -26,52 +25,68 @@ class Triggered:
     """How many entered, and what is wrong with whom. Who is not in the segment, or was here before, does not enter."""
 
     entered: int = 0
+    processed: int = 0  # recipients who are known, whether they entered or not
+    is_live: bool = True  # else nothing was written
     errors: list[dict[str, object]] = field(default_factory=list)
 
 
 def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
     """Write what is told about the recipients, then let those enter who may."""
     done = Triggered()
-    read: list[tuple[int, Change]] = []
+    read: list[tuple[int, Change, list[Refused]]] = []
     for index, item in enumerate(recipients):
         try:
-            read.append((index, _change(canvas.app_group, item)))
+            read.append((index, *_change(canvas.app_group, item)))
         except Refused as error:
             done.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
-        engine.hold(canvas.pk)  # before people, as whoever erases them
-        found = upsert(canvas.app_group, [change for _index, change in read], now=now)
+        done.is_live = engine.hold(canvas.pk)  # before people, as whoever erases them
+        if not done.is_live:
+            done.processed = len(read)
+            return done
+        found = upsert(canvas.app_group, [change for _index, change, _problems in read], now=now)
         people = {pk for pk in found.profile_ids if pk is not None}
         if people:
             done.entered = engine.admit_some(canvas.pk, people, now=now)
-    for place, problem in found.problems.items():
-        done.errors.append(Refused(*tracking.PROBLEMS[problem]).as_dict("recipients", read[place][0]))
+    for place, (index, _change_of_it, left_out) in enumerate(read):
+        if problem := found.problems.get(place):
+            errors = [Refused(*tracking.PROBLEMS[problem])]
+        else:
+            errors = [*left_out, *tracking.unfit(found.unfit.get(place, {}))]
+            errors += [Refused(*tracking.KEPT, kind) for kind in found.kept.get(place, ())]
+            done.processed += 1
+        done.errors += [one.as_dict("recipients", index) for one in errors]
     done.errors.sort(key=lambda error: str(error["index"]).zfill(3))
     return done
 
 
-def _change(app_group: AppGroup, item: Any) -> Change:
-    """One recipient. Raises Refused."""
-    only_existing = naming.checked(item).get("send_to_existing_only")
-    if only_existing is None:
-        only_existing = True
-    if not isinstance(only_existing, bool):
-        raise Refused("NOT_A_TRUTH", gettext_lazy("It must be true, false or null."), "send_to_existing_only")
-    attributes = item.get("attributes")
-    if attributes is not None and not isinstance(attributes, dict):
-        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), "attributes")
+def writes(recipients: Sequence[Any]) -> bool:
+    """Whether a call says more than who enters: it tells something about people, or may make new ones."""
+    return any(
+        isinstance(one, dict) and (one.get("attributes") or one.get("send_to_existing_only") is False)
+        for one in recipients
+    )
+
+
+def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
+    """One recipient, and the fields that are left out. Raises Refused."""
+    only_existing = naming.truth(naming.checked(item), "send_to_existing_only") is not False
+    attributes = item.get("attributes") or {}  # an empty list is PHP's spelling of an empty object
+    if not isinstance(attributes, dict):
+        raise Refused("NOT_AN_OBJECT", "It must be an object.", "attributes")
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
-    fields, custom = told.attributes(attributes or {})
-    return Change(**_name(app_group, item), fields=fields, attributes=custom, only_existing=only_existing)
+    fields, custom, problems = told.attributes(attributes)
+    who = _name(app_group, item)
+    return Change(**who, fields=fields, attributes=custom, only_existing=only_existing), problems
 
 
 def _check_context(name: str, context: object) -> None:
     """Raises Refused."""
-    if context is not None and not isinstance(context, dict):
-        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."), name)
+    if context is not None and context != [] and not isinstance(context, dict):
+        raise Refused("NOT_AN_OBJECT", "It must be an object.", name)
     if len(json.dumps(context)) > LONGEST_CONTEXT:
-        raise Refused("TOO_LARGE", gettext_lazy("The object is too large."), name)
+        raise Refused("TOO_LARGE", "The object is too large.", name)
 
 
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> naming.Name:

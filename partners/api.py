@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import Sum
 from django.http import HttpResponse
-from django.utils.translation import gettext as _
 from ninja import Field, Query, Router, Schema
 
 from audiencesync.groups import rest
@@ -46,7 +45,7 @@ def list_audiences(request: rest.ApiRequest, asked: Query[Listing]) -> HttpRespo
 def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
     account = row.ad_account
     return {
-        "id": str(row.pk),
+        "id": str(row.api_id),
         "partner": account.connection.partner,
         "remote_id": row.remote_id or None,
         "name": row.name,
@@ -63,7 +62,7 @@ class Who(Schema):
     """One person, never by e-mail or phone: addresses are logged."""
 
     external_id: str | None = None
-    braze_id: str | None = None
+    braze_id: rest.BrazeId | None = None
     alias_label: str | None = None
     alias_name: str | None = None
     before: str | None = Field(None, description="The id of the last delivery of the page before")
@@ -96,7 +95,7 @@ def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
 def _profile(request: rest.ApiRequest, who: Who) -> int:
     """The id of the person. Raises ApiError."""
     if "email" in request.GET or "phone" in request.GET:
-        raise rest.ApiError(400, _("Name the person by an id or an alias: addresses are logged."))
+        raise rest.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
     item: dict[str, object] = {"external_id": who.external_id, "braze_id": who.braze_id}
     if who.alias_label is not None or who.alias_name is not None:
         item["user_alias"] = {"alias_label": who.alias_label, "alias_name": who.alias_name}
@@ -106,7 +105,7 @@ def _profile(request: rest.ApiRequest, who: Who) -> int:
         raise rest.ApiError(400, str(error.message)) from None
     found = finding.find(request.app_group, [key]) if key else {}
     if not found:
-        raise rest.ApiError(400, _("There is no such person."))
+        raise rest.ApiError(400, "There is no such person.")
     return next(iter(found.values()))
 
 
@@ -119,7 +118,7 @@ def _delivery(row: Delivery) -> dict[str, object]:
         "action": row.sync.action,
         "fields": row.sync.kinds,
         "asked_by": {"name": row.sync.label, "path": row.sync.url},
-        "audience": {"id": str(audience.pk), "remote_id": audience.remote_id or None, "name": audience.name},
+        "audience": {"id": str(audience.api_id), "remote_id": audience.remote_id or None, "name": audience.name},
         "ad_account": {"id": audience.ad_account.remote_id, "name": audience.ad_account.name},
         "queued_at": batch and batch.created_at.isoformat(),
         "settled_at": batch and batch.settled_at and batch.settled_at.isoformat(),

@@ -106,6 +106,17 @@ class GroupForm(forms.ModelForm):
         label=_("Remove who withdraws consent from every audience"), required=False
     )
 
+    suppression_days = forms.IntegerField(
+        label=_("Days that files with erased people are held back"),
+        required=False,
+        min_value=1,
+        max_value=3650,
+        help_text=_(
+            "So long no import brings back an e-mail or phone of a person who was erased. Their old ID stays held back "
+            "until an admin releases it under Erasures."
+        ),
+    )
+
     class Meta:
         model = AppGroup
         fields = [
@@ -119,6 +130,7 @@ class GroupForm(forms.ModelForm):
             "consent_values",
             "consent_required",
             "remove_on_withdrawal",
+            "suppression_days",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -132,6 +144,10 @@ class GroupForm(forms.ModelForm):
     def clean_language(self) -> str:
         """What is not sent stays as it is."""
         return str(self.cleaned_data["language"] or self.instance.language)
+
+    def clean_suppression_days(self) -> int:
+        """What is not sent stays as it is."""
+        return int(self.cleaned_data["suppression_days"] or self.instance.suppression_days)
 
     def clean_consent_values(self) -> list[str]:
         """The words, each once."""

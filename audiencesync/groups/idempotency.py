@@ -12,7 +12,6 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from audiencesync.groups.models import KeptAnswer
 from audiencesync.groups.rest import ApiError, ApiRequest
@@ -34,7 +33,7 @@ def once(view: View) -> View:
         if key is None or request.method != "POST" or request.path in READS:
             return view(request, *args, **kwargs)
         if not _KEY.fullmatch(key):
-            raise ApiError(400, _("Idempotency-Key must be 1 to 255 visible ASCII characters."))
+            raise ApiError(400, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
         with transaction.atomic():
             row, is_new = _claim(request, key, now=timezone.now())
             if not is_new:
@@ -61,7 +60,7 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
         if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
         raise ApiError(
-            409, _("The same call is being worked on. Ask again in a moment."), headers={"Retry-After": "1"}
+            409, "The same call is being worked on. Ask again in a moment.", headers={"Retry-After": "1"}
         ) from error
     return found
 
@@ -81,7 +80,7 @@ def _call(request: HttpRequest) -> str:
 
 def _again(row: KeptAnswer, request: HttpRequest) -> HttpResponse:
     if row.call_sha256 != _call(request):
-        raise ApiError(422, _("This Idempotency-Key was used with another body."))
+        raise ApiError(422, "This Idempotency-Key was used with another body.")
     response = HttpResponse(row.body, status=row.status, content_type="application/json")
     response["Idempotent-Replayed"] = "true"
     return response

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, TypeVar
+from uuid import UUID
 
 from django.db.models import Model, QuerySet
-from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.translation import gettext as _
 from ninja import Field, Schema
 
-from audiencesync.groups import rest
+from audiencesync.groups import moments, rest
 
 M = TypeVar("M", bound=Model)
 PAGE = 100
@@ -31,19 +30,23 @@ class Listing(Schema):
 
 
 def moment(text: str, name: str) -> datetime:
-    """A parameter like 2026-11-23 or 2026-11-23T10:00:00Z, as UTC, which it is if it names no zone. Raises ApiError."""
-    try:
-        day = parse_date(text)
-        found = parse_datetime(f"{day}T00:00:00" if day else text.replace(" ", "+"))
-    except ValueError:
-        found = None
+    """A parameter like 2026-11-23 or 2026-11-23T10:00:00Z (see moments.py), in UTC. Raises ApiError."""
+    found = moments.read(text)
     if found is None or not 1970 <= found.year <= 9998:
-        raise rest.ApiError(400, _("%(name)s must be a time as ISO 8601 writes it.") % {"name": name})
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        raise rest.ApiError(400, f"{name} must be a time as ISO 8601 writes it.")
+    return found
+
+
+def api_id(text: str, name: str) -> UUID:
+    """The opaque id of a canvas, step, segment or audience. Raises ApiError."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise rest.ApiError(400, f"{name} must be an id as this API gives them.") from None
 
 
 def number(text: str, name: str) -> int:
     """An id as this API gives them. Raises ApiError."""
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= BIGGEST_ID):
-        raise rest.ApiError(400, _("%(name)s must be an id as this API gives them.") % {"name": name})
+        raise rest.ApiError(400, f"{name} must be an id as this API gives them.")
     return int(text)

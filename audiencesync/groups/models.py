@@ -108,6 +108,7 @@ class AppGroup(models.Model):
     consent_values: models.JSONField[list[str], list[str]] = models.JSONField(default=yes_words)
     consent_required = models.BooleanField(_("consent is required"), default=False)
     remove_on_withdrawal = models.BooleanField(_("remove who withdraws consent"), default=False)
+    suppression_days = models.PositiveSmallIntegerField(_("days that erased people are held back"), default=90)
     rework_cursor = models.BigIntegerField(null=True, blank=True)
     rework_again_at = models.DateTimeField(null=True, blank=True)  # for what was under way when the settings changed
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py

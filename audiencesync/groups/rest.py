@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer
+from pydantic import BeforeValidator, WithJsonSchema
 
 from audiencesync import logs
-from audiencesync.groups import keys, limits, strict
+from audiencesync.groups import keys, limits, openapi, strict
 from audiencesync.groups.models import ApiKey, AppGroup
 
-PATHS = re.compile(r"/(?:users|canvas|segments|audiences|deliveries)(?:/|$)")
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE | re.ASCII)
 Problem = Mapping[str, object]
+BrazeId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})]
+ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Moment = Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})]
+# PHP writes an empty object as an empty list
+Object = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value == [] else value)]
+TextId = Annotated[
+    str, BeforeValidator(strict.number_as_text), WithJsonSchema({"type": ["string", "integer"], "maxLength": 987})
+]
 
 
 class ApiRequest(HttpRequest):
@@ -51,6 +57,9 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(f"{status} {message}")
         self.status, self.message, self.errors, self.headers = status, message, errors, headers or {}
+
+
+MOST_ERRORS = 100
 
 
 class Success(Schema):
@@ -79,6 +88,12 @@ def success(status: int = 200, *, errors: Sequence[Problem] = (), **facts: objec
     return JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
 
 
+def check_any(n_done: int, errors: Sequence[Problem]) -> None:
+    """No answer says success where nothing was done and something is wrong. Raises ApiError."""
+    if errors and not n_done:
+        raise ApiError(400, "No object could be processed.", errors)
+
+
 def failure(
     status: int, message: str, errors: Sequence[Problem] = (), headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
@@ -101,9 +116,7 @@ class ApiKeyAuth(HttpBearer):
         """The key. Sets what ApiRequest has."""
         if "api_key" in request.GET:
             raise _unauthorized(
-                _(
-                    "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
-                )
+                "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
             )
         header = request.headers.get("Authorization")
         body = _body(request) if header is None else None
@@ -111,11 +124,10 @@ class ApiKeyAuth(HttpBearer):
         given = _BEARER.fullmatch(text)
         key = keys.find(given[1], now=timezone.now()) if given else None
         if key is None:
-            raise _unauthorized(_("Send a valid key: Authorization: Bearer ask_…"))
-        if self.scope not in key.scopes:
-            raise ApiError(403, _("This key may not do this: it lacks %(scope)s.") % {"scope": self.scope})
+            raise _unauthorized("Send a valid key: Authorization: Bearer ask_…")
         let_in = cast(ApiRequest, request)
         let_in.api_key, let_in.app_group = key, key.app_group
+        check_scope(let_in, self.scope)
         _count(let_in, self.limit)
         _check_parameters(request)
         let_in.json = _body(request) if header is not None else body
@@ -128,11 +140,17 @@ class ApiKeyAuth(HttpBearer):
         raise NotImplementedError
 
 
+def check_scope(request: ApiRequest, scope: str) -> None:
+    """Refuse a key without the scope. Raises ApiError."""
+    if scope not in request.api_key.scopes:
+        raise ApiError(403, f"This key may not do this: it lacks {scope}.")
+
+
 def _count(request: ApiRequest, limit: str) -> None:
     """Give the call the headers of a limit. Outside any transaction: others wait for the count. Raises ApiError."""
     request.rate = limits.count(request.app_group, limit, now=timezone.now())
     if request.rate.is_over:
-        raise ApiError(429, _("Too many calls. Wait as Retry-After says."))
+        raise ApiError(429, "Too many calls. Wait as Retry-After says.")
 
 
 def require(scope: str, *, limit: str = "default", also: Callable[[strict.Json], str] = lambda _body: "") -> ApiKeyAuth:
@@ -153,11 +171,16 @@ def _unauthorized(message: str) -> ApiError:
 
 
 def _check_parameters(request: HttpRequest) -> None:
-    """No text in the address that a database cannot look for. Raises ApiError."""
+    """No text in the address that a database cannot look for, and none without a value. Raises ApiError."""
     try:
         strict.check_texts(text for _name, values in request.GET.lists() for text in values)
     except strict.NotJson as error:
         raise ApiError(400, str(error)) from None
+    if "" in request.GET.values():  # a parameter without a value means its default
+        given = request.GET.copy()
+        for name in [name for name, text in request.GET.items() if not text]:
+            del given[name]
+        request.GET = given  # type: ignore[assignment]  # as changeable as a copy is
 
 
 def _body(request: HttpRequest) -> strict.Json:
@@ -165,21 +188,42 @@ def _body(request: HttpRequest) -> strict.Json:
     if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
         return None
     if request.content_type != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
-        raise ApiError(415, _("Send JSON, not compressed, with Content-Type: application/json."))
+        raise ApiError(415, "Send JSON, not compressed, with Content-Type: application/json.")
     longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    length = request.headers.get("Content-Length", "")
+    if _is_chunked(request):
+        request._body = _chunks(request, longest)  # Django itself reads as far as Content-Length
+    length = request.headers.get("Content-Length") or ("" if not _is_chunked(request) else str(len(request.body)))
     if not (length.isascii() and length.isdigit()):
-        raise ApiError(411, _("Content-Length is missing."))
+        raise ApiError(411, "Content-Length is missing.")
     if int(length) > longest:
-        raise ApiError(413, _("The body is longer than %(n)d bytes.") % {"n": longest})
+        raise ApiError(413, f"The body is longer than {longest} bytes.")
     try:
         if len(request.body) < int(length):
-            raise ApiError(400, _("The body ended too early."))
+            raise ApiError(400, "The body ended too early.")
         return strict.loads(request.body)
     except strict.NotJson as error:
         raise ApiError(400, str(error)) from None
     except UnreadablePostError:
-        raise ApiError(400, _("The body ended too early.")) from None
+        raise ApiError(400, "The body ended too early.") from None
+
+
+def _is_chunked(request: HttpRequest) -> bool:
+    """Whether the body comes in chunks, whose end the server knows (gunicorn says so)."""
+    is_chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
+    return is_chunked and "Content-Length" not in request.headers and bool(request.META.get("wsgi.input_terminated"))
+
+
+def _chunks(request: HttpRequest, longest: int) -> bytes:
+    """The body of a call without Content-Length. Raises ApiError."""
+    if hasattr(request, "_body"):
+        return bytes(request._body)
+    try:
+        body = bytes(request.META["wsgi.input"].read(longest + 1))
+    except (OSError, ValueError):  # broken chunks
+        raise ApiError(400, "The body ended too early.") from None
+    if len(body) > longest:
+        raise ApiError(413, f"The body is longer than {longest} bytes.")
+    return body
 
 
 class _Parsed(Parser):
@@ -192,11 +236,17 @@ class _Parsed(Parser):
 
 def new_api(**options: Any) -> NinjaAPI:
     """A NinjaAPI whose errors all look the same."""
-    api = NinjaAPI(parser=_Parsed(), **options)
+    api = openapi.Api(parser=_Parsed(), **options)
     api.add_exception_handler(ApiError, _api_error)
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _http_error)
     return api
+
+
+def _field(place: Sequence[object]) -> str:
+    """Of ("body", "body", "events", 3) only what the caller wrote: events.3."""
+    start = 2 if place[0] == "body" else 1
+    return ".".join(str(part) for part in place[start:])
 
 
 def _api_error(request: HttpRequest, error: Any) -> HttpResponse:
@@ -208,60 +258,8 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """What pydantic found, without the values it quotes."""
+    """What pydantic found, without the values it quotes. Fields are named as they were sent."""
     problems = [
-        {"type": one["type"], "field": ".".join(str(part) for part in one["loc"][1:]), "message": one["msg"]}
-        for one in error.errors
+        {"type": one["type"], "field": _field(one["loc"]), "message": one["msg"]} for one in error.errors[:MOST_ERRORS]
     ]
-    return failure(400, _("The call is not as the documentation says."), problems)
-
-
-class Door:
-    """Middleware: under the API's paths no answer but JSON, no redirect, and the headers of the rate limit.
-
-    A client of the API who asks for what nobody offers, such as /campaigns, is told so in JSON, too.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Errors of Django and of the database come through here, too."""
-        if not PATHS.match(request.path_info):
-            response = self.get_response(request)
-            is_lost = response.status_code == 404 and request.resolver_match is None and _speaks_json(request)
-            return _as_json(response) if is_lost else response
-        if settings.SECURE_SSL_REDIRECT and not request.is_secure():  # a redirect would hide that the key was sent bare
-            response = failure(403, _("Use https. The key was sent readable for everybody: revoke it."))
-        else:
-            response = self.get_response(request)
-        if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
-            response = _as_json(response)
-        response["Cache-Control"] = "no-store"
-        if rate := getattr(request, "rate", None):
-            for name, value in rate.headers(now=timezone.now()).items():
-                response[name] = value
-        return response
-
-
-def _speaks_json(request: HttpRequest) -> bool:
-    """Whether a program calls, and no browser."""
-    has_key = _BEARER.fullmatch(request.headers.get("Authorization", "")) is not None
-    return has_key or request.content_type == "application/json"
-
-
-def _as_json(page: HttpResponse) -> HttpResponse:
-    kept = {name: page[name] for name in ("Allow", "Retry-After") if name in page}
-    return failure(page.status_code, _words(page.status_code), headers=kept)
-
-
-def _words(status: int) -> str:
-    """What an error means that did not come from the API itself."""
-    known = {
-        404: _("There is no such address. Addresses end without a slash."),
-        405: _("This address does not take this method."),
-        413: _("The body is too long."),
-        500: _("Something went wrong on our side. It has been logged; try again in a moment."),
-        503: _("We are not ready just now. Try again in a minute."),
-    }
-    return known.get(status) or HTTPStatus(status).phrase
+    return failure(400, "The call is not as the documentation says.", problems)

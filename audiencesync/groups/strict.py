@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from django.utils.translation import gettext as _
-
 Json = Any  # None, bool, int, float, str, or lists and dicts of them
 DEEPEST = 24  # of a whole body; what is stored of it has a limit of its own
 BIGGEST = 2**63 - 1
@@ -28,7 +26,7 @@ def loads(body: bytes) -> Json:
     try:
         text = body.removeprefix(_BOM).decode()
     except UnicodeDecodeError:
-        raise NotJson(_("The body is not UTF-8.")) from None
+        raise NotJson("The body is not UTF-8.") from None
     try:
         document = _DECODER.decode(text)
     except NotJson:
@@ -36,13 +34,18 @@ def loads(body: bytes) -> Json:
     except RecursionError:
         raise NotJson(_too_deep()) from None
     except ValueError as error:
-        raise NotJson(_("The body is not JSON (%(where)s).") % {"where": _where(error)}) from None
+        raise NotJson(f"The body is not JSON ({_where(error)}).") from None
     _walk(document, check_text=_SUSPECT.search(body) is not None)
     return document
 
 
+def number_as_text(value: Json) -> Json:
+    """A whole number as its decimal text, anything else as it is: importers turn ids of digits into numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _too_deep() -> str:
-    return _("The body is nested more than %(n)d deep.") % {"n": DEEPEST}
+    return f"The body is nested more than {DEEPEST} deep."
 
 
 def _where(error: ValueError) -> str:
@@ -54,24 +57,24 @@ def _where(error: ValueError) -> str:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotJson(_("An object has the same key twice."))
+        raise NotJson("An object has the same key twice.")
     return found
 
 
 def _int(digits: str) -> int:
     if len(digits) > 20 or not -BIGGEST <= (number := int(digits)) <= BIGGEST:
-        raise NotJson(_("A number is too big."))
+        raise NotJson("A number is too big.")
     return number
 
 
 def _float(digits: str) -> float:
     if len(digits) > 400 or not math.isfinite(number := float(digits)):
-        raise NotJson(_("A number is too big."))
+        raise NotJson("A number is too big.")
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJson(_("%(name)s is no number in JSON.") % {"name": name})
+    raise NotJson(f"{name} is no number in JSON.")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
@@ -112,8 +115,8 @@ def check_texts(texts: Iterable[str]) -> None:
     """Refuse characters that no database keeps. Raises NotJson."""
     for text in texts:
         if "\0" in text:
-            raise NotJson(_("A text holds a NUL character."))
+            raise NotJson("A text holds a NUL character.")
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise NotJson(_("A text holds half of a surrogate pair.")) from None
+            raise NotJson("A text holds half of a surrogate pair.") from None

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from ninja import Router, Schema
+from ninja import Field, Router, Schema
 from pydantic import ConfigDict, WithJsonSchema
 
 from audiencesync.groups import rest
@@ -17,14 +16,15 @@ from audiencesync.people import finding, renaming, tracking
 MOST_NAMES = 50
 router = Router(tags=["users"])
 
-_ALIAS: dict[str, Any] = {"alias_name": {"type": "string"}, "alias_label": {"type": "string", "maxLength": 255}}
+_ID_TYPE: dict[str, Any] = {"type": ["string", "integer"], "maxLength": 987}  # a whole number is its decimal text
+_ALIAS: dict[str, Any] = {"alias_name": _ID_TYPE, "alias_label": {"type": ["string", "integer"], "maxLength": 255}}
 _WHO: dict[str, Any] = {
-    "external_id": {"type": "string", "maxLength": 987},
+    "external_id": _ID_TYPE,
     "user_alias": {"type": "object", "required": list(_ALIAS), "properties": _ALIAS},
     "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
-    "email": {"type": "string"},
-    "phone": {"type": "string"},
-    "_update_existing_only": {"type": "boolean"},
+    "email": {"type": ["string", "null"], "maxLength": 254},
+    "phone": {"type": ["string", "integer", "null"], "maxLength": 64},
+    "_update_existing_only": {"type": ["boolean", "null"]},
 }
 _DEVICE: dict[str, Any] = {
     "idfa": {"type": ["string", "null"]},
@@ -33,17 +33,18 @@ _DEVICE: dict[str, Any] = {
 }
 _MORE: dict[str, Any] = {
     "ads_consent": {"type": ["boolean", "null"]},
-    "country": {"type": "string", "examples": ["DE"]},
-    "language": {"type": "string", "examples": ["de"]},
+    "country": {"type": ["string", "null"], "examples": ["DE"]},
+    "language": {"type": ["string", "null"], "examples": ["de"]},
+    "_merge_objects": {"type": ["boolean", "null"]},
     "devices": {"type": "array", "items": {"type": "object", "properties": _DEVICE}},
 }
 _PROPERTIES = {"type": "object", "additionalProperties": True}
-_MOMENT = {"type": "string", "format": "date-time"}
+_MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
 _BOUGHT: dict[str, Any] = {
-    "product_id": {"type": "string", "maxLength": 255},
-    "currency": {"type": "string", "examples": ["EUR"]},
-    "price": {"type": "number"},
-    "quantity": {"type": "integer", "minimum": 1, "maximum": 100},
+    "product_id": {"type": ["string", "integer"], "minLength": 1, "maxLength": 255},
+    "currency": {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]},
+    "price": {"type": ["number", "string"]},
+    "quantity": {"type": ["integer", "null"], "minimum": 1, "maximum": 100},
 }
 
 
@@ -55,7 +56,13 @@ def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
 
 _Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE)]
 _Event = Annotated[
-    Any, _shape(_WHO | {"name": {"type": "string"}, "time": _MOMENT, "properties": _PROPERTIES}, "name", "time")
+    Any,
+    _shape(
+        _WHO
+        | {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "time": _MOMENT, "properties": _PROPERTIES},
+        "name",
+        "time",
+    ),
 ]
 _Purchase = Annotated[
     Any,
@@ -73,7 +80,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class Track(Schema):
-    """What is known about people, what they did, what they bought: at most 75 objects in all."""
+    """What is known about people, what they did, what they bought: at most 75 objects in each list."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -99,14 +106,12 @@ class Tracked(rest.Success):
 def track(request: rest.ApiRequest, body: Track) -> HttpResponse:
     """Every object names one person: external_id, user_alias or braze_id, else email, else phone."""
     arrays = {name: getattr(body, name) or [] for name in tracking.ARRAYS}
-    n = sum(map(len, arrays.values()))
-    if not n:
-        raise rest.ApiError(400, _("Send objects in attributes, events or purchases."))
-    if n > settings.API_MAX_OBJECTS:
-        raise rest.ApiError(400, _("Send at most %(n)d objects.") % {"n": settings.API_MAX_OBJECTS})
+    if not any(arrays.values()):
+        raise rest.ApiError(400, "Send objects in attributes, events or purchases.")
+    if any(len(objects) > settings.API_MAX_OBJECTS for objects in arrays.values()):
+        raise rest.ApiError(400, f"Send at most {settings.API_MAX_OBJECTS} objects in each list.")
     done = tracking.track(request.app_group, arrays, now=timezone.now())
-    if not any(done.processed.values()):
-        raise rest.ApiError(400, _("No object could be processed."), done.errors)
+    rest.check_any(sum(done.processed.values()), done.errors)
     counts = {f"{name}_processed": n for name, n in done.processed.items()}
     return rest.success(201, errors=done.errors, **counts)
 
@@ -114,8 +119,8 @@ def track(request: rest.ApiRequest, body: Track) -> HttpResponse:
 class Alias(Schema):
     """Another name of a person: a name under a label."""
 
-    alias_name: str
-    alias_label: str
+    alias_name: rest.TextId
+    alias_label: rest.TextId
 
 
 _ID = {"external_id": _WHO["external_id"]}
@@ -129,7 +134,7 @@ _ByPhone = Annotated[Any, _shape(_ID | {"phone": _WHO["phone"]} | _ORDER, "exter
 class NewAliases(Schema):
     """At most 50 other names; one without an external id is for somebody new."""
 
-    user_aliases: list[_NewAlias]
+    user_aliases: list[_NewAlias] = Field(max_length=MOST_NAMES)
 
 
 class Identify(Schema):
@@ -138,9 +143,9 @@ class Identify(Schema):
     Of several it is the one updated last, unless told otherwise.
     """
 
-    aliases_to_identify: list[_ByAlias] | None = None
-    emails_to_identify: list[_ByEmail] | None = None
-    phone_numbers_to_identify: list[_ByPhone] | None = None
+    aliases_to_identify: list[_ByAlias] | None = Field(None, max_length=MOST_NAMES)
+    emails_to_identify: list[_ByEmail] | None = Field(None, max_length=MOST_NAMES)
+    phone_numbers_to_identify: list[_ByPhone] | None = Field(None, max_length=MOST_NAMES)
 
 
 class AliasesProcessed(rest.Success):
@@ -164,9 +169,10 @@ def alias_new(request: rest.ApiRequest, body: NewAliases) -> HttpResponse:
 def check_number(n: int) -> None:
     """At least one and at most MOST_NAMES objects. Raises ApiError."""
     if not 1 <= n <= MOST_NAMES:
-        raise rest.ApiError(400, _("Send 1 to %(n)d objects.") % {"n": MOST_NAMES})
+        raise rest.ApiError(400, f"Send 1 to {MOST_NAMES} objects.")
 
 
 def answer(done: renaming.Renamed) -> HttpResponse:
-    """What is told of names that were given."""
+    """What is told of names that were given. Raises ApiError if none of them was."""
+    rest.check_any(done.processed, done.errors)
     return rest.success(201, aliases_processed=done.processed, errors=done.errors)

@@ -94,7 +94,9 @@ def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> lis
 
 def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
     owner = finding.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
-    if ledger.blocked(app_group, [Change(alias=wish.alias)], {}):  # after looking, as in upserting
+    if ledger.blocked(
+        app_group, [Change(alias=wish.alias)], {}, now=now, from_file=False
+    ):  # after looking, as in upserting
         return "erased"
     wanted = None
     if wish.external_id is not None:
@@ -116,7 +118,9 @@ def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem 
     person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if visitor is None:
         return None if person is not None and _is_known_as(wish, person) else "unknown"
-    if ledger.blocked(app_group, [Change(external_id=wish.external_id)], {}):  # after looking, as in upserting
+    if ledger.blocked(
+        app_group, [Change(external_id=wish.external_id)], {}, now=now, from_file=False
+    ):  # after looking, as in upserting
         return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == wish.external_id else "known"

@@ -10,12 +10,13 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import identifiers
@@ -53,9 +54,16 @@ def alias_value(label: str, name: str) -> bytes:
 
 def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime) -> None:
     """Remember names, inside the caller's transaction."""
+    again: dict[str, Any] = {"ignore_conflicts": True}
+    if erasure is not None:  # who came back and is erased once more is held back from now on
+        again = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
+        again["update_fields"] = ["at", "erasure"]
     ErasedName.objects.bulk_create(
-        [ErasedName(app_group=app_group, kind=kind, digest=value, erasure=erasure, at=now) for kind, value in names],
-        ignore_conflicts=True,
+        [
+            ErasedName(app_group=app_group, kind=kind, digest=value, erasure=erasure, at=now)
+            for kind, value in sorted(set(names))
+        ],
+        **again,
     )
 
 
@@ -64,23 +72,65 @@ def is_used(app_group: AppGroup) -> bool:
     return ErasedName.objects.filter(app_group=app_group).exists()
 
 
-def blocked(app_group: AppGroup, changes: Sequence[Change], people: Mapping[int, int]) -> set[int]:
+def held_since(app_group: AppGroup, now: datetime) -> datetime:
+    """Whose erasure is older is no longer held back by an e-mail or phone; by the old id or alias for ever."""
+    return now - timedelta(days=app_group.suppression_days)
+
+
+def blocked(
+    app_group: AppGroup, changes: Sequence[Change], people: Mapping[int, int], *, now: datetime, from_file: bool
+) -> set[int]:
     """The indexes of changes that name somebody who was erased, or would give somebody such an address.
 
+    A file may be older than the erasure, so the addresses in it count for some time. A call that names a person by an
+    id or an alias of their own means whoever has it now: somebody erased may have signed up again.
     ``people``: index -> id of whom an id or an alias has found. Some share an address with somebody who was erased: what
     they have already may be told again.
     """
     if not is_used(app_group):
         return set()
     named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
-    named += _addresses(app_group, changes)
+    named += [
+        (index, name)
+        for index, name in _addresses(app_group, changes)
+        if from_file or (changes[index].external_id is None and changes[index].alias is None and index not in people)
+    ]
     wanted = {value for _index, (_kind, value) in named}
     rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted)
+    rows = rows.filter(~Q(kind__in=ADDRESSES) | Q(at__gt=held_since(app_group, now)))
     known = {(kind, bytes(value)) for kind, value in rows.values_list("kind", "digest")}
     hits = [(index, name) for index, name in named if name in known]
     sharing = {people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people}
     theirs = set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
     return {index for index, name in hits if name[0] not in ADDRESSES or (people.get(index), name) not in theirs}
+
+
+def held(app_group: AppGroup) -> QuerySet[ErasedName]:
+    """The names that are held back, of erasures with a receipt."""
+    return ErasedName.objects.filter(app_group=app_group, erasure__isnull=False).order_by()
+
+
+def release(erasure: Erasure, *, now: datetime) -> int:
+    """Hold the person of a receipt back no longer, also after a restore; answers how many names went."""
+    with transaction.atomic():
+        rows = list(ErasedName.objects.select_for_update().filter(erasure=erasure).order_by("pk"))
+        lines = [{"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()} for row in rows]
+        ErasedName.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        if lines:
+            _append(Path(settings.ERASURE_LEDGER), [line | {"released": now.isoformat()} for line in lines])
+    return len(rows)
+
+
+def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
+    """Index -> key of the receipt, of the changes whose person was erased before and is named in the ledger."""
+    if not is_used(app_group):
+        return {}
+    named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
+    named += _addresses(app_group, changes)
+    wanted = {value for _index, (_kind, value) in named}
+    rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted, erasure__isnull=False)
+    keys = {(kind, bytes(value)): key for kind, value, key in rows.values_list("kind", "digest", "erasure__key")}
+    return {index: keys[name] for index, name in named if name in keys}
 
 
 def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
@@ -130,25 +180,36 @@ def file(*, path: Path | None = None) -> int:
         rows = list(ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000])
         if not rows:
             return 0
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as out:
-            out.write("\n")  # a line that a crash or a full disk cut off takes none of ours along
-            for row in rows:
-                line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex(), "at": row.at}
-                out.write(json.dumps(line, default=datetime.isoformat) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
+        _append(
+            target,
+            [
+                {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex(), "at": row.at}
+                for row in rows
+            ],
+        )
         ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
     return len(rows)
 
 
+def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as out:
+        out.write("\n")  # a line that a crash or a full disk cut off takes none of ours along
+        for line in lines:
+            out.write(json.dumps(line, default=datetime.isoformat) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+
+
 def read(path: Path) -> dict[int, set[Name]]:
-    """Group id -> names, of the file. A line that a crash cut off is left out."""
+    """Group id -> names, of the file, without those that were released later. A line that a crash cut off is left out."""
     found: dict[int, set[Name]] = {}
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         try:
             row = json.loads(line)
-            found.setdefault(int(row["group"]), set()).add((str(row["kind"]), bytes.fromhex(row["digest"])))
+            names = found.setdefault(int(row["group"]), set())
+            name = str(row["kind"]), bytes.fromhex(row["digest"])
+            (names.discard if "released" in row else names.add)(name)
         except (ValueError, KeyError, TypeError):
             continue
     return found

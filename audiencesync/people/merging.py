@@ -9,13 +9,17 @@ from typing import Any, Literal
 
 MOST_ATTRIBUTES = 500
 LONGEST_LIST = 500
+MOST_BYTES = 100_000
 BIGGEST = 2**53
+
+
+Problem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
 
 
 class Unfit(Exception):
     """A change that does not fit what is stored."""
 
-    def __init__(self, problem: Literal["not_a_number", "not_a_list", "too_long", "too_many"]) -> None:
+    def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.problem = problem
 
@@ -35,12 +39,35 @@ class Edit:
     remove: tuple[Any, ...] = ()
 
 
-def merged(stored: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes after a change, ``stored`` itself if nothing is new. Raises Unfit: nothing of the change counts."""
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Change parts of an object, at any depth; null takes a part out."""
+
+    parts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EditObjects:
+    """Take objects out of a list, change some, then put others at its end. An object is meant by a key and its value."""
+
+    add: tuple[dict[str, Any], ...] = ()
+    update: tuple[tuple[str, Any, dict[str, Any]], ...] = ()
+    remove: tuple[tuple[str, Any], ...] = ()
+
+
+def merged(stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, Problem]) -> dict[str, Any]:
+    """The attributes after a change, ``stored`` itself if nothing is new.
+
+    What does not fit is left as it is and named in ``unfit``. Raises Unfit: nothing of the change counts.
+    """
     result = stored
     for name, value in wanted.items():
         old = result.get(name)
-        new = _new(old, value)
+        try:
+            new = _new(old, value)
+        except Unfit as error:
+            unfit[name] = error.problem
+            continue
         if _is_same(old, new):
             continue
         result = dict(stored) if result is stored else result
@@ -75,7 +102,38 @@ def _new(old: Any, wish: Any) -> Any:
                 return found if old is not None else None
             found += add
             return _short([value for place, value in enumerate(found) if not _among(value, found[:place])])
+        case Merge(parts):
+            return _fitting(_deep(old if isinstance(old, dict) else {}, parts)) or old and {}
+        case EditObjects(add, update, remove):
+            objects = [one for one in _list(old) if not any(_is_meant(one, *which) for which in remove)]
+            for key, value, parts in update:
+                objects = [_deep(one, parts) if _is_meant(one, key, value) else one for one in objects]
+            return _fitting(_short([*objects, *add])) if old is not None or add else None
     return wish
+
+
+def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """An object after a change of parts of it."""
+    result = dict(old)
+    for name, part in parts.items():
+        if part is None:
+            result.pop(name, None)
+        elif isinstance(part, dict):
+            known = result.get(name)
+            result[name] = _deep(known if isinstance(known, dict) else {}, part)
+        else:
+            result[name] = part
+    return result
+
+
+def _is_meant(value: Any, key: str, wanted: Any) -> bool:
+    return isinstance(value, dict) and key in value and _is_same(value[key], wanted)
+
+
+def _fitting(value: Any) -> Any:
+    if len(json.dumps(value)) > MOST_BYTES:
+        raise Unfit("too_long")
+    return value
 
 
 def _list(old: Any) -> list[Any]:

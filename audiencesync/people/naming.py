@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
 
+from audiencesync.groups.strict import number_as_text
 from audiencesync.people import finding, identifiers
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
 from audiencesync.people.upserting import Change
@@ -31,9 +31,9 @@ class Refused(Exception):
         super().__init__(code)
         self.code, self.message, self.field = code, message, field
 
-    def as_dict(self, array: str, index: int) -> dict[str, object]:
+    def as_dict(self, array: str, index: int) -> dict[str, Any]:
         """As the API tells it: where, and why."""
-        found = {"type": self.code, "message": str(self.message), "input_array": array, "index": index}
+        found: dict[str, Any] = {"type": self.code, "message": str(self.message), "input_array": array, "index": index}
         return found | {"field": self.field} if _PLAIN.fullmatch(self.field) else found
 
 
@@ -50,7 +50,7 @@ class Name(TypedDict, total=False):
 def checked(item: Any) -> Mapping[str, Any]:
     """What was sent as one object. Raises Refused."""
     if not isinstance(item, dict):
-        raise Refused("NOT_AN_OBJECT", gettext_lazy("It must be an object."))
+        raise Refused("NOT_AN_OBJECT", "It must be an object.")
     return item
 
 
@@ -58,18 +58,16 @@ def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
     """One primary identifier, else the e-mail, else the phone. Raises Refused. ``id_field``: holds the external id."""
     given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
     if len(given) > 1:
-        raise Refused(
-            "TOO_MANY_IDENTIFIERS", gettext_lazy("Give one of external_id, user_alias and braze_id."), given[1]
-        )
+        raise Refused("TOO_MANY_IDENTIFIERS", "Give one of external_id, user_alias and braze_id.", given[1])
     if given == [id_field]:
         return {"external_id": external_id(item[id_field], id_field)}
     if given:
         return _alias(item["user_alias"]) if given == ["user_alias"] else _braze_id(item["braze_id"])
-    if item.get("email") is not None:
+    if item.get("email") not in (None, ""):
         return {"email": email(item["email"])}
-    if item.get("phone") is not None:
+    if item.get("phone") not in (None, ""):
         return {"phone": phone(item["phone"])}
-    raise Refused("NO_IDENTIFIER", gettext_lazy("Give external_id, user_alias, braze_id, email or phone."))
+    raise Refused("NO_IDENTIFIER", "Give external_id, user_alias, braze_id, email or phone.")
 
 
 def key(item: Mapping[str, Any], *, region: str) -> finding.Key | None:
@@ -78,24 +76,33 @@ def key(item: Mapping[str, Any], *, region: str) -> finding.Key | None:
 
 
 def external_id(value: object, field: str = "external_id") -> str:
-    """An external id. Raises Refused."""
+    """An external id; a whole number is its decimal text. Raises Refused."""
+    value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
-        raise Refused("BAD_EXTERNAL_ID", gettext_lazy("It must be a text that is not empty."), field)
+        raise Refused("BAD_EXTERNAL_ID", "It must be a text that is not empty.", field)
     if len(value.encode()) > LONGEST_EXTERNAL_ID:
-        raise Refused("EXTERNAL_USER_ID_TOO_LARGE", gettext_lazy("It is longer than 987 bytes."), field)
+        raise Refused("EXTERNAL_USER_ID_TOO_LARGE", "It is longer than 987 bytes.", field)
     return value
 
 
 def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
     """Label and name of an alias. Raises Refused."""
     if not isinstance(value, dict):
-        raise Refused("BAD_USER_ALIAS", gettext_lazy("It must have alias_name and alias_label."), field)
-    label, name = value.get("alias_label"), value.get("alias_name")
+        raise Refused("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
+    label, name = (number_as_text(value.get(part)) for part in ("alias_label", "alias_name"))
     if not (isinstance(label, str) and isinstance(name, str) and label.strip() and name.strip()):
-        raise Refused("BAD_USER_ALIAS", gettext_lazy("It must have alias_name and alias_label."), field)
+        raise Refused("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
     if len(label) > LONGEST_LABEL or len(name.encode()) > LONGEST_EXTERNAL_ID:
-        raise Refused("USER_ALIAS_TOO_LARGE", gettext_lazy("The label or the name is too long."), field)
+        raise Refused("USER_ALIAS_TOO_LARGE", "The label or the name is too long.", field)
     return label, name
+
+
+def truth(item: Mapping[str, Any], field: str) -> bool | None:
+    """A switch of the object: true, false, or None if nothing is said. Raises Refused."""
+    value = item.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise Refused("NOT_A_TRUTH", "It must be true, false or null.", field)
+    return value
 
 
 def email(value: object, field: str = "email") -> str:
@@ -104,13 +111,17 @@ def email(value: object, field: str = "email") -> str:
         judged = identifiers.normalise("email", value, region="")
         if judged.sha256 is not None:
             return value.strip()
-    raise Refused("EMAIL_BAD_FORMAT", gettext_lazy("This is not an e-mail address."), field)
+    raise Refused("EMAIL_BAD_FORMAT", "This is not an e-mail address.", field)
 
 
 def phone(value: object, field: str = "phone") -> str:
-    """A number as text. Whether it can be used is judged with the country of the group. Raises Refused."""
+    """A number as text, from digits without quotes too. The country of the group judges whether it can be used.
+
+    Raises Refused.
+    """
+    value = number_as_text(int(value) if isinstance(value, float) and value.is_integer() else value)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
-        raise Refused("PHONE_BAD_FORMAT", gettext_lazy("This is not a phone number."), field)
+        raise Refused("PHONE_BAD_FORMAT", "This is not a phone number.", field)
     return value.strip()
 
 
@@ -123,7 +134,7 @@ def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
     if not is_known or any(pair.issubset(order) for pair in _OPPOSITES):
         raise Refused(
             "BAD_PRIORITIZATION",
-            gettext_lazy("Use identified, unidentified, most_recently_updated or least_recently_updated."),
+            "Use identified, unidentified, most_recently_updated or least_recently_updated.",
             "prioritization",
         )
     return tuple(order)
@@ -135,5 +146,5 @@ def _alias(value: object) -> Name:
 
 def _braze_id(value: object) -> Name:
     if not isinstance(value, str) or not BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
-        raise Refused("BAD_BRAZE_ID", gettext_lazy("It must be 24 hex digits as this API gave them."), "braze_id")
+        raise Refused("BAD_BRAZE_ID", "It must be 24 hex digits as this API gave them.", "braze_id")
     return {"profile_id": int(value, 16)}

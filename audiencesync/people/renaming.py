@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
 
 from audiencesync import beat
 from audiencesync.groups.models import AppGroup
@@ -19,11 +18,11 @@ from audiencesync.people.naming import Refused
 
 IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
 _PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
-    "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person.")),
-    "taken": ("ALIAS_TAKEN", gettext_lazy("This alias is another person's.")),
-    "erased": ("ERASED_USER", gettext_lazy("This person was erased on request and must not be written again.")),
-    "too_many": ("TOO_MANY_ATTRIBUTES", gettext_lazy("The person would have more than 500 attributes.")),
-    "known": ("ALREADY_IDENTIFIED", gettext_lazy("This person has another external ID already.")),
+    "unknown": ("UNKNOWN_USER", "There is no such person."),
+    "taken": ("ALIAS_TAKEN", "This alias is another person's."),
+    "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
+    "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
+    "known": ("ALREADY_IDENTIFIED", "This person has another external ID already."),
 }
 
 
@@ -43,7 +42,8 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
         try:
             known = naming.checked(item).get("external_id")
             external_id = None if known is None else naming.external_id(known)
-            wishes["user_aliases", index] = NewAlias(naming.alias(item), external_id)
+            nested = item.get("user_alias")
+            wishes["user_aliases", index] = NewAlias(naming.alias(item if nested is None else nested), external_id)
         except Refused as error:
             result.errors.append(error.as_dict("user_aliases", index))
     done = identifying.add_aliases(app_group, list(wishes.values()), now=now)
@@ -73,7 +73,7 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     raw = getattr(naming, kind)(item.get(kind))
     digest = identifiers.normalise(kind, raw, region=region).sha256
     if digest is None:
-        raise Refused("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found."), kind)
+        raise Refused("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found.", kind)
     return Identity((kind, digest), external_id, naming.prioritization(item))
 
 

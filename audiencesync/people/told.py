@@ -1,4 +1,8 @@
-"""What an object of ``/users/track`` tells about a person: attributes, an event or a purchase, read strictly."""
+"""What an object of ``/users/track`` tells about a person: attributes, an event or a purchase.
+
+A field that cannot be read costs the field and is reported; the rest of its object is written. Only without a name, a
+time or a price there is no event and no purchase.
+"""
 
 from __future__ import annotations
 
@@ -7,153 +11,237 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
-
-from audiencesync.people import naming
-from audiencesync.people.merging import BIGGEST, LONGEST_LIST, MOST_ATTRIBUTES, Edit, Inc
+from audiencesync.groups import moments
+from audiencesync.groups.strict import number_as_text
+from audiencesync.people import naming, spellings
+from audiencesync.people.merging import (
+    BIGGEST,
+    LONGEST_LIST,
+    MOST_ATTRIBUTES,
+    MOST_BYTES,
+    Edit,
+    EditObjects,
+    Inc,
+    Merge,
+)
 from audiencesync.people.models import Event
 from audiencesync.people.naming import Refused
 
 LONGEST_NAME = LONGEST_TEXT = 255
-MOST_BYTES = 100_000
+LONGEST_DEVICE_ID = 64
 DEEPEST = 8
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
 NOT_ATTRIBUTES = frozenset({*naming.PRIMARY, "_update_existing_only", "_merge_objects", "push_token_import", "app_id"})
 NOT_PROPERTIES = frozenset({"time", "event_name"})
-_NESTED = frozenset({"$add", "$remove", "$update"})  # of Braze, for lists of objects
+_OF_OBJECTS = frozenset({"$add", "$remove", "$update"})
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
-_TRUTHS = ("ad_tracking_enabled", "ads_consent")
-_FORMATS: dict[str, tuple[re.Pattern[str], str, str | Promise]] = {
-    "country": (re.compile(r"[A-Za-z]{2}"), "BAD_COUNTRY", gettext_lazy("Write a country as ISO 3166-1, such as DE.")),
-    "language": (re.compile(r"[A-Za-z-]{2,8}"), "BAD_LANGUAGE", gettext_lazy("Write a language as ISO 639-1: de.")),
-    "dob": (re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), "BAD_DATE_OF_BIRTH", gettext_lazy("Write a day as 2026-11-23.")),
-    "gender": (re.compile(r"[MFONP]"), "BAD_GENDER", gettext_lazy("Use M, F, O, N or P.")),
+_PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
+Fields = dict[str, str | bool | None]
+Problems = list[Refused]
+
+
+class Attributes(NamedTuple):
+    """Columns of the profile, custom attributes, and what could not be read."""
+
+    fields: Fields
+    custom: dict[str, Any]
+    problems: Problems
+
+
+def attributes(item: Mapping[str, Any]) -> Attributes:
+    """Read what it says about a person. Raises Refused if nothing of it counts."""
+    told = Attributes({}, {}, [])
+    is_merge = naming.truth(item, "_merge_objects") or False
+    if len(json.dumps(item)) > MOST_BYTES:
+        raise Refused("TOO_LARGE", "The object is too large.")
+    for name, value in item.items():
+        try:
+            if name in _READERS:
+                told.fields.update(_READERS[name](name, value, told.problems))
+            elif name not in NOT_ATTRIBUTES:
+                told.custom[_name(name)] = _attribute(name, value, is_merge=is_merge)
+        except Refused as problem:
+            told.problems.append(problem)
+    if len(told.custom) > MOST_ATTRIBUTES:
+        raise Refused("TOO_LARGE", "The object is too large.")
+    return told
+
+
+def is_blank(value: object) -> bool:
+    """Whether a field says nothing, which deletes it: null, or a text without a letter."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _day(text: str) -> str | None:
+    """A day, or the day of a moment."""
+    day = text[:10]
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (len(text) == 10 or moments.read(text))
+    try:
+        return date.fromisoformat(day).isoformat() if is_day else None
+    except ValueError:
+        return None
+
+
+def _subscription(text: str) -> str | None:
+    state = text.lower().replace("-", "_").replace(" ", "_")
+    return state if state in ("opted_in", "subscribed", "unsubscribed") else None
+
+
+def _device_id(text: str) -> str | None:
+    """One that cannot be used is kept, and shown as such."""
+    return text if len(text) <= LONGEST_DEVICE_ID else None
+
+
+_SPELT: dict[str, tuple[Callable[[str], str | None], str, str]] = {
+    "country": (spellings.country, "BAD_COUNTRY", "Write a country as ISO 3166-1, such as DE, or by its name."),
+    "language": (spellings.language, "BAD_LANGUAGE", "Write a language as ISO 639-1, such as de, or by its name."),
+    "dob": (_day, "BAD_DATE_OF_BIRTH", "Write a day as 2026-11-23."),
+    "gender": (spellings.gender, "BAD_GENDER", "Use M, F, O, N or P."),
     "email_subscribe": (
-        re.compile(r"opted_in|subscribed|unsubscribed"),
+        _subscription,
         "BAD_EMAIL_SUBSCRIPTION_STATE",
-        gettext_lazy("Use opted_in, subscribed or unsubscribed."),
+        "Use opted_in, subscribed or unsubscribed.",
     ),
-    "idfa": (re.compile(r"\S{1,64}"), "BAD_DEVICE_ID", gettext_lazy("This is not a device ID.")),
-    "google_ad_id": (re.compile(r"\S{1,64}"), "BAD_DEVICE_ID", gettext_lazy("This is not a device ID.")),
+    "idfa": (_device_id, "BAD_DEVICE_ID", "This is not a device ID."),
+    "google_ad_id": (_device_id, "BAD_DEVICE_ID", "This is not a device ID."),
 }
 
 
-def attributes(item: Mapping[str, Any]) -> tuple[dict[str, str | bool | None], dict[str, Any]]:
-    """Columns of the profile, and custom attributes. Raises Refused."""
-    fields: dict[str, str | bool | None] = {}
-    custom: dict[str, Any] = {}
-    for name, value in item.items():
-        if name in _READERS:
-            fields |= _READERS[name](name, value)
-        elif name not in NOT_ATTRIBUTES:
-            custom[_name(name)] = _attribute(name, value)
-    if len(custom) > MOST_ATTRIBUTES or len(json.dumps(item)) > MOST_BYTES:
-        raise Refused("TOO_LARGE", gettext_lazy("The object is too large."))
-    return fields, custom
-
-
-def _text(name: str, value: object) -> dict[str, str | bool | None]:
-    if value is not None:
-        _check_format(name, value)
-    column = _COLUMNS[name]
-    return {column: value.upper() if column == "country" and isinstance(value, str) else value}  # type: ignore[dict-item]  # a text, as the pattern says
-
-
-def _check_format(name: str, value: object) -> None:
-    pattern, code, message = _FORMATS[name]
-    if not isinstance(value, str) or not pattern.fullmatch(value) or (name == "dob" and not _is_day(value)):
+def _spelling(name: str, value: object) -> str | None:
+    if is_blank(value):
+        return None
+    read, code, message = _SPELT[name]
+    found = read(value.strip()) if isinstance(value, str) else None
+    if found is None:
         raise Refused(code, message, name)
+    return found
 
 
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _text(name: str, value: object, _problems: Problems) -> Fields:
+    return {_COLUMNS[name]: _spelling(name, value)}
 
 
-def _truth(name: str, value: object) -> dict[str, str | bool | None]:
-    if value is not None and not isinstance(value, bool):
-        raise Refused("NOT_A_TRUTH", gettext_lazy("It must be true, false or null."), name)
-    return {name: value}
+def _truth(name: str, value: object, _problems: Problems) -> Fields:
+    if is_blank(value):
+        return {name: None}
+    text = number_as_text(value)
+    read = spellings.consent if name == "ads_consent" else spellings.truth
+    found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
+    if found is None:
+        raise Refused("NOT_A_TRUTH", "It must be true, false or null.", name)
+    return {name: found}
 
 
-def _email(name: str, value: object) -> dict[str, str | bool | None]:
-    return {name: None if value is None else naming.email(value)}
+def _email(name: str, value: object, _problems: Problems) -> Fields:
+    return {name: None if is_blank(value) else naming.email(value)}
 
 
-def _phone(name: str, value: object) -> dict[str, str | bool | None]:
-    return {name: None if value is None else naming.phone(value)}
+def _phone(name: str, value: object, _problems: Problems) -> Fields:
+    return {name: None if is_blank(value) else naming.phone(value)}
 
 
-def _devices(name: str, value: object) -> dict[str, str | bool | None]:
+def _devices(name: str, value: object, problems: Problems) -> Fields:
     """The shape in which Braze exports devices. A profile keeps one id of each kind: the last. null deletes the ids."""
     if value is None:
         return {"idfa": None, "gaid": None}
-    if not isinstance(value, list) or not all(isinstance(device, dict) for device in value):
-        raise Refused("BAD_DEVICES", gettext_lazy("It must be a list of objects."), name)
-    fields: dict[str, str | bool | None] = {}
+    if not isinstance(value, list):
+        raise Refused("BAD_DEVICES", "It must be a list of objects.", name)
+    fields: Fields = {}
     for device in value:
-        for part in ("idfa", "google_ad_id"):
-            if device.get(part) is not None:
-                fields |= _text(part, device[part])
-        if device.get("ad_tracking_enabled") is not None:
-            fields |= _truth("ad_tracking_enabled", device["ad_tracking_enabled"])
+        if not isinstance(device, dict):
+            problems.append(Refused("BAD_DEVICES", "It must be a list of objects.", name))
+            continue
+        for part in ("idfa", "google_ad_id", "ad_tracking_enabled"):
+            try:
+                if not is_blank(device.get(part)):
+                    fields |= _READERS[part](part, device[part], problems)
+            except Refused as problem:
+                problems.append(problem)
     return fields
 
 
-_READERS: dict[str, Callable[[str, object], dict[str, str | bool | None]]] = {
+_READERS: dict[str, Callable[[str, object, Problems], Fields]] = {
     "email": _email,
     "phone": _phone,
     "devices": _devices,
     **dict.fromkeys(_COLUMNS, _text),
-    **dict.fromkeys(_TRUTHS, _truth),
+    **dict.fromkeys(("ad_tracking_enabled", "ads_consent"), _truth),
 }
 
 
 def _name(name: str) -> str:
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise Refused("BAD_NAME", gettext_lazy("A name must have 1 to 255 characters."))
+        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.")
     return name
 
 
-def _attribute(name: str, value: Any) -> Any:
+def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
     """A value to set, None to delete, or what to do with the stored one."""
-    if name in _FORMATS and value is not None:
-        _check_format(name, value)
-    if isinstance(value, dict) and not _NESTED.isdisjoint(value):
-        raise Refused("NOT_SUPPORTED", gettext_lazy("Parts of an object cannot be changed: send it whole."), name)
-    if isinstance(value, dict) and value.keys() == {"inc"}:
+    if name in _SPELT:
+        return _spelling(name, value)
+    if name in STANDARD and is_blank(value):
+        return None
+    if not isinstance(value, dict):
+        return _checked(value, name)
+    if not _OF_OBJECTS.isdisjoint(value):
+        return _edit_objects(name, value)
+    if value.keys() == {"inc"}:
         return Inc(_number(value["inc"], name))
-    if isinstance(value, dict) and value and value.keys() <= {"add", "remove"}:
+    if value and value.keys() <= {"add", "remove"}:
         add, remove = (tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove"))
         return Edit(add, remove)
-    return _checked(value, name)
+    return Merge(_checked(value, name)) if is_merge else _checked(value, name)
+
+
+def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
+    """Objects put into a list, changed there and taken out, as Braze writes it."""
+    if not value.keys() <= _OF_OBJECTS:
+        raise Refused("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
+    add, update, remove = (_listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove"))
+    _checked([*add, *update, *remove], name)
+    if not all(isinstance(one, dict) for one in add):
+        raise Refused("NOT_AN_OBJECT", "$add takes a list of objects.", name)
+    changes = tuple((*_which(name, one), _new_object(name, one)) for one in update)
+    return EditObjects(tuple(add), changes, tuple(_which(name, one) for one in remove))
+
+
+def _which(name: str, one: Any) -> tuple[str, Any]:
+    """By which value of which key objects are meant."""
+    key = one.get("$identifier_key") if isinstance(one, dict) else None
+    if not isinstance(key, str) or "$identifier_value" not in one:
+        raise Refused("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
+    return key, one["$identifier_value"]
+
+
+def _new_object(name: str, one: dict[str, Any]) -> dict[str, Any]:
+    found = one.get("$new_object")
+    if not isinstance(found, dict):
+        raise Refused("NOT_AN_OBJECT", "$new_object must be an object.", name)
+    return found
 
 
 def _number(value: Any, name: str) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > BIGGEST:
-        raise Refused("NOT_A_NUMBER", gettext_lazy("It must be a number, not too big."), name)
+        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", name)
     return value
 
 
 def _listed(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise Refused("NOT_A_LIST", gettext_lazy("It must be a list."), name)
+        raise Refused("NOT_A_LIST", "It must be a list.", name)
     return value
 
 
 def _checked(value: Any, name: str, depth: int = 0) -> Any:
     """The value, if it may be stored."""
     if depth > DEEPEST:
-        raise Refused("TOO_DEEP", gettext_lazy("It is nested more than 8 deep."), name)
+        raise Refused("TOO_DEEP", "It is nested more than 8 deep.", name)
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT:
-            raise Refused("TEXT_TOO_LONG", gettext_lazy("A text is longer than 255 characters."), name)
+            raise Refused("TEXT_TOO_LONG", "A text is longer than 255 characters.", name)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _number(value, name)
     elif isinstance(value, dict):
@@ -161,64 +249,92 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
             _checked(inner, _name(inner_name) and name, depth + 1)
     elif isinstance(value, list):
         if len(value) > LONGEST_LIST:
-            raise Refused("TOO_MANY_VALUES", gettext_lazy("A list has more than 500 values."), name)
+            raise Refused("TOO_MANY_VALUES", "A list has more than 500 values.", name)
         for inner in value:
             _checked(inner, name, depth + 1)
     return value
 
 
-def event(item: Mapping[str, Any], *, now: datetime) -> Event:
+def event(item: Mapping[str, Any], problems: Problems, *, now: datetime) -> Event:
     """An event without its person, unsaved. Raises Refused."""
-    return Event(name=_title(item, "name"), at=_moment(item, now), properties=_properties(item))
+    return Event(name=_title(item, "name"), at=_moment(item, now), properties=_properties(item, problems))
 
 
-def purchase(item: Mapping[str, Any], *, now: datetime) -> Event:
+def purchase(item: Mapping[str, Any], problems: Problems, *, now: datetime) -> Event:
     """A purchase without its person, unsaved. Raises Refused."""
-    currency, quantity = item.get("currency"), item.get("quantity", 1)
-    if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency):
-        raise Refused("BAD_CURRENCY", gettext_lazy("Write a currency as ISO 4217, such as EUR."), "currency")
-    if isinstance(quantity, bool) or not isinstance(quantity, int) or not 1 <= quantity <= 100:
-        raise Refused("BAD_QUANTITY", gettext_lazy("It must be a number from 1 to 100."), "quantity")
-    price = _number(item.get("price"), "price")
-    if abs(price) >= 10**13:
-        raise Refused("NOT_A_NUMBER", gettext_lazy("It must be a number, not too big."), "price")
+    currency = item.get("currency")
+    if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
+        raise Refused("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
     return Event(
         kind=Event.Kind.PURCHASE,
-        name=_title(item, "product_id"),
+        name=_title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id"),
         at=_moment(item, now),
-        properties=_properties(item),
-        price=Decimal(str(price)).quantize(Decimal("0.0001")),
-        currency=currency.upper(),
-        quantity=quantity,
+        properties=_properties(item, problems),
+        price=_price(item.get("price")),
+        currency=currency.strip().upper(),
+        quantity=_quantity(item.get("quantity")),
     )
+
+
+def _price(value: Any) -> Decimal:
+    """A number, also as text."""
+    if isinstance(value, str) and _PRICE.fullmatch(value.strip()):
+        price = Decimal(value.strip().replace(",", "."))
+    else:
+        price = Decimal(str(_number(value, "price")))
+    if abs(price) >= 10**13:
+        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", "price")
+    return round(price, 4)
+
+
+def _quantity(value: Any) -> int:
+    """A whole number, also as 2.0 or text; 1 if nothing is said. What nobody can count is no purchase."""
+    if is_blank(value):
+        return 1
+    if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.0{1,4})?", value.strip(), re.ASCII):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 or not 1 <= value <= 100:
+        raise Refused("BAD_QUANTITY", "It must be a number from 1 to 100.", "quantity")
+    return int(value)
 
 
 def _title(item: Mapping[str, Any], field: str) -> str:
     value = item.get(field)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
-        raise Refused("BAD_NAME", gettext_lazy("A name must have 1 to 255 characters."), field)
+        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.", field)
     return value
 
 
 def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
-    """ISO 8601; without an offset UTC; the future is now."""
+    """In UTC; the future is now."""
     value = item.get("time")
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) and len(value) > 10 else None
-        at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
-        if at is not None and at >= OLDEST:
-            return min(at, now).astimezone(UTC)  # PostgreSQL does not know every offset that Python knows
-    except (ValueError, OverflowError):
-        pass
-    raise Refused("BAD_TIME", gettext_lazy("Write a moment as ISO 8601: 2026-11-23T14:05:00Z."), "time")
+    at = moments.read(value) if isinstance(value, str) else None
+    if at is None or at < OLDEST:
+        raise Refused("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
+    return min(at, now)
 
 
-def _properties(item: Mapping[str, Any]) -> dict[str, Any]:
+def _properties(item: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """Those that may be kept. An empty list is PHP's spelling of an empty object."""
     found = item.get("properties")
-    if found is None:
+    if found is None or found == []:
         return {}
-    if not isinstance(found, dict) or any(name.startswith("$") or name in NOT_PROPERTIES for name in found):
-        raise Refused("BAD_PROPERTIES", gettext_lazy("It must be an object; names do not start with $."), "properties")
+    if not isinstance(found, dict):
+        problems.append(Refused("BAD_PROPERTIES", "It must be an object.", "properties"))
+        return {}
     if len(json.dumps(found)) > MOST_BYTES:
-        raise Refused("TOO_LARGE", gettext_lazy("The object is too large."), "properties")
-    return dict(_checked(found, "properties"))
+        problems.append(Refused("TOO_LARGE", "The object is too large.", "properties"))
+        return {}
+    kept = {}
+    for name, value in found.items():
+        try:
+            kept[_property(name)] = _checked(value, "properties", 1)
+        except Refused as problem:
+            problems.append(Refused(problem.code, problem.message, "properties"))
+    return kept
+
+
+def _property(name: str) -> str:
+    if name.startswith("$") or name in NOT_PROPERTIES:
+        raise Refused("BAD_PROPERTIES", "A name of a property is not time or event_name and has no $ in front.")
+    return _name(name)

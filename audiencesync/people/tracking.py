@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,30 +10,29 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
 
 from audiencesync import beat
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import naming, told
+from audiencesync.people import merging, naming, told
 from audiencesync.people.models import Event
 from audiencesync.people.naming import Refused
 from audiencesync.people.upserting import Change, Problem, upsert
 
 ARRAYS = ("attributes", "events", "purchases")
 PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
-    "unknown": ("UNKNOWN_USER", gettext_lazy("There is no such person, and this object makes nobody.")),
-    "gone": ("UNKNOWN_USER", gettext_lazy("There is no such person any more.")),
-    "erased": ("ERASED_USER", gettext_lazy("This person was erased on request and must not be written again.")),
-    "invalid": ("UNUSABLE_IDENTIFIER", gettext_lazy("By this e-mail or phone nobody can be found.")),
-    "not_a_number": ("NOT_A_NUMBER", gettext_lazy("What is stored is no number, so nothing can be added to it.")),
-    "not_a_list": ("NOT_A_LIST", gettext_lazy("What is stored is no list.")),
-    "too_long": ("TOO_MANY_VALUES", gettext_lazy("The list or the number would become too large.")),
-    "too_many": ("TOO_MANY_ATTRIBUTES", gettext_lazy("The person would have more than 500 attributes.")),
+    "unknown": ("UNKNOWN_USER", "There is no such person, and this object makes nobody."),
+    "gone": ("UNKNOWN_USER", "There is no such person any more."),
+    "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
+    "invalid": ("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found."),
+    "not_a_number": ("NOT_A_NUMBER", "What is stored is no number, so nothing can be added to it."),
+    "not_a_list": ("NOT_A_LIST", "What is stored is no list."),
+    "too_long": ("TOO_MANY_VALUES", "What is stored would become too large."),
+    "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
 }
 
 KEPT = (
     "UNUSABLE_VALUE",
-    gettext_lazy("This value cannot be used; the usable one that is known stays. The rest of the object was written."),
+    "This value cannot be used; the usable one that is known stays. The rest of the object was written.",
 )
 
 
@@ -53,6 +52,7 @@ class _Told:
     index: int
     change: Change
     event: Event | None
+    problems: Sequence[Refused]  # of fields that are left out
 
 
 def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
@@ -75,6 +75,8 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
             result.processed[one.array] += 1
             for kind in done.kept.get(place, ()):
                 result.errors.append(Refused(*KEPT, kind).as_dict(one.array, one.index))
+            left_out = [*one.problems, *unfit(done.unfit.get(place, {}))]
+            result.errors += [each.as_dict(one.array, one.index) for each in left_out]
             if one.event is not None:
                 one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
                 events.append(one.event)
@@ -87,13 +89,17 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
 
 def _read(array: str, index: int, item: Any, *, now: datetime) -> _Told:
     name = naming.read(naming.checked(item))
-    fields, custom = told.attributes(item) if array == "attributes" else ({}, {})
-    only_existing = item.get("_update_existing_only")
+    fields, custom, problems = told.attributes(item) if array == "attributes" else told.Attributes({}, {}, [])
+    only_existing = naming.truth(item, "_update_existing_only")
     if only_existing is None:
         only_existing = "alias" in name
-    if not isinstance(only_existing, bool):
-        raise Refused("NOT_A_TRUTH", gettext_lazy("It must be true, false or null."), "_update_existing_only")
     event = None
     if array != "attributes":
-        event = (told.event if array == "events" else told.purchase)(item, now=now)
-    return _Told(array, index, Change(**name, fields=fields, attributes=custom, only_existing=only_existing), event)
+        event = (told.event if array == "events" else told.purchase)(item, problems, now=now)
+    change = Change(**name, fields=fields, attributes=custom, only_existing=only_existing)
+    return _Told(array, index, change, event, problems)
+
+
+def unfit(names: Mapping[str, merging.Problem]) -> list[Refused]:
+    """What to say of attributes that could not be changed."""
+    return [Refused(*PROBLEMS[problem], name) for name, problem in names.items()]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import consent, finding, identifiers, ledger, rows, stretches
+from audiencesync.people import consent, finding, identifiers, ledger, merging, rows, stretches
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
 from audiencesync.people.models import KINDS, UserAlias
@@ -52,35 +52,41 @@ class Upserted:
     kept: dict[int, list[str]] = field(
         default_factory=dict
     )  # kinds whose usable value stays: what was told is unusable
+    unfit: dict[int, dict[str, merging.Problem]] = field(default_factory=dict)  # attributes that could not be changed
 
     def append(self, more: Upserted) -> None:
         """What came of the changes after these."""
         self.problems |= {len(self.profile_ids) + index: problem for index, problem in more.problems.items()}
         self.kept |= {len(self.profile_ids) + index: kinds for index, kinds in more.kept.items()}
+        self.unfit |= {len(self.profile_ids) + index: names for index, names in more.unfit.items()}
         self.profile_ids += more.profile_ids
         self.created, self.updated = self.created + more.created, self.updated + more.updated
 
 
-def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> Upserted:
-    """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction."""
+def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False) -> Upserted:
+    """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction.
+
+    ``from_file``: they may be older than an erasure, see ledger.blocked.
+    """
     with transaction.atomic(savepoint=False):
         first, *others = stretches.of(app_group, changes)
         if others:
             _hold(app_group, changes)
-        done = _Upsert(app_group, first, now).run()
+        done = _Upsert(app_group, first, now, from_file).run()
         for place, stretch in enumerate(others, start=1):  # each a moment later: of several it is the last who counts
-            done.append(_Upsert(app_group, stretch, now + timedelta(microseconds=place)).run())
+            done.append(_Upsert(app_group, stretch, now + timedelta(microseconds=place), from_file).run())
     return done
 
 
-def refused_as_erased(app_group: AppGroup, changes: Sequence[Change]) -> set[int]:
-    """The indexes of the changes that ``upsert`` would refuse for somebody who was erased. Writes nothing."""
+def refused_as_erased(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> set[int]:
+    """The indexes of the changes of a file that ``upsert`` would refuse for somebody who was erased. Writes nothing."""
     if not ledger.is_used(app_group):
         return set()
     keys = {index: finding.key(change, region=app_group.phone_region) for index, change in enumerate(changes)}
     known = finding.find(app_group, {key for key in keys.values() if key})
     by_id = {index: key for index, key in keys.items() if key in known and key[0] not in ledger.ADDRESSES}
-    return ledger.blocked(app_group, changes, {index: known[key] for index, key in by_id.items()})
+    people = {index: known[key] for index, key in by_id.items()}
+    return ledger.blocked(app_group, changes, people, now=now, from_file=True)
 
 
 def _hold(app_group: AppGroup, changes: Sequence[Change]) -> None:
@@ -94,8 +100,8 @@ def _hold(app_group: AppGroup, changes: Sequence[Change]) -> None:
 class _Upsert:
     """One call of ``upsert``."""
 
-    def __init__(self, app_group: AppGroup, changes: Sequence[Change], now: datetime) -> None:
-        self.app_group, self.changes, self.now = app_group, changes, now
+    def __init__(self, app_group: AppGroup, changes: Sequence[Change], now: datetime, from_file: bool) -> None:  # noqa: FBT001  # of upsert alone
+        self.app_group, self.changes, self.now, self.from_file = app_group, changes, now, from_file
         self.result = Upserted([None] * len(changes))
         self.ids: dict[Key, int] = {}
         self.wishes: dict[Key, list[int]] = {}  # key -> indexes of its changes
@@ -131,7 +137,7 @@ class _Upsert:
             if key in self.ids and key[0] not in ledger.ADDRESSES
             for index in indexes
         }
-        erased = ledger.blocked(self.app_group, self.changes, people)
+        erased = ledger.blocked(self.app_group, self.changes, people, now=self.now, from_file=self.from_file)
         if erased:
             self.result.problems |= dict.fromkeys(erased, "erased")
             left = {key: [index for index in indexes if index not in erased] for key, indexes in self.wishes.items()}
@@ -244,7 +250,10 @@ class _Upsert:
         """Set what one change names. Identifiers are gathered in ``raw``: they are hashed together."""
         change, known = self.changes[index], row.ads_consent
         try:
-            row.attributes = merged(row.attributes, change.attributes)
+            unfit: dict[str, merging.Problem] = {}
+            row.attributes = merged(row.attributes, change.attributes, unfit)
+            if unfit:
+                self.result.unfit[index] = unfit
         except Unfit as error:
             self.result.problems[index] = error.problem
             return

@@ -8,13 +8,13 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from audiencesync.people import finding, segments
+from audiencesync.people import finding, ledger, segments
 from audiencesync.people.models import Erasure
 from canvases import privacy
 
@@ -83,4 +83,21 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
     """The receipts, newest first."""
     page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(request.GET.get("page"))
     page.object_list = privacy.so_far(page.object_list)
-    return render(request, "canvases/erasures.html", {"page": page})
+    app_group = access.group(request, Role.ADMIN)
+    held = set(ledger.held(app_group).filter(erasure__in=[one.pk for one in page]).values_list("erasure", flat=True))
+    context = {"page": page, "held": held, "n_held": ledger.held(app_group).values("erasure").distinct().count()}
+    return render(request, "canvases/erasures.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def release(request: HttpRequest, group: str, receipt: str) -> HttpResponse:
+    """Ask, then hold the person of a receipt back no longer."""
+    erasure = access.get(request, Erasure, Role.ADMIN, key=receipt)
+    if request.method != "POST":
+        template = "canvases/erasure_release.html"
+        is_part = bool(getattr(request, "htmx", False))
+        return render(request, f"{template}#question" if is_part else template, {"erasure": erasure})
+    privacy.release(access.user(request), erasure, now=timezone.now())
+    messages.success(request, gettext("The person of this receipt may come back."))
+    return redirect("erasures", group)

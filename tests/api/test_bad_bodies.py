@@ -4,7 +4,7 @@ import pytest
 
 from audiencesync.people.models import Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas, Visit
-from tests.api.test_bad_values import CASES
+from tests.api.test_bad_values import CASES, FIELD_CASES
 from tests.api.test_every_operation import OPERATIONS
 
 GOOD = b'{"external_id":"ok"}'
@@ -79,7 +79,7 @@ NOT_A_CALL = {
 
 
 def test_the_corpus_is_long():
-    assert len(NOT_JSON) + len(NOT_A_CALL) + len(CASES) >= 300
+    assert len(NOT_JSON) + len(NOT_A_CALL) + len(CASES) + len(FIELD_CASES) >= 300
 
 
 @pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "post"])

@@ -6,7 +6,8 @@ from audiencesync.people.models import Event, Profile
 
 NEIGHBOUR = {"external_id": "neighbour"}
 NOW = "2026-11-01T10:00:00Z"
-NO_TEXT = [1, 1.5, True, [], {}, ["a"], {"a": 1}]
+NO_ID = [1.5, 1.0, True, False, [], {}, ["a"], {"a": 1}]
+NO_TEXT = [1, *NO_ID]
 BLANK = ["", " ", "\t", "\u00a0", "\u3000"]
 DEEP = [[[[[[[[[[1]]]]]]]]]]
 LONG = "x" * 256
@@ -28,10 +29,10 @@ BAD_EMAILS = [
     "0" * 63,
     "g" * 64,
 ]
-BAD_TIMES = ["yesterday", "2026-11-01", "2026-13-01T00:00:00Z", "2026-11-01T25:00:00Z", "1969-12-31T23:59:59Z", "1e9"]
-BAD = {
+BAD_TIMES = ["yesterday", "2026-13-01T00:00:00Z", "2026-11-01T25:00:00Z", "1969-12-31T23:59:59Z", "1e9", "2026-11-01T"]
+BAD = {  # without these there is no person, no event, no purchase: the object is refused
     "attributes": {
-        "external_id": [*NO_TEXT, *BLANK, "ä" * 494, "x" * 988],
+        "external_id": [*NO_ID, *BLANK, "ä" * 494, "x" * 988],
         "user_alias": [
             1,
             "x",
@@ -42,33 +43,8 @@ BAD = {
             {"alias_name": "", "alias_label": "x"},
         ],
         "braze_id": [1, "", "x", "0" * 23, "0" * 25, "g" * 24, "f" * 24, "0" * 24, "A" * 24, "٣" * 24],
-        "email": [*NO_TEXT, *BLANK, *BAD_EMAILS],
-        "phone": [*NO_TEXT, *BLANK, "1" * 65],
-        "country": [*NO_TEXT, *BLANK, "D", "DEU", "D1", "Deutschland", "ÄÖ"],
-        "language": [*NO_TEXT, *BLANK, "d", "deutsch-und-mehr", "d3"],
-        "idfa": [*NO_TEXT, *BLANK, "x" * 65, "a b"],
-        "google_ad_id": [*NO_TEXT, *BLANK, "x" * 65],
-        "ad_tracking_enabled": ["true", "", 0, 1, [], {}],
-        "ads_consent": ["yes", "", 0, 1, [], {}],
-        "devices": [1, "x", {}, [1], [None], [{"idfa": 1}], [{"google_ad_id": LONG}], [{"ad_tracking_enabled": "no"}]],
-        "gender": ["male", "", 1, "m"],
-        "dob": ["1.1.2000", "", 1, "2000-1-1", "٢٠٠٠-01-01", "2026-99-99"],
-        "email_subscribe": ["yes", "", True],
-        "custom": [LONG, [LONG], {"a": LONG}, DEEP, list(range(501)), 2**53 + 1, -(2**53) - 1, {"": 1}, {LONG: 1}],
-        "counter": [{"inc": "1"}, {"inc": True}, {"inc": None}, {"inc": 2**60}],
-        "tags": [
-            {"$add": []},
-            {"$update": 1, "x": 2},
-            {"add": "x"},
-            {"remove": 1},
-            {"add": [1], "remove": 1},
-            {"add": None},
-            {"add": [LONG]},
-            {"add": list(range(501))},
-        ],
         "_update_existing_only": ["true", 1, [], {}],
-        "": [1],
-        "x" * 256: [1],
+        "_merge_objects": ["true", 1, [], {}],
     },
     "events": {
         "name": [None, *NO_TEXT, *BLANK, LONG],
@@ -83,23 +59,66 @@ BAD = {
             "1970-01-01T00:00:00+00:01",
             "2026-11-01T00:00:00+24:00",
         ],
-        "properties": [1, "x", [], {"$a": 1}, {"time": 1}, {"event_name": 1}, {"a": LONG}, {LONG: 1}, {"a": DEEP}],
     },
     "purchases": {
-        "product_id": [None, *NO_TEXT, *BLANK, LONG],
+        "product_id": [None, *NO_ID, *BLANK, LONG],
         "currency": [None, *NO_TEXT, *BLANK, "EU", "EURO", "€", "E1R"],
-        "price": [None, "1", True, [], {}, 2**54, -(10**13), 10**13],
-        "quantity": [None, "1", True, 0, -1, 101, 1.5, []],
+        "price": [None, "", "one", "1.2.3", "1e3", "NaN", True, [], {}, 2**54, -(10**13), 10**13, "1" * 15],
+        "quantity": ["x", True, 0, -1, 101, 1.5, "0", "1.5", []],
         "time": [None, *BAD_TIMES],
     },
 }
+FIELDS = {  # these cost themselves only
+    "attributes": {
+        "email": [*NO_TEXT, *BAD_EMAILS],
+        "phone": [1.5, True, [], {}, "1" * 65],
+        "country": [*NO_TEXT, "D", "D1", "Narnia", "ÄÖ", "zz"],
+        "language": [*NO_TEXT, "d", "deutsch-und-mehr", "d3", "--", "en-"],
+        "idfa": [*NO_TEXT, "x" * 65],
+        "google_ad_id": [*NO_TEXT, "x" * 65],
+        "ad_tracking_enabled": ["perhaps", 2, 0.5, [], {}],
+        "ads_consent": ["perhaps", 2, [], {}],
+        "devices": [1, "x", {}, [1], [None], [{"idfa": 1}], [{"google_ad_id": LONG}], [{"ad_tracking_enabled": "?"}]],
+        "gender": ["?", 1, "Martian"],
+        "dob": ["yesterday", 1, "2000-1-1", "٢٠٠٠-01-01", "2026-99-99", "2000-01-01Tx"],
+        "email_subscribe": ["yes", True],
+        "custom": [LONG, [LONG], {"a": LONG}, DEEP, list(range(501)), 2**53 + 1, -(2**53) - 1, {"": 1}, {LONG: 1}],
+        "counter": [{"inc": "1"}, {"inc": True}, {"inc": None}, {"inc": 2**60}],
+        "tags": [
+            {"$add": {}},
+            {"$add": [1]},
+            {"$update": 1, "x": 2},
+            {"$update": [{"$identifier_key": "id", "$identifier_value": 1}]},
+            {"$remove": [{"id": 1}]},
+            {"$remove": [1]},
+            {"add": "x"},
+            {"remove": 1},
+            {"add": [1], "remove": 1},
+            {"add": None},
+            {"add": [LONG]},
+            {"add": list(range(501))},
+        ],
+        "": [1],
+        "x" * 256: [1],
+    },
+    "events": {
+        "properties": [1, "x", [1], {"$a": 1}, {"time": 1}, {"event_name": 1}, {"a": LONG}, {LONG: 1}, {"a": DEEP}]
+    },
+    "purchases": {"properties": [1, {"$a": 1}]},
+}
 START = {"attributes": {"external_id": "bad", "name": "kept whole"}, "events": EVENT, "purchases": BOUGHT}
-CASES = [
-    pytest.param(array, field, value, id=f"{array}-{field[:20]}-{number}")
-    for array, fields in BAD.items()
-    for field, values in fields.items()
-    for number, value in enumerate(values)
-]
+
+
+def cases(bad):
+    return [
+        pytest.param(array, field, value, id=f"{array}-{field[:20]}-{number}")
+        for array, fields in bad.items()
+        for field, values in fields.items()
+        for number, value in enumerate(values)
+    ]
+
+
+CASES, FIELD_CASES = cases(BAD), cases(FIELDS)
 
 
 @pytest.mark.parametrize(("array", "field", "value"), CASES)
@@ -114,6 +133,20 @@ def test_a_bad_value(api, array, field, value):
     assert error["message"]
     assert list(Profile.objects.values_list("external_id", flat=True)) == ["neighbour"]
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(("array", "field", "value"), FIELD_CASES)
+def test_a_bad_field_costs_the_field_and_is_reported(api, array, field, value):
+    neighbour = {"attributes": {"plan": "gold"}, "events": {}, "purchases": {}}[array]
+    body = api.track(**{array: [START[array] | neighbour | {field: value}]})
+    assert body[f"{array}_processed"] == 1
+    (error,) = body["errors"]
+    assert (error["input_array"], error["index"], error["type"].upper()) == (array, 0, error["type"])
+    assert error["message"]
+    found = Profile.objects.get(external_id="bad")
+    assert (found.email, found.phone, found.country, found.language, found.idfa) == ("", "", "", "", "")
+    assert found.attributes == ({"name": "kept whole", "plan": "gold"} if array == "attributes" else {})
+    assert [event.properties for event in Event.objects.all()] == [{}] * (array != "attributes")
 
 
 @pytest.mark.parametrize(

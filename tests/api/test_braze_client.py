@@ -41,7 +41,18 @@ def test_some_of_it_is_bad(client):
     answer = client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2", "email": "nobody"}])
     assert not answer["success"]
     assert [(error["index"], error["type"]) for error in answer["errors"]] == [(1, "EMAIL_BAD_FORMAT")]
-    assert Profile.objects.count() == 1
+    assert Profile.objects.count() == 2
+
+
+def test_ids_as_numbers(client):
+    assert client.user_track(attributes=[{"external_id": 1}, {"external_id": 2}])["success"]
+    assert client.user_delete(external_ids=[1, 2])["deleted"] == 2
+
+
+def test_an_api_url_with_a_slash_at_its_end(live_server, acme, issue):
+    client = BrazeClient(issue(acme), api_url=f"{live_server.url}/")
+    with client.session:
+        assert client.user_track(attributes=[{"external_id": "1"}])["success"]
 
 
 def test_a_wrong_key(live_server, db):

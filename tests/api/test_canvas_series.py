@@ -31,9 +31,9 @@ def step(acme):
 
 
 def test_each_audience_has_the_people_who_went_there(api, step):
-    asked = {"canvas_id": step.canvas_id, "length": 2, "ending_at": "2026-11-23", "include_step_breakdown": "true"}
+    asked = {"canvas_id": step.canvas.api_id, "length": 2, "ending_at": "2026-11-23", "include_step_breakdown": "true"}
     days = api.get("/canvas/data_series", asked).json()["data"]["stats"]
-    first, second = (day["step_stats"][str(step.pk)]["audience_sync"] for day in days)
+    first, second = (day["step_stats"][str(step.api_id)]["audience_sync"] for day in days)
     assert first == [
         NOTHING | {"audience": "new"},
         NOTHING | {"audience": "old", "entered": 3, "synced": 2, "pending": 1},

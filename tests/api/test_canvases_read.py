@@ -1,6 +1,7 @@
 """GET /canvas/*, /segments/*: what a team reads that leaves Braze, for its own group only."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -33,7 +34,7 @@ def other_canvas(other_group):
 def test_the_list_holds_the_canvases_of_the_group(api, canvas, other_canvas):
     body = api.get("/canvas/list").json()
     assert body["message"] == "success"
-    assert [(row["id"], row["name"], row["tags"]) for row in body["canvases"]] == [(str(canvas.pk), "Cart", [])]
+    assert [(row["id"], row["name"], row["tags"]) for row in body["canvases"]] == [(str(canvas.api_id), "Cart", [])]
 
 
 def test_a_page_past_the_end_is_empty(api, canvas):
@@ -49,7 +50,7 @@ def test_archived_canvases_come_when_asked_for(api, canvas):
 def test_the_newest_first(api, acme, canvas):
     newer = Canvas.objects.create(app_group=acme, name="Newer")
     found = api.get("/canvas/list", {"sort_direction": "desc"}).json()["canvases"]
-    assert [row["id"] for row in found] == [str(newer.pk), str(canvas.pk)]
+    assert [row["id"] for row in found] == [str(newer.api_id), str(canvas.api_id)]
 
 
 @pytest.mark.parametrize(("day", "n"), [("2026-11-22", 1), ("2026-11-24", 0), ("2026-11-23T13:00:00Z", 0)])
@@ -73,7 +74,7 @@ def test_unknown_parameters_are_left_alone(api, canvas):
 
 
 def test_details_name_the_steps_and_their_order(api, canvas):
-    body = api.get("/canvas/details", {"canvas_id": canvas.pk}).json()
+    body = api.get("/canvas/details", {"canvas_id": canvas.api_id}).json()
     first, second = body["steps"]
     assert (body["name"], body["description"], body["draft"], body["enabled"]) == ("Cart", "Left it", True, False)
     assert first["next_step_ids"] == [second["id"]]
@@ -83,9 +84,9 @@ def test_details_name_the_steps_and_their_order(api, canvas):
 
 @pytest.mark.parametrize("path", ["/canvas/details", "/canvas/data_series"])
 def test_a_canvas_of_another_group_is_unknown(api, other_canvas, path):
-    asked = {"canvas_id": other_canvas.pk, "length": 1, "ending_at": "2026-11-23"}
+    asked = {"canvas_id": other_canvas.api_id, "length": 1, "ending_at": "2026-11-23"}
     answer = api.get(path, asked)
-    unknown = api.get(path, asked | {"canvas_id": 2**40})
+    unknown = api.get(path, asked | {"canvas_id": uuid4()})
     assert answer.status_code == unknown.status_code == 400
     assert answer.json()["message"] == unknown.json()["message"]
 
@@ -102,16 +103,21 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
     engine.launch(canvas, by=alice, now=timezone.now())
     late = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # the 23rd in Berlin
     engine.admit(canvas.pk, now=late)
-    asked = {"canvas_id": canvas.pk, "length": 2, "ending_at": "2026-11-23T12:00:00Z", "include_step_breakdown": "true"}
+    asked = {
+        "canvas_id": canvas.api_id,
+        "length": 2,
+        "ending_at": "2026-11-23T12:00:00Z",
+        "include_step_breakdown": "true",
+    }
     data = api.get("/canvas/data_series", asked | {"include_variant_breakdown": "true"}).json()["data"]
     assert [(day["time"], day["total_stats"]["entries"]) for day in data["stats"]] == [
         ("2026-11-22", 0),
         ("2026-11-23", 3),
     ]
-    assert data["stats"][1]["variant_stats"][str(canvas.pk)]["entries"] == 3
+    assert data["stats"][1]["variant_stats"][str(canvas.api_id)]["entries"] == 3
     assert len(data["stats"][0]["step_stats"]) == 2
     assert CanvasHour.objects.get().entered == 3
-    assert api.get("/canvas/details", {"canvas_id": canvas.pk}).json()["first_entry"].startswith("2026-11-22T23:30")
+    assert api.get("/canvas/details", {"canvas_id": canvas.api_id}).json()["first_entry"].startswith("2026-11-22T23:30")
 
 
 @pytest.mark.parametrize(
@@ -126,21 +132,23 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
     ],
 )
 def test_odd_spans_are_refused(api, canvas, odd):
-    assert api.get("/canvas/data_series", {"canvas_id": canvas.pk, "ending_at": "2026-11-23"} | odd).status_code == 400
+    assert (
+        api.get("/canvas/data_series", {"canvas_id": canvas.api_id, "ending_at": "2026-11-23"} | odd).status_code == 400
+    )
 
 
 def test_segments(api, segment, acme, other_group):
     Segment.objects.create(app_group=other_group, name="Not yours")
     Profile.objects.create(app_group=acme, external_id="a", created_at=NOW - timedelta(days=1))
     (row,) = api.get("/segments/list").json()["segments"]
-    assert (row["id"], row["name"]) == (str(segment.pk), "Everybody")
+    assert (row["id"], row["name"]) == (str(segment.api_id), "Everybody")
     body = api.get("/segments/details", {"segment_id": row["id"]}).json()
     assert (body["name"], body["size"], body["message"]) == ("Everybody", 1, "success")
 
 
 def test_a_segment_of_another_group_is_unknown(api, other_group):
     foreign = Segment.objects.create(app_group=other_group, name="Not yours")
-    assert api.get("/segments/details", {"segment_id": foreign.pk}).status_code == 400
+    assert api.get("/segments/details", {"segment_id": foreign.api_id}).status_code == 400
 
 
 @pytest.mark.parametrize(

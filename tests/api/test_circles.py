@@ -66,7 +66,7 @@ def test_a_trigger_with_a_key_beside_an_erasure(acme, alice, ann, calls):
         Canvas.objects.select_for_update().get(pk=canvas.pk)
         calls.begin("/users/delete", {"external_ids": ["ann"]})
         calls.begin(
-            "/canvas/trigger/send", {"canvas_id": str(canvas.pk), "recipients": [recipient]}, Idempotency_Key="1"
+            "/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}, Idempotency_Key="1"
         )
     assert calls.end() == [201, 201]
 

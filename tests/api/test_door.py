@@ -44,7 +44,6 @@ LOST = [
     "/campaigns/trigger/schedule/create",
     "/messages/send",
     "/email/status",
-    "//users/track",
     "/Users/track",
     "/nothing",
 ]
@@ -54,6 +53,11 @@ LOST = [
 def test_an_address_that_only_braze_has(db, address):
     assert_lost(Client().post(address, {}, content_type="application/json"))
     assert_lost(Client().get(address, headers={"Authorization": "Bearer x"}))
+    assert_lost(Client().get(address, headers={"Accept": "application/json"}))
+    said = Client().get(address, headers={"Accept": "application/json", "Accept-Language": "de"}).json()["message"]
+    is_of_braze = address not in ("/Users/track", "/nothing")
+    assert said.startswith("There is no such address")
+    assert ("Braze call that AudienceSync does not offer" in said) == is_of_braze
 
 
 def assert_lost(answer):
@@ -62,7 +66,7 @@ def assert_lost(answer):
 
 
 def test_a_browser_is_shown_a_page(db):
-    answer = Client().get("/campaigns/list", headers={"Accept": "text/html"})
+    answer = Client().get("/email/status", headers={"Accept": "text/html,application/json"})
     assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
@@ -91,11 +95,25 @@ def test_a_body_that_is_too_long(api, settings):
 
 
 def test_too_many_objects(api, settings):
-    body = {"attributes": [{"external_id": str(n)} for n in range(40)], "events": [{}] * 36}
-    assert "75" in assert_json(api.post("/users/track", body), 400)["message"]
+    for name in ("attributes", "events", "purchases"):
+        body = {"attributes": [{"external_id": "a"}], name: [{"external_id": str(n)} for n in range(76)]}
+        assert "75" in assert_json(api.post("/users/track", body), 400)["message"]
     assert not Profile.objects.exists()
     settings.API_MAX_OBJECTS = 76
-    assert api.post("/users/track", body).status_code == 201
+    assert api.post("/users/track", {"attributes": body["purchases"]}).status_code == 201
+
+
+def test_75_objects_in_each_list_are_taken(api):
+    when = {"time": "2026-11-01T10:00:00Z"}
+    people = [{"external_id": str(n)} for n in range(75)]
+    bought = {"product_id": 7, "currency": "EUR", "price": 1} | when
+    answer = api.track(
+        attributes=people,
+        events=[one | when | {"name": "cart"} for one in people],
+        purchases=[one | bought for one in people],
+    )
+    counts = {"attributes_processed": 75, "events_processed": 75, "purchases_processed": 75}
+    assert answer == {"message": "success"} | counts
 
 
 @override_settings(ROOT_URLCONF=__name__)
@@ -115,9 +133,33 @@ def test_without_https_nothing_is_redirected(api, settings):
 
 def test_a_body_of_another_shape_names_the_field(api):
     body = assert_json(api.post("/users/track", {"attributes": {"external_id": "max@example.org"}}), 400)
-    assert body["errors"][0]["field"] == "body.attributes"
+    assert body["errors"][0]["field"] == "attributes"
+    body = assert_json(api.get("/canvas/list", {"page": "x"}), 400)
+    assert body["errors"][0]["field"] == "page"
 
 
-def test_messages_follow_the_reader(api):
-    german = api.post("/users/track", {}, Accept_Language="de").json()["message"]
-    assert german
+def test_messages_for_programs_are_english_whatever_the_reader_speaks(api):
+    bodies = ({}, {"attributes": 1}, {"attributes": [{"email": "x"}]})
+    for body in bodies:
+        english, german = (api.post("/users/track", body, Accept_Language=one).json() for one in ("en", "de"))
+        assert (german["message"], german["errors"]) == (english["message"], english["errors"])
+
+
+@pytest.mark.parametrize("address", ["//users/track", "///users///track", "/users//track"])
+def test_doubled_slashes_in_an_address_are_one(api, address):
+    assert (
+        api.http.generic(
+            "POST",
+            address,
+            b'{"attributes":[{"external_id":"a"}]}',
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {api.key}"},
+            PATH_INFO=address,
+        ).status_code
+        == 201
+    )
+    assert Profile.objects.exists()
+
+
+def test_doubled_slashes_of_a_page_are_left_alone(db):
+    assert Client().get("/accounts//login/", PATH_INFO="/accounts//login/").status_code == 404

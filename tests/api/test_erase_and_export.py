@@ -60,7 +60,14 @@ def test_the_receipt_is_read_by_its_key(api, ann):
 
 
 def test_who_is_unknown_is_not_counted(api, ann):
-    assert api.post("/users/delete", {"external_ids": ["nobody", "ann", "ann"]}).json()["deleted"] == 1
+    told = api.post("/users/delete", {"external_ids": ["nobody", "ann", "ann"]}).json()
+    assert (told["deleted"], [error["index"] for error in told["errors"]]) == (1, [0])
+
+
+def test_the_same_erasure_again_is_a_success_with_the_same_receipt(api, ann):
+    first, second = (api.post("/users/delete", {"external_ids": ["ann"]}).json() for _turn in range(2))
+    assert (second["message"], second["deleted"], second["already_erased"]) == ("success", 0, 1)
+    assert second["erasures"] == first["erasures"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,9 @@ def test_who_is_unknown_is_not_counted(api, ann):
         {"external_ids": []},
         {"external_ids": ["a"], "braze_ids": ["b"]},
         {"external_ids": ["a"] * 51},
-        {"external_ids": [5]},
+        {"external_ids": [1.5]},
+        {"external_ids": [True]},
+        {"external_ids": ["nobody"]},
         {"external_ids": "a"},
         {"user_aliases": [{"alias_name": "a"}]},
     ],
@@ -82,8 +91,9 @@ def test_odd_wishes_erase_nobody(api, ann, body):
 
 def test_nobody_of_another_group_is_erased_or_told(api, other_group):
     eve = Profile.objects.create(app_group=other_group, external_id="eve")
-    assert api.post("/users/delete", {"external_ids": ["eve"]}).json()["deleted"] == 0
-    assert api.post("/users/delete", {"braze_ids": [eve.braze_id]}).json()["deleted"] == 0
+    for body in ({"external_ids": ["eve"]}, {"braze_ids": [eve.braze_id]}):
+        answer = api.post("/users/delete", body)
+        assert (answer.status_code, answer.json()["errors"][0]["type"]) == (400, "UNKNOWN_USER")
     told = api.post("/users/export/ids", {"external_ids": ["eve"]}).json()
     assert (told["users"], told["invalid_user_ids"]) == ([], ["eve"])
     assert Profile.objects.count() == 1
@@ -115,8 +125,16 @@ def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
 
 
 def test_only_the_fields_asked_for(api, ann):
-    body = {"external_ids": ["ann"], "fields_to_export": ["email", "nonsense"]}
-    assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "nonsense": None}]
+    body = {"external_ids": ["ann"], "fields_to_export": ["email", "push_tokens"]}
+    assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "push_tokens": None}]
+
+
+@pytest.mark.parametrize("names", [["email", "nonsense"], ["email"] * 101, [f"x{n}" for n in range(20_000)]])
+def test_an_export_of_unknown_or_endless_fields_is_refused(api, ann, names):
+    answer = api.post("/users/export/ids", {"external_ids": ["ann"], "fields_to_export": names})
+    assert answer.status_code == 400
+    assert "fields_to_export" in {error["field"].split(".")[-1] for error in answer.json()["errors"]}
+    assert len(answer.content) < 2000
 
 
 def test_somebody_is_told_by_their_device(api, ann):
@@ -139,7 +157,7 @@ def test_an_export_is_not_kept_for_a_repeat(api, ann):
     told = [
         api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code for _n in range(2)
     ]
-    assert told == [200, 200]
+    assert told == [201, 201]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM groups_keptanswer")
         assert cursor.fetchone() == (0,)

@@ -6,7 +6,7 @@ import pytest
 
 from audiencesync.api import api as rest_api
 from audiencesync.groups import keys
-from audiencesync.groups.rest import PATHS
+from audiencesync.groups.door import PATHS
 from tests.api.conftest import Caller
 
 OPERATIONS = [

@@ -61,12 +61,12 @@ def test_an_unknown_key_counts_for_nobody(acme, two_a_day, db):
 def test_broadcasts_have_a_limit_of_their_own(api, acme, settings):
     settings.API_LIMITS = settings.API_LIMITS | {"broadcast": (1, 86400.0 * 365)}
     canvas = Canvas.objects.create(app_group=acme, name="Welcome")
-    everybody = {"canvas_id": str(canvas.pk), "broadcast": True}
+    everybody = {"canvas_id": str(canvas.api_id), "broadcast": True}
     first, second = (api.post("/canvas/trigger/send", everybody) for _ in range(2))
     assert (first.status_code, first["X-RateLimit-Limit"]) == (201, "1")
     assert (second.status_code, second["X-RateLimit-Remaining"]) == (429, "0")
     assert int(second["Retry-After"]) > 0
-    one = {"canvas_id": str(canvas.pk), "recipients": [{"external_user_id": "ann"}]}
+    one = {"canvas_id": str(canvas.api_id), "recipients": [{"external_user_id": "ann"}]}
     assert api.post("/canvas/trigger/send", one).status_code == 201
 
 
@@ -80,6 +80,6 @@ def test_nobody_waits_for_a_broadcast_because_it_is_counted(api, acme, monkeypat
 
     monkeypatch.setattr(limits, "count", count)
     canvas = Canvas.objects.create(app_group=acme, name="Welcome")
-    everybody = {"canvas_id": str(canvas.pk), "broadcast": True}
+    everybody = {"canvas_id": str(canvas.api_id), "broadcast": True}
     assert api.post("/canvas/trigger/send", everybody, Idempotency_Key="once").status_code == 201
     assert seen == [("trigger", False), ("broadcast", False)]

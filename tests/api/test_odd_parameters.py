@@ -42,7 +42,7 @@ FIELDS = [(path, name) for path, names in PARAMETERS.items() for name in names]
 def get(api, acme):
     canvas = Canvas.objects.create(app_group=acme, name="Cart")
     api.track(attributes=[{"external_id": "a"}])
-    whole = {"/canvas/data_series": {"canvas_id": canvas.pk, "ending_at": "2026-11-01", "length": 1}}
+    whole = {"/canvas/data_series": {"canvas_id": canvas.api_id, "ending_at": "2026-11-01", "length": 1}}
     whole["/deliveries"] = {"alias_label": "l", "alias_name": "n"}
 
     def call(path, name, value):

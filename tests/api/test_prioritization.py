@@ -81,14 +81,16 @@ NOBODY = {"all": [{"field": "country", "op": "is", "value": "XX"}]}
 @pytest.mark.parametrize(("prioritization", "who"), WHOM)
 def test_the_one_who_is_named_enters(api, canvas, people, prioritization, who):
     recipient = wish(prioritization) | {"attributes": {"cart": 1}}
-    assert api.post("/canvas/trigger/send", {"canvas_id": str(canvas.pk), "recipients": [recipient]}).json()["entered"]
+    assert api.post("/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}).json()[
+        "entered"
+    ]
     assert Visit.objects.get().profile_id == people[who]
     assert Profile.objects.get(attributes__cart=1).pk == people[who]
 
 
 @pytest.mark.parametrize("prioritization", NONSENSE)
 def test_nobody_enters_for_a_wish_nobody_knows(api, canvas, prioritization):
-    body = {"canvas_id": str(canvas.pk), "recipients": [wish(prioritization)]}
+    body = {"canvas_id": str(canvas.api_id), "recipients": [wish(prioritization)]}
     (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
     assert (error["type"], error["field"]) == ("BAD_PRIORITIZATION", "prioritization")
     assert not Visit.objects.exists()

@@ -6,7 +6,7 @@ from audiencesync.people.models import Profile
 
 
 def refusal(api, launched, recipient):
-    body = {"canvas_id": str(launched.pk), "recipients": [recipient]}
+    body = {"canvas_id": str(launched.api_id), "recipients": [recipient]}
     (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
     return error
 
@@ -20,7 +20,7 @@ def test_a_list_gets_and_loses_values_at_once(api, person):
 @pytest.mark.parametrize("wish", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
 def test_half_a_wish_for_a_list_changes_nothing(api, person, wish):
     api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
-    assert api.track(status=400, attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"] == "NOT_A_LIST"
+    assert api.track(attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"] == "NOT_A_LIST"
     assert person("a").attributes == {"tags": ["a", "b"]}
 
 
@@ -42,7 +42,7 @@ def test_ad_tracking_is_told_without_a_device_id(api):
 
 @pytest.mark.parametrize("name", ["context", "canvas_entry_properties"])
 @pytest.mark.parametrize(
-    ("value", "code"), [("x", "NOT_AN_OBJECT"), ([], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")]
+    ("value", "code"), [("x", "NOT_AN_OBJECT"), ([1], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")]
 )
 def test_the_context_of_one_recipient(api, launched, name, value, code):
     error = refusal(api, launched, {"external_user_id": "a", name: value})
@@ -50,26 +50,25 @@ def test_the_context_of_one_recipient(api, launched, name, value, code):
 
 
 def test_an_error_names_the_field_that_was_sent(api, launched):
-    assert refusal(api, launched, {"external_user_id": 5})["field"] == "external_user_id"
+    assert refusal(api, launched, {"external_user_id": 5.5})["field"] == "external_user_id"
     two = {"user_alias": {"alias_name": "n", "alias_label": "l"}, "external_user_id": "a"}
     assert refusal(api, launched, two)["type"] == "TOO_MANY_IDENTIFIERS"
 
 
 @pytest.mark.parametrize("name", ["max@example.org", "+49 151 12345678", "015112345678"])
 def test_a_name_that_looks_like_a_person_is_not_repeated(api, name):
-    answer = api.track(status=400, attributes=[{"external_id": "a", name: "x" * 256}])
+    answer = api.track(attributes=[{"external_id": "a", name: "x" * 256}])
     assert (answer["errors"][0]["type"], "field" in answer["errors"][0]) == ("TEXT_TOO_LONG", False)
     assert name not in str(answer)
 
 
 def test_a_plain_name_is_repeated(api):
-    answer = api.track(status=400, attributes=[{"external_id": "a", "Größe 2": "x" * 256}])
+    answer = api.track(attributes=[{"external_id": "a", "Größe 2": "x" * 256}])
     assert answer["errors"][0]["field"] == "Größe 2"
 
 
 @pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "0000-01-01"])
 def test_a_birthday_that_is_none(api, day):
-    assert (
-        api.track(status=400, attributes=[{"external_id": "a", "dob": day}])["errors"][0]["type"] == "BAD_DATE_OF_BIRTH"
-    )
-    assert not Profile.objects.exists()
+    answer = api.track(attributes=[{"external_id": "a", "dob": day, "plan": "gold"}])
+    assert answer["errors"][0]["type"] == "BAD_DATE_OF_BIRTH"
+    assert Profile.objects.get().attributes == {"plan": "gold"}

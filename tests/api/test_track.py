@@ -103,13 +103,13 @@ def test_the_future_is_now(api):
 def test_one_bad_object_of_many(api, person):
     good = [{"external_id": f"p{n}"} for n in range(3)]
     body = api.track(attributes=[good[0], {"external_id": "bad", "email": "nobody"}, good[1], "text", good[2]])
-    assert body["attributes_processed"] == 3
+    assert body["attributes_processed"] == 4
     assert [(error["index"], error["type"], error["input_array"]) for error in body["errors"]] == [
         (1, "EMAIL_BAD_FORMAT", "attributes"),
         (3, "NOT_AN_OBJECT", "attributes"),
     ]
     assert "nobody" not in str(body)
-    assert Profile.objects.count() == 3
+    assert Profile.objects.count() == 4
 
 
 def test_nothing_good_is_a_failure(api):

@@ -24,7 +24,7 @@ def ann(acme, canvas):
 
 
 def send(api, canvas, *recipients, status=201, **more):
-    body = {"canvas_id": str(canvas.pk), "recipients": list(recipients)} | more
+    body = {"canvas_id": str(canvas.api_id), "recipients": list(recipients)} | more
     answer = api.post(PATH, body)
     assert answer.status_code == status, answer.content
     return answer.json()
@@ -55,15 +55,15 @@ def test_who_is_not_in_the_segment_stays_out(api, canvas, ann):
 
 
 def test_somebody_new_is_made_only_when_told_so(api, canvas):
-    body = send(api, canvas, {"external_user_id": "new"})
-    assert (body["entered"], body["errors"][0]["type"], body["errors"][0]["index"]) == (0, "UNKNOWN_USER", 0)
+    body = send(api, canvas, {"external_user_id": "new"}, status=400)
+    assert (body["errors"][0]["type"], body["errors"][0]["index"]) == ("UNKNOWN_USER", 0)
     made = {"external_user_id": "new", "send_to_existing_only": False, "attributes": {"email": "new@example.org"}}
     assert send(api, canvas, made)["entered"] == 1
     assert Profile.objects.get(external_id="new").email_sha256 is not None
 
 
 def test_a_bad_recipient_does_not_spoil_the_others(api, canvas, ann):
-    bad = [{"external_user_id": 5}, {}, "ann", {"external_user_id": "ann", "attributes": []}]
+    bad = [{"external_user_id": 5.5}, {}, "ann", {"external_user_id": "ann", "attributes": [1]}]
     body = send(api, canvas, *bad, {"external_user_id": "ann"})
     assert body["entered"] == 1
     assert [error["index"] for error in body["errors"]] == [0, 1, 2, 3]
@@ -79,7 +79,7 @@ def test_a_canvas_that_is_not_live_says_so(api, canvas, ann, state):
 
 
 def test_a_broadcast_lets_in_who_came_after_the_launch(api, canvas, ann):
-    answer = api.post(PATH, {"canvas_id": str(canvas.pk), "broadcast": True})
+    answer = api.post(PATH, {"canvas_id": str(canvas.api_id), "broadcast": True})
     assert answer.status_code == 201
     engine.move_all(now=timezone.now())
     assert Visit.objects.get().profile == ann
@@ -98,7 +98,7 @@ def test_a_broadcast_lets_in_who_came_after_the_launch(api, canvas, ann):
     ],
 )
 def test_odd_calls_are_refused_in_words(api, canvas, ann, body):
-    answer = api.post(PATH, {"canvas_id": str(canvas.pk)} | body)
+    answer = api.post(PATH, {"canvas_id": str(canvas.api_id)} | body)
     assert answer.status_code == 400
     assert not Visit.objects.exists()
 
@@ -110,4 +110,4 @@ def test_a_canvas_of_another_group_is_unknown(api, other_group, ann):
 
 def test_somebody_of_another_group_is_unknown(api, canvas, other_group):
     Profile.objects.create(app_group=other_group, external_id="eve")
-    assert send(api, canvas, {"external_user_id": "eve"})["errors"][0]["type"] == "UNKNOWN_USER"
+    assert send(api, canvas, {"external_user_id": "eve"}, status=400)["errors"][0]["type"] == "UNKNOWN_USER"

@@ -78,8 +78,8 @@ def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
 def test_the_export_of_braze_tells_canvases_and_their_steps(ann, canvas):
     (told,) = telling.as_braze(ann)["canvases_received"]
     (step,) = told["steps_received"]
-    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == ("Cart", str(canvas.pk), False)
-    assert step == {"name": "winback", "api_canvas_step_id": str(canvas.steps.get().pk), "last_received": None}
+    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == ("Cart", str(canvas.api_id), False)
+    assert step == {"name": "winback", "api_canvas_step_id": str(canvas.steps.get().api_id), "last_received": None}
 
 
 def test_one_person_is_erased_after_a_question(ann, alice, signed_in):

@@ -7,7 +7,7 @@ from django.utils import timezone
 from audiencesync.groups import keys
 from audiencesync.groups.models import Invitation, Membership
 from audiencesync.people.imports.models import Import
-from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models import Erasure, Profile, Segment
 from canvases.models import Canvas, Step
 from partners import oauth
 from partners.models import AdAccount, Audience, Connection, OAuthState, Sync
@@ -44,6 +44,7 @@ def things(acme, alice, bob):
         "import_id": Import.objects.create(app_group=acme, file_name="people.csv", size=0).pk,
         "canvas_id": canvas.pk,
         "step_id": step.pk,
+        "receipt": Erasure.objects.create(app_group=acme, asked_by="x", requested_at=timezone.now()).key,
     }
 
 

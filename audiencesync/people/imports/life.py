@@ -86,7 +86,10 @@ def check(run: Import, plan: Plan) -> Checked:
     found.is_all = True
     for stretch in stretches(reader, CHECK_CHUNK):
         batch, rejects = converter.read(stretch)
-        erased = [batch.places[index] for index in refused_as_erased(run.app_group, writing.changes(batch, plan))]
+        erased = [
+            batch.places[index]
+            for index in refused_as_erased(run.app_group, writing.changes(batch, plan), now=timezone.now())
+        ]
         rejects += [Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased]
         found.n_rows += len(stretch)
         found.n_rejected += len(rejects)

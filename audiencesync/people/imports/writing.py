@@ -87,7 +87,7 @@ class Writer:
 
     def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
         """The long way. Rows that ``upserting`` refuses are rejects as well."""
-        done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now)
+        done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now, from_file=True)
         rejects, stretch = list(chunk.rejects), chunk.stretch
         for index, problem in done.problems.items():
             place = chunk.batch.places[index]
