@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("groups", "0010_setup_links")]
+    dependencies = [("groups", "0012_archived_groups")]
     operations = [
         migrations.AddField(
             "appgroup",
