@@ -4,6 +4,8 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
+from django.db import connection
+
 SAFE_WAL = (3, 51, 3)
 
 
@@ -23,3 +25,20 @@ def version() -> tuple[int, ...]:
 def journal_mode() -> str:
     """WAL where the library is safe with several connections, else the rollback journal."""
     return "WAL" if version() >= SAFE_WAL else "DELETE"
+
+
+def empty_wal() -> None:
+    """Write what the log beside the file holds into the file and cut the log: erased values must not stay readable in it.
+
+    Whatever reads or writes just then keeps it as it is; the next call tries again. PostgreSQL: nothing to do.
+    """
+    if connection.vendor != "sqlite":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        (patience,) = cursor.fetchone()
+        cursor.execute("PRAGMA busy_timeout=100")
+        try:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={int(patience)}")

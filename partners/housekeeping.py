@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django_q.models import Task
 
+from audiencesync import sqlite
 from audiencesync.groups import idempotency
 from audiencesync.groups import retention as groups_retention
 from audiencesync.people import retention as people_retention
@@ -58,6 +59,7 @@ def beat() -> None:
     _say_that_we_live()
     revoking.sweep(now=timezone.now())
     purge(now=timezone.now())
+    sqlite.empty_wal()
 
 
 def purge(*, now: datetime) -> None:

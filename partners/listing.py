@@ -27,6 +27,12 @@ MAX_NAME = 70
 _UNSEEN = frozenset("\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _E_MAIL = re.compile(r"\S+@\S+\.\S+")
 _PHONE = re.compile(r"\+\d(?:[\s().\-/]*\d){6,}|\(?\d(?:[\s().\-/]*\d){9,}")
+_DAY, _MONTH, _YEAR = r"(?:0[1-9]|[12]\d|3[01])", r"(?:0[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_DATE = re.compile(
+    rf"(?<!\d)(?:{_YEAR}[-./]?{_MONTH}[-./]?{_DAY}(?:[ -]?(?:[01]\d|2[0-3])[0-5]\d)?"
+    rf"|{_DAY}[-./]{_MONTH}[-./](?:{_YEAR}|\d\d))(?!\d)"
+)
+FEWEST_DIGITS = 7  # of a phone number
 
 
 class AudienceNameError(ValueError):
@@ -49,6 +55,12 @@ class NotDone(PartnerError):
         return self._sentence
 
 
+def _is_phone(name: str) -> bool:
+    """Whether a name reads as a phone number; dates and times, of which names of campaigns are full, are none."""
+    rest = _DATE.sub("", name)
+    return bool(_PHONE.fullmatch(name)) and sum(map(str.isdigit, rest)) >= FEWEST_DIGITS
+
+
 def choices(ad_account: AdAccount) -> QuerySet[Audience]:
     """The known audiences by name, also those that people cannot be sent to (``is_appendable``, ``why_not``)."""
     return ad_account.audiences.exclude(remote_id="").filter(gone_at=None).order_by("name", "pk")
@@ -66,7 +78,7 @@ def check_name(name: str) -> str:
         raise AudienceNameError(_("The name holds characters that cannot be seen. Type it anew instead of pasting it."))
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise AudienceNameError(_("The name needs at least one letter or digit."))
-    if _E_MAIL.search(name) or _PHONE.fullmatch(name):
+    if _E_MAIL.search(name) or _is_phone(name):
         raise AudienceNameError(
             _("The name looks like an e-mail address or a phone number. Personal data do not belong in a name.")
         )
