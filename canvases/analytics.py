@@ -19,7 +19,9 @@ from canvases.steps.base import Text
 from partners import problems, registry, sync
 from partners.models import Batch, Outcome, Reason, Tally, TallyHour
 
-SUMS = {name: Sum(name, default=0) for name in ("entered", "synced", "not_synced", "pending", "errored", "cancelled")}
+SUMS: dict[str, Any] = {name: Sum(name, default=0) for name in ("synced", "not_synced", "pending", "errored")}
+SUMS |= {name: Sum(F(name) - F("moved"), default=0) for name in ("entered", "cancelled")}
+"""Who was moved to another Sync of the step is counted there."""
 METRICS: dict[str, Promise] = {
     "entered": _("Entered"),
     "proceeded": _("Proceeded to next step"),
@@ -72,7 +74,8 @@ def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -
     found = {step.pk: Numbers() for step in steps}
     mine: Any = list(found) if ids is None else ids
     passage = [f"tally__{name}" for name in PASSAGE]
-    sums = [Sum(f"syncs__tally__{name}", default=0) for name in SUMMED]
+    sums: list[Any] = [Sum(f"syncs__tally__{name}", default=0) for name in SYNC_METRICS]
+    sums.append(Sum(F("syncs__tally__cancelled") - F("syncs__tally__moved"), default=0))
     for step, *counts in Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums):
         values = zip((*PASSAGE, *SUMMED), counts, strict=True)
         found[step] = Numbers(**{name: n or 0 for name, n in values})  # a step may have come meanwhile
@@ -110,15 +113,18 @@ class Why:
 
 
 def retry(step: Step, *, now: datetime) -> int:
-    """Try the errored people of ``step`` again. Answers how many."""
-    return sum(sync.retry_errored(one, now=now) for one in step.syncs.all())
+    """Try the errored people of ``step`` again, with what it asks now. Answers how many."""
+    return sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
 
 
 def reasons(step: Step) -> list[Why]:
     """Why people of ``step`` were not synced, errored or cancelled; the most frequent outcome and reason first."""
     by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
-    found = [Why(outcome, reason_text(reason), n) for outcome, why in by_outcome.items() for reason, n in why.items()]
-    totals = {outcome: sum(why.values()) for outcome, why in by_outcome.items()}
+    counted = [(outcome, reason, n) for outcome, why in by_outcome.items() for reason, n in why.items()]
+    found = [Why(outcome, reason_text(reason), n) for outcome, reason, n in counted if reason != Reason.MOVED]
+    totals: dict[str, int] = {}
+    for why in found:
+        totals[why.outcome] = totals.get(why.outcome, 0) + why.n
     return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
 
 

@@ -41,7 +41,8 @@ def _steps() -> Iterator[str]:
     for tally in StepTally.objects.select_related("step"):
         if tally.waiting != there.get(tally.pk, 0):
             yield f"L4 step {tally.pk}: the tally says {tally.waiting} wait there, the visits say {there.get(tally.pk, 0)}"
-    synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum("step__syncs__tally__entered"))
+    went = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")  # who was moved has entered twice
+    synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(went))
     for tally in synced:
         if tally.entered - tally.waiting != (tally.sent or 0):
             yield f"L4 step {tally.pk}: {tally.entered - tally.waiting} left it, its Syncs say {tally.sent or 0} entered"

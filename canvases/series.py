@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDate
 
 from canvases.models import Canvas, CanvasHour, Step
 from partners.models import TallyHour
-from partners.models.queue import COUNTS, no_counts
+from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 LONGEST = 14  # days
 VARIANT = "Variant 1"  # the only one
@@ -103,8 +103,9 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
     by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone))
     by_audience = by_day.values_list("day", "sync__steps", "sync__audience", "sync__audience__name")
     found: ByDay = defaultdict(lambda: defaultdict(dict))
-    for day, step, audience, name, *counts in by_audience.annotate(*(Sum(name) for name in COUNTS)):
-        found[day][step][audience] = {"audience": name} | dict(zip(COUNTS, counts, strict=True))
+    for day, step, audience, name, *counts in by_audience.annotate(*(Sum(name) for name in COLUMNS)):
+        sums = numbers_of(dict(zip(COLUMNS, counts, strict=True)))
+        found[day][step][audience] = {"audience": name} | sums
     return found
 
 

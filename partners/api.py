@@ -14,7 +14,7 @@ from audiencesync.people import finding, naming
 from audiencesync.people.identifying import family
 from audiencesync.people.naming import Refused
 from partners.models import Audience, Delivery, Tally
-from partners.models.queue import COUNTS, numbers_of
+from partners.models.queue import COLUMNS, numbers_of
 
 router = Router(tags=["audiences"])
 
@@ -37,7 +37,7 @@ def list_audiences(request: rest.ApiRequest, asked: Query[Listing]) -> HttpRespo
     rows = list(asked.of(mine.select_related("ad_account__connection")))
     by_audience = Tally.objects.filter(sync__audience__in=rows).order_by().values("sync__audience")
     sums: dict[int, Any] = {
-        row["sync__audience"]: row for row in by_audience.annotate(**{name: Sum(name) for name in COUNTS})
+        row["sync__audience"]: row for row in by_audience.annotate(**{name: Sum(name) for name in COLUMNS})
     }
     return rest.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
 

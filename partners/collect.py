@@ -94,7 +94,9 @@ def due(*, now: datetime) -> QuerySet[Batch]:
     last_try = Q(deadline_at__lte=now)
     is_due = Q(due_at__lte=now) | Q(due_at__gt=now + timedelta(seconds=settings.SYNC["backoff_max"]))
     return (
-        Batch.objects.filter(is_due, state=Outcome.PENDING, lease="", waits_for=None, cancel_requested=False)
+        Batch.objects.filter(
+            is_due, state=Outcome.PENDING, lease="", waits_for=None, cancel_requested=False, moves_to=None
+        )
         .filter(ad_account__is_chosen=True)
         .exclude(ad_account__connection__token_sealed="")
         .filter(~_parked("ad_account__connection", now) | last_try)
@@ -213,7 +215,7 @@ def take(request: Request, *, now: datetime) -> bool:
     """Lease the request's batches. Whether all are ours: somebody may have cancelled one meanwhile."""
     until = now + timedelta(seconds=settings.SYNC["lease"])
     ids = [batch.pk for batch in request.batches]
-    free = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False)
+    free = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False, moves_to=None)
     with transaction.atomic():
         if len(in_order(free)) < len(ids):
             return False

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.crypto import CannotOpen
-from partners import collect, limits, sealed, settle, tally, tidying
+from partners import collect, limits, moving, sealed, settle, tally, tidying
 from partners.collect import Request
 from partners.models import Batch, Outcome, Sync
 from partners.push import Answer, Crowded, Incomplete, pack, send
@@ -31,19 +31,20 @@ TASK = "partners.flush.beat"
 
 
 def beat() -> None:
-    """The task of the alarm clock: reclaim, start clocks, flush; asks for another run if work is left."""
+    """The task of the alarm clock: reclaim, move, start clocks, flush; asks for another run if work is left."""
     now = timezone.now()
     collect.reclaim(now=now)
     settle.cancel_discarded(now=now)
+    is_more_to_move = moving.go_on(now=now, seconds=settings.SYNC["flush_seconds"] / 2)
     settle.quarantine(now=now)
     watch_blocked(now=now)
-    if Flush(seconds=settings.SYNC["flush_seconds"]).run():
+    if Flush(seconds=settings.SYNC["flush_seconds"]).run() or is_more_to_move:
         clock.wake(TASK)
 
 
 def watch_blocked(*, now: datetime) -> None:
     """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="").exclude(collect.PAUSED)
+    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="", moves_to=None).exclude(collect.PAUSED)
     barred = waiting.filter(collect.blocked_ways(now=now))
     fresh = barred.filter(first_failed_at=None)
     for some in collect.stretches(fresh):

@@ -7,7 +7,7 @@ from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
 from partners.collect import PAUSED
-from partners.models import Batch, Delivery, Outcome, Tally
+from partners.models import Batch, Delivery, Outcome, Reason, Tally
 from partners.models.queue import COUNTS
 
 LEASE_GRACE = timedelta(seconds=10)
@@ -18,6 +18,7 @@ def broken(*, now: datetime) -> Iterator[str]:
     """One sentence per broken law; nothing when all is well."""
     yield from _sums()
     yield from _rows()
+    yield from _moved()
     yield from _batches()
     yield from _times(now=now)
 
@@ -52,6 +53,18 @@ def _rows() -> Iterator[str]:
         said, counted = tallies.get(sync), found.get(sync)
         if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
             yield f"L2 sync {sync}: the tally says {said}, the rows say {counted}"
+
+
+def _moved() -> Iterator[str]:
+    """L2: of the cancelled, so many were moved to another Sync of the step as the rows say."""
+    alone = Q(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
+    together = Q(outcome=None, batch__state=Outcome.CANCELLED, batch__last_code=Reason.MOVED)
+    rows = Delivery.objects.filter(alone | together).values_list("sync").annotate(n=Count("pk")).order_by()
+    counted = dict(rows)
+    for tally in Tally.objects.all():
+        n = counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
+        if tally.moved != n:
+            yield f"L2 sync {tally.pk}: the tally says {tally.moved} were moved, the rows say {n}"
 
 
 def _batches() -> Iterator[str]:

@@ -39,11 +39,11 @@ def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
 def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
     for batch in overtaken(batches):
-        later = _opposite_of(batch).filter(batch__seq__gt=batch.seq)
+        later = opposite_of(batch).filter(batch__seq__gt=batch.seq)
         cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
 
 
-def _opposite_of(wish: Batch | Sync) -> "QuerySet[Delivery]":
+def opposite_of(wish: Batch | Sync) -> "QuerySet[Delivery]":
     """Of the person of an outer delivery: the opposite wishes to the same audience that were not taken back."""
     opposite = Delivery.objects.filter(
         profile=OuterRef("profile"), batch__audience=wish.audience_id, batch__action=Action(wish.action).opposite
@@ -139,7 +139,7 @@ def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:
 
 def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
     """Those of the deliveries whose person was asked the opposite of the same audience later on."""
-    later = _opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
+    later = opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
     return list(Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True))
 
 
@@ -166,8 +166,11 @@ def barrier(oldest: dict[tuple[int, str], int]) -> Case:
     return Case(*bars, default=Value(NO_END), output_field=BigIntegerField())
 
 
-def cancel(deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime) -> None:
-    """Give these pending people the outcome cancelled: row, batch and tally in one go.
+def cancel(
+    deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime, out_of: Outcome = Outcome.PENDING
+) -> None:
+    """Give these people of pending batches (or of such as have ended ``out_of``) the outcome cancelled: row, batch and
+    tally in one go.
 
     Their batches are locked before they are counted, and before the deliveries: whoever cancels the same people
     meanwhile is waited for, and nobody is subtracted twice.
@@ -182,4 +185,4 @@ def cancel(deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime) -
     with tally.gathered(now=now) as moves:
         for batch_id, sync_id, n in groups:
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-            moves.shift(sync_id, n, to="cancelled")
+            moves.shift(sync_id, n, to="cancelled", out_of=out_of.value)

@@ -86,11 +86,19 @@ def _applied(batches: Sequence[Batch], *, now: datetime, code: str = "", request
     ordering.undo([batch for batch in batches if batch.cancel_requested], now=now)
 
 
-def finish(batches: Sequence[Batch], state: Outcome, *, now: datetime, code: str = "", request_id: str = "") -> None:
+def finish(
+    batches: Sequence[Batch],
+    state: Outcome,
+    *,
+    now: datetime,
+    code: str = "",
+    request_id: str = "",
+    out_of: Outcome = Outcome.PENDING,
+) -> None:
     """End pending batches, inside the caller's transaction: their people count as ``state`` from now on."""
     with tally.gathered(now=now) as moves:
         for batch in batches:
-            moves.shift(batch.sync_id, batch.n, to=state.value)
+            moves.shift(batch.sync_id, batch.n, to=state.value, out_of=out_of.value)
     Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
         state=state, lease="", lease_until=None, settled_at=now, last_code=code or "0", last_request_id=request_id
     )
@@ -122,7 +130,7 @@ def fail(
         over = [
             batch
             for batch in batches
-            if batch.deadline_at is not None and batch.deadline_at <= tried_at and not batch.cancel_requested
+            if batch.deadline_at is not None and batch.deadline_at <= tried_at and _is_wanted(batch)
         ]
         Batch.objects.bulk_update(over, ["attempts"])
         finish(over, Outcome.ERRORED, now=now, code=code)
@@ -131,6 +139,11 @@ def fail(
             batch.last_code = code
             start_clock(batch, now=now)
         put_back(rest, now=now, due_at=due_at, is_unsure=is_unsure)
+
+
+def _is_wanted(batch: Batch) -> bool:
+    """Whether its people still wait for what it asks: they were not discarded meanwhile, nor are they to be moved."""
+    return not batch.cancel_requested and batch.moves_to_id is None
 
 
 def start_clock(batch: Batch, *, now: datetime) -> None:
@@ -175,13 +188,12 @@ def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime, is_unsu
 
 
 def cancel_discarded(*, now: datetime) -> None:
-    """End what was discarded while a worker held it that then died, so that no answer decided: it may have arrived."""
-    left = Batch.objects.filter(state=Outcome.PENDING, lease="", cancel_requested=True)
-    if left.exists():
+    """End what was discarded and is held by no worker, in stretches. What a worker held that then died, so that no answer
+    decided, may have arrived: it was tried."""
+    left = Batch.objects.filter(state=Outcome.PENDING, lease="", cancel_requested=True, repeat_of=None)
+    for some in collect.stretches(left):
         with tally.gathered(now=now):
-            batches = list(left.select_for_update().order_by("pk"))
-            ordering.undo(batches, now=now)
-            finish(batches, Outcome.CANCELLED, now=now, code=Reason.DISCARDED.value)
+            cancel(some, Reason.DISCARDED, now=now)
 
 
 def quarantine(*, now: datetime) -> None:

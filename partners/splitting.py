@@ -140,5 +140,6 @@ def _copy(batch: Batch, *, now: datetime) -> Batch:
         refusals=batch.refusals,
         crashes=batch.crashes,
         cancel_requested=batch.cancel_requested,
+        moves_to_id=batch.moves_to_id,
         last_code=batch.last_code,
     )

@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from audiencesync import beat as clock
-from partners import collect, flush, settle, tally
+from partners import collect, flush, moving, settle, tally
 from partners import enqueue as entering
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
-from partners.models.queue import COUNTS, no_counts, numbers_of
+from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 RETRY_CHUNK = 10_000
 
@@ -35,7 +35,7 @@ def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
 
 def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
     """The six counts summed over ``syncs``."""
-    return numbers_of(Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COUNTS}))
+    return numbers_of(Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS}))
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
@@ -120,11 +120,14 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     return found
 
 
-def retry_errored(sync: Sync, *, now: datetime) -> int:
-    """Give all errored people of ``sync`` another 13 hours, but for those with a later, opposite wish.
+def retry_errored(sync: Sync, *, to: Sync | None = None, now: datetime) -> int:
+    """Give all errored people of ``sync`` another 13 hours, but for those who were asked the opposite later on.
 
-    They travel in new batches at the end of the order. Answers how many people wait again.
+    They travel in new batches at the end of the order; if their step asks something else by now (``to``), for that.
+    Answers how many people were errored.
     """
+    if to is not None and to.pk != sync.pk:
+        return moving.retry(sync, to=to, now=now)
     retried, after = 0, -1
     while rows := _errored(sync, after=after):
         retried += _retry(sync, rows, now=now)

@@ -9,16 +9,16 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from partners.models import Tally, TallyHour
-from partners.models.queue import COUNTS
+from partners.models.queue import COLUMNS
 
 _HOUR = """
 INSERT INTO {table} (sync_id, hour, {columns}) VALUES (%s, %s, {marks})
 ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
 """.format(
     table=TallyHour._meta.db_table,
-    columns=", ".join(COUNTS),
-    marks=", ".join(["%s"] * len(COUNTS)),
-    sums=", ".join(f"{name} = {TallyHour._meta.db_table}.{name} + excluded.{name}" for name in COUNTS),
+    columns=", ".join(COLUMNS),
+    marks=", ".join(["%s"] * len(COLUMNS)),
+    sums=", ".join(f"{name} = {TallyHour._meta.db_table}.{name} + excluded.{name}" for name in COLUMNS),
 )
 
 
@@ -75,4 +75,4 @@ def _apply(moves: Moves, *, now: datetime) -> None:
 def _move_hour(sync_id: int, step: Mapping[str, int], *, now: datetime) -> None:
     hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
     with connection.cursor() as cursor:
-        cursor.execute(_HOUR, [sync_id, hour, *(step.get(name, 0) for name in COUNTS)])
+        cursor.execute(_HOUR, [sync_id, hour, *(step.get(name, 0) for name in COLUMNS)])

@@ -14,6 +14,8 @@ from audiencesync.people.models import Profile
 from partners.models.connections import AdAccount, Audience
 
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
+COLUMNS = (*COUNTS, "moved")
+"""What a tally holds: ``moved`` says how many of the cancelled have entered another Sync of the same step instead."""
 
 
 class Action(models.TextChoices):
@@ -47,7 +49,8 @@ class Reason(models.TextChoices):
     AD_TRACKING_OFF = "ad_tracking_off", _("Ad tracking is switched off")
     ERASED = "erased", _("Erased meanwhile")
     SUPERSEDED = "superseded", _("A later step asked for the opposite")
-    DISCARDED = "discarded", _("Discarded when TikTok was disconnected")
+    DISCARDED = "discarded", _("Discarded by a member of this app group")
+    MOVED = "moved", _("Moved along when the component was changed")
 
 
 class Sync(models.Model):
@@ -83,8 +86,10 @@ class Sync(models.Model):
 
     @property
     def is_used(self) -> bool:
-        """Whether anybody has ever entered it; their deliveries may be gone."""
-        return Tally.objects.filter(pk=self.pk, entered__gt=0).exists()
+        """Whether people have ever entered it (their deliveries may be gone), or are on their way into it."""
+        if Tally.objects.filter(pk=self.pk, entered__gt=0).exists():
+            return True
+        return Batch.objects.filter(moves_to=self, state=Outcome.PENDING).exists()
 
 
 class Batch(models.Model):
@@ -123,6 +128,8 @@ class Batch(models.Model):
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
+    moves_to = models.ForeignKey(Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
+    # Pending, and set: its people enter that Sync instead, as soon as no worker holds it (moving.py). It is not sent again.
     last_code = models.CharField(max_length=24, blank=True)
     last_request_id = models.CharField(max_length=80, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -133,6 +140,7 @@ class Batch(models.Model):
             models.Index(fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"),
             models.Index(fields=["audience", "action", "seq"], name="batch_wish"),
             models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
+            models.Index(fields=["moves_to"], condition=Q(moves_to__isnull=False, state="pending"), name="batch_moves"),
             models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="batch_settled"),
         ]
         constraints = [
@@ -200,7 +208,7 @@ class Push(models.Model):
 
 
 class Numbers(models.Model):
-    """The six counts of people."""
+    """The six counts of people, and how many of the cancelled were moved to another Sync of the step."""
 
     entered = models.BigIntegerField(default=0)
     synced = models.BigIntegerField(default=0)
@@ -208,6 +216,7 @@ class Numbers(models.Model):
     pending = models.BigIntegerField(default=0)
     errored = models.BigIntegerField(default=0)
     cancelled = models.BigIntegerField(default=0)
+    moved = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         abstract = True
@@ -231,6 +240,7 @@ class Tally(Numbers):
                 name="tally_adds_up",
             ),
             models.CheckConstraint(condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"),
+            models.CheckConstraint(condition=Q(moved__gte=0, moved__lte=F("cancelled")), name="tally_moved"),
         ]
 
     def __str__(self) -> str:
@@ -298,5 +308,8 @@ def no_counts() -> dict[str, int]:
 
 
 def numbers_of(values: dict[str, Any]) -> dict[str, int]:
-    """The counts in ``values`` (an aggregate, whose sums over nothing are None)."""
-    return {name: values.get(name) or 0 for name in COUNTS}
+    """The counts in ``values`` (an aggregate of COLUMNS, whose sums over nothing are None). People who were moved are
+    counted where they have gone."""
+    counts = {name: values.get(name) or 0 for name in COUNTS}
+    moved = values.get("moved") or 0
+    return counts | {"entered": counts["entered"] - moved, "cancelled": counts["cancelled"] - moved}

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from canvases import laws, privacy
-from partners import settle, sync, tally
-from partners.models import Batch, Outcome
+from partners import moving, settle, sync, tally
+from partners.models import Batch, Outcome, Sync
+from partners.models.queue import no_counts
 
 
 def _errored(world, n):
@@ -59,4 +60,25 @@ def test_who_is_erased_is_not_sent_again(world, settings, tmp_path, is_gone):
     world.drain()
     assert world.counts(asked) == {"entered": 3, "cancelled": 3}
     assert world.members(asked.audience) == 0
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_errored_people_are_retried_with_what_the_step_asks_now(world, monkeypatch):
+    monkeypatch.setattr(moving, "PEOPLE", 10)
+    asked, now_asked = _errored(world, 45), world.sync(world.audience("new"))
+    assert sync.retry_errored(asked, to=now_asked, now=timezone.now()) == 45
+    assert laws.broken(now=timezone.now()) == []
+    assert sync.retry_errored(asked, to=now_asked, now=timezone.now()) == 0
+    world.drain()
+    assert sync.total(Sync.objects.all()) == no_counts() | {"entered": 45, "synced": 45}
+    assert (world.members(asked.audience), world.members(now_asked.audience)) == (0, 45)
+
+
+def test_errored_people_whom_a_later_step_removed_are_not_retried_elsewhere(world):
+    asked, now_asked = _errored(world, 10), world.sync(world.audience("new"))
+    some = Profile.objects.filter(deliveries__in=asked.deliveries.order_by("pk")[5:8])  # three by name, three together
+    world.enter(world.sync(now_asked.audience, "remove"), some | Profile.objects.filter(pk=Profile.objects.last().pk))
+    assert sync.retry_errored(asked, to=now_asked, now=timezone.now()) == 10
+    world.drain()
+    assert world.members(now_asked.audience) == 6
     assert laws.broken(now=timezone.now()) == []
