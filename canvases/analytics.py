@@ -14,14 +14,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS
+from canvases.steps import KINDS, former
 from canvases.steps.base import Text
 from partners import problems, registry, sync
 from partners.models import Batch, Outcome, Reason, Tally, TallyHour
+from partners.models.queue import COLUMNS, no_counts, numbers_of
 
-SUMS: dict[str, Any] = {name: Sum(name, default=0) for name in ("synced", "not_synced", "pending", "errored")}
-SUMS |= {name: Sum(F(name) - F("moved"), default=0) for name in ("entered", "cancelled")}
-"""Who was moved to another Sync of the step is counted there."""
+SUMS = {name: Sum(name, default=0) for name in COLUMNS}
 METRICS: dict[str, Promise] = {
     "entered": _("Entered"),
     "proceeded": _("Proceeded to next step"),
@@ -74,18 +73,43 @@ def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -
     found = {step.pk: Numbers() for step in steps}
     mine: Any = list(found) if ids is None else ids
     passage = [f"tally__{name}" for name in PASSAGE]
-    sums: list[Any] = [Sum(f"syncs__tally__{name}", default=0) for name in SYNC_METRICS]
-    sums.append(Sum(F("syncs__tally__cancelled") - F("syncs__tally__moved"), default=0))
+    sums = [Sum(f"syncs__tally__{name}", default=0) for name in COLUMNS]
     for step, *counts in Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums):
-        values = zip((*PASSAGE, *SUMMED), counts, strict=True)
-        found[step] = Numbers(**{name: n or 0 for name, n in values})  # a step may have come meanwhile
+        passed, sent = counts[: len(PASSAGE)], numbers_of(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True)))
+        numbers = {name: sent[name] for name in SUMMED} | dict(zip(PASSAGE, passed, strict=True))
+        found[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})  # a step may have come meanwhile
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a step's numbers that belongs to one audience."""
+
+    text: str
+    metrics: list[tuple[str, Promise, int]]
+
+
+def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
+    """For steps that have sent to several audiences, or have added and removed: the numbers of each. One query."""
+    rows = Tally.objects.filter(sync__steps__in=[step.pk for step in steps]).order_by("pk")
+    rows = rows.select_related("sync__audience").annotate(step=F("sync__steps"))
+    found: dict[int, dict[str, dict[str, int]]] = {}
+    for row in rows:
+        counts = numbers_of(row.as_dict() | {"moved": row.moved})
+        if counts["entered"]:
+            mine = found.setdefault(row.step, {}).setdefault(former.asked(row.sync), no_counts())
+            mine.update({name: mine[name] + n for name, n in counts.items()})
+    return {
+        step: [Share(text, [(name, METRICS[name], n[name]) for name in SYNC_METRICS]) for text, n in by_text.items()]
+        for step, by_text in found.items()
+        if len(by_text) > 1
+    }
 
 
 def _sums_by_step(tallies: QuerySet[Any]) -> dict[int, dict[str, int]]:
     """The counts of ``tallies``, summed over the Syncs of each step. One query."""
     rows = tallies.order_by().values_list("sync__steps").annotate(*SUMS.values())
-    return {step: dict(zip(SUMS, sums, strict=True)) for step, *sums in rows}
+    return {step: numbers_of(dict(zip(SUMS, sums, strict=True))) for step, *sums in rows}
 
 
 def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:

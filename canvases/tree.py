@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from audiencesync.groups.changes import Change
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
+from canvases import leaving
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps import changes as step_changes
@@ -121,8 +122,11 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
         _link(step, after=target)
 
 
-def remove(step: Step, *, by: User, now: datetime) -> None:
-    """Take a step out; the steps after it move up. Kept for its numbers once somebody was there."""
+def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> leaving.Done:
+    """Take a step out; the steps after it move up. Kept for its numbers once people were there.
+
+    Raises leaving.Undecided if people wait to be sent and ``choice`` does not say what becomes of them.
+    """
     with _editing(step.canvas, by=by, now=now, structure=True):
         step = _here(step)
         waiting = step.visits.filter(left_at=None).count()
@@ -137,28 +141,40 @@ def remove(step: Step, *, by: User, now: datetime) -> None:
             )
         _unlink(step, now=now)
         _log_step(step, by, Activity.Verb.REMOVED)
+        step.removed_at = now
+        done = leaving.decide(step, choice, by=by)
         syncs = step.syncs.all()
         if step.canvas.entered or any(one.is_used for one in syncs):
-            return
+            return done
         unused = list(syncs)
         step.delete()
         for one in unused:
             one.delete()
+    return done
 
 
-def save_settings(step: Step, settings: dict[str, Any], *, version: int, by: User, now: datetime) -> Step:
-    """Store what the step's form said. Raises Stale if somebody saved something else since ``version``."""
+def save_settings(
+    step: Step, settings: dict[str, Any], *, version: int, choice: str = "", by: User, now: datetime
+) -> leaving.Done:
+    """Store what the step's form said. Raises Stale if something else was saved since ``version``, and leaving.Undecided
+    if people still wait for what the step asked before and ``choice`` does not say what becomes of them."""
     with _editing(step.canvas, by=by, now=now):
         before = _here(step).settings
         if before == settings:
-            return step
+            return leaving.Done()
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale
         step = _here(step)
         KINDS[step.kind].saved(step)
         _log_step(step, by, Activity.Verb.CHANGED, step_changes.of_settings(before, settings))
-    return step
+        return leaving.decide(step, choice, by=by)
+
+
+def decide(step: Step, choice: str, *, by: User, now: datetime) -> leaving.Done:
+    """Say what becomes of people who still wait for what a step, perhaps a removed one, asked before."""
+    with _editing(step.canvas, by=by, now=now):
+        return leaving.decide(step, choice, by=by)
 
 
 ENTRY_LABELS = {"name": _("Name"), "description": _("Description"), "segment": _("Segment")}

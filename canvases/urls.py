@@ -17,6 +17,7 @@ urlpatterns = [
     path("<int:canvas_id>/steps/<int:step_id>/", editor.save, name="step"),
     path("<int:canvas_id>/steps/<int:step_id>/move/", editor.move, name="step_move"),
     path("<int:canvas_id>/steps/<int:step_id>/remove/", editor.remove, name="step_remove"),
+    path("<int:canvas_id>/steps/<int:step_id>/waiting/", editor.waiting, name="step_waiting"),
     path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
     path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", life.retry, name="step_retry"),

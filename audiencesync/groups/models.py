@@ -287,6 +287,9 @@ class Activity(models.Model):
         EXPORTED = "exported", _("exported")
         ERASED = "erased", _("erased")
         REVOKED = "revoked", _("revoked")
+        MOVED = "moved", _("moved waiting people")
+        LET_TRAVEL = "let_travel", _("let waiting people travel on")
+        DISCARDED = "discarded", _("discarded waiting people")
 
     class Kind(models.TextChoices):
         """What sort of object a line is about."""

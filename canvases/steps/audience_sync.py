@@ -44,10 +44,7 @@ class AudienceSync:
         """Such as: Add to "winback"."""
         if step.sync is None:
             return gettext("Not set up yet")
-        words = {"name": step.sync.audience.name}
-        if step.sync.action == Action.ADD:
-            return gettext("Add to “%(name)s”") % words
-        return gettext("Remove from “%(name)s”") % words
+        return former.asked(step.sync)
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
         """What is missing, or the first thing that stands in the way of the step's Sync; and what stands in the way of
@@ -95,27 +92,28 @@ class AudienceSync:
             return
         wanted = {key: step.settings[name] for key, name in WISH.items()}
         mine = step.sync
-        label = f"{step.canvas.name}: {Audience.objects.values_list('name', flat=True).get(pk=wanted['audience_id'])}"[
-            :200
-        ]
-        words = {"label": label, "url": f"{step.canvas.get_absolute_url()}?step={step.pk}"}
+        words = {"label": step.canvas.name, "url": f"{step.canvas.get_absolute_url()}?step={step.pk}"}
+        step.syncs.update(**words)
         if mine and all(getattr(mine, key) == value for key, value in wanted.items()):
-            Sync.objects.filter(pk=mine.pk).update(**words)
             return
         if mine and not mine.is_used:
-            Sync.objects.filter(pk=mine.pk).update(**wanted, **words)
+            Sync.objects.filter(pk=mine.pk).update(**wanted)
             step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=mine.pk)
             return
         state = step.canvas.state
         step.sync = Sync.objects.create(
             app_group_id=step.canvas.app_group_id, is_live=state == "live", paused=state == "stopped", **wanted, **words
         )
+        step.syncs.update(is_live=False)  # what was asked before concerns only people who still wait for it
         step.syncs.add(step.sync)
         step.save(update_fields=["sync"])
 
     def launched(self, canvas: Canvas) -> None:
         """Adds flow, and a problem at the partner shows."""
-        sync.resume(Sync.objects.filter(steps__canvas=canvas))
+        mine = Sync.objects.filter(steps__canvas=canvas)
+        sync.resume(mine)
+        asked = canvas.steps.filter(removed_at=None, sync__isnull=False).values("sync")
+        mine.exclude(pk__in=asked).update(is_live=False)
 
     def stopped(self, canvas: Canvas) -> None:
         """Adds wait, removals flow on."""
@@ -134,11 +132,8 @@ class AudienceSync:
 def _of_former(step: Step, *, now: datetime) -> list[Problem]:
     """What stands in the way of people who wait for what the step asked before."""
     waiting = ((one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step))
-    return [
-        Problem(found.text, blocks_launch=False, url=f"{one.url}#waiting", short=found.short)
-        for one, found in waiting
-        if found
-    ]
+    url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
+    return [Problem(found.text, blocks_launch=False, url=url, short=found.short) for _one, found in waiting if found]
 
 
 WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}

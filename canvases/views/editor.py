@@ -12,11 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import tree
+from canvases import leaving, tree
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
-from canvases.steps.base import StepForm
+from canvases.steps.base import StepForm, Text
 from canvases.views import panels, workbench
 from canvases.views.panels import Banner
 
@@ -109,11 +109,34 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        tree.remove(step, by=access.user(request), now=now)
+        done = tree.remove(step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now)
+    except leaving.Undecided:
+        bench = workbench.read(step.canvas, now=now)
+        return workbench.answer(request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422)
     except tree.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
-    panel = panels.of_message(Banner("success", _("The component was removed.")))
-    return workbench.done(request, step.canvas, panel, text=_("The component was removed."), now=now)
+    text = f"{_('The component was removed.')} {done.sentence}".strip()
+    panel = panels.of_message(Banner("success", text))
+    return workbench.done(request, step.canvas, panel, text=text, now=now)
+
+
+@access.signed_in
+@require_POST
+def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Say what becomes of people who wait for what a step, perhaps a removed one, asked before."""
+    now = timezone.now()
+    step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
+    try:
+        done = tree.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
+    except leaving.Undecided:
+        bench = workbench.read(step.canvas, now=now)
+        return workbench.answer(request, bench, panels.of_former(bench, step, banner=_undecided()), status=422)
+    except tree.Refused as refused:
+        return refuse(request, step.canvas, refused, now=now)
+    text = done.sentence or _("Nobody waits for what the component asked before.")
+    if step.removed_at is None:
+        return show_step(request, step, text=text, now=now)
+    return workbench.done(request, step.canvas, panels.of_message(Banner("success", text)), text=text, now=now)
 
 
 def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:
@@ -126,14 +149,27 @@ def store(
 ) -> HttpResponse:
     """Save a valid form; somebody else's save is never overwritten unseen."""
     try:
-        tree.save_settings(step, form.settings(), version=posted_version(request), by=access.user(request), now=now)
+        done = tree.save_settings(
+            step,
+            form.settings(),
+            version=posted_version(request),
+            choice=request.POST.get("waiting", ""),
+            by=access.user(request),
+            now=now,
+        )
     except tree.Stale:
         step.refresh_from_db()
         theirs = KINDS[step.kind].form(step=step, initial=step.settings)
         conflict = panels.differences(form, theirs)
         return show_form(request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now)
+    except leaving.Undecided as undecided:
+        asked = undecided.question
+        said = _undecided(banner.text if banner else "")
+        return show_form(request, step, form, banner=said, question=asked, status=422, now=now)
     except tree.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
+    if done.sentence:
+        text, banner = f"{text} {done.sentence}", banner and Banner(banner.kind, f"{banner.text} {done.sentence}")
     return show_step(request, step, text=text, banner=banner, now=now)
 
 
@@ -177,6 +213,11 @@ def posted_version(request: HttpRequest) -> int:
 def typed(data: QueryDict) -> dict[str, Any]:
     """What was typed, for a form that shall not judge it yet."""
     return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {"typed": True}
+
+
+def _undecided(before: Text = "") -> Banner:
+    text = _("Nothing is changed yet. Choose what becomes of the people who wait.")
+    return Banner("warning", f"{before} {text}".strip())
 
 
 def _meanwhile() -> Banner:

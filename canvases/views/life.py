@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
-from canvases import analytics, checklist, engine
+from canvases import analytics, checklist, engine, leaving
 from canvases.models import Canvas
 from canvases.views import editor, panels, workbench
 from canvases.views.panels import Banner
@@ -30,8 +31,10 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
         panel = panels.of_launch(bench, now=now, verified=verified, banner=banner)
         return workbench.answer(request, bench, panel, status=422)
-    engine.launch(canvas, by=access.user(request), now=now)
-    text = _("Launched. People enter now; the numbers below move by themselves.")
+    with transaction.atomic():
+        done = _discarded(request, canvas)
+        engine.launch(canvas, by=access.user(request), now=now)
+    text = f"{_('Launched. People enter now; the numbers below move by themselves.')} {done.sentence}".strip()
     bench = workbench.read(canvas, now=now)
     card = next((card for card in bench.cards if card.sends), bench.cards[0])
     panel = panels.of_step(card, banner=Banner("success", text))
@@ -44,10 +47,19 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Stop; the page has asked before."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    engine.stop(canvas, by=access.user(request), now=now)
-    text = _("Stopped. Nobody enters or moves on.")
+    with transaction.atomic():
+        engine.stop(canvas, by=access.user(request), now=now)
+        done = _discarded(request, canvas)
+    text = f"{_('Stopped. Nobody enters or moves on.')} {done.sentence}".strip()
     panel = panels.of_message(Banner("success", text))
     return workbench.done(request, canvas, panel, text=text, now=now)
+
+
+def _discarded(request: HttpRequest, canvas: Canvas) -> leaving.Done:
+    """Discard who waits to be sent, if that was ticked."""
+    if request.POST.get("waiting") != leaving.Choice.DISCARD:
+        return leaving.Done()
+    return leaving.discard_all(canvas, by=access.user(request))
 
 
 @access.signed_in

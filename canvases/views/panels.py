@@ -14,9 +14,9 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people import filters
 from audiencesync.people.models import Segment
-from canvases import analytics, checklist, engine
+from canvases import analytics, checklist, engine, leaving
 from canvases.forms import CanvasForm
-from canvases.models import Canvas
+from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views.workbench import Bench, Card, Panel
@@ -45,7 +45,9 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     if "step" in asked and (card := bench.card(asked["step"])):
         return of_step(card, reasons="reasons" in asked)
     if "remove" in asked and (card := bench.card(asked["remove"])) and stopped_or_draft(bench.canvas):
-        return Panel("canvases/panels/remove.html", card.id, {"card": card})
+        return of_remove(bench, card.step)
+    if "former" in asked and (card := bench.any_card(asked["former"])):
+        return of_former(bench, card.step)
     if "entry" in asked:
         return of_entry(bench)
     if "add" in asked:
@@ -65,6 +67,7 @@ def of_step(
     banner: Banner | None = None,
     conflict: list[Difference] | None = None,
     reasons: bool = False,
+    question: leaving.Question | None = None,
 ) -> Panel:
     """The editor of a step and its numbers."""
     form = form or KINDS[card.step.kind].form(step=card.step, initial=card.step.settings)
@@ -75,8 +78,26 @@ def of_step(
         "conflict": conflict,
         "version": str(card.step.version),
         "reasons": analytics.reasons(card.step) if reasons else None,
+        "question": question,
     }
     return Panel("canvases/panels/step.html", card.id, context)
+
+
+def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
+    """Asks before a step is taken out, and what becomes of its people who wait to be sent."""
+    card = bench.any_card(step.pk)
+    if card is None:
+        return Panel()
+    context = {"card": card, "banner": banner, "question": leaving.question(card.step, is_leaving=True)}
+    return Panel("canvases/panels/remove.html", card.id, context)
+
+
+def of_former(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
+    """Asks what becomes of people who wait for what a step asked before."""
+    card = bench.any_card(step.pk)
+    if card is None or card.question is None:
+        return Panel(context={"banner": banner} if banner else {})
+    return Panel("canvases/panels/former.html", card.id, {"card": card, "banner": banner})
 
 
 def of_entry(
@@ -107,7 +128,7 @@ def of_launch(
     canvas = bench.canvas
     found = checklist.items(canvas, now=now, found=verified)
     is_blocked = any(item.blocks for item in found)
-    context = {"items": found, "is_blocked": is_blocked, "banner": banner}
+    context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": bench.pending}
     if not is_blocked and canvas.segment:
         entering = engine.entering(canvas)
         people = entering.count()
@@ -122,7 +143,7 @@ def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
     cards = [*bench.cards, *bench.removed]
     context = {
         "waiting": sum(card.numbers.waiting for card in cards),
-        "pending": sum(card.numbers.pending for card in cards),
+        "pending": bench.pending,
         "banner": banner,
     }
     return Panel("canvases/panels/stop.html", "stop", context)

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist
-from canvases.analytics import Numbers
+from canvases import analytics, checklist, leaving
+from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Kind, Problem, Text
@@ -34,6 +34,7 @@ class Card:
     summary: Text
     problems: list[Problem]
     numbers: Numbers
+    shares: list[Share] = field(default_factory=list)  # where it has had several audiences
     is_first: bool = False
     is_last: bool = False
 
@@ -51,6 +52,11 @@ class Card:
             return "trouble"
         is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
         return "new" if is_new else "incomplete"
+
+    @property
+    def question(self) -> leaving.Question | None:
+        """What to ask about people who wait for what the step asked before; None if there are none."""
+        return leaving.question(self.step)
 
     @property
     def metrics(self) -> list[tuple[str, Any, int | None]]:
@@ -96,6 +102,20 @@ class Bench:
         """The card of one step."""
         return next((card for card in self.cards if card.id == str(step_id)), None)
 
+    def any_card(self, step_id: object) -> Card | None:
+        """The card of one step, though it was removed."""
+        return next((card for card in self.all_cards if card.id == str(step_id)), None)
+
+    @property
+    def all_cards(self) -> list[Card]:
+        """Those of the flow, then those of removed steps."""
+        return [*self.cards, *self.removed]
+
+    @property
+    def pending(self) -> int:
+        """How many people wait to be sent, in all steps."""
+        return sum(card.numbers.pending for card in self.all_cards)
+
     @property
     def is_in_trouble(self) -> bool:
         """Whether the people of a component are not sent."""
@@ -110,7 +130,7 @@ class Bench:
     def version(self) -> str:
         """Changes whenever something on the cards does."""
         cards = [
-            (card.id, str(card.summary), [str(problem.text) for problem in card.problems], card.numbers)
+            (card.id, str(card.summary), [str(problem.text) for problem in card.problems], card.numbers, card.shares)
             for card in (*self.cards, *self.removed)
         ]
         seen = repr((self.canvas.state, self.canvas.name, self.canvas.entered, self.canvas.segment_id, cards))
@@ -125,16 +145,17 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     left = canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0).select_related("sync__audience")
     gone = list(left.prefetch_related(former.PREFETCH))
     numbers = analytics.step_numbers([*steps, *gone])
-    cards = [_card(step, numbers[step.pk], now=now) for step in steps]
-    removed = [_card(step, numbers[step.pk], now=now) for step in gone]
+    shares = analytics.shares([*steps, *gone])
+    cards = [_card(step, numbers[step.pk], shares.get(step.pk, []), now=now) for step in steps]
+    removed = [_card(step, numbers[step.pk], shares.get(step.pk, []), now=now) for step in gone]
     if cards:
         cards[0].is_first = cards[-1].is_last = True
     return Bench(canvas, cards, removed)
 
 
-def _card(step: Step, numbers: Numbers, *, now: datetime) -> Card:
+def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -> Card:
     kind = KINDS[step.kind]
-    return Card(step, kind, kind.summary(step), list(kind.problems(step, now=now)), numbers)
+    return Card(step, kind, kind.summary(step), list(kind.problems(step, now=now)), numbers, shares)
 
 
 def wants_parts(request: HttpRequest) -> bool:

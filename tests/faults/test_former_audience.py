@@ -34,7 +34,7 @@ def test_the_problem_of_a_gone_audience_leads_to_the_field_that_mends_it(live, t
 
 def test_the_problem_stays_on_the_card_while_people_wait_for_the_audience_of_before(live, town, alice, signed_in):
     audience = gone(live, town)
-    assert edit(signed_in(alice), live, town.audience("other")).status_code == 302
+    assert edit(signed_in(alice), live, town.audience("other"), waiting="travel").status_code == 302
     [(text, _url)] = told(live)
     assert text.startswith(
         f"1,000 people still wait for the audience {audience.name}, which TikTok no longer lets us use."
@@ -60,7 +60,7 @@ def test_the_banner_of_a_lost_connection_stays_while_people_wait_for_it(live, to
 def test_a_working_way_of_before_is_no_problem(live, town, alice, signed_in):
     town.fault("code", code=50000)
     engine.beat()
-    assert edit(signed_in(alice), live, town.audience("other")).status_code == 302
+    assert edit(signed_in(alice), live, town.audience("other"), waiting="travel").status_code == 302
     assert told(live) == []
     AdAccount.objects.update(is_chosen=False)
     assert [text for text, _url in told(live) if "which this component had before" in text]
