@@ -92,21 +92,20 @@ class AudienceSync:
             return
         wanted = {key: step.settings[name] for key, name in WISH.items()}
         mine = step.sync
-        words = {"label": step.canvas.name, "url": f"{step.canvas.get_absolute_url()}?step={step.pk}"}
-        step.syncs.update(**words)
         if mine and all(getattr(mine, key) == value for key, value in wanted.items()):
-            return
-        if mine and not mine.is_used:
+            pass
+        elif mine and not mine.is_used:
             Sync.objects.filter(pk=mine.pk).update(**wanted)
             step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=mine.pk)
-            return
-        state = step.canvas.state
-        step.sync = Sync.objects.create(
-            app_group_id=step.canvas.app_group_id, is_live=state == "live", paused=state == "stopped", **wanted, **words
-        )
-        step.syncs.update(is_live=False)  # what was asked before concerns only people who still wait for it
-        step.syncs.add(step.sync)
-        step.save(update_fields=["sync"])
+        else:
+            state = step.canvas.state
+            step.sync = Sync.objects.create(
+                app_group_id=step.canvas.app_group_id, is_live=state == "live", paused=state == "stopped", **wanted
+            )
+            step.syncs.update(is_live=False)  # what was asked before concerns only people who still wait for it
+            step.syncs.add(step.sync)
+            step.save(update_fields=["sync"])
+        _say_who_asks(step)
 
     def launched(self, canvas: Canvas) -> None:
         """Adds flow, and a problem at the partner shows."""
@@ -127,6 +126,13 @@ class AudienceSync:
         """Queue the crowd for the partner; everybody goes on at once, whatever becomes of it."""
         if step.sync is not None:
             sync.enqueue(step.sync, crowd.values_list("pk", "profile_id"), now=now)
+
+
+def _say_who_asks(step: Step) -> None:
+    """On each of the step's Syncs, for those who look at them from a partner: canvas and audience, and the way back."""
+    url = f"{step.canvas.get_absolute_url()}?step={step.pk}"
+    for pk, audience in step.syncs.values_list("pk", "audience__name"):
+        Sync.objects.filter(pk=pk).update(label=f"{step.canvas.name}: {audience}"[:200], url=url)
 
 
 def _of_former(step: Step, *, now: datetime) -> list[Problem]:

@@ -42,7 +42,8 @@ def test_a_sync_with_deliveries_is_followed_by_another(bobs, step, winback, peop
     enqueue(first, canvas.visits.values_list("pk", "profile_id"), now=timezone.now())
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
-    bobs.set_up(step, winback, kinds=("phone",))
+    assert bobs.set_up(step, winback, kinds=("phone",)).status_code == 422  # it asks what becomes of who waits
+    bobs.set_up(step, winback, kinds=("phone",), waiting="travel")
 
     step.refresh_from_db()
     first.refresh_from_db()
