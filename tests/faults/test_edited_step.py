@@ -51,7 +51,7 @@ def test_saving_without_a_choice_changes_nothing_and_says_who_waits_for_what(wai
     assert Sync.objects.count() == 1
 
 
-def test_who_travels_goes_to_the_old_audience_and_newcomers_to_the_new_one(waiting, town, alice, signed_in):
+def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(waiting, town, alice, signed_in):
     first, second = waiting.sync.audience, town.audience("other")
     assert edit(signed_in(alice), waiting, second, waiting="travel").status_code == 302
     town.people(200)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from audiencesync.people.models import Profile
 from canvases import laws
 from partners import collect, flush, moving, settle, sync
-from partners.models import Batch, Delivery, Outcome, Reason, Sync, Tally
+from partners.models import Batch, Delivery, Reason, Sync, Tally
 from partners.push import pack, send
 
 
@@ -151,94 +151,3 @@ def test_who_was_removed_from_the_new_audience_later_on_is_not_added_by_the_move
     assert world.members(new.audience) == 2
     assert Delivery.objects.filter(sync=old, outcome="cancelled", reason=Reason.SUPERSEDED).count() == 1
     assert net(old, new) == {"entered": 3, "synced": 2, "cancelled": 1}
-
-
-def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_beat(world, pair, monkeypatch):
-    old, new = pair
-    people = world.people(30)
-    for start in range(0, 30, 10):
-        world.enter(old, people[start : start + 10])
-    monkeypatch.setattr(moving, "PEOPLE", 10)
-    moving.move([old], to=new)
-    real, calls = moving._enter, []
-
-    def dying(*args, **kwargs):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(moving, "_enter", dying)
-    with pytest.raises(KeyboardInterrupt):
-        moving.go_on(now=timezone.now())
-    assert (net(old, new), world.counts(new)) == ({"entered": 30, "pending": 30}, {"entered": 10, "pending": 10})
-    assert laws.broken(now=timezone.now()) == []
-    flush.beat()
-    world.drain()
-    assert (world.members(old.audience), world.members(new.audience)) == (0, 30)
-
-
-def test_one_stretch_that_fails_holds_up_no_other(world, pair, monkeypatch, caplog):
-    old, new = pair
-    world.enter(old, world.people(2))
-    world.enter(old, world.people(3))
-    monkeypatch.setattr(moving, "PEOPLE", 1)
-    real, first = moving._enter, Batch.objects.earliest("pk").pk
-    monkeypatch.setattr(moving, "_enter", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw))
-    moving.move([old], to=new)
-    moving.go_on(now=timezone.now())
-    assert world.counts(new) == {"entered": 3, "pending": 3}
-
-
-def test_pieces_that_a_worker_cuts_keep_the_mark(world, pair):
-    old, new = pair
-    world.enter(old, world.people(6))
-    request, _parcel = under_way(world)
-    moving.move([old], to=new)
-    settle._cut_to(request, 2, code="40011", now=timezone.now())
-    assert Batch.objects.filter(state=Outcome.PENDING).count() == 3
-    moving.go_on(now=timezone.now())
-    assert net(old, new) == {"entered": 6, "pending": 6}
-    assert world.counts(new)["pending"] == 6
-
-
-def test_moved_twice_they_end_where_the_step_leads_last(world, pair, moved):
-    old, new = pair
-    last = world.sync(world.audience("last"))
-    world.enter(old, world.people(4))
-    moving.move([old], to=new)
-    moving.move([old, new], to=last)
-    moving.go_on(now=timezone.now())
-    moved(new, last)
-    world.drain()
-    assert world.members(last.audience) == 4
-    assert net(old, new, last) == {"entered": 4, "synced": 4}
-
-
-def test_a_sync_that_people_are_on_their_way_into_counts_as_used(world, pair):
-    old, new = pair
-    world.enter(old, world.people(1))
-    assert not new.is_used
-    moving.move([old], to=new)
-    assert new.is_used
-
-
-def test_discarded_people_are_never_sent_and_newcomers_are(world):
-    asked = world.sync()
-    world.enter(asked, world.people(4))
-    assert moving.discard([asked]) == 4
-    world.enter(asked, world.people(3))
-    flush.beat()
-    world.drain()
-    assert world.counts(asked) == {"entered": 7, "cancelled": 4, "synced": 3}
-    assert len(world.mappings()) == 1  # nothing to take back: nothing was sent
-    assert sync.reasons([asked.pk])["cancelled"] == {Reason.DISCARDED: 4}
-
-
-def test_what_was_discarded_stays_discarded_whatever_is_moved_later(world, pair):
-    old, new = pair
-    world.enter(old, world.people(4))
-    moving.discard([old])
-    assert moving.move([old], to=new) == 0
-    flush.beat()
-    assert net(old, new) == {"entered": 4, "cancelled": 4}
