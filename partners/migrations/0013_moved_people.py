@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("partners", "0011_letters"),
+        ("partners", "0012_api_ids"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("groups", "0012_archived_groups"),
+        ("groups", "0013_suppression_days"),
     ]
 
     operations = [
