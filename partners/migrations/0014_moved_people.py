@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("partners", "0012_api_ids"),
+        ("partners", "0013_api_ids_once"),
     ]
 
     operations = [
