@@ -26,7 +26,7 @@ from audiencesync.people import consent, ledger
 from audiencesync.people.identifying import family
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from canvases.models import Canvas
-from partners import consenting, withdrawing
+from partners import consenting, correcting, withdrawing
 from partners.models import Reason, Sync
 
 logger = logging.getLogger(__name__)
@@ -104,6 +104,7 @@ def beat() -> None:
         _file,
         lambda: consent.rework(seconds=seconds),
         lambda: consenting.settle(now=timezone.now(), seconds=seconds),
+        lambda: correcting.settle(now=timezone.now(), seconds=seconds),
         lambda: proceed(now=timezone.now(), seconds=seconds),
     )
     with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
@@ -221,10 +222,10 @@ def erase_again(path: Path, *, now: datetime) -> int:
         group = AppGroup.objects.filter(pk=group_id).first()
         if group is None:
             continue
-        people = ledger.people_of(group, names)
+        people = ledger.people_of(group, set(names))
         for start in range(0, len(people), AT_ONCE):
             n += len(erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now))
-        ledger.write(group, names, erasure=None, now=now)
+        ledger.restore(group, names)
     return n
 
 

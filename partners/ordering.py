@@ -83,6 +83,7 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
         late_ones = _people_of(batch)
         was_late = Q(deliveries__profile__in=late_ones)  # or whom somebody late has turned out to be since
         was_late |= Q(deliveries__profile__in=late_ones.values("profile__merged_into"))
+        was_late |= Q(deliveries__profile__merged_into__in=late_ones)  # whose misread address is taken out
         for lost in later.filter(was_late).distinct():
             repeats.append(_repeat(lost, action=lost.action, now=now))
     with transaction.atomic():

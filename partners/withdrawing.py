@@ -41,12 +41,16 @@ def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datet
             ordering.cancel(deliveries.filter(batch__in=found), reason, now=now)
 
 
-def places(profiles: Sequence[int]) -> dict[int, set[int]]:
-    """Audience id -> the ids of those of ``profiles`` who may be in it: somebody once asked to add them."""
+def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
+    """Audience id -> the ids of those of ``profiles`` who may be in it: somebody once asked to add them.
+
+    ``kind``: with this identifier.
+    """
     asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
     found: dict[int, set[int]] = {}
-    for audience, profile in asked.values_list("batch__audience", "profile").distinct():
-        found.setdefault(audience, set()).add(profile)
+    for audience, profile, kinds in asked.values_list("batch__audience", "profile", "batch__kinds").distinct():
+        if not kind or kind in kinds:
+            found.setdefault(audience, set()).add(profile)
     return found
 
 

@@ -111,6 +111,8 @@ class AppGroup(models.Model):
     suppression_days = models.PositiveSmallIntegerField(_("days that erased people are held back"), default=90)
     rework_cursor = models.BigIntegerField(null=True, blank=True)
     rework_again_at = models.DateTimeField(null=True, blank=True)  # for what was under way when the settings changed
+    # The rule that reads phones and e-mails changed then: names in the ledger of erasures of before are of the old one.
+    reread_at = models.DateTimeField(null=True, blank=True)
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
     quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
     # Put away by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` it goes once its people are out

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import AppGroup
+from audiencesync.people import rereading
 from audiencesync.people.imports.models import RejectPart
 from audiencesync.people.models import KINDS, Profile, Withdrawal
 
@@ -81,6 +82,7 @@ def _rework(group_id: int) -> bool:
             return False
         mine = Profile.objects.filter(app_group=group, pk__gt=group.rework_cursor)
         people = list(mine.select_for_update(no_key=True).order_by("pk")[:AT_ONCE])
+        rereading.reread(group, [person.pk for person in people], now=now)
         _fit(group, people, now=now)
         group.rework_cursor = people[-1].pk if len(people) == AT_ONCE else None
         if group.hash_only and group.rework_cursor is None:

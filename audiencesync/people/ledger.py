@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import identifiers
+from audiencesync.people import identifiers, rereading
 from audiencesync.people.models import ErasedName, Erasure, PastIdentifier, Profile, UserAlias
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None
     )
 
 
+def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
+    """Remember names of the file, with their time: by it they are known to be of the old rule."""
+    ErasedName.objects.bulk_create(
+        [ErasedName(app_group=app_group, kind=kind, digest=value, at=at) for (kind, value), at in names.items()],
+        ignore_conflicts=True,
+    )
+
+
 def is_used(app_group: AppGroup) -> bool:
     """Whether anybody was erased in this group."""
     return ErasedName.objects.filter(app_group=app_group).exists()
@@ -90,16 +98,19 @@ def blocked(
     if not is_used(app_group):
         return set()
     named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
-    named += [
-        (index, name)
-        for index, name in _addresses(app_group, changes)
-        if from_file or (changes[index].external_id is None and changes[index].alias is None and index not in people)
-    ]
+    counted = {
+        index
+        for index, change in enumerate(changes)
+        if from_file or (change.external_id is None and change.alias is None and index not in people)
+    }
+    named += [(index, name) for index, name in _addresses(app_group, changes) if index in counted]
     wanted = {value for _index, (_kind, value) in named}
     rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted)
     rows = rows.filter(~Q(kind__in=ADDRESSES) | Q(at__gt=held_since(app_group, now)))
     known = {(kind, bytes(value)) for kind, value in rows.values_list("kind", "digest")}
     hits = [(index, name) for index, name in named if name in known]
+    before = _hits_of_before(app_group, changes, since=held_since(app_group, now))
+    hits += [(index, name) for index, name in before if index in counted]
     sharing = {people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people}
     theirs = set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
     return {index for index, name in hits if name[0] not in ADDRESSES or (people.get(index), name) not in theirs}
@@ -133,6 +144,38 @@ def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
     return {index: keys[name] for index, name in named if name in keys}
 
 
+def _hits_of_before(app_group: AppGroup, changes: Sequence[Change], *, since: datetime) -> list[tuple[int, Name]]:
+    """The index and the known name of changes that tell an address which the old rule had read as another."""
+    if app_group.reread_at is None:
+        return []
+    named = [
+        (index, (kind, value))
+        for kind in ADDRESSES
+        for index, text in _told(kind, changes)
+        for value in digests_before(app_group, kind, text)
+    ]
+    old = ErasedName.objects.filter(app_group=app_group, kind__in=ADDRESSES, at__gt=since, at__lt=app_group.reread_at)
+    rows = old.filter(digest__in={value for _index, (_kind, value) in named}).values_list("kind", "digest")
+    known = {(kind, bytes(value)) for kind, value in rows}
+    return [(index, name) for index, name in named if name in known]
+
+
+def digests(app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()) -> bytes:
+    """All that may be kept of some names, one after the other. ``texts``: as e-mails and phones were told."""
+    found = [digest(app_group, kind, value) for value in values if value]
+    for text in filter(None, texts) if app_group.reread_at else ():
+        found += digests_before(app_group, kind, text)
+    return b"".join(found)
+
+
+def digests_before(app_group: AppGroup, kind: str, text: str) -> list[bytes]:
+    """What names of before may have been kept of an e-mail or phone; nothing in groups that never had the old rule."""
+    if app_group.reread_at is None:
+        return []
+    found = rereading.hashes_before(kind, text, region=app_group.phone_region)
+    return [digest(app_group, kind, value) for value in found]
+
+
 def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
     if change.external_id is not None:
         yield "external_id", digest(app_group, "external_id", change.external_id.encode())
@@ -144,14 +187,19 @@ def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int
     """E-mails and phones, by which somebody is found or which they get."""
     found: list[tuple[int, Name]] = []
     for kind in ADDRESSES:
-        told = [
-            (n, text) for n, one in enumerate(changes) for text in (getattr(one, kind), one.fields.get(kind)) if text
-        ]
-        for index, text in told:
-            judged = identifiers.normalise(kind, str(text), region=app_group.phone_region)
+        for index, text in _told(kind, changes):
+            judged = identifiers.normalise(kind, text, region=app_group.phone_region)
             if judged.sha256 is not None:
                 found.append((index, (kind, digest(app_group, kind, judged.sha256))))
     return found
+
+
+def _told(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
+    """The index and the text of every e-mail, or phone, of the changes."""
+    for index, one in enumerate(changes):
+        for text in (getattr(one, kind), one.fields.get(kind)):
+            if text:
+                yield index, str(text)
 
 
 def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
@@ -201,15 +249,21 @@ def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
         os.fsync(out.fileno())
 
 
-def read(path: Path) -> dict[int, set[Name]]:
-    """Group id -> names, of the file, without those that were released later. A line that a crash cut off is left out."""
-    found: dict[int, set[Name]] = {}
+def read(path: Path) -> dict[int, dict[Name, datetime]]:
+    """Group id -> names with their time, of the file, without those that were released later.
+
+    A line that a crash cut off is left out.
+    """
+    found: dict[int, dict[Name, datetime]] = {}
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         try:
             row = json.loads(line)
-            names = found.setdefault(int(row["group"]), set())
+            names = found.setdefault(int(row["group"]), {})
             name = str(row["kind"]), bytes.fromhex(row["digest"])
-            (names.discard if "released" in row else names.add)(name)
+            if "released" in row:
+                names.pop(name, None)
+            else:
+                names[name] = datetime.fromisoformat(row["at"])
         except (ValueError, KeyError, TypeError):
             continue
     return found

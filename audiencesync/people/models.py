@@ -20,6 +20,7 @@ __all__ = [
     "ErasedName",
     "Erasure",
     "Event",
+    "Misreading",
     "PastIdentifier",
     "Profile",
     "Segment",
@@ -59,7 +60,7 @@ class Profile(models.Model):
     idfa_sha256 = models.BinaryField(max_length=32, null=True)
     gaid_sha256 = models.BinaryField(max_length=32, null=True)
     invalid_kinds = models.PositiveSmallIntegerField(default=0)  # bit i set: KINDS[i] is present but unusable
-    rule_version = models.PositiveSmallIntegerField(default=1)
+    rule_version = models.PositiveSmallIntegerField(default=7)  # of identifiers.RULES
     # Turned out to be somebody we knew: all that is known went there. Left behind for the visits and deliveries it
     # had; whoever erases or exports that person takes these with them.
     merged_into = models.ForeignKey(
@@ -231,6 +232,19 @@ class Withdrawal(models.Model):
 
     def __str__(self) -> str:
         return f"withdrawal {self.pk} of profile {self.profile_id}"
+
+
+class Misreading(models.Model):
+    """A hash that was sent for somebody and is not theirs. Waits for its removal (partners/correcting.py)."""
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="misreadings")
+    kind = models.CharField(max_length=5, choices=[(kind, kind) for kind in KINDS])
+    sha256 = models.BinaryField(max_length=32)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"misread {self.kind} of profile {self.profile_id}"
 
 
 class Segment(models.Model):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import consent, finding, identifiers, ledger, merging, rows, stretches
+from audiencesync.people import consent, finding, identifiers, ledger, merging, rereading, rows, stretches
 from audiencesync.people.finding import Key
 from audiencesync.people.merging import Unfit, merged
 from audiencesync.people.models import KINDS, UserAlias
@@ -117,6 +117,7 @@ class _Upsert:
             else:
                 self.wishes.setdefault(key, []).append(index)
         self.ids |= finding.find(self.app_group, self.wishes)
+        self.ids |= rereading.find(self.app_group, self._told_addresses())
         self._leave_out_erased()
         missing = self._missing()
         if any(kind != "external_id" for kind, _value in missing):
@@ -128,6 +129,11 @@ class _Upsert:
         made = self._make(missing)
         self._change(made)
         return self.result
+
+    def _told_addresses(self) -> dict[Key, str]:
+        """The e-mails and phones by which nobody was found, as they were told."""
+        keys = [key for key in self.wishes if key[0] in ledger.ADDRESSES and key not in self.ids]
+        return {key: getattr(self.changes[self.wishes[key][0]], key[0]) for key in keys}
 
     def _leave_out_erased(self) -> None:
         """After looking for people: who is erased in between is either known to the ledger, or found and then gone."""
@@ -194,9 +200,11 @@ class _Upsert:
                     if pk not in made:
                         wishes[pk].append(index)
         known = self._locked(wishes)
+        renewed = {row.id: row for row in rereading.renew(self.app_group, list(known.values()), now=self.now)}
         before = {pk: row.ads_consent for pk, row in known.items()}
         changed = self._fold([(known[pk], sorted(indexes)) for pk, indexes in wishes.items()])
-        rows.update(sorted(changed, key=lambda row: row.id), now=self.now)
+        written = renewed | {row.id: row for row in changed}
+        rows.update([written[pk] for pk in sorted(written)], now=self.now)
         refused = [pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False]
         consent.remember(self.app_group, refused, now=self.now)
         self.result.updated = len(known)

@@ -62,6 +62,7 @@ class Sync(models.Model):
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
         CONSENT = "consent", _("Withdrawn consent")
+        MISREAD = "misread", _("Misread address")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     audience = models.ForeignKey(Audience, models.PROTECT, related_name="syncs")

@@ -125,7 +125,7 @@ def _looks_erased(world: World) -> Iterator[str]:
     yield from (f"{text} is still in the database" for text in RAW if text in told or text.encode().hex() in told)
     names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
     path = Path(settings.ERASURE_LEDGER)
-    filed = ledger.read(path).get(world.group.pk, set()) if path.exists() else set()
+    filed = set(ledger.read(path).get(world.group.pk, ())) if path.exists() else set()
     if not names or filed != names or ErasedName.objects.filter(is_filed=False).exists():
         yield f"the ledger has {len(filed & names)} of {len(names)} names, and {len(filed - names)} others"
 

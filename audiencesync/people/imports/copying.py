@@ -17,6 +17,7 @@ from django.db.backends.utils import CursorWrapper
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import consent, finding, identifiers, ledger
+from audiencesync.people.imports import copy_lines
 from audiencesync.people.imports.mapping import Batch, Plan
 from audiencesync.people.imports.models import Import, ImportMember
 from audiencesync.people.merging import MOST_ATTRIBUTES
@@ -26,8 +27,6 @@ PROFILES, PAST, MEMBERS, ERASED = (
     model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
 )
 KEYS = ("external_id", "email", "phone")
-_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-_NULL = r"\N"
 
 
 class Unusual(Exception):
@@ -89,11 +88,14 @@ class Columns:
         """What the ledger may know, each kind as one value: a long list would take longer to send than to look up."""
         if not self.has_erased:
             return None
-        told: dict[str, list[Any]] = {kind: fields[f"{kind}_sha256"] for kind in ledger.ADDRESSES}
+        group, found = self.app_group, dict[str, bytes]()
+        for kind in ledger.ADDRESSES:
+            found[kind] = ledger.digests(group, kind, fields[f"{kind}_sha256"], fields.get(kind, ()))
         if self.plan.key == "external_id":
-            told["external_id"] = [name.encode() for name in fields["external_id"]]
-        group = self.app_group
-        return {kind: b"".join([ledger.digest(group, kind, one) for one in told[kind] if one]) for kind in told}
+            found["external_id"] = ledger.digests(
+                group, "external_id", [name.encode() for name in fields["external_id"]]
+            )
+        return found
 
     def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
         """One row per key: what later rows fill in replaces what earlier ones did."""
@@ -129,33 +131,22 @@ class Columns:
     def _lines(self, fields: dict[str, list[Any]]) -> bytes:
         """The rows as COPY reads them."""
         keys = fields[self.key_column]
-        columns: list[Iterable[str]] = [_texts(keys) if self.plan.key == "external_id" else _bytes(keys)]
+        columns: list[Iterable[str]] = [
+            copy_lines.texts(keys) if self.plan.key == "external_id" else copy_lines.hashes(keys)
+        ]
         for kind in self.kinds:
             told = [None if value is None else "" for value in fields[kind]] if self.hashes_only else fields[kind]
-            columns.append(_texts(told))
-        columns += [_bytes(fields[f"{kind}_sha256"]) for kind in self.kinds]
+            columns.append(copy_lines.texts(told))
+        columns += [copy_lines.hashes(fields[f"{kind}_sha256"]) for kind in self.kinds]
         for name in self.plain:
             is_truth = name in ("ad_tracking_enabled", "ads_consent")
-            columns.append([_TRUTHS[value] for value in fields[name]] if is_truth else _texts(fields[name]))
+            columns.append(
+                [copy_lines.TRUTHS[value] for value in fields[name]] if is_truth else copy_lines.texts(fields[name])
+            )
         columns.append(map(str, fields["invalid"]))
         if self.has_attributes:
-            columns.append(_texts([orjson.dumps(known).decode() for known in fields["attributes"]]))
+            columns.append(copy_lines.texts([orjson.dumps(known).decode() for known in fields["attributes"]]))
         return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
-
-
-_TRUTHS = {None: _NULL, True: "t", False: "f"}
-
-
-def _texts(values: Sequence[str | None]) -> list[str]:
-    """Texts as COPY reads them."""
-    told = "".join(filter(None, values))
-    if "\\" in told or "\t" in told or "\n" in told or "\r" in told:
-        return [_NULL if value is None else value.translate(_SPECIAL) for value in values]
-    return [_NULL if value is None else value for value in values]
-
-
-def _bytes(values: Sequence[bytes | None]) -> list[str]:
-    return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]
 
 
 def _is_new(kind: str) -> str:
@@ -165,7 +156,7 @@ def _is_new(kind: str) -> str:
 
 
 def _odd(kinds: Sequence[str]) -> str:
-    """Whether ``known`` was hashed by an old rule, or would lose what can be used to what cannot."""
+    """Whether ``known`` was hashed by an old rule, or would lose what can be used."""
     worse = (f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL" for kind in kinds)
     return " OR ".join([*worse, f"known.rule_version < {identifiers.RULE_VERSION}"])
 

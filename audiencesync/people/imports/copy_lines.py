@@ -1,0 +1,22 @@
+"""Values of a column as PostgreSQL's COPY reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NULL = r"\N"
+TRUTHS = {None: _NULL, True: "t", False: "f"}
+
+
+def texts(values: Sequence[str | None]) -> list[str]:
+    """Texts as COPY reads them."""
+    told = "".join(filter(None, values))
+    if "\\" in told or "\t" in told or "\n" in told or "\r" in told:
+        return [_NULL if value is None else value.translate(_SPECIAL) for value in values]
+    return [_NULL if value is None else value for value in values]
+
+
+def hashes(values: Sequence[bytes | None]) -> list[str]:
+    """Bytes as COPY reads them."""
+    return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]
