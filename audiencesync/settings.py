@@ -213,7 +213,7 @@ if not DEMO:  # a call that comes after the last removal would leave an erased p
 
 # People signing in
 AUTH_USER_MODEL = "groups.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["audiencesync.groups.backend.AddressBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -225,13 +225,22 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_ADAPTER = "audiencesync.groups.adapter.InvitationAdapter"
-ACCOUNT_FORMS = {"signup": "audiencesync.groups.signup.InvitedSignupForm"}
+ACCOUNT_FORMS = {
+    "signup": "audiencesync.groups.signup.InvitedSignupForm",
+    "add_email": "audiencesync.groups.account_forms.ChangeEmailForm",
+    "reset_password": "audiencesync.groups.account_forms.ResetForm",
+    "reset_password_from_key": "audiencesync.groups.account_forms.ResetKeyForm",
+}
 ACCOUNT_CHANGE_EMAIL = True  # one address; a new one counts once its owner has opened the mailed link
-ACCOUNT_EMAIL_VERIFICATION = "none"  # an address proves itself by the invitation mailed to it
+ACCOUNT_EMAIL_VERIFICATION = "optional"  # a mailed invitation proves the address; after one passed on by hand we mail
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a new address (to the old one), password, second factor
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for the address and the second factor always; more in groups/fresh.py
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a password reset mails nobody who has no account; the page says the same
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AudienceSync: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
+MFA_ADAPTER = "audiencesync.groups.second_factor.SealingAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AudienceSync"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"

@@ -1,5 +1,7 @@
 """The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
 
+import time
+
 import pytest
 from django.core.cache import cache
 from django.test import Client
@@ -51,11 +53,21 @@ def charlie(other_group):
 
 @pytest.fixture
 def signed_in():
-    """signed_in(user) -> a test client with that user's session."""
+    """signed_in(user) -> a test client with that user's session, whose password was typed just now."""
 
-    def make(user):
+    def make(user, *, fresh=True):
         client = Client()
         client.force_login(user)
+        if fresh:
+            proved_just_now(client, user)
         return client
 
     return make
+
+
+def proved_just_now(client, user):
+    """The session has just been asked for the password."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time(), "reauthenticated": True}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()

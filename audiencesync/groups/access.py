@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
+from django.urls import resolve
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 
@@ -27,7 +28,9 @@ def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
 
 def membership(request: HttpRequest) -> Membership:
     """The user's membership in the group named in the URL. Raises Http404 for strangers."""
-    slug = request.resolver_match.kwargs["group"] if request.resolver_match else None
+    if request.resolver_match is None or "group" not in request.resolver_match.kwargs:
+        request.resolver_match = resolve(request.path_info)  # allauth repeats a request after it asked for the password
+    slug = request.resolver_match.kwargs["group"]
     cached: Membership | None = getattr(request, "membership", None)
     if cached is not None and cached.app_group.slug == slug:
         return cached

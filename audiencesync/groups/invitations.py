@@ -6,14 +6,20 @@ from datetime import datetime
 
 from django.core.mail import send_mail
 from django.db import transaction
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audiencesync.groups import accounts
 from audiencesync.groups.models import INVITATION_LIFETIME, Activity, AppGroup, Invitation, Membership, Role, User
 
 logger = logging.getLogger(__name__)
+
+
+class Unproven(Exception):
+    """It is not known yet whether the account belongs to the owner of its address."""
 
 
 @transaction.atomic
@@ -27,7 +33,7 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 
 
 def mail(invitation: Invitation, link: str) -> bool:
-    """Send the link. False if the mail server refused; the inviter can then pass the link on."""
+    """Send the link. False if the mail server refused; then the inviter may see it (``show``) and pass it on."""
     words = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
     group, known = invitation.app_group, User.objects.filter(email__iexact=invitation.email).first()
     with translation.override(known.language_in(group) if known else group.language):
@@ -39,6 +45,12 @@ def mail(invitation: Invitation, link: str) -> bool:
         logger.error("An invitation could not be mailed (%s).", type(error).__name__)
         return False
     return True
+
+
+def show(invitation: Invitation) -> None:
+    """Write down that somebody beside the owner of the mailbox sees the link: from now on it proves no address."""
+    invitation.link_shown = True
+    invitation.save(update_fields=["link_shown"])
 
 
 def find(token: str) -> Invitation | None:
@@ -54,16 +66,36 @@ def pending(app_group: AppGroup, *, now: datetime) -> list[Invitation]:
     return list(waiting.select_related("invited_by").order_by("-created_at"))
 
 
+def _open(pk: int, *, now: datetime) -> QuerySet[Invitation]:
+    waiting = Invitation.objects.filter(accepted_at=None, app_group__archived_at=None)
+    return waiting.filter(pk=pk, created_at__gt=now - INVITATION_LIFETIME)
+
+
+def locked(pk: int, *, now: datetime) -> Invitation | None:
+    """An open invitation, locked until the end of the transaction: who comes second waits and finds it used."""
+    return _open(pk, now=now).select_for_update().first()
+
+
 @transaction.atomic
 def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
-    """Make ``user`` a member. False if the invitation was used, withdrawn or has become too old meanwhile."""
-    waiting = Invitation.objects.filter(accepted_at=None, app_group__archived_at=None)
-    still_open = waiting.filter(pk=invitation.pk, created_at__gt=now - INVITATION_LIFETIME)
-    if not still_open.update(accepted_at=now):
+    """Make ``user`` a member. False if the invitation was used, withdrawn or has become too old meanwhile.
+
+    Raises Unproven: an account made with a link that its inviter saw may be the inviter's; a group that mails its links
+    takes it only after its owner has answered a mail. Changes of the address that are pending end.
+    """
+    if not may_accept(invitation, user):
+        raise Unproven
+    if not _open(invitation.pk, now=now).update(accepted_at=now):
         return False
+    accounts.end_pending_changes(user)
     _membership, joined = Membership.objects.get_or_create(
         app_group=invitation.app_group, user=user, defaults={"role": invitation.role, "joined_at": now}
     )
     if joined:
         Activity.log(invitation.app_group, user, Activity.Verb.JOINED, user.email, kind=Activity.Kind.MEMBER)
     return True
+
+
+def may_accept(invitation: Invitation, user: User) -> bool:
+    """Whether the account is surely its owner's, or the group passes its links on by hand anyway."""
+    return invitation.link_shown or accounts.is_proven(user)

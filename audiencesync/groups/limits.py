@@ -50,6 +50,11 @@ class Rate:
 def count(app_group: AppGroup, name: str, *, now: datetime) -> Rate:
     """Count one call of the group against a limit of settings.API_LIMITS."""
     limit, seconds = settings.API_LIMITS[name]
+    return count_in(app_group, name, limit, seconds=seconds, now=now)
+
+
+def count_in(app_group: AppGroup, name: str, limit: int, *, seconds: float, now: datetime) -> Rate:
+    """Count one act of the group against ``limit`` in so many seconds."""
     period = max(1, int(seconds * 1000))
     starts_at = int(now.timestamp() * 1000) // period * period
     with connection.cursor() as cursor:

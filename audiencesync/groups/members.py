@@ -1,11 +1,17 @@
-"""Changing and removing members. A group always keeps an admin, also when two admins act at the same moment."""
+"""Changing and removing members. A group always keeps an admin, also when two admins act at the same moment.
+
+Who is no admin any more has no way left to bring people in: the invitations that they issued end.
+"""
 
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.models import Activity, AppGroup, Membership, Role, User
+from audiencesync.groups import keys
+from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Membership, Role, User
 
 
 class LastAdmin(Exception):
@@ -24,6 +30,17 @@ def _keep_an_admin(membership: Membership) -> None:
         raise LastAdmin
 
 
+def keys_of(membership: Membership) -> QuerySet[ApiKey]:
+    """The keys that this member has made and that still open something: they may know them."""
+    still_open = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return membership.app_group.api_keys.filter(still_open, created_by=membership.user, revoked_at=None)
+
+
+def invitations_of(membership: Membership) -> QuerySet[Invitation]:
+    """What this member has issued and nobody has accepted."""
+    return membership.app_group.invitations.filter(invited_by=membership.user, accepted_at=None)
+
+
 @transaction.atomic
 def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
     """Make a user a member with this role, or give a member this role."""
@@ -35,13 +52,14 @@ def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
 
 
 @transaction.atomic
-def set_role(membership: Membership, role: Role, *, by: User) -> None:
+def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool = False) -> None:
     """Give a member another role. Raises LastAdmin. A member removed meanwhile stays removed."""
     current = _locked(membership)
     if current is None or current.role == role:
         return
     if role != Role.ADMIN:
         _keep_an_admin(current)
+        _end_ways_in(current, by=by, revoke_keys=revoke_keys)
     changes = [(_("Role"), Role(current.role).label, role.label)]
     current.role = role
     current.save(update_fields=["role"])
@@ -51,11 +69,18 @@ def set_role(membership: Membership, role: Role, *, by: User) -> None:
 
 
 @transaction.atomic
-def remove(membership: Membership, *, by: User) -> None:
+def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> None:
     """End a membership. Raises LastAdmin."""
     current = _locked(membership)
     if current is None:
         return
     _keep_an_admin(current)
+    _end_ways_in(current, by=by, revoke_keys=revoke_keys)
     current.delete()
     Activity.log(current.app_group, by, Activity.Verb.REMOVED, current.user.email, kind=Activity.Kind.MEMBER)
+
+
+def _end_ways_in(membership: Membership, *, by: User, revoke_keys: bool) -> None:
+    invitations_of(membership).delete()
+    for key in keys_of(membership) if revoke_keys else ():
+        keys.revoke(key, by=by, now=timezone.now())

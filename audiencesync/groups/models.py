@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -27,10 +28,14 @@ class UserManager(BaseUserManager["User"]):
     """Makes users whose name is their e-mail address."""
 
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
-        """Save a user with a hashed password; the address is stored in lower case."""
+        """Save a user with a hashed password; the address is stored in lower case, and counts as confirmed."""
         user = self.model(email=email.strip().lower(), **extra)
         user.set_password(password)
-        user.save(using=self._db)
+        with transaction.atomic(using=self._db):
+            user.save(using=self._db)
+            apps.get_model("account", "EmailAddress").objects.create(
+                user=user, email=user.email, verified=True, primary=True
+            )
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
@@ -170,6 +175,9 @@ class Invitation(models.Model):
     invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
+    link_shown = models.BooleanField(
+        default=False, db_default=False
+    )  # to the inviter, because no mail could be sent: it proves nothing
 
     def __str__(self) -> str:
         return f"{self.app_group}: {self.role}"

@@ -4,14 +4,17 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import SignupForm
+from allauth.account.internal.flows.login import record_authentication
+from allauth.core.exceptions import ImmediateHttpResponse
 from django import forms
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
-from django.http import HttpRequest
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups import invitations
+from audiencesync.groups import accounts, invitations
+from audiencesync.groups.adapter import INVITATION
 from audiencesync.groups.models import User
 
 
@@ -29,13 +32,43 @@ class InvitedSignupForm(SignupForm):
         self.fields["email"].disabled = True  # Django then ignores what the browser sends
         self.initial["email"] = invitation.email if invitation else ""
 
-    @transaction.atomic
+    def validate_unique_email(self, value: str) -> str:
+        """Only an account has an address; who merely asked for it does not."""
+        if User.objects.filter(email__iexact=value).exists():
+            raise get_adapter().validation_error("email_taken")
+        self.account_already_exists = False
+        return value
+
     def save(self, request: HttpRequest) -> User:
-        """The new user, a member of the group. Raises PermissionDenied if the invitation was used meanwhile."""
-        invitation = get_adapter().open_invitation(request)
+        """The new user, a member of the group. Of several at once with one invitation, one; the others get a page."""
+        try:
+            with transaction.atomic():
+                return self._join(request)
+        except (IntegrityError, _Used):
+            raise ImmediateHttpResponse(_used(request)) from None
+
+    def _join(self, request: HttpRequest) -> User:
+        """Inside a transaction; raises _Used."""
+        adapter = get_adapter()
+        invitation = invitations.locked(request.session.get(INVITATION, 0), now=timezone.now())
+        if invitation is None:
+            raise _Used
+        accounts.free(invitation.email)
+        # The mailed link proves the mailbox; one that the inviter has seen proves nothing.
+        adapter.stash_verified_email(request, "" if invitation.link_shown else invitation.email)
         user: User = super().save(request)
-        if invitation is None or not invitations.accept(invitation, user, now=timezone.now()):
-            raise PermissionDenied
+        if not invitations.accept(invitation, user, now=timezone.now()):
+            raise _Used
         user.name = self.cleaned_data["name"].strip()
         user.save(update_fields=["name"])
+        record_authentication(request, user, method="password")
         return user
+
+
+class _Used(Exception):
+    """The invitation was accepted or withdrawn meanwhile."""
+
+
+def _used(request: HttpRequest) -> HttpResponse:
+    reason = _("It has been used already. If it was you, simply sign in.")
+    return render(request, "groups/invitation_closed.html", {"reason": reason}, status=410)

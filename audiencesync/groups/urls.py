@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audiencesync.groups.views import home, invitations, keys, language, log, members
+from audiencesync.groups.views import account, home, invitations, keys, language, log, members
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -18,6 +18,8 @@ urlpatterns = [
     path("g/<slug:group>/keys/<int:key>/revoke/", keys.revoke, name="api_key_revoke"),
     path("g/<slug:group>/activity/", log.activity, name="activity"),
     path("g/<slug:group>/settings/", log.settings, name="group_settings"),
+    path("accounts/email/", account.change_email, name="account_email"),
+    path("accounts/confirm-email/<str:key>/", account.confirm_email, name="account_confirm_email"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("i18n/setlang/", language.choose, name="set_language"),
 ]

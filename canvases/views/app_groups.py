@@ -17,7 +17,7 @@ from audiencesync.groups import access, members
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.setup_forms import NewGroupForm, RenameForm
-from audiencesync.groups.views.members import send_invitation
+from audiencesync.groups.views.members import send_invitation, shown_once
 from audiencesync.people.models import Profile
 from canvases import deleting
 from canvases.models import Canvas
@@ -77,7 +77,7 @@ def _page(request: HttpRequest, row: AppGroup, *, status: int = 200, **forms_of_
         "is_member": row.memberships.filter(user=access.user(request)).exists(),
         "form": RenameForm(instance=row),
         "invite": InvitationForm(app_group=row, initial={"role": Role.ADMIN}),
-        "link": request.session.pop(LINK, "") if LINK in request.session else "",
+        "link": shown_once(request, row, kept_as=LINK),
     }
     return render(request, "staff/group.html", context | forms_of_page, status=status)
 

@@ -14,3 +14,10 @@ def invited(acme, alice):
         return invitation, f"/invitation/{token}/"
 
     return make
+
+
+@pytest.fixture
+def refused_mail(settings):
+    """No mail server answers."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1

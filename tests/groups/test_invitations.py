@@ -1,9 +1,8 @@
-"""Invitations: who invites sees the link once, who is invited joins once, everybody else gets a clear page."""
+"""Invitations: who invites sees no link that was mailed, who is invited joins once, everybody else gets a clear page."""
 
 from datetime import timedelta
 
 import pytest
-from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
@@ -22,33 +21,11 @@ def role_of(email, group):
     return Membership.objects.filter(user__email=email, app_group=group).values_list("role", flat=True).first()
 
 
-def test_the_link_is_mailed_and_shown_once(acme, alice, signed_in):
-    client = signed_in(alice)
-    client.post("/g/acme/members/invite/", {"email": "Dora@Example.org ", "role": "viewer"})
-    first, second = client.get("/g/acme/members/"), client.get("/g/acme/members/")
-    link = first.context["link"]
-    assert "/invitation/" in link
-    assert link in mail.outbox[0].body
-    assert mail.outbox[0].to == ["dora@example.org"]
-    assert link in first.content.decode()
-    assert "/invitation/" not in second.content.decode()
-    assert "dora@example.org" in second.content.decode()
-
-
 def test_a_token_is_not_stored(invited):
     invitation, path = invited()
     token = path.split("/")[2]
     assert token not in str(list(Invitation.objects.values()))
     assert invitation.token_hash == Invitation.hash(token)
-
-
-def test_a_mail_server_that_refuses_is_no_crash(acme, alice, signed_in, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    client = signed_in(alice)
-    page = client.post("/g/acme/members/invite/", {"email": "dora@example.org", "role": "viewer"}, follow=True)
-    assert "could not be sent" in page.content.decode()
-    assert page.context["link"]
 
 
 def test_the_page_says_who_invites_into_what(invited):

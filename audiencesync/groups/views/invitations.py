@@ -1,6 +1,5 @@
 """The page behind an invitation link."""
 
-from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -28,7 +27,13 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     return render(
         request,
         "groups/invitation.html",
-        {"invitation": found, "has_account": has_account, "is_mine": is_mine, "token": token},
+        {
+            "invitation": found,
+            "has_account": has_account,
+            "is_mine": is_mine,
+            "must_prove": is_mine and not invitations.may_accept(found, access.user(request)),
+            "token": token,
+        },
     )
 
 
@@ -41,12 +46,11 @@ def _go_on(request: HttpRequest, found: Invitation) -> HttpResponse:
         user = access.user(request)
         if not _is_for(found, user):
             return redirect(request.path)
-        if not invitations.accept(found, user, now=timezone.now()):
+        if not invitations.may_accept(found, user) or not invitations.accept(found, user, now=timezone.now()):
             return redirect(request.path)
         messages.success(request, _("Welcome to %(group)s.") % {"group": found.app_group.name})
         return redirect("group", found.app_group.slug)
     request.session[INVITATION] = found.pk
-    get_adapter().stash_verified_email(request, found.email)  # whoever holds the mailed link reads that mailbox
     return redirect("account_signup")
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from audiencesync import crypto
-from audiencesync.groups import access
+from audiencesync.groups import access, fresh
 from audiencesync.groups import keys as domain
 from audiencesync.groups.forms import ApiKeyForm
 from audiencesync.groups.models import ApiKey, AppGroup, Role
@@ -24,6 +24,7 @@ def keys(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, Role.ADMIN)
     form = ApiKeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        fresh.require(request)
         _issue(request, app_group, form)
         return redirect("api_keys", group)
     now = timezone.now()

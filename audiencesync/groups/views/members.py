@@ -6,14 +6,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.groups import access, invitations
+from audiencesync import crypto
+from audiencesync.groups import access, invitations, limits
 from audiencesync.groups import members as domain
+from audiencesync.groups.adapter import ours
 from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
-LINK = "invitation_link"  # session key: shown once on the page after inviting
+LINK = "invitation_link"  # session key: sealed; shown once on the page after inviting, if no mail could be sent
+PER_HOUR = 20  # invitations of one group: they are mails to addresses of the admin's choice
 
 
 @require_safe
@@ -32,31 +36,47 @@ def _page(request: HttpRequest, app_group: AppGroup, form: InvitationForm, statu
         "roles": Role.choices,
         "form": form,
         "pending": invitations.pending(app_group, now=timezone.now()) if is_admin else [],
-        "link": request.session.pop(LINK, "") if is_admin and LINK in request.session else "",
+        "link": shown_once(request, app_group, kept_as=LINK) if is_admin else "",
     }
     return render(request, "groups/members.html", context, status=status)
 
 
+def shown_once(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> str:
+    """The link that could not be mailed; empty the next time, and in another group."""
+    if request.method != "GET" or kept_as not in request.session:
+        return ""
+    try:
+        return crypto.open_sealed(request.session.pop(kept_as), context=f"invitation:{app_group.pk}")
+    except crypto.CannotOpen:
+        return ""
+
+
 @require_POST
 @access.signed_in
+@sensitive_variables("link", "token")
 def invite(request: HttpRequest, group: str) -> HttpResponse:
-    """Invite an address; the link is mailed, and shown once to the admin."""
+    """Invite an address; the link is mailed. Only if that fails does the admin see it, once."""
     app_group = access.group(request, Role.ADMIN)
     form = InvitationForm(request.POST, app_group=app_group)
     if not form.is_valid():
         return _page(request, app_group, form, status=422)
+    if limits.count_in(app_group, "invitations", PER_HOUR, seconds=3600, now=timezone.now()).is_over:
+        form.add_error(None, _("At most %(n)d invitations an hour. Try again later.") % {"n": PER_HOUR})
+        return _page(request, app_group, form, status=429)
     send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
     return redirect("members", app_group.slug)
 
 
+@sensitive_variables("link", "token")
 def send_invitation(request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str) -> None:
-    """Invite, mail the link and say so; under ``keep_as`` the session keeps the link for one look."""
+    """Invite, mail the link and say so; if no mail leaves, the session keeps the link under ``keep_as`` for one look."""
     invitation, token = invitations.invite(app_group, email=data["email"], role=data["role"], by=access.user(request))
-    link = request.build_absolute_uri(reverse("invitation", args=[token]))
-    request.session[keep_as] = link
+    link = ours(reverse("invitation", args=[token]))
     if invitations.mail(invitation, link):
         messages.success(request, _("The invitation was mailed to %(email)s.") % {"email": invitation.email})
     else:
+        invitations.show(invitation)
+        request.session[keep_as] = crypto.seal(link, context=f"invitation:{app_group.pk}")
         messages.warning(request, _("The mail could not be sent. Please pass the link below on yourself."))
 
 
@@ -79,8 +99,12 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Choose one of the roles."))
         return redirect("members", group)
+    new_role, sure = Role(form.cleaned_data["role"]), "sure" in request.POST
+    if not new_role.includes(Role.ADMIN) and not sure and domain.keys_of(membership).exists():
+        context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(membership)
+        return render(request, "groups/member_demote.html", context)
     try:
-        domain.set_role(membership, Role(form.cleaned_data["role"]), by=access.user(request))
+        domain.set_role(membership, new_role, by=access.user(request), revoke_keys="revoke_keys" in request.POST)
     except domain.LastAdmin:
         messages.error(request, _last_admin())
     else:
@@ -97,9 +121,9 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
         template = (
             "groups/member_remove.html#question" if getattr(request, "htmx", False) else "groups/member_remove.html"
         )
-        return render(request, template, {"member": membership})
+        return render(request, template, _consequences(membership))
     try:
-        domain.remove(membership, by=access.user(request))
+        domain.remove(membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST)
     except domain.LastAdmin:
         messages.error(request, _last_admin())
         return redirect("members", group)
@@ -122,6 +146,15 @@ def leave(request: HttpRequest, group: str) -> HttpResponse:
         return redirect("members", group)
     messages.success(request, _("You have left %(group)s.") % {"group": mine.app_group.name})
     return redirect("home")
+
+
+def _consequences(membership: Membership) -> dict[str, object]:
+    """What a question about a member must name."""
+    return {
+        "member": membership,
+        "their_keys": domain.keys_of(membership),
+        "n_invited": domain.invitations_of(membership).count(),
+    }
 
 
 def _last_admin() -> str:
