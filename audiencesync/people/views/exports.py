@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from audiencesync import spreadsheet
-from audiencesync.groups import access
+from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people import exporting, filters
 from audiencesync.people.models import Profile, Segment
@@ -39,6 +39,7 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBa
 
 
 def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str) -> HttpResponseBase:
+    fresh.require(request)
     Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind)
     parts = spreadsheet.lines(exporting.rows(people))
     return spreadsheet.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")

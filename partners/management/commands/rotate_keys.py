@@ -1,19 +1,23 @@
-"""Seals every stored token anew with the first key of TOKEN_KEYS, so that older keys can be taken away."""
+"""Seals every stored token and second factor with the first key of TOKEN_KEYS, so that older keys can be taken away."""
 
+from collections.abc import Callable
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from audiencesync import crypto
+from audiencesync.groups import second_factor
 from partners.models import Connection, OAuthState, SpentToken
 
 
 class Command(BaseCommand):
     """Row by row and each by itself: it may be stopped at any time and run again, also while the engine works."""
 
-    help = "Re-seal all partner tokens under the first key of TOKEN_KEYS."
+    help = "Re-seal all partner tokens and second factors under the first key of TOKEN_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prints counts, never a token. Ends with an error if a row could not be opened."""
@@ -24,19 +28,40 @@ class Command(BaseCommand):
             "spent tokens": SpentToken.objects.all(),
         }
         for label, rows in tables.items():
-            counts = self._rotate(rows.exclude(token_sealed=""))
-            failed += counts["unreadable"]
-            self.stdout.write(f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+            failed += self._rotate(label, rows.exclude(token_sealed=""), self._one)
         if failed:
             raise CommandError(
                 "Some tokens do not open with any key in TOKEN_KEYS; put the old key back, or connect again."
             )
+        if self._rotate("second factors", Authenticator.objects.all(), self._second_factor):
+            raise CommandError(
+                "Some second factors do not open with any key in TOKEN_KEYS; put the old key back, or have their owners "
+                "set them up again."
+            )
 
-    def _rotate(self, rows: QuerySet[Any]) -> dict[str, int]:
+    def _rotate(self, label: str, rows: QuerySet[Any], one: Callable[[QuerySet[Any], Any], str]) -> int:
+        """Print the counts of a table; answer how many could not be opened."""
         counts = {"sealed anew": 0, "already current": 0, "changed meanwhile": 0, "unreadable": 0}
         for row in rows.order_by("pk").iterator(chunk_size=200):
-            counts[self._one(rows, row)] += 1
-        return counts
+            counts[one(rows, row)] += 1
+        self.stdout.write(f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+        return counts["unreadable"]
+
+    @sensitive_variables("data")
+    def _second_factor(self, rows: QuerySet[Any], row: Authenticator) -> str:
+        with transaction.atomic():
+            current = rows.select_for_update().filter(pk=row.pk).first()
+            if current is None:
+                return "changed meanwhile"
+            try:
+                data = second_factor.resealed(current.data)
+            except crypto.CannotOpen:
+                return "unreadable"
+            if data is None:
+                return "already current"
+            current.data = data
+            current.save(update_fields=["data"])
+            return "sealed anew"
 
     @sensitive_variables("anew")
     def _one(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
