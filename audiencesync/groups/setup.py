@@ -13,7 +13,6 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q
@@ -87,7 +86,6 @@ def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) 
         user = User.objects.create_superuser(
             account.email, account.password, name=account.name, language=account.language
         )
-        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         app_group.save()
         Membership.objects.create(app_group=app_group, user=user, role=Role.ADMIN, joined_at=now)
         Activity.log(app_group, user, Activity.Verb.CREATED, app_group.name, kind=Activity.Kind.GROUP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
@@ -65,7 +64,6 @@ def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
     found = User.objects.filter(email=email).first()
     if found is None:
         found = User.objects.create_user(email, secret, name=name, is_staff=email == ADMIN)
-        EmailAddress.objects.create(user=found, email=email, verified=True, primary=True)
     elif reset:
         found.set_password(secret)
         found.save(update_fields=["password"])
