@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 from audiencesync import environment, start
 
@@ -20,6 +21,13 @@ worker_class = "gthread"
 max_requests, max_requests_jitter = 5000, 500
 graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
 control_socket_disable = True
+forwarder_headers = ""  # a caller shall not choose SCRIPT_NAME, and with it the addresses on our pages
+BODY_SECONDS = 30  # of silence: then a body that does not arrive gives its thread back
+
+
+def pre_request(worker: object, request: Any) -> None:
+    """gunicorn cuts off headers that do not arrive, but waits for a body for ever."""
+    request.unreader.sock.settimeout(BODY_SECONDS)
 
 
 def on_starting(server: object) -> None:
