@@ -1,6 +1,7 @@
 """Which function answers which address, outside TikTok's own API."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from . import page_auth, page_control, page_manager, rest
 from .render import style
@@ -32,4 +33,18 @@ def answer_page(sandbox: Sandbox, request: Request) -> Answer:
     handle = methods.get("GET" if request.method == "HEAD" else request.method)
     if handle is None:
         return text("405 method not allowed", 405, Allow=", ".join(methods))
+    if request.method not in ("GET", "HEAD") and _is_foreign(request):
+        return text("403 forms of other sites are not taken", 403)
     return handle(sandbox, request)
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a browser sends this from a page that is not ours, or by a name that is not of this machine."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+    site = request.headers.get("sec-fetch-site", "")
+    if not (origin or site):
+        return False  # no browser
+    name = urlsplit(f"//{host}").hostname or ""
+    is_local = "." not in name or name.replace(".", "").isdigit()  # localhost, a container's name, or an IP address
+    is_same = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
+    return not (is_local and is_same)
