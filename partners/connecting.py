@@ -113,12 +113,13 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User | Non
     The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    spent, unasked = None, Ending.VOID
+    spent, unasked, unchosen = None, Ending.VOID, []
     with transaction.atomic():
         if isinstance(subject, Connection):
             locked = Connection.objects.select_for_update().get(pk=subject.pk)  # perhaps reconnected a moment ago
             unasked = Ending.REFUSED if locked.is_connected else Ending.VOID  # with a token that does not open
             spent = _spend(locked, _open(locked), now=now)
+            unchosen = oauth.end_waiting(locked.app_group, locked.partner, now=now)
         n_discarded = _discard(subject, now=now) if discard else 0  # batches before ad accounts, as workers lock them
         if isinstance(subject, Connection):
             _wipe(subject, now=now)
@@ -127,7 +128,10 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User | Non
         Activity.log(
             connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject), kind=Activity.Kind.CONNECTION
         )
-    return Farewell(n_discarded, revoking.revoke(spent) if spent else unasked)
+    ending = revoking.revoke(spent) if spent else unasked
+    for token in unchosen:
+        revoking.revoke(token)
+    return Farewell(n_discarded, ending)
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:

@@ -129,6 +129,14 @@ def forget(*, now: datetime) -> None:
         old.delete()
 
 
+def end_waiting(app_group: AppGroup, partner: str, *, now: datetime) -> list[SpentToken]:
+    """Inside a transaction, give up the tokens that this group was given and chose nothing with: they end, too."""
+    mine = OAuthState.objects.filter(app_group=app_group, partner=partner).exclude(token_sealed="")
+    spent = [_spend(state, now=now) for state in mine.select_for_update()]
+    mine.delete()
+    return [token for token in spent if token]
+
+
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
     """What binds a state to this browser: the hash of a random value in the session ("" if there is none)."""
     if is_new and SESSION_KEY not in session:

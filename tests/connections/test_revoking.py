@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from partners import connecting, housekeeping, revoking
+from partners import connecting, housekeeping, oauth, revoking
 from partners.models import OAuthState, SpentToken
 from partners.tiktok_sandbox.seed import EU
 
@@ -32,6 +32,16 @@ def test_nothing_is_kept_once_it_is_void(alices, sandbox, token):
     alices.client.post(alices.url("disconnect_partner"))
     assert sandbox.accounts.token(token) is None
     assert not SpentToken.objects.exists()
+
+
+def test_a_disconnect_ends_the_authorisation_too_that_nothing_was_chosen_with(alices, sandbox, token):
+    alices.authorise()
+    waiting = oauth.token_of(OAuthState.objects.exclude(token_sealed="").get())
+    assert sandbox.accounts.token(waiting)
+    alices.client.post(alices.url("disconnect_partner"))
+    assert sandbox.accounts.token(waiting) is None
+    assert not SpentToken.objects.exists()
+    assert not OAuthState.objects.exclude(token_sealed="").exists()
 
 
 def test_housekeeping_asks_again_while_tiktok_is_away(alices, sandbox, token):
