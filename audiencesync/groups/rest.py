@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
+from django.utils.translation import get_language
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
@@ -24,6 +25,7 @@ from audiencesync.groups import keys, limits, openapi, strict
 from audiencesync.groups.models import ApiKey, AppGroup
 
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE | re.ASCII)
+KEYLESS_BYTES = 65_536  # without a key in a header, a longer body is not even read
 Problem = Mapping[str, object]
 BrazeId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})]
 ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -119,7 +121,7 @@ class ApiKeyAuth(HttpBearer):
                 "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
             )
         header = request.headers.get("Authorization")
-        body = _body(request) if header is None else None
+        body = _body(request, longest=KEYLESS_BYTES) if header is None else None
         text = _legacy(request, body) if header is None else header
         given = _BEARER.fullmatch(text)
         key = keys.find(given[1], now=timezone.now()) if given else None
@@ -183,20 +185,22 @@ def _check_parameters(request: HttpRequest) -> None:
         request.GET = given  # type: ignore[assignment]  # as changeable as a copy is
 
 
-def _body(request: HttpRequest) -> strict.Json:
-    """The JSON of a POST; None for a GET. Raises ApiError."""
+def _body(request: HttpRequest, *, longest: int | None = None) -> strict.Json:
+    """The JSON of a POST; None for a GET. Raises ApiError. ``longest``: of a caller whose key may stand in there."""
     if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
         return None
     if request.content_type != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(415, "Send JSON, not compressed, with Content-Type: application/json.")
-    longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if _is_chunked(request):
-        request._body = _chunks(request, longest)  # Django itself reads as far as Content-Length
+        request._body = _chunks(request, longest or most)  # Django itself reads as far as Content-Length
     length = request.headers.get("Content-Length") or ("" if not _is_chunked(request) else str(len(request.body)))
     if not (length.isascii() and length.isdigit()):
         raise ApiError(411, "Content-Length is missing.")
-    if int(length) > longest:
-        raise ApiError(413, f"The body is longer than {longest} bytes.")
+    if int(length) > most:
+        raise ApiError(413, f"The body is longer than {most} bytes.")
+    if longest is not None and int(length) > longest:
+        raise _unauthorized("Send a valid key: Authorization: Bearer ask_…")
     try:
         if len(request.body) < int(length):
             raise ApiError(400, "The body ended too early.")
@@ -234,9 +238,23 @@ class _Parsed(Parser):
         return request.json  # type: ignore[attr-defined]  # see ApiRequest
 
 
+class _Api(openapi.Api):
+    """Keeps its document: to make it costs as much as many calls, and anybody may ask for it."""
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """Of each language one."""
+        kept: dict[tuple[object, ...], Any] = self.__dict__.setdefault("kept_schemas", {})
+        key = (settings.SITE_URL, get_language(), options.get("path_prefix"))
+        if options.get("path_params"):
+            return super().get_openapi_schema(**options)
+        if key not in kept:
+            kept[key] = super().get_openapi_schema(**options)
+        return kept[key]
+
+
 def new_api(**options: Any) -> NinjaAPI:
     """A NinjaAPI whose errors all look the same."""
-    api = openapi.Api(parser=_Parsed(), **options)
+    api = _Api(parser=_Parsed(), **options)
     api.add_exception_handler(ApiError, _api_error)
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _http_error)
