@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "audiencesync.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "audiencesync.private.keep_private",
     "csp.middleware.CSPMiddleware",
     "audiencesync.groups.door.Door",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,7 +135,15 @@ CACHES = (
         }
     }
     if REDIS_URL
-    else {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+    else {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "cache",
+            # Limits of sign-in lie here: nobody shall wash them away with rows of his own (Django's limit is 300).
+            # What has ended is deleted by groups/retention.py.
+            "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+        }
+    }
 )
 # django-q2 writes its statistics twice a second; nobody reads them (the heartbeat is better), so they stay in memory.
 CACHES["engine"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "engine"}
@@ -291,6 +300,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+if HTTPS:  # names that a browser takes from this very host only, never from one beside or above it
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
 SESSION_COOKIE_AGE = 14 * 24 * 3600

@@ -10,7 +10,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import models, transaction
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import DatabaseCache
+from django.db import connection, models, transaction
 
 from audiencesync.groups.models import Activity, Lap
 
@@ -75,6 +78,22 @@ def purge(*, now: datetime) -> None:
         old = Activity.objects.filter(at__lt=before)
         walk("activities", Activity.objects.all(), partial(delete, old), now=now)
     drop(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
+    drop_ended(caches["default"], now=now)
+
+
+def drop_ended(cache: BaseCache, *, now: datetime) -> None:
+    """Delete what has ended in a cache that lies in the database, some at a time; others do it by themselves."""
+    if not isinstance(cache, DatabaseCache):
+        return
+    table = connection.ops.quote_name(str(settings.CACHES["default"]["LOCATION"]))
+    ended = f"SELECT cache_key FROM {table} WHERE expires < %s ORDER BY expires LIMIT {STRETCH}"  # noqa: S608 - our own names
+    before = connection.ops.adapt_datetimefield_value(now.replace(microsecond=0))
+    ends_at = time.monotonic() + SHARE
+    with connection.cursor() as cursor:
+        while time.monotonic() < ends_at:
+            cursor.execute(f"DELETE FROM {table} WHERE cache_key IN ({ended})", [before])  # noqa: S608 - our own names
+            if cursor.rowcount < STRETCH:
+                return
 
 
 def delete(rows: models.QuerySet[Any], ids: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.groups import access, members
+from audiencesync.groups import access, fresh, members
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.setup_forms import NewGroupForm, RenameForm
@@ -155,6 +155,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         context = {"group": row, "form": form, **_what_goes(row)}
         return render(request, "staff/group_delete.html", context, status=422 if form.errors else 200)
+    fresh.require(request)
     deleting.delete(row, by=user, now=timezone.now())
     messages.success(
         request,
