@@ -18,7 +18,7 @@ from audiencesync import crypto
 
 PASSWORD = "correct horse battery"
 OLD, NEW = crypto.new_key("old"), crypto.new_key("new")
-migration = importlib.import_module("audiencesync.groups.migrations.0016_seal_second_factors")
+migration = importlib.import_module("audiencesync.groups.migrations.0017_seal_second_factors")
 
 
 def code(secret):

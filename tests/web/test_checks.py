@@ -31,6 +31,7 @@ def ids(check):
         (secrets.token_urlsafe(64), []),
         ("".join(secrets.choice("0123456789") for _ in range(50)), []),
     ],
+    ids=range(10),  # the keys differ in each process of the tests
 )
 def test_secret_key(settings, key, found):
     settings.SECRET_KEY = key

@@ -24,7 +24,7 @@ def open_again(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("groups", "0015_proven_addresses"),
+        ("groups", "0016_proven_addresses"),
         ("mfa", "0003_authenticator_type_uniq"),
     ]
 

@@ -24,7 +24,7 @@ def confirm_present_addresses(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("groups", "0014_waiting_people_verbs"),
+        ("groups", "0015_reread_at"),
         ("account", "0009_emailaddress_unique_primary_email"),
     ]
 
