@@ -12,19 +12,31 @@ from django.http import StreamingHttpResponse
 Cell = str | int | float
 BOM = b"\xef\xbb\xbf"  # tells Excel that it is UTF-8
 PIECE = 64 * 1024  # characters that go out together
-_BEGINNINGS = frozenset("'=+-@\t\r")
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what is taken for the beginning of a formula, guarded before or not
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+# What a formula begins with, full-width signs too, and what cannot be seen before it. Guarded before or not.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_UNSEEN = r"[\x00\x0b\x0c\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]*"
+_AT_FIRST = rf"'*(?:[\t\r\n]|{_UNSEEN}[{_SIGNS}])"
+_PLACES = (
+    rf"(\A(?={{mark}}{_AT_FIRST})|[;\t|\r\n](?={{mark}}'*{_UNSEEN}[{_SIGNS}]))"  # where a spreadsheet may begin a cell
+)
+_FORMULA = re.compile(_PLACES.format(mark=""))
+_GUARDED = re.compile(_PLACES.format(mark="'") + "'")
+_FIRST = re.compile(rf"'{_AT_FIRST}")
 
 
 def guarded(cell: str) -> str:
-    """A cell that no spreadsheet calculates."""
-    return f"'{cell}" if cell[:1] in _BEGINNINGS and _FORMULA.match(cell) else cell
+    """A cell that no spreadsheet calculates, nor a part of it."""
+    return _FORMULA.sub(r"\1'", cell)
 
 
 def unguarded(cell: str) -> str:
     """A cell as it was before ``guarded``."""
-    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
+    return _GUARDED.sub(r"\1", cell) if "'" in cell else cell
+
+
+def unguarded_beginning(cell: str) -> str:
+    """A cell of any spreadsheet: what kept its beginning from being calculated is gone."""
+    return cell[1:] if _FIRST.match(cell) else cell
 
 
 def lines(rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:

@@ -91,7 +91,7 @@ class Role(models.TextChoices):
 
 def yes_words() -> list[str]:
     """What counts as consent unless somebody says otherwise; compared in lower case."""
-    return ["true", "yes", "1"]
+    return ["true", "yes", "1", "ja", "wahr", "oui", "si", "sí", "vrai"]
 
 
 def erasure_salt() -> bytes:

@@ -42,8 +42,9 @@ def _started(data: bytes) -> Import:
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
     layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
-    row = ["x", "x", "x", "x", "true", "1"]
-    columns = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
+    row = ["x", "x", "x", "DE", "true", "1"]
+    guesses = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
+    columns = tuple(guess.column for guess in guesses)
     run.plan, run.state, run.started_at = mapping.Plan(layout, columns).as_json(), Import.State.RUNNING, timezone.now()
     run.save()
     return run

@@ -18,6 +18,55 @@ def test_old_encodings(text, encoding):
     assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
 
 
+OTHERS = {
+    "iso-8859-2": "1;Łukasz Wiśniewski;Łódź\n2;Żaneta Dąbrowska;Gdańsk\n",
+    "cp1250": "1;Kőszegi Győző;Fűzfő\n2;Tamás;Budapest\n",
+    "koi8-r": "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n",
+    "cp932": "1;山田太郎;とうきょう\n2;佐藤花子;おおさか\n3;スズキ;ナゴヤ\n",
+    "gbk": "1;张伟;北京\n2;王芳;上海\n3;李娜;广州\n",
+    "cp949": "1;김철수;서울\n2;이영희;부산\n",
+    "cp850": "1;Jürgen Groß;Köln\n",
+    "mac-roman": "1;Jürgen Groß;Köln\n",
+}
+
+
+@pytest.mark.parametrize("encoding", OTHERS)
+def test_encodings_of_the_rest_of_the_world_are_found_and_read(imports, encoding):
+    data = ("external_id;name;city\n" + OTHERS[encoding]).encode(encoding)
+    page = imports.client.get(imports.uploaded(data))
+    assert page.context["layout"]["encoding"] == encoding
+    assert page.context["is_sure"]
+    imports.run(data)
+    first = OTHERS[encoding].split("\n")[0].split(";")
+    assert Profile.objects.get(external_id="1").attributes == {"name": first[1], "city": first[2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("1;İbrahim Yýlmaz;Muðla\n", "cp1254"),
+        ("1;張偉;臺北\n", "big5"),
+        ("1;мир;м\n", "koi8-r"),
+        ("1;÷ ± ×\n", "latin-1"),
+    ],
+)
+def test_an_encoding_that_is_only_guessed_is_said_to_be(imports, text, encoding):
+    data = ("external_id;name;city\n" + text).encode(encoding, "replace")
+    assert "save the file as UTF-8" in imports.client.get(imports.uploaded(data)).content.decode()
+
+
+def test_one_broken_byte_makes_no_other_encoding_of_a_file_in_utf_8(imports):
+    """The first 128 KB are plain ASCII."""
+    rows = "".join(f"c-{n},Bonn,{'x' * 60}\n" for n in range(2000)).encode()
+    data = b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
+    page = imports.client.get(imports.uploaded(data))
+    assert page.context["layout"]["encoding"] == "utf-8"
+    row = imports.run(data)
+    assert (row.n_created, row.n_rejected) == (2002, 1)
+    assert Profile.objects.get(external_id="u-1").attributes == {"city": "München"}
+    assert "not of the chosen encoding" in imports.rejects(row)[1]
+
+
 def test_one_umlaut_late_in_the_file_decides():
     """The first 128 KB are plain ASCII; the whole file was looked at when it was stored."""
     raw = b"id;name\n" + b"1;Meier\n" * 20_000 + "2;Müller\n".encode("cp1252")

@@ -62,13 +62,15 @@ def oracle(people, past, rows, key):
         if not any(row):
             continue
         name = key_of(row, key)
-        if name is None or row[4] == "perhaps" or row[7] == "x":
+        if name is None or row[4] == "perhaps":
             rejected += 1
             continue
         created, updated = created + (name not in people), updated + (name in people)
         named.add(name)
         person = people.setdefault(name, {"external_id": row[0] if key == "external_id" else None})
         known = {target: cell for target, cell in zip(TARGETS[1:], row[1:], strict=True) if cell}
+        if known.get("number") == "x":
+            del known["number"]
         for kind in set(KINDS) & set(known):
             old = person.get(kind) and identifiers.normalise(kind, person[kind], region="DE").sha256
             new = identifiers.normalise(kind, known[kind], region="DE").sha256

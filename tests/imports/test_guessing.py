@@ -28,7 +28,7 @@ def test_a_column_is_judged_by_more_than_its_first_rows(imports):
 
 
 def test_where_semicolons_part_the_cells_1_234_is_no_number(imports):
-    assert attributes(imports, ["1.234", "1.5", "0.125"], target_1="number") == [1.5, 0.125]
+    assert attributes(imports, ["1.234", "1.5", "0.125"], target_1="number") == [None, 1.5, 0.125]
 
 
 def test_an_export_comes_back_as_it_was(imports, acme):

@@ -103,10 +103,10 @@ def test_every_kind_of_line_end(block, end):
 
 
 def test_mixed_line_ends_and_line_numbers(block):
-    raw = b'a,b\r\n1,"x\r\ny"\r2,"z"\n3\n'
+    raw = b'a,b\r\n1,"x\r\ny"\r2,"z"\n3,4,5\n'
     rows, rejects = everything(raw, n_columns=2)
     assert rows == [["a", "b"], ["1", "x\r\ny"], ["2", "z"]]
-    assert [(one.line, one.reason, one.cells) for one in rejects] == [(5, "columns", ["3"])]
+    assert [(one.line, one.reason, one.cells) for one in rejects] == [(5, "columns", ["3", "4", "5"])]
 
 
 def test_bytes_of_another_encoding_cost_their_row_only(block):

@@ -101,7 +101,7 @@ def test_attributes_beyond_the_columns_share_the_last(acme, make_profile):
     make_profile(attributes={f"a{n:03}": n for n in range(exporting.MOST_NAMES + 2)})
     head, row = exporting.rows(Profile.objects.filter(app_group=acme))
     assert len(head) == len(row)
-    assert (head[-1], row[-1]) == ("more_attributes", '{"a500": 500, "a501": 501}')
+    assert (head[-1], row[-1]) == ("more_attributes", '{"a086": 86, "a087": 87}')
 
 
 def test_odd_attributes_are_passed_over(acme, make_profile):

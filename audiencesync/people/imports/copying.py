@@ -27,6 +27,7 @@ PROFILES, PAST, MEMBERS, ERASED = (
     model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
 )
 KEYS = ("external_id", "email", "phone")
+NESTED = ("kept", "rest")  # columns whose cells may hold lists and objects
 
 
 class Unusual(Exception):
@@ -40,6 +41,7 @@ class Copied:
     n_rows: int
     n_people: int
     body: bytes
+    invalid: list[int]  # for each row which of its identifiers nobody can have, a bit for each of KINDS
     names: dict[str, bytes] | None  # kind -> what ledger.digest makes of the names of all rows; None: nobody asked
 
 
@@ -78,11 +80,11 @@ class Columns:
         *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
         for kind, column in zip(KINDS, digests, strict=True):
             fields[f"{kind}_sha256"] = list(column)
-        fields["invalid"], fields["attributes"] = list(invalid), batch.attributes
+        fields["invalid"], fields["attributes"], judged = list(invalid), batch.attributes, list(invalid)
         keys, names = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)
-        return Copied(n, len(fields[self.key_column]), self._lines(fields), names)
+        return Copied(n, len(fields[self.key_column]), self._lines(fields), judged, names)
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
         """What the ledger may know, each kind as one value: a long list would take longer to send than to look up."""
@@ -339,7 +341,9 @@ class _Writer:
         ]
         tests += [f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns.plain]
         if columns.has_attributes:
-            tests.append("NOT known.attributes @> t.attributes")
+            is_flat = all(column.target not in NESTED for _place, column in columns.plan.used())
+            is_news = "NOT known.attributes @> t.attributes"  # quicker, but a part of a list is in the list
+            tests.append(is_news if is_flat else "known.attributes || t.attributes IS DISTINCT FROM known.attributes")
         names = [
             *columns.kinds,
             *(f"{kind}_sha256" for kind in columns.kinds),

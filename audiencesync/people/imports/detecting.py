@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 
-import charset_normalizer
-
-from audiencesync.people.imports import guessing
-from audiencesync.people.imports.reading import BOMS, DELIMITERS, ENCODINGS, Layout, Reader, Source, opening
+from audiencesync.people.imports import charsets, guessing
+from audiencesync.people.imports.reading import BOMS, CURLY, DELIMITERS, Layout, Reader, Source, opening
 
 SAMPLE = 128 * 1024
 LOOKED_AT = 50  # rows
-_SPELT = {"utf_16_le": "utf-16-le", "utf_16_be": "utf-16-be", "iso8859_15": "iso-8859-15", "mac_roman": "mac-roman"}
-_SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman"]
 _VALUE = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ().,:/-]*|true|false", re.IGNORECASE)
 
 
@@ -26,7 +22,23 @@ def layout(source: Source, *, is_utf8: bool) -> Layout:
     encoding = _encoding(sample, is_utf8=is_utf8)
     text = sample.decode(encoding, "replace").lstrip("\ufeff")
     delimiter = opening(source, encoding).delimiter or _delimiter(text, is_cut=len(sample) < source.size)
-    return Layout(encoding, delimiter, has_header(source, Layout(encoding, delimiter)))
+    found = marked(source, Layout(encoding, delimiter))
+    return replace(found, has_header=has_header(source, found))
+
+
+def marked(source: Source, chosen: Layout) -> Layout:
+    """The same layout, and what its cells are wrapped in."""
+    text = source.read(0, SAMPLE).decode(chosen.encoding, "replace").lstrip("\ufeff")
+    lines = [line.strip() for line in text.splitlines()[: LOOKED_AT + 1] if line.strip()]
+    lines = lines[1:] or lines
+    if lines and all(line[0] == line[-1] == "'" and len(line) > 1 for line in lines):
+        return replace(chosen, marks="single")
+    if lines and all(line[0] + line[-1] in CURLY for line in lines):
+        return replace(chosen, marks="curly")
+    behind = re.escape(DELIMITERS[chosen.delimiter])
+    is_spaced = re.compile(rf'(?:^|.*?{behind}) +".*').match
+    spaced = [line for line in lines if is_spaced(line)]
+    return replace(chosen, marks="spaced" if 2 * len(spaced) > len(lines) else "")
 
 
 def _encoding(sample: bytes, *, is_utf8: bool) -> str:
@@ -36,61 +48,51 @@ def _encoding(sample: bytes, *, is_utf8: bool) -> str:
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if max(even, odd) > len(sample) // 8:
         return "utf-16-le" if odd > even else "utf-16-be"
-    if is_utf8 or (not sample.isascii() and _is_utf8(sample)):
-        return "utf-8"
-    if _is_western(sample):
-        return "cp1252"
-    best = charset_normalizer.from_bytes(sample, cp_isolation=_SINGLE_BYTE).best()
-    name = best.encoding if best else "cp1252"
-    name = _SPELT.get(name, name)
-    return name if name in ENCODINGS else "cp1252"
+    if is_utf8 or sample.isascii():
+        return "utf-8" if is_utf8 else "cp1252"
+    return charsets.find(_whole_lines(sample)).encoding
 
 
-def _is_western(sample: bytes) -> bool:
-    """Whether it reads as some umlauts and accents among plain letters: too few for statistics to see."""
-    try:
-        text = sample.decode("cp1252")
-    except UnicodeDecodeError:
-        return False
-    strange = [character for character in text if character > "\x7f"]
-    letters = sum(map(str.isalpha, text))
-    return len(strange) < letters / 5 and all(one.isalpha() or one in "€–—„“”‚‘’…ß§°´ «»" for one in strange)
+def _whole_lines(sample: bytes) -> bytes:
+    """Without the line that is cut at the end."""
+    return sample[: sample.rfind(b"\n") + 1] or sample
 
 
-def _is_utf8(sample: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return True
+def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
+    """Whether nobody needs to look at the letters: the bytes themselves tell how they are to be read."""
+    sample = source.read(0, SAMPLE)
+    if is_utf8 or encoding.startswith("utf-16") or any(map(sample.startswith, BOMS.values())):
+        return True
+    return not sample.isascii() and charsets.find(_whole_lines(sample)) == (encoding, True)
 
 
 def _delimiter(text: str, *, is_cut: bool) -> str:
     """The one that cuts most of the first rows into the same number of cells, and into many."""
 
-    def fitness(name: str) -> tuple[float, int]:
-        sizes = _sizes(text, DELIMITERS[name], is_cut=is_cut)
-        if not sizes:
-            return 0.0, 0
-        size, n = Counter(sizes).most_common(1)[0]
-        return (n / len(sizes) if size > 1 else 0.0), size
+    def fitness(name: str) -> tuple[float, bool, int]:
+        rows = _rows(text, DELIMITERS[name], is_cut=is_cut)
+        if not rows:
+            return 0.0, False, 0
+        size, n = Counter(map(len, rows)).most_common(1)[0]
+        knows = size > 1 and any(guessing.known(cell) for cell in rows[0])
+        return (n / len(rows) if size > 1 else 0.0), knows, size
 
     found = max(DELIMITERS, key=fitness)
-    return found if fitness(found)[1] > 1 else "comma"
+    return found if fitness(found)[2] > 1 else "comma"
 
 
-def _sizes(text: str, delimiter: str, *, is_cut: bool) -> list[int]:
-    """How many cells the first rows would have."""
-    sizes = []
+def _rows(text: str, delimiter: str, *, is_cut: bool) -> list[list[str]]:
+    """The first rows."""
+    rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True):
             if any(row):
-                sizes.append(len(row))
-            if len(sizes) > LOOKED_AT:
+                rows.append(row)
+            if len(rows) > LOOKED_AT:
                 break
     except csv.Error:
-        return sizes
-    return sizes[:-1] if is_cut and 1 < len(sizes) <= LOOKED_AT else sizes
+        return rows
+    return rows[:-1] if is_cut and 1 < len(rows) <= LOOKED_AT else rows
 
 
 def has_header(source: Source, chosen: Layout) -> bool:

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from audiencesync.groups.models import AppGroup
 from audiencesync.people import filters
 from audiencesync.people.forms import name_taken
-from audiencesync.people.imports import mapping, uploads
-from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEYS, Column, Plan
+from audiencesync.people.imports import cells, guessing, mapping, uploads
+from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEPT, KEYS, Column, Plan
 from audiencesync.people.imports.reading import MOST_BYTES, MOST_COLUMNS, Layout
 from audiencesync.people.models import Segment
 
@@ -32,6 +32,13 @@ ENCODINGS = [
     ("cp1253", gettext_lazy("Greek (Windows-1253)")),
     ("cp1254", gettext_lazy("Turkish (Windows-1254)")),
     ("mac-roman", gettext_lazy("Western European (Mac)")),
+    ("cp850", gettext_lazy("Western European (DOS 850)")),
+    ("iso-8859-2", gettext_lazy("Central European (ISO 8859-2)")),
+    ("koi8-r", gettext_lazy("Cyrillic (KOI8-R)")),
+    ("cp932", gettext_lazy("Japanese (Shift-JIS)")),
+    ("gbk", gettext_lazy("Chinese (GBK)")),
+    ("big5", gettext_lazy("Chinese (Big5)")),
+    ("cp949", gettext_lazy("Korean (EUC-KR)")),
 ]
 DELIMITERS = [
     ("comma", gettext_lazy("comma ,")),
@@ -50,6 +57,21 @@ class UploadForm(forms.Form):
         allow_empty_file=True,
         widget=forms.FileInput({"accept": ".csv,.tsv,.txt,text/csv,text/plain,text/tab-separated-values"}),
     )
+
+    refused = ""  # why the bytes were not even stored: uploads.Full
+
+    def why_refused(self) -> str:
+        """Why there is no room for a file."""
+        if self.refused == "disk":
+            return _("The disk of this installation has no room for this file. Please tell who operates it.")
+        return _("Too many files wait to be imported. Start or throw away some of them first.")
+
+    def _clean_fields(self) -> None:
+        if self.refused:
+            self.cleaned_data = {}
+            self.add_error("file", self.why_refused())
+        else:
+            super()._clean_fields()  # type: ignore[misc]  # Django's own
 
     def clean_file(self) -> UploadedFile:
         """Neither empty, nor too big, nor something packed."""
@@ -121,14 +143,15 @@ class MappingForm(forms.Form):
             words = {"n": i + 1, "header": column.header[:40]}
             self.fields[f"target_{i}"] = forms.ChoiceField(
                 label=_("Column %(n)d, %(header)s, becomes") % words,
-                choices=_target_choices(app_group),
+                choices=_target_choices(app_group, column),
                 required=False,
                 initial=column.target,
             )
             self.fields[f"name_{i}"] = forms.CharField(
                 label=_("Column %(n)d, %(header)s: name of the attribute") % words,
                 required=False,
-                max_length=63,
+                max_length=cells.LONGEST_NAME,
+                strip=False,
                 initial=column.name,
             )
 
@@ -160,23 +183,32 @@ class MappingForm(forms.Form):
 
     def _clean_column(self, i: int, cleaned: dict[str, Any], taken: set[str]) -> None:
         """One column: its field or attribute must be free."""
-        target, name = cleaned.get(f"target_{i}", ""), cleaned.get(f"name_{i}", "")
+        target = cleaned.get(f"target_{i}", "")
+        name = cleaned[f"name_{i}"] = self._name(i, cleaned.get(f"name_{i}", ""))
         if not target:
             return
-        what = target if target in FIELDS else filters.CUSTOM + name
-        if target in ATTRIBUTES and filters.ops_of(what) is None:
-            self.add_error(f"name_{i}", _("This needs a name of letters, digits, spaces, dots and dashes."))
+        what = target if target in FIELDS or target == "rest" else filters.CUSTOM + name
+        if what.startswith(filters.CUSTOM) and not cells.is_name(name):
+            self.add_error(f"name_{i}", _("This needs a name of 1 to 255 characters."))
+        elif what.startswith(filters.CUSTOM) and self.app_group.hash_only and guessing.is_second(name):
+            self.add_error(f"target_{i}", _("This group stores only hashes: an address cannot be an attribute."))
         elif what in taken:
             self.add_error(f"target_{i}", _("Another column becomes the same already."))
         elif target in ("alias", "external_id") and cleaned.get("key", target) != target:
             self.add_error(f"target_{i}", _("This can only be what people are found by. Leave it out otherwise."))
         taken.add(what)
 
+    def _name(self, i: int, told: str) -> str:
+        """The name of an attribute. A suggestion that nobody changed counts as it was: browsers drop line breaks."""
+        meant = self.columns[i].name
+        return meant if "".join(told.split()) == "".join(meant.split()) else told.strip()
+
     def plan(self) -> Plan:
         """What was chosen."""
         data = self.cleaned_data
         columns = tuple(
-            Column(column.header, data[f"target_{i}"], data[f"name_{i}"]) for i, column in enumerate(self.columns)
+            Column(column.header, data[f"target_{i}"], data[f"name_{i}"], column.style)
+            for i, column in enumerate(self.columns)
         )
         return Plan(self.layout, columns, data["key"], data["alias_label"] if data["key"] == "alias" else "")
 
@@ -187,13 +219,14 @@ class SegmentNameForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name of the segment"), max_length=80)
 
 
-def _target_choices(app_group: AppGroup) -> list[tuple[str, Any]]:
-    """Where an attribute tells consent, nothing else does."""
+def _target_choices(app_group: AppGroup, column: Column) -> list[tuple[str, Any]]:
+    """Where an attribute tells consent, nothing else does. Columns of our own export can be taken as they are."""
+    kept = KEPT if column.style == cells.EXACT else {}
     ruled = "ads_consent" if app_group.consent_attribute else ""
     return [
         ("", _("Leave out")),
         (_("Fields"), [(name, label) for name, label in FIELDS.items() if name != ruled]),
-        (_("Attributes"), list(ATTRIBUTES.items())),
+        (_("Attributes"), [*kept.items(), *ATTRIBUTES.items()]),
     ]
 
 

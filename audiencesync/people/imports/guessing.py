@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import filters
-from audiencesync.people.imports.mapping import FIELDS, OURS, Column, cells
+from audiencesync.people import exporting, filters
+from audiencesync.people.imports import cells, numbers
+from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
 
-EXPORTED = ("braze_id", "created_at")  # columns of an export that comes back
 _SYNONYMS = {
     "external_id": "externalid userid customerid customernumber id kundennummer kundenid kundennr",
     "alias": "alias aliasname useraliasname",
@@ -23,8 +27,39 @@ _SYNONYMS = {
     "country": "country countrycode land ländercode",
     "language": "language sprache locale",
 }
+_ALSO = {  # taken for a second e-mail or phone, never for a first one
+    "email": "email mail emailadresse",
+    "phone": "phone mobile handy telefon tel mobil fax telephone phonenumber telefonnummer mobilnummer",
+}
 _KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
-_KEPT_AS_TEXT = re.compile(r"\+.*|[+-]?0[0-9].*", re.DOTALL)  # a post code, a phone number: as a number it would change
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LONE = frozenset({"t", "f", "y", "j", "n"})  # letters that mean yes or no only beside their opposite
+ENOUGH = 0.5  # of the values of a sample: else the column is something else
+WHY: dict[str, str | Promise] = {
+    "second": _("Left out: another column holds this field already. As an attribute the address could be read by all."),
+    "address": _("Left out: this looks like addresses, and this group stores only hashes."),
+    "ours": _("Left out: only this product can tell it."),
+    "twice": _("Left out: another column has the same name."),
+    "nested": _("Left out: a list or an object would become its text."),
+    "nothing": _("The name sounds like “%(field)s”, but hardly a value fits."),
+    "zero": _("Text, because as a number “%(cell)s” would change."),
+    "number": _("Text, because “%(cell)s” is no number that can be read for certain."),
+    "day": _("Text, because “%(cell)s” is no date like the others."),
+    "truth": _("Text, because “%(cell)s” is neither yes nor no."),
+}
+
+
+class Guess(NamedTuple):
+    """A column as suggested, and why it is not what one may expect: a key of WHY, empty if it is, and what goes in."""
+
+    column: Column
+    why: str = ""
+    cell: str = ""
+
+    def words(self) -> str:
+        """Why, as the page says it."""
+        field = FIELDS.get(known(self.column.header), "")
+        return str(WHY[self.why]) % {"cell": self.cell[:40], "field": field} if self.why else ""
 
 
 def known(header: str) -> str:
@@ -32,46 +67,144 @@ def known(header: str) -> str:
     return _KNOWN.get(re.sub(r"[\W_]", "", header).casefold(), "")
 
 
+def is_address(header: str) -> str:
+    """``email`` or ``phone`` if a column of this name may hold one, in whatever words: "E-Mail 2", "Handy privat"."""
+    words = {re.sub(r"[\W_\d]", "", word).casefold() for word in re.split(r"[\s_.:/()\d]+", header)}
+    words.add(re.sub(r"[\W_\d]", "", header).casefold())
+    return next((kind for kind, also in _ALSO.items() if words & set(also.split())), "")
+
+
+def is_second(name: str) -> bool:
+    """Whether an attribute of this name would be an e-mail or a phone of its own: "email", "Handy 2"."""
+    return known(re.sub(r"\d", "", name)) in ("email", "phone")
+
+
+def _looks_like(kind: str, values: Sequence[str]) -> bool:
+    """Whether one of the values may be an address of this kind: "Mail opt-in" holds none."""
+    if kind == "email":
+        return not values or any("@" in value or len(value) == 64 for value in values)
+    return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
+
+
 def columns(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str, app_group: AppGroup
-) -> tuple[Column, ...]:
+) -> list[Guess]:
     """A target for every column. Left out is what comes twice, what only we can tell, and what no column can hold."""
-    ruling, taken = app_group.consent_attribute, set[str]()
-    found = []
-    ours = {*OURS, *(EXPORTED if set(EXPORTED) <= set(headers) else ())}
-    for place, header in enumerate(headers):
-        target, name = known(header), attribute_name(header, place)
-        is_ruling = bool(ruling) and ruling.casefold() in (header.casefold(), name.casefold())
-        name = ruling if is_ruling else name
-        if header in ours:
-            target = ""
-        elif is_ruling or not target or target in taken or (ruling and target == "ads_consent"):
-            target = _kind([row[place].strip() for row in rows if place < len(row)], delimiter)
-            if is_ruling and target == "truth" and "true" not in map(str.lower, app_group.consent_values):
-                target = "text"  # what counts as consent is said in other words
-            target = "" if filters.CUSTOM + name in taken else target
-        found.append(Column(header, target, name))
-        if target:
-            taken.add(target if target in FIELDS else filters.CUSTOM + name)
-    return tuple(found)
+    guesser = _Exported(app_group, headers) if exporting.is_ours(headers) else _Guesser(app_group, delimiter)
+    return [guesser.guess(header, place, rows) for place, header in enumerate(headers)]
+
+
+class _Guesser:
+    """One column after the other; remembers what is taken."""
+
+    def __init__(self, app_group: AppGroup, delimiter: str) -> None:
+        self.app_group, self.delimiter = app_group, delimiter
+        self.ruling = app_group.consent_attribute
+        self.taken: set[str] = set()
+
+    def guess(self, header: str, place: int, rows: Sequence[Sequence[str]]) -> Guess:
+        """What this column is."""
+        values = [cells.cell_of(row[place], is_exact=False) for row in rows if place < len(row)]
+        found = self._guess(header, place, [value for value in values if value])
+        column = found.column
+        if column.target:
+            self.taken.add(column.target if column.target in FIELDS else filters.CUSTOM + column.name)
+        return found
+
+    def _guess(self, header: str, place: int, values: list[str]) -> Guess:
+        name, field = attribute_name(header, place), known(header)
+        style = numbers.style(values)
+        if header in OURS:
+            return Guess(Column(header, "", name), "ours")
+        if self.ruling and self.ruling.casefold() in (header.casefold(), name.casefold()):
+            return Guess(Column(header, self._ruling(values), self.ruling, style))
+        if field and field not in self.taken and not (self.ruling and field == "ads_consent"):
+            if self._fits(field, values):
+                return Guess(Column(header, field, name, style))
+            found = self._attribute(header, name, values, style)
+            return found._replace(why=found.why or "nothing") if found.column.target else found
+        if is_address(header) in self.taken and _looks_like(is_address(header), values):
+            return Guess(Column(header, "", name), "second")
+        return self._attribute(header, name, values, style)
+
+    def _fits(self, field: str, values: list[str]) -> bool:
+        """Whether what a column is named for is in it. People are found by a key: its values are judged one by one."""
+        if field in KEYS or field in ("idfa", "gaid"):
+            return True
+        read = cells.reader(field, delimiter=self.delimiter)
+        return sum(read(value) is not None for value in values) >= ENOUGH * len(values)
+
+    def _ruling(self, values: list[str]) -> str:
+        """The attribute that rules consent: where what counts as consent is said in other words, it is text."""
+        target = _kind(values, self.delimiter, "")[0]
+        return "text" if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values) else target
+
+    def _attribute(self, header: str, name: str, values: list[str], style: str) -> Guess:
+        if filters.CUSTOM + name in self.taken:
+            return Guess(Column(header, "", name, style), "twice")
+        if self.app_group.hash_only and any(map(_ADDRESS.fullmatch, values)):
+            return Guess(Column(header, "", name, style), "address")
+        target, why, cell = _kind(values, self.delimiter, style)
+        return Guess(Column(header, target, name, style), why, cell)
+
+
+class _Exported(_Guesser):
+    """For our own export: every name, every type and every blank comes back."""
+
+    def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
+        super().__init__(app_group, "")
+        are_rejected = tuple(headers[: len(OURS)]) == OURS  # else an attribute has such a name
+        self.left = {exporting.ID, exporting.MADE, *(OURS if are_rejected else ())}
+
+    def _guess(self, header: str, place: int, values: list[str]) -> Guess:
+        name = header
+        if name in self.left:
+            self.left.discard(name)
+            return Guess(Column(header, "", name, cells.EXACT), "ours")
+        field = exporting.COLUMNS.get(name, "")
+        if field and field not in self.taken:
+            is_ruled = self.ruling and field == "ads_consent"
+            self.taken.add(field)
+            return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
+        if name == exporting.REST:
+            return Guess(Column(header, "rest", name, cells.EXACT))
+        if self.app_group.hash_only and (is_address(name) or any(map(_ADDRESS.fullmatch, values))):
+            return Guess(Column(header, "", name, cells.EXACT), "address")
+        is_twice = filters.CUSTOM + name in self.taken or not cells.is_name(name)
+        return Guess(Column(header, "" if is_twice else "kept", name, cells.EXACT), "twice" if is_twice else "")
 
 
 def attribute_name(header: str, place: int) -> str:
-    """A header as a name that attributes may have."""
-    name = re.sub(r"__+", "_", re.sub(r"[^\w .-]", " ", header)).strip(" ._-")[:63]
-    return name if filters.ops_of(filters.CUSTOM + name) else f"column {place + 1}"
+    """A header as the name of an attribute: as it stands there, if the API would take it."""
+    name = re.sub(r"[\x00-\x1f\x7f]+", " ", header).strip()[: cells.LONGEST_NAME]
+    return name if cells.is_name(name) else f"column {place + 1}"
 
 
-def _kind(values: Sequence[str], delimiter: str) -> str:
-    """The kind of attribute that fits all values; empty where a list would become its text."""
-    filled = [value for value in values if value]
-    if any(map(_is_nested, filled)):
-        return ""
-    is_number = not any(map(_KEPT_AS_TEXT.fullmatch, filled))
-    for kind in ("number", "truth", "day") if filled else ():
-        if (kind != "number" or is_number) and all(cells(kind, delimiter)(value) is not None for value in filled):
-            return kind
-    return "text"
+def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:
+    """The kind of attribute that fits all values, else text and why; empty where a list would become its text."""
+    if any(map(_is_nested, values)):
+        return "", "nested", ""
+    misfits = {}
+    for kind in ("number", "truth", "day") if values else ():
+        read = cells.reader(kind, delimiter=delimiter, style=style if kind == "number" else "")
+        misfit = next((value for value in values if read(value) is None), None)
+        if misfit is None and not _is_doubtful(kind, values):
+            return kind, "", ""
+        n_fit = sum(read(value) is not None for value in values)
+        if misfit is not None and n_fit >= ENOUGH * len(values):
+            misfits[kind] = misfit
+    for kind, misfit in misfits.items():
+        would_change = kind == "number" and re.fullmatch(r"\+[0-9]+|[+-]?0[0-9]+", misfit)
+        return "text", "zero" if would_change else kind, misfit
+    return "text", "", ""
+
+
+def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
+    """Letters that may mean something else than yes or no; amounts in different currencies."""
+    if kind == "truth":
+        words = {value.lower() for value in values}
+        return len(words) == 1 and words <= _LONE
+    return kind == "number" and len({numbers.currency(value) for value in values} - {""}) > 1
 
 
 def _is_nested(cell: str) -> bool:

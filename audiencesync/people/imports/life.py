@@ -11,10 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from audiencesync import beat as clock
+from audiencesync import spreadsheet
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import display, filters, identifiers, segments
-from audiencesync.people.imports import running, uploads, writing
+from audiencesync.people import display, exporting, filters, identifiers, segments
+from audiencesync.people.imports import cells, running, uploads, writing
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
@@ -23,7 +24,7 @@ from audiencesync.people.upserting import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
-PREVIEW, SAMPLE = 5, 100  # rows that are shown, and from which the meaning of columns is guessed
+PREVIEW, SAMPLE = 5, 2000  # rows that are shown, and from which the meaning of columns is guessed
 State = Import.State
 
 
@@ -60,6 +61,7 @@ class Checked:
 
     n_rows: int = 0
     n_rejected: int = 0
+    n_left_out: int = 0
     is_all: bool = False
     problems: list[Reject] = field(default_factory=list)
     phones: list[Spelling] = field(default_factory=list)
@@ -72,8 +74,11 @@ def preview(run: Import, layout: Layout) -> Preview:
     names = reader.take(1).rows if layout.has_header else []
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
     if names:
-        return Preview([cell.strip() for cell in names[0]], rows)
-    return Preview([str(place + 1) for place in range(len(rows[0]))] if rows else [], rows)
+        headers = names[0]
+        if exporting.is_ours([spreadsheet.unguarded(name) for name in headers]):
+            return Preview([spreadsheet.unguarded(name) for name in headers], rows)
+        return Preview([cells.cell_of(name, is_exact=False) for name in headers], rows)
+    return Preview([str(place + 1) for place in range(max(map(len, rows), default=0))], rows)
 
 
 def check(run: Import, plan: Plan) -> Checked:
@@ -92,7 +97,8 @@ def check(run: Import, plan: Plan) -> Checked:
         ]
         rejects += [Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased]
         found.n_rows += len(stretch)
-        found.n_rejected += len(rejects)
+        found.n_left_out += sum(reject.is_kept for reject in rejects)
+        found.n_rejected += sum(not reject.is_kept for reject in rejects)
         found.problems += sorted(rejects)[: SHOWN - len(found.problems)]
         _judge(found, batch, region=run.app_group.phone_region)
         if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
@@ -183,10 +189,11 @@ def _forget_members(*, now: datetime) -> None:
     """Nobody asks any more who came by an old import, unless a segment does."""
     before = retention.limit("members", now=now)
     old = Import.objects.filter(ended_at__lt=before, n_people__gt=0) if before else Import.objects.none()
-    ids = set(old.values_list("pk", flat=True))
+    ids = set(old.values_list("app_group_id", "pk"))
     if not ids:
         return
-    asked = {number for raw in Segment.objects.values_list("filter", flat=True) for number in filters.imports_in(raw)}
-    for pk in ids - asked:
+    filters_of = Segment.objects.values_list("app_group_id", "filter")
+    asked = {(group, number) for group, raw in filters_of for number in filters.imports_in(raw)}
+    for _group, pk in ids - asked:  # what a segment of another group asks for keeps nothing
         if ImportMember.objects.filter(run=pk).exists():
             ImportMember.objects.filter(run=pk).delete()

@@ -32,7 +32,7 @@ class Import(models.Model):
     file_name = models.CharField(max_length=255)  # for the eye only: parts are found by ``upload``
     upload = models.UUIDField(unique=True, default=uuid.uuid4)
     size = models.BigIntegerField()
-    is_utf8 = models.BooleanField(default=True)  # every byte of the file, not only its beginning
+    is_utf8 = models.BooleanField(default=True)  # all of the file, but for some broken bytes
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
     plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)  # mapping.Plan.as_json
 
@@ -43,6 +43,8 @@ class Import(models.Model):
     n_updated = models.BigIntegerField(default=0)
     n_rejected = models.BigIntegerField(default=0)
     n_people = models.BigIntegerField(default=0)  # different people among created and updated
+    # {"left_out": {column: cells that fitted nothing}, "unusable": {kind: identifiers that nobody can have}}
+    told: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(default=dict)
     trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
 
     started_at = models.DateTimeField(null=True)
@@ -126,7 +128,7 @@ class ImportMember(models.Model):
 
 
 class RejectPart(models.Model):
-    """The rows that one chunk rejected: compressed lines of JSON, ``[line, reason, word, [cells]]``."""
+    """The rows that one chunk rejected: compressed lines of JSON, ``[line, reason, word, [cells], is_kept]``."""
 
     run = models.ForeignKey(Import, models.CASCADE, related_name="rejects")
     position = models.BigIntegerField()  # where in the file the chunk begins

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
@@ -33,9 +33,23 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
     "cp1253": "surrogateescape",
     "cp1254": "surrogateescape",
     "mac-roman": "surrogateescape",
+    "iso-8859-2": "surrogateescape",
+    "koi8-r": "surrogateescape",
+    "cp850": "surrogateescape",
+    "cp932": "surrogateescape",
+    "gbk": "surrogateescape",
+    "big5": "surrogateescape",
+    "cp949": "surrogateescape",
 }
 csv.field_size_limit(2 * MOST_LOOKED)  # else a quoted cell that is longer is cut in two, and its rest read as rows
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+MARKS: dict[str, dict[str, Any]] = {
+    "": {},
+    "spaced": {"skipinitialspace": True},
+    "single": {"skipinitialspace": True, "quotechar": "'"},
+    "curly": {},
+}
+CURLY = ("“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«")
 _NAMES = {character: name for name, character in DELIMITERS.items()}
 _SEP = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
@@ -51,20 +65,25 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the file is written. ``encoding`` and ``delimiter`` are keys of ENCODINGS and DELIMITERS."""
+    """How the file is written. ``encoding`` and ``delimiter`` are keys of ENCODINGS and DELIMITERS.
+
+    ``marks``: what cells are wrapped in, if not in plain quotation marks without blanks before them: a key of MARKS.
+    """
 
     encoding: str = "utf-8"
     delimiter: str = "comma"
     has_header: bool = True
+    marks: str = ""
 
 
 class Reject(NamedTuple):
-    """A row that was not taken: where it begins, why (a key of words.REASONS), which column, and its cells."""
+    """A row that was not taken, or not all of it: where it begins, why (of words.REASONS), the column, its cells."""
 
     line: int
     reason: str
     column: str
     cells: list[str]
+    is_kept: bool = False  # the row was taken, without the cell of this column
 
 
 @dataclass(slots=True)
@@ -89,10 +108,11 @@ class Reader:
     def __init__(self, source: Source, layout: Layout, *, n_columns: int, position: int = 0, line: int = 0) -> None:
         self.source, self.encoding = source, layout.encoding
         self.errors, self.delimiter = ENCODINGS[layout.encoding], DELIMITERS[layout.delimiter]
-        self.n_columns = n_columns
+        self.n_columns, self.marks = n_columns, layout.marks
         begins = None if position else opening(source, layout.encoding)
         self._start = begins.size if begins else position  # the byte where the block begins
         self.line = begins.lines if begins else line
+        self._blank_behind = re.compile(rf'" +(?={re.escape(self.delimiter)}|[\r\n]*\Z)')
         self._size, self._n_read = BLOCK, 0
         self._text, self._base, self._done = "", 0, 0
         self._load()
@@ -144,7 +164,16 @@ class Reader:
         begin, self._done = self._done, end
         if not any(cells):
             return
-        reason = "columns" if len(cells) != self.n_columns and self.n_columns else ""
+        if self.marks == "curly":
+            cells = [bare(cell) for cell in cells]
+        elif self._has_spaces and any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells):
+            cells = self._without_spaces(self._text[begin:end]) or cells
+        self._keep(found, line, cells, begin)
+
+    def _keep(self, found: Stretch, line: int, cells: list[str], begin: int) -> None:
+        """A row that was read is taken or rejected."""
+        end = self._done
+        reason = "" if len(cells) == self.n_columns or not self.n_columns else self._fit(cells)
         if end - begin > MOST_CELL and any(len(cell.encode(errors="replace")) > MOST_CELL for cell in cells):
             reason = "long"
         if end - begin > MOST_ROW:
@@ -157,6 +186,22 @@ class Reader:
             found.lines.append(line)
             found.rows.append(cells)
 
+    def _fit(self, cells: list[str]) -> str:
+        """Cells that are missing at the end are empty, surplus ones that are empty are none; else why it is no row."""
+        cells += [""] * (self.n_columns - len(cells))
+        if any(map(str.strip, cells[self.n_columns :])):
+            return "columns"
+        del cells[self.n_columns :]
+        return ""
+
+    def _without_spaces(self, text: str) -> list[str]:
+        """The cells of a row in which blanks stand around quotation marks; empty if it is not one row like that."""
+        try:
+            found = list(csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True))
+        except csv.Error:
+            return []
+        return found[0] if len(found) == 1 else []
+
     def _more(self) -> None:
         """Load the block that begins behind the last row; a larger one if not a single row fitted."""
         self._size = BLOCK if self._done else 2 * self._size
@@ -166,7 +211,14 @@ class Reader:
     def _skip_line(self, found: Stretch) -> None:
         """The line at hand begins no row, or one that is too long: reject it and go on behind it, however far that is."""
         self._n_read += self._buffer.tell() - self._done
+        begin = self._done
         text = self._rest_of_line()
+        is_short = len(text) < MOST_CELL and self._blank_behind.search(text)
+        if is_short and (cells := self._without_spaces(self._blank_behind.sub('"', text))):
+            self.line += 1
+            self._keep(found, self.line, cells, begin)
+            self._restart()
+            return
         reason = "long" if len(text) > MOST_CELL else "quotes"
         found.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
         while self._done == len(self._text) and not self._is_last and not text.endswith("\n"):
@@ -194,6 +246,7 @@ class Reader:
         if self._is_last and self.encoding.startswith("utf-16") and len(data) % 2:
             data = data[:-1]
         self._text = codecs.getincrementaldecoder(self.encoding)(self.errors).decode(data, final=self._is_last)
+        self._has_spaces = ' "' in self._text
         self._is_odd = "\0" in self._text or not _is_clean(self._text)
         self._base = self._done = 0
         self._buffer = io.StringIO(self._text, newline="")
@@ -202,7 +255,13 @@ class Reader:
     def _restart(self) -> None:
         self._buffer.seek(self._done)
         self._line_base = self.line
-        self._csv = csv.reader(self._buffer, delimiter=self.delimiter, strict=True)
+        self._csv = csv.reader(self._buffer, delimiter=self.delimiter, strict=True, **MARKS[self.marks])
+
+
+def bare(cell: str) -> str:
+    """A cell without the typographic marks it is wrapped in."""
+    plain = cell.strip()
+    return plain[1:-1] if len(plain) > 1 and plain[0] + plain[-1] in CURLY else cell
 
 
 class Opening(NamedTuple):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from audiencesync import beat as clock
@@ -48,11 +48,15 @@ def beat() -> None:
 
 
 def lease(*, now: datetime) -> Import | None:
-    """Take the import that waits longest, if there is one; None if others are at work."""
-    running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).order_by(
-        F("leased_until").asc(nulls_first=True), "pk"
-    )
-    waiting = list(running.values_list("pk", "lease", "leased_until"))
+    """Take the import that waits longest of the group that does, if there is one; None if others are at work.
+
+    One group may start fifty imports: every other group still has each second turn.
+    """
+    turns = Import.objects.filter(app_group=OuterRef("app_group"), lease="", leased_until__lte=now)
+    last = turns.order_by("-leased_until").values("leased_until")[:1]
+    running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).annotate(group_had=Subquery(last))
+    order = (F(name).asc(nulls_first=True) for name in ("group_had", "leased_until"))
+    waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
     if sum(bool(token) and until is not None and until > now for _pk, token, until in waiting) >= AT_ONCE:
         return None
     token = secrets.token_hex(16)
@@ -101,7 +105,7 @@ def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
     now = timezone.now()
     with transaction.atomic():
         mine = Import.objects.filter(pk=run.pk, lease=run.lease, state=State.RUNNING)
-        if not mine.update(state=state, trouble=trouble, ended_at=now, progressed_at=now, lease=""):
+        if not mine.update(state=state, trouble=trouble, ended_at=now, progressed_at=now, leased_until=now, lease=""):
             return False
         uploads.drop(run.upload)
     logger.info("Import %s ended: %s.", run.pk, state.value)
@@ -193,13 +197,16 @@ class Worker(AbstractContextManager["Worker"]):
         with transaction.atomic():
             written = self.writer.write(chunk.rows, now=now)
             writing.note(self.run, written.rejects, position=chunk.begin)
-            is_ours = self._advance(chunk, written, now=now)
+            told = self.writer.told(written.rejects)
+            is_ours = self._advance(chunk, written, told, now=now)
             if not is_ours:
                 transaction.set_rollback(True)
-        self.n_rows += chunk.n
+        self.n_rows, self.run.told = self.n_rows + chunk.n, told
         return is_ours
 
-    def _advance(self, chunk: Chunk, written: writing.Written, *, now: datetime) -> bool:
+    def _advance(
+        self, chunk: Chunk, written: writing.Written, told: dict[str, dict[str, int]], *, now: datetime
+    ) -> bool:
         """The counts, and where to go on: they move with the rows. False if the lease is somebody else's by now."""
         mine = Import.objects.filter(pk=self.run.pk, lease=self.run.lease, state=State.RUNNING)
         return bool(
@@ -209,7 +216,8 @@ class Worker(AbstractContextManager["Worker"]):
                 n_rows=F("n_rows") + chunk.n,
                 n_created=F("n_created") + written.created,
                 n_updated=F("n_updated") + written.updated,
-                n_rejected=F("n_rejected") + len(written.rejects),
+                n_rejected=F("n_rejected") + sum(not reject.is_kept for reject in written.rejects),
+                told=told,
                 n_people=F("n_people") + written.people,
                 n_tries=0,
                 progressed_at=now,

@@ -7,6 +7,7 @@ import are swept away within the hour.
 from __future__ import annotations
 
 import codecs
+import shutil
 import tempfile
 import uuid
 import zlib
@@ -15,16 +16,24 @@ from datetime import datetime, timedelta
 from typing import IO
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.http import Http404
 from django.utils import timezone
 
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MB, MOST_BYTES
 
 PART = 2 * MB
+MOST_WAITING, MOST_WAITING_BYTES = 20, 2048 * MB  # files of a group that are not imported yet
 AHEAD = 6 * PART  # the end of a long row is looked for behind a stretch
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
+_ASCII = bytes(range(128))
 ARCHIVES = (  # how files begin that are no text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf
     b"PK\x03\x04",
     b"PK\x05\x06",
@@ -43,10 +52,24 @@ class TooBig(Exception):
     """More bytes than an import may have."""
 
 
-class CsvUploadHandler(FileUploadHandler):
-    """Takes one file on the one page that asks for it, from people who are signed in; all others are passed over.
+class Full(Exception):
+    """The group has as many files waiting as it may have, or the disk has no room for one more."""
 
-    What is longer than allowed is read to its end and not kept, so that the answer can say so.
+
+def check_room(app_group: AppGroup, size: int) -> None:
+    """Whether a file of so many bytes may come. Raises Full."""
+    waiting = Import.objects.filter(app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING))
+    n, n_bytes = waiting.aggregate(n=Count("pk"), n_bytes=Sum("size", default=0)).values()
+    if n >= MOST_WAITING or n_bytes + size > MOST_WAITING_BYTES:
+        raise Full("waiting")
+    if shutil.disk_usage(settings.VAR_DIR).free < 2 * size:
+        raise Full("disk")
+
+
+class CsvUploadHandler(FileUploadHandler):
+    """Takes one file on the one page that asks for it, from people who may import; all others are passed over.
+
+    What is longer than allowed is read to its end and not kept, so that the answer can say so; so is what finds no room.
     """
 
     kept: IO[bytes] | None = None  # not "file": Django would close it for us, too early
@@ -55,13 +78,24 @@ class CsvUploadHandler(FileUploadHandler):
     def new_file(self, *args: object, **kwargs: object) -> None:
         """A file begins."""
         super().new_file(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+        self._judge()
+        self.n_files += 1
+        if self.kept is None:
+            self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
+
+    def _judge(self) -> None:
+        """Before a byte is stored: who sends it, whether there is room. The view says why not. Raises SkipFile."""
         request = self.request
         page = request.resolver_match.url_name if request and request.resolver_match else ""
         if request is None or page != "import_new" or not request.user.is_authenticated:
             raise SkipFile
-        self.n_files += 1
-        if self.kept is None:
-            self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
+        try:
+            check_room(access.group(request, Role.MARKETER), int(request.META.get("CONTENT_LENGTH") or 0))
+        except (Http404, PermissionDenied):
+            raise SkipFile from None
+        except Full as error:
+            request.upload_refused = str(error)  # type: ignore[attr-defined]  # read by the view
+            raise SkipFile from None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Some bytes."""
@@ -120,19 +154,39 @@ class Stored:
 
 
 def store(file: IO[bytes]) -> tuple[uuid.UUID, bool]:
-    """Move a file into the database, a short transaction per part: its id, and whether all of it is UTF-8."""
-    upload, is_utf8 = uuid.uuid4(), True
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """Move a file into the database, a short transaction per part: its id, and whether it is UTF-8, but for some bytes."""
+    upload, judge = uuid.uuid4(), _Utf8()
     for number, part in enumerate(_parts(file)):
         UploadPart.objects.create(upload=upload, number=number, body=zlib.compress(part, 1))
-        is_utf8 = is_utf8 and _decodes(decoder, part)
-    return upload, is_utf8 and _decodes(decoder, b"", final=True)
+        judge.look(part)
+    return upload, judge.is_utf8()
 
 
-def _decodes(decoder: codecs.IncrementalDecoder, part: bytes, *, final: bool = False) -> bool:
+class _Utf8:
+    """Whether a file is UTF-8. A few broken bytes among whole letters make it no other encoding: they cost their rows."""
+
+    def __init__(self) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self.n_good = self.n_bad = 0  # bytes of letters beyond ASCII; bytes that belong to no letter
+
+    def look(self, part: bytes, *, is_last: bool = False) -> None:
+        """Count the bytes of the next part."""
+        text = self.decoder.decode(part, is_last)
+        if not text.isascii():
+            good = text.encode("utf-8", "ignore")
+            self.n_good += len(good.translate(None, _ASCII))
+            self.n_bad += sum("\udc80" <= one <= "\udcff" for one in text) if not _is_whole(text) else 0
+
+    def is_utf8(self) -> bool:
+        """By what was seen."""
+        self.look(b"", is_last=True)
+        return self.n_bad == 0 or self.n_good >= 2 * self.n_bad
+
+
+def _is_whole(text: str) -> bool:
     try:
-        decoder.decode(part, final=final)
-    except UnicodeDecodeError:
+        text.encode()
+    except UnicodeEncodeError:
         return False
     return True
 
@@ -156,9 +210,16 @@ def sweep(*, now: datetime) -> None:
 
 
 def keep(row: Import, file: IO[bytes]) -> None:
-    """Store the file of a new import, then the import itself. Raises TooBig."""
+    """Store the file of a new import, then the import itself. Raises TooBig, and Full if others came first."""
     if row.size > MOST_BYTES:
         raise TooBig
     row.upload, row.is_utf8 = store(file)
     row.created_at = timezone.now()
-    row.save()
+    try:
+        with transaction.atomic():
+            AppGroup.objects.select_for_update(no_key=True).get(pk=row.app_group_id)
+            check_room(row.app_group, row.size)
+            row.save()
+    except Full:
+        drop(row.upload)
+        raise

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audiencesync import spreadsheet
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people import segments
+from audiencesync.people import exporting, segments
 from audiencesync.people.forms import name_taken
 from audiencesync.people.imports import detecting, guessing, life, mapping, uploads, words, writing
 from audiencesync.people.imports.forms import (
@@ -57,12 +57,18 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, MARKETER)
     is_sent = request.method == "POST"
     form = UploadForm(request.POST, request.FILES) if is_sent else UploadForm()
+    form.refused = getattr(request, "upload_refused", "")
     if not is_sent or not form.is_valid():
         return render(request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200)
     file = form.cleaned_data["file"]
     name = re.sub(r"[\x00-\x1f\x7f]", "", file.name or "")[:255] or "people.csv"
     row = Import(app_group=app_group, created_by=access.user(request), file_name=name, size=file.size)
-    uploads.keep(row, file)
+    try:
+        uploads.keep(row, file)
+    except uploads.Full as error:
+        form.refused = str(error)
+        form.add_error("file", form.why_refused())
+        return render(request, "people/imports/new.html", {"form": form}, status=422)
     return redirect(row)
 
 
@@ -94,16 +100,21 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     told = request.POST if request.method == "POST" else request.GET
     chosen = LayoutForm(told) if "encoding" in told else None
     is_wrong = chosen is not None and not chosen.is_valid()
-    layout = chosen.layout() if chosen and not is_wrong else detecting.layout(source, is_utf8=row.is_utf8)
+    if chosen and not is_wrong:
+        layout = detecting.marked(source, chosen.layout())
+    else:
+        layout = detecting.layout(source, is_utf8=row.is_utf8)
     if chosen is None:
         chosen = LayoutForm(layout_values(layout))
     shown = life.preview(row, layout)
     context: dict[str, Any] = {"run": row, "layout_form": chosen, "layout": layout_values(layout), "preview": shown}
+    context["is_sure"] = detecting.is_sure(source, layout.encoding, is_utf8=row.is_utf8)
     page = "people/imports/mapping.html"
     if trouble := too_many(len(shown.headers)):
         return render(request, page, context | {"trouble": trouble}, status=422 if request.method == "POST" else 200)
     names, group = _names(shown, layout), row.app_group
-    columns = guessing.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
+    guesses = guessing.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
+    columns = tuple(guess.column for guess in guesses)
     is_sent = request.method == "POST" and not is_wrong
     form = MappingForm(request.POST if is_sent else None, app_group=group, columns=columns, layout=layout)
     if is_sent and shown.headers and form.is_valid():
@@ -112,8 +123,9 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
         if not form.errors:
             context |= _checked(life.check(row, form.plan()))
     status = 422 if is_wrong or form.errors else 200
-    samples = [[cells[i] for cells in shown.rows if i < len(cells) and cells[i]][:3] for i in range(len(columns))]
-    context |= {"form": form, "rows": list(zip(form.rows(), samples, strict=True))}
+    why = [guess.words() for guess in guesses]
+    samples = [[row[i] for row in shown.rows if i < len(row) and row[i]][:3] for i in range(len(columns))]
+    context |= {"form": form, "rows": list(zip(form.rows(), samples, why, strict=True))}
     return render(request, page, context, status=status)
 
 
@@ -153,6 +165,8 @@ def _state(request: HttpRequest, row: Import, form: SegmentNameForm, *, status: 
         "is_quiet": row.state == Import.State.RUNNING and quiet > QUIET_SECONDS,
         "n_repeated": row.n_created + row.n_updated - row.n_people,
         "has_rejects": row.rejects.exists(),
+        "left_out": [(name, n) for name, n in row.told.get("left_out", {}).items()],
+        "unusable": [(mapping.FIELDS[kind], n) for kind, n in row.told.get("unusable", {}).items()],
         "trouble": words.TROUBLES.get(row.trouble, row.trouble),
     }
     page = "people/imports/import.html"
@@ -209,15 +223,22 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpResponse:
     """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    headers = [column["header"] for column in row.plan.get("columns", [])]
-    rows = _rejected([*mapping.OURS, *headers], writing.rejects(row), get_language() or "en")
+    rows = _rejected(row.plan.get("columns", []), writing.rejects(row), get_language() or "en")
     return spreadsheet.download(spreadsheet.lines(rows), f"rejected-{row.pk}.csv")
 
 
-def _rejected(headers: list[str], found: Iterator[Reject], language: str) -> Iterator[list[str]]:
-    """The rows of the file, the first one being their names; it travels after the language of the page is forgotten."""
-    yield headers
+def _rejected(columns: list[dict[str, str]], found: Iterator[Reject], language: str) -> Iterator[list[str]]:
+    """The rows of the file, the first one being their names; it travels after the language of the page is forgotten.
+
+    Of rows that were rejected before, the line and the reason of then are gone. Cells are as an import reads them.
+    """
+    headers = [column["header"] for column in columns]
+    bare = spreadsheet.unguarded if exporting.is_ours(headers) else spreadsheet.unguarded_beginning
+    places = [place for place, header in enumerate(headers) if place > 1 or header not in mapping.OURS]
+    yield [*mapping.OURS, *(headers[place] for place in places)]
     for reject in found:
         with override(language):
             words_of_it = words.reason(reject)
-        yield [str(reject.line), words_of_it, *reject.cells]
+        is_row = len(reject.cells) >= len(headers)
+        kept = [reject.cells[place] for place in places] + reject.cells[len(headers) :] if is_row else reject.cells
+        yield [str(reject.line), words_of_it, *map(bare, kept)]

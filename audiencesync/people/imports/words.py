@@ -1,6 +1,7 @@
 """What an import says: why a row was rejected, why a file cannot be imported."""
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.imports.reading import Reject
@@ -13,11 +14,14 @@ REASONS: dict[str, str | Promise] = {
     "encoding": _("The row holds bytes that are not of the chosen encoding."),
     "key": _("The cell that people are found by is empty."),
     "key_invalid": _("The cell that people are found by holds no valid e-mail address or phone number."),
-    "truth": _("This needs true or false."),
-    "number": _("This needs a number such as 12.5, without separators for thousands."),
-    "day": _("This needs a day such as 2026-11-23."),
-    "country": _("This needs a country code of two letters such as DE."),
-    "language": _("This needs a language code such as de or pt-BR."),
+    "truth": _("This needs yes or no."),
+    "consent": _("This needs yes or no. A person with an answer that cannot be read is not imported."),
+    "number": _("This needs a number such as 12.5, written like the others of its column."),
+    "day": _("This needs a date such as 2026-11-23."),
+    "country": _("This needs a country such as DE or Germany."),
+    "language": _("This needs a language such as de, pt-BR or German."),
+    "kept": _("This is too long, too big or too deeply nested for an attribute."),
+    "unusable": _("This cannot be used: it is stored and never sent."),
     "text": _("This text is too long for an attribute."),
     "gone": _("The person was erased while the import ran."),
     "attributes": _("The person would have more attributes than one may have."),
@@ -34,4 +38,6 @@ TROUBLES: dict[str, str | Promise] = {
 def reason(reject: Reject) -> str:
     """Why a row was rejected; where one cell is to blame, beginning with the name of its column."""
     words = str(REASONS.get(reject.reason, reject.reason))
+    if reject.is_kept and reject.reason != "unusable":
+        words = f"{words} {_now('The row was imported without it.')}"
     return f"{reject.column}: {words}" if reject.column else words

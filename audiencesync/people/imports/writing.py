@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +14,12 @@ import orjson
 from django.db import connection, transaction
 
 from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers
 from audiencesync.people.imports import copying
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Reject, Stretch
+from audiencesync.people.models import KINDS
 from audiencesync.people.upserting import Change, Problem, upsert
 
 RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")  # of a group, that bear upon a chunk
@@ -54,7 +57,8 @@ class Writer:
         self.converter = Converter(self.plan, region=app_group.phone_region)
         told = {column.target for _place, column in self.plan.used()}
         watched = app_group.consent_attribute or (app_group.remove_on_withdrawal and "ads_consent" in told)
-        is_fast = connection.vendor == "postgresql" and self.plan.key in copying.KEYS and not watched
+        is_plain = self.plan.key in copying.KEYS and not watched and "rest" not in told
+        is_fast = connection.vendor == "postgresql" and is_plain
         self.columns = copying.Columns(self.plan, app_group) if is_fast else None
 
     def is_stale(self) -> bool:
@@ -65,7 +69,40 @@ class Writer:
     def prepared(self, stretch: Stretch) -> Prepared:
         """All that needs no database."""
         batch, rejects = self.converter.read(stretch)
-        return Prepared(stretch, batch, rejects, self.columns.copied(batch) if self.columns else None)
+        copied = self.columns.copied(batch) if self.columns else None
+        unusable = self._unusable(stretch, batch, copied.invalid if copied else self._judged(batch))
+        return Prepared(stretch, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied)
+
+    def _judged(self, batch: Batch) -> list[int]:
+        """For each row which of its identifiers nobody can have: a bit for each of KINDS."""
+        blank = [None] * len(batch)
+        raw = [[value or "" for value in batch.fields.get(kind, blank)] for kind in KINDS]
+        if not any(map(any, raw)):
+            return []
+        hashes = identifiers.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
+        return [one.invalid for one in hashes]
+
+    def _unusable(self, stretch: Stretch, batch: Batch, invalid: Sequence[int]) -> list[Reject]:
+        """A note for every identifier that nobody can have."""
+        headers = {column.target: column.header for _place, column in self.plan.used()}
+        return [
+            Reject(stretch.lines[place], "unusable", headers[kind], stretch.rows[place], True)
+            for place, bits in zip(batch.places, invalid, strict=False)
+            if bits
+            for bit, kind in enumerate(KINDS)
+            if bits >> bit & 1
+        ]
+
+    def told(self, rejects: Sequence[Reject]) -> dict[str, dict[str, int]]:
+        """How many cells of each column were left out, how many identifiers cannot be used, those of earlier chunks too."""
+        targets = {column.header: column.target for _place, column in self.plan.used()}
+        told = {name: Counter(counts) for name, counts in self.run.told.items()}
+        for reject in rejects:
+            if reject.is_kept and reject.reason == "unusable":
+                told.setdefault("unusable", Counter())[targets[reject.column]] += 1
+            elif reject.is_kept:
+                told.setdefault("left_out", Counter())[reject.column] += 1
+        return {name: dict(counts) for name, counts in told.items()}
 
     def refused(self, chunk: Prepared) -> Prepared:
         """The same rows, all of them rejected."""
@@ -94,7 +131,9 @@ class Writer:
             cells = [] if problem in ("erased", "gone") else stretch.rows[place]  # nothing of them is kept again
             rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", cells))
         people = [pk for pk in done.profile_ids if pk is not None]
-        return Written(done.created, len(people) - done.created, _join(self.run, set(people)), sorted(rejects))
+        refused = {reject.line for reject in rejects if not reject.is_kept}
+        rejects = sorted(reject for reject in rejects if not (reject.is_kept and reject.line in refused))
+        return Written(done.created, len(people) - done.created, _join(self.run, set(people)), rejects)
 
 
 def changes(batch: Batch, plan: Plan) -> list[Change]:
@@ -135,7 +174,8 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
     """Keep what a chunk rejected, beside the counts that tell of it. Without cells where only hashes may be stored."""
     if not rejects:
         return
-    kept = [[*reject[:3], [] if run.app_group.hash_only else list(map(_storable, reject.cells))] for reject in rejects]
+    is_bare = run.app_group.hash_only
+    kept = [[*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_kept] for reject in rejects]
     lines = b"\n".join(map(orjson.dumps, kept))
     RejectPart.objects.create(run=run, position=position, n=len(rejects), body=zlib.compress(lines, 1))
 

@@ -1,0 +1,161 @@
+"""What the cells of a column become, by the target of the column. A reader answers None for what does not fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any, NoReturn
+
+from audiencesync import spreadsheet
+from audiencesync.people import exporting, spellings
+from audiencesync.people.imports import numbers
+from audiencesync.people.merging import LONGEST_LIST, MOST_ATTRIBUTES
+from audiencesync.people.models import LONGEST_EXTERNAL_ID
+
+Value = Any  # what JSON knows; None: nothing is told
+Reader = Callable[[str], Value]
+EXACT = "exact"  # the style of columns of our own export
+MOST_TEXT = 5000
+DEEPEST = 8
+LONGEST_NAME = 255
+_ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII)
+_GERMAN_DAY = re.compile(r"([0-9]{1,2})\. ?([0-9]{1,2})\. ?([0-9]{4})(,? [0-9]{1,2}:[0-9]{2}.*)?", re.ASCII)
+_CODE = re.compile(r"[A-Z]{2}", re.ASCII)
+_TRUTHS = {"true": True, "false": False}
+
+
+def day(cell: str) -> str | None:
+    """2026-11-23 or 23.11.2026, a time may follow: as 2026-11-23."""
+    german, iso = _GERMAN_DAY.fullmatch(cell), _ISO_DAY.fullmatch(cell)
+    try:
+        if german:
+            return date(*map(int, german.groups()[2::-1])).isoformat()
+        return date.fromisoformat(iso[1]).isoformat() if iso else None
+    except ValueError:
+        return None
+
+
+def _at_most(characters: int) -> Reader:
+    return lambda cell: cell if len(cell) <= characters else None
+
+
+def _short_id(cell: str) -> str | None:
+    return cell if len(cell) <= LONGEST_EXTERNAL_ID // 4 or len(cell.encode()) <= LONGEST_EXTERNAL_ID else None
+
+
+def _gender(cell: str) -> str | None:
+    return spellings.gender(cell) or _at_most(MOST_TEXT)(cell)
+
+
+def is_name(name: str) -> bool:
+    """Whether an attribute may have this name, as the API has it."""
+    return bool(name.strip()) and len(name) <= LONGEST_NAME and "\0" not in name and _is_clean(name)
+
+
+def _rest(cell: str) -> Value:
+    """The attributes that share the last column of our export."""
+    try:
+        found = json.loads(cell, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    is_fit = isinstance(found, dict) and len(found) <= MOST_ATTRIBUTES and fit(found) is not None
+    return found if is_fit else None
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError
+
+
+def fit(value: Value, depth: int = 0) -> Value:
+    """The value if it may be stored, as the API would judge it; else None."""
+    if isinstance(value, str):
+        is_fit = len(value) <= MOST_TEXT and "\0" not in value and _is_clean(value)
+    elif isinstance(value, bool) or value is None:
+        is_fit = depth > 0 or value is not None
+    elif isinstance(value, int | float):
+        is_fit = abs(value) <= numbers.BIGGEST
+    elif depth > DEEPEST:
+        is_fit = False
+    elif isinstance(value, dict):
+        names = all(map(is_name, value))
+        is_fit = names and all(one is None or fit(one, depth + 1) is not None for one in value.values())
+    else:
+        is_fit = len(value) <= LONGEST_LIST and all(one is None or fit(one, depth + 1) is not None for one in value)
+    return value if is_fit else None
+
+
+def _is_clean(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
+    "external_id": (_short_id, "long"),
+    "alias": (_short_id, "long"),
+    "email": (_at_most(320), "long"),
+    "phone": (_at_most(64), "long"),
+    "idfa": (_at_most(64), "long"),
+    "gaid": (_at_most(64), "long"),
+    "ad_tracking_enabled": (spellings.truth, "truth"),
+    "ads_consent": (spellings.consent, "consent"),
+    "country": (spellings.country, "country"),
+    "language": (spellings.language, "language"),
+    "text": (_at_most(MOST_TEXT), "text"),
+    "number": (numbers.exact, "number"),
+    "truth": (spellings.truth, "truth"),
+    "day": (day, "day"),
+    "kept": (exporting.value, "kept"),
+    "rest": (_rest, "kept"),
+}
+
+
+def reason(target: str) -> str:
+    """Why a cell of such a column does not fit: a key of words.REASONS."""
+    return _READERS[target][1]
+
+
+def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
+    """What reads the cells of a column. They come without blanks around them, those of our export as they are."""
+    if style == EXACT:
+        return _exactly(target, delimiter)
+    if target == "number":
+        return numbers.reader(style, delimiter)
+    return _gender if target == "text" and name == "gender" else _READERS[target][0]
+
+
+def _exactly(target: str, delimiter: str) -> Reader:
+    """For a column of our own export: what was stored comes back, whatever a plain file would mean by it."""
+    plain = reader(target, delimiter=delimiter)
+    if target == "country":
+        return lambda cell: cell if _CODE.fullmatch(cell) else plain(cell.strip())
+    if target == "language":
+        return lambda cell: cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
+    if target == "kept":
+        return lambda cell: fit(exporting.value(cell))
+    if target in ("external_id", "alias", "rest"):
+        return lambda cell: plain(cell) if cell.strip() else None
+    if target in ("text", "number", "truth", "day"):
+        return lambda cell: _chosen(target, exporting.value(cell), plain)
+    return lambda cell: plain(cell if target in ("email", "phone", "idfa", "gaid") else cell.strip())
+
+
+def _chosen(target: str, value: Value, plain: Reader) -> Value:
+    """Where somebody wants a column of our export to be of one kind."""
+    if isinstance(value, bool):
+        return value if target == "truth" else str(value).lower() if target == "text" else None
+    if isinstance(value, int | float):
+        return value if target == "number" else str(value) if target == "text" else None
+    return plain(value) if isinstance(value, str) and value else value if target == "text" and value == "" else None
+
+
+def cell_of(raw: str, *, is_exact: bool) -> str:
+    """A cell as it was before a spreadsheet was kept from calculating it; of our own export nothing else is touched."""
+    if is_exact:
+        return spreadsheet.unguarded(raw)
+    cell = raw.strip()
+    return spreadsheet.unguarded_beginning(cell).strip() if cell[:1] == "'" else cell
