@@ -32,7 +32,7 @@ def empty_wal() -> None:
 
     Whatever reads or writes just then keeps it as it is; the next call tries again. PostgreSQL: nothing to do.
     """
-    if connection.vendor != "sqlite":
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
         return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout")
