@@ -7,7 +7,9 @@
   const isDirty = () => Boolean(form?.isConnected) && (form.hasAttribute("data-unsaved") || written(form) !== was);
   addEventListener("DOMContentLoaded", () => setTimeout(watch, 0)); // once the other scripts have drawn their fields
   addEventListener("pageshow", (event) => { if (event.persisted) goesOn = false; });
-  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target.id === "panel") watch(); });
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target?.id === "panel") watch(); });
+  // Back draws the whole page again, and says no target.
+  document.addEventListener("htmx:historyRestore", () => { here = location.href; setTimeout(watch, 0); });
 
   const ask = (next) => {
     const dialog = document.getElementById("unsaved");

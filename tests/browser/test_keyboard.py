@@ -130,6 +130,22 @@ def test_back_shows_a_whole_page_and_reload_sends_nothing_twice(desk):
     expect(desk.locator("#flow .step")).to_have_count(2)
 
 
+def test_what_is_typed_after_back_is_not_lost_without_a_question(desk):
+    acts.new_canvas(desk, "Back typed")
+    acts.add_delay(desk, 7)
+    desk.locator("#card-entry").click()
+    expect(desk.locator("#id_name")).to_be_visible()
+    desk.go_back()
+    desk.locator("input[name=amount]").fill("9")
+    desk.locator("#card-entry").click()
+    expect(desk.locator("dialog#unsaved")).to_be_visible()
+    desk.locator("#unsaved [data-stay]").click()
+    expect(desk.locator("input[name=amount]")).to_have_value("9")
+    desk.locator("#card-entry").click()
+    desk.locator("#unsaved [data-discard]").click()
+    expect(desk.locator("#id_name")).to_be_visible()
+
+
 def test_a_session_that_ended_leads_through_sign_in_back_to_the_step(desk):
     acts.new_canvas(desk, "Session")
     acts.add_delay(desk, 7)
