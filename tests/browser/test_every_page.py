@@ -117,7 +117,7 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
     wrong += judge(page, look)
     page.keyboard.press("Escape")
     page.locator("input[name=audience_name]").fill("")
-    page.locator("[data-save]").click()
+    page.locator("#panel [data-save]").click()
     expect(page.locator("#panel [role=alert]")).to_be_focused()
     wrong += judge(page, look)
     page.goto(live)

@@ -33,7 +33,7 @@ def test_two_clicks_within_10_ms_have_one_effect_each(desk, stack, posts):
     posts.clear()
     desk.locator("[data-create]").evaluate(TWICE)
     expect(desk.locator("#panel .alert-success")).to_contain_text("Only one")
-    desk.locator("[data-save]").evaluate(TWICE)
+    desk.locator("#panel [data-save]").evaluate(TWICE)
     acts.said(desk)
     acts.open_launch(desk)
     desk.locator("#panel form button").evaluate(TWICE)
