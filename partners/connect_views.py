@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audiencesync import crypto
 from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Role, User
-from partners import audiences, connecting, oauth
+from partners import audiences, connecting, oauth, sync
 from partners.base import Partner
 from partners.connecting import AlreadyChosen, Touched
 from partners.errors import PartnerError
@@ -104,9 +104,17 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     except (AlreadyChosen, crypto.CannotOpen):
         return _closed(request, state, found)
     audiences.refresh_first(connection, now=now)
-    n = len(form.cleaned_data["ad_accounts"])
-    messages.success(request, ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n})
+    messages.success(request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection)))
     return redirect("partner", group, partner)
+
+
+def _connected(n: int, n_waiting: int) -> str:
+    """What was connected, and that people who have waited for it are on their way."""
+    text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
+    if not n_waiting:
+        return text
+    waiting = ngettext("%(n)s waiting person is being sent now.", "%(n)s waiting people are being sent now.", n_waiting)
+    return f"{text}. {waiting % {'n': number_format(n_waiting)}}"
 
 
 def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:

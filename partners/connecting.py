@@ -36,6 +36,12 @@ class Touched:
     url: str
     is_live: bool
     n_pending: int
+    audience: str = ""
+
+    @property
+    def name(self) -> str:
+        """The label without the audience at its end, which is named for itself."""
+        return self.label.removesuffix(f": {self.audience}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +250,11 @@ def _needed(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
 
 
 def _touched(syncs: QuerySet[Sync]) -> list[Touched]:
-    """One line per step: an edited step has had several syncs."""
-    rows = _needed(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0)).order_by("label", "url", "pk")
-    return _summed(Touched(one.label, one.url, one.is_live, one.n_pending) for one in rows)
+    """One line per step and audience, who waits first: an edited step has had several syncs."""
+    needed = _needed(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0)).select_related("audience")
+    rows = needed.order_by("label", "url", "pk")
+    found = _summed(Touched(one.label, one.url, one.is_live, one.n_pending, one.audience.name) for one in rows)
+    return sorted(found, key=lambda one: not one.n_pending)
 
 
 def _summed(rows: Iterable[Touched]) -> list[Touched]:
@@ -254,7 +262,7 @@ def _summed(rows: Iterable[Touched]) -> list[Touched]:
     for row in rows:
         key = (row.label, row.url)
         seen = found.get(key, Touched(*key, is_live=False, n_pending=0))
-        found[key] = Touched(*key, seen.is_live or row.is_live, seen.n_pending + row.n_pending)
+        found[key] = Touched(*key, seen.is_live or row.is_live, seen.n_pending + row.n_pending, row.audience)
     return list(found.values())
 
 

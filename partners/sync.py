@@ -76,6 +76,12 @@ def pending(*, connection: Connection | None = None, ad_account: AdAccount | Non
     return sums["n"] or 0
 
 
+def flowing(connection: Connection) -> int:
+    """How many people are sent as soon as the partner answers: not those of stopped canvases or left out ad accounts."""
+    waiting = Batch.objects.filter(ad_account__connection=connection, ad_account__is_chosen=True, state=Outcome.PENDING)
+    return waiting.exclude(collect.PAUSED).aggregate(n=Sum("n"))["n"] or 0
+
+
 def discard(*, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
     """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
     with tally.gathered(now=now):

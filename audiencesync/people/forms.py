@@ -50,6 +50,7 @@ class SegmentForm(forms.Form):
     """A name and conditions. A filter that is nested, or longer than the form, keeps as it is: ``is_fixed``."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=80)
+    description = forms.CharField(label=gettext_lazy("Description"), max_length=500, required=False)
     match = forms.ChoiceField(label=gettext_lazy("People match"), choices=MATCHES, initial="all")
     anyway = forms.BooleanField(
         label=gettext_lazy("Save it although these conditions find no person today"), required=False
@@ -60,7 +61,7 @@ class SegmentForm(forms.Form):
         rows = _rows_of(segment.filter) if segment else []
         self.is_fixed = rows is None
         self.app_group, self.segment = app_group, segment
-        initial = {} if segment is None else {"name": segment.name, "version": segment.version, **_initial(segment)}
+        initial = {} if segment is None else _initial(segment)
         super().__init__(data, initial=initial)
         self.is_in_doubt = False  # a condition can find no person: saving asks for ``anyway``
         if self.is_fixed:
@@ -254,6 +255,7 @@ def _fits(part: Condition) -> bool:
 def _initial(segment: Segment) -> dict[str, Any]:
     tree = filters.read(segment.filter) if (rows := _rows_of(segment.filter)) is not None else filters.EVERYBODY
     initial: dict[str, Any] = {"match": tree.match if isinstance(tree, Group) else "all"}
+    initial |= {"name": segment.name, "description": segment.description, "version": segment.version}
     for i, row in enumerate(rows or []):
         shown = "" if row.value is None else _shown_value(row.value)
         initial |= {f"field_{i}": _shown_field(row.field), f"op_{i}": row.op, f"value_{i}": shown}

@@ -40,26 +40,31 @@ class InUse(Exception):
         self.users = users
 
 
-def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User) -> Segment:
+def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = "") -> Segment:
     """Save a new segment. Raises NameTaken."""
     try:
         with transaction.atomic():
-            segment = Segment.objects.create(app_group=app_group, name=name, filter=chosen, created_by=by)
+            texts = {"name": name, "description": description}
+            segment = Segment.objects.create(app_group=app_group, **texts, filter=chosen, created_by=by)
             Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.SEGMENT)
     except IntegrityError as error:
         raise NameTaken from error
     return segment
 
 
-def save(segment: Segment, *, name: str, chosen: dict[str, Any], version: int, by: User, now: datetime) -> None:
+def save(
+    segment: Segment, *, name: str, description: str, chosen: dict[str, Any], version: int, by: User, now: datetime
+) -> None:
     """Change a segment that is still at ``version``. Raises Stale or NameTaken, then nothing was changed."""
     same = Segment.objects.filter(pk=segment.pk, version=version)
     try:
         with transaction.atomic():
             before = same.first()
-            if before is None or not same.update(name=name, filter=chosen, updated_at=now, version=F("version") + 1):
+            new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
+            if before is None or not same.update(**new, version=F("version") + 1):
                 raise Stale
-            changes = [(_("Name"), before.name, name), _conditions(before.filter, chosen)]
+            texts = [(_("Name"), before.name, name), (_("Description"), before.description, description)]
+            changes = [*texts, _conditions(before.filter, chosen)]
             kind = Activity.Kind.SEGMENT
             Activity.log(segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes)
     except IntegrityError as error:

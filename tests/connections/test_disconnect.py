@@ -40,6 +40,14 @@ def test_it_names_the_steps_and_the_waiting_people(alices, audience, live_step, 
         assert "checked" not in page
 
 
+def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(alices, audience, live_step, one_account):
+    live_step(audience, 0, label=f"A first: {audience.name}")
+    live_step(audience, 3, label=f"B second: {audience.name}")
+    page = alices.client.get(one_account).content.decode()
+    assert f"<bdi>B second</bdi></a>, audience “<bdi>{audience.name}</bdi>”" in page
+    assert page.index("B second") < page.index("A first")
+
+
 def test_it_says_that_nobody_is_touched(alices, connection):
     page = alices.client.get(alices.url("disconnect_partner")).content.decode()
     assert "No live canvas uses it, and nobody is waiting." in page

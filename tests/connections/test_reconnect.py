@@ -30,6 +30,17 @@ def test_people_who_waited_are_sent_after_a_reconnect_by_another_user(alices, au
     assert Tally.objects.get(pk=step.pk).synced == 3
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_reconnect_says_how_many_waiting_people_are_sent_now(alices, audience, live_step, paused):
+    step = live_step(audience, 3)
+    Sync.objects.filter(pk=step.pk).update(paused=paused)
+    alices.client.post(alices.url("disconnect_partner"), {"people": "wait"})
+    alices.connect(EU, user=JONAS)
+    page = alices.client.get(alices.url("partner")).content.decode()
+    assert "Connected 1 ad account" in page
+    assert ("3 waiting people are being sent now." in page) is not paused
+
+
 def test_the_same_rows_are_used_again(alices, audience):
     before = audience.ad_account_id
     alices.client.post(alices.url("disconnect_partner"))

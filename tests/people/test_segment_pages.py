@@ -161,3 +161,13 @@ def test_twenty_segments_need_no_more_queries_than_one(germans, acme, bob, signe
         Segment.objects.create(app_group=acme, name=f"S{i}", filter=GERMANS)
     with django_assert_num_queries(len(one)):
         client.get(LIST)
+
+
+def test_a_description_is_kept_shown_and_logged(acme, bob, signed_in, germans):
+    browser = signed_in(bob)
+    browser.post(url(germans), asked(("country", "is", "DE"), description="For spring", version="1"))
+    germans.refresh_from_db()
+    assert germans.description == "For spring"
+    assert "For spring" in browser.get(url(germans)).content.decode()
+    changes = Activity.objects.filter(app_group=acme).latest("pk").changes
+    assert [(one["before"], one["after"]) for one in changes] == [("", "For spring")]

@@ -46,8 +46,8 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
         return _form_page(request, app_group, form)
     try:
-        chosen = form.cleaned_data["chosen"]
-        segment = domain.create(app_group, name=form.cleaned_data["name"], chosen=chosen, by=access.user(request))
+        asked = {name: form.cleaned_data[name] for name in ("name", "description", "chosen")}
+        segment = domain.create(app_group, **asked, by=access.user(request))
     except domain.NameTaken:
         form.add_error("name", name_taken())
         return _form_page(request, app_group, form)
@@ -66,7 +66,7 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
         return _form_page(request, app_group, form)
     data = form.cleaned_data
-    asked = {"name": data["name"], "chosen": data["chosen"], "version": data["version"]}
+    asked = {name: data[name] for name in ("name", "description", "chosen", "version")}
     try:
         domain.save(row, **asked, by=access.user(request), now=timezone.now())
     except domain.NameTaken:
