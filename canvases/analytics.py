@@ -17,7 +17,7 @@ from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Text
 from partners import problems, registry, sync
-from partners.models import Batch, Outcome, Reason, Tally, TallyHour
+from partners.models import Batch, Outcome, Reason, Sync, Tally, TallyHour
 from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 SUMS = {name: Sum(name, default=0) for name in COLUMNS}
@@ -119,6 +119,28 @@ def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
     found = {canvas.pk: {"pending": 0, "errored": 0} for canvas in canvases}
     for row in sums:
         found[row["canvas"]] = {"pending": row["sum_pending"], "errored": row["sum_errored"]}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A canvas in whose component something stands in the way of people, for the list of canvases."""
+
+    step: int
+    is_danger: bool
+
+
+def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]:
+    """Canvas -> its worst trouble, of what its components ask now and of what somebody still waits for. One query."""
+    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None) | Q(paused=False, tally__pending__gt=0)
+    syncs = Sync.objects.filter(asked, steps__canvas__in=canvases).select_related(problems.SYNC_RELATED)
+    found: dict[int, Trouble] = {}
+    for one in syncs.annotate(of_canvas=F("steps__canvas"), of_step=F("steps__pk")).order_by("pk"):
+        severity = problems.severity_of(one, now=now)
+        known = found.get(one.of_canvas)
+        if severity is None or (known is not None and known.is_danger):
+            continue
+        found[one.of_canvas] = Trouble(one.of_step, severity is problems.Severity.DANGER)
     return found
 
 

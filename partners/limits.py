@@ -1,6 +1,8 @@
 """The request budget shared by every worker of every machine: send times are booked in one row by the database's clock."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db import connection
@@ -144,6 +146,25 @@ def parked_now() -> dict[str, bool]:
     rows = Budget.objects.filter(throttles__gt=0, parked_us__gt=now, parked_us__lte=_latest(now))
     longest: float = settings.SYNC["throttle_park"]
     return {row.key: throttle_seconds(row.throttles - 1) >= longest for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """When the next request is tried after the partner asked us to slow down; ``is_daily``: perhaps a daily limit."""
+
+    at: datetime
+    is_daily: bool
+
+
+def next_try(keys: Iterable[str]) -> Slow | None:
+    """The latest of the next tries behind these limits; None if none of them was asked to slow down."""
+    rows = list(Budget.objects.filter(key__in=list(keys), throttles__gt=0))
+    if not rows:
+        return None
+    latest, longest = _latest(now_us()), settings.SYNC["throttle_park"]
+    at = max(max(us for us in (row.parked_us, row.next_us, 0) if us <= latest) for row in rows)
+    is_daily = any(throttle_seconds(row.throttles - 1) >= longest for row in rows)
+    return Slow(datetime.fromtimestamp(at / SECOND, UTC), is_daily)
 
 
 def succeeded(limit: Limit, lane: str) -> None:

@@ -192,6 +192,12 @@ def _ways(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, .
     )
 
 
+def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
+    """How bad it is, for lists: without a query and without words."""
+    found = [problem.severity for problem in _ways(sync, Stake(), now=now) if problem]
+    return min(found, key=lambda severity: severity is Severity.WARNING) if found else None
+
+
 def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     """What stands in the way of ``n`` people who wait for what a step asked before it was changed or removed."""
     found = of_sync(sync, now=now)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from partners import audiences, oauth, problems, registry
+from partners import audiences, oauth, problems, registry, waiting
 from partners.base import Partner
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection
@@ -118,10 +118,13 @@ def get_ad_account(request: HttpRequest, partner: str, ad_account_id: int, role:
 
 
 def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccountLine]:
-    lines = []
+    lines, busy = [], waiting.busy_ad_accounts(connection)
     for ad_account in connection.ad_accounts.filter(is_chosen=True):
         ad_account.connection = connection
-        lines.append(AdAccountLine(ad_account, problems.of_ad_account(ad_account, now=now)))
+        problem = problems.of_ad_account(ad_account, now=now)
+        if problem is None and ad_account.pk in busy:
+            problem = waiting.of_ad_account(ad_account, now=now)
+        lines.append(AdAccountLine(ad_account, problem))
     return lines
 
 

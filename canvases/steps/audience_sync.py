@@ -17,7 +17,7 @@ from audiencesync.people.coverage import coverage
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
 from canvases.steps.base import Problem, StepForm, Text
-from partners import audiences, creating, problems, sync
+from partners import audiences, creating, problems, sync, waiting
 from partners.audiences import AudienceNameError
 from partners.errors import PartnerError
 from partners.forecast import forecast
@@ -53,7 +53,7 @@ class AudienceSync:
             return _of_former(step, now=now)
         if step.sync is None:
             return [*_not_connected(step), *(Problem(text, field=field) for field, text in MISSING.items())]
-        found = problems.of_sync(step.sync, now=now)
+        found = problems.of_sync(step.sync, now=now) or waiting.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER

@@ -32,7 +32,8 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     found = _filtered(mine, form.cleaned_data) if form.is_valid() else mine.none()
     page = Paginator(found.select_related("app_group", "edited_by", "segment"), PAGE).get_page(request.GET.get("page"))
     numbers = analytics.canvas_numbers(list(page))
-    rows = [{"canvas": canvas, **numbers[canvas.pk]} for canvas in page]
+    troubles = analytics.troubles(list(page), now=timezone.now())
+    rows = [{"canvas": canvas, **numbers[canvas.pk], "trouble": troubles.get(canvas.pk)} for canvas in page]
     is_filtered = any(request.GET.get(name) for name in ("q", "state"))
     context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
     context["first_steps"] = first_steps.of_group(access.membership(request))

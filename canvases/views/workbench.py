@@ -21,6 +21,7 @@ from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Kind, Problem, Text
+from partners import problems
 
 WAITING: Text = _("Waiting here")
 
@@ -97,6 +98,7 @@ class Bench:
     canvas: Canvas
     cards: list[Card]
     removed: list[Card]
+    banner: list[str] = field(default_factory=list)  # what stands on top of every page of the group
 
     def card(self, step_id: object) -> Card | None:
         """The card of one step."""
@@ -133,7 +135,9 @@ class Bench:
             (card.id, str(card.summary), [str(problem.text) for problem in card.problems], card.numbers, card.shares)
             for card in (*self.cards, *self.removed)
         ]
-        seen = repr((self.canvas.state, self.canvas.name, self.canvas.entered, self.canvas.segment_id, cards))
+        seen = repr(
+            (self.canvas.state, self.canvas.name, self.canvas.entered, self.canvas.segment_id, cards, self.banner)
+        )
         return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 
@@ -150,7 +154,8 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     removed = [_card(step, numbers[step.pk], shares.get(step.pk, []), now=now) for step in gone]
     if cards:
         cards[0].is_first = cards[-1].is_last = True
-    return Bench(canvas, cards, removed)
+    banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
+    return Bench(canvas, cards, removed, banner)
 
 
 def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -> Card:

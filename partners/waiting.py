@@ -1,0 +1,115 @@
+"""Why people wait although nothing is broken: asked to slow down, a pause after a failure, an earlier batch, no engine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
+from audiencesync import beat
+from partners import collect, limits, problems, registry, sealed, stakes
+from partners.models import AdAccount, Batch, Connection, Outcome, Sync
+from partners.problems import Problem, Severity
+from partners.settle import NO_ANSWER
+
+SOON = timedelta(seconds=30)
+"""People who were due so long ago and were not sent need a word; before that the queue is just at work."""
+NO_PULSE = timedelta(seconds=60)
+
+
+def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
+    """Why people of this Sync are not sent right now, and when the next try is. None: nobody waits, or they are moving."""
+    return _of(sync.audience.ad_account, stakes.waiting().filter(sync=sync), now=now)
+
+
+def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
+    """The same for all who wait to be sent through an ad account."""
+    return _of(ad_account, stakes.waiting().filter(ad_account=ad_account), now=now)
+
+
+def busy_ad_accounts(connection: Connection) -> set[int]:
+    """The ad accounts in which people wait, in one query: only these need `of_ad_account`."""
+    found = stakes.waiting().filter(ad_account__connection=connection)
+    return set(found.order_by().values_list("ad_account", flat=True).distinct())
+
+
+def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Problem | None:
+    found = waiting.order_by().aggregate(
+        n=Sum("n"),
+        due=Min("due_at"),
+        ends_at=Min("deadline_at"),
+        sealed=Count("pk", filter=Q(last_code=sealed.CODE, first_failed_at__lte=now - NO_PULSE)),
+    )
+    if not found["n"]:
+        return None
+    connection = ad_account.connection
+    if found["sealed"]:
+        stake = stakes.Stake(found["n"], found["ends_at"])
+        return problems.of_connection(connection, now=now, stake=stake, is_stuck=True)
+    group = connection.app_group
+    words = {"partner": registry.get(connection.partner).label, "n": number_format(found["n"])}
+    cause = _slowed(ad_account, words, now=now) or _paused(waiting, found["due"], words, ad_account, now=now)
+    if not cause and found["due"] <= now - SOON:
+        cause = _overdue(waiting, words, ad_account, now=now)
+    if not cause:
+        return None
+    waits = ngettext("%(n)s person waits.", "%(n)s people wait.", found["n"]) % words
+    parts = [cause, waits]
+    if found["ends_at"]:
+        until = gettext("Who was not taken by %(time)s counts as errored.")
+        parts.append(until % {"time": stakes.clock(found["ends_at"], group)})
+    return Problem("waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause)
+
+
+def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
+    """The partner asked us to slow down, in the ad account or altogether."""
+    limit = limits.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
+    slow = limits.next_try([limit.key, f"lane:{ad_account.remote_id}"])
+    if slow is None:
+        return ""
+    at = max(slow.at, now)
+    words = words | {"at": stakes.clock(at, ad_account.connection.app_group, seconds=True)}
+    if slow.is_daily:
+        return gettext("%(partner)s asks us to slow down; its daily limit may be used up. Next try at %(at)s.") % words
+    return gettext("%(partner)s asks us to slow down. Next try at %(at)s.") % words
+
+
+def _paused(
+    waiting: QuerySet[Batch], due_at: datetime, words: dict[str, str], ad_account: AdAccount, *, now: datetime
+) -> str:
+    """All of them failed and are tried again later."""
+    if due_at <= now:
+        return ""
+    code = waiting.order_by("due_at", "pk").values_list("last_code", flat=True).first() or NO_ANSWER
+    words = words | {"at": stakes.clock(due_at, ad_account.connection.app_group, seconds=True), "code": code}
+    if code == NO_ANSWER:
+        return gettext("%(partner)s did not answer. Next try at %(at)s.") % words
+    return gettext("%(partner)s answered with the code %(code)s. Next try at %(at)s.") % words
+
+
+def _overdue(waiting: QuerySet[Batch], words: dict[str, str], ad_account: AdAccount, *, now: datetime) -> str:
+    """They could be sent, but are not."""
+    pulse = beat.last_pulse()
+    if pulse is None or pulse < now - NO_PULSE:
+        if pulse is None:
+            return gettext("No engine of this installation is running: ask its operator to start one.")
+        at = stakes.clock(pulse, ad_account.connection.app_group)
+        return gettext("No engine of this installation has worked since %(at)s: ask its operator.") % {"at": at}
+    if waiting.exclude(lease="").exists():
+        return gettext("%(partner)s has not answered yet. This can take a minute.") % words
+    if _is_behind(waiting):
+        return gettext("Their turn comes once what was sent earlier to the same audience is answered.")
+    return gettext("Others are sent first; their turn comes after that.")
+
+
+def _is_behind(waiting: QuerySet[Batch]) -> bool:
+    """Whether an earlier operation on the same audience must end first."""
+    if waiting.exclude(waits_for=None).exists():
+        return True
+    first = waiting.order_by("seq").first()
+    if first is None:
+        return False
+    earlier = Batch.objects.filter(audience=first.audience_id, state=Outcome.PENDING, seq__lt=first.seq)
+    return earlier.exclude(action=first.action).exists()

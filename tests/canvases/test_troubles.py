@@ -1,0 +1,94 @@
+"""Trouble shows in the list of canvases, on the card, and on an open page without a reload."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from canvases import engine
+from partners.models import Audience, Batch, Budget, Connection
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step(bobs, winback, canvas, people, bob):
+    """A live canvas; ten people wait."""
+    row = bobs.add("audience_sync")
+    bobs.set_up(row, winback)
+    engine.launch(canvas, by=bob, now=timezone.now())
+    engine.move_all(now=timezone.now())
+    row.refresh_from_db()
+    return row
+
+
+def card(page, step):
+    return page.split(f'id="card-{step.pk}"')[1].split("</a>")[0]
+
+
+def test_the_list_of_canvases_shows_trouble_and_leads_to_the_step(bobs, step, canvas):
+    address = f"/g/{canvas.app_group.slug}/canvases/"
+    assert "Needs attention" not in bobs.client.get(address).content.decode()
+    Connection.objects.update(parked_by="token")
+    page = bobs.client.get(address).content.decode()
+    assert f'pill-bad" href="{canvas.get_absolute_url()}?step={step.pk}"' in page
+    assert "Needs attention" in page
+
+
+def test_the_list_needs_no_query_per_troubled_canvas(bobs, step, canvas, django_assert_max_num_queries):
+    Audience.objects.update(gone_at=timezone.now())
+    address = f"/g/{canvas.app_group.slug}/canvases/"
+    with django_assert_max_num_queries(20):
+        assert "pill-bad" in bobs.client.get(address).content.decode()
+
+
+def test_the_poll_brings_banner_card_and_panel_without_a_reload(bobs, step):
+    page = bobs.get(step=step.pk).content.decode()
+    version = page.split("/counts/?v=")[1].split('"')[0]
+    assert bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).status_code == 204
+    Connection.objects.update(parked_by="token")
+    answer = bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).content.decode()
+    assert 'id="trouble" hx-swap-oob="true"' in answer
+    assert "People are not being sent." in answer
+    assert f'id="problems-{step.pk}" hx-swap-oob="morph"' in answer
+    assert "Otherwise 10 people count as errored." in card(answer, step)
+    assert f'id="mend-{step.pk}" href="/g/acme/partners/tiktok/"' in answer
+
+
+def problem(bobs, step):
+    return bobs.get(step=step.pk).content.decode().split(f'id="problems-{step.pk}"')[1].split("</div></div>")[0]
+
+
+def test_while_throttled_the_card_names_the_next_try(bobs, step, settings):
+    at = timezone.now() + timedelta(seconds=64)
+    us = int(at.timestamp() * 1_000_000)
+    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", throttles=7, parked_us=us, next_us=0)
+    words = f"TikTok asks us to slow down. Next try at {at:%H:%M:%S}."
+    assert words in card(bobs.get().content.decode(), step)
+    assert "10 people wait." in problem(bobs, step)
+    partner = bobs.client.get("/g/acme/partners/tiktok/").content.decode()
+    assert words in partner
+
+
+def test_a_daily_limit_is_named(bobs, step, settings):
+    at = timezone.now() + timedelta(seconds=250)
+    us = int(at.timestamp() * 1_000_000)
+    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", throttles=12, parked_us=us, next_us=0)
+    assert "its daily limit may be used up" in problem(bobs, step)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("no_answer", "TikTok did not answer."), ("50000", "TikTok answered with the code 50000.")]
+)
+def test_a_pause_after_a_failure_names_cause_next_try_and_end(bobs, step, code, words):
+    at, ends_at = timezone.now() + timedelta(seconds=40), timezone.now() + timedelta(hours=12)
+    Batch.objects.update(due_at=at, last_code=code, first_failed_at=timezone.now(), deadline_at=ends_at)
+    said = problem(bobs, step)
+    assert f"{words} Next try at {at:%H:%M:%S}." in said
+    assert f"Who was not taken by {ends_at:%-d %b, %H:%M} counts as errored." in said
+
+
+def test_an_engine_that_does_not_run_is_named(bobs, step):
+    assert "engine" not in problem(bobs, step)
+    Batch.objects.update(due_at=timezone.now() - timedelta(seconds=45))
+    assert "No engine of this installation is running" in problem(bobs, step)
