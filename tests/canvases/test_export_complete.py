@@ -29,9 +29,13 @@ NOT_TOLD = {  # parts of files and answers, for some days, that nobody can look 
     "people.RejectPart",
     "groups.KeptAnswer",
     "people.ErasedName",  # salted
+    "people.Misreading",  # a hash that is not theirs; goes with them, and within minutes
 }
 KNOWS_NOBODY = {
-    *(f"groups.{name}" for name in ("User", "AppGroup", "Membership", "Invitation", "ApiKey", "RateWindow", "Lap")),
+    *(
+        f"groups.{name}"
+        for name in ("User", "AppGroup", "Membership", "Invitation", "ApiKey", "RateWindow", "Lap", "SetupLink")
+    ),
     *(
         f"partners.{name}"
         for name in ("Connection", "AdAccount", "Audience", "SpentToken", "OAuthState", "Sync", "Batch")
@@ -78,7 +82,7 @@ def test_no_table_is_forgotten():
     tables = {model._meta.label for model in apps.get_models() if model._meta.app_label in OURS}
     assert tables == TOLD.keys() | NOT_TOLD | KNOWS_NOBODY, "does the new table know people? Then export and erase it"
     pointing = {relation.related_model._meta.label for relation in Profile._meta.related_objects}
-    assert pointing <= TOLD.keys()
+    assert pointing - {"people.Misreading"} <= TOLD.keys()
 
 
 def test_who_was_imported_as_a_visitor_stays_in_the_segment_of_the_imported(ann, acme):

@@ -146,10 +146,11 @@ def test_who_was_never_sent_is_gone_at_once(world, ann):
         Change(external_id="another", fields={"email": EMAIL}),
     ],
 )
-def test_nobody_comes_back_by_a_file_or_a_call(world, ann, change):
+def test_nobody_comes_back_by_a_file(world, ann, change):
     erase(world, ann)
     carry_on(world)
-    done = upsert(world.app_group, [change, Change(external_id="bert")], now=timezone.now())
+    changes = [change, Change(external_id="bert")]
+    done = upsert(world.app_group, changes, now=timezone.now(), from_file=True)
     assert done.problems == {0: "erased"}
     assert Profile.objects.get().external_id == "bert"
 
