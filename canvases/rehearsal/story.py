@@ -59,8 +59,8 @@ class Marketer:
         found = SIGN_IN.search(told)
         if found is None:
             raise NotOnPage(f"The demo does not tell how to sign in: {told}")
-        form = self.browser.go(self.url).form("Sign In")
-        self.page = form.fill("E-mail", found["email"]).fill("Password", found["password"]).press("Sign In")
+        form = self.browser.go(self.url).form("Sign in")
+        self.page = form.fill("E-mail", found["email"]).fill("Password", found["password"]).press("Sign in")
         self.page = self.page.follow(GROUP)
 
     def connect(self) -> None:
@@ -80,7 +80,7 @@ class Marketer:
     def build(self) -> None:
         """A canvas: wait, add to a new audience, remove from an old one."""
         form = self.page.follow("Canvases").follow("New canvas").form("Create canvas")
-        canvas = form.fill("Name", CANVAS).choose("Everybody in segment", SEGMENT).press("Create canvas")
+        canvas = form.fill("Name", CANVAS).choose("Segment", SEGMENT).press("Create canvas")
         delay = self._add(canvas, "Delay").form("Save").fill("How long", "1").choose("Unit", "seconds").press("Save")
         self._build_add(delay.expect("Saved."))
         self._build_remove(self.page)

@@ -93,8 +93,8 @@ class Journey:
     def wrong_password(self):
         self.birds.secrets["typed password"] = word("typed")
         self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
-        form = Browser().go(self.stack.url).form("Sign In").fill("E-mail", self.birds.people["typed e-mail"])
-        form.fill("Password", self.birds.secrets["typed password"]).press("Sign In")
+        form = Browser().go(self.stack.url).form("Sign in").fill("E-mail", self.birds.people["typed e-mail"])
+        form.fill("Password", self.birds.secrets["typed password"]).press("Sign in")
 
     def odd_callbacks(self):
         """Codes, states and keys in addresses, of callbacks that lead to nothing."""
@@ -180,8 +180,8 @@ class Journey:
 
     def viewer_signs_in(self):
         password = self.stack.told.partition("with the password ")[2].split()[0]
-        form = self.viewer.go(self.stack.url).form("Sign In").fill("E-mail", "viewer@example.org")
-        form.fill("Password", password).press("Sign In")
+        form = self.viewer.go(self.stack.url).form("Sign in").fill("E-mail", "viewer@example.org")
+        form.fill("Password", password).press("Sign in")
 
     def disconnect(self):
         page = self.marketer.browser.go(f"{self.stack.url}/g/acme/partners/tiktok/disconnect/")
