@@ -164,7 +164,8 @@ def rows_of(page: Page) -> list[dict[str, int]]:
     table = page.element("numbers")
     heads = [cell.text for cell in table.all("th")]
     rows = [list(row.all("td")) for row in table.all("tr")]
-    return [dict(zip(heads[1:], (number(cell.text) for cell in row[1:]), strict=True)) for row in rows if row]
+    whole = [row for row in rows if len(row) == len(heads)]
+    return [dict(zip(heads[1:], (number(cell.text) for cell in row[1:]), strict=True)) for row in whole]
 
 
 def is_at_rest(rows: list[dict[str, int]], n_enter: int) -> bool:
