@@ -117,7 +117,7 @@ class Marketer:
         checklist = self.page.follow("Launch")
         if "Missing:" in checklist.text:
             raise checklist.missing("nothing on the checklist")
-        people = re.search(r"([\d,.]+) (?:person enters|people enter) now", checklist.text)
+        people = re.search(r"([\d,.]+) (?:person enters|people enter) at the launch", checklist.text)
         self.told.n_enter = number(people[1]) if people else 0
         self.page = checklist.press("Launch").expect("Launched.")
 
@@ -160,17 +160,15 @@ def cards_of(page: Page) -> dict[str, str]:
 
 
 def rows_of(page: Page) -> list[dict[str, int]]:
-    """The table of numbers below the flow: a row per step."""
-    table = page.element("numbers")
-    heads = [cell.text for cell in table.all("th")]
-    rows = [list(row.all("td")) for row in table.all("tr")]
-    whole = [row for row in rows if len(row) == len(heads)]
-    return [dict(zip(heads[1:], (number(cell.text) for cell in row[1:]), strict=True)) for row in whole]
+    """The table of numbers below the flow: label -> number, a row per step."""
+    rows = page.element("numbers").all("tr")
+    found = [{cell.get("data-label"): number(cell.text) for cell in row.all("td")} for row in rows]
+    return [row for row in found if row]  # the others hold headings
 
 
 def is_at_rest(rows: list[dict[str, int]], n_enter: int) -> bool:
     """Whether everybody has come as far as they get and every answer is here."""
     if not rows:
         return False
-    waits = any(row["Waiting"] or row["Pending"] for row in rows)
+    waits = any(row["Waiting here"] or row["Users pending"] for row in rows)
     return not waits and all(row["Entered"] >= n_enter for row in rows)
