@@ -1,4 +1,6 @@
-"""Who was erased: salted hashes of their names, which block a return by a file or a call and survive a restore.
+"""Who was erased: salted hashes of their names, which survive a restore.
+
+They block a return by a file; by a call only under the old id or alias, or by an address alone (`blocked`).
 
 The file (settings.ERASURE_LEDGER) holds a line per name: {"group": 1, "kind": "email", "digest": "...", "at": "..."}.
 """

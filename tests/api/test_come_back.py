@@ -34,6 +34,15 @@ def test_a_new_alias_with_the_same_email_is_a_new_person(api, erased):
     assert Profile.objects.get().email == ANN["email"]
 
 
+@pytest.mark.parametrize("address", ["email", "phone"])
+def test_a_call_may_give_a_known_person_the_address_and_a_file_may_not(api, acme, erased, address):
+    api.track(attributes=[{"external_id": "carl"}])
+    filed = [Change(external_id="carl", fields={address: ANN[address]})]
+    assert upsert(acme, filed, now=timezone.now(), from_file=True).problems == {0: "erased"}
+    assert "errors" not in api.track(attributes=[{"external_id": "carl", address: ANN[address]}])
+    assert getattr(Profile.objects.get(), address) == ANN[address]
+
+
 @pytest.mark.parametrize("name", [{"external_id": "ann"}, {"email": ANN["email"]}, {"phone": ANN["phone"]}])
 def test_the_old_id_and_an_address_alone_stay_held_back(api, erased, name):
     assert api.track(status=400, attributes=[name])["errors"][0]["type"] == "ERASED_USER"
