@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime
 from difflib import get_close_matches
 
@@ -12,43 +11,20 @@ from django.utils.translation import gettext as _
 from audiencesync.people.catalogue import Types
 from audiencesync.people.filters import CUSTOM
 from audiencesync.people.fold import fold
+from audiencesync.people.imports import numbers
 
 Value = str | int | float | list[str] | None
 DAYS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
-_GROUPED = re.compile(r"-?[0-9]{1,3}(?:([., '\u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*)?(?:[.,][0-9]+)?")
-_PLAIN = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
-_THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(?P<sign>[.,])[0-9]{3}")
 
 
 def number(text: str) -> int | float | None:
-    """Return the number that a text means in the language in use; None if it is none, or could mean two.
+    """Return the number that a text means; None if it is none. Read as the numbers of an import are.
 
-    ``1.000`` is a thousand where the point groups digits and one where it separates decimals; ``1,5`` is one and a half
-    everywhere, because three digits follow a sign that groups.
+    ``1.000`` is a thousand where the language in use groups digits by points, and one where a point separates decimals.
     """
-    text = text.strip()
-    decimal = "," if get_format("DECIMAL_SEPARATOR") == "," else "."
-    if match := _THOUSANDS.fullmatch(text):
-        plain = text.replace(match["sign"], "" if match["sign"] != decimal else ".")
-    elif _PLAIN.fullmatch(text):
-        plain = text.replace(",", ".")
-    elif _GROUPED.fullmatch(text):
-        plain = _without_groups(text)
-    else:
-        return None
-    found = float(plain)
-    return int(found) if found.is_integer() and abs(found) < 1e15 else found
-
-
-def _without_groups(text: str) -> str:
-    """Of ``1.234,56``, ``1,234.56`` or ``1 234,56``: the last sign separates decimals if it differs from the first."""
-    match = _GROUPED.fullmatch(text)
-    group = match[1] if match else ""
-    whole, sign, rest = text, "", ""
-    for candidate in (",", "."):
-        if candidate != group and candidate in text:
-            whole, sign, rest = text.partition(candidate)
-    return "".join(character for character in whole if character in "-0123456789") + ("." + rest if sign else "")
+    usual = numbers.COMMA if get_format("DECIMAL_SEPARATOR") == "," else numbers.POINT
+    found = numbers.reader(numbers.style([text.strip()]) or usual, "tab")(text.strip())
+    return int(found) if found is not None and float(found).is_integer() else found
 
 
 def day(text: str) -> str | None:
