@@ -131,6 +131,13 @@ RECONNECT = Scenario(
 )
 
 
+def _come_back(world: World) -> None:
+    """Connect anew: a disconnect ended whatever token waited for a choice."""
+    if not world.connection.is_connected:
+        _authorise(world)
+        _choose(world)
+
+
 def _leave_again(world: World) -> None:
     """The admin looks whether it worked, and presses again if not."""
     if world.connection.is_connected:
@@ -139,12 +146,12 @@ def _leave_again(world: World) -> None:
 
 WAIT = Scenario(
     "disconnect and wait",
-    prepare=_before_reconnect,
+    prepare=before_parting,
     act=lambda world: _disconnect(world, discard=False),
     again=_leave_again,
     meanwhile=lambda _world: flush.beat(),
     others_drain=False,
-    closing=_choose_again,
+    closing=_come_back,
     ends=(ARRIVED,),
     ends_connected=True,
     ends_void=(0,),
@@ -152,8 +159,9 @@ WAIT = Scenario(
 
 
 def _before_choice(world: World) -> None:
-    _before_reconnect(world)
+    before_parting(world)
     _disconnect(world, discard=False)
+    _authorise(world)
 
 
 CHOOSE = Scenario(
@@ -171,8 +179,7 @@ TAKEN_BACK = End(ARRIVED.counts)
 CUT_OFF_AND_BACK = replace(
     CUT_OFF,
     name="flush meets a disconnect and a reconnect",
-    prepare=_before_reconnect,
-    closing=_choose_again,
+    closing=_come_back,
     ends=(ARRIVED, DISCARDED, TAKEN_BACK),
     ends_connected=True,
 )
