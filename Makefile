@@ -6,8 +6,9 @@ ARGS ?=
 BIN = .venv/bin
 TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
+PARALLEL = -n 2 --dist loadgroup
 
-.PHONY: help run test test-fast lint format bench chaos messages style types walls templates deploy german venv venv-dev python
+.PHONY: help run test test-fast prove lint format bench chaos messages style types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -16,9 +17,13 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 	@$(PYTHON) scripts/run.py --port "$(PORT)" --sandbox-port "$(SANDBOX_PORT)"
 
 test: venv-dev lint ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
-	$(PYTEST) -m "not browser and not machines" -n 2 --junitxml=build/junit-sqlite.xml
-	$(PYTEST) -m browser --junitxml=build/junit-browser.xml
-	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser" -n 2 --create-db --junitxml=build/junit-postgresql.xml
+	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml
+	$(PYTEST) -m browser -n 2 --dist loadfile --junitxml=build/junit-browser.xml
+	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not no_database" $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+
+prove: venv-dev ## kill and freeze at every point instead of once per class of points, and check that the classes are right
+	$(PYTEST) tests/crash $(PARALLEL) --every-point
+	$(BIN)/python scripts/postgres.py $(PYTEST) tests/crash $(PARALLEL) --create-db --every-point
 
 test-fast: venv-dev ## the tests that take under two minutes
 	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)

@@ -9,6 +9,22 @@ from django.test import Client
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every-point", action="store_true", help="kill and freeze at every point, not once per epoch")
+
+
+DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What does not touch the database of the run need not run on two; what starts processes gives them SQLite."""
+    for item in items:
+        is_marked = any(map(item.get_closest_marker, ("django_db", "machines", "each_database")))
+        if not is_marked and DATABASE.isdisjoint(item.fixturenames):
+            item.add_marker("no_database")
+
+
 @pytest.fixture(autouse=True)
 def _fresh_limits():
     """Nobody is locked out for what another test typed."""

@@ -34,6 +34,7 @@ def stage(databases):
 
 
 @pytest.fixture
-def lanes(databases):
-    """lanes(scenario, mutant=None) -> the scenario, ready to be run at all its points."""
-    return lambda scenario, mutant=None: Lanes(scenario, databases, mutant)
+def lanes(databases, request):
+    """lanes(scenario, mutant=None) -> the scenario, ready to be run at all its points (`--every-point`: one by one)."""
+    is_whole = request.config.getoption("--every-point")
+    return lambda scenario, mutant=None: Lanes(scenario, databases, mutant, is_whole=is_whole)

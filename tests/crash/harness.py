@@ -1,48 +1,45 @@
-"""Runs a scenario once per point: killed there, or stopped there until its lease is over; then recovers and judges."""
+"""Runs a scenario once per class of points: killed or stopped there until its lease is over; then recovers and judges."""
 
+import json
 import signal
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from partners.tiktok_sandbox.limits import DEFAULT
 from partners.tiktok_sandbox.seed import EU, MARA
 from partners.tiktok_sandbox.server import Server
-from tests.crash.checks import judge, report, tallies
-from tests.crash.databases import Databases
-from tests.crash.points import Points, make_calls_in_line
+from tests.crash.checks import judge
+from tests.crash.clock import CLOCK
+from tests.crash.databases import Databases, Sqlite
+from tests.crash.points import Point, frozen_alike, killed_alike
 from tests.crash.processes import MOST_SECONDS, Child
+from tests.crash.result import Result
+from tests.crash.roles import Mutant, Roles
 from tests.crash.scene import Scenario
 from tests.crash.snapshot import Snapshot
-from tests.crash.world import AUDIENCES, LEASE, Remote, World
+from tests.crash.world import AUDIENCES, LEASE, Remote
 
 BUSY = ("COMMIT", " POST ")
 PATIENCE = 0.12  # with a process that waits for a lock of the stopped one
 ERROR = "it says: "  # and then what a process logged as an error, or died of
-Mutant = Callable[[], None]
 Judge = Callable[[str], bool]
-
-
-@dataclass
-class Result:
-    """How many points there were, and what was wrong at which."""
-
-    points: int = 0
-    missed: int = 0  # numbered in a run that nobody disturbed, but not reached in the run that was meant to end there
-    labels: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-
-    def add(self, other: "Result") -> None:
-        """What another lane found."""
-        self.points, self.missed = self.points + other.points, self.missed + other.missed
-        self.labels, self.violations = self.labels + other.labels, self.violations + other.violations
 
 
 class Stage:
     """One scenario, ready to be run again and again from the same beginning."""
 
-    def __init__(self, scenario: Scenario, databases: Databases, server: Server, mutant: Mutant | None = None) -> None:
-        self.scenario, self.databases, self.server, self.mutant = scenario, databases, server, mutant
+    def __init__(
+        self,
+        scenario: Scenario,
+        databases: Databases,
+        server: Server,
+        mutant: Mutant | None = None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        self.scenario, self.databases, self.server = scenario, databases, server
+        self.is_whole = is_whole  # strike at every point, and compare what the points of an epoch leave behind
+        CLOCK.fresh()
         self.sandbox = server.sandbox
         self.sandbox.reset()
         self.sandbox.options = replace(
@@ -53,7 +50,8 @@ class Stage:
         audiences = {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES}
         self.template = databases.create(databases.base)
         self.remote = Remote(server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl")
-        child = databases.child(self.template, self._prepare)
+        self.roles = Roles(scenario, self.remote, mutant, is_whole=is_whole)
+        child = databases.child(self.template, self.roles.prepare)
         assert (child.wait(), child.said("error")) == ("ended", [])
         child.end()
         self.snapshot = Snapshot(self.sandbox)
@@ -64,37 +62,52 @@ class Stage:
         self.snapshot.close()
 
     def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
-        """Killed or stopped at every point, or at every ``step``-th."""
-        result, at, numbered = Result(), first, len(self._labels())
-        while not (is_over := self._one(at, mode, result)) or at < numbered:
-            result.points, result.missed, at = result.points + (not is_over), result.missed + is_over, at + step
+        """Killed or stopped once in every class of points, or in every ``step``-th, and once not at all."""
+        result, points = Result(), self.points()
+        for members in [*self._classes(points, mode), [len(points)]][first::step]:
+            is_over = self._one(members[-1], mode, result, points)
+            is_numbered = members[-1] < len(points)
+            result.struck += not is_over
+            result.points += len(members) * (not is_over and is_numbered)
+            result.missed += len(members) * (is_over and is_numbered)
         return result
+
+    def _classes(self, points: list[Point], mode: str) -> list[list[int]]:
+        if self.is_whole or self.scenario.in_threads:
+            return [[at] for at in range(len(points))]
+        return killed_alike(points) if mode == "kill" else frozen_alike(points, isinstance(self.databases, Sqlite))
 
     def first_violation(self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool) -> Result:
         """Point after point until something is wrong that counts; calls and commits first: most bugs sit there."""
-        result, labels = Result(), self._labels()
-        quiet = {at: not any(word in labels[at] for word in BUSY) for at in range(len(labels))}
-        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(labels)][first::step]:
-            self._one(at, mode, result)
+        result, points = Result(), self.points()
+        last = [members[-1] for members in self._classes(points, mode)]
+        quiet = {at: not any(word in points[at].label for word in BUSY) for at in last}
+        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(points)][first::step]:
+            self._one(at, mode, result, points)
             if any(map(counts, result.violations)):
                 break
         return result
 
-    def _labels(self) -> list[str]:
-        """What the points are called in a run that nobody disturbs."""
-        self.snapshot.restore(self.scenario.faults)
+    def points(self) -> list[Point]:
+        """Those of a run that nobody disturbs."""
+        self._begin_anew()
         name = self.databases.copy(self.template)
-        child = self.databases.child(name, self._acting(None, 0))
+        child = self.databases.child(name, self.roles.acting(None, 0))
         child.wait()
         child.end()
         self.databases.give_back(name)
-        return [label for labels in child.said("labels") for label in labels]
+        return [Point(**point) for points in child.said("points") for point in points]
 
-    def _one(self, at: int, mode: str, result: Result) -> bool:
-        """Run with one point; whether it came to the end without reaching it."""
-        run = self._killed if mode == "kill" else self._paused
+    def _begin_anew(self) -> None:
+        """The partner, the file and the clock as they were; the database is copied by whoever needs one."""
         self.snapshot.restore(self.scenario.faults)
         self.remote.ledger.unlink(missing_ok=True)
+        CLOCK.reset()
+
+    def _one(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
+        """Run with one point; whether it came to the end without reaching it."""
+        run = self._killed if mode == "kill" else self._paused
+        self._begin_anew()
         name = self.databases.copy(self.template)
         children: list[Child] = []
         try:
@@ -106,22 +119,25 @@ class Stage:
         point = children[0].point
         where = f"{at} {point['label']}" if point else "to the end"
         result.violations += [f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong]
-        result.labels += [point["label"]] if point else []
+        if self.is_whole and mode == "kill" and point and at < len(points) and point["label"] == points[at].label:
+            said = [before["left"] | {"calls": self.calls} for before in children[-1].said("before")]
+            left = [json.dumps(one, sort_keys=True) for one in said]
+            result.add(Result(left={str(points[at].epoch): left}))
         return point is None
 
     def _killed(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        doomed = self._start(children, name, self._acting(at, signal.SIGKILL))
+        doomed = self._start(children, name, self.roles.acting(at, signal.SIGKILL))
         if doomed.wait() == "running":
             yield "hangs"
         yield from self._errors(doomed)
         yield from self._end(children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", ""))
 
     def _paused(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        frozen = self._start(children, name, self._acting(at, signal.SIGSTOP))
+        frozen = self._start(children, name, self.roles.acting(at, signal.SIGSTOP))
         if frozen.wait() == "stopped":
-            time.sleep(LEASE + 0.01)
+            CLOCK.wait(LEASE + 0.01)
             holds = frozen.point["holds"]
-            other = self._start(children, name, self._with_world(self.scenario.others))
+            other = self._start(children, name, self.roles.with_world(self.scenario.others))
             if other.wait(PATIENCE if holds else MOST_SECONDS - 5) == "running" and not holds:
                 yield "another worker waits for a process that holds nothing"
             frozen.go_on()
@@ -134,7 +150,8 @@ class Stage:
     def _end(self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = "") -> Iterator[str]:
         """Recover, then compare."""
         token_before = {token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens}
-        last = self._start(children, name, self._recovering(is_repeated))
+        self.calls = len(self.sandbox.log.lines)
+        last = self._start(children, name, self.roles.recovering(is_repeated))
         last.wait()
         yield from self._errors(last)
         if not last.said("after"):
@@ -152,49 +169,3 @@ class Stage:
 
     def _errors(self, child: Child) -> list[str]:
         return [ERROR + said for said in child.said("error") if not any(word in said for word in self.scenario.excused)]
-
-    def _world(self) -> World:
-        if not self.scenario.in_threads:
-            make_calls_in_line()
-        if self.mutant:
-            self.mutant()
-        return World(self.remote)
-
-    def _prepare(self, _tell: Callable) -> None:
-        world = World(self.remote)
-        world.found()
-        self.scenario.prepare(world)
-
-    def _with_world(self, work: Callable) -> Callable:
-        def live(_tell):
-            work(self._world())
-
-        return live
-
-    def _acting(self, at: int | None, strike: int) -> Callable:
-        def live(tell):
-            world = self._world()
-            points = Points(at, strike, tell)
-            points.install()
-            try:
-                self.scenario.act(world)
-            finally:
-                tell({"labels": points.labels})
-
-        return live
-
-    def _recovering(self, is_repeated: bool) -> Callable:
-        def live(tell):
-            world = self._world()
-            connection = world.connection
-            tell({"before": {"counts": tallies(), "token": connection.token if connection.is_connected else ""}})
-            try:
-                if is_repeated:
-                    self.scenario.repeat(world)
-                if self.scenario.closing:
-                    self.scenario.closing(world)
-                world.drain()
-            finally:
-                tell({"after": report(world, self.scenario)})
-
-        return live

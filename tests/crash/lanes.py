@@ -1,4 +1,4 @@
-"""The points of a scenario in several lanes at once: most of the time of a point is spent waiting for a lease to end."""
+"""The points of a scenario in two lanes at once: one computes while the other waits for a lock or an answer."""
 
 import os
 import signal
@@ -7,19 +7,24 @@ from dataclasses import asdict
 
 from partners.tiktok_sandbox.server import serve
 from tests.crash.databases import Databases
-from tests.crash.harness import Judge, Mutant, Result, Stage
+from tests.crash.harness import Judge, Stage
 from tests.crash.processes import Child
+from tests.crash.result import Result
+from tests.crash.roles import Mutant
 from tests.crash.scene import Scenario
 
-LANES = 4
+LANES = 2
 MOST_SECONDS = 600
 
 
 class Lanes:
-    """Each lane is a process with a sandbox, a template and every fourth point of its own."""
+    """Each lane is a process with a sandbox, a template and every second point of its own."""
 
-    def __init__(self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None, *, is_whole: bool = False
+    ) -> None:
         self.scenario, self.databases, self.mutant = scenario, databases, mutant
+        self.is_whole = is_whole
 
     def kill(self) -> Result:
         """Killed at every point."""
@@ -54,7 +59,7 @@ class Lanes:
             self.databases.unblock()
             self.databases.apart()
             with serve(db=":memory:") as server:
-                stage = Stage(self.scenario, self.databases, server, self.mutant)
+                stage = Stage(self.scenario, self.databases, server, self.mutant, is_whole=self.is_whole)
                 try:
                     return asdict(work(stage, lane))
                 finally:

@@ -1,6 +1,5 @@
 """People who are erased: whatever of them waits, is under way or was sent."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,8 +12,9 @@ from django.utils import timezone
 from audiencesync.people import ledger
 from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
 from canvases import privacy
+from tests.crash.clock import CLOCK, real_monotonic
 from tests.crash.scene import End, Scenario
-from tests.crash.world import FAST, World, sha256
+from tests.crash.world import FAST, PAUSE, World, sha256
 
 GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
@@ -63,14 +63,14 @@ def _is_left() -> bool:
 
 def _send_all(world: World) -> None:
     """The beats of privacy and queue, until nobody waits."""
-    ends_at = time.monotonic() + 8
+    ends_at = real_monotonic() + 8
     while True:
         privacy.beat()
         world.flush(seconds=0.5)
         privacy.beat()
-        if time.monotonic() > ends_at or not (_is_left() or world.waiting()):
+        if real_monotonic() > ends_at or not (_is_left() or world.waiting()):
             return
-        time.sleep(0.02)
+        CLOCK.wait(PAUSE)
 
 
 def carry_on(world: World) -> None:

@@ -1,7 +1,6 @@
 """Files of people: several chunks, each all or nothing, whoever dies; and imports that are cancelled on the way."""
 
 import io
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,8 +14,9 @@ from audiencesync.people.imports.mapping import Column, Plan
 from audiencesync.people.imports.models import Import, ImportMember, UploadPart
 from audiencesync.people.imports.reading import Layout
 from audiencesync.people.models import PastIdentifier, Profile
+from tests.crash.clock import CLOCK, real_monotonic
 from tests.crash.scene import End, Scenario
-from tests.crash.world import LEASE, World
+from tests.crash.world import LEASE, PAUSE, World
 
 CHUNK = 3
 HEADER = "external_id,email,plan"
@@ -56,10 +56,10 @@ def hurry() -> None:
 def _carry_on(_world: World) -> None:
     """Turn after turn, as the alarm clock does, until the import is over."""
     hurry()
-    ends_at = time.monotonic() + 6
+    ends_at = real_monotonic() + 6
     running.beat()
-    while time.monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
-        time.sleep(0.025)
+    while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
+        CLOCK.wait(PAUSE)
         running.beat()
 
 
@@ -71,15 +71,15 @@ def _a_turn(_world: World) -> None:
 def _another_at_work(_world: World) -> None:
     """Another engine takes the import, does a chunk, and will do the next ones: its lease is long."""
     hurry()
-    ends_at = time.monotonic() + 1
-    while time.monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
+    ends_at = real_monotonic() + 1
+    while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
         if run := running.lease(now=timezone.now()):
             running.LEASE = timedelta(hours=1)
             with running.Worker(run) as worker:
                 worker.chunk(now=timezone.now())
             Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(file_name=F("n_rows"))  # a note
             return
-        time.sleep(0.02)
+        CLOCK.wait(PAUSE)
 
 
 def _only_the_other_wrote(world: World) -> None:

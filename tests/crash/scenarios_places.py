@@ -1,7 +1,6 @@
 """Audiences that are created, connections that go and come back."""
 
 import hashlib
-import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,9 +12,10 @@ from partners.connecting import AlreadyChosen
 from partners.listing import NotDone
 from partners.models import OAuthState
 from partners.tiktok_sandbox.seed import EU
+from tests.crash.clock import CLOCK
 from tests.crash.scenarios_canvases import ADMIT, ADVANCE
 from tests.crash.scene import End, Scenario
-from tests.crash.world import World
+from tests.crash.world import PAUSE, World
 
 
 def _create(world: World) -> None:
@@ -27,7 +27,7 @@ def _create_until_it_is_there(world: World) -> None:
     for _ in range(20):
         with suppress(NotDone):
             return _create(world)
-        time.sleep(0.05)
+        CLOCK.wait(PAUSE)
     raise TimeoutError("never created")
 
 

@@ -63,7 +63,9 @@ def _judge(scenario, result, record_property):
     """A run may be shorter than the one that was numbered where something is waited for: by a beat or two that found
     nothing to do, and in threads by their order. A tenth is never missed."""
     record_property("points", result.points)
+    record_property("struck", result.struck)
     assert result.violations == []
+    assert result.unlike() == []
     assert result.points >= LEAST[scenario.name]
     assert result.missed <= result.points // 10
 

@@ -1,7 +1,7 @@
 """The small world of a scenario: one connected ad account, two audiences, numbered people; time scaled down."""
 
 import hashlib
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,10 @@ from partners import flush, revoking, sync
 from partners.models import AdAccount, Audience, Batch, Connection, SpentToken, Sync
 from partners.tiktok import client
 from partners.tiktok_sandbox.seed import EU
+from tests.crash.clock import CLOCK, real_monotonic
 
-LEASE = 0.3  # a busy machine must not lose it by itself: the points would be others than those that were numbered
+LEASE = 0.6  # a busy machine must not lose it by itself: the points would be others than those that were numbered
+PAUSE = LEASE / 3  # between two beats, on the clock of the scenario
 FAST = {
     "deadline": 3600.0,
     "erasure_rest": 900.0,  # scenarios let it pass, or not
@@ -66,6 +68,7 @@ class World:
         settings.TIKTOK_API_URL = remote.url
         settings.ERASURE_LEDGER = str(remote.ledger)
         settings.SYNC = settings.SYNC | FAST
+        CLOCK.install()
         be_patient()
 
     def found(self) -> None:
@@ -130,21 +133,22 @@ class World:
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
-    def flush(self, seconds: float = 4.0) -> None:
+    def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.wait) -> None:
         """Beat after beat, as the alarm clock does, until nobody is pending."""
-        ends_at = time.monotonic() + seconds
+        ends_at = real_monotonic() + seconds
         flush.beat()
-        while time.monotonic() < ends_at and self.waiting():
-            time.sleep(0.025)
+        while real_monotonic() < ends_at and self.waiting():
+            wait(PAUSE)
             flush.beat()
 
     def drain(self, seconds: float = 6.0) -> None:
         """Both beats until nothing is left to do; the lease of whoever died runs out meanwhile."""
-        ends_at = time.monotonic() + seconds
-        while time.monotonic() < ends_at:
+        ends_at = real_monotonic() + seconds
+        while real_monotonic() < ends_at:
             engine.beat()
             self.flush(seconds=0.5)
             revoking.sweep(now=timezone.now())
             due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
             if not (self.waiting() or SpentToken.objects.exists() or due.exists()):
                 return
+            CLOCK.wait(PAUSE)

@@ -47,7 +47,7 @@ def _turns(tell, kill_at, point):
     points.install()
     while (run := running.lease(now=timezone.now())) is not None:
         if kill_at is not None and points.at is None and run.position >= kill_at:
-            points.at = len(points.labels) + point
+            points.at = len(points.found) + point
         running.turn(run)
         running.let_go(run)
 

@@ -39,7 +39,7 @@ class Worker:
 
     def __init__(self, stage):
         self.stage = stage(SENT)
-        self.labels = self.stage._labels()
+        self.labels = [point.label for point in self.stage.points()]
         self.before_call = next(at for at, label in enumerate(self.labels) if label.startswith("before POST"))
         self.end = self.labels.index("after COMMIT", self.before_call)
 
@@ -48,7 +48,7 @@ class Worker:
         stage = self.stage
         stage.snapshot.restore(())
         name = stage.databases.copy(stage.template)
-        first = stage.databases.child(name, stage._acting(at, signal.SIGKILL))
+        first = stage.databases.child(name, stage.roles.acting(at, signal.SIGKILL))
         assert first.wait() == "killed", self.labels[at]
         first.end()
         _all_arrived(stage, name)
@@ -59,7 +59,7 @@ class Worker:
 def _flush_calmly(world: World) -> None:
     """With a lease that outlives a busy machine."""
     settings.SYNC = settings.SYNC | {"lease": 30.0}
-    world.flush(seconds=20)
+    world.flush(seconds=20, wait=lambda _seconds: time.sleep(0.025))
 
 
 def _go_on(world: World) -> dict:
@@ -74,7 +74,7 @@ def _go_on(world: World) -> dict:
 
 def _all_arrived(stage, name):
     """Another worker goes on; then the laws hold and everybody is at the partner, counted once."""
-    second = stage.databases.child(name, lambda _tell: _go_on(stage._world()))
+    second = stage.databases.child(name, lambda _tell: _go_on(stage.roles.world()))
     assert (second.wait(), second.said("error")) == ("ended", [])
     second.end()
     assert second.said("result") == [{"laws": [], "counts": {"add": {"entered": N, "synced": N}}, "leases": 0}]
@@ -104,7 +104,7 @@ def test_f03_killed_after_the_commit_it_is_made_once(worker):
 def test_f26_eight_workers_at_once_send_each_person_once(stage):
     ready = stage(IN_PIECES)
     name = ready.databases.copy(ready.template)
-    workers = [ready.databases.child(name, ready._with_world(_flush_calmly)) for _ in range(8)]
+    workers = [ready.databases.child(name, ready.roles.with_world(_flush_calmly)) for _ in range(8)]
     assert [(worker.wait(), worker.said("error")) for worker in workers] == [("ended", [])] * 8
     _all_arrived(ready, name)
     sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
@@ -145,7 +145,7 @@ def test_f19_a_person_who_kills_workers_is_found_and_errored_alone(stage):
     name = ready.databases.copy(ready.template)
     ends = []
     while len(ends) < 60 and ends[-1:] != ["ended"]:
-        worker = ready.databases.child(name, lambda _tell: _deadly(ready._world(), 537))
+        worker = ready.databases.child(name, lambda _tell: _deadly(ready.roles.world(), 537))
         ends.append(worker.wait())
         worker.end()
         time.sleep(LEASE)

@@ -1,0 +1,43 @@
+"""One clock for all processes of a scenario: waiting for a lease or a pause moves it forward instead of sleeping."""
+
+import mmap
+import struct
+import time
+from datetime import timedelta
+
+from django.utils import timezone
+
+real_monotonic, real_now = time.monotonic, timezone.now
+
+
+class Clock:
+    """The real clock plus an offset in memory that forked children share."""
+
+    def __init__(self) -> None:
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Begin an offset of this process and the children it forks from now on."""
+        self._shared = mmap.mmap(-1, 8)
+
+    def reset(self) -> None:
+        """Show the real time again."""
+        self._write(0.0)
+
+    def wait(self, seconds: float) -> None:
+        """Let ``seconds`` pass for every process that reads this clock."""
+        self._write(self._offset() + seconds)
+
+    def install(self) -> None:
+        """In a child: the application reads this clock, whichever of the two it asks for."""
+        timezone.now = lambda: real_now() + timedelta(seconds=self._offset())
+        time.monotonic = lambda: real_monotonic() + self._offset()
+
+    def _offset(self) -> float:
+        return struct.unpack("d", self._shared[:])[0]
+
+    def _write(self, offset: float) -> None:
+        self._shared[:] = struct.pack("d", offset)
+
+
+CLOCK = Clock()
