@@ -97,7 +97,7 @@ def _write_begun(place: Place, *, now: datetime) -> None:
         what = {"group": _group(place).name, "what": _what(place)}
         text = problem.text if problem else what["what"]
         if reader.role != Role.ADMIN and not isinstance(place, Audience):
-            text = f"{text} {_('An admin of this app group can do that.')}"
+            text = " ".join([text, _("An admin of this app group can do that.")])
         return subject % what, _body(place, text, _mend(place))
 
     to = recipients(_connection(place))

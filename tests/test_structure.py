@@ -12,6 +12,9 @@ INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=\"|javas
 REASON = r"(?!.*(\{#|# ))"  # a comment further right on the line
 UNESCAPED = re.compile(rf"(mark_safe\(|SafeString\(|\|\s*safe\b|autoescape off){REASON}")
 MARKS = re.compile(r"# noqa\b(?!: [A-Z0-9, ]+ ( #|-) \S)|# type: ignore(?!\[[\w, -]+\]  # \S)")
+UNCOLLECTED = re.compile(
+    r"\{(_|n?p?gettext(_lazy)?)\(f?['\"]|gettext(_lazy)? as (?!_\b)"
+)  # xgettext does not see these
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 
 
@@ -90,6 +93,10 @@ def test_every_silenced_warning_has_its_reason_beside_it():
     assert lines_with(MARKS, [path for path in PYTHON if path != Path(__file__)]) == []
 
 
+def test_every_text_can_be_collected_for_translation():
+    assert lines_with(UNCOLLECTED, [path for path in PYTHON if path != Path(__file__)]) == []
+
+
 def test_no_test_is_skipped():
     assert lines_with(SKIPS, [path for path in PYTHON if path != Path(__file__)]) == []
 
@@ -105,6 +112,8 @@ def test_no_test_is_skipped():
         (MARKS, "x = 1  # noqa", "x = 1  # noqa: S310 - our own address"),
         (MARKS, "x = 1  # noqa: S310", "x = 1  # noqa: S310  # our own address"),
         (MARKS, "x = 1  # type: ignore", "x = 1  # type: ignore[assignment]  # because"),
+        (UNCOLLECTED, """f"{_('Stopped.')} {more}\"""", 'f"{stopped} {more}"'),
+        (UNCOLLECTED, "import gettext as _now", "import gettext_lazy as _"),
         (SKIPS, "@pytest.mark.skip", "@pytest.mark.slow"),
     ],
 )

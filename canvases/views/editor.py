@@ -115,7 +115,8 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         return workbench.answer(request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422)
     except tree.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
-    text = f"{_('The component was removed.')} {done.sentence}".strip()
+    removed = _("The component was removed.")
+    text = f"{removed} {done.sentence}".strip()
     panel = panels.of_message(Banner("success", text))
     return workbench.done(request, step.canvas, panel, text=text, now=now)
 

@@ -34,7 +34,8 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     with transaction.atomic():
         done = _discarded(request, canvas)
         engine.launch(canvas, by=access.user(request), now=now)
-    text = f"{_('Launched. People enter now; the numbers below move by themselves.')} {done.sentence}".strip()
+    launched = _("Launched. People enter now; the numbers below move by themselves.")
+    text = f"{launched} {done.sentence}".strip()
     bench = workbench.read(canvas, now=now)
     card = next((card for card in bench.cards if card.sends), bench.cards[0])
     panel = panels.of_step(card, banner=Banner("success", text))
@@ -50,7 +51,8 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     with transaction.atomic():
         engine.stop(canvas, by=access.user(request), now=now)
         done = _discarded(request, canvas)
-    text = f"{_('Stopped. Nobody enters or moves on.')} {done.sentence}".strip()
+    stopped = _("Stopped. Nobody enters or moves on.")
+    text = f"{stopped} {done.sentence}".strip()
     panel = panels.of_message(Banner("success", text))
     return workbench.done(request, canvas, panel, text=text, now=now)
 

@@ -109,7 +109,7 @@ def test_a_cell_that_does_not_fit_costs_the_cell_and_not_the_person(imports, tar
     assert Profile.objects.get(external_id="c-1").attributes == {"city": "Köln"}
     _header, line = imports.rejects(row)
     assert line.startswith('"2","x: ')
-    assert "The row was imported without it." in line
+    assert "The row is imported without it." in line
     page = imports.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
     assert "Values that fitted nothing were left out" in page
 

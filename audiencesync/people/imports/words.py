@@ -1,7 +1,7 @@
 """What an import says: why a row was rejected, why a file cannot be imported."""
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.imports.reading import Reject
@@ -39,5 +39,5 @@ def reason(reject: Reject) -> str:
     """Why a row was rejected; where one cell is to blame, beginning with the name of its column."""
     words = str(REASONS.get(reject.reason, reject.reason))
     if reject.is_kept and reject.reason != "unusable":
-        words = f"{words} {_now('The row was imported without it.')}"
+        words += " " + gettext("The row is imported without it.")
     return f"{reject.column}: {words}" if reject.column else words
