@@ -68,7 +68,7 @@ def test_a_trigger_with_a_key_beside_an_erasure(acme, alice, ann, calls):
         calls.begin(
             "/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}, Idempotency_Key="1"
         )
-    assert calls.end() == [201, 201]
+    assert sorted(calls.end()) in ([201, 201], [201, 400])  # whoever was erased first cannot enter
 
 
 def test_what_is_told_of_a_visitor_who_is_identified_meanwhile(acme, ann, visitor, calls):

@@ -13,7 +13,7 @@ from tests.crash.conftest import databases
 from tests.faults.live.site import address
 
 __all__ = ["databases"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]
 PLACES = {  # where personal data may stand: the end of the bird's name by table and column
     **{("people_profile", name): name for name in ("email", "phone", "idfa")},
     ("people_profile", "gaid"): ("gaid", "google_ad_id"),

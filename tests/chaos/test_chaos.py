@@ -22,6 +22,7 @@ def chaos(var, *arguments):
     )
 
 
+@pytest.mark.each_database
 @pytest.mark.slow
 def test_the_laws_hold_in_a_short_storm(tmp_path):
     database = "sqlite" if SQLITE else "postgresql"

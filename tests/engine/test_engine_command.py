@@ -13,7 +13,7 @@ import pytest
 
 from tests import stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engine command")]
 
 
 def group(pgid):

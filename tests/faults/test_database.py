@@ -20,7 +20,7 @@ from tests.faults.live.site import address
 from tests.stack import environment, manage
 
 __all__ = ["is_sqlite", "site"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults database")]
 N, ROUNDS = 5_000, 3
 
 

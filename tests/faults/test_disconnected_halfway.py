@@ -24,7 +24,7 @@ def leave(town, alice):
 
     def make(*, discard):
         threads = Threads()
-        threads.start(lambda: town.flush(seconds=0.2))
+        threads.start(lambda: town.flush(seconds=3.0))
         wait_until(Batch.objects.exclude(lease="").exists)
         connecting.disconnect(Connection.objects.get(), discard=discard, by=alice, now=timezone.now())
         assert threads.join() == []

@@ -11,6 +11,7 @@ from partners import housekeeping, sync
 from partners.models import Connection
 from partners.tiktok_sandbox.seed import EU, UK
 from tests.canvases.conftest import Editor
+from tests.conftest import proved_just_now
 from tests.connections.conftest import Journey
 from tests.faults.lawful import TRUE_TIMES, N
 
@@ -24,13 +25,19 @@ def alices(town, settings, signed_in, alice):
     return Journey(signed_in(alice), town.app_group)
 
 
+@pytest.fixture
+def proved(alices, alice):
+    """proved() -> alice types her password once more."""
+    return lambda: proved_just_now(alices.client, alice)
+
+
 def _mails(mailoutbox):
     for _ in range(2):
         housekeeping.beat()
     return [mail.subject for mail in mailoutbox]
 
 
-def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, mailoutbox):
+def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, proved, mailoutbox):
     pace(**TRUE_TIMES)
     engine.beat()
     town.sandbox.accounts.revoke_all()
@@ -42,6 +49,7 @@ def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, 
     assert town.counts(live.sync) == {"entered": N, "pending": N}
     assert len(town.codes()) <= 12  # one try each time, however many wait
     with time_machine.travel(began + timedelta(hours=6)):
+        proved()
         assert alices.connect(EU, UK).status_code == 302
         for _ in range(2):
             town.beat()

@@ -10,7 +10,7 @@ from audiencesync import move
 from tests.machines.servers import database
 from tests.stack import environment, manage
 
-pytestmark = [pytest.mark.slow, pytest.mark.machines]
+pytestmark = [pytest.mark.slow, pytest.mark.machines, pytest.mark.xdist_group("move database")]
 WORK = """
 from django.utils import timezone
 from audiencesync.groups.models import AppGroup, User
