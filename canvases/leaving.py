@@ -105,10 +105,18 @@ def decide(step: Step, choice: str, *, by: User) -> Done:
     return Done(sum(n for _one, n in counted), choice)
 
 
+def n_pending(canvas: Canvas) -> int:
+    """How many wait to be sent from a canvas."""
+    return sum(one.tally.pending for one in _waiting(canvas))
+
+
+def _waiting(canvas: Canvas) -> list[Sync]:
+    return list(Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0).select_related("tally").distinct())
+
+
 def discard_all(canvas: Canvas, *, by: User) -> Done:
     """Discard all who wait to be sent from a canvas, inside the caller's transaction."""
-    waiting = list(Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0).distinct())
-    n = moving.discard(waiting)
+    n = moving.discard(_waiting(canvas))
     if n:
         _log(canvas, by, Choice.DISCARD, n, "")
     return Done(n, Choice.DISCARD)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
-from canvases import analytics, first_steps, tree
+from canvases import analytics, first_steps, leaving, tree
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -66,14 +67,18 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if request.method != "POST":
         part = "#question" if getattr(request, "htmx", False) else ""
-        return render(request, f"canvases/archive.html{part}", {"canvas": canvas})
+        return render(request, f"canvases/archive.html{part}", {"canvas": canvas, "pending": leaving.n_pending(canvas)})
     back = request.POST.get("back") == "1"
+    done = leaving.Done()
     try:
-        change = tree.unarchive if back else tree.archive
-        change(canvas, by=access.user(request), now=timezone.now())
+        with transaction.atomic():
+            change = tree.unarchive if back else tree.archive
+            change(canvas, by=access.user(request), now=timezone.now())
+            if not back and request.POST.get("waiting") == leaving.Choice.DISCARD:
+                done = leaving.discard_all(canvas, by=access.user(request))
     except tree.Refused as refused:
         messages.error(request, str(refused.text))
         return redirect(canvas)
-    words = {"name": canvas.name}
-    messages.success(request, (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % words)
+    said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {"name": canvas.name}
+    messages.success(request, f"{said} {done.sentence}".strip())
     return redirect("canvases", group)

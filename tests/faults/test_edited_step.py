@@ -138,12 +138,14 @@ def test_errored_people_are_retried_at_the_audience_the_step_has_now(waiting, to
     assert (numbers(waiting).synced, numbers(waiting).errored) == (1000, 0)
 
 
-@pytest.mark.parametrize("moment", ["canvas_stop", "canvas_launch"])
-def test_stopping_and_launching_offer_to_discard_who_waits(waiting, town, alice, signed_in, moment):
+@pytest.mark.parametrize("moment", ["canvas_stop", "canvas_launch", "canvas_archive"])
+def test_stopping_launching_and_archiving_offer_to_discard_who_waits(waiting, town, alice, signed_in, moment):
     client = signed_in(alice)
-    if moment == "canvas_launch":
+    if moment != "canvas_stop":
         engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
-    opened = client.get(f"{waiting.canvas.get_absolute_url()}?{moment.removeprefix('canvas_')}=1").content.decode()
+    panel = f"{waiting.canvas.get_absolute_url()}?{moment.removeprefix('canvas_')}=1"
+    page = reverse("canvas_archive", args=["acme", waiting.canvas_id])
+    opened = client.get(page if moment == "canvas_archive" else panel).content.decode()
     assert "Discard the 1,000 pending people" in opened or "Discard the 1000 pending people" in opened
     assert client.post(reverse(moment, args=["acme", waiting.canvas_id]), {"waiting": "discard"}).status_code == 302
     town.sandbox.faults.clear()
