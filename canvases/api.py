@@ -158,15 +158,8 @@ class Series(rest.Success):
 )
 def data_series(request: rest.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
     """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in ``step_stats``."""
-    canvas = _canvas(request, asked.canvas_id)
-    stats = series.stats(
-        canvas,
-        _span(asked, ZoneInfo(canvas.app_group.time_zone)),
-        by_variant=asked.include_variant_breakdown,
-        by_step=asked.include_step_breakdown,
-        removed=asked.include_deleted_step_data,
-    )
-    return rest.success(data={"name": canvas.name, "time_zone": canvas.app_group.time_zone, "stats": stats})
+    about, days = _days(request, asked)
+    return rest.success(data=about | {"stats": days})
 
 
 class DataSummary(DataSeries):
@@ -184,6 +177,12 @@ class Summary(rest.Success):
 )
 def data_summary(request: rest.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
     """What /canvas/data_series tells day by day, added up."""
+    about, days = _days(request, asked)
+    return rest.success(data=about | {name: part for name, part in series.total(days).items() if name != "time"})
+
+
+def _days(request: rest.ApiRequest, asked: DataSeries) -> tuple[dict[str, object], list[dict[str, Any]]]:
+    """Which canvas it is, and its numbers day by day. Raises ApiError."""
     canvas = _canvas(request, asked.canvas_id)
     days = series.stats(
         canvas,
@@ -192,8 +191,7 @@ def data_summary(request: rest.ApiRequest, asked: Query[DataSummary]) -> HttpRes
         by_step=asked.include_step_breakdown,
         removed=asked.include_deleted_step_data,
     )
-    summed = {name: part for name, part in series.total(days).items() if name != "time"}
-    return rest.success(data={"name": canvas.name, "time_zone": canvas.app_group.time_zone} | summed)
+    return {"name": canvas.name, "time_zone": canvas.app_group.time_zone}, days
 
 
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
