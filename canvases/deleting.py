@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from audiencesync import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
-from audiencesync.people.models import Erasure, Profile
+from audiencesync.people.models import ErasedName, Erasure, Profile
 from canvases import engine, privacy
 from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from partners import connecting
@@ -103,6 +103,8 @@ def _delete_rows(app_group: AppGroup) -> None:
         Tally: "sync__app_group",
         Sync: "app_group",
         Push: "ad_account__connection__app_group",
+        ErasedName: "app_group",
+        Erasure: "app_group",
     }
     with transaction.atomic():
         for model, path in ours.items():
