@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
@@ -44,9 +44,10 @@ def has_test(file, name):
     return file.exists() and (not name or re.search(rf"^ *def {name}\(", file.read_text(), re.MULTILINE))
 
 
-def test_every_make_target_of_the_readme_is_there():
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_that_is_named_is_there(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text())) <= targets
+    assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / page).read_text())) <= targets
 
 
 def fault_rows():
