@@ -180,6 +180,7 @@ BEATS = {
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
     "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),  # else it is woken
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
+    "letters": (BEAT_SECONDS, "partners.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 

@@ -1,7 +1,7 @@
 """Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
 
 And one a day at most where people were given up, whatever the trouble was; one a day to the admins while somebody who was
-erased, or withdrew their consent, cannot be taken out. What a mail says is made here, letters.py sends it.
+erased, or withdrew their consent, cannot be taken out. What a mail says is made here, groups/letters.py sends it.
 """
 
 import logging
@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
+from audiencesync.groups import letters
+from audiencesync.groups.letters import Words
 from audiencesync.groups.models import AppGroup, Membership, Role
-from partners import letters, problems, stakes
+from partners import mailing, problems, stakes
 from partners.errors import hours_of_retry
-from partners.letters import Words
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def send_due(*, now: datetime) -> int:
     _given_up(now=now)
     _not_taken_out(now=now)
     _removals_wait(now=now)
-    sent = letters.send_due(now=now)
+    sent = mailing.send_due(now=now)
     for place in begun:
         _mark_begun(place, now=now)
     for place in recovered:

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
+from audiencesync.groups import letters
+from audiencesync.groups.letters import Words
 from audiencesync.groups.models import Membership
-from partners import alerts, letters, problems, stakes
-from partners.letters import Words
+from partners import alerts, mailing, problems, stakes
 from partners.models import Batch, Connection, Sync
 
 HOURS = (1, 6)  # of the thirteen that people have, nearest first; a shorter deadline shortens them
@@ -25,7 +26,7 @@ def warn(*, now: datetime) -> int:
     connections = Connection.objects.filter(pk__in=soon.values("ad_account__connection"))
     for connection in connections.select_related("app_group"):
         _warn(connection, now=now)
-    return letters.send_due(now=now)
+    return mailing.send_due(now=now)
 
 
 def _hours(n: int) -> timedelta:

@@ -1,12 +1,15 @@
 """allauth's forms of the account where a row that waits for its confirmation would count for too much there."""
 
+from typing import Any
+
 from allauth.account.forms import AddEmailForm, ResetPasswordForm, ResetPasswordKeyForm
 from django import forms
 from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiencesync.groups import accounts
-from audiencesync.groups.models import User
+from audiencesync.groups import accounts, asked_mails
 
 
 class ChangeEmailForm(AddEmailForm):
@@ -21,12 +24,17 @@ class ChangeEmailForm(AddEmailForm):
 
 
 class ResetForm(ResetPasswordForm):
-    """The mail goes to the address of the account, never to one that it only asked for."""
+    """The engine mails the address of the account, never one that it only asked for; here nothing tells accounts."""
 
     def clean_email(self) -> str:
-        """The address as typed; ``users``: whose account it is."""
+        """The address as typed."""
         email: str = self.cleaned_data["email"]
-        self.users = list(User.objects.filter(email__iexact=email.strip(), is_active=True))
+        return email
+
+    def save(self, request: HttpRequest, **_kwargs: Any) -> str:
+        """Ask for the mail."""
+        email: str = self.cleaned_data["email"]
+        asked_mails.ask(asked_mails.PASSWORD_RESET, email, now=timezone.now())
         return email
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.changes import Change, Shown, as_json, shown
+from audiencesync.groups.letter_model import Letter  # noqa: F401 - a table of this app
 
 INVITATION_LIFETIME = timedelta(days=7)
 SETUP_LIFETIME = timedelta(days=1)

@@ -1,7 +1,6 @@
-"""The tables of partners: connections.py is who we talk to, queue.py what we still have to tell them, letters.py mails."""
+"""The tables of partners: connections.py is who we talk to, queue.py what we still have to tell them."""
 
 from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy, SpentToken
-from partners.models.letters import Letter
 from partners.models.queue import (
     Action,
     Batch,
@@ -27,7 +26,6 @@ __all__ = [
     "Count",
     "Delivery",
     "Lane",
-    "Letter",
     "OAuthState",
     "Outcome",
     "ParkedBy",

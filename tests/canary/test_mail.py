@@ -8,7 +8,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.test import Client
 from django.utils import timezone
 
-from partners import alerts
+from partners import alerts, mailing
 from partners.models import Connection
 from tests.sync.conftest import server, world
 
@@ -43,8 +43,7 @@ def test_an_alert(world, alice, caplog):
 
 
 def test_a_password_reset(alice, caplog):
-    """Nor does the page tell that there is such an account."""
-    answers = [Client().post("/accounts/password/reset/", {"email": to}) for to in (alice.email, "nobody@example.org")]
-    assert {(answer.status_code, answer["Location"]) for answer in answers} == {(302, "/accounts/password/reset/done/")}
+    Client().post("/accounts/password/reset/", {"email": alice.email})
+    mailing.beat()
     assert "could not be sent (SMTPRecipientsRefused)" in caplog.text
     assert alice.email not in caplog.text

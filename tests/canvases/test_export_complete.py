@@ -34,13 +34,23 @@ NOT_TOLD = {  # parts of files and answers, for some days, that nobody can look 
 KNOWS_NOBODY = {
     *(
         f"groups.{name}"
-        for name in ("User", "AppGroup", "Membership", "Invitation", "ApiKey", "RateWindow", "Lap", "SetupLink")
+        for name in (
+            "User",
+            "AppGroup",
+            "Membership",
+            "Invitation",
+            "ApiKey",
+            "RateWindow",
+            "Lap",
+            "Letter",
+            "SetupLink",
+        )
     ),
     *(
         f"partners.{name}"
         for name in ("Connection", "AdAccount", "Audience", "SpentToken", "OAuthState", "Sync", "Batch")
     ),
-    *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane", "Letter")),
+    *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
     *("groups.BeatSlot", "people.Import", "people.Segment"),
 }

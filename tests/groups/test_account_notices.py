@@ -11,6 +11,8 @@ from django.core import mail
 from django.test import Client
 from django.utils import translation
 
+from partners import mailing
+
 PASSWORD = "correct horse battery"
 NEW = "battery staple horse"
 LINK = re.compile(r"http://127\.0\.0\.1:8000(\S+)")
@@ -44,6 +46,7 @@ def test_a_changed_password_is_told(alice, signed_in):
 def test_a_password_that_was_reset_is_told(alice):
     client = Client()
     client.post("/accounts/password/reset/", {"email": alice.email})
+    mailing.beat()
     form = client.get(LINK.search(mail.outbox[0].body)[1])["Location"]
     client.post(form, {"password1": NEW, "password2": NEW})
     assert "password has been reset" in told("alice@example.org")

@@ -7,6 +7,7 @@ from django.core import mail
 from django.test import Client
 
 from audiencesync.groups.models import Invitation
+from partners import mailing
 
 
 def test_the_link_is_mailed_and_not_shown_to_who_invites(acme, alice, signed_in):
@@ -37,6 +38,7 @@ def test_mailed_links_name_the_address_of_this_installation(acme, alice, signed_
     headers = {"Host": "127.0.0.1:9999"}
     signed_in(alice).post("/g/acme/members/invite/", {"email": "d@example.org", "role": "viewer"}, headers=headers)
     Client().post("/accounts/password/reset/", {"email": alice.email}, headers=headers)
+    mailing.beat()
     signed_in(alice).post("/accounts/email/", {"email": "new@example.org", "action_add": ""}, headers=headers)
     assert len(mail.outbox) == 4
     for message in mail.outbox:

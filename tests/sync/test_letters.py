@@ -10,9 +10,10 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.db import connections
 from django.utils import timezone
 
+from audiencesync.groups.letter_model import Letter
 from audiencesync.groups.models import Membership, User
 from partners import alerts, running_out
-from partners.models import Audience, Batch, Connection, Count, Letter, Sync
+from partners.models import Audience, Batch, Connection, Count, Sync
 
 ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
 

@@ -10,6 +10,7 @@ from django.core import mail
 from django.test import Client
 
 from audiencesync.groups.allauth_words import WORDS
+from partners import mailing
 
 DU = re.compile(r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE)
 VISITOR = [
@@ -50,6 +51,7 @@ def test_after_a_wrong_password(alice):
 
 def test_in_the_mail_about_a_forgotten_password(alice):
     Client(headers=GERMAN).post("/accounts/password/reset/", {"email": alice.email})
+    mailing.beat()
     assert "Sie erhalten diese E-Mail" in mail.outbox[0].body
     assert DU.findall(mail.outbox[0].body) == []
 

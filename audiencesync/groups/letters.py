@@ -1,4 +1,4 @@
-"""Mails about troubles: written once per incident and reader, sent until the mail server took them.
+"""Mails that the engine sends until the mail server took them: about troubles, once per incident and reader; asked for.
 
 A letter counts as sent after it went out, not before: a mail server that is away for an hour delays it, no more.
 """
@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from smtplib import SMTPException, SMTPSenderRefused
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Q
 from django.utils import translation
 
+from audiencesync.groups import asked_mails
+from audiencesync.groups.letter_model import Letter
 from audiencesync.groups.models import AppGroup, Membership
-from partners.models import Count, Letter
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 100
@@ -75,7 +75,7 @@ def forget(key: str) -> None:
     Letter.objects.filter(key__startswith=f"{key}:").delete()
 
 
-def send_due(*, now: datetime) -> int:
+def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
     """Send what is due, each once however many workers send; answers how many went out. Drops what is done for long."""
     Letter.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
     sent, ends_at = 0, time.monotonic() + SECONDS
@@ -84,12 +84,13 @@ def send_due(*, now: datetime) -> int:
             break
         if not _claim(letter, now=now):
             continue
-        error = _send(letter)
+        message = _message(letter)
+        error = _send(message) if message else None
         if error is None:
-            Letter.objects.filter(pk=letter.pk).update(sent_at=now, due_at=None, subject="", body="")
-            sent += 1
+            _settle(letter, now=now)
+            sent += message is not None
             continue
-        _note(letter, error, now=now)
+        _note(letter, error, count_failure, now=now)
         if not isinstance(error, SMTPException) or isinstance(error, SMTPSenderRefused):
             break  # the server is away: it would not take the others either
     return sent
@@ -102,25 +103,48 @@ def _claim(letter: Letter, *, now: datetime) -> bool:
     return bool(mine.update(due_at=now + timedelta(seconds=pause), tries=letter.tries + 1))
 
 
-def _send(letter: Letter) -> Exception | None:
+def _message(letter: Letter) -> EmailMessage | None:
+    """None: it was asked for an address that has no account."""
+    if letter.kind:
+        return asked_mails.message(letter)
+    return EmailMessage(letter.subject, letter.body, to=[letter.user.email] if letter.user else [])
+
+
+def _send(message: EmailMessage) -> Exception | None:
     try:
-        send_mail(letter.subject, letter.body, None, [letter.user.email])
+        message.send()
     except (OSError, SMTPException) as error:
         return error
     return None
 
 
-def _note(letter: Letter, error: Exception, *, now: datetime) -> None:
+def _settle(letter: Letter, *, now: datetime) -> None:
+    """It went out, or nobody is there to read it. Who asked several times meanwhile gets one mail."""
+    if letter.kind:
+        asked_mails.asked(letter.kind, letter.address).filter(created_at__lte=now).delete()
+    else:
+        Letter.objects.filter(pk=letter.pk).update(sent_at=now, due_at=None, subject="", body="")
+
+
+def _note(letter: Letter, error: Exception, count_failure: Callable[[], None], *, now: datetime) -> None:
+    is_over = letter.created_at < now - GIVE_UP
     with transaction.atomic():
-        Count.add(Count.MAILS_FAILED, 1)
-        old = Letter.objects.filter(Q(created_at__lt=now - GIVE_UP), pk=letter.pk)
-        is_over = old.update(due_at=None, subject="", body="")
+        count_failure()
+        if is_over:
+            _give_up(letter)
     logger.error(  # the words of the error repeat the address
         "A mail (%s) could not be sent (%s); %s.",
         letter.key,
         type(error).__name__,
         "given up after three days" if is_over else "it is tried again",
     )
+
+
+def _give_up(letter: Letter) -> None:
+    if letter.kind:
+        Letter.objects.filter(pk=letter.pk).delete()
+    else:
+        Letter.objects.filter(pk=letter.pk).update(due_at=None, subject="", body="")
 
 
 def link(path: str) -> str:
