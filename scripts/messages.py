@@ -1,4 +1,7 @@
-"""The German texts: collects and compiles them (needs gettext); --check: is anything missing or fuzzy?"""
+"""The German texts: collects and compiles them (needs gettext); --check: is anything missing or fuzzy?
+
+The English file holds other words for texts of allauth; it is written by hand and only compiled here.
+"""
 
 import shutil
 import subprocess
@@ -10,6 +13,7 @@ import polib
 
 ROOT = Path(__file__).resolve().parent.parent
 PO = Path("locale/de/LC_MESSAGES/django.po")
+ENGLISH = Path("locale/en/LC_MESSAGES/django.po")
 COLLECT = ["makemessages", "-l", "de", "--no-location", "--no-obsolete", "--no-wrap", "-i", "build", "-i", "var"]
 COLLECT += ["-i", "tests"]
 
@@ -54,17 +58,20 @@ def problems() -> list[str]:
     found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
     found += [f"not collected: {key[1]!r}" for key in sorted(keys(fresh) - keys(po))]
     found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(fresh))]
-    mo = (ROOT / PO).with_suffix(".mo")
-    if not mo.exists() or translations(polib.mofile(str(mo))) != translations(po):
-        found.append("django.mo is not compiled from django.po")
-    return found
+    return found + [f"{path.with_suffix('.mo')} is not compiled" for path in (PO, ENGLISH) if not is_compiled(path)]
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether the file for the machine holds what the file for people says."""
+    po, mo = ROOT / path, (ROOT / path).with_suffix(".mo")
+    return mo.exists() and translations(polib.mofile(str(mo))) == translations(polib.pofile(str(po)))
 
 
 def main() -> int:
     """Collect and compile, or check."""
     if "--check" not in sys.argv:
         manage(ROOT, *COLLECT)
-        manage(ROOT, "compilemessages", "-l", "de")
+        manage(ROOT, "compilemessages", "-l", "de", "-l", "en")
         return 0
     found = problems()
     for line in found:

@@ -154,8 +154,8 @@ class Journey:
         sent = {"email": self.birds.people["invited e-mail"], "role": "viewer"}
         sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
         assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
-        form = Browser().go(f"{self.stack.url}/accounts/password/reset/").form("Reset My Password")
-        form.fill("E-mail", "viewer@example.org").press("Reset My Password")
+        form = Browser().go(f"{self.stack.url}/accounts/password/reset/").form("Reset my password")
+        form.fill("E-mail", "viewer@example.org").press("Reset my password")
 
     def erase(self):
         """Whoever came by the file is forgotten."""
