@@ -1,5 +1,7 @@
-"""People who wait for what a step asked before it was changed: they move, travel on, or are discarded. Nothing is chosen
-for those who edit: without a choice the edit is not made."""
+"""People who wait for what a step asked before it was changed: they move, are sent as before, or are discarded.
+
+Nothing is chosen for those who edit: without a choice the edit is not made.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ class Choice(models.TextChoices):
     """What becomes of them."""
 
     MOVE = "move", _("Move them to what the component asks now")
-    TRAVEL = "travel", _("Let them travel: they are sent as the component asked before")
+    TRAVEL = "travel", _("Send them as before: they are sent as the component asked before the change")
     DISCARD = "discard", _("Discard them: they are not sent, and count as cancelled")
 
 

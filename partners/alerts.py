@@ -8,18 +8,17 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import F, Min, Q, QuerySet, Sum
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiencesync import beat as clock
+from audiencesync import patience
 from audiencesync.groups import letters
 from audiencesync.groups.letters import Words
 from audiencesync.groups.models import AppGroup, Membership, Role
 from partners import mailing, problems, stakes
-from partners.errors import hours_of_retry
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 
 logger = logging.getLogger(__name__)
@@ -228,14 +227,14 @@ def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Words:
     batch = over.select_related("sync").order_by("-settled_at").first()
     subject = _("People were not sent to TikTok in %(group)s") % {"group": connection.app_group.name}
     text = ngettext(
-        "TikTok did not take %(n)s person within %(hours)s hours (until %(time)s), so they count as errored. Nobody is "
+        "TikTok did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
         "lost: open the step, see why, and send them again with Try again once the trouble is over.",
-        "TikTok did not take %(n)s people within %(hours)s hours (until %(time)s), so they count as errored. Nobody is "
+        "TikTok did not take %(n)s people within %(patience)s (until %(time)s), so they count as errored. Nobody is "
         "lost: open the step, see why, and send them again with Try again once the trouble is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = {"n": number_format(n), "hours": hours_of_retry()}
+    words = {"n": number_format(n), "patience": patience.retry()}
     words["time"] = stakes.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
@@ -252,12 +251,12 @@ def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words
     subject = _("People were not taken out of audiences of %(group)s") % {"group": connection.app_group.name}
     text = _(
         "People who were erased or withdrew their consent may still be in audiences at TikTok: it took no "
-        "removal of them for %(days)s days, and none is sent any more. Look there which audiences can go."
+        "removal of them for %(patience)s, and none is sent any more. Look there which audiences can go."
     )
     names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[:MOST_LINES]
     listed = "\n".join(f"- {name}" for name in names)
     url = letters.link(problems.partner_page(connection))
-    return subject, f"{text % _patience()}\n\n{url}\n\n{listed}\n"
+    return subject, f"{text % {'patience': patience.removal()}}\n\n{url}\n\n{listed}\n"
 
 
 def _removals_wait(*, now: datetime) -> None:
@@ -274,23 +273,18 @@ def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Wo
     text = ngettext(
         "%(n)s person was erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
         "no access to take them out. Connect TikTok or choose the ad account again; the removal waits for that for "
-        "%(days)s days.",
+        "%(patience)s.",
         "%(n)s people were erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
         "no access to take them out. Connect TikTok or choose the ad account again; the removals wait for that for "
-        "%(days)s days.",
+        "%(patience)s.",
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    parts = [text % ({"n": number_format(n)} | _patience())]
+    parts = [text % {"n": number_format(n), "patience": patience.removal()}]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
         parts.append(until % {"time": stakes.clock(ends_at, connection.app_group)})
     return subject, f"{' '.join(parts)}\n\n{letters.link(problems.partner_page(connection))}\n"
-
-
-def _patience() -> dict[str, int]:
-    """How long a removal that we ask for ourselves is tried."""
-    return {"days": round(settings.SYNC["erasure_deadline"] / DAY_SECONDS)}
 
 
 def _problem(place: Place, *, now: datetime) -> problems.Problem | None:

@@ -2,7 +2,7 @@
 
 from partners.connecting import probe
 from partners.creating import create
-from partners.listing import AudienceNameError, NotDone, check_name, choices, refresh, refresh_first, why_not
+from partners.listing import AudienceNameError, NotDone, check_name, choices, refresh, refresh_first, type_of, why_not
 
 __all__ = [
     "AudienceNameError",
@@ -13,5 +13,6 @@ __all__ = [
     "probe",
     "refresh",
     "refresh_first",
+    "type_of",
     "why_not",
 ]

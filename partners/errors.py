@@ -6,8 +6,9 @@ Texts for the log are scrubbed; sentences are for marketers: what happened, what
 import re
 from enum import StrEnum
 
-from django.conf import settings
 from django.utils.translation import gettext
+
+from audiencesync import patience
 
 MAX_LOG_TEXT = 200
 _SECRET_LOOKING = re.compile(
@@ -96,7 +97,7 @@ class Retry(PartnerError):
         return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_ADVERTISER)
 
     def sentence(self) -> str:
-        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code, "hours": hours_of_retry()}
+        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code, "patience": patience.retry()}
 
 
 class RejectedCause(StrEnum):
@@ -134,7 +135,7 @@ class Rejected(PartnerError):
         return f"Rejected({self.cause})"
 
     def sentence(self) -> str:
-        words = {"partner": self.partner, "code": self.code, "hours": hours_of_retry()}
+        words = {"partner": self.partner, "code": self.code, "patience": patience.retry()}
         return _rejected_sentence(self.cause) % words
 
 
@@ -144,13 +145,8 @@ class Disconnected(PartnerError):
     def sentence(self) -> str:
         return gettext(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are sent then. Who has "
-            "waited %(hours)s hours counts as errored and can be sent again with Try again."
-        ) % {"partner": self.partner, "hours": hours_of_retry()}
-
-
-def hours_of_retry() -> int:
-    """How many hours people are tried for before they count as errored."""
-    return max(1, round(settings.SYNC["deadline"] / 3600))
+            "waited %(patience)s counts as errored and can be sent again with Try again."
+        ) % {"partner": self.partner, "patience": patience.retry()}
 
 
 def _retry_sentence(cause: RetryCause) -> str:
@@ -167,18 +163,18 @@ def _retry_sentence(cause: RetryCause) -> str:
             )
         case RetryCause.TRANSIENT:
             return gettext(
-                "%(partner)s has a problem on its side. You need not do anything: we try again for %(hours)s hours. "
+                "%(partner)s has a problem on its side. You need not do anything: we try again for %(patience)s. "
                 "Who was not taken by then counts as errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN:
             return gettext(
-                "%(partner)s did not answer clearly. You need not do anything: we try again for %(hours)s hours, and "
+                "%(partner)s did not answer clearly. You need not do anything: we try again for %(patience)s, and "
                 "nobody counts twice. Who was not taken by then counts as errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN_CODE:
             return gettext(
                 "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again for "
-                "%(hours)s hours; who was not taken by then counts as errored and can be sent again with Try again. If "
+                "%(patience)s; who was not taken by then counts as errored and can be sent again with Try again. If "
                 "it stays, tell your support."
             )
 
@@ -198,12 +194,12 @@ def _rejected_sentence(cause: RejectedCause) -> str:
         case RejectedCause.AUDIENCE_GONE:
             return gettext(
                 "The audience no longer exists at %(partner)s. Choose or create another one in the step. Who "
-                "has waited %(hours)s hours counts as errored and can be sent again with Try again."
+                "has waited %(patience)s counts as errored and can be sent again with Try again."
             )
         case RejectedCause.AD_ACCOUNT:
             return gettext(
                 "%(partner)s does not let us use this ad account. Check at %(partner)s that it is active and that the "
-                "connected user may manage it. Who has waited %(hours)s hours counts as errored and can be sent again "
+                "connected user may manage it. Who has waited %(patience)s counts as errored and can be sent again "
                 "with Try again."
             )
         case RejectedCause.AUTH_CODE:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync import patience
 from partners.oauth import Offer
 
 
@@ -35,7 +36,7 @@ class DisconnectForm(forms.Form):
         label=_("What shall become of the waiting people?"),
         widget=forms.RadioSelect,
         choices=[
-            ("wait", _("They wait: if TikTok is connected again within 13 hours, they are sent")),
+            ("wait", patience.filled(_("They wait: if TikTok is connected again within %(patience)s, they are sent"))),
             ("discard", _("Discard them: they will never be sent, and count as cancelled")),
         ],
         error_messages={"required": _("Choose what shall become of the waiting people.")},

@@ -90,6 +90,22 @@ def why_not(audience: Audience) -> str:
     return _(audience.why_not) if audience.why_not else ""
 
 
+def type_of(audience: Audience) -> str:
+    """The partner's type of an audience in plain words; one we do not know keeps its own."""
+    if audience.created_by_id:
+        return _("Created with AudienceSync")
+    known = {
+        "Partner": _("Created through the API"),
+        "Customer File Audience": _("Customer file"),
+        "App Activity Audience": _("App activity"),
+        "Website Audience": _("Website visits"),
+        "Lookalike Audience": _("Lookalike"),
+        "Engagement Audience": _("Engagement"),
+        "Lead Generation": _("Lead form"),
+    }
+    return known.get(audience.kind, audience.kind)
+
+
 def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) -> bool:
     """Read all audiences of an ad account from the partner; False if that was done within the last minute.
 

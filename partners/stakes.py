@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext, pgettext
 
+from audiencesync import patience
 from audiencesync.groups.models import AppGroup
 from partners.collect import PAUSED
-from partners.errors import hours_of_retry
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Sync
 
 
@@ -33,8 +33,8 @@ class Stake:
     def otherwise(self) -> str:
         """What happens without action."""
         if not self.people:
-            text = gettext("Nobody is waiting yet; people who come meanwhile count as errored %(hours)s h later.")
-            return text % {"hours": hours_of_retry()}
+            text = gettext("Nobody is waiting yet; people who come meanwhile count as errored %(patience)s later.")
+            return text % {"patience": patience.retry()}
         text = ngettext(
             "Otherwise %(n)s person counts as errored.", "Otherwise %(n)s people count as errored.", self.people
         )

@@ -110,3 +110,10 @@ WORDS = (
     _("You are about to deactivate authenticator app based authentication. Are you sure?"),
     _("You cannot activate two-factor authentication until you have verified your email address."),
 )
+
+DJANGOS = (
+    _("This password is too common."),
+    _("Your password can’t be a commonly used password."),
+    _("Your password can’t be too similar to your other personal information."),
+)
+"""What Django says beside them, about passwords."""

@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync import patience
 from audiencesync.groups.keys import SCOPES
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
@@ -71,9 +72,11 @@ class GroupForm(forms.ModelForm):
     quota_stops_clock = forms.BooleanField(
         label=_("Wait longer while a partner's daily limit is used up"),
         required=False,
-        help_text=_(
-            "People who cannot be sent count as errors after 13 hours. With this, up to 24 hours of such a lock-out do "
-            "not count."
+        help_text=patience.filled(
+            _(
+                "People who cannot be sent count as errors after %(patience)s. With this, up to 24 hours of such a "
+                "lock-out do not count."
+            )
         ),
     )
 

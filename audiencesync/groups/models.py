@@ -299,7 +299,7 @@ class Activity(models.Model):
         ERASED = "erased", _("erased")
         REVOKED = "revoked", _("revoked")
         MOVED = "moved", _("moved waiting people")
-        LET_TRAVEL = "let_travel", _("let waiting people travel on")
+        LET_TRAVEL = "let_travel", _("sent waiting people as before")
         DISCARDED = "discarded", _("discarded waiting people")
 
     class Kind(models.TextChoices):

@@ -69,7 +69,7 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), _TRUTH),
     "ads_consent": (gettext_lazy("consent to advertising"), _TRUTH),
     "created_at": (gettext_lazy("created on"), frozenset({"greater", "less"})),
-    "import": (gettext_lazy("CSV import (its number)"), frozenset({"is", "is_not", "in"})),
+    "import": (gettext_lazy("number of the CSV import"), frozenset({"is", "is_not", "in"})),
 }
 
 

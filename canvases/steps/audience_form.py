@@ -219,7 +219,9 @@ def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
 def facts(audience: Audience) -> str:
     """Id, type, size, and why it takes no people if it does not."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
-    return " · ".join(part for part in (audience.remote_id, audience.kind, size, why_not(audience)) if part)
+    return " · ".join(
+        part for part in (audience.remote_id, audiences.type_of(audience), size, why_not(audience)) if part
+    )
 
 
 def why_not(audience: Audience) -> str:

@@ -7,7 +7,8 @@ from django.template.context import Context
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from partners import problems
+from partners import audiences, problems
+from partners.models import Audience
 
 register = template.Library()
 
@@ -26,6 +27,12 @@ def ad_account_status(status: str) -> str:
         "STATUS_CONTRACT_PENDING": _("Contract pending"),
     }
     return known.get(status) or status.removeprefix("STATUS_").replace("_", " ").capitalize()
+
+
+@register.filter
+def audience_type(audience: Audience) -> str:
+    """How an audience came about, in plain words."""
+    return audiences.type_of(audience)
 
 
 @register.filter

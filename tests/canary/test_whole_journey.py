@@ -140,7 +140,9 @@ def test_the_ledger_of_the_erased_names_nobody(journey):
 
 def test_mails(journey):
     mails = list(artefacts.mails(journey.stack.var / "mails"))
-    assert [subject for subject in ("Invitation", "Reset your password") if not any(subject in mail for mail in mails)] == []
+    assert [
+        subject for subject in ("Invitation", "Reset your password") if not any(subject in mail for mail in mails)
+    ] == []
     found = {name for mail in mails for name in journey.birds.found(mail)}
     assert found == {"invited e-mail"}
 

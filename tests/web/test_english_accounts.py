@@ -12,9 +12,18 @@ from django.conf import settings
 from django.core import mail
 from django.test import Client
 
+from partners import mailing
+
 HEADS = re.compile(r"<(title|h1|h2|h3|button|label|a)\b[^>]*>(.*?)</\1>", re.DOTALL)
 OURS = {"AudienceSync", "English", "German", "QR"}
-VISITOR = ["login/", "signup/", "password/reset/", "password/reset/done/", "password/reset/key/1-x/", "confirm-email/x/"]
+VISITOR = [
+    "login/",
+    "signup/",
+    "password/reset/",
+    "password/reset/done/",
+    "password/reset/key/1-x/",
+    "confirm-email/x/",
+]
 MEMBER = ["logout/", "email/", "password/change/", "reauthenticate/", "2fa/", "2fa/totp/activate/"]
 
 
@@ -49,6 +58,7 @@ def test_the_box_that_remembers_who_signed_in(alice):
 
 def test_the_subject_of_a_mail_in_sentence_case(alice):
     Client().post("/accounts/password/reset/", {"email": alice.email})
+    mailing.beat()
     assert mail.outbox[0].subject == "AudienceSync: Reset your password"
 
 

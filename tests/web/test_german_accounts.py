@@ -5,11 +5,12 @@ from gettext import translation
 from pathlib import Path
 
 import allauth
+import django
 import pytest
 from django.core import mail
 from django.test import Client
 
-from audiencesync.groups.allauth_words import WORDS
+from audiencesync.groups.allauth_words import DJANGOS, WORDS
 from partners import mailing
 
 DU = re.compile(r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE)
@@ -60,3 +61,14 @@ def test_every_text_is_still_one_of_allauths():
     """A text that allauth has changed would silently fall back to its own German."""
     theirs = translation("django", Path(allauth.__file__).parent / "locale", ["de"])
     assert [text for text in WORDS if theirs.gettext(text) == text] == []
+
+
+def test_every_text_about_passwords_is_still_one_of_djangos():
+    theirs = translation("django", Path(django.__file__).parent / "contrib/auth/locale", ["de"])
+    assert [text for text in DJANGOS if theirs.gettext(text) == text] == []
+
+
+def test_about_the_choice_of_a_password(alice, signed_in):
+    page = words(signed_in(alice).get("/accounts/password/change/", headers=GERMAN))
+    assert "Verwenden Sie kein häufiges Passwort." in page
+    assert "allgemein üblich" not in page

@@ -14,6 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync import patience
+
 register = template.Library()
 ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # those that have a name in German
 
@@ -27,6 +29,18 @@ def icon(name: str, css: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def retry_time() -> str:
+    """How long people are tried for before they count as errored, in words."""
+    return patience.retry()
+
+
+@register.simple_tag
+def removal_time() -> str:
+    """How long a removal is tried that an erasure asks for, in words."""
+    return patience.removal()
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)

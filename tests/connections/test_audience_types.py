@@ -1,0 +1,29 @@
+"""The type of an audience is said in plain words, never as TikTok's API calls it."""
+
+import pytest
+from django.utils import translation
+
+from audiencesync.groups.models import User
+from partners.audiences import type_of
+from partners.models import Audience
+
+
+@pytest.mark.parametrize(
+    ("kind", "german"),
+    [
+        ("Partner", "Über die API erstellt"),
+        ("Customer File Audience", "Kundendatei"),
+        ("App Activity Audience", "App-Aktivität"),
+        ("Website Audience", "Website-Besuche"),
+        ("Something new", "Something new"),
+        ("", ""),
+    ],
+)
+def test_the_type_in_the_words_of_a_marketer(kind, german):
+    with translation.override("de"):
+        assert type_of(Audience(kind=kind)) == german
+
+
+def test_an_audience_created_here_names_this_product():
+    with translation.override("de"):
+        assert type_of(Audience(kind="Partner", created_by=User(pk=1))) == "Mit AudienceSync erstellt"
