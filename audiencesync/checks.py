@@ -175,8 +175,17 @@ def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(f"ERASURE_LEDGER: the folder {folder} cannot be written.", id="audiencesync.W004")]
 
 
+def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Staff read the numbers of all groups, and archive groups: a password alone is little."""
+    if settings.DEMO or settings.STAFF_REQUIRE_SECOND_FACTOR:
+        return []
+    hint = "Set STAFF_REQUIRE_SECOND_FACTOR=1."
+    return [checks.Warning("Pages of staff open with a password alone.", hint=hint, id="audiencesync.W005")]
+
+
 def register() -> None:
     """Tell Django; called when the groups app is ready."""
     refusals = (secret_key, token_keys, hosts, openness, demo_users)
     for check in (*refusals, sqlite_version, tiktok_app, mail, ledger):
         checks.register(check, checks.Tags.security)
+    checks.register(staff_second_factor, checks.Tags.security, deploy=True)

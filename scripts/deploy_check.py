@@ -22,6 +22,7 @@ def production(var: str) -> dict[str, str]:
         "EMAIL_HOST": "mail.example.org",
         "TIKTOK_APP_ID": "7000000000000000001",
         "TIKTOK_APP_SECRET": "not-a-secret",
+        "STAFF_REQUIRE_SECOND_FACTOR": "1",
         "DATABASE_URL": f"sqlite:///{var}/db.sqlite3",
         "VAR_DIR": var,
     }

@@ -2,11 +2,17 @@
 
 from typing import Any, TypeVar
 
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
+from django.shortcuts import redirect
 from django.urls import resolve
+from django.utils.translation import gettext as _
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 
@@ -70,7 +76,10 @@ def is_staff(request: HttpRequest) -> bool:
 
 
 def staff(request: HttpRequest) -> User:
-    """The user, if staff. Raises PermissionDenied."""
+    """The user, if staff. Raises PermissionDenied; without a second factor that is required, leads to where one is made."""
     if not is_staff(request):
         raise PermissionDenied
+    if settings.STAFF_REQUIRE_SECOND_FACTOR and not is_mfa_enabled(user(request)):
+        messages.warning(request, _("Set up a second factor first: this installation requires it for pages of staff."))
+        raise ImmediateHttpResponse(redirect("mfa_index"))
     return user(request)

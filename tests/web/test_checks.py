@@ -107,6 +107,7 @@ def test_check_deploy_is_clean_in_production(tmp_path):
         "EMAIL_HOST": "mail.example.org",
         "TIKTOK_APP_ID": "1",
         "TIKTOK_APP_SECRET": "2",
+        "STAFF_REQUIRE_SECOND_FACTOR": "1",
         "VAR_DIR": str(tmp_path),
     }
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
