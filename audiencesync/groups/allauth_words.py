@@ -69,7 +69,6 @@ WORDS = (
     _("Sign In"),
     _("Are you sure you want to sign out?"),
     _("You have confirmed %(email)s."),
-    _("Successfully signed in as %(name)s."),
     _("You have signed out."),
     _("Forgotten your password? Enter your email address below, and we'll send you an email allowing you to reset it."),
     _("Please contact us if you have any trouble resetting your password."),

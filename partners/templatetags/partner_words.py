@@ -47,8 +47,17 @@ def trouble(context: Context) -> dict[str, Any]:
 
     One query. The partner's own pages say it themselves.
     """
+    return {"problems": _in_banner(context), "may_admin": context.get("may_admin", True)}
+
+
+@register.simple_tag(takes_context=True)
+def in_banner(context: Context, url: str) -> bool:
+    """Whether the banner of the page says the whole of a problem that is mended at ``url``: once is enough."""
+    return bool(url) and any(problem.url == url for problem in _in_banner(context))
+
+
+def _in_banner(context: Context) -> list[problems.Problem]:
     app_group = context.get("app_group")
     found = problems.broken_connections(app_group, now=timezone.now()) if app_group else []
     path = context["request"].path if found else ""
-    shown = [problem for problem in found if not path.startswith(problem.url)]
-    return {"problems": shown, "may_admin": context.get("may_admin", True)}
+    return [problem for problem in found if not path.startswith(problem.url)]

@@ -1,5 +1,6 @@
 """Launch and stop: the checklist names what is missing until nothing is."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -30,6 +31,13 @@ def test_an_empty_canvas_names_what_is_missing(bobs, canvas):
     assert "Choose the segment whose people enter." in found
     assert "Add at least one component." in found
     assert f'href="{canvas.get_absolute_url()}?entry=1#id_segment"' in found
+
+
+def test_the_message_is_no_link_and_the_link_says_where_it_leads(bobs, canvas):
+    Canvas.objects.filter(pk=canvas.pk).update(segment=None)
+    outside = re.sub(r"<a .*?</a>", "", checklist(bobs), flags=re.DOTALL)
+    assert "Choose the segment whose people enter." in outside
+    assert re.search(r'<a href="[^"]+entry=1#id_segment"><span class="text-nowrap">Go there<', checklist(bobs))
 
 
 def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):

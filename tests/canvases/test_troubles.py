@@ -1,5 +1,6 @@
 """Trouble shows in the list of canvases, on the card, and on an open page without a reload."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -48,11 +49,21 @@ def test_the_poll_brings_banner_card_and_panel_without_a_reload(bobs, step):
     assert bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).status_code == 204
     Connection.objects.update(parked_by="token")
     answer = bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).content.decode()
-    assert 'id="trouble" hx-swap-oob="true"' in answer
+    # Morphed, not replaced: a reader of the screen hears of the trouble once, not with every poll.
+    assert 'id="trouble" role="status" aria-live="polite" hx-swap-oob="morph"' in answer
     assert "People are not being sent." in answer
     assert f'id="problems-{step.pk}" hx-swap-oob="morph"' in answer
     assert "Otherwise 10 people count as errored." in card(answer, step)
     assert f'id="mend-{step.pk}" href="/g/acme/partners/tiktok/"' in answer
+
+
+def test_the_whole_sentence_stands_once_and_no_pill_is_green_beside_it(bobs, step):
+    Connection.objects.update(parked_by="token")
+    page = bobs.get(step=step.pk).content.decode()
+    seen = re.sub(r'<div id="told".*?</div>', "", page, flags=re.DOTALL)  # heard, not seen
+    assert seen.count("TikTok no longer accepts our access") == 1
+    assert "pill-good" not in page
+    assert "Otherwise 10 people count as errored." in problem(bobs, step)
 
 
 def problem(bobs, step):

@@ -14,3 +14,10 @@ def test_its_words_are_in_sentence_case(alice):
     assert "Sign In" not in page
     assert "<h1" in page
     assert "Sign in</h1>" in page
+
+
+def test_no_message_repeats_who_has_signed_in(alice):
+    entered = {"login": alice.email, "password": "correct horse battery"}
+    page = Client().post("/accounts/login/", entered, follow=True)
+    assert page.request["PATH_INFO"].startswith("/g/")
+    assert "Successfully signed in" not in page.content.decode()
