@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
 from django.db import connection, models, transaction
+from django.db.models import Exists, OuterRef
 
 from audiencesync.groups.models import Activity, Lap
 
@@ -78,6 +80,8 @@ def purge(*, now: datetime) -> None:
         old = Activity.objects.filter(at__lt=before)
         walk("activities", Activity.objects.all(), partial(delete, old), now=now)
     drop(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
+    going_on = Session.objects.filter(pk=OuterRef("session_key"))
+    drop(UserSession.objects.filter(~Exists(going_on)).order_by("pk"))
     drop_ended(caches["default"], now=now)
 
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("g/<slug:group>/activity/", log.activity, name="activity"),
     path("g/<slug:group>/settings/", log.settings, name="group_settings"),
     path("accounts/email/", account.change_email, name="account_email"),
+    path("accounts/sessions/", account.sessions, name="usersessions_list"),
     path("accounts/confirm-email/<str:key>/", account.confirm_email, name="account_confirm_email"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("i18n/setlang/", language.choose, name="set_language"),

@@ -1,4 +1,4 @@
-"""The pages of the account that allauth's own would answer too kindly."""
+"""The pages of the account that allauth's own would answer too kindly, and that of its sessions."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from audiencesync.groups import access, accounts
+from audiencesync.groups import sessions as sessions_of
 from audiencesync.groups.models import User
 
 
@@ -66,3 +67,15 @@ class ChangeEmail(EmailView):
 
 
 change_email = ChangeEmail.as_view()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@access.signed_in
+def sessions(request: HttpRequest) -> HttpResponse:
+    """Where the account is signed in; POST ends all sessions but this one."""
+    if request.method == "POST":
+        sessions_of.end_others(request)
+        messages.success(request, _("All other sessions have ended."))
+        return redirect("usersessions_list")
+    return render(request, "groups/sessions.html", {"sessions": sessions_of.listed(request)})
