@@ -22,7 +22,16 @@ VISITOR = [
     "password/reset/key/1-x/",
     "confirm-email/x/",
 ]
-MEMBER = ["logout/", "email/", "password/change/", "reauthenticate/", "2fa/", "2fa/totp/activate/", "login/"]
+MEMBER = [
+    "logout/",
+    "email/",
+    "password/change/",
+    "reauthenticate/",
+    "2fa/",
+    "2fa/totp/activate/",
+    "sessions/",
+    "login/",
+]
 GERMAN = {"Accept-Language": "de"}
 
 
