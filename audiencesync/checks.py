@@ -1,6 +1,5 @@
 """System checks: would this installation start, keep its secrets and keep its data?"""
 
-import ipaddress
 import os
 import zlib
 from collections.abc import Sequence
@@ -16,14 +15,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.http.request import split_domain_port, validate_host
 
-from audiencesync import crypto, sqlite
+from audiencesync import addresses, crypto, sqlite
 from audiencesync.groups.demo_users import EMAILS
 
 Apps = Sequence[AppConfig] | None
 SHORTEST_KEY = 50
 SHORTEST_PACKED = 38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
 FEWEST_BYTES = 18  # different ones in 32 random bytes: 30 is usual
-LOCAL = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
 _NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
 
 
@@ -74,15 +72,6 @@ def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Error(f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006")]
 
 
-def _is_local(name: str) -> bool:
-    """Whether a host name is this machine's, or of a network that is not the internet."""
-    bare = name.strip("[]").rstrip(".").lower()
-    try:
-        return not ipaddress.ip_address(bare).is_global
-    except ValueError:
-        return "." not in bare or bare.endswith(LOCAL)
-
-
 def _matches_anything(pattern: str) -> bool:
     """Whether a name of ALLOWED_HOSTS lets every host in, or all of a top-level domain."""
     bare = pattern.strip().lower()
@@ -94,7 +83,7 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if settings.DEMO:
         return []
     name, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
-    is_public = bool(name) and not _is_local(name)
+    is_public = bool(name) and not addresses.is_local(name)
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
     found = {
         "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.": any(

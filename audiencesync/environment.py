@@ -5,7 +5,6 @@ import math
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -20,7 +19,10 @@ class Environment(environ.Env):
 
     def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
         """The value of a variable in its type. Raises ImproperlyConfigured."""
+        text = self.ENVIRON.get(var, "")
         try:
+            if text.startswith("$"):  # a password may: it is no name of another variable
+                return self.parse_value(text, args[0] if args else kwargs.get("cast"))
             return super().get_value(var, *args, **kwargs)
         except (ValueError, TypeError) as error:
             raise ImproperlyConfigured(f"{var} is not what it must be (docs/settings.md).") from error
@@ -75,13 +77,6 @@ def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
     """Raise ImproperlyConfigured unless one time is shorter than another."""
     if not seconds < limit:
         raise ImproperlyConfigured(f"{variable} ({seconds:g}) must be shorter than {than} ({limit:g}).")
-
-
-def address(variable: str, url: str, *, schemes: tuple[str, ...], example: str) -> str:
-    """``url`` if it is empty or looks like ``example``. Raises ImproperlyConfigured."""
-    if url and (urlsplit(url).scheme not in schemes or "://" not in url):
-        raise ImproperlyConfigured(f"{variable} must look like {example}.")
-    return url
 
 
 def limit(variable: str, text: str) -> tuple[int, float]:

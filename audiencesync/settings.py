@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import environment, sqlite
+from audiencesync import addresses, environment, sqlite
 
 sqlite.install()
 
@@ -27,7 +27,7 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
+SITE_URL = addresses.site("SITE_URL", env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/"))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 HTTPS = SITE_URL.startswith("https://")
 
@@ -98,13 +98,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # Databases
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'audiencesync.sqlite3'}")
-environment.address(
-    "DATABASE_URL",
-    DATABASE_URL,
-    schemes=("postgres", "postgresql", "sqlite"),
-    example="postgres://<user>:<password>@<host>/<name>",
-)
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES = {"default": env.db_url_config(addresses.database("DATABASE_URL", DATABASE_URL))}
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
@@ -121,10 +115,7 @@ else:  # a host that swallows packets must not hold a page for minutes
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", "")
-environment.address(
-    "REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"), example="redis://:<password>@<host>:6379/0"
-)
+REDIS_URL = addresses.redis("REDIS_URL", env.str("REDIS_URL", ""))
 # Two installations on one Redis must not take each other's tasks, whose signatures they could not read.
 INSTALLATION = f"audiencesync-{hashlib.sha256(f'redis {SECRET_KEY}'.encode()).hexdigest()[:12]}"
 CACHES = (
@@ -195,6 +186,8 @@ TIKTOK_APP_ID = env.str("TIKTOK_APP_ID", "")
 TIKTOK_APP_SECRET = env.str("TIKTOK_APP_SECRET", "")
 TIKTOK_API_URL = env.str("TIKTOK_API_URL", "https://business-api.tiktok.com").rstrip("/")
 TIKTOK_AUTH_URL = env.str("TIKTOK_AUTH_URL", "https://business-api.tiktok.com/portal/auth")
+addresses.service("TIKTOK_API_URL", TIKTOK_API_URL)
+addresses.service("TIKTOK_AUTH_URL", TIKTOK_AUTH_URL)
 TIKTOK_PRESET = env.choice("TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok"))
 HOUR, DAY = 3600.0, 86_400.0
 # Sync engine, seconds. Tests scale time here, never in code. A run ends within Q_CLUSTER's time-out.
@@ -350,7 +343,7 @@ KEEP_DAYS = {
     "members": env.days("KEEP_MEMBERS_DAYS", 30.0),
 }
 
-DEADMAN_URL = env.str("DEADMAN_URL", "")  # called every minute by an engine that lives
+DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))  # called every minute by an engine that lives
 # Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
 ERASURE_LEDGER = env.str("ERASURE_LEDGER", str(VAR_DIR / "erasures.jsonl"))
 
