@@ -148,6 +148,16 @@ def is_text(name: str, values: Sequence[str]) -> Expression:
     return is_one_of(AttributeText(name), values)
 
 
+def is_day(name: str, days: Sequence[str]) -> Expression:
+    """Whether an attribute is one of these days, such as 2026-11-23, or a time on one."""
+    return surely(In(Day(AttributeText(name)), [Value(day) for day in days]))
+
+
+def holds_day(name: str) -> Expression:
+    """Whether an attribute is a day, or a time on one."""
+    return IsNull(Day(AttributeText(name)), False)
+
+
 def is_number(name: str, values: Sequence[float]) -> Expression:
     """Whether an attribute is one of these numbers; 5 is 5.0."""
     return surely(In(AttributeNumber(name), [Number(value) for value in values]))

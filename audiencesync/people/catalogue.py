@@ -7,6 +7,7 @@ from django.db import connection
 
 from audiencesync.budget import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
+from audiencesync.people import attributes
 from audiencesync.people.models import Profile
 
 SECONDS = 2.0
@@ -60,6 +61,16 @@ def examples(app_group: AppGroup) -> dict[str, str]:
             if value not in (None, "") and name not in found:
                 found[name] = str(value)[:LONGEST_EXAMPLE]
     return found
+
+
+def holds_days(app_group: AppGroup, name: str) -> bool:
+    """Whether a person has a day in this attribute; True as well where two seconds are too short to tell."""
+    people = Profile.objects.filter(app_group=app_group)
+    try:
+        with at_most(SECONDS):
+            return people.filter(attributes.holds_day(name)).exists()
+    except TooSlow:
+        return True
 
 
 def _read(app_group: AppGroup) -> Types:

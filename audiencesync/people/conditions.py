@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 
+from audiencesync.people import spellings
 from audiencesync.people.catalogue import Types
+from audiencesync.people.days import day
 from audiencesync.people.filters import CUSTOM
 from audiencesync.people.fold import fold
 from audiencesync.people.imports import numbers
 
-Value = str | int | float | list[str] | None
-DAYS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
+Value = str | int | float | list[str | int | float] | None
+CODES = {  # what reads them, and what can be a part of one
+    "country": (spellings.country, re.compile(r"[A-Za-z]{1,2}", re.ASCII)),
+    "language": (spellings.language, re.compile(r"[A-Za-z]{0,3}([-_]\w{0,6})?", re.ASCII)),
+}
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
 
 def number(text: str) -> int | float | None:
@@ -27,17 +34,6 @@ def number(text: str) -> int | float | None:
     return int(found) if found is not None and float(found).is_integer() else found
 
 
-def day(text: str) -> str | None:
-    """Return a date such as ``23.11.2026`` in the form 2026-11-23; None if it is none."""
-    for form in DAYS:
-        try:
-            found: date = datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a day has no time zone
-        except ValueError:
-            continue
-        return found.isoformat()
-    return None
-
-
 def amount(text: str) -> int | float | str:
     """Return what a text is compared as: a date, else a number, else itself, which no filter takes."""
     if (found := day(text)) is not None:
@@ -46,12 +42,58 @@ def amount(text: str) -> int | float | str:
     return text if counted is None else counted
 
 
+def same(text: str, kinds: set[str]) -> int | float | str:
+    """Return what an attribute of these types is compared with for being the same.
+
+    Where only numbers are stored it is a number. Else it stays a text, which a filter reads as the number or the day as
+    well, except where only the language in use can tell what number is meant: ``1.000``.
+    """
+    counted = number(text)
+    if counted is None or (numbers.sure(text) == counted and kinds != {"number"}) or kinds == {"text"}:
+        return text
+    return counted
+
+
+def listed(text: str) -> list[str]:
+    """Return the values of a list: parted by semicolons if there is one, else by commas."""
+    return [part.strip() for part in text.split(";" if ";" in text else ",") if part.strip()]
+
+
+def unclear_list(text: str, kinds: set[str]) -> str:
+    """Return in words that a list of numbers may be one number: ``1,5``; "" if it cannot."""
+    parts = [] if ";" in text or "number" not in kinds else re.split(r",\s|\s,", text)
+    unclear = next((part for part in parts if _BETWEEN_DIGITS.search(part) and number(part) is not None), None)
+    words = _(
+        "“%(text)s” may be one number or several. Part values by semicolons: “1,5;” is one number, “1; 5” are two."
+    )
+    return "" if unclear is None else words % {"text": unclear}
+
+
+def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
+    """Return why no person can have such a country or language, in words; "" if one can."""
+    wrong = next((value for value in values if not _may_be_code(field, op, value)), None)
+    if wrong is None:
+        return ""
+    if field == "country":
+        return _("“%(text)s” is no country. Countries are kept as codes such as DE.") % {"text": wrong}
+    return _("“%(text)s” is no language. Languages are kept as codes such as de or pt-BR.") % {"text": wrong}
+
+
+def _may_be_code(field: str, op: str, value: str) -> bool:
+    """Whether it can be found: as a code or a name, of which a filter knows the code; as a part only of a code."""
+    read, part = CODES[field]
+    code = read(value)
+    if op not in ("contains", "starts_with"):
+        return code is not None
+    return part.fullmatch(value.strip()) is not None and (code is None or fold(code) == fold(value.strip()))
+
+
 def name_as_stored(typed: str, known: Types | None) -> str:
     """Return the attribute that is meant: the spelling that is stored, if just one differs in nothing but case."""
     if not known or typed in known:
         return typed
-    same = [name for name in known if fold(name) == fold(typed)]
-    return same[0] if len(same) == 1 else typed
+    alike = [name for name in known if fold(name) == fold(typed)]
+    return alike[0] if len(alike) == 1 else typed
 
 
 def unknown_name(name: str, known: Types) -> str:
@@ -62,6 +104,13 @@ def unknown_name(name: str, known: Types) -> str:
     if close:
         return _("No person has an attribute “%(name)s”. Do you mean “%(close)s”?") % {"name": name, "close": close[0]}
     return _("No person has an attribute “%(name)s”.") % {"name": name}
+
+
+def unreadable(field: str, op: str, value: Value) -> str:
+    """Return why a standard field can be no such value, in words; "" if it can."""
+    if field not in CODES or value is None:
+        return ""
+    return unknown_code(field, op, [str(one) for one in (value if isinstance(value, list) else [value])])
 
 
 def impossible(field: str, op: str, value: Value, known: Types) -> str:
@@ -77,7 +126,7 @@ def impossible(field: str, op: str, value: Value, known: Types) -> str:
     if op in ("greater", "less"):
         return _impossible_amount(name, value, kinds)
     if op in ("is", "is_not", "in"):
-        return _impossible_value(name, value if isinstance(value, list) else [str(value)], kinds)
+        return _impossible_value(name, value if isinstance(value, list) else [value], kinds)
     return ""
 
 
@@ -89,8 +138,8 @@ def _impossible_amount(name: str, value: Value, kinds: set[str]) -> str:
     return _("“%(name)s” is stored as text, not as a number. Import it again as a number.") % {"name": name}
 
 
-def _impossible_value(name: str, values: list[str], kinds: set[str]) -> str:
-    if "text" in kinds or ("number" in kinds and any(number(value) is not None for value in values)):
+def _impossible_value(name: str, values: Sequence[Value], kinds: set[str]) -> str:
+    if "text" in kinds or ("number" in kinds and any(number(str(value)) is not None for value in values)):
         return ""
     if "boolean" in kinds:
         return _("“%(name)s” is a yes or no: choose “is true” or “is false”.") % {"name": name}

@@ -22,7 +22,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audiencesync.people import attributes, identifiers
+from audiencesync.people import attributes, identifiers, spellings
+from audiencesync.people.days import day
+from audiencesync.people.imports import numbers
 from audiencesync.people.imports.models import ImportMember
 from audiencesync.people.models import KINDS, Profile, Segment
 
@@ -55,6 +57,7 @@ _OF_DAYS = {"greater": gettext_lazy("is after"), "less": gettext_lazy("is before
 _OF_NUMBERS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
 NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
 _PRESENT = frozenset({"exists", "missing"})
+_CODES = {"country": spellings.country, "language": spellings.language}  # as people are stored
 _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | _PRESENT
 _TRUTH = frozenset({"is_true", "is_false"}) | _PRESENT
 
@@ -297,7 +300,10 @@ def _column_q(node: Condition) -> Q:
 def _same_column(field: str, values: tuple[Scalar | None, ...]) -> Q:
     """Whether a column is one of these. Ids are compared letter by letter: two that differ in case are two people."""
     texts = [str(value) for value in values]
-    return Q(**{f"{field}__in": texts}) if field == "external_id" else Q(attributes.is_one_of(F(field), texts))
+    if field == "external_id":
+        return Q(external_id__in=texts)
+    codes = [code for code in map(_CODES[field], texts) if code] if field in _CODES else []
+    return Q(attributes.is_one_of(F(field), [*texts, *codes]))
 
 
 def whole_email(value: object) -> bytes | None:
@@ -311,7 +317,9 @@ def _custom_q(node: Condition) -> Q:
     """A condition on a custom attribute."""
     name, value = node.field.removeprefix(CUSTOM), node.value
     if node.op in ("contains", "starts_with"):
-        return Q(getattr(attributes, node.op)(attributes.AttributeText(name), str(value)))
+        parts = {str(value), day(str(value)) or str(value)}
+        found = (Q(getattr(attributes, node.op)(attributes.AttributeText(name), part)) for part in sorted(parts))
+        return reduce(or_, found)
     if node.op in ("greater", "less"):
         amount = value if isinstance(value, int | float) else str(value)
         return Q(attributes.compare(name, amount, greater=node.op == "greater"))
@@ -325,12 +333,24 @@ def _custom_q(node: Condition) -> Q:
 
 
 def _same(name: str, values: tuple[Scalar | None, ...]) -> Q:
-    """Whether an attribute is one of these. A text that reads as a number means the number as well."""
+    """Whether an attribute is one of these. A text that reads as a number, or as a day, means that as well."""
     texts = [value for value in values if isinstance(value, str)]
-    numbers = [value for value in values if isinstance(value, int | float)]
-    numbers += [json.loads(text) for text in texts if _NUMBER.fullmatch(text)]
+    amounts = [value for value in values if isinstance(value, int | float)]
+    amounts += [amount for amount in map(_number, texts) if amount is not None]
+    days = [found for found in map(day, texts) if found]
+    if name == "gender":
+        texts += [code for code in map(spellings.gender, texts) if code]
     found = Q(attributes.is_text(name, texts)) if texts else Q()
-    return found | Q(attributes.is_number(name, numbers)) if numbers else found
+    found = found | Q(attributes.is_day(name, days)) if days else found
+    return found | Q(attributes.is_number(name, amounts)) if amounts else found
+
+
+def _number(text: str) -> int | float | None:
+    """The number that a text means whatever the language."""
+    if _NUMBER.fullmatch(text):
+        plain: int | float = json.loads(text)
+        return plain
+    return numbers.sure(text)
 
 
 def describe(raw: object, *, masked: bool = False) -> str:

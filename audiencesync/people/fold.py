@@ -1,4 +1,4 @@
-"""Texts that read the same compare as the same: case and composition folded alike in Python, SQLite and PostgreSQL."""
+"""Texts that read the same compare as the same: case, width, ligatures and accents alike in Python and both databases."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from django.db.models.sql.compiler import SQLCompiler
 
 Sql = tuple[str, tuple[Any, ...]]
 FUNCTION = "audiencesync_fold"
-# After lower case: the final sigma, the sharp s, and the dot that the Turkish capital I leaves behind.
-SAME = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"))
+# After lower case: the final sigma, the sharp s, the dot that the Turkish capital I leaves behind, and the i without one.
+SAME = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"), ("ı", "i"))
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: composed (NFC), in lower case, ß as ss."""
+    """Return the text as it is compared: in plain letters (NFKC), in lower case, ß as ss, composed again."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFC", text).lower()
+    folded = unicodedata.normalize("NFKC", text).lower()
     for one, other in SAME:
         folded = folded.replace(one, other)
-    return folded
+    return unicodedata.normalize("NFKC", folded)
 
 
 class Fold(Func):
@@ -41,10 +41,10 @@ class Fold(Func):
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
         """By ICU's root locale, whatever the locale of the database."""
         text, params = compiler.compile(self.source_expressions[0])
-        sql = f'LOWER(NORMALIZE({text}, NFC) COLLATE "und-x-icu")'
+        sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'
         for one, other in SAME:
             sql = f"REPLACE({sql}, '{one}', '{other}')"
-        return sql, tuple(params)
+        return f"NORMALIZE({sql}, NFKC)", tuple(params)
 
 
 def _fold_or_null(text: object) -> str | None:

@@ -114,7 +114,7 @@ class SegmentForm(forms.Form):
             return None
         part: dict[str, Any] = {"field": self._named(field), "op": op}
         if op not in NO_VALUE:
-            part["value"] = _typed(op, part["field"], typed)
+            part["value"] = self._typed(i, part, typed)
         elif typed:
             self.add_error(f"value_{i}", _("This comparison takes no value."))
         try:
@@ -126,6 +126,7 @@ class SegmentForm(forms.Form):
             self._hide_whole(i, part, typed)
         if part["field"] == "import":
             self._check_imports(i, part)
+        self._check_codes(i, part)
         self._check_types(i, part)
         return part
 
@@ -144,6 +145,27 @@ class SegmentForm(forms.Form):
             return name
         return CUSTOM + conditions.name_as_stored(name.removeprefix(CUSTOM), self._types)
 
+    def _typed(self, i: int, part: dict[str, Any], text: str) -> Any:
+        """The text of a value field -> the value of a condition."""
+        field, op = part["field"], part["op"]
+        if op in ("greater", "less"):
+            return conditions.amount(text) if field.startswith(CUSTOM) else conditions.day(text) or text
+        if not field.startswith(CUSTOM) or op not in ("is", "is_not", "in"):
+            return conditions.listed(text) if op == "in" else text
+        kinds = (self._types or {}).get(field.removeprefix(CUSTOM), set())
+        if op != "in":
+            return conditions.same(text, kinds)
+        if words := conditions.unclear_list(text, kinds):
+            self.add_error(f"value_{i}", words)
+        return [conditions.same(one, kinds) for one in conditions.listed(text)]
+
+    def _check_codes(self, i: int, part: dict[str, Any]) -> None:
+        """Say beside the value that it is no country or no language, unless that is wanted."""
+        words = conditions.unreadable(part["field"], part["op"], part.get("value"))
+        if words and not self.cleaned_data.get("anyway") and filters.read(part) not in self._stored:
+            self.is_in_doubt = True
+            self.add_error(f"value_{i}", words)
+
     def _check_types(self, i: int, part: dict[str, Any]) -> None:
         """Say beside the field that a condition can find no person, unless that is wanted."""
         if not self._types or not part["field"].startswith(CUSTOM) or self.cleaned_data.get("anyway"):
@@ -156,6 +178,14 @@ class SegmentForm(forms.Form):
         elif words := conditions.impossible(part["field"], part["op"], part.get("value"), self._types):
             self.is_in_doubt = True
             self.add_error(f"op_{i}", words)
+        elif part["op"] in ("greater", "less") and isinstance(part["value"], str):
+            self._check_days(i, part["field"].removeprefix(CUSTOM))
+
+    def _check_days(self, i: int, name: str) -> None:
+        """Texts without a day among them are neither before nor after one."""
+        if not catalogue.holds_days(self.app_group, name):
+            self.is_in_doubt = True
+            self.add_error(f"op_{i}", _("“%(name)s” holds no dates.") % {"name": name})
 
     def _check_imports(self, i: int, part: dict[str, Any]) -> None:
         """An import of another group, or none at all, would find no person."""
@@ -218,19 +248,11 @@ def _shown_field(name: str) -> str:
     return short if name.startswith(CUSTOM) and _field_name(short) == name else name
 
 
-def _typed(op: str, field: str, text: str) -> Any:
-    """The text of a value field -> the value of a condition."""
-    if op == "in":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if op in ("greater", "less"):
-        return conditions.amount(text) if field.startswith(CUSTOM) else conditions.day(text) or text
-    return text
-
-
 def _shown_value(value: Any) -> str:
     """A value of a condition as the form would read it."""
     if isinstance(value, tuple):
-        return ", ".join(map(_shown_value, value))
+        shown = list(map(_shown_value, value))
+        return ", ".join(shown) if not any("," in one for one in shown) else "; ".join(shown) + ";" * (len(shown) == 1)
     return value if isinstance(value, str) else str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
@@ -247,8 +269,8 @@ def _rows_of(raw: Any) -> list[Condition] | None:
 
 def _fits(part: Condition) -> bool:
     if isinstance(part.value, tuple):
-        commas = any("," in one for one in part.value if isinstance(one, str))
-        return not commas and len(_shown_value(part.value)) <= LONGEST_VALUE
+        semicolons = any(";" in one for one in part.value if isinstance(one, str))
+        return not semicolons and len(_shown_value(part.value)) <= LONGEST_VALUE
     return True
 
 

@@ -68,6 +68,15 @@ def currency(cell: str) -> str:
     return _CURRENCIES.get(word, word.upper() if word and word.upper() in _CODES.split() else "")
 
 
+def sure(text: str) -> Number | None:
+    """The number that a text means in any language: ``1.5``, ``1,5``, ``1.234,50``; None if there is none."""
+    cell = text.strip()
+    if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
+        return float(cell) if "." in cell else int(cell)
+    told = style([cell])
+    return reader(told, "tab")(cell) if told else None
+
+
 def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
     """What reads the numbers of a column. ``told``: its decimal sign, or empty: then what no other reading has."""
     is_free = delimiter != "comma"

@@ -1,0 +1,18 @@
+"""Days as people type them: 2026-11-23, 23.11.2026, 23.11.26."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
+
+
+def day(text: str) -> str | None:
+    """Return a date such as ``23.11.2026`` in the form 2026-11-23; None if it is none."""
+    for form in FORMS:
+        try:
+            found: date = datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a day has no time zone
+        except ValueError:
+            continue
+        return found.isoformat()
+    return None
