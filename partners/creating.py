@@ -155,7 +155,8 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
     """Write the id into the row; ``create_until`` stays as the mark of a creation just made. Raises NotDone."""
     now, row = timezone.now(), lease.row
     values = {"remote_id": remote_id, "create_until": now, "create_tries": 0, "kind": row.kind or "Partner"}
-    mine = Q(remote_id="", create_until=lease.until) | Q(remote_id=remote_id)
+    # The first to finish wins, even past its lease: one that is taken back must not be one that others have just found.
+    mine = Q(remote_id="") | Q(remote_id=remote_id)
     try:
         with transaction.atomic():
             if not Audience.objects.filter(mine, pk=row.pk).update(**values):
@@ -173,7 +174,7 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
 
 
 def _taken_back(lease: Lease, remote_id: str) -> Audience:
-    """We were frozen past our lease and created one more after all: it goes, whoever holds the row has theirs."""
+    """Another process has finished with an audience of its own: ours, which no row names, goes."""
     ad_account = lease.row.ad_account
     try:
         listing.partner_of(ad_account).delete_audience(

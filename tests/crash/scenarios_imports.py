@@ -124,7 +124,7 @@ def _looks(**right) -> dict:
 def _looks_cancelled(_world: World) -> Iterator[str]:
     """What is imported stays, and is told exactly."""
     run = Import.objects.get()
-    if run.state not in OVER or run.n_rows not in ({0, 3, 6, 9} if run.state == "cancelled" else {10}):
+    if run.state not in OVER or run.n_rows not in ({0, 3, 6, 9, 10} if run.state == "cancelled" else {10}):
         yield f"import: {run.state} {run.trouble} after {run.n_rows} rows"
     yield from _adds_up(run)
 
