@@ -167,6 +167,14 @@ def test_no_part_of_a_cell_is_calculated_whatever_parts_the_cells(cell):
         assert not [part for part in told.split(mark) if part.strip("\u200b\ufeff\r\n")[:1] in tuple("=+-@＝＋")]
 
 
-@given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b"), max_size=12))
+@given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b\"\xa0"), max_size=12))
 def test_the_guard_of_any_cell_comes_off_again(cell):
     assert spreadsheet.unguarded(spreadsheet.guarded(cell)) == cell
+
+
+@pytest.mark.parametrize("before", ['"', " ", "\xa0", "\u3000", '" "', '\u200b"'])
+@pytest.mark.parametrize("mark", [";", "\t", "\n", "|"])
+def test_quotes_and_blanks_before_a_sign_hide_no_formula(mark, before):
+    told = spreadsheet.guarded(f"x{mark}{before}=1+1")
+    assert told == f"x{mark}'{before}=1+1"
+    assert spreadsheet.unguarded(told) == f"x{mark}{before}=1+1"
