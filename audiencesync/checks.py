@@ -1,8 +1,10 @@
 """System checks: would this installation start, keep its secrets and keep its data?"""
 
 import os
+import re
 import zlib
 from collections.abc import Sequence
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +14,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 from django.db import DatabaseError, connection
 from django.http.request import split_domain_port, validate_host
+from django.utils.module_loading import import_string
 
 from audiencesync import addresses, crypto, sqlite
 from audiencesync.groups.demo_users import EMAILS
@@ -80,10 +84,11 @@ def _matches_anything(pattern: str) -> bool:
 
 def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Outside the demo nothing is open that is convenient on one's own machine only."""
-    if settings.DEMO:
-        return []
     name, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
     is_public = bool(name) and not addresses.is_local(name)
+    if settings.DEMO:
+        text = f"DEMO opens what is convenient on one's own machine: it must be off where SITE_URL is public ({name})."
+        return [checks.Error(text, id="audiencesync.E014")] if is_public else []
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
     found = {
         "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.": any(
@@ -156,9 +161,32 @@ def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning("EMAIL_HOST not set.", hint=hint, id="audiencesync.W003")]
 
 
+def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+    """What is named by its Python path exists, and the sender of mails is one address."""
+    found: list[checks.CheckMessage] = []
+    try:
+        get_connection()
+    except Exception:  # noqa: BLE001 - another's class may raise anything
+        found.append(checks.Error("EMAIL_BACKEND names nothing that sends mails.", id="audiencesync.E015"))
+    try:
+        import_string(settings.STORAGES["staticfiles"]["BACKEND"])
+    except Exception:  # noqa: BLE001 - as above
+        found.append(checks.Error("STATICFILES_BACKEND names nothing that stores files.", id="audiencesync.E016"))
+    sender = settings.DEFAULT_FROM_EMAIL
+    if not sender.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(sender)[1]):
+        text = "DEFAULT_FROM_EMAIL must look like AudienceSync <sync@example.org>."
+        found.append(checks.Error(text, id="audiencesync.E017"))
+    return found
+
+
 def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """The ledger of erasures can be written: without it a restored backup brings erased people back."""
-    folder = Path(settings.ERASURE_LEDGER).parent
+    file = Path(settings.ERASURE_LEDGER)
+    folder = file.parent
+    if file.is_dir():
+        return [checks.Error("ERASURE_LEDGER is a folder, not a file.", id="audiencesync.E018")]
+    if file.exists() and not os.access(file, os.W_OK):
+        return [checks.Warning(f"ERASURE_LEDGER: the file {file} cannot be written.", id="audiencesync.W004")]
     if os.access(folder, os.W_OK | os.X_OK):
         return []
     return [checks.Warning(f"ERASURE_LEDGER: the folder {folder} cannot be written.", id="audiencesync.W004")]
@@ -175,6 +203,6 @@ def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMe
 def register() -> None:
     """Tell Django; called when the groups app is ready."""
     refusals = (secret_key, token_keys, hosts, openness, demo_users)
-    for check in (*refusals, sqlite_version, tiktok_app, mail, ledger):
+    for check in (*refusals, backends, sqlite_version, tiktok_app, mail, ledger):
         checks.register(check, checks.Tags.security)
     checks.register(staff_second_factor, checks.Tags.security, deploy=True)

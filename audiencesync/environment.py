@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 DAY_SECONDS = 86_400.0
+SHORTEST_PERIOD, MOST_CALLS = 0.1, 1_000_000_000  # of a limit
 LONGEST_KEPT = 36_500  # days
 YES, NO = frozenset({"1", "true", "yes", "y", "on", "ok"}), frozenset({"", "0", "false", "no", "n", "off"})
 
@@ -44,7 +45,7 @@ class Environment(environ.Env):
     def amount(self, var: str, default: float, *, least: float, most: float) -> float:
         """Return a number within bounds, decimals allowed. Raises ImproperlyConfigured."""
         try:
-            number = float(self.str(var, str(default)))
+            number = plain(self.str(var, str(default)))
         except ValueError:
             number = math.nan
         if not least <= number <= most:  # NaN neither
@@ -57,6 +58,13 @@ class Environment(environ.Env):
         if 0 < number < 1:  # a typing error must not empty a table
             raise ImproperlyConfigured(f"{var} must be 0 (for ever), or at least 1.")
         return number
+
+    def place(self, var: str, default: Path) -> Path:
+        """Return the absolute path of a file or folder. Raises ImproperlyConfigured."""
+        text = self.str(var, str(default))
+        if not text.strip() or not text.isprintable():
+            raise ImproperlyConfigured(f"{var} must be a path.")
+        return Path(text).absolute()
 
     def level(self, var: str, default: str) -> str:
         """Return the name of a log level. Raises ImproperlyConfigured."""
@@ -73,6 +81,11 @@ class Environment(environ.Env):
         return word
 
 
+def plain(text: str) -> float:
+    """The number of a text; float() takes digits of other scripts and underscores, too. Raises ValueError."""
+    return float(text if text.isascii() and "_" not in text else "nan")
+
+
 def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
     """Raise ImproperlyConfigured unless one time is shorter than another."""
     if not seconds < limit:
@@ -83,12 +96,14 @@ def limit(variable: str, text: str) -> tuple[int, float]:
     """Calls and seconds of "3000/3" in numbers. Raises ImproperlyConfigured."""
     calls, _sign, seconds = text.partition("/")
     try:
-        n, period = int(calls), float(seconds)
+        n, period = plain(calls), plain(seconds)
     except ValueError as error:
         raise ImproperlyConfigured(f"{variable} must look like track=3000/3,export=250/60.") from error
-    if n < 1 or not 0 < period <= DAY_SECONDS:
-        raise ImproperlyConfigured(f"{variable} needs at least 1 call in more than 0 and at most 86400 seconds.")
-    return n, period
+    if not (n.is_integer() and 1 <= n <= MOST_CALLS and SHORTEST_PERIOD <= period <= DAY_SECONDS):
+        raise ImproperlyConfigured(
+            f"{variable} needs at least 1 call and at most {MOST_CALLS}, in {SHORTEST_PERIOD} to 86400 seconds."
+        )
+    return int(n), period
 
 
 def limits(variable: str, given: dict[str, str], *, known: dict[str, str]) -> dict[str, tuple[int, float]]:

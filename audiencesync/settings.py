@@ -17,7 +17,7 @@ env = environment.Environment()
 
 DEMO = env.flag("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
 DEBUG = env.flag("DEBUG", False)
-VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = env.place("VAR_DIR", BASE_DIR / "var")
 environment.make_folder(VAR_DIR)
 
 # Secrets: SECRET_KEY signs sessions; TOKEN_KEYS seals partner tokens
@@ -191,10 +191,11 @@ addresses.service("TIKTOK_AUTH_URL", TIKTOK_AUTH_URL)
 TIKTOK_PRESET = env.choice("TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok"))
 HOUR, DAY = 3600.0, 86_400.0
 # Sync engine, seconds. Tests scale time here, never in code. A run ends within Q_CLUSTER's time-out.
+SHORTEST_DEADLINE = 1 if DEMO else 600  # "13" meant hours
 SYNC = {
     "requests_per_second": env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
-    "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=1, most=30 * DAY),
-    "erasure_deadline": env.amount("SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=1, most=365 * DAY),
+    "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
+    "erasure_deadline": env.amount("SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=SHORTEST_DEADLINE, most=365 * DAY),
     "erasure_rest": env.amount("SYNC_ERASURE_REST", 900.0, least=0, most=7 * DAY),
     "backoff_base": env.amount("SYNC_BACKOFF_BASE", 5.0, least=0.01, most=HOUR),
     "backoff_max": env.amount("SYNC_BACKOFF_MAX", 1800.0, least=0.01, most=DAY),
@@ -215,6 +216,9 @@ if SYNC["backoff_base"] > SYNC["backoff_max"]:
     raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
 if not DEMO:  # a call that comes after the last removal would leave an erased person in an audience
     environment.shorter("SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"])
+    environment.shorter(
+        "SYNC_ERASURE_REST", SYNC["erasure_rest"], than="SYNC_ERASURE_DEADLINE", limit=SYNC["erasure_deadline"]
+    )
 
 # People signing in
 AUTH_USER_MODEL = "groups.User"
@@ -273,7 +277,7 @@ USE_I18N = True
 USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = "audiencesync.formats"
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
+STATIC_ROOT = env.place("STATIC_ROOT", VAR_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -345,7 +349,7 @@ KEEP_DAYS = {
 
 DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))  # called every minute by an engine that lives
 # Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
-ERASURE_LEDGER = env.str("ERASURE_LEDGER", str(VAR_DIR / "erasures.jsonl"))
+ERASURE_LEDGER = str(env.place("ERASURE_LEDGER", VAR_DIR / "erasures.jsonl"))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
 

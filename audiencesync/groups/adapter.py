@@ -1,7 +1,6 @@
 """Sign-up only by invitation; mails with links of this installation only; mails that a server refuses."""
 
 import logging
-from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +54,7 @@ class InvitationAdapter(DefaultAccountAdapter):
         links = {name: ours(text) for name, text in context.items() if _is_link(text)}
         try:
             super().send_mail(template_prefix, email, context | links | {"current_site": accounts.Site()})
-        except (OSError, SMTPException) as error:
+        except Exception as error:  # noqa: BLE001 - a backend of the operator may raise anything
             logger.error("A mail could not be sent (%s): %s.", type(error).__name__, template_prefix)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:

@@ -91,7 +91,7 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
             sent += message is not None
             continue
         _note(letter, error, count_failure, now=now)
-        if not isinstance(error, SMTPException) or isinstance(error, SMTPSenderRefused):
+        if not isinstance(error, (SMTPException, ValueError)) or isinstance(error, SMTPSenderRefused):
             break  # the server is away: it would not take the others either
     return sent
 
@@ -113,7 +113,7 @@ def _message(letter: Letter) -> EmailMessage | None:
 def _send(message: EmailMessage) -> Exception | None:
     try:
         message.send()
-    except (OSError, SMTPException) as error:
+    except Exception as error:  # noqa: BLE001 - a backend of the operator may raise anything
         return error
     return None
 

@@ -33,7 +33,7 @@ def test_every_number_of_the_settings_has_bounds():
 
 
 @pytest.mark.parametrize("name", DAYS)
-@pytest.mark.parametrize("value", ["-1", "-0.5", "0.001", "nan", "inf", "1e99", "ten"])
+@pytest.mark.parametrize("value", ["-1", "-0.5", "0.001", "nan", "inf", "1e99", "ten", "٣٠", "1_0"])
 def test_days_that_would_empty_a_table_are_refused(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(ImproperlyConfigured, match=name):
@@ -80,6 +80,12 @@ def test_a_misspelt_boolean_is_refused_and_not_taken_for_no(monkeypatch):
         ({"track": "0/3"}, "API_LIMITS needs at least 1 call"),
         ({"track": "3000/0"}, "API_LIMITS needs at least 1 call"),
         ({"track": "3000/-1"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "٣/3"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "1_0/3"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "1.5/3"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "inf/3"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "3000/0.0000001"}, "API_LIMITS needs at least 1 call"),
+        ({"track": "99999999999999999999/1"}, "API_LIMITS needs at least 1 call"),
         ({"track": "3000/nan"}, "API_LIMITS needs at least 1 call"),
     ],
 )
@@ -105,6 +111,12 @@ def test_a_time_that_must_be_shorter_is_compared():
         ({"SYNC_LEASE": "20", "SYNC_REQUEST_DEADLINE": "20"}, "SYNC_REQUEST_DEADLINE (20) must be shorter"),
         ({"SYNC_BACKOFF_BASE": "10", "SYNC_BACKOFF_MAX": "5"}, "SYNC_BACKOFF_BASE must not be longer"),
         ({"DEMO": "0", "SYNC_ERASURE_REST": "10"}, "SYNC_LEASE (60) must be shorter than SYNC_ERASURE_REST (10)."),
+        ({"DEMO": "0", "SYNC_DEADLINE": "13"}, "SYNC_DEADLINE must be a number from 600 to"),
+        (
+            {"DEMO": "0", "SYNC_ERASURE_DEADLINE": "900"},
+            "SYNC_ERASURE_REST (900) must be shorter than SYNC_ERASURE_DEADLINE (900).",
+        ),
+        ({"VAR_DIR": " "}, "VAR_DIR must be a path."),
         ({"TIKTOK_PRESET": "nonsense"}, "TIKTOK_PRESET must be published_by_braze or published_by_tiktok."),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."),
         ({"KEEP_PUSHES_DAYS": "-1"}, "KEEP_PUSHES_DAYS must be a number from 0 to 36500."),

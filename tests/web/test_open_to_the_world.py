@@ -61,8 +61,18 @@ def test_what_is_named_well_is_allowed(settings):
     assert found(settings, **PUBLIC | {"ALLOWED_HOSTS": hosts}, CSRF_TRUSTED_ORIGINS=origins) == []
 
 
-def test_the_demo_may_be_open(settings):
-    assert found(settings, DEMO=True, SITE_URL="http://demo.example.org", ALLOWED_HOSTS=["*"], DEBUG=True) == []
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8000", []),
+        ("http://sync.internal", []),
+        ("http://demo.example.org", ["E014"]),
+        ("https://demo.example.org", ["E014"]),
+        ("http://8.8.8.8", ["E014"]),
+    ],
+)
+def test_the_demo_may_be_open_where_nobody_else_comes(settings, url, expected):
+    assert found(settings, DEMO=True, SITE_URL=url, ALLOWED_HOSTS=["*"], DEBUG=True) == expected
 
 
 @pytest.mark.parametrize("email", EMAILS)
