@@ -18,8 +18,23 @@ _WORDS = frozenset(
     .split("|")
 )
 _SIGNS = re.compile(r"[-\u2010-\u2015\u2212_.,?*/\\ ]+|0[0 .,-]*")  # -, --, ?, 0, 000 000
+_OF_PROGRAMS = frozenset(
+    word.strip()
+    for word in r"""
+    n/a|#n/a|n.a.|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]|nil|nan|undefined|\n
+    #ref!|#value!|#name?|#null!|#num!|#div/0!|#nv|#wert!|#bezug!|#zahl!|#leer!
+    """.strip()
+    .replace("\n", "|")
+    .split("|")
+)
+_DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 EMAIL = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
 _EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|email|mail|example)(?:\.[a-z]{{2,10}})?", re.ASCII)
+
+
+def is_empty_cell(text: str) -> bool:
+    """Whether a program or a table writes this for an empty cell, whatever the column: ``NULL``, ``#N/A``, ``-``."""
+    return len(text) <= 12 and (text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None)
 
 
 def is_placeholder(text: str) -> bool:

@@ -131,7 +131,23 @@ _TWO_LETTERS = (
     " nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv"
     " sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
-_ISO_639_1 = frozenset(_TWO_LETTERS.split())
+_THREE_LETTERS = (
+    "aar abk afr agq aka alb amh apc ara arg ary arm arz asa asm ast ava ave aym aze bak bal bam ban baq bas bel"
+    " bem ben bez bho bih bis bod bos bre brx bug bul bur cat ccp ceb ces cgg cha che chi chr chu chv ckb cor cos"
+    " cre crh csb cym cze dan dav deu div dje dsb dua dut dyo dzo ebu ell eng epo est eus ewe ewo fao fas fij fil"
+    " fin fon fra fre fry ful fur gag geo ger gla gle glg glv gom gos gre grn gsw guj guz hat hau haw hbs heb her"
+    " hif hil hin hmn hmo hrv hsb hun hye ibo ice ido iii iku ile ilo ina ind ipk isl ita jam jav jgo jmc jpn kaa"
+    " kab kal kam kan kas kat kau kaz kde kea khm khq kik kin kir kln kmr kok kom kon kor krc ksb ksf ksh kua kur"
+    " lad lag lao lat lav lez lij lim lin lit lkt lmo lrc ltz lub lug luo lus luy mac mad mag mah mai mak mal mao"
+    " mar mas may mer mfe mgh mgo min mkd mlg mlt mni mon mos mri mrj msa mua mwl mya mzn nap naq nau nav nbl nde"
+    " ndo nds nep nld nmg nnh nno nob nor nqo nso nus nya nyn oci oji ori orm oss pag pam pan pap pcm per pli pms"
+    " pnt pol por prg prs pus que quc roh rof ron rum run rup rus rwk sag sah san saq sat sbp scn sco sdc seh ses"
+    " sgs shi shn sin skr slk slo slv sma sme smj smn smo sms sna snd som sot spa sqi srd srn srp ssw sun swa swc"
+    " swe szl tah tam tat tel teo tet tgk tgl tha tib tir tok ton tpi tsn tso tuk tum tur twi twq tyv tzm udm uig"
+    " ukr urd uzb vai vec ven vep vie vls vmf vol vun wae wel war wln wol wuu xal xho xog yav yid yor yrl yue zgh"
+    " zha zho zul zza"
+)
+_ISO_639_1, _ISO_639_2 = frozenset(_TWO_LETTERS.split()), frozenset(_THREE_LETTERS.split())
 
 
 def _key(text: str) -> str:
@@ -184,7 +200,7 @@ def language(text: str) -> str | None:
     if named or not parts:
         return named
     code, script, region = parts.groups()
-    if code.lower() not in _ISO_639_1 and len(code) == 2:
+    if code.lower() not in _ISO_639_1 | _ISO_639_2:
         return None
     for told in (f"{code}{script or ''}{region or ''}", f"{code}{region or ''}", code):
         if len(told) <= LONGEST_LANGUAGE:

@@ -85,7 +85,7 @@ def test_cells_become_values(imports, target, cell, value):
     ("target", "cell"),
     [
         ("number", "1,234"),
-        ("number", "NaN"),
+        ("number", "infinity"),
         ("number", "1e5"),
         ("number", "007"),
         ("number", "+5"),

@@ -44,7 +44,12 @@ def test_a_second_address_is_left_out_and_said_so(imports, acme, is_hash_only, h
 
 
 def test_a_column_that_only_speaks_of_mail_stays(acme):
-    found = guesses(acme, ["id", "email", "Email opt-in", "mail count"], ["1", "a@example.org", "yes", "3"])
+    found = guesses(
+        acme,
+        ["id", "email", "Email opt-in", "mail count"],
+        ["1", "a@example.org", "yes", "3"],
+        ["2", "b@example.org", "no", "4"],
+    )
     assert targets(found) == ["external_id", "email", "truth", "number"]
 
 

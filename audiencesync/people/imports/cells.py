@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, NoReturn
 
 from audiencesync import spreadsheet
-from audiencesync.people import exporting, spellings
+from audiencesync.people import exporting, placeholders, spellings
 from audiencesync.people.imports import numbers
 from audiencesync.people.merging import LONGEST_LIST, MOST_ATTRIBUTES
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
@@ -20,8 +20,12 @@ EXACT = "exact"  # the style of columns of our own export
 MOST_TEXT = 5000
 DEEPEST = 8
 LONGEST_NAME = 255
-_ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII)
-_GERMAN_DAY = re.compile(r"([0-9]{1,2})\. ?([0-9]{1,2})\. ?([0-9]{4})(,? [0-9]{1,2}:[0-9]{2}.*)?", re.ASCII)
+_TIME = (
+    r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    r"(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
+)
+_ISO_DAY = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?", re.ASCII)
+_GERMAN_DAY = re.compile(rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII)
 _CODE = re.compile(r"[A-Z]{2}", re.ASCII)
 _TRUTHS = {"true": True, "false": False}
 
@@ -31,7 +35,7 @@ def day(cell: str) -> str | None:
     german, iso = _GERMAN_DAY.fullmatch(cell), _ISO_DAY.fullmatch(cell)
     try:
         if german:
-            return date(*map(int, german.groups()[2::-1])).isoformat()
+            return date(*map(int, german.groups()[::-1])).isoformat()
         return date.fromisoformat(iso[1]).isoformat() if iso else None
     except ValueError:
         return None
@@ -112,6 +116,23 @@ _READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
     "kept": (exporting.value, "kept"),
     "rest": (_rest, "kept"),
 }
+
+
+_DENIALS = frozenset({"none", "(none)", "<none>", "[none]"})  # as consent they may mean a refusal
+_MAY_BE_EMPTY = frozenset(
+    {"country", "language", "text", "number", "truth", "day", "ads_consent", "ad_tracking_enabled"}
+)
+
+
+def is_empty(target: str, cell: str, *, name: str = "") -> bool:
+    """Whether a cell is a placeholder for nothing. ``NA`` is Namibia as a country, and a text as a text."""
+    if target not in _MAY_BE_EMPTY or (target == "text" and name == "gender" and spellings.gender(cell)):
+        return False
+    if target in ("ads_consent", "ad_tracking_enabled") and cell.casefold() in _DENIALS:
+        return False
+    if placeholders.is_empty_cell(cell):
+        return True
+    return target in ("number", "day", "truth") and cell.casefold() in ("na", "#na", "n.a")
 
 
 def reason(target: str) -> str:

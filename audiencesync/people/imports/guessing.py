@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import exporting, filters
+from audiencesync.people import exporting, filters, spellings
 from audiencesync.people.imports import cells, numbers
 from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
 
@@ -29,11 +29,17 @@ _SYNONYMS = {
 }
 _ALSO = {  # taken for a second e-mail or phone, never for a first one
     "email": "email mail emailadresse",
-    "phone": "phone mobile handy telefon tel mobil fax telephone phonenumber telefonnummer mobilnummer",
+    "phone": (
+        "phone mobile handy telefon tel mobil fax telephone phonenumber telefonnummer mobilnummer telefonnr mobilnr cell"
+        " cellphone rufnummer handynr handynummer mobilfunk mobilfunknummer festnetz whatsapp sms notfallkontakt"
+    ),
 }
 _KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_LONE = frozenset({"t", "f", "y", "j", "n"})  # letters that mean yes or no only beside their opposite
+_PHONE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
+_PLAIN_TRUTHS = frozenset(
+    {"true", "false"}
+)  # others mean yes or no only beside their opposite: NO is Norway, ON Ontario
 ENOUGH = 0.5  # of the values of a sample: else the column is something else
 WHY: dict[str, str | Promise] = {
     "second": _("Left out: another column holds this field already. As an attribute the address could be read by all."),
@@ -84,6 +90,15 @@ def _looks_like(kind: str, values: Sequence[str]) -> bool:
     if kind == "email":
         return not values or any("@" in value or len(value) == 64 for value in values)
     return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
+
+
+def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
+    """Whether cells name an address, alone or among words, or by the name of the column and their look phone numbers."""
+    kind = is_address(header)
+    if any(map(_ADDRESS.search, values)) or (kind and _looks_like(kind, values)):
+        return True
+    numbered = [value for value in values if _PHONE.fullmatch(value) and cells.day(value) is None]
+    return bool(values) and len(numbered) >= ENOUGH * len(values)
 
 
 def columns(
@@ -137,12 +152,14 @@ class _Guesser:
     def _ruling(self, values: list[str]) -> str:
         """The attribute that rules consent: where what counts as consent is said in other words, it is text."""
         target = _kind(values, self.delimiter, "")[0]
+        if target == "text" and values and all(spellings.truth(value) is not None for value in values):
+            target = "truth"  # about consent, a yes is a yes without a no beside it
         return "text" if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values) else target
 
     def _attribute(self, header: str, name: str, values: list[str], style: str) -> Guess:
         if filters.CUSTOM + name in self.taken:
             return Guess(Column(header, "", name, style), "twice")
-        if self.app_group.hash_only and any(map(_ADDRESS.fullmatch, values)):
+        if self.app_group.hash_only and _may_hold_addresses(header, values):
             return Guess(Column(header, "", name, style), "address")
         target, why, cell = _kind(values, self.delimiter, style)
         return Guess(Column(header, target, name, style), why, cell)
@@ -168,7 +185,7 @@ class _Exported(_Guesser):
             return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
         if name == exporting.REST:
             return Guess(Column(header, "rest", name, cells.EXACT))
-        if self.app_group.hash_only and (is_address(name) or any(map(_ADDRESS.fullmatch, values))):
+        if self.app_group.hash_only and (is_address(name) or any(map(_ADDRESS.search, values))):
             return Guess(Column(header, "", name, cells.EXACT), "address")
         is_twice = filters.CUSTOM + name in self.taken or not cells.is_name(name)
         return Guess(Column(header, "" if is_twice else "kept", name, cells.EXACT), "twice" if is_twice else "")
@@ -181,9 +198,10 @@ def attribute_name(header: str, place: int) -> str:
 
 
 def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:
-    """The kind of attribute that fits all values, else text and why; empty where a list would become its text."""
-    if any(map(_is_nested, values)):
+    """The kind of attribute that fits all values, else text and why; empty where lists would become their text."""
+    if values and sum(map(_is_nested, values)) >= ENOUGH * len(values):
         return "", "nested", ""
+    values = [value for value in values if not cells.is_empty("number", value)]
     misfits = {}
     for kind in ("number", "truth", "day") if values else ():
         read = cells.reader(kind, delimiter=delimiter, style=style if kind == "number" else "")
@@ -203,7 +221,7 @@ def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
     """Letters that may mean something else than yes or no; amounts in different currencies."""
     if kind == "truth":
         words = {value.lower() for value in values}
-        return len(words) == 1 and words <= _LONE
+        return not words <= _PLAIN_TRUTHS and len({spellings.truth(value) for value in values}) < 2
     return kind == "number" and len({numbers.currency(value) for value in values} - {""}) > 1
 
 

@@ -144,6 +144,12 @@ class Converter:
             cell = row[place] if is_exact else row[place].strip()
             if cell[:1] == "'" or is_exact:
                 cell = cells.cell_of(cell, is_exact=is_exact)
+            if (
+                not is_exact
+                and column.target != self.plan.key
+                and cells.is_empty(column.target, cell, name=column.name)
+            ):
+                cell = ""
             value = convert(cell) if cell else None
             if value is None and cell.strip():
                 reason = cells.reason(column.target)
