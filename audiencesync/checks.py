@@ -26,6 +26,8 @@ Apps = Sequence[AppConfig] | None
 SHORTEST_KEY = 50
 SHORTEST_PACKED = 38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
 FEWEST_BYTES = 18  # different ones in 32 random bytes: 30 is usual
+_PLACEHOLDER = re.compile(r"\Adjango-insecure-|change.?me|random.?(?:string|characters)", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}")  # under which anybody may register a name
 _NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
 
 
@@ -49,7 +51,7 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007")
         for name, one in named
-        if len(zlib.compress(one.encode(), 9)) < SHORTEST_PACKED or one.startswith("django-insecure-")
+        if len(zlib.compress(one.encode(), 9)) < SHORTEST_PACKED or _PLACEHOLDER.search(one)
     ]
 
 
@@ -79,7 +81,11 @@ def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 def _matches_anything(pattern: str) -> bool:
     """Whether a name of ALLOWED_HOSTS lets every host in, or all of a top-level domain."""
     bare = pattern.strip().lower()
-    return bare == "*" or (bare.startswith(".") and "." not in bare.strip(".") and bare != ".localhost")
+    return (
+        bare == "*"
+        or bool(_SUFFIX.fullmatch(bare))
+        or (bare.startswith(".") and "." not in bare.strip(".") and bare != ".localhost")
+    )
 
 
 def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -25,13 +25,14 @@ def ids(check):
         ("x" * 66, ["audiencesync.E007"]),
         ("abc" * 30, ["audiencesync.E007"]),
         ("0123456789" * 6, ["audiencesync.E007"]),
+        ("please-change-me-to-a-long-random-string-of-50-characters-or-more", ["audiencesync.E007"]),
         ("change-me-" * 6, ["audiencesync.E007"]),
         ("django-insecure-" + secrets.token_hex(32), ["audiencesync.E007"]),
         (secrets.token_hex(25), []),
         (secrets.token_urlsafe(64), []),
         ("".join(secrets.choice("0123456789") for _ in range(50)), []),
     ],
-    ids=range(10),  # the keys differ in each process of the tests
+    ids=range(11),  # the keys differ in each process of the tests
 )
 def test_secret_key(settings, key, found):
     settings.SECRET_KEY = key

@@ -18,7 +18,7 @@ def found(settings, check=checks.openness, **values):
 
 
 @pytest.mark.parametrize(
-    "hosts", [["*"], ["sync.example.org", "*"], [" * "], [".org"], ["."], ["sync.example.org", ".com"]]
+    "hosts", [["*"], ["sync.example.org", "*"], [" * "], [".org"], ["."], ["sync.example.org", ".com"], [".co.uk"]]
 )
 @pytest.mark.parametrize("place", [PUBLIC, AT_HOME], ids=["public", "at home"])
 def test_a_wildcard_of_hosts_is_refused(settings, hosts, place):
