@@ -1,4 +1,4 @@
-"""The points of a scenario in two lanes at once: one computes while the other waits for a lock or an answer."""
+"""The points of a scenario in lanes of their own: one, as long as nothing is waited for."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from tests.crash.result import Result
 from tests.crash.roles import Mutant
 from tests.crash.scene import Scenario
 
-LANES = 2
+LANES = 1
 MOST_SECONDS = 600
 
 
 class Lanes:
-    """Each lane is a process with a sandbox, a template and every second point of its own."""
+    """Each lane is a process with a sandbox, a template and every n-th point of its own."""
 
     def __init__(
         self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None, *, is_whole: bool = False
