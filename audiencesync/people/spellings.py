@@ -15,6 +15,7 @@ from phonenumbers.geodata.locale import LOCALE_DATA
 LONGEST_LANGUAGE = 8
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII)
+_DOUBTED = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")  # a sign that turns it round, or asks
 _TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
 _FALSE = "false 0 no n f nein falsch off non faux falso nao não"
 _GIVEN = (
@@ -168,13 +169,17 @@ _PLAIN_TRUTHS = {word: _WORDS[word] for word in ("true", "false", "1", "0", "yes
 def truth(text: str) -> bool | None:
     """Yes or no in the languages of many: ``true``, ``Ja``, ``oui``, ``0``."""
     found = _PLAIN_TRUTHS.get(text)
-    return _WORDS.get(_key(text)) if found is None else found
+    if found is None and not _DOUBTED.search(text):
+        return _WORDS.get(_key(text))
+    return found
 
 
 def consent(text: str) -> bool | None:
     """Yes or no, and the words for a consent that was given or refused: ``opted-in``, ``widerrufen``."""
     found = truth(text)
-    return _CONSENTS.get(_key(text)) if found is None else found
+    if found is None and not _DOUBTED.search(text):
+        return _CONSENTS.get(_key(text))
+    return found
 
 
 def gender(text: str) -> str | None:

@@ -53,6 +53,7 @@ def test_every_code_of_a_country_and_a_language_is_its_own():
         *((yes, True) for yes in ("true", "Ja", "OUI", "sí", "wahr", "1", "opted-in", "Opt In", "granted", "erteilt")),
         *((no, False) for no in ("false", "nein", "0", "opted_out", "unsubscribed", "widerrufen", "Non")),
         *((what, None) for what in ("maybe", "", "-", "n/a", "2", "none")),
+        *((what, None) for what in ("-1", "\u20131", "\u22121", "!1", "~1", "1?", "yes?", "!granted", "granted?")),
     ],
 )
 def test_words_of_consent(told, means):
