@@ -82,15 +82,29 @@ def email_c(raw: str) -> str:
 
 
 def email_d(raw: str) -> str:
-    """As A; what cannot be seen goes, and a Turkish capital I with its dot becomes a plain i, as in the address itself."""
-    return email_a(visible(raw)).replace("i\u0307", "i")
+    """As A, but words beside a whole address are no part of it: they stay, and nothing is an address with them.
+
+    What cannot be seen goes, a Turkish capital I with its dot becomes a plain i, an ideographic full stop a dot.
+    """
+    text = visible(raw).replace("\u3002", ".")
+    words = unicodedata.normalize("NFKC", text).split()
+    if len(words) > 1 and any(map(_WHOLE_EMAIL.fullmatch, words)):
+        return " ".join(words)
+    return email_a(text).replace("i\u0307", "i")
+
+
+# Signs of variation, fillers and joiners of other categories than Cf (Unicode: Default_Ignorable_Code_Point)
+_WHOLE_EMAIL = re.compile(r"[^@]+@[^@]+\.[^@]+")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def visible(raw: str) -> str:
     """Without characters that nobody sees and a copied cell often has: zero-width ones, marks of direction and order."""
     if raw.isascii():
         return raw
-    return "".join(character for character in raw if unicodedata.category(character) != "Cf")
+    return _UNSEEN.sub("", "".join(one for one in raw if unicodedata.category(one) != "Cf"))
 
 
 def said(raw: str) -> str:

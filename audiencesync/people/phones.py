@@ -43,6 +43,14 @@ _CONTEXT = re.compile(r"([^;]*);.*?\bphone-context=(\+[0-9][0-9.()-]*)", re.IGNO
 _PARAMETERS = re.compile(r";(?:isub|phone-context|cpc|rn|npdi)\b.*$", re.IGNORECASE)
 _BODY = re.compile(r"\+*[ (\[]*[0-9][0-9 ()\[\]./\u2010-\u2015\u2212\u30fc\uff0d-\uff0f-]*")
 _SLASH = re.compile(r"[/\uff0f]")
+_DECIMAL = re.compile(r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII)  # its rest is not zero
+_MASKED_BEFORE = re.compile(r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE)  # or minus
+_MASKED_BEHIND = re.compile(r"[.-] *[.-][ .-]*$")
+_IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
+_NEXT = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
+_SHORTEST = 6  # digits without those of the country: an area has 5 at most
+_OPEN = ("DE", "AT")  # where numbers of land lines may have almost any length
+_LONG = 11  # digits: more likely a number with its country and a mistake than a land line without its zero
 _BEFORE_A_SLASH = 9  # digits: a country and an area; more is a number, and another one follows
 
 
@@ -63,7 +71,7 @@ def read(raw: str, region: str) -> Reading:
     if text is None:
         return Reading(None, "spreadsheet")
     body = _body(text)
-    if body is None:
+    if body is None or _are_two(body, region):
         return Reading(None, "invalid")
     found = _readings(body, region)
     if len(found) > 1:
@@ -94,6 +102,8 @@ def _without_float(text: str) -> str | None:
     """What stood there before a spreadsheet took it for a number; None if digits were lost, or it cannot be known."""
     if whole := _FLOAT.fullmatch(text):
         return whole[1]
+    if _DECIMAL.fullmatch(text):
+        return None
     if exponent := _EXPONENT.fullmatch(text):
         return _digits_of(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
@@ -120,13 +130,29 @@ def _body(text: str) -> str | None:
     start = next((place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None)
     if start is None or (start and text[start - 1].isalnum()):  # an O for a zero
         return None
+    if _MASKED_BEFORE.search(text[:start]) or _MASKED_BEHIND.search(text):
+        return None
     body = text[start:].rstrip(" .-")
-    if not _BODY.fullmatch(body):
+    if not _BODY.fullmatch(body) or _IN_A_LIST.match(body):
         return None
     *before, _last = _SLASH.split(body)
     if before and sum(map(str.isdigit, "".join(before))) > _BEFORE_A_SLASH:
         return None
     return body
+
+
+def _are_two(body: str, region: str) -> bool:
+    """Whether a whole number ends within, and another one, or its last digits, follow."""
+    for place in _NEXT.finditer(body):
+        first, then = body[: place.start()], body[place.end() :]
+        if _is_whole(first, region) and (place[0] in "/\uff0f" or _is_whole(then, region)):
+            return True
+    return False
+
+
+def _is_whole(text: str, region: str) -> bool:
+    number = parse(text, region)
+    return number is not None and len(str(phonenumbers.parse(number).national_number)) >= _SHORTEST
 
 
 def _readings(body: str, region: str) -> set[str]:
@@ -144,6 +170,9 @@ def _readings(body: str, region: str) -> set[str]:
     if international and digits.startswith(code):
         return international
     national = _national(body, region)
+    is_doubtful = len(digits) >= _LONG or digits.startswith(code)
+    if not international and is_doubtful and region.upper() in _OPEN:
+        return set(filter(_is_mobile, national))
     if len(international | national) > 1 and any(_is_written_at_home(body, number) for number in national):
         return national
     return international | national
@@ -207,7 +236,8 @@ def _valid_in(region: str) -> str:
     """A pattern of the valid national numbers of one region."""
     metadata = PhoneMetadata.metadata_for_region(region)
     found = (_of_type(metadata, name) for name in _TYPES) if metadata else ()
-    return "|".join(filter(None, found)) or "(?!)"
+    valid = "|".join(filter(None, found))
+    return rf"(?=(?:{metadata.general_desc.national_number_pattern})$)(?:{valid})" if valid else "(?!)"
 
 
 @cache

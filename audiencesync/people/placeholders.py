@@ -29,7 +29,7 @@ _OF_PROGRAMS = frozenset(
 )
 _DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 EMAIL = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
-_EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|email|mail|example)(?:\.[a-z]{{2,10}})?", re.ASCII)
+_EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCII)
 
 
 def is_empty_cell(text: str) -> bool:

@@ -102,3 +102,15 @@ def test_where_only_hashes_are_kept_no_column_of_addresses_is_suggested(acme, na
 def test_where_only_hashes_are_kept_other_columns_are_still_suggested(acme, name, value):
     acme.hash_only = True
     assert suggested(acme, name, [value])
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [(key, "key") for key in ("NULL", "n/a", "0", "-", "unknown")]
+    + [(key, "key_shortened") for key in ("1.00001E+12", "4e11", "1,5E+10")],
+)
+def test_what_names_nobody_is_no_key(key, reason):
+    columns = (Column("id", "external_id", "id"), Column("x", "text", "x"))
+    plan = Plan(Layout("utf-8", "comma"), columns)
+    _batch, rejects = Converter(plan, region="DE").read(Stretch([2], [[key, "gold"]]))
+    assert [reject.reason for reject in rejects] == [reason]

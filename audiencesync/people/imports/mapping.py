@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.people import identifiers
 from audiencesync.people.imports import cells
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
+from audiencesync.people.placeholders import is_placeholder
 
 Value = cells.Value
 FIELDS: dict[str, str | Promise] = {
@@ -36,6 +38,7 @@ KEPT: dict[str, str | Promise] = {  # of columns of our own export
     "kept": _("Attribute: as it was exported"),
     "rest": _("Several attributes, as they were exported"),
 }
+_SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)  # as a spreadsheet writes large numbers
 KEYS = ("external_id", "email", "phone", "alias")
 OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
 WHOLE = ("ad_tracking_enabled", "ads_consent")  # a refusal that cannot be read must not cost its cell only
@@ -103,7 +106,8 @@ class Converter:
         unfit: list[tuple[int, str, str]] = []
         found = [self._column(place, column, stretch.rows, bad, unfit) for place, column in self.columns]
         by_target = {column.target: values for (_place, column), values in zip(self.columns, found, strict=True)}
-        self._judge_keys(by_target[self.plan.key], bad)
+        is_exact = any(column.style == cells.EXACT for _place, column in self.columns if column.target == self.plan.key)
+        self._judge_keys(by_target[self.plan.key], bad, is_exact=is_exact)
         places = [place for place in range(len(stretch.rows)) if place not in bad] if bad else [*range(len(found[0]))]
         if bad:
             found = [[values[place] for place in places] for values in found]
@@ -160,13 +164,15 @@ class Converter:
             values.append(value)
         return values
 
-    def _judge_keys(self, keys: list[Value], bad: dict[int, tuple[str, str]]) -> None:
-        """Without a usable key a row belongs to nobody."""
+    def _judge_keys(self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool) -> None:
+        """Without a usable key a row belongs to nobody. Our own exports hold ids as they are, whatever they look like."""
         is_hashed = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
             if i in bad:
                 continue
-            if key is None:
+            if key is None or (not is_exact and is_placeholder(str(key))):
                 bad[i] = ("key", "")
+            elif not is_exact and _SHORTENED.fullmatch(str(key)):
+                bad[i] = ("key_shortened", "")
             elif is_hashed and identifiers.normalise(self.plan.key, str(key), region=self.region).sha256 is None:
                 bad[i] = ("key_invalid", "")

@@ -13,6 +13,7 @@ REASONS: dict[str, str | Promise] = {
     "nul": _("The row holds a character (NUL) that cannot be stored."),
     "encoding": _("The row holds bytes that are not of the chosen encoding."),
     "key": _("The cell that people are found by is empty."),
+    "key_shortened": _("A spreadsheet has shortened the cell that people are found by (such as 1.00001E+12)."),
     "key_invalid": _("The cell that people are found by holds no valid e-mail address or phone number."),
     "truth": _("This needs yes or no."),
     "consent": _("This needs yes or no. A person with an answer that cannot be read is not imported."),
