@@ -34,13 +34,13 @@ class Site:
 
 def is_proven(user: User) -> bool:
     """Whether a mail has proved that the address is this user's. Who runs the installation vouches for the others."""
-    return not EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=False).exists()
+    return not EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()
 
 
 def prove(user: User) -> None:
     """A mail to the address was answered by its owner."""
-    EmailAddress.objects.filter(email__iexact=user.email).exclude(user=user).delete()
-    address = EmailAddress.objects.filter(user=user, email__iexact=user.email).first()
+    EmailAddress.objects.filter(email=user.email).exclude(user=user).delete()
+    address = EmailAddress.objects.filter(user=user, email=user.email).first()
     address = address or EmailAddress(user=user, email=user.email.lower())
     EmailAddress.objects.filter(user=user, primary=True).exclude(pk=address.pk).delete()
     address.verified = address.primary = True
@@ -50,7 +50,7 @@ def prove(user: User) -> None:
 def waiting(user: User) -> QuerySet[EmailAddress]:
     """The address that this user wants to change to."""
     rows: QuerySet[EmailAddress] = EmailAddress.objects.filter(user=user, verified=False)
-    return rows.exclude(email__iexact=user.email)
+    return rows.exclude(email=user.email)
 
 
 def end_pending_changes(user: User) -> None:
@@ -60,7 +60,7 @@ def end_pending_changes(user: User) -> None:
 
 def free(email: str) -> None:
     """Who only asked for an address does not keep it from who proves that it is theirs."""
-    EmailAddress.objects.filter(email__iexact=email, verified=False).exclude(user__email__iexact=email).delete()
+    EmailAddress.objects.filter(email=email.lower(), verified=False).exclude(user__email=email.lower()).delete()
 
 
 def confirmation_key(address: EmailAddress) -> str:

@@ -31,18 +31,18 @@ def ask(kind: str, address: str, *, now: datetime) -> None:
     """One row, without a look at who has an account."""
     language = translation.get_language() or settings.LANGUAGE_CODE
     key = f"{kind}:{secrets.token_hex(16)}"
-    Letter.objects.create(key=key, kind=kind, address=address.strip(), language=language, created_at=now, due_at=now)
+    Letter.objects.create(key=key, kind=kind, address=address.strip().lower(), language=language, created_at=now, due_at=now)
 
 
 def asked(kind: str, address: str) -> QuerySet[Letter]:
     """What waits for this address."""
-    rows: QuerySet[Letter] = Letter.objects.filter(kind=kind, address__iexact=address)
+    rows: QuerySet[Letter] = Letter.objects.filter(kind=kind, address=address.strip().lower())
     return rows
 
 
 def message(letter: Letter) -> EmailMessage | None:
     """The mail in the language of its reader; None if no account has the address."""
-    user = User.objects.filter(email__iexact=letter.address, is_active=True).first()
+    user = User.objects.filter(email=letter.address.lower(), is_active=True).first()
     if user is None:
         return None
     with translation.override(user.language or letter.language):

@@ -9,5 +9,5 @@ class AddressBackend(AuthenticationBackend):
     """allauth's backend without its look among unconfirmed addresses."""
 
     def _authenticate_by_email(self, email: str, password: str) -> User | None:
-        user = User.objects.filter(email__iexact=email.strip()).first()
+        user = User.objects.filter(email=email.strip().lower()).first()
         return user if self._check_password(user, password) else None

@@ -32,7 +32,7 @@ class InvitationForm(forms.ModelForm):
     def clean_email(self) -> str:
         """Lower case; refuses an address that is a member already."""
         email: str = self.cleaned_data["email"].strip().lower()
-        if self.app_group.memberships.filter(user__email__iexact=email).exists():
+        if self.app_group.memberships.filter(user__email=email).exists():
             raise forms.ValidationError(_("This person is a member already."))
         return email
 

@@ -24,7 +24,7 @@ class Unproven(Exception):
 @transaction.atomic
 def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
     """Issue an invitation and log it; an open one for the same address is replaced. Returns it with its token."""
-    app_group.invitations.filter(email__iexact=email, accepted_at=None).delete()
+    app_group.invitations.filter(email=email.strip().lower(), accepted_at=None).delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
     changes = [(gettext_lazy("Role"), None, Role(role).label)]
     Activity.log(app_group, by, Activity.Verb.INVITED, invitation.email, kind=Activity.Kind.INVITATION, changes=changes)
@@ -34,7 +34,7 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 def mail(invitation: Invitation, link: str) -> bool:
     """Send the link. False if the mail server refused; then the inviter may see it (``show``) and pass it on."""
     words = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
-    group, known = invitation.app_group, User.objects.filter(email__iexact=invitation.email).first()
+    group, known = invitation.app_group, User.objects.filter(email=invitation.email).first()
     with translation.override(known.language_in(group) if known else group.language):
         subject = _("Invitation to %(group)s on AudienceSync") % {"group": " ".join(group.name.split())}
         body = render_to_string("groups/invitation_mail.txt", words)
@@ -72,7 +72,8 @@ def _open(pk: int, *, now: datetime) -> QuerySet[Invitation]:
 
 def locked(pk: int, *, now: datetime) -> Invitation | None:
     """An open invitation, locked until the end of the transaction: who comes second waits and finds it used."""
-    return _open(pk, now=now).select_for_update().first()
+    row = _open(pk, now=now).select_for_update().first()
+    return row if row and row.is_backed() else None
 
 
 @transaction.atomic
@@ -84,7 +85,8 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
     """
     if not may_accept(invitation, user):
         raise Unproven
-    if not _open(invitation.pk, now=now).update(accepted_at=now):
+    invitation.refresh_from_db(fields=["invited_by"])
+    if not (invitation.is_backed() and _open(invitation.pk, now=now).update(accepted_at=now)):
         return False
     accounts.end_pending_changes(user)
     _membership, joined = Membership.objects.get_or_create(

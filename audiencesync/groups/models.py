@@ -44,8 +44,11 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """Sign-in is blind to upper and lower case."""
-        return self.get(email__iexact=username)
+        """Sign-in is blind to upper and lower case.
+
+        Never ``iexact``: PostgreSQL takes a dotless i and a long s for the letters of another address.
+        """
+        return self.get(email=(username or "").strip().lower())
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -196,10 +199,18 @@ class Invitation(models.Model):
         """What is stored of a token."""
         return hashlib.sha256(token.encode()).hexdigest()
 
+    def is_backed(self) -> bool:
+        """Whether who invited may still do so: an admin of the group, or staff."""
+        by = self.invited_by
+        if by is None or not by.is_active:
+            return False
+        return by.is_staff or by.memberships.filter(app_group=self.app_group_id, role=Role.ADMIN).exists()
+
     def is_open(self, *, now: datetime) -> bool:
-        """Not accepted yet and not too old, into a group that is not archived."""
+        """Not accepted yet and not too old, into a group that is not archived, by one who may still invite."""
         return (
             self.accepted_at is None
+            and self.is_backed()
             and self.app_group.archived_at is None
             and now < self.created_at + INVITATION_LIFETIME
         )

@@ -111,7 +111,7 @@ class SetupForm(NewGroupForm):
     def clean_email(self) -> str:
         """In lower case, and nobody's yet."""
         email = str(self.cleaned_data["email"]).strip().lower()
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.filter(email=email).exists():
             raise forms.ValidationError(_("There is an account with this address already."))
         return email
 

@@ -34,7 +34,7 @@ class InvitedSignupForm(SignupForm):
 
     def validate_unique_email(self, value: str) -> str:
         """Only an account has an address; who merely asked for it does not."""
-        if User.objects.filter(email__iexact=value).exists():
+        if User.objects.filter(email=value.lower()).exists():
             raise get_adapter().validation_error("email_taken")
         self.account_already_exists = False
         return value

@@ -237,7 +237,10 @@ def _valid_in(region: str) -> str:
     metadata = PhoneMetadata.metadata_for_region(region)
     found = (_of_type(metadata, name) for name in _TYPES) if metadata else ()
     valid = "|".join(filter(None, found))
-    return rf"(?=(?:{metadata.general_desc.national_number_pattern})$)(?:{valid})" if valid else "(?!)"
+    general = metadata.general_desc if metadata else None
+    if not valid or general is None or general.national_number_pattern is None:
+        return "(?!)"
+    return rf"(?=(?:{general.national_number_pattern})$)(?:{valid})"
 
 
 @cache

@@ -38,7 +38,7 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _is_free(address: EmailAddress) -> bool:
-    return not User.objects.filter(email__iexact=address.email).exclude(pk=address.user_id).exists()
+    return not User.objects.filter(email=address.email.lower()).exclude(pk=address.user_id).exists()
 
 
 def _confirm(request: HttpRequest, address: EmailAddress) -> bool:

@@ -22,7 +22,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return _not_open(request, found)
     if request.method == "POST":
         return _go_on(request, found)
-    has_account = User.objects.filter(email__iexact=found.email).exists()
+    has_account = User.objects.filter(email=found.email).exists()
     is_mine = request.user.is_authenticated and _is_for(found, access.user(request))
     return render(
         request,
