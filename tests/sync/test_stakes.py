@@ -50,7 +50,7 @@ def test_a_trouble_says_until_when_and_how_many_count_as_errored(waiting, model,
 def test_a_trouble_for_which_nobody_waits_says_so(world, model, change, words):
     asked = world.sync()
     model.objects.update(**change)
-    assert "Nobody is waiting yet; people who come meanwhile count as errored 1 h later." in text(asked)
+    assert "Nobody is waiting yet; people who come meanwhile count as errored 60 minutes later." in text(asked)
     assert "29 Nov" not in text(asked)
 
 

@@ -17,7 +17,7 @@ from tests.web import addresses
 FAR = 1_234_567  # ids of this size get separators wherever a template prints them carelessly
 TORN = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
 NAMES = {"TikTok Ads Manager", "TikTok Business Center", "TikTok Audience Sync", "Audience Sync"}
-NAMES |= {"Android GAID", "iOS IDFA", "Acme ads"}
+NAMES |= {"Audience Sync:", "Android GAID", "iOS IDFA", "Acme ads"}
 CANVAS_PANELS = ["", "?entry=1", "?add=first", "?launch=1", "?stop=1", "?step={step_id}", "?step={step_id}&reasons=1"]
 
 
