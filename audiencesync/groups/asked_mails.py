@@ -31,7 +31,9 @@ def ask(kind: str, address: str, *, now: datetime) -> None:
     """One row, without a look at who has an account."""
     language = translation.get_language() or settings.LANGUAGE_CODE
     key = f"{kind}:{secrets.token_hex(16)}"
-    Letter.objects.create(key=key, kind=kind, address=address.strip().lower(), language=language, created_at=now, due_at=now)
+    Letter.objects.create(
+        key=key, kind=kind, address=address.strip().lower(), language=language, created_at=now, due_at=now
+    )
 
 
 def asked(kind: str, address: str) -> QuerySet[Letter]:
