@@ -91,10 +91,11 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(open_page, stack,
     metric(page, "pending", 0)
     open_step(page, 2)
     metric(page, "pending", can_add)
-    expect(page.locator("#flow .step").nth(2)).to_contain_text("no longer exists", timeout=SOON)
+    expect(page.locator("#flow .step").nth(2)).to_contain_text("Choose or create another one", timeout=SOON)
+    expect(page.locator("body")).to_contain_text("no longer exists")
     expect(page.locator("#flow .step.has-problem")).to_have_count(1)
     page.goto(f"{canvas.split('?')[0]}?step={card_id(page, 2)}")
-    expect(page.locator("#panel .alert-danger")).to_contain_text("no longer exists")
+    expect(page.locator("#panel .alert-danger")).to_contain_text("Choose or create another one")
     keep_picture(page, "en-1280-audience-deleted")
     cleared(page, "Deleted")
     disconnect(page, "Deleted", can_add, "discard")  # those of a stopped canvas wait, too
