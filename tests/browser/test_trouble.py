@@ -37,7 +37,7 @@ def metric(page, name, n, language="en"):
 def cleared(page, name):
     """Stop the canvas, so that the next test finds no live one."""
     page.goto("/g/acme/canvases/")
-    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name=name, exact=True).click()
     acts.stop(page)
 
 
