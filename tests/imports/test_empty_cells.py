@@ -106,7 +106,7 @@ def test_where_only_hashes_are_kept_other_columns_are_still_suggested(acme, name
 
 @pytest.mark.parametrize(
     ("key", "reason"),
-    [(key, "key") for key in ("NULL", "n/a", "0", "-", "unknown")]
+    [(key, "key") for key in ("NULL", "n/a", "000", "-", "unknown")]
     + [(key, "key_shortened") for key in ("1.00001E+12", "4e11", "1,5E+10")],
 )
 def test_what_names_nobody_is_no_key(key, reason):

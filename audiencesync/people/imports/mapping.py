@@ -170,7 +170,7 @@ class Converter:
         for i, key in enumerate(keys):
             if i in bad:
                 continue
-            if key is None or (not is_exact and is_placeholder(str(key))):
+            if key is None or (not is_exact and is_placeholder(str(key)) and str(key) != "0"):  # some lists begin at 0
                 bad[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
                 bad[i] = ("key_shortened", "")
