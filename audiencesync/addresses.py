@@ -53,6 +53,16 @@ def site(variable: str, url: str) -> str:
     return url
 
 
+def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
+    """Scheme, host and port of a page whose forms are taken; ``*.`` stands for every name below."""
+    found = _web(url.replace("://*.", "://any.", 1))
+    is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
+    _refuse_unless(
+        found and not found[3] and not found[4] and (is_safe or not must_be_safe), variable, "https://sync.example.org"
+    )
+    return url
+
+
 def service(variable: str, url: str) -> str:
     """A page of a partner that secrets are sent to: readable for others only on the way to a local name."""
     found = _web(url)

@@ -73,6 +73,13 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
         return name
 
+    def token(self, var: str, *, least: int) -> str:
+        """Return a secret that is sent in a header, or nothing. Raises ImproperlyConfigured."""
+        text: str = self.str(var, "")
+        if text and not (len(text) >= least and text.isascii() and text.isprintable() and " " not in text):
+            raise ImproperlyConfigured(f"{var} must be at least {least} letters, digits and signs without blanks.")
+        return text
+
     def choice(self, var: str, default: str, *, among: tuple[str, ...]) -> str:
         """Return one of some words. Raises ImproperlyConfigured."""
         word: str = self.str(var, default).strip()

@@ -28,8 +28,11 @@ TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 SITE_URL = addresses.site("SITE_URL", env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/"))
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 HTTPS = SITE_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [
+    addresses.origin("CSRF_TRUSTED_ORIGINS", url, must_be_safe=HTTPS)
+    for url in env.list("CSRF_TRUSTED_ORIGINS", default=[]) or [SITE_URL]
+]
 
 INSTALLED_APPS = [
     "audiencesync.groups",

@@ -69,6 +69,31 @@ REFUSED = [
 ]
 
 
+FORMS_OF = [
+    *("https://sync.example.org", "https://sync.example.org:8443", "https://*.example.org", "http://127.0.0.1:8000"),
+    "http://sync.internal",
+]
+FORMS_NOT_OF = [
+    *("", " ", "sync.example.org", "http://sync.example.org", "https://sync.example.org/", "https://u:canary@h"),
+    *("https://*", "https://*.*.example.org", "*", "null", "javascript:alert(1)", "http://*.example.org"),
+]
+
+
+@pytest.mark.parametrize("url", FORMS_OF)
+def test_forms_of_safe_pages_are_taken(url):
+    assert addresses.origin("NAME", url, must_be_safe=True) == url
+
+
+def test_without_https_forms_are_taken_without_https():
+    assert addresses.origin("NAME", "http://sync.example.org", must_be_safe=False)
+
+
+@pytest.mark.parametrize("url", FORMS_NOT_OF)
+def test_forms_of_pages_that_others_can_write_into_are_not_taken(url):
+    with pytest.raises(ImproperlyConfigured, match=r"\ANAME must look like [^\n]*\.\Z"):
+        addresses.origin("NAME", url, must_be_safe=True)
+
+
 @pytest.mark.parametrize(("reads", "url"), TAKEN)
 def test_an_address_that_works_is_taken(reads, url):
     assert reads("NAME", url) == url

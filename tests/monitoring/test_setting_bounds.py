@@ -60,6 +60,15 @@ def test_seconds_out_of_bounds_are_refused(monkeypatch, value):
         Environment().amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
 
 
+@pytest.mark.parametrize(
+    "value", [" ", "x", "fifteen-letters", "seventeen letters", "a-tab-at-the-end\t", "sechzehnmal-ein-ü"]
+)
+def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(monkeypatch, value):
+    monkeypatch.setenv("METRICS_TOKEN", value)
+    with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN must be at least 16"):
+        Environment().token("METRICS_TOKEN", least=16)
+
+
 @pytest.mark.parametrize(("value", "flag"), [("1", True), ("True", True), ("on", True), ("0", False), ("", False)])
 def test_a_boolean_is_read_by_its_word(monkeypatch, value, flag):
     monkeypatch.setenv("BEHIND_PROXY", value)
