@@ -240,6 +240,7 @@ ACCOUNT_ADAPTER = "audiencesync.groups.adapter.InvitationAdapter"
 ACCOUNT_FORMS = {
     "signup": "audiencesync.groups.signup.InvitedSignupForm",
     "add_email": "audiencesync.groups.account_forms.ChangeEmailForm",
+    "change_password": "audiencesync.groups.account_forms.NewPasswordForm",
     "reset_password": "audiencesync.groups.account_forms.ResetForm",
     "reset_password_from_key": "audiencesync.groups.account_forms.ResetKeyForm",
 }
@@ -294,7 +295,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # Browser security
 SECURE_SSL_REDIRECT = HTTPS and env.flag("SSL_REDIRECT", True)
 # Who watches a process speaks to it without a proxy between. A program that sends its API key bare must hear it.
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", "^(users|canvas|segments|audiences|deliveries)(/|$)"]
+API_PATHS = r"(?:users|canvas|segments|audiences|deliveries|campaigns|feed|events)(?:/|$)"
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", f"^{API_PATHS}"]
 BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)  # else the proxy's address counts as everybody's, and one locks out all
@@ -354,7 +356,7 @@ DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))  # calle
 # Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
 ERASURE_LEDGER = str(env.place("ERASURE_LEDGER", VAR_DIR / "erasures.jsonl"))
 
-METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # without it /metrics does not exist
+METRICS_TOKEN = env.token("METRICS_TOKEN", least=16)  # without it /metrics does not exist
 
 # One JSON object per line for machines; in the demo people read along.
 LOG_FORMAT = env.choice("LOG_FORMAT", "plain" if DEMO else "json", among=("json", "plain"))

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from allauth.account.forms import AddEmailForm, ResetPasswordForm, ResetPasswordKeyForm
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import AddEmailForm, ChangePasswordForm, ResetPasswordForm, ResetPasswordKeyForm
+from allauth.core import context
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest
@@ -21,6 +23,18 @@ class ChangeEmailForm(AddEmailForm):
             raise forms.ValidationError(_("Confirm your present address first: open the link that we mailed to it."))
         email: str = super().clean_email()
         return email
+
+
+class NewPasswordForm(ChangePasswordForm):
+    """A new password in exchange for the old one, which is guessed here no more often than at sign-in."""
+
+    def clean_oldpassword(self) -> str:
+        """The password of the account. Wrong ones count as failed sign-ins of it."""
+        password: str = self.cleaned_data["oldpassword"]
+        adapter = get_adapter()
+        if adapter.authenticate(context.request, email=self.user.email, password=password) != self.user:
+            raise adapter.validation_error("enter_current_password")
+        return password
 
 
 class ResetForm(ResetPasswordForm):

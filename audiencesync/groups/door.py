@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 
 from audiencesync.groups import rest
 
-PATHS = re.compile(r"/(?:users|canvas|segments|audiences|deliveries|campaigns|feed|events)(?:/|$)")
+PATHS = re.compile(f"/{settings.API_PATHS}")
 # The first parts of Braze's addresses: a client that moves here asks for some that we do not offer.
 _BRAZE = re.compile(
     r"/(?:users|canvas|segments|campaigns|feed|events|app_group|catalogs|cdi|content_blocks|custom_attributes|email|kpi"

@@ -15,6 +15,7 @@ from audiencesync.groups import accounts
 from audiencesync.groups.models import INVITATION_LIFETIME, Activity, AppGroup, Invitation, Membership, Role, User
 
 logger = logging.getLogger(__name__)
+PER_HOUR = 20  # of one group: they are mails to addresses of the inviter's choice
 
 
 class Unproven(Exception):

@@ -17,7 +17,7 @@ from audiencesync.groups import access, fresh, members
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.setup_forms import NewGroupForm, RenameForm
-from audiencesync.groups.views.members import send_invitation, shown_once
+from audiencesync.groups.views.members import send_invitation, shown_once, too_many
 from audiencesync.people.models import Profile
 from canvases import deleting
 from canvases.models import Canvas
@@ -88,6 +88,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     """Invite an admin, or become one without a mail."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug, archived_at=None)
     if "myself" in request.POST:
+        fresh.require(request)
         members.join(row, user, Role.ADMIN, now=timezone.now())
         return redirect("group", slug)
     data = request.POST.copy()
@@ -95,6 +96,9 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     form = InvitationForm(data, app_group=row)
     if not form.is_valid():
         return _page(request, row, status=422, invite=form)
+    fresh.require(request)
+    if too_many(row, form):
+        return _page(request, row, status=429, invite=form)
     send_invitation(request, row, form.cleaned_data, keep_as=LINK)
     return redirect("staff_group", slug)
 
@@ -107,6 +111,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         template = "staff/group_archive.html" + ("#question" if getattr(request, "htmx", False) else "")
         return render(request, template, {"group": row, "live": _live(row)})
+    fresh.require(request)
     if deleting.archive(row, by=user, now=timezone.now()):
         messages.success(request, _("%(group)s is archived.") % {"group": row.name})
     return redirect("staff_group", slug)

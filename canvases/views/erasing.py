@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audiencesync.groups import access
+from audiencesync.groups import access, fresh
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people import finding, ledger, segments
 from audiencesync.people.models import Erasure
@@ -62,6 +62,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             "segments": segments.naming(app_group, found.values()),
         }
         return render(request, "canvases/erase.html", context)
+    fresh.require(request)
     n = len(privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now()))
     text = ngettext(
         "%(n)d person is hidden now and leaves every audience.",

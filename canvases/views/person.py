@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.groups import access
+from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.identifying import family
 from audiencesync.people.models import Profile
@@ -42,6 +42,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
 def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     """Everything about a person as a file; that it was taken is written down."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
+    fresh.require(request)
     Activity.log(row.app_group, access.user(request), Activity.Verb.EXPORTED, row.braze_id, kind=Activity.Kind.PERSON)
     answer = JsonResponse(telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2})
     answer["Content-Disposition"] = f'attachment; filename="person-{row.braze_id}.json"'
@@ -57,6 +58,7 @@ def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     if request.method != "POST":
         template = "canvases/person_erase.html#question" if request.htmx else "canvases/person_erase.html"  # type: ignore[attr-defined]  # set by django-htmx
         return render(request, template, {"profile": row})
+    fresh.require(request)
     privacy.erase_by(access.user(request), row.app_group, [row.pk], now=timezone.now())
     messages.success(
         request, _("The person is hidden now and leaves every audience. The receipt tells when it is done.")

@@ -5,6 +5,7 @@ from django.db import OperationalError
 from django.test import Client, override_settings
 from django.urls import path
 
+from audiencesync.api import api as rest
 from audiencesync.people.models import Profile
 
 
@@ -123,6 +124,13 @@ def test_a_crash_and_a_database_that_is_away(db):
     away = client.get("/users/away")
     assert_json(away, 503)
     assert away["Retry-After"] == "60"
+
+
+@pytest.mark.parametrize("path", sorted({path.split("/")[1] for path in rest.get_openapi_schema()["paths"]}))
+def test_no_address_of_the_api_redirects_a_key_that_was_sent_bare(api, settings, path):
+    settings.SECURE_SSL_REDIRECT = True
+    for address in (f"/{path}", f"/{path}/list"):
+        assert_json(api.get(address), 403)
 
 
 def test_without_https_nothing_is_redirected(api, settings):

@@ -56,6 +56,20 @@ def test_somebody_switched_off_stays_out(alice):
     assert not is_in(sign_in()[0])
 
 
+def test_guesses_at_the_form_of_a_new_password_count_as_failed_sign_ins(alice, signed_in):
+    client = signed_in(alice)
+    new = {"password1": "a new horse battery", "password2": "a new horse battery"}
+    for _ in range(5):
+        assert client.post("/accounts/password/change/", {"oldpassword": "guess", **new}).status_code == 200
+    assert "Too many failed login attempts" in sign_in()[1].content.decode()
+
+
+def test_with_the_old_password_comes_a_new_one(alice, signed_in):
+    new = {"password1": "a new horse battery", "password2": "a new horse battery"}
+    assert signed_in(alice).post("/accounts/password/change/", {"oldpassword": PASSWORD, **new}).status_code == 302
+    assert is_in(sign_in(password="a new horse battery")[0])
+
+
 def test_sign_in_leads_where_one_wanted_to_go(alice):
     assert sign_in(query="?next=/g/acme/activity/")[1]["Location"] == "/g/acme/activity/"
 

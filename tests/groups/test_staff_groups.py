@@ -48,6 +48,13 @@ def test_a_new_group_gets_its_first_admin_by_invitation(desk):
     assert mail.outbox[0].to == ["first@example.org"]
 
 
+def test_staff_mail_no_more_invitations_to_a_group_than_its_admins(desk):
+    answers = [desk.post("/staff/groups/g/acme/invite/", {"email": f"p{n}@example.org"}) for n in range(21)]
+    assert [answer.status_code for answer in answers] == [302] * 20 + [429]
+    assert "At most 20 invitations an hour" in answers[-1].content.decode()
+    assert len(mail.outbox) == 20
+
+
 def test_staff_may_become_the_first_admin(desk, staff, acme):
     assert desk.post("/staff/groups/g/acme/invite/", {"myself": "1"})["Location"] == "/g/acme/"
     assert Membership.objects.get(user=staff, app_group=acme).role == Role.ADMIN

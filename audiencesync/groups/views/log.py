@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audiencesync.groups import access
+from audiencesync.groups import access, fresh
 from audiencesync.groups.changes import Change, Value, masked_email
 from audiencesync.groups.forms import ActivityFilter, GroupForm
 from audiencesync.groups.models import Activity, AppGroup, Role, User
@@ -81,6 +81,8 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
             return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
+        if form.wipes:
+            fresh.require(request)
         changes = _changes(access.group(request), app_group, form)
         if form.changes_people:  # in the background, a stretch of people after the other
             form.instance.rework(now=timezone.now())

@@ -10,14 +10,13 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync import crypto
-from audiencesync.groups import access, invitations, limits
+from audiencesync.groups import access, fresh, invitations, limits
 from audiencesync.groups import members as domain
 from audiencesync.groups.adapter import ours
 from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
 LINK = "invitation_link"  # session key: sealed; shown once on the page after inviting, if no mail could be sent
-PER_HOUR = 20  # invitations of one group: they are mails to addresses of the admin's choice
 
 
 @require_safe
@@ -60,11 +59,21 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
     form = InvitationForm(request.POST, app_group=app_group)
     if not form.is_valid():
         return _page(request, app_group, form, status=422)
-    if limits.count_in(app_group, "invitations", PER_HOUR, seconds=3600, now=timezone.now()).is_over:
-        form.add_error(None, _("At most %(n)d invitations an hour. Try again later.") % {"n": PER_HOUR})
+    if form.cleaned_data["role"] == Role.ADMIN:
+        fresh.require(request)
+    if too_many(app_group, form):
         return _page(request, app_group, form, status=429)
     send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
     return redirect("members", app_group.slug)
+
+
+def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
+    """Count an invitation of the group; the form says so if this is one too many of this hour."""
+    limit = invitations.PER_HOUR
+    is_over = limits.count_in(app_group, "invitations", limit, seconds=3600, now=timezone.now()).is_over
+    if is_over:
+        form.add_error(None, _("At most %(n)d invitations an hour. Try again later.") % {"n": limit})
+    return is_over
 
 
 @sensitive_variables("link", "token")
@@ -99,6 +108,7 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Choose one of the roles."))
         return redirect("members", group)
+    fresh.require(request)
     new_role, sure = Role(form.cleaned_data["role"]), "sure" in request.POST
     if not new_role.includes(Role.ADMIN) and not sure and domain.keys_of(membership).exists():
         context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(membership)
@@ -122,6 +132,7 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
             "groups/member_remove.html#question" if getattr(request, "htmx", False) else "groups/member_remove.html"
         )
         return render(request, template, _consequences(membership))
+    fresh.require(request)
     try:
         domain.remove(membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST)
     except domain.LastAdmin:
