@@ -10,14 +10,13 @@ from typing import Any
 
 from django.db.models import F, Min, Q, QuerySet, Sum
 from django.utils.functional import Promise
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Text
-from partners import problems, registry, sync
-from partners.models import Batch, Outcome, Reason, Sync, Tally, TallyHour
+from partners import problems, sync
+from partners.models import Batch, Outcome, Sync, Tally, TallyHour
 from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 SUMS = {name: Sum(name, default=0) for name in COLUMNS}
@@ -29,10 +28,6 @@ METRICS: dict[str, Promise] = {
     "pending": _("Users pending"),
     "errored": _("Users errored"),
     "exited": _("Exited canvas"),
-}
-OWN_CODES: dict[str, Promise] = {  # of batches that could not be tried
-    "sealed": _("The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"),
-    "disconnected": _("TikTok was not connected again in time"),
 }
 PASSAGE = ("entered", "proceeded", "exited", "waiting")
 SYNC_METRICS = ("synced", "not_synced", "pending", "errored")
@@ -144,45 +139,9 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
-    """Why people ended so, and how many."""
-
-    outcome: str
-    text: str
-    n: int
-
-    @property
-    def outcome_label(self) -> Text:
-        """The outcome in words."""
-        return Outcome(self.outcome).label
-
-
 def retry(step: Step, *, now: datetime) -> int:
     """Try the errored people of ``step`` again, with what it asks now. Answers how many."""
     return sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
-
-
-def reasons(step: Step) -> list[Why]:
-    """Why people of ``step`` were not synced, errored or cancelled; the most frequent outcome and reason first."""
-    by_outcome = sync.reasons(step.syncs.values_list("pk", flat=True))
-    counted = [(outcome, reason, n) for outcome, why in by_outcome.items() for reason, n in why.items()]
-    found = [Why(outcome, reason_text(reason), n) for outcome, reason, n in counted if reason != Reason.MOVED]
-    totals: dict[str, int] = {}
-    for why in found:
-        totals[why.outcome] = totals.get(why.outcome, 0) + why.n
-    return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
-
-
-def reason_text(reason: str) -> str:
-    """A reason or a partner's code in words."""
-    if reason in Reason.values:
-        return str(Reason(reason).label)
-    if reason in OWN_CODES:
-        return str(OWN_CODES[reason])
-    if reason.lstrip("-").isdigit():
-        return registry.get("tiktok").sentence(int(reason))
-    return registry.get("tiktok").sentence(None) if reason else gettext("No reason was noted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from audiencesync.people.identifying import family
 from audiencesync.people.imports.models import Import
 from audiencesync.people.models import KINDS, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
 from audiencesync.people.told import STANDARD
-from canvases.analytics import reason_text
+from canvases.behind import reason_text
 from canvases.models import Step, Visit
 from canvases.series import VARIANT, name_of
 from partners.models import Delivery

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from canvases.views import audience, editor, life, pages
+from canvases.views import audience, behind, editor, life, pages
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -20,5 +20,7 @@ urlpatterns = [
     path("<int:canvas_id>/steps/<int:step_id>/waiting/", editor.waiting, name="step_waiting"),
     path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
     path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
+    path("<int:canvas_id>/steps/<int:step_id>/people/", behind.people, name="step_people"),
+    path("<int:canvas_id>/steps/<int:step_id>/people/export/", behind.export, name="step_people_export"),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", life.retry, name="step_retry"),
 ]

@@ -100,7 +100,7 @@ def _of(connection: Connection | None, ad_account: AdAccount | None) -> "QuerySe
 
 
 def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
-    """Why people of ``syncs`` were not synced, errored or cancelled: outcome -> reason or code -> people."""
+    """Why people of ``syncs`` are not synced: outcome (or pending) -> reason or code -> people. Listed by behind.py."""
     mine = list(syncs)
     own = (
         Delivery.objects.filter(sync__in=mine)
@@ -108,9 +108,9 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
         .values_list("outcome", "reason")
         .annotate(n=Count("pk"))
     )
-    ended = Q(state__in=[Outcome.ERRORED, Outcome.CANCELLED])
+    unsynced = Q(state__in=[Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED])
     together = (
-        Batch.objects.filter(ended, sync__in=mine, n__gt=0).values_list("state", "last_code").annotate(n=Sum("n"))
+        Batch.objects.filter(unsynced, sync__in=mine, n__gt=0).values_list("state", "last_code").annotate(n=Sum("n"))
     )
     dropped = [
         (outcome, reason, n)

@@ -78,6 +78,11 @@ def is_ours(headers: Sequence[str]) -> bool:
     return {ID, MADE, *COLUMNS} <= set(headers)
 
 
+def fields(person: Profile) -> list[Cell]:
+    """The fields of one person, in the order of COLUMNS."""
+    return [_field(getattr(person, name)) for name in COLUMNS.values()]
+
+
 def _field(value: str | bool | None) -> Cell:
     """A field of a profile."""
     return ("true" if value else "false") if isinstance(value, bool) else value or ""

@@ -14,7 +14,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people import filters
 from audiencesync.people.models import Segment
-from canvases import analytics, checklist, engine, leaving
+from canvases import behind, checklist, engine, leaving
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
@@ -77,7 +77,7 @@ def of_step(
         "banner": banner,
         "conflict": conflict,
         "version": str(card.step.version),
-        "reasons": analytics.reasons(card.step) if reasons else None,
+        "reasons": behind.reasons(card.step) if reasons else None,
         "question": question,
     }
     return Panel("canvases/panels/step.html", card.id, context)

@@ -1,0 +1,141 @@
+"""Why people of a step are not synced: the reasons with their counts, and the people behind each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.people import exporting
+from audiencesync.people.models import Profile
+from audiencesync.spreadsheet import Cell
+from canvases.models import Step, Visit
+from canvases.steps.base import Text
+from partners import behind, registry, sync
+from partners.models import Delivery, Outcome, Reason
+
+OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.PENDING, Outcome.CANCELLED)
+OWN_CODES: dict[str, Promise] = {  # of batches that could not be tried
+    "sealed": _("The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"),
+    "disconnected": _("TikTok was not connected again in time"),
+}
+ADVICE: dict[str, Promise] = {
+    Reason.NO_IDENTIFIER: _("Choose more fields in the component, or import the values that are missing."),
+    Reason.INVALID_VALUE: _("The page of each person says which value is wrong and why: import the right one."),
+    Reason.NO_CONSENT: _("They are added to no audience until they consent to advertising."),
+    Reason.AD_TRACKING_OFF: _(
+        "Their device IDs are never sent. Choose e-mail or phone in the component, or import them if they are missing."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why people ended so or wait, and how many. ``reason``: the code behind the words, empty if none was noted."""
+
+    outcome: str
+    reason: str
+    n: int
+
+    @property
+    def text(self) -> str:
+        """The reason in words."""
+        if self.outcome == Outcome.PENDING and not self.reason.isdigit():  # our own codes say why they were errored
+            return gettext("Waiting to be sent")
+        return reason_text(self.reason)
+
+    @property
+    def outcome_label(self) -> Text:
+        """The outcome in words."""
+        return Outcome(self.outcome).label
+
+    @property
+    def advice(self) -> Text:
+        """What to do about it, where the words of the reason do not say it."""
+        return ADVICE.get(self.reason, "")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a change of the component or of the person comes too late for these people."""
+        return self.outcome == Outcome.NOT_SYNCED
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One delivery with the person it is about (None: erased), when they entered the canvas, and since when it is so."""
+
+    delivery: Delivery
+    profile: Profile | None
+    entered_at: datetime | None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was decided, or since when the person waits; None if that is when they entered."""
+        batch = self.delivery.batch
+        return (batch.settled_at or batch.created_at) if batch else None
+
+
+def reasons(step: Step) -> list[Why]:
+    """Why people of ``step`` are not synced; the most frequent outcome and reason first."""
+    by_outcome = sync.reasons(_syncs(step))
+    counted = [(outcome, reason, n) for outcome, by_reason in by_outcome.items() for reason, n in by_reason.items()]
+    found = [Why(outcome, reason, n) for outcome, reason, n in counted if reason != Reason.MOVED]
+    totals: dict[str, int] = {}
+    for why in found:
+        totals[why.outcome] = totals.get(why.outcome, 0) + why.n
+    return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
+
+
+def reason_text(reason: str) -> str:
+    """A reason or a partner's code in words."""
+    if reason in Reason.values:
+        return str(Reason(reason).label)
+    if reason in OWN_CODES:
+        return str(OWN_CODES[reason])
+    if reason.lstrip("-").isdigit():
+        return registry.get("tiktok").sentence(int(reason))
+    return registry.get("tiktok").sentence(None) if reason else gettext("No reason was noted")
+
+
+def counted(step: Step, outcome: Outcome, reason: str) -> tuple[Why, int]:
+    """The number of people as the step shows it, and how many of them are no longer kept."""
+    mine = _syncs(step)
+    n = sync.reasons(mine).get(outcome, {}).get(reason, 0)
+    return Why(outcome, reason, n), behind.no_longer_kept(mine, outcome, reason)
+
+
+def people(step: Step, outcome: Outcome, reason: str) -> QuerySet[Delivery]:
+    """The deliveries that the number counts."""
+    return behind.people(_syncs(step), outcome, reason)
+
+
+def lines(step: Step, deliveries: Iterable[Delivery]) -> list[Line]:
+    """Each delivery with its person and visit. Two queries, however many."""
+    rows = list(deliveries)
+    ids = {row.profile_id for row in rows if row.profile_id is not None}
+    known = {one.pk: one for one in Profile.objects.filter(app_group=step.canvas.app_group_id, pk__in=ids)}
+    keys = [row.entry_key for row in rows]
+    entered = dict(Visit.objects.filter(canvas=step.canvas_id, pk__in=keys).values_list("pk", "entered_at"))
+    return [Line(row, known.get(row.profile_id or 0), entered.get(row.entry_key)) for row in rows]
+
+
+def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[list[Cell]]:
+    """A row per delivery, as many as the list has: the fields of the person, when, and why. ``reason``: in words, since
+    the language of the page is forgotten while the rows travel.
+    """
+    yield [exporting.ID, *exporting.COLUMNS, "outcome", "reason", "reason_code", "entered_canvas_at", "since"]
+    for rows in behind.chunks(found):
+        for line in lines(step, rows):
+            one, person = line.delivery, line.profile
+            fields = [f"{person.pk:024x}", *exporting.fields(person)] if person else [""] * (1 + len(exporting.COLUMNS))
+            times = [at.isoformat() if at else "" for at in (line.entered_at, line.at)]
+            yield [*fields, one.status.value, reason, one.why, *times]
+
+
+def _syncs(step: Step) -> list[int]:
+    return list(step.syncs.order_by("pk").values_list("pk", flat=True))

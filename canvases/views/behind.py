@@ -1,0 +1,96 @@
+"""The people behind a number of a step: who is not synced for one reason, page by page and as a CSV file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from audiencesync import spreadsheet
+from audiencesync.budget import TooSlow, at_most
+from audiencesync.groups import access, fresh
+from audiencesync.groups.models import Activity, Role
+from audiencesync.people import display
+from canvases import behind
+from canvases.models import Step
+from canvases.steps import KINDS
+from partners.behind import Page, Place, page
+from partners.models import Outcome
+
+PAGE = 50
+SECONDS = 10.0
+REASON = re.compile(r"[a-z0-9_-]{0,24}", re.ASCII)
+PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
+
+
+@require_safe
+@access.signed_in
+def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Who they are. Who sees them unmasked is written down."""
+    step = access.get(request, Step, pk=step_id, canvas=canvas_id)
+    outcome, reason = _asked(request.GET)
+    masked = not access.membership(request).may(Role.MARKETER)
+    is_slow = False
+    try:
+        with at_most(SECONDS):
+            why, gone = behind.counted(step, outcome, reason)
+            found = page(behind.people(step, outcome, reason), PAGE, **_place(request.GET))
+    except TooSlow:
+        why, gone, found, is_slow = behind.Why(outcome, reason, 0), 0, Page([], None, None), True
+    lines = behind.lines(step, found.deliveries)
+    persons = [(line, display.person(line.profile, masked=masked) if line.profile else None) for line in lines]
+    if not masked and any(person for _line, person in persons):
+        _log_view(request, step)
+    context = {
+        "step": step,
+        "canvas": step.canvas,
+        "summary": KINDS[step.kind].summary(step),
+        "why": why,
+        "gone": gone,
+        "page": found,
+        "people": persons,
+        "has_names": any(person.name for _line, person in persons if person),
+        "has_times": any(line.at for line in lines),
+        "is_masked": masked,
+        "is_slow": is_slow,
+        "may_edit": not masked,
+    }
+    return render(request, "canvases/behind.html", context)
+
+
+@require_POST
+@access.signed_in
+def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
+    """The same people as a file; that it was taken is written down."""
+    step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
+    outcome, reason = _asked(request.POST)
+    fresh.require(request)
+    who = access.user(request)
+    Activity.log(step.canvas.app_group, who, Activity.Verb.EXPORTED, step.canvas.name, kind=Activity.Kind.PEOPLE)
+    found, why = behind.people(step, outcome, reason), behind.Why(outcome, reason, 0)
+    parts = spreadsheet.lines(behind.csv_rows(step, found, reason=why.text))
+    return spreadsheet.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
+
+
+def _log_view(request: HttpRequest, step: Step) -> None:
+    group, name = step.canvas.app_group, step.canvas.name
+    Activity.log_view(group, access.user(request), name, kind=Activity.Kind.PEOPLE, now=timezone.now())
+
+
+def _asked(data: QueryDict) -> tuple[Outcome, str]:
+    """Outcome and reason. Raises Http404 for what no person can have."""
+    outcome, reason = data.get("outcome", Outcome.NOT_SYNCED), data.get("reason", "")
+    if outcome not in behind.OUTCOMES or not REASON.fullmatch(reason):
+        raise Http404
+    return Outcome(outcome), reason
+
+
+def _place(data: QueryDict) -> dict[str, Any]:
+    """Where the page begins; what is no place is the beginning."""
+    found = {name: PLACE.fullmatch(data.get(name, "")) for name in ("before", "after")}
+    return {name: Place(int(match[1]), int(match[2])) for name, match in found.items() if match}

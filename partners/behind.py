@@ -1,0 +1,98 @@
+"""The people behind a number: the deliveries that ``sync.reasons`` counts, page by page, and how many are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db.models import BigIntegerField, BooleanField, F, Func, Q, QuerySet, Value
+
+from partners.models import Delivery, Outcome, Reason, Tally
+
+CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the list a page begins: the Sync and the entry key of the delivery next to it."""
+
+    sync: int
+    entry_key: int
+
+    def __str__(self) -> str:
+        return f"{self.sync}-{self.entry_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of the list, who entered last first. ``older`` and ``newer``: where to go on, if there is more."""
+
+    deliveries: list[Delivery]
+    older: Place | None
+    newer: Place | None
+
+
+def people(syncs: Iterable[int], outcome: Outcome, reason: str | None = None) -> QuerySet[Delivery]:
+    """Deliveries of ``syncs`` that ended (or wait) so. ``reason``: only those with this one; empty: none was noted.
+
+    Without a reason those are left out who were moved to another Sync of the step: they are counted there.
+    """
+    own, together = Q(outcome=outcome), Q(outcome=None, batch__state=outcome)
+    if reason is None:
+        own &= Q(reason=None) | ~Q(reason=Reason.MOVED)
+        together &= ~Q(batch__last_code=Reason.MOVED)
+    else:
+        own &= Q(reason=reason) if reason else Q(reason=None) | Q(reason="")
+        together &= Q(batch__last_code=reason)
+    return Delivery.objects.filter(own | together, sync__in=list(syncs)).select_related("batch")
+
+
+def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str | None = None) -> int:
+    """How many of them are counted, but their deliveries were dropped after a time (retention.py)."""
+    bases = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)
+    return sum(
+        n
+        for base in bases
+        for why, n in base.get(outcome, {}).items()
+        if (why != Reason.MOVED if reason is None else why == reason)
+    )
+
+
+def page(found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None) -> Page:
+    """One page by the keys at its ends, along the index that the deliveries of a Sync have anyway."""
+    if after is not None:
+        rows = list(found.filter(_beside(after, ">")).order_by("sync", "entry_key")[: size + 1])
+        has_newer, has_older = len(rows) > size, True
+        rows = rows[:size][::-1]
+    else:
+        older = found if before is None else found.filter(_beside(before, "<"))
+        rows = list(older.order_by("-sync", "-entry_key")[: size + 1])
+        has_newer, has_older = before is not None, len(rows) > size
+        rows = rows[:size]
+    return Page(
+        rows,
+        older=_place(rows[-1]) if rows and has_older else None,
+        newer=_place(rows[0]) if rows and has_newer else None,
+    )
+
+
+def chunks(found: QuerySet[Delivery]) -> Iterator[list[Delivery]]:
+    """All of them, who entered last first, some thousand at a time: nothing is held while they travel."""
+    before: Place | None = None
+    while rows := (one := page(found, CHUNK, before=before)).deliveries:
+        yield rows
+        if one.older is None:
+            return
+        before = one.older
+
+
+def _place(row: Delivery) -> Place:
+    return Place(row.sync_id, row.entry_key)
+
+
+def _beside(place: Place, sign: str) -> Func:
+    """(sync, entry key) < (a, b): compared as a row, so that the index leads to the place at once."""
+    big = BigIntegerField()
+    row = Func(F("sync"), F("entry_key"), template="(%(expressions)s)", output_field=big)
+    other = Func(Value(place.sync, big), Value(place.entry_key, big), template="(%(expressions)s)", output_field=big)
+    return Func(row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())
