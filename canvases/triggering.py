@@ -76,8 +76,10 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
         raise Refused("NOT_AN_OBJECT", "It must be an object.", "attributes")
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
-    fields, custom, problems = told.attributes(attributes)
+    fields, custom, problems = told.attributes(attributes, app_group)
     who = _name(app_group, item)
+    if "alias" in who and not only_existing:
+        told.check_clear(*who["alias"], app_group, field="user_alias")
     return Change(**who, fields=fields, attributes=custom, only_existing=only_existing), problems
 
 

@@ -165,14 +165,14 @@ def _readings(body: str, region: str) -> set[str]:
         return _national(body, region) | _international(f"+{digits[2:]}")
     if digits.startswith("0"):
         mistyped = _international(f"+{digits[1:]}") if digits.startswith(code, 1) else set()
-        return _national(body, region) | set(filter(_is_mobile, mistyped))
+        return _national(body, region) | set(filter(is_mobile, mistyped))
     international = _international(f"+{body}")
     if international and digits.startswith(code):
         return international
     national = _national(body, region)
     is_doubtful = len(digits) >= _LONG or digits.startswith(code)
     if not international and is_doubtful and region.upper() in _OPEN:
-        return set(filter(_is_mobile, national))
+        return set(filter(is_mobile, national))
     if len(international | national) > 1 and any(_is_written_at_home(body, number) for number in national):
         return national
     return international | national
@@ -198,7 +198,7 @@ def _national(text: str, region: str) -> set[str]:
     return {number} if number else set()
 
 
-def _is_mobile(number: str) -> bool:
+def is_mobile(number: str) -> bool:
     """Whether it is surely one: 0 49 176 ... is as much 0176 as 0491 76 ..., 0 49 30 ... is 04930."""
     return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
 

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 
 from audiencesync import beat
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import identifiers, identifying, naming
+from audiencesync.people import identifiers, identifying, naming, told
 from audiencesync.people.identifying import Identity, NewAlias, Problem
 from audiencesync.people.naming import Refused
 
@@ -43,7 +43,9 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
             known = naming.checked(item).get("external_id")
             external_id = None if known is None else naming.external_id(known)
             nested = item.get("user_alias")
-            wishes["user_aliases", index] = NewAlias(naming.alias(item if nested is None else nested), external_id)
+            alias = naming.alias(item if nested is None else nested)
+            told.check_clear(*alias, app_group, field="alias_name")
+            wishes["user_aliases", index] = NewAlias(alias, external_id)
         except Refused as error:
             result.errors.append(error.as_dict("user_aliases", index))
     done = identifying.add_aliases(app_group, list(wishes.values()), now=now)

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from audiencesync.groups import moments
+from audiencesync.groups.models import AppGroup
 from audiencesync.groups.strict import number_as_text
-from audiencesync.people import naming, spellings
+from audiencesync.people import in_clear, naming, spellings
 from audiencesync.people.merging import (
     BIGGEST,
     LONGEST_LIST,
@@ -51,7 +52,7 @@ class Attributes(NamedTuple):
     problems: Problems
 
 
-def attributes(item: Mapping[str, Any]) -> Attributes:
+def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
     """Read what it says about a person. Raises Refused if nothing of it counts."""
     told = Attributes({}, {}, [])
     is_merge = naming.truth(item, "_merge_objects") or False
@@ -62,12 +63,20 @@ def attributes(item: Mapping[str, Any]) -> Attributes:
             if name in _READERS:
                 told.fields.update(_READERS[name](name, value, told.problems))
             elif name not in NOT_ATTRIBUTES:
-                told.custom[_name(name)] = _attribute(name, value, is_merge=is_merge)
+                custom = _attribute(_name(name), value, is_merge=is_merge)
+                check_clear(name, custom, app_group, field=name)
+                told.custom[name] = custom
         except Refused as problem:
             told.problems.append(problem)
     if len(told.custom) > MOST_ATTRIBUTES:
         raise Refused("TOO_LARGE", "The object is too large.")
     return told
+
+
+def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
+    """Nothing that could be read as an address is kept where only hashes are. Raises Refused."""
+    if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
+        raise Refused("HASHES_ONLY", "The group stores only hashes: this holds an e-mail or phone number.", field)
 
 
 def is_blank(value: object) -> bool:
@@ -255,21 +264,25 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
     return value
 
 
-def event(item: Mapping[str, Any], problems: Problems, *, now: datetime) -> Event:
+def event(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
     """An event without its person, unsaved. Raises Refused."""
-    return Event(name=_title(item, "name"), at=_moment(item, now), properties=_properties(item, problems))
+    name = _title(item, "name")
+    check_clear("", name, app_group, field="name")
+    return Event(name=name, at=_moment(item, now), properties=_properties(item, problems, app_group))
 
 
-def purchase(item: Mapping[str, Any], problems: Problems, *, now: datetime) -> Event:
+def purchase(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
     """A purchase without its person, unsaved. Raises Refused."""
+    product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
+    check_clear("", product, app_group, field="product_id")
     currency = item.get("currency")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
         raise Refused("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
     return Event(
         kind=Event.Kind.PURCHASE,
-        name=_title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id"),
+        name=product,
         at=_moment(item, now),
-        properties=_properties(item, problems),
+        properties=_properties(item, problems, app_group),
         price=_price(item.get("price")),
         currency=currency.strip().upper(),
         quantity=_quantity(item.get("quantity")),
@@ -314,7 +327,7 @@ def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
     return min(at, now)
 
 
-def _properties(item: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup) -> dict[str, Any]:
     """Those that may be kept. An empty list is PHP's spelling of an empty object."""
     found = item.get("properties")
     if found is None or found == []:
@@ -328,7 +341,9 @@ def _properties(item: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     kept = {}
     for name, value in found.items():
         try:
-            kept[_property(name)] = _checked(value, "properties", 1)
+            checked = _checked(value, _property(name) and "properties", 1)
+            check_clear(name, checked, app_group, field="properties")
+            kept[name] = checked
         except Refused as problem:
             problems.append(Refused(problem.code, problem.message, "properties"))
     return kept

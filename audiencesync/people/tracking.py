@@ -62,7 +62,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
     for array in ARRAYS:
         for index, item in enumerate(body[array]):
             try:
-                read.append(_read(array, index, item, now=now))
+                read.append(_read(app_group, array, index, item, now=now))
             except Refused as error:
                 result.errors.append(error.as_dict(array, index))
     with transaction.atomic():
@@ -87,15 +87,19 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
     return result
 
 
-def _read(array: str, index: int, item: Any, *, now: datetime) -> _Told:
+def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Told:
     name = naming.read(naming.checked(item))
-    fields, custom, problems = told.attributes(item) if array == "attributes" else told.Attributes({}, {}, [])
+    fields, custom, problems = (
+        told.attributes(item, app_group) if array == "attributes" else told.Attributes({}, {}, [])
+    )
     only_existing = naming.truth(item, "_update_existing_only")
     if only_existing is None:
         only_existing = "alias" in name
+    if "alias" in name and not only_existing:
+        told.check_clear(*name["alias"], app_group, field="user_alias")
     event = None
     if array != "attributes":
-        event = (told.event if array == "events" else told.purchase)(item, problems, now=now)
+        event = (told.event if array == "events" else told.purchase)(item, problems, app_group, now=now)
     change = Change(**name, fields=fields, attributes=custom, only_existing=only_existing)
     return _Told(array, index, change, event, problems)
 

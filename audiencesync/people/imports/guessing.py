@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import exporting, filters, spellings
+from audiencesync.people import exporting, filters, in_clear, spellings
 from audiencesync.people.imports import cells, numbers
 from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
 
@@ -27,15 +27,7 @@ _SYNONYMS = {
     "country": "country countrycode land ländercode",
     "language": "language sprache locale",
 }
-_ALSO = {  # taken for a second e-mail or phone, never for a first one
-    "email": "email mail emailadresse",
-    "phone": (
-        "phone mobile handy telefon tel mobil fax telephone phonenumber telefonnummer mobilnummer telefonnr mobilnr cell"
-        " cellphone rufnummer handynr handynummer mobilfunk mobilfunknummer festnetz whatsapp sms notfallkontakt"
-    ),
-}
 _KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
 _PLAIN_TRUTHS = frozenset(
     {"true", "false"}
@@ -73,13 +65,6 @@ def known(header: str) -> str:
     return _KNOWN.get(re.sub(r"[\W_]", "", header).casefold(), "")
 
 
-def is_address(header: str) -> str:
-    """``email`` or ``phone`` if a column of this name may hold one, in whatever words: "E-Mail 2", "Handy privat"."""
-    words = {re.sub(r"[\W_\d]", "", word).casefold() for word in re.split(r"[\s_.:/()\d]+", header)}
-    words.add(re.sub(r"[\W_\d]", "", header).casefold())
-    return next((kind for kind, also in _ALSO.items() if words & set(also.split())), "")
-
-
 def is_second(name: str) -> bool:
     """Whether an attribute of this name would be an e-mail or a phone of its own: "email", "Handy 2"."""
     return known(re.sub(r"\d", "", name)) in ("email", "phone")
@@ -94,8 +79,8 @@ def _looks_like(kind: str, values: Sequence[str]) -> bool:
 
 def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
     """Whether cells name an address, alone or among words, or by the name of the column and their look phone numbers."""
-    kind = is_address(header)
-    if any(map(_ADDRESS.search, values)) or (kind and _looks_like(kind, values)):
+    kind = in_clear.kind_of(header)
+    if any(map(in_clear.has_email, values)) or (kind and _looks_like(kind, values)):
         return True
     numbered = [value for value in values if _PHONE.fullmatch(value) and cells.day(value) is None]
     return bool(values) and len(numbered) >= ENOUGH * len(values)
@@ -138,7 +123,8 @@ class _Guesser:
                 return Guess(Column(header, field, name, style))
             found = self._attribute(header, name, values, style)
             return found._replace(why=found.why or "nothing") if found.column.target else found
-        if is_address(header) in self.taken and _looks_like(is_address(header), values):
+        kind = in_clear.kind_of(header)
+        if kind in self.taken and _looks_like(kind, values):
             return Guess(Column(header, "", name), "second")
         return self._attribute(header, name, values, style)
 
@@ -185,7 +171,7 @@ class _Exported(_Guesser):
             return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
         if name == exporting.REST:
             return Guess(Column(header, "rest", name, cells.EXACT))
-        if self.app_group.hash_only and (is_address(name) or any(map(_ADDRESS.search, values))):
+        if self.app_group.hash_only and (in_clear.kind_of(name) or any(map(in_clear.has_email, values))):
             return Guess(Column(header, "", name, cells.EXACT), "address")
         is_twice = filters.CUSTOM + name in self.taken or not cells.is_name(name)
         return Guess(Column(header, "" if is_twice else "kept", name, cells.EXACT), "twice" if is_twice else "")

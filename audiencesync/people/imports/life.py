@@ -84,7 +84,7 @@ def preview(run: Import, layout: Layout) -> Preview:
 def check(run: Import, plan: Plan) -> Checked:
     """Read the first rows as an import would, and write nothing. Who was erased is known to the ledger."""
     found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
-    converter = Converter(plan, region=run.app_group.phone_region)
+    converter = Converter(plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only)
     reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
     if plan.layout.has_header:
         reader.take(1)

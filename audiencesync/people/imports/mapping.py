@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people import identifiers
+from audiencesync.people import identifiers, in_clear
 from audiencesync.people.imports import cells
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
 from audiencesync.people.placeholders import is_placeholder
@@ -96,8 +96,8 @@ class Batch:
 class Converter:
     """Turns rows into what they ask for, by one plan."""
 
-    def __init__(self, plan: Plan, *, region: str) -> None:
-        self.plan, self.region = plan, region
+    def __init__(self, plan: Plan, *, region: str, hash_only: bool = False) -> None:
+        self.plan, self.region, self.hash_only = plan, region, hash_only
         self.columns = list(plan.used())
 
     def read(self, stretch: Stretch) -> tuple[Batch, list[Reject]]:
@@ -162,7 +162,20 @@ class Converter:
                 else:
                     unfit.append((i, reason, column.header))
             values.append(value)
+        if self.hash_only and column.target not in FIELDS:
+            values = [self._without_clear(value, i, column, unfit) for i, value in enumerate(values)]
         return values
+
+    def _without_clear(self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]) -> Value:
+        """What may be kept of an attribute where only hashes are: nothing that holds an address."""
+        told = value if column.target == "rest" else {column.name: value}
+        if value is None:
+            return None
+        kept = {name: one for name, one in told.items() if not in_clear.holds(name, one, region=self.region)}
+        if len(kept) == len(told):
+            return value
+        unfit.append((i, "clear", column.header))
+        return kept if column.target == "rest" else None
 
     def _judge_keys(self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool) -> None:
         """Without a usable key a row belongs to nobody. Our own exports hold ids as they are, whatever they look like."""

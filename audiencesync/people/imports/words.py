@@ -23,6 +23,7 @@ REASONS: dict[str, str | Promise] = {
     "language": _("This needs a language such as de, pt-BR or German."),
     "kept": _("This is too long, too big or too deeply nested for an attribute."),
     "unusable": _("This cannot be used: it is stored and never sent."),
+    "clear": _("This holds an e-mail address or a phone number, and this group stores only hashes."),
     "text": _("This text is too long for an attribute."),
     "gone": _("The person was erased while the import ran."),
     "attributes": _("The person would have more attributes than one may have."),

@@ -54,7 +54,7 @@ class Writer:
     def __init__(self, run: Import, app_group: AppGroup) -> None:
         self.run, self.app_group = run, app_group
         self.plan = Plan.of(run.plan)
-        self.converter = Converter(self.plan, region=app_group.phone_region)
+        self.converter = Converter(self.plan, region=app_group.phone_region, hash_only=app_group.hash_only)
         told = {column.target for _place, column in self.plan.used()}
         watched = app_group.consent_attribute or (app_group.remove_on_withdrawal and "ads_consent" in told)
         is_plain = self.plan.key in copying.KEYS and not watched and "rest" not in told

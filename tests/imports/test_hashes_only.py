@@ -1,0 +1,42 @@
+"""Where a group stores only hashes, no cell with an address becomes an attribute, however its column was mapped."""
+
+import pytest
+
+from audiencesync.people.imports.mapping import Column, Converter, Plan
+from audiencesync.people.imports.reading import Layout, Stretch
+
+
+def read(cell, target="text", name="note", *, hash_only=True):
+    plan = Plan(Layout(), (Column("id", "external_id", "id"), Column(name, target, name)))
+    batch, rejects = Converter(plan, region="DE", hash_only=hash_only).read(Stretch([2], [["one", cell]]))
+    return batch.attributes, [(reject.reason, reject.is_kept) for reject in rejects]
+
+
+@pytest.mark.parametrize(
+    ("cell", "target", "name"),
+    [
+        ("Anna <b@example.org>", "text", "note"),
+        ("+49 151 12345678", "text", "note"),
+        ("1234567", "text", "Handy privat"),
+        ("4915112345678", "number", "mobile"),
+        ('["b@example.org"]', "kept", "note"),
+    ],
+)
+def test_a_cell_with_an_address_costs_the_cell(cell, target, name):
+    assert read(cell, target, name) == ([{}], [("clear", True)])
+
+
+def test_of_several_attributes_in_one_cell_those_without_an_address_stay():
+    assert read('{"mail": "b@example.org", "tier": "gold"}', "rest") == ([{"tier": "gold"}], [("clear", True)])
+
+
+def test_in_other_groups_it_is_kept():
+    assert read("b@example.org", hash_only=False) == ([{"note": "b@example.org"}], [])
+
+
+def test_an_address_behind_all_that_was_looked_at_is_not_kept(imports, acme, monkeypatch):
+    acme.hash_only = True
+    acme.save()
+    monkeypatch.setattr("audiencesync.people.imports.life.SAMPLE", 2)
+    row = imports.run("external_id,note\nc-1,a\nc-2,b\nc-3,write to b@example.org\n")
+    assert (row.n_created, row.told) == (3, {"left_out": {"note": 1}})
