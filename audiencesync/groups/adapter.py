@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from audiencesync.groups import accounts
+from audiencesync.groups import accounts, invitations
 from audiencesync.groups.models import Invitation
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class InvitationAdapter(DefaultAccountAdapter):
     def open_invitation(self, request: HttpRequest) -> Invitation | None:
         """The invitation this visitor came with, if it can still be accepted."""
         found = Invitation.objects.select_related("app_group").filter(pk=request.session.get(INVITATION, 0)).first()
-        return found if found and found.is_open(now=timezone.now()) else None
+        return found if found and invitations.is_open(found, now=timezone.now()) else None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this visitor came through an open invitation."""

@@ -1,11 +1,12 @@
 """Inviting somebody into a group, and accepting: one link, one address, one use, seven days."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.mail import send_mail
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -60,34 +61,71 @@ def find(token: str) -> Invitation | None:
     )
 
 
-def pending(app_group: AppGroup, *, now: datetime) -> list[Invitation]:
-    """The invitations of a group that can still be accepted, newest first."""
+def backed() -> QuerySet[Invitation]:
+    """Those whose inviters may still invite into the group: its admins, and staff."""
+    admins = Membership.objects.filter(user=OuterRef("invited_by"), app_group=OuterRef("app_group"), role=Role.ADMIN)
+    may = Q(invited_by__is_staff=True) | Exists(admins)
+    return Invitation.objects.filter(may, invited_by__is_active=True)
+
+
+def is_open(invitation: Invitation, *, now: datetime) -> bool:
+    """Not accepted yet and not too old, into a group that is not archived, by one who may still invite."""
+    return _open(invitation.pk, now=now).exists()
+
+
+def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, str]:
+    """Why a link does not work any more, and what to do; None: there is no such invitation."""
+    ask_again = _("Ask the person who invited you for a new link.")
+    if invitation is None:
+        return _("It was withdrawn or replaced by a newer one, or the link is not complete."), ask_again
+    used = _("It has been used already. If it was you, simply sign in.")
+    if invitation.accepted_at:
+        return used, ask_again
+    if invitation.app_group.archived_at:
+        return _("The app group is archived, so no one can join it."), _("Ask an admin of the app group about it.")
+    if not backed().filter(pk=invitation.pk).exists():
+        reason = _("It has ended: the person who invited you may no longer invite people into this app group.")
+        return reason, _("Ask an admin of the app group for a new link.")
+    is_old = now >= invitation.created_at + INVITATION_LIFETIME
+    return _("It is too old.") if is_old else used, ask_again  # else an account was made with it at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An invitation nobody has accepted yet. ``has_ended``: nobody can, since its inviter may no longer invite."""
+
+    invitation: Invitation
+    has_ended: bool
+
+
+def pending(app_group: AppGroup, *, now: datetime) -> list[Pending]:
+    """The invitations of a group that are not used and not too old, newest first."""
     waiting = app_group.invitations.filter(accepted_at=None, created_at__gt=now - INVITATION_LIFETIME)
-    return list(waiting.select_related("invited_by").order_by("-created_at"))
+    good = set(backed().filter(app_group=app_group, accepted_at=None).values_list("pk", flat=True))
+    listed = waiting.select_related("invited_by").order_by("-created_at")
+    return [Pending(one, has_ended=one.pk not in good) for one in listed]
 
 
 def _open(pk: int, *, now: datetime) -> QuerySet[Invitation]:
-    waiting = Invitation.objects.filter(accepted_at=None, app_group__archived_at=None)
-    return waiting.filter(pk=pk, created_at__gt=now - INVITATION_LIFETIME)
+    young = Invitation.objects.filter(pk=pk, accepted_at=None, created_at__gt=now - INVITATION_LIFETIME)
+    return young.filter(pk__in=backed().filter(pk=pk), app_group__archived_at=None)
 
 
 def locked(pk: int, *, now: datetime) -> Invitation | None:
     """An open invitation, locked until the end of the transaction: who comes second waits and finds it used."""
-    row = _open(pk, now=now).select_for_update().first()
-    return row if row and row.is_backed() else None
+    return _open(pk, now=now).select_for_update().first()
 
 
 @transaction.atomic
 def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
-    """Make ``user`` a member. False if the invitation was used, withdrawn or has become too old meanwhile.
+    """Make ``user`` a member. False if the invitation was used, withdrawn, has ended or become too old meanwhile.
 
     Raises Unproven: an account made with a link that its inviter saw may be the inviter's; a group that mails its links
     takes it only after its owner has answered a mail. Changes of the address that are pending end.
     """
     if not may_accept(invitation, user):
         raise Unproven
-    invitation.refresh_from_db(fields=["invited_by"])
-    if not (invitation.is_backed() and _open(invitation.pk, now=now).update(accepted_at=now)):
+    if not _open(invitation.pk, now=now).update(accepted_at=now):
         return False
     accounts.end_pending_changes(user)
     _membership, joined = Membership.objects.get_or_create(

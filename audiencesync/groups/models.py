@@ -199,22 +199,6 @@ class Invitation(models.Model):
         """What is stored of a token."""
         return hashlib.sha256(token.encode()).hexdigest()
 
-    def is_backed(self) -> bool:
-        """Whether who invited may still do so: an admin of the group, or staff."""
-        by = self.invited_by
-        if by is None or not by.is_active:
-            return False
-        return by.is_staff or by.memberships.filter(app_group=self.app_group_id, role=Role.ADMIN).exists()
-
-    def is_open(self, *, now: datetime) -> bool:
-        """Not accepted yet and not too old, into a group that is not archived, by one who may still invite."""
-        return (
-            self.accepted_at is None
-            and self.is_backed()
-            and self.app_group.archived_at is None
-            and now < self.created_at + INVITATION_LIFETIME
-        )
-
 
 class SetupLink(models.Model):
     """A printed link that makes the first account, see setup.py. Only the hash of its token is stored."""

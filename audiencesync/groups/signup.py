@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups import accounts, invitations
 from audiencesync.groups.adapter import INVITATION
-from audiencesync.groups.models import User
+from audiencesync.groups.models import Invitation, User
 
 
 class InvitedSignupForm(SignupForm):
@@ -66,9 +66,10 @@ class InvitedSignupForm(SignupForm):
 
 
 class _Used(Exception):
-    """The invitation was accepted or withdrawn meanwhile."""
+    """The invitation was accepted, withdrawn or has ended meanwhile."""
 
 
 def _used(request: HttpRequest) -> HttpResponse:
-    reason = _("It has been used already. If it was you, simply sign in.")
-    return render(request, "groups/invitation_closed.html", {"reason": reason}, status=410)
+    found = Invitation.objects.select_related("app_group").filter(pk=request.session.get(INVITATION, 0)).first()
+    reason, advice = invitations.why_closed(found, now=timezone.now())
+    return render(request, "groups/invitation_closed.html", {"reason": reason, "advice": advice}, status=410)

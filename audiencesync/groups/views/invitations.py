@@ -18,7 +18,7 @@ from audiencesync.groups.models import Invitation, User
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Who invites into which group; POST accepts, or leads on to sign-up or sign-in."""
     found = invitations.find(token)
-    if found is None or not found.is_open(now=timezone.now()):
+    if found is None or not invitations.is_open(found, now=timezone.now()):
         return _not_open(request, found)
     if request.method == "POST":
         return _go_on(request, found)
@@ -55,10 +55,6 @@ def _go_on(request: HttpRequest, found: Invitation) -> HttpResponse:
 
 
 def _not_open(request: HttpRequest, found: Invitation | None) -> HttpResponse:
-    if found is None:
-        reason, status = _("It was withdrawn or replaced by a newer one, or the link is not complete."), 404
-    elif found.accepted_at:
-        reason, status = _("It has been used already. If it was you, simply sign in."), 410
-    else:
-        reason, status = _("It is too old."), 410
-    return render(request, "groups/invitation_closed.html", {"reason": reason}, status=status)
+    reason, advice = invitations.why_closed(found, now=timezone.now())
+    context = {"reason": reason, "advice": advice}
+    return render(request, "groups/invitation_closed.html", context, status=410 if found else 404)
