@@ -8,13 +8,14 @@ from audiencesync.api import api
 from audiencesync.groups.views import setup
 from audiencesync.people import demo
 from canvases import metrics
-from canvases.views import analytics
+from canvases.views import analytics, my_groups
 from partners import connecting
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, {"more": {"tokens": connecting.sealed_tokens}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": demo.load}, name="setup"),
     path("accounts/login/", setup.explained_before_setup(login), name="account_login"),  # before allauth's own

@@ -1,4 +1,4 @@
-"""Addresses of the roof: home, switching groups, members, activity, settings, invitations, language."""
+"""Addresses of the roof: home, members, activity, settings, invitations, language."""
 
 from django.urls import path
 
@@ -6,7 +6,6 @@ from audiencesync.groups.views import account, home, invitations, keys, language
 
 urlpatterns = [
     path("", home.home, name="home"),
-    path("groups/", home.groups, name="groups"),
     path("g/<slug:group>/", home.group, name="group"),
     path("g/<slug:group>/members/", members.members, name="members"),
     path("g/<slug:group>/members/leave/", members.leave, name="leave"),

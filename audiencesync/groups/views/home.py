@@ -1,7 +1,7 @@
-"""Home, switching groups."""
+"""Home, entering a group."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
@@ -23,13 +23,6 @@ def home(request: HttpRequest) -> HttpResponse:
     if chosen is None and len(mine) == 1:
         chosen = mine[0]
     return redirect("group", chosen.slug) if chosen else redirect("groups")
-
-
-@require_safe
-@access.signed_in
-def groups(request: HttpRequest) -> HttpResponse:
-    """The groups I may switch to."""
-    return render(request, "groups/groups.html", {"groups": access.my_groups(request)})
 
 
 @require_safe

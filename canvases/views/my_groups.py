@@ -1,0 +1,46 @@
+"""The page where a member chooses an app group: each tile shows the member's role and what is in the group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Membership, Role
+from canvases.models import Canvas
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One group. ``n_live`` and ``n_draft`` count canvases, ``n_canvases`` all that are not archived."""
+
+    group: AppGroup
+    role: Role
+    n_live: int
+    n_draft: int
+    n_canvases: int
+
+
+@require_safe
+@access.signed_in
+def groups(request: HttpRequest) -> HttpResponse:
+    """The groups I may switch to."""
+    mine = list(access.my_groups(request))
+    of_me = Membership.objects.filter(user=access.user(request), app_group__in=mine)
+    roles = dict(of_me.values_list("app_group", "role"))
+    counts = _counts(mine)
+    tiles = [Tile(one, Role(roles.get(one.pk, Role.VIEWER)), *counts.get(one.pk, (0, 0, 0))) for one in mine]
+    return render(request, "groups/groups.html", {"tiles": tiles})
+
+
+def _counts(mine: Iterable[AppGroup]) -> dict[int, tuple[int, int, int]]:
+    """Group -> canvases that are live, drafts, all. One query."""
+    rows = Canvas.objects.filter(app_group__in=mine).exclude(state=Canvas.State.ARCHIVED).order_by()
+    live, draft = (Count("pk", filter=Q(state=state)) for state in (Canvas.State.LIVE, Canvas.State.DRAFT))
+    counted = rows.values_list("app_group").annotate(n_live=live, n_draft=draft, n=Count("pk"))
+    return {group: (n_live, n_draft, n) for group, n_live, n_draft, n in counted}
