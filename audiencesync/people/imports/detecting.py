@@ -61,6 +61,8 @@ def _whole_lines(sample: bytes) -> bytes:
 def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
     """Whether nobody needs to look at the letters: the bytes themselves tell how they are to be read."""
     sample = source.read(0, SAMPLE)
+    if b"\x1b" in sample:  # an escape that is none of those known
+        return False
     if is_utf8 or encoding.startswith("utf-16") or any(map(sample.startswith, BOMS.values())):
         return True
     return not sample.isascii() and charsets.find(_whole_lines(sample)) == (encoding, True)

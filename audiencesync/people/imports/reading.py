@@ -36,6 +36,8 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
     "iso-8859-2": "surrogateescape",
     "koi8-r": "surrogateescape",
     "cp850": "surrogateescape",
+    "cp866": "surrogateescape",
+    "euc_jp": "surrogateescape",
     "cp932": "surrogateescape",
     "gbk": "surrogateescape",
     "big5": "surrogateescape",

@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
+from audiencesync.people.imports import eastern
 from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MB, MOST_BYTES
 
@@ -153,13 +154,14 @@ class Stored:
         return zlib.decompress(rows.values_list("body", flat=True).get())
 
 
-def store(file: IO[bytes]) -> tuple[uuid.UUID, bool]:
-    """Move a file into the database, a short transaction per part: its id, and whether it is UTF-8, but for some bytes."""
-    upload, judge = uuid.uuid4(), _Utf8()
+def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
+    """Move a file into the database, a short transaction per part: its id, size, and whether it is UTF-8, more or less."""
+    upload, judge, size = uuid.uuid4(), _Utf8(), 0
     for number, part in enumerate(_parts(file)):
         UploadPart.objects.create(upload=upload, number=number, body=zlib.compress(part, 1))
         judge.look(part)
-    return upload, judge.is_utf8()
+        size += len(part)
+    return upload, size, judge.is_utf8()
 
 
 class _Utf8:
@@ -192,8 +194,35 @@ def _is_whole(text: str) -> bool:
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    """What is kept. ISO 2022 switches its characters by escapes, and cannot be read from anywhere: it becomes UTF-8."""
+    before, switched = b"", ""
+    while not switched and (part := file.read(PART)):
+        switched, before = eastern.escapes(before + part), part[-4:]
+    file.seek(0)
+    pieces = _as_utf8(file, switched) if switched else iter(lambda: file.read(PART), b"")
+    held = b""
+    for piece in pieces:
+        held += piece
+        while len(held) >= PART:
+            yield held[:PART]
+            held = held[PART:]
+    if held:
+        yield held
+
+
+def _as_utf8(file: IO[bytes], encoding: str) -> Iterator[bytes]:
+    """What cannot be read becomes a byte that costs its row."""
+    decoder = codecs.getincrementaldecoder(encoding)("broken")
     while part := file.read(PART):
-        yield part
+        yield decoder.decode(part).encode("utf-8", "surrogateescape")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
+
+
+def _broken(error: UnicodeError) -> tuple[str, int]:
+    return "\udcff", getattr(error, "end", 0)
+
+
+codecs.register_error("broken", _broken)
 
 
 def drop(upload: uuid.UUID) -> None:
@@ -213,7 +242,7 @@ def keep(row: Import, file: IO[bytes]) -> None:
     """Store the file of a new import, then the import itself. Raises TooBig, and Full if others came first."""
     if row.size > MOST_BYTES:
         raise TooBig
-    row.upload, row.is_utf8 = store(file)
+    row.upload, row.size, row.is_utf8 = store(file)
     row.created_at = timezone.now()
     try:
         with transaction.atomic():

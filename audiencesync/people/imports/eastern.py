@@ -1,0 +1,103 @@
+"""Which of the encodings of East Asia bytes are of: by the characters that people there use most.
+
+They overlap: nearly every Korean text could be a strange Chinese one. Where the runner-up is no nonsense, it is a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_CHINESE = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董程曹袁邓许沈曾彭吕苏卢蒋蔡贾丁魏叶余潘杜戴夏钟汪田任姜范方石姚"
+    "谭廖邹熊金陆白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖文伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红玲"
+    "芬燕建国志新海山东西南北京上广州深圳天津重庆成都杭武汉长沙青岛大连市省区县路街号楼室中人民小学生公司有限的是不了在一我他这个"
+    "来到时地为子说道出也年得就那要下以会自去过家可里后心多而能好没起还发事只作当想看无开手用主行又如前所本见经头面同三老从动两四"
+    "五六七八九十月日女男先电话邮姓名城客户员银普通朝阳浦福湖河云贵川宁晓婷宇欣浩雨雪梅兰春秋思佳怡嘉俊峰鹏飞斌辉波健丹琳颖慧洁"
+)
+_TRADITIONAL = (
+    "王李張劉陳楊趙黃周吳徐孫胡朱高林何郭馬羅梁宋鄭謝韓唐馮董蕭程曹袁鄧許沈曾彭呂蘇盧蔣蔡賈丁魏葉余潘杜戴夏鍾汪田任姜方石姚譚廖"
+    "鄒熊金陸白崔康毛邱秦江史顧侯邵孟龍萬段雷錢湯尹黎易常武喬賀賴文偉芳娜敏靜麗強軍洋勇傑娟濤明超秀霞平剛桂英華玉萍紅玲芬燕建國志"
+    "新海山東西南北京上臺灣雄台中市省區縣路街號樓室人民小學生公司有限的是不了在一我他這個來到時地為子說道出也年得就那要下以會自去"
+    "過家可里後心多天而能好都沒起還發事只作當想看無開手用主行又如前所本見經頭面同三老從動兩四五六七八九十月日女男先電話郵姓名城客"
+    "戶員銀普通香港九淑惠美雅婷怡君宗翰冠宇豪俊春竹桃園正義信仁愛"
+)
+_JAPANESE = (
+    "佐藤鈴木高橋田中伊渡辺山本村小林加吉松井上野口原清水長谷川石近阿部森池後岡前遠青坂西福太三浦岩千葉今宮竹内大東京都道府県市区"
+    "町阪名古屋横浜神戸札幌仙台広島北海奈良港六新宿渋央花子郎一二四五七八九十男女美和夫雄幸恵真由香織健翔陽結愛沙日月年人会社様氏"
+    "住所電話号番地南丁目崎沢津江関根平安杉永久保秀隆明正博英樹智哉也介次洋裕里緒菜"
+)
+_KOREAN = (
+    "김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주우구민진지현수영희철미경은숙순자옥호준상재훈동건석종태"
+    "기용광규병승원혜연선화란나라다도시군울부산대인천세충청북제특별치로길층가각간감개거것게결계공과관교국그금까너년네는니단달당더던데"
+    "되된두드들등때또람러런레려록르를리린마만많말매면명모목무물및바반받발방버번법보복본분불비사생설소속스습식실아않알야약어언업없에여"
+    "역열예온올와요운위육으을음의일입있작잘저적점조중증직질집참창처첫체초총추출치크타터테토통파판편평포표품프학할함해행향험형확환활회"
+    "후님객름화번급골드실버찬채빈솔별빛래"
+)
+_FREQUENT = {"cp949": _KOREAN, "gbk": _CHINESE, "big5": _TRADITIONAL, "euc_jp": _JAPANESE, "cp932": _JAPANESE}
+_SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《》〈〉“”‘’…—～ー々〒№○●☆★※→±×÷°￥㈱")
+_INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
+_CLEARLY, _FEW = 0.5, 6
+_ESCAPES = {  # what 7-bit files switch their characters by
+    "iso2022_jp_ext": re.compile(rb"\x1b(?:\$[@B]|\(I|\$\(D)"),
+    "iso2022_kr": re.compile(rb"\x1b\$\)C"),
+}
+
+
+class Reading(NamedTuple):
+    """An encoding that bytes may be of. ``share``: of its characters those that are used most."""
+
+    share: float
+    encoding: str
+    n: int
+
+
+def readings(sample: bytes) -> list[Reading]:
+    """All encodings of East Asia that fit, the likeliest first."""
+    found = [_reading(sample, name) for name in _FREQUENT]
+    return sorted((one for one in found if one), key=lambda one: -one.share)
+
+
+def is_clear(found: list[Reading]) -> bool:
+    """Whether the first is meant for sure: the language is there, and nothing else makes sense."""
+    best, *others = found
+    return best.n >= _FEW and best.share >= _CLEARLY and all(best.share - one.share >= _CLEARLY for one in others)
+
+
+def escapes(piece: bytes) -> str:
+    """The 7-bit encoding that an escape tells; empty if there is none."""
+    if b"\x1b" not in piece:
+        return ""
+    return next((name for name, escape in _ESCAPES.items() if escape.search(piece)), "")
+
+
+def _reading(sample: bytes, encoding: str) -> Reading | None:
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    strange = [one for one in text if one > "\x7f" and one not in _SIGNS]
+    if not strange or _INSIDE.search(text) or not all(_belongs(one, encoding) for one in strange):
+        return None
+    if encoding == "cp949" and 2 * sum(map(_is_hangul, strange)) < len(strange):
+        return None
+    frequent = sum(one in _FREQUENT[encoding] or _is_kana(one) for one in strange)
+    return Reading(frequent / len(strange), encoding, len(strange))
+
+
+def _belongs(character: str, encoding: str) -> bool:
+    """Whether the language of an encoding has it."""
+    if _is_hangul(character):
+        return encoding == "cp949"
+    if _is_kana(character):
+        return encoding in ("euc_jp", "cp932")
+    return "\u4e00" <= character <= "\u9fff" or (encoding == "cp949" and "\uf900" <= character <= "\ufaff")
+
+
+def _is_hangul(character: str) -> bool:
+    return "\uac00" <= character <= "\ud7a3"
+
+
+def _is_kana(character: str) -> bool:
+    """Not the half-width ones: they are what Latin letters look like."""
+    return "\u3041" <= character <= "\u30fe"
