@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import BigIntegerField, BooleanField, F, Func, Q, QuerySet, Value
 
-from partners.models import Delivery, Outcome, Reason, Tally
+from partners.models import Delivery, Outcome, Tally
 
 CHUNK = 2000
 
@@ -32,30 +32,18 @@ class Page:
     newer: Place | None
 
 
-def people(syncs: Iterable[int], outcome: Outcome, reason: str | None = None) -> QuerySet[Delivery]:
-    """Deliveries of ``syncs`` that ended (or wait) so. ``reason``: only those with this one; empty: none was noted.
-
-    Without a reason those are left out who were moved to another Sync of the step: they are counted there.
-    """
-    own, together = Q(outcome=outcome), Q(outcome=None, batch__state=outcome)
-    if reason is None:
-        own &= Q(reason=None) | ~Q(reason=Reason.MOVED)
-        together &= ~Q(batch__last_code=Reason.MOVED)
-    else:
-        own &= Q(reason=reason) if reason else Q(reason=None) | Q(reason="")
-        together &= Q(batch__last_code=reason)
+def people(syncs: Iterable[int], outcome: Outcome, reason: str) -> QuerySet[Delivery]:
+    """Deliveries of ``syncs`` that ended (or wait) so, with this reason; empty: none was noted."""
+    own, together = Q(outcome=outcome, reason=reason), Q(outcome=None, batch__state=outcome, batch__last_code=reason)
+    if not reason:
+        own |= Q(outcome=outcome, reason=None)
     return Delivery.objects.filter(own | together, sync__in=list(syncs)).select_related("batch")
 
 
-def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str | None = None) -> int:
+def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
     """How many of them are counted, but their deliveries were dropped after a time (retention.py)."""
     bases = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)
-    return sum(
-        n
-        for base in bases
-        for why, n in base.get(outcome, {}).items()
-        if (why != Reason.MOVED if reason is None else why == reason)
-    )
+    return sum(base.get(outcome, {}).get(reason, 0) for base in bases)
 
 
 def page(found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None) -> Page:

@@ -19,7 +19,7 @@ from partners.models import Batch, Delivery, Outcome, Sync, Tally
 
 pytestmark = pytest.mark.django_db
 
-ALONE = [("not_synced", "no_identifier"), ("not_synced", "no_consent"), ("errored", "40002"), ("cancelled", "moved")]
+ALONE = [("not_synced", "no_identifier"), ("not_synced", ""), ("errored", "40002"), ("cancelled", "moved")]
 TOGETHER = [("errored", "40007"), ("pending", ""), ("pending", "50000"), ("cancelled", "discarded"), ("synced", "0")]
 
 
@@ -51,7 +51,7 @@ def arrive(asked, visits, *, now):
     with tally.gathered(now=now) as moves:
         for place, visit in enumerate(visits):
             outcome, reason, batch = ends[place % len(ends)]
-            own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason}
+            own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
             Delivery.objects.create(sync=asked, profile_id=visit.profile_id, entry_key=visit.pk, **own)
             moves.add(asked.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
             if batch:
