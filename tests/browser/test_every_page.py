@@ -126,6 +126,9 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
     page.locator("#panel a[href*='reasons=1']").click()
     expect(page.locator("#reasons")).to_be_focused()
     wrong += judge(page, look)
+    page.locator("#reasons a").first.click()
+    expect(page.locator("tr[data-delivery]").first).to_be_visible()
+    wrong += judge(page, look)
     assert wrong == []
 
 
