@@ -16,6 +16,11 @@ class Result:
     left: dict[str, list[str]] = field(default_factory=dict)  # epoch -> what points of it left behind, each once
     violations: list[str] = field(default_factory=list)
 
+    @property
+    def has_missed_many(self) -> bool:
+        """Whether the run that was numbered was another one than those that were struck."""
+        return self.missed > self.points // 10
+
     def add(self, other: "Result") -> None:
         """What another lane found."""
         self.points, self.struck = self.points + other.points, self.struck + other.struck

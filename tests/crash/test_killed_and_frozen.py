@@ -67,7 +67,7 @@ def _judge(scenario, result, record_property):
     assert result.violations == []
     assert result.unlike() == []
     assert result.points >= LEAST[scenario.name]
-    assert result.missed <= result.points // 10
+    assert not result.has_missed_many
 
 
 @pytest.mark.parametrize("scenario", [*ALL, *MORE_ANSWERS], ids=_name)
