@@ -101,7 +101,7 @@ def _new(old: Any, wish: Any) -> Any:
             if not add:
                 return found if old is not None else None
             found += add
-            return _short([value for place, value in enumerate(found) if not _among(value, found[:place])])
+            return _fitting(_short([value for place, value in enumerate(found) if not _among(value, found[:place])]))
         case Merge(parts):
             return _fitting(_deep(old if isinstance(old, dict) else {}, parts)) or old and {}
         case EditObjects(add, update, remove):

@@ -122,7 +122,7 @@ def test_nul_costs_its_row_only(block):
 
 
 @pytest.mark.parametrize("quote", [b"", b'"'])
-@pytest.mark.parametrize("n", [66_000, 200_000, 3_000_000])
+@pytest.mark.parametrize("n", [1_100_000, 3_000_000])
 def test_a_huge_cell_costs_its_row_only(n, quote):
     raw = b"a,b\n1," + quote + b"x" * n + quote + b"\n2,3\n"
     rows, rejects = everything(raw, n_columns=2)
@@ -131,7 +131,7 @@ def test_a_huge_cell_costs_its_row_only(n, quote):
     assert len(rejects[0].cells[-1]) <= 200_000
 
 
-@pytest.mark.parametrize("n", [131_100, 1_100_000, 6_000_000])
+@pytest.mark.parametrize("n", [1_100_000, 6_000_000])
 def test_lines_of_a_huge_quoted_cell_are_no_rows(n):
     """Whoever writes a free text of a customer would else make people of its lines."""
     raw = b'a,b\n1,"' + b"x" * n + b'\nvictim,attacker@example.org\n"\n2,3\n'

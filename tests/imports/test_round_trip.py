@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import json
 
 import pytest
 from django.utils import timezone
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from audiencesync import spreadsheet
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import exporting
+from audiencesync.people import exporting, merging
 from audiencesync.people.imports import detecting, guessing, life, mapping, uploads
 from audiencesync.people.imports.models import Import
 from audiencesync.people.models import Profile
@@ -107,6 +108,30 @@ def test_more_attributes_than_columns_come_back(acme):
     Profile.objects.all().delete()
     assert imported(acme, data).n_created == 1
     assert Profile.objects.get().attributes == known
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["ä" * 240, "\U0001f600" * 120, '"' * 240])
+def test_the_largest_attribute_comes_back(acme, text):
+    known = {f"a {n:03}": n for n in range(exporting.MOST_NAMES)}
+    known |= {
+        "list": [f"{n}{text}" for n in range(merging.MOST_BYTES // (len(json.dumps(text)) + 6))],
+        "more": ["x" * 255] * 300,
+    }
+    assert len(json.dumps(known["list"])) <= merging.MOST_BYTES
+    upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
+    data = exported(acme)
+    Profile.objects.all().delete()
+    assert (imported(acme, data).n_created, Profile.objects.get().attributes) == (1, known)
+
+
+@pytest.mark.django_db
+def test_a_list_grows_no_further_than_an_attribute_may(acme):
+    add = [Change(external_id="c-1", attributes={"l": merging.Edit(tuple(f"{n}{'ä' * 250}" for n in some))}) for some in
+           (range(40), range(40, 80))]  # fmt: skip
+    done = upsert(acme, add, now=timezone.now())
+    assert done.unfit == {1: {"l": "too_long"}}
+    assert len(Profile.objects.get().attributes["l"]) == 40
 
 
 @pytest.mark.django_db

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
-MOST_CELL, MOST_ROW = 64 * 1024, 1 * MB
+MOST_CELL, MOST_ROW = 1 * MB, 1 * MB  # an attribute has up to merging.MOST_BYTES, the last cell of our export many
 BLOCK = MB // 2
 MOST_TAKEN = 2 * MB  # bytes that are read for a stretch, about
 MOST_LOOKED = 8 * MB  # characters in which a row must end: what is longer is taken for a line that begins no row
