@@ -16,6 +16,7 @@ from audiencesync.people.upserting import Change
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
+_LOST = 2  # zeros at the end of a number with a decimal point
 _PLAIN = re.compile(r"[^\W\d][\w .-]{0,62}")  # who calls an attribute by an address or a number is not told so
 _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
@@ -119,10 +120,17 @@ def phone(value: object, field: str = "phone") -> str:
 
     Raises Refused.
     """
-    value = number_as_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+    value = _digits(value) if isinstance(value, float) and value.is_integer() else number_as_text(value)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
         raise Refused("PHONE_BAD_FORMAT", "This is not a phone number.", field)
     return value.strip()
+
+
+def _digits(value: float) -> str:
+    """As a spreadsheet writes it if it ends in zeros, for digits may be lost: 4.91761E11 is read like that as a cell too."""
+    whole = str(int(value))
+    kept = whole.rstrip("0")
+    return whole if len(whole) - len(kept) < _LOST else f"{kept[:1]}.{kept[1:]}E+{len(whole) - 1}"
 
 
 def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _OF_PROGRAMS = frozenset(
     .replace("\n", "|")
     .split("|")
 )
+DENIALS = frozenset({"none", "(none)", "<none>", "[none]"})  # as consent they may mean a refusal
 _DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 EMAIL = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
 _EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCII)

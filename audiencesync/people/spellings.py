@@ -183,8 +183,8 @@ def consent(text: str) -> bool | None:
 
 
 def gender(text: str) -> str | None:
-    """M, F, O, N or P."""
-    return _SEXES.get(_key(text))
+    """M, F, O, N or P; what a spreadsheet says of an error is none."""
+    return None if text.lstrip()[:1] == "#" else _SEXES.get(_key(text))
 
 
 @lru_cache(maxsize=4096)

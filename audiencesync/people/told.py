@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from audiencesync.groups import moments
 from audiencesync.groups.models import AppGroup
 from audiencesync.groups.strict import number_as_text
-from audiencesync.people import in_clear, naming, spellings
+from audiencesync.people import identifiers, in_clear, naming, placeholders, spellings
 from audiencesync.people.merging import (
     BIGGEST,
     LONGEST_LIST,
@@ -34,6 +34,7 @@ LONGEST_NAME = LONGEST_TEXT = 255
 LONGEST_DEVICE_ID = 64
 DEEPEST = 8
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_MAY_BE_NAMES = ("first_name", "last_name")  # people are called Null
 STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
 NOT_ATTRIBUTES = frozenset({*naming.PRIMARY, "_update_existing_only", "_merge_objects", "push_token_import", "app_id"})
 NOT_PROPERTIES = frozenset({"time", "event_name"})
@@ -62,7 +63,7 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
         try:
             if name in _READERS:
                 told.fields.update(_READERS[name](name, value, told.problems))
-            elif name not in NOT_ATTRIBUTES:
+            elif name not in NOT_ATTRIBUTES and not _is_unsaid(name, value):
                 custom = _attribute(_name(name), value, is_merge=is_merge)
                 check_clear(name, custom, app_group, field=name)
                 told.custom[name] = custom
@@ -71,6 +72,13 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
     if len(told.custom) > MOST_ATTRIBUTES:
         raise Refused("TOO_LARGE", "The object is too large.")
     return told
+
+
+def _is_unsaid(name: str, value: object) -> bool:
+    """Whether a standard field holds a placeholder. In other attributes it is a text: JSON has a null of its own."""
+    if name not in STANDARD or name in _MAY_BE_NAMES or not _says_nothing(value):
+        return False
+    return name != "gender" or spellings.gender(str(value)) is None
 
 
 def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
@@ -129,13 +137,22 @@ def _spelling(name: str, value: object) -> str | None:
     return found
 
 
+def _says_nothing(value: object) -> bool:
+    """Whether a program wrote a placeholder, as in a cell of an import: what is known stays."""
+    return isinstance(value, str) and placeholders.is_empty_cell(value)
+
+
 def _text(name: str, value: object, _problems: Problems) -> Fields:
+    if name in ("country", "language") and _says_nothing(value):
+        return {}
     return {_COLUMNS[name]: _spelling(name, value)}
 
 
 def _truth(name: str, value: object, _problems: Problems) -> Fields:
     if is_blank(value):
         return {name: None}
+    if _says_nothing(value) and str(value).strip().casefold() not in placeholders.DENIALS:
+        return {}
     text = number_as_text(value)
     read = spellings.consent if name == "ads_consent" else spellings.truth
     found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
@@ -145,6 +162,8 @@ def _truth(name: str, value: object, _problems: Problems) -> Fields:
 
 
 def _email(name: str, value: object, _problems: Problems) -> Fields:
+    if isinstance(value, str) and identifiers.is_unsaid(value) and value.strip():
+        return {}
     return {name: None if is_blank(value) else naming.email(value)}
 
 

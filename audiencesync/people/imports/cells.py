@@ -118,7 +118,6 @@ _READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
 }
 
 
-_DENIALS = frozenset({"none", "(none)", "<none>", "[none]"})  # as consent they may mean a refusal
 _MAY_BE_EMPTY = frozenset(
     {"country", "language", "text", "number", "truth", "day", "ads_consent", "ad_tracking_enabled"}
 )
@@ -128,7 +127,7 @@ def is_empty(target: str, cell: str, *, name: str = "") -> bool:
     """Whether a cell is a placeholder for nothing. ``NA`` is Namibia as a country, and a text as a text."""
     if target not in _MAY_BE_EMPTY or (target == "text" and name == "gender" and spellings.gender(cell)):
         return False
-    if target in ("ads_consent", "ad_tracking_enabled") and cell.casefold() in _DENIALS:
+    if target in ("ads_consent", "ad_tracking_enabled") and cell.casefold() in placeholders.DENIALS:
         return False
     if placeholders.is_empty_cell(cell):
         return True
