@@ -126,15 +126,6 @@ def test_the_largest_attribute_comes_back(acme, text):
 
 
 @pytest.mark.django_db
-def test_a_list_grows_no_further_than_an_attribute_may(acme):
-    add = [Change(external_id="c-1", attributes={"l": merging.Edit(tuple(f"{n}{'ä' * 250}" for n in some))}) for some in
-           (range(40), range(40, 80))]  # fmt: skip
-    done = upsert(acme, add, now=timezone.now())
-    assert done.unfit == {1: {"l": "too_long"}}
-    assert len(Profile.objects.get().attributes["l"]) == 40
-
-
-@pytest.mark.django_db
 def test_a_list_that_lost_a_value_is_news(acme):
     upsert(acme, [Change(external_id="c-1", attributes={"l": [1], "o": {"a": 1}})], now=timezone.now())
     data = exported(acme)
