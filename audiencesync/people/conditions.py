@@ -21,6 +21,7 @@ CODES = {  # what reads them, and what can be a part of one
     "country": (spellings.country, re.compile(r"[A-Za-z]{1,2}", re.ASCII)),
     "language": (spellings.language, re.compile(r"[A-Za-z]{0,3}([-_]\w{0,6})?", re.ASCII)),
 }
+_LIKE_A_DAY = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?:[T ].*)?", re.ASCII)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
 
@@ -52,6 +53,14 @@ def same(text: str, kinds: set[str]) -> int | float | str:
     if counted is None or (numbers.sure(text) == counted and kinds != {"number"}) or kinds == {"text"}:
         return text
     return counted
+
+
+def odd_day(value: Value) -> str:
+    """Return in words that a day is written in no form that is read, or with a time; "" if none is."""
+    texts = [str(one).strip() for one in (value if isinstance(value, list) else [value])]
+    odd = next((text for text in texts if _LIKE_A_DAY.fullmatch(text) and day(text) is None), None)
+    words = _("Days are found as 2026-11-23 or 23.11.2026, without a time: “%(text)s” finds only this very text.")
+    return "" if odd is None else words % {"text": odd}
 
 
 def listed(text: str) -> list[str]:

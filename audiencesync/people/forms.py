@@ -178,8 +178,14 @@ class SegmentForm(forms.Form):
         elif words := conditions.impossible(part["field"], part["op"], part.get("value"), self._types):
             self.is_in_doubt = True
             self.add_error(f"op_{i}", words)
+        elif (words := conditions.odd_day(part.get("value"))) and self._holds_days(part):
+            self.is_in_doubt = True
+            self.add_error(f"value_{i}", words)
         elif part["op"] in ("greater", "less") and isinstance(part["value"], str):
             self._check_days(i, part["field"].removeprefix(CUSTOM))
+
+    def _holds_days(self, part: dict[str, Any]) -> bool:
+        return catalogue.holds_days(self.app_group, part["field"].removeprefix(CUSTOM))
 
     def _check_days(self, i: int, name: str) -> None:
         """Texts without a day among them are neither before nor after one."""

@@ -63,6 +63,11 @@ def test_what_is_typed_finds_what_is_stored(people, acme, row, names):
     assert found(acme, *row) == names
 
 
+def test_a_text_that_looks_like_a_day_is_found_where_no_days_are(people, acme):
+    Profile.objects.create(app_group=acme, external_id="part", attributes={"tier": "11/23/2026"})
+    assert found(acme, "tier", "is", "11/23/2026") == {"part"}
+
+
 def test_a_thousand_is_grouped_as_the_language_has_it(people, acme):
     assert found(acme, "n", "is", "1,000", language="en") == {"large"}
 
@@ -72,6 +77,8 @@ def test_a_thousand_is_grouped_as_the_language_has_it(people, acme):
     [
         (("n", "in", "1,5"), "value_0", "one number or several"),
         (("tier", "greater", "2026-01-01"), "op_0", "holds no dates"),
+        *[(("day", op, "11/23/2026"), "value_0", "Days are found as") for op in ("is", "is_not", "in", "contains")],
+        *[(("day", op, "2026-11-23 10:00"), "value_0", "Days are found as") for op in ("is", "is_not", "in")],
         (("country", "is", "Narnia"), "value_0", "is no country"),
         (("country", "contains", "Germany"), "value_0", "is no country"),
         (("language", "in", "de, Klingon"), "value_0", "“Klingon” is no language"),
