@@ -73,7 +73,7 @@ FIELDS = {  # these cost themselves only
         "email": [*NO_TEXT, *BAD_EMAILS],
         "phone": [1.5, True, [], {}, "1" * 65],
         "country": [*NO_TEXT, "D", "D1", "Narnia", "ÄÖ", "zz"],
-        "language": [*NO_TEXT, "d", "deutsch-und-mehr", "d3", "--", "en-"],
+        "language": [*NO_TEXT, "d", "deutsch-und-mehr", "d3", "d--", "en-"],
         "idfa": [*NO_TEXT, "x" * 65],
         "google_ad_id": [*NO_TEXT, "x" * 65],
         "ad_tracking_enabled": ["perhaps", 2, 0.5, [], {}],

@@ -41,7 +41,7 @@ def test_a_new_person_signs_up_and_is_a_member(acme, invited):
     answer = sign_up(client, path)
     assert answer.status_code == 302
     assert role_of("dora@example.org", acme) == "viewer"
-    assert client.get("/groups/").context["groups"].get() == acme
+    assert [tile.group for tile in client.get("/groups/").context["tiles"]] == [acme]
     assert Activity.objects.filter(app_group=acme, verb="joined", actor__email="dora@example.org").exists()
 
 
