@@ -17,7 +17,7 @@ from django.db import connections
 from partners import flush
 from partners.tiktok import client
 
-THIRD = 3
+FIFTH = 5
 HARMLESS = ("SELECT", "BEGIN", "PRAGMA")  # outside a transaction
 
 
@@ -40,11 +40,11 @@ def frozen_alike(points: list[Point], one_writer: bool) -> list[list[int]]:
     """Whoever is frozen goes on with what it has read, so that each statement outside a transaction counts on its own.
 
     Inside a transaction of SQLite nobody else can write meanwhile: there they count together. On PostgreSQL others can:
-    there every third statement and the last are struck, and each by `--every-point`.
+    there every fifth statement and the last are struck, and each by `--every-point`.
     """
     alike: list[list[int]] = []
     for members in _together(points, lambda at: ("held", points[at].epoch) if points[at].holds else at):
-        step = len(members) if one_writer else THIRD
+        step = len(members) if one_writer else FIFTH
         alike += [members[first : first + step] for first in range(0, len(members), step)]
     return alike
 
