@@ -49,6 +49,18 @@
   on("htmx:afterRequest", answered);
   addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("form[aria-busy]").forEach(free));
 
+  // What asked may be gone when its answer comes, replaced by another answer. htmx would look for the parts of the page in
+  // what is gone: it stands in the page, hidden and empty, until the answer is in. Old numbers are dropped.
+  on("htmx:beforeSwap", ({ detail }) => {
+    const { elt } = detail.requestConfig || {};
+    if (!elt || elt.isConnected) return;
+    if (elt.id === "poll") { detail.shouldSwap = false; return; }
+    elt.hidden = true;
+    elt.replaceChildren();
+    document.body.append(elt);
+    setTimeout(() => elt.remove(), 0);
+  });
+
   // Dialogs: data-dialog="#id" opens that one; a link with an empty data-dialog loads its page's fragment into the shared one.
   const load = async (address) => {
     const dialog = $("#dialog");

@@ -113,3 +113,15 @@ def test_two_tabs_without_javascript_get_a_page_with_both_values(open_page, sign
     page.locator("input[name=amount]").fill("5")
     page.locator("#step-form .btn-primary").click()
     expect(page.locator("#panel [role=alert] td")).to_have_text(["5", "4"])
+
+
+def test_an_answer_counts_although_what_asked_for_it_is_gone(desk):
+    """Another answer replaced the form while this one was on its way."""
+    acts.new_canvas(desk, "Late answer")
+    acts.add_sync(desk, "Late audience", fields=["email"])
+    acts.open_launch(desk)
+    desk.route(
+        "**/launch/", lambda route: (desk.evaluate("document.querySelector('#panel form').remove()"), route.continue_())
+    )
+    desk.locator("#panel form button").click()
+    expect(desk.locator("#canvas-head .pill-good")).to_be_visible()
