@@ -12,7 +12,6 @@ from tests.stack import ADMIN, PASSWORD
 METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
 PARTNER = re.compile("/partners/tiktok/$")
 CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
-WELL = 30_000  # a busy sandbox may miss a call, and is asked again some seconds later
 CANVAS = re.compile(r"/canvases/\d+/")
 FIELDS = ("email", "phone", "idfa", "gaid")
 PEOPLE = """
@@ -166,7 +165,7 @@ def launch(page):
     open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
-    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=WELL)
+    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=30_000)  # a busy sandbox may miss a call
 
 
 def stop(page):
