@@ -182,16 +182,16 @@ class SegmentForm(forms.Form):
             self.is_in_doubt = True
             self.add_error(f"value_{i}", words)
         elif part["op"] in ("greater", "less") and isinstance(part["value"], str):
-            self._check_days(i, part["field"].removeprefix(CUSTOM))
+            self._check_days(i, part)
 
     def _holds_days(self, part: dict[str, Any]) -> bool:
         return catalogue.holds_days(self.app_group, part["field"].removeprefix(CUSTOM))
 
-    def _check_days(self, i: int, name: str) -> None:
+    def _check_days(self, i: int, part: dict[str, Any]) -> None:
         """Texts without a day among them are neither before nor after one."""
-        if not catalogue.holds_days(self.app_group, name):
+        if not self._holds_days(part):
             self.is_in_doubt = True
-            self.add_error(f"op_{i}", _("“%(name)s” holds no dates.") % {"name": name})
+            self.add_error(f"op_{i}", _("“%(name)s” holds no dates.") % {"name": part["field"].removeprefix(CUSTOM)})
 
     def _check_imports(self, i: int, part: dict[str, Any]) -> None:
         """An import of another group, or none at all, would find no person."""
