@@ -56,6 +56,7 @@
     if (!elt || elt.isConnected) return;
     if (elt.id === "poll") { detail.shouldSwap = false; return; }
     elt.hidden = true;
+    elt.removeAttribute("id"); // what replaced it may have the same
     elt.replaceChildren();
     document.body.append(elt);
     setTimeout(() => elt.remove(), 0);
