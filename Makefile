@@ -19,11 +19,11 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 test: venv-dev lint ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
 	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml
 	$(PYTEST) -m browser -n 2 --dist loadfile --junitxml=build/junit-browser.xml
-	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not no_database" --ignore tests/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not no_database" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases
-	$(PYTEST) tests/crash $(PARALLEL) --every-point
-	$(BIN)/python scripts/postgres.py $(PYTEST) tests/crash $(PARALLEL) --create-db --every-point
+	$(PYTEST) tests/system/crash $(PARALLEL) --every-point
+	$(BIN)/python scripts/postgres.py $(PYTEST) tests/system/crash $(PARALLEL) --create-db --every-point
 
 test-fast: venv-dev ## the tests that take under two minutes
 	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)

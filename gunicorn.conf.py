@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
-from audiencesync import environment, start
+from audiencesync.core import environment, start
 
 env = environment.Environment()
 with start.in_one_line():
@@ -35,7 +35,7 @@ def on_starting(server: object) -> None:
 
     In a process of its own, so that the code is not loaded here: HUP starts workers with what is on the disk then.
     """
-    if ended := subprocess.run([sys.executable, "-m", "audiencesync.start"], check=False).returncode:
+    if ended := subprocess.run([sys.executable, "-m", "audiencesync.core.start"], check=False).returncode:
         sys.exit(ended)
 
 
@@ -43,7 +43,7 @@ if log_format != "plain":
     logconfig_dict = {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "audiencesync.logs.JsonLines"}},
+        "formatters": {"json": {"()": "audiencesync.core.logs.JsonLines"}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {

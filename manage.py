@@ -7,7 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-from audiencesync.start import in_one_line
+from audiencesync.core.start import in_one_line
 
 
 def main() -> None:

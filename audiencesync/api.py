@@ -1,16 +1,16 @@
 """The REST API put together: one router per storey. Documented at /api/docs."""
 
 from audiencesync.api_docs import Docs
-from audiencesync.groups import rest
-from audiencesync.groups.idempotency import once
-from audiencesync.people.api import router as people
-from audiencesync.people.segments_api import router as segments
-from canvases.api import router as canvases
-from canvases.empty_api import router as empty
-from canvases.people_api import router as privacy
+from audiencesync.people.api.segments import router as segments
+from audiencesync.people.api.users import router as people
+from audiencesync.rest import door
+from audiencesync.rest.idempotency import once
+from canvases.api.canvases import router as canvases
+from canvases.api.empty_lists import router as empty
+from canvases.api.people import router as privacy
 from partners.api import router as partners
 
-api = rest.new_api(
+api = door.new_api(
     title="AudienceSync",
     version="1",
     description="The paths and shapes of the Braze REST API: change the host and the key.",

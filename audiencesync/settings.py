@@ -1,6 +1,7 @@
 """All settings. Every value that differs between machines is read from the environment (docs/settings.md)."""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,7 +9,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import addresses, environment, sqlite
+from audiencesync.core import addresses, environment
+from audiencesync.core.database import sqlite
 
 sqlite.install()
 
@@ -35,10 +37,13 @@ CSRF_TRUSTED_ORIGINS = [
 ]
 
 INSTALLED_APPS = [
+    "audiencesync.core",
     "audiencesync.groups",
     "audiencesync.people",
     "partners",
     "canvases",
+    *(["lab"] if find_spec("lab") else []),  # not in the image
+    "tiktok_sandbox",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,24 +63,24 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "audiencesync.logs.RequestIds",
-    "audiencesync.health.Probes",
+    "audiencesync.core.logs.RequestIds",
+    "audiencesync.core.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "audiencesync.private.keep_private",
+    "audiencesync.core.private.keep_private",
     "csp.middleware.CSPMiddleware",
-    "audiencesync.groups.door.Door",
+    "audiencesync.rest.middleware.Door",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "audiencesync.groups.sessions.end_idle",
+    "audiencesync.groups.accounts.sessions.end_idle",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "audiencesync.groups.errors.with_a_way_back",
+    "audiencesync.core.error_pages.with_a_way_back",
 ]
 
 ROOT_URLCONF = "audiencesync.urls"
@@ -144,7 +149,7 @@ CACHES = (
 # django-q2 writes its statistics twice a second; nobody reads them (the heartbeat is better), so they stay in memory.
 CACHES["engine"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "engine"}
 
-# The alarm clock: see audiencesync/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
+# The alarm clock: see audiencesync/core/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
 Q_CLUSTER = {
     "name": "audiencesync",
     "workers": env.whole("ENGINE_WORKERS", 3, least=1, most=64),
@@ -163,20 +168,20 @@ Q_CLUSTER = {
     "cache": "engine",
 }
 if REDIS_URL:
-    Q_CLUSTER |= {"name": INSTALLATION, "broker_class": "audiencesync.beat.TickRedis", "redis": REDIS_URL}
+    Q_CLUSTER |= {"name": INSTALLATION, "broker_class": "audiencesync.core.beat.TickRedis", "redis": REDIS_URL}
 else:
-    Q_CLUSTER |= {"broker_class": "audiencesync.beat.TickOrm", "orm": "default"}
+    Q_CLUSTER |= {"broker_class": "audiencesync.core.beat.TickOrm", "orm": "default"}
 BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
 # Slot name -> (seconds, dotted function). The tick hook claims a slot and hands the function to a worker.
 BEATS = {
     "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
-    "sync": (BEAT_SECONDS, "partners.flush.beat"),
-    "privacy": (3 * BEAT_SECONDS, "canvases.privacy.beat"),
+    "sync": (BEAT_SECONDS, "partners.queue.flush.beat"),
+    "privacy": (3 * BEAT_SECONDS, "canvases.privacy.erase.beat"),
     "deletions": (3 * BEAT_SECONDS, "canvases.deleting.beat"),
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
     "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),  # else it is woken
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
-    "letters": (BEAT_SECONDS, "partners.mailing.beat"),
+    "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 
@@ -225,7 +230,7 @@ if not DEMO:  # a call that comes after the last removal would leave an erased p
 
 # People signing in
 AUTH_USER_MODEL = "groups.User"
-AUTHENTICATION_BACKENDS = ["audiencesync.groups.backend.AddressBackend"]
+AUTHENTICATION_BACKENDS = ["audiencesync.groups.accounts.backend.AddressBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -236,13 +241,13 @@ LOGIN_REDIRECT_URL = "home"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_ADAPTER = "audiencesync.groups.adapter.InvitationAdapter"
+ACCOUNT_ADAPTER = "audiencesync.groups.accounts.adapter.InvitationAdapter"
 ACCOUNT_FORMS = {
-    "signup": "audiencesync.groups.signup.InvitedSignupForm",
-    "add_email": "audiencesync.groups.account_forms.ChangeEmailForm",
-    "change_password": "audiencesync.groups.account_forms.NewPasswordForm",
-    "reset_password": "audiencesync.groups.account_forms.ResetForm",
-    "reset_password_from_key": "audiencesync.groups.account_forms.ResetKeyForm",
+    "signup": "audiencesync.groups.accounts.signup.InvitedSignupForm",
+    "add_email": "audiencesync.groups.accounts.forms.ChangeEmailForm",
+    "change_password": "audiencesync.groups.accounts.forms.NewPasswordForm",
+    "reset_password": "audiencesync.groups.accounts.forms.ResetForm",
+    "reset_password_from_key": "audiencesync.groups.accounts.forms.ResetKeyForm",
 }
 ACCOUNT_CHANGE_EMAIL = True  # one address; a new one counts once its owner has opened the mailed link
 ACCOUNT_EMAIL_VERIFICATION = "optional"  # a mailed invitation proves the address; after one passed on by hand we mail
@@ -253,7 +258,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a password reset mails nobody who has 
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AudienceSync: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
-MFA_ADAPTER = "audiencesync.groups.second_factor.SealingAdapter"
+MFA_ADAPTER = "audiencesync.groups.accounts.second_factor.SealingAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AudienceSync"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -313,7 +318,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)  # 0: no such end
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "audiencesync.groups.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "audiencesync.core.error_pages.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -365,19 +370,19 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-        "json": {"()": "audiencesync.logs.JsonLines"},
+        "json": {"()": "audiencesync.core.logs.JsonLines"},
     },
     "filters": {
-        "routes": {"()": "audiencesync.logs.RoutesOnly"},
-        "not_again": {"()": "audiencesync.logs.NotAgain"},
-        "no_host": {"()": "audiencesync.logs.NoHost"},
+        "routes": {"()": "audiencesync.core.logs.RoutesOnly"},
+        "not_again": {"()": "audiencesync.core.logs.NotAgain"},
+        "no_host": {"()": "audiencesync.core.logs.NoHost"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
     },
     "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "INFO")},
     "loggers": {
-        "audiencesync.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},  # a line per request
+        "audiencesync.core.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},  # a line per request
         "urllib3": {"level": "WARNING"},
         "django.request": {"filters": ["routes"]},
         "django.security.csrf": {"filters": ["routes"]},

@@ -3,21 +3,21 @@
 from allauth.account.views import login
 from django.urls import include, path
 
-from audiencesync import health
 from audiencesync.api import api
+from audiencesync.core import health
 from audiencesync.groups.views import setup
-from audiencesync.people import demo
+from audiencesync.people.demo import people
 from canvases import metrics
 from canvases.views import analytics, my_groups
-from partners import connecting
+from partners.connections import connect
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, {"more": {"tokens": connecting.sealed_tokens}}, name="readyz"),
+    path("readyz", health.readyz, {"more": {"tokens": connect.sealed_tokens}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
-    path("setup/<str:token>/", setup.setup, {"load_demo": demo.load}, name="setup"),
+    path("setup/<str:token>/", setup.setup, {"load_demo": people.load}, name="setup"),
     path("accounts/login/", setup.explained_before_setup(login), name="account_login"),  # before allauth's own
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
@@ -31,8 +31,8 @@ urlpatterns = [
     path("", api.urls),
 ]
 
-handler400 = "audiencesync.groups.errors.bad_request"
-handler403 = "audiencesync.groups.errors.permission_denied"
-handler404 = "audiencesync.groups.errors.page_not_found"
-handler429 = "audiencesync.groups.errors.too_many_requests"  # allauth's name
-handler500 = "audiencesync.groups.errors.server_error"
+handler400 = "audiencesync.core.error_pages.bad_request"
+handler403 = "audiencesync.core.error_pages.permission_denied"
+handler404 = "audiencesync.core.error_pages.page_not_found"
+handler429 = "audiencesync.core.error_pages.too_many_requests"  # allauth's name
+handler500 = "audiencesync.core.error_pages.server_error"

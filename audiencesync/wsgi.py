@@ -5,7 +5,7 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from audiencesync.start import refuse_if_unsafe
+from audiencesync.core.start import refuse_if_unsafe
 
 refuse_if_unsafe()
 application = get_wsgi_application()

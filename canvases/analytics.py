@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Text
-from partners import problems, sync
+from partners import sync
+from partners.connections import problems
 from partners.models import Batch, Outcome, Sync, Tally, TallyHour
 from partners.models.queue import COLUMNS, no_counts, numbers_of
 

@@ -11,9 +11,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people import exporting
+from audiencesync.core.csv_files import Cell
 from audiencesync.people.models import Profile
-from audiencesync.spreadsheet import Cell
+from audiencesync.people.views import csv_export
 from canvases.models import Step, Visit
 from canvases.steps.base import Text
 from partners import behind, registry, sync
@@ -128,11 +128,13 @@ def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[
     """A row per delivery, as many as the list has: the fields of the person, when, and why. ``reason``: in words, since
     the language of the page is forgotten while the rows travel.
     """
-    yield [exporting.ID, *exporting.COLUMNS, "outcome", "reason", "reason_code", "entered_canvas_at", "since"]
+    yield [csv_export.ID, *csv_export.COLUMNS, "outcome", "reason", "reason_code", "entered_canvas_at", "since"]
     for rows in behind.chunks(found):
         for line in lines(step, rows):
             one, person = line.delivery, line.profile
-            fields = [f"{person.pk:024x}", *exporting.fields(person)] if person else [""] * (1 + len(exporting.COLUMNS))
+            fields = (
+                [f"{person.pk:024x}", *csv_export.fields(person)] if person else [""] * (1 + len(csv_export.COLUMNS))
+            )
             times = [at.isoformat() if at else "" for at in (line.entered_at, line.at)]
             yield [*fields, one.status.value, reason, one.why, *times]
 

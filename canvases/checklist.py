@@ -13,8 +13,8 @@ from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Problem, Text
-from partners import verify
-from partners.problems import SYNC_RELATED
+from partners.audiences import verify
+from partners.connections.problems import SYNC_RELATED
 
 
 @dataclass(frozen=True, slots=True)

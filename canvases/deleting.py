@@ -15,12 +15,13 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audiencesync import beat as clock
+from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import ErasedName, Erasure, Profile
-from canvases import engine, privacy
+from canvases import engine
 from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
-from partners import connecting
+from canvases.privacy import erase
+from partners.connections import connect
 from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
 
 logger = logging.getLogger(__name__)
@@ -75,15 +76,15 @@ def beat() -> None:
 def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
     """Erase the next people; with the last of them out of every audience, disconnect and delete the group."""
     people = Profile.objects.filter(app_group=app_group).order_by("pk").values_list("pk", flat=True)
-    while some := list(people[: privacy.AT_ONCE]):
-        privacy.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
+    while some := list(people[: erase.AT_ONCE]):
+        erase.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
         if time.monotonic() > ends_at:
             clock.wake(TASK)
             return
     if Erasure.objects.filter(app_group=app_group, state=Erasure.State.REMOVING).exists():
         return
     for connection in Connection.objects.filter(app_group=app_group).exclude(token_sealed=""):
-        connecting.disconnect(connection, discard=True, by=None, now=timezone.now())
+        connect.disconnect(connection, discard=True, by=None, now=timezone.now())
     _delete_rows(app_group)
     logger.info("App group %s is deleted.", app_group.pk)
 

@@ -14,10 +14,10 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from audiencesync import beat as clock
+from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import filters
 from audiencesync.people.models import Profile
+from audiencesync.people.segments import filters
 from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from canvases.steps import KINDS
 

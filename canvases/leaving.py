@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import Activity, User
 from canvases.models import Canvas, Step
 from canvases.steps import former
-from partners import moving
 from partners.models import Sync
+from partners.queue import move
 
 
 class Choice(models.TextChoices):
@@ -118,7 +118,7 @@ def _waiting(canvas: Canvas) -> list[Sync]:
 
 def discard_all(canvas: Canvas, *, by: User) -> Done:
     """Discard all who wait to be sent from a canvas, inside the caller's transaction."""
-    n = moving.discard(_waiting(canvas))
+    n = move.discard(_waiting(canvas))
     if n:
         _log(canvas, by, Choice.DISCARD, n, "")
     return Done(n, Choice.DISCARD)
@@ -126,9 +126,9 @@ def discard_all(canvas: Canvas, *, by: User) -> Done:
 
 def _act(one: Sync, choice: str, step: Step) -> int:
     if choice == Choice.MOVE and step.sync is not None:
-        return moving.move([one], to=step.sync)
+        return move.move([one], to=step.sync)
     if choice == Choice.DISCARD:
-        return moving.discard([one])
+        return move.discard([one])
     return one.tally.pending
 
 

@@ -155,3 +155,11 @@ class StepTally(models.Model):
 
     def __str__(self) -> str:
         return f"tally of step {self.step_id}"
+
+
+VARIANT = "Variant 1"  # the only one
+
+
+def name_of(step: Step) -> str:
+    """Steps have no names of their own: the audience, or the kind."""
+    return step.sync.audience.name if step.sync is not None else step.kind

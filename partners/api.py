@@ -8,18 +8,19 @@ from django.db.models import Sum
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema
 
-from audiencesync.groups import rest
-from audiencesync.groups.listing import PAGE, Listing, number
-from audiencesync.people import finding, naming
-from audiencesync.people.identifying import family
-from audiencesync.people.naming import Refused
+from audiencesync.people.api import person_reference
+from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.writing import lookup
+from audiencesync.people.writing.identify import family
+from audiencesync.rest import door
+from audiencesync.rest.pagination import PAGE, Listing, number
 from partners.models import Audience, Delivery, Tally
 from partners.models.queue import COLUMNS, numbers_of
 
 router = Router(tags=["audiences"])
 
 
-class Audiences(rest.Success):
+class Audiences(door.Success):
     """At most 100 a page."""
 
     audiences: list[dict[str, object]]
@@ -27,11 +28,11 @@ class Audiences(rest.Success):
 
 @router.get(
     "/audiences",
-    auth=rest.require("audiences.read"),
-    response={200: Audiences} | rest.ERRORS,
+    auth=door.require("audiences.read"),
+    response={200: Audiences} | door.ERRORS,
     summary="List audiences and how many people were sent there",
 )
-def list_audiences(request: rest.ApiRequest, asked: Query[Listing]) -> HttpResponse:
+def list_audiences(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """``users``: over all that was ever asked of the audience; ``size``: what the partner says, null until it says so."""
     mine = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
     rows = list(asked.of(mine.select_related("ad_account__connection")))
@@ -39,7 +40,7 @@ def list_audiences(request: rest.ApiRequest, asked: Query[Listing]) -> HttpRespo
     sums: dict[int, Any] = {
         row["sync__audience"]: row for row in by_audience.annotate(**{name: Sum(name) for name in COLUMNS})
     }
-    return rest.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
+    return door.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
 
 
 def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
@@ -62,13 +63,13 @@ class Who(Schema):
     """One person, never by e-mail or phone: addresses are logged."""
 
     external_id: str | None = None
-    braze_id: rest.BrazeId | None = None
+    braze_id: door.BrazeId | None = None
     alias_label: str | None = None
     alias_name: str | None = None
     before: str | None = Field(None, description="The id of the last delivery of the page before")
 
 
-class Deliveries(rest.Success):
+class Deliveries(door.Success):
     """At most 100, the newest first."""
 
     deliveries: list[dict[str, object]]
@@ -76,11 +77,11 @@ class Deliveries(rest.Success):
 
 @router.get(
     "/deliveries",
-    auth=rest.require("deliveries.read"),
-    response={200: Deliveries} | rest.ERRORS,
+    auth=door.require("deliveries.read"),
+    response={200: Deliveries} | door.ERRORS,
     summary="What was sent of one person, and why not",
 )
-def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
+def list_deliveries(request: door.ApiRequest, who: Query[Who]) -> HttpResponse:
     """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code.
 
     ``failed_attempts``: requests with an unclear end before the one that told.
@@ -89,23 +90,23 @@ def list_deliveries(request: rest.ApiRequest, who: Query[Who]) -> HttpResponse:
     rows = rows.select_related("sync__audience__ad_account", "batch")
     if who.before is not None:
         rows = rows.filter(pk__lt=number(who.before, "before"))
-    return rest.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE]])
+    return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE]])
 
 
-def _profile(request: rest.ApiRequest, who: Who) -> int:
+def _profile(request: door.ApiRequest, who: Who) -> int:
     """The id of the person. Raises ApiError."""
     if "email" in request.GET or "phone" in request.GET:
-        raise rest.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
+        raise door.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
     item: dict[str, object] = {"external_id": who.external_id, "braze_id": who.braze_id}
     if who.alias_label is not None or who.alias_name is not None:
         item["user_alias"] = {"alias_label": who.alias_label, "alias_name": who.alias_name}
     try:
-        key = naming.key(item, region=request.app_group.phone_region)
+        key = person_reference.key(item, region=request.app_group.phone_region)
     except Refused as error:
-        raise rest.ApiError(400, str(error.message)) from None
-    found = finding.find(request.app_group, [key]) if key else {}
+        raise door.ApiError(400, str(error.message)) from None
+    found = lookup.find(request.app_group, [key]) if key else {}
     if not found:
-        raise rest.ApiError(400, "There is no such person.")
+        raise door.ApiError(400, "There is no such person.")
     return next(iter(found.values()))
 
 

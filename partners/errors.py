@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from django.utils.translation import gettext
 
-from audiencesync import patience
+from audiencesync.core import patience
 
 MAX_LOG_TEXT = 200
 _SECRET_LOOKING = re.compile(

@@ -11,8 +11,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from audiencesync.people.models import Profile
-from partners.enqueue import reason_sql
 from partners.models import Reason, Sync
+from partners.queue.enqueue import reason_sql
 
 _COUNT = """
 SELECT reason, count(*) FROM (

@@ -10,13 +10,15 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django_q.models import Task
 
-from audiencesync import sqlite
-from audiencesync.groups import idempotency
+from audiencesync.core.database import sqlite
 from audiencesync.groups import retention as groups_retention
-from audiencesync.people import retention as people_retention
-from partners import alerts, audiences, oauth, retention, revoking, running_out
+from audiencesync.people.privacy import retention as people_retention
+from audiencesync.rest import idempotency
+from partners import audiences
+from partners.connections import alerts, deadline_alerts, oauth, revoke
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection
+from partners.queue import retention
 
 logger = logging.getLogger(__name__)
 PROBES_AT_ONCE = 5
@@ -51,13 +53,13 @@ def beat() -> None:
     """Every minute: mail about troubles, refresh what partners say of audiences in use, drop what is too old."""
     now = timezone.now()
     alerts.send_due(now=now)
-    running_out.warn(now=now)
+    deadline_alerts.warn(now=now)
     _refresh_one(now=now)
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.forget(now=now)
     _say_that_we_live()
-    revoking.sweep(now=timezone.now())
+    revoke.sweep(now=timezone.now())
     purge(now=timezone.now())
     sqlite.empty_wal()
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
-from partners.collect import PAUSED
 from partners.models import Batch, Delivery, Outcome, Reason, Tally
 from partners.models.queue import COUNTS
+from partners.queue.collect import PAUSED
 
 LEASE_GRACE = timedelta(seconds=10)
 DEADLINE_GRACE = timedelta(minutes=10)

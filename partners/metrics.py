@@ -12,11 +12,11 @@ from django.db.models.functions import Cast
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from audiencesync import beat
-from partners import collect, limits
-from partners.collect import PAUSED
+from audiencesync.core import beat
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push
 from partners.models import Count as Counter
+from partners.queue import budget, collect
+from partners.queue.collect import PAUSED
 
 BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
 SLOW = {False: "throttled", True: "daily_limit"}
@@ -93,7 +93,7 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
 def _parked() -> GaugeMetricFamily:
     """The first thing on the way that is in trouble names the cause."""
     ways = ("ad_account__connection", "ad_account", "audience")
-    slow = limits.parked_now()
+    slow = budget.parked_now()
     app = slow.get(f"app:{settings.TIKTOK_APP_ID}")
     lanes = {key.removeprefix("lane:"): is_daily for key, is_daily in slow.items() if key.startswith("lane:")}
     cause = Case(

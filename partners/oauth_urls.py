@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from partners import connect_views
+from partners.views import connect
 
-urlpatterns = [path("<slug:partner>/callback/", connect_views.callback, name="oauth_callback")]
+urlpatterns = [path("<slug:partner>/callback/", connect.callback, name="oauth_callback")]

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext, pgettext
 
-from audiencesync import patience
+from audiencesync.core import patience
 from audiencesync.groups.models import AppGroup
-from partners.collect import PAUSED
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Sync
+from partners.queue.collect import PAUSED
 
 
 @dataclass(frozen=True, slots=True)

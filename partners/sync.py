@@ -7,11 +7,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
-from audiencesync import beat as clock
-from partners import collect, flush, moving, settle, tally
-from partners import enqueue as entering
+from audiencesync.core import beat as clock
 from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
 from partners.models.queue import COLUMNS, no_counts, numbers_of
+from partners.queue import collect, flush, move, settle, tally
+from partners.queue import enqueue as entering
 
 RETRY_CHUNK = 10_000
 
@@ -133,7 +133,7 @@ def retry_errored(sync: Sync, *, to: Sync | None = None, now: datetime) -> int:
     Answers how many people were errored.
     """
     if to is not None and to.pk != sync.pk:
-        return moving.retry(sync, to=to, now=now)
+        return move.retry(sync, to=to, now=now)
     retried, after = 0, -1
     while rows := _errored(sync, after=after):
         retried += _retry(sync, rows, now=now)

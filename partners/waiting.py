@@ -8,11 +8,13 @@ from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
-from audiencesync import beat
-from partners import collect, limits, problems, registry, sealed, stakes
+from audiencesync.core import beat
+from partners import registry, stakes
+from partners.connections import problems
+from partners.connections.problems import Problem, Severity
 from partners.models import AdAccount, Batch, Connection, Outcome, Sync
-from partners.problems import Problem, Severity
-from partners.settle import NO_ANSWER
+from partners.queue import budget, collect, sealed
+from partners.queue.settle import NO_ANSWER
 
 SOON = timedelta(seconds=30)
 """People who were due so long ago and were not sent need a word; before that the queue is just at work."""
@@ -65,8 +67,8 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
 
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
     """The partner asked us to slow down, in the ad account or altogether."""
-    limit = limits.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
-    slow = limits.next_try([limit.key, f"lane:{ad_account.remote_id}"])
+    limit = budget.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
+    slow = budget.next_try([limit.key, f"lane:{ad_account.remote_id}"])
     if slow is None:
         return ""
     at = max(slow.at, now)

@@ -85,7 +85,7 @@ def install_lock(name: str) -> None:
 
 def install_clients() -> None:
     """JavaScript clients that the tests run, by the lock of npm; Node.js itself comes with the Python packages."""
-    source, folder = ROOT / "tests" / "api", VENV / "clients"
+    source, folder = ROOT / "tests" / "system" / "clients", VENV / "clients"
     lock = (source / "package-lock.json").read_bytes()
     if (folder / "node_modules").is_dir() and (folder / "package-lock.json").read_bytes() == lock:
         return

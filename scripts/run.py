@@ -17,7 +17,7 @@ import bootstrap
 from bootstrap import PYTHON, ROOT, stop
 
 START_SECONDS = 60
-NO = ("", "0", "no", "n", "false", "off")  # as audiencesync/environment.py reads DEMO
+NO = ("", "0", "no", "n", "false", "off")  # as audiencesync/core/environment.py reads DEMO
 
 
 def parse() -> argparse.Namespace:

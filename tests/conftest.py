@@ -8,6 +8,15 @@ from django.test import Client
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 
+pytest_plugins = [
+    "tests.support.import_pages",
+    "tests.support.journeys",
+    "tests.support.profiles",
+    "tests.support.queue_world",
+    "tests.support.rest_api",
+    "tests.support.scrape",
+]
+
 
 def pytest_addoption(parser):
     parser.addoption("--every-point", action="store_true", help="kill and freeze at every point, not once per epoch")

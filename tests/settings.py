@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from audiencesync import crypto
+from audiencesync.core import crypto
 from audiencesync.settings import *  # noqa: F403  # a settings module is its names
 from audiencesync.settings import CACHES, DATABASES, Q_CLUSTER, REDIS_URL, STORAGES, SYNC
 

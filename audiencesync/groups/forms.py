@@ -9,8 +9,8 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import patience
-from audiencesync.groups.keys import SCOPES
+from audiencesync.core import patience
+from audiencesync.groups.api_keys import SCOPES
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
 

@@ -14,7 +14,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import translation
 
-from audiencesync.groups import asked_mails
+from audiencesync.groups.accounts import asked_mails
 from audiencesync.groups.letter_model import Letter
 from audiencesync.groups.models import AppGroup, Membership
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups import keys
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Membership, Role, User
 
 
@@ -83,4 +83,4 @@ def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> No
 def _end_ways_in(membership: Membership, *, by: User, revoke_keys: bool) -> None:
     invitations_of(membership).delete()
     for key in keys_of(membership) if revoke_keys else ():
-        keys.revoke(key, by=by, now=timezone.now())
+        api_keys.revoke(key, by=by, now=timezone.now())

@@ -201,7 +201,7 @@ class Invitation(models.Model):
 
 
 class SetupLink(models.Model):
-    """A printed link that makes the first account, see setup.py. Only the hash of its token is stored."""
+    """A printed link that makes the first account, see first_start/setup_link.py. Only the hash of its token is stored."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     printed_by = models.CharField(max_length=200)  # printing again ends the link that the same process printed before
@@ -241,7 +241,7 @@ class ApiKey(models.Model):
 
 
 class RateWindow(models.Model):
-    """How many calls of one kind a group has made since ``starts_at``; one row each, moved by limits.py."""
+    """How many calls of one kind a group has made since ``starts_at``; one row each, moved by rate_limits.py."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=20)
@@ -370,13 +370,3 @@ class Lap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.after}"
-
-
-class BeatSlot(models.Model):
-    """Which slot of a beat was claimed last, or until when some work is somebody's (audiencesync/beat.py)."""
-
-    name = models.CharField(max_length=40, primary_key=True)
-    slot = models.BigIntegerField(default=0)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.slot}"

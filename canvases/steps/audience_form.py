@@ -13,9 +13,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people import filters
-from audiencesync.people.coverage import Coverage, coverage
 from audiencesync.people.models import KINDS
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.coverage import Coverage, coverage
 from canvases.steps.base import StepForm, Text
 from partners import audiences
 from partners.models import Action, AdAccount, Audience

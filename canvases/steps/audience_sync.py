@@ -12,13 +12,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import User
-from audiencesync.people import filters
-from audiencesync.people.coverage import coverage
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.coverage import coverage
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
 from canvases.steps.base import Problem, StepForm, Text
-from partners import audiences, creating, problems, sync, waiting
-from partners.audiences import AudienceNameError
+from partners import audiences, sync, waiting
+from partners.audiences import AudienceNameError, creation
+from partners.connections import problems
 from partners.errors import PartnerError
 from partners.forecast import forecast
 from partners.models import Action, Audience, Connection, Sync
@@ -167,7 +168,7 @@ def create_audience(form: AudienceSyncForm, *, by: User, now: datetime) -> tuple
     if account is None:
         return None, gettext("Choose an ad account.")
     try:
-        return creating.create(account, form.typed_name, by=by, now=now), ""
+        return creation.create(account, form.typed_name, by=by, now=now), ""
     except (AudienceNameError, PartnerError) as error:
         return None, error.sentence()
 

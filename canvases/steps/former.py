@@ -8,8 +8,8 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext
 
 from canvases.steps.audience_form import FIELD_NAMES
+from partners.connections.problems import SYNC_RELATED
 from partners.models import Action, Sync
-from partners.problems import SYNC_RELATED
 
 if TYPE_CHECKING:
     from canvases.models import Step

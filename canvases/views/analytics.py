@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from audiencesync import spreadsheet
+from audiencesync.core import csv_files
 from audiencesync.groups import access
 from canvases import analytics
 from canvases.forms import StaffFilter
@@ -51,8 +51,8 @@ def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> Ht
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
-        lines = list(spreadsheet.lines(analytics.csv_rows(rows)))  # before the language of the page is forgotten
-        return spreadsheet.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
+        lines = list(csv_files.lines(analytics.csv_rows(rows)))  # before the language of the page is forgotten
+        return csv_files.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),

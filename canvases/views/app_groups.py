@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync.groups import access, fresh, members
+from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.groups.setup_forms import NewGroupForm, RenameForm
 from audiencesync.groups.views.members import send_invitation, shown_once, too_many
 from audiencesync.people.models import Profile
 from canvases import deleting

@@ -11,11 +11,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from audiencesync import spreadsheet
-from audiencesync.budget import TooSlow, at_most
+from audiencesync.core import csv_files
+from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Activity, Role
-from audiencesync.people import display
+from audiencesync.people.views import masking
 from canvases import behind
 from canvases.models import Step
 from canvases.steps import KINDS
@@ -43,7 +43,7 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     except TooSlow:
         why, gone, found, is_slow = behind.Why(outcome, reason, 0), 0, Page([], None, None), True
     lines = behind.lines(step, found.deliveries)
-    persons = [(line, display.person(line.profile, masked=masked) if line.profile else None) for line in lines]
+    persons = [(line, masking.person(line.profile, masked=masked) if line.profile else None) for line in lines]
     if not masked and any(person for _line, person in persons):
         _log_view(request, step)
     context = {
@@ -73,8 +73,8 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     who = access.user(request)
     Activity.log(step.canvas.app_group, who, Activity.Verb.EXPORTED, step.canvas.name, kind=Activity.Kind.PEOPLE)
     found, why = behind.people(step, outcome, reason), behind.Why(outcome, reason, 0)
-    parts = spreadsheet.lines(behind.csv_rows(step, found, reason=why.text))
-    return spreadsheet.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
+    parts = csv_files.lines(behind.csv_rows(step, found, reason=why.text))
+    return csv_files.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
 
 
 def _log_view(request: HttpRequest, step: Step) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import leaving, tree
+from canvases import edit, leaving
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
@@ -43,14 +43,14 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         bench = workbench.read(stored, now=now)
         return workbench.answer(request, bench, panels.of_entry(bench, form), status=422)
     try:
-        tree.save_entry(stored, form.cleaned_data, version=posted_version(request), by=access.user(request), now=now)
-    except tree.Stale:
+        edit.save_entry(stored, form.cleaned_data, version=posted_version(request), by=access.user(request), now=now)
+    except edit.Stale:
         bench = workbench.read(stored, now=now)
         theirs = CanvasForm(instance=stored, app_group=row.app_group)
         conflict = panels.differences(form, theirs)
         panel = panels.of_entry(bench, form, banner=_meanwhile(), conflict=conflict)
         return workbench.answer(request, bench, panel, status=409)
-    except tree.Refused as refused:
+    except edit.Refused as refused:
         return refuse(request, stored, refused, now=now)
     stored.refresh_from_db()
     panel = panels.of_entry(workbench.read(stored, now=now))
@@ -70,8 +70,8 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         return workbench.answer(request, bench, panels.of_menu(bench, after, banner=banner), status=422)
     parent = None if after == "first" else access.get(request, Step, pk=after, canvas=row, removed_at=None)
     try:
-        step = tree.add(row, kind, after=parent, by=access.user(request), now=now)
-    except tree.Refused as refused:
+        step = edit.add(row, kind, after=parent, by=access.user(request), now=now)
+    except edit.Refused as refused:
         return refuse(request, row, refused, now=now)
     return show_step(request, step, now=now)
 
@@ -96,8 +96,8 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        tree.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
-    except tree.Refused as refused:
+        edit.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
+    except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     return show_step(request, step, now=now)
 
@@ -109,11 +109,11 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        done = tree.remove(step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now)
+        done = edit.remove(step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now)
     except leaving.Undecided:
         bench = workbench.read(step.canvas, now=now)
         return workbench.answer(request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422)
-    except tree.Refused as refused:
+    except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     removed = _("The component was removed.")
     text = f"{removed} {done.sentence}".strip()
@@ -128,11 +128,11 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     now = timezone.now()
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     try:
-        done = tree.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
+        done = edit.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
     except leaving.Undecided:
         bench = workbench.read(step.canvas, now=now)
         return workbench.answer(request, bench, panels.of_former(bench, step, banner=_undecided()), status=422)
-    except tree.Refused as refused:
+    except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     text = done.sentence or _("Nobody waits for what the component asked before.")
     if step.removed_at is None:
@@ -150,7 +150,7 @@ def store(
 ) -> HttpResponse:
     """Save a valid form; somebody else's save is never overwritten unseen."""
     try:
-        done = tree.save_settings(
+        done = edit.save_settings(
             step,
             form.settings(),
             version=posted_version(request),
@@ -158,7 +158,7 @@ def store(
             by=access.user(request),
             now=now,
         )
-    except tree.Stale:
+    except edit.Stale:
         step.refresh_from_db()
         theirs = KINDS[step.kind].form(step=step, initial=step.settings)
         conflict = panels.differences(form, theirs)
@@ -167,7 +167,7 @@ def store(
         asked = undecided.question
         said = _undecided(banner.text if banner else "")
         return show_form(request, step, form, banner=said, question=asked, status=422, now=now)
-    except tree.Refused as refused:
+    except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     if done.sentence:
         text, banner = f"{text} {done.sentence}", banner and Banner(banner.kind, f"{banner.text} {done.sentence}")
@@ -195,7 +195,7 @@ def show_step(
     return workbench.done(request, step.canvas, panel, text=text, query=f"?step={step.pk}", now=now)
 
 
-def refuse(request: HttpRequest, canvas: Canvas, refused: tree.Refused, *, now: datetime) -> HttpResponse:
+def refuse(request: HttpRequest, canvas: Canvas, refused: edit.Refused, *, now: datetime) -> HttpResponse:
     """Say why an edit cannot be made."""
     canvas.refresh_from_db()
     bench = workbench.read(canvas, now=now)

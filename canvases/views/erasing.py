@@ -14,9 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access, fresh
 from audiencesync.groups.models import AppGroup, Role
-from audiencesync.people import finding, ledger, segments
 from audiencesync.people.models import Erasure
-from canvases import privacy
+from audiencesync.people.privacy import erasure_ledger
+from audiencesync.people.segments import edit
+from audiencesync.people.writing import lookup
+from canvases.privacy import erase as privacy
 
 MOST = 1000
 PAGE = 25
@@ -59,7 +61,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             "n_unknown": len(unknown),
             "unknown": unknown[:20],
             "is_question": True,
-            "segments": segments.naming(app_group, found.values()),
+            "segments": edit.naming(app_group, found.values()),
         }
         return render(request, "canvases/erase.html", context)
     fresh.require(request)
@@ -74,7 +76,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
 
 
 def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
-    keys = finding.find(app_group, [("external_id", one) for one in ids])
+    keys = lookup.find(app_group, [("external_id", one) for one in ids])
     return {str(name): pk for (_kind, name), pk in keys.items()}
 
 
@@ -85,8 +87,14 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
     page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(request.GET.get("page"))
     page.object_list = privacy.so_far(page.object_list)
     app_group = access.group(request, Role.ADMIN)
-    held = set(ledger.held(app_group).filter(erasure__in=[one.pk for one in page]).values_list("erasure", flat=True))
-    context = {"page": page, "held": held, "n_held": ledger.held(app_group).values("erasure").distinct().count()}
+    held = set(
+        erasure_ledger.held(app_group).filter(erasure__in=[one.pk for one in page]).values_list("erasure", flat=True)
+    )
+    context = {
+        "page": page,
+        "held": held,
+        "n_held": erasure_ledger.held(app_group).values("erasure").distinct().count(),
+    }
     return render(request, "canvases/erasures.html", context)
 
 

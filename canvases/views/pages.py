@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
-from canvases import analytics, first_steps, leaving, tree
+from canvases import analytics, edit, first_steps, leaving
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -53,7 +53,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, Role.MARKETER)
     form = CanvasForm(request.POST or None, app_group=app_group)
     if request.method == "POST" and form.is_valid():
-        canvas = tree.create(app_group, **form.cleaned_data, by=access.user(request), now=timezone.now())
+        canvas = edit.create(app_group, **form.cleaned_data, by=access.user(request), now=timezone.now())
         return redirect(canvas)
     has_segments = Segment.objects.filter(app_group=app_group).exists()
     status = 422 if form.is_bound else 200
@@ -72,11 +72,11 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     done = leaving.Done()
     try:
         with transaction.atomic():
-            change = tree.unarchive if back else tree.archive
+            change = edit.unarchive if back else edit.archive
             change(canvas, by=access.user(request), now=timezone.now())
             if not back and request.POST.get("waiting") == leaving.Choice.DISCARD:
                 done = leaving.discard_all(canvas, by=access.user(request))
-    except tree.Refused as refused:
+    except edit.Refused as refused:
         messages.error(request, str(refused.text))
         return redirect(canvas)
     said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {"name": canvas.name}

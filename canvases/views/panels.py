@@ -12,8 +12,8 @@ from django.http import HttpRequest
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people import filters
 from audiencesync.people.models import Segment
+from audiencesync.people.segments import filters
 from canvases import behind, checklist, engine, leaving
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Activity, Role
-from audiencesync.people.identifying import family
 from audiencesync.people.models import Profile
 from audiencesync.people.views.profiles import NEWEST, facts
-from canvases import privacy, telling
+from audiencesync.people.writing.identify import family
+from canvases.privacy import erase as privacy
+from canvases.privacy import export as telling
 
 
 @require_safe

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import htmx
+from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from canvases import analytics, checklist, leaving
@@ -21,7 +21,7 @@ from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Kind, Problem, Text
-from partners import problems
+from partners.connections import problems
 
 WAITING: Text = _("Waiting here")
 

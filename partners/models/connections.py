@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync import crypto
+from audiencesync.core import crypto
 from audiencesync.groups.models import AppGroup, User
 
 
@@ -163,7 +163,7 @@ class Audience(Parkable):
 
 
 class SpentToken(models.Model):
-    """A token that is no longer ours to use and must end at the partner, too; gone once it has (revoking.py)."""
+    """A token that is no longer ours to use and must end at the partner, too; gone once it has (connections/revoke.py)."""
 
     key = models.CharField(max_length=32, unique=True, default=_key)
     partner = models.CharField(max_length=20)

@@ -57,7 +57,7 @@ class Sync(models.Model):
     """What one step asks of one audience. Never edited once it has deliveries: an edited step gets a new one."""
 
     class Purpose(models.TextChoices):
-        """Who asks: a step, or we ourselves, because somebody must be taken out of every audience (withdrawing.py)."""
+        """Who asks: a step, or we ourselves, because somebody must be taken out of every audience (queue/removals.py)."""
 
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
@@ -130,7 +130,7 @@ class Batch(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
     moves_to = models.ForeignKey(Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
-    # Pending, and set: its people enter that Sync instead, as soon as no worker holds it (moving.py). It is not sent again.
+    # If set on a pending batch: its people enter that Sync instead once no worker holds the batch (queue/move.py).
     last_code = models.CharField(max_length=24, blank=True)
     last_request_id = models.CharField(max_length=80, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -162,7 +162,7 @@ class Delivery(models.Model):
 
     # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. A batch is
     # made in the transaction that fills it, a Sync is removed only under the lock of its asker, while nobody has entered
-    # it; and who waits for a profile that is gone, settles as erased (push.py, tidying.py).
+    # it; and who waits for a profile that is gone, settles as erased (push.py, tidy.py).
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False)
     profile = models.ForeignKey(
         Profile, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
@@ -262,7 +262,7 @@ class TallyHour(Numbers):
 
 
 class Budget(models.Model):
-    """The next free send time of one limit, in microseconds since 1970 by the database's clock (limits.py)."""
+    """The next free send time of one limit, in microseconds since 1970 by the database's clock (queue/budget.py)."""
 
     key = models.CharField(max_length=80, primary_key=True)
     next_us = models.BigIntegerField(default=0)

@@ -7,7 +7,8 @@ from django.template.context import Context
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from partners import audiences, problems
+from partners import audiences
+from partners.connections import problems
 from partners.models import Audience
 
 register = template.Library()

@@ -7,7 +7,7 @@ import urllib.request
 
 from playwright.sync_api import expect
 
-from tests.stack import ADMIN, PASSWORD
+from tests.support.stack import ADMIN, PASSWORD
 
 METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
 PARTNER = re.compile("/partners/tiktok/$")

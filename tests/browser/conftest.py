@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from audiencesync.groups.demo_users import ADMIN
-from tests import stack as stacks
+from audiencesync.core.demo_accounts import ADMIN
 from tests.browser import acts
+from tests.support import stack as stacks
 
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"

@@ -9,8 +9,8 @@ import subprocess
 from contextlib import suppress
 from hashlib import sha256
 
-from audiencesync import crypto
-from tests import stack
+from audiencesync.core import crypto
+from tests.support import stack
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+(/setup/[\w-]+/)")
 NAME = re.compile(r"([A-Z_]+)=(\S+)")

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 
 from tests.browser import acts
 from tests.browser.installation import Installation, block, filled
-from tests.machines.servers import database
-from tests.stack import wait_until
+from tests.support.stack import wait_until
+from tests.system.machines.servers import database
 
 N = 40
 FILE = "external_id,email\n" + "".join(f"shop-{n},p{n}@example.org\n" for n in range(N))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from audiencesync.groups.demo_users import ADMIN
-from tests.stack import PASSWORD
+from audiencesync.core.demo_accounts import ADMIN
+from tests.support.stack import PASSWORD
 
 DEMO = (ADMIN, PASSWORD)
 

@@ -3,25 +3,19 @@
 import dataclasses
 
 import pytest
-from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 
-from audiencesync.people import identifiers
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas, Step
 from partners.models import AdAccount, Audience, Connection
-from partners.tiktok_sandbox.limits import DEFAULT
-from partners.tiktok_sandbox.sandbox import Options
-from partners.tiktok_sandbox.seed import EU, MARA
-from partners.tiktok_sandbox.server import serve
+from tiktok_sandbox.limits import DEFAULT
+from tiktok_sandbox.sandbox import Options
+from tiktok_sandbox.seed import EU, MARA
+from tiktok_sandbox.server import serve
 
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture(autouse=True)
-def _empty_cache():
-    cache.clear()
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def people(acme):
         for n in range(12)
     ]
     for profile in made:
-        identifiers.apply(profile, region="DE")
+        normalise.apply(profile, region="DE")
     return Profile.objects.bulk_create(made)
 
 

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from partners import tally
+from partners.queue import tally
 
 
 def count(sync, *, at=None, **moves):

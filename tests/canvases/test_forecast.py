@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from audiencesync.people import identifiers
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import PastIdentifier, Profile
 from canvases import checklist, engine
 from partners.forecast import forecast
@@ -15,7 +15,7 @@ KINDS = ["email", "phone", "idfa", "gaid"]
 
 def made(acme, name, **fields):
     row = Profile(app_group=acme, external_id=name, **fields)
-    identifiers.apply(row, region="DE")
+    normalise.apply(row, region="DE")
     row.save()
     return row
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from canvases.models import Canvas
 from partners.models import AdAccount, Audience, Connection
-from partners.tiktok_sandbox.seed import EU
+from tiktok_sandbox.seed import EU
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audiencesync.groups import keys
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import Activity, ApiKey
 
 PAGE = "/g/acme/keys/"
@@ -23,7 +23,7 @@ def test_a_key_is_made_and_shown_once(acme, alice, signed_in):
     text = TEXT.search(client.get(PAGE).content.decode())[0]
     assert TEXT.search(client.get(PAGE).content.decode()) is None
     key = ApiKey.objects.get()
-    assert keys.find(text, now=timezone.now()) == key
+    assert api_keys.find(text, now=timezone.now()) == key
     assert (key.name, key.scopes, key.created_by, key.app_group) == ("Shop", NEW["scopes"], alice, acme)
     assert timedelta(days=29) < key.expires_at - timezone.now() < timedelta(days=31)
     assert text.startswith(f"ask_{key.prefix}_")
@@ -50,24 +50,24 @@ def test_making_and_revoking_is_logged(acme, alice, signed_in):
 
 
 def test_revoking_is_asked_first(acme, alice, signed_in):
-    key, text = keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
+    key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     client = signed_in(alice)
     assert "Revoke the key Shop?" in client.get(f"{PAGE}{key.pk}/revoke/").content.decode()
-    assert keys.find(text, now=timezone.now())
+    assert api_keys.find(text, now=timezone.now())
     client.post(f"{PAGE}{key.pk}/revoke/")
-    assert keys.find(text, now=timezone.now()) is None
+    assert api_keys.find(text, now=timezone.now()) is None
 
 
 @pytest.mark.parametrize(("who", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)])
 def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
     user = {"alice": alice, "bob": bob, "vera": vera, "charlie": charlie}[who]
-    key, text = keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
+    key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     client = signed_in(user)
     assert client.post(PAGE, NEW).status_code == status
     assert client.get(PAGE).status_code == (200 if status == 302 else status)
     assert ApiKey.objects.count() == (2 if status == 302 else 1)
     assert client.post(f"{PAGE}{key.pk}/revoke/").status_code == status
-    assert bool(keys.find(text, now=timezone.now())) == (status != 302)
+    assert bool(api_keys.find(text, now=timezone.now())) == (status != 302)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_more_keys_make_no_more_queries(acme, alice, signed_in):
             client.get(PAGE)
         return len(queries)
 
-    keys.issue(acme, name="first", scopes=["users.track"], by=alice)
+    api_keys.issue(acme, name="first", scopes=["users.track"], by=alice)
     one = cost()
     for n in range(5):
-        keys.issue(acme, name=str(n), scopes=["users.track"], by=alice)
+        api_keys.issue(acme, name=str(n), scopes=["users.track"], by=alice)
     assert cost() == one

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from audiencesync.groups.models import Activity, Membership, Role
-from tests.threads import Threads
+from tests.support.threads import Threads
 
 
 @pytest.mark.parametrize("who", ["bob", "vera"])

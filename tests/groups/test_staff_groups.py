@@ -4,7 +4,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from audiencesync.groups import keys
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role, User
 from canvases import engine
 from canvases.models import Canvas
@@ -91,7 +91,7 @@ def test_archiving_stops_canvases_and_they_stay_stopped(desk, acme):
 
 
 def test_keys_of_an_archived_group_are_refused_until_it_is_back(desk, acme, client):
-    _key, text = keys.issue(acme, name="Shop", scopes=["segments.read"], by=None)
+    _key, text = api_keys.issue(acme, name="Shop", scopes=["segments.read"], by=None)
     call = {"headers": {"Authorization": f"Bearer {text}"}}
     assert client.get("/segments/list", **call).status_code == 200
     desk.post("/staff/groups/g/acme/archive/")

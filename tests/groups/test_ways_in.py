@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from audiencesync.groups import keys, members
+from audiencesync.groups import api_keys, members
 from audiencesync.groups.models import Invitation, Membership, Role
 
 
@@ -13,13 +13,13 @@ def second(acme, alice, bob):
     """Bob is an admin, too, and has made a key and an invitation for his second address."""
     Membership.objects.filter(user=bob).update(role=Role.ADMIN)
     _row, token = Invitation.issue(acme, email="bob2@example.org", role=Role.ADMIN, by=bob)
-    _key, text = keys.issue(acme, name="Backdoor <b>", scopes=["users.export"], by=bob)
-    keys.issue(acme, name="Of Alice", scopes=["users.export"], by=alice)
+    _key, text = api_keys.issue(acme, name="Backdoor <b>", scopes=["users.export"], by=bob)
+    api_keys.issue(acme, name="Of Alice", scopes=["users.export"], by=alice)
     return Membership.objects.get(user=bob), f"/invitation/{token}/", text
 
 
 def opens(text):
-    return keys.find(text, now=timezone.now()) is not None
+    return api_keys.find(text, now=timezone.now()) is not None
 
 
 @pytest.mark.parametrize("act", ["remove", "role"])

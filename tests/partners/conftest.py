@@ -1,39 +1,114 @@
-"""What the tests of partners share."""
+"""A running sandbox as TikTok, and the steps of the journeys: start, confirm, come back, choose."""
 
-import datetime
-import ipaddress
-import ssl
-from pathlib import Path
+import hashlib
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import requests
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people.models import Profile
+from partners import sync
+from partners.models import Connection, OAuthState, Sync
+from tiktok_sandbox.sandbox import Options
+from tiktok_sandbox.seed import MARA
+from tiktok_sandbox.server import serve
 
 
-@pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
-    """Give a server context for 127.0.0.1 and the file that a client must trust."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, str(folder / "cert.pem")
+@pytest.fixture
+def sandbox(settings):
+    """The sandbox's world; our client speaks to it over HTTP."""
+    with serve(options=Options()) as server:
+        settings.TIKTOK_API_URL = server.url
+        settings.TIKTOK_AUTH_URL = f"{server.url}/portal/auth"
+        yield server.sandbox
+
+
+class Journey:
+    """What an admin does with the mouse."""
+
+    def __init__(self, client, group):
+        self.client, self.group = client, group
+
+    def url(self, name, *args):
+        return reverse(name, args=[self.group.slug, "tiktok", *args])
+
+    def start(self):
+        """The address of TikTok's page."""
+        return self.client.post(self.url("connect_partner"))["Location"]
+
+    def confirm(self, address, *, user=MARA, scope=("1", "3"), **more):
+        """The address TikTok sends the browser back to."""
+        wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        answer = requests.post(
+            address.split("?")[0],
+            data=wish | {"user": user, "scope": list(scope)} | more,
+            allow_redirects=False,
+            timeout=5,
+        )
+        return answer.headers["Location"]
+
+    def come_back(self, address):
+        parts = urlsplit(address)
+        return self.client.get(f"{parts.path}?{parts.query}")
+
+    def authorise(self, **how):
+        """The address of the page that offers ad accounts."""
+        return self.come_back(self.confirm(self.start(), **how))["Location"]
+
+    def connect(self, *ids, confirm="", **how):
+        page = self.authorise(**how)
+        return self.client.post(page, {"ad_accounts": ids, "confirm": confirm})
+
+    def connection(self):
+        return Connection.objects.get(app_group=self.group)
+
+
+@pytest.fixture
+def journey(acme, signed_in, sandbox):
+    """journey(user) -> the steps of that user's way through the group Acme."""
+    return lambda user, group=acme: Journey(signed_in(user), group)
+
+
+@pytest.fixture
+def alices(journey, alice):
+    return journey(alice)
+
+
+@pytest.fixture
+def live_step(acme):
+    """live_step(audience, n_people) -> a sync of a live canvas in which people wait."""
+
+    def make(audience, n=0, **fields):
+        values = {
+            "action": "add",
+            "kinds": ["email"],
+            "label": "Winback / Step 2",
+            "url": "/g/acme/canvases/1/",
+            "is_live": True,
+        }
+        step = Sync.objects.create(app_group=acme, audience=audience, **values | fields)
+        for at in range(n):
+            digest = hashlib.sha256(f"{step.pk}-{at}".encode()).digest()
+            Profile.objects.create(app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest)
+        crowd = Profile.objects.filter(external_id__startswith=f"{step.pk}-").annotate(profile_id=F("pk"))
+        with transaction.atomic():
+            sync.enqueue(step, crowd.values_list("pk", "profile_id"), now=timezone.now())
+        return step
+
+    return make
+
+
+@pytest.fixture
+def nothing_stored():
+    """Checks that no token and no connection came of it."""
+
+    def check():
+        assert not Connection.objects.exclude(token_sealed="").exists()
+        assert not OAuthState.objects.exclude(token_sealed="").exists()
+        assert not OAuthState.objects.exclude(offer={}).exists()
+
+    return check

@@ -6,10 +6,10 @@ import hashlib
 import pytest
 import requests
 
-from partners.tiktok_sandbox.limits import DEFAULT
-from partners.tiktok_sandbox.sandbox import Options
-from partners.tiktok_sandbox.seed import EU, MARA
-from partners.tiktok_sandbox.server import serve
+from tiktok_sandbox.limits import DEFAULT
+from tiktok_sandbox.sandbox import Options
+from tiktok_sandbox.seed import EU, MARA
+from tiktok_sandbox.server import serve
 
 UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
 # The project's settings are not the sandbox's: nothing here touches Django's database.

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, JONAS, MARA, UK
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE, JONAS, MARA, UK
 
 
 @pytest.fixture

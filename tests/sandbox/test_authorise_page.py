@@ -7,8 +7,8 @@ import requests
 from django.utils import translation
 from django.utils.translation import gettext
 
-from partners.tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
-from partners.tiktok_sandbox.seed import JONAS, MARA
+from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
+from tiktok_sandbox.seed import JONAS, MARA
 
 BACK = "http://localhost:8000/partners/tiktok/callback/"
 WISH = {"app_id": DEMO_APP_ID, "state": "s & t", "redirect_uri": BACK}

@@ -5,8 +5,8 @@ import re
 import pytest
 import requests
 
-from partners.tiktok_sandbox.routes import ENDPOINTS, NOT_PLAYED
-from partners.tiktok_sandbox.seed import EU, JONAS, US
+from tiktok_sandbox.routes import ENDPOINTS, NOT_PLAYED
+from tiktok_sandbox.seed import EU, JONAS, US
 
 LOCKED = sorted(name for name, endpoint in ENDPOINTS.items() if endpoint.needs_token)
 

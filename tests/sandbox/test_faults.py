@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from partners.tiktok_sandbox.seed import EU, UK
+from tiktok_sandbox.seed import EU, UK
 
 
 @pytest.fixture

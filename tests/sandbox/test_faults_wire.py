@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from partners.tiktok_sandbox.seed import EU
+from tiktok_sandbox.seed import EU
 
 
 def set_fault(caller, kind, **more):

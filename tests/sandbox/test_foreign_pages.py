@@ -2,12 +2,12 @@
 
 import pytest
 
-from partners.tiktok_sandbox.pages import answer_page
-from partners.tiktok_sandbox.wire import Answer, Request, text
+from tiktok_sandbox.pages.routes import answer_page
+from tiktok_sandbox.wire import Answer, Request, text
 
 
 def status(monkeypatch, **headers):
-    pages = "partners.tiktok_sandbox.pages.PAGES"
+    pages = "tiktok_sandbox.pages.routes.PAGES"
     monkeypatch.setattr(pages, {"/control/": {"POST": lambda _sandbox, _request: text("done")}})
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     answer: Answer = answer_page(None, Request("POST", "/control/", {}, named, b"do=reset"))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from partners.tiktok_sandbox.routes import ENDPOINTS
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE
+from tiktok_sandbox.routes import ENDPOINTS
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 KEYS = [
     "advertiser_id", "advertiser_ids", "action", "id_schema", "batch_data", "custom_audience_name", "delete_audience_id",

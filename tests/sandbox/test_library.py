@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, UK
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE, UK
 
 READERS, CUSTOMER_FILE, LOOKALIKE = (str(FIRST_AUDIENCE + n) for n in range(3))
 SPEC = {

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from partners.tiktok_sandbox.limits import PRESETS
-from partners.tiktok_sandbox.seed import EU, UK
+from tiktok_sandbox.limits import PRESETS
+from tiktok_sandbox.seed import EU, UK
 
 BRAZE, TIKTOK = PRESETS["published_by_braze"], PRESETS["published_by_tiktok"]
 SCHEMAS = ("EMAIL_SHA256", "PHONE_SHA256")

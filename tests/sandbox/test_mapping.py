@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.tiktok_sandbox.seed import EU, UK
+from tiktok_sandbox.seed import EU, UK
 
 EMAIL, PHONE, IDFA = "EMAIL_SHA256", "PHONE_SHA256", "IDFA_SHA256"
 

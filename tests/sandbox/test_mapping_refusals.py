@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, JONAS, UK, US
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE, JONAS, UK, US
 
 EMAIL, PHONE = "EMAIL_SHA256", "PHONE_SHA256"
 LOOKALIKE, CUSTOMER_FILE = str(FIRST_AUDIENCE + 2), str(FIRST_AUDIENCE + 1)

@@ -5,10 +5,10 @@ import pytest
 import requests
 from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 
-from partners.tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
-from partners.tiktok_sandbox.routes import NOT_PLAYED
-from partners.tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
-from partners.tiktok_sandbox.seed import JONAS, MARA
+from tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
+from tiktok_sandbox.routes import NOT_PLAYED
+from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
+from tiktok_sandbox.seed import JONAS, MARA
 
 
 @pytest.mark.parametrize(("endpoint", "method"), NOT_PLAYED.items())

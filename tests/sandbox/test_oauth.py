@@ -2,9 +2,9 @@
 
 import pytest
 
-from partners.tiktok_sandbox import accounts
-from partners.tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
-from partners.tiktok_sandbox.seed import EU, JONAS, MARA, US
+from tiktok_sandbox import accounts
+from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
+from tiktok_sandbox.seed import EU, JONAS, MARA, US
 
 APP = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET}
 FULL = frozenset({1, 3})

@@ -5,8 +5,8 @@ import pytest
 
 from partners.errors import Disconnected, Rejected
 from partners.tiktok.client import Client
-from partners.tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
-from partners.tiktok_sandbox.seed import EU, MARA, US
+from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
+from tiktok_sandbox.seed import EU, MARA, US
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 
 def read(server, path, language="en"):

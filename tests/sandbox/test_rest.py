@@ -2,8 +2,8 @@
 
 import requests
 
-from partners.tiktok_sandbox.log import busiest_second
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE
+from tiktok_sandbox.log import busiest_second
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 
 def fetch(server, path):

@@ -6,9 +6,9 @@ import business_api_client as sdk
 import pytest
 from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 
-from partners.tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
-from partners.tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, MARA, UK
+from tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
+from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE, MARA, UK
 
 READERS = str(FIRST_AUDIENCE)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.tiktok_sandbox.seed import EU, FIRST_AUDIENCE, UK
+from tiktok_sandbox.seed import EU, FIRST_AUDIENCE, UK
 
 CUSTOMER_FILE = str(FIRST_AUDIENCE + 1)
 

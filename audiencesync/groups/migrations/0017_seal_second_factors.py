@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from audiencesync import crypto
+from audiencesync.core import crypto
 
 CONTEXT = "second-factor"  # groups/second_factor.py
 

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync import patience
+from audiencesync.core import patience
 
 register = template.Library()
 ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # those that have a name in German

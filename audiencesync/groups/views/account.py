@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from audiencesync.groups import access, accounts
-from audiencesync.groups import sessions as sessions_of
+from audiencesync.groups import access
+from audiencesync.groups.accounts import addresses
+from audiencesync.groups.accounts import sessions as sessions_of
 from audiencesync.groups.models import User
 
 
@@ -23,7 +24,7 @@ from audiencesync.groups.models import User
 @access.signed_in
 def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
     """The page behind the link that confirms an address: for the account that asked for it, signed in."""
-    address = accounts.find(key)
+    address = addresses.find(key)
     is_mine = address is not None and address.user_id == access.user(request).pk
     if request.method == "POST" and address and is_mine:
         if _is_free(address) and _confirm(request, address):
@@ -44,7 +45,7 @@ def _is_free(address: EmailAddress) -> bool:
 def _confirm(request: HttpRequest, address: EmailAddress) -> bool:
     """Make the address that of the account; the old one is told by mail."""
     if address.email.lower() == address.user.email.lower():
-        accounts.prove(address.user)
+        addresses.prove(address.user)
         messages.success(request, _("You have confirmed %(email)s.") % {"email": address.email})
         return True
     try:

@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from audiencesync.groups import access, invitations
-from audiencesync.groups.adapter import INVITATION
+from audiencesync.groups import access
+from audiencesync.groups.accounts import invitations
+from audiencesync.groups.accounts.adapter import INVITATION
 from audiencesync.groups.models import Invitation, User
 
 

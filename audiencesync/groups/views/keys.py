@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from audiencesync import crypto
+from audiencesync.core import crypto
 from audiencesync.groups import access, fresh
-from audiencesync.groups import keys as domain
+from audiencesync.groups import api_keys as domain
 from audiencesync.groups.forms import ApiKeyForm
 from audiencesync.groups.models import ApiKey, AppGroup, Role
 

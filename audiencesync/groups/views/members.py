@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync import crypto
-from audiencesync.groups import access, fresh, invitations, limits
+from audiencesync.core import crypto
+from audiencesync.groups import access, fresh, rate_limits
 from audiencesync.groups import members as domain
-from audiencesync.groups.adapter import ours
+from audiencesync.groups.accounts import invitations
+from audiencesync.groups.accounts.adapter import ours
 from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
@@ -70,7 +71,7 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
 def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
     """Count an invitation of the group; the form says so if this is one too many of this hour."""
     limit = invitations.PER_HOUR
-    is_over = limits.count_in(app_group, "invitations", limit, seconds=3600, now=timezone.now()).is_over
+    is_over = rate_limits.count_in(app_group, "invitations", limit, seconds=3600, now=timezone.now()).is_over
     if is_over:
         form.add_error(None, _("At most %(n)d invitations an hour. Try again later.") % {"n": limit})
     return is_over

@@ -17,9 +17,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from audiencesync.groups import setup as domain
+from audiencesync.groups.first_start import setup_link as domain
+from audiencesync.groups.first_start.forms import SetupForm
 from audiencesync.groups.models import SetupLink, User
-from audiencesync.groups.setup_forms import SetupForm
 
 LoadDemo = Callable[..., object]  # (app_group, by=user): the storey above makes the people
 View = Callable[..., HttpResponseBase]

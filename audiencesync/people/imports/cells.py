@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any, NoReturn
 
-from audiencesync import spreadsheet
-from audiencesync.people import exporting, placeholders, spellings
-from audiencesync.people.imports import numbers
-from audiencesync.people.merging import LONGEST_LIST, MOST_ATTRIBUTES
+from audiencesync.core import csv_files
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
+from audiencesync.people.readings import numbers, placeholders, spellings
+from audiencesync.people.views import csv_export
+from audiencesync.people.writing.attribute_changes import LONGEST_LIST, MOST_ATTRIBUTES
 
 Value = Any  # what JSON knows; None: nothing is told
 Reader = Callable[[str], Value]
@@ -113,7 +113,7 @@ _READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
     "number": (numbers.exact, "number"),
     "truth": (spellings.truth, "truth"),
     "day": (day, "day"),
-    "kept": (exporting.value, "kept"),
+    "kept": (csv_export.value, "kept"),
     "rest": (_rest, "kept"),
 }
 
@@ -156,11 +156,11 @@ def _exactly(target: str, delimiter: str) -> Reader:
     if target == "language":
         return lambda cell: cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
     if target == "kept":
-        return lambda cell: fit(exporting.value(cell))
+        return lambda cell: fit(csv_export.value(cell))
     if target in ("external_id", "alias", "rest"):
         return lambda cell: plain(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
-        return lambda cell: _chosen(target, exporting.value(cell), plain)
+        return lambda cell: _chosen(target, csv_export.value(cell), plain)
     return lambda cell: plain(cell if target in ("email", "phone", "idfa", "gaid") else cell.strip())
 
 
@@ -176,6 +176,6 @@ def _chosen(target: str, value: Value, plain: Reader) -> Value:
 def cell_of(raw: str, *, is_exact: bool) -> str:
     """A cell as it was before a spreadsheet was kept from calculating it; of our own export nothing else is touched."""
     if is_exact:
-        return spreadsheet.unguarded(raw)
+        return csv_files.unguarded(raw)
     cell = raw.strip()
-    return spreadsheet.unguarded_beginning(cell).strip() if cell[:1] == "'" else cell
+    return csv_files.unguarded_beginning(cell).strip() if cell[:1] == "'" else cell

@@ -1,7 +1,7 @@
 """The fast way of a chunk on PostgreSQL: COPY into a temporary table, then a handful of statements for all its people.
 
-It does what ``upserting`` does, in the same order of locks (the group, new people by their names, known people by their
-ids), for the plain case. Whatever is not plain raises Unusual, and ``upserting`` does that chunk.
+It does what ``upsert`` does, in the same order of locks (the group, new people by their names, known people by their
+ids), for the plain case. Whatever is not plain raises Unusual, and ``upsert`` does that chunk.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from django.db import IntegrityError, connection
 from django.db.backends.utils import CursorWrapper
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import consent, finding, identifiers, ledger
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copy_lines
 from audiencesync.people.imports.mapping import Batch, Plan
-from audiencesync.people.imports.models import Import, ImportMember
-from audiencesync.people.merging import MOST_ATTRIBUTES
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
+from audiencesync.people.models.imports import Import, ImportMember
+from audiencesync.people.privacy import consent, erasure_ledger
+from audiencesync.people.writing import lookup
+from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 
 PROFILES, PAST, MEMBERS, ERASED = (
     model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
@@ -64,7 +66,7 @@ class Columns:
         self.kinds = [kind for kind in KINDS if kind in targets]
         self.plain = [name for name in ("country", "language", "ad_tracking_enabled", "ads_consent") if name in targets]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
-        self.has_erased = ledger.is_used(app_group)
+        self.has_erased = erasure_ledger.is_used(app_group)
         self.expects_strangers = True  # the chunk before knew nobody: one look may spare this one the search
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -74,9 +76,9 @@ class Columns:
         region, n = self.app_group.phone_region, len(batch)
         blank = [None] * n
         for kind in self.kinds:  # a placeholder is an empty cell
-            fields[kind] = [None if value and identifiers.is_unsaid(value) else value for value in fields[kind]]
+            fields[kind] = [None if value and normalise.is_unsaid(value) else value for value in fields[kind]]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
-        hashes = identifiers.hash_rows(zip(*raw, strict=True), region=region)
+        hashes = normalise.hash_rows(zip(*raw, strict=True), region=region)
         *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
         for kind, column in zip(KINDS, digests, strict=True):
             fields[f"{kind}_sha256"] = list(column)
@@ -91,10 +93,10 @@ class Columns:
         if not self.has_erased:
             return None
         group, found = self.app_group, dict[str, bytes]()
-        for kind in ledger.ADDRESSES:
-            found[kind] = ledger.digests(group, kind, fields[f"{kind}_sha256"], fields.get(kind, ()))
+        for kind in erasure_ledger.ADDRESSES:
+            found[kind] = erasure_ledger.digests(group, kind, fields[f"{kind}_sha256"], fields.get(kind, ()))
         if self.plan.key == "external_id":
-            found["external_id"] = ledger.digests(
+            found["external_id"] = erasure_ledger.digests(
                 group, "external_id", [name.encode() for name in fields["external_id"]]
             )
         return found
@@ -114,9 +116,9 @@ class Columns:
                     continue
                 told, hashes = fields[kind][place], fields[f"{kind}_sha256"]
                 is_worse = (
-                    hashes[place] is None and hashes[at] is not None and not identifiers.is_refusal(kind, told or "")
+                    hashes[place] is None and hashes[at] is not None and not normalise.is_refusal(kind, told or "")
                 )
-                if told is not None and not is_worse and not identifiers.is_hash_of(told, hashes[at]):
+                if told is not None and not is_worse and not normalise.is_hash_of(told, hashes[at]):
                     fields[kind][at], hashes[at] = told, hashes[place]
                     fields["invalid"][at] = fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
             for name in self.plain:
@@ -160,7 +162,7 @@ def _is_new(kind: str) -> str:
 def _odd(kinds: Sequence[str]) -> str:
     """Whether ``known`` was hashed by an old rule, or would lose what can be used."""
     worse = (f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL" for kind in kinds)
-    return " OR ".join([*worse, f"known.rule_version < {identifiers.RULE_VERSION}"])
+    return " OR ".join([*worse, f"known.rule_version < {normalise.RULE_VERSION}"])
 
 
 def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
@@ -180,9 +182,9 @@ class _Writer:
     def write(self, copied: Copied) -> Counts:
         """Find, make, lock, change, remember."""
         if self.columns.plan.key != "external_id":
-            finding.lock_newcomers(self.columns.app_group)
+            lookup.lock_newcomers(self.columns.app_group)
         else:
-            finding.lock_names(self.columns.app_group, alone=False)
+            lookup.lock_names(self.columns.app_group, alone=False)
         self._copy(copied)
         is_strange = self.columns.expects_strangers and not self._is_anybody_known()
         counts = self._strangers(copied) if is_strange else self._mixed(copied)
@@ -217,7 +219,7 @@ class _Writer:
     def _is_anybody_erased(self, copied: Copied) -> bool:
         """Whether the ledger knows one of the names, or may: it was empty when the chunk was prepared."""
         group = self.columns.app_group
-        if not ledger.is_used(group):
+        if not erasure_ledger.is_used(group):
             return False
         if copied.names is None:
             return True
@@ -309,7 +311,7 @@ class _Writer:
             f" rule_version, created_at, updated_at) SELECT {pk}, %s, {name}, {', '.join(told.values())},"
             f" COALESCE(t.attributes, '{{}}'), t.invalid, %s, %s, %s FROM import_rows t {only} ORDER BY t.key{collate}"
         )
-        return sql, [*params, columns.app_group.pk, identifiers.RULE_VERSION, self.now, self.now]
+        return sql, [*params, columns.app_group.pk, normalise.RULE_VERSION, self.now, self.now]
 
     def _change(self, known: int) -> None:
         """Lock those who existed, see what is new of them, remember the hashes they lose, write."""
@@ -387,7 +389,7 @@ class _Writer:
                 f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END" for kind in columns.kinds
             )
             sets.append(f"invalid_kinds = (p.invalid_kinds & ~({told})) | t.invalid")
-            sets.append(f"rule_version = {identifiers.RULE_VERSION}")
+            sets.append(f"rule_version = {normalise.RULE_VERSION}")
         self.cursor.execute(
             f"UPDATE {PROFILES} p SET updated_at = %s, {', '.join(sets)} FROM import_rows t"
             " WHERE t.profile_id = p.id AND t.is_changed",

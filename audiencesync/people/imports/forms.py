@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import filters
-from audiencesync.people.forms import name_taken
 from audiencesync.people.imports import cells, guessing, mapping, uploads
 from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEPT, KEYS, Column, Plan
 from audiencesync.people.imports.reading import MOST_BYTES, MOST_COLUMNS, Layout
 from audiencesync.people.models import Segment
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.forms import name_taken
 
 ENCODINGS = [
     ("utf-8", "UTF-8"),

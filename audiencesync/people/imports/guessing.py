@@ -11,9 +11,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import exporting, filters, in_clear, spellings
-from audiencesync.people.imports import cells, numbers
+from audiencesync.people.imports import cells
 from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
+from audiencesync.people.readings import numbers, spellings
+from audiencesync.people.segments import filters
+from audiencesync.people.views import csv_export
+from audiencesync.people.writing import in_clear
 
 _SYNONYMS = {
     "external_id": "externalid userid customerid customernumber id kundennummer kundenid kundennr",
@@ -90,7 +93,7 @@ def columns(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str, app_group: AppGroup
 ) -> list[Guess]:
     """A target for every column. Left out is what comes twice, what only we can tell, and what no column can hold."""
-    guesser = _Exported(app_group, headers) if exporting.is_ours(headers) else _Guesser(app_group, delimiter)
+    guesser = _Exported(app_group, headers) if csv_export.is_ours(headers) else _Guesser(app_group, delimiter)
     return [guesser.guess(header, place, rows) for place, header in enumerate(headers)]
 
 
@@ -157,19 +160,19 @@ class _Exported(_Guesser):
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
         are_rejected = tuple(headers[: len(OURS)]) == OURS  # else an attribute has such a name
-        self.left = {exporting.ID, exporting.MADE, *(OURS if are_rejected else ())}
+        self.left = {csv_export.ID, csv_export.MADE, *(OURS if are_rejected else ())}
 
     def _guess(self, header: str, place: int, values: list[str]) -> Guess:
         name = header
         if name in self.left:
             self.left.discard(name)
             return Guess(Column(header, "", name, cells.EXACT), "ours")
-        field = exporting.COLUMNS.get(name, "")
+        field = csv_export.COLUMNS.get(name, "")
         if field and field not in self.taken:
             is_ruled = self.ruling and field == "ads_consent"
             self.taken.add(field)
             return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
-        if name == exporting.REST:
+        if name == csv_export.REST:
             return Guess(Column(header, "rest", name, cells.EXACT))
         if self.app_group.hash_only and (in_clear.kind_of(name) or any(map(in_clear.has_email, values))):
             return Guess(Column(header, "", name, cells.EXACT), "address")

@@ -10,17 +10,19 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
-from audiencesync import beat as clock
-from audiencesync import spreadsheet
+from audiencesync.core import beat as clock
+from audiencesync.core import csv_files
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
-from audiencesync.people import display, exporting, filters, identifiers, segments
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells, running, uploads, writing
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
-from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
 from audiencesync.people.models import Segment
-from audiencesync.people.upserting import refused_as_erased
+from audiencesync.people.models.imports import Import, ImportMember, RejectPart
+from audiencesync.people.segments import edit, filters
+from audiencesync.people.views import csv_export, masking
+from audiencesync.people.writing.upsert import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
@@ -47,12 +49,12 @@ class Spelling:
 
     raw: str
     value: str | None
-    problem: identifiers.Problem | None = None
+    problem: normalise.Problem | None = None
 
     @property
     def why(self) -> str:
         """Why it cannot be used."""
-        return str(display.PHONE_PROBLEMS.get(self.problem, ""))
+        return str(masking.PHONE_PROBLEMS.get(self.problem, ""))
 
 
 @dataclass(slots=True)
@@ -75,8 +77,8 @@ def preview(run: Import, layout: Layout) -> Preview:
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
     if names:
         headers = names[0]
-        if exporting.is_ours([spreadsheet.unguarded(name) for name in headers]):
-            return Preview([spreadsheet.unguarded(name) for name in headers], rows)
+        if csv_export.is_ours([csv_files.unguarded(name) for name in headers]):
+            return Preview([csv_files.unguarded(name) for name in headers], rows)
         return Preview([cells.cell_of(name, is_exact=False) for name in headers], rows)
     return Preview([str(place + 1) for place in range(max(map(len, rows), default=0))], rows)
 
@@ -112,7 +114,7 @@ def _judge(found: Checked, batch: Batch, *, region: str) -> None:
     """Count the identifiers that can be used; show how the first phone numbers are understood."""
     for kind in ("email", "phone", "idfa", "gaid"):
         cells = [cell for cell in batch.fields.get(kind, []) if cell is not None]
-        judged = [identifiers.normalise(kind, cell, region=region) for cell in cells]
+        judged = [normalise.normalise(kind, cell, region=region) for cell in cells]
         n, usable = found.usable.get(kind, (0, 0))
         if n or cells:
             found.usable[kind] = (n + len(cells), usable + sum(one.sha256 is not None for one in judged))
@@ -141,7 +143,7 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:
     """A segment of the people of this import."""
     chosen = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
-    segment = segments.create(run.app_group, name=name, chosen=chosen, by=by)
+    segment = edit.create(run.app_group, name=name, chosen=chosen, by=by)
     Import.objects.filter(pk=run.pk).update(segment=segment)
     return segment
 

@@ -1,4 +1,4 @@
-"""Which column becomes what, and what its cells become: turns rows into wishes for ``upserting``."""
+"""Which column becomes what, and what its cells become: turns rows into wishes for ``upsert``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people import identifiers, in_clear
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells
 from audiencesync.people.imports.reading import Layout, Reject, Stretch
-from audiencesync.people.placeholders import is_placeholder
+from audiencesync.people.readings.placeholders import is_placeholder
+from audiencesync.people.writing import in_clear
 
 Value = cells.Value
 FIELDS: dict[str, str | Promise] = {
@@ -187,5 +188,5 @@ class Converter:
                 bad[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
                 bad[i] = ("key_shortened", "")
-            elif is_hashed and identifiers.normalise(self.plan.key, str(key), region=self.region).sha256 is None:
+            elif is_hashed and normalise.normalise(self.plan.key, str(key), region=self.region).sha256 is None:
                 bad[i] = ("key_invalid", "")

@@ -18,10 +18,10 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from audiencesync import beat as clock
+from audiencesync.core import beat as clock
 from audiencesync.people.imports import uploads, writing
-from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MOST_ROWS, Reader
+from audiencesync.people.models.imports import Import, UploadPart
 
 logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.running.beat"

@@ -27,8 +27,8 @@ from django.utils import timezone
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people.imports import eastern
-from audiencesync.people.imports.models import Import, UploadPart
 from audiencesync.people.imports.reading import MB, MOST_BYTES
+from audiencesync.people.models.imports import Import, UploadPart
 
 PART = 2 * MB
 MOST_WAITING, MOST_WAITING_BYTES = 20, 2048 * MB  # files of a group that are not imported yet

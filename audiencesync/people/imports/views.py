@@ -15,11 +15,9 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync import spreadsheet
+from audiencesync.core import csv_files
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people import exporting, segments
-from audiencesync.people.forms import name_taken
 from audiencesync.people.imports import detecting, guessing, life, mapping, uploads, words, writing
 from audiencesync.people.imports.forms import (
     LayoutForm,
@@ -29,8 +27,11 @@ from audiencesync.people.imports.forms import (
     layout_values,
     too_many,
 )
-from audiencesync.people.imports.models import Import
 from audiencesync.people.imports.reading import Layout, Reject
+from audiencesync.people.models.imports import Import
+from audiencesync.people.segments import edit
+from audiencesync.people.segments.forms import name_taken
+from audiencesync.people.views import csv_export
 
 PAGE = 25
 QUIET_SECONDS = 30  # without progress for longer, the page says so
@@ -77,7 +78,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
     """An example of a file."""
     access.group(request, MARKETER)
-    return spreadsheet.download([TEMPLATE.encode()], "people.csv")
+    return csv_files.download([TEMPLATE.encode()], "people.csv")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,7 +146,7 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
     """Begin; None if the name of the segment was taken meanwhile."""
     try:
         life.begin(row, form.plan(), segment_name=form.cleaned_data["segment_name"], by=access.user(request))
-    except segments.NameTaken:
+    except edit.NameTaken:
         form.add_error("segment_name", name_taken())
         return None
     except life.NotOpen:
@@ -210,7 +211,7 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             made = life.make_segment(row, form.cleaned_data["name"], by=access.user(request))
-        except segments.NameTaken:
+        except edit.NameTaken:
             form.add_error("name", name_taken())
         else:
             messages.success(request, _("The segment “%(name)s” was created.") % {"name": made.name})
@@ -224,7 +225,7 @@ def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpRe
     """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     rows = _rejected(row.plan.get("columns", []), writing.rejects(row), get_language() or "en")
-    return spreadsheet.download(spreadsheet.lines(rows), f"rejected-{row.pk}.csv")
+    return csv_files.download(csv_files.lines(rows), f"rejected-{row.pk}.csv")
 
 
 def _rejected(columns: list[dict[str, str]], found: Iterator[Reject], language: str) -> Iterator[list[str]]:
@@ -233,7 +234,7 @@ def _rejected(columns: list[dict[str, str]], found: Iterator[Reject], language: 
     Of rows that were rejected before, the line and the reason of then are gone. Cells are as an import reads them.
     """
     headers = [column["header"] for column in columns]
-    bare = spreadsheet.unguarded if exporting.is_ours(headers) else spreadsheet.unguarded_beginning
+    bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning
     places = [place for place, header in enumerate(headers) if place > 1 or header not in mapping.OURS]
     yield [*mapping.OURS, *(headers[place] for place in places)]
     for reject in found:

@@ -1,4 +1,4 @@
-"""Writes the rows of a chunk: people by ``upserting``, who they are as members of the import, what was rejected."""
+"""Writes the rows of a chunk: people by ``upsert``, who they are as members of the import, what was rejected."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import orjson
 from django.db import connection, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import identifiers
+from audiencesync.people.changes import Change, Problem
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copying
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
-from audiencesync.people.imports.models import Import, ImportMember, RejectPart
 from audiencesync.people.imports.reading import Reject, Stretch
 from audiencesync.people.models import KINDS
-from audiencesync.people.upserting import Change, Problem, upsert
+from audiencesync.people.models.imports import Import, ImportMember, RejectPart
+from audiencesync.people.writing.upsert import upsert
 
 RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")  # of a group, that bear upon a chunk
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Writer:
         raw = [[value or "" for value in batch.fields.get(kind, blank)] for kind in KINDS]
         if not any(map(any, raw)):
             return []
-        hashes = identifiers.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
+        hashes = normalise.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
         return [one.invalid for one in hashes]
 
     def _unusable(self, stretch: Stretch, batch: Batch, invalid: Sequence[int]) -> list[Reject]:
@@ -123,7 +124,7 @@ class Writer:
         return self._upserted(chunk, now=now)
 
     def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
-        """The long way. Rows that ``upserting`` refuses are rejects as well."""
+        """The long way. Rows that ``upsert`` refuses are rejects as well."""
         done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now, from_file=True)
         rejects, stretch = list(chunk.rejects), chunk.stretch
         for index, problem in done.problems.items():

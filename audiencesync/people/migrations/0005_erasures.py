@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.manager
 from django.db import migrations, models
 
-import audiencesync.people.models
+import audiencesync.people.models.people
 
 
 class Migration(migrations.Migration):
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             name="Erasure",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(default=audiencesync.people.models._key, max_length=32, unique=True)),
+                ("key", models.CharField(default=audiencesync.people.models.people._key, max_length=32, unique=True)),
                 (
                     "state",
                     models.CharField(

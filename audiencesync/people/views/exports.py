@@ -8,11 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from audiencesync import spreadsheet
+from audiencesync.core import csv_files
 from audiencesync.groups import access, fresh
 from audiencesync.groups.models import Activity, Role
-from audiencesync.people import exporting, filters
 from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import filters
+from audiencesync.people.views import csv_export
 
 
 @require_POST
@@ -41,5 +42,5 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBa
 def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str) -> HttpResponseBase:
     fresh.require(request)
     Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind)
-    parts = spreadsheet.lines(exporting.rows(people))
-    return spreadsheet.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")
+    parts = csv_files.lines(csv_export.rows(people))
+    return csv_files.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")

@@ -11,13 +11,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from audiencesync.budget import TooSlow, at_most
+from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.people import catalogue, display, identifiers, naming
-from audiencesync.people.attributes import AttributeText, contains, starts_with
-from audiencesync.people.forms import ProfileSearch
+from audiencesync.people.api import person_reference
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, UserAlias
+from audiencesync.people.segments import catalogue
+from audiencesync.people.segments.attribute_sql import AttributeText, contains, starts_with
+from audiencesync.people.segments.forms import ProfileSearch
+from audiencesync.people.views import masking
 
 PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person
@@ -55,7 +58,7 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         page, n = Page([], "", ""), 0
     if page.profiles and not masked:
         Activity.log_view(app_group, access.user(request), _("Profiles"), kind=Activity.Kind.PEOPLE, now=timezone.now())
-    people = [display.person(profile, masked=masked) for profile in page.profiles]
+    people = [masking.person(profile, masked=masked) for profile in page.profiles]
     context = {
         "form": form,
         "people": people,
@@ -79,14 +82,14 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
     events = row.events.order_by("-at", "-pk")[: NEWEST + 1]
     return {
         "profile": row,
-        "external_id": display.external_id(row, masked=masked),
-        "identifiers": display.identifiers(row, masked=masked),
-        "attributes": display.attributes(row, masked=masked),
-        "consent": display.consent(row),
-        "tracking": display.tracking(row),
+        "external_id": masking.external_id(row, masked=masked),
+        "identifiers": masking.identifiers(row, masked=masked),
+        "attributes": masking.attributes(row, masked=masked),
+        "consent": masking.consent(row),
+        "tracking": masking.tracking(row),
         "n_past": row.past_identifiers.count(),
         "aliases": [] if masked else row.aliases.order_by("label", "name")[:NEWEST],
-        "events": [display.event(event, masked=masked) for event in events][:NEWEST],
+        "events": [masking.event(event, masked=masked) for event in events][:NEWEST],
         "has_more_events": len(events) > NEWEST,
         "is_masked": masked,
     }
@@ -98,9 +101,9 @@ def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, mask
         return everybody
     wanted = Q(starts_with(F("external_id"), text))
     if masked:
-        wanted &= Q(external_id__regex=display.SHOWN_ID) | Q(external_id__regex=display.UUID)
+        wanted &= Q(external_id__regex=masking.SHOWN_ID) | Q(external_id__regex=masking.UUID)
     for kind in ("email", "phone"):
-        found = identifiers.normalise(kind, text, region=app_group.phone_region)
+        found = normalise.normalise(kind, text, region=app_group.phone_region)
         if found.sha256 is not None:
             wanted |= Q(**{f"{kind}_sha256": found.sha256})
     if not masked:
@@ -113,7 +116,7 @@ def _by_parts(text: str, app_group: AppGroup) -> Q:
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
-    names = [name for name in catalogue.types(app_group) or {} if display.is_name(name)][:MOST_WORDS]
+    names = [name for name in catalogue.types(app_group) or {} if masking.is_name(name)][:MOST_WORDS]
     found = Q()
     for word in words:
         parts = Q(contains(F("email"), word))
@@ -127,7 +130,7 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
     """The ids of who is called so. As numbers: among other conditions, a query in a query would read all profiles."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     found = list(aliases.values_list("profile", flat=True)[:PAGE])
-    if naming.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:
+    if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:
         found.append(int(text, 16))
     return found
 

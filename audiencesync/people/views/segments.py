@@ -12,14 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audiencesync.budget import TooSlow, at_most
+from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from audiencesync.people import filters
-from audiencesync.people import segments as domain
-from audiencesync.people.coverage import coverage
-from audiencesync.people.forms import SegmentForm, field_choices, name_taken
 from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import edit as domain
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.coverage import coverage
+from audiencesync.people.segments.forms import SegmentForm, field_choices, name_taken
 
 PAGE = 25
 COVERAGE_SECONDS = 10.0  # a page that cannot count says nothing rather than holding a process

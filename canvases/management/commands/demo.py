@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from audiencesync.groups.demo_users import ADMIN, EMAILS, password
+from audiencesync.core.demo_accounts import ADMIN, EMAILS, password
 from audiencesync.groups.models import AppGroup, Membership, Role, User
-from audiencesync.people import demo
+from audiencesync.people.demo import people as demo
 
 _WHO = (("Dana Demo", Role.ADMIN), ("Mara Marketer", Role.MARKETER), ("Vic Viewer", Role.VIEWER))
 USERS = dict(zip(EMAILS, _WHO, strict=True))

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from canvases import privacy
+from canvases.privacy import erase
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         """How many people; exit 1 if a ledger that was named is not there, or cannot be read."""
         try:
-            n = privacy.erase_again(file, now=timezone.now())
+            n = erase.erase_again(file, now=timezone.now())
         except FileNotFoundError as error:
             if file != Path(settings.ERASURE_LEDGER):
                 raise CommandError(f"There is no ledger {file}.") from error

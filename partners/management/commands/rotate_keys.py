@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync import crypto
-from audiencesync.groups import second_factor
+from audiencesync.core import crypto
+from audiencesync.groups.accounts import second_factor
 from partners.models import Connection, OAuthState, SpentToken
 
 

@@ -15,9 +15,9 @@ from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from audiencesync.groups import setup
-from audiencesync.start import refuse_if_unsafe, tell_what_is_unwise
-from audiencesync.supervisor import PULSE_FILE, Engine, Terms
+from audiencesync.core.start import refuse_if_unsafe, tell_what_is_unwise
+from audiencesync.core.supervisor import PULSE_FILE, Engine, Terms
+from audiencesync.groups.first_start import setup_link
 
 ABANDONED_SECONDS = 86_400.0
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_if_unsafe()
         tell_what_is_unwise()
-        setup.announce("engine")
+        setup_link.announce("engine")
         db.connection.close()  # this process needs none from now on
         own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
         pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from audiencesync.groups import setup
+from audiencesync.groups.first_start import setup_link
 
 
 class Command(BaseCommand):
@@ -15,9 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Refuse where a member of staff exists: staff make accounts by invitation."""
-        if setup.has_staff():
+        if setup_link.has_staff():
             raise CommandError(
                 "There is a member of staff already. Sign in and invite others, or run manage.py changepassword."
             )
-        link = setup.print_link("manage.py setup", now=timezone.now(), ends_all=True)
+        link = setup_link.print_link("manage.py setup", now=timezone.now(), ends_all=True)
         self.stdout.write(f"This link makes the first account, once, within a day:\n{link}")

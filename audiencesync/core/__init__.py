@@ -1,0 +1,1 @@
+"""The ground floor: what every part stands on and nothing of the product is in."""

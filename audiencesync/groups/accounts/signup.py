@@ -1,0 +1,75 @@
+"""Sign-up by invitation: the address is the invited one, the group is joined in the same transaction."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import SignupForm
+from allauth.account.internal.flows.login import record_authentication
+from allauth.core.exceptions import ImmediateHttpResponse
+from django import forms
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.accounts import addresses, invitations
+from audiencesync.groups.accounts.adapter import INVITATION
+from audiencesync.groups.models import Invitation, User
+
+
+class InvitedSignupForm(SignupForm):
+    """allauth's sign-up form with the invited address fixed."""
+
+    name = forms.CharField(label=_("Your name"), max_length=120, required=False)
+    field_order = ("email", "name", "password1")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        adapter = get_adapter()
+        invitation = adapter.open_invitation(adapter.request)
+        self.fields["name"].widget.attrs["autocomplete"] = "name"
+        self.fields["email"].disabled = True  # Django then ignores what the browser sends
+        self.initial["email"] = invitation.email if invitation else ""
+
+    def validate_unique_email(self, value: str) -> str:
+        """Only an account has an address; who merely asked for it does not."""
+        if User.objects.filter(email=value.lower()).exists():
+            raise get_adapter().validation_error("email_taken")
+        self.account_already_exists = False
+        return value
+
+    def save(self, request: HttpRequest) -> User:
+        """The new user, a member of the group. Of several at once with one invitation, one; the others get a page."""
+        try:
+            with transaction.atomic():
+                return self._join(request)
+        except (IntegrityError, _Used):
+            raise ImmediateHttpResponse(_used(request)) from None
+
+    def _join(self, request: HttpRequest) -> User:
+        """Inside a transaction; raises _Used."""
+        adapter = get_adapter()
+        invitation = invitations.locked(request.session.get(INVITATION, 0), now=timezone.now())
+        if invitation is None:
+            raise _Used
+        addresses.free(invitation.email)
+        # The mailed link proves the mailbox; one that the inviter has seen proves nothing.
+        adapter.stash_verified_email(request, "" if invitation.link_shown else invitation.email)
+        user: User = super().save(request)
+        if not invitations.accept(invitation, user, now=timezone.now()):
+            raise _Used
+        user.name = self.cleaned_data["name"].strip()
+        user.save(update_fields=["name"])
+        record_authentication(request, user, method="password")
+        return user
+
+
+class _Used(Exception):
+    """The invitation was accepted, withdrawn or has ended meanwhile."""
+
+
+def _used(request: HttpRequest) -> HttpResponse:
+    found = Invitation.objects.select_related("app_group").filter(pk=request.session.get(INVITATION, 0)).first()
+    reason, advice = invitations.why_closed(found, now=timezone.now())
+    return render(request, "groups/invitation_closed.html", {"reason": reason, "advice": advice}, status=410)

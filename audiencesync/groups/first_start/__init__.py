@@ -1,0 +1,1 @@
+"""The first account and the first app group of an installation."""

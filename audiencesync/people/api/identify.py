@@ -1,0 +1,91 @@
+"""Apply one body of ``/users/alias/new`` or ``/users/identify``: every object is judged alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import Promise
+
+from audiencesync.core import beat
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.api import person_reference, track_objects
+from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.writing import identify as identifying
+from audiencesync.people.writing.identify import Identity, NewAlias, Problem
+
+IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
+_PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+    "unknown": ("UNKNOWN_USER", "There is no such person."),
+    "taken": ("ALIAS_TAKEN", "This alias is another person's."),
+    "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
+    "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
+    "known": ("ALREADY_IDENTIFIED", "This person has another external ID already."),
+}
+
+
+@dataclass(slots=True)
+class Renamed:
+    """How many objects were processed, whom they named, and what is wrong with the others."""
+
+    processed: int = 0
+    external_ids: set[str] = field(default_factory=set)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> Renamed:
+    """Write the good ones."""
+    result, wishes = Renamed(), {}
+    for index, item in enumerate(items):
+        try:
+            known = person_reference.checked(item).get("external_id")
+            external_id = None if known is None else person_reference.external_id(known)
+            nested = item.get("user_alias")
+            alias = person_reference.alias(item if nested is None else nested)
+            track_objects.check_clear(*alias, app_group, field="alias_name")
+            wishes["user_aliases", index] = NewAlias(alias, external_id)
+        except Refused as error:
+            result.errors.append(error.as_dict("user_aliases", index))
+    done = identifying.add_aliases(app_group, list(wishes.values()), now=now)
+    return _counted(result, list(wishes), done)
+
+
+def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
+    """Write the good ones, wake the engine: who is known now may be waited for."""
+    result, wishes = Renamed(), {}
+    for array in IDENTIFY:
+        for index, item in enumerate(arrays[array]):
+            try:
+                wishes[array, index] = _identity(array, person_reference.checked(item), region=app_group.phone_region)
+            except Refused as error:
+                result.errors.append(error.as_dict(array, index))
+    done = identifying.identify(app_group, list(wishes.values()), now=now)
+    result.external_ids = {wish.external_id for wish in wishes.values()}
+    beat.wake(settings.BEATS["journeys"][1])
+    return _counted(result, list(wishes), done)
+
+
+def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
+    external_id = person_reference.external_id(item.get("external_id"))
+    if array == "aliases_to_identify":
+        return Identity(("alias", person_reference.alias(item.get("user_alias"))), external_id)
+    kind = "email" if array == "emails_to_identify" else "phone"
+    raw = getattr(person_reference, kind)(item.get(kind))
+    digest = normalise.normalise(kind, raw, region=region).sha256
+    if digest is None:
+        raise Refused("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found.", kind)
+    return Identity((kind, digest), external_id, person_reference.prioritization(item))
+
+
+def _counted(result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]) -> Renamed:
+    for (array, index), problem in zip(places, done, strict=True):
+        if problem is None:
+            result.processed += 1
+        else:
+            result.errors.append(Refused(*_PROBLEMS[problem]).as_dict(array, index))
+    result.errors.sort(key=lambda error: (error["input_array"], error["index"]))
+    return result

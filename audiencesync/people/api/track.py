@@ -1,0 +1,113 @@
+"""Apply one body of ``/users/track``: every object is judged alone, and what is fit is written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.functional import Promise
+
+from audiencesync.core import beat
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.api import person_reference, track_objects
+from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.changes import Change, Problem
+from audiencesync.people.models import Event
+from audiencesync.people.writing import attribute_changes
+from audiencesync.people.writing.upsert import upsert
+
+ARRAYS = ("attributes", "events", "purchases")
+PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+    "unknown": ("UNKNOWN_USER", "There is no such person, and this object makes nobody."),
+    "gone": ("UNKNOWN_USER", "There is no such person any more."),
+    "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
+    "invalid": ("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found."),
+    "not_a_number": ("NOT_A_NUMBER", "What is stored is no number, so nothing can be added to it."),
+    "not_a_list": ("NOT_A_LIST", "What is stored is no list."),
+    "too_long": ("TOO_MANY_VALUES", "What is stored would become too large."),
+    "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
+}
+
+KEPT = (
+    "UNUSABLE_VALUE",
+    "This value cannot be used; the usable one that is known stays. The rest of the object was written.",
+)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """How many objects of each array were processed, and what is wrong with the others."""
+
+    processed: dict[str, int]
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One object that passed: where it stood, and what it says."""
+
+    array: str
+    index: int
+    change: Change
+    event: Event | None
+    problems: Sequence[Refused]  # of fields that are left out
+
+
+def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
+    """Write the objects of ``body`` (array name -> objects), wake the engine."""
+    result = Tracked({array: 0 for array in ARRAYS if body[array]})
+    read = []
+    for array in ARRAYS:
+        for index, item in enumerate(body[array]):
+            try:
+                read.append(_read(app_group, array, index, item, now=now))
+            except Refused as error:
+                result.errors.append(error.as_dict(array, index))
+    with transaction.atomic():
+        done = upsert(app_group, [one.change for one in read], now=now)
+        events = []
+        for place, one in enumerate(read):
+            if problem := done.problems.get(place):
+                result.errors.append(Refused(*PROBLEMS[problem]).as_dict(one.array, one.index))
+                continue
+            result.processed[one.array] += 1
+            for kind in done.kept.get(place, ()):
+                result.errors.append(Refused(*KEPT, kind).as_dict(one.array, one.index))
+            left_out = [*one.problems, *unfit(done.unfit.get(place, {}))]
+            result.errors += [each.as_dict(one.array, one.index) for each in left_out]
+            if one.event is not None:
+                one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
+                events.append(one.event)
+        Event.objects.bulk_create(events)
+        if any(result.processed.values()):
+            beat.wake(settings.BEATS["journeys"][1])
+    result.errors.sort(key=lambda error: (ARRAYS.index(error["input_array"]), error["index"]))
+    return result
+
+
+def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Told:
+    name = person_reference.read(person_reference.checked(item))
+    fields, custom, problems = (
+        track_objects.attributes(item, app_group) if array == "attributes" else track_objects.Attributes({}, {}, [])
+    )
+    only_existing = person_reference.truth(item, "_update_existing_only")
+    if only_existing is None:
+        only_existing = "alias" in name
+    if "alias" in name and not only_existing:
+        track_objects.check_clear(*name["alias"], app_group, field="user_alias")
+    event = None
+    if array != "attributes":
+        event = (track_objects.event if array == "events" else track_objects.purchase)(
+            item, problems, app_group, now=now
+        )
+    change = Change(**name, fields=fields, attributes=custom, only_existing=only_existing)
+    return _Told(array, index, change, event, problems)
+
+
+def unfit(names: Mapping[str, attribute_changes.Problem]) -> list[Refused]:
+    """What to say of attributes that could not be changed."""
+    return [Refused(*PROBLEMS[problem], name) for name, problem in names.items()]

@@ -1,0 +1,379 @@
+"""What an object of ``/users/track`` tells about a person: attributes, an event or a purchase.
+
+A field that cannot be read costs the field and is reported; the rest of its object is written. Only without a name, a
+time or a price there is no event and no purchase.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from audiencesync.groups import moments
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.api import person_reference
+from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import Event
+from audiencesync.people.readings import placeholders, spellings
+from audiencesync.people.readings.numbers import BIGGEST
+from audiencesync.people.writing import in_clear
+from audiencesync.people.writing.attribute_changes import (
+    LONGEST_LIST,
+    MOST_ATTRIBUTES,
+    MOST_BYTES,
+    Edit,
+    EditObjects,
+    Inc,
+    Merge,
+)
+from audiencesync.rest.strict_json import number_as_text
+
+LONGEST_NAME = LONGEST_TEXT = 255
+LONGEST_DEVICE_ID = 64
+DEEPEST = 8
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_MAY_BE_NAMES = ("first_name", "last_name")  # people are called Null
+STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
+NOT_ATTRIBUTES = frozenset(
+    {*person_reference.PRIMARY, "_update_existing_only", "_merge_objects", "push_token_import", "app_id"}
+)
+NOT_PROPERTIES = frozenset({"time", "event_name"})
+_OF_OBJECTS = frozenset({"$add", "$remove", "$update"})
+_COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
+_PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
+Fields = dict[str, str | bool | None]
+Problems = list[Refused]
+
+
+class Attributes(NamedTuple):
+    """Columns of the profile, custom attributes, and what could not be read."""
+
+    fields: Fields
+    custom: dict[str, Any]
+    problems: Problems
+
+
+def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
+    """Read what it says about a person. Raises Refused if nothing of it counts."""
+    told = Attributes({}, {}, [])
+    is_merge = person_reference.truth(item, "_merge_objects") or False
+    if len(json.dumps(item)) > MOST_BYTES:
+        raise Refused("TOO_LARGE", "The object is too large.")
+    for name, value in item.items():
+        try:
+            if name in _READERS:
+                told.fields.update(_READERS[name](name, value, told.problems))
+            elif name not in NOT_ATTRIBUTES and not _is_unsaid(name, value):
+                custom = _attribute(_name(name), value, is_merge=is_merge)
+                check_clear(name, custom, app_group, field=name)
+                told.custom[name] = custom
+        except Refused as problem:
+            told.problems.append(problem)
+    if len(told.custom) > MOST_ATTRIBUTES:
+        raise Refused("TOO_LARGE", "The object is too large.")
+    return told
+
+
+def _is_unsaid(name: str, value: object) -> bool:
+    """Whether a standard field holds a placeholder. In other attributes it is a text: JSON has a null of its own."""
+    if name not in STANDARD or name in _MAY_BE_NAMES or not _says_nothing(value):
+        return False
+    return name != "gender" or spellings.gender(str(value)) is None
+
+
+def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
+    """Nothing that could be read as an address is kept where only hashes are. Raises Refused."""
+    if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
+        raise Refused("HASHES_ONLY", "The group stores only hashes: this holds an e-mail or phone number.", field)
+
+
+def is_blank(value: object) -> bool:
+    """Whether a field says nothing, which deletes it: null, or a text without a letter."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _day(text: str) -> str | None:
+    """A day, or the day of a moment."""
+    day = text[:10]
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (len(text) == 10 or moments.read(text))
+    try:
+        return date.fromisoformat(day).isoformat() if is_day else None
+    except ValueError:
+        return None
+
+
+def _subscription(text: str) -> str | None:
+    state = text.lower().replace("-", "_").replace(" ", "_")
+    return state if state in ("opted_in", "subscribed", "unsubscribed") else None
+
+
+def _device_id(text: str) -> str | None:
+    """One that cannot be used is kept, and shown as such."""
+    return text if len(text) <= LONGEST_DEVICE_ID else None
+
+
+_SPELT: dict[str, tuple[Callable[[str], str | None], str, str]] = {
+    "country": (spellings.country, "BAD_COUNTRY", "Write a country as ISO 3166-1, such as DE, or by its name."),
+    "language": (spellings.language, "BAD_LANGUAGE", "Write a language as ISO 639-1, such as de, or by its name."),
+    "dob": (_day, "BAD_DATE_OF_BIRTH", "Write a day as 2026-11-23."),
+    "gender": (spellings.gender, "BAD_GENDER", "Use M, F, O, N or P."),
+    "email_subscribe": (
+        _subscription,
+        "BAD_EMAIL_SUBSCRIPTION_STATE",
+        "Use opted_in, subscribed or unsubscribed.",
+    ),
+    "idfa": (_device_id, "BAD_DEVICE_ID", "This is not a device ID."),
+    "google_ad_id": (_device_id, "BAD_DEVICE_ID", "This is not a device ID."),
+}
+
+
+def _spelling(name: str, value: object) -> str | None:
+    if is_blank(value):
+        return None
+    read, code, message = _SPELT[name]
+    found = read(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Refused(code, message, name)
+    return found
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether a program wrote a placeholder, as in a cell of an import: what is known stays."""
+    return isinstance(value, str) and placeholders.is_empty_cell(value)
+
+
+def _text(name: str, value: object, _problems: Problems) -> Fields:
+    if name in ("country", "language") and _says_nothing(value):
+        return {}
+    return {_COLUMNS[name]: _spelling(name, value)}
+
+
+def _truth(name: str, value: object, _problems: Problems) -> Fields:
+    if is_blank(value):
+        return {name: None}
+    if _says_nothing(value) and str(value).strip().casefold() not in placeholders.DENIALS:
+        return {}
+    text = number_as_text(value)
+    read = spellings.consent if name == "ads_consent" else spellings.truth
+    found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
+    if found is None:
+        raise Refused("NOT_A_TRUTH", "It must be true, false or null.", name)
+    return {name: found}
+
+
+def _email(name: str, value: object, _problems: Problems) -> Fields:
+    if isinstance(value, str) and normalise.is_unsaid(value) and value.strip():
+        return {}
+    return {name: None if is_blank(value) else person_reference.email(value)}
+
+
+def _phone(name: str, value: object, _problems: Problems) -> Fields:
+    return {name: None if is_blank(value) else person_reference.phone(value)}
+
+
+def _devices(name: str, value: object, problems: Problems) -> Fields:
+    """The shape in which Braze exports devices. A profile keeps one id of each kind: the last. null deletes the ids."""
+    if value is None:
+        return {"idfa": None, "gaid": None}
+    if not isinstance(value, list):
+        raise Refused("BAD_DEVICES", "It must be a list of objects.", name)
+    fields: Fields = {}
+    for device in value:
+        if not isinstance(device, dict):
+            problems.append(Refused("BAD_DEVICES", "It must be a list of objects.", name))
+            continue
+        for part in ("idfa", "google_ad_id", "ad_tracking_enabled"):
+            try:
+                if not is_blank(device.get(part)):
+                    fields |= _READERS[part](part, device[part], problems)
+            except Refused as problem:
+                problems.append(problem)
+    return fields
+
+
+_READERS: dict[str, Callable[[str, object, Problems], Fields]] = {
+    "email": _email,
+    "phone": _phone,
+    "devices": _devices,
+    **dict.fromkeys(_COLUMNS, _text),
+    **dict.fromkeys(("ad_tracking_enabled", "ads_consent"), _truth),
+}
+
+
+def _name(name: str) -> str:
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.")
+    return name
+
+
+def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
+    """A value to set, None to delete, or what to do with the stored one."""
+    if name in _SPELT:
+        return _spelling(name, value)
+    if name in STANDARD and is_blank(value):
+        return None
+    if not isinstance(value, dict):
+        return _checked(value, name)
+    if not _OF_OBJECTS.isdisjoint(value):
+        return _edit_objects(name, value)
+    if value.keys() == {"inc"}:
+        return Inc(_number(value["inc"], name))
+    if value and value.keys() <= {"add", "remove"}:
+        add, remove = (tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove"))
+        return Edit(add, remove)
+    return Merge(_checked(value, name)) if is_merge else _checked(value, name)
+
+
+def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
+    """Objects put into a list, changed there and taken out, as Braze writes it."""
+    if not value.keys() <= _OF_OBJECTS:
+        raise Refused("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
+    add, update, remove = (_listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove"))
+    _checked([*add, *update, *remove], name)
+    if not all(isinstance(one, dict) for one in add):
+        raise Refused("NOT_AN_OBJECT", "$add takes a list of objects.", name)
+    changes = tuple((*_which(name, one), _new_object(name, one)) for one in update)
+    return EditObjects(tuple(add), changes, tuple(_which(name, one) for one in remove))
+
+
+def _which(name: str, one: Any) -> tuple[str, Any]:
+    """By which value of which key objects are meant."""
+    key = one.get("$identifier_key") if isinstance(one, dict) else None
+    if not isinstance(key, str) or "$identifier_value" not in one:
+        raise Refused("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
+    return key, one["$identifier_value"]
+
+
+def _new_object(name: str, one: dict[str, Any]) -> dict[str, Any]:
+    found = one.get("$new_object")
+    if not isinstance(found, dict):
+        raise Refused("NOT_AN_OBJECT", "$new_object must be an object.", name)
+    return found
+
+
+def _number(value: Any, name: str) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > BIGGEST:
+        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", name)
+    return value
+
+
+def _listed(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise Refused("NOT_A_LIST", "It must be a list.", name)
+    return value
+
+
+def _checked(value: Any, name: str, depth: int = 0) -> Any:
+    """The value, if it may be stored."""
+    if depth > DEEPEST:
+        raise Refused("TOO_DEEP", "It is nested more than 8 deep.", name)
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            raise Refused("TEXT_TOO_LONG", "A text is longer than 255 characters.", name)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        _number(value, name)
+    elif isinstance(value, dict):
+        for inner_name, inner in value.items():
+            _checked(inner, _name(inner_name) and name, depth + 1)
+    elif isinstance(value, list):
+        if len(value) > LONGEST_LIST:
+            raise Refused("TOO_MANY_VALUES", "A list has more than 500 values.", name)
+        for inner in value:
+            _checked(inner, name, depth + 1)
+    return value
+
+
+def event(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
+    """An event without its person, unsaved. Raises Refused."""
+    name = _title(item, "name")
+    check_clear("", name, app_group, field="name")
+    return Event(name=name, at=_moment(item, now), properties=_properties(item, problems, app_group))
+
+
+def purchase(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
+    """A purchase without its person, unsaved. Raises Refused."""
+    product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
+    check_clear("", product, app_group, field="product_id")
+    currency = item.get("currency")
+    if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
+        raise Refused("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
+    return Event(
+        kind=Event.Kind.PURCHASE,
+        name=product,
+        at=_moment(item, now),
+        properties=_properties(item, problems, app_group),
+        price=_price(item.get("price")),
+        currency=currency.strip().upper(),
+        quantity=_quantity(item.get("quantity")),
+    )
+
+
+def _price(value: Any) -> Decimal:
+    """A number, also as text."""
+    if isinstance(value, str) and _PRICE.fullmatch(value.strip()):
+        price = Decimal(value.strip().replace(",", "."))
+    else:
+        price = Decimal(str(_number(value, "price")))
+    if abs(price) >= 10**13:
+        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", "price")
+    return round(price, 4)
+
+
+def _quantity(value: Any) -> int:
+    """A whole number, also as 2.0 or text; 1 if nothing is said. What nobody can count is no purchase."""
+    if is_blank(value):
+        return 1
+    if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.0{1,4})?", value.strip(), re.ASCII):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 or not 1 <= value <= 100:
+        raise Refused("BAD_QUANTITY", "It must be a number from 1 to 100.", "quantity")
+    return int(value)
+
+
+def _title(item: Mapping[str, Any], field: str) -> str:
+    value = item.get(field)
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
+        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.", field)
+    return value
+
+
+def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
+    """In UTC; the future is now."""
+    value = item.get("time")
+    at = moments.read(value) if isinstance(value, str) else None
+    if at is None or at < OLDEST:
+        raise Refused("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
+    return min(at, now)
+
+
+def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup) -> dict[str, Any]:
+    """Those that may be kept. An empty list is PHP's spelling of an empty object."""
+    found = item.get("properties")
+    if found is None or found == []:
+        return {}
+    if not isinstance(found, dict):
+        problems.append(Refused("BAD_PROPERTIES", "It must be an object.", "properties"))
+        return {}
+    if len(json.dumps(found)) > MOST_BYTES:
+        problems.append(Refused("TOO_LARGE", "The object is too large.", "properties"))
+        return {}
+    kept = {}
+    for name, value in found.items():
+        try:
+            checked = _checked(value, _property(name) and "properties", 1)
+            check_clear(name, checked, app_group, field="properties")
+            kept[name] = checked
+        except Refused as problem:
+            problems.append(Refused(problem.code, problem.message, "properties"))
+    return kept
+
+
+def _property(name: str) -> str:
+    if name.startswith("$") or name in NOT_PROPERTIES:
+        raise Refused("BAD_PROPERTIES", "A name of a property is not time or event_name and has no $ in front.")
+    return _name(name)

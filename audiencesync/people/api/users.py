@@ -1,0 +1,180 @@
+"""REST: people are told about, get other names, become one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Field, Router, Schema
+from pydantic import ConfigDict, WithJsonSchema
+
+from audiencesync.people.api import identify
+from audiencesync.people.api import track as tracking
+from audiencesync.people.writing import lookup
+from audiencesync.rest import door
+
+MOST_NAMES = 50
+router = Router(tags=["users"])
+
+_ID_TYPE: dict[str, Any] = {"type": ["string", "integer"], "maxLength": 987}  # a whole number is its decimal text
+_ALIAS: dict[str, Any] = {"alias_name": _ID_TYPE, "alias_label": {"type": ["string", "integer"], "maxLength": 255}}
+_WHO: dict[str, Any] = {
+    "external_id": _ID_TYPE,
+    "user_alias": {"type": "object", "required": list(_ALIAS), "properties": _ALIAS},
+    "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    "email": {"type": ["string", "null"], "maxLength": 254},
+    "phone": {"type": ["string", "integer", "null"], "maxLength": 64},
+    "_update_existing_only": {"type": ["boolean", "null"]},
+}
+_DEVICE: dict[str, Any] = {
+    "idfa": {"type": ["string", "null"]},
+    "google_ad_id": {"type": ["string", "null"]},
+    "ad_tracking_enabled": {"type": ["boolean", "null"]},
+}
+_MORE: dict[str, Any] = {
+    "ads_consent": {"type": ["boolean", "null"]},
+    "country": {"type": ["string", "null"], "examples": ["DE"]},
+    "language": {"type": ["string", "null"], "examples": ["de"]},
+    "_merge_objects": {"type": ["boolean", "null"]},
+    "devices": {"type": "array", "items": {"type": "object", "properties": _DEVICE}},
+}
+_PROPERTIES = {"type": "object", "additionalProperties": True}
+_MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+_BOUGHT: dict[str, Any] = {
+    "product_id": {"type": ["string", "integer"], "minLength": 1, "maxLength": 255},
+    "currency": {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]},
+    "price": {"type": ["number", "string"]},
+    "quantity": {"type": ["integer", "null"], "minimum": 1, "maximum": 100},
+}
+
+
+def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
+    """How an object is documented; each is judged alone (track.py), so that a bad one does not spoil the call."""
+    shape = {"type": "object", "properties": properties}
+    return WithJsonSchema(shape | {"required": list(required)} if required else shape)
+
+
+_Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE)]
+_Event = Annotated[
+    Any,
+    _shape(
+        _WHO
+        | {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "time": _MOMENT, "properties": _PROPERTIES},
+        "name",
+        "time",
+    ),
+]
+_Purchase = Annotated[
+    Any,
+    _shape(_WHO | _BOUGHT | {"time": _MOMENT, "properties": _PROPERTIES}, "product_id", "currency", "price", "time"),
+]
+
+
+_EXAMPLE: dict[str, Any] = {
+    "attributes": [
+        {"external_id": "customer-1", "email": "maria@example.org", "phone": "+4915112345678", "ads_consent": True},
+        {"external_id": "customer-2", "google_ad_id": "38400000-8cf0-11bd-b23e-10b96e40000d", "plan": "gold"},
+    ],
+    "events": [{"external_id": "customer-1", "name": "cart", "time": "2026-11-23T14:05:00Z", "properties": {"n": 2}}],
+}
+
+
+class Track(Schema):
+    """What is known about people, what they did, what they bought: at most 75 objects in each list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    attributes: list[_Attributes] | None = None
+    events: list[_Event] | None = None
+    purchases: list[_Purchase] | None = None
+
+
+class Tracked(door.Success):
+    """How many objects of each array were processed; ``errors`` names the others by array and index."""
+
+    attributes_processed: int | None = None
+    events_processed: int | None = None
+    purchases_processed: int | None = None
+
+
+@router.post(
+    "/users/track",
+    auth=door.require("users.track", limit="track"),
+    response={201: Tracked} | door.ERRORS,
+    summary="Write attributes, events and purchases",
+)
+def track(request: door.ApiRequest, body: Track) -> HttpResponse:
+    """Every object names one person: external_id, user_alias or braze_id, else email, else phone."""
+    arrays = {name: getattr(body, name) or [] for name in tracking.ARRAYS}
+    if not any(arrays.values()):
+        raise door.ApiError(400, "Send objects in attributes, events or purchases.")
+    if any(len(objects) > settings.API_MAX_OBJECTS for objects in arrays.values()):
+        raise door.ApiError(400, f"Send at most {settings.API_MAX_OBJECTS} objects in each list.")
+    done = tracking.track(request.app_group, arrays, now=timezone.now())
+    door.check_any(sum(done.processed.values()), done.errors)
+    counts = {f"{name}_processed": n for name, n in done.processed.items()}
+    return door.success(201, errors=done.errors, **counts)
+
+
+class Alias(Schema):
+    """Another name of a person: a name under a label."""
+
+    alias_name: door.TextId
+    alias_label: door.TextId
+
+
+_ID = {"external_id": _WHO["external_id"]}
+_ORDER = {"prioritization": {"type": ["array", "null"], "items": {"enum": list(lookup.PRIORITIES)}}}
+_NewAlias = Annotated[Any, _shape(_ALIAS | _ID, *_ALIAS)]
+_ByAlias = Annotated[Any, _shape(_ID | {"user_alias": _WHO["user_alias"]}, "external_id", "user_alias")]
+_ByEmail = Annotated[Any, _shape(_ID | {"email": _WHO["email"]} | _ORDER, "external_id", "email")]
+_ByPhone = Annotated[Any, _shape(_ID | {"phone": _WHO["phone"]} | _ORDER, "external_id", "phone")]
+
+
+class NewAliases(Schema):
+    """At most 50 other names; one without an external id is for somebody new."""
+
+    user_aliases: list[_NewAlias] = Field(max_length=MOST_NAMES)
+
+
+class Identify(Schema):
+    """At most 50 in all. Whoever has this alias, or this e-mail or phone and no external id, is that person.
+
+    Of several it is the one updated last, unless told otherwise.
+    """
+
+    aliases_to_identify: list[_ByAlias] | None = Field(None, max_length=MOST_NAMES)
+    emails_to_identify: list[_ByEmail] | None = Field(None, max_length=MOST_NAMES)
+    phone_numbers_to_identify: list[_ByPhone] | None = Field(None, max_length=MOST_NAMES)
+
+
+class AliasesProcessed(door.Success):
+    """``errors`` names the others by array and index."""
+
+    aliases_processed: int
+
+
+@router.post(
+    "/users/alias/new",
+    auth=door.require("users.track", limit="users"),
+    response={201: AliasesProcessed} | door.ERRORS,
+    summary="Give people another name",
+)
+def alias_new(request: door.ApiRequest, body: NewAliases) -> HttpResponse:
+    """An alias that its person already has counts as processed; one of somebody else is an error."""
+    check_number(len(body.user_aliases))
+    return answer(identify.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
+
+
+def check_number(n: int) -> None:
+    """At least one and at most MOST_NAMES objects. Raises ApiError."""
+    if not 1 <= n <= MOST_NAMES:
+        raise door.ApiError(400, f"Send 1 to {MOST_NAMES} objects.")
+
+
+def answer(done: identify.Renamed) -> HttpResponse:
+    """What is told of names that were given. Raises ApiError if none of them was."""
+    door.check_any(done.processed, done.errors)
+    return door.success(201, aliases_processed=done.processed, errors=done.errors)

@@ -1,0 +1,176 @@
+"""Made-up people for the demo and for benches: realistic, reproducible, nobody's."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup, User
+from audiencesync.people.demo.names import COUNTRIES, GERMANY, Country
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import Segment
+from audiencesync.people.writing import bulk
+
+T = TypeVar("T")
+CHUNK = 10_000
+PEOPLE = 5000
+SEGMENTS: dict[str, dict[str, Any]] = {
+    "Newsletter subscribers": {"all": [{"field": "custom.newsletter", "op": "is_true"}]},
+    "High-value customers": {
+        "all": [
+            {"field": "custom.lifetime_value", "op": "greater", "value": 500},
+            {"field": "custom.orders", "op": "greater", "value": 2},
+        ]
+    },
+}
+_DOMAINS = ("example.com", "example.org", "example.net")
+_PLANS = ("free", "free", "free", "basic", "basic", "premium")
+_WHERE = tuple(country for country in COUNTRIES for _ in range(country.share))
+_NO_EMAIL = ("", "", "", "{0}.{1}", "{0}(at)example.com", "{0}@@example.org")
+_NO_PHONE = ("", "", "", "n/a", "12345")
+
+
+class _Person(NamedTuple):
+    """What is made up about one person."""
+
+    country: Country
+    raw: normalise.Raw
+    attributes: str
+    ad_tracking_enabled: bool | None
+    ads_consent: bool | None
+    age_days: int
+
+
+def _pick(random: Random, choices: Sequence[T]) -> T:
+    """Three times as fast as Random.choice."""
+    return choices[int(random.random() * len(choices))]
+
+
+def _ascii(name: str) -> str:
+    for umlaut, two in (("ü", "ue"), ("ä", "ae"), ("ö", "oe")):
+        name = name.replace(umlaut, two)
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+
+
+_ASCII = {name: _ascii(name) for country in COUNTRIES for name in (*country.first_names, *country.last_names)}
+
+
+def _email(random: Random, names: tuple[str, str], number: int) -> str:
+    """An address at a domain kept free for examples; some are typed carelessly, all can be used."""
+    address = f"{_ASCII[names[0]]}.{_ASCII[names[1]]}{number}@{_pick(random, _DOMAINS)}"
+    return f" {address.upper()} " if random.random() < 0.02 else address
+
+
+def _phone(random: Random, country: Country, number: int) -> str:
+    """A number kept free for fiction; some Germans write theirs as at home."""
+    prefix, digits = country.phones[number % len(country.phones)]
+    phone = f"{prefix}{number // len(country.phones) % 10**digits:0{digits}}"
+    return f"0{phone[3:5]} / {phone[5:]}" if country is GERMANY and random.random() < 0.03 else phone
+
+
+def _device(random: Random) -> str:
+    word = f"{random.getrandbits(128):032x}"
+    return f"{word[:8]}-{word[8:12]}-4{word[13:16]}-a{word[17:20]}-{word[20:]}"
+
+
+def _identifiers(random: Random, country: Country, names: tuple[str, str], number: int) -> normalise.Raw:
+    """E-mail, phone, IDFA and GAID. About 8 % have nothing to be found by: empty, or wrong in all they gave."""
+    luck = random.random()
+    if luck < 0.08:
+        wrong = _pick(random, _NO_EMAIL).format(_ASCII[names[0]], _ASCII[names[1]])
+        return wrong, _pick(random, _NO_PHONE), normalise.ZERO if luck < 0.02 else "", ""
+    email = _email(random, names, number) if luck < 0.97 else _pick(random, _NO_EMAIL[3:]).format(*names)
+    phone = _phone(random, country, number) if luck > 0.97 or random.random() < 0.55 else ""
+    device = random.random()
+    if device < 0.28:
+        return email, phone, normalise.ZERO if device < 0.03 else _device(random).upper(), ""
+    return email, phone, "", _device(random) if device < 0.52 else ""
+
+
+def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
+    """What a shop knows about a customer."""
+    orders = int(random.paretovariate(0.9)) - 1 if random.random() < 0.8 else 0
+    orders = min(orders, 60)
+    known: dict[str, object] = {
+        "first_name": names[0],
+        "last_name": names[1],
+        "plan": _pick(random, _PLANS),
+        "newsletter": random.random() < 0.62,
+        "orders": orders,
+        "lifetime_value": round(orders * random.uniform(20, 190), 2),
+    }
+    if orders:
+        known["last_purchase"] = (now - timedelta(days=int(random.random() * 400))).date().isoformat()
+    return orjson.dumps(known).decode()
+
+
+def _person(random: Random, number: int, now: datetime) -> _Person:
+    country = _pick(random, _WHERE)
+    names = _pick(random, country.first_names), _pick(random, country.last_names)
+    raw = _identifiers(random, country, names, number)
+    consent = random.random()
+    tracking = None if not (raw[2] or raw[3]) else raw[2] != normalise.ZERO and random.random() > 0.05
+    return _Person(
+        country=country,
+        raw=raw,
+        attributes=_attributes(random, names, now),
+        ad_tracking_enabled=tracking,
+        ads_consent=False if consent < 0.04 else (None if consent < 0.2 else True),
+        age_days=int(random.random() * 700),
+    )
+
+
+def _rows(app_group: AppGroup, people: list[_Person], first: int, now: datetime) -> Iterator[bulk.NewProfile]:
+    """Rows with their hashes, as the database takes them."""
+    today, days = bulk.moment(now), [bulk.moment(now - timedelta(days=age)) for age in range(700)]
+    hashes = normalise.hash_rows((person.raw for person in people), region=app_group.phone_region)
+    for number, (person, found) in enumerate(zip(people, hashes, strict=True), first):
+        yield bulk.NewProfile(
+            app_group.pk,
+            f"demo-{number:06}",
+            *person.raw,
+            person.country.code,
+            person.country.language,
+            person.attributes,
+            person.ad_tracking_enabled,
+            person.ads_consent,
+            found.email,
+            found.phone,
+            found.idfa,
+            found.gaid,
+            found.invalid,
+            normalise.RULE_VERSION,
+            days[person.age_days],
+            today,
+        )
+
+
+def load(app_group: AppGroup, *, by: User) -> None:
+    """The people and the segments of the demo, in an app group that has none."""
+    make_people(app_group, PEOPLE)
+    make_segments(app_group, by=by)
+
+
+def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
+    """Save ``n`` people, ``demo-000001`` and on, in a group that has none of them. The same seed: the same people."""
+    now = timezone.now()
+    for first in range(1, n + 1, CHUNK):
+        random = Random(f"{seed}:{first}")  # noqa: S311  # the same every time is what is wanted
+        people = [_person(random, number, now) for number in range(first, min(first + CHUNK, n + 1))]
+        with transaction.atomic():
+            bulk.insert(list(_rows(app_group, people, first, now)))
+
+
+def make_segments(app_group: AppGroup, *, by: User | None = None) -> list[Segment]:
+    """The two segments of the demo, made if they are not there."""
+    return [
+        Segment.objects.get_or_create(app_group=app_group, name=name, defaults={"filter": chosen, "created_by": by})[0]
+        for name, chosen in SEGMENTS.items()
+    ]

@@ -1,0 +1,31 @@
+"""Profiles and what belongs to them, segments, imports of files."""
+
+from audiencesync.people.models import imports
+from audiencesync.people.models.people import (
+    KINDS,
+    LONGEST_EXTERNAL_ID,
+    ErasedName,
+    Erasure,
+    Event,
+    Misreading,
+    PastIdentifier,
+    Profile,
+    Segment,
+    UserAlias,
+    Withdrawal,
+)
+
+__all__ = [
+    "ErasedName",
+    "Erasure",
+    "Event",
+    "KINDS",
+    "LONGEST_EXTERNAL_ID",
+    "Misreading",
+    "PastIdentifier",
+    "Profile",
+    "Segment",
+    "UserAlias",
+    "Withdrawal",
+    "imports",
+]

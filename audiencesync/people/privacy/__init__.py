@@ -1,0 +1,1 @@
+"""Consent, the ledger of erased people, how long things are kept."""

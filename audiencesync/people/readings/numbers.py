@@ -1,0 +1,109 @@
+"""Numbers as people write them in tables: 12.5, 1.234,56, 1 234,56 €. A number that would lose a digit is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+Number = int | float
+BIGGEST = 2**53
+LONGEST = 40
+COMMA, POINT = "comma", "point"  # what parts the decimals, where a column has proved it
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
+_AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)  # a thousand, or three decimals: who knows
+_MONEY = re.compile(r"([^\d\s.,+'’\u2212-]{0,4})\s*([-\u2212]?[0-9][0-9.,'’\s]*?)\s*([^\d\s.,+'’\u2212-]{0,4})")
+_CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "Fr.": "CHF", "SFr": "CHF", "zł": "PLN", "Kč": "CZK"}
+_CODES = "EUR USD GBP JPY CHF PLN CZK SEK NOK DKK HUF RON BGN TRY AUD CAD"
+_GROUPS = {  # decimal sign -> whole numbers, in groups of thousands or not
+    sign: re.compile(
+        rf"-?(?:0|[1-9][0-9]{{0,2}}(?:(?:\{other}[0-9]{{3}})+|(?:[\s'’][0-9]{{3}})+)|[1-9][0-9]*)"
+        rf"(?:\{sign}[0-9]+)?",
+        re.ASCII,
+    )
+    for sign, other in ((".", ","), (",", "."))
+}
+_SIGNS = {COMMA: ",", POINT: "."}
+
+
+def exact(text: str) -> Number | None:
+    """The number of these digits, if it keeps all of them: 0.30000000000000004, but no 17 digits that become others."""
+    if not re.search("[.eE]", text):
+        whole = int(text) if len(text) < 20 else BIGGEST + 1
+        return whole if abs(whole) <= BIGGEST else None
+    found = float(text) if len(text) < 400 else BIGGEST + 1.0
+    return found if abs(found) <= BIGGEST and Decimal(repr(found)) == Decimal(text) else None
+
+
+def style(cells: Iterable[str]) -> str:
+    """The decimal sign that the cells of a column prove, COMMA or POINT; empty if none does, or both."""
+    proved = {sign for sign in map(_proof, cells) if sign}
+    return proved.pop() if len(proved) == 1 else ""
+
+
+def _money(cell: str) -> re.Match[str] | None:
+    return _MONEY.fullmatch(cell) if len(cell) <= LONGEST else None
+
+
+def _proof(cell: str) -> str:
+    if cell.isdecimal() or not (money := _money(cell)):
+        return ""
+    digits = money[2]
+    n_points, n_commas = digits.count("."), digits.count(",")
+    if n_points and n_commas:
+        return POINT if digits.rindex(".") > digits.rindex(",") else COMMA
+    if n_points > 1 or n_commas > 1:
+        return COMMA if n_points else POINT
+    if n_points + n_commas == 0 or _AMBIGUOUS.fullmatch(digits):
+        return ""
+    return POINT if n_points else COMMA
+
+
+def currency(cell: str) -> str:
+    """The currency that a cell names, as ISO 4217; empty if none."""
+    money = _money(cell)
+    word = (money[1] or money[3]) if money else ""
+    return _CURRENCIES.get(word, word.upper() if word and word.upper() in _CODES.split() else "")
+
+
+def sure(text: str) -> Number | None:
+    """The number that a text means in any language: ``1.5``, ``1,5``, ``1.234,50``; None if there is none."""
+    cell = text.strip()
+    if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
+        return float(cell) if "." in cell else int(cell)
+    told = style([cell])
+    return reader(told, "tab")(cell) if told else None
+
+
+def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
+    """What reads the numbers of a column. ``told``: its decimal sign, or empty: then what no other reading has."""
+    is_free = delimiter != "comma"
+
+    def read(cell: str) -> Number | None:
+        if (_WHOLE if told == COMMA else _PLAIN).fullmatch(cell):
+            if delimiter == "semicolon" and "." in cell and _AMBIGUOUS.fullmatch(cell):
+                return None
+            return float(cell) if "." in cell else int(cell)
+        return _slow(cell, told, is_free=is_free)
+
+    return read
+
+
+def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
+    """With thousands, a currency, many digits. ``is_free``: commas do not part the cells, one may part the decimals."""
+    money = _money(cell)
+    if not money or (money[1] and money[3]) or bool(money[1] or money[3]) != bool(currency(cell)):
+        return None
+    digits = money[2].replace("\u2212", "-")
+    sign = _SIGNS.get(told) or _SIGNS.get(_proof(digits)) or ("," if is_free and "," in digits else ".")
+    if not told and sign == "," and not is_free and "." not in digits:
+        return None
+    if not told and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):
+        return None
+    if not (told or money[1] or money[3] or sign in digits) and re.search("[\\s'’]", digits):
+        return None  # as well a code in groups of three
+    if not _GROUPS[sign].fullmatch(digits):
+        return None
+    plain = re.sub(r"[\s'’]", "", digits).replace("," if sign == "." else ".", "")
+    return exact(plain.replace(",", "."))

@@ -1,0 +1,1 @@
+"""Filters over people, and the pages' forms for them."""

@@ -1,0 +1,171 @@
+"""Custom attributes in SQL: one reading of the JSON that means the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, FloatField, Func, TextField, Value
+from django.db.models.expressions import Combinable, Expression
+from django.db.models.functions import Coalesce, Left, NullIf, StrIndex
+from django.db.models.lookups import Exact, GreaterThan, In, IsNull, LessThan
+from django.db.models.sql.compiler import SQLCompiler
+
+from audiencesync.people.segments.fold import Fold, fold
+
+Sql = tuple[str, tuple[Any, ...]]
+Text = Combinable | Expression
+
+
+# SQLite: the attribute of any name as {"v": value}, or NULL.
+ODD = (
+    "(SELECT json_object('v', CASE type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')"
+    " WHEN 'object' THEN json(value) WHEN 'array' THEN json(value) ELSE value END)"
+    " FROM json_each({json}) WHERE key = {name} LIMIT 1)"
+)
+
+
+class _Attribute(Func):
+    """One custom attribute by its name. The templates hold {json}, the column, and {key}, where the name goes."""
+
+    sqlite = postgresql = ""
+
+    def __init__(self, name: str, **extra: Any) -> None:
+        super().__init__(F("attributes"), **extra)
+        self.name = name
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """The JSON functions of SQLite take a path, in which a quotation mark cannot stand."""
+        if '"' in self.name or "\\" in self.name:
+            return self._fill(self.sqlite.replace("{json}", ODD), compiler, self.name, path="$.v")
+        return self._fill(self.sqlite, compiler, f"$.{json.dumps(self.name)}")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """The operators of jsonb take a key."""
+        return self._fill(self.postgresql, compiler, self.name)
+
+    def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
+        column, params = compiler.compile(self.source_expressions[0])
+        if path:
+            template = template.replace("{key}", f"'{path}'").replace("{name}", "{key}")
+        return template.format(json=column, key="%s"), (*params, *[key] * template.count("{key}"))
+
+
+class AttributeText(_Attribute):
+    """The attribute if it is text, else NULL."""
+
+    output_field = TextField()
+    sqlite = "(CASE WHEN JSON_TYPE({json}, {key}) = 'text' THEN JSON_EXTRACT({json}, {key}) END)"
+    postgresql = "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'string' THEN {json} ->> {key}::text END)"
+
+
+class AttributeNumber(_Attribute):
+    """The attribute if it is a number, else NULL."""
+
+    output_field = FloatField()
+    sqlite = "(CASE WHEN JSON_TYPE({json}, {key}) IN ('integer', 'real') THEN JSON_EXTRACT({json}, {key}) END)"
+    postgresql = "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'number' THEN ({json} -> {key}::text)::numeric END)"
+
+
+class AttributeKind(_Attribute):
+    """'true' and 'false' for truths, 'null' for null, anything else for other values; NULL where there is none."""
+
+    output_field = TextField()
+    sqlite = "JSON_TYPE({json}, {key})"
+    postgresql = (
+        "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'boolean' THEN {json} ->> {key}::text"
+        " ELSE jsonb_typeof({json} -> {key}::text) END)"
+    )
+
+
+class Number(Value):
+    """A number to compare with: PostgreSQL keeps all its digits, SQLite reads it as its own JSON functions do."""
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """An integer or a double."""
+        return "%s", (self.value,)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+        """A numeric; a double would lose digits on its way."""
+        return "%s::numeric", (Decimal(repr(self.value)),)
+
+
+class Day(Func):
+    """The first ten characters of a text that starts like 2026-11-23, else NULL. Days compare as their texts do."""
+
+    arity = 1
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Sql:
+        """By a file pattern."""
+        digits = "-".join("[0-9]" * size for size in (4, 2, 2))
+        return self._when(f"GLOB '{digits}*'", compiler)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Sql:
+        """By a regular expression."""
+        return self._when("~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'", compiler)
+
+    def _when(self, condition: str, compiler: SQLCompiler) -> Sql:
+        text, params = compiler.compile(self.source_expressions[0])
+        return f"(CASE WHEN {text} {condition} THEN SUBSTR({text}, 1, 10) END)", (*params, *params)
+
+
+def surely(condition: Expression) -> Expression:
+    """False instead of NULL, so that what is not true can be negated."""
+    return Coalesce(condition, Value(False), output_field=BooleanField())
+
+
+def contains(text: Text, part: str) -> Expression:
+    """Whether ``part`` is in ``text``; case and composition do not matter."""
+    return surely(GreaterThan(StrIndex(Fold(text), Value(fold(part))), Value(0)))
+
+
+def starts_with(text: Text, part: str) -> Expression:
+    """Whether ``text`` begins with ``part``; case and composition do not matter."""
+    return surely(Exact(Left(Fold(text), len(fold(part))), Value(fold(part))))
+
+
+def is_one_of(text: Text, values: Sequence[str]) -> Expression:
+    """Whether ``text`` is one of these; case and composition do not matter."""
+    return surely(In(Fold(text), [fold(value) for value in values]))
+
+
+def has_kind(name: str, kind: str) -> Expression:
+    """Whether an attribute is ``true``, ``false`` or ``null``."""
+    return surely(Exact(AttributeKind(name), Value(kind)))
+
+
+def exists(name: str) -> Expression:
+    """Whether there is an attribute of that name, other than null."""
+    return IsNull(NullIf(AttributeKind(name), Value("null"), output_field=TextField()), False)
+
+
+def is_text(name: str, values: Sequence[str]) -> Expression:
+    """Whether an attribute is one of these texts; case and composition do not matter."""
+    return is_one_of(AttributeText(name), values)
+
+
+def is_day(name: str, days: Sequence[str]) -> Expression:
+    """Whether an attribute is one of these days, such as 2026-11-23, or a time on one."""
+    return surely(In(Day(AttributeText(name)), [Value(day) for day in days]))
+
+
+def holds_day(name: str) -> Expression:
+    """Whether an attribute is a day, or a time on one."""
+    return IsNull(Day(AttributeText(name)), False)
+
+
+def is_number(name: str, values: Sequence[float]) -> Expression:
+    """Whether an attribute is one of these numbers; 5 is 5.0."""
+    return surely(In(AttributeNumber(name), [Number(value) for value in values]))
+
+
+def compare(name: str, value: float | str, *, greater: bool) -> Expression:
+    """Whether an attribute is greater (else: less) than a number or a day such as 2026-11-23."""
+    lookup = GreaterThan if greater else LessThan
+    if isinstance(value, str):
+        return surely(lookup(Day(AttributeText(name)), Value(value)))
+    return surely(lookup(AttributeNumber(name), Number(value)))

@@ -1,0 +1,83 @@
+"""Which custom attributes the people of a group have, and of which types: what a condition can be made of."""
+
+from __future__ import annotations
+
+from django.core.cache import cache
+from django.db import connection
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Profile
+from audiencesync.people.segments import attribute_sql
+
+SECONDS = 2.0
+KEPT_SECONDS = 300
+MOST = 5000
+NEWEST = 200  # people among whom an example is looked for
+LONGEST_EXAMPLE = 40
+TYPES = {
+    **{"text": "text", "integer": "number", "real": "number", "true": "boolean", "false": "boolean"},
+    **{"string": "text", "number": "number", "boolean": "boolean", "array": "list", "object": "object"},
+}
+_SQL = {
+    "sqlite": (
+        "SELECT DISTINCT k.key, k.type FROM people_profile p, json_each(p.attributes) k"
+        " WHERE p.app_group_id = %s AND p.merged_into_id IS NULL AND p.erased_at IS NULL"
+        " AND json_type(p.attributes) = 'object' LIMIT %s"
+    ),
+    "postgresql": (
+        "SELECT DISTINCT k.key, jsonb_typeof(k.value) FROM people_profile p, jsonb_each("
+        " CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes ELSE '{}'::jsonb END) k"
+        " WHERE p.app_group_id = %s AND p.merged_into_id IS NULL AND p.erased_at IS NULL LIMIT %s"
+    ),
+}
+Types = dict[str, set[str]]
+
+
+def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
+    """Return name -> types of all attributes; None if there are too many people to look at within two seconds.
+
+    Kept for five minutes; ``is_fresh`` looks again, for a name that may have come meanwhile.
+    """
+    key = f"attribute-types-{app_group.pk}"
+    kept: dict[str, list[str]] | None = None if is_fresh else cache.get(key)
+    if kept is None:
+        try:
+            with at_most(SECONDS):
+                found = _read(app_group)
+        except TooSlow:
+            return None
+        kept = {name: sorted(known) for name, known in found.items()}
+        cache.set(key, kept, KEPT_SECONDS)
+    return {name: set(known) for name, known in kept.items()}
+
+
+def examples(app_group: AppGroup) -> dict[str, str]:
+    """Return name -> a value that one of the newest people has. Nothing of it is kept: it is personal data."""
+    newest = Profile.objects.filter(app_group=app_group).order_by("-pk").values_list("attributes", flat=True)[:NEWEST]
+    found: dict[str, str] = {}
+    for known in newest:
+        for name, value in known.items() if isinstance(known, dict) else ():
+            if value not in (None, "") and name not in found:
+                found[name] = str(value)[:LONGEST_EXAMPLE]
+    return found
+
+
+def holds_days(app_group: AppGroup, name: str) -> bool:
+    """Whether a person has a day in this attribute; True as well where two seconds are too short to tell."""
+    people = Profile.objects.filter(app_group=app_group)
+    try:
+        with at_most(SECONDS):
+            return people.filter(attribute_sql.holds_day(name)).exists()
+    except TooSlow:
+        return True
+
+
+def _read(app_group: AppGroup) -> Types:
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL[connection.vendor], [app_group.pk, MOST])
+        rows = cursor.fetchall()
+    found: Types = {}
+    for name, kind in rows:
+        found.setdefault(str(name), set()).update({TYPES[kind]} if kind in TYPES else ())
+    return found

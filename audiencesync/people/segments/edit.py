@@ -1,0 +1,161 @@
+"""Making, changing and removing segments; how many people are in each now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+from django.db import IntegrityError, models, transaction
+from django.db.models import Count, F
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.groups.changes import Change
+from audiencesync.groups.models import Activity, AppGroup, User
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import filters
+
+MOST_VALUES = 2000  # in one statement that counts several segments
+COUNT_SECONDS = 2.0  # for all segments of a page together
+KEPT_SECONDS = 30
+
+
+class Stale(Exception):
+    """Somebody saved the segment since the version that this edit started from."""
+
+
+class NameTaken(Exception):
+    """Another segment of the group has this name."""
+
+
+class InUse(Exception):
+    """Something still asks for the people in this segment; ``users`` says what."""
+
+    def __init__(self, users: list[str]) -> None:
+        super().__init__()
+        self.users = users
+
+
+def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = "") -> Segment:
+    """Save a new segment. Raises NameTaken."""
+    try:
+        with transaction.atomic():
+            texts = {"name": name, "description": description}
+            segment = Segment.objects.create(app_group=app_group, **texts, filter=chosen, created_by=by)
+            Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.SEGMENT)
+    except IntegrityError as error:
+        raise NameTaken from error
+    return segment
+
+
+def save(
+    segment: Segment, *, name: str, description: str, chosen: dict[str, Any], version: int, by: User, now: datetime
+) -> None:
+    """Change a segment that is still at ``version``. Raises Stale or NameTaken, then nothing was changed."""
+    same = Segment.objects.filter(pk=segment.pk, version=version)
+    try:
+        with transaction.atomic():
+            before = same.first()
+            new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
+            if before is None or not same.update(**new, version=F("version") + 1):
+                raise Stale
+            texts = [(_("Name"), before.name, name), (_("Description"), before.description, description)]
+            changes = [*texts, _conditions(before.filter, chosen)]
+            kind = Activity.Kind.SEGMENT
+            Activity.log(segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes)
+    except IntegrityError as error:
+        raise NameTaken from error
+
+
+def _conditions(before: Any, after: Any) -> Change:
+    """Which fields the conditions ask for; the values stay out of the log, as they may be data of a customer."""
+    old, new = (", ".join(_fields_of(one)) for one in (before, after))
+    return _("Conditions"), old, _("the same fields, other values") if old == new and before != after else new
+
+
+def _fields_of(raw: Any) -> list[str]:
+    """The names of the fields that a filter asks for, in order; none if it cannot be read."""
+    try:
+        waiting: list[filters.Group | filters.Condition] = [filters.read(raw)]
+    except filters.FilterError:
+        return []
+    found: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, filters.Condition):
+            found.add(node.field.removeprefix(filters.CUSTOM))
+        else:
+            waiting += node.parts
+    return sorted(found)
+
+
+def remove(segment: Segment, *, by: User) -> None:
+    """Delete a segment. Raises InUse."""
+    try:
+        with transaction.atomic():
+            segment.delete()
+            Activity.log(segment.app_group, by, Activity.Verb.REMOVED, segment.name, kind=Activity.Kind.SEGMENT)
+    except models.ProtectedError as error:
+        raise InUse(sorted({str(user) for user in error.protected_objects})) from error
+
+
+def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
+    """The segments with a condition that names one of these people: it outlives an erasure unless it is changed."""
+    known = Profile.objects.filter(pk__in=list(people)).values_list("external_id", "email_sha256")
+    ids, digests = set(), set()
+    for external_id, digest in known:
+        ids.add(external_id)
+        digests.add(None if digest is None else bytes(digest))
+    found = []
+    for segment in Segment.objects.filter(app_group=app_group).order_by("name", "pk"):
+        named = set(filters.values_of(segment.filter, "external_id"))
+        hashed = {filters.whole_email(value) for value in filters.values_of(segment.filter, "email")} - {None}
+        if named & (ids - {None}) or hashed & digests:
+            found.append(segment)
+    return found
+
+
+def counts(segments: list[Segment]) -> dict[int, int | None]:
+    """How many people are in each segment of one group; None if its filter cannot be read, or counting took too long.
+
+    All in one statement if their lists are short, else one by one, the shortest first, within two seconds. A count is kept
+    for half a minute: what was not reached in time is counted when the page is asked for again.
+    """
+    keys = {segment.pk: f"segment-n-{segment.pk}-{segment.version}" for segment in segments}
+    kept = cache.get_many(keys.values())
+    found: dict[int, int | None] = {pk: kept.get(key) for pk, key in keys.items()}
+    missing = sorted((one for one in segments if found[one.pk] is None), key=_weight)
+    ends_at = time.monotonic() + COUNT_SECONDS
+    new: dict[int, int] = {}
+    if sum(map(_weight, missing)) <= MOST_VALUES:
+        new = _counted(missing, seconds=COUNT_SECONDS / 2)
+    for segment in missing if not new else ():
+        new |= _counted([segment], seconds=ends_at - time.monotonic())
+    cache.set_many({keys[pk]: n for pk, n in new.items()}, KEPT_SECONDS)
+    return found | new
+
+
+def _weight(segment: Segment) -> int:
+    """How many values the filter compares with."""
+    return filters.size(segment.filter)
+
+
+def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
+    """The counts that one statement finds in time."""
+    wanted: dict[str, Any] = {}
+    for segment in segments:
+        with suppress(filters.FilterError):
+            chosen = filters.parse(segment.filter)
+            wanted[f"n{segment.pk}"] = Count("pk", filter=chosen) if segment.filter else Count("pk")
+    if not wanted or seconds <= 0:
+        return {}
+    try:
+        with at_most(seconds):
+            counted = Profile.objects.filter(app_group=segments[0].app_group_id).aggregate(**wanted)
+    except TooSlow:
+        return {}
+    return {int(name[1:]): n for name, n in counted.items()}

@@ -1,0 +1,129 @@
+"""People as rows of a table, to be taken along: all that is told of them, one column per custom attribute.
+
+An import takes the table back as it was. The cell of an attribute is what JSON would write, but a text is written plainly
+where nothing else could be meant: gold, but "123", "true" and "" in quotation marks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from audiencesync.core.csv_files import Cell
+from audiencesync.people.models import Profile
+
+CHUNK = 2000
+MOST_NAMES = 86  # attributes with a column of their own: an import takes 100 columns, those of rejected rows among them
+COLUMNS = {
+    "external_id": "external_id",
+    "email": "email",
+    "phone": "phone",
+    "idfa": "idfa",
+    "google_ad_id": "gaid",
+    "ad_tracking_enabled": "ad_tracking_enabled",
+    "ads_consent": "ads_consent",
+    "country": "country",
+    "language": "language",
+}
+_TRUTHS = {"true": True, "false": False}
+_BEGINNINGS = ("", '"', "[", "{")
+_NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+ID, MADE, REST = "braze_id", "created_at", "more_attributes"
+_NAMES = {
+    "sqlite": "json_each(p.attributes) AS k WHERE json_type(p.attributes) = 'object'",
+    "postgresql": (
+        "jsonb_object_keys(CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes ELSE '{}'::jsonb END)"
+        " AS k(key)"
+    ),
+}
+
+
+def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
+    """The names of the columns, then a row per person, some thousand at a time: nothing is held while they travel."""
+    names = _names(people)
+    own = [name for name in names[:MOST_NAMES] if name != REST]
+    has_more = len(own) < len(names)
+    yield [ID, *COLUMNS, MADE, *own, *[REST] * has_more]
+    asked = people.order_by("pk").values_list("pk", "created_at", "attributes", *COLUMNS.values())
+    last = 0
+    while chunk := list(asked.filter(pk__gt=last)[:CHUNK]):
+        for pk, created_at, attributes, *fields in chunk:
+            known = attributes if isinstance(attributes, dict) else {}
+            cells = [_field(value) for value in fields]
+            told = [written(known[name]) if name in known else "" for name in own]
+            more = [_rest(known, own)] if has_more else []
+            yield [f"{pk:024x}", *cells, created_at.isoformat(), *told, *more]
+        last = chunk[-1][0]
+
+
+def _names(people: QuerySet[Profile]) -> list[str]:
+    """The names of all custom attributes of these people, in order; no more than matter."""
+    sql, params = people.order_by().values("attributes").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT k.key FROM ({sql}) p, {_NAMES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",  # noqa: S608  # a query of Django's, and constants
+            params,
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def is_ours(headers: Sequence[str]) -> bool:
+    """Whether these are the columns of our own export, perhaps in another order, or those of its rejected rows."""
+    return {ID, MADE, *COLUMNS} <= set(headers)
+
+
+def fields(person: Profile) -> list[Cell]:
+    """The fields of one person, in the order of COLUMNS."""
+    return [_field(getattr(person, name)) for name in COLUMNS.values()]
+
+
+def _field(value: str | bool | None) -> Cell:
+    """A field of a profile."""
+    return ("true" if value else "false") if isinstance(value, bool) else value or ""
+
+
+def written(value: Any) -> Cell:
+    """An attribute, so that ``value`` reads it back."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if _is_ambiguous(value) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_ambiguous(text: str) -> bool:
+    """Whether it could be taken for something else than a text."""
+    plain = text.strip()
+    return plain[:1] in _BEGINNINGS or plain.lower() in _TRUTHS or _NUMERIC.fullmatch(plain) is not None
+
+
+def value(cell: str) -> Any:
+    """The attribute that a cell holds; None if it holds none. What a spreadsheet made of a number stays one."""
+    if cell[:1] in _BEGINNINGS:
+        try:
+            return json.loads(cell, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return cell or None
+    plain = cell.lower()
+    if plain in _TRUTHS:
+        return _TRUTHS[plain]
+    if not _NUMBER.fullmatch(cell):
+        return cell
+    plain = cell.replace(",", ".")
+    return float(plain) if re.search("[.eE]", plain) else int(plain)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _rest(known: dict[str, Any], own: list[str]) -> str:
+    """The attributes without a column, as JSON."""
+    rest = {name: value for name, value in sorted(known.items()) if name not in own}
+    return json.dumps(rest, ensure_ascii=False) if rest else ""

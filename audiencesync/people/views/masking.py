@@ -1,0 +1,228 @@
+"""How a person is shown: identifiers with their state in words, personal data masked for viewers."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.utils.formats import date_format, get_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audiencesync.people.identifiers import phones
+from audiencesync.people.identifiers.normalise import ZERO
+from audiencesync.people.models import KINDS, Event, Profile
+
+LABELS = {
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+    "idfa": gettext_lazy("iOS IDFA"),
+    "gaid": gettext_lazy("Android GAID"),
+}
+PHONE_PROBLEMS: dict[str | None, str | Promise] = {
+    None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
+    "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
+    "ambiguous": gettext_lazy("Cannot be sent: with or without a country code, this could be two phone numbers"),
+    "spreadsheet": gettext_lazy("Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"),
+}
+LONGEST = 200
+NAMES: tuple[tuple[str, ...], ...] = (  # attributes, letters only: first names, last names, whole names
+    ("firstname", "vorname", "givenname", "prenom", "forename"),
+    ("lastname", "nachname", "surname", "familyname", "nom"),
+    ("name", "fullname", "displayname"),
+)
+STARS = "***"
+MAY_BE_A_PHONE = 1_000_000  # numbers of seven digits and more
+PHONE_DIGITS = 7
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a UUID.
+SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
+UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One identifier of a profile as a page shows it. ``tone``: good, bad, or empty if there is none."""
+
+    label: str
+    value: str
+    state: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A profile as a page shows it."""
+
+    profile: Profile
+    external_id: str
+    name: str
+    email: str
+    phone: str
+    usable: str  # by what the person can be matched, in words
+
+
+def mask_email(email: str) -> str:
+    """max@mail.example.de -> m***@m***.de; what is no address is hidden whole."""
+    local, at, domain = email.strip().rpartition("@")
+    if not (local and at and domain):
+        return STARS if email.strip() else ""
+    return f"{local[0]}{STARS}@{domain[0]}{STARS}.{domain.rpartition('.')[2]}" if "." in domain else STARS
+
+
+def mask_end(value: str, keep: int) -> str:
+    """The last ``keep`` characters of a phone or device id, if enough others stay hidden."""
+    value = value.strip()
+    return f"{STARS}{value[-keep:]}" if len(value) > 3 * keep else STARS * bool(value)
+
+
+def mask(kind: str, value: str) -> str:
+    """One identifier as viewers see it."""
+    if kind == "email":
+        return mask_email(value)
+    return mask_end(value, 2 if kind == "phone" else 4)
+
+
+def person(profile: Profile, *, masked: bool) -> Person:
+    """One row of the list."""
+    shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
+    usable = ", ".join(str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None)
+    name = _name(profile.attributes)
+    return Person(
+        profile,
+        external_id(profile, masked=masked),
+        STARS if masked and name else name,
+        shown["email"],
+        shown["phone"],
+        usable,
+    )
+
+
+def is_name(attribute: str) -> bool:
+    """Whether an attribute of this name holds what people are called."""
+    plain = "".join(filter(str.isalpha, attribute.casefold()))
+    return any(plain in words for words in NAMES)
+
+
+def _name(attributes: Any) -> str:
+    """First and last name, else the whole one, from the attributes that are usually called so."""
+    if not isinstance(attributes, dict):
+        return ""
+    told: dict[tuple[str, ...], str] = {}
+    for key, value in attributes.items():
+        plain = "".join(filter(str.isalpha, key.casefold()))
+        for words in NAMES:
+            if plain in words and isinstance(value, str):
+                told.setdefault(words, value)
+    parts = [told.get(words, "") for words in NAMES]
+    return " ".join(part for part in parts[:2] if part) or parts[2]
+
+
+def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
+    """An identifier in the list; of some nothing but the hash is known."""
+    raw: str = getattr(profile, kind)
+    if not raw and getattr(profile, f"{kind}_sha256") is not None:
+        return _("known only as a hash")
+    return mask(kind, raw) if masked else raw
+
+
+def external_id(profile: Profile, *, masked: bool) -> str:
+    """The external id, else our own; some shops use the e-mail address or the phone, which viewers must not read."""
+    known = profile.external_id
+    if known is None:
+        return profile.braze_id
+    return mask_name(known) if masked else known
+
+
+def mask_name(text: str) -> str:
+    """An id or a name as viewers see it: hidden if it may hold an e-mail address or a phone number, however written."""
+    plain = unicodedata.normalize("NFKC", text)
+    if "@" in plain:
+        return mask_email(plain)
+    if re.search(UUID, text) or sum(character.isdigit() for character in plain) < PHONE_DIGITS:
+        return text
+    return mask_end(plain, 2)
+
+
+def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
+    """All four kinds with what can be done with them."""
+    return [_identifier(profile, bit, kind, masked=masked) for bit, kind in enumerate(KINDS)]
+
+
+def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Identifier:
+    label, raw = str(LABELS[kind]), getattr(profile, kind)
+    value = mask(kind, raw) if masked else raw
+    if getattr(profile, f"{kind}_sha256") is not None:
+        return Identifier(label, value, _("Can be sent") if raw else _("Can be sent; known only as a hash"), "good")
+    if profile.invalid_kinds >> bit & 1:
+        problem = _problem(kind, raw, region=profile.app_group.phone_region)
+        return Identifier(label, value, problem, "bad")
+    return Identifier(label, value, _("None known"))
+
+
+def _problem(kind: str, raw: str, *, region: str) -> str:
+    if kind == "email":
+        return _("Cannot be sent: this is not a valid e-mail address")
+    if kind == "phone":
+        return str(PHONE_PROBLEMS[phones.read(raw, region).problem])
+    if raw.strip() == ZERO:
+        return _("Cannot be sent: all zeros, so tracking is refused on the device")
+    return _("Cannot be sent: this is not a valid device ID")
+
+
+def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
+    """Custom attributes by name. Viewers see truths and short numbers: texts may say who it is, long ones be a phone."""
+    known: Any = profile.attributes
+    if not isinstance(known, dict):
+        return []
+    named = ((mask_name(name) if masked else name, value) for name, value in sorted(known.items()))
+    return [(name, _attribute(value, masked=masked)) for name, value in named]
+
+
+def _attribute(value: object, *, masked: bool) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int | float) and not (masked and abs(value) >= MAY_BE_A_PHONE):
+        return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
+    if masked:
+        return STARS
+    if isinstance(value, str) and re.fullmatch(DAY, value):
+        with suppress(ValueError):
+            return date_format(date.fromisoformat(value), "SHORT_DATE_FORMAT")
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
+def event(row: Event, *, masked: bool) -> tuple[Event, str]:
+    """An event with its properties in one line; viewers do not see them."""
+    return row, "" if masked or not row.properties else _attribute(row.properties, masked=False)
+
+
+def consent(profile: Profile) -> tuple[str, str]:
+    """Consent to advertising in words, with its tone."""
+    return {
+        True: (_("Given"), "good"),
+        False: (_("Refused: never added to an audience, always removable"), "bad"),
+        None: (
+            (_("Unknown: not added until it is given"), "bad")
+            if profile.app_group.consent_required
+            else (_("Unknown: treated as given"), "")
+        ),
+    }[profile.ads_consent]
+
+
+def tracking(profile: Profile) -> tuple[str, str]:
+    """Ad tracking on the device in words, with its tone."""
+    return {
+        True: (_("Allowed"), "good"),
+        False: (_("Refused on the device"), "bad"),
+        None: (_("Unknown: treated as allowed"), ""),
+    }[profile.ad_tracking_enabled]

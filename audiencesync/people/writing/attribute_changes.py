@@ -1,0 +1,156 @@
+"""How a custom attribute changes: set, deleted, counted up, a list longer or shorter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from audiencesync.people.readings.numbers import BIGGEST
+
+MOST_ATTRIBUTES = 500
+LONGEST_LIST = 500
+MOST_BYTES = 100_000
+
+
+Problem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
+
+
+class Unfit(Exception):
+    """A change that does not fit what is stored."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Inc:
+    """Add a number; nothing counts as 0."""
+
+    by: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Take values out of a list, then put others at its end, those that are not in it."""
+
+    add: tuple[Any, ...] = ()
+    remove: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Change parts of an object, at any depth; null takes a part out."""
+
+    parts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EditObjects:
+    """Take objects out of a list, change some, then put others at its end. An object is meant by a key and its value."""
+
+    add: tuple[dict[str, Any], ...] = ()
+    update: tuple[tuple[str, Any, dict[str, Any]], ...] = ()
+    remove: tuple[tuple[str, Any], ...] = ()
+
+
+def merged(stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, Problem]) -> dict[str, Any]:
+    """The attributes after a change, ``stored`` itself if nothing is new.
+
+    What does not fit is left as it is and named in ``unfit``. Raises Unfit: nothing of the change counts.
+    """
+    result = stored
+    for name, value in wanted.items():
+        old = result.get(name)
+        try:
+            new = _new(old, value)
+        except Unfit as error:
+            unfit[name] = error.problem
+            continue
+        if _is_same(old, new):
+            continue
+        result = dict(stored) if result is stored else result
+        if new is None:
+            del result[name]
+        else:
+            result[name] = new
+    if len(result) > MOST_ATTRIBUTES and len(result) > len(stored):
+        raise Unfit("too_many")
+    return result
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether JSON would write the same; true is not 1, and 1 is not 1.0."""
+    if type(old) is not type(new) or old != new:
+        return False
+    return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
+
+
+def _new(old: Any, wish: Any) -> Any:
+    match wish:
+        case Inc(by):
+            if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):
+                raise Unfit("not_a_number")
+            total = (old or 0) + by
+            if abs(total) > BIGGEST:
+                raise Unfit("too_long")
+            return total
+        case Edit(add, remove):
+            found = [value for value in _list(old) if not _among(value, remove)]
+            if not add:
+                return found if old is not None else None
+            found += add
+            return _fitting(_short([value for place, value in enumerate(found) if not _among(value, found[:place])]))
+        case Merge(parts):
+            return _fitting(_deep(old if isinstance(old, dict) else {}, parts)) or old and {}
+        case EditObjects(add, update, remove):
+            objects = [one for one in _list(old) if not any(_is_meant(one, *which) for which in remove)]
+            for key, value, parts in update:
+                objects = [_deep(one, parts) if _is_meant(one, key, value) else one for one in objects]
+            return _fitting(_short([*objects, *add])) if old is not None or add else None
+    return wish
+
+
+def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """An object after a change of parts of it."""
+    result = dict(old)
+    for name, part in parts.items():
+        if part is None:
+            result.pop(name, None)
+        elif isinstance(part, dict):
+            known = result.get(name)
+            result[name] = _deep(known if isinstance(known, dict) else {}, part)
+        else:
+            result[name] = part
+    return result
+
+
+def _is_meant(value: Any, key: str, wanted: Any) -> bool:
+    return isinstance(value, dict) and key in value and _is_same(value[key], wanted)
+
+
+def _fitting(value: Any) -> Any:
+    if len(json.dumps(value)) > MOST_BYTES:
+        raise Unfit("too_long")
+    return value
+
+
+def _list(old: Any) -> list[Any]:
+    if old is None:
+        return []
+    if not isinstance(old, list):
+        raise Unfit("not_a_list")
+    return old
+
+
+def _among(value: Any, values: Any) -> bool:
+    """Whether JSON holds the same value; true is not 1."""
+    return any(type(value) is type(one) and value == one for one in values)
+
+
+def _short(values: list[Any]) -> list[Any]:
+    if len(values) > LONGEST_LIST:
+        raise Unfit("too_long")
+    return values

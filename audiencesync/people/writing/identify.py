@@ -1,0 +1,204 @@
+"""Give people other names, and let an unknown visitor become the person they turned out to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.changes import Change
+from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
+from audiencesync.people.models.imports import ImportMember
+from audiencesync.people.privacy import consent, erasure_ledger
+from audiencesync.people.writing import lookup, rows
+from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
+from audiencesync.people.writing.upsert import upsert
+
+Problem = Literal["unknown", "taken", "known", "erased", "too_many"]  # known: that person has another external id
+TRIES = 3
+Alias = tuple[str, str]  # label, name
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlias:
+    """Another name for the person with this external id, or (None) for somebody new."""
+
+    alias: Alias
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whoever is found by the key is the person with this external id. ``order``: whom of several, see finding."""
+
+    key: lookup.Key
+    external_id: str
+    order: tuple[str, ...] = ()
+
+
+def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime) -> list[Problem | None]:
+    """One answer per wish, None for done. An alias that is there already is left as it is."""
+
+    def work() -> list[Problem | None]:
+        named = [wish.external_id for wish in wishes if wish.external_id is not None]
+        _lock(app_group, rows.by_external_id(app_group.pk, named).values())
+        return [_add_alias(app_group, wish, now=now) for wish in wishes]
+
+    return _again(work, app_group)
+
+
+def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) -> list[Problem | None]:
+    """One answer per wish, None for done."""
+
+    def work() -> list[Problem | None]:
+        lookup.lock_names(app_group, alone=True)
+        visitors = [visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None]
+        known = rows.by_external_id(app_group.pk, {wish.external_id for wish in wishes})
+        _lock(app_group, {*visitors, *known.values()})
+        return [_identify(app_group, wish, now=now) for wish in wishes]
+
+    return _again(work, app_group)
+
+
+def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
+    """Everybody whom the wishes name at once, in the order that all writers keep: one by one could wait in a circle."""
+    rows.locked(app_group.pk, ids)
+
+
+def family(profile_ids: Sequence[int]) -> dict[int, int]:
+    """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
+    found = {pk: pk for pk in profile_ids}
+    newest = found
+    while newest:
+        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list("pk", "merged_into")
+        newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
+        found |= newest
+    return found
+
+
+def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> list[Problem | None]:
+    """All or nothing, one transaction of the group at a time; anew if somebody took a name meanwhile."""
+    for left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                lookup.lock_newcomers(app_group)
+                return work()
+        except IntegrityError:
+            if not left:
+                raise
+    raise AssertionError
+
+
+def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
+    owner = lookup.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
+    if erasure_ledger.blocked(
+        app_group, [Change(alias=wish.alias)], {}, now=now, from_file=False
+    ):  # after looking, as in upserting
+        return "erased"
+    wanted = None
+    if wish.external_id is not None:
+        wanted = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+        if wanted is None or not rows.locked(app_group.pk, [wanted]):
+            return "unknown"
+    if owner is not None:
+        return None if wanted in (None, owner) else "taken"
+    if wanted is None:
+        upsert(app_group, [Change(alias=wish.alias)], now=now)
+    else:
+        label, name = wish.alias
+        UserAlias.objects.create(app_group=app_group, profile_id=wanted, label=label, name=name)
+    return None
+
+
+def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem | None:
+    visitor = _visitor(app_group, wish)
+    person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+    if visitor is None:
+        return None if person is not None and _is_known_as(wish, person) else "unknown"
+    if erasure_ledger.blocked(
+        app_group, [Change(external_id=wish.external_id)], {}, now=now, from_file=False
+    ):  # after looking, as in upserting
+        return "erased"
+    if visitor.external_id is not None:
+        return None if visitor.external_id == wish.external_id else "known"
+    if person is None:
+        named = Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
+        return None if named else "unknown"  # erased since
+    return _merge(app_group, visitor.pk, person, now=now)
+
+
+def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
+    """Whom the key means; of those with one e-mail or phone, somebody without an external id."""
+    kind, value = wish.key
+    people = Profile.objects.filter(app_group=app_group)
+    if kind == "alias":
+        return people.filter(aliases__label=value[0], aliases__name=value[1]).first()
+    unknown = people.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
+    return lookup.preferred(unknown, wish.order)
+
+
+def _is_known_as(wish: Identity, person_id: int) -> bool:
+    """Whether the person has this e-mail or phone, or had it as the visitor who turned out to be them."""
+    kind, value = wish.key
+    if kind == "alias":
+        return False
+    has = Q(pk=person_id, **{f"{kind}_sha256": value})
+    had = Q(merged_into=person_id, past_identifiers__kind=kind, past_identifiers__sha256=value)
+    return Profile.everybody.filter(has | had).exists()
+
+
+def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> Problem | None:
+    """What the person lacks comes from the visitor, who stays behind empty."""
+    found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
+    if len(found) < 2:  # one of them is being erased
+        return "unknown"
+    visitor, person = found[visitor_id], found[person_id]
+    if len(visitor.attributes | person.attributes) > max(MOST_ATTRIBUTES, len(person.attributes)):
+        return "too_many"
+    past, before = _past(visitor, person), person.ads_consent
+    _fill(person, visitor)
+    if person.ads_consent is False and before is not False:
+        consent.remember(app_group, [person.id], now=now)
+    for bit, kind in enumerate(KINDS):
+        setattr(visitor, kind, "")
+        setattr(visitor, f"{kind}_sha256", None)
+        visitor.invalid_kinds &= ~(1 << bit)
+    visitor.attributes = {}
+    rows.update(sorted((visitor, person), key=lambda row: row.id), now=now)
+    rows.remember(past, now=now)
+    UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
+    Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
+    runs = ImportMember.objects.filter(profile_id=visitor.id).order_by("run_id").values_list("run_id", flat=True)
+    members = [ImportMember(run_id=run, profile_id=person.id) for run in runs]
+    ImportMember.objects.bulk_create(members, ignore_conflicts=True)
+    Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
+    return None
+
+
+def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
+    """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
+    before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
+    had = {(kind, bytes(digest)) for kind, digest in before}
+    had |= {(kind, digest) for kind in KINDS if (digest := getattr(visitor, f"{kind}_sha256")) is not None}
+    return [(owner.id, kind, digest) for kind, digest in sorted(had) for owner in (visitor, person)]
+
+
+def _fill(person: rows.Row, visitor: rows.Row) -> None:
+    """Only what is missing, or cannot be used and the visitor's can."""
+    for bit, kind in enumerate(KINDS):
+        is_bare = getattr(person, f"{kind}_sha256") is None
+        if is_bare and (not getattr(person, kind) or getattr(visitor, f"{kind}_sha256") is not None):
+            setattr(person, kind, getattr(visitor, kind))
+            setattr(person, f"{kind}_sha256", getattr(visitor, f"{kind}_sha256"))
+            person.invalid_kinds = person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
+    for name in ("country", "language"):
+        setattr(person, name, getattr(person, name) or getattr(visitor, name))
+    for name in ("ad_tracking_enabled", "ads_consent"):
+        if getattr(person, name) is None:
+            setattr(person, name, getattr(visitor, name))
+    person.attributes = visitor.attributes | person.attributes

@@ -1,0 +1,134 @@
+"""What a group that stores only hashes must not keep as it is: e-mail addresses and phone numbers, wherever they stand.
+
+One rule for the API and the import: by the value, and by the name where a value alone could be anything.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from audiencesync.people.identifiers import normalise, phones
+from audiencesync.people.writing.attribute_changes import Edit, EditObjects, Inc, Merge
+
+_NAMES = {  # words of a name, in the plainest spelling
+    "email": "email emails mail mails emailadresse mailadresse emailaddress courriel correo",
+    "phone": (
+        "phone phones telephone phonenumber cellphone mobilephone mobile mobil mobilnummer mobilnr mobilfunk"
+        " mobilfunknummer handy handynr handynummer telefon telefonnr telefonnummer tel fon fax faxnummer telefax cell"
+        " rufnummer festnetz festnetznummer whatsapp sms msisdn gsm viber landline notfallkontakt notfallnummer"
+        " rückrufnummer kontaktnummer contactnumber telefono teléfono tél téléphone telefone telefoon cellulare celular"
+        " móvil movil mobiel komórka matkapuhelin puhelin телефон 电话 手机 전화 電話"
+    ),
+}
+_KINDS = {word: kind for kind, words in _NAMES.items() for word in words.split()}
+_PARTS = re.compile("phone|telefon|handy|whatsapp|rufnummer|mobilnum|mobilenum|msisdn")
+_ELSE_TOO = "contact kontakt emergency callback rückruf rueckruf durchwahl telegram"
+_NOT_THE_NUMBER = (  # what a name speaks of instead
+    "at date time timestamp datum zeit count anzahl version model modell os app optin consent price preis plan"
+)
+_ALSO_ELSE, _ABOUT = frozenset(_ELSE_TOO.split()), frozenset(_NOT_THE_NUMBER.split())
+_CAMEL = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])")
+_EMAIL = re.compile(r"[^\s@/<>(),;:\[\]]\s*(?:@|%40)\s*(?![0-9]x\.)(?:[\w-]+\.)+[^\W\d_][\w-]+")
+_NUMBER = re.compile(  # from its plus or zero on, or in the groups of America
+    r"(?<![\w.,+-])(?:(?:\+|\(?00?|\(\+)[ ()]*[1-9](?:[ ()/.-]{0,3}[0-9]){5,14}"
+    r"|\(?[2-9][0-9]{2}[) -]{1,2}[0-9]{3}[ -][0-9]{4})(?!\w)",
+    re.ASCII,
+)
+_MOMENT = re.compile(
+    r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.]) ?[0-9]{1,2}\2 ?[0-9]{4})"
+    r"(?:[T ,]+[0-9]{1,2}:[0-9]{2}[0-9:.,]*(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|[+-][0-9]{2}:?[0-9]{0,2}))?)?",
+    re.ASCII,
+)
+_HASH = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_FEWEST, _MOST = 6, 15  # digits of a number
+
+
+def kind_of(name: str) -> str:
+    """``email`` or ``phone`` if this is a name for one, in whatever words: "E-Mail 2", "Handy privat"."""
+    words = [*map(_bare, re.split(r"[\s_.:/()\d]+", name)), _bare(name)]
+    return next((_KINDS[word] for word in words if word in _KINDS), "")
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[\W_\d]", "", word).casefold()
+
+
+def _may_be_a_phone(name: str) -> bool:
+    """Whether a value of this name may be a number: "homePhone", "Telefonprivat", "contact" as well."""
+    plain = re.sub("iphone", "", unicodedata.normalize("NFKC", name), flags=re.IGNORECASE)
+    words = {*map(_bare, re.split(r"[\s_.:/()\d-]+", _CAMEL.sub(" ", plain))), _bare(plain)}
+    if not _ABOUT.isdisjoint(words):
+        return False
+    is_named = kind_of(plain) == "phone" or _PARTS.search(_bare(plain)) is not None
+    return is_named or any(word in _ALSO_ELSE or _KINDS.get(word) == "phone" for word in words)
+
+
+def has_email(text: str) -> bool:
+    """Whether an address stands in it, alone or among words."""
+    if text.isascii() and "@" not in text and "%40" not in text:
+        return False
+    plain = unicodedata.normalize("NFKC", normalise.visible(text)).replace("\u3002", ".")
+    return _EMAIL.search(plain) is not None
+
+
+def _has_phone(text: str, region: str) -> bool:
+    """Whether a number stands in it that is surely one: with a plus, or as one dials at home."""
+    plain = phones.plain(text)
+    if _MOMENT.fullmatch(plain):
+        return False
+    for match in _NUMBER.finditer(plain):
+        number = phones.read(match[0], region).number
+        if number and (not match[0].isdigit() or phones.is_mobile(number)):
+            return True
+    return False
+
+
+def _looks_like_a_number(value: Any) -> bool:
+    """Whether what has the name of a phone is one, valid or not."""
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, int | float):
+        return value == int(value) and _FEWEST <= len(str(abs(int(value)))) <= _MOST
+    text = phones.plain(value)
+    if _MOMENT.fullmatch(text) or _HASH.fullmatch(text):
+        return False
+    return sum(map(str.isdigit, text)) >= _FEWEST
+
+
+def holds(name: str, value: Any, *, region: str) -> bool:
+    """Whether an attribute of this name and value tells an address, at any depth; or a change would store one."""
+    return has_email(name) or any(_is_told(*one, region) for one in _leaves(name, value))
+
+
+def _is_told(name: str, value: Any, region: str) -> bool:
+    if isinstance(value, str) and has_email(value):
+        return True
+    if _may_be_a_phone(name) and _looks_like_a_number(value):
+        return True
+    return isinstance(value, str) and sum(map(str.isdigit, value)) >= _FEWEST and _has_phone(value, region)
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """All texts and numbers, each with the nearest name that says what it is; names of parts count as texts."""
+    match value:
+        case Inc(by):
+            yield name, by
+        case Edit(add):
+            yield from _leaves(name, list(add))
+        case Merge(parts):
+            yield from _leaves(name, dict(parts))
+        case EditObjects(add, update):
+            yield from _leaves(name, [*add, *(parts for _key, _value, parts in update)])
+        case dict():
+            for inner, one in value.items():
+                yield "", inner
+                is_part = kind_of(name) == "phone" and not _may_be_a_phone(inner)  # {"mobile": {"private": …}}
+                yield from _leaves(name if is_part else inner, one)
+        case list():
+            for one in value:
+                yield from _leaves(name, one)
+        case _:
+            yield name, value

@@ -1,0 +1,142 @@
+"""Find people by what the outside world calls them: external id, alias, our own id, e-mail or phone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from django.db import connection
+from django.db.models import F, Q, QuerySet
+from django.db.models.lookups import IsNull
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import Profile, UserAlias
+from audiencesync.people.writing import rows
+
+Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
+AT_ONCE = 5000  # values in one list of a statement
+PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
+    "identified": IsNull(F("external_id"), True),
+    "unidentified": IsNull(F("external_id"), False),
+    "most_recently_updated": "-updated_at",
+    "least_recently_updated": "updated_at",
+}
+_NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32  # numbers of our own among the advisory locks of the database
+
+
+class Named(Protocol):
+    """Whatever names a person by the first of these that is given."""
+
+    @property
+    def external_id(self) -> str | None: ...
+    @property
+    def alias(self) -> tuple[str, str] | None: ...
+    @property
+    def profile_id(self) -> int | None: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def phone(self) -> str | None: ...
+
+
+def key(named: Named, *, region: str) -> Key | None:
+    """How the person is found; None if the e-mail or phone is none."""
+    if named.external_id is not None:
+        return "external_id", named.external_id
+    if named.alias is not None:
+        return "alias", named.alias
+    if named.profile_id is not None:
+        return "id", named.profile_id
+    kind, raw = ("email", named.email) if named.email is not None else ("phone", named.phone)
+    found = normalise.normalise(kind, raw, region=region)
+    return (kind, found.sha256) if found.sha256 else None
+
+
+def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
+    """The ids of those who exist. Of several people with one e-mail or phone it is the one updated last."""
+    wanted: dict[str, list[Any]] = defaultdict(list)
+    for kind, value in keys:
+        wanted[kind].append(value)
+    names = rows.by_external_id(app_group.pk, wanted.pop("external_id", []))
+    found: dict[Key, int] = {("external_id", name): pk for name, pk in names.items()}
+    for kind, values in wanted.items():
+        for start in range(0, len(values), AT_ONCE):
+            found |= _FINDERS[kind](app_group, values[start : start + AT_ONCE])
+    return found
+
+
+def preferred(people: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
+    """The one of them whom ``order`` (of PRIORITIES) puts first; among equals the one updated last."""
+    return people.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
+
+
+def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int | None:
+    """The id of the preferred one of those with an e-mail or phone (``key``)."""
+    kind, digest = key
+    found = preferred(Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order)
+    return found.pk if found else None
+
+
+def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
+    """Who turned out to be somebody is that person."""
+    known = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
+    return {("id", pk): person or pk for pk, person in known.values_list("pk", "merged_into")}
+
+
+def _by_alias(app_group: AppGroup, aliases: list[tuple[str, str]]) -> dict[Key, int]:
+    labels, names = {label for label, _name in aliases}, [name for _label, name in aliases]
+    known = UserAlias.objects.filter(app_group=app_group, label__in=labels, name__in=names)
+    return {("alias", (label, name)): pk for label, name, pk in known.values_list("label", "name", "profile")}
+
+
+def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
+    column = f"{kind}_sha256"
+
+    def found(app_group: AppGroup, digests: list[bytes]) -> dict[Key, int]:
+        people = Profile.objects.filter(app_group=app_group, **{f"{column}__in": digests})
+        newest_last: Any = people.order_by("updated_at", "pk").values_list(column, "pk")
+        return {(kind, bytes(digest)): pk for digest, pk in newest_last}
+
+    return found
+
+
+def _by_device(app_group: AppGroup, device_ids: list[str]) -> dict[Key, int]:
+    """Looks at every person of the group: seldom asked, and an index would slow down every import."""
+    found: dict[Key, int] = {}
+    for text in device_ids:
+        is_theirs = Q()
+        for kind in ("idfa", "gaid"):
+            digest = normalise.normalise(kind, text, region="").sha256
+            is_theirs |= Q(**{f"{kind}_sha256": digest}) if digest else Q(pk__in=[])
+        if person := preferred(Profile.objects.filter(is_theirs, app_group=app_group), ()):
+            found["device", text] = person.pk
+    return found
+
+
+_FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
+    "id": _by_id,
+    "device": _by_device,
+    "alias": _by_alias,
+    "email": _by_hash("email"),
+    "phone": _by_hash("phone"),
+}
+
+
+def lock_newcomers(app_group: AppGroup) -> None:
+    """People without an external id are made by one transaction at a time: nothing unique keeps them apart."""
+    _lock("pg_advisory_xact_lock", _NEWCOMERS + app_group.pk)
+
+
+def lock_names(app_group: AppGroup, *, alone: bool) -> None:
+    """Many may make people with new external ids, but nobody while somebody known is given one (``alone``): makers hold
+    a name and wait for people, givers hold somebody and wait for the name."""
+    _lock("pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk)
+
+
+def _lock(how: str, number: int) -> None:
+    """Until the end of the transaction. Writers of SQLite are alone anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {how}(%s)", [number])  # noqa: S608  # constants of this module

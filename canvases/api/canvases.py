@@ -1,0 +1,297 @@
+"""REST: canvases, their numbers, and people who enter by a call."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Field, Query, Router, Schema
+from pydantic import WithJsonSchema
+
+from audiencesync.rest import door, strict_json
+from audiencesync.rest.pagination import Listing, api_id, moment
+from canvases import engine
+from canvases.api import series
+from canvases.api import trigger as triggering
+from canvases.models import VARIANT, Canvas, Step, name_of
+
+router = Router(tags=["canvas"])
+READ = door.require("canvas.read")
+MOST_RECIPIENTS = 50
+
+
+class CanvasListing(Listing):
+    """Which page, archived ones too or not, edited since when."""
+
+    include_archived: bool = False
+    edited_after: door.Moment | None = Field(None, alias="last_edit.time[gt]")
+
+
+class Canvases(door.Success):
+    """At most 100 a page."""
+
+    canvases: list[dict[str, object]]
+
+
+@router.get("/canvas/list", auth=READ, response={200: Canvases} | door.ERRORS, summary="List canvases")
+def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> HttpResponse:
+    """A hundred a page, the oldest first."""
+    rows = Canvas.objects.filter(app_group=request.app_group)
+    if not asked.include_archived:
+        rows = rows.exclude(state=Canvas.State.ARCHIVED)
+    if asked.edited_after is not None:
+        rows = rows.filter(edited_at__gt=moment(asked.edited_after, "last_edit.time[gt]"))
+    found = [
+        {"id": str(row.api_id), "last_edited": row.edited_at.isoformat(), "name": row.name, "tags": []}
+        for row in asked.of(rows)
+    ]
+    return door.success(canvases=found)
+
+
+class CanvasDetails(door.Success):
+    """One canvas with its steps."""
+
+    name: str
+    description: str
+    created_at: str
+    updated_at: str
+    archived: bool
+    draft: bool
+    enabled: bool
+    has_post_launch_draft: bool
+    schedule_type: str
+    first_entry: str | None
+    last_entry: str | None
+    channels: list[str]
+    variants: list[dict[str, object]]
+    tags: list[str]
+    teams: list[str]
+    steps: list[dict[str, object]]
+
+
+@router.get("/canvas/details", auth=READ, response={200: CanvasDetails} | door.ERRORS, summary="Read one canvas")
+def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpResponse:
+    """What it is made of, and whether people enter."""
+    canvas = _canvas(request, canvas_id)
+    steps = list(canvas.steps.filter(removed_at=None).select_related("sync__audience__ad_account__connection"))
+    first = [str(step.api_id) for step in steps if step.parent_id is None]
+    channels = sorted({_channel(step) for step in steps if step.sync is not None})
+    variant = {
+        "id": str(canvas.api_id),
+        "name": VARIANT,
+        "first_step_ids": first,
+        "first_step_id": next(iter(first), None),
+    }
+    return door.success(
+        name=canvas.name,
+        description=canvas.description,
+        created_at=canvas.created_at.isoformat(),
+        updated_at=canvas.edited_at.isoformat(),
+        archived=canvas.state == Canvas.State.ARCHIVED,
+        draft=canvas.state == Canvas.State.DRAFT,
+        enabled=canvas.state == Canvas.State.LIVE,
+        has_post_launch_draft=False,
+        schedule_type="time_based",
+        first_entry=_iso(canvas.first_entry_at),
+        last_entry=_iso(canvas.last_entry_at),
+        channels=channels,
+        variants=[variant],
+        tags=[],
+        teams=[],
+        steps=[_step(step, steps) for step in steps],
+    )
+
+
+def _canvas(request: door.ApiRequest, canvas_id: str) -> Canvas:
+    """The canvas of the group that the key belongs to. Raises ApiError."""
+    mine = Canvas.objects.filter(app_group=request.app_group, api_id=api_id(canvas_id, "canvas_id"))
+    canvas = mine.select_related("app_group", "segment").first()
+    if canvas is None:
+        raise door.ApiError(400, "There is no such canvas in this app group.")
+    return canvas
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _channel(step: Step) -> str:
+    return f"audience_sync_{step.sync.audience.ad_account.connection.partner}" if step.sync else ""
+
+
+def _step(step: Step, steps: list[Step]) -> dict[str, object]:
+    after = [other for other in steps if other.parent_id == step.pk]
+    return {
+        "name": name_of(step),
+        "type": step.kind,
+        "id": str(step.api_id),
+        "next_step_ids": [str(other.api_id) for other in after],
+        "next_paths": [{"name": name_of(other), "next_step_id": str(other.api_id)} for other in after],
+        "channels": [_channel(step)] if step.sync else [],
+        "messages": {},
+    }
+
+
+class DataSeries(Schema):
+    """Which days: ``length`` of them (1 to 14), or from ``starting_at``, until ``ending_at``."""
+
+    canvas_id: door.ApiId
+    ending_at: door.Moment | None = Field(None, description="Now, if not given")
+    starting_at: door.Moment | None = None
+    length: int | None = Field(None, ge=1, le=series.LONGEST)
+    include_variant_breakdown: bool = False
+    include_step_breakdown: bool = False
+    include_deleted_step_data: bool = False
+
+
+class Series(door.Success):
+    """``data``: name, and one object per day in ``stats``; ``time_zone`` says whose days they are."""
+
+    data: dict[str, object]
+
+
+@router.get(
+    "/canvas/data_series", auth=READ, response={200: Series} | door.ERRORS, summary="Numbers of a canvas day by day"
+)
+def data_series(request: door.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
+    """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in ``step_stats``."""
+    about, days = _days(request, asked)
+    return door.success(data=about | {"stats": days})
+
+
+class DataSummary(DataSeries):
+    """As /canvas/data_series."""
+
+
+class Summary(door.Success):
+    """``data``: name, and the numbers of all days together."""
+
+    data: dict[str, object]
+
+
+@router.get(
+    "/canvas/data_summary", auth=READ, response={200: Summary} | door.ERRORS, summary="Numbers of a canvas in sum"
+)
+def data_summary(request: door.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
+    """What /canvas/data_series tells day by day, added up."""
+    about, days = _days(request, asked)
+    return door.success(data=about | {name: part for name, part in series.total(days).items() if name != "time"})
+
+
+def _days(request: door.ApiRequest, asked: DataSeries) -> tuple[dict[str, object], list[dict[str, Any]]]:
+    """Which canvas it is, and its numbers day by day. Raises ApiError."""
+    canvas = _canvas(request, asked.canvas_id)
+    days = series.stats(
+        canvas,
+        _span(asked, ZoneInfo(canvas.app_group.time_zone)),
+        by_variant=asked.include_variant_breakdown,
+        by_step=asked.include_step_breakdown,
+        removed=asked.include_deleted_step_data,
+    )
+    return {"name": canvas.name, "time_zone": canvas.app_group.time_zone}, days
+
+
+def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
+    """The days that are asked for. Raises ApiError."""
+    ending_at = timezone.now() if asked.ending_at is None else moment(asked.ending_at, "ending_at")
+    if asked.length is not None:
+        return series.Span.until(ending_at, days=asked.length, zone=zone)
+    if asked.starting_at is None:
+        raise door.ApiError(400, "Give length or starting_at.")
+    first, last = moment(asked.starting_at, "starting_at").astimezone(zone).date(), ending_at.astimezone(zone).date()
+    if not 0 <= (last - first).days < series.LONGEST:
+        raise door.ApiError(400, "starting_at must lie at most 14 days before ending_at.")
+    return series.Span(first, last, zone)
+
+
+_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_Recipient = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "external_user_id": {"type": ["string", "integer"], "maxLength": 987},
+                "user_alias": _OBJECT,
+                "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+                "email": {"type": "string"},
+                "phone": {"type": ["string", "integer"]},
+                "send_to_existing_only": {"type": "boolean", "default": True},
+                "attributes": _OBJECT,
+                "context": _OBJECT,
+            },
+        }
+    ),
+]
+
+
+class Trigger(Schema):
+    """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not used yet."""
+
+    canvas_id: door.ApiId
+    recipients: list[_Recipient] | None = Field(None, max_length=MOST_RECIPIENTS)
+    broadcast: bool = False
+    context: door.Object | None = None
+    canvas_entry_properties: door.Object | None = None
+    audience: Any = None
+
+
+def _limit_of(body: strict_json.Json) -> str:
+    """Broadcasts have a limit of their own, whatever says that it is one."""
+    return "broadcast" if isinstance(body, dict) and body.get("broadcast") else ""
+
+
+class Sent(door.Success):
+    """``entered``: how many did, absent for a broadcast; ``notice``: why nobody could."""
+
+    dispatch_id: str
+    entered: int | None = None
+    notice: str | None = None
+
+
+@router.post(
+    "/canvas/trigger/send",
+    auth=door.require("canvas.trigger", limit="trigger", also=_limit_of),
+    response={201: Sent} | door.ERRORS,
+    summary="Let people enter a canvas",
+)
+def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
+    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so.
+
+    ``attributes`` and ``send_to_existing_only: false`` need the scope users.track as well.
+    """
+    canvas = _canvas(request, body.canvas_id)
+    _check(body)
+    if triggering.writes(body.recipients or ()):
+        door.check_scope(request, "users.track")
+    told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
+    if not body.recipients:
+        engine.admit_all(canvas.pk)
+        return door.success(201, **told | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE))
+    done = triggering.trigger(canvas, body.recipients, now=timezone.now())
+    door.check_any(done.processed, done.errors)
+    told |= _notice(canvas, is_live=done.is_live)
+    return door.success(201, errors=done.errors, entered=done.entered, **told)
+
+
+def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
+    if is_live:
+        return {}
+    words = "The canvas is %(state)s. Nobody enters before it is launched, and nothing was written."
+    return {"notice": words % {"state": canvas.state}}
+
+
+def _check(body: Trigger) -> None:
+    """Raises ApiError."""
+    if body.audience is not None:
+        raise door.ApiError(400, "audience is not offered: put the filters into the segment of the canvas.")
+    if bool(body.recipients) == body.broadcast:
+        raise door.ApiError(400, "Send recipients, or broadcast: true for everybody in the segment of the canvas.")
+    for context in (body.context, body.canvas_entry_properties):
+        if context is not None and len(json.dumps(context)) > triggering.LONGEST_CONTEXT:
+            raise door.ApiError(400, f"The context is longer than {triggering.LONGEST_CONTEXT} bytes.")

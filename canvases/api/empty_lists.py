@@ -1,0 +1,36 @@
+"""REST: lists of Braze that have nothing in them here. A connector asks for them first and stops at a 404."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from ninja import Query, Router
+
+from audiencesync.rest import door
+from audiencesync.rest.pagination import Listing
+
+router = Router(tags=["braze"])
+READ = door.require("canvas.read")
+
+
+class Campaigns(door.Success):
+    """None: there are canvases."""
+
+    campaigns: list[dict[str, object]]
+
+
+class Cards(door.Success):
+    """None: nothing is shown in apps."""
+
+    cards: list[dict[str, object]]
+
+
+@router.get("/campaigns/list", auth=READ, response={200: Campaigns} | door.ERRORS, summary="List campaigns: none")
+def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
+    """Always empty; canvases are under /canvas/list."""
+    return door.success(campaigns=[])
+
+
+@router.get("/feed/list", auth=READ, response={200: Cards} | door.ERRORS, summary="List news feed cards: none")
+def list_cards(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
+    """Always empty."""
+    return door.success(cards=[])

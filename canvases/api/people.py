@@ -1,0 +1,225 @@
+"""REST: people are erased, told all that is known about them, or turn out to be somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Field, Router, Schema
+
+from audiencesync.people.api import identify as renaming
+from audiencesync.people.api import person_reference
+from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.users import Alias, AliasesProcessed, Identify, answer, check_number
+from audiencesync.people.changes import Change
+from audiencesync.people.models import Erasure, Profile
+from audiencesync.people.privacy import erasure_ledger
+from audiencesync.people.writing import lookup
+from audiencesync.rest import door
+from canvases.privacy import erase
+from canvases.privacy import export as telling
+from canvases.privacy import identify as identities
+
+router = Router(tags=["users"])
+MOST = 50
+MOST_FIELDS = 100
+
+
+class Email(Schema):
+    """Whoever has this e-mail; of several the one updated last, unless told otherwise."""
+
+    email: str
+    prioritization: list[str] | None = None
+
+
+class Phone(Schema):
+    """Whoever has this phone; of several the one updated last, unless told otherwise."""
+
+    phone: str
+    prioritization: list[str] | None = None
+
+
+class Delete(Schema):
+    """Exactly one of these lists, at most 50 people."""
+
+    external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
+    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
+    braze_ids: list[door.BrazeId] | None = Field(None, max_length=MOST)
+    email_addresses: list[Email] | None = Field(None, max_length=MOST)
+    phone_numbers: list[Phone] | None = Field(None, max_length=MOST)
+
+    def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each person: the list they stood in, and the name as the API writes it."""
+        yield from (("external_ids", {"external_id": text}) for text in self.external_ids or [])
+        yield from (("user_aliases", {"user_alias": one.dict()}) for one in self.user_aliases or [])
+        yield from (("braze_ids", {"braze_id": text}) for text in self.braze_ids or [])
+        yield from (("email_addresses", one.dict()) for one in self.email_addresses or [])
+        yield from (("phone_numbers", one.dict()) for one in self.phone_numbers or [])
+
+
+class Deleted(door.Success):
+    """``erasures``: a receipt per person, readable under GET /users/erasures; also of those erased before."""
+
+    deleted: int
+    already_erased: int | None = None
+    erasures: list[str]
+
+
+@router.post(
+    "/users/delete",
+    auth=door.require("users.delete", limit="users"),
+    response={201: Deleted} | door.ERRORS,
+    summary="Erase people",
+)
+def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
+    """Hidden at once, then removed from every audience by every hash they had, then gone. They cannot come back."""
+    names = list(body.named())
+    if len({array for array, _name in names}) != 1 or len(names) > MOST:
+        raise door.ApiError(400, f"Send one list of at most {MOST} people.")
+    found, errors = _found(request, names)
+    gone, unknown = _missing(request, names, {*found, *(error["index"] for error in errors)})
+    errors = sorted(errors + unknown, key=lambda error: error["index"])
+    door.check_any(len(found) + len(gone), errors)
+    by = f"{Erasure.BY_KEY}{request.api_key.name}"
+    made = erase.erase(request.app_group, found.values(), asked_by=by, now=timezone.now())
+    before = {"already_erased": len(gone)} if gone else {}
+    receipts = [*(erasure.key for erasure in made), *dict.fromkeys(gone.values())]
+    return door.success(201, errors=errors, deleted=len(made), erasures=receipts, **before)
+
+
+def _missing(
+    request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]], known: set[int]
+) -> tuple[dict[int, str], list[dict[str, Any]]]:
+    """Of the names that found nobody: the receipts of those erased before by index, and the errors of the others."""
+    others = [index for index in range(len(names)) if index not in known]
+    erased = erasure_ledger.receipts(
+        request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
+    )
+    gone = {others[place]: key for place, key in erased.items()}
+    nobody = Refused("UNKNOWN_USER", "There is no such person.")
+    return gone, [nobody.as_dict(names[index][0], index) for index in others if index not in gone]
+
+
+def _found(
+    request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]]
+) -> tuple[dict[int, int], list[dict[str, Any]]]:
+    """Index -> id of who is known, and what is wrong with the other names."""
+    keys: dict[int, lookup.Key] = {}
+    chosen: dict[int, int | None] = {}
+    errors: list[dict[str, Any]] = []
+    for index, (array, name) in enumerate(names):
+        try:
+            key, order = _key(name, region=request.app_group.phone_region), person_reference.prioritization(name)
+        except Refused as error:
+            errors.append(error.as_dict(array, index))
+            continue
+        if key is not None and order:
+            chosen[index] = lookup.find_preferred(request.app_group, key, order)
+        elif key is not None:
+            keys[index] = key
+    known = lookup.find(request.app_group, keys.values())
+    found = chosen | {index: known.get(key) for index, key in keys.items()}
+    return {index: pk for index, pk in found.items() if pk is not None}, errors
+
+
+def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
+    """How a person is found. Raises Refused."""
+    return ("device", name["device_id"]) if "device_id" in name else person_reference.key(name, region=region)
+
+
+class Export(Schema):
+    """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or a Google ad id."""
+
+    external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
+    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
+    device_id: str | None = None
+    braze_id: door.BrazeId | None = None
+    email_address: str | None = None
+    phone: str | None = None
+    fields_to_export: list[str] | None = Field(None, max_length=MOST_FIELDS, description="All, if not given")
+
+    def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each person: how they were named in the answer, and the name as the API writes it."""
+        yield from ((text, {"external_id": text}) for text in self.external_ids or [])
+        yield from ((one.alias_name, {"user_alias": one.dict()}) for one in self.user_aliases or [])
+        single = (
+            ("device_id", self.device_id),
+            ("braze_id", self.braze_id),
+            ("email", self.email_address),
+            ("phone", self.phone),
+        )
+        yield from ((text, {name: text}) for name, text in single if text is not None)
+
+
+class Exported(door.Success):
+    """``invalid_user_ids``: whom nobody knows."""
+
+    users: list[dict[str, Any]]
+    invalid_user_ids: list[str]
+
+
+@router.post(
+    "/users/export/ids",
+    auth=door.require("users.export", limit="export"),
+    response={201: Exported} | door.ERRORS,
+    summary="Tell what is known about people",
+)
+def export(request: door.ApiRequest, body: Export) -> HttpResponse:
+    """The shape of Braze, with consent and deliveries. Absent fields are null."""
+    names = list(body.named())
+    _check_fields(body.fields_to_export or [])
+    if not 1 <= len(names) <= MOST:
+        raise door.ApiError(400, f"Name 1 to {MOST} people.")
+    found, _errors = _found(request, names)
+    people = Profile.objects.filter(app_group=request.app_group).in_bulk(found.values())
+    told = [telling.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people]
+    if body.fields_to_export is not None:
+        told = [{name: one.get(name) for name in body.fields_to_export} for one in told]
+    unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
+    return door.success(201, users=told, invalid_user_ids=unknown)
+
+
+def _check_fields(names: list[str]) -> None:
+    """Raises ApiError."""
+    unknown = [
+        {"type": "UNKNOWN_FIELD", "message": "There is no such field.", "field": "fields_to_export", "index": index}
+        for index, name in enumerate(names)
+        if name not in telling.FIELDS
+    ]
+    if unknown:
+        raise door.ApiError(400, "fields_to_export names a field that does not exist.", unknown)
+
+
+@router.post(
+    "/users/identify",
+    auth=door.require("users.track", limit="users"),
+    response={201: AliasesProcessed} | door.ERRORS,
+    summary="Tell who an unknown visitor is",
+)
+def identify(request: door.ApiRequest, body: Identify) -> HttpResponse:
+    """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
+    arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
+    check_number(sum(map(len, arrays.values())))
+    return answer(identities.identify(request.app_group, arrays, now=timezone.now()))
+
+
+class Receipts(door.Success):
+    """``erasures``: key, state, times, and per audience what became of the removal."""
+
+    erasures: list[dict[str, Any]]
+
+
+@router.get(
+    "/users/erasures",
+    auth=door.require("users.delete"),
+    response={200: Receipts} | door.ERRORS,
+    summary="Receipts of erasures",
+)
+def erasures(request: door.ApiRequest, key: str | None = None) -> HttpResponse:
+    """One by its key, or the last hundred."""
+    rows = erase.receipts(request.app_group)
+    if key is not None:
+        rows = rows.filter(key=key)
+    return door.success(erasures=[erase.receipt(row) for row in erase.so_far(rows[:100])])

@@ -1,0 +1,1 @@
+"""What must reach every part of the product: erasing, exporting and identifying people."""

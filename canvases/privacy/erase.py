@@ -1,0 +1,257 @@
+"""Take people out, of every storey: hidden at once, removed from every audience, then gone. And tell all that is known.
+
+An erasure is a row that the beat carries on, so it survives a crash, a lost token and a restore.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+
+from audiencesync.core import beat as clock
+from audiencesync.groups.models import Activity, AppGroup, User
+from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
+from audiencesync.people.privacy import erasure_ledger
+from audiencesync.people.writing import rework
+from audiencesync.people.writing.identify import family
+from canvases.models import Canvas
+from partners.models import Reason, Sync
+from partners.queue import compensation, removals, withdrawals
+
+logger = logging.getLogger(__name__)
+TASK = "canvases.privacy.erase.beat"
+AT_ONCE = 500
+PURPOSE = Sync.Purpose.ERASURE
+SPARE = timedelta(days=1)  # the clock of a removal starts at its first failure, not at the wish
+EAGER = timedelta(minutes=1)  # so long every beat looks; afterwards ever more seldom,
+SELDOM = timedelta(minutes=5)  # down to this
+
+
+def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime) -> list[Erasure]:
+    """Hide these people of the group at once and queue their removal from every audience; one receipt per person.
+
+    Under the locks of the canvases: whoever moves a crowd right now is waited for, and later ones see who is erased.
+    """
+    with transaction.atomic():
+        Canvas.lock_all(app_group)
+        wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
+        people = list(wanted.select_for_update().order_by("pk"))
+        made = Erasure.objects.bulk_create(
+            Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now, look_at=now)
+            for person in people
+        )
+        _remember(app_group, people, made, now=now)
+        mine = sorted(family([person.pk for person in people]))
+        removals.cancel_adds(mine, Reason.ERASED, now=now)
+        _strip(mine, now=now)
+        clock.wake(TASK)
+    return made
+
+
+def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now: datetime) -> list[Erasure]:
+    """What ``erase`` does, asked for on a page and written into the activity log."""
+    with transaction.atomic():
+        made = erase(app_group, profile_ids, asked_by=str(user), now=now)
+        people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
+        Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
+    return made
+
+
+def release(user: User, erasure: Erasure, *, now: datetime) -> None:
+    """Let the person of a receipt come back by files and calls; written into the activity log."""
+    with transaction.atomic():
+        if erasure_ledger.release(erasure, now=now):
+            subject = gettext("erasure %(key)s: held back no longer") % {"key": erasure.key}
+            Activity.log(erasure.app_group, user, Activity.Verb.CHANGED, subject)
+
+
+def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime) -> None:
+    """Their names, salted and hashed, so that they do not come back."""
+    names = defaultdict(list)
+    for pk, name in erasure_ledger.names_of(app_group, people):
+        names[pk].append(name)
+    for erasure in made:
+        erasure_ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
+
+
+def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
+    """All goes but the hashes, which the removals need."""
+    blank: dict[str, Any] = {**dict.fromkeys(KINDS, ""), "country": "", "language": "", "attributes": {}}
+    people = Profile.everybody.filter(pk__in=profile_ids)
+    people.update(external_id=None, ads_consent=False, erased_at=now, updated_at=now, **blank)
+    Event.objects.filter(profile__in=profile_ids).delete()
+    UserAlias.objects.filter(profile__in=profile_ids).delete()
+
+
+def beat() -> None:
+    """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger.
+
+    One beat at a time, each part for a bounded time, so that none starves; asks for another run if work is left.
+    """
+    seconds = settings.SYNC["flush_seconds"]
+    parts: tuple[Callable[[], object], ...] = (
+        _file,
+        lambda: rework.rework(seconds=seconds),
+        lambda: withdrawals.settle(now=timezone.now(), seconds=seconds),
+        lambda: compensation.settle(now=timezone.now(), seconds=seconds),
+        lambda: proceed(now=timezone.now(), seconds=seconds),
+    )
+    with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
+        left = [_carry_on(part) for part in parts if is_mine]
+    if any(left):
+        clock.wake(TASK)
+
+
+def _file() -> bool:
+    """Names that find no room stay in the database, whose own ledger refuses them until then. Whether some were filed."""
+    try:
+        return bool(erasure_ledger.file())
+    except OSError as error:
+        path = settings.ERASURE_LEDGER
+        logger.error(
+            "The ledger of erasures %s cannot be written (%s); no name is lost, it is tried again.", path, error
+        )
+        return False
+
+
+def _carry_on(part: Callable[[], object]) -> bool:
+    """Do a part; whether it has left work."""
+    try:
+        return bool(part())
+    except DatabaseError:  # no other part would fare better
+        raise
+    except Exception:  # the edge of a loop: what hinders one part must not hinder the others
+        logger.exception("A part of the privacy beat failed; the next beat tries again.")
+        return False
+
+
+def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
+    """One step of every open erasure that is due, in whatever state a crash or a clock that jumped has left it.
+
+    Answers whether the time ended it.
+    """
+    ends_at = time.monotonic() + seconds
+    is_due = Q(look_at__lte=now) | Q(look_at__gt=now + SELDOM)
+    due = Erasure.objects.filter(is_due, state=Erasure.State.REMOVING)
+    unasked = list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE])
+    if unasked:
+        _ask(unasked, now=now)
+    asked = due.exclude(asked_at=None).order_by("pk")
+    last = 0
+    while some := list(asked.filter(pk__gt=last)[:AT_ONCE]):
+        _conclude(some, now=now)
+        last = some[-1].pk
+        if time.monotonic() > ends_at:
+            return True
+    return len(unasked) == AT_ONCE
+
+
+def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
+    """Queue a removal per person and audience. Asked again after a crash, nobody is queued twice."""
+    mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
+    who = family(list(mine))
+    for audience, people in sorted(removals.places(list(who)).items()):
+        chosen = {mine[who[pk]] for pk in people}
+        crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
+        removals.remove(audience, PURPOSE, crowd, now=now)
+    Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
+
+
+def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
+    """End those whose removals have all had their rest: write the receipt, delete what is left.
+
+    A worker that stood still may send an add after the removal; the removal is repeated then, and that needs the hashes.
+    """
+    keys = [erasure.pk for erasure in erasures]
+    removals.give_up(PURPOSE, keys, now=now)
+    standing = removals.standing(PURPOSE, keys)
+    over, later = [], []
+    for erasure in erasures:
+        at = _next_look(erasure, standing.get(erasure.pk), now=now)
+        if at is None:
+            over.append(erasure)
+        elif at > now:
+            erasure.look_at = min(at, now + SELDOM)
+            later.append(erasure)
+    Erasure.objects.bulk_update(later, ["look_at"])
+    answers = removals.answers(PURPOSE, [erasure.pk for erasure in over])
+    for erasure in over:
+        _end(erasure, answers[erasure.pk], now=now)
+
+
+def _given_up() -> timedelta:
+    """The queue ends a removal after this long; should it not, no hash is kept for longer."""
+    return timedelta(seconds=settings.SYNC["erasure_deadline"]) + SPARE
+
+
+def _next_look(erasure: Erasure, standing: removals.Standing | None, *, now: datetime) -> datetime | None:
+    """When to look again; None: all is over. What a clock that was wrong has written keeps nobody waiting."""
+    age = now - erasure.requested_at
+    if standing is None or age > _given_up():
+        return None
+    if standing.is_open:
+        return now + age / 10 if age > EAGER else now
+    rest = timedelta(seconds=settings.SYNC["erasure_rest"])
+    is_resting = standing.settled_at is not None and abs(now - standing.settled_at) < rest
+    return standing.settled_at + rest if standing.settled_at and is_resting else None
+
+
+def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
+    with transaction.atomic():
+        Canvas.lock_all(erasure.app_group)
+        open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
+        if open_still.update(state=Erasure.State.DONE, done_at=now, places=answers) and erasure.profile_id:
+            Profile.everybody.filter(pk__in=sorted(family([erasure.profile_id]), reverse=True)).delete()
+
+
+def erase_again(path: Path, *, now: datetime) -> int:
+    """After a restore: who was erased since the backup is erased once more. Answers how many."""
+    n = 0
+    for group_id, names in erasure_ledger.read(path).items():
+        group = AppGroup.objects.filter(pk=group_id).first()
+        if group is None:
+            continue
+        people = erasure_ledger.people_of(group, set(names))
+        for start in range(0, len(people), AT_ONCE):
+            n += len(erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now))
+        erasure_ledger.restore(group, names)
+    return n
+
+
+def receipt(erasure: Erasure) -> dict[str, Any]:
+    """What may be shown to whoever asked. Nothing in it tells who it was."""
+    return {
+        "key": erasure.key,
+        "state": erasure.state,
+        "asked_by": erasure.asked_by,
+        "requested_at": erasure.requested_at.isoformat(),
+        "done_at": erasure.done_at and erasure.done_at.isoformat(),
+        "audiences": erasure.places,
+    }
+
+
+def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
+    """The erasures of a group, newest first."""
+    return Erasure.objects.filter(app_group=app_group)
+
+
+def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
+    """Erasures as they are told: the places of those that have not ended are how their removals stand just now."""
+    told = list(erasures)
+    open_still = [erasure.pk for erasure in told if erasure.state == Erasure.State.REMOVING]
+    answers = removals.answers(PURPOSE, open_still) if open_still else {}
+    for erasure in told:
+        erasure.places = answers.get(erasure.pk, erasure.places)
+    return told

@@ -1,0 +1,199 @@
+"""All that is known about one person, from every table of every storey, as plain JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min, Sum
+
+from audiencesync.groups.models import Activity, AppGroup
+from audiencesync.people.api.track_objects import STANDARD
+from audiencesync.people.models import KINDS, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.models.imports import Import
+from audiencesync.people.writing.identify import family
+from canvases.behind import reason_text
+from canvases.models import VARIANT, Step, Visit, name_of
+from partners.models import Delivery
+
+HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
+# What /users/export/ids can be asked for: what we tell, and what only Braze knows, which is null here.
+_FIELDS = (
+    "external_id braze_id user_aliases created_at email phone country language ads_consent devices first_name last_name"
+    " dob gender home_city time_zone email_subscribe custom_attributes custom_events purchases canvases_received"
+    " deliveries"
+    " apps attributed_ad attributed_adgroup attributed_campaign attributed_source bio campaigns_received cards_clicked"
+    " date_of_first_session date_of_last_session email_opted_in_at email_unsubscribed_at facebook id last_coordinates"
+    " push_opted_in_at push_subscribe push_tokens push_unsubscribed_at random_bucket subscription_groups total_revenue"
+    " twitter uninstalled_at"
+)
+FIELDS = frozenset(_FIELDS.split())
+
+
+def everything(profile: Profile) -> dict[str, object]:
+    """The whole person, for a request under Article 15 of the GDPR; what they did before they were known included."""
+    mine = sorted(family([profile.pk]))
+    return {
+        "profile": _profile(profile),
+        "aliases": list(UserAlias.objects.filter(profile__in=mine).values("label", "name").order_by("pk")),
+        "past_identifiers": [
+            {"kind": kind, "sha256": bytes(sha256).hex(), "replaced_at": at.isoformat()}
+            for kind, sha256, at in PastIdentifier.objects.filter(profile__in=mine)
+            .order_by("pk")
+            .values_list("kind", "sha256", "replaced_at")
+        ],
+        "events": [_event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")],
+        "imports": [
+            {"file": run.file_name, "uploaded_at": run.created_at.isoformat()}
+            for run in Import.objects.filter(members__profile__in=mine).distinct().order_by("pk")
+        ],
+        "visits": [visit(one) for one in visits(mine)],
+        "deliveries": [delivery(one) for one in deliveries(mine)],
+        "withdrawals": [one.at.isoformat() for one in Withdrawal.objects.filter(profile__in=mine).order_by("pk")],
+        "erasures": [
+            {"key": one.key, "requested_at": one.requested_at.isoformat()}
+            for one in Erasure.objects.filter(profile__in=mine).order_by("pk")
+        ],
+        "activity": _activity(profile.app_group, mine),
+        "known_before_as": [_profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)],
+    }
+
+
+def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:
+    """When members of the group looked at the page or took an export; who they are is not told."""
+    names = [Profile(pk=pk).braze_id for pk in profile_ids]
+    lines = Activity.objects.filter(app_group=app_group, subject__in=names).order_by("at", "pk")
+    return [{"what": line.verb, "at": line.at.isoformat()} for line in lines]
+
+
+def _profile(profile: Profile) -> dict[str, object]:
+    told: dict[str, object] = {"braze_id": profile.braze_id, "external_id": profile.external_id}
+    told |= {kind: getattr(profile, kind) or None for kind in KINDS}
+    told |= {name: bytes(value).hex() if (value := getattr(profile, name)) else None for name in HASHES}
+    told |= {"unusable": [kind for bit, kind in enumerate(KINDS) if profile.invalid_kinds >> bit & 1]}
+    plain = ("country", "language", "attributes", "ad_tracking_enabled", "ads_consent", "rule_version")
+    told |= {name: getattr(profile, name) for name in plain}
+    moments = {name: iso(getattr(profile, name)) for name in ("created_at", "updated_at", "erased_at")}
+    return told | moments | {"merged_into": f"{profile.merged_into_id:024x}" if profile.merged_into_id else None}
+
+
+def _event(event: Event) -> dict[str, object]:
+    told: dict[str, object] = {"kind": event.kind, "name": event.name, "at": event.at.isoformat()}
+    if event.kind == Event.Kind.PURCHASE:
+        told |= {"price": event.price and str(event.price), "currency": event.currency, "quantity": event.quantity}
+    return told | {"properties": event.properties}
+
+
+def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
+    """Walks through canvases, the newest first."""
+    return Visit.objects.filter(profile__in=list(profile_ids)).select_related("canvas", "step").order_by("-pk")
+
+
+def visit(one: Visit) -> dict[str, object]:
+    """One walk."""
+    return {
+        "canvas_id": str(one.canvas.api_id),
+        "canvas": one.canvas.name,
+        "entered_at": one.entered_at.isoformat(),
+        "left_at": iso(one.left_at),
+        "at_step": one.step.kind if one.step else None,
+        "due_at": iso(one.due_at),
+    }
+
+
+def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
+    """What was sent of these people, or not, the newest first."""
+    mine = Delivery.objects.filter(profile__in=list(profile_ids))
+    return mine.select_related("sync__audience__ad_account", "batch").order_by("-pk")
+
+
+def delivery(one: Delivery) -> dict[str, object]:
+    """One delivery: to which audience, what became of it and when."""
+    batch, audience = one.batch, one.sync.audience
+    return {
+        "audience": audience.name,
+        "audience_id": audience.remote_id or None,
+        "ad_account": audience.ad_account.name,
+        "action": one.sync.action,
+        "fields": one.sync.kinds,
+        "state": str(one.status),
+        "reason": one.why or None,
+        "queued_at": iso(batch.created_at) if batch else None,
+        "settled_at": iso(batch.settled_at) if batch else None,
+    }
+
+
+def why(one: Delivery) -> str:
+    """Why somebody was not synced, in words; empty if nothing is known."""
+    return reason_text(one.why) if one.why else ""
+
+
+def iso(at: datetime | None) -> str | None:
+    """A moment as text."""
+    return at.isoformat() if at else None
+
+
+def as_braze(profile: Profile) -> dict[str, Any]:
+    """The person as /users/export/ids tells it, with what Braze lacks: consent and deliveries."""
+    mine = sorted(family([profile.pk]))
+    events = Event.objects.filter(profile__in=mine).order_by()
+    device = {
+        "idfa": profile.idfa or None,
+        "google_ad_id": profile.gaid or None,
+        "ad_tracking_enabled": profile.ad_tracking_enabled,
+    }
+    known = profile.attributes
+    aliases = UserAlias.objects.filter(profile__in=mine).order_by("pk").values_list("name", "label")
+    steps = _steps(mine)
+    return {
+        "external_id": profile.external_id,
+        "braze_id": profile.braze_id,
+        "user_aliases": [{"alias_name": name, "alias_label": label} for name, label in aliases],
+        "created_at": profile.created_at.isoformat(),
+        "email": profile.email or None,
+        "phone": profile.phone or None,
+        "country": profile.country or None,
+        "language": profile.language or None,
+        "ads_consent": profile.ads_consent,
+        "devices": [device] if any(value is not None for value in device.values()) else [],
+        **{name: known.get(name) for name in STANDARD},
+        "custom_attributes": {name: value for name, value in known.items() if name not in STANDARD},
+        "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),
+        "purchases": _counted(events.filter(kind=Event.Kind.PURCHASE)),
+        "canvases_received": [_received(one, steps[one.canvas_id]) for one in visits(mine)],
+        "deliveries": [delivery(one) for one in deliveries(mine)],
+    }
+
+
+def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
+    """Canvas -> its steps that sent these people, with when a batch of theirs ended last."""
+    sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related("sync__audience")
+    found: dict[int, list[dict[str, object]]] = defaultdict(list)
+    for step in sent.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
+        found[step.canvas_id].append(
+            {"name": name_of(step), "api_canvas_step_id": str(step.api_id), "last_received": iso(step.last)}
+        )
+    return found
+
+
+def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
+    """A canvas somebody walked through, as Braze tells it."""
+    return {
+        "name": one.canvas.name,
+        "api_canvas_id": str(one.canvas.api_id),
+        "variation_name": VARIANT,
+        "last_entered": one.entered_at.isoformat(),
+        "last_exited": iso(one.left_at),
+        "steps_received": steps,
+    }
+
+
+def _counted(events: Any) -> list[dict[str, object]]:
+    """Name, first, last and how often."""
+    rows = events.values_list("name").annotate(first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity"))
+    return [
+        {"name": name, "first": iso(first), "last": iso(last), "count": max(n, pieces)}
+        for name, first, last, n, pieces in rows.order_by("name")
+    ]

@@ -1,0 +1,50 @@
+"""How many rows a second a CSV import takes, by the turns that the engine would take, in this one process."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+from django.utils import timezone
+
+from audiencesync.people.imports import detecting, guessing, mapping, running, uploads
+from audiencesync.people.models.imports import Import
+from lab.bench import world
+
+HEADERS = ("external_id", "email", "phone", "country", "newsletter", "orders")
+
+
+def measure(*, n: int) -> dict[str, Any]:
+    """A file of ``n`` new people; then the same people with one attribute changed; then the same file once more."""
+    found: dict[str, Any] = {"rows": n}
+    for name, truth in (("new", "true"), ("changed", "false"), ("same", "false")):
+        run = _started(_file(n, truth))
+        begun, cpu = time.perf_counter(), time.process_time()
+        while leased := running.lease(now=timezone.now()):
+            running.turn(leased)
+            running.let_go(leased)
+        seconds = time.perf_counter() - begun
+        run.refresh_from_db()
+        if run.n_created + run.n_updated != n:
+            raise SystemExit(f"The import did not take all rows: {run.state}, {run.n_rejected} rejected")
+        found |= {f"{name}_per_second": round(n / seconds), f"{name}_cpu_seconds": round(time.process_time() - cpu, 2)}
+    return found
+
+
+def _file(n: int, truth: str) -> bytes:
+    rows = (f"import-{i},somebody.{i}@example.org,+4915112{i % 1_000_000:06},DE,{truth},{i % 50}\r\n" for i in range(n))
+    return (",".join(HEADERS) + "\r\n" + "".join(rows)).encode()
+
+
+def _started(data: bytes) -> Import:
+    """An import that only waits for turns."""
+    run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
+    uploads.keep(run, io.BytesIO(data))
+    layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
+    row = ["x", "x", "x", "DE", "true", "1"]
+    guesses = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
+    columns = tuple(guess.column for guess in guesses)
+    run.plan, run.state, run.started_at = mapping.Plan(layout, columns).as_json(), Import.State.RUNNING, timezone.now()
+    run.save()
+    return run

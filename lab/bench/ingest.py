@@ -1,0 +1,67 @@
+"""How many profiles a second the REST API takes from several clients at once, each with a full call after the other."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+from django.conf import settings
+
+from audiencesync.groups import api_keys
+from audiencesync.people.models import Profile
+from lab.bench import world
+
+PER_CALL = 75
+CLIENTS = 4
+
+
+def measure(*, n: int) -> dict[str, Any]:
+    """Send ``n`` new people to the web process at settings.SITE_URL."""
+    _key, text = api_keys.issue(world.group(), name="bench", scopes=["users.track"], by=None)
+    bodies = [_body(first) for first in range(0, n, PER_CALL)]
+    before = Profile.objects.count()
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        shares = pool.map(lambda share: _client(text, bodies[share::CLIENTS]), range(CLIENTS))
+        calls = sorted(took for share in shares for took in share)
+    seconds = time.perf_counter() - started
+    made = Profile.objects.count() - before
+    return {
+        "profiles": made,
+        "seconds": round(seconds, 2),
+        "profiles_per_second": round(made / seconds),
+        "p50_ms": round(1000 * calls[len(calls) // 2]),
+        "p95_ms": round(1000 * calls[len(calls) * 95 // 100]),
+    }
+
+
+def _client(key: str, bodies: list[bytes]) -> list[float]:
+    """Send these calls; the seconds that each took."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    took = []
+    for body in bodies:
+        begun = time.perf_counter()
+        session.post(f"{settings.SITE_URL}/users/track", data=body, timeout=60).raise_for_status()
+        took.append(time.perf_counter() - begun)
+    return took
+
+
+def _body(first: int) -> bytes:
+    """One call of people with an e-mail, a phone and two attributes of their own."""
+    people = [
+        {
+            "external_id": f"ingest-{time.time_ns()}-{number}",
+            "email": f"somebody.{number}@example.org",
+            "phone": f"+4915112{number % 1_000_000:06}",
+            "country": "DE",
+            "plan": "gold",
+            "orders": number % 50,
+        }
+        for number in range(first, first + PER_CALL)
+    ]
+    return json.dumps({"attributes": people}).encode()

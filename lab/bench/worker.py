@@ -1,0 +1,123 @@
+"""One measurement in a process of its own, beside the processes of a stack: ``python -m lab.bench.worker``.
+
+Told what to measure as JSON in the first argument, it prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+if __name__ == "__main__":
+    django.setup()
+
+from django.db import connection
+from django.utils import timezone
+
+from canvases import engine
+from canvases.models import Canvas
+from lab.bench import arrivals, bodies, calibration, exports, importing, ingest, world
+from lab.stack import processes
+from partners.models import Batch, Outcome, Push, Tally
+from partners.queue import flush
+
+LOOK_EVERY = 0.25
+LONGEST = 600.0
+
+
+def people(*, n: int) -> dict[str, Any]:
+    """Fill the database."""
+    started = time.monotonic()
+    world.make_people(n)
+    return {"people": n, "seconds": round(time.monotonic() - started, 2)}
+
+
+def launch(*, n: int, kinds: list[str]) -> dict[str, Any]:
+    """From the commit of Launch to the last settle, with the engine running beside."""
+    canvas, sync = world.draft(kinds)
+    engine.launch(canvas, by=world.user(), now=timezone.now())
+    launched_at = timezone.now()
+    deadline = time.monotonic() + LONGEST
+    while not _is_done(canvas, sync.pk, n) and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY)
+    tally = Tally.objects.get(pk=sync.pk)
+    last = Batch.objects.filter(sync=sync, state=Outcome.SYNCED).order_by("settled_at").last()
+    if tally.pending or tally.entered != n or last is None or last.settled_at is None:
+        raise SystemExit(f"The launch did not come to rest: {tally.as_dict()}")
+    seconds = (last.settled_at - launched_at).total_seconds()
+    return {
+        "people": n,
+        "seconds": round(seconds, 2),
+        "people_per_second": round(n / seconds),
+        "requests": Push.objects.filter(ad_account=sync.audience.ad_account).count(),
+        **tally.as_dict(),
+    }
+
+
+def _is_done(canvas: Canvas, sync_id: int, n: int) -> bool:
+    tally = Tally.objects.filter(pk=sync_id).first()
+    return tally is not None and tally.entered >= n and not tally.pending
+
+
+def drain(*, kinds: list[str]) -> dict[str, Any]:
+    """From everybody pending to everybody settled, in this one process; no engine may run beside."""
+    canvas, sync = world.draft(kinds)
+    now = timezone.now()
+    engine.launch(canvas, by=world.user(), now=now)
+    entering = time.monotonic()
+    while engine.move_all(now=timezone.now()):
+        pass
+    entered = time.monotonic()
+    pending = Tally.objects.get(pk=sync.pk).pending
+    built = bodies.from_database()
+    begun = time.monotonic()
+    while flush.Flush(seconds=8).run():
+        pass
+    seconds = time.monotonic() - begun
+    return {
+        "people": pending,
+        "seconds": round(seconds, 2),
+        "people_per_second": round(pending / seconds),
+        "entered_per_second": round(Tally.objects.get(pk=sync.pk).entered / (entered - entering)),
+        "read_and_built_per_second": built,
+    }
+
+
+def server() -> dict[str, Any]:
+    """The process that PostgreSQL started with; 0 for SQLite, which works in ours."""
+    if connection.vendor != "postgresql":
+        return {"pid": 0}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return {"pid": processes.parent(cursor.fetchone()[0])}
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "people": people,
+    "launch": launch,
+    "drain": drain,
+    "events": arrivals.events,
+    "backlog": arrivals.backlog,
+    "drained": arrivals.drained,
+    "server": server,
+    "ingest": ingest.measure,
+    "imports": importing.measure,
+    "exports": exports.measure,
+    "bodies": bodies.measure,
+    "calibration": calibration.measure,
+}
+
+
+def main() -> None:
+    """Do the task that the first argument describes."""
+    told = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(TASKS[told.pop("task")](**told)))
+
+
+if __name__ == "__main__":
+    main()

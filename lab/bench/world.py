@@ -1,0 +1,110 @@
+"""What a measurement needs in a fresh database: people by the million, a connected ad account, a canvas of one step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup, User
+from audiencesync.people.demo import people
+from audiencesync.people.models import KINDS, Profile, Segment
+from audiencesync.people.writing.bulk import NewProfile
+from canvases.models import Canvas, Step
+from lab.story.browser import Browser
+from partners import registry
+from partners.models import AdAccount, Audience, Connection, Sync
+
+INVENTED = 50_000  # the rest are these people again, with identifiers of their own
+_RANDOM = {"sqlite": "randomblob(32)", "postgresql": "sha256(random()::text::bytea)"}
+_MORE = """
+INSERT INTO {table} ({columns})
+WITH RECURSIVE copies (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM copies WHERE n < {last})
+SELECT {values} FROM {table} p CROSS JOIN copies WHERE p.id <= {highest} ORDER BY copies.n, p.id LIMIT {most}
+"""
+
+
+def group() -> AppGroup:
+    """The app group that everything belongs to."""
+    return AppGroup.objects.get_or_create(slug="bench", defaults={"name": "Bench"})[0]
+
+
+def make_people(n: int) -> None:
+    """``n`` people: some invented, the others copied from them with identifiers at random."""
+    invented = min(n, INVENTED)
+    people.make_people(group(), invented)
+    if n > invented:
+        _multiply(invented, n - invented)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _multiply(invented: int, more: int) -> None:
+    highest = Profile.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    values = {name: f"p.{name}" for name in NewProfile._fields}
+    values["external_id"] = "p.external_id || '-' || copies.n"
+    for kind in KINDS:
+        column = f"{kind}_sha256"
+        values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {_RANDOM[connection.vendor]} END"
+    copies = -(-more // invented)
+    step = max(1, 100_000 // invented)
+    for first in range(1, copies + 1, step):
+        sql = _MORE.format(
+            table=Profile._meta.db_table,
+            columns=", ".join(values),
+            values=", ".join(values.values()),
+            first=first,
+            last=min(first + step - 1, copies),
+            highest=highest,
+            most=min(step * invented, more - (first - 1) * invented),
+        )
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+def token() -> str:
+    """An access token of the sandbox, through its authorisation page."""
+    query = urlencode(
+        {"app_id": settings.TIKTOK_APP_ID, "state": "bench", "redirect_uri": f"{settings.TIKTOK_API_URL}/"}
+    )
+    back = Browser().go(f"{settings.TIKTOK_AUTH_URL}?{query}").press("Confirm")
+    code = parse_qs(urlsplit(back.url).query)["auth_code"][0]
+    return registry.get("tiktok").exchange(code).access_token
+
+
+def connected() -> AdAccount:
+    """The first ad account that the sandbox's first user reaches."""
+    found = AdAccount.objects.filter(connection__app_group=group()).first()
+    if found is not None:
+        return found
+    access_token = token()
+    row = Connection(app_group=group(), connected_at=timezone.now())
+    row.set_token(access_token)
+    row.save()
+    remote = registry.get("tiktok").ad_accounts(access_token)[0]
+    return AdAccount.objects.create(connection=row, remote_id=remote.id, name=remote.name)
+
+
+def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
+    """A canvas for everybody, whose one step adds to a new audience."""
+    account, name = connected(), f"bench {time.time_ns()}"
+    access_token = account.connection.token
+    remote_id = registry.get("tiktok").create_audience(access_token, account.remote_id, name=name)
+    audience = Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
+    everybody, _ = Segment.objects.get_or_create(app_group=group(), name="Everybody")
+    canvas = Canvas.objects.create(app_group=group(), name=name, segment=everybody)
+    sync = Sync.objects.create(
+        app_group=group(), audience=audience, action="add", kinds=list(kinds), label=name, url="/"
+    )
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
+    step.syncs.add(sync)
+    return canvas, sync
+
+
+def user() -> User:
+    """Who launches."""
+    return User.objects.get_or_create(email="bench@example.org")[0]

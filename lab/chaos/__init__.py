@@ -1,0 +1,1 @@
+"""A storm: engines killed and stopped, a failing partner, people at work."""

@@ -1,0 +1,100 @@
+"""``manage.py chaos``: engines that are killed and stopped, a partner that fails, people at work; exit 1 on a violation."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from lab.bench import bench
+from lab.chaos.report import Report
+from lab.chaos.run import Chaos
+from lab.stack.stack import StackError
+
+MOST_ENGINES = 8
+MOST_SECONDS = 24 * 3600
+
+
+class Command(BaseCommand):
+    """manage.py chaos [--seconds N] [--seed N] [--engines N] [--database NAME] [--redis] [--json]"""
+
+    help = (
+        "Storms on processes of its own: several engines on one database are killed and stopped at random while the "
+        "sandbox fails four calls in ten and people enter, launch, stop, disconnect and retry. The laws are read all "
+        "the time, and every person is accounted for at the end."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options."""
+        parser.add_argument("--seconds", type=float, default=60.0, help="how long it storms (default: 60)")
+        parser.add_argument("--seed", type=int, default=None, help="the same dice as another run (default: at random)")
+        parser.add_argument(
+            "--engines", type=int, default=3, help=f"how many engines, 1 to {MOST_ENGINES} (default: 3)"
+        )
+        parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+        parser.add_argument("--redis", action="store_true", help="with a private Redis as queue and cache")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
+
+    def handle(self, **options: Any) -> None:
+        """Storm, print, judge."""
+        self.refuse(options)
+        signal.signal(signal.SIGTERM, _interrupt)
+        seed = options["seed"] if options["seed"] is not None else random.SystemRandom().randrange(1_000_000)
+        chaos = Chaos(
+            folder=_folder(seed),
+            seed=seed,
+            seconds=options["seconds"],
+            engines=options["engines"],
+            database=options["database"],
+            redis=options["redis"],
+            say=self.say,
+        )
+        try:
+            report = chaos.run()
+        except StackError as error:
+            raise CommandError(f"{error}\nThe logs are in {chaos.folder}") from error
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
+        self.judge(report, as_json=options["json"])
+
+    def refuse(self, options: dict[str, Any]) -> None:
+        """Refuse what cannot work before anything is started."""
+        if not 1 <= options["engines"] <= MOST_ENGINES:
+            raise CommandError(f"--engines takes 1 to {MOST_ENGINES}.")
+        if not 1 <= options["seconds"] <= MOST_SECONDS:
+            raise CommandError(f"--seconds takes 1 to {MOST_SECONDS}.")
+        if options["database"] == "postgresql" and not bench.has_postgres():
+            raise CommandError("PostgreSQL is missing (Debian: apt-get install postgresql).")
+
+    def say(self, words: str) -> None:
+        """What is going on: beside the result."""
+        self.stderr.write(words, self.style.HTTP_INFO)
+        self.stderr.flush()
+
+    def judge(self, report: Report, *, as_json: bool) -> None:
+        """Print and keep the result. Raises CommandError, which is exit code 1, if anything is wrong."""
+        told = json.dumps(report.as_dict(), indent=1)
+        (Path(report.folder) / "report.json").write_text(told)
+        self.stdout.write(told if as_json else "\n".join(report.lines()))
+        if report.violations:
+            again = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g} --engines {report.engines}"
+            again += f" --database {report.database}{' --redis' if report.redis else ''}"
+            raise CommandError(f"{len(report.violations)} violations, named above. The same dice again: {again}")
+
+
+def _folder(seed: int) -> Path:
+    """A fresh one for the logs, which stays."""
+    folder = Path(settings.VAR_DIR).resolve() / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{seed}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,115 @@
+"""``manage.py rehearse``: the whole story headless on processes of its own; exit 1 if anything is not exact."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import requests
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+
+from lab.stack.stack import StackError
+from lab.story import census
+from lab.story.browser import NotOnPage
+from lab.story.rehearse import Rehearsal, Report
+from lab.story.story import METRICS
+from lab.story.verify import LIMITS
+
+MOST_PEOPLE = 10_000_000
+
+
+class Command(BaseCommand):
+    """manage.py rehearse [--people N] [--json] [--keep] [--preset NAME] [--database-url URL]"""
+
+    help = (
+        "Plays the whole story in real time over real HTTP, in a temporary folder with a fresh sandbox and database: "
+        "connects, builds a canvas, launches, waits until the numbers rest, and checks every one of them."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options."""
+        parser.add_argument("--people", type=int, default=5000, help="how many made-up people enter (default: 5000)")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
+        parser.add_argument("--keep", action="store_true", help="keep the folder with databases and logs")
+        parser.add_argument("--preset", choices=sorted(LIMITS), default="published_by_braze")
+        parser.add_argument("--database-url", default="", help="an empty PostgreSQL database (default: SQLite)")
+
+    def handle(self, **options: Any) -> None:
+        """Play, print, judge."""
+        self.refuse(options)
+        signal.signal(signal.SIGTERM, _interrupt)
+        rehearsal = Rehearsal(
+            people=options["people"],
+            preset=options["preset"],
+            database_url=options["database_url"],
+            keep=options["keep"],
+            say=self.say,
+        )
+        try:
+            report = rehearsal.run()
+        except (StackError, NotOnPage, requests.RequestException) as error:
+            report = rehearsal.report
+            report.broken.append(f"The story could not go on: {error}")
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
+        self.judge(report, as_json=options["json"])
+
+    def refuse(self, options: dict[str, Any]) -> None:
+        """Refuse what cannot work before anything is started."""
+        if not 1 <= options["people"] <= MOST_PEOPLE:
+            raise CommandError(f"--people takes 1 to {MOST_PEOPLE}.")
+        url = options["database_url"]
+        if not url:
+            return
+        if not url.startswith(("postgres://", "postgresql://")):
+            raise CommandError("--database-url takes a PostgreSQL database, such as postgres://user@host/name.")
+        try:
+            is_empty = census.is_empty(url)
+        except DatabaseError as error:
+            raise CommandError("The database of --database-url does not answer.") from error
+        if not is_empty:
+            raise CommandError("The database of --database-url is not empty; a rehearsal needs one of its own.")
+
+    def say(self, words: str) -> None:
+        """What is going on: beside the result."""
+        self.stderr.write(words, self.style.HTTP_INFO)
+        self.stderr.flush()
+
+    def judge(self, report: Report, *, as_json: bool) -> None:
+        """Print the result. Raises CommandError, which is exit code 1, if anything is not exact."""
+        if as_json:
+            self.stdout.write(json.dumps(report.as_dict()))
+        else:
+            self.stdout.write("\n".join(lines_of(report)))
+        for sentence in report.broken:
+            self.stderr.write(sentence)
+        if not report.ok:
+            raise CommandError(f"Not as it must be: {len(report.broken)} findings, named above.")
+
+
+def lines_of(report: Report) -> list[str]:
+    """The report for people to read."""
+    width = max([len(step) for step in report.metrics] or [0])
+    return [
+        f"{report.people:,} people, {report.database}, {report.preset}",
+        "",
+        " " * width + "".join(f"{metric:>12}" for metric in METRICS),
+        *(
+            f"{step:{width}}" + "".join(f"{numbers[metric]:>12,}" for metric in METRICS)
+            for step, numbers in report.metrics.items()
+        ),
+        "",
+        "Sandbox: " + ", ".join(f"{name} {n:,} members" for name, n in report.sandbox.items()),
+        "Identifiers there: " + ", ".join(f"{name} {n:,}" for name, n in report.identifiers.items()),
+        "Requests: " + ", ".join(f"{name} {n:,}" for name, n in report.requests.items()),
+        "Seconds: " + ", ".join(f"{name} {n}" for name, n in report.seconds.items()),
+        "",
+        "ok" if report.ok else "NOT ok",
+    ]
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""The product's processes, started for a trial."""

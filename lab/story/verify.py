@@ -1,0 +1,124 @@
+"""Holds what the marketer read, what the sandbox counted and what the people look like against each other.
+
+Every sentence names one thing that is not exactly as it must be; no sentence: all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.story.story import METRICS, NEW_AUDIENCE, OLD_AUDIENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request and one second may hold; None: not limited."""
+
+    people: int | None
+    ids: int | None
+    per_second: int
+
+
+LIMITS = {
+    "published_by_braze": Limits(10_000, None, 50),
+    "published_by_tiktok": Limits(None, 1_000, 5_000),
+}
+
+
+@dataclass
+class Findings:
+    """All that was read, from three sides."""
+
+    people: int  # asked for
+    n_enter: int  # announced by the checklist
+    is_at_rest: bool
+    cards: dict[str, dict[str, int]]  # what a step does -> its seven metrics, in the order of the flow
+    table: dict[str, dict[str, int]]  # the same from the staff's analytics
+    can_add: int  # people who have anything to be added by, counted one by one
+    can_remove: int
+    preset: str
+    n_shared: int = 0  # identifiers that several people have in common
+    n_missing: int = 0  # identifiers that the new audience should hold and does not
+    n_extra: int = 0  # identifiers that it holds and should not
+    counters: list[str] = field(default_factory=list)  # broken laws that check_counters found
+    before: dict[str, int] = field(default_factory=dict)  # audience -> members at the sandbox, before the launch
+    after: dict[str, int] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)  # the sandbox's log of mapping requests
+    most_in_one_second: int = 0
+
+
+def broken(found: Findings) -> list[str]:
+    """One sentence for each thing that is not exact."""
+    return [
+        *_rest(found),
+        *(f"check_counters: {sentence}" for sentence in found.counters),
+        *_metrics(found),
+        *_sandbox(found),
+        *_requests(found),
+    ]
+
+
+def expected(found: Findings) -> list[dict[str, int]]:
+    """The seven metrics that each of the three steps must show: delay, add, remove."""
+    nothing, n = dict.fromkeys(METRICS, 0), found.people
+    return [
+        nothing | {"entered": n, "proceeded": n},
+        nothing | {"entered": n, "proceeded": n, "synced": found.can_add, "not_synced": n - found.can_add},
+        nothing | {"entered": n, "exited": n, "synced": found.can_remove, "not_synced": n - found.can_remove},
+    ]
+
+
+def _rest(found: Findings) -> Iterator[str]:
+    if not found.is_at_rest:
+        yield "The numbers did not come to rest in time."
+    if found.n_enter != found.people:
+        yield f"The checklist announced {found.n_enter} people, there are {found.people}."
+
+
+def _metrics(found: Findings) -> Iterator[str]:
+    if len(found.cards) != 3:
+        yield f"The canvas shows {len(found.cards)} steps instead of 3."
+    for (step, card), wanted in zip(found.cards.items(), expected(found), strict=False):
+        for metric, n in wanted.items():
+            if card.get(metric) != n:
+                yield f"{step}: {metric} is {card.get(metric)} on the card, exactly {n} would be right."
+        if found.table.get(step) != card:
+            yield f"{step}: the card says {card}, the analytics say {found.table.get(step)}."
+
+
+def _sandbox(found: Findings) -> Iterator[str]:
+    """L5: what the sandbox accepted is what we believe."""
+    synced = [card.get("synced", 0) for card in found.cards.values()]
+    if len(synced) != 3:
+        return
+    if found.n_missing or found.n_extra:
+        yield f"L5 {NEW_AUDIENCE}: {found.n_missing} identifiers are missing at the sandbox, {found.n_extra} too many."
+    there = found.after.get(NEW_AUDIENCE, 0)
+    if there > synced[1] or (there < synced[1] and not found.n_shared):
+        yield f"L5 {NEW_AUDIENCE}: the sandbox holds {there} people, we synced {synced[1]}."
+    if found.after.get(OLD_AUDIENCE) != found.before.get(OLD_AUDIENCE):
+        yield (
+            f"L5 {OLD_AUDIENCE}: none of our people was in it, yet its {found.before.get(OLD_AUDIENCE)} members "
+            f"are {found.after.get(OLD_AUDIENCE)} now."
+        )
+    for action, n in (("add", synced[1]), ("delete", synced[2])):
+        accepted = sum(line["people"] for line in found.requests if line["action"] == action and line["code"] == 0)
+        if accepted != n:
+            yield f"L5: the sandbox accepted {accepted} people to {action}, we count {n}."
+
+
+def _requests(found: Findings) -> Iterator[str]:
+    limits = LIMITS[found.preset]
+    for at, line in enumerate(found.requests):
+        if line["code"] != 0:
+            yield f"Request {at} was answered with {line['code']}; nothing disturbed it, so each must succeed."
+        if limits.people is not None and line["people"] > limits.people:
+            yield f"Request {at} carried {line['people']} people, {limits.people} are allowed."
+        if limits.ids is not None and line["ids"] > limits.ids:
+            yield f"Request {at} carried {line['ids']} ids, {limits.ids} are allowed."
+        if len(line["advertisers"]) != 1:
+            yield f"L7: request {at} named {len(line['advertisers'])} ad accounts instead of one."
+    if found.most_in_one_second > limits.per_second:
+        yield f"{found.most_in_one_second} requests fell into one second, {limits.per_second} are allowed."

@@ -1,0 +1,217 @@
+"""Creating an audience at the partner, once: double click, two tabs, two machines, a time-out though it was created.
+
+The row (ad account, name, no remote id yet) is unique and carries a lease; only its holder speaks to the partner,
+lists before it creates, and everybody else waits for the row.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audiencesync.groups.models import Activity, User
+from partners.audiences import listing
+from partners.audiences.listing import AudienceNameError, NotDone
+from partners.errors import PartnerError, Retry
+from partners.models import AdAccount, Audience
+from partners.queue import budget
+
+logger = logging.getLogger(__name__)
+JUST_NOW = timedelta(seconds=30)
+WAIT_SECONDS = 8.0
+CREATE_RATE = 0.9
+"""A second and ad account. TikTok allows one; two that leave a second apart may arrive closer together."""
+POLL_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = (0.3, 1.0)
+
+
+class _Late(Exception):
+    """The row is no longer ours to write."""
+
+
+@dataclass
+class Lease:
+    """The right to create ``row``, held by one process at a time."""
+
+    row: Audience
+    until: datetime
+
+    def renew(self) -> None:
+        """Remember, before we ask, that the audience may exist from now on. Raises NotDone if the lease was lost."""
+        again = timezone.now() + _lease_time()
+        mine = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
+        if not mine.update(create_tries=F("create_tries") + 1, create_until=again):
+            raise _unclear(self.row)
+        self.until = again
+
+    def release(self) -> None:
+        """End it, if it is still ours. Of an attempt that cannot have reached the partner nothing stays."""
+        left = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
+        if not left.filter(create_tries=0, syncs=None).delete()[0]:
+            left.update(create_until=None)
+
+
+def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience:
+    """Create an audience, or answer the one that this same wish has just created.
+
+    Raises AudienceNameError (the name cannot be used) or PartnerError (it did not come about); both have `.sentence()`.
+    """
+    name = listing.check_name(name)
+    listing.token_for(ad_account, now=now)
+    done = _existing(ad_account, name, by=by, now=now)
+    if done is not None:
+        return done
+    row, _is_new = Audience.objects.get_or_create(
+        ad_account=ad_account, name=name, remote_id="", defaults={"created_by": by}
+    )
+    lease = _lease(row, by=by)
+    if lease is None:
+        return _wait_for(row, by=by)
+    try:
+        return _create(lease, by=by, now=now)
+    finally:
+        lease.release()
+
+
+def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
+    """The audience of this name if this wish created it just now. Raises AudienceNameError if it was there before."""
+    for row in listing.choices(ad_account).filter(name=name):
+        if row.create_until is not None and row.create_until > now - JUST_NOW and row.created_by_id == by.pk:
+            return row
+        text = _("An audience named %(name)s exists already. Choose it from the list, or type another name.")
+        raise AudienceNameError(text % {"name": name})
+    return None
+
+
+def _lease(row: Audience, *, by: User) -> Lease | None:
+    """The lease; None if somebody else holds it."""
+    now = timezone.now()
+    free = Q(create_until=None) | Q(create_until__lt=now)
+    rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
+    until = now + _lease_time()
+    return Lease(row, until) if rows.update(create_until=until, created_by=by) else None
+
+
+def _lease_time() -> timedelta:
+    return timedelta(seconds=settings.SYNC["create_lease"])
+
+
+def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
+    """List, and create if the list has nothing of that name."""
+    row, ad_account = lease.row, lease.row.ad_account
+    listing.refresh(ad_account, now=timezone.now(), is_forced=True)
+    row.refresh_from_db()
+    if row.remote_id:
+        return _finished(lease, row.remote_id, by=by)
+    done = _existing(ad_account, row.name, by=by, now=now)
+    if done is not None:
+        return done
+    partner = listing.partner_of(ad_account)
+    if (ad_account.n_audiences or 0) >= partner.max_audiences_per_ad_account:
+        text = _("The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one there first.")
+        words = {"name": ad_account.name, "partner": partner.label, "max": partner.max_audiences_per_ad_account}
+        raise AudienceNameError(text % words)
+    _await_turn(ad_account)
+    lease.renew()
+    try:
+        remote_id = partner.create_audience(ad_account.connection.token, ad_account.remote_id, name=row.name)
+    except PartnerError as error:
+        return _look_again(lease, error, by=by)
+    return _finished(lease, remote_id, by=by)
+
+
+def _await_turn(ad_account: AdAccount) -> None:
+    """One creation per second and ad account. Raises NotDone if too many are waiting."""
+    seconds = budget.book(f"create:{ad_account.remote_id}", rate=CREATE_RATE)
+    if seconds > WAIT_SECONDS:
+        text = _("Too many audiences are being created in this ad account right now. Try again in a minute.")
+        raise NotDone(listing.partner_of(ad_account).label, text)
+    time.sleep(seconds)
+
+
+def _look_again(lease: Lease, error: PartnerError, *, by: User) -> Audience:
+    """It was refused, or nobody knows: in the second case the list decides. Raises NotDone."""
+    row = lease.row
+    if not isinstance(error, Retry) or error.is_throttled:
+        Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
+        raise listing.explained(error, row.ad_account, now=timezone.now()) from error
+    for seconds in LOOK_AGAIN_SECONDS:
+        time.sleep(seconds)
+        listing.refresh(row.ad_account, now=timezone.now(), is_forced=True)
+        row.refresh_from_db()
+        if row.remote_id:
+            return _finished(lease, row.remote_id, by=by)
+    raise _unclear(row) from error
+
+
+def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
+    """Write the id into the row; ``create_until`` stays as the mark of a creation just made. Raises NotDone."""
+    now, row = timezone.now(), lease.row
+    values = {"remote_id": remote_id, "create_until": now, "create_tries": 0, "kind": row.kind or "Partner"}
+    # The first to finish wins, even past its lease: one that is taken back must not be one that others have just found.
+    mine = Q(remote_id="") | Q(remote_id=remote_id)
+    try:
+        with transaction.atomic():
+            if not Audience.objects.filter(mine, pk=row.pk).update(**values):
+                raise _Late
+            AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
+            app_group = row.ad_account.connection.app_group
+            Activity.log(app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE)
+    except IntegrityError:  # a list read at the same moment has brought its own row for it
+        Audience.objects.filter(pk=row.pk, remote_id="").delete()
+        row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)
+    except _Late:
+        return _taken_back(lease, remote_id)
+    row.refresh_from_db()
+    return row
+
+
+def _taken_back(lease: Lease, remote_id: str) -> Audience:
+    """Another process has finished with an audience of its own: ours, which no row names, goes."""
+    ad_account = lease.row.ad_account
+    try:
+        listing.partner_of(ad_account).delete_audience(
+            ad_account.connection.token, ad_account.remote_id, audience_id=remote_id
+        )
+    except PartnerError as error:
+        logger.warning("audience %s was created twice and could not be deleted: %s", remote_id, error.message_for_log)
+    theirs = Audience.objects.filter(pk=lease.row.pk).exclude(remote_id="").first()
+    if theirs is None:
+        raise _unclear(lease.row)
+    return theirs
+
+
+def _wait_for(row: Audience, *, by: User) -> Audience:
+    """Somebody else is creating it right now: wait for theirs. Raises NotDone or AudienceNameError."""
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+        now = timezone.now()
+        seen = Audience.objects.filter(pk=row.pk).first()
+        if seen is None:
+            done = _existing(row.ad_account, row.name, by=by, now=now)
+            if done is not None:
+                return done
+            break
+        if seen.remote_id:
+            return seen
+        if seen.create_until is None or seen.create_until < now:
+            break
+    raise _unclear(row)
+
+
+def _unclear(row: Audience) -> NotDone:
+    label = listing.partner_of(row.ad_account).label
+    text = _(
+        "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again in a moment: it will "
+        "not be created twice."
+    )
+    return NotDone(label, text % {"partner": label, "name": row.name})

@@ -1,0 +1,252 @@
+"""Audiences of an ad account as the partner lists them: what can be chosen, kept up to date."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from datetime import datetime
+
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import translation
+from django.utils.translation import gettext as _
+from redis import RedisError
+
+from audiencesync.core import crypto
+from partners import registry
+from partners.base import Partner, RemoteAudience
+from partners.connections import problems
+from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
+from partners.models import AdAccount, Audience, Connection, ParkedBy
+from partners.queue import park, sealed
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 60
+MAX_NAME = 70
+_UNSEEN = frozenset("\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_E_MAIL = re.compile(r"\S+@\S+\.\S+")
+_PHONE = re.compile(r"\+\d(?:[\s().\-/]*\d){6,}|\(?\d(?:[\s().\-/]*\d){9,}")
+_DAY, _MONTH, _YEAR = r"(?:0[1-9]|[12]\d|3[01])", r"(?:0[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_DATE = re.compile(
+    rf"(?<!\d)(?:{_YEAR}[-./]?{_MONTH}[-./]?{_DAY}(?:[ -]?(?:[01]\d|2[0-3])[0-5]\d)?"
+    rf"|{_DAY}[-./]{_MONTH}[-./](?:{_YEAR}|\d\d))(?!\d)"
+)
+FEWEST_DIGITS = 7  # of a phone number
+
+
+class AudienceNameError(ValueError):
+    """A name that cannot be used; the message is for the marketer."""
+
+    def sentence(self) -> str:
+        """What is wrong with the name."""
+        return str(self)
+
+
+class NotDone(PartnerError):
+    """A list or a creation that did not come about, in words that fit somebody who waits in front of the screen."""
+
+    def __init__(self, partner: str, sentence: str, cause: PartnerError | None = None) -> None:
+        self._sentence = sentence
+        super().__init__(partner, code=cause.code if cause else None, request_id=cause.request_id if cause else "")
+
+    def sentence(self) -> str:
+        """What happened and what to do."""
+        return self._sentence
+
+
+def _is_phone(name: str) -> bool:
+    """Whether a name reads as a phone number; dates and times, of which names of campaigns are full, are none."""
+    rest = _DATE.sub("", name)
+    return bool(_PHONE.fullmatch(name)) and sum(map(str.isdigit, rest)) >= FEWEST_DIGITS
+
+
+def choices(ad_account: AdAccount) -> QuerySet[Audience]:
+    """The known audiences by name, also those that people cannot be sent to (``is_appendable``, ``why_not``)."""
+    return ad_account.audiences.exclude(remote_id="").filter(gone_at=None).order_by("name", "pk")
+
+
+def check_name(name: str) -> str:
+    """The name as it will be sent: trimmed, in NFC. Raises AudienceNameError."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name:
+        raise AudienceNameError(_("Type a name for the audience."))
+    if len(name) > MAX_NAME:
+        text = _("The name is too long: %(n)d characters, TikTok takes %(max)d.")
+        raise AudienceNameError(text % {"n": len(name), "max": MAX_NAME})
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name):
+        raise AudienceNameError(_("The name holds characters that cannot be seen. Type it anew instead of pasting it."))
+    if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
+        raise AudienceNameError(_("The name needs at least one letter or digit."))
+    if _E_MAIL.search(name) or _is_phone(name):
+        raise AudienceNameError(
+            _("The name looks like an e-mail address or a phone number. Personal data do not belong in a name.")
+        )
+    return name
+
+
+def why_not(audience: Audience) -> str:
+    """Why people cannot be sent to this audience, in the reader's language; empty if they can."""
+    return _(audience.why_not) if audience.why_not else ""
+
+
+def type_of(audience: Audience) -> str:
+    """The partner's type of an audience in plain words; one we do not know keeps its own."""
+    if audience.created_by_id:
+        return _("Created with AudienceSync")
+    known = {
+        "Partner": _("Created through the API"),
+        "Customer File Audience": _("Customer file"),
+        "App Activity Audience": _("App activity"),
+        "Website Audience": _("Website visits"),
+        "Lookalike Audience": _("Lookalike"),
+        "Engagement Audience": _("Engagement"),
+        "Lead Generation": _("Lead form"),
+    }
+    return known.get(audience.kind, audience.kind)
+
+
+def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) -> bool:
+    """Read all audiences of an ad account from the partner; False if that was done within the last minute.
+
+    Raises PartnerError. No transaction is open while we ask.
+    """
+    if not _is_time(ad_account) and not is_forced:
+        return False
+    token = token_for(ad_account, now=now)
+    partner = partner_of(ad_account)
+    try:
+        listed = partner.list_audiences(token, ad_account.remote_id)
+    except PartnerError as error:
+        raise explained(error, ad_account, now=now) from error
+    with transaction.atomic():
+        _write(ad_account, listed, now=now)
+        ad_account.n_audiences, ad_account.refreshed_at = len(listed), now
+        ad_account.save(update_fields=["n_audiences", "refreshed_at"])
+    if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
+        park.unpark(ad_account)
+    return True
+
+
+def _is_time(ad_account: AdAccount) -> bool:
+    """Whether nobody asked within the last minute; from now on somebody has. Without the cache: yes."""
+    try:
+        return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
+    except RedisError:
+        logger.warning("Redis does not answer: audiences may be asked for more often than once a minute.")
+        return True
+
+
+def refresh_first(connection: Connection, *, now: datetime, at_most: int = 5) -> None:
+    """Read the audiences of a few ad accounts that were just connected; housekeeping reads the rest."""
+    for ad_account in connection.ad_accounts.filter(is_chosen=True)[:at_most]:
+        ad_account.connection = connection
+        try:
+            refresh(ad_account, now=now, is_forced=True)
+        except PartnerError as error:
+            logger.info("audiences of ad account %s: %s", ad_account.pk, error.message_for_log)
+            return
+
+
+def partner_of(ad_account: AdAccount) -> Partner:
+    """Whose ad account this is."""
+    return registry.get(ad_account.connection.partner)
+
+
+def token_for(ad_account: AdAccount, *, now: datetime) -> str:
+    """The token to ask with. Raises NotDone if there is none that can be read."""
+    label, connection = partner_of(ad_account).label, ad_account.connection
+    problem = problems.of_connection(connection, now=now) if not connection.is_connected else None
+    if problem is None and not ad_account.is_chosen:
+        problem = problems.of_ad_account(ad_account, now=now)
+    if problem is not None:
+        raise NotDone(label, problem.text)
+    try:
+        return connection.token
+    except crypto.CannotOpen:
+        sealed.complain(connection.pk)
+        problem = problems.of_connection(connection, now=now)
+        raise NotDone(label, problem.text if problem else "") from None
+
+
+def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> NotDone:
+    """The error in words for somebody who waits; parks what it shows to be broken."""
+    label = partner_of(ad_account).label
+    if isinstance(error, Disconnected):
+        park.park_connection(ad_account.connection, error.code, now)
+        text = _("%(partner)s no longer accepts our access. An admin has to connect again on the partner page.")
+    elif isinstance(error, Rejected) and error.cause is RejectedCause.AD_ACCOUNT:
+        park.park_ad_account(ad_account, error.code, now)
+        text = _(
+            "%(partner)s does not let us use this ad account. Check there that it is active and that the connected "
+            "user is an admin or operator of it."
+        )
+    elif isinstance(error, Rejected):
+        text = _("%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this installation.")
+    else:
+        text = _("%(partner)s did not answer or has a problem. Nothing is lost: try again in a minute.")
+    return NotDone(label, text % {"partner": label, "code": error.code}, error)
+
+
+def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
+    """Bring our rows in line with what the partner listed at ``now``."""
+    _adopt(ad_account, listed)
+    write_some(ad_account, listed, now=now)
+    _mark_gone(ad_account, {one.id for one in listed}, now=now)
+
+
+def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
+    """Write what the partner said of some audiences; who was taken for gone is back."""
+    with translation.override("en"):  # why_not is kept in the words of the source and translated where it is shown
+        rows = _rows(ad_account, listed, now=now)
+    fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
+    known = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
+    for row in rows:
+        row.pk = known[row.remote_id].pk if row.remote_id in known else None
+    Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
+    Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
+    back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(gone_at=None)
+    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.FREE)
+    back.update(gone_at=None)
+
+
+def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> list[Audience]:
+    return [
+        Audience(
+            ad_account=ad_account,
+            remote_id=one.id,
+            name=_fit(one.name, 255),
+            kind=_fit(one.type, 40),
+            size=one.size,
+            is_appendable=one.is_appendable,
+            why_not=_fit(str(one.why_not), 200),
+            seen_at=now,
+        )
+        for one in listed
+    ]
+
+
+def _mark_gone(ad_account: AdAccount, ids: set[str], *, now: datetime) -> None:
+    """Only what an earlier list showed can be gone: a new audience may take a while to be listed."""
+    for row in ad_account.audiences.exclude(remote_id="").filter(gone_at=None, seen_at__lt=now):
+        if row.remote_id not in ids:
+            park.park_audience(row, None, now)
+
+
+def _adopt(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
+    """A creation that we sent but never saw confirmed did happen: its row gets the id."""
+    waiting = {row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)}
+    if not waiting:
+        return
+    known = set(ad_account.audiences.exclude(remote_id="").values_list("remote_id", flat=True))
+    for one in listed:
+        row = waiting.get(one.name)
+        if row and one.id not in known and one.is_appendable:
+            Audience.objects.filter(pk=row.pk, remote_id="").update(remote_id=one.id)
+            del waiting[one.name]
+
+
+def _fit(text: str, length: int) -> str:
+    return text.replace("\0", "")[:length]

@@ -1,0 +1,1 @@
+"""Connections to partners: OAuth, troubles, alerts."""

@@ -1,0 +1,326 @@
+"""Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
+
+And one a day at most where people were given up, whatever the trouble was; one a day to the admins while somebody who was
+erased, or withdrew their consent, cannot be taken out. What a mail says is made here, groups/letters.py sends it.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db.models import F, Min, Q, QuerySet, Sum
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audiencesync.core import beat as clock
+from audiencesync.core import patience
+from audiencesync.groups import letters
+from audiencesync.groups.letters import Words
+from audiencesync.groups.models import AppGroup, Membership, Role
+from partners import stakes
+from partners.connections import mailing, problems
+from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
+
+logger = logging.getLogger(__name__)
+LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
+AT_ONCE = 50
+MOST_LINES = 10
+LOOK_BACK = timedelta(hours=1)
+DAY_SECONDS = 24 * 3600.0
+Place = Connection | AdAccount | Audience
+
+
+def send_due(*, now: datetime) -> int:
+    """Mail what has begun and what is over, each once however many workers look; answers how many mails went out.
+
+    Only troubles of what live canvases use are mailed. What a mail server did not take is sent later.
+    """
+    begun, recovered = _troubles(), _recovered()
+    _drop_what_is_over()
+    for place in begun:
+        _write_begun(place, now=now)
+    for place in recovered:
+        _write_over(place, now=now)
+    _given_up(now=now)
+    _not_taken_out(now=now)
+    _removals_wait(now=now)
+    sent = mailing.send_due(now=now)
+    for place in begun:
+        _mark_begun(place, now=now)
+    for place in recovered:
+        _mark_over(place)
+    return sent
+
+
+def _troubles() -> list[Place]:
+    """Where something lasting is wrong that was not mailed yet."""
+    fresh = Q(parked_by__in=LASTING, alerted_at=None)
+    connections = Connection.objects.filter(fresh, ad_accounts__audiences__syncs__is_live=True)
+    accounts = AdAccount.objects.filter(fresh, audiences__syncs__is_live=True)
+    audiences = Audience.objects.filter(fresh, syncs__is_live=True)
+    return [
+        *connections.select_related("app_group").distinct()[:AT_ONCE],
+        *accounts.select_related("connection__app_group").distinct()[:AT_ONCE],
+        *audiences.select_related("ad_account__connection__app_group").distinct()[:AT_ONCE],
+    ]
+
+
+def _recovered() -> list[Place]:
+    """Where a mailed trouble is over. A disconnect ends none: it only takes the way away."""
+    mailed = Q(parked_by="", alerted_at__isnull=False)
+    return [
+        *Connection.objects.filter(mailed).exclude(token_sealed="").select_related("app_group")[:AT_ONCE],
+        *AdAccount.objects.filter(mailed, is_chosen=True).select_related("connection__app_group")[:AT_ONCE],
+        *Audience.objects.filter(mailed).select_related("ad_account__connection__app_group")[:AT_ONCE],
+    ]
+
+
+def _drop_what_is_over() -> None:
+    """A trouble that ended before the mail about its beginning could go out needs none."""
+    for model in (Connection, AdAccount, Audience):
+        kind = f"begun:{model.__name__}:"
+        waiting = letters.waiting(kind)
+        if waiting:
+            places = {int(key.split(":")[2]) for key in waiting}
+            for pk in model._default_manager.filter(pk__in=places, parked_by="").values_list("pk", flat=True):
+                letters.forget(f"{kind}{pk}")
+
+
+def _key(what: str, place: Place) -> str:
+    return f"{what}:{type(place).__name__}:{place.pk}"
+
+
+def _write_begun(place: Place, *, now: datetime) -> None:
+    def words(reader: Membership) -> Words:
+        problem = _problem(place, now=now)
+        subject = _("TikTok needs attention in %(group)s: %(what)s")
+        what = {"group": _group(place).name, "what": _what(place)}
+        text = problem.text if problem else what["what"]
+        if reader.role != Role.ADMIN and not isinstance(place, Audience):
+            text = " ".join([text, _("An admin of this app group can do that.")])
+        return subject % what, _body(place, text, _mend(place))
+
+    to = recipients(_connection(place))
+    _nobody(to, place)
+    letters.write(_key("begun", place), _group(place), to, words, now=now)
+
+
+def _what(place: Place) -> str:
+    if isinstance(place, Connection):
+        return _("access refused")
+    if isinstance(place, AdAccount):
+        return _("ad account %(name)s refused") % {"name": place.name}
+    return _("audience %(name)s does not exist any more") % {"name": place.name}
+
+
+def _mend(place: Place) -> str:
+    """Where the trouble can be mended: the step for an audience, else the page of the partner."""
+    if isinstance(place, Audience):
+        sync = _syncs(place).exclude(url="").first()
+        if sync is not None:
+            return sync.url
+    return problems.partner_page(_connection(place))
+
+
+def _syncs(place: Place) -> QuerySet[Sync]:
+    """What steps ask of a place: of live canvases, or with people who wait."""
+    way = {Connection: "audience__ad_account__connection", AdAccount: "audience__ad_account", Audience: "audience"}
+    mine = Sync.objects.filter(purpose=Sync.Purpose.STEP, **{way[type(place)]: place})
+    return mine.filter(Q(is_live=True) | Q(tally__pending__gt=0)).order_by("-is_live", "pk")
+
+
+def _canvases(place: Place) -> QuerySet[Batch]:
+    return stakes.waiting().filter(sync__in=_syncs(place))
+
+
+def _body(place: Place, text: str, url: str) -> str:
+    return letter(_group(place), text, url, lines(_syncs(place), _canvases(place)))
+
+
+def letter(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
+    """What is wrong, where it is mended, and which canvases it concerns."""
+    parts = [text, letters.link(url)]
+    if lines:
+        parts.append("\n".join([_("Canvases and audiences concerned:"), *lines]))
+    parts.append(_("Times are those of %(zone)s.") % {"zone": group.time_zone})
+    return "\n\n".join(parts) + "\n"
+
+
+def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
+    """Each Sync by its canvas and audience, with its people among ``waiting`` and its address."""
+    people = dict(waiting.order_by().values_list("sync").annotate(total=Sum("n")))
+    found = []
+    for sync in syncs[:MOST_LINES]:
+        n = people.get(sync.pk, 0)
+        words = {"label": sync.label, "n": number_format(n), "url": letters.link(sync.url)}
+        found.append(ngettext("- %(label)s: %(n)s person, %(url)s", "- %(label)s: %(n)s people, %(url)s", n) % words)
+    return found
+
+
+def _write_over(place: Place, *, now: datetime) -> None:
+    def words(reader: Membership) -> Words:
+        subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
+        n = _canvases(place).aggregate(n=Sum("n"))["n"] or 0
+        text = _("%(what)s: this is over. You need not do anything.") % {"what": _what(place)}
+        sent = ngettext("%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n)
+        text = f"{text} {sent % {'n': number_format(n)}}" if n else text
+        return subject, _body(place, text, problems.partner_page(_connection(place)))
+
+    letters.write(_over_key(place), _group(place), recipients(_connection(place)), words, now=now)
+
+
+def _over_key(place: Place) -> str:
+    return f"{_key('over', place)}:{place.alerted_at:%Y%m%d%H%M%S%f}"
+
+
+def _mark_begun(place: Place, *, now: datetime) -> None:
+    """The incident counts as mailed once its mails went out."""
+    if letters.is_settled(_key("begun", place)):
+        type(place)._default_manager.filter(pk=place.pk, alerted_at=None).update(alerted_at=now)
+
+
+def _mark_over(place: Place) -> None:
+    if letters.is_settled(_over_key(place)):
+        rows = type(place)._default_manager.filter(pk=place.pk, parked_by="", alerted_at=place.alerted_at)
+        if rows.update(alerted_at=None):
+            letters.forget(_key("begun", place))
+
+
+def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
+    """Whom the partner did not take until their deadline, lately."""
+    errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - LOOK_BACK, n__gt=0)
+    return errored.filter(settled_at__gte=F("deadline_at"))
+
+
+def _today(now: datetime) -> int:
+    return clock.slot_at(now.timestamp(), DAY_SECONDS)
+
+
+def _daily(
+    what: str,
+    batches: QuerySet[Batch],
+    words: Callable[[Connection, QuerySet[Batch]], Words],
+    *,
+    to: Callable[[Connection], list[Membership]],
+    now: datetime,
+) -> None:
+    """Write about the connections of these batches, each once a day and reader."""
+    connections = Connection.objects.filter(pk__in=batches.values("ad_account__connection"))
+    for connection in connections.select_related("app_group"):
+        mine, readers = batches.filter(ad_account__connection=connection), to(connection)
+
+        def written(_reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine) -> Words:
+            return words(connection, mine)
+
+        _nobody(readers, connection)
+        letters.write(f"{what}:{connection.pk}:{_today(now)}", connection.app_group, readers, written, now=now)
+
+
+def _given_up(*, now: datetime) -> None:
+    """Write about people whose time ran out, once a day."""
+    over = _time_ran_out(now=now).filter(sync__purpose=Sync.Purpose.STEP)
+    _daily("given-up", over, _given_up_words, to=recipients, now=now)
+
+
+def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Words:
+    n = over.aggregate(n=Sum("n"))["n"] or 0
+    batch = over.select_related("sync").order_by("-settled_at").first()
+    subject = _("People were not sent to TikTok in %(group)s") % {"group": connection.app_group.name}
+    text = ngettext(
+        "TikTok did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
+        "lost: open the step, see why, and send them again with Try again once the trouble is over.",
+        "TikTok did not take %(n)s people within %(patience)s (until %(time)s), so they count as errored. Nobody is "
+        "lost: open the step, see why, and send them again with Try again once the trouble is over.",
+        n,
+    )
+    at = batch.settled_at if batch and batch.settled_at else None
+    words = {"n": number_format(n), "patience": patience.retry()}
+    words["time"] = stakes.clock(at, connection.app_group) if at else ""
+    syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
+    url = batch.sync.url if batch else "/"
+    return subject, letter(connection.app_group, text % words, url, lines(syncs, over))
+
+
+def _not_taken_out(*, now: datetime) -> None:
+    """Write to the admins about removals that we asked for ourselves and gave up, once a day."""
+    over = _time_ran_out(now=now).exclude(sync__purpose=Sync.Purpose.STEP)
+    _daily("not-taken-out", over, _not_taken_out_words, to=_admins, now=now)
+
+
+def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words:
+    subject = _("People were not taken out of audiences of %(group)s") % {"group": connection.app_group.name}
+    text = _(
+        "People who were erased or withdrew their consent may still be in audiences at TikTok: it took no "
+        "removal of them for %(patience)s, and none is sent any more. Look there which audiences can go."
+    )
+    names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[:MOST_LINES]
+    listed = "\n".join(f"- {name}" for name in names)
+    url = letters.link(problems.partner_page(connection))
+    return subject, f"{text % {'patience': patience.removal()}}\n\n{url}\n\n{listed}\n"
+
+
+def _removals_wait(*, now: datetime) -> None:
+    """Write to the admins of a group each day on which people whom we must take out are barred."""
+    barred = Q(ad_account__connection__token_sealed="") | Q(ad_account__connection__parked_by=ParkedBy.TOKEN)
+    barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
+    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(sync__purpose=Sync.Purpose.STEP)
+    _daily("removals-wait", waiting, _removals_wait_words, to=_admins, now=now)
+
+
+def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Words:
+    n = Delivery.objects.filter(batch__in=waiting, outcome=None).values("profile").distinct().count()
+    subject = _("People who must leave are still in audiences of %(group)s") % {"group": connection.app_group.name}
+    text = ngettext(
+        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
+        "no access to take them out. Connect TikTok or choose the ad account again; the removal waits for that for "
+        "%(patience)s.",
+        "%(n)s people were erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
+        "no access to take them out. Connect TikTok or choose the ad account again; the removals wait for that for "
+        "%(patience)s.",
+        n,
+    )
+    ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
+    parts = [text % {"n": number_format(n), "patience": patience.removal()}]
+    if ends_at:
+        until = _("The first one ends on %(time)s, and is not asked for any more after that.")
+        parts.append(until % {"time": stakes.clock(ends_at, connection.app_group)})
+    return subject, f"{' '.join(parts)}\n\n{letters.link(problems.partner_page(connection))}\n"
+
+
+def _problem(place: Place, *, now: datetime) -> problems.Problem | None:
+    if isinstance(place, Connection):
+        return problems.of_connection(place, now=now)
+    if isinstance(place, AdAccount):
+        return problems.of_ad_account(place, now=now)
+    return problems.of_audience(place, now=now)
+
+
+def _connection(place: Place) -> Connection:
+    if isinstance(place, Connection):
+        return place
+    return place.connection if isinstance(place, AdAccount) else place.ad_account.connection
+
+
+def _group(place: Place) -> AppGroup:
+    return _connection(place).app_group
+
+
+def recipients(connection: Connection) -> list[Membership]:
+    """Who connected, if still an active member of the group; else all its active admins."""
+    members = _active(connection)
+    return list(members.filter(user=connection.connected_by_id)) or list(members.filter(role=Role.ADMIN))
+
+
+def _admins(connection: Connection) -> list[Membership]:
+    return list(_active(connection).filter(role=Role.ADMIN))
+
+
+def _active(connection: Connection) -> QuerySet[Membership]:
+    members = Membership.objects.filter(app_group=connection.app_group_id, user__is_active=True)
+    return members.select_related("user").order_by("pk")
+
+
+def _nobody(readers: list[Membership], place: Place) -> None:
+    if not readers:
+        logger.error("Nobody would receive the mail about %s.", place)

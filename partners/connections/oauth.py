@@ -1,0 +1,300 @@
+"""The way to a token: an authorisation is bound to session, user and app group, used once, and ends in an offer.
+
+Nothing is connected here. The offer (token, user, ad accounts) waits for an admin's choice in connect.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_variables
+
+from audiencesync.core import crypto
+from audiencesync.groups.models import AppGroup, Membership, Role, User
+from partners import registry
+from partners.base import Partner, PartnerUser, RemoteAdAccount, Token
+from partners.connections import revoke
+from partners.errors import PartnerError, Rejected, RejectedCause
+from partners.models import OAuthState, SpentToken
+
+logger = logging.getLogger(__name__)
+
+STATE_LIFETIME = timedelta(minutes=10)
+CHOICE_LIFETIME = timedelta(hours=1)
+SESSION_KEY = "oauth_secret"
+_STATE = re.compile(r"[A-Za-z0-9_-]{20,200}")
+_AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
+
+
+class NotAuthorized(Exception):
+    """An authorisation that came to nothing. Carries a sentence for the user and, where proven, the app group."""
+
+    def __init__(self, sentence: str, app_group: AppGroup | None = None, *, open_state: OAuthState | None = None):
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.app_group = app_group
+        self.open_state = open_state
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an authorisation would open: who confirmed, and which ad accounts they reach."""
+
+    user: PartnerUser
+    ad_accounts: tuple[RemoteAdAccount, ...]
+
+    @classmethod
+    def of(cls, state: OAuthState) -> Offer:
+        """Read back what `receive` stored."""
+        ad_accounts = tuple(RemoteAdAccount(**one) for one in state.offer["ad_accounts"])
+        return cls(PartnerUser(**state.offer["user"]), ad_accounts)
+
+
+def begin(app_group: AppGroup, partner: Partner, *, by: User, session: SessionBase, now: datetime) -> str:
+    """Start an authorisation; answers the address of the partner's consent page."""
+    forget(now=now)
+    state = secrets.token_urlsafe(32)
+    OAuthState.objects.create(
+        state_hash=_hash(state),
+        session_hash=session_hash(session, is_new=True),
+        user=by,
+        app_group=app_group,
+        partner=partner.key,
+        created_at=now,
+    )
+    return partner.authorize_url(state=state, redirect_uri=redirect_uri(partner))
+
+
+def redirect_uri(partner: Partner) -> str:
+    """The one address the partner may send people back to; never taken from a request."""
+    return f"{settings.SITE_URL}{reverse('oauth_callback', args=[partner.key])}"
+
+
+@sensitive_variables()
+def receive(query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime) -> OAuthState:
+    """Redeem a callback: at most one exchange per state, whatever comes in. Raises NotAuthorized; then nothing is stored.
+
+    The token is kept before anything else is asked: should the process die, `forget` ends it at the partner.
+    """
+    state = _claim(query, partner, user=user, session=session, now=now)
+    auth_code = _auth_code(query, partner, state.app_group)
+    try:
+        token = _exchange(partner, auth_code, state)
+        offer = _offer(partner, token, state)
+    except PartnerError as error:
+        _give_back(state, now=now)
+        logger.warning("authorisation %s failed: %s", state.pk, error.message_for_log)
+        raise NotAuthorized(_sentence(error, partner), state.app_group) from None
+    except NotAuthorized:
+        _give_back(state, now=now)
+        raise
+    state.offer = {
+        "user": _clean(asdict(offer.user)),
+        "ad_accounts": [_clean(asdict(one)) for one in offer.ad_accounts],
+        "scopes": list(token.scopes),
+    }
+    state.save(update_fields=["offer"])
+    return state
+
+
+def token_of(state: OAuthState) -> str:
+    """The token that waits for the choice. Raises crypto.CannotOpen."""
+    return crypto.open_sealed(state.token_sealed, context=state.token_context)
+
+
+def is_open(state: OAuthState, *, now: datetime) -> bool:
+    """Whether ad accounts can still be chosen from this authorisation."""
+    is_offered = bool(state.token_sealed and state.offer)
+    return is_offered and state.used_at is not None and now < state.used_at + CHOICE_LIFETIME
+
+
+def forget(*, now: datetime) -> None:
+    """Delete authorisations that can no longer be used. A token that nobody chose anything with must end, too."""
+    with transaction.atomic():
+        old = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
+        for state in old.exclude(token_sealed="").select_for_update():
+            _spend(state, now=now)
+        old.delete()
+
+
+def end_waiting(app_group: AppGroup, partner: str, *, now: datetime) -> list[SpentToken]:
+    """Inside a transaction, give up the tokens that this group was given and chose nothing with: they end, too."""
+    mine = OAuthState.objects.filter(app_group=app_group, partner=partner).exclude(token_sealed="")
+    spent = [_spend(state, now=now) for state in mine.select_for_update()]
+    mine.delete()
+    return [token for token in spent if token]
+
+
+def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
+    """What binds a state to this browser: the hash of a random value in the session ("" if there is none)."""
+    if is_new and SESSION_KEY not in session:
+        session[SESSION_KEY] = secrets.token_urlsafe(32)
+    secret = session.get(SESSION_KEY)
+    return _hash(secret) if secret else ""
+
+
+def _claim(query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime) -> OAuthState:
+    """Use up the state of a callback, before anything else is looked at. Raises NotAuthorized."""
+    values = query.getlist("state")
+    mine = OAuthState.objects.select_related("app_group").filter(
+        user=user, session_hash=session_hash(session), partner=partner.key
+    )
+    found = None
+    if len(values) == 1 and _STATE.fullmatch(values[0]):
+        found = mine.filter(state_hash=_hash(values[0])).first()
+    if found is None:
+        raise NotAuthorized(
+            _("This confirmation does not belong to a connection that you started in this browser. Nothing was stored.")
+        )
+    fresh = OAuthState.objects.filter(pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME)
+    if not fresh.update(used_at=now):
+        raise NotAuthorized(_used_or_old(found), found.app_group, open_state=found if is_open(found, now=now) else None)
+    if not Membership.objects.filter(
+        user=user, app_group=found.app_group, app_group__archived_at=None, role=Role.ADMIN
+    ).exists():
+        raise NotAuthorized(_("Only admins of the app group can connect. Nothing was stored."))
+    found.used_at = now
+    return found
+
+
+def _used_or_old(state: OAuthState) -> str:
+    if state.used_at is not None:
+        return _("This confirmation was used already. It works only once; nothing was changed by this visit.")
+    minutes = int(STATE_LIFETIME.total_seconds() // 60)
+    text = ngettext(
+        "This confirmation is too old: it has to come back within %(minutes)d minute. Nothing was stored.",
+        "This confirmation is too old: it has to come back within %(minutes)d minutes. Nothing was stored.",
+        minutes,
+    )
+    return text % {"minutes": minutes}
+
+
+@sensitive_variables()
+def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
+    """The code to redeem. Raises NotAuthorized."""
+    values = query.getlist("auth_code")
+    words = {"partner": partner.label}
+    if "error" in query or not any(values):
+        raise NotAuthorized(_("You cancelled at %(partner)s. Nothing was stored.") % words, app_group)
+    if len(values) != 1 or not _AUTH_CODE.fullmatch(values[0]):
+        text = _("%(partner)s sent back a confirmation that we cannot read. Nothing was stored.")
+        raise NotAuthorized(text % words, app_group)
+    return values[0]
+
+
+@sensitive_variables()
+def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
+    """Ask the partner for the token, and keep it. Raises NotAuthorized or PartnerError."""
+    if not partner.is_configured():
+        raise NotAuthorized(not_configured(partner), state.app_group)
+    token = partner.exchange(auth_code)
+    state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
+    state.save(update_fields=["token_sealed"])
+    return token
+
+
+@sensitive_variables()
+def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
+    """Ask the partner who confirmed, and what the token opens. Raises NotAuthorized or PartnerError."""
+    missing = partner.missing_permissions(token)
+    if missing:
+        text = _(
+            "%(partner)s did not grant what syncing needs: %(permissions)s. Connect again and leave all permissions "
+            "ticked. Nothing was stored."
+        )
+        words = {"partner": partner.label, "permissions": ", ".join(map(str, missing))}
+        raise NotAuthorized(text % words, state.app_group)
+    offer = Offer(partner.user(token.access_token), tuple(partner.ad_accounts(token.access_token)))
+    if not offer.ad_accounts:
+        text = _(
+            "This %(partner)s user reaches no ad account. Create one there, or ask for the role Admin or Operator in "
+            "one, then connect again. Nothing was stored."
+        )
+        raise NotAuthorized(text % {"partner": partner.label}, state.app_group)
+    return offer
+
+
+def _give_back(state: OAuthState, *, now: datetime) -> None:
+    """End a token that is of no use; where the partner does not answer, housekeeping goes on."""
+    with transaction.atomic():
+        held = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
+        spent = _spend(state, now=now) if held.update(token_sealed="") else None
+    if spent:
+        revoke.revoke(spent)
+
+
+@sensitive_variables()
+def _spend(state: OAuthState, *, now: datetime) -> SpentToken | None:
+    """Inside the transaction that gives its token up, write down that it must end at the partner, too."""
+    try:
+        return revoke.keep(state.partner, token_of(state), now=now)
+    except crypto.CannotOpen:
+        logger.warning("authorisation %s: the token cannot be opened with TOKEN_KEYS", state.pk)
+        return None
+
+
+def not_configured(partner: Partner) -> str:
+    """What to say when this installation has no credentials for the partner."""
+    text = _(
+        "This installation is not registered at %(partner)s yet: whoever runs it has to set the app id and the app "
+        "secret (TIKTOK_APP_ID, TIKTOK_APP_SECRET)."
+    )
+    return text % {"partner": partner.label}
+
+
+def _sentence(error: PartnerError, partner: Partner) -> str:
+    """Why the exchange failed; the sentences of `errors` speak of people who wait, and here nobody does."""
+    words = {"partner": partner.label, "code": error.code}
+    if isinstance(error, Rejected) and error.cause is RejectedCause.AUTH_CODE:
+        return error.sentence()
+    if isinstance(error, Rejected):
+        text = _(
+            "%(partner)s refused the confirmation (code %(code)s). Nothing was stored. Connect again; if it stays, "
+            "tell whoever runs this installation."
+        )
+        return text % words
+    text = _("%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a few minutes.")
+    return text % words
+
+
+def way_back(user: User, partner: Partner, app_group: AppGroup | None) -> str:
+    """Where to start again: the partner page of the group, else of the first group the user is in, else the start page."""
+    if app_group is None:
+        first = (
+            Membership.objects.filter(user=user, app_group__archived_at=None)
+            .select_related("app_group")
+            .order_by("joined_at", "pk")
+            .first()
+        )
+        app_group = first.app_group if first else None
+    return reverse("partner", args=[app_group.slug, partner.key]) if app_group else reverse("home")
+
+
+def registered(key: str) -> Partner | None:
+    """The partner with this key, if there is one."""
+    try:
+        return registry.get(key)
+    except KeyError:
+        return None
+
+
+def _clean(values: dict[str, Any]) -> dict[str, Any]:
+    """Without NUL, which PostgreSQL stores neither in text nor in JSON."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,249 @@
+"""What is wrong with a connection, an ad account, an audience or a sync: derived when somebody looks, never stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop, ngettext
+
+from audiencesync.groups.models import AppGroup
+from partners import registry, stakes
+from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
+from partners.queue import sealed
+from partners.stakes import Stake
+
+SYNC_RELATED = "audience__ad_account__connection__app_group"
+"""What to select_related() before asking `of_sync` for many."""
+AUDIENCE_FIELD = "#id_audience_name"
+"""Where on the page of the asker another audience is chosen."""
+SEALED = sealed.CODE
+
+
+class Severity(StrEnum):
+    """DANGER: nothing is sent until somebody acts. WARNING: it mends itself."""
+
+    DANGER = "danger"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: words a marketer can act on, and where to act. ``short``: only what to do, for a card."""
+
+    code: str
+    text: str
+    url: str
+    severity: Severity = Severity.DANGER
+    short: str = ""
+
+
+def of_connection(
+    connection: Connection, *, now: datetime, stake: Stake | None = None, is_stuck: bool = False
+) -> Problem | None:
+    """Not connected, the partner refuses our token, or our keys do not open it.
+
+    ``stake``: who waits behind it; all of the connection unless given. ``is_stuck``: see `connection_code`.
+    """
+    code = connection_code(connection, is_stuck=is_stuck)
+    if not code:
+        return None
+    stake = stakes.behind(connection) if stake is None else stake
+    words = {"partner": registry.get(connection.partner).label, "time": stake.by(connection.app_group)}
+    cause, act, act_by = _OF_CONNECTION[code]
+    short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
+    return Problem(code, f"{gettext(cause) % words} {short}", partner_page(connection), short=short)
+
+
+def connection_code(connection: Connection, *, is_stuck: bool = False) -> str:
+    """What is wrong with a connection as such, without looking at who waits; empty if nothing is.
+
+    ``is_stuck``: people wait because no engine can open the token.
+    """
+    if not connection.is_connected:
+        return "not_connected"
+    if is_stuck or connection.parked_code == SEALED or not connection.opens_here:
+        return SEALED
+    return "token_refused" if connection.parked_by == ParkedBy.TOKEN else ""
+
+
+_OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
+    "not_connected": (
+        gettext_noop("%(partner)s is not connected."),
+        gettext_noop("Connect %(partner)s."),
+        gettext_noop("Connect %(partner)s by %(time)s."),
+    ),
+    "token_refused": (
+        gettext_noop(
+            "%(partner)s no longer accepts our access: the password was changed, the access was withdrawn, or the "
+            "person left the Business Center."
+        ),
+        gettext_noop("Reconnect %(partner)s."),
+        gettext_noop("Reconnect %(partner)s by %(time)s."),
+    ),
+    SEALED: (
+        gettext_noop(
+            "The keys of this installation (TOKEN_KEYS) cannot open its access to %(partner)s: another key sealed it."
+        ),
+        gettext_noop("Ask the operator to add that key; if it is lost, reconnect %(partner)s."),
+        gettext_noop("Ask the operator to add that key by %(time)s; if it is lost, reconnect %(partner)s."),
+    ),
+}
+
+
+def of_ad_account(ad_account: AdAccount, *, now: datetime, stake: Stake | None = None) -> Problem | None:
+    """Disconnected by an admin, refused by the partner, or slowed down."""
+    code = _ad_account_code(ad_account, now=now)
+    if not code:
+        return None
+    stake = stakes.behind(ad_account) if stake is None else stake
+    url, group = partner_page(ad_account.connection), ad_account.connection.app_group
+    words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
+    words["time"] = stake.by(group)
+    if code == "throttled" and ad_account.parked_until:
+        words["at"] = stakes.clock(ad_account.parked_until, group, seconds=True)
+        text = gettext("%(partner)s asked us to slow down in the ad account %(name)s. Next try at %(at)s.") % words
+        return Problem(code, text, url, Severity.WARNING, short=text)
+    cause, act, act_by = _OF_AD_ACCOUNT[code]
+    short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
+    return Problem(code, f"{gettext(cause) % words} {short}", url, short=short)
+
+
+def _ad_account_code(ad_account: AdAccount, *, now: datetime) -> str:
+    if not ad_account.is_chosen:
+        return "ad_account_disconnected"
+    if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
+        return "ad_account_refused"
+    is_slowed = ad_account.parked_by == ParkedBy.THROTTLED and ad_account.is_parked(now=now)
+    return "throttled" if is_slowed else ""
+
+
+_OF_AD_ACCOUNT = {
+    "ad_account_disconnected": (
+        gettext_noop("The ad account %(name)s is disconnected."),
+        gettext_noop("Choose it again with Change account."),
+        gettext_noop("Choose it again with Change account by %(time)s."),
+    ),
+    "ad_account_refused": (
+        gettext_noop("%(partner)s does not let us use the ad account %(name)s. We try again every few minutes."),
+        gettext_noop(
+            "Check at %(partner)s that it is active and that the connected user is an admin or operator of it."
+        ),
+        gettext_noop(
+            "Check at %(partner)s by %(time)s that it is active and that the connected user is an admin or operator "
+            "of it."
+        ),
+    ),
+}
+
+
+def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None) -> Problem | None:
+    """Not created yet, gone, or not one that takes people."""
+    words = {"name": audience.name, "partner": registry.get(audience.ad_account.connection.partner).label}
+    url = _audiences_page(audience.ad_account)
+    if not audience.remote_id:
+        text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
+        return Problem("audience_not_created", text % words, url)
+    is_gone = audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE
+    if not is_gone and audience.is_appendable:
+        return None
+    stake = stakes.behind(audience) if stake is None else stake
+    words["time"] = stake.by(audience.ad_account.connection.app_group)
+    if is_gone:
+        code, cause = "audience_gone", gettext("The audience %(name)s no longer exists at %(partner)s.")
+    else:
+        words["reason"] = gettext(audience.why_not) if audience.why_not else ""
+        code, cause = "audience_not_appendable", gettext("People cannot be sent to the audience %(name)s: %(reason)s")
+    if stake.people:
+        act = gettext(
+            "Choose or create another one in the step by %(time)s: you are then asked whether the people who wait move "
+            "to it."
+        )
+    else:
+        act = gettext("Choose or create another one in the step.")
+    short = f"{act % words} {stake.otherwise}"
+    return Problem(code, f"{cause % words} {short}", url, short=short)
+
+
+def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
+    """The first thing that stands in the way of this sync, the widest first; what slows it down comes last.
+
+    Who waits is counted for this sync alone, and only if something is wrong. Another audience is chosen where this one
+    was: the address of a problem with it is the one of the asker.
+    """
+    if not any(_ways(sync, Stake(), now=now)):
+        return None
+    found = filter(None, _ways(sync, stakes.of_sync(sync), now=now))
+    return min(found, key=lambda problem: problem.severity is Severity.WARNING)
+
+
+def _ways(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, ...]:
+    ad_account = sync.audience.ad_account
+    of_place = of_audience(sync.audience, now=now, stake=stake)
+    if of_place is not None and sync.url:
+        of_place = replace(of_place, url=sync.url + AUDIENCE_FIELD)
+    return (
+        of_connection(ad_account.connection, now=now, stake=stake),
+        of_ad_account(ad_account, now=now, stake=stake),
+        of_place,
+    )
+
+
+def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
+    """How bad it is, for lists: without a query and without words."""
+    found = [problem.severity for problem in _ways(sync, Stake(), now=now) if problem]
+    return min(found, key=lambda severity: severity is Severity.WARNING) if found else None
+
+
+def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
+    """What stands in the way of ``n`` people who wait for what a step asked before it was changed or removed."""
+    found = of_sync(sync, now=now)
+    if found is None:
+        return None
+    stake, connection = stakes.of_sync(sync), sync.audience.ad_account.connection
+    words = {"n": number_format(n), "name": sync.audience.name, "problem": found.text}
+    words |= {"partner": registry.get(connection.partner).label, "time": stake.by(connection.app_group)}
+    if found.code not in ("audience_gone", "audience_not_appendable"):
+        text = ngettext(
+            "%(n)s person still waits for the audience %(name)s, which this component had before. %(problem)s",
+            "%(n)s people still wait for the audience %(name)s, which this component had before. %(problem)s",
+            n,
+        )
+        return replace(found, text=text % words, short="")
+    waits = ngettext(
+        "%(n)s person still waits for the audience %(name)s, which %(partner)s no longer lets us use.",
+        "%(n)s people still wait for the audience %(name)s, which %(partner)s no longer lets us use.",
+        n,
+    )
+    if stake.people:
+        short = gettext("Decide here by %(time)s what becomes of them; otherwise they count as errored.")
+    else:
+        short = gettext("Decide here what becomes of them.")
+    return replace(found, text=f"{waits} {short}" % words, short=short % words)
+
+
+def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
+    """The connections that do not work although live syncs need them, or people wait for them: for the banner on every
+    page. One query, and one more for each that is broken."""
+    needed = Q(is_live=True) | Q(purpose=Sync.Purpose.STEP, paused=False, tally__pending__gt=0)
+    live = Sync.objects.filter(needed, audience__ad_account__connection=OuterRef("pk"))
+    shut = sealed.stuck(now=now).filter(ad_account__connection=OuterRef("pk"))
+    problems = []
+    for connection in app_group.connections.filter(Exists(live)).annotate(is_stuck=Exists(shut)):
+        connection.app_group = app_group
+        problems.append(of_connection(connection, now=now, is_stuck=connection.is_stuck))
+    return [problem for problem in problems if problem]
+
+
+def partner_page(connection: Connection) -> str:
+    """Where an admin connects and chooses."""
+    return reverse("partner", args=[connection.app_group.slug, connection.partner])
+
+
+def _audiences_page(ad_account: AdAccount) -> str:
+    connection = ad_account.connection
+    return reverse("audiences", args=[connection.app_group.slug, connection.partner, ad_account.pk])

@@ -1,0 +1,1 @@
+"""The sync queue: deliveries travel in batches and are counted once."""

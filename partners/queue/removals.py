@@ -1,0 +1,122 @@
+"""Takes people out of every audience they may be in: when they are erased, or their consent is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+
+from audiencesync.core import beat as clock
+from audiencesync.people.models import KINDS
+from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
+from partners.models.connections import ParkedBy
+from partners.queue import collect, enqueue, flush, last_wish, tally
+
+SURELY_GONE = timedelta(days=3)  # the partner itself may take 48 hours for anything about an audience
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the removals of one wish stand, all together."""
+
+    is_open: bool  # one of them, or what repeats one, has not ended
+    settled_at: datetime | None  # when the last of them did
+
+
+def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
+    """Cancel what has not been sent of these people's adds. What is under way is waited for by the removal."""
+    members = Delivery.objects.filter(profile__in=profiles, outcome=None)
+    _cancel_unsent(members.filter(batch__action=Action.ADD), reason, now=now)
+
+
+def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
+    """Cancel those whose batch nobody holds, under the locks of the batches; again, for who was moved to a new one."""
+    unsent = Batch.objects.filter(pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease="")
+    with tally.gathered(now=now):
+        while found := collect.in_order(unsent):
+            last_wish.cancel(deliveries.filter(batch__in=found), reason, now=now)
+
+
+def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
+    """Audience id -> the ids of those of ``profiles`` who may be in it: somebody once asked to add them.
+
+    ``kind``: with this identifier.
+    """
+    asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
+    found: dict[int, set[int]] = {}
+    for audience, profile, kinds in asked.values_list("batch__audience", "profile", "batch__kinds").distinct():
+        if not kind or kind in kinds:
+            found.setdefault(audience, set()).add(profile)
+    return found
+
+
+def remove(audience_id: int, purpose: str, people: QuerySet[Any, tuple[int, int]], *, now: datetime) -> int:
+    """Queue a removal of people (``values_list(<entry key>, "profile_id")``) with every hash they have or had."""
+    with transaction.atomic():
+        entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
+    if entered:
+        clock.wake(flush.TASK)
+    return entered
+
+
+def _sync(audience_id: int, purpose: str) -> Sync:
+    """The Sync of this purpose; there is one per audience."""
+    audience = Audience.objects.select_related("ad_account__connection").get(pk=audience_id)
+    wanted = {
+        "app_group_id": audience.ad_account.connection.app_group_id,
+        "action": Action.REMOVE,
+        "kinds": list(KINDS),
+        "label": f"{Sync.Purpose(purpose).label}: {audience.name}"[:200],
+    }
+    found, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=wanted)
+    return Sync.objects.select_related("audience__ad_account__connection").get(pk=found.pk)
+
+
+def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
+    """Entry key -> how its removals stand; nothing where there was none. An add under way holds its removal up."""
+    repeats = Batch.objects.filter(repeat_of=OuterRef("batch"), state=Outcome.PENDING)
+    is_open = Q(outcome=None, batch__state=Outcome.PENDING) | Q(Exists(repeats))
+    rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys).order_by().values_list("entry_key")
+    found = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
+    return {key: Standing(n_open > 0, last) for key, n_open, last in found}
+
+
+def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Entry key -> where and how the removals stand: audience, ad account, state, code and when it was settled."""
+    rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
+    found: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
+    for row in rows.select_related("sync__audience__ad_account", "batch").order_by("pk"):
+        audience, batch = row.sync.audience, row.batch
+        found[row.entry_key].append(
+            {
+                "audience": audience.name,
+                "audience_id": audience.remote_id,
+                "ad_account": audience.ad_account.name,
+                "ad_account_id": audience.ad_account.remote_id,
+                "is_gone": audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE,
+                "state": str(row.status),
+                "reason": row.why,
+                "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,
+            }
+        )
+    return found
+
+
+def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
+    """Cancel removals from audiences that are gone at the partner, and with them whoever was in them.
+
+    An audience may only seem gone: to a list that missed it, by one odd answer. So the partner must have refused these
+    removals for it, and have said so for days.
+    """
+    waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
+    long_enough = F("sync__audience__gone_at") + SURELY_GONE
+    lost = waiting.filter(
+        sync__audience__parked_by=ParkedBy.AUDIENCE_GONE,
+        sync__audience__parked_until__gte=long_enough,  # each refusal moves it
+        batch__last_code=F("sync__audience__parked_code"),
+    )
+    _cancel_unsent(lost.exclude(batch__last_code=""), Reason.ERASED, now=now)

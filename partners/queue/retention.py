@@ -1,0 +1,104 @@
+"""Drops what was sent long ago, but for what tells where a person may be; the numbers stay as they are.
+
+Of a person, an audience and an action the newest delivery is kept as long as the audience exists, and the newest that
+was synced: they say where somebody must be removed from. The others go into the base of their tally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from audiencesync.groups import retention
+from audiencesync.people.models import Profile
+from partners.models import Batch, Delivery, Outcome, Push, Tally
+from partners.queue import collect
+
+SHARE = 0.3  # seconds of a turn
+WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)  # states of a batch whose last code is the reason
+
+
+def purge(*, now: datetime) -> None:
+    """A bounded stretch of all that is too old."""
+    if before := retention.limit("deliveries", now=now):
+        _purge_deliveries(before, now=now)
+        settled = Batch.objects.filter(settled_at__lt=before)
+        retention.walk("batches", settled, partial(_drop_batches, before=before), now=now)
+    if before := retention.limit("pushes", now=now):
+        retention.drop(Push.objects.filter(at__lt=before).order_by("at"))
+
+
+def _purge_deliveries(before: datetime, *, now: datetime) -> None:
+    last = _last_before(before)
+    if last:
+        rows = Delivery.objects.filter(pk__lte=last)
+        retention.walk("deliveries", rows, partial(_drop, before=before), now=now, seconds=SHARE)
+
+
+def _last_before(before: datetime) -> int:
+    """An id that only older deliveries have: the highest in the newest batch that was settled by then."""
+    members = Delivery.objects.filter(batch=OuterRef("pk"))
+    settled = Batch.objects.filter(Exists(members), settled_at__lt=before).order_by("-settled_at")
+    newest = settled.values_list("pk", flat=True).first()
+    return Delivery.objects.filter(batch=newest).aggregate(last=Max("pk"))["last"] or 0 if newest else 0
+
+
+def _drop(ids: Sequence[int], *, before: datetime) -> None:
+    """Those of these deliveries that nobody needs: row, batch and base of the tally in one go."""
+    rows = Delivery.objects.filter(pk__in=ids)
+    settled = Batch.objects.filter(pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True)))
+    settled = settled.filter(settled_at__lt=before, lease="").exclude(state=Outcome.PENDING)
+    busy = Batch.objects.filter(repeat_of=OuterRef("pk"), state=Outcome.PENDING)
+    ended = collect.in_order(settled.exclude(Exists(busy)))  # whoever tries somebody again, waits for these locks
+    chosen = list(_unneeded(rows, ended).values_list("pk", flat=True))
+    if not chosen:
+        return
+    going = Delivery.objects.filter(pk__in=chosen)
+    members = going.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by("batch")
+    for batch, n in list(members):
+        Batch.objects.filter(pk=batch).update(n=F("n") - n)
+    _keep_counts(going)
+    going.delete()
+
+
+def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
+    """Of rows whose batches are in ``ended``, or that never had one, those that tell no longer where somebody may be."""
+    same = Delivery.objects.filter(
+        profile=OuterRef("profile"),
+        batch__audience=OuterRef("batch__audience"),
+        batch__action=OuterRef("batch__action"),
+    ).exclude(batch__state=Outcome.PENDING)
+    later = Q(batch__seq__gt=OuterRef("batch__seq")) | Q(batch__seq=OuterRef("batch__seq"), pk__gt=OuterRef("pk"))
+    synced = Q(outcome=None, batch__state=Outcome.SYNCED)
+    person = Profile.everybody.filter(pk=OuterRef("profile"))
+    followed = Exists(same.filter(later, synced)) | (~synced & Exists(same.filter(later))) | ~Exists(person)
+    over = Q(batch__in=ended) & followed | Q(batch=None, outcome__isnull=False)
+    return rows.filter(over).exclude(Exists(person.filter(erased_at__isnull=False)))
+
+
+def _keep_counts(going: QuerySet[Delivery]) -> None:
+    """Add these deliveries to the bases of their tallies: outcome -> reason or code -> people."""
+    counted: dict[int, list[tuple[str, str, int]]] = {}
+    states = going.annotate(state=Coalesce("outcome", "batch__state"))
+    for sync, own, state, reason, code, n in (
+        states.values_list("sync", "outcome", "state", "reason", "batch__last_code").annotate(n=Count("pk")).order_by()
+    ):
+        why = (reason if own else code if state in WITH_CODE else "") or ""
+        counted.setdefault(sync, []).append((state, why, n))
+    for tally in Tally.objects.select_for_update().filter(pk__in=counted).order_by("pk"):
+        for state, why, n in counted[tally.pk]:
+            by_reason = tally.base.setdefault(state, {})
+            by_reason[why] = by_reason.get(why, 0) + n
+        tally.save(update_fields=["base"])
+
+
+def _drop_batches(ids: Sequence[int], *, before: datetime) -> None:
+    """Settled batches whose deliveries are all gone; what repeated them goes with them."""
+    members = Delivery.objects.filter(batch=OuterRef("pk"))
+    busy = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(Q(state=Outcome.PENDING) | Q(settled_at__gte=before))
+    empty = Batch.objects.filter(~Exists(members), ~Exists(busy), pk__in=ids, settled_at__lt=before, lease="")
+    Batch.objects.filter(pk__in=collect.in_order(empty.exclude(state=Outcome.PENDING))).delete()

@@ -1,0 +1,248 @@
+"""Acts of admins: connect, come back from the partner, choose ad accounts, disconnect."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audiencesync.core import crypto
+from audiencesync.groups import access, fresh
+from audiencesync.groups.models import Role, User
+from partners import audiences, sync
+from partners.base import Partner
+from partners.connections import connect as connecting
+from partners.connections import oauth
+from partners.connections.connect import AlreadyChosen, Touched
+from partners.connections.oauth import NotAuthorized, Offer
+from partners.connections.revoke import Ending
+from partners.errors import PartnerError
+from partners.models import AdAccount, Connection, OAuthState
+from partners.views.forms import ChooseForm, DisconnectForm
+from partners.views.pages import connection_of, get_ad_account, known
+
+
+@require_POST
+@access.signed_in
+def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
+    """Send an admin to the partner's consent page; also to change the account."""
+    app_group, found = access.group(request, Role.ADMIN), known(partner)
+    if not found.is_configured():
+        messages.error(request, oauth.not_configured(found))
+        return redirect("partner", group, partner)
+    fresh.require(request)
+    user = access.user(request)
+    return HttpResponseRedirect(oauth.begin(app_group, found, by=user, session=request.session, now=timezone.now()))
+
+
+@csrf_exempt  # a POST changes nothing here, and is told so in words
+@sensitive_variables()
+def callback(request: HttpRequest, partner: str) -> HttpResponse:
+    """The way back from the partner: the one GET that changes something, because the partner sends people by GET."""
+    found = known(partner)
+    try:
+        if request.method != "GET":
+            raise NotAuthorized(_("This address only takes the way back from the partner. Nothing was stored."))
+        if not request.user.is_authenticated:
+            raise NotAuthorized(
+                _("You are not signed in in this browser. Sign in and connect again. Nothing was stored.")
+            )
+        user = access.user(request)
+        state = oauth.receive(request.GET, found, user=user, session=request.session, now=timezone.now())
+    except NotAuthorized as problem:
+        response = not_authorized(request, problem, found)
+        if request.method != "GET":
+            response.status_code, response["Allow"] = 405, "GET"
+    else:
+        response = redirect("choose_ad_accounts", state.app_group.slug, partner, state.pk)
+    response["Referrer-Policy"] = "no-referrer"
+    add_never_cache_headers(response)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partner) -> HttpResponse:
+    """The page that explains why nothing was connected, and leads back."""
+    user = request.user if isinstance(request.user, User) else None
+    back = oauth.way_back(user, partner, problem.app_group) if user else reverse("account_login")
+    state = problem.open_state
+    context = {
+        "partner": partner,
+        "sentence": problem.sentence,
+        "back": back,
+        "go_on": reverse("choose_ad_accounts", args=[state.app_group.slug, partner.key, state.pk]) if state else "",
+    }
+    return render(request, "partners/not_authorized.html", context, status=400)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> HttpResponse:
+    """Choose ad accounts from what the partner offers: same user, same browser, within an hour."""
+    now, found = timezone.now(), known(partner)
+    mine = {"user": access.user(request), "session_hash": oauth.session_hash(request.session), "partner": found.key}
+    state = access.get(request, OAuthState, Role.ADMIN, pk=state_id, **mine)
+    if not oauth.is_open(state, now=now):
+        return _closed(request, state, found)
+    offer = Offer.of(state)
+    if request.method != "POST" or "act" in request.POST:
+        return _choice_page(request, state, offer, ticked=_ticked(request, state, offer))
+    form = ChooseForm(request.POST, offer=offer)
+    lost = _lost(form, state) if form.is_valid() else []
+    if not form.is_valid():
+        ticked = set(request.POST.getlist("ad_accounts"))
+        return _choice_page(request, state, offer, ticked=ticked, form=form, lost=lost, status=422)
+    try:
+        connection = connecting.choose(state, form.cleaned_data["ad_accounts"], now=now)
+    except (AlreadyChosen, crypto.CannotOpen):
+        return _closed(request, state, found)
+    audiences.refresh_first(connection, now=now)
+    messages.success(request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection)))
+    return redirect("partner", group, partner)
+
+
+def _connected(n: int, n_waiting: int) -> str:
+    """What was connected, and that people who have waited for it are on their way."""
+    text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
+    if not n_waiting:
+        return text
+    waiting = ngettext("%(n)s waiting person is being sent now.", "%(n)s waiting people are being sent now.", n_waiting)
+    return f"{text}. {waiting % {'n': number_format(n_waiting)}}"
+
+
+def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
+    """Nothing more to choose: it was done already (a second click, a way back in the browser), or it is too late."""
+    state.refresh_from_db(fields=["chosen_at"])
+    if state.chosen_at is not None:
+        messages.info(request, _("The ad accounts were saved already; press Change account to choose others."))
+        return redirect("partner", state.app_group.slug, partner.key)
+    sentence = _(
+        "More than an hour has passed since you came back from the partner. Nothing was stored; connect again."
+    )
+    return not_authorized(request, NotAuthorized(sentence, state.app_group), partner)
+
+
+def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
+    """What is ticked before anything is saved: what was connected, or what the buttons Search and Select all keep."""
+    if request.method != "POST":
+        return connecting.known_ad_accounts(state)
+    ticked = set(request.POST.getlist("ad_accounts"))
+    if request.POST["act"] == "all":
+        ticked |= {one.id for one in offer.ad_accounts if _matches(one.name + one.id, _search(request))}
+    return ticked
+
+
+def _lost(form: ChooseForm, state: OAuthState) -> list[Touched]:
+    """The steps that this choice would break; without the tick of consent that is an error of the form."""
+    chosen = form.cleaned_data["ad_accounts"]
+    try:
+        lost = connecting.losses(state.app_group, state.partner, chosen) + connecting.lost_audiences(state, chosen)
+    except (PartnerError, crypto.CannotOpen):
+        form.add_error(
+            None, _("It cannot be checked right now whether your steps keep working. Try again in a minute.")
+        )
+        return []
+    if lost and not form.cleaned_data["confirm"]:
+        form.add_error("confirm", _("Confirm that the steps named here may stop sending, or choose their ad accounts."))
+    return lost
+
+
+def _choice_page(
+    request: HttpRequest,
+    state: OAuthState,
+    offer: Offer,
+    *,
+    ticked: set[str],
+    form: ChooseForm | None = None,
+    lost: list[Touched] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    q = _search(request)
+    reached = [one.id for one in offer.ad_accounts]
+    shown = [one for one in offer.ad_accounts if _matches(one.name + one.id, q)]
+    context = {
+        "partner": known(state.partner),
+        "offer": offer,
+        "rows": [(one, one.id in ticked) for one in shown],
+        "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
+        "q": q,
+        "form": form or ChooseForm(offer=offer),
+        "lost": connecting.losses(state.app_group, state.partner, reached) if lost is None else lost,
+    }
+    return render(request, "partners/choose.html", context, status=status)
+
+
+def _search(request: HttpRequest) -> str:
+    return str(request.POST.get("q", request.GET.get("q", ""))).strip()[:200]
+
+
+def _matches(text: str, q: str) -> bool:
+    return q.casefold() in text.casefold()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def disconnect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
+    """Ask, then let go of the whole connection."""
+    app_group, found = access.group(request, Role.ADMIN), known(partner)
+    connection = connection_of(request, app_group, found)
+    if connection is None or not connection.is_connected:
+        messages.info(request, _("%(partner)s is not connected.") % {"partner": found.label})
+        return redirect("partner", group, partner)
+    return _disconnect(request, connection, name=found.label, partner=found)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def disconnect_ad_account(request: HttpRequest, group: str, partner: str, ad_account_id: int) -> HttpResponse:
+    """Ask, then let go of one ad account."""
+    ad_account = get_ad_account(request, partner, ad_account_id, Role.ADMIN)
+    return _disconnect(request, ad_account, name=ad_account.name, partner=known(partner))
+
+
+def _disconnect(request: HttpRequest, subject: Connection | AdAccount, *, name: str, partner: Partner) -> HttpResponse:
+    touched = connecting.touched(subject)
+    n_pending = sum(step.n_pending for step in touched)
+    is_sure = request.method == "POST"
+    form = DisconnectForm(request.POST if is_sure else None, n_pending=n_pending)
+    back = reverse("partner", args=[access.group(request).slug, partner.key])
+    if not (is_sure and form.is_valid()):
+        context: dict[str, Any] = {
+            "partner": partner, "name": name, "touched": touched, "n_pending": n_pending, "form": form, "back": back,
+            "is_whole": isinstance(subject, Connection),
+        }  # fmt: skip
+        template = "partners/disconnect.html#ask" if request.htmx else "partners/disconnect.html"  # type: ignore[attr-defined]  # set by django-htmx
+        return render(request, template, context, status=422 if is_sure else 200)
+    fresh.require(request)
+    done = connecting.disconnect(subject, discard=form.is_discard, by=access.user(request), now=timezone.now())
+    _say_farewell(request, done, name=name, partner=partner)
+    return redirect(back)
+
+
+def _say_farewell(request: HttpRequest, done: connecting.Farewell, *, name: str, partner: Partner) -> None:
+    text = _("%(name)s is disconnected.") % {"name": name}
+    if done.n_discarded:
+        people = ngettext("%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded)
+        text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
+    messages.success(request, text)
+    warnings = {
+        Ending.LATER: _(
+            "%(partner)s did not confirm that our access is void. We no longer use it and ask again for a day; to be "
+            "sure, remove the app in the settings of your %(partner)s account too."
+        ),
+        Ending.REFUSED: _(
+            "%(partner)s did not confirm that our access is void, and asking again would be no use. We no longer use it; "
+            "please remove the app in the settings of your %(partner)s account too."
+        ),
+    }
+    if done.ending in warnings:
+        messages.warning(request, warnings[done.ending] % {"partner": partner.label})

@@ -1,0 +1,77 @@
+"""Who withdraws consent while TikTok is disconnected leaves after the reconnect; the admins are told until then."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.changes import Change
+from audiencesync.people.writing.upsert import upsert
+from canvases.privacy import erase
+from partners import sync
+from partners.connections import alerts, connect, deadline_alerts
+from partners.models import AdAccount, Batch
+from partners.queue import flush
+from tiktok_sandbox.seed import MARA
+
+WAITS = "People who must leave are still in audiences of Acme"
+OVER = "People were not taken out of audiences of Acme"
+
+
+@pytest.fixture
+def audience(world, alice, settings, tmp_path):
+    """With one person in it who withdrew while there was no token."""
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+    world.app_group.remove_on_withdrawal = True
+    world.app_group.save()
+    audience, [ann] = world.audience(), world.people()
+    world.enter(world.sync(audience), [ann])
+    world.drain()
+    connect.disconnect(world.connection, discard=False, by=alice, now=timezone.now())
+    upsert(world.app_group, [Change(external_id=ann.external_id, fields={"ads_consent": False})], now=timezone.now())
+    erase.beat()
+    flush.beat()
+    return audience
+
+
+def later(**time):
+    """So much time passes for those who wait."""
+    waiting = Batch.objects.filter(state="pending")
+    for batch in waiting:
+        waiting.filter(pk=batch.pk).update(
+            first_failed_at=batch.first_failed_at - timedelta(**time), deadline_at=batch.deadline_at - timedelta(**time)
+        )
+    flush.beat()
+
+
+def test_they_leave_after_a_reconnect_however_late(world, audience):
+    later(days=29)
+    world.connection.set_token(world.sandbox.accounts.issue_token(MARA))
+    world.connection.save()
+    AdAccount.objects.update(is_chosen=True)
+    sync.woken(world.connection)
+    world.drain()
+    assert world.members(audience) == 0
+
+
+def test_the_admins_are_mailed_while_they_wait(audience, mailoutbox):
+    alerts.send_due(now=timezone.now())
+    [mail] = [mail for mail in mailoutbox if mail.subject == WAITS]
+    assert mail.body.startswith("1 person was erased here or withdrew their consent")
+
+
+def test_nobody_is_sent_to_a_step_that_is_none(audience, mailoutbox):
+    later(days=30)
+    mailoutbox.clear()
+    now = timezone.now()
+    alerts.send_due(now=now)
+    alerts.send_due(now=now)
+    [mail] = mailoutbox
+    assert (mail.subject, mail.to) == (OVER, ["alice@example.org"])
+    assert "/g/acme/partners/tiktok/" in mail.body
+
+
+def test_no_errors_of_steps_are_announced_for_them(audience, mailoutbox):
+    later(days=29, hours=23, minutes=30)
+    mailoutbox.clear()
+    assert deadline_alerts.warn(now=timezone.now()) == 0

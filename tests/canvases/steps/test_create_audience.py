@@ -1,0 +1,154 @@
+"""Create audience in the step editor: one audience at TikTok, chosen and saved with the rest of the form."""
+
+import re
+
+import pytest
+
+from partners.models import Audience
+from tiktok_sandbox.seed import EU
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step(bobs, sandbox):
+    return bobs.add("audience_sync")
+
+
+def create(editor, step, account, *, htmx=True, **more):
+    data = {
+        "version": step.version,
+        "ad_account": account.pk,
+        "audience": "",
+        "audience_name": "cart 🛒",
+        "action": "add",
+    }
+    return editor.post("step_audience", step.pk, htmx=htmx, **(data | {"kinds": ["email", "phone"]} | more))
+
+
+def chosen(page):
+    """The name of the selected audience."""
+    select = page.split('name="audience"')[1].split("</select>")[0]
+    return next(
+        re.search('data-name="([^"]*)"', option)[1] for option in select.split("<option") if "selected" in option
+    )
+
+
+def named(sandbox, name):
+    return [row for row in sandbox.audiences.of(EU) if row.name == name]
+
+
+def test_it_is_created_chosen_and_saved(bobs, step, eu, sandbox):
+    answer = create(bobs, step, eu)
+
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "“cart 🛒” was created as a new audience" in page.split('id="panel"')[1].split("card-header")[0]
+    step.refresh_from_db()
+    assert (step.sync.audience.name, step.sync.kinds) == ("cart 🛒", ["email", "phone"])
+    assert chosen(page) == "cart 🛒"
+    assert len(named(sandbox, "cart 🛒")) == 1
+
+
+def test_without_javascript_it_comes_back_with_the_message(bobs, step, eu, canvas):
+    answer = create(bobs, step, eu, htmx=False)
+
+    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"
+    assert "“cart 🛒” was created as a new audience" in bobs.get(step=step.pk).content.decode()
+
+
+def test_a_double_click_has_one_effect(bobs, step, eu, sandbox):
+    answers = [create(bobs, step, eu) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(named(sandbox, "cart 🛒")) == 1
+    assert Audience.objects.filter(name="cart 🛒").count() == 1
+
+
+def test_an_incomplete_form_keeps_what_was_typed(bobs, step, eu, sandbox):
+    answer = create(bobs, step, eu, kinds=[], action="remove")
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "was created as a new audience" in page
+    assert "Choose at least one field to match." in page
+    assert chosen(page) == "cart 🛒"
+    assert 'value="remove"' in page.split('id="id_action"')[1].split("checked")[0].split("<input")[-1]
+    step.refresh_from_db()
+    assert step.sync is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "Type a name for the audience."),
+        ("x" * 71, "The name is too long"),
+        ("a@example.org", "Personal data do not belong in a name."),
+        ("a\u202eb", "characters that cannot be seen"),
+        ("a\0b", "characters that cannot be seen"),
+        ("Newsletter readers", "exists already"),
+    ],
+)
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_name_that_cannot_be_used_is_refused_in_words(bobs, step, eu, sandbox, name, words, htmx):
+    before = len(sandbox.audiences.of(EU))
+
+    answer = create(bobs, step, eu, audience_name=name, htmx=htmx)
+
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert words in page
+    assert f'value="{eu.pk}" selected' in page
+    assert page.split('id="id_kinds"')[1].count("checked") == 2
+    assert len(sandbox.audiences.of(EU)) == before
+
+
+def test_no_ad_account_is_said_in_words(bobs, step, eu):
+    answer = create(bobs, step, eu, ad_account="")
+
+    assert answer.status_code == 422
+    assert "Choose an ad account." in answer.content.decode()
+
+
+def test_trouble_at_tiktok_is_said_in_words(bobs, step, eu, sandbox):
+    eu.connection.set_token("wrong")
+    eu.connection.save()
+
+    answer = create(bobs, step, eu)
+
+    assert answer.status_code == 422
+    assert "no longer accepts our access" in answer.content.decode()
+
+
+def test_picking_an_ad_account_reads_its_audiences(bobs, step, eu):
+    page = bobs.get("step_choices", step.pk, ad_account=eu.pk, audience_name="news", htmx=True).content.decode()
+
+    assert page.strip().startswith('<div id="audience-fields"')
+    assert 'data-name="Newsletter readers"' in page
+    assert 'value="news"' in page
+    lookalike = next(option for option in page.split("<option") if "Customers of last year" in option)
+    assert " disabled" in lookalike
+
+
+def test_the_list_is_read_once_a_minute(bobs, step, eu, sandbox):
+    for _ in range(3):
+        bobs.get("step_choices", step.pk, ad_account=eu.pk, htmx=True)
+
+    assert len([line for line in sandbox.log.all() if line.endpoint == "dmp/custom_audience/list"]) == 1
+
+
+def test_without_javascript_the_form_comes_back_with_the_audiences(bobs, step, eu):
+    answer = bobs.post("step_choices", step.pk, ad_account=eu.pk, audience_name="my cart", action="add", kinds=["gaid"])
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert 'data-name="Newsletter readers"' in page
+    assert 'value="my cart"' in page
+    step.refresh_from_db()
+    assert step.settings == {}
+
+
+def test_a_foreign_ad_account_shows_nothing(bobs, step, other_group, eu):
+    page = bobs.get("step_choices", step.pk, ad_account=str(eu.pk + 1), htmx=True).content.decode()
+
+    assert "data-name" not in page

@@ -1,0 +1,16 @@
+"""Taking a component out of a draft asks for nothing that grows with the visits of others."""
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from canvases import edit
+
+
+def test_it_looks_for_visits_by_index_only(journeys):
+    canvas, [step] = journeys.canvas(("delay", {"days": 1}))
+    with CaptureQueriesContext(connection) as queries:
+        edit.remove(step, by=journeys.user, now=timezone.now())
+    asked = [query["sql"] for query in queries if "canvases_visit" in query["sql"]]
+    assert [sql for sql in asked if "left_at" not in sql] == []
+    assert not canvas.steps.exists()

@@ -1,0 +1,88 @@
+"""The table of one group: every member may look, and finds only this group; totals count the whole filter."""
+
+import pytest
+
+from canvases.views import analytics
+from tests.canvases.views.test_staff_analytics import make_step
+
+pytestmark = pytest.mark.django_db
+URL = "/g/acme/analytics/"
+CSV = f"{URL}?format=csv"
+
+
+def test_viewers_read_the_numbers_of_their_own_group(signed_in, vera, acme, other_group, winback):
+    make_step(acme, winback, canvas="Mine", synced=12_345, pending=5)
+    make_step(other_group, winback, canvas="Theirs", synced=7)
+
+    page = signed_in(vera).get(URL).content.decode()
+
+    assert "Mine" in page
+    assert "Theirs" not in page
+    assert 'data-metric="synced">12,345<' in page
+    assert b"Theirs" not in signed_in(vera).get(CSV).getvalue()
+
+
+def test_a_group_in_the_address_wins_over_one_in_the_query(signed_in, vera, acme, other_group, winback):
+    make_step(other_group, winback, canvas="Theirs", synced=7)
+
+    assert "Theirs" not in signed_in(vera).get(URL, {"group": "umbrella"}).content.decode()
+
+
+def test_rows_lead_to_the_step(signed_in, vera, acme, winback):
+    step = make_step(acme, winback, canvas="Mine", synced=1)
+
+    assert f'href="{step.canvas.get_absolute_url()}?step={step.pk}"' in signed_in(vera).get(URL).content.decode()
+
+
+def test_staff_find_no_links_into_groups_that_they_may_not_enter(signed_in, charlie, acme, other_group, winback):
+    charlie.is_staff = True
+    charlie.save()
+    foreign = make_step(acme, winback, canvas="Foreign", synced=1)
+    own = make_step(other_group, winback, canvas="Own", synced=1)
+
+    page = signed_in(charlie).get("/analytics/").content.decode()
+
+    assert "Foreign" in page
+    assert foreign.canvas.get_absolute_url() not in page
+    assert own.canvas.get_absolute_url() in page
+
+
+def test_totals_count_the_whole_filter_and_not_the_page(signed_in, vera, acme, winback, monkeypatch):
+    monkeypatch.setattr(analytics, "PAGE", 1)
+    make_step(acme, winback, canvas="One", synced=1_000, errored=10)
+    make_step(acme, winback, canvas="Two", synced=500)
+    make_step(acme, winback, canvas="Out", state="stopped", synced=1)
+
+    page = signed_in(vera).get(URL, {"state": "live"}).content.decode()
+
+    assert 'data-total="synced">1,500<' in page
+    assert 'data-total="errored">10<' in page
+    assert page.count('data-metric="synced"') == 1
+
+
+def test_groups_that_cannot_send_come_first(signed_in, charlie, acme, other_group, winback, connection):
+    charlie.is_staff = True
+    charlie.save()
+    make_step(other_group, winback, canvas="Calm", synced=1, errored=9)
+    page = signed_in(charlie).get("/analytics/")
+    assert page.context["totals"].n_groups_in_trouble == 0
+
+    connection.parked_by = "token"
+    connection.save()
+
+    totals = signed_in(charlie).get("/analytics/").context["totals"]
+    assert (totals.n_groups_in_trouble, totals.n_groups) == (1, 1)
+
+
+def test_many_steps_take_as_many_queries_as_one(signed_in, vera, acme, winback, django_assert_max_num_queries):
+    def queries():
+        with django_assert_max_num_queries(30) as caught:
+            signed_in(vera).get(URL)
+        return len(caught)
+
+    make_step(acme, winback, synced=1)
+    one = queries()
+    for n in range(20):
+        make_step(acme, winback, canvas=str(n), synced=1)
+
+    assert queries() == one

@@ -1,0 +1,192 @@
+"""The people behind each reason: the list is as long as the number, masked for viewers, and may be taken along."""
+
+import csv
+import io
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Profile
+from canvases import behind
+from canvases.models import Step, Visit
+from canvases.views import behind as views
+from partners import laws
+from partners.models import Batch, Delivery, Outcome, Sync, Tally
+from partners.queue import tally
+
+pytestmark = pytest.mark.django_db
+
+ALONE = [("not_synced", "no_identifier"), ("not_synced", ""), ("errored", "40002"), ("cancelled", "moved")]
+TOGETHER = [("errored", "40007"), ("pending", ""), ("pending", "50000"), ("cancelled", "discarded"), ("synced", "0")]
+
+
+@pytest.fixture
+def step(canvas, winback, people):
+    """A step that has had two Syncs; each person came through both, one of them with every outcome and reason."""
+    row = Step.objects.create(canvas=canvas, kind="audience_sync")
+    now = timezone.now()
+    canvas.launched_at = now
+    canvas.save()
+    visits = [Visit(canvas=canvas, profile=one, entered_at=now) for one in people]
+    visits = Visit.objects.bulk_create(visits)
+    for _ in range(2):
+        asked = Sync.objects.create(
+            app_group=canvas.app_group, audience=winback, action="add", kinds=["email"], label="x", url="/"
+        )
+        row.syncs.add(asked)
+        arrive(asked, visits, now=now)
+    return row
+
+
+def arrive(asked, visits, *, now):
+    common = {"sync": asked, "audience": asked.audience, "ad_account": asked.audience.ad_account}
+    common |= {"action": "add", "kinds": ["email"], "created_at": now, "due_at": now}
+    ends = [(outcome, reason, None) for outcome, reason in ALONE]
+    for seq, (state, code) in enumerate(TOGETHER):
+        batch = Batch.objects.create(**common, seq=seq, state=state, last_code=code)
+        ends.append((state, code, batch))
+    with tally.gathered(now=now) as moves:
+        for place, visit in enumerate(visits):
+            outcome, reason, batch = ends[place % len(ends)]
+            own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
+            Delivery.objects.create(sync=asked, profile_id=visit.profile_id, entry_key=visit.pk, **own)
+            moves.add(asked.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
+            if batch:
+                batch.n += 1
+                batch.save()
+
+
+def shown(hands, step, **query):
+    """Page after page; the rows and the number that the page names."""
+    rows, n, place = 0, None, {}
+    while place is not None:
+        html = hands.get("step_people", step.pk, **query, **place).content.decode()
+        rows += html.count("<tr data-delivery>")
+        n = int(re.search(r'role="status">(\d+) (?:person|people)', html)[1])
+        more = re.search(r'rel="next" href="[^"]*before=([0-9-]+)', html)
+        place = {"before": more[1]} if more else None
+    return rows, n
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_the_list_is_as_long_as_the_number_for_every_reason(bobs, step, monkeypatch, size):
+    monkeypatch.setattr(views, "PAGE", size)
+    found = behind.reasons(step)
+
+    assert {(why.outcome, why.reason) for why in found} == {*ALONE, *TOGETHER} - {
+        ("cancelled", "moved"),
+        ("synced", "0"),
+    }
+    assert list(laws.broken(now=timezone.now())) == []
+    page = bobs.get(step=step.pk, reasons=1).content.decode()
+    for why in found:
+        assert f"/people/?outcome={why.outcome}&amp;reason={why.reason}" in page
+        assert shown(bobs, step, outcome=why.outcome, reason=why.reason) == (why.n, why.n)
+
+
+def test_newer_leads_back_through_the_same_pages(bobs, step, monkeypatch):
+    monkeypatch.setattr(views, "PAGE", 1)
+    query = {"outcome": "not_synced", "reason": "no_identifier"}
+    there = [bobs.get("step_people", step.pk, **query).context["page"]]
+    while there[-1].older:
+        there.append(bobs.get("step_people", step.pk, **query, before=there[-1].older).context["page"])
+    back = [there[-1]]
+    while back[-1].newer:
+        back.append(bobs.get("step_people", step.pk, **query, after=back[-1].newer).context["page"])
+
+    assert len({page.deliveries[0].pk for page in there}) == len(there) > 2
+    assert [page.deliveries for page in back[::-1]] == [page.deliveries for page in there]
+
+
+def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
+    answer = bobs.post("step_people_export", step.pk, outcome="errored", reason="40002")
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
+
+    (why,) = (one for one in behind.reasons(step) if one.reason == "40002")
+    assert len(rows) == why.n
+    assert {(row["email"], row["outcome"], row["reason_code"]) for row in rows} >= {
+        ("p2@example.org", "errored", "40002")
+    }
+    assert all(row["reason"] == why.text and row["entered_canvas_at"] for row in rows)
+    line = Activity.objects.get()
+    assert (line.actor, line.verb, line.subject) == (bob, "exported", "Cart")
+
+
+def test_the_erased_and_those_no_longer_kept_are_counted_and_said(bobs, step, people):
+    query = {"outcome": "not_synced", "reason": "no_identifier"}
+    before = shown(bobs, step, **query)
+    Profile.objects.filter(pk=people[0].pk).update(erased_at=timezone.now())
+    one = Tally.objects.filter(sync__in=step.syncs.all()).first()
+    Delivery.objects.filter(sync=one.sync_id, profile=people[0]).delete()
+    one.base = {Outcome.NOT_SYNCED: {"no_identifier": 1}}
+    one.save()
+    page = bobs.get("step_people", step.pk, **query).content.decode()
+
+    assert shown(bobs, step, **query) == (before[0] - 1, before[1])
+    assert "1 of them is no longer kept and not listed" in page
+    assert ">Erased<" in page
+    assert "p0@example.org" not in page
+
+
+def test_viewers_read_no_personal_data_and_take_no_file(editor, vera, bobs, step):
+    query = {"outcome": "errored", "reason": "40002"}
+    url = bobs.url("step_people_export", step.pk)
+    veras = editor(vera)
+    masked, plain = (hands.get("step_people", step.pk, **query).content.decode() for hands in (veras, bobs))
+
+    assert ("p2@example.org" in plain, "p2@example.org" in masked) == (True, False)
+    assert "p***@e***.org" in masked
+    assert (url in plain, url in masked) == (True, False)
+    assert veras.post("step_people_export", step.pk, **query).status_code == 403
+    assert [line.verb for line in Activity.objects.all()] == ["viewed"]
+
+
+def test_no_other_group_is_reached(bobs, editor, charlie, step, other_group, canvas):
+    foreign = type(canvas).objects.create(app_group=other_group, name="Theirs")
+    Profile.objects.update(app_group=other_group)  # rows that stray are shown as unknown
+
+    assert editor(charlie).get("step_people", step.pk).status_code == 404
+    assert editor(charlie, foreign).get("step_people", step.pk).status_code == 404
+    assert editor(charlie, foreign).post("step_people_export", step.pk).status_code == 404
+    assert (
+        "example.org"
+        not in bobs.get("step_people", step.pk, outcome="errored", reason="40002").content.decode().split("<main")[1]
+    )
+
+
+def test_the_number_of_queries_does_not_grow(bobs, step, people, canvas):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            bobs.get("step_people", step.pk, outcome="errored", reason="40002")
+        return len(found)
+
+    queries()
+    before = queries()
+    now = timezone.now()
+    more = Visit.objects.bulk_create(Visit(canvas=canvas, profile=one, slot=1, entered_at=now) for one in people)
+    asked = step.syncs.first()
+    Delivery.objects.bulk_create(
+        Delivery(sync=asked, profile_id=one.profile_id, entry_key=one.pk, outcome="errored", reason="40002")
+        for one in more
+    )
+    assert queries() == before
+
+
+@pytest.mark.parametrize("query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 25}, {"outcome": "synced"}])
+def test_what_nobody_can_have_is_not_found(bobs, step, query):
+    assert bobs.get("step_people", step.pk, **query).status_code == 404
+
+
+@pytest.mark.parametrize("place", ["", "x", "1", "9" * 40, "1-" + "9" * 30, "-1-1", "\0", "0-0"])
+def test_what_is_no_place_is_the_beginning(bobs, step, place):
+    assert bobs.get("step_people", step.pk, before=place).status_code == 200
+
+
+def test_the_file_asks_for_the_password_again(bob, signed_in, bobs, step):
+    answer = signed_in(bob, fresh=False).post(bobs.url("step_people_export", step.pk))
+    assert answer["Location"].startswith("/accounts/reauthenticate/")
+    assert not Activity.objects.exists()

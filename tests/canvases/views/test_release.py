@@ -1,0 +1,42 @@
+"""The page of receipts counts who is held back, and an admin lets the person of a receipt come back."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import ErasedName, Erasure, Profile
+from canvases.privacy import erase
+
+
+@pytest.fixture
+def erasure(acme, settings, tmp_path):
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+    ann = Profile.objects.create(app_group=acme, external_id="ann")
+    (made,) = erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
+    return made
+
+
+def test_an_admin_lets_the_person_of_a_receipt_come_back(erasure, alice, signed_in):
+    client, path = signed_in(alice), f"/g/acme/people/erasures/{erasure.key}/release/"
+    page = client.get("/g/acme/people/erasures/").content.decode()
+    assert ("1 erased person is held back" in page, path in page) == (True, True)
+    assert client.get(path).status_code == 200
+    assert ErasedName.objects.exists()
+    assert client.post(path).status_code == 302
+    assert not ErasedName.objects.exists()
+    assert Activity.objects.filter(verb="changed", subject__contains=erasure.key).count() == 1
+    assert path not in client.get("/g/acme/people/erasures/").content.decode()
+
+
+def test_only_an_admin_may(erasure, bob, signed_in):
+    assert signed_in(bob).post(f"/g/acme/people/erasures/{erasure.key}/release/").status_code == 403
+    assert (ErasedName.objects.count(), Erasure.objects.count()) == (1, 1)
+
+
+def test_the_days_of_the_group_are_a_setting(acme, alice, signed_in):
+    client = signed_in(alice)
+    body = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "consent_values": "true"}
+    for told, kept in (("30", 30), ("", 30), ("0", 30), ("99999", 30), ("x", 30)):
+        client.post("/g/acme/settings/", body | {"suppression_days": told})
+        acme.refresh_from_db()
+        assert acme.suppression_days == kept

@@ -1,0 +1,121 @@
+"""`manage.py engine` for real: it survives the deaths that silence django-q2 for ever, and stops without leftovers."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support import stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engine command")]
+
+
+def group(pgid):
+    """The living processes of a group, oldest first: main, sentinel, workers, monitor, pusher."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z" and int(its_group) == pgid:
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+class Running:
+    """An engine process with its log and its database."""
+
+    def __init__(self, var):
+        self.var = var
+        env = stack.environment(var, ENGINE_SILENCE_SECONDS="7", ENGINE_WORKERS="2", TASK_LOG_LEVEL="CRITICAL")
+        self.log_file = (var / "engine.log").open("w")
+        command = [sys.executable, "manage.py", "engine"]
+        self.process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=self.log_file, stderr=self.log_file)
+
+    def log(self):
+        return (self.var / "engine.log").read_text()
+
+    def groups(self):
+        """The process groups that were started so far."""
+        return [int(part.split(")")[0]) for part in self.log().split("(process group ")[1:]]
+
+    def pulse(self):
+        """The time of the last heartbeat row, 0 before the first."""
+        with closing(sqlite3.connect(self.var / "audiencesync.sqlite3")) as database:
+            rows = database.execute("SELECT slot FROM groups_beatslot WHERE name = 'pulse'").fetchall()
+        return rows[0][0] if rows else 0
+
+    def wait_for_next_pulse(self, seconds=40):
+        before = int(time.time() * 1000)
+        stack.wait_until(lambda: self.pulse() >= before, seconds=seconds, what="no heartbeat came")
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
+    """A folder with a fresh database."""
+    var = tmp_path_factory.mktemp("migrated")
+    stack.manage(stack.environment(var), "migrate")
+    return var
+
+
+@pytest.fixture
+def engine(migrated, tmp_path):
+    running = Running(stack.copied(migrated, tmp_path))
+    running.wait_for_next_pulse()
+    yield running
+    running.process.kill()
+    running.process.wait()
+    for pgid in running.groups():
+        if group(pgid):
+            os.killpg(pgid, signal.SIGKILL)
+    running.log_file.close()
+
+
+def workers(pgid):
+    """The two worker processes."""
+    return group(pgid)[2:4]
+
+
+def test_it_goes_on_after_all_workers_were_killed(engine):
+    for pid in workers(engine.groups()[-1]):
+        os.kill(pid, signal.SIGKILL)
+    engine.wait_for_next_pulse()
+
+
+def test_a_silent_cluster_is_replaced(engine):
+    first = engine.groups()[-1]
+    for pid in workers(first):
+        os.kill(pid, signal.SIGSTOP)
+    stack.wait_until(lambda: len(engine.groups()) == 2, seconds=30, what="it was not restarted")
+    engine.wait_for_next_pulse()
+    assert "no heartbeat" in engine.log()
+    assert group(first) == []
+
+
+def test_it_goes_on_after_the_main_process_was_killed(engine):
+    first = engine.groups()[-1]
+    os.kill(first, signal.SIGKILL)
+    stack.wait_until(lambda: len(engine.groups()) == 2, seconds=10, what="it was not restarted")
+    engine.wait_for_next_pulse()
+    assert group(first) == []
+
+
+def test_sigterm_ends_everything_in_time(engine):
+    before = time.monotonic()
+    engine.process.terminate()
+    assert engine.process.wait(15) == 0
+    assert time.monotonic() - before < 10
+    assert group(engine.groups()[-1]) == []
+
+
+def test_a_killed_supervisor_takes_its_cluster_along(engine):
+    last = engine.groups()[-1]
+    engine.process.kill()
+    stack.wait_until(lambda: group(last) == [], seconds=20, what="the cluster lived on")

@@ -1,0 +1,65 @@
+"""A slot of the beat belongs to exactly one engine, and moves only forward."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from django.db import connection
+
+from audiencesync.core import beat
+from tests.support import stack
+
+CLAIM_FIFTY = """
+import django; django.setup()
+from audiencesync.beat import claim
+print(*[slot for slot in range(1, 51) if claim("contested", slot)])
+"""
+
+
+def test_second_claimer_loses(db):
+    assert beat.claim("x", 10)
+    assert not beat.claim("x", 10)
+
+
+def test_slot_moves_only_forward(db):
+    assert beat.claim("x", 10)
+    assert not beat.claim("x", 9)
+    assert beat.claim("x", 11)
+
+
+def test_each_beat_has_its_own_slot(db):
+    assert beat.claim("x", 10)
+    assert beat.claim("y", 10)
+
+
+def test_slot_of_a_wrong_clock_does_not_silence_the_beat(db):
+    far_ahead = 10 + beat.WRONG_CLOCK_MS + 1
+    assert beat.claim("x", far_ahead)
+    assert beat.claim("x", 10)
+
+
+def test_slots_are_the_same_for_every_engine_and_follow_without_gap():
+    assert beat.slot_at(100.0, 5.0) == beat.slot_at(104.9, 5.0) == 100_000
+    assert beat.slot_at(105.0, 5.0) == 105_000
+
+
+@pytest.fixture
+def shared_database(transactional_db, tmp_path):
+    """The environment of processes that share one database of the kind under test."""
+    if connection.vendor == "sqlite":
+        env = stack.environment(tmp_path)
+        stack.manage(env, "migrate", "groups")
+        return env
+    s = connection.settings_dict
+    url = f"postgres://{s['USER']}:{s['PASSWORD']}@{s['HOST']}:{s['PORT']}/{s['NAME']}"
+    return stack.environment(tmp_path, DATABASE_URL=url)
+
+
+@pytest.mark.slow
+def test_three_engines_at_once_win_each_slot_once(shared_database):
+    env = shared_database
+    command = [sys.executable, "-c", CLAIM_FIFTY]
+    claimers = [subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    won = Counter(int(slot) for claimer in claimers for slot in claimer.communicate(timeout=60)[0].split())
+    assert won == Counter(range(1, 51))

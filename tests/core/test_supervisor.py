@@ -1,0 +1,102 @@
+"""The supervisor: what went silent or died is killed with its orphans and started again; a stop is bounded."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from audiencesync.core.supervisor import Engine, Terms
+from tests.support.stack import wait_until
+
+QUIET = "import time; time.sleep(600)"
+DEAF = (
+    "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); "
+    "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+)
+LIVELY = "import os, pathlib, time\nwhile True: pathlib.Path(os.environ['PULSE']).touch(); time.sleep(0.1)"
+ORPHAN = (
+    "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, file=open(sys.argv[1], 'w'), flush=True)"
+)
+
+
+def is_alive(pid):
+    """Running, and not a zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """engine(script) -> a supervised pretend cluster."""
+    made = []
+
+    def make(script, *arguments):
+        pulse_file = tmp_path / "pulse"
+        env = dict(os.environ) | {"PULSE": str(pulse_file)}
+        command = [sys.executable, "-c", script, *arguments]
+        made.append(Engine(command, pulse_file=pulse_file, env=env, terms=Terms(silence=0.6, stop=0.6)))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+def test_a_living_engine_is_left_alone(engine):
+    one = engine(LIVELY)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        assert one.incident() is None
+        time.sleep(0.1)
+
+
+def test_a_silent_engine_is_replaced(engine, caplog):
+    one = engine(QUIET)
+    first = one.process.pid
+    wait_until(one.incident, seconds=5)
+    one.restart(one.incident())
+    assert not is_alive(first)
+    assert is_alive(one.process.pid)
+    assert "no heartbeat" in caplog.text
+
+
+def test_orphans_of_a_dead_main_process_are_killed(engine, tmp_path):
+    note = tmp_path / "orphan"
+    one = engine(ORPHAN, str(note))
+    wait_until(one.incident, seconds=5)
+    orphan = int(note.read_text())
+    assert is_alive(orphan)
+    assert one.incident() == "its main process ended"
+    one.restart("test")
+    wait_until(lambda: not is_alive(orphan), seconds=5)
+
+
+def test_who_dies_young_again_and_again_is_started_slower(engine, caplog):
+    one = engine("pass")
+    one.failures = 0
+    for _ in range(3):
+        wait_until(one.incident, seconds=5)
+        one.restart("test")
+    assert re.findall(r"restarts in (\d) s", caplog.text) == ["0", "1", "2"]
+
+
+def test_stop_lets_it_end_by_itself(engine):
+    one = engine(QUIET)
+    pid = one.process.pid
+    one.stop()
+    assert not is_alive(pid)
+
+
+def test_stop_is_bounded_when_the_engine_does_not_listen(engine, tmp_path, caplog):
+    one = engine(DEAF, str(tmp_path / "deaf"))
+    pid = one.process.pid
+    wait_until((tmp_path / "deaf").exists)
+    one.stop()  # it sleeps for ten minutes
+    assert not is_alive(pid)
+    assert "was killed" in caplog.text

@@ -1,0 +1,89 @@
+"""wake: an alarm for the engine, after the commit, not too often, never in the way."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from django.db import transaction
+from django_q.brokers import get_broker
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signals import post_execute
+from django_q.signing import SignedPackage
+
+from audiencesync.core import beat, supervisor
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch, transactional_db):
+    monkeypatch.setattr(beat, "_woken_at", {})
+    monkeypatch.setattr(beat, "_monitor", beat.Ticker())
+
+
+def queued():
+    """What waits in the queue of this installation, oldest first."""
+    broker = get_broker()
+    if hasattr(broker.connection, "lrange"):
+        return [SignedPackage.loads(package)["func"] for package in broker.connection.lrange(broker.list_key, 0, -1)]
+    return [task.func() for task in OrmQ.objects.order_by("pk")]
+
+
+def test_wake_queues_the_function():
+    beat.wake("canvases.engine.beat")
+    assert queued() == ["canvases.engine.beat"]
+
+
+def test_wake_waits_for_the_commit():
+    with transaction.atomic():
+        beat.wake("canvases.engine.beat")
+        assert queued() == []
+    assert queued() == ["canvases.engine.beat"]
+
+
+def test_a_rolled_back_transaction_wakes_nobody():
+    with transaction.atomic():
+        beat.wake("canvases.engine.beat")
+        transaction.set_rollback(True)
+    assert queued() == []
+
+
+def test_wake_rings_once_in_a_while_for_each_function():
+    for _ in range(5):
+        beat.wake("canvases.engine.beat")
+    beat.wake("partners.sync.beat")
+    assert queued() == ["canvases.engine.beat", "partners.sync.beat"]
+    time.sleep(beat.WAKE_SECONDS)
+    beat.wake("canvases.engine.beat")
+    assert len(queued()) == 3
+
+
+def test_alarms_do_not_pile_up_while_no_engine_runs(monkeypatch):
+    monkeypatch.setattr(beat, "WAKE_SECONDS", 0.0)
+    for _ in range(beat.WAITING_ENOUGH + 5):
+        beat.wake("canvases.engine.beat")
+    assert len(queued()) == beat.WAITING_ENOUGH
+
+
+def test_wake_never_raises(database_away, monkeypatch, caplog):
+    with database_away(), monkeypatch.context() as away:
+        away.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")  # whichever of the two holds the queue
+        beat.wake("canvases.engine.beat")
+    assert "could not be woken" in caplog.text
+    assert queued() == []
+
+
+def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
+    file = tmp_path / "pulse"
+    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
+    assert beat.last_pulse() is None
+    post_execute.send(sender="django_q", task={})
+    assert file.exists()
+    assert (datetime.now(UTC) - beat.last_pulse()).total_seconds() < 2 * beat.PULSE_SECONDS
+
+
+def test_the_heartbeat_outlives_a_missing_database(tmp_path, monkeypatch, database_away):
+    file = tmp_path / "pulse"
+    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
+    with database_away():
+        post_execute.send(sender="django_q", task={})
+    assert file.exists()

@@ -1,0 +1,83 @@
+"""The pages that allauth brings speak German politely: Sie, never du."""
+
+import re
+from gettext import translation
+from pathlib import Path
+
+import allauth
+import django
+import pytest
+from django.core import mail
+from django.test import Client
+
+from audiencesync.groups.accounts.allauth_words import DJANGOS, WORDS
+from partners.connections import mailing
+
+DU = re.compile(r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE)
+VISITOR = [
+    "login/",
+    "signup/",
+    "password/reset/",
+    "password/reset/done/",
+    "password/reset/key/1-x/",
+    "confirm-email/x/",
+]
+MEMBER = [
+    "logout/",
+    "email/",
+    "password/change/",
+    "reauthenticate/",
+    "2fa/",
+    "2fa/totp/activate/",
+    "sessions/",
+    "login/",
+]
+GERMAN = {"Accept-Language": "de"}
+
+
+def words(answer):
+    return re.sub(r"<[^>]*>", " ", answer.content.decode())
+
+
+@pytest.mark.parametrize("path", VISITOR)
+def test_to_visitors(path, db):
+    answer = Client(headers=GERMAN).get(f"/accounts/{path}", follow=True)
+    assert '<html lang="de">' in answer.content.decode()
+    assert DU.findall(words(answer)) == []
+
+
+@pytest.mark.parametrize("path", MEMBER)
+def test_to_members(path, alice, signed_in):
+    client = signed_in(alice)
+    answer = client.get(f"/accounts/{path}", headers=GERMAN, follow=True)
+    assert '<html lang="de">' in answer.content.decode()
+    assert DU.findall(words(answer)) == []
+
+
+def test_after_a_wrong_password(alice):
+    answer = Client(headers=GERMAN).post("/accounts/login/", {"login": alice.email, "password": "wrong"})
+    assert "E-Mail-Adresse oder Passwort sind leider falsch." in words(answer)
+
+
+def test_in_the_mail_about_a_forgotten_password(alice):
+    Client(headers=GERMAN).post("/accounts/password/reset/", {"email": alice.email})
+    mailing.beat()
+    assert "Sie erhalten diese E-Mail" in mail.outbox[0].body
+    assert DU.findall(mail.outbox[0].body) == []
+
+
+def test_every_text_is_still_one_of_allauths():
+    """A text that allauth has changed would silently fall back to its own German."""
+    theirs = translation("django", Path(allauth.__file__).parent / "locale", ["de"])
+    assert [text for text in WORDS if theirs.gettext(text) == text] == []
+
+
+def test_every_text_about_passwords_is_still_one_of_djangos():
+    theirs = translation("django", Path(django.__file__).parent / "contrib/auth/locale", ["de"])
+    assert [text for text in DJANGOS if theirs.gettext(text) == text] == []
+
+
+def test_about_the_choice_of_a_password(alice, signed_in):
+    page = words(signed_in(alice).get("/accounts/password/change/", headers=GERMAN))
+    assert "Verwenden Sie kein häufiges Passwort." in page
+    assert "allgemein üblich" not in page

@@ -1,0 +1,170 @@
+"""Invitations: who invites sees no link that was mailed, who is invited joins once, everybody else gets a clear page."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from audiencesync.groups.accounts import invitations
+from audiencesync.groups.models import INVITATION_LIFETIME, Activity, Invitation, Membership, User
+
+PASSWORD = "correct horse battery"
+
+
+def sign_up(client, path, **fields):
+    client.post(path)
+    return client.post("/accounts/signup/", {"name": "Dora", "password1": PASSWORD} | fields)
+
+
+def role_of(email, group):
+    return Membership.objects.filter(user__email=email, app_group=group).values_list("role", flat=True).first()
+
+
+def test_a_token_is_not_stored(invited):
+    invitation, path = invited()
+    token = path.split("/")[2]
+    assert token not in str(list(Invitation.objects.values()))
+    assert invitation.token_hash == Invitation.hash(token)
+
+
+def test_the_page_says_who_invites_into_what(invited):
+    page = Client().get(invited()[1]).content.decode()
+    assert "alice@example.org" in page
+    assert "Acme" in page
+    assert "dora@example.org" in page
+
+
+def test_a_new_person_signs_up_and_is_a_member(acme, invited):
+    _invitation, path = invited()
+    client = Client()
+    answer = sign_up(client, path)
+    assert answer.status_code == 302
+    assert role_of("dora@example.org", acme) == "viewer"
+    assert [tile.group for tile in client.get("/groups/").context["tiles"]] == [acme]
+    assert Activity.objects.filter(app_group=acme, verb="joined", actor__email="dora@example.org").exists()
+
+
+def test_the_invited_address_cannot_be_changed_at_sign_up(acme, invited):
+    sign_up(Client(), invited()[1], email="mallory@example.org")
+    assert role_of("dora@example.org", acme) == "viewer"
+    assert not User.objects.filter(email="mallory@example.org").exists()
+
+
+def test_the_address_counts_as_verified(invited):
+    sign_up(Client(), invited()[1])
+    assert User.objects.get(email="dora@example.org").emailaddress_set.get().verified
+
+
+def test_without_an_invitation_sign_up_is_closed(db):
+    client = Client()
+    assert "form" not in client.get("/accounts/signup/").context
+    client.post("/accounts/signup/", {"email": "mallory@example.org", "password1": PASSWORD})
+    assert not User.objects.exists()
+
+
+def test_an_invitation_withdrawn_after_the_first_page_closes_sign_up(invited):
+    invitation, path = invited()
+    client = Client()
+    client.post(path)
+    invitation.delete()
+    client.post("/accounts/signup/", {"password1": PASSWORD})
+    assert not User.objects.filter(email="dora@example.org").exists()
+
+
+def test_a_weak_password_is_refused_in_words(invited):
+    answer = sign_up(Client(), invited()[1], password1="short")
+    assert "There is a problem" in answer.content.decode()
+    assert not User.objects.filter(email="dora@example.org").exists()
+
+
+def test_a_known_person_accepts_by_post(acme, charlie, signed_in, invited):
+    _invitation, path = invited(email="charlie@example.org")
+    client = signed_in(charlie)
+    client.get(path)
+    assert role_of("charlie@example.org", acme) is None
+    assert client.post(path)["Location"] == "/g/acme/"
+    assert role_of("charlie@example.org", acme) == "viewer"
+
+
+def test_a_known_person_is_led_to_sign_in(charlie, invited):
+    _invitation, path = invited(email="charlie@example.org")
+    assert f"/accounts/login/?next={path}" in Client().get(path).content.decode()
+
+
+def test_somebody_else_cannot_accept(acme, charlie, signed_in, invited):
+    invitation, path = invited()
+    client = signed_in(charlie)
+    client.post(path)
+    invitation.refresh_from_db()
+    assert invitation.accepted_at is None
+    assert role_of("charlie@example.org", acme) is None
+    assert "signed in as charlie@example.org" in client.get(path).content.decode()
+
+
+def test_accepting_does_not_lower_a_role(acme, alice, signed_in, invited):
+    signed_in(alice).post(invited(email="alice@example.org")[1])
+    assert role_of("alice@example.org", acme) == "admin"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_used_link_says_so(acme, charlie, signed_in, invited, method):
+    _invitation, path = invited(email="charlie@example.org")
+    client = signed_in(charlie)
+    client.post(path)
+    Membership.objects.filter(user=charlie, app_group=acme).delete()
+    answer = getattr(client, method)(path)
+    assert answer.status_code == 410
+    assert "used already" in answer.content.decode()
+    assert role_of("charlie@example.org", acme) is None
+
+
+def test_an_old_link_says_so(invited):
+    invitation, path = invited()
+    Invitation.objects.filter(pk=invitation.pk).update(
+        created_at=timezone.now() - INVITATION_LIFETIME - timedelta(minutes=1)
+    )
+    answer = Client().post(path)
+    assert answer.status_code == 410
+    assert "too old" in answer.content.decode()
+
+
+@pytest.mark.parametrize("token", ["nonsense", "ä€😀", "x" * 3000])
+def test_a_wrong_link_says_so(db, token):
+    answer = Client().get(f"/invitation/{token}/")
+    assert answer.status_code == 404
+    assert "does not work any more" in answer.content.decode()
+
+
+def test_inviting_again_replaces_the_link(acme, alice, signed_in, invited):
+    _invitation, old = invited()
+    signed_in(alice).post("/g/acme/members/invite/", {"email": "DORA@example.org", "role": "admin"})
+    assert Client().get(old).status_code == 404
+    assert acme.invitations.get().role == "admin"
+
+
+def test_a_withdrawn_link_is_dead(alice, signed_in, invited):
+    invitation, path = invited()
+    signed_in(alice).post(f"/g/acme/members/invitations/{invitation.pk}/withdraw/")
+    assert Client().get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("email", "role"),
+    [("bob@example.org", "viewer"), ("no address", "viewer"), ("", "viewer"), ("d@example.org", "king")],
+)
+def test_bad_input_gets_words(acme, alice, bob, signed_in, email, role):
+    answer = signed_in(alice).post("/g/acme/members/invite/", {"email": email, "role": role})
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.content.decode()
+    assert not Invitation.objects.exists()
+
+
+def test_two_tabs_accept_once(acme, alice, charlie, invited):
+    """Both tabs saw the invitation open."""
+    invitation, _path = invited(email="charlie@example.org")
+    now = timezone.now()
+    assert invitations.accept(invitation, charlie, now=now)
+    Membership.objects.filter(user=charlie, app_group=acme).delete()
+    assert not invitations.accept(invitation, charlie, now=now)
+    assert role_of("charlie@example.org", acme) is None

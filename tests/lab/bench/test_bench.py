@@ -1,0 +1,81 @@
+"""`manage.py bench` measures and prints; how fast is for people to judge, not for a test."""
+
+import json
+import os
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from lab.bench import bench, goals
+from lab.management.commands.bench import lines_of
+from lab.stack import processes
+from lab.stack.processes import tree
+
+
+@pytest.mark.slow
+def test_a_small_bench_measures_every_number():
+    out, err = StringIO(), StringIO()
+    small = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "6", "--backlog", "2000"]
+    call_command("bench", *small, "--json", stdout=out, stderr=err)
+
+    found = json.loads(out.getvalue())["sqlite"]["500"]
+    assert set(found) == {*bench.NAMES, "ratios", "goals", "peers"}
+    assert found["launch"]["entered"] == 500
+    assert found["launch"]["synced"] + found["launch"]["not_synced"] == 500
+    assert found["drain"]["people"] == found["launch"]["synced"]
+    assert found["ingest"]["profiles"] == 525
+    assert found["imports"]["rows"] == 500
+    assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
+    assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
+    assert 0 < found["idle"]["sql_per_second"] < 100
+    assert 0 < found["launch"]["most_memory_mb"]["engine"] < 1000
+    assert all(rate > 0 for rate in found["bodies"].values())
+    assert "launch: people_per_second" in err.getvalue()
+
+
+def test_a_database_that_is_not_installed_is_a_line():
+    lines = lines_of({"postgresql": bench.NOT_INSTALLED, "sqlite": {"1000": {"launch": {"seconds": 1.5}}}})
+
+    assert [line.split() for line in lines] == [
+        ["postgresql", "not", "installed"],
+        ["sqlite", "1,000", "launch:", "seconds", "1.5"],
+    ]
+
+
+def test_ratios_compare_with_the_machine():
+    found = {
+        "calibration": {"sha256_per_second": 1000, "insert_rows_per_second": 500, "posts_per_second": 1},
+        "bodies": {"from_raw": 250, "from_stored_email": 2000},
+        "drain": {"people_per_second": 100},
+    }
+
+    assert bench.ratios(found) == {"from_raw / sha256": 0.25, "from_stored_email / sha256": 2.0, "drain / insert": 0.2}
+
+
+def test_goals_stand_beside_what_was_measured():
+    found = {"launch": {"seconds": 12.5}, "backlog": {"most_memory_mb": {"engine": 300}}}
+
+    assert goals.judged(found, "postgresql", 1_000_000) == {
+        "launch: seconds": "<= 10 MISSED",
+        "backlog: most_memory_mb: engine": "<= 300 reached",
+    }
+    assert goals.judged(found, "sqlite", 1_000_000)["launch: seconds"] == "<= 15 reached"
+    assert "launch: seconds" not in goals.judged(found, "sqlite", 500)
+
+
+def test_what_a_process_cost_is_read():
+    pids = tree(1)
+
+    assert pids[0] == 1
+    sum(number * number for number in range(1_000_000))
+    assert processes.cpu_seconds([os.getpid()]) > 0
+    assert processes.cpu_seconds([2**22 + 1]) == 0
+
+
+@pytest.mark.parametrize(
+    "nonsense", [["--people", "0"], ["--people", "10000001"], ["--idle-seconds", "0"], ["--backlog", "-1"]]
+)
+def test_nonsense_is_refused(nonsense):
+    with pytest.raises(CommandError, match=f"{nonsense[0]} takes"):
+        call_command("bench", *nonsense)

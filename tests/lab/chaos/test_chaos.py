@@ -1,0 +1,78 @@
+"""A short storm on the database of this run: kills, stops, faults, people at work, and nobody is lost or counted twice."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from lab.chaos import judge
+from lab.chaos import report as chaos_report
+from lab.chaos.nemesis import processes
+from tests.support.stack import ROOT, environment
+
+SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+COMMAND = [sys.executable, "manage.py", "chaos"]
+
+
+def chaos(var, *arguments):
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, env=environment(var), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.each_database
+@pytest.mark.slow
+def test_the_laws_hold_in_a_short_storm(tmp_path):
+    database = "sqlite" if SQLITE else "postgresql"
+    done = chaos(tmp_path, "--seconds", "12", "--seed", "7", "--engines", "2", "--database", database, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["violations"] == []
+    assert report["people"]["pending"] == 0
+    assert report["people"]["synced"] > 0
+    assert report["checks"] > 5
+    assert sum(report["strikes"].values()) > 3
+    assert sum(n for name, n in report["requests"].items() if name != "0") > 3
+    assert processes(report["folder"]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [("--engines", "0"), ("--seconds", "0"), ("--seconds", "inf")], ids=" ".join)
+def test_what_cannot_work_is_refused(tmp_path, wrong):
+    done = chaos(tmp_path, *wrong)
+    assert done.returncode == 1
+    assert wrong[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_count_that_fell_is_found():
+    before = {1: dict.fromkeys(judge.NEVER_FALL, 5)}
+    after = {1: before[1] | {"synced": 4}}
+    assert judge.fallen(before, before) == []
+    assert judge.fallen(before, after) == ["L3 sync 1: synced fell from 5 to 4"]
+
+
+def test_a_law_that_was_broken_for_a_moment_is_told_once(tmp_path):
+    file = tmp_path / "watch.jsonl"
+    file.write_text("\n".join(json.dumps({"broken": broken}) for broken in ([], ["L1"], ["L1"], [])))
+    assert chaos_report.watched(file) == (4, ["L1 (seen 2 times)"])
+
+
+def test_tracebacks_and_errors_are_complaints_and_kills_are_not(tmp_path):
+    log = tmp_path / "engine-0.log"
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1',
+        "ZeroDivisionError: division by zero",
+        json.dumps({"level": "error", "message": "Failed 'x' (one-two-three-four) - no"}),
+        json.dumps({"level": "critical", "message": "reincarnated worker Process-1 after death"}),
+        json.dumps({"level": "info", "message": "pushed 3 people"}),
+    ]
+    log.write_text(os.linesep.join(lines))
+    found = chaos_report.complaints([log])
+    assert len(found) == 2
+    assert "ZeroDivisionError" in found[0]
+    assert "Failed 'x' - no" in found[1]

@@ -1,0 +1,170 @@
+"""Creating an audience: exactly one at TikTok, whatever happens on the way."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from partners import audiences
+from partners.audiences import AudienceNameError, creation
+from partners.errors import PartnerError
+from partners.models import Audience, Budget
+from partners.queue import budget
+from tiktok_sandbox.seed import EU
+
+
+@pytest.fixture
+def eu(alices):
+    alices.connect(EU)
+    return alices.connection().ad_accounts.get(remote_id=EU)
+
+
+@pytest.fixture
+def create(eu, alice):
+    return lambda name="winback", by=alice: audiences.create(eu, name, by=by, now=timezone.now())
+
+
+@pytest.fixture
+def at_tiktok(sandbox):
+    """Names of the audiences of the ad account at TikTok, by how often."""
+    return lambda name="winback": [one.id for one in sandbox.audiences.of(EU) if one.name == name]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(creation, "WAIT_SECONDS", 1.5)
+    monkeypatch.setattr(creation, "LOOK_AGAIN_SECONDS", (0.01, 0.02))
+
+
+def test_it_is_created_and_known(create, at_tiktok, eu, alice):
+    audience = create()
+    assert at_tiktok() == [audience.remote_id]
+    assert (audience.name, audience.created_by, audience.is_appendable) == ("winback", alice, True)
+    assert audience in audiences.choices(eu)
+    eu.refresh_from_db()
+    assert eu.n_audiences == 6
+
+
+def test_a_second_click_answers_the_same(create, at_tiktok):
+    assert create().pk == create().pk
+    assert len(at_tiktok()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_tabs_at_once_create_one(create, at_tiktok):
+    def click(_):
+        try:
+            return create().pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(click, range(4)))) == 1
+    assert len(at_tiktok()) == 1
+
+
+def test_a_name_used_before_is_refused(create, at_tiktok):
+    with pytest.raises(AudienceNameError, match="exists already. Choose it from the list"):
+        create("Newsletter readers")
+    assert len(at_tiktok("Newsletter readers")) == 1
+    assert not Audience.objects.filter(remote_id="").exists()
+
+
+def test_a_name_made_elsewhere_since_the_last_list_is_refused(create, at_tiktok, sandbox):
+    sandbox.audiences.create(EU, "winback")
+    with pytest.raises(AudienceNameError, match="exists already"):
+        create()
+    assert len(at_tiktok()) == 1
+
+
+def test_ones_own_name_is_refused_later(create, at_tiktok):
+    audience = create()
+    Audience.objects.filter(pk=audience.pk).update(create_until=timezone.now() - timedelta(minutes=5))
+    with pytest.raises(AudienceNameError, match="exists already"):
+        create()
+
+
+@pytest.mark.parametrize("kind", ["apply_then_drop", "truncated", "not_json", "empty"])
+def test_created_though_the_answer_was_lost(create, at_tiktok, sandbox, quick, kind):
+    sandbox.faults.set(kind, endpoint="segment/audience", count=1)
+    assert [create().remote_id] == at_tiktok()
+
+
+def test_answer_and_list_lost_then_clicked_again(create, at_tiktok, sandbox, quick):
+    sandbox.faults.set("apply_then_drop", endpoint="segment/audience", count=1)
+    list_fault(sandbox, after=1)
+    with pytest.raises(PartnerError) as error:
+        create()
+    assert "did not answer" in error.value.sentence()
+    sandbox.faults.clear()
+    assert [create().remote_id] == at_tiktok()
+
+
+def list_fault(sandbox, *, after):
+    """Let `after` lists pass, then break them."""
+    real, passed = sandbox.faults.take, []
+
+    def take(kinds, endpoint, advertisers):
+        if endpoint == "dmp/custom_audience/list" and "drop" in kinds:
+            passed.append(endpoint)
+            if len(passed) == after + 1:
+                sandbox.faults.set("drop", endpoint=endpoint)
+        return real(kinds, endpoint, advertisers)
+
+    sandbox.faults.take = take
+
+
+@pytest.mark.parametrize(("fault", "words"), [
+    ({"kind": "code", "code": 40105}, "An admin has to connect again"),
+    ({"kind": "not_allowlisted"}, "does not let us use this ad account"),
+    ({"kind": "code", "code": 40002}, "refused this (code 40002)"),
+    ({"kind": "throttle"}, "did not answer or has a problem"),
+    ({"kind": "http_error"}, "Press Create audience again in a moment"),
+])  # fmt: skip
+def test_a_refusal_is_told_in_words_and_can_be_repeated(create, at_tiktok, sandbox, quick, fault, words):
+    sandbox.faults.set(endpoint="segment/audience", **fault)
+    with pytest.raises(PartnerError) as error:
+        create()
+    assert words in error.value.sentence()
+    assert at_tiktok() == []
+    sandbox.faults.clear()
+    assert [create().remote_id] == at_tiktok()
+
+
+def test_somebody_who_died_while_creating_is_waited_for_and_then_replaced(create, at_tiktok, eu, alice, quick):
+    Audience.objects.create(
+        ad_account=eu, name="winback", create_tries=1, create_until=timezone.now() + timedelta(seconds=60)
+    )
+    with pytest.raises(PartnerError) as error:
+        create()
+    assert "it will not be created twice" in error.value.sentence()
+    Audience.objects.filter(name="winback").update(create_until=timezone.now() - timedelta(seconds=1))
+    assert [create().remote_id] == at_tiktok()
+
+
+def test_the_four_hundredth_is_the_last(create, eu, sandbox, at_tiktok):
+    for n in range(394):
+        sandbox.audiences.create(EU, f"old {n}")
+    create("number 400")
+    with pytest.raises(AudienceNameError, match="is full: TikTok allows 400 audiences"):
+        create("number 401")
+    assert at_tiktok("number 401") == []
+
+
+def test_one_creation_a_second(create, eu, quick):
+    create("first")
+    Budget.objects.filter(key=f"create:{EU}").update(next_us=budget.now_us() + 30_000_000)
+    with pytest.raises(PartnerError) as error:
+        create("second")
+    assert "Too many audiences are being created" in error.value.sentence()
+
+
+def test_not_while_disconnected(create, alices, eu, at_tiktok):
+    alices.client.post(alices.url("disconnect_partner"))
+    eu.refresh_from_db()
+    with pytest.raises(PartnerError) as error:
+        create()
+    assert "TikTok is not connected" in error.value.sentence()
+    assert at_tiktok() == []

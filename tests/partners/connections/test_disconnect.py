@@ -1,0 +1,155 @@
+"""Letting go of TikTok or of one ad account: who is touched is named first, and what becomes of the waiting is asked."""
+
+import pytest
+
+from audiencesync.core import crypto
+from audiencesync.groups.models import Activity
+from partners.models import SpentToken, Tally
+from tiktok_sandbox.seed import EU, UK
+
+
+@pytest.fixture
+def connection(alices):
+    alices.connect(EU, UK)
+    return alices.connection()
+
+
+@pytest.fixture
+def audience(connection):
+    return connection.ad_accounts.get(remote_id=EU).audiences.get(name="Newsletter readers")
+
+
+@pytest.fixture
+def one_account(alices, audience):
+    return alices.url("disconnect_ad_account", audience.ad_account_id)
+
+
+def counts(step):
+    return {name: n for name, n in Tally.objects.get(pk=step.pk).as_dict().items() if n}
+
+
+def test_it_names_the_steps_and_the_waiting_people(alices, audience, live_step, one_account):
+    live_step(audience, 3)
+    live_step(audience, 0, label="Quiet / Step 1", is_live=False)
+    for url in (alices.url("disconnect_partner"), one_account):
+        page = alices.client.get(url).content.decode()
+        assert "Winback / Step 2" in page
+        assert "3 people wait" in page
+        assert "Quiet / Step 1" not in page
+        assert 'type="radio"' in page
+        assert "checked" not in page
+
+
+def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(alices, audience, live_step, one_account):
+    live_step(audience, 0, label=f"A first: {audience.name}")
+    live_step(audience, 3, label=f"B second: {audience.name}")
+    page = alices.client.get(one_account).content.decode()
+    assert f"<bdi>B second</bdi></a>, audience “<bdi>{audience.name}</bdi>”" in page
+    assert page.index("B second") < page.index("A first")
+
+
+def test_it_says_that_nobody_is_touched(alices, connection):
+    page = alices.client.get(alices.url("disconnect_partner")).content.decode()
+    assert "No live canvas uses it, and nobody is waiting." in page
+    assert 'type="radio"' not in page
+
+
+def test_asking_changes_nothing(alices, connection):
+    alices.client.get(alices.url("disconnect_partner"))
+    connection.refresh_from_db()
+    assert connection.is_connected
+
+
+@pytest.mark.parametrize("answer", [{}, {"people": ""}, {"people": "eat"}])
+def test_without_an_answer_nothing_happens(alices, audience, live_step, answer):
+    step = live_step(audience, 2)
+    page = alices.client.post(alices.url("disconnect_partner"), answer)
+    assert page.status_code == 422
+    assert alices.connection().is_connected
+    assert counts(step) == {"entered": 2, "pending": 2}
+
+
+def test_waiting_for_a_reconnect(alices, audience, live_step, sandbox):
+    step, token = live_step(audience, 2), alices.connection().token
+    page = alices.client.post(alices.url("disconnect_partner"), {"people": "wait"}, follow=True)
+    assert "TikTok is disconnected." in page.content.decode()
+    connection = alices.connection()
+    assert (connection.token_sealed, connection.ad_accounts.filter(is_chosen=True).count()) == ("", 0)
+    assert connection.disconnected_at
+    assert sandbox.accounts.token(token) is None
+    assert counts(step) == {"entered": 2, "pending": 2}
+
+
+def test_discarding(alices, audience, live_step):
+    step = live_step(audience, 2)
+    page = alices.client.post(alices.url("disconnect_partner"), {"people": "discard"}, follow=True)
+    assert "2 people were discarded." in page.content.decode()
+    assert counts(step) == {"entered": 2, "cancelled": 2}
+
+
+def test_one_ad_account_leaves_the_others(alices, audience, live_step, one_account, sandbox):
+    step = live_step(audience, 2)
+    other = live_step(alices.connection().ad_accounts.get(remote_id=UK).audiences.get(name="Newsletter readers"), 1)
+    assert alices.client.post(one_account, {"people": "discard"}).status_code == 302
+    connection = alices.connection()
+    assert [one.remote_id for one in connection.ad_accounts.filter(is_chosen=True)] == [UK]
+    assert sandbox.accounts.token(connection.token)
+    assert (counts(step), counts(other)) == ({"entered": 2, "cancelled": 2}, {"entered": 1, "pending": 1})
+
+
+def test_the_last_ad_account_gone_needs_attention(alices, connection):
+    for ad_account in connection.ad_accounts.all():
+        alices.client.post(alices.url("disconnect_ad_account", ad_account.pk))
+    page = alices.client.get(alices.url("partner")).content.decode()
+    assert "No ad account is connected any more" in page
+
+
+def test_tiktok_does_not_confirm_the_revocation(alices, connection, sandbox):
+    sandbox.faults.set("http_error", endpoint="oauth2/revoke_token")
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "did not confirm that our access is void. We no longer use it and ask again" in page.content.decode()
+    assert not alices.connection().is_connected
+
+
+def test_who_refuses_for_good_is_not_asked_again(alices, connection, sandbox):
+    sandbox.faults.set("code", endpoint="oauth2/revoke_token", code=40002)
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "did not confirm that our access is void, and asking again would be no use" in page.content.decode()
+    assert not SpentToken.objects.exists()
+
+
+def test_a_token_that_does_not_open_cannot_be_ended(alices, connection, settings):
+    settings.TOKEN_KEYS = [crypto.new_key("other")]
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "please remove the app in the settings of your TikTok account" in page.content.decode()
+
+
+def test_a_token_void_already_is_no_trouble(alices, connection, sandbox):
+    sandbox.accounts.revoke_all()
+    page = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "did not confirm" not in page.content.decode()
+
+
+def test_a_second_click_has_no_effect(alices, connection):
+    alices.client.post(alices.url("disconnect_partner"))
+    again = alices.client.post(alices.url("disconnect_partner"), follow=True)
+    assert "TikTok is not connected." in again.content.decode()
+    assert Activity.objects.filter(verb="disconnected").count() == 1
+
+
+def test_an_ad_account_gone_already_is_no_page(alices, one_account):
+    assert alices.client.post(one_account).status_code == 302
+    assert alices.client.get(one_account).status_code == 404
+
+
+def test_it_is_written_down(alices, connection, one_account):
+    alices.client.post(one_account)
+    alices.client.post(alices.url("disconnect_partner"))
+    lines = Activity.objects.filter(verb="disconnected").order_by("pk").values_list("actor__email", "subject")
+    assert list(lines) == [("alice@example.org", "TikTok: Acme EU"), ("alice@example.org", "TikTok")]
+
+
+def test_a_dialog_gets_the_question_alone(alices, connection):
+    page = alices.client.get(alices.url("disconnect_partner"), headers={"HX-Request": "true"}).content.decode()
+    assert page.lstrip().startswith("<form")
+    assert "<html" not in page

@@ -1,0 +1,194 @@
+"""A mail about trouble counts as sent after it went out, is tried again until then, and speaks the reader's language."""
+
+import smtplib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.locmem import EmailBackend
+from django.db import connections
+from django.utils import timezone
+
+from audiencesync.groups.letter_model import Letter
+from audiencesync.groups.models import Membership, User
+from partners.connections import alerts, deadline_alerts
+from partners.models import Audience, Batch, Connection, Count, Sync
+
+ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
+
+
+class Away(BaseEmailBackend):
+    """A mail server that does not answer."""
+
+    def send_messages(self, email_messages):
+        raise ConnectionRefusedError
+
+
+class Picky(EmailBackend):
+    """Refuses one address, takes the others."""
+
+    def send_messages(self, messages):
+        if messages[0].to == ["alice@example.org"]:
+            raise smtplib.SMTPRecipientsRefused({"alice@example.org": (450, b"later")})
+        return super().send_messages(messages)
+
+
+@pytest.fixture
+def backend(settings):
+    def use(kind):
+        settings.EMAIL_BACKEND = f"{kind.__module__}.{kind.__qualname__}"
+
+    return use
+
+
+@pytest.fixture
+def works(backend):
+    return lambda: backend(EmailBackend)
+
+
+@pytest.fixture
+def broken(world, alice):
+    """A refused token; 1,000 people wait until 02:07 in Berlin."""
+    world.app_group.time_zone = "Europe/Berlin"
+    world.app_group.save()
+    asked = world.sync()
+    Sync.objects.update(label="Cart: winback", url="/g/acme/canvases/7/?step=9")
+    world.enter(asked, world.people(1000))
+    Batch.objects.update(first_failed_at=timezone.now(), deadline_at=ENDS_AT)
+    now = timezone.now()
+    Connection.objects.update(parked_by="token", parked_until=now, parked_since=now, connected_by=alice)
+    return world
+
+
+def send(minutes=0.0):
+    return alerts.send_due(now=timezone.now() + timedelta(minutes=minutes))
+
+
+def test_an_alert_is_marked_sent_only_after_the_mail_went_out(broken, backend, works, mailoutbox):
+    backend(Away)
+    assert send() == 0
+    assert Connection.objects.get().alerted_at is None
+    works()
+    assert send(2) == 1
+    assert Connection.objects.get().alerted_at is not None
+    assert send(4) == 0
+    assert len(mailoutbox) == 1
+
+
+def test_a_mail_server_that_is_away_is_asked_ever_more_rarely(broken, backend):
+    backend(Away)
+    for minute in range(32):
+        send(minute)
+    assert Letter.objects.get().tries == 6  # after 0, 1, 3, 7, 15 and 31 minutes
+    assert Count.objects.get(pk="mails_failed").n == 6
+
+
+def test_one_refused_address_delays_no_other(broken, backend, works, mailoutbox, bob):
+    Membership.objects.filter(user=bob).update(role="admin")
+    Connection.objects.update(connected_by=None)
+    backend(Picky)
+    assert send() == 1
+    assert Connection.objects.get().alerted_at is None
+    works()
+    assert send(2) == 1
+    assert sorted(mail.to[0] for mail in mailoutbox) == ["alice@example.org", "bob@example.org"]
+
+
+def test_a_trouble_that_ended_before_its_mail_could_go_out_is_not_mailed(broken, backend, works, mailoutbox):
+    backend(Away)
+    send()
+    Connection.objects.update(parked_by="", parked_until=None)
+    works()
+    assert send(2) == 0
+    assert mailoutbox == []
+
+
+def test_the_end_is_mailed_once_the_mail_server_is_back(broken, backend, works, mailoutbox):
+    send()
+    Connection.objects.update(parked_by="", parked_until=None)
+    backend(Away)
+    assert send() == 0
+    assert Connection.objects.get().alerted_at is not None
+    works()
+    assert send(2) == 1
+    assert mailoutbox[-1].subject == "TikTok works again in Acme"
+    assert "1,000 people who wait are sent now." in mailoutbox[-1].body
+    assert Connection.objects.get().alerted_at is None
+
+
+def test_a_deadline_mail_is_tried_again_on_the_same_day(broken, backend, works, mailoutbox):
+    backend(Away)
+    now = ENDS_AT - timedelta(minutes=3)
+    assert deadline_alerts.warn(now=now) == 0
+    works()
+    assert deadline_alerts.warn(now=now + timedelta(minutes=2)) == 1
+    assert deadline_alerts.warn(now=now + timedelta(minutes=3)) == 0
+
+
+def test_people_given_up_while_the_mail_server_was_away_for_hours_are_mailed_later(broken, backend, works, mailoutbox):
+    now = timezone.now()
+    Batch.objects.update(state="errored", settled_at=now, deadline_at=now)
+    Connection.objects.update(parked_by="")
+    backend(Away)
+    assert send() == 0
+    works()
+    assert send(180) == 1
+    assert mailoutbox[0].subject == "People were not sent to TikTok in Acme"
+    assert "- Cart: winback: 1,000 people, http" in mailoutbox[0].body
+
+
+def test_after_days_a_letter_is_given_up(broken, backend):
+    backend(Away)
+    send()
+    send(3 * 24 * 60 + 1)
+    assert Letter.objects.get().due_at is None
+    assert Letter.objects.get().body == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_four_workers_one_mails_what_failed_before(broken, backend, works, mailoutbox):
+    backend(Away)
+    send()
+    works()
+
+    def work(_):
+        try:
+            return send(2)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 1
+    assert len(mailoutbox) == 1
+
+
+def test_a_mail_names_canvas_people_time_and_the_place_to_mend(broken, mailoutbox):
+    send()
+    [mail] = mailoutbox
+    assert "Reconnect TikTok by 29 Nov, 02:07. Otherwise 1,000 people count as errored." in mail.body
+    assert "/g/acme/partners/tiktok/\n" in mail.body
+    assert "- Cart: winback: 1,000 people, http://127.0.0.1:8000/g/acme/canvases/7/?step=9" in mail.body
+    assert "Times are those of Europe/Berlin." in mail.body
+    assert "An admin of this app group can do that." not in mail.body
+
+
+def test_a_mail_speaks_the_language_of_its_reader_else_of_the_group(broken, mailoutbox, alice, bob):
+    Membership.objects.filter(user=bob).update(role="admin")
+    Connection.objects.update(connected_by=None)
+    User.objects.filter(pk=alice.pk).update(language="de")
+    send()
+    mails = {mail.to[0]: mail for mail in mailoutbox}
+    assert mails["alice@example.org"].subject == "TikTok braucht Aufmerksamkeit in Acme: Zugriff verweigert"
+    assert "Verbinden Sie TikTok bis 29.11., 02:07 Uhr neu." in mails["alice@example.org"].body
+    assert "Sonst zählen 1.000 Nutzer:innen als Fehler." in mails["alice@example.org"].body
+    assert mails["bob@example.org"].subject == "TikTok needs attention in Acme: access refused"
+
+
+def test_a_mail_about_a_deleted_audience_leads_to_the_step(broken, mailoutbox):
+    Connection.objects.update(parked_by="", parked_until=None)
+    Audience.objects.update(parked_by="gone", gone_at=timezone.now())
+    send()
+    [mail] = mailoutbox
+    assert mail.subject == "TikTok needs attention in Acme: audience winback does not exist any more"
+    assert mail.body.split("\n\n")[1].endswith("/g/acme/canvases/7/?step=9")

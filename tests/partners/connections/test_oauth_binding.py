@@ -1,0 +1,114 @@
+"""An authorisation belongs to one browser, one user, one group: nobody is connected to somebody else's TikTok."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup, Membership, Role
+from partners.models import Connection, OAuthState
+from tiktok_sandbox.seed import EU, JONAS
+
+
+@pytest.fixture
+def charlies(journey, charlie, other_group):
+    return journey(charlie, other_group)
+
+
+def test_forced_connection_a_victim_opens_the_attackers_callback(alices, charlies, nothing_stored):
+    attackers = alices.confirm(alices.start(), user=JONAS)
+    assert charlies.come_back(attackers).status_code == 400
+    nothing_stored()
+
+
+def test_forced_connection_within_one_group(alices, journey, acme, other_group, charlie, nothing_stored):
+    Membership.objects.create(app_group=acme, user=charlie, role=Role.ADMIN)
+    attackers = alices.confirm(alices.start(), user=JONAS)
+    assert journey(charlie).come_back(attackers).status_code == 400
+    nothing_stored()
+
+
+def test_another_browser_of_the_same_user(alices, journey, alice, nothing_stored):
+    address = alices.confirm(alices.start())
+    assert journey(alice).come_back(address).status_code == 400
+    nothing_stored()
+    assert alices.come_back(address).status_code == 302
+
+
+def test_another_browser_that_started_its_own(alices, journey, alice, nothing_stored):
+    address, other = alices.confirm(alices.start()), journey(alice)
+    other.start()
+    assert other.come_back(address).status_code == 400
+    nothing_stored()
+
+
+def test_the_offer_is_for_the_same_browser(alices, journey, alice, acme):
+    page = alices.authorise()
+    assert journey(alice).client.get(page).status_code == 404
+    assert journey(alice).client.post(page, {"ad_accounts": [EU]}).status_code == 404
+    assert alices.client.get(page).status_code == 200
+    assert not Connection.objects.exists()
+
+
+def test_the_offer_is_for_the_same_user(alices, journey, acme, charlie, other_group):
+    Membership.objects.create(app_group=acme, user=charlie, role=Role.ADMIN)
+    page = alices.authorise()
+    assert journey(charlie).client.post(page, {"ad_accounts": [EU]}).status_code == 404
+    assert not Connection.objects.exists()
+
+
+def test_the_offer_is_for_the_same_group(alices, alice):
+    second = AppGroup.objects.create(name="Second", slug="second")
+    Membership.objects.create(app_group=second, user=alice, role=Role.ADMIN)
+    page = alices.authorise().replace("/g/acme/", "/g/second/")
+    assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 404
+    assert not Connection.objects.exists()
+
+
+def test_the_offer_ends_after_an_hour(alices):
+    page = alices.authorise()
+    OAuthState.objects.update(used_at=timezone.now() - timedelta(hours=1, seconds=1))
+    answer = alices.client.post(page, {"ad_accounts": [EU]})
+    assert answer.status_code == 400
+    assert "More than an hour has passed" in answer.content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_old_offers_are_forgotten_with_their_tokens(alices):
+    alices.authorise()
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=2))
+    alices.start()
+    assert not OAuthState.objects.exclude(token_sealed="").exists()
+
+
+def test_nobody_is_sent_elsewhere(alices, settings):
+    address = alices.confirm(alices.start()) + "&next=https://evil.example/&redirect_uri=https://evil.example/"
+    assert alices.come_back(address)["Location"].startswith("/g/acme/partners/tiktok/choose/")
+    assert settings.SITE_URL in alices.start().replace("%3A", ":").replace("%2F", "/")
+
+
+def test_only_the_hash_of_a_state_is_stored(alices):
+    state = alices.start().split("state=")[1].split("&")[0]
+    row = OAuthState.objects.get()
+    assert len(state) >= 43
+    assert state not in str(vars(row))
+    assert alices.client.session.session_key not in str(vars(row))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_callbacks_at_once_exchange_once(alices, sandbox):
+    address = alices.confirm(alices.start())
+
+    def visit(_):
+        try:
+            return alices.come_back(address).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(visit, range(4)))
+    assert statuses == [302, 400, 400, 400]
+    assert len([call for call in sandbox.log.all() if call.endpoint == "oauth2/access_token"]) == 1
+    assert OAuthState.objects.exclude(token_sealed="").count() == 1

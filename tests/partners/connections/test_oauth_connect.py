@@ -1,0 +1,89 @@
+"""An admin connects TikTok and chooses ad accounts."""
+
+from audiencesync.groups.models import Activity
+from partners.models import OAuthState
+from tiktok_sandbox.seed import EU, MARA, UK
+
+
+def test_the_page_offers_what_the_tiktok_user_reaches(alices):
+    page = alices.client.get(alices.authorise())
+    assert page.status_code == 200
+    assert [one.name for one, _ticked in page.context["rows"]] == ["Acme EU", "Acme UK", "Acme US Brand", "Acme Outlet"]
+    for fact in ("Acme UK", UK, "GBP", "Europe/London", "Active", "Limited by TikTok"):
+        assert fact in page.content.decode()
+
+
+def test_choosing_connects_the_chosen_ones(alices):
+    page = alices.client.get(alices.connect(EU, UK)["Location"])
+    assert "Connected 2 ad accounts" in page.content.decode()
+    connection = alices.connection()
+    assert connection.remote_user_id == MARA
+    assert connection.connected_by.email == "alice@example.org"
+    assert {one.remote_id for one in connection.ad_accounts.filter(is_chosen=True)} == {EU, UK}
+
+
+def test_the_token_is_sealed_and_the_waiting_copy_wiped(alices, sandbox):
+    alices.connect(EU)
+    connection = alices.connection()
+    assert sandbox.accounts.token(connection.token)
+    assert connection.token not in connection.token_sealed
+    state = OAuthState.objects.get()
+    assert (state.token_sealed, state.offer) == ("", {})
+    assert state.chosen_at
+
+
+def test_the_partner_page_tells_who_connected_what(alices):
+    alices.connect(EU)
+    page = alices.client.get(alices.url("partner")).content.decode()
+    for fact in (
+        "Connected since",
+        "UTC",
+        "alice@example.org",
+        "Mara Lindner",
+        "m***r@acme.example",
+        "Acme EU",
+        EU,
+        "5 of 400",
+    ):
+        assert fact in page
+    assert "Acme UK" not in page
+
+
+def test_it_is_written_down(alices):
+    alices.connect(EU, UK)
+    line = Activity.objects.get(verb="connected")
+    assert (line.actor.email, line.subject) == ("alice@example.org", "TikTok: Acme EU, Acme UK")
+
+
+def test_choosing_nothing_is_a_clear_error(alices, nothing_stored):
+    page = alices.authorise()
+    answer = alices.client.post(page, {})
+    assert answer.status_code == 422
+    assert "Choose at least one ad account." in answer.content.decode()
+    assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
+
+
+def test_an_ad_account_that_was_not_offered_is_refused(alices):
+    assert alices.client.post(alices.authorise(), {"ad_accounts": ["7012345678901234999"]}).status_code == 422
+
+
+def test_a_choice_works_once(alices):
+    page = alices.authorise()
+    assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
+    again = alices.client.post(page, {"ad_accounts": [UK]}, follow=True)
+    assert "saved already" in again.content.decode()
+    assert [one.remote_id for one in alices.connection().ad_accounts.all()] == [EU]
+
+
+def test_searching_keeps_what_is_ticked(alices):
+    page = alices.authorise()
+    found = alices.client.post(page, {"act": "search", "q": "uk", "ad_accounts": [EU]})
+    assert [(one.id, ticked) for one, ticked in found.context["rows"]] == [(UK, False)]
+    assert found.context["hidden"] == [EU]
+    ticked = alices.client.post(page, {"act": "all", "q": "uk", "ad_accounts": [EU]})
+    assert [(one.id, is_ticked) for one, is_ticked in ticked.context["rows"]] == [(UK, True)]
+
+
+def test_the_search_may_stand_in_the_address(alices):
+    page = alices.client.get(alices.authorise() + "?q=outlet")
+    assert [one.name for one, _ticked in page.context["rows"]] == ["Acme Outlet"]

@@ -1,0 +1,155 @@
+"""Whatever odd thing comes back from TikTok: a page explains and leads back, and nothing is stored."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import Membership, Role
+from partners.models import OAuthState
+from tiktok_sandbox.seed import EU
+
+CALLBACK = "/oauth/tiktok/callback/"
+
+
+def assert_explained(answer, words, *, back="/g/acme/partners/tiktok/"):
+    text = answer.content.decode()
+    assert answer.status_code == 400
+    assert words in text
+    assert f'href="{back}"' in text
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.fixture
+def address(alices):
+    """Where TikTok sends alice's browser back to."""
+    return alices.confirm(alices.start())
+
+
+def test_no_state(alices, address, nothing_stored):
+    assert_explained(alices.come_back(f"{CALLBACK}?auth_code=x"), "does not belong to a connection that you started")
+    nothing_stored()
+
+
+@pytest.mark.parametrize("state", ["x", "a" * 43, "a" * 10_000, "%0a", "%00", "%F0%9F%8E%89"])
+def test_a_made_up_state(alices, address, nothing_stored, state):
+    answer = alices.come_back(f"{CALLBACK}?auth_code=x&state={state}")
+    assert_explained(answer, "does not belong to a connection that you started")
+    nothing_stored()
+
+
+def test_two_states(alices, address, nothing_stored):
+    answer = alices.come_back(f"{address}&state=other")
+    assert_explained(answer, "does not belong to a connection that you started")
+    nothing_stored()
+
+
+def test_a_used_state(alices, address, sandbox):
+    assert alices.come_back(address).status_code == 302
+    answer = alices.come_back(address)
+    assert_explained(answer, "was used already")
+    assert "/partners/tiktok/choose/" in answer.content.decode()
+    assert len([call for call in sandbox.log.all() if call.endpoint == "oauth2/access_token"]) == 1
+
+
+def test_a_used_state_after_the_choice(alices, address, sandbox):
+    alices.client.post(alices.come_back(address)["Location"], {"ad_accounts": [EU]})
+    answer = alices.come_back(address)
+    assert_explained(answer, "was used already")
+    assert "/partners/tiktok/choose/" not in answer.content.decode()
+
+
+def test_an_old_state(alices, address, nothing_stored):
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(minutes=10, seconds=1))
+    assert_explained(alices.come_back(address), "too old")
+    nothing_stored()
+
+
+def test_a_state_of_nearly_ten_minutes_is_good(alices, address):
+    OAuthState.objects.update(created_at=timezone.now() - timedelta(minutes=9, seconds=50))
+    assert alices.come_back(address).status_code == 302
+
+
+def test_cancelled_at_tiktok(alices, nothing_stored):
+    address = alices.confirm(alices.start(), cancel="1")
+    assert_explained(alices.come_back(address), "You cancelled at TikTok")
+    nothing_stored()
+    assert_explained(alices.come_back(address), "was used already")
+
+
+@pytest.mark.parametrize("code", ["a" * 513, "a" * 10_240, "a%0ab", "a%00b", "a%20b", "%F0%9F%8E%89", "a&auth_code=b"])
+def test_a_code_that_cannot_be_one(alices, sandbox, nothing_stored, code):
+    state = alices.start().split("state=")[1].split("&")[0]
+    answer = alices.come_back(f"{CALLBACK}?auth_code={code}&state={state}")
+    assert_explained(answer, "a confirmation that we cannot read")
+    nothing_stored()
+    assert sandbox.log.all() == []
+
+
+def test_a_code_that_tiktok_does_not_know(alices, address, nothing_stored):
+    answer = alices.come_back(address.replace("auth_code=", "auth_code=0"))
+    assert_explained(answer, "TikTok refused the confirmation (code 40101)")
+    nothing_stored()
+
+
+def test_a_code_that_was_used_elsewhere(alices, address, sandbox, nothing_stored):
+    sandbox.faults.set("code", endpoint="oauth2/access_token", code=40110)
+    assert_explained(alices.come_back(address), "was used already or is too old")
+    nothing_stored()
+
+
+@pytest.mark.parametrize("kind", ["drop", "http_error", "not_json", "throttle", "empty"])
+@pytest.mark.parametrize("endpoint", ["oauth2/access_token", "user/info", "oauth2/advertiser/get", "advertiser/info"])
+def test_tiktok_in_trouble(alices, address, sandbox, nothing_stored, kind, endpoint):
+    sandbox.faults.set(kind, endpoint=endpoint)
+    assert_explained(alices.come_back(address), "cannot be reached or has a problem")
+    nothing_stored()
+
+
+def test_tiktok_unreachable(alices, address, settings, nothing_stored):
+    settings.TIKTOK_API_URL = "http://127.0.0.1:9"
+    assert_explained(alices.come_back(address), "cannot be reached or has a problem")
+    nothing_stored()
+
+
+@pytest.mark.parametrize(("scope", "missing"), [(["1"], "Audience Management"), (["3"], "Ad Account Management")])
+def test_a_missing_permission_is_named(alices, sandbox, nothing_stored, scope, missing):
+    answer = alices.come_back(alices.confirm(alices.start(), scope=scope))
+    assert_explained(answer, f"did not grant what syncing needs: {missing}.")
+    nothing_stored()
+    assert sandbox.store.all("SELECT count(*) FROM token WHERE revoked_at IS NULL") == [(0,)]
+
+
+def test_a_user_without_ad_accounts(alices, address, sandbox, nothing_stored):
+    for advertiser in sandbox.accounts.advertisers():
+        sandbox.accounts.set_dropped(True, advertiser_id=advertiser.id)
+    assert_explained(alices.come_back(address), "reaches no ad account")
+    nothing_stored()
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "head"])
+def test_another_method(alices, address, nothing_stored, method):
+    answer = getattr(alices.client, method)(address)
+    assert answer.status_code == 405
+    assert answer["Allow"] == "GET"
+    nothing_stored()
+    assert alices.come_back(address).status_code == 302
+
+
+def test_nobody_signed_in(address, nothing_stored):
+    answer = Client().get(address)
+    assert_explained(answer, "You are not signed in", back=reverse("account_login"))
+    nothing_stored()
+
+
+def test_no_longer_an_admin(alices, address, alice, nothing_stored):
+    Membership.objects.filter(user=alice).update(role=Role.MARKETER)
+    assert_explained(alices.come_back(address), "Only admins of the app group can connect")
+    nothing_stored()
+
+
+def test_an_unknown_partner_is_no_page(alices):
+    assert alices.client.get("/oauth/myspace/callback/").status_code == 404

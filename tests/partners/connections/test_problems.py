@@ -1,0 +1,151 @@
+"""What is wrong is derived when somebody looks, and said where it matters."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from partners import audiences
+from partners.connections import problems
+from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
+from partners.queue import park
+from tiktok_sandbox.seed import EU
+
+
+@pytest.fixture
+def step(alices, live_step):
+    alices.connect(EU)
+    return live_step(alices.connection().ad_accounts.get().audiences.get(name="Newsletter readers"))
+
+
+@pytest.fixture
+def problem(step):
+    def look():
+        fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
+        return problems.of_sync(fresh, now=timezone.now())
+
+    return look
+
+
+@pytest.fixture
+def code(problem):
+    return lambda: problem().code if problem() else None
+
+
+def probe(alices):
+    return audiences.probe(alices.connection(), now=timezone.now())
+
+
+def test_all_is_well(problem):
+    assert problem() is None
+
+
+def test_it_takes_one_query(step, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
+        problems.of_sync(fresh, now=timezone.now())
+
+
+def test_a_token_revoked_at_tiktok_shows_after_a_probe(alices, problem, code, sandbox):
+    sandbox.accounts.revoke_all()
+    assert not probe(alices)
+    assert code() == "token_refused"
+    assert problem().url == "/g/acme/partners/tiktok/"
+    page = alices.client.get(alices.url("partner")).content.decode()
+    assert "Needs attention" in page
+    assert "TikTok no longer accepts our access: " in page
+
+
+def test_a_good_probe_ends_it(alices, code):
+    park.park_connection(alices.connection(), 40105, timezone.now())
+    assert code() == "token_refused"
+    assert probe(alices)
+    assert code() is None
+
+
+def test_a_probe_that_is_not_answered_proves_nothing(alices, code, sandbox):
+    sandbox.faults.set("http_error", endpoint="user/info")
+    before = alices.connection().checked_at
+    assert not probe(alices)
+    assert code() is None
+    assert alices.connection().checked_at == before
+
+
+def test_a_token_sealed_with_a_lost_key_names_the_keys_and_parks_nothing(alices, problem, caplog):
+    Connection.objects.update(token_sealed="v1.gone.AAAA.AAAA")
+    assert not probe(alices)
+    assert problem().code == "sealed"
+    assert "(TOKEN_KEYS) cannot open its access to TikTok" in problem().text
+    assert "password was changed" not in problem().text
+    assert alices.connection().parked_by == ""
+    assert "TOKEN_KEYS of the machine" in caplog.text
+
+
+def test_an_ad_account_refused(alices, problem, code):
+    park.park_ad_account(AdAccount.objects.get(), 40001, timezone.now())
+    assert code() == "ad_account_refused"
+    assert "Acme EU" in problem().text
+    assert "Needs attention" in alices.client.get(alices.url("partner")).content.decode()
+
+
+def test_slowing_down_is_only_a_warning(problem):
+    now = timezone.now()
+    until = now + timedelta(seconds=30)
+    park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
+    assert (problem().code, problem().severity) == ("throttled", problems.Severity.WARNING)
+
+
+def test_slowing_down_does_not_hide_what_is_broken(step, code):
+    now = timezone.now()
+    until = now + timedelta(seconds=30)
+    park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
+    park.park_audience(step.audience, 40007, now)
+    assert code() == "audience_gone"
+
+
+def test_an_audience_deleted_at_tiktok_shows_after_a_refresh(step, code, sandbox):
+    sandbox.audiences.delete(step.audience.remote_id)
+    ad_account = AdAccount.objects.get()
+    audiences.refresh(ad_account, now=timezone.now(), is_forced=True)
+    assert code() == "audience_gone"
+    assert not audiences.choices(ad_account).filter(pk=step.audience_id).exists()
+
+
+def test_an_audience_that_takes_no_people(alices, step, problem):
+    step.audience = Audience.objects.get(name="Similar to customers")
+    step.save()
+    assert problem().code == "audience_not_appendable"
+    assert "made another way" in problem().text
+
+
+def test_the_moment_a_trouble_began_is_kept(step):
+    first, second = timezone.now(), timezone.now() + timedelta(minutes=5)
+    park.park_audience(step.audience, 40007, first)
+    park.park_audience(step.audience, 40007, second)
+    audience = Audience.objects.get(pk=step.audience_id)
+    assert (audience.parked_since, audience.gone_at) == (first, first)
+    assert audience.parked_until > second
+    assert park.unpark(audience)
+    assert not park.unpark(audience)
+
+
+class TestBanner:
+    def test_every_page_of_the_group_says_it(self, alices, step, sandbox):
+        sandbox.accounts.revoke_all()
+        probe(alices)
+        page = alices.client.get("/g/acme/partners/").content.decode()
+        assert "People are not being sent." in page
+        assert 'href="/g/acme/partners/tiktok/"' in page
+
+    def test_not_where_no_live_canvas_needs_it(self, alices, step):
+        Sync.objects.update(is_live=False)
+        Connection.objects.update(token_sealed="")
+        assert "People are not being sent." not in alices.client.get("/g/acme/partners/").content.decode()
+
+    def test_not_while_all_is_well(self, alices, step):
+        assert "People are not being sent." not in alices.client.get("/g/acme/partners/").content.decode()
+
+    def test_other_groups_do_not_see_it(self, alices, step, journey, charlie, other_group):
+        Connection.objects.update(token_sealed="")
+        page = journey(charlie, other_group).client.get("/g/umbrella/partners/").content.decode()
+        assert "People are not being sent." not in page

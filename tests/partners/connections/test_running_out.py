@@ -1,0 +1,81 @@
+"""Before people count as errors somebody is mailed: some six hours and one hour ahead, once each however many look."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from partners.connections import deadline_alerts
+from partners.models import Batch, Connection, Sync
+
+
+@pytest.fixture
+def ends_in(world, alice, settings):
+    """ends_in(hours) -> a thousand people wait, whose time ends then."""
+    settings.SYNC = settings.SYNC | {"deadline": 13 * 3600.0}
+    Connection.objects.update(connected_by=alice)
+    world.enter(world.sync(), world.people(1000))
+
+    def change(hours):
+        Batch.objects.update(deadline_at=timezone.now() + timedelta(hours=hours, seconds=30))
+
+    return change
+
+
+def warn():
+    return deadline_alerts.warn(now=timezone.now())
+
+
+@pytest.mark.parametrize(("hours", "words"), [(5, ", in 5\xa0hours, because"), (0.5, ", in 30\xa0minutes, because")])
+def test_how_many_and_when(ends_in, mailoutbox, hours, words):
+    ends_in(hours)
+    warn()
+    [mail] = mailoutbox
+    assert mail.to == ["alice@example.org"]
+    assert mail.subject == "People will soon count as errors in Acme"
+    at = timezone.localtime(Batch.objects.get().deadline_at, UTC)
+    assert mail.body.startswith(f"1,000 people begin to count as errored on {at:%-d %b, %H:%M}{words}")
+
+
+def test_nobody_is_mailed_too_early(ends_in, mailoutbox):
+    ends_in(7)
+    assert warn() == 0
+    assert mailoutbox == []
+
+
+def test_each_level_is_mailed_once(ends_in, mailoutbox):
+    for hours in (5, 4, 0.9, 0.5):
+        ends_in(hours)
+        warn()
+    assert len(mailoutbox) == 2
+
+
+def test_the_last_hour_makes_the_last_six_superfluous(ends_in, mailoutbox):
+    ends_in(0.5)
+    warn()
+    ends_in(5)
+    warn()
+    assert len(mailoutbox) == 1
+
+
+def test_a_stopped_canvas_stops_the_clock(ends_in, mailoutbox):
+    ends_in(1)
+    Sync.objects.update(paused=True)
+    assert warn() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_four_workers_one_mails(ends_in, mailoutbox):
+    ends_in(1)
+
+    def work(_):
+        try:
+            return warn()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 1
+    assert len(mailoutbox) == 1

@@ -1,0 +1,200 @@
+"""The town of the machine: four people, two audiences, a clock that is ours, and workers that freeze."""
+
+import dataclasses
+import secrets
+import time
+from datetime import timedelta
+
+from django.core.cache import cache
+from django.db.models import F
+from django.utils import timezone
+
+from audiencesync.core import crypto
+from audiencesync.people.changes import Change
+from audiencesync.people.models import Erasure, Profile, Withdrawal
+from audiencesync.people.writing.upsert import upsert
+from canvases import laws
+from canvases.privacy import erase as privacy
+from partners import housekeeping, sync
+from partners import laws as queue_laws
+from partners.connections import connect
+from partners.models import Batch, Connection, OAuthState, Outcome, Sync
+from partners.queue import collect, flush, push, settle, tidy
+from tests.partners.queue.fold import Witness
+from tests.support.queue_world import World
+from tiktok_sandbox.limits import DEFAULT
+from tiktok_sandbox.seed import EU, MARA, UK
+
+N_PEOPLE = 4
+KINDS = (["email"], ["email", "phone"])  # of the two audiences
+VISIT = 1_000_000  # entry keys of one crowd and of the next are so far apart
+LATEST = timedelta(minutes=10)  # a worker is not frozen for longer; an erasure rests for 15 minutes
+
+
+class Town(Witness, World):
+    """What can happen in it."""
+
+    def __init__(self, server, app_group, alice, clock):
+        cache.clear()
+        server.sandbox.reset()
+        super().__init__(server, app_group)
+        self.alice, self.clock, self.limit = alice, clock, None
+        self.audiences = [self.audience("one"), self.audience("two")]
+        for audience, kinds in zip(self.audiences, KINDS, strict=True):
+            for action in ("add", "remove"):
+                self.sync(audience, action, kinds)
+        self.allow(None)
+        self.visits, self.last, self.is_well = 0, None, True
+        self.frozen, self.erased = [], set()
+        told = [Change(external_id=f"p{n}", fields=_fields(n, "a")) for n in range(N_PEOPLE)]
+        self.ids = upsert(app_group, told, now=timezone.now()).profile_ids
+        self.note()
+
+    # what people do
+
+    def tell(self, number, **fields):
+        if number not in self.erased:
+            upsert(self.app_group, [Change(external_id=f"p{number}", fields=fields)], now=timezone.now())
+
+    def erase(self, number):
+        self.erased.add(number)
+        privacy.erase(self.app_group, [self.ids[number]], asked_by="x", now=timezone.now())
+
+    def walk_in(self, audience, action, numbers):
+        self.visits += 1
+        self.last = (self.asked(audience, action).pk, [self.ids[number] for number in numbers], self.visits * VISIT)
+        self.walk_in_again()
+
+    def walk_in_again(self):
+        """The task that lets them enter is given twice."""
+        asked, ids, key = self.last
+        found = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(pk=asked)
+        crowd = Profile.everybody.filter(pk__in=ids).annotate(key=F("pk") + key, profile_id=F("pk"))
+        return sync.enqueue(found, crowd.values_list("key", "profile_id"), now=timezone.now())
+
+    def asked(self, audience, action):
+        return Sync.objects.get(audience=self.audiences[audience], action=action, purpose="")
+
+    def retry(self, audience, action):
+        asked = self.asked(audience, action)
+        self.retried.add(asked.pk)
+        sync.retry_errored(asked, now=timezone.now())
+
+    # what admins do
+
+    def trouble(self, what):
+        """One that bars the way, until somebody mends it; a deleted audience stays away."""
+        self.is_well = False
+        now, mine = timezone.now(), Connection.objects.get()
+        match what:
+            case "disconnected" | "discarded":
+                connect.disconnect(mine, discard=what == "discarded", by=self.alice, now=now)
+            case "account gone":
+                connect.disconnect(mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now)
+            case "revoked":
+                self.sandbox.accounts.revoke_all()
+            case "stopped":
+                sync.pause(Sync.objects.filter(purpose=""))
+            case "deleted":
+                self.sandbox.audiences.delete(self.audiences[1].remote_id)
+            case "dropped":
+                self.sandbox.accounts.set_dropped(True, advertiser_id=EU)
+
+    def mend(self):
+        self.is_well = True
+        self.sandbox.accounts.restore()
+        sync.resume(Sync.objects.filter(purpose=""))
+        self.reconnect()
+
+    def reconnect(self):
+        now, mark = timezone.now(), secrets.token_hex(32)
+        state = OAuthState(state_hash=mark, session_hash=mark, user=self.alice, app_group=self.app_group)
+        state.partner, state.created_at, state.used_at = "tiktok", now, now
+        state.save()
+        state.token_sealed = crypto.seal(self.sandbox.accounts.issue_token(MARA), context=state.token_context)
+        accounts = [{"id": EU, "name": "Acme EU"}, {"id": UK, "name": "Acme UK"}]
+        user = {"id": MARA, "name": "Mara", "email_masked": "m***@example.org"}
+        state.offer = {"user": user, "ad_accounts": accounts, "scopes": [1, 3]}
+        state.save()
+        connect.choose(state, [EU, UK], now=now)
+
+    # what the partner and the machines do
+
+    def allow(self, people):
+        limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=people)
+        self.sandbox.options = dataclasses.replace(self.sandbox.options, limits=limits)
+
+    def hash_of(self, number):
+        row = Profile.everybody.filter(pk=self.ids[number]).first()
+        return bytes(row.email_sha256).hex() if row and row.email_sha256 else ""
+
+    def freeze(self, *, loses_lease):
+        """A worker leases and builds a request, and stands still."""
+        now = timezone.now()
+        for request in collect.plan(EU, most=1, now=now):
+            if not collect.take(request, now=now):
+                continue
+            try:
+                parcel = push.pack(request, post_by=float("inf"), most_rows=10_000)
+            except push.Incomplete as trouble:
+                tidy.tidy(request, trouble, most_rows=10_000, now=now)
+            else:
+                self.frozen.append((now, parcel))
+                if loses_lease:
+                    Batch.objects.filter(lease=request.lease).update(lease_until=now)
+                    collect.reclaim(now=timezone.now())
+
+    def thaw(self, *, sends, dies):
+        """It goes on: sends or not, and dies before or after it; but nobody who is late dies after it has sent."""
+        if not self.frozen:
+            return
+        _since, parcel = self.frozen.pop(0)
+        held = Batch.objects.filter(lease=parcel.request.lease, lease_until__gt=timezone.now())
+        if dies and not (sends and held.exists()):
+            return
+        answer = push.send(parcel, at=0)
+        if not dies:
+            settle.settle(answer, now=timezone.now())
+
+    def beat(self):
+        flush.beat()
+        time.sleep(0.002)  # so long a throttle answer parks, by the clock of the database
+
+    def look_after(self):
+        privacy.beat()
+        housekeeping.probe()
+
+    def pass_time(self, seconds):
+        """And the beats of that time, until nothing is due; whoever was frozen for too long has died."""
+        self.clock.shift(seconds)
+        self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LATEST]
+        for _ in range(12):
+            self.beat()
+            if not (collect.due(now=timezone.now()).exists() or list(queue_laws.broken(now=timezone.now()))):
+                break
+            self.clock.shift(6)  # what was away for long, has something to catch up on
+        housekeeping.purge(now=timezone.now())
+
+    def come_to_rest(self):
+        """All troubles end; who is frozen goes on, and whoever can arrive, arrives."""
+        self.sandbox.heal()
+        self.allow(None)
+        while self.frozen:
+            self.thaw(sends=True, dies=False)
+        self.mend()
+        for round in range(40):
+            self.look_after()
+            self.pass_time(600 if round < 10 else 3 * 3600)
+            self.judge()
+            if not (_pending() or Withdrawal.objects.exists() or Erasure.objects.filter(done_at=None).exists()):
+                assert laws.broken(now=timezone.now()) == []
+                return
+        raise AssertionError(f"never at rest: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}")
+
+
+def _pending():
+    return list(Batch.objects.filter(state=Outcome.PENDING).values())
+
+
+def _fields(number, version):
+    return {"email": f"p{number}{version}@example.org", "phone": f"+4915112345{number:02}" if number % 2 else None}

@@ -1,0 +1,172 @@
+"""Every class of answer in the engine's table does what the table says, shown against the sandbox."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from partners import sync
+from partners.models import AdAccount, Audience, Batch, Budget, Connection, Delivery, Push
+from partners.queue import budget, flush
+
+
+def test_transient_troubles_are_tried_again(world):
+    world.fault("code", code=50000, count=2)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.drain()
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert len(world.mappings()) == 3
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["http_error", "drop", "truncated", "not_json", "empty", "redirect", "code_text", "code_null", "code_missing"],
+)
+def test_an_unknown_outcome_is_never_a_success(world, kind):
+    world.fault(kind)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.flush()
+    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    world.sandbox.faults.clear()
+    world.drain()
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
+def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
+    settings.SYNC = settings.SYNC | {"request_deadline": 0.5}
+    world.fault("slow", seconds=4, count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.drain(seconds=10)
+    assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["no_answer", "0"]
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
+def test_applied_but_unheard_counts_once(world):
+    world.fault("apply_then_drop", count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(4))
+    world.drain()
+    assert world.counts(asked) == {"entered": 4, "synced": 4}
+    assert world.members(asked.audience) == 4
+    assert len(world.mappings()) == 2
+
+
+def test_a_throttle_answer_burns_no_try(world):
+    world.fault("throttle", count=1)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.drain()
+    assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["40100", "0"]
+    assert Batch.objects.get().attempts == 0
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
+def test_throttle_answers_park_the_budget_longer_and_longer(world, settings):
+    settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
+    limit = budget.Limit("app:x", 48.0)
+    budget.book_many(limit, 1)
+    parked = []
+    for _ in range(10):
+        Budget.objects.update(parked_us=0)
+        now = budget.now_us()
+        budget.throttled(limit, sent_us=now)
+        parked.append(round((Budget.objects.get(pk="app:x").parked_us - now) / 1_000_000, 1))
+    assert parked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+
+
+def test_throttle_answers_to_requests_under_way_together_count_once(world, settings):
+    settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
+    limit = budget.Limit("app:x", 48.0)
+    budget.book_many(limit, 1)
+    sent = budget.now_us()
+    for _ in range(5):
+        budget.throttled(limit, sent_us=sent)
+    assert Budget.objects.get(pk="app:x").throttles == 1
+
+
+def test_a_refused_token_parks_the_connection(world):
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.sandbox.accounts.revoke(world.remote_token)
+    world.flush()
+    connection = Connection.objects.get()
+    assert (connection.parked_by, connection.parked_code) == ("token", "40105")
+    assert world.counts(asked) == {"entered": 3, "pending": 3}
+
+
+def test_a_new_token_wakes_who_waits(world, settings):
+    settings.SYNC = settings.SYNC | {"probe": 600}
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.sandbox.accounts.revoke(world.remote_token)
+    world.flush()
+    connection = Connection.objects.get()
+    connection.set_token(world.sandbox.accounts.issue_token("6912345678901234502"))
+    connection.parked_until, connection.parked_by = None, ""
+    connection.save()
+    sync.woken(connection)
+    world.flush()
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
+def test_a_missing_audience_parks_only_itself(world):
+    gone, well = world.sync(world.audience("gone")), world.sync(world.audience("well"))
+    world.enter(gone, world.people(2))
+    world.enter(well, world.people(3))
+    world.sandbox.audiences.delete(gone.audience.remote_id)
+    world.flush(times=3)
+    assert Audience.objects.get(pk=gone.audience_id).parked_by == "gone"
+    assert world.counts(gone) == {"entered": 2, "pending": 2}
+    assert world.counts(well) == {"entered": 3, "synced": 3}
+
+
+def test_a_refused_ad_account_parks_only_itself(world):
+    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
+    world.enter(eu, world.people(2))
+    world.enter(uk, world.people(2))
+    world.sandbox.accounts.set_dropped(True, advertiser_id=world.eu.remote_id)
+    world.flush(times=2)
+    assert AdAccount.objects.get(pk=world.eu.pk).parked_by == "ad_account"
+    assert not Connection.objects.get().parked_by
+    assert world.counts(eu) == {"entered": 2, "pending": 2}
+    assert world.counts(uk) == {"entered": 2, "synced": 2}
+
+
+def test_an_unknown_code_waits_and_is_told_once(world, caplog):
+    world.fault("code", code=49999, count=3)
+    asked = world.sync()
+    world.enter(asked, world.people(2))
+    world.drain()
+    assert world.counts(asked) == {"entered": 2, "synced": 2}
+    assert [
+        record.message for record in caplog.records if "49999" in record.message and record.levelname == "ERROR"
+    ] == ["The partner answered with the unknown code 49999; people wait and are tried again."]
+
+
+def test_nobody_is_errored_before_the_deadline_and_everybody_then(world, settings):
+    world.fault("code", code=50000)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.flush(seconds=0.3)
+    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    tries = len(world.mappings())
+    Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())
+    world.flush()
+    assert world.counts(asked) == {"entered": 3, "errored": 3}
+    assert len(world.mappings()) == tries + 1
+    assert Batch.objects.get().last_code == "50000"
+
+
+def test_without_a_token_the_clock_runs_out_as_well(world):
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    Connection.objects.update(token_sealed="")
+    now = timezone.now()
+    flush.watch_blocked(now=now)
+    assert Batch.objects.get().deadline_at > now
+    flush.watch_blocked(now=now + timedelta(hours=2))
+    assert world.counts(asked) == {"entered": 3, "errored": 3}
+    assert Delivery.objects.filter(outcome=None).count() == 3

@@ -1,0 +1,100 @@
+"""Retry beside entering people, a settled batch beside a disconnect: whoever holds rows never waits in a circle."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from canvases import laws
+from partners import sync
+from partners.connections import connect
+from partners.models import Batch, Budget, Outcome
+from partners.queue import budget, collect, settle, tally
+from partners.queue.push import pack, send
+from tests.support.threads import Threads
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+def beside(held, *works):
+    """Do these works at once, each begun while ``held`` is locked; answers what went wrong."""
+    threads = Threads()
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=held.pk)
+        for work in works:
+            threads.start(work).join(0.7)  # it waits for the batch by now, for another one, or for the whole database
+    return threads.join()
+
+
+def end(batch, state):
+    with tally.gathered(now=timezone.now()):
+        mine = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
+        settle.finish(list(mine), state, now=timezone.now())
+
+
+def copy(batch, **values):
+    batch = Batch.objects.get(pk=batch.pk)
+    batch.pk, batch.n = None, 0
+    for name, value in values.items():
+        setattr(batch, name, value)
+    batch.save()
+    return batch
+
+
+def test_retry_beside_who_is_removed(world):
+    audience, people = world.audience(), world.people(4)
+    one, two, remove = world.sync(audience), world.sync(audience), world.sync(audience, "remove")
+    world.enter(one, people)
+    world.enter(two, people)
+    first, second = Batch.objects.order_by("pk")
+    errors = beside(
+        first,
+        lambda: world.enter(remove, people),
+        lambda: end(second, Outcome.ERRORED),
+        lambda: sync.retry_errored(two, now=timezone.now()),
+    )
+    assert errors == []
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_learned_cap_beside_a_disconnect(world, alice):
+    world.enter(world.sync(), world.people(2))
+    batch = Batch.objects.get()
+    Batch.objects.update(refused_n=8)
+    copy(batch, state=Outcome.SYNCED)
+    held = copy(batch, waits_for=batch)
+    errors = beside(
+        held,
+        lambda: end(batch, Outcome.SYNCED),
+        lambda: connect.disconnect(world.eu, discard=True, by=alice, now=timezone.now()),
+    )
+    assert errors == []
+    world.eu.refresh_from_db()
+    assert not world.eu.is_chosen
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_lock_out_that_stops_the_clock_beside_a_discard(world, settings):
+    settings.SYNC = settings.SYNC | {"throttle_park": 0.1}
+    world.app_group.quota_stops_clock = True
+    world.app_group.save()
+    world.enter(world.sync(), world.people(1))
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    world.enter(world.sync(world.audience("other")), world.people(1))
+    first, second = Batch.objects.order_by("pk")
+    deadline = timezone.now() + timedelta(hours=1)
+    Batch.objects.filter(pk=second.pk).update(first_failed_at=timezone.now(), deadline_at=deadline)
+    limit = budget.limit_of(collect.preset_of(world.eu), world.eu.remote_id)
+    Budget.objects.create(key=limit.key, throttles=5, parked_us=budget.now_us() - 1)
+    world.fault("throttle")
+    answer = send(pack(request, post_by=float("inf"), most_rows=10), at=0)
+    errors = beside(
+        first,
+        lambda: sync.discard(connection=world.connection, now=timezone.now()),
+        lambda: settle.settle(answer, now=timezone.now()),
+    )
+    assert errors == []
+    assert Budget.objects.get(key=limit.key).throttles == 6
+    assert laws.broken(now=timezone.now()) == []

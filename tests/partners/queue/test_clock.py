@@ -1,0 +1,87 @@
+"""Clocks that jump: nobody ends untried, and nothing waits for a time that a wrong clock wrote."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from partners.models import AdAccount, Audience, Batch, Budget, Connection, Lane
+from partners.queue import budget, collect, flush, settle
+from partners.queue.push import pack, send
+
+AHEAD = timedelta(hours=2)
+
+
+def test_a_jump_during_a_call_ends_nobody(world):
+    """Sent before the clock went on by 14 hours, answered after it."""
+    world.fault("code", code=50000)
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    world.flush(seconds=0.3)
+    Batch.objects.update(due_at=timezone.now())
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
+    settle.settle(answer, now=timezone.now() + timedelta(hours=14))
+    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())  # a try after the jump, and that is all
+    world.flush()
+    assert world.counts(asked) == {"entered": 3, "errored": 3}
+
+
+def _due_in_two_hours(world):
+    Batch.objects.update(due_at=timezone.now() + AHEAD)
+
+
+def _parked_for_two_hours(world):
+    for table in (Connection, AdAccount, Audience):
+        table.objects.update(parked_until=timezone.now() + AHEAD, parked_by="token")
+
+
+def _leased_for_two_hours(world):
+    Batch.objects.update(lease="dead", lease_until=timezone.now() + AHEAD)
+
+
+def _lane_held_for_two_hours(world):
+    Lane.objects.create(remote_id=world.eu.remote_id, lease="dead", lease_until=timezone.now() + AHEAD)
+
+
+def _budget_booked_for_two_hours(world):
+    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000)
+
+
+def _budget_parked_for_two_hours(world):
+    key = f"app:{settings.TIKTOK_APP_ID}"
+    Budget.objects.create(key=key, throttles=3, parked_us=budget.now_us() + 7_200_000_000)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _due_in_two_hours,
+        _parked_for_two_hours,
+        _leased_for_two_hours,
+        _lane_held_for_two_hours,
+        _budget_booked_for_two_hours,
+        _budget_parked_for_two_hours,
+    ],
+)
+def test_a_clock_that_went_back_two_hours_keeps_nobody(world, wrong):
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    wrong(world)
+    flush.beat()
+    flush.beat()
+    assert world.counts(asked) == {"entered": 3, "synced": 3}
+
+
+def test_what_other_machines_hold_stays_theirs(world):
+    """Their clocks may be some seconds ahead."""
+    asked = world.sync()
+    world.enter(asked, world.people(3))
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now() + timedelta(seconds=20))
+    assert collect.reclaim(now=timezone.now()) == 0
+    assert collect.hold(world.eu.remote_id, lease="theirs", now=timezone.now() + timedelta(seconds=20))
+    assert not collect.hold(world.eu.remote_id, lease="ours", now=timezone.now())

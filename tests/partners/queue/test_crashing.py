@@ -1,0 +1,113 @@
+"""A person whose data kill every worker: found like a poisonous one, and nobody innocent ends as an error."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile
+from partners.models import Batch, Delivery
+from partners.queue import collect, flush
+from partners.tiktok.partner import TikTok
+
+
+class Killed(BaseException):
+    """Stands for a worker that dies: nothing catches it."""
+
+
+@pytest.fixture
+def deadly(world, monkeypatch):
+    """deadly(person): building a body with this person's hash kills the worker."""
+    build = TikTok.build_body
+
+    def make(person):
+        digest = person.email_sha256
+
+        def killing(self, ad_account_id, action, kinds, cells):
+            if any(digest in row for cell in cells for row in cell.rows):
+                raise Killed
+            return build(self, ad_account_id, action, kinds, cells)
+
+        monkeypatch.setattr("partners.tiktok.partner.TikTok.build_body", killing)
+
+    return make
+
+
+def _beat():
+    """A beat in a worker that may die; then the time of its leases is over."""
+    died = False
+    try:
+        flush.beat()
+    except Killed:
+        died = True
+    Batch.objects.exclude(lease="").update(lease_until=timezone.now())
+    return died
+
+
+def _beats(most=60):
+    deaths = 0
+    for _ in range(most):
+        deaths += _beat()
+        if not Batch.objects.filter(state="pending").exists():
+            break
+    return deaths
+
+
+def test_only_the_deadly_person_is_errored(world, deadly):
+    asked, people = world.sync(), world.people(16)
+    deadly(people[5])
+    world.enter(asked, people)
+    others = world.sync(world.audience("others"))
+    world.enter(others, world.people(3))
+    deaths = _beats()
+    assert world.counts(others) == {"entered": 3, "synced": 3}
+    assert world.counts(asked) == {"entered": 16, "errored": 1, "synced": 15}
+    errored = Delivery.objects.get(batch__state="errored", outcome=None)
+    assert (errored.profile_id, errored.batch.last_code) == (people[5].pk, "internal")
+    assert deaths <= 3 + 4 + 4  # until it is halved, halving, and alone
+
+
+def test_others_are_sent_before_what_has_killed(world, deadly):
+    asked, people = world.sync(), world.people(2)
+    deadly(people[0])
+    world.enter(asked, people)
+    assert _beat()
+    later = world.sync(world.audience("later"))
+    world.enter(later, world.people(3))
+    assert _beat()
+    assert world.counts(later) == {"entered": 3, "synced": 3}
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_whoever_was_killed_by_new_releases_is_synced(world, n):
+    asked = world.sync()
+    world.enter(asked, world.people(n))
+    for _ in range(5):
+        for request in collect.plan(world.eu.remote_id, most=4, now=timezone.now()):
+            assert collect.take(request, now=timezone.now())
+        Batch.objects.exclude(lease="").update(lease_until=timezone.now())
+        collect.reclaim(now=timezone.now())
+    _beats()
+    assert world.counts(asked) == {"entered": n, "synced": n}
+
+
+def test_an_answer_ends_the_suspicion(world):
+    asked = world.sync()
+    world.enter(asked, world.people(4))
+    [request] = collect.plan(world.eu.remote_id, most=4, now=timezone.now())
+    collect.take(request, now=timezone.now())
+    Batch.objects.update(lease_until=timezone.now())
+    world.fault("code", code=50000, count=1)
+    flush.beat()
+    assert {batch.crashes for batch in Batch.objects.filter(attempts=2)} == {0}
+
+
+def test_a_suspect_is_alone_in_its_process(world):
+    asked = world.sync()
+    world.enter(asked, world.people(4))
+    Batch.objects.update(crashes=2, sharing=Batch.Sharing.ALONE)
+    world.enter(world.sync(world.audience("others")), world.people(3))
+    world.fault("slow", seconds=0.5)
+    world.drain()
+    first, second = sorted(world.mappings(), key=lambda line: line.at)
+    assert (first.people, second.people) == (3, 4)
+    assert second.at - first.at >= 0.5
+    assert not Profile.objects.exclude(deliveries__batch__state="synced").exists()

@@ -1,0 +1,34 @@
+"""Lanes take turns: a throttled or slow ad account delays nobody else, and is left alone itself."""
+
+from partners.models import Budget
+from partners.queue import flush
+
+
+def test_a_throttled_ad_account_is_left_alone(world, settings):
+    settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
+    world.fault("throttle", advertiser_id=world.eu.remote_id)
+    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
+    world.enter(eu, world.people(3))
+    world.enter(uk, world.people(3))
+    world.flush(seconds=0.5)
+    assert len([line for line in world.mappings() if line.code == 40133]) == 1
+    assert Budget.objects.get(key=f"lane:{world.eu.remote_id}").throttles == 1
+    assert world.counts(uk) == {"entered": 3, "synced": 3}
+
+
+def test_a_slow_call_does_not_keep_the_queue_from_looking(world, settings):
+    settings.SYNC = settings.SYNC | {"request_deadline": 6.0, "lease": 60.0}
+    world.fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
+    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
+    world.enter(eu, world.people(1))
+    run, entered = flush.Flush(seconds=2), []
+    real = run._settle
+
+    def spy(*, block):
+        if block and not entered:
+            entered.append(world.enter(uk, world.people(1)))
+        real(block=block)
+
+    run._settle = spy
+    run.run()
+    assert world.counts(uk) == {"entered": 1, "synced": 1}

@@ -1,0 +1,32 @@
+"""Whoever waits for a partner's limits is counted with that cause."""
+
+import pytest
+
+from partners.models import Budget
+from partners.queue import budget
+
+PARKED = "audsync_parked_people{by=%s}"
+
+
+@pytest.fixture
+def waiting(world):
+    """Three people who wait for their first try."""
+    world.enter(world.sync(), world.people(3))
+
+
+@pytest.mark.parametrize(
+    ("key", "throttles", "by"),
+    [
+        ("app:{app}", 1, "throttled"),
+        ("app:{app}", 12, "daily_limit"),
+        ("lane:{lane}", 2, "throttled"),
+        ("lane:{lane}", 12, "daily_limit"),
+    ],
+)
+def test_people_behind_a_limit(scrape, world, waiting, settings, key, throttles, by):
+    settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
+    key = key.format(app=settings.TIKTOK_APP_ID, lane=world.eu.remote_id)
+    Budget.objects.create(key=key, throttles=throttles, parked_us=budget.now_us() + 60_000_000)
+    assert {name: n for name, n in scrape().items() if "parked" in name} == {PARKED % by: 3}
+    Budget.objects.update(throttles=0, parked_us=0)
+    assert not [name for name in scrape() if "parked" in name]

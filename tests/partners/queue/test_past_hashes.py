@@ -1,0 +1,77 @@
+"""Removals that carry hashes of the past: they fit, they end, and every person gets the right outcome."""
+
+import dataclasses
+
+from audiencesync.people.models import PastIdentifier
+from partners.models import Delivery, Push
+from tiktok_sandbox.limits import DEFAULT
+
+
+def test_more_rows_than_fit_are_split(world):
+    tight = dataclasses.replace(DEFAULT, app_rate=None, people_per_request=10)
+    world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
+    audience, people = world.audience(), world.people(6)
+    remove = world.sync(audience, "remove")
+    for person in people:
+        for old in b"ab":
+            PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([old, person.pk % 256]) * 16)
+    world.enter(remove, people)
+    world.drain()
+    assert world.counts(remove) == {"entered": 6, "synced": 6}
+
+
+def test_one_person_with_many_past_hashes_is_sent(world, settings):
+    settings.TIKTOK_PRESET = "published_by_tiktok"
+    audience, [person] = world.audience(), world.people(1)
+    remove = world.sync(audience, "remove")
+    for old in b"ab":
+        PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([old]) * 32)
+    world.enter(remove, [person])
+    world.flush()
+    assert world.counts(remove) == {"entered": 1, "synced": 1}
+
+
+def test_who_was_erased_is_not_hidden_by_a_past_hash_of_others(world):
+    audience, people = world.audience(), world.people(3)
+    remove = world.sync(audience, "remove")
+    PastIdentifier.objects.create(profile=people[0], kind="email", sha256=b"o" * 32)
+    world.enter(remove, people)
+    people[1].delete()
+    world.drain()
+    assert world.counts(remove) == {"entered": 3, "cancelled": 1, "synced": 2}
+
+
+def test_a_named_row_hits_its_person(world):
+    audience, people = world.audience(), world.people(3)
+    remove = world.sync(audience, "remove")
+    PastIdentifier.objects.create(profile=people[0], kind="email", sha256=b"o" * 32)
+    people[0].email_sha256 = None
+    people[0].save()
+    world.enter(remove, people)
+    world.fault("partial", rows=[0], named=True, count=1)  # row 0 is people[1]: people[0] has only a past hash
+    world.drain()
+    [wrong] = Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)
+    assert wrong == people[1].pk
+
+
+def test_a_named_row_of_the_past_hits_its_person(world):
+    audience, people = world.audience(), world.people(3)
+    remove = world.sync(audience, "remove")
+    PastIdentifier.objects.create(profile=people[1], kind="email", sha256=b"o" * 32)
+    world.enter(remove, people)
+    world.fault("partial", hash="6f" * 32, named=True, count=1)  # what people[1] was known by before
+    world.drain()
+    assert world.counts(remove) == {"entered": 3, "errored": 1, "synced": 2}
+    assert Delivery.objects.get(outcome="errored").profile == people[1]
+
+
+def test_batches_that_fit_only_without_their_past_travel_apart(world):
+    world.eu.learned_cap = 10
+    world.eu.save()
+    audience, people = world.audience(), world.people(10)
+    for person in people:
+        PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([1, person.pk % 256]) * 16)
+    for half in (people[:5], people[5:]):
+        world.enter(world.sync(audience, "remove"), half)
+    world.drain()
+    assert list(Push.objects.values_list("people", "code")) == [(10, "0"), (10, "0")]

@@ -1,0 +1,56 @@
+"""A repair carries as many people as the batch it repeats: it is cut to what a request may carry, and poison is found."""
+
+import dataclasses
+
+from django.utils import timezone
+
+from partners.models import AdAccount, Batch
+from partners.queue import collect, settle
+from partners.queue.push import pack, send
+from tiktok_sandbox.limits import DEFAULT
+
+
+def _removal_to_repeat(world, n):
+    """An add that was sent late, after the removal of the same people was synced: the removal is repeated."""
+    audience, people = world.audience(), world.people(n)
+    world.enter(world.sync(audience), people)
+    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    assert collect.take(request, now=timezone.now())
+    parcel = pack(request, post_by=float("inf"), most_rows=10_000)
+    Batch.objects.update(lease_until=timezone.now())
+    collect.reclaim(now=timezone.now())
+    world.flush()
+    remove = world.sync(audience, "remove")
+    world.enter(remove, people)
+    world.flush()
+    settle.settle(send(parcel, at=0), now=timezone.now())
+    assert world.members(audience) == n
+    return audience, remove, people
+
+
+def test_a_repeat_is_cut_to_the_learned_cap(world):
+    audience, remove, _people = _removal_to_repeat(world, 20)
+    AdAccount.objects.update(learned_cap=6)
+    before = len(world.mappings())
+    world.drain()
+    assert world.members(audience) == 0
+    assert world.counts(remove) == {"entered": 20, "synced": 20}
+    assert [line.people for line in world.mappings()[before:]] == [5, 5, 5, 5]
+
+
+def test_a_repeat_that_is_too_large_teaches_a_cap(world):
+    audience, remove, _people = _removal_to_repeat(world, 20)
+    tight = dataclasses.replace(DEFAULT, people_per_request=6, app_rate=None)
+    world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
+    world.drain()
+    assert world.members(audience) == 0
+    assert Batch.objects.exclude(repeat_of=None).exclude(state="synced").count() == 0
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 5
+    assert world.counts(remove) == {"entered": 20, "synced": 20}
+
+
+def test_poison_in_a_repeat_hinders_only_itself(world):
+    audience, _remove, people = _removal_to_repeat(world, 16)
+    world.fault("poison", hash=people[5].email_sha256.hex())
+    world.drain(seconds=15)
+    assert world.members(audience) == 1

@@ -1,0 +1,201 @@
+"""Old deliveries, events, lines and sessions go; the numbers stay, the laws hold, and erasing still reaches everybody."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from audiencesync.groups import retention as groups_retention
+from audiencesync.groups.models import Activity, Lap
+from audiencesync.people.models import Event, Profile
+from canvases import laws
+from canvases.privacy import erase as privacy
+from partners import housekeeping, sync
+from partners.models import Batch, Delivery, Push, Tally
+from partners.queue import retention
+
+
+@pytest.fixture(autouse=True)
+def _ledger(settings, tmp_path):
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+
+
+def purge(days=100):
+    """What housekeeping drops when so many days have passed. A lap a day, so every call begins another."""
+    Lap.objects.update(begun_at=None)
+    housekeeping.purge(now=timezone.now() + timedelta(days=days))
+    assert laws.broken(now=timezone.now()) == []
+
+
+def sent(world, *wishes, people):
+    """Let people enter these Syncs one after the other, and send them."""
+    for wish in wishes:
+        world.enter(wish, people)
+        world.drain()
+
+
+def erase(world, person):
+    privacy.erase(world.app_group, [person.pk], asked_by="x", now=timezone.now())
+    privacy.proceed(now=timezone.now())
+    world.drain()
+    privacy.proceed(now=timezone.now())
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_older_wishes_go_and_the_newest_stays(world):
+    audience = world.audience()
+    syncs = [world.sync(audience) for _ in range(3)]
+    sent(world, *syncs, people=world.people(3))
+    purge(days=80)
+    assert Delivery.objects.count() == 9
+    purge()
+    assert set(Delivery.objects.values_list("sync", flat=True)) == {syncs[2].pk}
+    assert [world.counts(one) for one in syncs] == [{"entered": 3, "synced": 3}] * 3
+    assert Tally.objects.get(pk=syncs[0].pk).base == {"synced": {"": 3}}
+    purge(days=200)
+    assert Batch.objects.count() == 1
+    assert syncs[0].is_used
+
+
+def test_who_was_added_is_erased_from_every_audience_after_a_purge(world):
+    audiences = [world.audience("one"), world.audience("two", world.uk)]
+    person, other = world.people(2)
+    for audience in audiences:
+        sent(world, world.sync(audience), world.sync(audience), people=[person, other])
+    purge()
+    purge(days=300)
+    erase(world, person)
+    assert [world.members(audience) for audience in audiences] == [1, 1]
+    assert not Profile.everybody.filter(pk=person.pk).exists()
+
+
+def test_an_add_that_was_synced_outlives_later_ones_that_were_not(world):
+    audience = world.audience()
+    first, second = world.sync(audience), world.sync(audience)
+    (person,) = people = world.people(1)
+    sent(world, first, people=people)
+    world.enter(second, people)
+    sync.discard(now=timezone.now(), connection=world.connection)
+    purge()
+    assert Delivery.objects.count() == 2
+    erase(world, person)
+    assert world.members(audience) == 0
+
+
+def test_reasons_are_counted_on_after_a_purge(world):
+    asked = world.sync()
+    sent(
+        world,
+        asked,
+        people=[*world.people(2), *world.people(3, email_sha256=None), *world.people(1, ads_consent=False)],
+    )
+    before, counts = sync.reasons([asked.pk]), world.counts(asked)
+    sent(world, world.sync(asked.audience), people=world.people(1))
+    purge()
+    assert not Delivery.objects.filter(sync=asked, outcome="not_synced").exists()
+    assert sync.reasons([asked.pk]) == before == {"not_synced": {"no_identifier": 3, "no_consent": 1}}
+    assert world.counts(asked) == counts
+
+
+def test_who_waits_stays_whatever_their_age(world):
+    asked = world.sync()
+    sent(world, world.sync(asked.audience), people=world.people(1))
+    people = world.people(2)
+    world.enter(asked, people, now=timezone.now() - timedelta(days=500))
+    Batch.objects.filter(sync=asked).update(due_at=timezone.now())
+    purge()
+    assert world.counts(asked) == {"entered": 2, "pending": 2}
+    world.drain()
+    assert world.counts(asked) == {"entered": 2, "synced": 2}
+
+
+def test_errored_people_are_tried_again_after_a_purge(world):
+    audience = world.audience()
+    asked = world.sync(audience)
+    people = world.people(2)
+    world.enter(asked, people)
+    long_ago = timezone.now() - timedelta(days=200)
+    Batch.objects.update(state="errored", settled_at=long_ago, last_code="50000")
+    Tally.objects.update(pending=0, errored=2)
+    sent(world, world.sync(audience), people=people[:1])
+    purge()
+    assert Delivery.objects.filter(sync=asked).count() == 1  # the other has a newer wish
+    assert sync.reasons([asked.pk]) == {"errored": {"50000": 2}}
+    assert sync.retry_errored(asked, now=timezone.now()) == 1
+    world.drain()
+    assert world.counts(asked) == {"entered": 2, "synced": 1, "errored": 1}
+    assert world.members(audience) == 2
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_an_open_erasure_keeps_what_it_needs(world):
+    audience = world.audience()
+    (person,) = people = world.people(1)
+    sent(world, world.sync(audience), world.sync(audience), people=people)
+    privacy.erase(world.app_group, [person.pk], asked_by="x", now=timezone.now())
+    purge()
+    assert Delivery.objects.filter(profile=person.pk).count() == 2
+    privacy.proceed(now=timezone.now())
+    world.drain()
+    purge()
+    privacy.proceed(now=timezone.now())
+    assert world.members(audience) == 0
+    purge(days=300)
+    assert Delivery.objects.count() == 0  # nobody is left who could ask
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_nothing_goes_where_the_setting_says_for_ever(world, settings):
+    settings.KEEP_DAYS = dict.fromkeys(settings.KEEP_DAYS, 0.0)
+    audience = world.audience()
+    sent(world, world.sync(audience), world.sync(audience), people=world.people(2))
+    purge(days=9000)
+    assert (Delivery.objects.count(), Push.objects.count()) == (4, 2)
+
+
+def test_events_lines_and_sessions_go_by_their_age(world, alice):
+    now = timezone.now()
+    (person,) = world.people(1)
+    for days in (700, 740):
+        at = now - timedelta(days=days)
+        Event.objects.create(app_group=world.app_group, profile=person, name="bought", at=at)
+        Activity.objects.create(app_group=world.app_group, actor=alice, verb="created", subject="x", at=at)
+        Session.objects.create(session_key=f"s{days}", expire_date=now + timedelta(days=720 - days))
+    housekeeping.purge(now=now)
+    assert [model.objects.count() for model in (Event, Activity, Session)] == [1, 1, 1]
+
+
+def test_a_turn_without_time_begins_no_stretch_and_the_next_goes_on(world, monkeypatch):
+    audience = world.audience()
+    syncs = [world.sync(audience) for _ in range(2)]
+    sent(world, *syncs, people=world.people(5))
+    monkeypatch.setattr(groups_retention, "STRETCH", 2)
+    monkeypatch.setattr(retention, "SHARE", 0.0)
+    purge()
+    assert Delivery.objects.count() == 10
+    monkeypatch.setattr(retention, "SHARE", 5.0)
+    purge()
+    assert Delivery.objects.count() == 5
+    assert [world.counts(one)["entered"] for one in syncs] == [5, 5]
+
+
+@pytest.mark.parametrize("table", ["partners_batch", "partners_tally", "partners_delivery", "groups_lap"])
+def test_a_stretch_that_dies_halfway_changes_nothing(world, table):
+    audience = world.audience()
+    syncs = [world.sync(audience) for _ in range(2)]
+    sent(world, *syncs, people=world.people(5))
+
+    def dies(execute, sql, params, many, context):
+        is_ours = table != "groups_lap" or "deliveries" in (params or ())
+        if sql.startswith(("UPDATE", "DELETE")) and table in sql.split("WHERE")[0] and is_ours:
+            raise OperationalError("the connection was lost")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(dies), pytest.raises(OperationalError):
+        housekeeping.purge(now=timezone.now() + timedelta(days=100))
+    assert Delivery.objects.count() == 10
+    assert laws.broken(now=timezone.now()) == []
+    purge()
+    assert Delivery.objects.count() == 5

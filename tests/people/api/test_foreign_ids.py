@@ -1,0 +1,131 @@
+"""The key of another group with the real ids of acme: it is told nothing, and nothing of acme changes."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Erasure, Event, Profile, Segment, UserAlias
+from canvases import engine
+from canvases.models import Canvas, Step, Visit
+from partners import sync
+from partners.models import AdAccount, Audience, Connection, Delivery, Sync
+from tests.rest.test_every_operation import OPERATIONS
+from tests.support.rest_api import Caller
+
+SECRET = "canary-of-acme"
+MAIL, PHONE, IDFA = f"{SECRET}@example.org", "+4915112345678", "6D92078A-8246-4BA4-AE5B-76104861E7DC"
+ALIAS = {"alias_label": "l", "alias_name": SECRET}
+LEAD = {"alias_label": "l", "alias_name": f"{SECRET}-lead"}
+NAMES = {
+    "external_id": lambda world: SECRET,
+    "braze_id": lambda world: world["ann"].braze_id,
+    "user_alias": lambda world: ALIAS,
+    "email": lambda world: MAIL,
+    "phone": lambda world: PHONE,
+}
+ARRAYS = ("external_ids", "braze_ids", "user_aliases", "email_addresses", "phone_numbers")
+CALLS = [("post", "/users/track", lambda w, n=n, f=f: {"attributes": [{n: f(w), "x": 1}]}) for n, f in NAMES.items()]
+CALLS += [
+    ("post", "/users/delete", lambda w, a=a, n=n, f=f: {a: [{n: f(w)} if n in ("email", "phone") else f(w)]})
+    for a, (n, f) in zip(ARRAYS, NAMES.items(), strict=True)
+]
+CALLS += [
+    ("post", "/users/alias/new", lambda w: {"user_aliases": [{"external_id": SECRET} | LEAD | {"alias_name": "new"}]}),
+    ("post", "/users/identify", lambda w: {"aliases_to_identify": [{"external_id": "new", "user_alias": LEAD}]}),
+    ("post", "/users/identify", lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{MAIL}"}]}),
+    ("post", "/users/export/ids", lambda w: {"braze_id": w["ann"].braze_id}),
+    ("post", "/users/export/ids", lambda w: {"email_address": MAIL}),
+    ("post", "/users/export/ids", lambda w: {"device_id": IDFA}),
+    ("post", "/users/export/ids", lambda w: {"user_aliases": [ALIAS], "fields_to_export": ["email"]}),
+    ("post", "/users/export/ids", lambda w: {"external_ids": [SECRET], "fields_to_export": ["email"]}),
+    (
+        "post",
+        "/canvas/trigger/send",
+        lambda w: {"canvas_id": str(w["canvas"].api_id), "recipients": [{"external_user_id": "late"}]},
+    ),
+    ("get", "/canvas/list", lambda w: {}),
+    ("get", "/canvas/details", lambda w: {"canvas_id": w["canvas"].api_id}),
+    ("get", "/canvas/data_series", lambda w: {"canvas_id": w["canvas"].api_id, "ending_at": "2026-11-01", "length": 1}),
+    ("get", "/canvas/data_summary", lambda w: {"canvas_id": w["canvas"].api_id, "length": 1}),
+    ("get", "/segments/data_series", lambda w: {"segment_id": w["segment"].api_id}),
+    ("get", "/events/list", lambda w: {}),
+    ("get", "/segments/list", lambda w: {}),
+    ("get", "/segments/details", lambda w: {"segment_id": w["segment"].api_id}),
+    ("get", "/audiences", lambda w: {}),
+    ("get", "/deliveries", lambda w: {"external_id": SECRET}),
+    ("get", "/deliveries", lambda w: {"braze_id": w["ann"].braze_id}),
+    ("get", "/deliveries", lambda w: ALIAS),
+    ("get", "/users/erasures", lambda w: {"key": w["erasure"].key}),
+]
+KEPT = (Profile.everybody, UserAlias.objects, Event.objects, Segment.objects, Canvas.objects, Visit.objects)
+KEPT += (Erasure.objects, Delivery.objects, Audience.objects)
+
+
+@pytest.fixture
+def world(acme, alice, api, settings, tmp_path):
+    """One of everything that has an id."""
+    settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
+    now = timezone.now()
+    ann = {"external_id": SECRET, "email": MAIL, "phone": PHONE, "idfa": IDFA, "secret": SECRET}
+    lead = {"user_alias": LEAD, "email": f"lead-{MAIL}", "_update_existing_only": False}
+    api.track(attributes=[ann, lead], events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}])
+    api.post("/users/alias/new", {"user_aliases": [ALIAS | {"external_id": SECRET}]})
+    found = {"ann": Profile.objects.get(external_id=SECRET)}
+    found["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
+    found["canvas"] = Canvas.objects.create(app_group=acme, name=SECRET, segment=found["segment"])
+    Step.objects.create(canvas=found["canvas"], kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(found["canvas"], by=alice, now=now)
+    engine.admit(found["canvas"].pk, now=now)
+    Profile.objects.create(app_group=acme, external_id="late")
+    found["erasure"] = Erasure.objects.create(app_group=acme, state="done", asked_by=SECRET, requested_at=now)
+    _sent(acme, found["ann"], now=now)
+    return found
+
+
+def _sent(group, person, *, now):
+    connection = Connection(app_group=group, connected_at=now)
+    connection.set_token("a-token")
+    connection.save()
+    account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
+    audience = Audience.objects.create(ad_account=account, remote_id="1001", name=SECRET)
+    wish = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/")
+    sync.enqueue(wish, Profile.objects.filter(pk=person.pk).values_list("pk", "pk"), now=now + timedelta(seconds=1))
+
+
+def kept():
+    """All rows that acme has, as they are."""
+    return {rows.model: list(rows.order_by("pk").values()) for rows in KEPT}
+
+
+def mine(before):
+    """The rows of ``before``, as they are now."""
+    return {
+        rows.model: list(rows.filter(pk__in=[row["id"] for row in before[rows.model]]).order_by("pk").values())
+        for rows in KEPT
+    }
+
+
+def said(answer):
+    """The answer without the names that the caller sent, which may be repeated."""
+    body = answer.json()
+    return json.dumps({name: value for name, value in body.items() if name != "invalid_user_ids"})
+
+
+@pytest.mark.parametrize(("method", "path", "build"), CALLS)
+def test_only_acme_reaches_what_is_acmes(api, issue, other_group, world, method, path, build):
+    asked, before = build(world), kept()
+    strange = getattr(Caller(issue(other_group)), method)(path, asked)
+    assert strange.status_code < 500
+    assert SECRET not in said(strange)
+    assert mine(before) == before
+    before = kept()
+    own = getattr(api, method)(path, asked)
+    assert own.status_code in (200, 201)
+    assert SECRET in said(own) or kept() != before or strange.status_code == 400
+
+
+def test_no_operation_is_left_out():
+    empty = {("get", "/campaigns/list"), ("get", "/feed/list")}
+    assert {(method, path) for method, path, _build in CALLS} | empty == set(OPERATIONS)

@@ -1,0 +1,166 @@
+"""The demo: made-up people who are realistic, reproducible and nobody; a command that loads them once."""
+
+import re
+import stat
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from audiencesync.core import demo_accounts
+from audiencesync.groups.models import AppGroup, Membership, User
+from audiencesync.people.demo import people as demo
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.coverage import coverage
+
+RAW = ("external_id", "email", "phone", "idfa", "gaid", "country", "attributes__orders", "email_sha256")
+
+
+@pytest.fixture(autouse=True)
+def _installed(settings, tmp_path):
+    settings.DEMO, settings.VAR_DIR = True, tmp_path
+
+
+@pytest.fixture
+def crowd(acme):
+    demo.make_people(acme, 3000)
+    return Profile.objects.filter(app_group=acme).order_by("external_id")
+
+
+def test_external_ids_count_up(crowd):
+    assert [crowd.first().external_id, crowd.last().external_id] == ["demo-000001", "demo-003000"]
+
+
+def test_about_eight_percent_cannot_be_named(crowd):
+    found = coverage(crowd)
+    assert 0.06 < found.none / found.total < 0.10
+    assert all(500 < n < found.total for n in found.by_kind.values())
+
+
+def test_some_gave_wrong_values_or_refused(crowd):
+    assert crowd.exclude(invalid_kinds=0).count() > 100
+    assert crowd.filter(idfa=normalise.ZERO).count() > 30
+    assert crowd.filter(ads_consent=False).count() > 50
+    assert crowd.filter(ad_tracking_enabled=False).count() > 50
+
+
+def test_nobody_is_real(crowd):
+    fiction = re.compile(
+        r"\+1\d{3}55501\d\d|\+33(19900|26191|35301|46571|53649)\d{4}|\+44(20794|\d{3}49)60\d{3}"
+        r"|\+49(3023125|6990009|4066969|2214710|8999998)\d{3}"
+    )
+    for email, phone in crowd.values_list("email", "phone"):
+        if normalise.normalise("email", email, region="DE").value:
+            assert email.strip().lower().endswith(("@example.com", "@example.org", "@example.net"))
+        number = normalise.normalise("phone", phone, region="DE").value
+        assert number is None or fiction.fullmatch(number)
+
+
+def test_emails_and_phones_are_not_shared(crowd):
+    for kind in ("email", "phone"):
+        known = list(crowd.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True))
+        assert len({bytes(one) for one in known}) == len(known)
+
+
+def test_stored_hashes_are_those_of_the_normaliser(crowd, acme):
+    for profile in crowd[:300]:
+        before = normalise.stored(profile)
+        normalise.apply(profile, region=acme.phone_region)
+        assert normalise.stored(profile) == before
+
+
+def test_the_same_seed_makes_the_same_people(crowd, other_group):
+    demo.make_people(other_group, 200)
+    again = Profile.objects.filter(app_group=other_group).order_by("external_id")
+    assert list(again.values_list(*RAW)) == list(crowd[:200].values_list(*RAW))
+
+
+def test_another_seed_makes_others(crowd, other_group):
+    demo.make_people(other_group, 200, seed=8)
+    others = Profile.objects.filter(app_group=other_group).order_by("external_id")
+    assert list(others.values_list(*RAW)) != list(crowd[:200].values_list(*RAW))
+
+
+def test_segments_hold_some_but_not_all(crowd, acme):
+    for segment in demo.make_segments(acme):
+        assert 300 < filters.members(segment).count() < 2500
+
+
+def test_the_command_loads_once(db, capsys, settings):
+    for _ in range(2):
+        call_command("demo", people=50)
+    assert set(AppGroup.objects.values_list("slug", flat=True)) == {"acme", "northwind"}
+    assert [AppGroup.objects.get(slug=slug).profiles.count() for slug in ("acme", "northwind")] == [50, 5]
+    assert (User.objects.count(), Membership.objects.count(), Segment.objects.count()) == (3, 6, 4)
+    printed = capsys.readouterr().out
+    secret = (settings.VAR_DIR / "demo.password").read_text().strip()
+    assert printed.count(f"demo@example.org with the password {secret}") == 2
+
+
+def test_its_users_can_sign_in(client, db, settings):
+    call_command("demo", people=0)
+    for email in ("demo@example.org", "marketer@example.org", "viewer@example.org"):
+        assert client.login(email=email, password=(settings.VAR_DIR / "demo.password").read_text().strip())
+    assert [user.email for user in User.objects.filter(is_staff=True)] == ["demo@example.org"]
+
+
+def test_what_was_changed_stays(db):
+    call_command("demo", people=20)
+    Profile.objects.filter(external_id="demo-000001").update(country="XX")
+    Segment.objects.all().delete()
+    call_command("demo", people=20)
+    assert Profile.objects.filter(country="XX").exists()
+    assert not Segment.objects.exists()
+
+
+def test_it_refuses_beside_real_users(bob):
+    with pytest.raises(CommandError):
+        call_command("demo", people=1)
+    assert not Profile.objects.exists()
+
+
+def test_it_can_be_forced(charlie):
+    call_command("demo", people=1, force=True)
+    assert Profile.objects.exists()
+
+
+@pytest.mark.parametrize("people", [-1, 10**12])
+def test_a_senseless_number_is_refused(db, people):
+    with pytest.raises(CommandError):
+        call_command("demo", people=people)
+
+
+def test_it_refuses_where_the_demo_is_off(db, settings):
+    settings.DEMO = False
+    for force in (False, True):
+        with pytest.raises(CommandError, match="DEMO=1"):
+            call_command("demo", people=1, force=force)
+    assert not User.objects.exists()
+
+
+def test_its_password_is_another_one_in_each_installation_and_for_its_owner_only(db, settings, tmp_path):
+    first, _is_new = demo_accounts.password(tmp_path)
+    second, _is_new = demo_accounts.password(_made(tmp_path / "other"))
+    assert len({first, second}) == 2
+    assert demo_accounts.password(tmp_path) == (first, False)
+    assert stat.S_IMODE((tmp_path / "demo.password").stat().st_mode) == 0o600
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_a_password_of_before_ends_with_the_first_random_one(client, db, settings):
+    User.objects.create_user("demo@example.org", "audience-sync-demo")
+    call_command("demo", people=0)
+    assert not client.login(email="demo@example.org", password="audience-sync-demo")
+
+
+def test_its_accounts_can_be_removed_where_the_demo_is_off(db, settings, capsys):
+    call_command("demo", people=5)
+    settings.DEMO = False
+    call_command("demo", remove_accounts=True)
+    assert "Deleted 3 accounts" in capsys.readouterr().out
+    assert (User.objects.count(), AppGroup.objects.count(), Profile.objects.count()) == (0, 2, 5)

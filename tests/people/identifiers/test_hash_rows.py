@@ -1,0 +1,95 @@
+"""The short cut for clean values says what the libraries say; profiles keep the hashes they once had."""
+
+import uuid
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiencesync.people.identifiers import normalise as identifiers
+from audiencesync.people.identifiers import phones
+from audiencesync.people.identifiers.normalise import KINDS, Hashes, hash_rows, normalise
+from audiencesync.people.models import Profile
+
+ROW = ("Jane@Example.com", "+442071838750", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", "")
+WORDS = st.text("abcXYZ019_+-.", max_size=40)
+LABELS = st.sampled_from(
+    ["example", "ex-ample", "ab--c", "xn--bcher-kva", "a", "-a", "1", "com", "c1", "test", "localhost", "", "d" * 30]
+)
+EMAILS = st.builds(lambda word, labels: f"{word}@{'.'.join(labels)}", WORDS, st.lists(LABELS, max_size=4))
+CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+EXAMPLES = [
+    f"+{code}{phonenumbers.national_significant_number(example)}"
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
+    for region in regions
+    for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    if (example := phonenumbers.example_number_for_type(region, kind))
+]
+PHONES = st.one_of(
+    st.sampled_from(EXAMPLES),
+    st.builds(
+        lambda known, tail: known[: -len(tail)] + tail,
+        st.sampled_from(EXAMPLES),
+        st.text("0123456789", min_size=1, max_size=5),
+    ),
+    st.builds(lambda code, rest: f"+{code}{rest}", CODES, st.text("0123456789", max_size=12)),
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(EMAILS)
+def test_the_short_cut_for_emails_agrees_with_the_library(raw):
+    lower = raw.lower()
+    if identifiers._clean_email(lower):
+        assert identifiers.email_validator.validate_email(lower, check_deliverability=False).normalized == lower
+
+
+@settings(max_examples=3000, deadline=None)
+@given(PHONES)
+def test_the_short_cut_for_phones_agrees_with_the_library(raw):
+    if phones.is_clean(raw):
+        assert phones.parse(raw, "DE") == raw == phones.parse(raw, "US")
+
+
+def test_a_number_that_the_library_would_shorten_is_not_clean():
+    raw = "+3758101881081"  # Belarus dials 8 at home, and the rest is a number as well
+    assert not phones.is_clean(raw)
+    assert phones.parse(raw, "DE") != raw
+
+
+def test_the_short_cut_is_taken_by_most_numbers():
+    assert sum(map(phones.is_clean, EXAMPLES)) > 0.8 * len(EXAMPLES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(EMAILS | st.text(), PHONES | st.text(), st.uuids().map(str) | st.text(), st.text())))
+def test_rows_in_bulk_and_values_one_by_one_agree(rows):
+    alone = [[normalise(kind, raw, region="DE") for kind, raw in zip(KINDS, row, strict=True)] for row in rows]
+    found = list(hash_rows(rows, region="DE"))
+    assert [row[:4] for row in found] == [tuple(one.sha256 for one in row) for row in alone]
+    assert [[bool(row.invalid >> bit & 1) for bit in range(4)] for row in found] == [
+        [one.problem not in (None, "empty") for one in row] for row in alone
+    ]
+
+
+@pytest.mark.parametrize("rule", identifiers.RULES)
+def test_rows_in_bulk_follow_every_rule(rule):
+    rows = [("Jane.Doe+News@example.com", "+442071838750", "", str(uuid.UUID(int=7))), ("bad", "", "", "")]
+    found = list(hash_rows(rows, region="DE", rule=rule))
+    expected = [normalise(kind, raw, region="DE", rule=rule).sha256 for kind, raw in zip(KINDS, rows[0], strict=True)]
+    assert (list(found[0][:4]), found[1]) == (expected, Hashes(None, None, None, None, 1))
+
+
+def test_a_line_break_inside_a_value_moves_nobody():
+    rows = [("a@example.com\nb@example.com", "", "", ""), ("c@example.com", "", "", "")]
+    assert [row.invalid for row in hash_rows(rows, region="DE")] == [1, 0]
+
+
+def test_each_unusable_kind_sets_its_bit(acme):
+    profile = Profile(
+        app_group=acme, external_id="1", email="bad", phone="", idfa=identifiers.ZERO, gaid=str(uuid.uuid4())
+    )
+    identifiers.apply(profile, region=acme.phone_region)
+    assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (0b0101, None, None)
+    assert profile.gaid_sha256 is not None

@@ -1,0 +1,116 @@
+"""What a program writes for an empty cell is empty; what means something only beside its opposite is text."""
+
+import pytest
+
+from audiencesync.people.imports import cells, guessing
+from audiencesync.people.imports.mapping import Column, Converter, Plan
+from audiencesync.people.imports.reading import Layout, Stretch
+from audiencesync.people.readings import spellings
+
+
+def read(cell, target, name="x"):
+    """What one cell becomes, and the reasons of rejects."""
+    columns = (Column("id", "external_id", "id"), Column("x", target, name))
+    plan = Plan(Layout("utf-8", "comma"), columns)
+    batch, rejects = Converter(plan, region="DE").read(Stretch([2], [["one", cell]]))
+    values = batch.fields.get(target)
+    return (values or [batch.attributes[0].get(name)])[0], [reject.reason for reject in rejects]
+
+
+@pytest.mark.parametrize("cell", ["NULL", "n/a", "none", "nan", "nil", "-", "–", "#N/A", "#NV", "\\N"])
+@pytest.mark.parametrize("target", ["text", "number", "day", "truth", "country", "language"])
+def test_a_placeholder_is_an_empty_cell_and_no_reject(cell, target):
+    assert read(cell, target) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "target", "value"),
+    [("NA", "country", "NA"), ("NA", "text", "NA"), ("0", "number", 0), ("0", "truth", False), ("?", "text", "?")],
+)
+def test_what_means_something_is_kept(cell, target, value):
+    assert read(cell, target) == (value, [])
+
+
+def test_a_placeholder_tells_nothing_about_consent():
+    assert read("n/a", "ads_consent") == (None, [])
+
+
+@pytest.mark.parametrize("text", ["nan", "nil", "tbd", "yes", "xyz", "abc-DE"])
+def test_three_letters_are_a_language_only_where_one_has_them(text):
+    assert spellings.language(text) is None
+
+
+@pytest.mark.parametrize(("text", "code"), [("fil", "fil"), ("gsw-CH", "gsw-CH"), ("deu", "de"), ("yue", "yue")])
+def test_languages_of_three_letters_are_known(text, code):
+    assert spellings.language(text) == code
+
+
+def suggested(acme, name, values):
+    found = guessing.columns([name], [[value] for value in values], delimiter="comma", app_group=acme)
+    return found[0].column.target
+
+
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        (["NO", "NO"], "text"),
+        (["ON"], "text"),
+        (["SI", "si"], "text"),
+        (["yes", "no"], "truth"),
+        (["true"], "truth"),
+        (["5", "NULL", "7"], "number"),
+        (["2026-11-23", "#N/A"], "day"),
+        (["[1]", *["text"] * 150], "text"),
+        (["[1]", "[2]", "text"], ""),
+    ],
+)
+def test_the_kind_of_an_attribute_is_what_its_cells_say_for_certain(acme, values, target):
+    assert suggested(acme, "thing", values) == target
+
+
+@pytest.mark.parametrize("cell", ["2026-11-23 25:99", "2026-11-23 10:00foo", "2026-11-23T10:60", "23.11.2026 24:30"])
+def test_a_time_that_is_none_makes_no_day(cell):
+    assert cells.day(cell) is None
+
+
+@pytest.mark.parametrize(
+    "cell", ["2026-11-23T10:00:00.000Z", "2026-11-23 9:05", "2026-11-23 10:00:00+01:00", "23.11.2026, 10:00 Uhr"]
+)
+def test_a_time_behind_a_day_is_left_off(cell):
+    assert cells.day(cell) == "2026-11-23"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, "0301234567") for name in ("Rufnummer", "Handynr", "WhatsApp", "Mobilfunknummer", "cell", "SMS")],
+        ("Notfallkontakt", "+49 30 1234567"),
+        ("whom to call", "0176 12345678"),
+        ("contact", "Anna <b@example.org>"),
+        ("mails", "c@example.org; d@example.org"),
+        ("note", "write to e@example.org"),
+    ],
+)
+def test_where_only_hashes_are_kept_no_column_of_addresses_is_suggested(acme, name, value):
+    acme.hash_only = True
+    assert suggested(acme, name, [value]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("city", "Bonn"), ("since", "2026-11-23"), ("points", "100"), ("SMS", "ja")]
+)
+def test_where_only_hashes_are_kept_other_columns_are_still_suggested(acme, name, value):
+    acme.hash_only = True
+    assert suggested(acme, name, [value])
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [(key, "key") for key in ("NULL", "n/a", "000", "-", "unknown")]
+    + [(key, "key_shortened") for key in ("1.00001E+12", "4e11", "1,5E+10")],
+)
+def test_what_names_nobody_is_no_key(key, reason):
+    columns = (Column("id", "external_id", "id"), Column("x", "text", "x"))
+    plan = Plan(Layout("utf-8", "comma"), columns)
+    _batch, rejects = Converter(plan, region="DE").read(Stretch([2], [[key, "gold"]]))
+    assert [reject.reason for reject in rejects] == [reason]

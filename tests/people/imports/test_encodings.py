@@ -1,0 +1,101 @@
+"""What the beginning of a file is taken for, in the old encodings of several languages."""
+
+import pytest
+
+from audiencesync.people.imports import detecting
+from audiencesync.people.models import Profile
+from tests.people.imports.test_reader import Bytes
+
+HEADER = {"encoding": "utf-8", "delimiter": "comma", "header": "1"}
+GERMAN = "id;name;ort\n1;Jürgen Groß;Köln\n2;Bärbel;München\n3;Jörg – „der Große“;Würzburg\n"
+RUSSIAN = "id;name;city\n" + "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n3;Пётр Иванов;Казань\n" * 5
+GREEK = "id;name;city\n" + "1;Γιώργος Παπαδόπουλος;Αθήνα\n2;Μαρία Νικολάου;Θεσσαλονίκη\n3;Ελένη;Πάτρα\n" * 5
+
+
+@pytest.mark.parametrize(("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")])
+def test_old_encodings(text, encoding):
+    found = detecting.layout(Bytes(text.encode(encoding)), is_utf8=False)
+    assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
+
+
+OTHERS = {
+    "iso-8859-2": "1;Łukasz Wiśniewski;Łódź\n2;Żaneta Dąbrowska;Gdańsk\n",
+    "cp1250": "1;Kőszegi Győző;Fűzfő\n2;Tamás;Budapest\n",
+    "koi8-r": "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n",
+    "cp932": "1;山田太郎;とうきょう\n2;佐藤花子;おおさか\n3;スズキ;ナゴヤ\n",
+    "gbk": "1;张伟;北京\n2;王芳;上海\n3;李娜;广州\n",
+    "cp949": "1;김철수;서울\n2;이영희;부산\n",
+    "cp850": "1;Jürgen Groß;Köln\n",
+    "mac-roman": "1;Jürgen Groß;Köln\n",
+}
+
+
+@pytest.mark.parametrize("encoding", OTHERS)
+def test_encodings_of_the_rest_of_the_world_are_found_and_read(imports, encoding):
+    data = ("external_id;name;city\n" + OTHERS[encoding]).encode(encoding)
+    page = imports.client.get(imports.uploaded(data))
+    assert page.context["layout"]["encoding"] == encoding
+    assert page.context["is_sure"]
+    imports.run(data)
+    first = OTHERS[encoding].split("\n")[0].split(";")
+    assert Profile.objects.get(external_id="1").attributes == {"name": first[1], "city": first[2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("1;İbrahim Yýlmaz;Muðla\n", "cp1254"),
+        ("1;張偉;臺北\n", "big5"),
+        ("1;мир;м\n", "koi8-r"),
+        ("1;÷ ± ×\n", "latin-1"),
+    ],
+)
+def test_an_encoding_that_is_only_guessed_is_said_to_be(imports, text, encoding):
+    data = ("external_id;name;city\n" + text).encode(encoding, "replace")
+    assert "save the file as UTF-8" in imports.client.get(imports.uploaded(data)).content.decode()
+
+
+def test_one_broken_byte_makes_no_other_encoding_of_a_file_in_utf_8(imports):
+    """The first 128 KB are plain ASCII."""
+    rows = "".join(f"c-{n},Bonn,{'x' * 60}\n" for n in range(2000)).encode()
+    data = b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
+    page = imports.client.get(imports.uploaded(data))
+    assert page.context["layout"]["encoding"] == "utf-8"
+    row = imports.run(data)
+    assert (row.n_created, row.n_rejected) == (2002, 1)
+    assert Profile.objects.get(external_id="u-1").attributes == {"city": "München"}
+    assert "not of the chosen encoding" in imports.rejects(row)[1]
+
+
+def test_one_umlaut_late_in_the_file_decides():
+    """The first 128 KB are plain ASCII; the whole file was looked at when it was stored."""
+    raw = b"id;name\n" + b"1;Meier\n" * 20_000 + "2;Müller\n".encode("cp1252")
+    assert detecting.layout(Bytes(raw), is_utf8=False).encoding == "cp1252"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters_among_others_in_quotes(delimiter):
+    raw = delimiter.join(["id", "a", "b"]) + "\n" + delimiter.join(["1", '"x,y;z|w\tv"', "1,5"]) + "\n"
+    found = detecting.layout(Bytes(raw.encode()), is_utf8=True)
+    assert detecting.DELIMITERS[found.delimiter] == delimiter
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_line_of_excel_tells_the_delimiter_and_is_no_row(imports, encoding):
+    row = imports.run("sep=;\r\nexternal_id;city\r\nc-1;a,b,c\r\n;x,y,z\r\n".encode(encoding))
+    assert (row.n_created, row.n_rejected) == (1, 1)
+    assert Profile.objects.get().attributes == {"city": "a,b,c"}
+    assert imports.rejects(row)[1].startswith('"4"')
+
+
+def test_a_first_row_that_cannot_be_read_is_no_header(imports):
+    url = imports.uploaded('external_id,"city\nc-1,A\nc-2,B\n')
+    assert "No row can be read like this" in imports.client.get(url, HEADER).content.decode()
+    assert imports.client.post(url, HEADER | {"start": "1"}).status_code in {200, 422}
+    assert Profile.objects.count() == 0
+
+
+def test_the_preview_passes_over_a_row_that_cannot_be_read(imports):
+    url = imports.uploaded('external_id,city\nc-1,"open\n' + "".join(f"c-{n},B\n" for n in range(2, 9)))
+    shown = imports.client.get(url, HEADER).context["preview"].rows
+    assert [cells[0] for cells in shown] == ["c-2", "c-3", "c-4", "c-5", "c-6"]

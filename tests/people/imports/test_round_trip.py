@@ -1,0 +1,198 @@
+"""Our own export comes back unchanged: every name, every type, every blank; whatever the attributes are called and hold."""
+
+import csv
+import io
+import itertools
+import json
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from audiencesync.core import csv_files
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.changes import Change
+from audiencesync.people.imports import detecting, guessing, life, mapping, uploads
+from audiencesync.people.models import Profile
+from audiencesync.people.models.imports import Import
+from audiencesync.people.views import csv_export
+from audiencesync.people.writing import attribute_changes
+from audiencesync.people.writing.upsert import upsert
+from tests.support.import_pages import turns
+
+ORDER = itertools.count()
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+TRICKY = st.sampled_from(
+    ["", " padded ", "01067", "007", "+5", "-5", "1e5", "1,5", "1.234,56", "yes", "true", "FALSE", "null", "123", "'=1",
+     "=1", "“Best of”", '"quoted"', "[1]", "{}", "x;=HYPERLINK(1);y", "a\r\n=cmd", "\u200b=1", "＝1", "N/A", "23.11.2026"]
+)  # fmt: skip
+NUMBER = st.one_of(
+    st.sampled_from([0.30000000000000004, 52.52000659999, 1e-07, 9007199254740992, -3, 0, 2.5]),
+    st.integers(-(2**53), 2**53),
+    st.floats(-1e15, 1e15, allow_subnormal=False).filter(lambda n: n == 0 or abs(n) > 1e-30),
+)
+SCALAR = st.one_of(TEXT, TRICKY, NUMBER, st.booleans())
+VALUE = st.one_of(SCALAR, st.lists(SCALAR, max_size=3), st.dictionaries(TEXT.filter(str.strip), SCALAR, max_size=2))
+NAME = st.one_of(
+    st.sampled_from(
+        ["plan__tier", "plan_tier", "utm:source", "utm source", "_private", "$x", "a/b", "x" * 200, " blank ", "=sum",
+         "email", "country", "created_at", "more_attributes", "rejected_line", "1", "two\nlines", "gender", "dob"]
+    ),
+    TEXT.filter(str.strip),
+)  # fmt: skip
+ID = st.sampled_from([" rt2 ", "rt2", "'1", "007", "=1", "1001.0", "ä\\", "a,b", "“x”"])
+PEOPLE = st.dictionaries(ID, st.dictionaries(NAME, VALUE, max_size=5), min_size=1, max_size=4)
+FIELDS = {"email": "A@Example.org", "phone": "0151 12345678", "country": "DE", "language": "de_DE", "ads_consent": True}
+
+
+def exported(group):
+    return b"".join(csv_files.lines(csv_export.rows(Profile.objects.filter(app_group=group))))
+
+
+def imported(group, data):
+    """By what is suggested."""
+    run = Import(app_group=group, file_name="x.csv", size=len(data))
+    uploads.keep(run, io.BytesIO(data))
+    layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
+    shown = life.preview(run, layout)
+    guesses = guessing.columns(shown.headers, shown.sample, delimiter=layout.delimiter, app_group=group)
+    plan = mapping.Plan(layout, tuple(guess.column for guess in guesses))
+    Import.objects.filter(pk=run.pk).update(state="running", plan=plan.as_json())
+    turns()
+    run.refresh_from_db()
+    return run
+
+
+def stored(group):
+    names = ("external_id", "email", "phone", "country", "language", "ads_consent", "email_sha256", "phone_sha256")
+    found = Profile.objects.filter(app_group=group).values(*names, "attributes")
+    return {one["external_id"]: {name: typed(value) for name, value in one.items()} for one in found}
+
+
+def typed(value):
+    """So that 1 is neither true nor 1.0."""
+    if isinstance(value, dict):
+        return {name: typed(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [typed(one) for one in value]
+    return bytes(value) if isinstance(value, memoryview) else (type(value).__name__, value)
+
+
+@pytest.mark.django_db
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@given(people=PEOPLE)
+@example(
+    people={
+        " rt2 ": {"plan__tier": 1, "plan_tier": "1", "utm:source": "yes", "rejected_line": "1"},
+        "rt2": {"_private": True, "x": ""},
+    }
+)
+def test_an_export_comes_back_as_it_was_here_and_elsewhere(people):
+    here, there = (AppGroup.objects.create(name="x", slug=f"r-{next(ORDER)}", phone_region="DE") for _ in "ab")
+    told = [Change(external_id=key, fields=FIELDS, attributes=known) for key, known in people.items()]
+    upsert(here, told, now=timezone.now())
+    before, data = stored(here), exported(here)
+    for group in (here, there):
+        run = imported(group, data)
+        assert (run.state, run.n_rejected, run.told) == ("done", 0, {})
+        after = stored(group)
+        assert {key: after[key]["attributes"] for key in after} == {key: before[key]["attributes"] for key in before}
+        assert after == before
+    assert exported(here) == data
+
+
+@pytest.mark.django_db
+def test_more_attributes_than_columns_come_back(acme):
+    known = {f"a {n:03}": [n] for n in range(150)} | {"more_attributes": "mine"}
+    upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
+    data = exported(acme)
+    Profile.objects.all().delete()
+    assert imported(acme, data).n_created == 1
+    assert Profile.objects.get().attributes == known
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["ä" * 240, "\U0001f600" * 120, '"' * 240])
+def test_the_largest_attribute_comes_back(acme, text):
+    known = {f"a {n:03}": n for n in range(csv_export.MOST_NAMES)}
+    known |= {
+        "list": [f"{n}{text}" for n in range(attribute_changes.MOST_BYTES // (len(json.dumps(text)) + 6))],
+        "more": ["x" * 255] * 300,
+    }
+    assert len(json.dumps(known["list"])) <= attribute_changes.MOST_BYTES
+    upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
+    data = exported(acme)
+    Profile.objects.all().delete()
+    assert (imported(acme, data).n_created, Profile.objects.get().attributes) == (1, known)
+
+
+@pytest.mark.django_db
+def test_a_list_that_lost_a_value_is_news(acme):
+    upsert(acme, [Change(external_id="c-1", attributes={"l": [1], "o": {"a": 1}})], now=timezone.now())
+    data = exported(acme)
+    upsert(acme, [Change(external_id="c-1", attributes={"l": [1, 2], "o": {"a": 1, "b": 2}})], now=timezone.now())
+    imported(acme, data)
+    assert Profile.objects.get().attributes == {"l": [1], "o": {"a": 1}}
+
+
+@pytest.mark.django_db
+def test_an_export_that_a_german_spreadsheet_saved_again_keeps_its_numbers(acme):
+    upsert(acme, [Change(external_id="c-1", attributes={"n": 1.5, "b": True, "zip": "01067"})], now=timezone.now())
+    text = io.StringIO()
+    rows = csv.reader(io.StringIO(exported(acme).decode("utf-8-sig")))
+    csv.writer(text, delimiter=";").writerows(
+        [{"true": "WAHR"}.get(cell, cell).replace("1.5", "1,5") for cell in row] for row in rows
+    )
+    imported(acme, text.getvalue().replace("WAHR", "TRUE").encode())
+    assert Profile.objects.get().attributes == {"n": 1.5, "b": True, "zip": "01067"}
+
+
+@pytest.mark.django_db
+def test_rejected_rows_of_an_export_can_be_imported_again_and_again(imports, acme):
+    upsert(acme, [Change(email="a@example.org", attributes={"x": "'=1", "y": " z "})], now=timezone.now())
+    row = imports.run(exported(acme))
+    assert row.n_rejected == 1
+    first = imports.rejects(row)
+    again = imports.run("\r\n".join(first))
+    second = imports.rejects(again)
+    assert second[0] == first[0]
+    assert second[1].split(",")[1:] == first[1].split(",")[1:]
+    mended = "\r\n".join([second[0], second[1].replace('""', '"c-9"', 1)])
+    assert imports.run(mended).n_created == 1
+    assert Profile.objects.get(external_id="c-9").attributes == {"x": "'=1", "y": " z "}
+
+
+FOUND = [
+    "c;=1+1",
+    "a\r\n=cmd|' /C calc'!A0",
+    "a\tb\t@x",
+    "a|-1",
+    "\n=1",
+    "＝1+1",
+    "＋1",
+    "\u200b=1",
+    "\ufeff=1",
+    "x;'=1",
+]
+
+
+@pytest.mark.parametrize("cell", FOUND)
+def test_no_part_of_a_cell_is_calculated_whatever_parts_the_cells(cell):
+    told = csv_files.guarded(cell)
+    assert csv_files.unguarded(told) == cell
+    for mark in ";\t|\r\n":
+        assert not [part for part in told.split(mark) if part.strip("\u200b\ufeff\r\n")[:1] in tuple("=+-@＝＋")]
+
+
+@given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b\"\xa0"), max_size=12))
+def test_the_guard_of_any_cell_comes_off_again(cell):
+    assert csv_files.unguarded(csv_files.guarded(cell)) == cell
+
+
+@pytest.mark.parametrize("before", ['"', " ", "\xa0", "\u3000", '" "', '\u200b"'])
+@pytest.mark.parametrize("mark", [";", "\t", "\n", "|"])
+def test_quotes_and_blanks_before_a_sign_hide_no_formula(mark, before):
+    told = csv_files.guarded(f"x{mark}{before}=1+1")
+    assert told == f"x{mark}'{before}=1+1"
+    assert csv_files.unguarded(told) == f"x{mark}{before}=1+1"

@@ -1,0 +1,145 @@
+"""Who may, what a rejects file holds, what is never stored or logged: roles, tenants, spreadsheets, erased people."""
+
+import csv
+import io
+import logging
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment, Withdrawal
+from audiencesync.people.models.imports import Import, UploadPart
+from audiencesync.people.privacy import consent, erasure_ledger
+from tests.support.import_pages import URL, turns
+
+FILE = "external_id,email\nc-1,anna@example.org\n"
+PAGES = ["", "new/", "template/"]
+ACTS = ["cancel/", "discard/", "segment/"]
+
+
+@pytest.fixture
+def there(imports):
+    """An import that waits for its mapping."""
+    imports.uploaded(FILE)
+    return Import.objects.get()
+
+
+def test_viewers_may_nothing(there, vera, signed_in):
+    client = signed_in(vera)
+    for page in [*PAGES, f"{there.pk}/", f"{there.pk}/rejects/"]:
+        assert client.get(URL + page).status_code == 403
+    for act in ["new/", f"{there.pk}/", *(f"{there.pk}/{act}" for act in ACTS)]:
+        assert client.post(URL + act).status_code == 403
+    there.refresh_from_db()
+    assert there.state == "uploaded"
+
+
+def test_strangers_find_nothing(there, charlie, signed_in):
+    client = signed_in(charlie)
+    for base in (URL, URL.replace("acme", "umbrella")):
+        assert client.get(f"{base}{there.pk}/").status_code == 404
+        assert client.get(f"{base}{there.pk}/rejects/").status_code == 404
+        assert {client.post(f"{base}{there.pk}/{act}").status_code for act in ACTS} == {404}
+
+
+def test_a_segment_of_another_groups_import_is_empty(imports, other_group, charlie, signed_in):
+    row = imports.run(FILE)
+    chosen = {"all": [{"field": "import", "op": "is", "value": str(row.pk)}]}
+    theirs = Segment.objects.create(app_group=other_group, name="Theirs", filter=chosen)
+    page = signed_in(charlie).get(f"/g/umbrella/people/segments/{theirs.pk}/")
+    assert page.context["coverage"].total == 0
+
+
+def test_files_are_taken_by_no_other_page(bob, signed_in):
+    """Neither stored nor read into memory, whoever sends them."""
+    for address in ("/accounts/login/", "/g/acme/people/segments/new/", "/g/acme/people/imports/template/"):
+        answer = signed_in(bob).post(address, {"file": io.BytesIO(b"x" * 100)})
+        assert not answer.wsgi_request.FILES
+
+
+def test_a_rejects_file_is_safe_in_a_spreadsheet_and_comes_back(imports):
+    cells = ["=1+1", "+49 151", "-x", "@x", "\tx", "\rx", 'say "hi"', "plain"]
+    body = io.StringIO()
+    csv.writer(body).writerows([["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))])
+    told = body.getvalue()
+    row = imports.run(told, target_0="", target_1="external_id", key="external_id", name_1="note")
+    assert row.n_rejected == 0
+    row = imports.run(told.replace("c-", ""), target_0="external_id", target_1="number", name_1="note")
+    lines = imports.rejects(row)
+    found = list(csv.reader(io.StringIO("\r\n".join(lines), newline="")))
+    assert found[0] == ["rejected_line", "rejected_reason", "external_id", "note"]
+    assert [cell[3] for cell in found[1:]] == [*(f"'{cell}" for cell in cells[:6]), *cells[6:]]
+    assert all(line.startswith('"') for line in lines)
+    back = imports.run("\r\n".join(lines), name_3="note", target_3="text", target_2="external_id")
+    assert (back.n_rejected, back.n_updated + back.n_created) == (0, 8)
+    notes = {one.external_id: one.attributes.get("note") for one in Profile.objects.filter(external_id__in="01234567")}
+    assert notes == {str(n): cell.strip() for n, cell in enumerate(cells)}
+
+
+def test_only_hashes_are_stored_where_the_group_says_so(imports, acme, make_profile):
+    make_profile(external_id="c-2", email="bert@example.org")
+    acme.hash_only = True
+    acme.save()
+    row = imports.run("external_id,email\nc-1,Anna@Example.org\nc-2,bert@new.example.org\n,secret@example.org\n")
+    assert (row.n_created, row.n_updated, row.n_rejected) == (1, 1, 1)
+    assert set(Profile.objects.values_list("email", flat=True)) == {""}
+    assert not Profile.objects.filter(email_sha256=None).exists()
+    assert "secret" not in "".join(imports.rejects(row))
+    assert UploadPart.objects.count() == 0
+
+
+@pytest.mark.parametrize("kind", ["external_id", "email"])
+def test_erased_people_do_not_come_back(imports, acme, make_profile, kind):
+    gone = make_profile(external_id="c-2", email="bert@example.org")
+    names = [name for _pk, name in erasure_ledger.names_of(acme, [gone]) if name[0] == kind]
+    erasure_ledger.write(acme, names, erasure=None, now=timezone.now())
+    gone.delete()
+    file = "external_id,email\nc-1,anna@example.org\nc-2,Bert@Example.org\nc-3,\n"
+    checked = imports.post(imports.uploaded(file), "check").context["checked"]
+    assert [(one.line, one.reason) for one in checked.problems] == [(3, "erased")]
+    row = imports.run(file)
+    assert (row.n_created, row.n_rejected) == (2, 1)
+    _header, line = imports.rejects(row)
+    (cells,) = csv.reader([line])
+    assert cells == ["3", "This person was erased and must not come back."]
+
+
+def test_an_erasure_slows_no_import_down_that_names_others(imports, acme):
+    """PostgreSQL copies the people of a chunk into a table; only the chunk that names the erased goes the long way."""
+    name = ("external_id", erasure_ledger.digest(acme, "external_id", b"c-2"))
+    erasure_ledger.write(acme, [name], erasure=None, now=timezone.now())
+    with CaptureQueriesContext(connection) as queries:
+        row = imports.run("external_id,email\nc-1,anna@example.org\nc-3,\n")
+    assert row.n_created == 2
+    is_copied = any("FROM import_rows" in query["sql"] for query in queries)
+    assert is_copied == (connection.vendor == "postgresql")
+
+
+def test_a_withdrawn_consent_is_remembered(imports, make_profile):
+    for n, was in enumerate([True, None, False]):
+        make_profile(external_id=f"c-{n}", ads_consent=was)
+    imports.run("external_id,consent\n" + "".join(f"c-{n},false\n" for n in range(4)))
+    assert sorted(Withdrawal.objects.values_list("profile__external_id", flat=True)) == ["c-0", "c-1"]
+
+
+def test_an_attribute_that_rules_consent_rules_it_here_too(imports, acme):
+    acme.consent_attribute = "newsletter"
+    acme.save()
+    imports.run("external_id,newsletter\nc-1,yes\nc-2,no\nc-3,\n", target_1="truth")
+    found = dict(Profile.objects.values_list("external_id", "ads_consent"))
+    assert found == {one.external_id: consent.derived(acme, one.attributes) for one in Profile.objects.all()}
+    assert found["c-2"] is False
+
+
+def test_no_person_is_logged(imports, caplog):
+    caplog.set_level(logging.DEBUG, "audiencesync")
+    row = imports.run('external_id,email\nsecret-1,secret@example.org\n,"secret\n')
+    assert row.n_rejected == 1
+    imports.rejects(row)
+    UploadPart.objects.all().delete()
+    Import.objects.update(state="running")
+    turns()
+    assert "Import" in caplog.text
+    assert "secret" not in caplog.text

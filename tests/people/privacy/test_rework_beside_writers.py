@@ -1,0 +1,40 @@
+"""The pass over changed settings beside a call that holds a person, then writes a row of the group: no circle of waits."""
+
+import threading
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Profile, Withdrawal
+from audiencesync.people.privacy import consent
+from audiencesync.people.writing import rows
+from tests.support.threads import Threads
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def ann(acme):
+    AppGroup.objects.filter(pk=acme.pk).update(rework_cursor=0)
+    return Profile.objects.create(app_group=acme, external_id="ann")
+
+
+def test_both_get_through(acme, ann):
+    threads, held = Threads(), threading.Event()
+
+    def rework():
+        held.wait(10)
+        rework.rework()
+
+    other = threads.start(rework)
+    with transaction.atomic():
+        assert rows.locked(acme.pk, [ann.pk])
+        held.set()
+        other.join(0.5)  # it waits for Ann by now, holding the group
+        consent.remember(acme, [ann.pk], now=timezone.now())
+    assert threads.join() == []
+    assert Withdrawal.objects.count() == 1
+    acme.refresh_from_db()
+    assert acme.rework_cursor is None

@@ -1,0 +1,127 @@
+"""A condition that can find no person is said beside its field; numbers and dates are read as people write them."""
+
+import pytest
+from django.utils import translation
+
+from audiencesync.people.models import Profile
+from audiencesync.people.models.imports import Import
+from audiencesync.people.segments import conditions
+from audiencesync.people.segments.forms import SegmentForm
+
+ATTRIBUTES = {
+    "Umsatz": 12.5,
+    "plan": "gold",
+    "newsletter": True,
+    "tags": ["a"],
+    "birthday": "1979-04-17",
+    "sum": "9,99",
+}
+
+
+@pytest.fixture
+def people(acme):
+    Profile.objects.create(app_group=acme, external_id="one", attributes=ATTRIBUTES)
+
+
+def form(acme, field, op, value="", **more):
+    data = {"name": "N", "match": "all", "version": "0", "field_0": field, "op_0": op, "value_0": value} | more
+    return SegmentForm(data, app_group=acme)
+
+
+def condition(acme, *row, **more):
+    found = form(acme, *row, **more)
+    assert found.is_valid(), found.errors
+    return found.cleaned_data["chosen"]["all"][0]
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "words"),
+    [
+        (("umsazt", "greater", "5"), "field_0", "No person has an attribute “umsazt”."),
+        (("pln", "is", "gold"), "field_0", "Do you mean “plan”?"),
+        (("newsletter", "is", "ja"), "op_0", "choose “is true” or “is false”"),
+        (("newsletter", "contains", "ja"), "op_0", "holds no text"),
+        (("plan", "is_true", ""), "op_0", "is no yes or no"),
+        (("sum", "greater", "1000"), "op_0", "stored as text, not as a number"),
+        (("Umsatz", "less", "01.01.1980"), "op_0", "holds no dates"),
+        (("Umsatz", "is", "viel"), "op_0", "holds numbers"),
+        (("Umsatz", "contains", "1"), "op_0", "holds no text"),
+        (("tags", "is", "a"), "op_0", "holds lists or objects"),
+        (("birthday", "less", "31.02.1980"), "value_0", "a date such as"),
+        (("birthday", "less", "gestern"), "value_0", "a date such as"),
+        (("import", "is", "99"), "value_0", "There is no import number 99."),
+    ],
+)
+def test_what_cannot_be_right_is_said_beside_the_field(people, acme, row, place, words):
+    found = form(acme, *row)
+    assert not found.is_valid()
+    assert list(found.errors) == [place]
+    assert words in found.errors[place][0]
+
+
+def test_a_condition_for_people_to_come_is_saved_when_asked_for(people, acme):
+    assert condition(acme, "coming", "is", "soon", anyway="on")["field"] == "custom.coming"
+    assert "anyway" in form(acme, "coming", "is", "soon").fields
+
+
+def test_an_attribute_that_came_a_second_ago_is_known(people, acme):
+    assert not form(acme, "new", "exists").is_valid()
+    Profile.objects.create(app_group=acme, external_id="two", attributes={"new": 1})
+    assert form(acme, "new", "exists").is_valid()
+
+
+def test_an_attribute_that_differs_only_in_case_is_meant(people, acme):
+    assert condition(acme, "UMSATZ", "greater", "5") == {"field": "custom.Umsatz", "op": "greater", "value": 5}
+
+
+def test_an_import_of_another_group_is_none(acme, other_group):
+    theirs = Import.objects.create(app_group=other_group, file_name="x.csv", size=1)
+    found = form(acme, "import", "is", str(theirs.pk))
+    assert f"There is no import number {theirs.pk}." in found.errors["value_0"]
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "number"),
+    [
+        *[(language, "1,5", 1.5) for language in ("en", "de")],
+        *[(language, "1.5", 1.5) for language in ("en", "de")],
+        *[(language, "1.234,56", 1234.56) for language in ("en", "de")],
+        *[(language, "1,234.56", 1234.56) for language in ("en", "de")],
+        *[(language, "1 234,56", 1234.56) for language in ("en", "de")],
+        *[(language, "1.234.567", 1234567) for language in ("en", "de")],
+        ("de", "1.000", 1000),
+        ("en", "1.000", 1),
+        ("en", "1,000", 1000),
+        ("de", "1,000", 1),
+        ("de", "0,125", 0.125),
+        ("en", "-3", -3),
+        ("de", "5 €", 5),
+        *[
+            ("en", odd, None)
+            for odd in ("1,2,3", "1.2.3", "1,00,000", "12e3", "", "٣", "nan", "1..5", "5 € 6", "01.01.1980")
+        ],
+    ],
+)
+def test_a_number_means_what_was_typed(language, typed, number):
+    with translation.override(language):
+        assert conditions.number(typed) == number
+
+
+@pytest.mark.parametrize(
+    ("typed", "day"),
+    [("2026-11-23", "2026-11-23"), ("23.11.2026", "2026-11-23"), (" 3.1.1980 ", "1980-01-03"), ("11/23/2026", None)],
+)
+def test_a_date_is_read_in_its_common_forms(typed, day):
+    assert conditions.day(typed) == day
+
+
+@pytest.mark.parametrize("field", ["birthday", "created on"])
+def test_a_german_date_becomes_a_day_and_no_number(people, acme, field):
+    assert condition(acme, field, "less", "01.01.1980")["value"] == "1980-01-01"
+
+
+def test_a_whole_address_is_kept_as_its_hash(acme, make_profile):
+    person = make_profile(email="max@example.org")
+    kept = condition(acme, "email", "contains", "Max@Example.org")
+    assert kept["value"] == f"sha256:{bytes(person.email_sha256).hex()}"
+    assert condition(acme, "email", "contains", "@example.org")["value"] == "@example.org"

@@ -1,0 +1,120 @@
+"""Whatever is typed into the segment form, the answer is in words."""
+
+import pytest
+from django.core.cache import cache
+from django.utils import translation
+
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import catalogue
+from audiencesync.people.segments.forms import SegmentForm, field_choices
+
+NEW = "/g/acme/people/segments/new/"
+ODD = ["👩‍👩‍👧 \u202eمحمد", "<script>alert(1)</script>", "{{ 7 }}", "'; DROP TABLE--", "a__b", "x" * 4000]
+
+
+def asked(field="country", op="is", value="DE", **more):
+    return {
+        "name": "N",
+        "match": "all",
+        "version": "0",
+        "save": "1",
+        "field_0": field,
+        "op_0": op,
+        "value_0": value,
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (asked(name=""), "name"),
+        (asked(name="   "), "name"),
+        (asked(name="a\x00b"), "name"),
+        (asked(name="a" * 81), "name"),
+        (asked(name="TAKEN"), "name"),
+        (asked(match="none"), "match"),
+        (asked(version="x"), "version"),
+        (asked(version="9" * 40), "version"),
+        (asked(field="a__b"), "field_0"),
+        (asked(field="custom."), "field_0"),
+        (asked(field="x" * 10_000), "field_0"),
+        (asked(field="a\x00"), "field_0"),
+        (asked(field=""), "field_0"),
+        (asked(op="like"), "op_0"),
+        (asked(op=""), "op_0"),
+        (asked(field="phone", op="is"), "op_0"),
+        (asked(value=""), "value_0"),
+        (asked(value="\x00"), "value_0"),
+        (asked(value="x" * 256), "value_0"),
+        (asked(value="x" * 10_000), "value_0"),
+        (asked(op="exists"), "value_0"),
+        (asked(op="in", value=" , ,"), "value_0"),
+        (asked(op="in", value="x," * 1500), "value_0"),
+        (asked("orders", "greater", "many"), "value_0"),
+        (asked("orders", "greater", "1e999"), "value_0"),
+        (asked("orders", "greater", "nan"), "value_0"),
+        (asked("orders", "less", "9" * 200), "value_0"),
+        (asked("day of creation", "greater", "tomorrow"), "value_0"),
+    ],
+)
+def test_mistakes_stand_beside_their_field(acme, bob, signed_in, data, place):
+    Segment.objects.create(app_group=acme, name="Taken")
+    Profile.objects.create(app_group=acme, attributes={"orders": 5})
+    answer = signed_in(bob).post(NEW, data)
+    assert answer.status_code == 422
+    assert place in answer.context["form"].errors
+    assert Segment.objects.count() == 1
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_texts_are_shown_escaped(make_profile, bob, signed_in, text):
+    make_profile(attributes={text[:60]: text})
+    client = signed_in(bob)
+    client.post(NEW, asked(name=text[:80], field="custom.x", value=text[:255], anyway="on"))
+    assert Segment.objects.get().filter["all"][0]["value"] == text[:255].strip()
+    for path in (NEW, "/g/acme/people/segments/", f"/g/acme/people/segments/{Segment.objects.get().pk}/"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.content.decode()
+
+
+def test_the_same_name_in_other_letters_is_taken(acme, bob, signed_in):
+    Segment.objects.create(app_group=acme, name="Café")
+    assert signed_in(bob).post(NEW, asked(name="Cafe\u0301")).status_code == 422
+
+
+def test_a_form_without_its_fields_is_refused(bob, acme, signed_in):
+    assert signed_in(bob).post(NEW, {"save": "1"}).status_code == 422
+
+
+def test_a_broken_stored_filter_breaks_no_page(acme, bob, signed_in):
+    broken = Segment.objects.create(app_group=acme, name="Broken", filter={"all": "x"})
+    client = signed_in(bob)
+    for path in ("/g/acme/people/segments/", f"/g/acme/people/segments/{broken.pk}/"):
+        answer = client.get(path)
+        assert (answer.status_code, "This filter cannot be read." in answer.content.decode()) == (200, True)
+    assert client.get(f"/g/acme/people/segments/{broken.pk}/remove/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "number"),
+    [("en", "1,000.5", 1000.5), ("de", "1.000,5", 1000.5), ("de", "2", 2), ("en", "2", 2)],
+)
+def test_numbers_are_read_as_the_language_writes_them(acme, language, typed, number):
+    with translation.override(language):
+        form = SegmentForm(asked("orders", "greater", typed), app_group=acme)
+        assert form.is_valid()
+    assert form.cleaned_data["chosen"]["all"][0]["value"] == number
+
+
+def test_fields_are_suggested_with_the_attributes_people_have(make_profile, acme):
+    make_profile(attributes={"plan": "gold", "country": "attribute", "a__b": 1, '"': 1, "vip": True})
+    make_profile(attributes=["not", "an", "object"])
+    Profile.objects.bulk_create(
+        Profile(app_group=acme, external_id=f"new-{n}", attributes={"plan": 7}) for n in range(catalogue.NEWEST)
+    )
+    cache.clear()
+    fields = dict(field_choices(acme))
+    assert {"country", "plan", "custom.country", "ads_consent", "a__b", '"', "vip"} <= set(fields)
+    assert fields["plan"] == "number, text, for example 7"
+    assert fields["vip"] == "yes or no"  # none of the newest people has it, but somebody does

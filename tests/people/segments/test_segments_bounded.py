@@ -1,0 +1,99 @@
+"""One group's heavy segments cost the others little, and what segments know of people stays with those who may read it."""
+
+from types import SimpleNamespace
+
+import pytest
+from django.core.cache import cache
+from django.db import OperationalError, connection
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import edit
+
+LIST = "/g/acme/people/segments/"
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+
+
+def heavy(group, number):
+    listed = [str(number * 10_000 + n) for n in range(1000)]
+    parts = [{"field": "custom.x", "op": "in", "value": listed} for _ in range(8)]
+    return Segment.objects.create(app_group=group, name=f"Heavy {number}", filter={"any": parts})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_ends_when_its_time_is_over_and_the_connection_works_on():
+    with pytest.raises(TooSlow), at_most(0.2), connection.cursor() as cursor:
+        cursor.execute(ENDLESS[connection.vendor])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_fault_stays_what_it_is():
+    def refuse(*_args):
+        raise OperationalError("the server has gone away")
+
+    with pytest.raises(OperationalError, match="gone away"), at_most(60), connection.execute_wrapper(refuse):
+        connection.cursor().execute("SELECT 1")
+
+
+def test_the_list_answers_however_many_values_its_segments_compare(acme, vera, signed_in):
+    Profile.objects.create(app_group=acme, external_id="one", attributes={"x": 5})
+    for number in range(26):
+        heavy(acme, number)
+    page = signed_in(vera).get(LIST)
+    assert page.status_code == 200
+    assert [row["n"] for row in page.context["rows"]][0] == 1
+
+
+def test_what_was_not_counted_in_time_is_counted_when_the_page_is_asked_again(acme, monkeypatch):
+    cache.clear()
+    Profile.objects.create(app_group=acme, external_id="one", attributes={"x": 20_005})
+    found = [heavy(acme, number) for number in range(3)]
+    times = iter([0.0, 0.0, 99.0, 99.0])
+    monkeypatch.setattr(edit, "time", SimpleNamespace(monotonic=lambda: next(times, 99.0)))
+    first = edit.counts(found)
+    assert sorted(first.values(), key=str) == [0, None, None]
+    monkeypatch.undo()
+    assert edit.counts(found) == {found[0].pk: 0, found[1].pk: 0, found[2].pk: 1}
+
+
+def test_a_count_is_of_the_conditions_as_they_are_now(acme):
+    Profile.objects.create(app_group=acme, external_id="one", country="DE")
+    segment = Segment.objects.create(app_group=acme, name="S", filter={"field": "country", "op": "is", "value": "FR"})
+    assert edit.counts([segment]) == {segment.pk: 0}
+    segment.filter, segment.version = {"field": "country", "op": "is", "value": "DE"}, 2
+    assert edit.counts([segment]) == {segment.pk: 1}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"field": "email", "op": "contains", "value": "max@mail.example"},
+        {"field": "external_id", "op": "is", "value": "secret-id"},
+        {"field": "custom.contact", "op": "is", "value": "max@mail.example"},
+        {"field": "custom.contact", "op": "in", "value": ["0151 2345678"]},
+    ],
+)
+def test_viewers_do_not_read_who_is_named_in_a_condition(acme, vera, bob, signed_in, condition):
+    named = Segment.objects.create(app_group=acme, name="S", filter=condition)
+    value = condition["value"] if isinstance(condition["value"], str) else condition["value"][0]
+    for url in (LIST, f"{LIST}{named.pk}/"):
+        assert value not in signed_in(vera).get(url).content.decode()
+        assert value in signed_in(bob).get(url).content.decode()
+
+
+def test_an_erasure_names_the_segments_that_name_the_person(acme, alice, signed_in, make_profile):
+    person = make_profile(external_id="gone", email="max@example.org")
+    digest = bytes(person.email_sha256).hex()
+    for name, value in (("By address", f"sha256:{digest}"), ("Others", "@example.org")):
+        condition = {"field": "email", "op": "contains", "value": value}
+        Segment.objects.create(app_group=acme, name=name, filter={"any": [condition]})
+    ids = {"field": "external_id", "op": "in", "value": ["x", "gone"]}
+    Segment.objects.create(app_group=acme, name="By id", filter=ids)
+    page = signed_in(alice).post("/g/acme/people/erase/", {"ids": "gone"})
+    assert [segment.name for segment in page.context["segments"]] == ["By address", "By id"]

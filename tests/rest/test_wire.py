@@ -1,0 +1,126 @@
+"""Two web processes and what comes over the wire: keys die in both at once, odd requests end in a refusal, none in a 5xx."""
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wire")]
+BODY = json.dumps({"attributes": [{"external_id": "wire", "n": {"inc": 1}}]})
+LENGTH = len(BODY)
+ISSUE = """
+from audiencesync.groups import keys
+from audiencesync.groups.models import AppGroup
+group, _ = AppGroup.objects.get_or_create(name="Acme", slug="acme")
+print(keys.issue(group, name="x", scopes=["users.track"], by=None)[1])
+"""
+REVOKE = """
+from django.utils import timezone
+from audiencesync.groups.models import ApiKey
+ApiKey.objects.filter(prefix="{prefix}").update(revoked_at=timezone.now())
+"""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    static = {"STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    stack = Stack(tmp_path_factory.mktemp("wire"), more=static)
+    stack.manage("migrate", "--no-input")
+    stack.manage("createcachetable")
+    bind = ["--bind", f"127.0.0.1:{stack.port}", "--workers", "2", "--threads", "4"]
+    try:
+        stack.spawn("web", "-m", "gunicorn", *bind)
+        stack.await_answer("web", stack.url)
+        yield stack
+    finally:
+        stack.stop("web")
+
+
+@pytest.fixture(scope="module")
+def key(web):
+    return web.manage("shell", "-v", "0", "-c", ISSUE).split()[-1]
+
+
+def calls(web, key, n=16, **headers):
+    """The statuses of calls that both processes share."""
+    mine = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
+
+    def call(_n):
+        return requests.post(f"{web.url}/users/track", BODY, headers=mine, timeout=60).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        return set(pool.map(call, range(n)))
+
+
+def test_a_revoked_key_is_dead_in_every_process(web):
+    key = web.manage("shell", "-v", "0", "-c", ISSUE).split()[-1]
+    assert calls(web, key) == {201}
+    web.manage("shell", "-v", "0", "-c", REVOKE.replace("{prefix}", key.split("_")[1]))
+    assert calls(web, key) == {401}
+
+
+def test_one_of_many_equal_calls_is_done(web, key):
+    assert calls(web, key, **{"Idempotency-Key": "wire"}) == {201}
+    read = "from audiencesync.people.models import Profile; print(Profile.objects.get().attributes['n'])"
+    before = int(web.manage("shell", "-v", "0", "-c", read).split()[-1])
+    assert calls(web, key, **{"Idempotency-Key": "wire"}) == {201}
+    assert int(web.manage("shell", "-v", "0", "-c", read).split()[-1]) == before
+
+
+def raw(web, head, body=BODY, *, end=True):
+    """The first line of the answer to bytes as they are."""
+    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as line:
+        line.sendall(f"POST /users/track HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n{body}".encode())
+        if end:
+            line.shutdown(socket.SHUT_WR)
+        return line.recv(65536).decode(errors="replace")
+
+
+def head(key, *lines, length=LENGTH):
+    return "\r\n".join(
+        [f"Authorization: Bearer {key}", "Content-Type: application/json", f"Content-Length: {length}", *lines, ""]
+    )
+
+
+def test_the_plain_request_is_taken(web, key):
+    assert raw(web, head(key, "Connection: close")).startswith("HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "statuses"),
+    [
+        (["Authorization: Bearer other"], {"400", "401"}),
+        (["Content-Length: 5"], {"400"}),
+        (["Transfer-Encoding: chunked"], {"400", "411"}),
+        ([f"X-Long: {'x' * 70_000}"], {"400", "431"}),
+        (["X-HTTP-Method-Override: GET"], {"201"}),
+        (["X-Forwarded-For: 1.2.3.4, 5.6.7.8", "X-Forwarded-Host: evil.example"], {"201"}),
+        (["Bad Header"], {"400"}),
+    ],
+)
+def test_odd_headers(web, key, lines, statuses):
+    answer = raw(web, head(key, "Connection: close", *lines))
+    assert answer.split(" ")[1] in statuses, answer[:300]
+
+
+def test_another_host(web, key):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Host": "evil.example"}
+    answer = requests.post(f"{web.url}/users/track", BODY, headers=headers, timeout=60)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
+
+
+def test_a_body_that_ends_too_early(web, key):
+    answer = raw(web, head(key, "Connection: close", length=5000))
+    assert answer == "" or answer.startswith("HTTP/1.1 400 ")
+    assert calls(web, key, n=2) == {201}
+
+
+def test_nothing_of_it_was_a_crash(web, key):
+    """Last: the log of all that was done to the two processes."""
+    log = (web.var / "web.log").read_text()
+    assert "Internal Server Error" not in log
+    assert key not in log

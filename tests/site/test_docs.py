@@ -1,0 +1,65 @@
+"""The documentation names what is there: every setting, every command of the Makefile, every file it links to."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
+
+
+def table_names():
+    """The variables in the first column of the tables."""
+    cells = [line.split("|")[1] for line in SETTINGS.splitlines() if line.startswith("| `")]
+    return {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)}
+
+
+def test_every_setting_is_in_the_table_and_nothing_else():
+    source = (ROOT / "audiencesync" / "settings.py").read_text()
+    assert table_names() == set(re.findall(r"\benv\.\w+\(\s*\"([A-Z_]+)\"", source))
+
+
+def test_the_variables_of_the_procfile_are_told():
+    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "Procfile").read_text()))
+    assert used <= set(re.findall(r"`([A-Z_]+)`", SETTINGS))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page):
+    targets = [t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if not t.startswith("http")]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_are_there(page):
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()))
+    assert [f"{file}::{test}" for file, test in sorted(named) if not has_test(ROOT / file, test)] == []
+
+
+def has_test(file, name):
+    """A method of a class counts, too."""
+    return file.exists() and (not name or re.search(rf"^ *def {name}\(", file.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_that_is_named_is_there(page):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / page).read_text())) <= targets
+
+
+def fault_rows():
+    """id and last cell of each row of the catalogue."""
+    rows = [line.strip("| ").split(" | ") for line in RELIABILITY.splitlines() if re.match(r"\| F\d\d ", line)]
+    assert {len(row) for row in rows} == {4}
+    return [(row[0], row[3]) for row in rows]
+
+
+def test_every_fault_of_the_catalogue_has_one_row():
+    assert [number for number, _proof in fault_rows()] == [f"F{n:02}" for n in range(1, 49)]
+
+
+def test_every_fault_names_a_test():
+    assert [number for number, proof in fault_rows() if "`tests/" not in proof] == []

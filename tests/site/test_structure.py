@@ -1,0 +1,122 @@
+"""The walls of the house that no linter knows: sizes, no code in templates, no escape from escaping, no hidden skips."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=\"|javascript:", re.IGNORECASE)
+REASON = r"(?!.*(\{#|# ))"  # a comment further right on the line
+UNESCAPED = re.compile(rf"(mark_safe\(|SafeString\(|\|\s*safe\b|autoescape off){REASON}")
+MARKS = re.compile(r"# noqa\b(?!: [A-Z0-9, ]+ ( #|-) \S)|# type: ignore(?!\[[\w, -]+\]  # \S)")
+UNCOLLECTED = re.compile(
+    r"\{(_|n?p?gettext(_lazy)?)\(f?['\"]|gettext(_lazy)? as (?!_\b)"
+)  # xgettext does not see these
+SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
+
+
+def files(*patterns):
+    """Our own files (tracked, or new and not ignored), without migrations and what others wrote."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [name for name in listed.stdout.splitlines() if "/migrations/" not in name and "/vendor/" not in name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+PYTHON = files("*.py")
+TEMPLATES = files("*.html")
+
+
+def lines_with(pattern, paths):
+    """file:line of each match."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in paths
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def functions(path):
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_no_function_has_more_than_40_lines():
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in PYTHON
+        for node in functions(path)
+        if node.end_lineno - node.lineno + 1 > 40
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    ("most", "paths"),
+    [
+        (300, [path for path in PYTHON if path.is_relative_to(ROOT / "tests")]),
+        (400, PYTHON),
+        (120, TEMPLATES),
+    ],
+    ids=["tests", "modules", "templates"],
+)
+def test_no_file_is_too_long(most, paths):
+    assert paths
+    assert [str(path.relative_to(ROOT)) for path in paths if len(path.read_text().splitlines()) > most] == []
+
+
+def test_every_module_says_what_lives_in_it():
+    silent = [
+        path for path in PYTHON if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert [str(path.relative_to(ROOT)) for path in silent] == []
+
+
+def test_templates_hold_no_script_and_no_style():
+    assert lines_with(INLINE, TEMPLATES) == []
+
+
+def test_nothing_is_shown_unescaped():
+    assert lines_with(UNESCAPED, [*TEMPLATES, *(path for path in PYTHON if path != Path(__file__))]) == []
+
+
+def test_every_silenced_warning_has_its_reason_beside_it():
+    assert lines_with(MARKS, [path for path in PYTHON if path != Path(__file__)]) == []
+
+
+def test_every_text_can_be_collected_for_translation():
+    assert lines_with(UNCOLLECTED, [path for path in PYTHON if path != Path(__file__)]) == []
+
+
+def test_no_test_is_skipped():
+    assert lines_with(SKIPS, [path for path in PYTHON if path != Path(__file__)]) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bad", "good"),
+    [
+        (INLINE, "<script>alert(1)</script>", '<script src="x.js" defer></script>'),
+        (INLINE, '<p style="color:red">', '<p class="style">'),
+        (INLINE, '<a onclick="x()">', '<a class="icon">'),
+        (UNESCAPED, "{{ name|safe }}", "{{ name }}"),
+        (UNESCAPED, "mark_safe(text)", "mark_safe(text)  # made of numbers only"),
+        (MARKS, "x = 1  # noqa", "x = 1  # noqa: S310 - our own address"),
+        (MARKS, "x = 1  # noqa: S310", "x = 1  # noqa: S310  # our own address"),
+        (MARKS, "x = 1  # type: ignore", "x = 1  # type: ignore[assignment]  # because"),
+        (UNCOLLECTED, """f"{_('Stopped.')} {more}\"""", 'f"{stopped} {more}"'),
+        (UNCOLLECTED, "import gettext as _now", "import gettext_lazy as _"),
+        (SKIPS, "@pytest.mark.skip", "@pytest.mark.slow"),
+    ],
+)
+def test_the_walls_see_what_they_must(pattern, bad, good):
+    assert pattern.search(bad)
+    assert not pattern.search(good)

@@ -1,0 +1,79 @@
+"""Every page of a group: strangers get 404, visitors the sign-in page, a GET changes nothing, a POST needs its token."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.site import addresses
+
+ROUTES = addresses.of_groups()
+WRITES = re.compile(r'^(INSERT|UPDATE|DELETE)\b(?!.*"django_session")', re.IGNORECASE)
+
+
+def test_there_is_something_to_walk():
+    assert len(ROUTES) > 10
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_stranger_finds_nothing(route, things, charlie, signed_in):
+    client, path = signed_in(charlie), addresses.path(route, things)
+    answers = {client.get(path).status_code, client.post(path).status_code}
+    assert 404 in answers
+    assert answers <= {404, 405}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_admin_is_let_in(route, things, admin):
+    """The other half of the wall: the 404 of a stranger is not that of an address without a page."""
+    path = addresses.path(route, things)
+    get = admin.get(path)
+    answer = admin.post(path) if get.status_code == 405 else get
+    assert answer.status_code in {200, 204, 302, 303, 409, 410, 422}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_visitor_is_asked_to_sign_in(route, things):
+    client, path = Client(), addresses.path(route, things)
+    for answer in (client.get(path), client.post(path)):
+        assert answer.status_code == 405 or answer["Location"].startswith("/accounts/login/")
+
+
+# Who reads personal data is written down: a line of the activity log, and nothing else.
+LOGGED = ["g/<slug:group>/people/profiles/", "g/<slug:group>/people/profiles/<int:profile_id>/"]
+LINE = re.compile(r"INSERT INTO \"groups_activity\" .*'viewed'")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_get_changes_nothing(route, things, admin):
+    path = addresses.path(route, things)
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(path)
+    writes = [query["sql"] for query in queries if WRITES.match(query["sql"])]
+    assert [sql for sql in writes if not (route in LOGGED and LINE.match(sql))] == []
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_post_without_its_token_is_refused(route, things, alice):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    assert client.post(addresses.path(route, things)).status_code in {403, 405}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "<int:" in route])
+def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, charlie, signed_in):
+    """Charlie puts his own group into the address of alice's objects."""
+    client, path = signed_in(charlie), addresses.path(route, things | {"group": "umbrella"})
+    answers = {client.get(path).status_code, client.post(path).status_code}
+    assert 404 in answers
+    assert answers <= {404, 405}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_what_answers_get_answers_head(route, things, admin):
+    path = addresses.path(route, things)
+    get = admin.get(path)
+    if get.status_code != 405:
+        assert admin.head(path).status_code == get.status_code

@@ -1,0 +1,51 @@
+"""The process stack of the rehearsal, for tests: it beats every second and its keys are the same each time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiencesync.core import crypto
+from audiencesync.core.demo_accounts import ADMIN, PASSWORD_FILE
+from lab.stack import stack
+from lab.stack.stack import ROOT, answers, copied, free_port, manage, wait_until
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD",
+    "ADMIN",
+    "ROOT",
+    "Stack",
+    "answers",
+    "copied",
+    "environment",
+    "free_port",
+    "manage",
+    "prepared",
+    "wait_until",
+]
+
+PASSWORD = "only-for-tests-of-the-demo"  # noqa: S105  # of no value
+FAST = {
+    "SECRET_KEY": "only-for-tests-but-long-enough-to-be-a-key-0123456789-abcdefghij",
+    "TOKEN_KEYS": crypto.new_key("test"),
+    "BEAT_SECONDS": "1",
+}
+
+
+def environment(var: Path, **more: str) -> dict[str, str]:
+    """The settings of one stack, for commands beside it."""
+    return stack.environment(var, **FAST | more)
+
+
+def prepared(var: Path) -> str:
+    """A folder that stacks start from, its demo with the password of tests; returns what the demo told."""
+    (var / PASSWORD_FILE).write_text(PASSWORD)
+    return stack.prepared(var, env=environment(var))
+
+
+@dataclass
+class Stack(stack.Stack):
+    """Web, engine and sandbox."""
+
+    def __post_init__(self) -> None:
+        self.more = FAST | self.more
+        super().__post_init__()

@@ -1,0 +1,5 @@
+"""Sites, as in the tests of faults."""
+
+from tests.system.faults.live.conftest import databases, is_sqlite, prepared, site
+
+__all__ = ["databases", "is_sqlite", "prepared", "site"]

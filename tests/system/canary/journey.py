@@ -1,0 +1,194 @@
+"""A whole journey in real processes at DEBUG level, with secrets and a person planted, and what it leaves behind."""
+
+import os
+
+import requests
+
+from audiencesync.core import crypto
+from lab.story.browser import Browser
+from lab.story.story import Marketer
+from tests.support import stack
+from tests.system.canary.birds import Birds, keys, person, word
+from tests.system.canary.calls import good_and_bad_calls
+from tests.system.canary.walk import crawl
+
+FAULTS = ("throttle", "http_error", "apply_then_drop", "not_json", "code_text", "huge")
+ERASED = "file external id"
+OWN_REDIS = 13  # the number of a database that no other test uses
+PLANT = """
+from audiencesync.groups.models import AppGroup
+from audiencesync.people import identifiers
+from audiencesync.people.models import Profile
+planted = Profile(app_group=AppGroup.objects.get(slug="acme"), external_id="bird", ads_consent=True,
+                  ad_tracking_enabled=True, **{fields})
+identifiers.apply(planted, region="DE")
+planted.save()
+print("\\n" + ",".join(planted_hash.hex() for planted_hash in identifiers.stored(planted)[:4]))
+"""
+ISSUE = """
+from audiencesync.groups import keys
+from audiencesync.groups.models import AppGroup
+acme = AppGroup.objects.get(slug="acme")
+print("\\n" + keys.issue(acme, name="canary", scopes=list(keys.SCOPES), by=None)[1])
+"""
+READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.objects.get().token)"
+
+
+class Journey:
+    """One stack, its birds, and everything it left behind."""
+
+    def __init__(self, var, database_url):
+        self.database_url, self.redis_url = database_url, os.environ.get("REDIS_URL", "").rpartition("/")[0]
+        self.birds = Birds(secrets=keys(), people=person())
+        token_keys = crypto.new_key("canary")
+        more = dict(self.birds.secrets) | {
+            "TOKEN_KEYS": token_keys,
+            "SYNC_BACKOFF_BASE": "0.2",
+            "SYNC_THROTTLE_PARK": "1",
+            "SYNC_ERASURE_REST": "0",
+            "DATABASE_URL": database_url,
+            "LOG_LEVEL": "DEBUG",
+            "TASK_LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "json",
+            "DJANGO_SETTINGS_MODULE": "tests.system.canary.noisy",
+        }
+        self.birds.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
+        if self.redis_url:
+            more["REDIS_URL"] = self.redis_url = f"{self.redis_url}/{OWN_REDIS}"
+        self.stack = stack.Stack(var, more=more)
+        self.marketer = Marketer(self.stack.url)
+        self.viewer = Browser()
+
+    def told(self, code):
+        return self.stack.manage("shell", "-c", code).strip().splitlines()[-1]
+
+    def prepare(self):
+        self.stack.told = stack.stack.prepared(self.stack.var, env=self.stack.env, people=50)
+        hashes = self.told(PLANT.replace("{fields}", repr(self.birds.people))).split(",")
+        assert len(hashes) == 4
+        self.birds.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
+
+    def go(self):
+        """Sign in, mail, connect, build, launch amid faults, erase, back up, look at all pages, disconnect."""
+        self.wrong_password()
+        self.marketer.sign_in(self.stack.told)
+        self.odd_callbacks()
+        self.send_mails()
+        for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
+            act()
+        self.birds.secrets["token"] = self.told(READ_TOKEN)
+        self.call_the_api()
+        self.import_a_file()
+        for kind in FAULTS:
+            self.fault(kind)
+        self.marketer.launch()
+        self.marketer.watch(seconds=60)
+        assert self.marketer.told.is_at_rest
+        self.erase()
+        self.look_around()
+        self.stack.manage("backup", str(self.stack.var / "backup"))
+        self.disconnect()
+        self.keep_cookies()
+
+    def wrong_password(self):
+        self.birds.secrets["typed password"] = word("typed")
+        self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
+        form = Browser().go(self.stack.url).form("Sign in").fill("E-mail", self.birds.people["typed e-mail"])
+        form.fill("Password", self.birds.secrets["typed password"]).press("Sign in")
+
+    def odd_callbacks(self):
+        """Codes, states and keys in addresses, of callbacks that lead to nothing."""
+        session = self.marketer.browser.session
+        names = ("auth_code", "state", "code")
+        self.birds.secrets |= {f"odd {name}": word(name.replace("_", "-")) for name in (*names, "key")}
+        query = {name: self.birds.secrets[f"odd {name}"] for name in names}
+        key = self.birds.secrets["odd key"]
+        paths = (
+            "oauth/tiktok/callback/",
+            f"invitation/{key}/",
+            f"accounts/password/reset/key/1-{key}/",
+            key,
+            "g/acme/",
+        )
+        for path in paths:
+            for method in ("GET", "POST"):
+                answer = session.request(method, f"{self.stack.url}/{path}", params=query, timeout=20)
+                assert answer.status_code < 500
+
+    def call_the_api(self):
+        """Good and bad bodies, the key as a header, in the body and, wrongly, in the address."""
+        key = self.birds.secrets["API key"] = self.told(ISSUE)
+        told = {"external_id": "api-bird", **person()}
+        told["google_ad_id"] = told.pop("gaid")
+        self.birds.people |= {f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")}
+        assert {201, 400, 401, 404} <= good_and_bad_calls(self.stack.url, key=key, told=told)
+
+    def import_a_file(self):
+        """One person taken from a file, one row refused, and the same file with a row of broken quotes."""
+        told = person()
+        self.birds.people |= {f"file {name}": value for name, value in told.items()}
+        row = ",".join(told.values())
+        self.birds.people[ERASED] = name = word("name")
+        body = f'external_id,{",".join(told)}\r\n{name},{row}\r\n,{row}\r\nfile-bird-2,"{row}'
+        browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
+        browser.go(url)
+        sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
+        answer = browser.session.post(url, data=sent, files={"file": ("people.csv", body)}, timeout=20)
+        browser.go(answer.url).press("Check first")
+        browser.go(answer.url).press("Start the import")
+        stack.wait_until(
+            lambda: "The import is done" in browser.session.get(answer.url, timeout=20).text,
+            seconds=60,
+            what="no import",
+        )
+
+    def fault(self, kind):
+        wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
+        requests.post(f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10).raise_for_status()
+
+    def send_mails(self):
+        """An invitation and a new password; what the links of both hold."""
+        self.birds.people["invited e-mail"] = f"{word('invited')}@example.org"
+        url, browser = f"{self.stack.url}/g/acme/members/", self.marketer.browser
+        browser.go(url)
+        sent = {"email": self.birds.people["invited e-mail"], "role": "viewer"}
+        sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
+        assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
+        form = Browser().go(f"{self.stack.url}/accounts/password/reset/").form("Reset my password")
+        form.fill("E-mail", "viewer@example.org").press("Reset my password")
+
+    def erase(self):
+        """Whoever came by the file is forgotten."""
+        header = {"Authorization": f"Bearer {self.birds.secrets['API key']}"}
+        body = {"external_ids": [self.birds.people[ERASED]]}
+        answer = requests.post(f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20)
+        assert answer.json()["deleted"] == 1
+        key = {"key": answer.json()["erasures"][0]}
+
+        def is_done():
+            told = requests.get(f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20).json()
+            return told["erasures"][0]["state"] == "done"
+
+        stack.wait_until(is_done, seconds=60, what="no erasure")
+
+    def look_around(self):
+        """All pages that a viewer reaches, and those of an admin: address -> text."""
+        start = f"{self.stack.url}/g/acme/"
+        self.viewer_signs_in()
+        self.pages = crawl(self.viewer.session, start)
+        self.admins_pages = crawl(self.marketer.browser.session, start)
+
+    def viewer_signs_in(self):
+        password = self.stack.told.partition("with the password ")[2].split()[0]
+        form = self.viewer.go(self.stack.url).form("Sign in").fill("E-mail", "viewer@example.org")
+        form.fill("Password", password).press("Sign in")
+
+    def disconnect(self):
+        page = self.marketer.browser.go(f"{self.stack.url}/g/acme/partners/tiktok/disconnect/")
+        page.press("Disconnect")
+
+    def keep_cookies(self):
+        for browser in (self.marketer.browser, self.viewer):
+            for cookie in browser.session.cookies:
+                if cookie.name in ("sessionid", "csrftoken"):
+                    self.birds.secrets[f"{cookie.name} {id(browser)}"] = cookie.value

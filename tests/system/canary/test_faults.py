@@ -1,0 +1,49 @@
+"""Every fault of a partner, in this process, everything logged at DEBUG: nothing of the token or the people is told."""
+
+import logging
+
+import pytest
+
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import Profile
+from partners.models import Batch, Delivery, Push
+from tests.system.canary.birds import Birds, person
+
+FAULTS = {
+    "code": {"code": 40105},
+    "http_error": {"status": 502},
+    "poison": {},
+    "partial": {"rows": [0], "named": True},
+    "slow": {"seconds": 0.1},
+    "drip": {"seconds": 0.01},
+    **{kind: {} for kind in ("throttle", "drop", "not_allowlisted", "truncated", "not_json", "empty", "wrong_type")},
+    **{kind: {} for kind in ("redirect", "huge", "code_text", "code_null", "code_missing", "apply_then_drop")},
+}
+
+
+@pytest.fixture
+def birds(world):
+    """One person and one token that may be named nowhere."""
+    planted = person()
+    profile = Profile(app_group=world.app_group, external_id="bird", **planted)
+    normalise.apply(profile, region="DE")
+    profile.save()
+    hashes = {f"hash {n}": value.hex() for n, value in enumerate(normalise.stored(profile)[:4])}
+    return Birds(secrets={"token": world.remote_token}, people=planted | hashes)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_nothing_is_told(world, birds, caplog, kind):
+    for name in ("", "urllib3.connectionpool", "django", "partners"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    asked = world.sync(kinds=("email", "phone", "idfa", "gaid"))
+    details = FAULTS[kind] | ({"hash": birds.people["hash 0"]} if kind == "poison" else {})
+    world.fault(kind, **details, count=2)
+    world.enter(asked, [*Profile.objects.filter(external_id="bird"), *world.people(2)])
+    world.flush(times=2, seconds=0.3)
+
+    rows = [list(model.objects.values()) for model in (Push, Batch, Delivery)]
+    assert rows[0]
+    said = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(rows)
+    assert "Starting new HTTP connection" in said  # urllib3's own lines are among them
+    assert birds.found(said) == []

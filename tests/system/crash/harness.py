@@ -1,0 +1,183 @@
+"""Runs a scenario once per class of points: killed or stopped there until its lease is over; then recovers and judges."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tests.system.crash.checks import judge
+from tests.system.crash.clock import CLOCK
+from tests.system.crash.databases import Databases, Sqlite
+from tests.system.crash.points import Point, frozen_alike, killed_alike
+from tests.system.crash.processes import MOST_SECONDS, Child
+from tests.system.crash.result import Result
+from tests.system.crash.roles import Mutant, Roles
+from tests.system.crash.scene import Scenario
+from tests.system.crash.snapshot import Snapshot
+from tests.system.crash.world import AUDIENCES, LEASE, Remote
+from tiktok_sandbox.limits import DEFAULT
+from tiktok_sandbox.seed import EU, MARA
+from tiktok_sandbox.server import Server
+
+BUSY = ("COMMIT", " POST ")
+PATIENCE = 0.12  # with a process that waits for a lock of the stopped one
+ERROR = "it says: "  # and then what a process logged as an error, or died of
+Judge = Callable[[str], bool]
+
+
+class Stage:
+    """One scenario, ready to be run again and again from the same beginning."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        databases: Databases,
+        server: Server,
+        mutant: Mutant | None = None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        self.scenario, self.databases, self.server = scenario, databases, server
+        self.is_whole = is_whole  # strike at every point, and compare what the points of an epoch leave behind
+        CLOCK.fresh()
+        self.sandbox = server.sandbox
+        self.sandbox.reset()
+        self.sandbox.options = replace(
+            self.sandbox.options,
+            limits=replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=scenario.people_per_request),
+        )
+        tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
+        audiences = {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES}
+        self.template = databases.create(databases.base)
+        self.remote = Remote(server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl")
+        self.roles = Roles(scenario, self.remote, mutant, is_whole=is_whole)
+        child = databases.child(self.template, self.roles.prepare)
+        assert (child.wait(), child.said("error")) == ("ended", [])
+        child.end()
+        self.snapshot = Snapshot(self.sandbox)
+
+    def close(self) -> None:
+        """Drop the template."""
+        self.databases.drop(self.template)
+        self.snapshot.close()
+
+    def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
+        """Killed or stopped once in every class of points, or in every ``step``-th, and once not at all.
+
+        On a busy machine the run that is numbered waits longer than the others, which then end before its last points:
+        one more run is numbered.
+        """
+        result = self._every(mode, first, step)
+        if result.has_missed_many:
+            again = self._every(mode, first, step)
+            again.violations = result.violations + again.violations
+            return again
+        return result
+
+    def _every(self, mode: str, first: int, step: int) -> Result:
+        result, points = Result(), self.points()
+        for members in [*self._classes(points, mode), [len(points)]][first::step]:
+            is_over = self._one(members[-1], mode, result, points)
+            is_numbered = members[-1] < len(points)
+            result.struck += not is_over
+            result.points += len(members) * (not is_over and is_numbered)
+            result.missed += len(members) * (is_over and is_numbered)
+        return result
+
+    def _classes(self, points: list[Point], mode: str) -> list[list[int]]:
+        if self.is_whole or self.scenario.in_threads:
+            return [[at] for at in range(len(points))]
+        return killed_alike(points) if mode == "kill" else frozen_alike(points, isinstance(self.databases, Sqlite))
+
+    def first_violation(self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool) -> Result:
+        """Point after point until something is wrong that counts; calls and commits first: most bugs sit there."""
+        result, points = Result(), self.points()
+        last = [members[-1] for members in self._classes(points, mode)]
+        quiet = {at: not any(word in points[at].label for word in BUSY) for at in last}
+        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(points)][first::step]:
+            self._one(at, mode, result, points)
+            if any(map(counts, result.violations)):
+                break
+        return result
+
+    def points(self) -> list[Point]:
+        """Those of a run that nobody disturbs."""
+        self._begin_anew()
+        name = self.databases.copy(self.template)
+        child = self.databases.child(name, self.roles.acting(None, 0))
+        child.wait()
+        child.end()
+        self.databases.give_back(name)
+        return [Point(**point) for points in child.said("points") for point in points]
+
+    def _begin_anew(self) -> None:
+        """The partner, the file and the clock as they were; the database is copied by whoever needs one."""
+        self.snapshot.restore(self.scenario.faults)
+        self.remote.ledger.unlink(missing_ok=True)
+        CLOCK.reset()
+
+    def _one(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
+        """Run with one point; whether it came to the end without reaching it."""
+        run = self._killed if mode == "kill" else self._paused
+        self._begin_anew()
+        name = self.databases.copy(self.template)
+        children: list[Child] = []
+        try:
+            wrong = list(run(name, at, children))
+        finally:
+            for child in children:
+                child.end()
+            self.databases.give_back(name)
+        point = children[0].point
+        where = f"{at} {point['label']}" if point else "to the end"
+        result.violations += [f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong]
+        if self.is_whole and mode == "kill" and point and at < len(points) and point["label"] == points[at].label:
+            said = [before["left"] | {"calls": self.calls} for before in children[-1].said("before")]
+            left = [json.dumps(one, sort_keys=True) for one in said]
+            result.add(Result(left={str(points[at].epoch): left}))
+        return point is None
+
+    def _killed(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
+        doomed = self._start(children, name, self.roles.acting(at, signal.SIGKILL))
+        if doomed.wait() == "running":
+            yield "hangs"
+        yield from self._errors(doomed)
+        yield from self._end(children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", ""))
+
+    def _paused(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
+        frozen = self._start(children, name, self.roles.acting(at, signal.SIGSTOP))
+        if frozen.wait() == "stopped":
+            CLOCK.wait(LEASE + 0.01)
+            holds = frozen.point["holds"]
+            other = self._start(children, name, self.roles.with_world(self.scenario.others))
+            if other.wait(PATIENCE if holds else MOST_SECONDS - 5) == "running" and not holds:
+                yield "another worker waits for a process that holds nothing"
+            frozen.go_on()
+            if "running" in (frozen.wait(), other.wait()):
+                yield "two workers wait for each other"
+            yield from self._errors(other)
+        yield from self._errors(frozen)
+        yield from self._end(children, name, is_repeated=frozen.point is None)
+
+    def _end(self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = "") -> Iterator[str]:
+        """Recover, then compare."""
+        token_before = {token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens}
+        self.calls = len(self.sandbox.log.lines)
+        last = self._start(children, name, self.roles.recovering(is_repeated))
+        last.wait()
+        yield from self._errors(last)
+        if not last.said("after"):
+            yield "the recovery did not end"
+            return
+        [before], [after] = last.said("before"), last.said("after")
+        if before["token"] and not token_before.get(before["token"], True):
+            yield "still connected, but the token is void at the partner"
+        yield from judge(self.scenario, self.remote, self.sandbox, before, after, died_at=died_at)
+
+    def _start(self, children: list[Child], name: str, work: Callable) -> Child:
+        child = self.databases.child(name, work)
+        children.append(child)
+        return child
+
+    def _errors(self, child: Child) -> list[str]:
+        return [ERROR + said for said in child.said("error") if not any(word in said for word in self.scenario.excused)]

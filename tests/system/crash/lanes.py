@@ -1,0 +1,76 @@
+"""The points of a scenario in lanes of their own: one, as long as nothing is waited for."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import asdict
+
+from tests.system.crash.databases import Databases
+from tests.system.crash.harness import Judge, Stage
+from tests.system.crash.processes import Child
+from tests.system.crash.result import Result
+from tests.system.crash.roles import Mutant
+from tests.system.crash.scene import Scenario
+from tiktok_sandbox.server import serve
+
+LANES = 1
+MOST_SECONDS = 600
+
+
+class Lanes:
+    """Each lane is a process with a sandbox, a template and every n-th point of its own."""
+
+    def __init__(
+        self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None, *, is_whole: bool = False
+    ) -> None:
+        self.scenario, self.databases, self.mutant = scenario, databases, mutant
+        self.is_whole = is_whole
+
+    def kill(self) -> Result:
+        """Killed at every point."""
+        return self._run(lambda stage, lane: stage.every("kill", lane, LANES))
+
+    def pause(self) -> Result:
+        """Stopped at every point."""
+        return self._run(lambda stage, lane: stage.every("pause", lane, LANES))
+
+    def first_violation(self, mode: str, *, counts: Judge) -> Result:
+        """Point after point until something that counts is wrong in one of the lanes."""
+        return self._run(lambda stage, lane: stage.first_violation(mode, lane, LANES, counts=counts), until=counts)
+
+    def _run(self, work, *, until: Judge | None = None) -> Result:
+        children = [Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)]
+        found = Result()
+        try:
+            for child in children:
+                if until and any(map(until, found.violations)):
+                    break
+                found.add(_result(child))
+        finally:
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # with all that it has forked
+                child.end()
+        return found
+
+    def _lane(self, work, lane: int):
+        def live(_tell):
+            os.setpgid(0, 0)
+            self.databases.unblock()
+            self.databases.apart()
+            with serve(db=":memory:") as server:
+                stage = Stage(self.scenario, self.databases, server, self.mutant, is_whole=self.is_whole)
+                try:
+                    return asdict(work(stage, lane))
+                finally:
+                    stage.close()
+
+        return live
+
+
+def _result(child: Child) -> Result:
+    """What a lane found. Its own trouble is a violation, too."""
+    state, errors = child.wait(MOST_SECONDS), child.said("error")
+    found = Result(**child.said("result")[0]) if child.said("result") else Result(violations=[f"the lane {state}"])
+    found.violations += errors
+    return found

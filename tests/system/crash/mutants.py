@@ -1,0 +1,168 @@
+"""Seeded bugs, patched into the children of a scenario: a harness that has never failed proves nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import orjson
+from django.db import transaction
+
+from partners.models import Batch, Outcome
+from partners.queue import collect, enqueue, flush, last_wish, settle, tally
+from partners.tiktok import client
+from tests.system.crash import scenarios_queue as queue
+from tests.system.crash.scene import Scenario
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, and where the harness must see it."""
+
+    name: str
+    patch: Callable[[], None]
+    scenario: Scenario
+    mode: str
+    dies_of: tuple[str, ...] = ()  # errors that show it; any other is a fault of the patch itself
+
+
+MUTANTS: list[Mutant] = []
+
+
+def seeded(scenario: Scenario, mode: str, dies_of: tuple[str, ...] = ()) -> Callable:
+    """Add the decorated patch to the list; its docstring is its name."""
+
+    def add(patch: Callable[[], None]) -> Callable[[], None]:
+        MUTANTS.append(Mutant(patch.__doc__ or "", patch, scenario, mode, dies_of))
+        return patch
+
+    return add
+
+
+@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
+def count_sent_rows():
+    """the rows that were sent are counted, not the rows that changed"""
+
+    def synced(answer, *, now):
+        with tally.gathered(now=now) as moves:
+            mine = Batch.objects.filter(lease=answer.parcel.request.lease, state=Outcome.PENDING)
+            mine.update(state=Outcome.SYNCED, lease="", lease_until=None)
+            for batch in answer.parcel.request.batches:
+                moves.shift(batch.sync_id, batch.n, to="synced")
+
+    settle._synced = synced
+
+
+@seeded(queue.FLUSH, "kill")
+def count_after_commit():
+    """the tallies move after the commit"""
+
+    @contextmanager
+    def gathered(*, now) -> Iterator[tally.Moves]:
+        outer = tally._gathering.get()
+        if outer is not None:
+            yield outer
+            return
+        moves = tally.Moves()
+        token = tally._gathering.set(moves)
+        try:
+            with transaction.atomic():
+                yield moves
+        finally:
+            tally._gathering.reset(token)
+        with transaction.atomic():
+            tally._apply(moves, now=now)
+
+    tally.gathered = gathered
+
+
+@seeded(queue.POISON, "kill")
+def http_200_is_success():
+    """HTTP 200 is taken for success, whatever code the body says"""
+    unwrap = client.unwrap
+
+    def trusting(answer, **how):
+        return orjson.loads(answer.body) if answer.status == 200 else unwrap(answer, **how)
+
+    client.unwrap = trusting
+
+
+@seeded(queue.ENQUEUE, "kill")
+def insert_twice():
+    """a task that comes again inserts its people again"""
+    fresh = "placed.entry_key + 1000000 * (SELECT count(*) FROM {delivery})"
+    enqueue._INSERT = enqueue._INSERT.replace("placed.entry_key", fresh, 1)
+
+
+@seeded(queue.FLUSH, "kill")
+def mark_before_post():
+    """batches are marked synced before the call"""
+    send = flush.send
+
+    def marking(parcel, *, at):
+        with tally.gathered(now=parcel.request.batches[0].due_at):
+            settle.finish(settle.mine(parcel.request), Outcome.SYNCED, now=parcel.request.batches[0].due_at)
+        return send(parcel, at=at)
+
+    flush.send = marking
+
+
+@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
+def ignore_the_lease():
+    """whoever has an answer settles, whosever the lease is"""
+    settle._was_late = lambda request: False
+    settle.mine = lambda request: list(Batch.objects.filter(pk__in=[batch.pk for batch in request.batches]))
+
+
+@seeded(queue.ENQUEUE, "kill")
+def forget_the_last_wish():
+    """an opposite wish that waits is not superseded, neither on entering nor when a batch is taken"""
+    last_wish.supersede = lambda sync, people, *, now: None
+    last_wish.release = lambda batches, *, now: None
+
+
+@seeded(queue.UNDER_WAY, "pause")
+def forget_the_order():
+    """a removal does not wait for the add that is under way"""
+    last_wish.under_way = lambda lane: {}
+
+
+@seeded(queue.UNDER_WAY_AND_FAILING, "pause")
+def release_without_superseding():
+    """a batch is tried again without asking for newer wishes"""
+    last_wish.release = lambda batches, *, now: None
+
+
+@seeded(queue.OVERTAKEN, "pause")
+def no_repair():
+    """a call that came too late is not repaired"""
+    last_wish.repair = lambda sent, *, now: 0
+
+
+@seeded(queue.RETRY, "kill")
+def retry_whatever_came_later():
+    """Retry adds people who were removed since"""
+    last_wish.with_later_wish = lambda sync, deliveries: []
+
+
+@seeded(queue.PARTIAL, "kill")
+def partial_is_success():
+    """a partial success counts for everybody"""
+    settle._partial = lambda answer, indexes, *, code, now: settle._synced(answer, now=now)
+
+
+@seeded(queue.FLUSH, "pause")
+def lease_what_is_not_free():
+    """batches are leased without looking whether they are free"""
+
+    def take(request, *, now):
+        ids = [batch.pk for batch in request.batches]
+        until = now + collect.timedelta(seconds=collect.settings.SYNC["lease"])
+        return bool(Batch.objects.filter(pk__in=ids).update(lease=request.lease, lease_until=until))
+
+    collect.take = take
+
+
+@seeded(queue.FLUSH, "kill")
+def never_reclaim():
+    """the leases of the dead are never taken back"""
+    collect.reclaim = lambda *, now: 0

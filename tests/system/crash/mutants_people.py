@@ -1,0 +1,176 @@
+"""Seeded bugs of imports, erasures, withdrawn consent and calls that are made once."""
+
+import json
+import secrets
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from audiencesync.people.imports import running, uploads, writing
+from audiencesync.people.models import ErasedName, Erasure, Withdrawal
+from audiencesync.people.models.imports import Import
+from audiencesync.people.privacy import erasure_ledger
+from audiencesync.rest import idempotency
+from canvases.privacy import erase as privacy
+from partners.queue import removals, withdrawals
+from tests.system.crash import scenarios_calls as calls
+from tests.system.crash import scenarios_consent as consent
+from tests.system.crash import scenarios_erasures as erasures
+from tests.system.crash import scenarios_imports as imports
+from tests.system.crash import world
+from tests.system.crash.mutants import seeded
+
+
+@seeded(imports.IMPORT, "kill")
+def offset_after_the_rows():
+    """an import writes down how far it has come after the commit of the rows"""
+
+    def write(worker, chunk, *, now):
+        with transaction.atomic():
+            written = worker.writer.write(chunk.rows, now=now)
+            writing.note(worker.run, written.rejects, position=chunk.begin)
+        worker.n_rows += chunk.n
+        return worker._advance(chunk, written, now=now)
+
+    running.Worker._write = write
+
+
+@seeded(imports.IMPORT, "pause")
+def count_without_the_lease():
+    """an import counts a chunk whosever the lease is"""
+
+    def advance(worker, chunk, written, *, now):
+        n_rejected = len(written.rejects)
+        counts = {"rows": chunk.n, "created": written.created, "updated": written.updated, "rejected": n_rejected}
+        moves = {f"n_{name}": F(f"n_{name}") + n for name, n in counts.items()}
+        where = {"position": chunk.end, "line": chunk.end_line, "leased_until": now + running.LEASE}
+        Import.objects.filter(pk=worker.run.pk).update(**moves, **where, n_people=F("n_people") + written.people)
+        return True
+
+    running.Worker._advance = advance
+
+
+@seeded(imports.IMPORT, "kill")
+def file_goes_first():
+    """the file of an import is deleted before its end is written down"""
+    end = running.end
+
+    def ending(run, state, *, trouble=""):
+        uploads.drop(run.upload)
+        return end(run, state, trouble=trouble)
+
+    running.end = ending
+
+
+@seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # what the scenario itself says
+def lease_of_the_next():
+    """whoever was slow between taking the lease of an import and reading its row works under the next one's"""
+
+    def lease(*, now):
+        for run in Import.objects.filter(state=Import.State.RUNNING):
+            if running._take(run.pk, secrets.token_hex(16), now=now):
+                return Import.objects.select_related("app_group").get(pk=run.pk)
+        return None
+
+    running.lease = lease
+
+
+@seeded(erasures.ERASE, "kill")
+def removals_are_noted_first():
+    """an erasure writes down that its removals are queued before they are"""
+    ask = privacy._ask
+
+    def asking(erasures, *, now):
+        Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
+        ask(erasures, now=now)
+
+    privacy._ask = asking
+
+
+@seeded(erasures.ERASE, "kill")
+def receipt_at_once():
+    """the receipt of an erasure is written before its removals have ended"""
+
+    def conclude(erasures, *, now):
+        answers = removals.answers(privacy.PURPOSE, [erasure.pk for erasure in erasures])
+        for erasure in erasures:
+            privacy._end(erasure, answers[erasure.pk], now=now)
+
+    privacy._conclude = conclude
+
+
+@seeded(erasures.ERASED_UNDER_WAY, "kill")
+def only_who_is_there():
+    """an erasure forgets the audiences that the person is on the way to"""
+    places = removals.places
+
+    def found(profiles):
+        synced = removals.Delivery.objects.filter(profile__in=profiles, batch__state="synced", outcome=None)
+        there = set(synced.values_list("batch__audience", flat=True))
+        return {audience: who for audience, who in places(profiles).items() if audience in there}
+
+    removals.places = found
+
+
+@seeded(erasures.ERASED_UNDER_WAY, "pause")
+def no_rest():
+    """the hashes of who is erased go as soon as the last removal has ended"""
+    world.FAST["erasure_rest"] = 0.0
+
+
+@seeded(erasures.ERASE, "kill")
+def names_after_the_wish():
+    """the names of whom is erased are remembered in a transaction of their own, after they were wiped"""
+    erase, later = privacy.erase, []
+
+    def erasing(app_group, profile_ids, *, asked_by, now):
+        made = erase(app_group, profile_ids, asked_by=asked_by, now=now)
+        with transaction.atomic():
+            for group, names in later:
+                erasure_ledger.write(group, names, erasure=None, now=now)
+        return made
+
+    def remember(app_group, who, made, *, now):
+        later.append((app_group, [name for _pk, name in erasure_ledger.names_of(app_group, who)]))
+
+    privacy.erase, privacy._remember = erasing, remember
+
+
+@seeded(erasures.ERASE_END, "kill")
+def filed_before_it_is():
+    """names count as filed before they stand in the file"""
+
+    def file():
+        rows = list(ErasedName.objects.filter(is_filed=False))
+        with transaction.atomic():
+            ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
+        with open(settings.ERASURE_LEDGER, "a", encoding="ascii") as out:
+            for row in rows:
+                line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()}
+                out.write(json.dumps(line) + "\n")
+
+    erasure_ledger.file = file
+
+
+@seeded(consent.WITHDRAW, "kill")
+def withdrawal_is_deleted_first():
+    """a withdrawal is deleted before anybody has acted on it"""
+    settle = withdrawals.settle
+
+    def settling(**how):
+        rows = list(Withdrawal.objects.all())
+        Withdrawal.objects.all().delete()
+        with transaction.atomic():
+            Withdrawal.objects.bulk_create(rows)
+            settle(**how)
+
+    withdrawals.settle = settling
+
+
+@seeded(calls.TRACK, "kill")
+def answer_after_the_work():
+    """the answer to a call is kept after the commit of what it did"""
+    idempotency.transaction = SimpleNamespace(atomic=nullcontext, set_rollback=lambda _wanted: None)

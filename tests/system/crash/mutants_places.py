@@ -1,0 +1,109 @@
+"""Seeded bugs of canvases, audiences and connections, and of what is dropped when it is old."""
+
+from contextlib import nullcontext, suppress
+from types import SimpleNamespace
+
+from django.db import models, transaction
+
+from canvases import engine
+from partners import registry, sync
+from partners.audiences import creation
+from partners.connections import connect, oauth, revoke
+from partners.errors import Disconnected
+from partners.models import Reason, Tally
+from partners.queue import last_wish, settle, tally
+from tests.system.crash import scenarios_connections as connections
+from tests.system.crash import scenarios_places as places
+from tests.system.crash import scenarios_retention as retention
+from tests.system.crash.mutants import seeded
+
+
+def _revoke(token):
+    with suppress(Disconnected):
+        registry.get("tiktok").revoke(token)
+
+
+@seeded(places.ADMIT, "kill")
+def admit_without_a_transaction():
+    """people are admitted and moved without a transaction"""
+    engine.transaction = SimpleNamespace(atomic=nullcontext)
+
+
+@seeded(places.CREATE, "pause")
+def late_creation_stays():
+    """an audience created after the lease was lost is written over the other one"""
+    creation._taken_back = lambda lease, remote_id: lease.row
+
+
+@seeded(places.CREATE, "kill")
+def create_without_listing():
+    """an audience is created without looking whether it is there"""
+    creation.listing = SimpleNamespace(**vars(creation.listing) | {"refresh": lambda *args, **how: True})
+
+
+@seeded(places.DISCARD, "kill")
+def revoke_first():
+    """a disconnect ends the token at the partner before it is forgotten here"""
+    wipe = connect._wipe
+
+    def wiping(connection, *, now):
+        _revoke(connection.token)
+        wipe(connection, now=now)
+
+    connect._wipe = wiping
+
+
+@seeded(places.RECONNECT, "kill")
+def revoke_before_the_new_one_is_kept():
+    """a reconnect ends the old token before the new one is stored"""
+    renew = connect._renew
+
+    def renewing(state, offer, token, *, now):
+        connection, old = renew(state, offer, token, now=now)
+        _revoke(old)
+        return connection, ""
+
+    connect._renew = renewing
+
+
+@seeded(connections.CONNECT, "kill")
+def token_kept_with_the_offer():
+    """a token is written down only when all is known of its owner"""
+    save = oauth.OAuthState.save
+    oauth.OAuthState.save = lambda state, **how: None if how.get("update_fields") == ["token_sealed"] else save(state)
+
+
+@seeded(connections.CONNECT, "kill")
+def forgotten_with_its_token():
+    """an authorisation that is over is deleted with the token that nobody chose anything with"""
+    oauth._spend = lambda state, *, now: None
+
+
+@seeded(places.CUT_OFF, "kill")
+def discard_only_who_waits():
+    """a discard forgets who is under way"""
+
+    def discard(*, now, connection=None, ad_account=None):
+        with tally.gathered(now=now):
+            return settle.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
+
+    sync.discard = discard
+
+
+@seeded(places.DISCARD, "kill")
+def revoke_from_memory():
+    """a token that must end is remembered by the process alone"""
+    save = revoke.SpentToken.save
+    revoke.SpentToken.save = lambda spent: None if spent.created_at else save(spent)
+
+
+@seeded(places.CUT_OFF_AND_BACK, "pause")
+def discarded_stays():
+    """what was discarded while it was under way is not taken back"""
+    last_wish.undo = lambda discarded, *, now: 0
+
+
+@seeded(retention.PURGE, "kill")
+def base_after_the_commit():
+    """whoever is purged is added to the base of the tally after the commit that dropped them"""
+    Tally.save = lambda row, **how: transaction.on_commit(lambda: models.Model.save(row, **how))

@@ -1,0 +1,95 @@
+"""PostgreSQL for the points: one database per scenario, whose rows are put back before each (a new one takes longer)."""
+
+import os
+import time
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from django.db import connections
+
+from tests.system.crash.databases import Databases
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+_SEQUENCES = "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
+_NUMBERS = count()  # of this process: several folders of tests make databases
+_kept = []  # sessions inherited from the test process: closing them here would end them there
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+class Postgres(Databases):
+    """Databases of the server that DATABASE_URL names."""
+
+    def __init__(self, unblock, folder: Path) -> None:
+        self.admin = self._session("postgres")
+        self.copies: dict[str, Copy] = {}
+        super().__init__(unblock, folder)
+
+    def apart(self) -> None:
+        """A session of its own."""
+        _kept.append(self.admin)
+        self.admin, self.copies = self._session("postgres"), {}
+
+    def create(self, template: str | None = None) -> str:
+        """A database. The last child's session at the template may take a moment to end."""
+        name = f"crash_{os.getpid()}_{next(_NUMBERS)}"
+        for _ in range(500):
+            try:
+                self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+            except psycopg.errors.ObjectInUse:
+                time.sleep(0.01)
+                continue
+            return name
+        raise TimeoutError(template)
+
+    def drop(self, name: str) -> None:
+        """Whoever is still in it; the copy of a template goes with it."""
+        if name in self.copies:
+            copy = self.copies.pop(name)
+            copy.session.close()
+            self.drop(copy.name)
+        self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def copy(self, template: str) -> str:
+        """The one copy of the template, with the rows it began with."""
+        if template not in self.copies:
+            name = self.create(template)
+            self.copies[template] = Copy(name, self._session(name))
+        self.copies[template].put_back()
+        return self.copies[template].name
+
+    def give_back(self, name: str) -> None:
+        """It is put back before it is used again."""
+
+    def _session(self, name: str) -> psycopg.Connection:
+        values = connections.databases["default"]
+        where = {key.lower(): values[key] for key in ("HOST", "PORT", "USER", "PASSWORD") if values[key]}
+        return psycopg.connect(dbname=name, autocommit=True, **where)
+
+
+class Copy:
+    """A database that remembers its rows in a schema beside the tables."""
+
+    def __init__(self, name: str, session: psycopg.Connection) -> None:
+        self.name, self.session = name, session
+        tables = [table for (table,) in session.execute(_TABLES).fetchall()]
+        full = [t for t in tables if session.execute(f'SELECT 1 FROM "{t}" LIMIT 1').fetchone()]
+        session.execute("CREATE SCHEMA kept")
+        for table in full:
+            session.execute(f'CREATE TABLE kept."{table}" AS TABLE public."{table}"')
+        sequences = session.execute(_SEQUENCES).fetchall()
+        self.script = ";".join(
+            [
+                "SET session_replication_role = replica",
+                *(f'DELETE FROM public."{table}"' for table in tables),
+                *(f'INSERT INTO public."{table}" SELECT * FROM kept."{table}"' for table in full),
+                *(f"SELECT setval('{name}', {last or start}, {last is not None})" for name, last, start in sequences),
+            ]
+        )
+
+    def put_back(self) -> None:
+        """End what the dead have left open, then restore every row and sequence."""
+        self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
+        while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1").fetchone():
+            time.sleep(0.002)
+        self.session.execute(self.script)

@@ -1,0 +1,113 @@
+"""Children of the test process: forked, so that they start in milliseconds; they die, freeze, wake up and report."""
+
+import faulthandler
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable
+
+from tiktok_sandbox.store import Store
+
+MOST_SECONDS = 40
+STDERR = 2
+
+
+class Child:
+    """A forked process that does ``work(tell)``; what it tells, and whether it is running, stopped or gone."""
+
+    def __init__(self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS) -> None:
+        self.reader, writer = os.pipe()
+        self.state = "running"
+        self.has_struck = False
+        self.told: list[dict] = []
+        self.text = b""
+        with Store.lock:  # a sandbox of the test process may be at work in a thread
+            self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.reader)
+            _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds)
+        os.close(writer)
+        os.set_blocking(self.reader, False)
+
+    def wait(self, seconds: float = MOST_SECONDS) -> str:
+        """Until it stops or ends, or the time is over: "running", "stopped", "ended" or "killed"."""
+        ends_at = time.monotonic() + seconds
+        while self.state == "running" and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]:
+            is_over = not self._listen()
+            if is_over or (self.point and not self.has_struck):  # it ends or stops at this moment
+                self.has_struck = True
+                self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
+        self._listen()
+        return self.state
+
+    def go_on(self) -> None:
+        """Wake it up."""
+        self.state = "running"
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Make sure that nothing of it is left."""
+        if self.state in ("running", "stopped"):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.reader)
+
+    def said(self, key: str) -> list:
+        """Everything told under ``key``."""
+        return [news[key] for news in self.told if key in news]
+
+    @property
+    def point(self) -> dict | None:
+        """Where it struck, if it did."""
+        return next((news for news in self.told if "point" in news), None)
+
+    def _listen(self) -> bool:
+        """Take what it has told; whether it can tell more."""
+        more = b""
+        try:
+            while more := os.read(self.reader, 65536):
+                self.text += more
+        except BlockingIOError:
+            more = b"later"
+        *lines, self.text = self.text.split(b"\n")
+        self.told += [json.loads(line) for line in lines]
+        return bool(more)
+
+
+def _state(status: int) -> str:
+    if os.WIFSTOPPED(status):
+        return "stopped"
+    return "killed" if os.WIFSIGNALED(status) else "ended"
+
+
+def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
+    """The life of a child: it never returns to the test, and nothing of the test's is torn down by it."""
+    gc.disable()  # a collection would touch, and so copy, all the memory it shares with the test
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)  # it says where it hung, and dies
+        signal.alarm(most_seconds)
+        root = logging.getLogger()
+        root.handlers = [_Errors(tell)]
+        tell({"result": work(tell)})
+    except BaseException:  # noqa: BLE001 - whatever it was belongs into the report; the process ends here
+        tell({"error": traceback.format_exc()[-1500:]})
+    finally:
+        os._exit(0)
+
+
+class _Errors(logging.Handler):
+    """Tells what was logged as an error: a failure that nobody looks at is none that a test can see."""
+
+    def __init__(self, tell: Callable[[dict], None]) -> None:
+        super().__init__(logging.ERROR)
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of news."""
+        self.tell({"error": f"logged: {self.format(record)[-1500:]}"})

@@ -1,0 +1,43 @@
+"""Canvases that move crowds."""
+
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from canvases import engine
+from canvases.models import Canvas, Step
+from partners.models import Sync
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import World
+
+
+def _canvas(world: World, *labels: str) -> Canvas:
+    """A canvas of one Audience Sync step per Sync."""
+    segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
+    canvas = Canvas.objects.create(app_group=world.group, name="Journey", segment=segment)
+    parent = None
+    for label in labels:
+        asked = Sync.objects.get(label=label)
+        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=asked)
+        parent.syncs.add(asked)
+    return canvas
+
+
+def _before_advance(world: World) -> None:
+    """Launched, and three people stand before the step."""
+    _before_admit(world)
+    engine.admit(Canvas.objects.get().pk, now=timezone.now())
+
+
+def _before_admit(world: World) -> None:
+    world.people(1, 2, 3)
+    world.sync("add")
+    world.sync("add too", audience="other")
+    engine.launch(_canvas(world, "add", "add too"), by=world.alice, now=timezone.now())
+
+
+ALL_THROUGH = End(
+    {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 3, "synced": 3}},
+    {"winback": {1, 2, 3}, "other": {1, 2, 3}},
+)
+ADVANCE = Scenario("advance", prepare=_before_advance, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))
+ADMIT = Scenario("admit and advance", prepare=_before_admit, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))

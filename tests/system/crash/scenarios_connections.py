@@ -1,0 +1,69 @@
+"""The whole way to a connection: to the partner, back with a code, a token for it, and the choice of ad accounts."""
+
+from contextlib import suppress
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from django.conf import settings
+from django.db.models import F
+from django.http import QueryDict
+from django.utils import timezone
+
+from partners import registry
+from partners.connections import connect, oauth
+from partners.connections.connect import AlreadyChosen
+from partners.connections.oauth import NotAuthorized
+from partners.models import OAuthState
+from tests.system.crash.scenarios_places import ARRIVED, before_parting
+from tests.system.crash.scene import Scenario
+from tests.system.crash.world import World
+from tiktok_sandbox.seed import EU, MARA
+
+
+def _confirm(world: World, address: str) -> str:
+    """At the partner's own page; answers the address it sends the browser back to."""
+    wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    answer = requests.post(
+        f"{world.remote.url}/portal/auth",
+        data=wish | {"user": MARA, "scope": ["1", "3"]},
+        allow_redirects=False,
+        timeout=20,
+    )
+    return answer.headers["Location"]
+
+
+def _connect(world: World) -> None:
+    """Connect TikTok, confirm there, come back, choose. Who does it again begins anew."""
+    settings.TIKTOK_AUTH_URL = f"{world.remote.url}/portal/auth"
+    partner, session = registry.get("tiktok"), {}
+    address = oauth.begin(world.group, partner, by=world.alice, session=session, now=timezone.now())
+    query = QueryDict(urlsplit(_confirm(world, address)).query)
+    state = oauth.receive(query, partner, user=world.alice, session=session, now=timezone.now())
+    connect.choose(state, [EU], now=timezone.now())
+
+
+def _connect_again(world: World) -> None:
+    """A second tab may be faster."""
+    with suppress(AlreadyChosen, NotAuthorized):
+        _connect(world)
+
+
+def _hours_later(_world: World) -> None:
+    """Authorisations that nobody chose anything with are over."""
+    OAuthState.objects.update(created_at=F("created_at") - timedelta(hours=2))
+    oauth.forget(now=timezone.now())
+
+
+CONNECT = Scenario(
+    "connect anew",
+    prepare=before_parting,
+    act=_connect,
+    again=_connect_again,
+    closing=_hours_later,
+    ends=(ARRIVED,),
+    ends_connected=True,
+    ends_void=(0,),
+    ends_alive=2,  # the new one, and one that was never handed out
+    unheard=("after POST oauth2/access_token", 'before UPDATE "partners_oauthstate" SET "token_sealed"'),
+)

@@ -1,0 +1,180 @@
+"""People who are erased: whatever of them waits, is under way or was sent."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.privacy import erasure_ledger
+from canvases.privacy import erase
+from tests.system.crash.clock import CLOCK, real_monotonic
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import FAST, PAUSE, World, sha256
+
+GONE = "the-erased-one"
+EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
+REST = timedelta(seconds=FAST["erasure_rest"])
+OLD_HASH = 11  # the number whose hash the person once had
+RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
+
+
+def before(world: World) -> None:
+    """The first of three was synced to one audience under an old hash and a newer one, and waits for the other."""
+    for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
+        world.sync(label, audience=audience)
+    world.people(1, email=EMAIL, email_sha256=sha256(OLD_HASH), attributes={"plan": PLAN})
+    world.people(2, 3)
+    world.enter("add", 1, 2, 3)
+    world.flush()
+    _renamed(world)
+    world.enter("add again", 1)
+    world.flush()
+    world.enter("add too", 1, 2)
+    Profile.objects.filter(external_id="1").update(external_id=GONE)
+
+
+def _renamed(world: World) -> None:
+    person = Profile.objects.get(external_id="1")
+    PastIdentifier.objects.create(profile=person, kind="email", sha256=sha256(OLD_HASH))
+    Profile.objects.filter(pk=person.pk).update(email_sha256=sha256(1))
+    UserAlias.objects.create(app_group=world.group, profile=person, label="crm", name=ALIAS)
+    Event.objects.create(app_group=world.group, profile=person, name=PLAN, at=timezone.now())
+
+
+def _before_under_way(world: World) -> None:
+    """Nobody was sent yet."""
+    world.sync("add")
+    world.people(1, email=EMAIL)
+    world.people(2, 3)
+    world.enter("add", 1, 2, 3)
+    Profile.objects.filter(external_id="1").update(external_id=GONE)
+
+
+def _is_left() -> bool:
+    """Whether a beat of privacy has work: whoever died in one holds up the next for a lease."""
+    unfiled = ErasedName.objects.filter(is_filed=False)
+    return unfiled.exists() or Erasure.objects.filter(asked_at=None).exists() or Withdrawal.objects.exists()
+
+
+def _send_all(world: World) -> None:
+    """The beats of privacy and queue, until nobody waits."""
+    ends_at = real_monotonic() + 8
+    while True:
+        erase.beat()
+        world.flush(seconds=0.5)
+        erase.beat()
+        if real_monotonic() > ends_at or not (_is_left() or world.waiting()):
+            return
+        CLOCK.wait(PAUSE)
+
+
+def carry_on(world: World) -> None:
+    """The same, and the rest of the erasures passes."""
+    _send_all(world)
+    erase.proceed(now=timezone.now() + REST)
+
+
+def _ask(world: World) -> None:
+    """By hand, and again if nothing came of it."""
+    if pks := list(Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)):
+        erase.erase(world.group, pks, asked_by="Alice", now=timezone.now())
+
+
+def _ask_and_begin(world: World) -> None:
+    _ask(world)
+    erase.beat()
+
+
+def _ask_and_send(world: World) -> None:
+    """All but the end: it rests."""
+    _ask(world)
+    _send_all(world)
+
+
+def _erase(world: World) -> None:
+    _ask(world)
+    carry_on(world)
+
+
+def _before_the_end(world: World) -> None:
+    """All removals have been sent, nobody has looked yet."""
+    before(world)
+    _ask_and_begin(world)
+    world.flush()
+    ErasedName.objects.update(is_filed=False)  # by a file that the points do not see
+
+
+def _beat_after_the_rest(_world: World) -> None:
+    erase.beat()
+    erase.proceed(now=timezone.now() + REST)
+
+
+def _looks_erased(world: World) -> Iterator[str]:
+    """Nobody knows them any more, and they will not come back."""
+    erasures = list(Erasure.objects.values_list("state", "profile"))
+    if erasures != [("done", None)]:
+        yield f"erasures: {erasures}"
+    if Profile.everybody.count() != 2:
+        yield f"{Profile.everybody.count()} people are known"
+    told = dump()
+    yield from (f"{text} is still in the database" for text in RAW if text in told or text.encode().hex() in told)
+    names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
+    path = Path(settings.ERASURE_LEDGER)
+    filed = set(erasure_ledger.read(path).get(world.group.pk, ())) if path.exists() else set()
+    if not names or filed != names or ErasedName.objects.filter(is_filed=False).exists():
+        yield f"the ledger has {len(filed & names)} of {len(names)} names, and {len(filed - names)} others"
+
+
+def dump() -> str:
+    """All that stands in the tables, as text; bytes in hex."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - names of tables
+            for row in cursor.fetchall():
+                found += [bytes(one).hex() if isinstance(one, bytes | memoryview) else str(one) for one in row]
+    return "\n".join(found)
+
+
+REMOVED = {"Erasure: winback": {"entered": 1, "synced": 1}}
+ERASE = Scenario(
+    "erasure",
+    prepare=before,
+    act=_ask_and_begin,
+    again=_erase,
+    closing=_erase,
+    look=_looks_erased,
+    ends=(
+        End(
+            {
+                "add": {"entered": 3, "synced": 3},
+                "add again": {"entered": 1, "synced": 1},
+                "add too": {"entered": 2, "synced": 1, "cancelled": 1},
+                "Erasure: other": {"entered": 1, "synced": 1},
+            }
+            | REMOVED,
+            {"winback": {2, 3}, "other": {2}},
+        ),
+    ),
+)
+ERASE_END = replace(ERASE, name="end of an erasure", prepare=_before_the_end, act=_beat_after_the_rest)
+ERASED_UNDER_WAY = Scenario(
+    "erasure while an add is under way",
+    prepare=_before_under_way,
+    act=World.flush,
+    again=_erase,
+    meanwhile=_ask_and_send,
+    closing=_erase,
+    look=_looks_erased,
+    ends=tuple(
+        End({"add": added} | REMOVED, {"winback": {2, 3}})
+        for added in ({"entered": 3, "synced": 3}, {"entered": 3, "synced": 2, "cancelled": 1})
+    ),
+)
+
+ERASURES = (ERASE, ERASE_END, ERASED_UNDER_WAY)

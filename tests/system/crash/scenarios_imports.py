@@ -1,0 +1,181 @@
+"""Files of people: several chunks, each all or nothing, whoever dies; and imports that are cancelled on the way."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from audiencesync.people.imports import life, running, uploads, writing
+from audiencesync.people.imports.mapping import Column, Plan
+from audiencesync.people.imports.reading import Layout
+from audiencesync.people.models import PastIdentifier, Profile
+from audiencesync.people.models.imports import Import, ImportMember, UploadPart
+from audiencesync.people.privacy import erasure_ledger
+from tests.system.crash.clock import CLOCK, real_monotonic
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import LEASE, PAUSE, World
+
+CHUNK = 3
+HEADER = "external_id,email,plan"
+ROWS = (
+    *("1,one@example.org,gold", "n1,n1@example.org,", ",nobody@example.org,gold"),
+    *("n2,n2@example.org,", "n2,,silver", "n1,later@example.org,gold"),
+    *("n3,n3@example.org,", "2,,gold", ",,gold"),
+    *("n4,,gold",),
+)
+COLUMNS = (Column("external_id", "external_id"), Column("email", "email"), Column("plan", "text", "plan"))
+WHOLE = {"created": 4, "updated": 4, "rejected": 2, "people": 6, "lines": [4, 10], "past": 2}
+BUT_ONE = {"created": 3, "updated": 4, "rejected": 3, "people": 5, "lines": [4, 8, 10], "past": 2}
+OVER = (Import.State.DONE, Import.State.CANCELLED)
+
+
+def _before(world: World) -> None:
+    """Uploaded and begun; two of the people are known."""
+    world.people(1, 2)
+    data = "\n".join([HEADER, *ROWS]).encode()
+    run = Import(app_group=world.group, file_name="people.csv", size=len(data), state=Import.State.RUNNING)
+    run.plan, run.started_at = Plan(Layout(), COLUMNS).as_json(), timezone.now()
+    uploads.keep(run, io.BytesIO(data))
+
+
+def _before_with_an_erased_person(world: World) -> None:
+    """n3 was erased long ago."""
+    _before(world)
+    name = ("external_id", erasure_ledger.digest(world.group, "external_id", b"n3"))
+    erasure_ledger.write(world.group, [name], erasure=None, now=timezone.now())
+
+
+def hurry() -> None:
+    """Time is scaled down, and so are chunks."""
+    running.CHUNK, running.LEASE, running.PAUSE = CHUNK, timedelta(seconds=LEASE), timedelta(seconds=0.01)
+
+
+def _carry_on(_world: World) -> None:
+    """Turn after turn, as the alarm clock does, until the import is over."""
+    hurry()
+    ends_at = real_monotonic() + 6
+    running.beat()
+    while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
+        CLOCK.wait(PAUSE)
+        running.beat()
+
+
+def _a_turn(_world: World) -> None:
+    hurry()
+    running.beat()
+
+
+def _another_at_work(_world: World) -> None:
+    """Another engine takes the import, does a chunk, and will do the next ones: its lease is long."""
+    hurry()
+    ends_at = real_monotonic() + 1
+    while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
+        if run := running.lease(now=timezone.now()):
+            running.LEASE = timedelta(hours=1)
+            with running.Worker(run) as worker:
+                worker.chunk(now=timezone.now())
+            Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(file_name=F("n_rows"))  # a note
+            return
+        CLOCK.wait(PAUSE)
+
+
+def _only_the_other_wrote(world: World) -> None:
+    """Whoever woke up meanwhile has left the import alone; now the other one goes on."""
+    for run in Import.objects.exclude(file_name="people.csv"):
+        assert run.file_name == str(run.n_rows), f"the other left {run.file_name} rows, now there are {run.n_rows}"
+    Import.objects.update(file_name="people.csv", leased_until=timezone.now())
+    _carry_on(world)
+
+
+def _a_turn_and_cancel(world: World) -> None:
+    """An engine has done one chunk when the marketer cancels."""
+    hurry()
+    seconds, running.TURN_SECONDS = running.TURN_SECONDS, 0.0
+    running.beat()
+    running.TURN_SECONDS = seconds
+    _cancel(world)
+
+
+def _cancel(world: World) -> None:
+    life.cancel(Import.objects.get())
+    _carry_on(world)
+
+
+def _looks(**right) -> dict:
+    """The exact end."""
+
+    def look(_world: World) -> Iterator[str]:
+        run = Import.objects.get()
+        found = {name: getattr(run, f"n_{name}") for name in ("created", "updated", "rejected", "people")}
+        found |= {"lines": [reject.line for reject in writing.rejects(run)], "past": PastIdentifier.objects.count()}
+        if run.state != Import.State.DONE or found != right or run.n_rows != len(ROWS):
+            yield f"import: {run.state} {run.trouble}, {run.n_rows} rows, {found} instead of {right}"
+        yield from _adds_up(run)
+        plans = dict(Profile.objects.values_list("external_id", "attributes__plan"))
+        if [plans.get(name) for name in ("1", "2", "n1", "n2")] != ["gold", "gold", "gold", "silver"]:
+            yield f"import: the last row of somebody does not count: {plans}"
+
+    return {"look": look, "ends": (End({}),)}
+
+
+def _looks_cancelled(_world: World) -> Iterator[str]:
+    """What is imported stays, and is told exactly."""
+    run = Import.objects.get()
+    if run.state not in OVER or run.n_rows not in ({0, 3, 6, 9, 10} if run.state == "cancelled" else {10}):
+        yield f"import: {run.state} {run.trouble} after {run.n_rows} rows"
+    yield from _adds_up(run)
+
+
+def _adds_up(run: Import) -> Iterator[str]:
+    """True at any end."""
+    names = list(Profile.objects.values_list("external_id", flat=True))
+    if len(names) != 2 + run.n_created or len(set(names)) != len(names):
+        yield f"import: {run.n_created} created, but the people are {names}"
+    if run.n_rows != run.n_created + run.n_updated + run.n_rejected or run.line != run.n_rows + (run.position > 0):
+        yield f"import: {run.n_rows} rows read to line {run.line}: {run.n_created}, {run.n_updated}, {run.n_rejected}"
+    if ImportMember.objects.filter(run=run).count() != run.n_people:
+        yield f"import: {run.n_people} people, {ImportMember.objects.count()} members"
+    if len(list(writing.rejects(run))) != run.n_rejected:
+        yield f"import: {run.n_rejected} rejected, {len(list(writing.rejects(run)))} kept"
+    if UploadPart.objects.exists():
+        yield "import: the file is still there"
+
+
+IMPORT = Scenario("import", prepare=_before, act=_carry_on, closing=_carry_on, **_looks(**WHOLE))
+IMPORT_PAST_ERASED = Scenario(
+    "import meets an erased person",
+    prepare=_before_with_an_erased_person,
+    act=_carry_on,
+    closing=_carry_on,
+    **_looks(**BUT_ONE),
+)
+CANCELLED = Scenario(
+    "import is cancelled",
+    prepare=_before,
+    act=_a_turn_and_cancel,
+    again=_cancel,
+    closing=_carry_on,
+    ends=(End({}),),
+    look=_looks_cancelled,
+)
+CANCELLED_LATE = Scenario(
+    "import is cancelled late",
+    prepare=_before,
+    act=_a_turn_and_cancel,
+    meanwhile=_carry_on,
+    closing=_carry_on,
+    ends=(End({}),),
+    look=_looks_cancelled,
+)
+AT_WORK = replace(
+    IMPORT,
+    name="import while another is at work",
+    act=_a_turn,
+    meanwhile=_another_at_work,
+    closing=_only_the_other_wrote,
+    others_drain=False,
+)
+IMPORTS = (IMPORT, IMPORT_PAST_ERASED, CANCELLED)

@@ -1,0 +1,189 @@
+"""Audiences that are created, connections that go and come back."""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import replace
+
+from django.utils import timezone
+
+from audiencesync.core import crypto
+from partners.audiences import creation
+from partners.audiences.listing import NotDone
+from partners.connections import connect
+from partners.connections.connect import AlreadyChosen
+from partners.models import OAuthState
+from partners.queue import flush
+from tests.system.crash.clock import CLOCK
+from tests.system.crash.scenarios_canvases import ADMIT, ADVANCE
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import PAUSE, World
+from tiktok_sandbox.seed import EU
+
+
+def _create(world: World) -> None:
+    creation.create(world.account, "Fresh", by=world.alice, now=timezone.now())
+
+
+def _create_until_it_is_there(world: World) -> None:
+    """The marketer presses again when told to."""
+    for _ in range(20):
+        with suppress(NotDone):
+            return _create(world)
+        CLOCK.wait(PAUSE)
+    raise TimeoutError("never created")
+
+
+CREATE = Scenario(
+    "create audience",
+    prepare=lambda _world: None,
+    act=_create,
+    again=_create_until_it_is_there,
+    ends=(End({}),),
+    audiences={"Fresh": 1},
+    excused=("NotDone",),
+)
+
+
+def before_parting(world: World) -> None:
+    """Three people wait."""
+    world.people(1, 2, 3)
+    world.sync("add")
+    world.enter("add", 1, 2, 3)
+
+
+def _disconnect(world: World, *, discard: bool = True) -> None:
+    connect.disconnect(world.connection, discard=discard, by=world.alice, now=timezone.now())
+
+
+def _disconnect_again(world: World) -> None:
+    """The admin looks whether it worked, and presses again if not."""
+    if world.connection.is_connected:
+        _disconnect(world)
+
+
+ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
+DISCARDED = End({"add": {"entered": 3, "cancelled": 3}})
+DISCARD = Scenario(
+    "disconnect and discard",
+    prepare=before_parting,
+    act=_disconnect,
+    again=_disconnect_again,
+    meanwhile=World.flush,
+    ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    may_be_there=("cancelled",),  # what was under way is taken back as soon as there is a token again
+    ends_connected=False,
+    ends_void=(0,),
+)
+CUT_OFF = Scenario(
+    "flush meets a disconnect",
+    prepare=before_parting,
+    act=World.flush,
+    again=_disconnect_again,
+    meanwhile=_disconnect_again,
+    ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    may_be_there=("cancelled",),
+    ends_connected=False,
+    ends_void=(0,),
+)
+
+
+def _authorise(world: World) -> None:
+    """Back from TikTok with the second token; nothing is chosen yet."""
+    state = OAuthState(
+        state_hash=hashlib.sha256(b"state").hexdigest(),
+        session_hash="s" * 64,
+        user=world.alice,
+        app_group=world.group,
+        partner="tiktok",
+        created_at=timezone.now(),
+        used_at=timezone.now(),
+    )
+    state.save()
+    state.token_sealed = crypto.seal(world.remote.tokens[1], context=state.token_context)
+    account = {"id": EU, "name": "Acme EU"}
+    user = {"id": "1", "name": "Mara", "email_masked": "m***@example.org"}
+    state.offer = {"user": user, "ad_accounts": [account], "scopes": [1, 3]}
+    state.save()
+
+
+def _choose(_world: World) -> None:
+    connect.choose(OAuthState.objects.get(), [EU], now=timezone.now())
+
+
+def _choose_again(world: World) -> None:
+    """Reload, or the second tab: the choice counts once."""
+    with suppress(AlreadyChosen):
+        _choose(world)
+
+
+def _before_reconnect(world: World) -> None:
+    before_parting(world)
+    _authorise(world)
+
+
+RECONNECT = Scenario(
+    "reconnect",
+    prepare=_before_reconnect,
+    act=_choose,
+    again=_choose_again,
+    ends=(ARRIVED,),
+    excused=("AlreadyChosen",),
+    ends_connected=True,
+    ends_void=(0,),
+)
+
+
+def _come_back(world: World) -> None:
+    """Connect anew: a disconnect ended whatever token waited for a choice."""
+    if not world.connection.is_connected:
+        _authorise(world)
+        _choose(world)
+
+
+def _leave_again(world: World) -> None:
+    """The admin looks whether it worked, and presses again if not."""
+    if world.connection.is_connected:
+        _disconnect(world, discard=False)
+
+
+WAIT = Scenario(
+    "disconnect and wait",
+    prepare=before_parting,
+    act=lambda world: _disconnect(world, discard=False),
+    again=_leave_again,
+    meanwhile=lambda _world: flush.beat(),
+    others_drain=False,
+    closing=_come_back,
+    ends=(ARRIVED,),
+    ends_connected=True,
+    ends_void=(0,),
+)
+
+
+def _before_choice(world: World) -> None:
+    before_parting(world)
+    _disconnect(world, discard=False)
+    _authorise(world)
+
+
+CHOOSE = Scenario(
+    "choose after a disconnect",
+    prepare=_before_choice,
+    act=_choose,
+    again=_choose_again,
+    ends=(ARRIVED,),
+    excused=("AlreadyChosen",),
+    ends_connected=True,
+    ends_void=(0,),
+)
+
+TAKEN_BACK = End(ARRIVED.counts)
+CUT_OFF_AND_BACK = replace(
+    CUT_OFF,
+    name="flush meets a disconnect and a reconnect",
+    closing=_come_back,
+    ends=(ARRIVED, DISCARDED, TAKEN_BACK),
+    ends_connected=True,
+)
+
+PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, CUT_OFF_AND_BACK, WAIT, RECONNECT, CHOOSE)

@@ -1,0 +1,188 @@
+"""The way of a crowd: entering, sending, answers of every kind, retrying, and wishes that overtake each other."""
+
+from dataclasses import replace
+
+from django.utils import timezone
+
+from partners import sync
+from partners.models import Batch, Outcome, Sync
+from partners.queue import flush, settle, tally
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import World, sha256
+
+
+def _two_syncs(world: World) -> None:
+    world.sync("add")
+    world.sync("remove", "remove")
+
+
+def _before_enqueue(world: World) -> None:
+    _two_syncs(world)
+    world.people(1, 2, 3, 4)
+    world.people(5, email_sha256=None)
+    world.enter("remove", 1, 2)
+
+
+ENQUEUE = Scenario(
+    "enqueue",
+    prepare=_before_enqueue,
+    act=lambda world: world.enter("add", 1, 2, 3, 4, 5),
+    ends=(
+        End(
+            {"add": {"entered": 5, "synced": 4, "not_synced": 1}, "remove": {"entered": 2, "cancelled": 2}},
+            {"winback": {1, 2, 3, 4}},
+        ),
+    ),
+)
+
+
+def _before_flush(world: World) -> None:
+    world.sync("add")
+    world.sync("add too", audience="other")
+    world.people(1, 2, 3, 4)
+    world.enter("add", 1, 2, 3)
+    world.enter("add too", 3, 4)
+
+
+BOTH_ARRIVED = End(
+    {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 2, "synced": 2}},
+    {"winback": {1, 2, 3}, "other": {3, 4}},
+)
+FLUSH = Scenario(
+    "flush",
+    prepare=_before_flush,
+    act=World.flush,
+    ends=(BOTH_ARRIVED,),
+    most_calls=3,  # that of the dead, and one per batch: what was with a worker that died travels alone
+)
+THREADS = Scenario("flush in threads", prepare=_before_flush, act=World.flush, ends=(BOTH_ARRIVED,), in_threads=True)
+
+
+def _before_answers(world: World) -> None:
+    world.sync("add")
+    world.people(1, 2, 3)
+    world.enter("add", 1, 2, 3)
+
+
+def _before_bisecting(world: World) -> None:
+    """Two refusals lie behind."""
+    _before_answers(world)
+    Batch.objects.update(refusals=settle.TRIES_BEFORE_BISECT - 1)
+
+
+def _answers(name: str, end: End, *faults: tuple[str, dict], **more: int) -> Scenario:
+    return Scenario(name, prepare=_before_answers, act=World.flush, ends=(end,), faults=faults, **more)
+
+
+ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
+ONE_ERRORED = End({"add": {"entered": 3, "synced": 2, "errored": 1}}, {"winback": {1, 3}})
+MAPPING = {"endpoint": "segment/mapping"}
+BAD = {"hash": sha256(2).hex()}
+POISON = replace(_answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting)
+PARTIAL = _answers("partial success", ONE_ERRORED, ("partial", MAPPING | BAD | {"named": True}))
+THROTTLE = _answers("throttle", ARRIVED, ("throttle", MAPPING | {"count": 1}))
+UNHEARD = _answers("applied but unheard", ARRIVED, ("apply_then_drop", MAPPING | {"count": 1}))
+TOO_MANY = _answers("too many", ARRIVED, people_per_request=2)
+TOKEN = _answers("token refused once", ARRIVED, ("code", MAPPING | {"count": 1, "code": 40105}))
+
+
+def _before_retry(world: World) -> None:
+    _two_syncs(world)
+    world.people(1, 2, 3, 4)
+    world.enter("add", 1, 2, 3, 4)
+    now = timezone.now()
+    with tally.gathered(now=now):
+        batch = Batch.objects.get()
+        one = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:1])
+        settle.give_outcome(batch, one, Outcome.ERRORED, reason="40002", now=now)
+        settle.finish([batch], Outcome.ERRORED, now=now, code="50000")
+    world.enter("remove", 4)
+    world.flush()
+
+
+RETRY = Scenario(
+    "retry errored",
+    prepare=_before_retry,
+    act=lambda world: sync.retry_errored(Sync.objects.get(label="add"), now=timezone.now()),
+    ends=(
+        End(
+            {"add": {"entered": 4, "synced": 3, "cancelled": 1}, "remove": {"entered": 1, "synced": 1}},
+            {"winback": {1, 2, 3}},
+        ),
+    ),
+)
+
+
+def _before_overtaking(world: World) -> None:
+    _two_syncs(world)
+    world.people(1, 2, 3)
+    world.enter("add", 1, 2, 3)
+
+
+def _remove_and_flush(world: World) -> None:
+    world.enter("remove", 1, 2)
+    world.flush()
+
+
+OVERTAKEN = Scenario(
+    "removal overtakes an add",
+    prepare=_before_overtaking,
+    act=World.flush,
+    again=_remove_and_flush,
+    meanwhile=_remove_and_flush,
+    ends=(
+        End({"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}}, {"winback": {3}}),
+        End(
+            {"add": {"entered": 3, "synced": 1, "cancelled": 2}, "remove": {"entered": 2, "synced": 2}},
+            {"winback": {3}},
+        ),
+    ),
+)
+
+
+def _remove_and_go_on(world: World) -> None:
+    """By a worker whose beat began before the other one's lease was over."""
+    world.enter("remove", 1, 2)
+    flush.Flush(seconds=0.3).run()
+
+
+UNDER_WAY = replace(
+    OVERTAKEN, name="removal while an add is under way", meanwhile=_remove_and_go_on, others_drain=False
+)
+UNDER_WAY_AND_FAILING = replace(
+    UNDER_WAY,
+    name="removal while an add fails",
+    faults=(("http_error", MAPPING | {"count": 1}),),
+)
+
+
+def _before_coming_back(world: World) -> None:
+    _before_overtaking(world)
+    world.sync("again")
+    world.flush()
+    world.enter("remove", 1, 2)
+
+
+def _again_and_flush(world: World) -> None:
+    world.enter("again", 1)
+    world.flush()
+
+
+COMES_BACK = Scenario(
+    "add overtakes a removal",
+    prepare=_before_coming_back,
+    act=World.flush,
+    again=_again_and_flush,
+    meanwhile=_again_and_flush,
+    ends=tuple(
+        End(
+            {"add": {"entered": 3, "synced": 3}, "remove": removed, "again": {"entered": 1, "synced": 1}},
+            {"winback": {1, 3}},
+        )
+        for removed in ({"entered": 2, "synced": 2}, {"entered": 2, "synced": 1, "cancelled": 1})
+    ),
+)
+
+QUEUE = (ENQUEUE, FLUSH, THREADS, RETRY, OVERTAKEN, COMES_BACK)
+ANSWERS = (POISON, PARTIAL, THROTTLE)
+MORE_ANSWERS = (UNHEARD, TOO_MANY, TOKEN)

@@ -1,0 +1,97 @@
+"""What is too old goes, a few rows at a time, while people go on entering."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.utils import timezone
+
+from audiencesync.groups import retention
+from audiencesync.groups.models import Activity, Lap
+from audiencesync.people.models import Event, Profile
+from partners import housekeeping
+from partners.models import Batch, Delivery, Push, Tally
+from partners.queue import retention as purging
+from tests.system.crash.clock import real_monotonic
+from tests.system.crash.scene import End, Scenario
+from tests.system.crash.world import World
+
+PATIENCE = 5.0
+DAYS = 100  # have passed since all this; a lap begins once a day
+
+
+def _before_the_purge(world: World) -> None:
+    """Three were added twice, one of them was removed, a fourth could not be sent; a fifth has yet to come."""
+    for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
+        world.sync(label, action=action)
+    world.people(1, 2, 3, 5)
+    world.people(4, ads_consent=False)
+    for label, who in (("add", (1, 2, 3, 4)), ("again", (1, 2, 3)), ("out", (3,))):
+        world.enter(label, *who)
+        world.flush()
+    for days in (0, 700):
+        at = timezone.now() - timedelta(days=days)
+        people = Profile.objects.filter(external_id__in=["1", "2", "3", "4"])
+        Event.objects.bulk_create(Event(app_group=world.group, profile=one, name="cart", at=at) for one in people)
+        Activity.objects.create(app_group=world.group, actor=world.alice, verb="launched", subject="x", at=at)
+
+
+def _purge(_world: World, days: int = DAYS) -> None:
+    """One turn of housekeeping, in small stretches; it has time enough, so that it is the same in every run."""
+    retention.STRETCH = 3
+    for walking in (retention.walk, retention.drop):
+        walking.__kwdefaults__["seconds"] = PATIENCE
+    purging.SHARE = PATIENCE
+    housekeeping.purge(now=timezone.now() + timedelta(days=days))
+
+
+def _enter(world: World) -> None:
+    world.enter("again", 5)
+    world.flush()
+
+
+def _enter_and_purge(world: World) -> None:
+    _enter(world)
+    _purge(world)
+
+
+def _finish(world: World) -> None:
+    """Turn after turn, until all tables were walked through twice."""
+    _enter(world)
+    for days in (DAYS, DAYS + 2):
+        ends_at = real_monotonic() + 4
+        _purge(world, days)
+        while real_monotonic() < ends_at and (Lap.objects.exclude(after=0).exists() or Push.objects.exists()):
+            _purge(world, days)
+
+
+def _looks_purged(_world: World) -> Iterator[str]:
+    """The newest of each person and action is left, and what is young."""
+    rows = sorted(Delivery.objects.values_list("sync__label", "profile__external_id"))
+    if rows != [("again", "1"), ("again", "2"), ("again", "3"), ("again", "5"), ("out", "3")]:
+        yield f"deliveries: {rows}"
+    base = Tally.objects.get(sync__label="add").base
+    if base != {"synced": {"": 3}, "not_synced": {"no_consent": 1}}:
+        yield f"base: {base}"
+    left = Batch.objects.count(), Push.objects.count(), Event.objects.count(), Activity.objects.count()
+    if left != (3, 0, 4, 1):
+        yield f"batches, pushes, events, lines: {left}"
+
+
+PURGE = Scenario(
+    "purge",
+    prepare=_before_the_purge,
+    act=_purge,
+    meanwhile=_enter_and_purge,
+    closing=_finish,
+    look=_looks_purged,
+    ends=(
+        End(
+            {
+                "add": {"entered": 4, "synced": 3, "not_synced": 1},
+                "again": {"entered": 4, "synced": 4},
+                "out": {"entered": 1, "synced": 1},
+            },
+            {"winback": {1, 2, 5}},
+        ),
+    ),
+)

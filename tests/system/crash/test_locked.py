@@ -1,0 +1,42 @@
+"""A process frozen inside a transaction for long: others get a clear error or wait, and nothing is half written."""
+
+import signal
+
+import pytest
+from django.conf import settings
+
+from tests.system.crash.checks import tallies
+from tests.system.crash.scenarios_queue import ENQUEUE
+
+pytestmark = pytest.mark.slow
+BUSY_SECONDS = 0.3
+
+
+@pytest.fixture
+def frozen(stage):
+    """A process that stands in the middle of entering people, its database, and the stage."""
+    ready = stage(ENQUEUE)
+    at = next(at for at, point in enumerate(ready.points()) if "INSERT INTO partners_delivery" in point.label)
+    ready.snapshot.restore(())
+    name = ready.databases.copy(ready.template)
+    child = ready.databases.child(name, ready.roles.acting(at, signal.SIGSTOP))
+    assert child.wait() == "stopped"
+    yield child, name, ready
+    child.end()
+    ready.databases.give_back(name)
+
+
+def test_the_others_are_told_or_wait_and_nothing_is_half_written(frozen):
+    child, name, stage = frozen
+    other = stage.databases.child(name, stage.roles.with_world(ENQUEUE.act), busy_seconds=BUSY_SECONDS)
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        assert other.wait(10) == "ended"
+        assert "database is locked" in other.said("error")[0]
+    else:
+        assert other.wait(BUSY_SECONDS) == "running"  # it waits for the row of the audience
+    reader = stage.databases.child(name, lambda tell: tallies())
+    reader.wait()
+    assert reader.said("result") == [{"remove": {"entered": 2, "pending": 2}}]
+    child.go_on()
+    assert (child.wait(), other.wait()) == ("ended", "ended")
+    assert list(stage._end([], name, is_repeated=True)) == []

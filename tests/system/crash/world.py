@@ -1,0 +1,160 @@
+"""The small world of a scenario: one connected ad account, two audiences, numbered people; time scaled down."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup, Membership, Role, User
+from audiencesync.people.models import Profile
+from canvases import engine
+from canvases.models import Visit
+from partners import sync
+from partners.connections import revoke
+from partners.models import AdAccount, Audience, Batch, Connection, SpentToken, Sync
+from partners.queue import flush
+from partners.tiktok import client
+from tests.system.crash.clock import CLOCK, real_monotonic
+from tiktok_sandbox.seed import EU
+
+LEASE = 0.6  # a busy machine must not lose it by itself: the points would be others than those that were numbered
+DATABASE_PAUSE = 0.025
+PAUSE = LEASE / 3  # between two beats, on the clock of the scenario
+FAST = {
+    "deadline": 3600.0,
+    "erasure_rest": 900.0,  # scenarios let it pass, or not
+    "lease": LEASE,
+    "create_lease": LEASE,
+    "request_deadline": 0.0,
+    "backoff_base": 0.01,
+    "backoff_max": 0.02,
+    "probe": 0.02,
+    "throttle_park": 0.03,
+    "flush_seconds": 3.0,
+    "requests_per_second": 5000.0,
+}
+AUDIENCES = ("winback", "other")
+
+
+def sha256(number: int) -> bytes:
+    """The hash of a numbered person."""
+    return hashlib.sha256(b"person %d" % number).digest()
+
+
+def be_patient() -> None:
+    """The time of the engine is scaled down, that of the sandbox is not: an answer may take what a busy machine takes."""
+    fetch = client.fetch
+    client.fetch = lambda session, request, *, seconds: fetch(session, request, seconds=20.0)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the sandbox knew before the scenario began."""
+
+    url: str
+    tokens: tuple[str, str]
+    audiences: dict[str, str]  # name -> id
+    ledger: Path  # of erasures, empty
+
+
+class World:
+    """In a child: makes, moves and looks at the rows of a scenario."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        settings.TIKTOK_API_URL = remote.url
+        settings.ERASURE_LEDGER = str(remote.ledger)
+        settings.SYNC = settings.SYNC | FAST
+        CLOCK.install()
+        be_patient()
+
+    def found(self) -> None:
+        """The first rows of the template."""
+        group = AppGroup.objects.create(name="Acme", slug="acme")
+        alice = User.objects.create(email="alice@example.org")
+        Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
+        connection = Connection(app_group=group, connected_at=timezone.now(), connected_by=alice)
+        connection.set_token(self.remote.tokens[0])
+        connection.save()
+        account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+        for name in AUDIENCES:
+            Audience.objects.create(ad_account=account, remote_id=self.remote.audiences[name], name=name)
+
+    @property
+    def group(self) -> AppGroup:
+        """Acme."""
+        return AppGroup.objects.get()
+
+    @property
+    def alice(self) -> User:
+        """Its admin."""
+        return User.objects.get()
+
+    @property
+    def connection(self) -> Connection:
+        """Acme's."""
+        return Connection.objects.get()
+
+    @property
+    def account(self) -> AdAccount:
+        """Acme EU."""
+        return AdAccount.objects.select_related("connection").get()
+
+    def people(self, *numbers: int, **fields) -> None:
+        """Profiles; a number is an external id and makes the hash."""
+        for number in numbers:
+            values = {"email_sha256": sha256(number)} | fields
+            Profile.objects.create(app_group=self.group, external_id=str(number), **values)
+
+    def sync(self, label: str, action: str = "add", audience: str = "winback") -> Sync:
+        """What a step asks; found again by its label."""
+        return Sync.objects.create(
+            app_group=self.group,
+            audience=Audience.objects.get(name=audience),
+            action=action,
+            kinds=["email"],
+            label=label,
+            url="/",
+            is_live=True,
+        )
+
+    def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
+        """People enter; the entry key is the person, so that a repetition is one."""
+        asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
+        crowd = Profile.objects.filter(external_id__in=map(str, numbers)).annotate(profile_id=F("pk"))
+        with transaction.atomic():
+            return sync.enqueue(asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now())
+
+    def waiting(self) -> bool:
+        """Whether somebody is pending, or a repeat that has a way."""
+        pending = Batch.objects.filter(state="pending")
+        return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
+
+    def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.wait) -> None:
+        """Beat after beat, as the alarm clock does, until nobody is pending."""
+        ends_at = real_monotonic() + seconds
+        flush.beat()
+        while real_monotonic() < ends_at and self.waiting():
+            wait(PAUSE)
+            if connection.vendor == "postgresql":  # it books send times by its own clock
+                time.sleep(DATABASE_PAUSE)
+            flush.beat()
+
+    def drain(self, seconds: float = 6.0) -> None:
+        """Both beats until nothing is left to do; the lease of whoever died runs out meanwhile."""
+        ends_at = real_monotonic() + seconds
+        while real_monotonic() < ends_at:
+            engine.beat()
+            self.flush(seconds=0.5)
+            revoke.sweep(now=timezone.now())
+            due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
+            if not (self.waiting() or SpentToken.objects.exists() or due.exists()):
+                return
+            CLOCK.wait(PAUSE)

@@ -1,0 +1,152 @@
+"""compose.yaml, the systemd units, Procfile and env.example: their shape, their commands, and the variables they name."""
+
+import configparser
+import re
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from audiencesync.core import start
+from audiencesync.settings import ENGINE_STOP_SECONDS
+from tests.support.stack import ROOT
+from tests.system.deploy.compose import SERVICES, VOLUMES, words_of
+from tests.system.deploy.dockerfile import lines_of
+
+DEPLOY = ROOT / "deploy"
+OURS = [name for name, service in SERVICES.items() if service["image"] == "audiencesync"]
+UNITS = sorted(DEPLOY.glob("*.service"))
+DAEMONS = [DEPLOY / "audiencesync-engine.service", DEPLOY / "audiencesync-web.service"]
+ONCE = [path for path in UNITS if path not in DAEMONS]
+EXAMPLE = (DEPLOY / "env.example").read_text()
+TOLD = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+OF_OTHERS = {"POSTGRES_USER", "POSTGRES_DB", "REDISCLI_AUTH", "PYTHONUNBUFFERED", "MAINPID"}  # not read by our code
+FRAGILE = {"SECRET_KEY", "TOKEN_KEYS", "TIKTOK_APP_ID", "TIKTOK_APP_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+
+
+def seconds(text):
+    return float(text.removesuffix("s"))
+
+
+def unit(path):
+    found = configparser.ConfigParser(interpolation=None, strict=False)
+    found.optionxform = str
+    found.read_string(path.read_text())
+    return found
+
+
+@cache
+def known_commands():
+    asked = [sys.executable, "manage.py", "help", "--commands"]
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"})
+    return set(told.stdout.split())
+
+
+def test_every_variable_that_is_used_is_told():
+    files = [*UNITS, DEPLOY / "compose.yaml", DEPLOY / "healthy.py", ROOT / "gunicorn.conf.py"]
+    used = {name for file in files for name in re.findall(r"\$\$?\{?([A-Z_]{4,})", file.read_text())}
+    used |= {name for file in files for name in re.findall(r"environ\.get\(\s*['\"]([A-Z_]+)", file.read_text())}
+    used |= {name for service in SERVICES.values() for name in service.get("environment", {})}
+    used |= {pair.partition("=")[0] for path in UNITS for pair in unit(path)["Service"]["Environment"].split()}
+    used |= set(re.findall(r"(?m)^#?([A-Z_]+)=", EXAMPLE))
+    dockerfile = lines_of((DEPLOY / "Dockerfile").read_text())
+    used |= {pair.partition("=")[0] for word, rest in dockerfile if word == "ENV" for pair in rest.split()}
+    assert used - TOLD - OF_OTHERS == {"PATH", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
+
+
+def test_the_example_holds_no_secret_that_works():
+    given = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", EXAMPLE))
+    assert {name for name in FRAGILE if given[name]} == set()
+
+
+def test_compose_refuses_to_start_without_passwords():
+    text = (DEPLOY / "compose.yaml").read_text()
+    passwords = re.findall(r"\$\{(\w+_PASSWORD)([^}]*)\}", text)
+    assert len(passwords) == 4
+    assert all(rest.startswith(":?") for _name, rest in passwords)
+
+
+def test_compose_has_the_services_of_the_procfile_and_a_migration_first():
+    procfile = {line.partition(":")[0] for line in (ROOT / "Procfile").read_text().splitlines()}
+    assert set(OURS) == procfile | {"migrate"}
+    for name in ("web", "engine"):
+        assert SERVICES[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert SERVICES["sandbox"]["profiles"] == ["sandbox"]
+
+
+def test_only_web_and_sandbox_are_reached_from_outside_and_only_from_this_machine():
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(ports) == {"web", "sandbox"}
+    assert all(port.startswith("127.0.0.1:") for found in ports.values() for port in found)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_commands_of_the_services_exist(name):
+    commands = known_commands()
+    for words in words_of(SERVICES[name]):
+        assert words[0] == "gunicorn" or (words[:2] == ["python", "manage.py"] and words[2] in commands)
+
+
+@pytest.mark.parametrize("name", ["web", "engine"])
+def test_services_get_more_time_to_stop_than_they_take(name):
+    assert seconds(SERVICES[name]["stop_grace_period"]) > ENGINE_STOP_SECONDS
+    assert SERVICES[name]["init"] is True
+
+
+def test_who_was_erased_is_remembered_longer_than_a_container_lives():
+    env = [rest for word, rest in lines_of((DEPLOY / "Dockerfile").read_text()) if word == "ENV"]
+    (ledger,) = (pair.partition("=")[2] for rest in env for pair in rest.split() if pair.startswith("ERASURE_LEDGER"))
+    mounted = dict(volume.split(":")[::-1] for volume in SERVICES["engine"]["volumes"])
+    assert mounted[ledger.rpartition("/")[0]] in VOLUMES
+
+
+@pytest.mark.parametrize("path", DAEMONS, ids=lambda path: path.name)
+def test_daemons_stop_gently_and_come_back(path):
+    service = unit(path)["Service"]
+    assert service["KillMode"] == "mixed"
+    assert service["Restart"] == "always"
+    assert int(service["RestartPreventExitStatus"]) == start.DO_NOT_RESTART
+    assert float(service["TimeoutStopSec"]) > ENGINE_STOP_SECONDS
+
+
+@pytest.mark.parametrize("path", ONCE, ids=lambda path: path.name)
+def test_units_that_run_once_call_commands_that_exist(path):
+    service = unit(path)["Service"]
+    assert service["Type"] == "oneshot"
+    called = re.findall(r"manage\.py (\w+)", path.read_text())
+    assert called
+    assert set(called) <= known_commands()
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_are_shut_in(path):
+    service = unit(path)["Service"]
+    assert service["EnvironmentFile"] == "/etc/audiencesync.env"
+    assert service["User"] == "audiencesync"
+    assert {service[name] for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome")} == {"yes"}
+    assert service["ProtectSystem"] == "strict"
+    assert service["StateDirectory"] == "audiencesync"  # the one place it may write to: VAR_DIR
+    assert "VAR_DIR=/var/lib/audiencesync" in service["Environment"]
+
+
+def test_units_run_what_the_procfile_runs():
+    lines = (ROOT / "Procfile").read_text()
+    procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ \n]*)*)", lines))
+    units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in DAEMONS}
+    assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == {
+        name: command for name, command in procfile.items() if name != "sandbox"
+    }
+
+
+def test_the_procfile_lets_processes_end_before_honcho_kills_them():
+    honcho_kills_after = 5
+    given = re.findall(r"\$\{\w+_STOP_SECONDS:-(\d+)\}", (ROOT / "Procfile").read_text())
+    assert len(given) == 2
+    assert all(int(seconds) < honcho_kills_after for seconds in given)
+
+
+def test_units_hold_only_lines_that_systemd_knows():
+    names = {name for path in UNITS for section in unit(path).values() for name in section}
+    assert names <= set((ROOT / "tests" / "system" / "deploy" / "systemd_names.txt").read_text().split())
+    assert {section for path in UNITS for section in unit(path).sections()} == {"Unit", "Service", "Install"}

@@ -1,0 +1,128 @@
+"""What a test asks of a site's database, each function in a forked process of its own; answers are plain values."""
+
+import hashlib
+
+from django.db.models import Count, F, Max, Sum
+from django.db.models.functions import Coalesce
+from django.test import Client
+from django.utils import timezone
+
+from audiencesync.core import beat
+from audiencesync.groups.models import AppGroup, Membership, Role, User
+from audiencesync.people.models import ErasedName, Erasure, Profile, Segment
+from canvases import engine, laws
+from canvases.models import Canvas, Step, Visit
+from canvases.privacy import erase as privacy
+from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Sync, Tally
+from tiktok_sandbox.seed import EU
+
+
+def sha256(number):
+    """The hash of a numbered person."""
+    return hashlib.sha256(b"person %d" % number).digest()
+
+
+def found(token, remote_id, n):
+    """A group with n people, a connected audience and a canvas that adds everybody; a session of its admin."""
+    group = AppGroup.objects.create(name="Acme", slug="acme")
+    alice = User.objects.create_user("alice@example.org", "correct horse battery")
+    Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
+    connection = Connection(app_group=group, connected_at=timezone.now(), connected_by=alice)
+    connection.set_token(token)
+    connection.save()
+    account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+    audience = Audience.objects.create(ad_account=account, remote_id=remote_id, name="winback", kind="Partner")
+    people(0, n)
+    segment = Segment.objects.create(app_group=group, name="Everybody")
+    canvas = Canvas.objects.create(app_group=group, name="Cart", segment=segment)
+    sync = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="Cart", url="/")
+    wish = {"ad_account": account.pk, "audience": audience.pk, "action": "add", "kinds": ["email"]}
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync, settings=wish)
+    step.syncs.add(sync)
+    client = Client()
+    client.force_login(alice)
+    return {"session": client.cookies["sessionid"].value, "canvas": canvas.pk, "step": step.pk, "segment": segment.pk}
+
+
+def people(first, n):
+    """Numbered people."""
+    group = AppGroup.objects.get()
+    rows = (
+        Profile(app_group=group, external_id=f"p{number}", email_sha256=sha256(number))
+        for number in range(first, first + n)
+    )
+    Profile.objects.bulk_create(rows, batch_size=2000)
+
+
+def launch():
+    """The canvas runs; launched again it admits newcomers."""
+    canvas, alice, now = Canvas.objects.get(), User.objects.get(), timezone.now()
+    engine.stop(canvas, by=alice, now=now)
+    return engine.launch(canvas, by=alice, now=now)
+
+
+def counts():
+    """The counts over all Syncs, zeros left out."""
+    names = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
+    sums = Tally.objects.aggregate(**{name: Sum(name) for name in names})
+    return {name: n for name, n in sums.items() if n}
+
+
+def is_quiet():
+    """Whether everybody has entered and nobody waits for an answer."""
+    entering = Canvas.objects.exclude(entry_until=None).exists() or Visit.objects.filter(left_at=None).exists()
+    return not entering and not Batch.objects.filter(state="pending", n__gt=0).exists()
+
+
+def broken_laws_of_counting():
+    """What check_counters says, but for leases: in the middle of a fault nobody may be there to end them."""
+    return [law for law in laws.broken(now=timezone.now()) if not law.startswith("L6")]
+
+
+def broken_laws():
+    """What check_counters says, and leases that are left."""
+    return [*laws.broken(now=timezone.now()), *Batch.objects.exclude(lease="").values_list("pk", flat=True)]
+
+
+def seal(hashes):
+    """Many hashes as one short text."""
+    return f"{len(hashes)} {hashlib.sha256(' '.join(sorted(hashes)).encode()).hexdigest()}"
+
+
+def believed():
+    """Audience -> the people who must be there after all that was synced, in the order of the wishes, as `seal` has it."""
+    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(state="synced")
+    rows = rows.order_by("batch__seq", "pk").values_list(
+        F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
+    )
+    members = {remote_id: set() for remote_id in Sync.objects.values_list("audience__remote_id", flat=True)}
+    for audience, action, digest in rows.exclude(profile__email_sha256=None):  # who was erased is nowhere
+        (members[audience].add if action == "add" else members[audience].discard)(bytes(digest).hex())
+    return {audience: seal(hashes) for audience, hashes in members.items()}
+
+
+def largest_chunk():
+    """The most people that one transaction has let in."""
+    return Visit.objects.values("entered_at").annotate(n=Count("pk")).aggregate(most=Max("n"))["most"]
+
+
+def has_beaten():
+    """Whether a heartbeat has passed through an engine."""
+    return beat.last_pulse() is not None
+
+
+def knows(number):
+    """Whether this person is in the database."""
+    return Profile.objects.filter(external_id=f"p{number}").exists()
+
+
+def erase(numbers):
+    """These people are to be forgotten."""
+    wanted = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
+    privacy.erase(AppGroup.objects.get(), wanted.values_list("pk", flat=True), asked_by="Alice", now=timezone.now())
+
+
+def has_erased():
+    """Whether nobody is left to be erased, and the ledger's file names them."""
+    is_over = not Erasure.objects.filter(state=Erasure.State.REMOVING).exists()
+    return is_over and not ErasedName.objects.filter(is_filed=False).exists()

@@ -1,0 +1,126 @@
+"""TikTok users, the ad accounts they reach, authorisation codes and access tokens (kept as digests)."""
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from tiktok_sandbox.store import Store, digest
+from tiktok_sandbox.wire import Refuse
+
+CODE_SECONDS = 3600
+AD_ACCOUNTS, AUDIENCES = 1, 3
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    name: str
+    email: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class Advertiser:
+    id: str
+    name: str
+    currency: str
+    country: str
+    timezone: str
+    display_timezone: str
+    status: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class Token:
+    user_id: str
+    scope: frozenset[int]
+
+
+class Accounts:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def users(self) -> list[User]:
+        rows = self.store.all("SELECT id, name, email, created_at FROM user ORDER BY id")
+        return [User(str(row[0]), *row[1:]) for row in rows]
+
+    def user(self, user_id: str) -> User | None:
+        return next((user for user in self.users() if user.id == user_id), None)
+
+    def advertisers(self) -> list[Advertiser]:
+        rows = self.store.all("SELECT * FROM advertiser ORDER BY id")
+        return [Advertiser(str(row[0]), *row[1:]) for row in rows]
+
+    def advertisers_of(self, user_id: str) -> list[Advertiser]:
+        rows = self.store.all("SELECT advertiser_id FROM access WHERE user_id = ? AND NOT is_dropped", int(user_id))
+        reached = {str(row[0]) for row in rows}
+        return [advertiser for advertiser in self.advertisers() if advertiser.id in reached]
+
+    def reaches(self, user_id: str, advertiser_id: str) -> bool:
+        sql = "SELECT 1 FROM access WHERE user_id = ? AND advertiser_id = ? AND NOT is_dropped"
+        return bool(self.store.all(sql, int(user_id), int(advertiser_id)))
+
+    def set_dropped(self, is_dropped: bool, *, advertiser_id: str, user_id: str | None = None) -> int:
+        """How many users' access was changed."""
+        sql = "UPDATE access SET is_dropped = ? WHERE advertiser_id = ? AND (? IS NULL OR user_id = ?)"
+        user = int(user_id) if user_id else None
+        return self.store.write(sql, is_dropped, int(advertiser_id), user, user)
+
+    def restore(self) -> None:
+        self.store.write("UPDATE access SET is_dropped = 0")
+
+    def dropped(self) -> list[dict[str, str]]:
+        rows = self.store.all("SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2")
+        return [{"user_id": str(user), "advertiser_id": str(advertiser)} for user, advertiser in rows]
+
+    def issue_code(self, user_id: str, scope: frozenset[int]) -> str:
+        code = secrets.token_hex(20)
+        sql = "INSERT INTO auth_code (digest, user_id, scope, issued_at) VALUES (?, ?, ?, ?)"
+        self.store.write(sql, digest(code), int(user_id), written(scope), time.time())
+        return code
+
+    def redeem(self, code: str) -> Token:
+        """An authorisation code is good for one hour and one use."""
+        with self.store.lock:
+            sql = "SELECT user_id, scope, issued_at, used_at FROM auth_code WHERE digest = ?"
+            found = self.store.all(sql, digest(code))
+            if not found:
+                raise Refuse(40101, "Invalid auth_code.")
+            user_id, scope, issued_at, used_at = found[0]
+            if used_at:
+                raise Refuse(40110, "Auth_code is used, please re-authorize.")
+            if issued_at + CODE_SECONDS < time.time():
+                raise Refuse(40110, "Auth_code is expired. Please re-authorize and try again with a new auth_code.")
+            self.store.write("UPDATE auth_code SET used_at = ? WHERE digest = ?", time.time(), digest(code))
+        return Token(str(user_id), read(scope))
+
+    def issue_token(self, user_id: str, scope: frozenset[int] = frozenset({AD_ACCOUNTS, AUDIENCES})) -> str:
+        token = secrets.token_hex(20)
+        sql = "INSERT INTO token (digest, user_id, scope, issued_at) VALUES (?, ?, ?, ?)"
+        self.store.write(sql, digest(token), int(user_id), written(scope), time.time())
+        return token
+
+    def token(self, secret: str) -> Token | None:
+        """None if unknown or revoked."""
+        sql = "SELECT user_id, scope FROM token WHERE digest = ? AND revoked_at IS NULL"
+        found = self.store.all(sql, digest(secret))
+        return Token(str(found[0][0]), read(found[0][1])) if found else None
+
+    def revoke(self, secret: str) -> bool:
+        sql = "UPDATE token SET revoked_at = ? WHERE digest = ? AND revoked_at IS NULL"
+        return bool(self.store.write(sql, time.time(), digest(secret)))
+
+    def revoke_all(self, user_id: str | None = None) -> int:
+        """Tokens revoked: of one user, or of all."""
+        user = int(user_id) if user_id else None
+        sql = "UPDATE token SET revoked_at = ? WHERE revoked_at IS NULL AND (? IS NULL OR user_id = ?)"
+        return self.store.write(sql, time.time(), user, user)
+
+
+def written(scope: frozenset[int]) -> str:
+    return ",".join(map(str, sorted(scope)))
+
+
+def read(scope: str) -> frozenset[int]:
+    return frozenset(map(int, filter(None, scope.split(","))))

@@ -1,0 +1,142 @@
+"""Audiences of the ad accounts, and who is in them: a journal of accepted mappings, folded when somebody asks."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+from tiktok_sandbox.members import Column, Members, pack, people, unpack
+from tiktok_sandbox.store import Store
+
+PARTNER = "Partner"
+LOOKALIKE = "Lookalike Audience"
+ENTRIES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Audience:
+    id: str
+    advertiser_id: str
+    name: str
+    type: str
+    calculate_type: str | None
+    base_size: int
+    lookalike_spec: str | None
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One accepted mapping request, as the history tells it."""
+
+    action: str
+    people: int
+    at: float
+
+
+class Audiences:
+    """`size_delay`: a size is computed anew at most every so many seconds, as TikTok takes a day or two."""
+
+    def __init__(self, store: Store, *, size_delay: float = 0) -> None:
+        self.store = store
+        self.size_delay = size_delay
+        self.folds: dict[str, tuple[int, Members]] = {}
+        self.folding = RLock()  # always taken before the store's own lock
+
+    def of(self, advertiser_id: str) -> list[Audience]:
+        """Newest first."""
+        sql = "SELECT * FROM live_audience WHERE advertiser_id = ? ORDER BY id DESC"
+        return [built(row) for row in self.store.all(sql, int(advertiser_id))]
+
+    def everything(self) -> list[Audience]:
+        return [built(row) for row in self.store.all("SELECT * FROM live_audience ORDER BY id")]
+
+    def get(self, audience_id: str) -> Audience | None:
+        rows = self.store.all("SELECT * FROM live_audience WHERE id = ?", int(audience_id))
+        return built(rows[0]) if rows else None
+
+    def count(self, advertiser_id: str) -> int:
+        sql = "SELECT count(*) FROM live_audience WHERE advertiser_id = ?"
+        return int(self.store.all(sql, int(advertiser_id))[0][0])
+
+    def create(self, advertiser_id: str, name: str, *, kind: str = PARTNER, lookalike_spec: str | None = None) -> str:
+        """The id of the new audience."""
+        sql = """INSERT INTO audience (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
+                 SELECT max(id) + 1, ?, ?, ?, ?, ?, ? FROM audience RETURNING id"""
+        calculate_type = "MULTIPLE_TYPES" if kind == PARTNER else None
+        values = (int(advertiser_id), name, kind, calculate_type, lookalike_spec, time.time())
+        with self.store.lock, self.store.db:
+            return str(self.store.db.execute(sql, values).fetchone()[0])
+
+    def delete(self, audience_id: str) -> None:
+        with self.folding:
+            self.folds.pop(audience_id, None)
+            self.store.write("UPDATE audience SET deleted_at = ? WHERE id = ?", time.time(), int(audience_id))
+            self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
+
+    def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
+        """Write down one accepted request: the columns for each of its audiences."""
+        sql = "INSERT INTO mapping (audience_id, action, schemas, n, people, at, block) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        now = time.time()
+        rows = [(*entry(audience, action, columns), now, pack(columns)) for audience, columns in parts]
+        self.store.write_many(sql, rows)
+
+    def members(self, audience_id: str) -> Members:
+        """Folds what came since the last reading, a few requests at a time, so that others get at the store meanwhile."""
+        sql = (
+            "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        )
+        with self.folding:
+            folded, members = self.folds.get(audience_id, (0, Members()))
+            while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_AT_ONCE):
+                for _, action, schemas, n, block in rows:
+                    members.apply(action, unpack(schemas.split(","), n, block))
+                folded = rows[-1][0]
+                self.folds[audience_id] = (folded, members)
+            return members
+
+    def listed(self, audience_id: str) -> list[tuple[str, str]]:
+        """(schema, hash) of every member id at this moment."""
+        with self.folding:
+            return list(self.members(audience_id))
+
+    def people(self, audience: Audience) -> int:
+        return audience.base_size + self.members(audience.id).people
+
+    def cover_num(self, audience: Audience) -> int:
+        """The size as the API shows it."""
+        if not self.size_delay:
+            return self.people(audience)
+        cover_num, covered_at = self.store.all(
+            "SELECT cover_num, covered_at FROM audience WHERE id = ?", int(audience.id)
+        )[0]
+        now = time.time()
+        if now < (covered_at or audience.created_at) + self.size_delay:
+            return int(cover_num)
+        people = self.people(audience)
+        sql = "UPDATE audience SET cover_num = ?, covered_at = ? WHERE id = ?"
+        self.store.write(sql, people, now, int(audience.id))
+        return people
+
+    def history(self, audience_id: str, size: int) -> list[Entry]:
+        """The newest mapping requests, newest first."""
+        sql = "SELECT action, people, at FROM mapping WHERE audience_id = ? ORDER BY seq DESC LIMIT ?"
+        return [Entry(*row) for row in self.store.all(sql, int(audience_id), size)]
+
+    def history_count(self, audience_id: str) -> int:
+        return int(self.store.all("SELECT count(*) FROM mapping WHERE audience_id = ?", int(audience_id))[0][0])
+
+    def clear(self) -> None:
+        with self.folding:
+            self.folds.clear()
+
+
+def built(row: tuple[Any, ...]) -> Audience:
+    identity, advertiser_id, *others = row
+    return Audience(str(identity), str(advertiser_id), *others)
+
+
+def entry(audience_id: str, action: str, columns: list[Column]) -> tuple[int, str, str, int, int]:
+    schemas = ",".join(column.schema for column in columns)
+    return int(audience_id), action, schemas, len(columns[0].mask), people(columns)

@@ -1,0 +1,163 @@
+"""The batch_data of a mapping request, from JSON to packed columns. A bad cell refuses the whole request by name."""
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from tiktok_sandbox import params
+from tiktok_sandbox.members import WIDTHS, Column, either, people
+from tiktok_sandbox.wire import Refuse
+
+Cell = dict[str, Any]  # JSON, not yet judged
+STRETCH = 1_000  # rows read together: few enough to stay in the processor's cache
+HEX = frozenset("0123456789abcdefABCDEF")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows are people, columns id schemas; `audiences` are all audience ids named in any cell."""
+
+    schemas: list[str]
+    rows: list[list[Cell]]
+    columns: list[Column]
+    audiences: list[str]
+    is_uniform: bool
+    people: int = field(init=False)
+    ids: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", people(self.columns))
+        object.__setattr__(self, "ids", sum(column.n for column in self.columns))
+
+    def columns_for(self, audience: str) -> list[Column]:
+        if self.is_uniform:
+            return self.columns
+        return [
+            pick(column, cells, audience)
+            for column, cells in zip(self.columns, zip(*self.rows, strict=True), strict=True)
+        ]
+
+    def without(self, failed: set[int]) -> "Batch | None":
+        rows = [row for at, row in enumerate(self.rows) if at not in failed]
+        return packed(self.schemas, rows) if rows else None
+
+    def rows_with(self, digest: str) -> set[int]:
+        return {at for at, row in enumerate(self.rows) if any(str(cell.get("id")).lower() == digest for cell in row)}
+
+
+def pick(column: Column, cells: tuple[Cell, ...], audience: str) -> Column:
+    """The part of a column that names one audience."""
+    mask, ids = bytearray(len(cells)), []
+    for at, (cell, value) in enumerate(zip(cells, column.cells(), strict=True)):
+        if value is not None and audience in list_of(cell):
+            mask[at] = 1
+            ids.append(value)
+    return Column(column.schema, bytes(mask), b"".join(ids))
+
+
+def list_of(cell: Cell) -> list[str]:
+    named = cell["audience_ids"]
+    return named if isinstance(named, list) else []
+
+
+def read(body: params.Source) -> Batch:
+    schemas = read_schemas(body.get("id_schema"))
+    rows = body.get("batch_data")
+    if rows is None:
+        raise params.missing("batch_data")
+    if not isinstance(rows, list) or not rows:
+        raise params.wrong("batch_data", "should be a non-empty list")
+    try:
+        return packed(schemas, rows)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise first_fault(schemas, rows) from None
+
+
+def read_schemas(value: object) -> list[str]:
+    if value is None:
+        raise params.missing("id_schema")
+    if not isinstance(value, list) or not value or not all(isinstance(schema, str) for schema in value):
+        raise params.wrong("id_schema", "should be a non-empty list of strings")
+    schemas = [schema.upper() for schema in value]
+    if any(schema not in WIDTHS for schema in schemas):
+        raise params.wrong("id_schema", f"should be among {', '.join(WIDTHS)}")
+    if len(set(schemas)) < len(schemas):
+        raise params.wrong("id_schema", "should not hold duplicates")
+    return schemas
+
+
+def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
+    """The fast way, in bulk. Raises some ValueError, KeyError or TypeError at a bad cell: first_fault() says which."""
+    if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(schemas)}:
+        raise ValueError
+    pieces: list[list[tuple[bytes, bytes]]] = [[] for _ in schemas]
+    audiences: set[tuple[str, ...]] = set()
+    for start in range(0, len(rows), STRETCH):
+        for at, cells in enumerate(zip(*rows[start : start + STRETCH], strict=True)):
+            mask, raw, named = read_cells(WIDTHS[schemas[at]], cells)
+            pieces[at].append((mask, raw))
+            audiences |= named
+    columns = [
+        Column(schema, *map(b"".join, zip(*parts, strict=True))) for schema, parts in zip(schemas, pieces, strict=True)
+    ]
+    ids = set(chain.from_iterable(audiences))
+    if 0 in either([column.mask for column in columns]) or () in audiences or not all(map(params.is_id, ids)):
+        raise ValueError
+    return Batch(schemas, rows, columns, sorted(ids), is_uniform=len(audiences) == 1)
+
+
+def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[tuple[str, ...]]]:
+    """Mask, ids and the lists of audiences of one column of a stretch."""
+    if set(map(type, cells)) != {dict}:
+        raise ValueError
+    filled = [cell for cell in cells if cell]
+    mask = b"\1" * len(cells) if len(filled) == len(cells) else bytes(map(bool, cells))
+    raw = raw_ids(width, [cell["id"] for cell in filled])
+    return mask, raw, distinct([cell["audience_ids"] for cell in filled])
+
+
+def distinct(named: list[list[str]]) -> set[tuple[str, ...]]:
+    """Most requests name the same audiences in every cell: then comparing is much faster than hashing."""
+    if named and type(named[0]) is list and named.count(named[0]) == len(named):
+        return {tuple(named[0])}
+    if set(map(type, named)) - {list}:
+        raise ValueError
+    return set(map(tuple, named))
+
+
+def raw_ids(width: int, values: list[str]) -> bytes:
+    """A length check for each and one for all, because fromhex() skips blanks."""
+    raw = bytes.fromhex("".join(values))
+    if len(raw) != width * len(values) or not set(map(len, values)) <= {2 * width}:
+        raise ValueError
+    return raw
+
+
+def first_fault(schemas: list[str], rows: list[object]) -> Refuse:
+    """Names the first bad row or cell; only called when there is one."""
+    for at, row in enumerate(rows):
+        place = f"batch_data[{at}]"
+        if not isinstance(row, list) or len(row) != len(schemas):
+            return params.wrong(place, f"should be a list of {len(schemas)} cell(s), one per id_schema")
+        if all(cell == {} for cell in row):
+            return params.wrong(place, "holds no id")
+        for column, (schema, cell) in enumerate(zip(schemas, row, strict=True)):
+            fault = cell_fault(f"{place}[{column}]", WIDTHS[schema], cell)
+            if fault:
+                return fault
+    return params.wrong("batch_data", "is malformed")
+
+
+def cell_fault(place: str, width: int, cell: object) -> Refuse | None:
+    if not isinstance(cell, dict):
+        return params.wrong(place, "should be an object")
+    if not cell:
+        return None
+    value, named = cell.get("id"), cell.get("audience_ids")
+    if not isinstance(value, str) or not value:
+        return params.wrong(f"{place}.id", "should be a string")
+    if len(value) != 2 * width or not HEX.issuperset(value):
+        return Refuse(40062, f"{place}.id: should be hashed, {2 * width} hexadecimal characters.")
+    if not isinstance(named, list) or not named or not all(map(params.is_id, named)):
+        return params.wrong(f"{place}.audience_ids", "should be a non-empty list of integers in strings")
+    return None

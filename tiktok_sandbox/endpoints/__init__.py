@@ -1,0 +1,1 @@
+"""The API that TikTok offers, as far as it is played."""

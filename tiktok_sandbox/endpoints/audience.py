@@ -1,0 +1,154 @@
+"""The audience library of an ad account: dmp/custom_audience/list, get, delete, lookalike/create."""
+
+from datetime import UTC, datetime
+
+import orjson
+
+from tiktok_sandbox import params
+from tiktok_sandbox.accounts import AUDIENCES
+from tiktok_sandbox.audiences import LOOKALIKE, PARTNER, Audience
+from tiktok_sandbox.call import Call
+from tiktok_sandbox.wire import Refuse
+
+LASTS = 365 * 86_400
+SEED_SIZE = 100
+TARGETABLE_SIZE = 1_000
+SPEC_CHOICES = {"mobile_os": ("ALL", "ANDROID", "IOS"), "audience_size": ("NARROW", "BALANCED", "BROAD")}
+PLACEMENTS = ("TikTok", "TopBuzz & BuzzVideo", "TopBuzz_BuzzVideo", "Pangle")
+
+
+def moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def listing(call: Call) -> dict[str, object]:
+    advertiser_id = params.digits(call.body, "advertiser_id")
+    page = params.whole(call.body, "page", default=1, most=10**6)
+    page_size = params.whole(call.body, "page_size", default=10, most=100)
+    found = call.sandbox.audiences.of(advertiser_id)
+    if "custom_audience_ids" in call.body:
+        wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
+        found = [one for one in found if one.id in wanted]
+    permit(call, advertiser_id)
+    shown = found[(page - 1) * page_size : page * page_size]
+    return {
+        "list": [summary(call, one) | {"audience_type": one.type} for one in shown],
+        "page_info": {
+            "page": page,
+            "page_size": page_size,
+            "total_number": len(found),
+            "total_page": -(-len(found) // page_size),
+        },
+    }
+
+
+def permit(call: Call, advertiser_id: str) -> None:
+    call.require_advertiser(advertiser_id)
+    call.require_scope(AUDIENCES)
+
+
+def summary(call: Call, audience: Audience) -> dict[str, object]:
+    """What list and get have in common."""
+    size = call.sandbox.audiences.cover_num(audience)
+    return {
+        "audience_id": audience.id,
+        "name": audience.name,
+        "calculate_type": audience.calculate_type,
+        "cover_num": size,
+        "create_time": moment(audience.created_at),
+        "expired_time": moment(audience.created_at + LASTS),
+        "is_valid": size >= TARGETABLE_SIZE,
+        "is_expiring": False,
+        "shared": False,
+        "is_creator": True,
+    }
+
+
+def get(call: Call) -> dict[str, object]:
+    """Unknown ids are left out."""
+    advertiser_id = params.digits(call.body, "advertiser_id")
+    wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
+    size = params.whole(call.body, "history_size", default=100, most=100)
+    permit(call, advertiser_id)
+    found = [one for one in call.sandbox.audiences.of(advertiser_id) if one.id in wanted]
+    return {
+        "list": [
+            {"audience_details": details(call, one), "audience_history": history(call, one, size)} for one in found
+        ]
+    }
+
+
+def details(call: Call, audience: Audience) -> dict[str, object]:
+    return summary(call, audience) | {
+        "type": audience.type,
+        "audience_sub_type": "NORMAL",
+        "is_auto_refresh": False,
+        "owner_id": audience.advertiser_id,
+        "rule": '{"inclusions": null, "exclusions": null}',
+        "msg": None,
+        "error_msg": None,
+        "lookalike_spec": [orjson.loads(audience.lookalike_spec)] if audience.lookalike_spec else None,
+    }
+
+
+def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]]:
+    """Newest first; the last is the creation."""
+    rows = [
+        ("upload - add" if entry.action == "add" else "upload remove", entry.people, entry.at)
+        for entry in call.sandbox.audiences.history(audience.id, size)
+    ]
+    if len(rows) < size:
+        rows.append(("create", audience.base_size, audience.created_at))
+    editor = "open_api" if audience.type == PARTNER else "ads_manager"
+    return [
+        {"action": action, "action_detail": str(n), "editor": editor, "msg": None, "opt_time": moment(at)}
+        for action, n, at in rows
+    ]
+
+
+def delete(call: Call) -> dict[str, object]:
+    advertiser_id = params.digits(call.body, "advertiser_id")
+    wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
+    call.line.action, call.line.audiences = "delete", wanted
+    permit(call, advertiser_id)
+    for audience_id in wanted:
+        call.audience(audience_id, advertiser_id)
+    for audience_id in wanted:
+        call.sandbox.audiences.delete(audience_id)
+    return {}
+
+
+def lookalike_create(call: Call) -> dict[str, object]:
+    advertiser_id = params.digits(call.body, "advertiser_id")
+    name = params.text(call.body, "custom_audience_name", longest=128)
+    spec = read_spec(call.body.get("lookalike_spec"))
+    permit(call, advertiser_id)
+    source = call.audience(str(spec["source_audience_id"]), advertiser_id)
+    if source.type == LOOKALIKE:
+        raise params.wrong("lookalike_spec.source_audience_id", "should not be a lookalike audience")
+    if call.sandbox.audiences.people(source) < SEED_SIZE:
+        raise Refuse(40002, f"The source audience is too small: at least {SEED_SIZE} people are needed.")
+    written = orjson.dumps(spec).decode()
+    audience_id = call.sandbox.audiences.create(advertiser_id, name, kind=LOOKALIKE, lookalike_spec=written)
+    call.line.action, call.line.audiences = "create", [audience_id]
+    return {"custom_audience_id": audience_id}
+
+
+def read_spec(value: object) -> dict[str, object]:
+    if value is None:
+        raise params.missing("lookalike_spec")
+    if not isinstance(value, dict):
+        raise params.wrong("lookalike_spec", "should be an object")
+    placements = params.choices(value, "placements", PLACEMENTS)
+    locations = value.get("location_ids")
+    if not placements:
+        raise params.missing("placements")
+    if not isinstance(locations, list) or not locations or not all(isinstance(one, str) for one in locations):
+        raise params.wrong("location_ids", "should be a non-empty list of strings")
+    return {
+        "source_audience_id": params.digits(value, "source_audience_id"),
+        "include_source": params.truth(value, "include_source"),
+        "placements": placements,
+        "location_ids": locations,
+        **{name: params.choice(value, name, allowed) for name, allowed in SPEC_CHOICES.items()},
+    }

@@ -1,0 +1,114 @@
+"""Tokens and ad accounts: oauth2/*, advertiser/info, user/info."""
+
+from dataclasses import asdict
+
+from tiktok_sandbox import params
+from tiktok_sandbox.accounts import AD_ACCOUNTS, Advertiser
+from tiktok_sandbox.call import Call
+
+INFO_FIELDS = [
+    "telephone_number",
+    "contacter",
+    "currency",
+    "cellphone_number",
+    "timezone",
+    "advertiser_id",
+    "role",
+    "company",
+    "status",
+    "description",
+    "rejection_reason",
+    "address",
+    "name",
+    "language",
+    "industry",
+    "license_no",
+    "email",
+    "license_url",
+    "country",
+    "balance",
+    "create_time",
+    "display_timezone",
+    "owner_bc_id",
+    "advertiser_account_type",
+]
+ON_REQUEST = ("company_name_editable", "can_use_custom_identity", "ads_only_mode")
+
+
+def access_token(call: Call) -> dict[str, object]:
+    call.require_app(call.body)
+    token = call.sandbox.accounts.redeem(params.text(call.body, "auth_code"))
+    secret = call.sandbox.accounts.issue_token(token.user_id, token.scope)
+    reached = call.sandbox.accounts.advertisers_of(token.user_id)
+    wanted = call.body.get("return_advertiser_ids", True)
+    return {
+        "access_token": secret,
+        "advertiser_ids": [advertiser.id for advertiser in reached] if wanted else [],
+        "scope": sorted(token.scope),
+    }
+
+
+def revoke_token(call: Call) -> dict[str, object]:
+    call.require_app(call.body)
+    secret = params.text(call.body, "access_token")
+    if secret != call.request.headers.get("access-token"):
+        raise params.wrong("access_token", "should be the token of the header Access-Token")
+    reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
+    call.sandbox.accounts.revoke(secret)
+    return {"app_id": call.sandbox.options.app_id, "advertiser_ids": [advertiser.id for advertiser in reached]}
+
+
+def advertiser_get(call: Call) -> dict[str, object]:
+    call.require_app(call.body)
+    call.require_scope(AD_ACCOUNTS)
+    reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
+    return {"list": [{"advertiser_id": one.id, "advertiser_name": one.name} for one in reached]}
+
+
+def advertiser_info(call: Call) -> dict[str, object]:
+    wanted = params.digits_list(call.body, "advertiser_ids", most=100)
+    fields = params.choices(call.body, "fields", [*INFO_FIELDS, *ON_REQUEST])
+    for advertiser_id in wanted:
+        call.require_advertiser(advertiser_id)
+    call.require_scope(AD_ACCOUNTS)
+    known = {advertiser.id: advertiser for advertiser in call.sandbox.accounts.advertisers()}
+    return {"list": [picked(info(known[advertiser_id]), fields) for advertiser_id in wanted]}
+
+
+def info(advertiser: Advertiser) -> dict[str, object]:
+    said = asdict(advertiser)
+    return dict.fromkeys(INFO_FIELDS) | {
+        "advertiser_id": said.pop("id"),
+        "create_time": said.pop("created_at"),
+        **said,
+        "role": "ROLE_ADVERTISER",
+        "company": "Acme GmbH",
+        "industry": "290501",
+        "language": "en",
+        "email": "a***s@acme.example",
+        "balance": 1000.0,
+        "rejection_reason": "",
+        "advertiser_account_type": "AUCTION",
+        "owner_bc_id": "6812345678901234567",
+    }
+
+
+def picked(said: dict[str, object], fields: list[str]) -> dict[str, object]:
+    """Everything but the three special ones by default; asking for one of those gives only those and the id."""
+    special = [name for name in ON_REQUEST if name in fields]
+    if special:
+        return {"advertiser_id": said["advertiser_id"], **dict.fromkeys(special, False)}
+    if fields:
+        return {name: said[name] for name in ["advertiser_id", *fields]}
+    return said
+
+
+def user_info(call: Call) -> dict[str, object]:
+    user = next(user for user in call.sandbox.accounts.users() if user.id == call.token.user_id)
+    return {
+        "core_user_id": user.id,
+        "display_name": user.name,
+        "email": user.email,
+        "avatar_url": "",
+        "create_time": user.created_at,
+    }

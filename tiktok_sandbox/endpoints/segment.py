@@ -1,0 +1,126 @@
+"""The streaming audience API: segment/audience (create, delete) and segment/mapping (add, remove people)."""
+
+import time
+
+from tiktok_sandbox import batch as batches
+from tiktok_sandbox import params
+from tiktok_sandbox.accounts import AUDIENCES
+from tiktok_sandbox.audiences import PARTNER
+from tiktok_sandbox.batch import Batch
+from tiktok_sandbox.call import Call
+from tiktok_sandbox.faults import Fault, qps_message
+from tiktok_sandbox.limits import Limits
+from tiktok_sandbox.wire import Refuse
+
+LONGEST_NAME = 70
+
+
+def audience(call: Call) -> dict[str, object]:
+    advertiser_id = params.digits(call.body, "advertiser_id")
+    action = params.choice(call.body, "action", ("create", "delete"), default="create")
+    call.line.action = action
+    if action == "delete":
+        return delete(call, advertiser_id)
+    name = params.text(call.body, "custom_audience_name")
+    allow(call, [advertiser_id])
+    most = call.sandbox.options.limits.audiences_per_account
+    with call.sandbox.store.lock:
+        if call.sandbox.audiences.count(advertiser_id) >= most:
+            raise Refuse(40002, f"The ad account has reached the limit of {most} audiences. Delete audiences first.")
+        audience_id = call.sandbox.audiences.create(advertiser_id, shortened(name))
+    call.line.audiences = [audience_id]
+    return {"audience_id": audience_id}
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
+def delete(call: Call, advertiser_id: str) -> dict[str, object]:
+    audience_id = params.digits(call.body, "delete_audience_id")
+    call.line.audiences = [audience_id]
+    allow(call, [advertiser_id])
+    if call.audience(audience_id, advertiser_id).type != PARTNER:
+        raise params.wrong("delete_audience_id", "was not created by this endpoint")
+    call.sandbox.audiences.delete(audience_id)
+    return {}
+
+
+def allow(call: Call, advertisers: list[str]) -> None:
+    for advertiser_id in advertisers:
+        call.require_advertiser(advertiser_id)
+    call.require_scope(AUDIENCES)
+    call.require_allowlist()
+
+
+def mapping(call: Call) -> dict[str, object]:
+    advertisers = params.digits_list(call.body, "advertiser_ids", most=100)
+    action = params.choice(call.body, "action", ("add", "delete"), default="add")
+    call.line.action = action
+    batch = batches.read(call.body)
+    call.line.people, call.line.ids, call.line.audiences = batch.people, batch.ids, batch.audiences
+    allow(call, advertisers)
+    for audience_id in batch.audiences[: call.sandbox.options.limits.audiences_per_request + 1]:
+        if call.audience(audience_id, *advertisers).type != PARTNER:
+            raise params.wrong("audience_ids", f"people cannot be mapped to audience {audience_id} of this type")
+    require_size(batch, call.sandbox.options.limits)
+    refuse_poison(call, batch)
+    partial = partial_fault(call, batch)
+    accepted = batch.without(failed_rows(partial, batch)) if partial else batch
+    if accepted:
+        parts = ((audience_id, accepted.columns_for(audience_id)) for audience_id in accepted.audiences)
+        call.sandbox.audiences.map(action, parts)
+    if partial:
+        raise partial_success(partial, batch)
+    return {}
+
+
+def require_size(batch: Batch, limits: Limits) -> None:
+    people, ids = limits.people_per_request, limits.ids_per_request
+    if people is not None and batch.people > people:
+        raise Refuse(40061, f"batch_data: at most {people} users per request.")
+    if ids is not None and batch.ids > ids:
+        raise Refuse(40061, f"batch_data: at most {ids} ids per request.")
+    if len(batch.audiences) > limits.audiences_per_request:
+        raise Refuse(40011, f"audience_ids: at most {limits.audiences_per_request} audiences per request.")
+
+
+def refuse_poison(call: Call, batch: Batch) -> None:
+    """Each standing poison is tried, and used only where its hash is in the batch."""
+    for fault in call.sandbox.faults.list():
+        if fault.kind == "poison" and fault.hits(call.endpoint, call.advertisers) and batch.rows_with(fault.hash):
+            call.sandbox.faults.use(fault)
+            call.used.append(fault)
+            raise params.wrong("batch_data", "holds an invalid id")
+
+
+def partial_fault(call: Call, batch: Batch) -> Fault | None:
+    for fault in call.sandbox.faults.list():
+        if fault.kind == "partial" and fault.hits(call.endpoint, call.advertisers) and failed_rows(fault, batch):
+            call.sandbox.faults.use(fault)
+            call.used.append(fault)
+            return fault
+    return None
+
+
+def failed_rows(fault: Fault, batch: Batch) -> set[int]:
+    if fault.hash:
+        return batch.rows_with(fault.hash)
+    return {row for row in fault.rows if row < len(batch.rows)}
+
+
+def partial_success(fault: Fault, batch: Batch) -> Refuse:
+    """20001. That `failed_rows` names the rows is our invention: TikTok documents no payload."""
+    named = {"failed_rows": sorted(failed_rows(fault, batch))} if fault.named else {}
+    return Refuse(20001, "Partial success.", named)
+
+
+def throttle(call: Call) -> None:
+    """The limits per ad account; monotonic time, the call's own advertisers."""
+    limits, windows, now = call.sandbox.options.limits, call.sandbox.windows, time.monotonic()
+    rate = limits.segment_rate if call.endpoint == "segment/audience" else limits.mapping_rate
+    if rate is None:
+        return
+    for advertiser_id in call.advertisers:
+        if not windows.admit((call.endpoint, advertiser_id), rate=rate, now=now):
+            raise Refuse(40133, qps_message(advertiser_id, rate))

@@ -1,0 +1,110 @@
+"""The sandbox's own JSON interface for tests: members, faults, requests, reset. Nothing here exists at TikTok."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import orjson
+
+from tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
+from tiktok_sandbox.log import busiest_second
+from tiktok_sandbox.pages import acts
+from tiktok_sandbox.sandbox import Sandbox
+from tiktok_sandbox.wire import TEXT, Answer, Request, json
+
+ROOT = "/sandbox/api/"
+LINES_PER_CHUNK = 1_000
+
+
+def health(sandbox: Sandbox, request: Request) -> Answer:
+    return json({"status": "ok", "preset": sandbox.options.limits.name})
+
+
+def audiences(sandbox: Sandbox, request: Request) -> Answer:
+    """Exact numbers: `people` and `ids` count what came through the API, `base_size` what was there before."""
+    found = []
+    for audience in sandbox.audiences.everything():
+        members = sandbox.audiences.members(audience.id)
+        about = {"audience_id": audience.id, "advertiser_id": audience.advertiser_id, "name": audience.name}
+        counts = {"people": members.people, "ids": members.ids, "base_size": audience.base_size}
+        found.append({**about, "type": audience.type, **counts})
+    return json({"audiences": found})
+
+
+def members(sandbox: Sandbox, request: Request) -> Answer:
+    """One JSON list [schema, hash] per line, in no order."""
+    audience_id = request.path.removeprefix(f"{ROOT}audiences/").removesuffix("/members/")
+    if not audience_id.isdigit() or sandbox.audiences.get(audience_id) is None:
+        return json({"error": "unknown audience"}, 404)
+    return Answer(content_type="application/x-ndjson", chunks=lines(sandbox.audiences.listed(audience_id)))
+
+
+def lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
+    for at in range(0, len(pairs), LINES_PER_CHUNK):
+        yield b"".join(orjson.dumps(pair) + b"\n" for pair in pairs[at : at + LINES_PER_CHUNK])
+
+
+def faults(sandbox: Sandbox, request: Request) -> Answer:
+    standing = [fault.shown() for fault in sandbox.faults.list()]
+    return json({"faults": standing, "dropped_accounts": sandbox.accounts.dropped()})
+
+
+def set_fault(sandbox: Sandbox, request: Request) -> Answer:
+    try:
+        wish = orjson.loads(request.body)
+        if not isinstance(wish, dict):
+            raise ValueError("The body should be a JSON object.")
+        return json(acts.do(sandbox, wish), 201)
+    except ValueError as error:
+        return json({"error": str(error)}, 400)
+
+
+def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
+    """All of them, or `?id=` one; all gives dropped ad accounts back, too."""
+    fault_id = request.query.get("id", "")
+    if fault_id.isdigit():
+        sandbox.faults.clear(int(fault_id))
+    else:
+        sandbox.heal()
+    return faults(sandbox, request)
+
+
+def requests(sandbox: Sandbox, request: Request) -> Answer:
+    """API calls, newest first, `?limit=` of them (default 100), and figures over all that are remembered."""
+    limit = request.query.get("limit", "100")
+    kept = sandbox.log.all()
+    content = {
+        "total": len(kept),
+        "most_in_one_second": busiest_second(line.at for line in kept),
+        "most_mappings_in_one_second": busiest_second(line.at for line in kept if line.endpoint == "segment/mapping"),
+        "requests": [
+            asdict(line) | {"time": datetime.fromtimestamp(line.at, UTC).isoformat()}
+            for line in sandbox.log.newest(int(limit) if limit.isdigit() else 100)
+        ],
+    }
+    return json(content)
+
+
+def auth_code(sandbox: Sandbox, request: Request) -> Answer:
+    """A code as the consent page gives it: `{"user_id": ..., "scope": [1, 3]}`, both optional."""
+    try:
+        wish = orjson.loads(request.body or b"{}")
+        scope = wish.get("scope", [AD_ACCOUNTS, AUDIENCES])
+        if not isinstance(scope, list) or not all(one in (AD_ACCOUNTS, AUDIENCES) for one in scope):
+            raise ValueError("scope should be a list of 1 and 3.")
+        user = sandbox.accounts.user(str(wish.get("user_id", sandbox.accounts.users()[0].id)))
+        if user is None:
+            raise ValueError("user_id names no TikTok user of the sandbox.")
+    except (ValueError, AttributeError) as error:
+        return json({"error": str(error)}, 400)
+    return json({"auth_code": sandbox.accounts.issue_code(user.id, frozenset(scope)), "user_id": user.id}, 201)
+
+
+def reset(sandbox: Sandbox, request: Request) -> Answer:
+    sandbox.reset()
+    return json({"status": "reset"})
+
+
+def elsewhere(sandbox: Sandbox, request: Request) -> Answer:
+    """Where the redirect fault leads: nobody should follow it."""
+    return Answer(b"You followed a redirect.", 200, TEXT)

@@ -1,0 +1,50 @@
+"""Which function answers which address, outside TikTok's own API."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from tiktok_sandbox.pages import authorise, control, manager, rest
+from tiktok_sandbox.pages.render import style
+from tiktok_sandbox.sandbox import Sandbox
+from tiktok_sandbox.wire import Answer, Request, text
+
+PAGES: dict[str, dict[str, Callable[[Sandbox, Request], Answer]]] = {
+    "/": {"GET": manager.show},
+    "/ads-manager/": {"GET": manager.show},
+    "/portal/auth/": {"GET": authorise.ask, "POST": authorise.decide},
+    "/control/": {"GET": control.show, "POST": control.change},
+    "/sandbox/sandbox.css": {"GET": lambda sandbox, request: style()},
+    "/sandbox/healthz": {"GET": rest.health},
+    "/sandbox/elsewhere/": {"GET": rest.elsewhere, "POST": rest.elsewhere},
+    "/sandbox/api/audiences/": {"GET": rest.audiences},
+    "/sandbox/api/auth_codes/": {"POST": rest.auth_code},
+    "/sandbox/api/faults/": {"GET": rest.faults, "POST": rest.set_fault, "DELETE": rest.clear_faults},
+    "/sandbox/api/requests/": {"GET": rest.requests},
+    "/sandbox/api/reset/": {"POST": rest.reset},
+}
+
+
+def answer_page(sandbox: Sandbox, request: Request) -> Answer:
+    methods = PAGES.get(request.path) or PAGES.get(f"{request.path}/")
+    if methods is None and request.path.startswith("/sandbox/api/audiences/") and request.path.endswith("/members/"):
+        methods = {"GET": rest.members}
+    if methods is None:
+        return text("404 page not found", 404)
+    handle = methods.get("GET" if request.method == "HEAD" else request.method)
+    if handle is None:
+        return text("405 method not allowed", 405, Allow=", ".join(methods))
+    if request.method not in ("GET", "HEAD") and _is_foreign(request):
+        return text("403 forms of other sites are not taken", 403)
+    return handle(sandbox, request)
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a browser sends this from a page that is not ours, or by a name that is not of this machine."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+    site = request.headers.get("sec-fetch-site", "")
+    if not (origin or site):
+        return False  # no browser
+    name = urlsplit(f"//{host}").hostname or ""
+    is_local = "." not in name or name.replace(".", "").isdigit()  # localhost, a container's name, or an IP address
+    is_same = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
+    return not (is_local and is_same)

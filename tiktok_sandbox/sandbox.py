@@ -1,0 +1,60 @@
+"""The sandbox as one object: its world, its limits, its faults and its log."""
+
+import threading
+from dataclasses import dataclass, field
+
+from tiktok_sandbox.accounts import Accounts
+from tiktok_sandbox.audiences import Audiences
+from tiktok_sandbox.faults import Faults
+from tiktok_sandbox.limits import DEFAULT, Limits, Windows
+from tiktok_sandbox.log import Log
+from tiktok_sandbox.seed import seed
+from tiktok_sandbox.store import Store
+
+DEMO_APP_ID, DEMO_SECRET = "7000000000000000001", "sandbox-secret"
+
+
+@dataclass(frozen=True)
+class Options:
+    """`allowed_redirects`: beginnings of redirect addresses registered for the app; empty allows all."""
+
+    app_id: str = DEMO_APP_ID
+    app_secret: str = DEMO_SECRET
+    limits: Limits = DEFAULT
+    strict_slash: bool = False
+    size_delay: float = 0
+    allowed_redirects: tuple[str, ...] = ()
+
+
+@dataclass
+class Sandbox:
+    options: Options
+    store: Store
+    accounts: Accounts
+    audiences: Audiences
+    faults: Faults = field(default_factory=Faults)
+    log: Log = field(default_factory=Log)
+    windows: Windows = field(default_factory=Windows)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def reset(self) -> None:
+        """Back to the demo world; every token is void."""
+        with self.audiences.folding, self.store.lock:
+            self.store.clear()
+            self.audiences.clear()
+            seed(self.store, self.audiences)
+        self.heal()
+        self.log.clear()
+        self.windows = Windows()
+
+    def heal(self) -> None:
+        """Clear all faults, and give dropped ad accounts back."""
+        self.faults.clear()
+        self.accounts.restore()
+
+
+def opened(path: str, options: Options) -> Sandbox:
+    store = Store(path)
+    audiences = Audiences(store, size_delay=options.size_delay)
+    seed(store, audiences)
+    return Sandbox(options, store, Accounts(store), audiences)
