@@ -21,7 +21,9 @@ worker_class = "gthread"
 max_requests, max_requests_jitter = 5000, 500
 graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
 control_socket_disable = True
-forwarder_headers = ""  # a caller shall not choose SCRIPT_NAME, and with it the addresses on our pages
+forwarder_headers = (
+    ""  # a caller shall not choose SCRIPT_NAME, and with it the addresses on our pages
+)
 BODY_SECONDS = 30  # of silence: then a body that does not arrive gives its thread back
 
 
@@ -35,7 +37,9 @@ def on_starting(server: object) -> None:
 
     In a process of its own, so that the code is not loaded here: HUP starts workers with what is on the disk then.
     """
-    if ended := subprocess.run([sys.executable, "-m", "audiencesync.core.start"], check=False).returncode:
+    if ended := subprocess.run(
+        [sys.executable, "-m", "audiencesync.core.start"], check=False
+    ).returncode:
         sys.exit(ended)
 
 

@@ -19,7 +19,9 @@ def main() -> None:
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(f"The database does not answer as it should: {' '.join(str(error).split())} (--traceback tells more)")
+        sys.exit(
+            f"The database does not answer as it should: {' '.join(str(error).split())} (--traceback tells more)"
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,12 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 
 DEEPEST = 4  # levels of fields that are shown
-LIMITS = {"maxLength": "at most {} characters", "minimum": "from {}", "maximum": "to {}", "pattern": "like {}"}
+LIMITS = {
+    "maxLength": "at most {} characters",
+    "minimum": "from {}",
+    "maximum": "to {}",
+    "pattern": "like {}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,15 @@ class Operation:
     @property
     def curl(self) -> str:
         """A line for a shell that makes the call."""
-        data = f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{self.example}'" if self.body else ""
+        data = (
+            f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{self.example}'"
+            if self.body
+            else ""
+        )
         address = f"{settings.SITE_URL}{self.path}"
-        return f"curl -X {self.method} '{address}' \\\n  -H \"Authorization: Bearer $API_KEY\"{data}"
+        return (
+            f"curl -X {self.method} '{address}' \\\n  -H \"Authorization: Bearer $API_KEY\"{data}"
+        )
 
 
 class Docs(DocsBase):
@@ -56,7 +67,9 @@ class Docs(DocsBase):
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
         """Answer the page; open to everybody, as the document is."""
         document = Document(api.get_openapi_schema())
-        failure = document.fields(document.schemas["Failure"]) if "Failure" in document.schemas else []
+        failure = (
+            document.fields(document.schemas["Failure"]) if "Failure" in document.schemas else []
+        )
         context = {"document": document, "sections": document.sections(), "failure": failure}
         return render(request, "api_docs.html", context)
 
@@ -74,7 +87,9 @@ class Document:
         found: dict[str, list[Operation]] = {}
         for path, calls in self.paths.items():
             for method, call in calls.items():
-                found.setdefault((call.get("tags") or ["other"])[0], []).append(self._operation(method, path, call))
+                found.setdefault((call.get("tags") or ["other"])[0], []).append(
+                    self._operation(method, path, call)
+                )
         return found
 
     def _operation(self, method: str, path: str, call: dict[str, Any]) -> Operation:
@@ -104,8 +119,14 @@ class Document:
     def _walk(self, schema: dict[str, Any], before: str, depth: int) -> Iterator[Field]:
         for name, raw in schema.get("properties", {}).items():
             one = self._whole(raw)
-            yield Field(f"{before}{name}", _kind(one), name in schema.get("required", []), _notes(one))
-            inner, after = (self._whole(one.get("items", {})), "[].") if one.get("type") == "array" else (one, ".")
+            yield Field(
+                f"{before}{name}", _kind(one), name in schema.get("required", []), _notes(one)
+            )
+            inner, after = (
+                (self._whole(one.get("items", {})), "[].")
+                if one.get("type") == "array"
+                else (one, ".")
+            )
             if depth > 1:
                 yield from self._walk(inner, f"{before}{name}{after}", depth - 1)
 
@@ -127,7 +148,9 @@ class Document:
         if "properties" in whole:
             wanted = whole.get("required") or list(whole["properties"])
             return {name: self._example(whole["properties"][name]) for name in wanted}
-        return {"integer": 1, "number": 1.5, "boolean": True, "object": {}}.get(str(whole.get("type")), "…")
+        return {"integer": 1, "number": 1.5, "boolean": True, "object": {}}.get(
+            str(whole.get("type")), "…"
+        )
 
 
 def _content(part: dict[str, Any]) -> Any:
@@ -143,7 +166,9 @@ def _kind(schema: dict[str, Any]) -> str:
     names = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
     if not names[:1] or not names[0]:
         names = [str(one.get("type", "")) for one in schema.get("anyOf", [])]
-    return " / ".join(name for name in names if name) + (f" ({schema['format']})" if schema.get("format") else "")
+    return " / ".join(name for name in names if name) + (
+        f" ({schema['format']})" if schema.get("format") else ""
+    )
 
 
 def _notes(schema: dict[str, Any]) -> str:

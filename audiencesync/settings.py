@@ -147,7 +147,10 @@ CACHES = (
     }
 )
 # django-q2 writes its statistics twice a second; nobody reads them (the heartbeat is better), so they stay in memory.
-CACHES["engine"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "engine"}
+CACHES["engine"] = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "engine",
+}
 
 # The alarm clock: see audiencesync/core/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
 Q_CLUSTER = {
@@ -168,7 +171,11 @@ Q_CLUSTER = {
     "cache": "engine",
 }
 if REDIS_URL:
-    Q_CLUSTER |= {"name": INSTALLATION, "broker_class": "audiencesync.core.beat.TickRedis", "redis": REDIS_URL}
+    Q_CLUSTER |= {
+        "name": INSTALLATION,
+        "broker_class": "audiencesync.core.beat.TickRedis",
+        "redis": REDIS_URL,
+    }
 else:
     Q_CLUSTER |= {"broker_class": "audiencesync.core.beat.TickOrm", "orm": "default"}
 BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
@@ -196,14 +203,18 @@ TIKTOK_API_URL = env.str("TIKTOK_API_URL", "https://business-api.tiktok.com").rs
 TIKTOK_AUTH_URL = env.str("TIKTOK_AUTH_URL", "https://business-api.tiktok.com/portal/auth")
 addresses.service("TIKTOK_API_URL", TIKTOK_API_URL)
 addresses.service("TIKTOK_AUTH_URL", TIKTOK_AUTH_URL)
-TIKTOK_PRESET = env.choice("TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok"))
+TIKTOK_PRESET = env.choice(
+    "TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok")
+)
 HOUR, DAY = 3600.0, 86_400.0
 # Sync engine, seconds. Tests scale time here, never in code. A run ends within Q_CLUSTER's time-out.
 SHORTEST_DEADLINE = 1 if DEMO else 600  # "13" meant hours
 SYNC = {
     "requests_per_second": env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
     "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
-    "erasure_deadline": env.amount("SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=SHORTEST_DEADLINE, most=365 * DAY),
+    "erasure_deadline": env.amount(
+        "SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=SHORTEST_DEADLINE, most=365 * DAY
+    ),
     "erasure_rest": env.amount("SYNC_ERASURE_REST", 900.0, least=0, most=7 * DAY),
     "backoff_base": env.amount("SYNC_BACKOFF_BASE", 5.0, least=0.01, most=HOUR),
     "backoff_max": env.amount("SYNC_BACKOFF_MAX", 1800.0, least=0.01, most=DAY),
@@ -216,16 +227,26 @@ SYNC = {
     "threads": env.whole("SYNC_THREADS", 16, least=1, most=256),
 }
 
-environment.shorter("SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_LEASE", limit=SYNC["lease"])
 environment.shorter(
-    "SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_CREATE_LEASE", limit=SYNC["create_lease"]
+    "SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_LEASE", limit=SYNC["lease"]
+)
+environment.shorter(
+    "SYNC_REQUEST_DEADLINE",
+    SYNC["request_deadline"],
+    than="SYNC_CREATE_LEASE",
+    limit=SYNC["create_lease"],
 )
 if SYNC["backoff_base"] > SYNC["backoff_max"]:
     raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
 if not DEMO:  # a call that comes after the last removal would leave an erased person in an audience
-    environment.shorter("SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"])
     environment.shorter(
-        "SYNC_ERASURE_REST", SYNC["erasure_rest"], than="SYNC_ERASURE_DEADLINE", limit=SYNC["erasure_deadline"]
+        "SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"]
+    )
+    environment.shorter(
+        "SYNC_ERASURE_REST",
+        SYNC["erasure_rest"],
+        than="SYNC_ERASURE_DEADLINE",
+        limit=SYNC["erasure_deadline"],
     )
 
 # People signing in
@@ -233,7 +254,10 @@ AUTH_USER_MODEL = "groups.User"
 AUTHENTICATION_BACKENDS = ["audiencesync.groups.accounts.backend.AddressBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -249,12 +273,20 @@ ACCOUNT_FORMS = {
     "reset_password": "audiencesync.groups.accounts.forms.ResetForm",
     "reset_password_from_key": "audiencesync.groups.accounts.forms.ResetKeyForm",
 }
-ACCOUNT_CHANGE_EMAIL = True  # one address; a new one counts once its owner has opened the mailed link
-ACCOUNT_EMAIL_VERIFICATION = "optional"  # a mailed invitation proves the address; after one passed on by hand we mail
+ACCOUNT_CHANGE_EMAIL = (
+    True  # one address; a new one counts once its owner has opened the mailed link
+)
+ACCOUNT_EMAIL_VERIFICATION = (
+    "optional"  # a mailed invitation proves the address; after one passed on by hand we mail
+)
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a new address (to the old one), password, second factor
-ACCOUNT_REAUTHENTICATION_REQUIRED = True  # for the address and the second factor always; more in groups/fresh.py
+ACCOUNT_REAUTHENTICATION_REQUIRED = (
+    True  # for the address and the second factor always; more in groups/fresh.py
+)
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a password reset mails nobody who has no account; the page says the same
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = (
+    False  # a password reset mails nobody who has no account; the page says the same
+)
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AudienceSync: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
@@ -263,9 +295,12 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "AudienceSync"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_BACKEND = env.str(
-    "EMAIL_BACKEND", f"django.core.mail.backends.{'console' if DEMO or DEBUG else 'smtp'}.EmailBackend"
+    "EMAIL_BACKEND",
+    f"django.core.mail.backends.{'console' if DEMO or DEBUG else 'smtp'}.EmailBackend",
 )
-HAS_MAIL = EMAIL_BACKEND != SMTP or bool(env.str("EMAIL_HOST", ""))  # else pages say that no mail leaves
+HAS_MAIL = EMAIL_BACKEND != SMTP or bool(
+    env.str("EMAIL_HOST", "")
+)  # else pages say that no mail leaves
 EMAIL_HOST = env.str("EMAIL_HOST", "") or "localhost"
 EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
@@ -291,7 +326,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": env.str("STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"),
+        "BACKEND": env.str(
+            "STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        ),
     },
 }
 FILE_UPLOAD_HANDLERS = ["audiencesync.people.imports.uploads.CsvUploadHandler"]
@@ -304,7 +341,9 @@ API_PATHS = r"(?:users|canvas|segments|audiences|deliveries|campaigns|feed|event
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", f"^{API_PATHS}"]
 BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)  # else the proxy's address counts as everybody's, and one locks out all
+ALLAUTH_TRUSTED_PROXY_COUNT = int(
+    BEHIND_PROXY
+)  # else the proxy's address counts as everybody's, and one locks out all
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -315,7 +354,9 @@ if HTTPS:  # names that a browser takes from this very host only, never from one
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)  # 0: no such end
+SESSION_IDLE_MINUTES = env.whole(
+    "SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60
+)  # 0: no such end
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "audiencesync.core.error_pages.csrf_failure"
@@ -335,7 +376,9 @@ CONTENT_SECURITY_POLICY = {
 
 # The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
 API_MAX_OBJECTS = env.whole("API_MAX_OBJECTS", 75, least=1, most=10_000)
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.whole("API_MAX_BODY_BYTES", 2_621_440, least=65_536, most=100_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.whole(
+    "API_MAX_BODY_BYTES", 2_621_440, least=65_536, most=100_000_000
+)
 _LIMITS = {
     "track": "3000/3",
     "users": "20000/60",
@@ -357,7 +400,9 @@ KEEP_DAYS = {
     "members": env.days("KEEP_MEMBERS_DAYS", 30.0),
 }
 
-DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))  # called every minute by an engine that lives
+DEADMAN_URL = addresses.call(
+    "DEADMAN_URL", env.str("DEADMAN_URL", "")
+)  # called every minute by an engine that lives
 # Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
 ERASURE_LEDGER = str(env.place("ERASURE_LEDGER", VAR_DIR / "erasures.jsonl"))
 
@@ -378,11 +423,16 @@ LOGGING = {
         "no_host": {"()": "audiencesync.core.logs.NoHost"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "plain" if LOG_FORMAT == "plain" else "json"}
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain" if LOG_FORMAT == "plain" else "json",
+        }
     },
     "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "INFO")},
     "loggers": {
-        "audiencesync.core.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},  # a line per request
+        "audiencesync.core.logs": {
+            "level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"
+        },  # a line per request
         "urllib3": {"level": "WARNING"},
         "django.request": {"filters": ["routes"]},
         "django.security.csrf": {"filters": ["routes"]},

@@ -18,7 +18,9 @@ urlpatterns = [
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": people.load}, name="setup"),
-    path("accounts/login/", setup.explained_before_setup(login), name="account_login"),  # before allauth's own
+    path(
+        "accounts/login/", setup.explained_before_setup(login), name="account_login"
+    ),  # before allauth's own
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.people_urls")),

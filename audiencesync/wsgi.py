@@ -9,4 +9,6 @@ from audiencesync.core.start import refuse_if_unsafe
 
 refuse_if_unsafe()
 application = get_wsgi_application()
-import_module(settings.ROOT_URLCONF)  # else the first caller waits for it, and programs wait two seconds at most
+import_module(
+    settings.ROOT_URLCONF
+)  # else the first caller waits for it, and programs wait two seconds at most

@@ -57,11 +57,15 @@ class Numbers:
     def metrics(self, *, sends: bool) -> list[tuple[str, Promise, int | None]]:
         """Name, label and value in the fixed order; a step that sends to nobody has only those of the journey."""
         return [
-            (name, label, getattr(self, name)) for name, label in METRICS.items() if sends or name not in SYNC_METRICS
+            (name, label, getattr(self, name))
+            for name, label in METRICS.items()
+            if sends or name not in SYNC_METRICS
         ]
 
 
-def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -> dict[int, Numbers]:
+def step_numbers(
+    steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None
+) -> dict[int, Numbers]:
     """The numbers of each step, over all Syncs it has had. ``ids``: the same steps as a query.
 
     One query, because the numbers of a card must add up: between two queries a crowd may move.
@@ -70,10 +74,17 @@ def step_numbers(steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None) -
     mine: Any = list(found) if ids is None else ids
     passage = [f"tally__{name}" for name in PASSAGE]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in COLUMNS]
-    for step, *counts in Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums):
-        passed, sent = counts[: len(PASSAGE)], numbers_of(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True)))
+    for step, *counts in (
+        Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums)
+    ):
+        passed, sent = (
+            counts[: len(PASSAGE)],
+            numbers_of(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True))),
+        )
         numbers = {name: sent[name] for name in SUMMED} | dict(zip(PASSAGE, passed, strict=True))
-        found[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})  # a step may have come meanwhile
+        found[step] = Numbers(
+            **{name: n or 0 for name, n in numbers.items()}
+        )  # a step may have come meanwhile
     return found
 
 
@@ -96,7 +107,10 @@ def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
             mine = found.setdefault(row.step, {}).setdefault(former.asked(row.sync), no_counts())
             mine.update({name: mine[name] + n for name, n in counts.items()})
     return {
-        step: [Share(text, [(name, METRICS[name], n[name]) for name in SYNC_METRICS]) for text, n in by_text.items()]
+        step: [
+            Share(text, [(name, METRICS[name], n[name]) for name in SYNC_METRICS])
+            for text, n in by_text.items()
+        ]
         for step, by_text in found.items()
         if len(by_text) > 1
     }
@@ -110,7 +124,11 @@ def _sums_by_step(tallies: QuerySet[Any]) -> dict[int, dict[str, int]]:
 
 def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
     """Pending and errored people of each canvas. One query."""
-    rows = Tally.objects.filter(sync__steps__canvas__in=canvases).order_by().values(canvas=F("sync__steps__canvas"))
+    rows = (
+        Tally.objects.filter(sync__steps__canvas__in=canvases)
+        .order_by()
+        .values(canvas=F("sync__steps__canvas"))
+    )
     sums = rows.annotate(sum_pending=SUMS["pending"], sum_errored=SUMS["errored"])
     found = {canvas.pk: {"pending": 0, "errored": 0} for canvas in canvases}
     for row in sums:
@@ -128,8 +146,12 @@ class Trouble:
 
 def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]:
     """Canvas -> its worst trouble, of what its components ask now and of what somebody still waits for. One query."""
-    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None) | Q(paused=False, tally__pending__gt=0)
-    syncs = Sync.objects.filter(asked, steps__canvas__in=canvases).select_related(problems.SYNC_RELATED)
+    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None) | Q(
+        paused=False, tally__pending__gt=0
+    )
+    syncs = Sync.objects.filter(asked, steps__canvas__in=canvases).select_related(
+        problems.SYNC_RELATED
+    )
     found: dict[int, Trouble] = {}
     for one in syncs.annotate(of_canvas=F("steps__canvas"), of_step=F("steps__pk")).order_by("pk"):
         severity = problems.severity_of(one, now=now)
@@ -214,11 +236,23 @@ def totals(rows: Sequence[Row]) -> Totals:
         n_steps=len(rows),
         n_groups=len({row.group_slug for row in rows}),
         n_groups_in_trouble=len({row.group_slug for row in rows if row.is_in_trouble}),
-        oldest_pending=min((row.oldest_pending for row in rows if row.oldest_pending), default=None),
+        oldest_pending=min(
+            (row.oldest_pending for row in rows if row.oldest_pending), default=None
+        ),
     )
 
 
-SORTS = ("trouble", "group", "canvas", "state", "step", *METRICS, "error_rate", "oldest_pending", "connection")
+SORTS = (
+    "trouble",
+    "group",
+    "canvas",
+    "state",
+    "step",
+    *METRICS,
+    "error_rate",
+    "oldest_pending",
+    "connection",
+)
 CONNECTIONS: dict[str, Text] = {
     "": _("None"),
     "connected": _("Connected"),
@@ -235,7 +269,9 @@ def staff_rows(question: Question, *, now: datetime) -> list[Row]:
     numbers = step_numbers(listed, steps.values("pk"))
     if question.has_dates:
         _only_dates(numbers, listed, steps.values("pk"), question)
-    pending = Batch.objects.filter(sync__steps__in=steps.values("pk"), state=Outcome.PENDING, n__gt=0).order_by()
+    pending = Batch.objects.filter(
+        sync__steps__in=steps.values("pk"), state=Outcome.PENDING, n__gt=0
+    ).order_by()
     oldest = dict(pending.values_list("sync__steps").annotate(oldest=Min("created_at")))
     rows = [_row(step, numbers[step.pk], oldest.get(step.pk)) for step in listed]
     return _sorted(rows, question.sort)
@@ -248,7 +284,9 @@ def _steps_of(question: Question) -> QuerySet[Step]:
     if question.state:
         steps = steps.filter(canvas__state=question.state)
     if question.text:
-        names = Q(canvas__name__icontains=question.text) | Q(canvas__app_group__name__icontains=question.text)
+        names = Q(canvas__name__icontains=question.text) | Q(
+            canvas__app_group__name__icontains=question.text
+        )
         steps = steps.filter(names | Q(sync__audience__name__icontains=question.text))
     return steps
 
@@ -275,7 +313,10 @@ def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
 
 
 def _only_dates(
-    numbers: dict[int, Numbers], listed: Sequence[Step], steps: QuerySet[Any, Any], question: Question
+    numbers: dict[int, Numbers],
+    listed: Sequence[Step],
+    steps: QuerySet[Any, Any],
+    question: Question,
 ) -> None:
     """Replace the sums by what happened on the days asked for, as far as the hours were counted."""
     hours = TallyHour.objects.filter(sync__steps__in=steps)
@@ -311,7 +352,8 @@ def _sorted(rows: list[Row], sort: str) -> list[Row]:
         found = getattr(row.numbers, name) if name in METRICS else getattr(row, name)
         return found if isinstance(found, int | float | datetime | None) else str(found).casefold()
 
-    known = sorted((row for row in rows if value(row) is not None), key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
+    known = [row for row in rows if value(row) is not None]
+    known.sort(key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
     return known + [row for row in rows if value(row) is None]
 
 
@@ -324,7 +366,13 @@ def _worst_first(rows: list[Row]) -> list[Row]:
     def badness(row: Row) -> tuple[Any, ...]:
         slug = row.group_slug
         group = slug not in trouble, -errored[slug], row.group.casefold(), slug
-        return *group, not row.is_in_trouble, -row.numbers.errored, -row.numbers.pending, row.canvas.casefold()
+        return (
+            *group,
+            not row.is_in_trouble,
+            -row.numbers.errored,
+            -row.numbers.pending,
+            row.canvas.casefold(),
+        )
 
     return sorted(rows, key=badness)
 
@@ -332,7 +380,10 @@ def _worst_first(rows: list[Row]) -> list[Row]:
 def csv_rows(rows: Iterable[Row]) -> Iterable[list[str | int]]:
     """The staff table for a spreadsheet: plain numbers, times in UTC."""
     heads = [_("App group"), _("Canvas"), _("State"), _("Component"), *METRICS.values()]
-    yield [str(head) for head in (*heads, _("Error rate in %"), _("Oldest pending (UTC)"), _("Connection"))]
+    yield [
+        str(head)
+        for head in (*heads, _("Error rate in %"), _("Oldest pending (UTC)"), _("Connection"))
+    ]
     for row in rows:
         counts = [getattr(row.numbers, name) for name in METRICS]
         cells = [row.group, row.canvas, row.state_label, row.step]

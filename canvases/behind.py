@@ -21,12 +21,18 @@ from partners.models import Delivery, Outcome, Reason
 
 OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.PENDING, Outcome.CANCELLED)
 OWN_CODES: dict[str, Promise] = {  # of batches that could not be tried
-    "sealed": _("The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"),
+    "sealed": _(
+        "The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"
+    ),
     "disconnected": _("TikTok was not connected again in time"),
 }
 ADVICE: dict[str, Promise] = {
-    Reason.NO_IDENTIFIER: _("Choose more fields in the component, or import the values that are missing."),
-    Reason.INVALID_VALUE: _("The page of each person says which value is wrong and why: import the right one."),
+    Reason.NO_IDENTIFIER: _(
+        "Choose more fields in the component, or import the values that are missing."
+    ),
+    Reason.INVALID_VALUE: _(
+        "The page of each person says which value is wrong and why: import the right one."
+    ),
     Reason.NO_CONSENT: _("They are added to no audience until they consent to advertising."),
     Reason.AD_TRACKING_OFF: _(
         "Their device IDs are never sent. Choose e-mail or phone in the component, or import them if they are missing."
@@ -45,7 +51,9 @@ class Why:
     @property
     def text(self) -> str:
         """The reason in words."""
-        if self.outcome == Outcome.PENDING and not self.reason.isdigit():  # our own codes say why they were errored
+        if (
+            self.outcome == Outcome.PENDING and not self.reason.isdigit()
+        ):  # our own codes say why they were errored
             return gettext("Waiting to be sent")
         return reason_text(self.reason)
 
@@ -83,7 +91,11 @@ class Line:
 def reasons(step: Step) -> list[Why]:
     """Why people of ``step`` are not synced; the most frequent outcome and reason first."""
     by_outcome = sync.reasons(_syncs(step))
-    counted = [(outcome, reason, n) for outcome, by_reason in by_outcome.items() for reason, n in by_reason.items()]
+    counted = [
+        (outcome, reason, n)
+        for outcome, by_reason in by_outcome.items()
+        for reason, n in by_reason.items()
+    ]
     found = [Why(outcome, reason, n) for outcome, reason, n in counted if reason != Reason.MOVED]
     totals: dict[str, int] = {}
     for why in found:
@@ -118,9 +130,14 @@ def lines(step: Step, deliveries: Iterable[Delivery]) -> list[Line]:
     """Each delivery with its person and visit. Two queries, however many."""
     rows = list(deliveries)
     ids = {row.profile_id for row in rows if row.profile_id is not None}
-    known = {one.pk: one for one in Profile.objects.filter(app_group=step.canvas.app_group_id, pk__in=ids)}
+    known = {
+        one.pk: one
+        for one in Profile.objects.filter(app_group=step.canvas.app_group_id, pk__in=ids)
+    }
     keys = [row.entry_key for row in rows]
-    entered = dict(Visit.objects.filter(canvas=step.canvas_id, pk__in=keys).values_list("pk", "entered_at"))
+    entered = dict(
+        Visit.objects.filter(canvas=step.canvas_id, pk__in=keys).values_list("pk", "entered_at")
+    )
     return [Line(row, known.get(row.profile_id or 0), entered.get(row.entry_key)) for row in rows]
 
 
@@ -128,12 +145,22 @@ def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[
     """A row per delivery, as many as the list has: the fields of the person, when, and why. ``reason``: in words, since
     the language of the page is forgotten while the rows travel.
     """
-    yield [csv_export.ID, *csv_export.COLUMNS, "outcome", "reason", "reason_code", "entered_canvas_at", "since"]
+    yield [
+        csv_export.ID,
+        *csv_export.COLUMNS,
+        "outcome",
+        "reason",
+        "reason_code",
+        "entered_canvas_at",
+        "since",
+    ]
     for rows in behind.chunks(found):
         for line in lines(step, rows):
             one, person = line.delivery, line.profile
             fields = (
-                [f"{person.pk:024x}", *csv_export.fields(person)] if person else [""] * (1 + len(csv_export.COLUMNS))
+                [f"{person.pk:024x}", *csv_export.fields(person)]
+                if person
+                else [""] * (1 + len(csv_export.COLUMNS))
             )
             times = [at.isoformat() if at else "" for at in (line.entered_at, line.at)]
             yield [*fields, one.status.value, reason, one.why, *times]

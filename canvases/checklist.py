@@ -30,7 +30,11 @@ class Item:
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """The steps of a canvas with all that their cards, problems and summaries read."""
     related = (f"sync__{SYNC_RELATED}", "canvas__app_group", "canvas__segment")
-    return canvas.steps.filter(removed_at=None).select_related(*related).prefetch_related(former.PREFETCH)
+    return (
+        canvas.steps.filter(removed_at=None)
+        .select_related(*related)
+        .prefetch_related(former.PREFETCH)
+    )
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
@@ -100,19 +104,30 @@ def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> li
     found = [*_of_canvas(canvas, steps, page), *found]
     for step in steps:
         kind = KINDS[step.kind]
-        found += [_item(step, kind.label, problem, page) for problem in kind.problems(step, now=now)]
+        found += [
+            _item(step, kind.label, problem, page) for problem in kind.problems(step, now=now)
+        ]
     return [item for item in found if item.blocks]
 
 
 def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str) -> list[Item]:
     found = []
     if canvas.segment_id is None:
-        found.append(Item(_("Entry"), _("Choose the segment whose people enter."), f"{page}?entry=1#id_segment", True))
+        found.append(
+            Item(
+                _("Entry"),
+                _("Choose the segment whose people enter."),
+                f"{page}?entry=1#id_segment",
+                True,
+            )
+        )
     if not steps:
         found.append(Item(_("Flow"), _("Add at least one component."), f"{page}?add=first", True))
     return found
 
 
 def _item(step: Step, label: Text, problem: Problem, page: str) -> Item:
-    url = problem.url or f"{page}?step={step.pk}" + (f"#id_{problem.field}" if problem.field else "")
+    url = problem.url or f"{page}?step={step.pk}" + (
+        f"#id_{problem.field}" if problem.field else ""
+    )
     return Item(label, problem.text, url, problem.blocks_launch)

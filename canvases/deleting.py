@@ -31,7 +31,9 @@ TASK = "canvases.deleting.beat"
 def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
     """Stop all canvases and hide the group. False if it is archived already."""
     with transaction.atomic():
-        archived = AppGroup.objects.filter(pk=app_group.pk, archived_at=None).update(archived_at=now)
+        archived = AppGroup.objects.filter(pk=app_group.pk, archived_at=None).update(
+            archived_at=now
+        )
         for canvas in Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE):
             engine.stop(canvas, by=by, now=now)
         if archived:
@@ -42,7 +44,9 @@ def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
 def restore(app_group: AppGroup, *, by: User) -> bool:
     """Show the group again; its canvases stay stopped. False if it is not archived, or being deleted."""
     with transaction.atomic():
-        hidden = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).exclude(archived_at=None)
+        hidden = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).exclude(
+            archived_at=None
+        )
         restored = hidden.update(archived_at=None)
         if restored:
             Activity.log(app_group, by, Activity.Verb.CREATED, app_group.name)
@@ -69,8 +73,12 @@ def beat() -> None:
                 _proceed(group, ends_at=ends_at)
             except DatabaseError:  # no other group would fare better
                 raise
-            except Exception:  # the edge of a loop: what hinders one group must not hinder the others
-                logger.exception("App group %s could not be taken apart; the next beat tries again.", group.pk)
+            except (
+                Exception
+            ):  # the edge of a loop: what hinders one group must not hinder the others
+                logger.exception(
+                    "App group %s could not be taken apart; the next beat tries again.", group.pk
+                )
 
 
 def _proceed(app_group: AppGroup, *, ends_at: float) -> None:

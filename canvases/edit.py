@@ -38,7 +38,13 @@ class Stale(Exception):
 
 
 def create(
-    app_group: AppGroup, *, name: str, description: str, segment: Segment | None, by: User, now: datetime
+    app_group: AppGroup,
+    *,
+    name: str,
+    description: str,
+    segment: Segment | None,
+    by: User,
+    now: datetime,
 ) -> Canvas:
     """A new draft."""
     with transaction.atomic():
@@ -56,15 +62,23 @@ def create(
     return canvas
 
 
-def save_entry(canvas: Canvas, changes: dict[str, Any], *, version: int, by: User, now: datetime) -> None:
+def save_entry(
+    canvas: Canvas, changes: dict[str, Any], *, version: int, by: User, now: datetime
+) -> None:
     """Store name, description and segment. Raises Stale if they were saved since ``version``."""
     with _editing(canvas, by=by, now=now) as locked:
         if locked.version != version:
             raise Stale
-        if locked.state != Canvas.State.DRAFT and changes.get("segment", locked.segment) != locked.segment:
+        if (
+            locked.state != Canvas.State.DRAFT
+            and changes.get("segment", locked.segment) != locked.segment
+        ):
             raise Refused(_("The entry cannot change once the canvas was launched."))
         Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
-        changed = [(ENTRY_LABELS[name], _name(getattr(locked, name)), _name(value)) for name, value in changes.items()]
+        changed = [
+            (ENTRY_LABELS[name], _name(getattr(locked, name)), _name(value))
+            for name, value in changes.items()
+        ]
         _log(canvas, by, Activity.Verb.CHANGED, changed)
         for step in _steps(canvas).select_related("canvas__app_group", "sync"):
             KINDS[step.kind].saved(step)
@@ -90,7 +104,12 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
         state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
         if archived.update(state=state, edited_by=by, edited_at=now):
-            _log(canvas, by, Activity.Verb.CHANGED, [(_("State"), Canvas.State.ARCHIVED.label, state.label)])
+            _log(
+                canvas,
+                by,
+                Activity.Verb.CHANGED,
+                [(_("State"), Canvas.State.ARCHIVED.label, state.label)],
+            )
 
 
 def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetime) -> Step:
@@ -100,7 +119,9 @@ def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetim
             raise Refused(_("A canvas has at most 200 components."))
         if after is not None and not _steps(canvas).filter(pk=after.pk).exists():
             raise Refused(_("The component before was removed meanwhile."))
-        step = Step.objects.create(canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now)
+        step = Step.objects.create(
+            canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
+        )
         _link(step, after=after)
         _log_step(step, by, Activity.Verb.CREATED)
     return step
@@ -187,7 +208,9 @@ def _name(value: Any) -> str:
 def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[Change]) -> None:
     """Write a line about a canvas, unless it was saved as it is."""
     if any(before != after for _what, before, after in changes):
-        Activity.log(canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes)
+        Activity.log(
+            canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes
+        )
 
 
 def _log_step(step: Step, by: User, verb: str, changes: Sequence[Change] = ()) -> None:
@@ -197,18 +220,33 @@ def _log_step(step: Step, by: User, verb: str, changes: Sequence[Change] = ()) -
         verbs.REMOVED: [(_("Component"), label, None)],
     }
     told = [*came_or_went.get(verb, []), *changes]
-    Activity.log(step.canvas.app_group, by, verb, step.canvas.name, kind=Activity.Kind.COMPONENT, changes=told)
+    Activity.log(
+        step.canvas.app_group,
+        by,
+        verb,
+        step.canvas.name,
+        kind=Activity.Kind.COMPONENT,
+        changes=told,
+    )
 
 
 @contextmanager
-def _editing(canvas: Canvas, *, by: User, now: datetime, structure: bool = False) -> Iterator[Canvas]:
+def _editing(
+    canvas: Canvas, *, by: User, now: datetime, structure: bool = False
+) -> Iterator[Canvas]:
     """Hold the canvas while it is edited, and note by whom. Raises Refused where its state forbids the edit."""
     with transaction.atomic():
         locked = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
         if locked.state == Canvas.State.ARCHIVED:
-            raise Refused(_("An archived canvas cannot be edited. Take it out of the archive first."))
+            raise Refused(
+                _("An archived canvas cannot be edited. Take it out of the archive first.")
+            )
         if structure and locked.state == Canvas.State.LIVE:
-            raise Refused(_("Components cannot be added, moved or removed while the canvas is live. Stop it first."))
+            raise Refused(
+                _(
+                    "Components cannot be added, moved or removed while the canvas is live. Stop it first."
+                )
+            )
         yield locked
         Canvas.objects.filter(pk=canvas.pk).update(edited_by=by, edited_at=now)
 

@@ -24,7 +24,9 @@ from canvases.steps import KINDS
 logger = logging.getLogger(__name__)
 TASK = "canvases.engine.beat"
 CROWD = 10_000
-ADMITTED = 3 * CROWD  # let in by one transaction: larger crowds would hold up others, smaller ones cost more
+ADMITTED = (
+    3 * CROWD
+)  # let in by one transaction: larger crowds would hold up others, smaller ones cost more
 
 _ADMIT = """
 INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
@@ -48,7 +50,9 @@ def move_all(*, now: datetime) -> int:
     entering = live.exclude(entry_until=None)
     due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
     steps = Step.objects.filter(Exists(due), canvas__in=live)
-    crowds: list[tuple[Callable[..., int], int]] = [(admit, pk) for pk in entering.values_list("pk", flat=True)]
+    crowds: list[tuple[Callable[..., int], int]] = [
+        (admit, pk) for pk in entering.values_list("pk", flat=True)
+    ]
     crowds += [(advance, pk) for pk in steps.values_list("pk", flat=True)]
     return sum(_moved(move, pk, now=now) for move, pk in crowds)
 
@@ -57,10 +61,15 @@ def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
     """Move one crowd; answers how many. What hinders one canvas must not hinder those of others."""
     try:
         return move(pk, now=now)
-    except (OperationalError, InterfaceError):  # the database is away or busy: no other canvas would fare better
+    except (
+        OperationalError,
+        InterfaceError,
+    ):  # the database is away or busy: no other canvas would fare better
         raise
     except Exception:  # the edge of a loop
-        logger.exception("A crowd could not be moved (%s %s); the next beat tries again.", move.__name__, pk)
+        logger.exception(
+            "A crowd could not be moved (%s %s); the next beat tries again.", move.__name__, pk
+        )
         return 0
 
 
@@ -73,14 +82,20 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         first = _children(canvas, None).first()
         if first is None:
             return 0
-        people = filters.members(canvas.segment).filter(pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until)
+        people = filters.members(canvas.segment).filter(
+            pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until
+        )
         last = people.order_by("pk").values_list("pk", flat=True)[ADMITTED - 1 : ADMITTED].first()
         upto = last or canvas.entry_until
         crowd = people.filter(pk__lte=upto)
-        between = Visit.objects.filter(canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto)
+        between = Visit.objects.filter(
+            canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto
+        )
         n = _enter(canvas, first, crowd, is_new=not between.exists(), now=now)
         _count(canvas, n, now=now)
-        Canvas.objects.filter(pk=canvas.pk).update(entry_cursor=upto, entry_until=canvas.entry_until if last else None)
+        Canvas.objects.filter(pk=canvas.pk).update(
+            entry_cursor=upto, entry_until=canvas.entry_until if last else None
+        )
     return ADMITTED if last else n
 
 
@@ -109,7 +124,9 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
 def admit_all(canvas_id: int) -> None:
     """Let everybody in who is in the segment of a live canvas by now and has not been here."""
     live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
-    highest = Profile.objects.filter(app_group__canvases=canvas_id).aggregate(last=Max("pk"))["last"]
+    highest = Profile.objects.filter(app_group__canvases=canvas_id).aggregate(last=Max("pk"))[
+        "last"
+    ]
     if live.update(entry_cursor=0, entry_until=highest or 0):
         clock.wake(TASK)
 
@@ -119,13 +136,19 @@ def _count(canvas: Canvas, n: int, *, now: datetime) -> None:
     if not n:
         return
     Canvas.objects.filter(pk=canvas.pk).update(
-        entered=F("entered") + n, first_entry_at=Coalesce("first_entry_at", Value(now)), last_entry_at=now
+        entered=F("entered") + n,
+        first_entry_at=Coalesce("first_entry_at", Value(now)),
+        last_entry_at=now,
     )
-    hour, _is_new = CanvasHour.objects.get_or_create(canvas=canvas, hour=now.replace(minute=0, second=0, microsecond=0))
+    hour, _is_new = CanvasHour.objects.get_or_create(
+        canvas=canvas, hour=now.replace(minute=0, second=0, microsecond=0)
+    )
     CanvasHour.objects.filter(pk=hour.pk).update(entered=F("entered") + n)
 
 
-def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:
+def _enter(
+    canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bool, now: datetime
+) -> int:
     """Put people at the first step; if it makes nobody wait, let it act and put them behind it, each row written once."""
     if KINDS[first.kind].due_on_arrival(first, now=now) > now:
         n = _insert(canvas, first, people, is_new=is_new, now=now)
@@ -136,7 +159,9 @@ def _enter(canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bo
     n = _insert(canvas, following, people, is_new=is_new, now=now)
     if n:
         first = _fresh(first.pk)
-        crowd = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())  # both ends: an index is used
+        crowd = Visit.objects.filter(
+            canvas=canvas, pk__gt=before, pk__lte=_last_visit()
+        )  # both ends: an index is used
         KINDS[first.kind].act(first, crowd, now=now)
     _arrive(first, n)
     _pass(first, following, n)
@@ -147,7 +172,9 @@ def _last_visit() -> int:
     return Visit.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is_new: bool, now: datetime) -> int:
+def _insert(
+    canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is_new: bool, now: datetime
+) -> int:
     """Visits at a step, or (None) of who is through at once, but for those who have been here before; answers how many.
 
     If nobody has, which the lock of the canvas makes sure, PostgreSQL need not look row by row: a third of its work.
@@ -157,7 +184,9 @@ def _insert(canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is
     due_at = moment(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
     left_at = None if place else moment(now)
     with connection.cursor() as cursor:
-        statement = _ADMIT.format(visit=Visit._meta.db_table, people=sql, repeats="" if is_new else _LEAVE_ALONE)
+        statement = _ADMIT.format(
+            visit=Visit._meta.db_table, people=sql, repeats="" if is_new else _LEAVE_ALONE
+        )
         values = [canvas.pk, place.pk if place else None, due_at, moment(now), left_at]
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount
@@ -194,7 +223,9 @@ def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: d
     if following is None:
         n = crowd.update(step=None, due_at=None, left_at=now)
     else:
-        n = crowd.update(step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now))
+        n = crowd.update(
+            step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now)
+        )
     _pass(step, following, n)
     return n
 
@@ -246,15 +277,23 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
     with transaction.atomic():
-        highest = Profile.objects.filter(app_group=canvas.app_group_id).aggregate(last=Max("pk"))["last"]
+        highest = Profile.objects.filter(app_group=canvas.app_group_id).aggregate(last=Max("pk"))[
+            "last"
+        ]
         launched = ready.update(
-            state=Canvas.State.LIVE, launched_at=now, stopped_at=None, entry_cursor=0, entry_until=highest or 0
+            state=Canvas.State.LIVE,
+            launched_at=now,
+            stopped_at=None,
+            entry_cursor=0,
+            entry_until=highest or 0,
         )
         if launched:
             canvas.refresh_from_db()
             for kind in KINDS.values():
                 kind.launched(canvas)
-            Activity.log(canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS)
+            Activity.log(
+                canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS
+            )
             clock.wake(TASK)
     return bool(launched)
 
@@ -269,5 +308,7 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
             canvas.refresh_from_db()
             for kind in KINDS.values():
                 kind.stopped(canvas)
-            Activity.log(canvas.app_group, by, Activity.Verb.STOPPED, canvas.name, kind=Activity.Kind.CANVAS)
+            Activity.log(
+                canvas.app_group, by, Activity.Verb.STOPPED, canvas.name, kind=Activity.Kind.CANVAS
+            )
     return bool(stopped)

@@ -46,8 +46,15 @@ def of_group(membership: Membership) -> FirstSteps | None:
     canvases = Canvas.objects.filter(app_group=app_group)
     if canvases.exclude(launched_at=None).exists():
         return None
-    draft = canvases.filter(state=Canvas.State.DRAFT, steps__removed_at=None, steps__isnull=False).first()
-    steps = [_connect(membership), _people(membership), _canvas(membership, draft), _launch(membership, draft)]
+    draft = canvases.filter(
+        state=Canvas.State.DRAFT, steps__removed_at=None, steps__isnull=False
+    ).first()
+    steps = [
+        _connect(membership),
+        _people(membership),
+        _canvas(membership, draft),
+        _launch(membership, draft),
+    ]
     upcoming = next((step for step in steps if not step.is_done), None)
     return FirstSteps([_marked(step) if step is upcoming else step for step in steps])
 
@@ -58,10 +65,22 @@ def _marked(step: FirstStep) -> FirstStep:
 
 def _connect(membership: Membership) -> FirstStep:
     group = membership.app_group
-    is_done = Connection.objects.filter(app_group=group, partner="tiktok").exclude(token_sealed="").exists()
-    n = AdAccount.objects.filter(connection__app_group=group, is_chosen=True).count() if is_done else 0
-    told = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {"n": n}
-    need = _("You need a Business Center account and admin rights on an ad account. About two minutes.")
+    is_done = (
+        Connection.objects.filter(app_group=group, partner="tiktok")
+        .exclude(token_sealed="")
+        .exists()
+    )
+    n = (
+        AdAccount.objects.filter(connection__app_group=group, is_chosen=True).count()
+        if is_done
+        else 0
+    )
+    told = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {
+        "n": n
+    }
+    need = _(
+        "You need a Business Center account and admin rights on an ad account. About two minutes."
+    )
     others = _("An admin of this app group has to connect it.")
     may = membership.may(Role.ADMIN)
     url = reverse("partner", args=[group.slug, "tiktok"])
@@ -95,7 +114,9 @@ def _canvas(membership: Membership, draft: Canvas | None) -> FirstStep:
     new = reverse("canvas_new", args=[group.slug]) if may else ""
     return FirstStep(
         title=_("Build your first canvas"),
-        fact=draft.name if draft else _("Choose a segment, then the audience that its people are added to."),
+        fact=draft.name
+        if draft
+        else _("Choose a segment, then the audience that its people are added to."),
         button=_("Open") if draft else _("New canvas"),
         url=draft.get_absolute_url() if draft else new,
         is_done=draft is not None,

@@ -49,13 +49,25 @@ class StaffFilter(forms.Form):
 
     q = forms.CharField(label=_("Search"), required=False, max_length=120)
     group = forms.ModelChoiceField(
-        AppGroup.objects.all(), label=_("App group"), required=False, to_field_name="slug", empty_label=_("All")
+        AppGroup.objects.all(),
+        label=_("App group"),
+        required=False,
+        to_field_name="slug",
+        empty_label=_("All"),
     )
-    state = forms.ChoiceField(label=_("State"), choices=[("", _("All")), *Canvas.State.choices], required=False)
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
-    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    state = forms.ChoiceField(
+        label=_("State"), choices=[("", _("All")), *Canvas.State.choices], required=False
+    )
+    since = forms.DateField(
+        label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
+    until = forms.DateField(
+        label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
     sort = forms.ChoiceField(
-        choices=[(sign + name, name) for name in SORTS for sign in ("", "-")], required=False, widget=forms.HiddenInput
+        choices=[(sign + name, name) for name in SORTS for sign in ("", "-")],
+        required=False,
+        widget=forms.HiddenInput,
     )
 
     def __init__(self, *args: Any, slug: str = "", **kwargs: Any) -> None:

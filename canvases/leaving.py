@@ -25,7 +25,10 @@ class Choice(models.TextChoices):
     """What becomes of them."""
 
     MOVE = "move", _("Move them to what the component asks now")
-    TRAVEL = "travel", _("Send them as before: they are sent as the component asked before the change")
+    TRAVEL = (
+        "travel",
+        _("Send them as before: they are sent as the component asked before the change"),
+    )
     DISCARD = "discard", _("Discard them: they are not sent, and count as cancelled")
 
 
@@ -70,9 +73,13 @@ class Done:
         texts = {
             Choice.MOVE: ngettext("%(n)s person is moved.", "%(n)s people are moved.", self.n),
             Choice.TRAVEL: ngettext(
-                "%(n)s person is still sent as before.", "%(n)s people are still sent as before.", self.n
+                "%(n)s person is still sent as before.",
+                "%(n)s people are still sent as before.",
+                self.n,
             ),
-            Choice.DISCARD: ngettext("%(n)s person is discarded.", "%(n)s people are discarded.", self.n),
+            Choice.DISCARD: ngettext(
+                "%(n)s person is discarded.", "%(n)s people are discarded.", self.n
+            ),
         }
         return texts[Choice(self.choice)] % {"n": number_format(self.n)} if self.n else ""
 
@@ -103,7 +110,13 @@ def decide(step: Step, choice: str, *, by: User) -> Done:
     counted = [(one, _act(one, choice, step)) for one in left]
     now_asked = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for one, n in counted:
-        _log(step.canvas, by, Choice(choice), n, " → ".join(filter(None, (one.audience.name, now_asked))))
+        _log(
+            step.canvas,
+            by,
+            Choice(choice),
+            n,
+            " → ".join(filter(None, (one.audience.name, now_asked))),
+        )
     return Done(sum(n for _one, n in counted), choice)
 
 
@@ -113,7 +126,11 @@ def n_pending(canvas: Canvas) -> int:
 
 
 def _waiting(canvas: Canvas) -> list[Sync]:
-    return list(Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0).select_related("tally").distinct())
+    return list(
+        Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0)
+        .select_related("tally")
+        .distinct()
+    )
 
 
 def discard_all(canvas: Canvas, *, by: User) -> Done:
@@ -140,7 +157,10 @@ def _log(canvas: Canvas, by: User, choice: Choice, n: int, where: str) -> None:
 def _lines(step: Step, left: Sequence[Sync]) -> list[Line]:
     texts = [former.asked(one) for one in left]
     seen = Counter([*texts, *([former.asked(step.sync)] if step.sync else [])])
-    named = [former.precisely(one) if seen[text] > 1 else text for one, text in zip(left, texts, strict=True)]
+    named = [
+        former.precisely(one) if seen[text] > 1 else text
+        for one, text in zip(left, texts, strict=True)
+    ]
     return [Line(one.tally.pending, text) for one, text in zip(left, named, strict=True)]
 
 

@@ -32,7 +32,9 @@ class Canvas(models.Model):
     name = models.CharField(_("name"), max_length=120)
     description = models.CharField(_("description"), max_length=500, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.DRAFT)
-    segment = models.ForeignKey(Segment, models.PROTECT, null=True, blank=True, related_name="canvases")
+    segment = models.ForeignKey(
+        Segment, models.PROTECT, null=True, blank=True, related_name="canvases"
+    )
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
@@ -43,7 +45,9 @@ class Canvas(models.Model):
     launched_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
     entry_cursor = models.BigIntegerField(default=0)  # the highest profile admitted so far
-    entry_until = models.BigIntegerField(null=True, blank=True)  # the highest profile there was at launch
+    entry_until = models.BigIntegerField(
+        null=True, blank=True
+    )  # the highest profile there was at launch
     entered = models.BigIntegerField(default=0)
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
@@ -62,7 +66,12 @@ class Canvas(models.Model):
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:
         """Inside a transaction: from now on nobody moves a crowd of this group; whoever does so now is waited for."""
-        list(cls.objects.select_for_update().filter(app_group=app_group).order_by("pk").values_list("pk"))
+        list(
+            cls.objects.select_for_update()
+            .filter(app_group=app_group)
+            .order_by("pk")
+            .values_list("pk")
+        )
 
 
 class CanvasHour(models.Model):
@@ -87,21 +96,31 @@ class Step(models.Model):
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="steps")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     kind = models.CharField(max_length=20)  # a key of canvases.steps.KINDS
-    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
     branch = models.PositiveSmallIntegerField(default=0)  # which way out of the parent
     settings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     sync = models.ForeignKey(Sync, models.PROTECT, null=True, blank=True, related_name="+")
-    syncs = models.ManyToManyField(Sync, related_name="steps")  # all it has had; the card sums over them
+    syncs = models.ManyToManyField(
+        Sync, related_name="steps"
+    )  # all it has had; the card sums over them
     version = models.PositiveIntegerField(default=1)
-    removed_at = models.DateTimeField(null=True, blank=True)  # kept for its numbers once people have been here
+    removed_at = models.DateTimeField(
+        null=True, blank=True
+    )  # kept for its numbers once people have been here
 
     class Meta:
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["parent", "branch"], condition=Q(removed_at=None, parent__isnull=False), name="step_place"
+                fields=["parent", "branch"],
+                condition=Q(removed_at=None, parent__isnull=False),
+                name="step_place",
             ),
-            models.UniqueConstraint(fields=["canvas"], condition=Q(removed_at=None, parent=None), name="step_first"),
+            models.UniqueConstraint(
+                fields=["canvas"], condition=Q(removed_at=None, parent=None), name="step_first"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -114,9 +133,16 @@ class Visit(models.Model):
     # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. The
     # engine holds the canvas locked when it writes visits, and so does whoever removes a step; a visit may outlive its
     # profile, whom every step then takes for erased.
-    canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="visits", db_index=False, db_constraint=False)
+    canvas = models.ForeignKey(
+        Canvas, models.CASCADE, related_name="visits", db_index=False, db_constraint=False
+    )
     profile = models.ForeignKey(
-        Profile, models.SET_NULL, null=True, related_name="visits", db_index=False, db_constraint=False
+        Profile,
+        models.SET_NULL,
+        null=True,
+        related_name="visits",
+        db_index=False,
+        db_constraint=False,
     )
     slot = models.PositiveIntegerField(default=0)  # 0: nobody enters a canvas twice
     step = models.ForeignKey(
@@ -127,8 +153,12 @@ class Visit(models.Model):
     left_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["profile", "canvas", "slot"], name="visit_once")]
-        indexes = [models.Index(fields=["step", "due_at"], condition=Q(left_at=None), name="visit_due")]
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "canvas", "slot"], name="visit_once")
+        ]
+        indexes = [
+            models.Index(fields=["step", "due_at"], condition=Q(left_at=None), name="visit_due")
+        ]
 
     def __str__(self) -> str:
         return f"visit {self.pk}"
@@ -146,10 +176,12 @@ class StepTally(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(entered=F("proceeded") + F("exited") + F("waiting")), name="step_tally_adds_up"
+                condition=Q(entered=F("proceeded") + F("exited") + F("waiting")),
+                name="step_tally_adds_up",
             ),
             models.CheckConstraint(
-                condition=Q(entered__gte=0, proceeded__gte=0, exited__gte=0, waiting__gte=0), name="step_tally_positive"
+                condition=Q(entered__gte=0, proceeded__gte=0, exited__gte=0, waiting__gte=0),
+                name="step_tally_positive",
             ),
         ]
 

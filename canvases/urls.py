@@ -21,6 +21,10 @@ urlpatterns = [
     path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
     path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
     path("<int:canvas_id>/steps/<int:step_id>/people/", behind.people, name="step_people"),
-    path("<int:canvas_id>/steps/<int:step_id>/people/export/", behind.export, name="step_people_export"),
+    path(
+        "<int:canvas_id>/steps/<int:step_id>/people/export/",
+        behind.export,
+        name="step_people_export",
+    ),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", life.retry, name="step_retry"),
 ]

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 def main() -> int:
     """Ask our own port, by the name that ALLOWED_HOSTS allows: that of SITE_URL."""
     name = urlsplit(os.environ.get("SITE_URL", "http://127.0.0.1")).netloc
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("WEB_PORT", "8000")), timeout=4)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(os.environ.get("WEB_PORT", "8000")), timeout=4
+    )
     try:
         connection.request("GET", "/healthz", headers={"Host": name})
         return 0 if connection.getresponse().status == 200 else 1

@@ -38,7 +38,8 @@ def list_audiences(request: door.ApiRequest, asked: Query[Listing]) -> HttpRespo
     rows = list(asked.of(mine.select_related("ad_account__connection")))
     by_audience = Tally.objects.filter(sync__audience__in=rows).order_by().values("sync__audience")
     sums: dict[int, Any] = {
-        row["sync__audience"]: row for row in by_audience.annotate(**{name: Sum(name) for name in COLUMNS})
+        row["sync__audience"]: row
+        for row in by_audience.annotate(**{name: Sum(name) for name in COLUMNS})
     }
     return door.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
 
@@ -54,7 +55,11 @@ def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
         "size": row.size,
         "is_appendable": row.is_appendable,
         "gone_at": row.gone_at and row.gone_at.isoformat(),
-        "ad_account": {"id": account.remote_id, "name": account.name, "connected": account.is_chosen},
+        "ad_account": {
+            "id": account.remote_id,
+            "name": account.name,
+            "connected": account.is_chosen,
+        },
         "users": numbers_of(sums),
     }
 
@@ -119,7 +124,11 @@ def _delivery(row: Delivery) -> dict[str, object]:
         "action": row.sync.action,
         "fields": row.sync.kinds,
         "asked_by": {"name": row.sync.label, "path": row.sync.url},
-        "audience": {"id": str(audience.api_id), "remote_id": audience.remote_id or None, "name": audience.name},
+        "audience": {
+            "id": str(audience.api_id),
+            "remote_id": audience.remote_id or None,
+            "name": audience.name,
+        },
         "ad_account": {"id": audience.ad_account.remote_id, "name": audience.ad_account.name},
         "queued_at": batch and batch.created_at.isoformat(),
         "settled_at": batch and batch.settled_at and batch.settled_at.isoformat(),

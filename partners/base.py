@@ -142,7 +142,9 @@ class Partner(Protocol):
         """Create and answer the new id. After a Retry it may exist nevertheless: list by name before asking again."""
         ...
 
-    def delete_audience(self, access_token: str, ad_account_id: str, *, audience_id: str) -> None: ...
+    def delete_audience(
+        self, access_token: str, ad_account_id: str, *, audience_id: str
+    ) -> None: ...
 
     def list_audiences(self, access_token: str, ad_account_id: str) -> list[RemoteAudience]: ...
 
@@ -152,7 +154,9 @@ class Partner(Protocol):
         """Read some audiences; those that no longer exist are left out."""
         ...
 
-    def build_body(self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]) -> bytes:
+    def build_body(
+        self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]
+    ) -> bytes:
         """Write the body of one request; no I/O."""
         ...
 

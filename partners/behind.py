@@ -34,7 +34,10 @@ class Page:
 
 def people(syncs: Iterable[int], outcome: Outcome, reason: str) -> QuerySet[Delivery]:
     """Deliveries of ``syncs`` that ended (or wait) so, with this reason; empty: none was noted."""
-    own, together = Q(outcome=outcome, reason=reason), Q(outcome=None, batch__state=outcome, batch__last_code=reason)
+    own, together = (
+        Q(outcome=outcome, reason=reason),
+        Q(outcome=None, batch__state=outcome, batch__last_code=reason),
+    )
     if not reason:
         own |= Q(outcome=outcome, reason=None)
     return Delivery.objects.filter(own | together, sync__in=list(syncs)).select_related("batch")
@@ -46,7 +49,9 @@ def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
     return sum(base.get(outcome, {}).get(reason, 0) for base in bases)
 
 
-def page(found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None) -> Page:
+def page(
+    found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None
+) -> Page:
     """One page by the keys at its ends, along the index that the deliveries of a Sync have anyway."""
     if after is not None:
         rows = list(found.filter(_beside(after, ">")).order_by("sync", "entry_key")[: size + 1])
@@ -82,5 +87,12 @@ def _beside(place: Place, sign: str) -> Func:
     """(sync, entry key) < (a, b): compared as a row, so that the index leads to the place at once."""
     big = BigIntegerField()
     row = Func(F("sync"), F("entry_key"), template="(%(expressions)s)", output_field=big)
-    other = Func(Value(place.sync, big), Value(place.entry_key, big), template="(%(expressions)s)", output_field=big)
-    return Func(row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())
+    other = Func(
+        Value(place.sync, big),
+        Value(place.entry_key, big),
+        template="(%(expressions)s)",
+        output_field=big,
+    )
+    return Func(
+        row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField()
+    )

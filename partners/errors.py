@@ -55,9 +55,7 @@ class PartnerError(Exception):
     @property
     def message_for_log(self) -> str:
         """Say it in one line that is safe to log; `detail` must have been scrubbed by the caller."""
-        return (
-            f"{self.partner}: {self.name} code={self.code} request_id={self.request_id or '-'} {self.detail}".rstrip()
-        )
+        return f"{self.partner}: {self.name} code={self.code} request_id={self.request_id or '-'} {self.detail}".rstrip()
 
     def sentence(self) -> str:
         """Say to a marketer what happened, what to do, and whether people are lost."""
@@ -86,7 +84,9 @@ class Retry(PartnerError):
         detail: str = "",
     ) -> None:
         self.cause = cause
-        super().__init__(partner, code=code, request_id=request_id, retry_after=retry_after, detail=detail)
+        super().__init__(
+            partner, code=code, request_id=request_id, retry_after=retry_after, detail=detail
+        )
 
     @property
     def name(self) -> str:
@@ -97,7 +97,11 @@ class Retry(PartnerError):
         return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_ADVERTISER)
 
     def sentence(self) -> str:
-        return _retry_sentence(self.cause) % {"partner": self.partner, "code": self.code, "patience": patience.retry()}
+        return _retry_sentence(self.cause) % {
+            "partner": self.partner,
+            "code": self.code,
+            "patience": patience.retry(),
+        }
 
 
 class RejectedCause(StrEnum):

@@ -31,7 +31,9 @@ class Forecast:
     @property
     def text(self) -> str:
         """Such as: 674 will be sent, 86 not: 30 without consent, 56 without a usable field."""
-        sent = ngettext("%(n)s person will be sent", "%(n)s people will be sent", self.sent) % _n(self.sent)
+        sent = ngettext("%(n)s person will be sent", "%(n)s people will be sent", self.sent) % _n(
+            self.sent
+        )
         held = sum(self.held.values())
         if not held:
             return gettext("%(sent)s.") % {"sent": sent}
@@ -39,11 +41,18 @@ class Forecast:
         counted = [
             (self.held.get(Reason.NO_CONSENT, 0), gettext("%(n)s without consent")),
             (unusable, gettext("%(n)s without a usable field")),
-            (self.held.get(Reason.AD_TRACKING_OFF, 0), gettext("%(n)s with ad tracking switched off")),
+            (
+                self.held.get(Reason.AD_TRACKING_OFF, 0),
+                gettext("%(n)s with ad tracking switched off"),
+            ),
             (self.held.get(Reason.ERASED, 0), gettext("%(n)s erased")),
         ]
         why = ", ".join(words % _n(n) for n, words in counted if n)
-        return gettext("%(sent)s, %(held)s not: %(why)s.") % {"sent": sent, "held": number_format(held), "why": why}
+        return gettext("%(sent)s, %(held)s not: %(why)s.") % {
+            "sent": sent,
+            "held": number_format(held),
+            "why": why,
+        }
 
 
 def _n(n: int) -> dict[str, str]:
@@ -55,6 +64,8 @@ def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
     sql, params = people.order_by().values("id").query.sql_with_params()
     reason = reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT.format(reason=reason, people=sql, profile=Profile._meta.db_table), params)
+        cursor.execute(
+            _COUNT.format(reason=reason, people=sql, profile=Profile._meta.db_table), params
+        )
         found = dict(cursor.fetchall())
     return Forecast(sent=found.pop(None, 0), held=found)

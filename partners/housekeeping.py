@@ -33,7 +33,11 @@ def probe() -> None:
     one's call has no answer.
     """
     ends_at, now = time.monotonic() + settings.SYNC["flush_seconds"], timezone.now()
-    used = Connection.objects.exclude(token_sealed="").filter(ad_accounts__audiences__syncs__is_live=True).distinct()
+    used = (
+        Connection.objects.exclude(token_sealed="")
+        .filter(ad_accounts__audiences__syncs__is_live=True)
+        .distinct()
+    )
     ready = used.filter(Q(parked_until=None) | Q(parked_until__lte=now))
     unanswered = Q(checked_at=None) | Q(checked_at__lt=F("probed_at"))
     since = now - timedelta(seconds=settings.SYNC["request_deadline"])
@@ -55,7 +59,9 @@ def beat() -> None:
     alerts.send_due(now=now)
     deadline_alerts.warn(now=now)
     _refresh_one(now=now)
-    Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()  # django-q2 keeps failed ones for ever
+    Task.objects.filter(
+        stopped__lt=now - KEEP_TASKS
+    ).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.forget(now=now)
     _say_that_we_live()
@@ -84,11 +90,15 @@ def _refresh_one(*, now: datetime) -> None:
     """Refresh the audiences of the ad account in use that was refreshed longest ago."""
     stale = Q(refreshed_at=None) | Q(refreshed_at__lt=now - REFRESH_EVERY)
     used = AdAccount.objects.filter(stale, is_chosen=True, audiences__syncs__is_live=True)
-    ready = used.exclude(connection__token_sealed="").filter(Q(connection__parked_by="") & Q(parked_by=""))
+    ready = used.exclude(connection__token_sealed="").filter(
+        Q(connection__parked_by="") & Q(parked_by="")
+    )
     account = ready.distinct().order_by("refreshed_at", "pk").first()
     if account is None:
         return
     try:
         audiences.refresh(account, now=now)
     except PartnerError as error:
-        logger.warning("Audiences of ad account %s were not refreshed: %s", account.pk, error.message_for_log)
+        logger.warning(
+            "Audiences of ad account %s were not refreshed: %s", account.pk, error.message_for_log
+        )

@@ -37,7 +37,12 @@ def _rows() -> Iterator[str]:
     """L2: each tally is what its deliveries and their batches say, and those that were dropped (its base)."""
     state = Coalesce("outcome", "batch__state")
     found: dict[int, dict[str, int]] = {}
-    rows = Delivery.objects.annotate(state=state).values_list("sync", "state").annotate(n=Count("pk")).order_by()
+    rows = (
+        Delivery.objects.annotate(state=state)
+        .values_list("sync", "state")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
     for sync, name, n in rows:
         counts = found.setdefault(sync, dict.fromkeys(COUNTS, 0))
         counts[name] += n
@@ -59,7 +64,12 @@ def _moved() -> Iterator[str]:
     """L2: of the cancelled, so many were moved to another Sync of the step as the rows say."""
     alone = Q(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
     together = Q(outcome=None, batch__state=Outcome.CANCELLED, batch__last_code=Reason.MOVED)
-    rows = Delivery.objects.filter(alone | together).values_list("sync").annotate(n=Count("pk")).order_by()
+    rows = (
+        Delivery.objects.filter(alone | together)
+        .values_list("sync")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
     counted = dict(rows)
     for tally in Tally.objects.all():
         n = counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
@@ -69,15 +79,25 @@ def _moved() -> Iterator[str]:
 
 def _batches() -> Iterator[str]:
     """L2: each batch's n is the number of its members without an outcome of their own."""
-    members = Coalesce(Sum(Case(When(deliveries__outcome=None, deliveries__isnull=False, then=1), default=0)), 0)
-    for batch in Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members"):
+    members = Coalesce(
+        Sum(Case(When(deliveries__outcome=None, deliveries__isnull=False, then=1), default=0)), 0
+    )
+    for batch in (
+        Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members")
+    ):
         yield f"L2 batch {batch['pk']}: n is {batch['n']}, it has {batch['members']} members without an outcome"
 
 
 def _times(*, now: datetime) -> Iterator[str]:
     """L6: no lease outlives its time, nobody waits longer than the deadline."""
-    for pk in Batch.objects.exclude(lease="").filter(lease_until__lt=now - LEASE_GRACE).values_list("pk", flat=True):
+    for pk in (
+        Batch.objects.exclude(lease="")
+        .filter(lease_until__lt=now - LEASE_GRACE)
+        .values_list("pk", flat=True)
+    ):
         yield f"L6 batch {pk}: its lease ran out more than 10 seconds ago"
-    late = Batch.objects.filter(state=Outcome.PENDING, deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
+    late = Batch.objects.filter(
+        state=Outcome.PENDING, deadline_at__lt=now - DEADLINE_GRACE, n__gt=0
+    )
     for pk in late.exclude(PAUSED).values_list("pk", flat=True):
         yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

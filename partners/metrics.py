@@ -26,36 +26,56 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 def families(*, now: datetime) -> Iterator[Metric]:
     """All metrics of the queue."""
     oldest = collect.due(now=now).order_by().aggregate(at=Min("due_at"))["at"]
-    yield _gauge("oldest_due_seconds", "How long the oldest work that could be sent now is waiting", _age(oldest, now))
+    yield _gauge(
+        "oldest_due_seconds",
+        "How long the oldest work that could be sent now is waiting",
+        _age(oldest, now),
+    )
     yield _enter_to_synced(now=now)
     yield _gauge("pending_people", "People on their way", _people(_pending()))
     yield _parked()
     deadline = _pending().aggregate(at=Min("deadline_at"))["at"]
     if deadline is not None:
-        yield _gauge("deadline_next_seconds", "Until the next people count as errors", -_age(deadline, now))
+        yield _gauge(
+            "deadline_next_seconds", "Until the next people count as errors", -_age(deadline, now)
+        )
     yield _requests(now=now)
     counted = dict(Counter.objects.values_list("name", "n"))
     reclaims, refused = counted.get(Counter.LEASE_RECLAIMS, 0), counted.get(Counter.MAILS_FAILED, 0)
-    yield CounterMetricFamily("audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims)
     yield CounterMetricFamily(
-        "audsync_mails_failed", "Tries to send a mail that the mail server did not take", value=refused
+        "audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims
+    )
+    yield CounterMetricFamily(
+        "audsync_mails_failed",
+        "Tries to send a mail that the mail server did not take",
+        value=refused,
     )
     yield _attention()
     yield _audiences()
     yield from _room()
     if (pulse := beat.last_pulse()) is not None:
-        yield _gauge("engine_heartbeat_age_seconds", "Since a task last passed through an engine", _age(pulse, now))
+        yield _gauge(
+            "engine_heartbeat_age_seconds",
+            "Since a task last passed through an engine",
+            _age(pulse, now),
+        )
 
 
 def _room() -> Iterator[Metric]:
     """What is left of the disk that VAR_DIR is on, and how long SQLite's write-ahead log has grown."""
     usage = shutil.disk_usage(settings.VAR_DIR)
     yield _gauge(
-        "disk_free_ratio", "Free share of the disk under VAR_DIR, of this web process", usage.free / usage.total
+        "disk_free_ratio",
+        "Free share of the disk under VAR_DIR, of this web process",
+        usage.free / usage.total,
     )
     if connection.vendor == "sqlite":
         log = Path(f"{connection.settings_dict['NAME']}-wal")
-        yield _gauge("sqlite_wal_bytes", "Size of the write-ahead log", log.stat().st_size if log.exists() else 0)
+        yield _gauge(
+            "sqlite_wal_bytes",
+            "Size of the write-ahead log",
+            log.stat().st_size if log.exists() else 0,
+        )
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -86,7 +106,9 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
     text = "From entering to synced, of the people synced within the last hour"
     found = HistogramMetricFamily("audsync_enter_to_synced_seconds", text)
     everybody = ("+Inf", sum(n for _seconds, n in times))
-    found.add_metric([], buckets=[*buckets, everybody], sum_value=sum(seconds * n for seconds, n in times))
+    found.add_metric(
+        [], buckets=[*buckets, everybody], sum_value=sum(seconds * n for seconds, n in times)
+    )
     return found
 
 
@@ -95,25 +117,48 @@ def _parked() -> GaugeMetricFamily:
     ways = ("ad_account__connection", "ad_account", "audience")
     slow = budget.parked_now()
     app = slow.get(f"app:{settings.TIKTOK_APP_ID}")
-    lanes = {key.removeprefix("lane:"): is_daily for key, is_daily in slow.items() if key.startswith("lane:")}
+    lanes = {
+        key.removeprefix("lane:"): is_daily
+        for key, is_daily in slow.items()
+        if key.startswith("lane:")
+    }
     cause = Case(
         When(ad_account__connection__token_sealed="", then=Value("disconnected")),
         When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
         When(PAUSED, then=Value("canvas_stopped")),
         *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
-        *(When(ad_account__remote_id=lane, then=Value(SLOW[is_daily])) for lane, is_daily in lanes.items()),
+        *(
+            When(ad_account__remote_id=lane, then=Value(SLOW[is_daily]))
+            for lane, is_daily in lanes.items()
+        ),
         default=Value("" if app is None else SLOW[app]),
         output_field=CharField(),
     )
-    found = GaugeMetricFamily("audsync_parked_people", "People on their way that is barred, by cause", labels=["by"])
-    for by, n in _pending().annotate(by=cause).exclude(by="").values_list("by").annotate(total=Sum("n")).order_by():
+    found = GaugeMetricFamily(
+        "audsync_parked_people", "People on their way that is barred, by cause", labels=["by"]
+    )
+    for by, n in (
+        _pending()
+        .annotate(by=cause)
+        .exclude(by="")
+        .values_list("by")
+        .annotate(total=Sum("n"))
+        .order_by()
+    ):
         found.add_metric([by], n)
     return found
 
 
 def _requests(*, now: datetime) -> GaugeMetricFamily:
-    found = GaugeMetricFamily("audsync_requests_day", "Requests to partners within 24 hours, by code", labels=["code"])
-    codes = Push.objects.filter(at__gt=now - DAY).values_list("code").annotate(total=Count("pk")).order_by()
+    found = GaugeMetricFamily(
+        "audsync_requests_day", "Requests to partners within 24 hours, by code", labels=["code"]
+    )
+    codes = (
+        Push.objects.filter(at__gt=now - DAY)
+        .values_list("code")
+        .annotate(total=Count("pk"))
+        .order_by()
+    )
     for code, n in codes:
         found.add_metric([code], n)
     return found
@@ -121,7 +166,9 @@ def _requests(*, now: datetime) -> GaugeMetricFamily:
 
 def _attention() -> GaugeMetricFamily:
     """Places at a partner that somebody must look after; a missing token counts where a live canvas needs it."""
-    found = GaugeMetricFamily("audsync_attention", "Places at partners in trouble", labels=["place"])
+    found = GaugeMetricFamily(
+        "audsync_attention", "Places at partners in trouble", labels=["place"]
+    )
     missing = Q(token_sealed="", ad_accounts__audiences__syncs__is_live=True)
     places = {
         "connection": Connection.objects.filter(missing | ~Q(parked_by="")).distinct().count(),

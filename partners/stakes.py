@@ -33,10 +33,14 @@ class Stake:
     def otherwise(self) -> str:
         """What happens without action."""
         if not self.people:
-            text = gettext("Nobody is waiting yet; people who come meanwhile count as errored %(patience)s later.")
+            text = gettext(
+                "Nobody is waiting yet; people who come meanwhile count as errored %(patience)s later."
+            )
             return text % {"patience": patience.retry()}
         text = ngettext(
-            "Otherwise %(n)s person counts as errored.", "Otherwise %(n)s people count as errored.", self.people
+            "Otherwise %(n)s person counts as errored.",
+            "Otherwise %(n)s people count as errored.",
+            self.people,
         )
         return text % {"n": number_format(self.people)}
 
@@ -45,13 +49,19 @@ def clock(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
     """Day and time of day in the time zone of the group; with ``seconds`` only the time of day."""
     local = timezone.localtime(at, ZoneInfo(app_group.time_zone))
     if seconds:
-        return date_format(local, pgettext("format of a time of day, see Django's date filter", "H:i:s"))
-    return date_format(local, pgettext("format of a day and time, see Django's date filter", "j M, H:i"))
+        return date_format(
+            local, pgettext("format of a time of day, see Django's date filter", "H:i:s")
+        )
+    return date_format(
+        local, pgettext("format of a day and time, see Django's date filter", "j M, H:i")
+    )
 
 
 def waiting() -> QuerySet[Batch]:
     """Batches of steps with people who are not sent yet and whose time runs; it stands still while a canvas is stopped."""
-    pending = Batch.objects.filter(state=Outcome.PENDING, n__gt=0, repeat_of=None, sync__purpose=Sync.Purpose.STEP)
+    pending = Batch.objects.filter(
+        state=Outcome.PENDING, n__gt=0, repeat_of=None, sync__purpose=Sync.Purpose.STEP
+    )
     return pending.exclude(PAUSED)
 
 

@@ -8,7 +8,17 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from audiencesync.core import beat as clock
-from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
+from partners.models import (
+    AdAccount,
+    Audience,
+    Batch,
+    Connection,
+    Delivery,
+    Outcome,
+    Reason,
+    Sync,
+    Tally,
+)
 from partners.models.queue import COLUMNS, no_counts, numbers_of
 from partners.queue import collect, flush, move, settle, tally
 from partners.queue import enqueue as entering
@@ -35,15 +45,21 @@ def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
 
 def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
     """The six counts summed over ``syncs``."""
-    return numbers_of(Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS}))
+    return numbers_of(
+        Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS})
+    )
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
     """The asker runs: adds flow, and a problem here is shown. Whoever waited while it was stopped has all the time anew."""
-    stopped = Batch.objects.filter(collect.PAUSED, sync__in=syncs, state=Outcome.PENDING, first_failed_at__isnull=False)
+    stopped = Batch.objects.filter(
+        collect.PAUSED, sync__in=syncs, state=Outcome.PENDING, first_failed_at__isnull=False
+    )
     for some in collect.stretches(stopped):
         with transaction.atomic():
-            Batch.objects.filter(pk__in=collect.in_order(some)).update(first_failed_at=None, deadline_at=None)
+            Batch.objects.filter(pk__in=collect.in_order(some)).update(
+                first_failed_at=None, deadline_at=None
+            )
     syncs.update(is_live=True, paused=False)
     clock.wake(flush.TASK)
 
@@ -62,7 +78,9 @@ def woken(connection: Connection) -> None:
     """A new token is here, or ad accounts were chosen anew: whoever waits is tried at once."""
     accounts = AdAccount.objects.filter(connection=connection)
     accounts.exclude(parked_until=None).update(parked_until=None)
-    Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(parked_until=None)
+    Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(
+        parked_until=None
+    )
     waiting = Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="")
     for some in collect.stretches(waiting):
         with transaction.atomic():
@@ -78,19 +96,31 @@ def pending(*, connection: Connection | None = None, ad_account: AdAccount | Non
 
 def flowing(connection: Connection) -> int:
     """How many people are sent as soon as the partner answers: not those of stopped canvases or left out ad accounts."""
-    waiting = Batch.objects.filter(ad_account__connection=connection, ad_account__is_chosen=True, state=Outcome.PENDING)
+    waiting = Batch.objects.filter(
+        ad_account__connection=connection, ad_account__is_chosen=True, state=Outcome.PENDING
+    )
     return waiting.exclude(collect.PAUSED).aggregate(n=Sum("n"))["n"] or 0
 
 
-def discard(*, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
+def discard(
+    *, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None
+) -> int:
     """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
     with tally.gathered(now=now):
-        mine = _of(connection, ad_account).filter(state=Outcome.PENDING, repeat_of=None)  # a repair is no wish
-        mine = mine.filter(sync__purpose=Sync.Purpose.STEP)  # who is to be taken out, waits for a reconnect
+        mine = _of(connection, ad_account).filter(
+            state=Outcome.PENDING, repeat_of=None
+        )  # a repair is no wish
+        mine = mine.filter(
+            sync__purpose=Sync.Purpose.STEP
+        )  # who is to be taken out, waits for a reconnect
         for some in collect.stretches(mine):
             # All of them: what a worker is about to lease right now is waited for, and decided by its answer, too.
-            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(cancel_requested=True)
-        return sum(settle.cancel(some, Reason.DISCARDED, now=now) for some in collect.stretches(mine))
+            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(
+                cancel_requested=True
+            )
+        return sum(
+            settle.cancel(some, Reason.DISCARDED, now=now) for some in collect.stretches(mine)
+        )
 
 
 def _of(connection: Connection | None, ad_account: AdAccount | None) -> "QuerySet[Batch]":
@@ -110,7 +140,9 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     )
     unsynced = Q(state__in=[Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED])
     together = (
-        Batch.objects.filter(unsynced, sync__in=mine, n__gt=0).values_list("state", "last_code").annotate(n=Sum("n"))
+        Batch.objects.filter(unsynced, sync__in=mine, n__gt=0)
+        .values_list("state", "last_code")
+        .annotate(n=Sum("n"))
     )
     dropped = [
         (outcome, reason, n)
@@ -154,16 +186,31 @@ def _errored(sync: Sync, *, after: int) -> list[tuple[int, int, int | None]]:
 def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime) -> int:
     """Move them in one transaction, under the locks of the audience and their batches; answers how many were errored."""
     with tally.gathered(now=now) as moves:
-        list(Audience.objects.select_for_update(no_key=True).filter(pk=sync.audience_id).values_list("pk"))
-        theirs = Batch.objects.filter(pk__in={batch for _pk, _key, batch in rows if batch is not None})
+        list(
+            Audience.objects.select_for_update(no_key=True)
+            .filter(pk=sync.audience_id)
+            .values_list("pk")
+        )
+        theirs = Batch.objects.filter(
+            pk__in={batch for _pk, _key, batch in rows if batch is not None}
+        )
         held = collect.in_order(theirs)
-        chosen = Delivery.objects.filter(ERRORED, batch__in=held, pk__in=[pk for pk, _key, _batch in rows])
+        chosen = Delivery.objects.filter(
+            ERRORED, batch__in=held, pk__in=[pk for pk, _key, _batch in rows]
+        )
         ids = list(chosen.order_by("pk").values_list("pk", flat=True))
         if not ids:
             return 0
-        left = Delivery.objects.filter(pk__in=ids, outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
+        left = (
+            Delivery.objects.filter(pk__in=ids, outcome=None)
+            .values_list("batch")
+            .annotate(n=Count("pk"))
+            .order_by()
+        )
         for batch_id, n in sorted(left):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
         moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
-        entering.put_in_batches(sync, ids, is_unsure=theirs.filter(attempts__gt=0).exists(), now=now)
+        entering.put_in_batches(
+            sync, ids, is_unsure=theirs.filter(attempts__gt=0).exists(), now=now
+        )
         return len(ids)

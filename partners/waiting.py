@@ -52,7 +52,9 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         return problems.of_connection(connection, now=now, stake=stake, is_stuck=True)
     group = connection.app_group
     words = {"partner": registry.get(connection.partner).label, "n": number_format(found["n"])}
-    cause = _slowed(ad_account, words, now=now) or _paused(waiting, found["due"], words, ad_account, now=now)
+    cause = _slowed(ad_account, words, now=now) or _paused(
+        waiting, found["due"], words, ad_account, now=now
+    )
     if not cause and found["due"] <= now - SOON:
         cause = _overdue(waiting, words, ad_account, now=now)
     if not cause:
@@ -62,7 +64,9 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
     if found["ends_at"]:
         until = gettext("Who was not taken by %(time)s counts as errored.")
         parts.append(until % {"time": stakes.clock(found["ends_at"], group)})
-    return Problem("waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause)
+    return Problem(
+        "waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause
+    )
 
 
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
@@ -74,35 +78,56 @@ def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> s
     at = max(slow.at, now)
     words = words | {"at": stakes.clock(at, ad_account.connection.app_group, seconds=True)}
     if slow.is_daily:
-        return gettext("%(partner)s asks us to slow down; its daily limit may be used up. Next try at %(at)s.") % words
+        return (
+            gettext(
+                "%(partner)s asks us to slow down; its daily limit may be used up. Next try at %(at)s."
+            )
+            % words
+        )
     return gettext("%(partner)s asks us to slow down. Next try at %(at)s.") % words
 
 
 def _paused(
-    waiting: QuerySet[Batch], due_at: datetime, words: dict[str, str], ad_account: AdAccount, *, now: datetime
+    waiting: QuerySet[Batch],
+    due_at: datetime,
+    words: dict[str, str],
+    ad_account: AdAccount,
+    *,
+    now: datetime,
 ) -> str:
     """All of them failed and are tried again later."""
     if due_at <= now:
         return ""
     code = waiting.order_by("due_at", "pk").values_list("last_code", flat=True).first() or NO_ANSWER
-    words = words | {"at": stakes.clock(due_at, ad_account.connection.app_group, seconds=True), "code": code}
+    words = words | {
+        "at": stakes.clock(due_at, ad_account.connection.app_group, seconds=True),
+        "code": code,
+    }
     if code == NO_ANSWER:
         return gettext("%(partner)s did not answer. Next try at %(at)s.") % words
     return gettext("%(partner)s answered with the code %(code)s. Next try at %(at)s.") % words
 
 
-def _overdue(waiting: QuerySet[Batch], words: dict[str, str], ad_account: AdAccount, *, now: datetime) -> str:
+def _overdue(
+    waiting: QuerySet[Batch], words: dict[str, str], ad_account: AdAccount, *, now: datetime
+) -> str:
     """They could be sent, but are not."""
     pulse = beat.last_pulse()
     if pulse is None or pulse < now - NO_PULSE:
         if pulse is None:
-            return gettext("No engine of this installation is running: ask its operator to start one.")
+            return gettext(
+                "No engine of this installation is running: ask its operator to start one."
+            )
         at = stakes.clock(pulse, ad_account.connection.app_group)
-        return gettext("No engine of this installation has worked since %(at)s: ask its operator.") % {"at": at}
+        return gettext(
+            "No engine of this installation has worked since %(at)s: ask its operator."
+        ) % {"at": at}
     if waiting.exclude(lease="").exists():
         return gettext("%(partner)s has not answered yet. This can take a minute.") % words
     if _is_behind(waiting):
-        return gettext("Their turn comes once what was sent earlier to the same audience is answered.")
+        return gettext(
+            "Their turn comes once what was sent earlier to the same audience is answered."
+        )
     return gettext("Others are sent first; their turn comes after that.")
 
 
@@ -113,5 +138,7 @@ def _is_behind(waiting: QuerySet[Batch]) -> bool:
     first = waiting.order_by("seq").first()
     if first is None:
         return False
-    earlier = Batch.objects.filter(audience=first.audience_id, state=Outcome.PENDING, seq__lt=first.seq)
+    earlier = Batch.objects.filter(
+        audience=first.audience_id, state=Outcome.PENDING, seq__lt=first.seq
+    )
     return earlier.exclude(action=first.action).exists()

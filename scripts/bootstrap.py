@@ -32,7 +32,9 @@ def stop(line: str) -> None:
 def check_python() -> None:
     """Refuse a Python that is too old, before anything else."""
     if sys.version_info < OLDEST:
-        stop(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}.")
+        stop(
+            f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}."
+        )
 
 
 def may_install() -> bool:
@@ -54,14 +56,19 @@ def install(packages: "list[str]", why: str) -> None:
 
 def need_tools() -> None:
     """Chromium, PostgreSQL, Redis and gettext for the tests."""
-    missing = [package for path, package in TOOLS.items() if not list(Path("/").glob(path.lstrip("/")))]
+    missing = [
+        package for path, package in TOOLS.items() if not list(Path("/").glob(path.lstrip("/")))
+    ]
     if missing:
         install(missing, f"The tests need {', '.join(missing)}.")
 
 
 def make_venv() -> None:
     """Create .venv unless a working one is there."""
-    if PYTHON.exists() and subprocess.call([str(PYTHON), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0:
+    if (
+        PYTHON.exists()
+        and subprocess.call([str(PYTHON), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+    ):
         return
     if importlib.util.find_spec("ensurepip") is None:
         install(["python3-venv"], "Python's venv module is missing.")
@@ -77,7 +84,15 @@ def install_lock(name: str) -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"Installing {name} into .venv (once; takes a minute) ...", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
     if subprocess.call([*pip, "--require-hashes", "-r", str(lock)]):
         stop(f"The packages of {name} could not be installed; pip says why above.")
     stamp.write_text(digest)
@@ -97,7 +112,9 @@ def install_clients() -> None:
     arguments = ["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
     if subprocess.call([str(PYTHON), "-c", npm, *arguments], cwd=folder):
         shutil.rmtree(folder)
-        stop("The JavaScript clients that the tests run could not be installed; npm says why above.")
+        stop(
+            "The JavaScript clients that the tests run could not be installed; npm says why above."
+        )
 
 
 def main(lock: str, with_tools: bool = False) -> None:

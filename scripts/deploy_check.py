@@ -36,7 +36,10 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory() as var:
         env = production(var)
-        codes = [subprocess.call([sys.executable, "manage.py", *check], cwd=ROOT, env=env) for check in checks]
+        codes = [
+            subprocess.call([sys.executable, "manage.py", *check], cwd=ROOT, env=env)
+            for check in checks
+        ]
     return max(codes)
 
 

@@ -14,30 +14,56 @@ import polib
 ROOT = Path(__file__).resolve().parent.parent
 PO = Path("locale/de/LC_MESSAGES/django.po")
 ENGLISH = Path("locale/en/LC_MESSAGES/django.po")
-COLLECT = ["makemessages", "-l", "de", "--no-location", "--no-obsolete", "--no-wrap", "-i", "build", "-i", "var"]
+COLLECT = [
+    "makemessages",
+    "-l",
+    "de",
+    "--no-location",
+    "--no-obsolete",
+    "--no-wrap",
+    "-i",
+    "build",
+    "-i",
+    "var",
+]
 COLLECT += ["-i", "tests"]
 
 
 def manage(root: Path, *arguments: str) -> None:
     """Run one of Django's message commands."""
-    subprocess.run([sys.executable, "manage.py", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def keys(po: polib.POFile) -> set[tuple[str, str, str]]:
     """What identifies the texts of a catalogue."""
-    return {(entry.msgctxt or "", entry.msgid, entry.msgid_plural) for entry in po if not entry.obsolete}
+    return {
+        (entry.msgctxt or "", entry.msgid, entry.msgid_plural) for entry in po if not entry.obsolete
+    }
 
 
 def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str], object]:
     """Text -> what it becomes."""
-    entries = (entry for entry in catalogue if not entry.obsolete and entry.msgid and "fuzzy" not in entry.flags)
-    return {(entry.msgctxt or "", entry.msgid): dict(entry.msgstr_plural) or entry.msgstr for entry in entries}
+    entries = (
+        entry
+        for entry in catalogue
+        if not entry.obsolete and entry.msgid and "fuzzy" not in entry.flags
+    )
+    return {
+        (entry.msgctxt or "", entry.msgid): dict(entry.msgstr_plural) or entry.msgstr
+        for entry in entries
+    }
 
 
 def collected_anew() -> polib.POFile:
     """The catalogue that `make messages` would write, made in a copy of the project."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
@@ -58,13 +84,19 @@ def problems() -> list[str]:
     found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
     found += [f"not collected: {key[1]!r}" for key in sorted(keys(fresh) - keys(po))]
     found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(fresh))]
-    return found + [f"{path.with_suffix('.mo')} is not compiled" for path in (PO, ENGLISH) if not is_compiled(path)]
+    return found + [
+        f"{path.with_suffix('.mo')} is not compiled"
+        for path in (PO, ENGLISH)
+        if not is_compiled(path)
+    ]
 
 
 def is_compiled(path: Path) -> bool:
     """Whether the file for the machine holds what the file for people says."""
     po, mo = ROOT / path, (ROOT / path).with_suffix(".mo")
-    return mo.exists() and translations(polib.mofile(str(mo))) == translations(polib.pofile(str(po)))
+    return mo.exists() and translations(polib.mofile(str(mo))) == translations(
+        polib.pofile(str(po))
+    )
 
 
 def main() -> int:

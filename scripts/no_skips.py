@@ -15,7 +15,11 @@ def problem(report: Path) -> str | None:
     if not report.is_file():
         return f"{report}: no such report"
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))  # noqa: S314 - as above
-    skipped = [f"{case.get('classname')}::{case.get('name')}" for case in cases if case.find("skipped") is not None]
+    skipped = [
+        f"{case.get('classname')}::{case.get('name')}"
+        for case in cases
+        if case.find("skipped") is not None
+    ]
     if len(skipped) == len(cases):
         return f"{report}: no test ran"
     return f"{report}: skipped or expected to fail: {', '.join(skipped)}" if skipped else None

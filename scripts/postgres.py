@@ -15,7 +15,9 @@ QUICK = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_c
 
 def binary(name: str) -> str:
     """A program of the newest PostgreSQL that Debian installed, or the one on the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
+    found = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4])
+    )
     path = str(found[-1]) if found else shutil.which(name)
     if path is None:
         sys.exit(f"PostgreSQL's {name} is missing (Debian: apt-get install postgresql).")
@@ -39,8 +41,12 @@ def server() -> Iterator[str]:
         shutil.chown(folder, "postgres")
     data = str(folder / "data")
     control = [binary("pg_ctl"), "-D", data, "-w", "-l", str(folder / "log")]
-    as_postgres(binary("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-    as_postgres(*control, "-o", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 {QUICK}", "start")
+    as_postgres(
+        binary("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
+    )
+    as_postgres(
+        *control, "-o", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 {QUICK}", "start"
+    )
     try:
         yield f"postgres://postgres@127.0.0.1:{port}/postgres"
     finally:

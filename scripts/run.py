@@ -31,12 +31,18 @@ def parse() -> argparse.Namespace:
 def check_ports(web: str, sandbox: str) -> None:
     """Refuse nonsense and taken ports before anything is installed or started."""
     if web == sandbox:
-        stop(f"PORT and SANDBOX_PORT are both {web}. They must differ: make run PORT=8000 SANDBOX_PORT=8900")
+        stop(
+            f"PORT and SANDBOX_PORT are both {web}. They must differ: make run PORT=8000 SANDBOX_PORT=8900"
+        )
     for name, value in (("PORT", web), ("SANDBOX_PORT", sandbox)):
         if not value.isdecimal() or not 0 < int(value) < 65536:
-            stop(f"{name}={value} is not a port. Use a number from 1 to 65535: make run {name}=8123")
+            stop(
+                f"{name}={value} is not a port. Use a number from 1 to 65535: make run {name}=8123"
+            )
         if problem := port_problem(int(value)):
-            stop(f"{name} {value} {problem}. Choose another one: make run {name}={int(value) % 65000 + 100}")
+            stop(
+                f"{name} {value} {problem}. Choose another one: make run {name}={int(value) % 65000 + 100}"
+            )
 
 
 def port_problem(port: int) -> "str | None":
@@ -60,7 +66,11 @@ def demo_keys(file: Path) -> "dict[str, str]":
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(f"SECRET_KEY={secrets.token_urlsafe(64)}\nTOKEN_KEYS=demo:{key}\n")
     lines = [line.partition("=") for line in file.read_text().splitlines()]
-    return {name.strip(): value.strip() for name, sign, value in lines if sign and not name.startswith("#")}
+    return {
+        name.strip(): value.strip()
+        for name, sign, value in lines
+        if sign and not name.startswith("#")
+    }
 
 
 def environment(args: argparse.Namespace) -> "dict[str, str]":
@@ -129,12 +139,19 @@ def box(lines: "list[str]") -> str:
 
 def serve(env: "dict[str, str]", told: str) -> int:
     """Start the three processes, say where to go, and stay until they end."""
-    honcho = subprocess.Popen([PYTHON, "-m", "honcho", "start", "web", "engine", "sandbox"], cwd=ROOT, env=env)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches honcho by itself; it stops all three
+    honcho = subprocess.Popen(
+        [PYTHON, "-m", "honcho", "start", "web", "engine", "sandbox"], cwd=ROOT, env=env
+    )
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches honcho by itself; it stops all three
     signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
     if wait_for([env["SITE_URL"], env["TIKTOK_API_URL"]], honcho):
         sandbox = f"The sandbox that plays TikTok: {env['TIKTOK_API_URL']}/"
-        print(box([*told.splitlines(), sandbox, "Ctrl-C stops everything; the data stays."]), flush=True)
+        print(
+            box([*told.splitlines(), sandbox, "Ctrl-C stops everything; the data stays."]),
+            flush=True,
+        )
     elif honcho.poll() is None:
         honcho.terminate()
         honcho.wait()

@@ -19,7 +19,11 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser):
-    parser.addoption("--every-point", action="store_true", help="kill and freeze at every point, not once per epoch")
+    parser.addoption(
+        "--every-point",
+        action="store_true",
+        help="kill and freeze at every point, not once per epoch",
+    )
 
 
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
@@ -93,6 +97,8 @@ def signed_in():
 def proved_just_now(client, user):
     """The session has just been asked for the password."""
     session = client.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time(), "reauthenticated": True}]
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "reauthenticated": True}
+    ]
     session["account_authentication_methods_user"] = str(user.pk)
     session.save()

@@ -18,7 +18,9 @@ TOKEN_KEYS = [crypto.new_key("test")]
 TIKTOK_APP_ID = "7000000000000000001"
 TIKTOK_APP_SECRET = "sandbox-secret"
 TIKTOK_API_URL = "http://127.0.0.1:1"  # nobody answers there; who wants TikTok starts the sandbox
-STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+STORAGES = STORAGES | {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
 HAS_MAIL = True  # Django keeps the mails of a test in memory
 SYNC["erasure_rest"] = 0.0  # whoever tests the rest of an erasure, says so
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -53,7 +53,9 @@ class Accounts:
         return [Advertiser(str(row[0]), *row[1:]) for row in rows]
 
     def advertisers_of(self, user_id: str) -> list[Advertiser]:
-        rows = self.store.all("SELECT advertiser_id FROM access WHERE user_id = ? AND NOT is_dropped", int(user_id))
+        rows = self.store.all(
+            "SELECT advertiser_id FROM access WHERE user_id = ? AND NOT is_dropped", int(user_id)
+        )
         reached = {str(row[0]) for row in rows}
         return [advertiser for advertiser in self.advertisers() if advertiser.id in reached]
 
@@ -61,7 +63,9 @@ class Accounts:
         sql = "SELECT 1 FROM access WHERE user_id = ? AND advertiser_id = ? AND NOT is_dropped"
         return bool(self.store.all(sql, int(user_id), int(advertiser_id)))
 
-    def set_dropped(self, is_dropped: bool, *, advertiser_id: str, user_id: str | None = None) -> int:
+    def set_dropped(
+        self, is_dropped: bool, *, advertiser_id: str, user_id: str | None = None
+    ) -> int:
         """How many users' access was changed."""
         sql = "UPDATE access SET is_dropped = ? WHERE advertiser_id = ? AND (? IS NULL OR user_id = ?)"
         user = int(user_id) if user_id else None
@@ -71,8 +75,12 @@ class Accounts:
         self.store.write("UPDATE access SET is_dropped = 0")
 
     def dropped(self) -> list[dict[str, str]]:
-        rows = self.store.all("SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2")
-        return [{"user_id": str(user), "advertiser_id": str(advertiser)} for user, advertiser in rows]
+        rows = self.store.all(
+            "SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2"
+        )
+        return [
+            {"user_id": str(user), "advertiser_id": str(advertiser)} for user, advertiser in rows
+        ]
 
     def issue_code(self, user_id: str, scope: frozenset[int]) -> str:
         code = secrets.token_hex(20)
@@ -91,11 +99,18 @@ class Accounts:
             if used_at:
                 raise Refuse(40110, "Auth_code is used, please re-authorize.")
             if issued_at + CODE_SECONDS < time.time():
-                raise Refuse(40110, "Auth_code is expired. Please re-authorize and try again with a new auth_code.")
-            self.store.write("UPDATE auth_code SET used_at = ? WHERE digest = ?", time.time(), digest(code))
+                raise Refuse(
+                    40110,
+                    "Auth_code is expired. Please re-authorize and try again with a new auth_code.",
+                )
+            self.store.write(
+                "UPDATE auth_code SET used_at = ? WHERE digest = ?", time.time(), digest(code)
+            )
         return Token(str(user_id), read(scope))
 
-    def issue_token(self, user_id: str, scope: frozenset[int] = frozenset({AD_ACCOUNTS, AUDIENCES})) -> str:
+    def issue_token(
+        self, user_id: str, scope: frozenset[int] = frozenset({AD_ACCOUNTS, AUDIENCES})
+    ) -> str:
         token = secrets.token_hex(20)
         sql = "INSERT INTO token (digest, user_id, scope, issued_at) VALUES (?, ?, ?, ?)"
         self.store.write(sql, digest(token), int(user_id), written(scope), time.time())

@@ -60,7 +60,14 @@ class Audiences:
         sql = "SELECT count(*) FROM live_audience WHERE advertiser_id = ?"
         return int(self.store.all(sql, int(advertiser_id))[0][0])
 
-    def create(self, advertiser_id: str, name: str, *, kind: str = PARTNER, lookalike_spec: str | None = None) -> str:
+    def create(
+        self,
+        advertiser_id: str,
+        name: str,
+        *,
+        kind: str = PARTNER,
+        lookalike_spec: str | None = None,
+    ) -> str:
         """The id of the new audience."""
         sql = """INSERT INTO audience (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
                  SELECT max(id) + 1, ?, ?, ?, ?, ?, ? FROM audience RETURNING id"""
@@ -72,21 +79,23 @@ class Audiences:
     def delete(self, audience_id: str) -> None:
         with self.folding:
             self.folds.pop(audience_id, None)
-            self.store.write("UPDATE audience SET deleted_at = ? WHERE id = ?", time.time(), int(audience_id))
+            self.store.write(
+                "UPDATE audience SET deleted_at = ? WHERE id = ?", time.time(), int(audience_id)
+            )
             self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
 
     def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
         """Write down one accepted request: the columns for each of its audiences."""
         sql = "INSERT INTO mapping (audience_id, action, schemas, n, people, at, block) VALUES (?, ?, ?, ?, ?, ?, ?)"
         now = time.time()
-        rows = [(*entry(audience, action, columns), now, pack(columns)) for audience, columns in parts]
+        rows = [
+            (*entry(audience, action, columns), now, pack(columns)) for audience, columns in parts
+        ]
         self.store.write_many(sql, rows)
 
     def members(self, audience_id: str) -> Members:
         """Folds what came since the last reading, a few requests at a time, so that others get at the store meanwhile."""
-        sql = (
-            "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-        )
+        sql = "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"
         with self.folding:
             folded, members = self.folds.get(audience_id, (0, Members()))
             while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_AT_ONCE):
@@ -121,11 +130,17 @@ class Audiences:
 
     def history(self, audience_id: str, size: int) -> list[Entry]:
         """The newest mapping requests, newest first."""
-        sql = "SELECT action, people, at FROM mapping WHERE audience_id = ? ORDER BY seq DESC LIMIT ?"
+        sql = (
+            "SELECT action, people, at FROM mapping WHERE audience_id = ? ORDER BY seq DESC LIMIT ?"
+        )
         return [Entry(*row) for row in self.store.all(sql, int(audience_id), size)]
 
     def history_count(self, audience_id: str) -> int:
-        return int(self.store.all("SELECT count(*) FROM mapping WHERE audience_id = ?", int(audience_id))[0][0])
+        return int(
+            self.store.all("SELECT count(*) FROM mapping WHERE audience_id = ?", int(audience_id))[
+                0
+            ][0]
+        )
 
     def clear(self) -> None:
         with self.folding:

@@ -42,7 +42,11 @@ class Batch:
         return packed(self.schemas, rows) if rows else None
 
     def rows_with(self, digest: str) -> set[int]:
-        return {at for at, row in enumerate(self.rows) if any(str(cell.get("id")).lower() == digest for cell in row)}
+        return {
+            at
+            for at, row in enumerate(self.rows)
+            if any(str(cell.get("id")).lower() == digest for cell in row)
+        }
 
 
 def pick(column: Column, cells: tuple[Cell, ...], audience: str) -> Column:
@@ -76,7 +80,11 @@ def read(body: params.Source) -> Batch:
 def read_schemas(value: object) -> list[str]:
     if value is None:
         raise params.missing("id_schema")
-    if not isinstance(value, list) or not value or not all(isinstance(schema, str) for schema in value):
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(schema, str) for schema in value)
+    ):
         raise params.wrong("id_schema", "should be a non-empty list of strings")
     schemas = [schema.upper() for schema in value]
     if any(schema not in WIDTHS for schema in schemas):
@@ -98,10 +106,15 @@ def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
             pieces[at].append((mask, raw))
             audiences |= named
     columns = [
-        Column(schema, *map(b"".join, zip(*parts, strict=True))) for schema, parts in zip(schemas, pieces, strict=True)
+        Column(schema, *map(b"".join, zip(*parts, strict=True)))
+        for schema, parts in zip(schemas, pieces, strict=True)
     ]
     ids = set(chain.from_iterable(audiences))
-    if 0 in either([column.mask for column in columns]) or () in audiences or not all(map(params.is_id, ids)):
+    if (
+        0 in either([column.mask for column in columns])
+        or () in audiences
+        or not all(map(params.is_id, ids))
+    ):
         raise ValueError
     return Batch(schemas, rows, columns, sorted(ids), is_uniform=len(audiences) == 1)
 
@@ -138,7 +151,9 @@ def first_fault(schemas: list[str], rows: list[object]) -> Refuse:
     for at, row in enumerate(rows):
         place = f"batch_data[{at}]"
         if not isinstance(row, list) or len(row) != len(schemas):
-            return params.wrong(place, f"should be a list of {len(schemas)} cell(s), one per id_schema")
+            return params.wrong(
+                place, f"should be a list of {len(schemas)} cell(s), one per id_schema"
+            )
         if all(cell == {} for cell in row):
             return params.wrong(place, "holds no id")
         for column, (schema, cell) in enumerate(zip(schemas, row, strict=True)):
@@ -159,5 +174,7 @@ def cell_fault(place: str, width: int, cell: object) -> Refuse | None:
     if len(value) != 2 * width or not HEX.issuperset(value):
         return Refuse(40062, f"{place}.id: should be hashed, {2 * width} hexadecimal characters.")
     if not isinstance(named, list) or not named or not all(map(params.is_id, named)):
-        return params.wrong(f"{place}.audience_ids", "should be a non-empty list of integers in strings")
+        return params.wrong(
+            f"{place}.audience_ids", "should be a non-empty list of integers in strings"
+        )
     return None

@@ -37,7 +37,11 @@ class Call:
             body = orjson.loads(self.request.body)
         except orjson.JSONDecodeError:
             return Refuse(40002, "Request body: should be JSON.")
-        return body if isinstance(body, dict) else Refuse(40002, "Request body: should be a JSON object.")
+        return (
+            body
+            if isinstance(body, dict)
+            else Refuse(40002, "Request body: should be a JSON object.")
+        )
 
     @property
     def body(self) -> Mapping[str, object]:
@@ -66,7 +70,10 @@ class Call:
     def authenticate(self) -> Token:
         secret = self.request.headers.get("access-token", "")
         if not secret:
-            raise Refuse(40104, "Access token is null, you should set it in http header with key Access-Token.")
+            raise Refuse(
+                40104,
+                "Access token is null, you should set it in http header with key Access-Token.",
+            )
         token = self.sandbox.accounts.token(secret)
         if token is None:
             raise Refuse(40105, "Access token is incorrect or has been revoked.")

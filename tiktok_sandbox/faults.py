@@ -68,14 +68,21 @@ class Fault:
     def refusal(self, app_id: str) -> Refuse:
         code = self.code or (40133 if self.advertiser_id else 40100)
         if code == 40100:
-            return Refuse(code, f"Due to too many requests, requests from App {app_id} are temporarily restricted.")
+            return Refuse(
+                code,
+                f"Due to too many requests, requests from App {app_id} are temporarily restricted.",
+            )
         if code == 40133:
             return Refuse(code, qps_message(self.advertiser_id or "?", 0))
         return Refuse(code, MESSAGES.get(code, f"Sandbox fault with code {code}."))
 
     def shown(self) -> dict[str, object]:
         """Without what does not belong to its kind; the poisonous hash only by its beginning."""
-        said = {name: value for name, value in asdict(self).items() if name in KINDS[self.kind] or name in ALWAYS}
+        said = {
+            name: value
+            for name, value in asdict(self).items()
+            if name in KINDS[self.kind] or name in ALWAYS
+        }
         if self.hash:
             said["hash"] = f"{self.hash[:8]}..."
         said["seconds_left"] = round(self.until - time.monotonic(), 1) if self.until else None
@@ -124,11 +131,18 @@ class Faults:
             self.forget_old()
             return list(self.standing)
 
-    def find(self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]) -> Fault | None:
+    def find(
+        self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]
+    ) -> Fault | None:
         """The first fault that hits, not yet used."""
-        return next((one for one in self.list() if one.kind in kinds and one.hits(endpoint, advertisers)), None)
+        return next(
+            (one for one in self.list() if one.kind in kinds and one.hits(endpoint, advertisers)),
+            None,
+        )
 
-    def take(self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]) -> Fault | None:
+    def take(
+        self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]
+    ) -> Fault | None:
         """The first fault that hits, one of its times used."""
         fault = self.find(kinds, endpoint, advertisers)
         return fault if fault and self.use(fault) else None
@@ -146,7 +160,11 @@ class Faults:
 
     def forget_old(self) -> None:
         now = time.monotonic()
-        self.standing = [one for one in self.standing if one.count != 0 and (one.until is None or one.until > now)]
+        self.standing = [
+            one
+            for one in self.standing
+            if one.count != 0 and (one.until is None or one.until > now)
+        ]
 
 
 def parse(wish: Mapping[str, object]) -> Fault:
@@ -156,7 +174,9 @@ def parse(wish: Mapping[str, object]) -> Fault:
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")
     given = {name: value for name, value in wish.items() if value not in (None, "")}
-    needed = [name for name, default in KINDS[kind].items() if default is None and name not in given]
+    needed = [
+        name for name, default in KINDS[kind].items() if default is None and name not in given
+    ]
     if needed:
         raise params.missing(*needed)
     values = {**KINDS[kind], **given}
@@ -244,7 +264,9 @@ def spoilt_body(answer: Answer, fault: Fault) -> Answer | None:
         case "huge":
             return envelope(0, "OK", {"padding": "x" * (fault.megabytes << 20)})
         case "code_text":
-            return replace(answer, body=answer.body.replace(b'"code":', b'"code":"', 1).replace(b",", b'",', 1))
+            return replace(
+                answer, body=answer.body.replace(b'"code":', b'"code":"', 1).replace(b",", b'",', 1)
+            )
         case "code_null":
             return envelope(None, "OK", {})
         case "code_missing":

@@ -24,7 +24,13 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Limits("published_by_braze", people_per_request=10_000, ids_per_request=None, app_rate=50),
-        Limits("published_by_tiktok", people_per_request=None, ids_per_request=1_000, app_rate=10, mapping_rate=5_000),
+        Limits(
+            "published_by_tiktok",
+            people_per_request=None,
+            ids_per_request=1_000,
+            app_rate=10,
+            mapping_rate=5_000,
+        ),
     )
 }
 DEFAULT = PRESETS["published_by_braze"]

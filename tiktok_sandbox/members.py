@@ -29,7 +29,9 @@ class Column:
 
     def cells(self) -> list[bytes | None]:
         width = WIDTHS[self.schema]
-        filled: list[bytes | None] = [self.ids[at : at + width] for at in range(0, len(self.ids), width)]
+        filled: list[bytes | None] = [
+            self.ids[at : at + width] for at in range(0, len(self.ids), width)
+        ]
         if len(filled) == len(self.mask):
             return filled
         remaining = iter(filled)

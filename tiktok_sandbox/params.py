@@ -66,7 +66,9 @@ def choices(source: Source, name: str, allowed: Iterable[str]) -> list[str]:
     if value is None:
         return []
     known = set(allowed)
-    if not isinstance(value, list) or not all(isinstance(item, str) and item in known for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and item in known for item in value
+    ):
         raise wrong(name, "holds an unknown value")
     return value
 
@@ -100,4 +102,10 @@ def decoded(value: object, name: str) -> object:
 
 
 def is_id(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and int(value) < 2**63
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isdigit()
+        and len(value) <= 19
+        and int(value) < 2**63
+    )

@@ -20,10 +20,32 @@ USERS = (
     User(JONAS, "Jonas Weber", "j***r@acme.example", YEAR_2024 + 40 * DAY),
 )
 ADVERTISERS = (
-    Advertiser(EU, "Acme EU", "EUR", "DE", "Etc/GMT-1", "Europe/Berlin", "STATUS_ENABLE", YEAR_2024 + DAY),
-    Advertiser(UK, "Acme UK", "GBP", "GB", "Etc/GMT", "Europe/London", "STATUS_ENABLE", YEAR_2024 + 9 * DAY),
-    Advertiser(US, "Acme US Brand", "USD", "US", "Etc/GMT+5", "America/New_York", "STATUS_ENABLE", YEAR_2024 + DAY),
-    Advertiser(OUTLET, "Acme Outlet", "EUR", "AT", "Etc/GMT-1", "Europe/Vienna", "STATUS_LIMIT", YEAR_2024 + 90 * DAY),
+    Advertiser(
+        EU, "Acme EU", "EUR", "DE", "Etc/GMT-1", "Europe/Berlin", "STATUS_ENABLE", YEAR_2024 + DAY
+    ),
+    Advertiser(
+        UK, "Acme UK", "GBP", "GB", "Etc/GMT", "Europe/London", "STATUS_ENABLE", YEAR_2024 + 9 * DAY
+    ),
+    Advertiser(
+        US,
+        "Acme US Brand",
+        "USD",
+        "US",
+        "Etc/GMT+5",
+        "America/New_York",
+        "STATUS_ENABLE",
+        YEAR_2024 + DAY,
+    ),
+    Advertiser(
+        OUTLET,
+        "Acme Outlet",
+        "EUR",
+        "AT",
+        "Etc/GMT-1",
+        "Europe/Vienna",
+        "STATUS_LIMIT",
+        YEAR_2024 + 90 * DAY,
+    ),
 )
 ACCESS = {MARA: (EU, UK, US, OUTLET), JONAS: (EU, UK, OUTLET)}
 # name, type, calculate_type, size. The readers' audience is filled through the journal, like any other of its kind.
@@ -42,8 +64,15 @@ def seed(store: Store, audiences: Audiences) -> None:
         if store.all("SELECT 1 FROM user LIMIT 1"):
             return
         store.write_many("INSERT INTO user VALUES (?, ?, ?, ?)", [values(user) for user in USERS])
-        store.write_many("INSERT INTO advertiser VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [values(one) for one in ADVERTISERS])
-        pairs = [(int(user), int(advertiser)) for user, reached in ACCESS.items() for advertiser in reached]
+        store.write_many(
+            "INSERT INTO advertiser VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [values(one) for one in ADVERTISERS],
+        )
+        pairs = [
+            (int(user), int(advertiser))
+            for user, reached in ACCESS.items()
+            for advertiser in reached
+        ]
         store.write_many("INSERT INTO access (user_id, advertiser_id) VALUES (?, ?)", pairs)
         seed_audiences(store, audiences)
 
@@ -60,7 +89,14 @@ def seed_audiences(store: Store, audiences: Audiences) -> None:
     for at, advertiser in enumerate(ADVERTISERS):
         for nth, (name, kind, calculate_type, size) in enumerate(AUDIENCES):
             audience_id = FIRST_AUDIENCE + at * len(AUDIENCES) + nth
-            details = (audience_id, int(advertiser.id), name, kind, calculate_type, size // (at + 1))
+            details = (
+                audience_id,
+                int(advertiser.id),
+                name,
+                kind,
+                calculate_type,
+                size // (at + 1),
+            )
             store.write(sql, *details, created_at + nth * DAY)
             if kind == PARTNER:
                 audiences.map("add", [(str(audience_id), [readers()])])

@@ -44,7 +44,11 @@ class Handler(BaseHTTPRequestHandler):
     def read(self) -> Request | None:
         """None if the body cannot be read."""
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > LARGEST_BODY:
+        if (
+            "Transfer-Encoding" in self.headers
+            or not length.isdigit()
+            or int(length) > LARGEST_BODY
+        ):
             return None
         body = self.rfile.read(int(length))
         parts = urlsplit(self.path)
@@ -72,7 +76,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(head + body)
 
     def head(self, answer: Answer) -> bytes:
-        fields = {"Date": self.date_time_string(), "Content-Type": answer.content_type, **answer.headers}
+        fields = {
+            "Date": self.date_time_string(),
+            "Content-Type": answer.content_type,
+            **answer.headers,
+        }
         if answer.chunks is None:
             fields["Content-Length"] = str(len(answer.body))
         else:
@@ -120,10 +128,14 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.sandbox = sandbox
         self.is_loud = is_loud
-        self.desk = threading.Lock()  # two large bodies read by turns take twice as long as one after the other
+        self.desk = (
+            threading.Lock()
+        )  # two large bodies read by turns take twice as long as one after the other
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
-        self.thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="tiktok-sandbox", daemon=True)
+        self.thread = threading.Thread(
+            target=self.serve_forever, args=(0.02,), name="tiktok-sandbox", daemon=True
+        )
 
     def answer(self, request: Request) -> Answer:
         try:

@@ -29,7 +29,9 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self.db = sqlite3.connect(path, check_same_thread=False)
-        self.db.executescript("PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;" + SCHEMA.read_text())
+        self.db.executescript(
+            "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;" + SCHEMA.read_text()
+        )
 
     def all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.lock:

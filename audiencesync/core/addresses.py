@@ -11,10 +11,13 @@ _USER = r"(?:[^\s/?#]*@)?"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?:0*[1-9]\d{0,4}))?"
 _QUERY = r"(?:\?[^\s#]*)?"
 _POSTGRES = re.compile(
-    rf"postgres(?:ql)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?/(?:/[^\s?#@]*/)?[^\s/?#@]+{_QUERY}", re.ASCII
+    rf"postgres(?:ql)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?/(?:/[^\s?#@]*/)?[^\s/?#@]+{_QUERY}",
+    re.ASCII,
 )
 _SQLITE = re.compile(r"sqlite:///(?!:|file:|/*(?:\?|\Z)).*[^/]", re.DOTALL)
-_REDIS = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?{_QUERY}|unix://{_USER}/[^\s?#@]+{_QUERY}", re.ASCII)
+_REDIS = re.compile(
+    rf"rediss?://{_USER}{_HOST}(?:/\d*)?{_QUERY}|unix://{_USER}/[^\s?#@]+{_QUERY}", re.ASCII
+)
 _WEB = re.compile(rf"(https?)://({_HOST})(/[^\s?#@;,\"'<>\\]*)?({_QUERY})", re.ASCII)
 
 
@@ -32,7 +35,11 @@ def _has_ports(netloc: str) -> bool:
 def database(variable: str, url: str) -> str:
     """The address of PostgreSQL or of a file of SQLite; a database in memory ends with its process."""
     if url.startswith("sqlite:"):
-        _refuse_unless(_SQLITE.fullmatch(url) and "\0" not in url, variable, "sqlite:////path/of/a/file.sqlite3")
+        _refuse_unless(
+            _SQLITE.fullmatch(url) and "\0" not in url,
+            variable,
+            "sqlite:////path/of/a/file.sqlite3",
+        )
     else:
         fits = _POSTGRES.fullmatch(url) and _has_ports(url.partition("://")[2].partition("/")[0])
         _refuse_unless(fits, variable, "postgres://<user>:<password>@<host>/<name>")
@@ -41,7 +48,9 @@ def database(variable: str, url: str) -> str:
 
 def redis(variable: str, url: str) -> str:
     """The address of a Redis, or nothing."""
-    fits = _REDIS.fullmatch(url) and _has_ports(url.partition("://")[2].partition("/")[0].partition("?")[0])
+    fits = _REDIS.fullmatch(url) and _has_ports(
+        url.partition("://")[2].partition("/")[0].partition("?")[0]
+    )
     _refuse_unless(not url or fits, variable, "redis://:<password>@<host>:6379/0")
     return url
 
@@ -58,7 +67,9 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
     found = _web(url.replace("://*.", "://any.", 1))
     is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
     _refuse_unless(
-        found and not found[3] and not found[4] and (is_safe or not must_be_safe), variable, "https://sync.example.org"
+        found and not found[3] and not found[4] and (is_safe or not must_be_safe),
+        variable,
+        "https://sync.example.org",
     )
     return url
 
@@ -66,7 +77,9 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
 def service(variable: str, url: str) -> str:
     """A page of a partner that secrets are sent to: readable for others only on the way to a local name."""
     found = _web(url)
-    fits = found and not found[4] and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
+    fits = (
+        found and not found[4] and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
+    )
     _refuse_unless(fits, variable, "https://business-api.example.org")
     return url
 

@@ -113,7 +113,11 @@ class Ticker:
 
     def due(self, now: float) -> Packages:
         """Claim and pack every slot that has begun. The heartbeat is each engine's own and needs no database."""
-        due = [_package("audiencesync.core.beat.pulse")] if self.begins(PULSE, slot_at(now, PULSE_SECONDS)) else []
+        due = (
+            [_package("audiencesync.core.beat.pulse")]
+            if self.begins(PULSE, slot_at(now, PULSE_SECONDS))
+            else []
+        )
         for name, (seconds, function) in settings.BEATS.items():
             if self._wins(name, slot_at(now, seconds)):
                 due.append(_package(function))
@@ -121,7 +125,10 @@ class Ticker:
 
     def pause(self, now: float) -> float:
         """Seconds until the next slot begins, at most one: how long a pull may block."""
-        periods: list[float] = [PULSE_SECONDS, *(seconds for seconds, _function in settings.BEATS.values())]
+        periods: list[float] = [
+            PULSE_SECONDS,
+            *(seconds for seconds, _function in settings.BEATS.values()),
+        ]
         return min(1.0, *(slot_at(now, period) / 1000 + period - now + 0.01 for period in periods))
 
     def begins(self, name: str, slot: int) -> bool:

@@ -25,10 +25,16 @@ from audiencesync.core.demo_accounts import EMAILS
 
 Apps = Sequence[AppConfig] | None
 SHORTEST_KEY = 50
-SHORTEST_PACKED = 38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
+SHORTEST_PACKED = (
+    38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
+)
 FEWEST_BYTES = 18  # different ones in 32 random bytes: 30 is usual
-_PLACEHOLDER = re.compile(r"\Adjango-insecure-|change.?me|random.?(?:string|characters)", re.IGNORECASE)
-_SUFFIX = re.compile(r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}")  # under which anybody may register a name
+_PLACEHOLDER = re.compile(
+    r"\Adjango-insecure-|change.?me|random.?(?:string|characters)", re.IGNORECASE
+)
+_SUFFIX = re.compile(
+    r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}"
+)  # under which anybody may register a name
 _NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
 
 
@@ -41,16 +47,27 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if not key:
         return [
             checks.Error(
-                "SECRET_KEY is not set.", hint="Set it to 50 or more random characters.", id="audiencesync.E001"
+                "SECRET_KEY is not set.",
+                hint="Set it to 50 or more random characters.",
+                id="audiencesync.E001",
             )
         ]
     if settings.DEBUG:
         return []
     if len(key) < SHORTEST_KEY:
-        return [checks.Error(f"SECRET_KEY is shorter than {SHORTEST_KEY} characters.", id="audiencesync.E002")]
-    named = [("SECRET_KEY", key), *(("SECRET_KEY_FALLBACKS", old) for old in settings.SECRET_KEY_FALLBACKS)]
+        return [
+            checks.Error(
+                f"SECRET_KEY is shorter than {SHORTEST_KEY} characters.", id="audiencesync.E002"
+            )
+        ]
+    named = [
+        ("SECRET_KEY", key),
+        *(("SECRET_KEY_FALLBACKS", old) for old in settings.SECRET_KEY_FALLBACKS),
+    ]
     return [
-        checks.Error(f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007")
+        checks.Error(
+            f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007"
+        )
         for name, one in named
         if len(zlib.compress(one.encode(), 9)) < SHORTEST_PACKED or _PLACEHOLDER.search(one)
     ]
@@ -60,12 +77,22 @@ def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """TOKEN_KEYS seals and opens."""
     hint = "Make a key: python -c 'from audiencesync.core.crypto import new_key; print(new_key(\"a\"))'"
     try:
-        works = crypto.open_sealed(crypto.seal("probe", context="check"), context="check") == "probe"
+        works = (
+            crypto.open_sealed(crypto.seal("probe", context="check"), context="check") == "probe"
+        )
     except (ImproperlyConfigured, crypto.CannotOpen) as error:
         return [checks.Error(str(error), hint=hint, id="audiencesync.E003")]
     if any(len(set(key)) < FEWEST_BYTES for key in crypto.ring()):
-        return [checks.Error("TOKEN_KEYS holds a key that is not random.", hint=hint, id="audiencesync.E008")]
-    return [] if works else [checks.Error("What TOKEN_KEYS seals does not open again.", id="audiencesync.E004")]
+        return [
+            checks.Error(
+                "TOKEN_KEYS holds a key that is not random.", hint=hint, id="audiencesync.E008"
+            )
+        ]
+    return (
+        []
+        if works
+        else [checks.Error("What TOKEN_KEYS seals does not open again.", id="audiencesync.E004")]
+    )
 
 
 def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -73,10 +100,18 @@ def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     parts = urlsplit(settings.SITE_URL)
     name, _port = split_domain_port(parts.netloc)
     if parts.scheme not in ("http", "https") or not name:
-        return [checks.Error("SITE_URL must look like https://sync.example.org.", id="audiencesync.E005")]
+        return [
+            checks.Error(
+                "SITE_URL must look like https://sync.example.org.", id="audiencesync.E005"
+            )
+        ]
     if settings.DEBUG or validate_host(name, settings.ALLOWED_HOSTS):
         return []
-    return [checks.Error(f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006")]
+    return [
+        checks.Error(
+            f"ALLOWED_HOSTS does not contain {name}, the host of SITE_URL.", id="audiencesync.E006"
+        )
+    ]
 
 
 def _matches_anything(pattern: str) -> bool:
@@ -102,7 +137,9 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
             _matches_anything(one) for one in settings.ALLOWED_HOSTS
         ),
         "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.": any(
-            _matches_anything(one.removeprefix("*") or "*") for one in trusted if one.startswith("*")
+            _matches_anything(one.removeprefix("*") or "*")
+            for one in trusted
+            if one.startswith("*")
         ),
         f"DEBUG shows settings and data to visitors: it must be off where SITE_URL is public ({name}).": is_public
         and settings.DEBUG,
@@ -110,12 +147,18 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
         and not settings.HTTPS,
     }
     ids = ("audiencesync.E009", "audiencesync.E010", "audiencesync.E011", "audiencesync.E012")
-    return [checks.Error(text, id=number) for number, (text, is_so) in zip(ids, found.items(), strict=True) if is_so]
+    return [
+        checks.Error(text, id=number)
+        for number, (text, is_so) in zip(ids, found.items(), strict=True)
+        if is_so
+    ]
 
 
 def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Nobody signs in with an account of the demo outside the demo. Without a database or its tables nobody does."""
-    if settings.DEMO or (connection.vendor == "sqlite" and not _exists(connection.settings_dict["NAME"])):
+    if settings.DEMO or (
+        connection.vendor == "sqlite" and not _exists(connection.settings_dict["NAME"])
+    ):
         return []
     try:
         found = get_user_model().objects.filter(email__in=EMAILS, is_active=True).exists()
@@ -127,7 +170,11 @@ def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if not found:
         return []
     hint = "Delete them: manage.py demo --remove-accounts. The people and app groups stay."
-    return [checks.Error("There are accounts of the demo, and DEMO is off.", hint=hint, id="audiencesync.E013")]
+    return [
+        checks.Error(
+            "There are accounts of the demo, and DEMO is off.", hint=hint, id="audiencesync.E013"
+        )
+    ]
 
 
 def _exists(name: object) -> bool:
@@ -137,9 +184,14 @@ def _exists(name: object) -> bool:
 
 def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """SQLite is new enough for the write-ahead log, or the slower rollback journal is used."""
-    if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") or sqlite.journal_mode() == "WAL":
+    if (
+        not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+        or sqlite.journal_mode() == "WAL"
+    ):
         return []
-    found, wanted = (".".join(str(part) for part in version) for version in (sqlite.version(), sqlite.SAFE_WAL))
+    found, wanted = (
+        ".".join(str(part) for part in version) for version in (sqlite.version(), sqlite.SAFE_WAL)
+    )
     return [
         checks.Warning(
             f"SQLite {found} is older than {wanted}: the rollback journal is used instead of WAL, which is slower.",
@@ -151,7 +203,9 @@ def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage
 
 def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """The TikTok app is named."""
-    missing = [name for name in ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET") if not getattr(settings, name)]
+    missing = [
+        name for name in ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET") if not getattr(settings, name)
+    ]
     if not missing:
         return []
     hint = "Create an app in TikTok's developer portal; without it nobody can connect TikTok."
@@ -162,9 +216,7 @@ def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Mails have a server to leave by."""
     if settings.HAS_MAIL:
         return []
-    hint = (
-        "Set it, then try: manage.py sendtestemail you@example.org. Until then no alert and no password reset arrives."
-    )
+    hint = "Set it, then try: manage.py sendtestemail you@example.org. Until then no alert and no password reset arrives."
     return [checks.Warning("EMAIL_HOST not set.", hint=hint, id="audiencesync.W003")]
 
 
@@ -174,11 +226,17 @@ def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     try:
         get_connection()
     except Exception:  # noqa: BLE001 - another's class may raise anything
-        found.append(checks.Error("EMAIL_BACKEND names nothing that sends mails.", id="audiencesync.E015"))
+        found.append(
+            checks.Error("EMAIL_BACKEND names nothing that sends mails.", id="audiencesync.E015")
+        )
     try:
         import_string(settings.STORAGES["staticfiles"]["BACKEND"])
     except Exception:  # noqa: BLE001 - as above
-        found.append(checks.Error("STATICFILES_BACKEND names nothing that stores files.", id="audiencesync.E016"))
+        found.append(
+            checks.Error(
+                "STATICFILES_BACKEND names nothing that stores files.", id="audiencesync.E016"
+            )
+        )
     sender = settings.DEFAULT_FROM_EMAIL
     if not sender.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(sender)[1]):
         text = "DEFAULT_FROM_EMAIL must look like AudienceSync <sync@example.org>."
@@ -193,10 +251,18 @@ def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if file.is_dir():
         return [checks.Error("ERASURE_LEDGER is a folder, not a file.", id="audiencesync.E018")]
     if file.exists() and not os.access(file, os.W_OK):
-        return [checks.Warning(f"ERASURE_LEDGER: the file {file} cannot be written.", id="audiencesync.W004")]
+        return [
+            checks.Warning(
+                f"ERASURE_LEDGER: the file {file} cannot be written.", id="audiencesync.W004"
+            )
+        ]
     if os.access(folder, os.W_OK | os.X_OK):
         return []
-    return [checks.Warning(f"ERASURE_LEDGER: the folder {folder} cannot be written.", id="audiencesync.W004")]
+    return [
+        checks.Warning(
+            f"ERASURE_LEDGER: the folder {folder} cannot be written.", id="audiencesync.W004"
+        )
+    ]
 
 
 def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -204,7 +270,11 @@ def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMe
     if settings.DEMO or settings.STAFF_REQUIRE_SECOND_FACTOR:
         return []
     hint = "Set STAFF_REQUIRE_SECOND_FACTOR=1."
-    return [checks.Warning("Pages of staff open with a password alone.", hint=hint, id="audiencesync.W005")]
+    return [
+        checks.Warning(
+            "Pages of staff open with a password alone.", hint=hint, id="audiencesync.W005"
+        )
+    ]
 
 
 def register() -> None:

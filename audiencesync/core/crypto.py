@@ -28,7 +28,9 @@ def _ring() -> dict[str, bytes]:
             raise ImproperlyConfigured("TOKEN_KEYS: each entry must be <id>:<base64 of 32 bytes>.")
         ring[key_id] = key
     if not ring:
-        raise ImproperlyConfigured("TOKEN_KEYS is empty: set at least one <id>:<base64 of 32 bytes>.")
+        raise ImproperlyConfigured(
+            "TOKEN_KEYS is empty: set at least one <id>:<base64 of 32 bytes>."
+        )
     return ring
 
 
@@ -57,7 +59,9 @@ def open_sealed(sealed: str, *, context: str) -> str:
             raise ValueError
         return AESGCM(key).decrypt(_bytes(nonce), _bytes(text), context.encode()).decode()
     except (ValueError, KeyError, InvalidTag):
-        raise CannotOpen("A sealed secret could not be opened with the keys in TOKEN_KEYS.") from None
+        raise CannotOpen(
+            "A sealed secret could not be opened with the keys in TOKEN_KEYS."
+        ) from None
 
 
 def is_current(sealed: str) -> bool:

@@ -17,9 +17,7 @@ _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
 _UNSEEN = r"\x00\x0b\x0c\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _BEFORE = rf"['\" \x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000{_UNSEEN}]*"
 _AT_FIRST = rf"(?:'*[\t\r\n]|{_BEFORE}[{_SIGNS}])"
-_PLACES = (
-    rf"(\A(?={{mark}}{_AT_FIRST})|[;\t|\r\n](?={{mark}}{_BEFORE}[{_SIGNS}]))"  # where a spreadsheet may begin a cell
-)
+_PLACES = rf"(\A(?={{mark}}{_AT_FIRST})|[;\t|\r\n](?={{mark}}{_BEFORE}[{_SIGNS}]))"  # where a spreadsheet may begin a cell
 _FORMULA = re.compile(_PLACES.format(mark=""))
 _GUARDED = re.compile(_PLACES.format(mark="'") + "'")
 _FIRST = re.compile(rf"'{_AT_FIRST}")

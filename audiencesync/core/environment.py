@@ -12,7 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 DAY_SECONDS = 86_400.0
 SHORTEST_PERIOD, MOST_CALLS = 0.1, 1_000_000_000  # of a limit
 LONGEST_KEPT = 36_500  # days
-YES, NO = frozenset({"1", "true", "yes", "y", "on", "ok"}), frozenset({"", "0", "false", "no", "n", "off"})
+YES, NO = (
+    frozenset({"1", "true", "yes", "y", "on", "ok"}),
+    frozenset({"", "0", "false", "no", "n", "off"}),
+)
 
 
 class Environment(environ.Env):
@@ -26,7 +29,9 @@ class Environment(environ.Env):
                 return self.parse_value(text, args[0] if args else kwargs.get("cast"))
             return super().get_value(var, *args, **kwargs)
         except (ValueError, TypeError) as error:
-            raise ImproperlyConfigured(f"{var} is not what it must be (docs/settings.md).") from error
+            raise ImproperlyConfigured(
+                f"{var} is not what it must be (docs/settings.md)."
+            ) from error
 
     def flag(self, var: str, default: bool) -> bool:  # noqa: FBT001 - as environ's own readers take it
         """Return a boolean; a word that is neither yes nor no is refused instead of read as no."""
@@ -38,7 +43,9 @@ class Environment(environ.Env):
     def whole(self, var: str, default: int, *, least: int, most: int) -> int:
         """Return a whole number within bounds. Raises ImproperlyConfigured."""
         text = self.str(var, str(default)).strip()
-        if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most
+        ):
             raise ImproperlyConfigured(f"{var} must be a whole number from {least} to {most}.")
         return int(text)
 
@@ -76,8 +83,12 @@ class Environment(environ.Env):
     def token(self, var: str, *, least: int) -> str:
         """Return a secret that is sent in a header, or nothing. Raises ImproperlyConfigured."""
         text: str = self.str(var, "")
-        if text and not (len(text) >= least and text.isascii() and text.isprintable() and " " not in text):
-            raise ImproperlyConfigured(f"{var} must be at least {least} letters, digits and signs without blanks.")
+        if text and not (
+            len(text) >= least and text.isascii() and text.isprintable() and " " not in text
+        ):
+            raise ImproperlyConfigured(
+                f"{var} must be at least {least} letters, digits and signs without blanks."
+            )
         return text
 
     def choice(self, var: str, default: str, *, among: tuple[str, ...]) -> str:
@@ -96,7 +107,9 @@ def plain(text: str) -> float:
 def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
     """Raise ImproperlyConfigured unless one time is shorter than another."""
     if not seconds < limit:
-        raise ImproperlyConfigured(f"{variable} ({seconds:g}) must be shorter than {than} ({limit:g}).")
+        raise ImproperlyConfigured(
+            f"{variable} ({seconds:g}) must be shorter than {than} ({limit:g})."
+        )
 
 
 def limit(variable: str, text: str) -> tuple[int, float]:
@@ -105,7 +118,9 @@ def limit(variable: str, text: str) -> tuple[int, float]:
     try:
         n, period = plain(calls), plain(seconds)
     except ValueError as error:
-        raise ImproperlyConfigured(f"{variable} must look like track=3000/3,export=250/60.") from error
+        raise ImproperlyConfigured(
+            f"{variable} must look like track=3000/3,export=250/60."
+        ) from error
     if not (n.is_integer() and 1 <= n <= MOST_CALLS and SHORTEST_PERIOD <= period <= DAY_SECONDS):
         raise ImproperlyConfigured(
             f"{variable} needs at least 1 call and at most {MOST_CALLS}, in {SHORTEST_PERIOD} to 86400 seconds."
@@ -113,7 +128,9 @@ def limit(variable: str, text: str) -> tuple[int, float]:
     return int(n), period
 
 
-def limits(variable: str, given: dict[str, str], *, known: dict[str, str]) -> dict[str, tuple[int, float]]:
+def limits(
+    variable: str, given: dict[str, str], *, known: dict[str, str]
+) -> dict[str, tuple[int, float]]:
     """Return every limit by its name; a name that does not exist is refused. Raises ImproperlyConfigured."""
     if unknown := sorted(given.keys() - known.keys()):
         raise ImproperlyConfigured(f"{variable} knows {', '.join(known)}, not {unknown[0]}.")

@@ -17,14 +17,22 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _page(status: int, title: str, text: str, *, back: str = "") -> HttpResponse:
-    facts = {"status": status, "error_title": title, "text": text, "request_id": logs.request_id.get(), "back": back}
+    facts = {
+        "status": status,
+        "error_title": title,
+        "text": text,
+        "request_id": logs.request_id.get(),
+        "back": back,
+    }
     return HttpResponse(render_to_string("error.html", facts), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400."""
     return _page(
-        400, _("This request makes no sense to us"), _("Go back and try again. If you typed the address, check it.")
+        400,
+        _("This request makes no sense to us"),
+        _("Go back and try again. If you typed the address, check it."),
     )
 
 
@@ -33,7 +41,9 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
     return _page(
         403,
         _("You may not do this"),
-        _("Your role in this app group does not include it. An admin of the group can change that."),
+        _(
+            "Your role in this app group does not include it. An admin of the group can change that."
+        ),
     )
 
 
@@ -42,7 +52,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(
         403,
         _("This form is out of date"),
-        _("Nothing was changed. Go back, reload the page and send the form again; cookies must be allowed."),
+        _(
+            "Nothing was changed. Go back, reload the page and send the form again; cookies must be allowed."
+        ),
     )
 
 
@@ -57,10 +69,14 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """429: allauth's limits of sign-in, sign-up and password reset."""
-    return _page(429, _("Too many attempts"), _("For safety we wait a little. Try again in a few minutes."))
+    return _page(
+        429, _("Too many attempts"), _("For safety we wait a little. Try again in a few minutes.")
+    )
 
 
-def with_a_way_back(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def with_a_way_back(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: who opens an address that only takes forms (a reload, a sign-in in between) is shown the way back."""
 
     def answer(request: HttpRequest) -> HttpResponse:
@@ -70,7 +86,9 @@ def with_a_way_back(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         page = _page(
             405,
             _("Nothing was done"),
-            _("This address only takes what a form sends. Go back to the page and press the button again."),
+            _(
+                "This address only takes what a form sends. Go back to the page and press the button again."
+            ),
             back=_nearest_page(request.path),
         )
         page["Allow"] = response["Allow"]
@@ -99,7 +117,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
         case RedisError():
             return _not_ready(_("The cache is not ready. Try again in a minute."))
         case OSError(errno=number) if number in NO_ROOM:
-            return _not_ready(_("The disk is full. Whoever runs this installation has to make room; then try again."))
+            return _not_ready(
+                _(
+                    "The disk is full. Whoever runs this installation has to make room; then try again."
+                )
+            )
     return _page(
         500,
         _("Something went wrong on our side"),

@@ -96,7 +96,10 @@ def database() -> str:
 def migrations() -> str:
     """The tables are those of this version."""
     executor = MigrationExecutor(connection)
-    missing = [f"{one.app_label}.{one.name}" for one, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    missing = [
+        f"{one.app_label}.{one.name}"
+        for one, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
+    ]
     return f"not applied: {', '.join(missing)} (manage.py migrate)" if missing else ""
 
 
@@ -124,7 +127,11 @@ def engine() -> str:
 def disk() -> str:
     """There is room for the files of this process."""
     usage = shutil.disk_usage(settings.VAR_DIR)
-    return "" if usage.free >= LEAST_FREE * usage.total else f"{usage.free / usage.total:.1%} free under VAR_DIR"
+    return (
+        ""
+        if usage.free >= LEAST_FREE * usage.total
+        else f"{usage.free / usage.total:.1%} free under VAR_DIR"
+    )
 
 
 def sqlite_version() -> str:

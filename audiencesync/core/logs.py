@@ -48,8 +48,13 @@ class RoutesOnly(logging.Filter):
         """Replace the path among the arguments."""
         request = getattr(record, "request", None)
         if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
-            paths = (request.path, request.path.encode("unicode_escape").decode("ascii"))  # Django escapes it
-            record.args = tuple(route_of(request) if part in paths else part for part in record.args)
+            paths = (
+                request.path,
+                request.path.encode("unicode_escape").decode("ascii"),
+            )  # Django escapes it
+            record.args = tuple(
+                route_of(request) if part in paths else part for part in record.args
+            )
         return True
 
 
@@ -59,7 +64,10 @@ class NoHost(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Make it one line that says what to do."""
         record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.msg, record.args = "A request named a host that is not in ALLOWED_HOSTS; it was answered with 400.", ()
+        record.msg, record.args = (
+            "A request named a host that is not in ALLOWED_HOSTS; it was answered with 400.",
+            (),
+        )
         record.exc_info = record.exc_text = None
         return True
 
@@ -106,6 +114,11 @@ class RequestIds:
 
 
 def _log(request: HttpRequest, status: int, duration_ms: int) -> None:
-    facts = {"route": route_of(request), "method": request.method, "status": status, "duration_ms": duration_ms}
+    facts = {
+        "route": route_of(request),
+        "method": request.method,
+        "status": status,
+        "duration_ms": duration_ms,
+    }
     level = logging.DEBUG if facts["route"] in WATCHED else logging.INFO
     logger.log(level, "%s %s %s", request.method, facts["route"], status, extra=facts)

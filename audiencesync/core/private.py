@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 UNUSED = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
-def keep_private(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def keep_private(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: what is answered to a session stays in no cache, neither the browser's nor one between.
 
     It stands behind the one that serves static files: they say themselves how long they may be kept.
@@ -18,7 +20,8 @@ def keep_private(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
         response = get_response(request)
         response.setdefault("Permissions-Policy", UNUSED)
         has_session = (
-            settings.SESSION_COOKIE_NAME in request.COOKIES or settings.SESSION_COOKIE_NAME in response.cookies
+            settings.SESSION_COOKIE_NAME in request.COOKIES
+            or settings.SESSION_COOKIE_NAME in response.cookies
         )
         if has_session and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "no-store"

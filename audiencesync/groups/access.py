@@ -29,13 +29,17 @@ def user(request: HttpRequest) -> User:
 
 def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
     """The groups the user is a member of; archived ones are hidden."""
-    return AppGroup.objects.filter(memberships__user=user(request), archived_at=None).order_by("name")
+    return AppGroup.objects.filter(memberships__user=user(request), archived_at=None).order_by(
+        "name"
+    )
 
 
 def membership(request: HttpRequest) -> Membership:
     """The user's membership in the group named in the URL. Raises Http404 for strangers."""
     if request.resolver_match is None or "group" not in request.resolver_match.kwargs:
-        request.resolver_match = resolve(request.path_info)  # allauth repeats a request after it asked for the password
+        request.resolver_match = resolve(
+            request.path_info
+        )  # allauth repeats a request after it asked for the password
     slug = request.resolver_match.kwargs["group"]
     cached: Membership | None = getattr(request, "membership", None)
     if cached is not None and cached.app_group.slug == slug:
@@ -80,6 +84,9 @@ def staff(request: HttpRequest) -> User:
     if not is_staff(request):
         raise PermissionDenied
     if settings.STAFF_REQUIRE_SECOND_FACTOR and not is_mfa_enabled(user(request)):
-        messages.warning(request, _("Set up a second factor first: this installation requires it for pages of staff."))
+        messages.warning(
+            request,
+            _("Set up a second factor first: this installation requires it for pages of staff."),
+        )
         raise ImmediateHttpResponse(redirect("mfa_index"))
     return user(request)

@@ -30,7 +30,12 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
 
 def issue(
-    app_group: AppGroup, *, name: str, scopes: list[str], by: User | None, expires_at: datetime | None = None
+    app_group: AppGroup,
+    *,
+    name: str,
+    scopes: list[str],
+    by: User | None,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Save a key; returns it with its text, which is shown once and never stored."""
     prefix = "".join(secrets.choice(_LETTERS) for _ in range(8))
@@ -54,7 +59,9 @@ def revoke(key: ApiKey, *, by: User, now: datetime) -> bool:
     with transaction.atomic():
         revoked = bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now))
         if revoked:
-            Activity.log(key.app_group, by, Activity.Verb.REVOKED, _subject(key), kind=Activity.Kind.KEY)
+            Activity.log(
+                key.app_group, by, Activity.Verb.REVOKED, _subject(key), kind=Activity.Kind.KEY
+            )
     return revoked
 
 

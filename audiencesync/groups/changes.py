@@ -29,7 +29,10 @@ class Shown:
 def as_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
     """Only what really differs, ready for a JSON column."""
     with translation.override(None):
-        kept = [{"what": str(what), "before": _kept(old), "after": _kept(new)} for what, old, new in changes]
+        kept = [
+            {"what": str(what), "before": _kept(old), "after": _kept(new)}
+            for what, old, new in changes
+        ]
     return [one for one in kept if one["before"] != one["after"]]
 
 
@@ -41,7 +44,10 @@ def _kept(value: Value) -> Any:
 
 def shown(stored: Iterable[dict[str, Any]]) -> list[Shown]:
     """The changes of a line, translated."""
-    return [Shown(_translated(one["what"]), _shown(one["before"]), _shown(one["after"])) for one in stored]
+    return [
+        Shown(_translated(one["what"]), _shown(one["before"]), _shown(one["after"]))
+        for one in stored
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,9 @@ def current(request: HttpRequest) -> dict[str, Any]:
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {"has_mail": settings.HAS_MAIL}
     membership = getattr(request, "membership", None)
-    mine = AppGroup.objects.filter(memberships__user=request.user, archived_at=None).order_by("name")
+    mine = AppGroup.objects.filter(memberships__user=request.user, archived_at=None).order_by(
+        "name"
+    )
     return {
         "has_mail": settings.HAS_MAIL,
         "membership": membership,

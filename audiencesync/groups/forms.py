@@ -44,12 +44,19 @@ class RoleForm(forms.Form):
 
 
 def zones() -> list[tuple[str, str]]:
-    return [(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
+    return [
+        (name, name.replace("_", " "))
+        for name in sorted(available_timezones())
+        if "/" in name or name == "UTC"
+    ]
 
 
 def regions() -> list[tuple[str, str]]:
     regions = sorted(phonenumbers.SUPPORTED_REGIONS)
-    return [(region, f"{region} (+{phonenumbers.country_code_for_region(region)})") for region in regions]
+    return [
+        (region, f"{region} (+{phonenumbers.country_code_for_region(region)})")
+        for region in regions
+    ]
 
 
 class GroupForm(forms.ModelForm):
@@ -61,7 +68,9 @@ class GroupForm(forms.ModelForm):
     phone_region = forms.ChoiceField(
         label=_("Default country of phone numbers"),
         choices=regions,
-        help_text=_("For phone numbers written without a country code. It applies to numbers saved from now on."),
+        help_text=_(
+            "For phone numbers written without a country code. It applies to numbers saved from now on."
+        ),
     )
     language = forms.ChoiceField(
         label=_("Language"),
@@ -92,7 +101,9 @@ class GroupForm(forms.ModelForm):
         label=_("Attribute that tells consent to advertising"),
         required=False,
         max_length=80,
-        help_text=_("The name of a custom attribute. Leave it empty if consent is sent as ads_consent."),
+        help_text=_(
+            "The name of a custom attribute. Leave it empty if consent is sent as ads_consent."
+        ),
     )
     consent_values = forms.CharField(
         label=_("Values that count as consent"),
@@ -172,7 +183,9 @@ class GroupForm(forms.ModelForm):
     @property
     def changes_people(self) -> bool:
         """Whether everybody stored must be fitted to the new settings (people/consent.py)."""
-        return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(self.changed_data)
+        return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(
+            self.changed_data
+        )
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -183,7 +196,12 @@ class ApiKeyForm(forms.ModelForm):
     )
     lifetime = forms.ChoiceField(
         label=_("Valid for"),
-        choices=[("30", _("30 days")), ("90", _("90 days")), ("365", _("one year")), ("", _("until it is revoked"))],
+        choices=[
+            ("30", _("30 days")),
+            ("90", _("90 days")),
+            ("365", _("one year")),
+            ("", _("until it is revoked")),
+        ],
         required=False,
         initial="365",
     )

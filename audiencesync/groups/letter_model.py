@@ -31,9 +31,13 @@ class Letter(models.Model):
 
     class Meta:
         db_table = "partners_letter"  # its name of before: other versions may run beside this one during an update
-        indexes = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="letter_due")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="letter_due")
+        ]
         constraints = [
-            models.CheckConstraint(condition=Q(user__isnull=False) | ~Q(kind=""), name="letter_has_a_reader")
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | ~Q(kind=""), name="letter_has_a_reader"
+            )
         ]
 
     def __str__(self) -> str:

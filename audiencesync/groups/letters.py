@@ -49,7 +49,9 @@ def write(
         if known is not None:
             Letter.objects.filter(key=mine, due_at__isnull=False).update(subject=subject, body=body)
             continue
-        fresh = Letter(key=mine, user=reader.user, subject=subject, body=body, created_at=now, due_at=now)
+        fresh = Letter(
+            key=mine, user=reader.user, subject=subject, body=body, created_at=now, due_at=now
+        )
         Letter.objects.bulk_create([fresh], ignore_conflicts=True)
         written += 1
     return written
@@ -67,7 +69,11 @@ def exists(key: str) -> bool:
 
 def waiting(kind: str) -> list[str]:
     """The keys, beginning so, of letters that did not go out yet."""
-    return list(Letter.objects.filter(key__startswith=kind, due_at__isnull=False).values_list("key", flat=True))
+    return list(
+        Letter.objects.filter(key__startswith=kind, due_at__isnull=False).values_list(
+            "key", flat=True
+        )
+    )
 
 
 def forget(key: str) -> None:
@@ -79,7 +85,11 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
     """Send what is due, each once however many workers send; answers how many went out. Drops what is done for long."""
     Letter.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
     sent, ends_at = 0, time.monotonic() + SECONDS
-    for letter in Letter.objects.filter(due_at__lte=now).select_related("user").order_by("due_at", "pk")[:AT_ONCE]:
+    for letter in (
+        Letter.objects.filter(due_at__lte=now)
+        .select_related("user")
+        .order_by("due_at", "pk")[:AT_ONCE]
+    ):
         if time.monotonic() > ends_at:
             break
         if not _claim(letter, now=now):
@@ -91,7 +101,9 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
             sent += message is not None
             continue
         _note(letter, error, count_failure, now=now)
-        if not isinstance(error, (SMTPException, ValueError)) or isinstance(error, SMTPSenderRefused):
+        if not isinstance(error, (SMTPException, ValueError)) or isinstance(
+            error, SMTPSenderRefused
+        ):
             break  # the server is away: it would not take the others either
     return sent
 
@@ -126,7 +138,9 @@ def _settle(letter: Letter, *, now: datetime) -> None:
         Letter.objects.filter(pk=letter.pk).update(sent_at=now, due_at=None, subject="", body="")
 
 
-def _note(letter: Letter, error: Exception, count_failure: Callable[[], None], *, now: datetime) -> None:
+def _note(
+    letter: Letter, error: Exception, count_failure: Callable[[], None], *, now: datetime
+) -> None:
     is_over = letter.created_at < now - GIVE_UP
     with transaction.atomic():
         count_failure()

@@ -11,7 +11,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups import api_keys
-from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Membership, Role, User
+from audiencesync.groups.models import (
+    Activity,
+    ApiKey,
+    AppGroup,
+    Invitation,
+    Membership,
+    Role,
+    User,
+)
 
 
 class LastAdmin(Exception):
@@ -33,7 +41,9 @@ def _keep_an_admin(membership: Membership) -> None:
 def keys_of(membership: Membership) -> QuerySet[ApiKey]:
     """The keys that this member has made and that still open something: they may know them."""
     still_open = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return membership.app_group.api_keys.filter(still_open, created_by=membership.user, revoked_at=None)
+    return membership.app_group.api_keys.filter(
+        still_open, created_by=membership.user, revoked_at=None
+    )
 
 
 def invitations_of(membership: Membership) -> QuerySet[Invitation]:
@@ -46,7 +56,10 @@ def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
     """Make a user a member with this role, or give a member this role."""
     AppGroup.objects.select_for_update().get(pk=app_group.pk)
     Membership.objects.update_or_create(
-        app_group=app_group, user=user, defaults={"role": role}, create_defaults={"role": role, "joined_at": now}
+        app_group=app_group,
+        user=user,
+        defaults={"role": role},
+        create_defaults={"role": role, "joined_at": now},
     )
     Activity.log(app_group, user, Activity.Verb.JOINED, user.email)
 
@@ -64,7 +77,12 @@ def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool 
     current.role = role
     current.save(update_fields=["role"])
     Activity.log(
-        current.app_group, by, Activity.Verb.CHANGED, current.user.email, kind=Activity.Kind.MEMBER, changes=changes
+        current.app_group,
+        by,
+        Activity.Verb.CHANGED,
+        current.user.email,
+        kind=Activity.Kind.MEMBER,
+        changes=changes,
     )
 
 
@@ -77,7 +95,9 @@ def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> No
     _keep_an_admin(current)
     _end_ways_in(current, by=by, revoke_keys=revoke_keys)
     current.delete()
-    Activity.log(current.app_group, by, Activity.Verb.REMOVED, current.user.email, kind=Activity.Kind.MEMBER)
+    Activity.log(
+        current.app_group, by, Activity.Verb.REMOVED, current.user.email, kind=Activity.Kind.MEMBER
+    )
 
 
 def _end_ways_in(membership: Membership, *, by: User, revoke_keys: bool) -> None:

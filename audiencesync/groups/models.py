@@ -56,7 +56,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(_("e-mail address"), unique=True)
     name = models.CharField(_("name"), max_length=120, blank=True)
-    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")  # "": the group's
+    language = models.CharField(
+        _("language"), max_length=10, blank=True, default="", db_default=""
+    )  # "": the group's
     is_staff = models.BooleanField(_("staff of this installation"), default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
@@ -109,21 +111,33 @@ class AppGroup(models.Model):
     name = models.CharField(_("name"), max_length=80)
     slug = models.SlugField(max_length=50, unique=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
-    language = models.CharField(_("language"), max_length=10, default="en", db_default="en")  # of mails
-    phone_region = models.CharField(_("default country of phone numbers"), max_length=2, default="DE")
+    language = models.CharField(
+        _("language"), max_length=10, default="en", db_default="en"
+    )  # of mails
+    phone_region = models.CharField(
+        _("default country of phone numbers"), max_length=2, default="DE"
+    )
     # Privacy, see people/consent.py. ``rework_cursor``: the highest profile that fits the settings below; null: all do.
     hash_only = models.BooleanField(_("store hashes only"), default=False)
-    consent_attribute = models.CharField(_("attribute that tells consent"), max_length=80, blank=True)
+    consent_attribute = models.CharField(
+        _("attribute that tells consent"), max_length=80, blank=True
+    )
     consent_values: models.JSONField[list[str], list[str]] = models.JSONField(default=yes_words)
     consent_required = models.BooleanField(_("consent is required"), default=False)
     remove_on_withdrawal = models.BooleanField(_("remove who withdraws consent"), default=False)
-    suppression_days = models.PositiveSmallIntegerField(_("days that erased people are held back"), default=90)
+    suppression_days = models.PositiveSmallIntegerField(
+        _("days that erased people are held back"), default=90
+    )
     rework_cursor = models.BigIntegerField(null=True, blank=True)
-    rework_again_at = models.DateTimeField(null=True, blank=True)  # for what was under way when the settings changed
+    rework_again_at = models.DateTimeField(
+        null=True, blank=True
+    )  # for what was under way when the settings changed
     # The rule that reads phones and e-mails changed then: names in the ledger of erasures of before are of the old one.
     reread_at = models.DateTimeField(null=True, blank=True)
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
-    quota_stops_clock = models.BooleanField(_("daily limits of partners stop the clock"), default=False)
+    quota_stops_clock = models.BooleanField(
+        _("daily limits of partners stop the clock"), default=False
+    )
     # Put away by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` it goes once its people are out
     # of every audience (canvases/deleting.py).
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -135,7 +149,8 @@ class AppGroup(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(deleting_at=None) | models.Q(archived_at__isnull=False), name="app_group_deleting"
+                condition=models.Q(deleting_at=None) | models.Q(archived_at__isnull=False),
+                name="app_group_deleting",
             )
         ]
 
@@ -158,7 +173,9 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["app_group", "user"], name="membership_once"),
-            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="membership_role"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -187,11 +204,15 @@ class Invitation(models.Model):
         return f"{self.app_group}: {self.role}"
 
     @classmethod
-    def issue(cls, app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
+    def issue(
+        cls, app_group: AppGroup, *, email: str, role: str, by: User
+    ) -> tuple[Invitation, str]:
         """Save an invitation; returns it with the token, which is shown or mailed once and never stored."""
         token = secrets.token_urlsafe(32)
         email = email.strip().lower()
-        row = cls.objects.create(app_group=app_group, email=email, role=role, token_hash=cls.hash(token), invited_by=by)
+        row = cls.objects.create(
+            app_group=app_group, email=email, role=role, token_hash=cls.hash(token), invited_by=by
+        )
         return row, token
 
     @staticmethod
@@ -204,7 +225,9 @@ class SetupLink(models.Model):
     """A printed link that makes the first account, see first_start/setup_link.py. Only the hash of its token is stored."""
 
     token_hash = models.CharField(max_length=64, unique=True)
-    printed_by = models.CharField(max_length=200)  # printing again ends the link that the same process printed before
+    printed_by = models.CharField(
+        max_length=200
+    )  # printing again ends the link that the same process printed before
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -249,7 +272,9 @@ class RateWindow(models.Model):
     n = models.PositiveIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["app_group", "name"], name="rate_window_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "name"], name="rate_window_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name}: {self.n}"
@@ -266,7 +291,9 @@ class KeptAnswer(models.Model):
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["app_group", "key_sha256"], name="kept_answer_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "key_sha256"], name="kept_answer_once")
+        ]
         indexes = [models.Index(fields=["at"], name="kept_answer_oldest")]
 
     def __str__(self) -> str:
@@ -316,9 +343,13 @@ class Activity(models.Model):
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     verb = models.CharField(max_length=20, choices=Verb.choices)
-    kind = models.CharField(max_length=20, blank=True, default="")  # of Kind; empty in lines of older versions
+    kind = models.CharField(
+        max_length=20, blank=True, default=""
+    )  # of Kind; empty in lines of older versions
     subject = models.CharField(max_length=200)
-    changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(default=list)
+    changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
+        default=list
+    )
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -351,12 +382,23 @@ class Activity(models.Model):
     ) -> None:
         """Write one line, inside the caller's transaction. ``changes``: never secrets, never data of customers."""
         told = as_json(changes)
-        cls.objects.create(app_group=app_group, actor=actor, verb=verb, kind=kind, subject=subject[:200], changes=told)
+        cls.objects.create(
+            app_group=app_group,
+            actor=actor,
+            verb=verb,
+            kind=kind,
+            subject=subject[:200],
+            changes=told,
+        )
 
     @classmethod
-    def log_view(cls, app_group: AppGroup, actor: User, subject: str, *, kind: str, now: datetime) -> None:
+    def log_view(
+        cls, app_group: AppGroup, actor: User, subject: str, *, kind: str, now: datetime
+    ) -> None:
         """Somebody saw personal data unmasked: one line per actor, subject and hour."""
-        recent = cls.objects.filter(app_group=app_group, at__gt=now - LOGGED_EVERY, actor=actor, subject=subject)
+        recent = cls.objects.filter(
+            app_group=app_group, at__gt=now - LOGGED_EVERY, actor=actor, subject=subject
+        )
         if not recent.filter(verb=cls.Verb.VIEWED).exists():
             cls.log(app_group, actor, cls.Verb.VIEWED, subject, kind=kind)
 
@@ -365,7 +407,9 @@ class Lap(models.Model):
     """How far the daily walk through a table has come that drops what is too old (retention.py)."""
 
     name = models.CharField(max_length=40, primary_key=True)
-    after = models.BigIntegerField(default=0)  # the highest id that was looked at; 0: the lap is over
+    after = models.BigIntegerField(
+        default=0
+    )  # the highest id that was looked at; 0: the lap is over
     begun_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # of the calendar; some offsets lead beyond it
+LAST = datetime(
+    9999, 12, 31, 23, 59, 59, tzinfo=UTC
+)  # of the calendar; some offsets lead beyond it
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)(?:[Tt ]+(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,:](?P<part>\d{1,9}))?)?"
     r"\s*(?P<zone>[Zz]|UTC|utc|GMT|gmt|(?P<sign>[+\- −])(?P<ahead>\d{1,2})(?::?(?P<more>\d\d))?)?)?",
@@ -37,7 +39,12 @@ def _at(day: datetime, found: re.Match[str]) -> datetime:
     is_leap = second == 60
     micro = int((found["part"] or "0").ljust(6, "0")[:6])
     hour, minute = int(found["hour"]), int(found["minute"])
-    at = day.replace(hour=hour, minute=minute, second=59 if is_leap else second, microsecond=0 if is_leap else micro)
+    at = day.replace(
+        hour=hour,
+        minute=minute,
+        second=59 if is_leap else second,
+        microsecond=0 if is_leap else micro,
+    )
     return at.replace(tzinfo=_zone(found)) + timedelta(seconds=is_leap)
 
 

@@ -40,11 +40,18 @@ class Rate:
     def headers(self, *, now: datetime) -> dict[str, str]:
         """As clients of Braze expect: the reset in seconds to wait, but on a refusal as a moment."""
         wait = max(1, -int(-(self.ends_at - now.timestamp()) // 1))
-        left = {"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(max(0, self.limit - self.n))}
+        left = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(max(0, self.limit - self.n)),
+        }
         if not self.is_over:
             return left | {"X-RateLimit-Reset": str(wait)}
         moment = str(int(now.timestamp()) + wait)
-        return left | {"X-RateLimit-Reset": moment, "X-Ratelimit-Retry-After": str(wait), "Retry-After": str(wait)}
+        return left | {
+            "X-RateLimit-Reset": moment,
+            "X-Ratelimit-Retry-After": str(wait),
+            "Retry-After": str(wait),
+        }
 
 
 def count(app_group: AppGroup, name: str, *, now: datetime) -> Rate:
@@ -58,7 +65,9 @@ def count_in(app_group: AppGroup, name: str, limit: int, *, seconds: float, now:
     period = max(1, int(seconds * 1000))
     starts_at = int(now.timestamp() * 1000) // period * period
     with connection.cursor() as cursor:
-        statement = _COUNT.format(table=RateWindow._meta.db_table, values=_VALUES[connection.vendor])
+        statement = _COUNT.format(
+            table=RateWindow._meta.db_table, values=_VALUES[connection.vendor]
+        )
         cursor.execute(statement, [app_group.pk, name, starts_at])
         (n,) = cursor.fetchone()
     return Rate(limit, n, (starts_at + period) / 1000)

@@ -50,7 +50,9 @@ def walk(
             is_over = _step(Lap.objects.select_for_update().get(pk=name), rows, stretch, now=now)
 
 
-def _step(lap: Lap, rows: models.QuerySet[Any], stretch: Callable[[Sequence[int]], None], *, now: datetime) -> bool:
+def _step(
+    lap: Lap, rows: models.QuerySet[Any], stretch: Callable[[Sequence[int]], None], *, now: datetime
+) -> bool:
     """The next ids of a lap; whether it is over."""
     if not lap.after:
         if lap.begun_at and now < lap.begun_at + LAP:

@@ -10,7 +10,11 @@ urlpatterns = [
     path("g/<slug:group>/members/", members.members, name="members"),
     path("g/<slug:group>/members/leave/", members.leave, name="leave"),
     path("g/<slug:group>/members/invite/", members.invite, name="invite"),
-    path("g/<slug:group>/members/invitations/<int:invitation>/withdraw/", members.withdraw, name="invitation_withdraw"),
+    path(
+        "g/<slug:group>/members/invitations/<int:invitation>/withdraw/",
+        members.withdraw,
+        name="invitation_withdraw",
+    ),
     path("g/<slug:group>/members/<int:member>/role/", members.role, name="member_role"),
     path("g/<slug:group>/members/<int:member>/remove/", members.remove, name="member_remove"),
     path("g/<slug:group>/keys/", keys.keys, name="api_keys"),

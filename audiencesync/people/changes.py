@@ -9,7 +9,9 @@ from typing import Any, Literal
 Json = Any
 
 
-Problem = Literal["unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"]
+Problem = Literal[
+    "unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"
+]
 
 
 @dataclass(frozen=True, slots=True)

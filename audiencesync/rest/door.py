@@ -30,11 +30,15 @@ KEYLESS_BYTES = 65_536  # without a key in a header, a longer body is not even r
 Problem = Mapping[str, object]
 BrazeId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})]
 ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
-Moment = Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})]
+Moment = Annotated[
+    str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})
+]
 # PHP writes an empty object as an empty list
 Object = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value == [] else value)]
 TextId = Annotated[
-    str, BeforeValidator(strict_json.number_as_text), WithJsonSchema({"type": ["string", "integer"], "maxLength": 987})
+    str,
+    BeforeValidator(strict_json.number_as_text),
+    WithJsonSchema({"type": ["string", "integer"], "maxLength": 987}),
 ]
 
 
@@ -59,7 +63,12 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{status} {message}")
-        self.status, self.message, self.errors, self.headers = status, message, errors, headers or {}
+        self.status, self.message, self.errors, self.headers = (
+            status,
+            message,
+            errors,
+            headers or {},
+        )
 
 
 MOST_ERRORS = 100
@@ -80,7 +89,9 @@ class Failure(Schema):
     request_id: str
 
 
-ERRORS: dict[int, type[Schema]] = dict.fromkeys((400, 401, 403, 404, 409, 411, 413, 415, 422, 429, 500, 503), Failure)
+ERRORS: dict[int, type[Schema]] = dict.fromkeys(
+    (400, 401, 403, 404, 409, 411, 413, 415, 422, 429, 500, 503), Failure
+)
 
 
 def success(status: int = 200, *, errors: Sequence[Problem] = (), **facts: object) -> HttpResponse:
@@ -98,11 +109,16 @@ def check_any(n_done: int, errors: Sequence[Problem]) -> None:
 
 
 def failure(
-    status: int, message: str, errors: Sequence[Problem] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    message: str,
+    errors: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """An error as every error of the API looks. ``request_id`` finds the lines of the log."""
     body = {"message": message, "errors": list(errors), "request_id": logs.request_id.get()}
-    return JsonResponse(body, status=status, headers=headers, json_dumps_params={"ensure_ascii": False})
+    return JsonResponse(
+        body, status=status, headers=headers, json_dumps_params={"ensure_ascii": False}
+    )
 
 
 class ApiKeyAuth(HttpBearer):
@@ -157,7 +173,10 @@ def _count(request: ApiRequest, limit: str) -> None:
 
 
 def require(
-    scope: str, *, limit: str = "default", also: Callable[[strict_json.Json], str] = lambda _body: ""
+    scope: str,
+    *,
+    limit: str = "default",
+    also: Callable[[strict_json.Json], str] = lambda _body: "",
 ) -> ApiKeyAuth:
     """What an operation asks of a key, and what limits it has (see ApiKeyAuth)."""
     if scope not in api_keys.SCOPES:
@@ -192,12 +211,19 @@ def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Js
     """The JSON of a POST; None for a GET. Raises ApiError. ``longest``: of a caller whose key may stand in there."""
     if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
         return None
-    if request.content_type != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
+    if (
+        request.content_type != "application/json"
+        or request.headers.get("Content-Encoding", "identity") != "identity"
+    ):
         raise ApiError(415, "Send JSON, not compressed, with Content-Type: application/json.")
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if _is_chunked(request):
-        request._body = _chunks(request, longest or most)  # Django itself reads as far as Content-Length
-    length = request.headers.get("Content-Length") or ("" if not _is_chunked(request) else str(len(request.body)))
+        request._body = _chunks(
+            request, longest or most
+        )  # Django itself reads as far as Content-Length
+    length = request.headers.get("Content-Length") or (
+        "" if not _is_chunked(request) else str(len(request.body))
+    )
     if not (length.isascii() and length.isdigit()):
         raise ApiError(411, "Content-Length is missing.")
     if int(length) > most:
@@ -217,7 +243,11 @@ def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Js
 def _is_chunked(request: HttpRequest) -> bool:
     """Whether the body comes in chunks, whose end the server knows (gunicorn says so)."""
     is_chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
-    return is_chunked and "Content-Length" not in request.headers and bool(request.META.get("wsgi.input_terminated"))
+    return (
+        is_chunked
+        and "Content-Length" not in request.headers
+        and bool(request.META.get("wsgi.input_terminated"))
+    )
 
 
 def _chunks(request: HttpRequest, longest: int) -> bytes:
@@ -281,6 +311,7 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     """What pydantic found, without the values it quotes. Fields are named as they were sent."""
     problems = [
-        {"type": one["type"], "field": _field(one["loc"]), "message": one["msg"]} for one in error.errors[:MOST_ERRORS]
+        {"type": one["type"], "field": _field(one["loc"]), "message": one["msg"]}
+        for one in error.errors[:MOST_ERRORS]
     ]
     return failure(400, "The call is not as the documentation says.", problems)

@@ -17,7 +17,9 @@ from audiencesync.groups.models import KeptAnswer
 from audiencesync.rest.door import ApiError, ApiRequest
 
 KEPT = timedelta(hours=24)
-READS = frozenset({"/users/export/ids"})  # asked twice they answer twice; what they tell of people is not kept
+READS = frozenset(
+    {"/users/export/ids"}
+)  # asked twice they answer twice; what they tell of people is not kept
 PATIENCE = "10s"  # for the same call on its way elsewhere
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's word for patience that is at its end
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -42,7 +44,9 @@ def once(view: View) -> View:
             if response.status_code >= 400:
                 transaction.set_rollback(True)
                 return response
-            KeptAnswer.objects.filter(pk=row.pk).update(status=response.status_code, body=response.content.decode())
+            KeptAnswer.objects.filter(pk=row.pk).update(
+                status=response.status_code, body=response.content.decode()
+            )
         return response
 
     return answer
@@ -54,13 +58,17 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
     try:
         _wait_at_most(PATIENCE)
         KeptAnswer.objects.filter(**mine, at__lte=now - KEPT).delete()
-        found = KeptAnswer.objects.get_or_create(**mine, defaults={"call_sha256": _call(request), "at": now})
+        found = KeptAnswer.objects.get_or_create(
+            **mine, defaults={"call_sha256": _call(request), "at": now}
+        )
         _wait_at_most("DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
         raise ApiError(
-            409, "The same call is being worked on. Ask again in a moment.", headers={"Retry-After": "1"}
+            409,
+            "The same call is being worked on. Ask again in a moment.",
+            headers={"Retry-After": "1"},
         ) from error
     return found
 

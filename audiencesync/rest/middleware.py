@@ -39,13 +39,23 @@ class Door:
         _collapse(request)
         if not PATHS.match(request.path_info):
             response = self.get_response(request)
-            is_lost = response.status_code == 404 and request.resolver_match is None and _speaks_json(request)
+            is_lost = (
+                response.status_code == 404
+                and request.resolver_match is None
+                and _speaks_json(request)
+            )
             return _as_json(request, response) if is_lost else response
-        if settings.SECURE_SSL_REDIRECT and not request.is_secure():  # a redirect would hide that the key was sent bare
-            response = door.failure(403, "Use https. The key was sent readable for everybody: revoke it.")
+        if (
+            settings.SECURE_SSL_REDIRECT and not request.is_secure()
+        ):  # a redirect would hide that the key was sent bare
+            response = door.failure(
+                403, "Use https. The key was sent readable for everybody: revoke it."
+            )
         else:
             response = self.get_response(request)
-        if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
+        if response.status_code >= 400 and not response.get("Content-Type", "").startswith(
+            "application/json"
+        ):
             response = _as_json(request, response)
         response["Cache-Control"] = "no-store"
         if rate := getattr(request, "rate", None):

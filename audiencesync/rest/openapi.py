@@ -12,7 +12,10 @@ Part = dict[str, Any]
 UNKEPT = frozenset({"/users/export/ids"})  # no Idempotency-Key: what it tells of people is not kept
 _WHOLE = {"type": "integer", "minimum": 0}
 _RATE: Part = {
-    "X-RateLimit-Limit": {"description": "Calls in the window, of the whole app group", "schema": _WHOLE},
+    "X-RateLimit-Limit": {
+        "description": "Calls in the window, of the whole app group",
+        "schema": _WHOLE,
+    },
     "X-RateLimit-Remaining": {"description": "Calls that are left in the window", "schema": _WHOLE},
     "X-RateLimit-Reset": {"description": "Seconds until the window ends", "schema": _WHOLE},
 }
@@ -30,7 +33,10 @@ _ONCE: Part = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 _REPLAYED: Part = {
-    "Idempotent-Replayed": {"description": "The answer of before", "schema": {"type": "string", "enum": ["true"]}}
+    "Idempotent-Replayed": {
+        "description": "The answer of before",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
 }
 
 

@@ -77,7 +77,9 @@ def _constant(name: str) -> NoReturn:
     raise NotJson(f"{name} is no number in JSON.")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant
+)
 
 
 def _walk(document: Json, *, check_text: bool) -> None:

@@ -38,7 +38,9 @@ class Canvases(door.Success):
     canvases: list[dict[str, object]]
 
 
-@router.get("/canvas/list", auth=READ, response={200: Canvases} | door.ERRORS, summary="List canvases")
+@router.get(
+    "/canvas/list", auth=READ, response={200: Canvases} | door.ERRORS, summary="List canvases"
+)
 def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> HttpResponse:
     """A hundred a page, the oldest first."""
     rows = Canvas.objects.filter(app_group=request.app_group)
@@ -47,7 +49,12 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
     if asked.edited_after is not None:
         rows = rows.filter(edited_at__gt=moment(asked.edited_after, "last_edit.time[gt]"))
     found = [
-        {"id": str(row.api_id), "last_edited": row.edited_at.isoformat(), "name": row.name, "tags": []}
+        {
+            "id": str(row.api_id),
+            "last_edited": row.edited_at.isoformat(),
+            "name": row.name,
+            "tags": [],
+        }
         for row in asked.of(rows)
     ]
     return door.success(canvases=found)
@@ -74,11 +81,20 @@ class CanvasDetails(door.Success):
     steps: list[dict[str, object]]
 
 
-@router.get("/canvas/details", auth=READ, response={200: CanvasDetails} | door.ERRORS, summary="Read one canvas")
+@router.get(
+    "/canvas/details",
+    auth=READ,
+    response={200: CanvasDetails} | door.ERRORS,
+    summary="Read one canvas",
+)
 def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpResponse:
     """What it is made of, and whether people enter."""
     canvas = _canvas(request, canvas_id)
-    steps = list(canvas.steps.filter(removed_at=None).select_related("sync__audience__ad_account__connection"))
+    steps = list(
+        canvas.steps.filter(removed_at=None).select_related(
+            "sync__audience__ad_account__connection"
+        )
+    )
     first = [str(step.api_id) for step in steps if step.parent_id is None]
     channels = sorted({_channel(step) for step in steps if step.sync is not None})
     variant = {
@@ -131,7 +147,9 @@ def _step(step: Step, steps: list[Step]) -> dict[str, object]:
         "type": step.kind,
         "id": str(step.api_id),
         "next_step_ids": [str(other.api_id) for other in after],
-        "next_paths": [{"name": name_of(other), "next_step_id": str(other.api_id)} for other in after],
+        "next_paths": [
+            {"name": name_of(other), "next_step_id": str(other.api_id)} for other in after
+        ],
         "channels": [_channel(step)] if step.sync else [],
         "messages": {},
     }
@@ -156,7 +174,10 @@ class Series(door.Success):
 
 
 @router.get(
-    "/canvas/data_series", auth=READ, response={200: Series} | door.ERRORS, summary="Numbers of a canvas day by day"
+    "/canvas/data_series",
+    auth=READ,
+    response={200: Series} | door.ERRORS,
+    summary="Numbers of a canvas day by day",
 )
 def data_series(request: door.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
     """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in ``step_stats``."""
@@ -175,15 +196,22 @@ class Summary(door.Success):
 
 
 @router.get(
-    "/canvas/data_summary", auth=READ, response={200: Summary} | door.ERRORS, summary="Numbers of a canvas in sum"
+    "/canvas/data_summary",
+    auth=READ,
+    response={200: Summary} | door.ERRORS,
+    summary="Numbers of a canvas in sum",
 )
 def data_summary(request: door.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
     """What /canvas/data_series tells day by day, added up."""
     about, days = _days(request, asked)
-    return door.success(data=about | {name: part for name, part in series.total(days).items() if name != "time"})
+    return door.success(
+        data=about | {name: part for name, part in series.total(days).items() if name != "time"}
+    )
 
 
-def _days(request: door.ApiRequest, asked: DataSeries) -> tuple[dict[str, object], list[dict[str, Any]]]:
+def _days(
+    request: door.ApiRequest, asked: DataSeries
+) -> tuple[dict[str, object], list[dict[str, Any]]]:
     """Which canvas it is, and its numbers day by day. Raises ApiError."""
     canvas = _canvas(request, asked.canvas_id)
     days = series.stats(
@@ -203,7 +231,10 @@ def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
         return series.Span.until(ending_at, days=asked.length, zone=zone)
     if asked.starting_at is None:
         raise door.ApiError(400, "Give length or starting_at.")
-    first, last = moment(asked.starting_at, "starting_at").astimezone(zone).date(), ending_at.astimezone(zone).date()
+    first, last = (
+        moment(asked.starting_at, "starting_at").astimezone(zone).date(),
+        ending_at.astimezone(zone).date(),
+    )
     if not 0 <= (last - first).days < series.LONGEST:
         raise door.ApiError(400, "starting_at must lie at most 14 days before ending_at.")
     return series.Span(first, last, zone)
@@ -272,7 +303,9 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
     told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
     if not body.recipients:
         engine.admit_all(canvas.pk)
-        return door.success(201, **told | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE))
+        return door.success(
+            201, **told | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE)
+        )
     done = triggering.trigger(canvas, body.recipients, now=timezone.now())
     door.check_any(done.processed, done.errors)
     told |= _notice(canvas, is_live=done.is_live)
@@ -289,9 +322,15 @@ def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
 def _check(body: Trigger) -> None:
     """Raises ApiError."""
     if body.audience is not None:
-        raise door.ApiError(400, "audience is not offered: put the filters into the segment of the canvas.")
+        raise door.ApiError(
+            400, "audience is not offered: put the filters into the segment of the canvas."
+        )
     if bool(body.recipients) == body.broadcast:
-        raise door.ApiError(400, "Send recipients, or broadcast: true for everybody in the segment of the canvas.")
+        raise door.ApiError(
+            400, "Send recipients, or broadcast: true for everybody in the segment of the canvas."
+        )
     for context in (body.context, body.canvas_entry_properties):
         if context is not None and len(json.dumps(context)) > triggering.LONGEST_CONTEXT:
-            raise door.ApiError(400, f"The context is longer than {triggering.LONGEST_CONTEXT} bytes.")
+            raise door.ApiError(
+                400, f"The context is longer than {triggering.LONGEST_CONTEXT} bytes."
+            )

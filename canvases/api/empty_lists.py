@@ -24,13 +24,23 @@ class Cards(door.Success):
     cards: list[dict[str, object]]
 
 
-@router.get("/campaigns/list", auth=READ, response={200: Campaigns} | door.ERRORS, summary="List campaigns: none")
+@router.get(
+    "/campaigns/list",
+    auth=READ,
+    response={200: Campaigns} | door.ERRORS,
+    summary="List campaigns: none",
+)
 def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """Always empty; canvases are under /canvas/list."""
     return door.success(campaigns=[])
 
 
-@router.get("/feed/list", auth=READ, response={200: Cards} | door.ERRORS, summary="List news feed cards: none")
+@router.get(
+    "/feed/list",
+    auth=READ,
+    response={200: Cards} | door.ERRORS,
+    summary="List news feed cards: none",
+)
 def list_cards(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """Always empty."""
     return door.success(cards=[])

@@ -111,7 +111,10 @@ def _found(
     errors: list[dict[str, Any]] = []
     for index, (array, name) in enumerate(names):
         try:
-            key, order = _key(name, region=request.app_group.phone_region), person_reference.prioritization(name)
+            key, order = (
+                _key(name, region=request.app_group.phone_region),
+                person_reference.prioritization(name),
+            )
         except Refused as error:
             errors.append(error.as_dict(array, index))
             continue
@@ -126,7 +129,11 @@ def _found(
 
 def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
     """How a person is found. Raises Refused."""
-    return ("device", name["device_id"]) if "device_id" in name else person_reference.key(name, region=region)
+    return (
+        ("device", name["device_id"])
+        if "device_id" in name
+        else person_reference.key(name, region=region)
+    )
 
 
 class Export(Schema):
@@ -138,7 +145,9 @@ class Export(Schema):
     braze_id: door.BrazeId | None = None
     email_address: str | None = None
     phone: str | None = None
-    fields_to_export: list[str] | None = Field(None, max_length=MOST_FIELDS, description="All, if not given")
+    fields_to_export: list[str] | None = Field(
+        None, max_length=MOST_FIELDS, description="All, if not given"
+    )
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each person: how they were named in the answer, and the name as the API writes it."""
@@ -184,7 +193,12 @@ def export(request: door.ApiRequest, body: Export) -> HttpResponse:
 def _check_fields(names: list[str]) -> None:
     """Raises ApiError."""
     unknown = [
-        {"type": "UNKNOWN_FIELD", "message": "There is no such field.", "field": "fields_to_export", "index": index}
+        {
+            "type": "UNKNOWN_FIELD",
+            "message": "There is no such field.",
+            "field": "fields_to_export",
+            "index": index,
+        }
         for index, name in enumerate(names)
         if name not in telling.FIELDS
     ]

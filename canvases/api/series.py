@@ -18,7 +18,9 @@ from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 LONGEST = 14  # days
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
-ByDay = dict[date, dict[int, dict[int, dict[str, object]]]]  # day -> step -> audience -> its name and counts
+ByDay = dict[
+    date, dict[int, dict[int, dict[str, object]]]
+]  # day -> step -> audience -> its name and counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Span:
         return {"hour__gte": begin, "hour__lt": end}
 
 
-def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, removed: bool) -> list[dict[str, object]]:
+def stats(
+    canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, removed: bool
+) -> list[dict[str, object]]:
     """One object per day. Steps that send to a partner have the six counts of each audience under ``audience_sync``."""
     entries = _entries(canvas, span)
     steps = list(_steps(canvas, removed=removed)) if by_step else []
@@ -56,11 +60,18 @@ def stats(canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, remove
     found: list[dict[str, object]] = []
     for day in span.days:
         n = entries.get(day, 0)
-        one: dict[str, object] = {"time": day.isoformat(), "total_stats": NOTHING_SOLD | {"entries": n}}
+        one: dict[str, object] = {
+            "time": day.isoformat(),
+            "total_stats": NOTHING_SOLD | {"entries": n},
+        }
         if by_variant:
-            one["variant_stats"] = {str(canvas.api_id): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}}
+            one["variant_stats"] = {
+                str(canvas.api_id): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}
+            }
         if by_step:
-            one["step_stats"] = {str(step.api_id): _step(step, counts[day].get(step.pk, {})) for step in steps}
+            one["step_stats"] = {
+                str(step.api_id): _step(step, counts[day].get(step.pk, {})) for step in steps
+            }
         found.append(one)
     return found
 
@@ -102,7 +113,9 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
     by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone))
     by_audience = by_day.values_list("day", "sync__steps", "sync__audience", "sync__audience__name")
     found: ByDay = defaultdict(lambda: defaultdict(dict))
-    for day, step, audience, name, *counts in by_audience.annotate(*(Sum(name) for name in COLUMNS)):
+    for day, step, audience, name, *counts in by_audience.annotate(
+        *(Sum(name) for name in COLUMNS)
+    ):
         sums = numbers_of(dict(zip(COLUMNS, counts, strict=True)))
         found[day][step][audience] = {"audience": name} | sums
     return found
@@ -113,5 +126,7 @@ def _step(step: Step, counts: dict[int, dict[str, object]]) -> dict[str, object]
     shown: dict[str, object] = {"name": name_of(step)} | NOTHING_SOLD | {"messages": {}}
     if step.sync is not None:
         now = step.sync.audience
-        shown["audience_sync"] = list(({now.pk: {"audience": now.name} | no_counts()} | counts).values())
+        shown["audience_sync"] = list(
+            ({now.pk: {"audience": now.name} | no_counts()} | counts).values()
+        )
     return shown

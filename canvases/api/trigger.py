@@ -65,14 +65,17 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
 def writes(recipients: Sequence[Any]) -> bool:
     """Whether a call says more than who enters: it tells something about people, or may make new ones."""
     return any(
-        isinstance(one, dict) and (one.get("attributes") or one.get("send_to_existing_only") is False)
+        isinstance(one, dict)
+        and (one.get("attributes") or one.get("send_to_existing_only") is False)
         for one in recipients
     )
 
 
 def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
     """One recipient, and the fields that are left out. Raises Refused."""
-    only_existing = person_reference.truth(person_reference.checked(item), "send_to_existing_only") is not False
+    only_existing = (
+        person_reference.truth(person_reference.checked(item), "send_to_existing_only") is not False
+    )
     attributes = item.get("attributes") or {}  # an empty list is PHP's spelling of an empty object
     if not isinstance(attributes, dict):
         raise Refused("NOT_AN_OBJECT", "It must be an object.", "attributes")
@@ -95,7 +98,10 @@ def _check_context(name: str, context: object) -> None:
 
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
     """The person, whose external id is called otherwise here. Raises Refused."""
-    name, order = person_reference.read(item, id_field="external_user_id"), person_reference.prioritization(item)
+    name, order = (
+        person_reference.read(item, id_field="external_user_id"),
+        person_reference.prioritization(item),
+    )
     key = lookup.key(Change(**name), region=app_group.phone_region)
     if order and key and key[0] in ("email", "phone"):
         chosen = lookup.find_preferred(app_group, key, order)

@@ -19,7 +19,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Step",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("kind", models.CharField(max_length=20)),
                 ("branch", models.PositiveSmallIntegerField(default=0)),
                 ("settings", models.JSONField(default=dict)),
@@ -33,7 +38,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Visit",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("slot", models.PositiveIntegerField(default=0)),
                 ("due_at", models.DateTimeField(null=True)),
                 ("entered_at", models.DateTimeField()),
@@ -43,9 +53,17 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Canvas",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=120, verbose_name="name")),
-                ("description", models.CharField(blank=True, max_length=500, verbose_name="description")),
+                (
+                    "description",
+                    models.CharField(blank=True, max_length=500, verbose_name="description"),
+                ),
                 (
                     "state",
                     models.CharField(
@@ -70,7 +88,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="canvases", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="canvases",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -129,7 +149,9 @@ class Migration(migrations.Migration):
             model_name="step",
             name="canvas",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="canvases.canvas"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="steps",
+                to="canvases.canvas",
             ),
         ),
         migrations.AddField(

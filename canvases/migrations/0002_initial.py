@@ -19,7 +19,11 @@ class Migration(migrations.Migration):
             model_name="step",
             name="sync",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="partners.sync"
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="partners.sync",
             ),
         ),
         migrations.AddField(
@@ -31,7 +35,10 @@ class Migration(migrations.Migration):
             model_name="visit",
             name="canvas",
             field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="visits", to="canvases.canvas"
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="visits",
+                to="canvases.canvas",
             ),
         ),
         migrations.AddField(
@@ -58,7 +65,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="canvas",
-            index=models.Index(condition=models.Q(("state", "live")), fields=["state"], name="canvas_live"),
+            index=models.Index(
+                condition=models.Q(("state", "live")), fields=["state"], name="canvas_live"
+            ),
         ),
         migrations.AddConstraint(
             model_name="steptally",
@@ -81,7 +90,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="steptally",
             constraint=models.CheckConstraint(
-                condition=models.Q(("entered__gte", 0), ("exited__gte", 0), ("proceeded__gte", 0), ("waiting__gte", 0)),
+                condition=models.Q(
+                    ("entered__gte", 0),
+                    ("exited__gte", 0),
+                    ("proceeded__gte", 0),
+                    ("waiting__gte", 0),
+                ),
                 name="step_tally_positive",
             ),
         ),
@@ -96,15 +110,21 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="step",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("parent", None), ("removed_at", None)), fields=("canvas",), name="step_first"
+                condition=models.Q(("parent", None), ("removed_at", None)),
+                fields=("canvas",),
+                name="step_first",
             ),
         ),
         migrations.AddIndex(
             model_name="visit",
-            index=models.Index(condition=models.Q(("left_at", None)), fields=["step", "due_at"], name="visit_due"),
+            index=models.Index(
+                condition=models.Q(("left_at", None)), fields=["step", "due_at"], name="visit_due"
+            ),
         ),
         migrations.AddConstraint(
             model_name="visit",
-            constraint=models.UniqueConstraint(fields=("profile", "canvas", "slot"), name="visit_once"),
+            constraint=models.UniqueConstraint(
+                fields=("profile", "canvas", "slot"), name="visit_once"
+            ),
         ),
     ]

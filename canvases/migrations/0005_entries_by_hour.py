@@ -23,18 +23,27 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="CanvasHour",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("hour", models.DateTimeField()),
                 ("entered", models.BigIntegerField(default=0)),
                 (
                     "canvas",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="hours", to="canvases.canvas"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="hours",
+                        to="canvases.canvas",
                     ),
                 ),
             ],
             options={
-                "constraints": [models.UniqueConstraint(fields=("canvas", "hour"), name="canvas_hour_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("canvas", "hour"), name="canvas_hour_once")
+                ],
             },
         ),
     ]

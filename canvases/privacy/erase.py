@@ -39,7 +39,9 @@ EAGER = timedelta(minutes=1)  # so long every beat looks; afterwards ever more s
 SELDOM = timedelta(minutes=5)  # down to this
 
 
-def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime) -> list[Erasure]:
+def erase(
+    app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime
+) -> list[Erasure]:
     """Hide these people of the group at once and queue their removal from every audience; one receipt per person.
 
     Under the locks of the canvases: whoever moves a crowd right now is waited for, and later ones see who is erased.
@@ -49,7 +51,13 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
         wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
         people = list(wanted.select_for_update().order_by("pk"))
         made = Erasure.objects.bulk_create(
-            Erasure(app_group=app_group, profile=person, asked_by=asked_by[:200], requested_at=now, look_at=now)
+            Erasure(
+                app_group=app_group,
+                profile=person,
+                asked_by=asked_by[:200],
+                requested_at=now,
+                look_at=now,
+            )
             for person in people
         )
         _remember(app_group, people, made, now=now)
@@ -60,7 +68,9 @@ def erase(app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now
     return made
 
 
-def erase_by(user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now: datetime) -> list[Erasure]:
+def erase_by(
+    user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now: datetime
+) -> list[Erasure]:
     """What ``erase`` does, asked for on a page and written into the activity log."""
     with transaction.atomic():
         made = erase(app_group, profile_ids, asked_by=str(user), now=now)
@@ -77,7 +87,9 @@ def release(user: User, erasure: Erasure, *, now: datetime) -> None:
             Activity.log(erasure.app_group, user, Activity.Verb.CHANGED, subject)
 
 
-def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime) -> None:
+def _remember(
+    app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime
+) -> None:
     """Their names, salted and hashed, so that they do not come back."""
     names = defaultdict(list)
     for pk, name in erasure_ledger.names_of(app_group, people):
@@ -88,7 +100,12 @@ def _remember(app_group: AppGroup, people: Sequence[Profile], made: Sequence[Era
 
 def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
     """All goes but the hashes, which the removals need."""
-    blank: dict[str, Any] = {**dict.fromkeys(KINDS, ""), "country": "", "language": "", "attributes": {}}
+    blank: dict[str, Any] = {
+        **dict.fromkeys(KINDS, ""),
+        "country": "",
+        "language": "",
+        "attributes": {},
+    }
     people = Profile.everybody.filter(pk__in=profile_ids)
     people.update(external_id=None, ads_consent=False, erased_at=now, updated_at=now, **blank)
     Event.objects.filter(profile__in=profile_ids).delete()
@@ -121,7 +138,9 @@ def _file() -> bool:
     except OSError as error:
         path = settings.ERASURE_LEDGER
         logger.error(
-            "The ledger of erasures %s cannot be written (%s); no name is lost, it is tried again.", path, error
+            "The ledger of erasures %s cannot be written (%s); no name is lost, it is tried again.",
+            path,
+            error,
         )
         return False
 
@@ -196,7 +215,9 @@ def _given_up() -> timedelta:
     return timedelta(seconds=settings.SYNC["erasure_deadline"]) + SPARE
 
 
-def _next_look(erasure: Erasure, standing: removals.Standing | None, *, now: datetime) -> datetime | None:
+def _next_look(
+    erasure: Erasure, standing: removals.Standing | None, *, now: datetime
+) -> datetime | None:
     """When to look again; None: all is over. What a clock that was wrong has written keeps nobody waiting."""
     age = now - erasure.requested_at
     if standing is None or age > _given_up():
@@ -212,8 +233,13 @@ def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> N
     with transaction.atomic():
         Canvas.lock_all(erasure.app_group)
         open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
-        if open_still.update(state=Erasure.State.DONE, done_at=now, places=answers) and erasure.profile_id:
-            Profile.everybody.filter(pk__in=sorted(family([erasure.profile_id]), reverse=True)).delete()
+        if (
+            open_still.update(state=Erasure.State.DONE, done_at=now, places=answers)
+            and erasure.profile_id
+        ):
+            Profile.everybody.filter(
+                pk__in=sorted(family([erasure.profile_id]), reverse=True)
+            ).delete()
 
 
 def erase_again(path: Path, *, now: datetime) -> int:
@@ -225,7 +251,9 @@ def erase_again(path: Path, *, now: datetime) -> int:
             continue
         people = erasure_ledger.people_of(group, set(names))
         for start in range(0, len(people), AT_ONCE):
-            n += len(erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now))
+            n += len(
+                erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now)
+            )
         erasure_ledger.restore(group, names)
     return n
 

@@ -11,7 +11,15 @@ from django.db.models import Count, Max, Min, Sum
 
 from audiencesync.groups.models import Activity, AppGroup
 from audiencesync.people.api.track_objects import STANDARD
-from audiencesync.people.models import KINDS, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.models import (
+    KINDS,
+    Erasure,
+    Event,
+    PastIdentifier,
+    Profile,
+    UserAlias,
+    Withdrawal,
+)
 from audiencesync.people.models.imports import Import
 from audiencesync.people.writing.identify import family
 from canvases.behind import reason_text
@@ -37,27 +45,35 @@ def everything(profile: Profile) -> dict[str, object]:
     mine = sorted(family([profile.pk]))
     return {
         "profile": _profile(profile),
-        "aliases": list(UserAlias.objects.filter(profile__in=mine).values("label", "name").order_by("pk")),
+        "aliases": list(
+            UserAlias.objects.filter(profile__in=mine).values("label", "name").order_by("pk")
+        ),
         "past_identifiers": [
             {"kind": kind, "sha256": bytes(sha256).hex(), "replaced_at": at.isoformat()}
             for kind, sha256, at in PastIdentifier.objects.filter(profile__in=mine)
             .order_by("pk")
             .values_list("kind", "sha256", "replaced_at")
         ],
-        "events": [_event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")],
+        "events": [
+            _event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")
+        ],
         "imports": [
             {"file": run.file_name, "uploaded_at": run.created_at.isoformat()}
             for run in Import.objects.filter(members__profile__in=mine).distinct().order_by("pk")
         ],
         "visits": [visit(one) for one in visits(mine)],
         "deliveries": [delivery(one) for one in deliveries(mine)],
-        "withdrawals": [one.at.isoformat() for one in Withdrawal.objects.filter(profile__in=mine).order_by("pk")],
+        "withdrawals": [
+            one.at.isoformat() for one in Withdrawal.objects.filter(profile__in=mine).order_by("pk")
+        ],
         "erasures": [
             {"key": one.key, "requested_at": one.requested_at.isoformat()}
             for one in Erasure.objects.filter(profile__in=mine).order_by("pk")
         ],
         "activity": _activity(profile.app_group, mine),
-        "known_before_as": [_profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)],
+        "known_before_as": [
+            _profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)
+        ],
     }
 
 
@@ -71,24 +87,49 @@ def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str,
 def _profile(profile: Profile) -> dict[str, object]:
     told: dict[str, object] = {"braze_id": profile.braze_id, "external_id": profile.external_id}
     told |= {kind: getattr(profile, kind) or None for kind in KINDS}
-    told |= {name: bytes(value).hex() if (value := getattr(profile, name)) else None for name in HASHES}
-    told |= {"unusable": [kind for bit, kind in enumerate(KINDS) if profile.invalid_kinds >> bit & 1]}
-    plain = ("country", "language", "attributes", "ad_tracking_enabled", "ads_consent", "rule_version")
+    told |= {
+        name: bytes(value).hex() if (value := getattr(profile, name)) else None for name in HASHES
+    }
+    told |= {
+        "unusable": [kind for bit, kind in enumerate(KINDS) if profile.invalid_kinds >> bit & 1]
+    }
+    plain = (
+        "country",
+        "language",
+        "attributes",
+        "ad_tracking_enabled",
+        "ads_consent",
+        "rule_version",
+    )
     told |= {name: getattr(profile, name) for name in plain}
-    moments = {name: iso(getattr(profile, name)) for name in ("created_at", "updated_at", "erased_at")}
-    return told | moments | {"merged_into": f"{profile.merged_into_id:024x}" if profile.merged_into_id else None}
+    moments = {
+        name: iso(getattr(profile, name)) for name in ("created_at", "updated_at", "erased_at")
+    }
+    return (
+        told
+        | moments
+        | {"merged_into": f"{profile.merged_into_id:024x}" if profile.merged_into_id else None}
+    )
 
 
 def _event(event: Event) -> dict[str, object]:
     told: dict[str, object] = {"kind": event.kind, "name": event.name, "at": event.at.isoformat()}
     if event.kind == Event.Kind.PURCHASE:
-        told |= {"price": event.price and str(event.price), "currency": event.currency, "quantity": event.quantity}
+        told |= {
+            "price": event.price and str(event.price),
+            "currency": event.currency,
+            "quantity": event.quantity,
+        }
     return told | {"properties": event.properties}
 
 
 def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
     """Walks through canvases, the newest first."""
-    return Visit.objects.filter(profile__in=list(profile_ids)).select_related("canvas", "step").order_by("-pk")
+    return (
+        Visit.objects.filter(profile__in=list(profile_ids))
+        .select_related("canvas", "step")
+        .order_by("-pk")
+    )
 
 
 def visit(one: Visit) -> dict[str, object]:
@@ -169,11 +210,17 @@ def as_braze(profile: Profile) -> dict[str, Any]:
 
 def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
     """Canvas -> its steps that sent these people, with when a batch of theirs ended last."""
-    sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related("sync__audience")
+    sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related(
+        "sync__audience"
+    )
     found: dict[int, list[dict[str, object]]] = defaultdict(list)
     for step in sent.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
         found[step.canvas_id].append(
-            {"name": name_of(step), "api_canvas_step_id": str(step.api_id), "last_received": iso(step.last)}
+            {
+                "name": name_of(step),
+                "api_canvas_step_id": str(step.api_id),
+                "last_received": iso(step.last),
+            }
         )
     return found
 
@@ -192,7 +239,9 @@ def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
 
 def _counted(events: Any) -> list[dict[str, object]]:
     """Name, first, last and how often."""
-    rows = events.values_list("name").annotate(first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity"))
+    rows = events.values_list("name").annotate(
+        first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity")
+    )
     return [
         {"name": name, "first": iso(first), "last": iso(last), "count": max(n, pieces)}
         for name, first, last, n, pieces in rows.order_by("name")

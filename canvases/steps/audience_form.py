@@ -68,9 +68,13 @@ class KindsWidget(forms.CheckboxSelectMultiple):
 
     form: AudienceSyncForm
 
-    def create_option(self, name: str, value: Any, label: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def create_option(
+        self, name: str, value: Any, label: Any, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
         """Count only when the boxes are drawn."""
-        return super().create_option(name, value, self.form.with_count(str(value), label), *args, **kwargs)
+        return super().create_option(
+            name, value, self.form.with_count(str(value), label), *args, **kwargs
+        )
 
 
 class AudienceSyncForm(StepForm):
@@ -90,16 +94,24 @@ class AudienceSyncForm(StepForm):
         label=_("Choose an existing audience"),
         empty_label=_("Choose an audience"),
         required=False,
-        error_messages={"invalid_choice": _("This audience does not belong to the ad account. Choose another one.")},
+        error_messages={
+            "invalid_choice": _(
+                "This audience does not belong to the ad account. Choose another one."
+            )
+        },
     )
     audience_name = forms.CharField(
         label=_("Choose a new or existing audience"),
         required=False,
         max_length=255,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Search, or type a new name")}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "placeholder": _("Search, or type a new name")}
+        ),
         help_text=_("Only visible in TikTok Ads Manager."),
     )
-    action = forms.ChoiceField(label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD)
+    action = forms.ChoiceField(
+        label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD
+    )
     kinds = forms.MultipleChoiceField(
         label=_("Fields to match"),
         choices=list(FIELD_NAMES.items()),
@@ -113,13 +125,19 @@ class AudienceSyncForm(StepForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        accounts = AdAccount.objects.filter(connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True)
-        self.accounts = accounts.exclude(connection__token_sealed="").select_related("connection__app_group")
+        accounts = AdAccount.objects.filter(
+            connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True
+        )
+        self.accounts = accounts.exclude(connection__token_sealed="").select_related(
+            "connection__app_group"
+        )
         _offer(self, "ad_account", self.accounts)
         self.fields["ad_account"].widget.attrs |= self._asking_for_audiences()
         account = self.ad_account_chosen
         self.audiences = (
-            audiences.choices(account).order_by("-is_appendable", "name", "pk") if account else Audience.objects.none()
+            audiences.choices(account).order_by("-is_appendable", "name", "pk")
+            if account
+            else Audience.objects.none()
         )
         _offer(self, "audience", self.audiences)
         self.fields["kinds"].widget.form = self
@@ -130,7 +148,9 @@ class AudienceSyncForm(StepForm):
         """Another ad account brings its own list of audiences."""
         canvas = self.step.canvas
         return {
-            "hx-get": reverse("step_choices", args=[canvas.app_group.slug, canvas.pk, self.step.pk]),
+            "hx-get": reverse(
+                "step_choices", args=[canvas.app_group.slug, canvas.pk, self.step.pk]
+            ),
             "hx-trigger": "change",
             "hx-include": "closest form",
             "hx-params": "not csrfmiddlewaretoken",
@@ -220,12 +240,16 @@ def facts(audience: Audience) -> str:
     """Id, type, size, and why it takes no people if it does not."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
     return " · ".join(
-        part for part in (audience.remote_id, audiences.type_of(audience), size, why_not(audience)) if part
+        part
+        for part in (audience.remote_id, audiences.type_of(audience), size, why_not(audience))
+        if part
     )
 
 
 def why_not(audience: Audience) -> str:
     """Why people cannot be sent to ``audience``; empty if they can."""
     if not audience.is_appendable:
-        return audiences.why_not(audience) or gettext("TikTok does not let us add people to this audience.")
+        return audiences.why_not(audience) or gettext(
+            "TikTok does not let us add people to this audience."
+        )
     return ""

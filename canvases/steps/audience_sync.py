@@ -53,12 +53,21 @@ class AudienceSync:
         if step.removed_at is not None:
             return _of_former(step, now=now)
         if step.sync is None:
-            return [*_not_connected(step), *(Problem(text, field=field) for field, text in MISSING.items())]
+            return [
+                *_not_connected(step),
+                *(Problem(text, field=field) for field, text in MISSING.items()),
+            ]
         found = problems.of_sync(step.sync, now=now) or waiting.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER
-        mine = Problem(found.text, blocks_launch=is_danger, url=found.url, short=found.short, is_passing=not is_danger)
+        mine = Problem(
+            found.text,
+            blocks_launch=is_danger,
+            url=found.url,
+            short=found.short,
+            is_passing=not is_danger,
+        )
         return [mine, *_of_former(step, now=now)]
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
@@ -70,7 +79,9 @@ class AudienceSync:
         found = coverage(filters.members(segment), step.sync.kinds, is_strict=is_strict)
         nobody = gettext("Nobody in the segment has this field today: %(field)s.")
         texts = [
-            ("kinds", nobody % {"field": FIELD_NAMES[kind]}) for kind in step.sync.kinds if not found.by_kind[kind]
+            ("kinds", nobody % {"field": FIELD_NAMES[kind]})
+            for kind in step.sync.kinds
+            if not found.by_kind[kind]
         ]
         is_small = (step.sync.audience.size or 0) < SMALL
         if is_small and step.sync.action == Action.REMOVE:
@@ -101,9 +112,14 @@ class AudienceSync:
         else:
             state = step.canvas.state
             step.sync = Sync.objects.create(
-                app_group_id=step.canvas.app_group_id, is_live=state == "live", paused=state == "stopped", **wanted
+                app_group_id=step.canvas.app_group_id,
+                is_live=state == "live",
+                paused=state == "stopped",
+                **wanted,
             )
-            step.syncs.update(is_live=False)  # what was asked before concerns only people who still wait for it
+            step.syncs.update(
+                is_live=False
+            )  # what was asked before concerns only people who still wait for it
             step.syncs.add(step.sync)
             step.save(update_fields=["sync"])
         _say_who_asks(step)
@@ -138,9 +154,15 @@ def _say_who_asks(step: Step) -> None:
 
 def _of_former(step: Step, *, now: datetime) -> list[Problem]:
     """What stands in the way of people who wait for what the step asked before."""
-    waiting = ((one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step))
+    waiting = (
+        (one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step)
+    )
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
-    return [Problem(found.text, blocks_launch=False, url=url, short=found.short) for _one, found in waiting if found]
+    return [
+        Problem(found.text, blocks_launch=False, url=url, short=found.short)
+        for _one, found in waiting
+        if found
+    ]
 
 
 WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}
@@ -156,13 +178,23 @@ FEW: Text = _(
 
 def _not_connected(step: Step) -> list[Problem]:
     group = step.canvas.app_group
-    if Connection.objects.filter(app_group=group, partner="tiktok").exclude(token_sealed="").exists():
+    if (
+        Connection.objects.filter(app_group=group, partner="tiktok")
+        .exclude(token_sealed="")
+        .exists()
+    ):
         return []
     url = reverse("partner", args=[group.slug, "tiktok"])
-    return [Problem(_("TikTok is not connected. An admin of this app group has to connect it."), url=url)]
+    return [
+        Problem(
+            _("TikTok is not connected. An admin of this app group has to connect it."), url=url
+        )
+    ]
 
 
-def create_audience(form: AudienceSyncForm, *, by: User, now: datetime) -> tuple[Audience | None, str]:
+def create_audience(
+    form: AudienceSyncForm, *, by: User, now: datetime
+) -> tuple[Audience | None, str]:
     """Create the audience named in ``form`` at the partner; once, however often it is asked. Or say why it was not."""
     account = form.ad_account_chosen
     if account is None:

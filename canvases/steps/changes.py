@@ -14,11 +14,22 @@ from partners.models import Action, AdAccount, Audience
 
 def of_settings(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     """Each setting with its old and its new value in words; of either kind of step."""
-    names = _names(AdAccount, before, after, "ad_account"), _names(Audience, before, after, "audience")
+    names = (
+        _names(AdAccount, before, after, "ad_account"),
+        _names(Audience, before, after, "audience"),
+    )
     accounts, audiences = names
     found: list[Change] = [
-        (_("Ad account"), accounts.get(before.get("ad_account")), accounts.get(after.get("ad_account"))),
-        (_("Audience"), audiences.get(before.get("audience")), audiences.get(after.get("audience"))),
+        (
+            _("Ad account"),
+            accounts.get(before.get("ad_account")),
+            accounts.get(after.get("ad_account")),
+        ),
+        (
+            _("Audience"),
+            audiences.get(before.get("audience")),
+            audiences.get(after.get("audience")),
+        ),
         (_("Action"), _action(before), _action(after)),
         (_("How long"), before.get("amount"), after.get("amount")),
         (_("Unit"), _unit(before), _unit(after)),

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 LONGEST = timedelta(days=730)
-UNITS = [("seconds", _("seconds")), ("minutes", _("minutes")), ("hours", _("hours")), ("days", _("days"))]
+UNITS = [
+    ("seconds", _("seconds")),
+    ("minutes", _("minutes")),
+    ("hours", _("hours")),
+    ("days", _("days")),
+]
 FIRST: dict[str, Any] = {"amount": 1, "unit": "days"}
 
 
@@ -39,7 +44,9 @@ class DelayForm(StepForm):
                 "amount",
                 ValidationError(
                     ngettext_lazy(
-                        "Nobody can wait longer than %(n)d day.", "Nobody can wait longer than %(n)d days.", "n"
+                        "Nobody can wait longer than %(n)d day.",
+                        "Nobody can wait longer than %(n)d days.",
+                        "n",
                     )
                     % {"n": LONGEST.days}
                 ),
@@ -85,7 +92,12 @@ class Delay:
         """A wait after which nothing happens is of no use."""
         if step.children.filter(removed_at=None).exists():
             return []
-        return [Problem(_("Nothing comes after this delay: people only wait and leave."), blocks_launch=False)]
+        return [
+            Problem(
+                _("Nothing comes after this delay: people only wait and leave."),
+                blocks_launch=False,
+            )
+        ]
 
     def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
         """They wait."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from canvases.models import Step
 
 ASKED = ("audience_id", "action", "kinds")
-WITH_PEOPLE = Sync.objects.filter(tally__pending__gt=0).select_related("tally", SYNC_RELATED).order_by("pk")
+WITH_PEOPLE = (
+    Sync.objects.filter(tally__pending__gt=0).select_related("tally", SYNC_RELATED).order_by("pk")
+)
 PREFETCH = Prefetch("syncs", WITH_PEOPLE, to_attr="syncs_with_people")
 """What to prefetch_related() before asking `of` for many steps."""
 

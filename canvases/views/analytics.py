@@ -51,7 +51,9 @@ def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> Ht
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
-        lines = list(csv_files.lines(analytics.csv_rows(rows)))  # before the language of the page is forgotten
+        lines = list(
+            csv_files.lines(analytics.csv_rows(rows))
+        )  # before the language of the page is forgotten
         return csv_files.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
     context = {
         "form": form,
@@ -60,7 +62,9 @@ def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> Ht
         "readable": readable,
         "columns": _columns(form.question().sort if is_valid else ""),
         "has_dates": is_valid and form.question().has_dates,
-        "is_filtered": any(request.GET.get(name) for name in ("q", "group", "state", "since", "until")),
+        "is_filtered": any(
+            request.GET.get(name) for name in ("q", "group", "state", "since", "until")
+        ),
     }
     return render(request, "canvases/analytics.html", context, status=200 if is_valid else 422)
 
@@ -72,5 +76,7 @@ def _columns(sort: str) -> list[dict[str, Any]]:
         first, second = (f"-{name}", name) if name in NUMERIC else (name, f"-{name}")
         order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
         to = second if sort == first else first
-        heads.append({"name": name, "label": label, "to": to, "order": order, "is_numeric": name in NUMERIC})
+        heads.append(
+            {"name": name, "label": label, "to": to, "order": order, "is_numeric": name in NUMERIC}
+        )
     return heads

@@ -47,11 +47,15 @@ def new(request: HttpRequest) -> HttpResponse:
     user = access.staff(request)
     form = NewGroupForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return render(request, "staff/group_new.html", {"form": form}, status=422 if form.errors else 200)
+        return render(
+            request, "staff/group_new.html", {"form": form}, status=422 if form.errors else 200
+        )
     with transaction.atomic():
         group = form.save()
         Activity.log(group, user, Activity.Verb.CREATED, group.name)
-    messages.success(request, _("The app group is there. Now invite its first admin, or become it yourself."))
+    messages.success(
+        request, _("The app group is there. Now invite its first admin, or become it yourself.")
+    )
     return redirect("staff_group", group.slug)
 
 
@@ -70,10 +74,14 @@ def group(request: HttpRequest, slug: str) -> HttpResponse:
     return _page(request, row, form=form, status=422 if form.errors else 200)
 
 
-def _page(request: HttpRequest, row: AppGroup, *, status: int = 200, **forms_of_page: Any) -> HttpResponse:
+def _page(
+    request: HttpRequest, row: AppGroup, *, status: int = 200, **forms_of_page: Any
+) -> HttpResponse:
     context = {
         "group": row,
-        "admins": row.memberships.filter(role=Role.ADMIN).select_related("user").order_by("user__email"),
+        "admins": row.memberships.filter(role=Role.ADMIN)
+        .select_related("user")
+        .order_by("user__email"),
         "is_member": row.memberships.filter(user=access.user(request)).exists(),
         "form": RenameForm(instance=row),
         "invite": InvitationForm(app_group=row, initial={"role": Role.ADMIN}),
@@ -109,7 +117,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask, then hide the group and stop all it does."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     if request.method != "POST":
-        template = "staff/group_archive.html" + ("#question" if getattr(request, "htmx", False) else "")
+        template = "staff/group_archive.html" + (
+            "#question" if getattr(request, "htmx", False) else ""
+        )
         return render(request, template, {"group": row, "live": _live(row)})
     fresh.require(request)
     if deleting.archive(row, by=user, now=timezone.now()):
@@ -125,7 +135,8 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
     if deleting.restore(row, by=user):
         messages.success(
             request,
-            _("%(group)s is back. Its canvases stay stopped until a member launches them.") % {"group": row.name},
+            _("%(group)s is back. Its canvases stay stopped until a member launches them.")
+            % {"group": row.name},
         )
     else:
         messages.error(request, _("A group that is being deleted cannot be brought back."))
@@ -159,12 +170,15 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     form = _TypedName(request.POST if request.method == "POST" else None, wanted=row.name)
     if not form.is_valid():
         context = {"group": row, "form": form, **_what_goes(row)}
-        return render(request, "staff/group_delete.html", context, status=422 if form.errors else 200)
+        return render(
+            request, "staff/group_delete.html", context, status=422 if form.errors else 200
+        )
     fresh.require(request)
     deleting.delete(row, by=user, now=timezone.now())
     messages.success(
         request,
-        _("%(group)s is being deleted. It goes once its people are out of every audience.") % {"group": row.name},
+        _("%(group)s is being deleted. It goes once its people are out of every audience.")
+        % {"group": row.name},
     )
     return redirect("staff_groups")
 
@@ -174,7 +188,9 @@ def _live(row: AppGroup) -> list[Canvas]:
 
 
 def _what_goes(row: AppGroup) -> dict[str, Any]:
-    audiences = Audience.objects.filter(ad_account__connection__app_group=row, syncs__isnull=False).distinct()
+    audiences = Audience.objects.filter(
+        ad_account__connection__app_group=row, syncs__isnull=False
+    ).distinct()
     return {
         "n_people": Profile.everybody.filter(app_group=row, erased_at=None).count(),
         "n_members": row.memberships.count(),

@@ -30,7 +30,13 @@ def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     if request.method == "POST":
         banner = Banner("danger", problem) if problem else None
         return editor.show_form(request, step, form, banner=banner, now=now)
-    context = {"form": form, "choices_problem": problem, "may_edit": True, "step": step, "canvas": step.canvas}
+    context = {
+        "form": form,
+        "choices_problem": problem,
+        "may_edit": True,
+        "step": step,
+        "canvas": step.canvas,
+    }
     return render(request, "canvases/steps/_audience.html", context)
 
 
@@ -41,16 +47,22 @@ def create(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id, Role.MARKETER)
     if step.canvas.state == step.canvas.State.ARCHIVED:
-        return editor.show_form(request, step, AudienceSyncForm(request.POST, step=step), status=409, now=now)
+        return editor.show_form(
+            request, step, AudienceSyncForm(request.POST, step=step), status=409, now=now
+        )
     form = AudienceSyncForm(request.POST, step=step)
     audience, error = audience_sync.create_audience(form, by=access.user(request), now=now)
     if audience is None:
         form = AudienceSyncForm(step=step, initial=editor.typed(request.POST))
-        return editor.show_form(request, step, form, banner=Banner("danger", error), status=422, now=now)
+        return editor.show_form(
+            request, step, form, banner=Banner("danger", error), status=422, now=now
+        )
     data = request.POST.copy()
     data["audience"], data["audience_name"] = str(audience.pk), audience.name
     form = AudienceSyncForm(data, step=step)
     text = _("“%(name)s” was created as a new audience") % {"name": audience.name}
     if not form.is_valid():
-        return editor.show_form(request, step, form, banner=Banner("success", text), status=422, now=now)
+        return editor.show_form(
+            request, step, form, banner=Banner("success", text), status=422, now=now
+        )
     return editor.store(request, step, form, text=text, banner=Banner("success", text), now=now)

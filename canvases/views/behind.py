@@ -43,7 +43,10 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     except TooSlow:
         why, gone, found, is_slow = behind.Why(outcome, reason, 0), 0, Page([], None, None), True
     lines = behind.lines(step, found.deliveries)
-    persons = [(line, masking.person(line.profile, masked=masked) if line.profile else None) for line in lines]
+    persons = [
+        (line, masking.person(line.profile, masked=masked) if line.profile else None)
+        for line in lines
+    ]
     if not masked and any(person for _line, person in persons):
         _log_view(request, step)
     context = {
@@ -71,7 +74,13 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     outcome, reason = _asked(request.POST)
     fresh.require(request)
     who = access.user(request)
-    Activity.log(step.canvas.app_group, who, Activity.Verb.EXPORTED, step.canvas.name, kind=Activity.Kind.PEOPLE)
+    Activity.log(
+        step.canvas.app_group,
+        who,
+        Activity.Verb.EXPORTED,
+        step.canvas.name,
+        kind=Activity.Kind.PEOPLE,
+    )
     found, why = behind.people(step, outcome, reason), behind.Why(outcome, reason, 0)
     parts = csv_files.lines(behind.csv_rows(step, found, reason=why.text))
     return csv_files.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
@@ -79,7 +88,9 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
 
 def _log_view(request: HttpRequest, step: Step) -> None:
     group, name = step.canvas.app_group, step.canvas.name
-    Activity.log_view(group, access.user(request), name, kind=Activity.Kind.PEOPLE, now=timezone.now())
+    Activity.log_view(
+        group, access.user(request), name, kind=Activity.Kind.PEOPLE, now=timezone.now()
+    )
 
 
 def _asked(data: QueryDict) -> tuple[Outcome, str]:

@@ -38,12 +38,20 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     form = CanvasForm(request.POST, instance=row, app_group=row.app_group)
     is_valid = form.is_valid()
-    stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)  # the form has written into the other one
+    stored = access.get(
+        request, Canvas, Role.MARKETER, pk=canvas_id
+    )  # the form has written into the other one
     if not is_valid:
         bench = workbench.read(stored, now=now)
         return workbench.answer(request, bench, panels.of_entry(bench, form), status=422)
     try:
-        edit.save_entry(stored, form.cleaned_data, version=posted_version(request), by=access.user(request), now=now)
+        edit.save_entry(
+            stored,
+            form.cleaned_data,
+            version=posted_version(request),
+            by=access.user(request),
+            now=now,
+        )
     except edit.Stale:
         bench = workbench.read(stored, now=now)
         theirs = CanvasForm(instance=stored, app_group=row.app_group)
@@ -67,8 +75,14 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     if kind not in KINDS:
         bench = workbench.read(row, now=now)
         banner = Banner("danger", _("Choose a component."))
-        return workbench.answer(request, bench, panels.of_menu(bench, after, banner=banner), status=422)
-    parent = None if after == "first" else access.get(request, Step, pk=after, canvas=row, removed_at=None)
+        return workbench.answer(
+            request, bench, panels.of_menu(bench, after, banner=banner), status=422
+        )
+    parent = (
+        None
+        if after == "first"
+        else access.get(request, Step, pk=after, canvas=row, removed_at=None)
+    )
     try:
         step = edit.add(row, kind, after=parent, by=access.user(request), now=now)
     except edit.Refused as refused:
@@ -109,10 +123,14 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        done = edit.remove(step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now)
+        done = edit.remove(
+            step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now
+        )
     except leaving.Undecided:
         bench = workbench.read(step.canvas, now=now)
-        return workbench.answer(request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422)
+        return workbench.answer(
+            request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422
+        )
     except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     removed = _("The component was removed.")
@@ -131,13 +149,17 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
         done = edit.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
     except leaving.Undecided:
         bench = workbench.read(step.canvas, now=now)
-        return workbench.answer(request, bench, panels.of_former(bench, step, banner=_undecided()), status=422)
+        return workbench.answer(
+            request, bench, panels.of_former(bench, step, banner=_undecided()), status=422
+        )
     except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     text = done.sentence or _("Nobody waits for what the component asked before.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
-    return workbench.done(request, step.canvas, panels.of_message(Banner("success", text)), text=text, now=now)
+    return workbench.done(
+        request, step.canvas, panels.of_message(Banner("success", text)), text=text, now=now
+    )
 
 
 def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:
@@ -146,7 +168,13 @@ def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Rol
 
 
 def store(
-    request: HttpRequest, step: Step, form: StepForm, *, text: str, banner: Banner | None = None, now: datetime
+    request: HttpRequest,
+    step: Step,
+    form: StepForm,
+    *,
+    text: str,
+    banner: Banner | None = None,
+    now: datetime,
 ) -> HttpResponse:
     """Save a valid form; somebody else's save is never overwritten unseen."""
     try:
@@ -162,7 +190,9 @@ def store(
         step.refresh_from_db()
         theirs = KINDS[step.kind].form(step=step, initial=step.settings)
         conflict = panels.differences(form, theirs)
-        return show_form(request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now)
+        return show_form(
+            request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now
+        )
     except leaving.Undecided as undecided:
         asked = undecided.question
         said = _undecided(banner.text if banner else "")
@@ -170,12 +200,21 @@ def store(
     except edit.Refused as refused:
         return refuse(request, step.canvas, refused, now=now)
     if done.sentence:
-        text, banner = f"{text} {done.sentence}", banner and Banner(banner.kind, f"{banner.text} {done.sentence}")
+        text, banner = (
+            f"{text} {done.sentence}",
+            banner and Banner(banner.kind, f"{banner.text} {done.sentence}"),
+        )
     return show_step(request, step, text=text, banner=banner, now=now)
 
 
 def show_form(
-    request: HttpRequest, step: Step, form: StepForm, *, status: int = 200, now: datetime, **panel: Any
+    request: HttpRequest,
+    step: Step,
+    form: StepForm,
+    *,
+    status: int = 200,
+    now: datetime,
+    **panel: Any,
 ) -> HttpResponse:
     """The editor of a step with a form as it was typed."""
     bench = workbench.read(step.canvas, now=now)
@@ -195,7 +234,9 @@ def show_step(
     return workbench.done(request, step.canvas, panel, text=text, query=f"?step={step.pk}", now=now)
 
 
-def refuse(request: HttpRequest, canvas: Canvas, refused: edit.Refused, *, now: datetime) -> HttpResponse:
+def refuse(
+    request: HttpRequest, canvas: Canvas, refused: edit.Refused, *, now: datetime
+) -> HttpResponse:
     """Say why an edit cannot be made."""
     canvas.refresh_from_db()
     bench = workbench.read(canvas, now=now)
@@ -213,7 +254,9 @@ def posted_version(request: HttpRequest) -> int:
 
 def typed(data: QueryDict) -> dict[str, Any]:
     """What was typed, for a form that shall not judge it yet."""
-    return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {"typed": True}
+    return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {
+        "typed": True
+    }
 
 
 def _undecided(before: Text = "") -> Banner:
@@ -222,4 +265,6 @@ def _undecided(before: Text = "") -> Banner:
 
 
 def _meanwhile() -> Banner:
-    return Banner("warning", _("Somebody else saved this in the meantime. Nothing was overwritten."))
+    return Banner(
+        "warning", _("Somebody else saved this in the meantime. Nothing was overwritten.")
+    )

@@ -29,7 +29,9 @@ class EraseForm(forms.Form):
 
     ids = forms.CharField(
         label=_("External IDs, one per line"),
-        help_text=_("At most 1,000. E-mail addresses are not needed: find the person, and copy the ID."),
+        help_text=_(
+            "At most 1,000. E-mail addresses are not needed: find the person, and copy the ID."
+        ),
         max_length=MOST * 400,
         widget=forms.Textarea({"rows": 8, "spellcheck": "false"}),
     )
@@ -50,7 +52,9 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, Role.ADMIN)
     form = EraseForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return render(request, "canvases/erase.html", {"form": form}, status=422 if form.errors else 200)
+        return render(
+            request, "canvases/erase.html", {"form": form}, status=422 if form.errors else 200
+        )
     ids: list[str] = form.cleaned_data["ids"]
     found = _found(app_group, ids)
     if "sure" not in request.POST or not found:
@@ -65,7 +69,9 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
         }
         return render(request, "canvases/erase.html", context)
     fresh.require(request)
-    n = len(privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now()))
+    n = len(
+        privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now())
+    )
     text = ngettext(
         "%(n)d person is hidden now and leaves every audience.",
         "%(n)d people are hidden now and leave every audience.",
@@ -84,11 +90,15 @@ def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
 @access.signed_in
 def erasures(request: HttpRequest, group: str) -> HttpResponse:
     """The receipts, newest first."""
-    page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(request.GET.get("page"))
+    page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(
+        request.GET.get("page")
+    )
     page.object_list = privacy.so_far(page.object_list)
     app_group = access.group(request, Role.ADMIN)
     held = set(
-        erasure_ledger.held(app_group).filter(erasure__in=[one.pk for one in page]).values_list("erasure", flat=True)
+        erasure_ledger.held(app_group)
+        .filter(erasure__in=[one.pk for one in page])
+        .values_list("erasure", flat=True)
     )
     context = {
         "page": page,
@@ -106,7 +116,9 @@ def release(request: HttpRequest, group: str, receipt: str) -> HttpResponse:
     if request.method != "POST":
         template = "canvases/erasure_release.html"
         is_part = bool(getattr(request, "htmx", False))
-        return render(request, f"{template}#question" if is_part else template, {"erasure": erasure})
+        return render(
+            request, f"{template}#question" if is_part else template, {"erasure": erasure}
+        )
     privacy.release(access.user(request), erasure, now=timezone.now())
     messages.success(request, gettext("The person of this receipt may come back."))
     return redirect("erasures", group)

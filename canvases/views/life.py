@@ -24,7 +24,10 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Launch, unless something is missing; then the checklist says what."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    is_ready = canvas.state in (Canvas.State.DRAFT, Canvas.State.STOPPED) and not checklist.blockers(canvas, now=now)
+    is_ready = canvas.state in (
+        Canvas.State.DRAFT,
+        Canvas.State.STOPPED,
+    ) and not checklist.blockers(canvas, now=now)
     verified = checklist.verified(canvas, now=now) if is_ready else []
     if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):
         bench = workbench.read(canvas, now=now)
@@ -92,5 +95,9 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
             step.canvas.name,
             kind=Activity.Kind.CANVAS,
         )
-    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n) % {"n": number_format(n)}
-    return editor.show_step(request, step, text=text if n else _("Nobody is to be tried again."), now=now)
+    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n) % {
+        "n": number_format(n)
+    }
+    return editor.show_step(
+        request, step, text=text if n else _("Nobody is to be tried again."), now=now
+    )

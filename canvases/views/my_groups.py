@@ -34,13 +34,18 @@ def groups(request: HttpRequest) -> HttpResponse:
     of_me = Membership.objects.filter(user=access.user(request), app_group__in=mine)
     roles = dict(of_me.values_list("app_group", "role"))
     counts = _counts(mine)
-    tiles = [Tile(one, Role(roles.get(one.pk, Role.VIEWER)), *counts.get(one.pk, (0, 0, 0))) for one in mine]
+    tiles = [
+        Tile(one, Role(roles.get(one.pk, Role.VIEWER)), *counts.get(one.pk, (0, 0, 0)))
+        for one in mine
+    ]
     return render(request, "groups/groups.html", {"tiles": tiles})
 
 
 def _counts(mine: Iterable[AppGroup]) -> dict[int, tuple[int, int, int]]:
     """Group -> canvases that are live, drafts, all. One query."""
     rows = Canvas.objects.filter(app_group__in=mine).exclude(state=Canvas.State.ARCHIVED).order_by()
-    live, draft = (Count("pk", filter=Q(state=state)) for state in (Canvas.State.LIVE, Canvas.State.DRAFT))
+    live, draft = (
+        Count("pk", filter=Q(state=state)) for state in (Canvas.State.LIVE, Canvas.State.DRAFT)
+    )
     counted = rows.values_list("app_group").annotate(n_live=live, n_draft=draft, n=Count("pk"))
     return {group: (n_live, n_draft, n) for group, n_live, n_draft, n in counted}

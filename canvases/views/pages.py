@@ -31,18 +31,29 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     mine = access.all_of(request, Canvas)
     form = CanvasFilter(request.GET)
     found = _filtered(mine, form.cleaned_data) if form.is_valid() else mine.none()
-    page = Paginator(found.select_related("app_group", "edited_by", "segment"), PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
+        request.GET.get("page")
+    )
     numbers = analytics.canvas_numbers(list(page))
     troubles = analytics.troubles(list(page), now=timezone.now())
-    rows = [{"canvas": canvas, **numbers[canvas.pk], "trouble": troubles.get(canvas.pk)} for canvas in page]
+    rows = [
+        {"canvas": canvas, **numbers[canvas.pk], "trouble": troubles.get(canvas.pk)}
+        for canvas in page
+    ]
     is_filtered = any(request.GET.get(name) for name in ("q", "state"))
     context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
     context["first_steps"] = first_steps.of_group(access.membership(request))
-    return render(request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422)
+    return render(
+        request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422
+    )
 
 
 def _filtered(found: QuerySet[Canvas], asked: dict[str, Any]) -> QuerySet[Canvas]:
-    found = found.filter(state=asked["state"]) if asked["state"] else found.exclude(state=Canvas.State.ARCHIVED)
+    found = (
+        found.filter(state=asked["state"])
+        if asked["state"]
+        else found.exclude(state=Canvas.State.ARCHIVED)
+    )
     return found.filter(name__icontains=asked["q"]) if asked["q"] else found
 
 
@@ -53,11 +64,15 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, Role.MARKETER)
     form = CanvasForm(request.POST or None, app_group=app_group)
     if request.method == "POST" and form.is_valid():
-        canvas = edit.create(app_group, **form.cleaned_data, by=access.user(request), now=timezone.now())
+        canvas = edit.create(
+            app_group, **form.cleaned_data, by=access.user(request), now=timezone.now()
+        )
         return redirect(canvas)
     has_segments = Segment.objects.filter(app_group=app_group).exists()
     status = 422 if form.is_bound else 200
-    return render(request, "canvases/new.html", {"form": form, "has_segments": has_segments}, status=status)
+    return render(
+        request, "canvases/new.html", {"form": form, "has_segments": has_segments}, status=status
+    )
 
 
 @access.signed_in
@@ -67,7 +82,11 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if request.method != "POST":
         part = "#question" if getattr(request, "htmx", False) else ""
-        return render(request, f"canvases/archive.html{part}", {"canvas": canvas, "pending": leaving.n_pending(canvas)})
+        return render(
+            request,
+            f"canvases/archive.html{part}",
+            {"canvas": canvas, "pending": leaving.n_pending(canvas)},
+        )
     back = request.POST.get("back") == "1"
     done = leaving.Done()
     try:
@@ -79,6 +98,8 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     except edit.Refused as refused:
         messages.error(request, str(refused.text))
         return redirect(canvas)
-    said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {"name": canvas.name}
+    said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {
+        "name": canvas.name
+    }
     messages.success(request, f"{said} {done.sentence}".strip())
     return redirect("canvases", group)

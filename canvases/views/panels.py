@@ -44,7 +44,11 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     asked = request.GET
     if "step" in asked and (card := bench.card(asked["step"])):
         return of_step(card, reasons="reasons" in asked)
-    if "remove" in asked and (card := bench.card(asked["remove"])) and stopped_or_draft(bench.canvas):
+    if (
+        "remove" in asked
+        and (card := bench.card(asked["remove"]))
+        and stopped_or_draft(bench.canvas)
+    ):
         return of_remove(bench, card.step)
     if "former" in asked and (card := bench.any_card(asked["former"])):
         return of_former(bench, card.step)
@@ -53,8 +57,12 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     if "add" in asked:
         return of_menu(bench, asked["add"])
     if "launch" in asked:
-        may_launch = bench.canvas.state != Canvas.State.LIVE and access.membership(request).may(Role.MARKETER)
-        return of_launch(bench, now=now, verified=checklist.verified(bench.canvas, now=now) if may_launch else ())
+        may_launch = bench.canvas.state != Canvas.State.LIVE and access.membership(request).may(
+            Role.MARKETER
+        )
+        return of_launch(
+            bench, now=now, verified=checklist.verified(bench.canvas, now=now) if may_launch else ()
+        )
     if "stop" in asked:
         return of_stop(bench)
     return Panel()
@@ -88,7 +96,11 @@ def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Pane
     card = bench.any_card(step.pk)
     if card is None:
         return Panel()
-    context = {"card": card, "banner": banner, "question": leaving.question(card.step, is_leaving=True)}
+    context = {
+        "card": card,
+        "banner": banner,
+        "question": leaving.question(card.step, is_leaving=True),
+    }
     return Panel("canvases/panels/remove.html", card.id, context)
 
 
@@ -110,19 +122,32 @@ def of_entry(
     """Name, description and who enters."""
     form = form or CanvasForm(instance=bench.canvas, app_group=bench.canvas.app_group)
     has_segments = Segment.objects.filter(app_group=bench.canvas.app_group).exists()
-    context = {"form": form, "banner": banner, "conflict": conflict, "version": str(bench.canvas.version)}
+    context = {
+        "form": form,
+        "banner": banner,
+        "conflict": conflict,
+        "version": str(bench.canvas.version),
+    }
     return Panel("canvases/panels/entry.html", "entry", context | {"has_segments": has_segments})
 
 
 def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
     """The components to choose from, to be put after a step or first."""
     card = bench.card(after)
-    context = {"kinds": list(KINDS.values()), "after": card.id if card else "first", "after_card": card}
+    context = {
+        "kinds": list(KINDS.values()),
+        "after": card.id if card else "first",
+        "after_card": card,
+    }
     return Panel("canvases/panels/add.html", "add", context | {"banner": banner})
 
 
 def of_launch(
-    bench: Bench, *, now: datetime, verified: Iterable[checklist.Item] = (), banner: Banner | None = None
+    bench: Bench,
+    *,
+    now: datetime,
+    verified: Iterable[checklist.Item] = (),
+    banner: Banner | None = None,
 ) -> Panel:
     """The checklist with what the partner said (``verified``), what a launch would do, and the button."""
     canvas = bench.canvas
@@ -156,14 +181,22 @@ def of_message(banner: Banner) -> Panel:
 
 def differences(mine: forms.BaseForm, theirs: forms.BaseForm) -> list[Difference]:
     """The fields in which a form as typed differs from what is stored."""
-    pairs = [(field, theirs[field.name]) for field in mine if not field.is_hidden and field.name in theirs.fields]
+    pairs = [
+        (field, theirs[field.name])
+        for field in mine
+        if not field.is_hidden and field.name in theirs.fields
+    ]
     shown = [Difference(field.label, _shown(field), _shown(other)) for field, other in pairs]
     return [one for one in shown if one.mine != one.theirs]
 
 
 def _shown(bound: forms.BoundField) -> str:
     value: Any = bound.value()
-    values = [str(one) for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")]
+    values = [
+        str(one)
+        for one in (value if isinstance(value, list | tuple) else [value])
+        if one not in (None, "")
+    ]
     if not hasattr(bound.field, "choices"):
         return ", ".join(values)
     labels = {str(key): str(label) for key, label in bound.field.choices}

@@ -28,7 +28,11 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     masked = not access.membership(request).may(Role.MARKETER)
     if not masked:
         Activity.log_view(
-            row.app_group, access.user(request), row.braze_id, kind=Activity.Kind.PERSON, now=timezone.now()
+            row.app_group,
+            access.user(request),
+            row.braze_id,
+            kind=Activity.Kind.PERSON,
+            now=timezone.now(),
         )
     mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
@@ -44,8 +48,16 @@ def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     """Everything about a person as a file; that it was taken is written down."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
     fresh.require(request)
-    Activity.log(row.app_group, access.user(request), Activity.Verb.EXPORTED, row.braze_id, kind=Activity.Kind.PERSON)
-    answer = JsonResponse(telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2})
+    Activity.log(
+        row.app_group,
+        access.user(request),
+        Activity.Verb.EXPORTED,
+        row.braze_id,
+        kind=Activity.Kind.PERSON,
+    )
+    answer = JsonResponse(
+        telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2}
+    )
     answer["Content-Disposition"] = f'attachment; filename="person-{row.braze_id}.json"'
     answer["Cache-Control"] = "no-store"
     return answer
@@ -57,11 +69,14 @@ def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     """Ask, then erase one person."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
     if request.method != "POST":
-        template = "canvases/person_erase.html#question" if request.htmx else "canvases/person_erase.html"  # type: ignore[attr-defined]  # set by django-htmx
+        name = "canvases/person_erase.html"
+        is_part = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+        template = f"{name}#question" if is_part else name
         return render(request, template, {"profile": row})
     fresh.require(request)
     privacy.erase_by(access.user(request), row.app_group, [row.pk], now=timezone.now())
     messages.success(
-        request, _("The person is hidden now and leaves every audience. The receipt tells when it is done.")
+        request,
+        _("The person is hidden now and leaves every audience. The receipt tells when it is done."),
     )
     return redirect("erasures", group)

@@ -132,11 +132,24 @@ class Bench:
     def version(self) -> str:
         """Changes whenever something on the cards does."""
         cards = [
-            (card.id, str(card.summary), [str(problem.text) for problem in card.problems], card.numbers, card.shares)
+            (
+                card.id,
+                str(card.summary),
+                [str(problem.text) for problem in card.problems],
+                card.numbers,
+                card.shares,
+            )
             for card in (*self.cards, *self.removed)
         ]
         seen = repr(
-            (self.canvas.state, self.canvas.name, self.canvas.entered, self.canvas.segment_id, cards, self.banner)
+            (
+                self.canvas.state,
+                self.canvas.name,
+                self.canvas.entered,
+                self.canvas.segment_id,
+                cards,
+                self.banner,
+            )
         )
         return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
@@ -146,7 +159,11 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     steps = checklist.in_order(checklist.steps_of(canvas))
     for step in steps:
         step.canvas = canvas
-    left = canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0).select_related("sync__audience")
+    left = (
+        canvas.steps.exclude(removed_at=None)
+        .filter(tally__entered__gt=0)
+        .select_related("sync__audience")
+    )
     gone = list(left.prefetch_related(former.PREFETCH))
     numbers = analytics.step_numbers([*steps, *gone])
     shares = analytics.shares([*steps, *gone])
@@ -169,7 +186,12 @@ def wants_parts(request: HttpRequest) -> bool:
 
 
 def answer(
-    request: HttpRequest, bench: Bench, panel: Panel, *, status: int = 200, part: str = "canvases/_answer.html"
+    request: HttpRequest,
+    bench: Bench,
+    panel: Panel,
+    *,
+    status: int = 200,
+    part: str = "canvases/_answer.html",
 ) -> HttpResponse:
     """The page, or for htmx its panel with the changed rest out of band."""
     template = part if wants_parts(request) else "canvases/canvas.html"
@@ -186,7 +208,13 @@ def answer(
 
 
 def done(
-    request: HttpRequest, canvas: Canvas, panel: Panel | None, *, text: Text, query: str = "", now: datetime
+    request: HttpRequest,
+    canvas: Canvas,
+    panel: Panel | None,
+    *,
+    text: Text,
+    query: str = "",
+    now: datetime,
 ) -> HttpResponse:
     """After a change: back to the page with a message; for htmx the changed parts and a toast, unless a banner says it."""
     url = canvas.get_absolute_url() + query
@@ -197,4 +225,8 @@ def done(
     canvas.refresh_from_db()
     response = answer(request, read(canvas, now=now), panel or Panel())
     response["HX-Push-Url"] = url
-    return htmx.toast(response, str(text)) if text and not (panel and panel.context.get("banner")) else response
+    return (
+        htmx.toast(response, str(text))
+        if text and not (panel and panel.context.get("banner"))
+        else response
+    )

@@ -44,24 +44,37 @@ def events(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     deadline = time.monotonic() + LONGEST
     while _waits(canvas, sync) and time.monotonic() < deadline:
         time.sleep(0.2)
-    done = Delivery.objects.filter(sync=sync, batch__state="synced").values_list("profile", "batch__settled_at")
-    seconds = sorted((settled_at - at[person]).total_seconds() for person, settled_at in done if person and settled_at)
+    done = Delivery.objects.filter(sync=sync, batch__state="synced").values_list(
+        "profile", "batch__settled_at"
+    )
+    seconds = sorted(
+        (settled_at - at[person]).total_seconds()
+        for person, settled_at in done
+        if person and settled_at
+    )
     if len(seconds) < len(people):
         raise SystemExit(f"Of {len(people)} people {len(seconds)} were synced.")
-    return {"events": len(seconds), **{f"p{share}_seconds": _share(seconds, share) for share in (50, 95, 100)}}
+    return {
+        "events": len(seconds),
+        **{f"p{share}_seconds": _share(seconds, share) for share in (50, 95, 100)},
+    }
 
 
 def _sendable(sync: Sync, n: int) -> list[int]:
     """Profiles that can be sent, as far as there are ``n``."""
-    everybody = Profile.objects.filter(app_group=sync.app_group_id, email_sha256__isnull=False).exclude(
-        ads_consent=False
-    )
+    everybody = Profile.objects.filter(
+        app_group=sync.app_group_id, email_sha256__isnull=False
+    ).exclude(ads_consent=False)
     return list(islice(everybody.order_by("pk").values_list("pk", flat=True), n))
 
 
 def _waits(canvas: Canvas, sync: Sync) -> bool:
     row = Tally.objects.filter(pk=sync.pk).first()
-    return Canvas.objects.filter(pk=canvas.pk).exclude(entry_until=None).exists() or row is None or row.pending > 0
+    return (
+        Canvas.objects.filter(pk=canvas.pk).exclude(entry_until=None).exists()
+        or row is None
+        or row.pending > 0
+    )
 
 
 def _share(seconds: Sequence[float], share: int) -> float:
@@ -78,7 +91,10 @@ def backlog(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     started = time.monotonic()
     for first in range(0, last, AT_ONCE):
         _fill(sync, each, first, min(first + AT_ONCE, last))
-    return {"pending": Tally.objects.get(pk=sync.pk).pending, "filled_seconds": round(time.monotonic() - started, 1)}
+    return {
+        "pending": Tally.objects.get(pk=sync.pk).pending,
+        "filled_seconds": round(time.monotonic() - started, 1),
+    }
 
 
 def drained(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
@@ -86,7 +102,11 @@ def drained(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
     while (left := _pending()) and time.monotonic() < started + seconds:
         time.sleep(0.5)
     spent = time.monotonic() - started
-    return {"sent": pending - left, "seconds": round(spent, 1), "people_per_second": round((pending - left) / spent)}
+    return {
+        "sent": pending - left,
+        "seconds": round(spent, 1),
+        "people_per_second": round((pending - left) / spent),
+    }
 
 
 def _pending() -> int:
@@ -96,7 +116,12 @@ def _pending() -> int:
 def _fill(sync: Sync, each: int, first: int, last: int) -> None:
     """Batches of ``each`` people with the numbers after ``first`` up to ``last``."""
     now = timezone.now()
-    mine = {"audience": sync.audience, "ad_account": sync.audience.ad_account, "created_at": now, "due_at": now}
+    mine = {
+        "audience": sync.audience,
+        "ad_account": sync.audience.ad_account,
+        "created_at": now,
+        "due_at": now,
+    }
     with tally.gathered(now=now) as moves:
         Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
         Batch.objects.bulk_create(

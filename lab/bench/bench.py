@@ -20,7 +20,18 @@ from lab.bench import counted, goals
 from lab.stack import processes
 from lab.stack.stack import ROOT, Stack, StackError
 
-NAMES = ("calibration", "bodies", "launch", "events", "idle", "drain", "ingest", "imports", "exports", "backlog")
+NAMES = (
+    "calibration",
+    "bodies",
+    "launch",
+    "events",
+    "idle",
+    "drain",
+    "ingest",
+    "imports",
+    "exports",
+    "backlog",
+)
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
@@ -81,7 +92,9 @@ class One:
         """Prepare, then measure what was asked for, in the order that suits: the engine runs only where it must."""
         self.prepare()
         found = {
-            name: getattr(self, name)() for name in NAMES if name in names and (name != "backlog" or self.asked.backlog)
+            name: getattr(self, name)()
+            for name in NAMES
+            if name in names and (name != "backlog" or self.asked.backlog)
         }
         if "calibration" in found:
             found["ratios"] = ratios(found)
@@ -100,7 +113,9 @@ class One:
         """One task in a process of its own. Raises StackError with its last words."""
         self.asked.say(f"  {task} ...")
         command = [sys.executable, "-m", "lab.bench.worker", json.dumps({"task": task, **told})]
-        done = subprocess.run(command, cwd=ROOT, env=self.stack.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.stack.env, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise StackError(f"{task} failed:\n{done.stderr[-3000:]}")
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -126,7 +141,9 @@ class One:
     def events(self) -> dict[str, Any]:
         """People who arrive one by one while the engine runs."""
         with self.engine("manage.py", "engine"):
-            return self.work("events", n=max(1, min(self.n // 50, EVENTS)), kinds=list(self.asked.kinds))
+            return self.work(
+                "events", n=max(1, min(self.n // 50, EVENTS)), kinds=list(self.asked.kinds)
+            )
 
     def idle(self) -> dict[str, Any]:
         """What the engine costs while a canvas is live and nobody moves."""
@@ -172,7 +189,9 @@ class One:
         found = self.work("backlog", n=self.asked.backlog, kinds=list(self.asked.kinds))
         started = time.monotonic()
         with self.engine("manage.py", "engine", rest=0):
-            found |= self.work("drained", pending=found["pending"], started=started, seconds=BACKLOG_SECONDS)
+            found |= self.work(
+                "drained", pending=found["pending"], started=started, seconds=BACKLOG_SECONDS
+            )
             memory = {name: self.memory(name) for name in ("engine", "sandbox")}
         return found | {"most_memory_mb": memory}
 
@@ -239,7 +258,10 @@ def folder() -> Iterator[Path]:
 
 def has_postgres() -> bool:
     """Whether a private server can be started here."""
-    return bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))) or shutil.which("initdb") is not None
+    return (
+        bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+        or shutil.which("initdb") is not None
+    )
 
 
 def postgres() -> AbstractContextManager[str]:

@@ -42,7 +42,10 @@ def measure(*, n: int) -> dict[str, Any]:
     """CPU time of one thread, for ``n`` of the people in the database."""
     people = Profile.objects.filter(app_group=world.group()).order_by("pk")[:n]
     raws: list[normalise.Raw] = list(people.values_list(*KINDS))
-    stored = [tuple(_bytes(one) for one in row) for row in people.values_list(*(f"{kind}_sha256" for kind in KINDS))]
+    stored = [
+        tuple(_bytes(one) for one in row)
+        for row in people.values_list(*(f"{kind}_sha256" for kind in KINDS))
+    ]
     emails = [row[:1] for row in stored if row[0]]
     several = [row for row in stored if any(row)]
     clean = [raw for raw in raws if is_clean(raw)]

@@ -21,7 +21,11 @@ WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) SE
 
 def measure() -> dict[str, Any]:
     """SHA-256 per second of one core, rows per second of INSERT..SELECT, POSTs per second over the loopback."""
-    return {"sha256_per_second": sha256(), "insert_rows_per_second": inserts(), "posts_per_second": posts()}
+    return {
+        "sha256_per_second": sha256(),
+        "insert_rows_per_second": inserts(),
+        "posts_per_second": posts(),
+    }
 
 
 def sha256() -> int:
@@ -35,7 +39,9 @@ def sha256() -> int:
 def inserts() -> int:
     """Copying narrow rows into a table with two indexes, one transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_scratch (id bigint PRIMARY KEY, word varchar(40) UNIQUE)")
+        cursor.execute(
+            "CREATE TABLE bench_scratch (id bigint PRIMARY KEY, word varchar(40) UNIQUE)"
+        )
         cursor.execute("CREATE TABLE bench_copy (id bigint PRIMARY KEY, word varchar(40) UNIQUE)")
         try:
             cursor.execute(_SCRATCH, [ROWS])

@@ -31,7 +31,9 @@ class Counter:
             self.memory = mmap.mmap(opened.fileno(), 8)
         self.lock = multiprocessing.Lock()  # inherited by every fork
 
-    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
         """Count one statement and run it."""
         with self.lock:
             self.memory[:] = struct.pack("q", struct.unpack("q", self.memory[:])[0] + 1)

@@ -40,7 +40,9 @@ GOALS = (
     Goal(("bodies", "from_stored_email"), _both(1_000_000), is_least=True),
     Goal(("bodies", "from_raw_clean"), _both(400_000), is_least=True),
     Goal(("drain", "people_per_second"), _both(300_000), is_least=True),
-    Goal(("launch", "seconds"), {"postgresql": 10, "sqlite": 15}, is_least=False, holds_at=_million),
+    Goal(
+        ("launch", "seconds"), {"postgresql": 10, "sqlite": 15}, is_least=False, holds_at=_million
+    ),
     Goal(("events", "p95_seconds"), _both(8), is_least=False),
     Goal(("ingest", "profiles_per_second"), _both(5_000), is_least=True),
     Goal(("ingest", "p95_ms"), _both(200), is_least=False),

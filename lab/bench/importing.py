@@ -27,13 +27,21 @@ def measure(*, n: int) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
         run.refresh_from_db()
         if run.n_created + run.n_updated != n:
-            raise SystemExit(f"The import did not take all rows: {run.state}, {run.n_rejected} rejected")
-        found |= {f"{name}_per_second": round(n / seconds), f"{name}_cpu_seconds": round(time.process_time() - cpu, 2)}
+            raise SystemExit(
+                f"The import did not take all rows: {run.state}, {run.n_rejected} rejected"
+            )
+        found |= {
+            f"{name}_per_second": round(n / seconds),
+            f"{name}_cpu_seconds": round(time.process_time() - cpu, 2),
+        }
     return found
 
 
 def _file(n: int, truth: str) -> bytes:
-    rows = (f"import-{i},somebody.{i}@example.org,+4915112{i % 1_000_000:06},DE,{truth},{i % 50}\r\n" for i in range(n))
+    rows = (
+        f"import-{i},somebody.{i}@example.org,+4915112{i % 1_000_000:06},DE,{truth},{i % 50}\r\n"
+        for i in range(n)
+    )
     return (",".join(HEADERS) + "\r\n" + "".join(rows)).encode()
 
 
@@ -45,6 +53,10 @@ def _started(data: bytes) -> Import:
     row = ["x", "x", "x", "DE", "true", "1"]
     guesses = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
     columns = tuple(guess.column for guess in guesses)
-    run.plan, run.state, run.started_at = mapping.Plan(layout, columns).as_json(), Import.State.RUNNING, timezone.now()
+    run.plan, run.state, run.started_at = (
+        mapping.Plan(layout, columns).as_json(),
+        Import.State.RUNNING,
+        timezone.now(),
+    )
     run.save()
     return run

@@ -49,7 +49,9 @@ def _multiply(invented: int, more: int) -> None:
     values["external_id"] = "p.external_id || '-' || copies.n"
     for kind in KINDS:
         column = f"{kind}_sha256"
-        values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {_RANDOM[connection.vendor]} END"
+        values[column] = (
+            f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {_RANDOM[connection.vendor]} END"
+        )
     copies = -(-more // invented)
     step = max(1, 100_000 // invented)
     for first in range(1, copies + 1, step):
@@ -69,7 +71,11 @@ def _multiply(invented: int, more: int) -> None:
 def token() -> str:
     """An access token of the sandbox, through its authorisation page."""
     query = urlencode(
-        {"app_id": settings.TIKTOK_APP_ID, "state": "bench", "redirect_uri": f"{settings.TIKTOK_API_URL}/"}
+        {
+            "app_id": settings.TIKTOK_APP_ID,
+            "state": "bench",
+            "redirect_uri": f"{settings.TIKTOK_API_URL}/",
+        }
     )
     back = Browser().go(f"{settings.TIKTOK_AUTH_URL}?{query}").press("Confirm")
     code = parse_qs(urlsplit(back.url).query)["auth_code"][0]

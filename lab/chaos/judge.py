@@ -75,7 +75,9 @@ def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
 
 
 def _put_right() -> None:
-    for group in Connection.objects.filter(token_sealed="").values_list("app_group__slug", flat=True):
+    for group in Connection.objects.filter(token_sealed="").values_list(
+        "app_group__slug", flat=True
+    ):
         with suppress(*world.REFUSALS):
             world.connect(group=group)
     for parked in Connection.objects.exclude(parked_by="").select_related("app_group"):
@@ -89,7 +91,10 @@ def _put_right() -> None:
 
 def _rests() -> bool:
     """Nobody waits, nobody errored, everybody is through, and every canvas is live and has looked at everybody."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING).exists() or Visit.objects.filter(left_at=None).exists()
+    waiting = (
+        Batch.objects.filter(state=Outcome.PENDING).exists()
+        or Visit.objects.filter(left_at=None).exists()
+    )
     restless = Canvas.objects.exclude(state=Canvas.State.LIVE, entry_until=None).exists()
     return not (waiting or restless or Tally.objects.filter(errored__gt=0).exists())
 
@@ -105,18 +110,31 @@ def judge(*, journals: list[str]) -> dict[str, Any]:
         *_walked(),
         *_members(),
         *_created(diaries),
-        *(f"L7: a request named {len(line['advertisers'])} ad accounts" for line in log if _names_several(line)),
+        *(
+            f"L7: a request named {len(line['advertisers'])} ad accounts"
+            for line in log
+            if _names_several(line)
+        ),
     ]
     sums: Counter[str] = Counter()
     for tally in Tally.objects.all():
         sums.update(tally.as_dict())
     codes = Counter(line["fault"] or str(line["code"]) for line in log)
     deeds = Counter(line["deed"] for diary in diaries for line in diary.begun)
-    return {"broken": broken, "people": sums, "requests": dict(codes.most_common()), "deeds": dict(deeds)}
+    return {
+        "broken": broken,
+        "people": sums,
+        "requests": dict(codes.most_common()),
+        "deeds": dict(deeds),
+    }
 
 
 def _names_several(line: dict[str, Any]) -> bool:
-    return line["endpoint"] == "segment/mapping" and line["code"] == 0 and len(line["advertisers"]) != 1
+    return (
+        line["endpoint"] == "segment/mapping"
+        and line["code"] == 0
+        and len(line["advertisers"]) != 1
+    )
 
 
 def _leased() -> Iterator[str]:
@@ -158,7 +176,9 @@ def _members() -> Iterator[str]:
 def _fold(audience: Audience) -> tuple[Ids, Ids]:
     """Who must be there, and who may be: of what was discarded after a send, nobody can know; it is taken back."""
     rows = Delivery.objects.filter(sync__audience=audience, batch__isnull=False)
-    rows = rows.annotate(state=Coalesce("outcome", "batch__state"), seq=F("batch__seq")).order_by("seq", "pk")
+    rows = rows.annotate(state=Coalesce("outcome", "batch__state"), seq=F("batch__seq")).order_by(
+        "seq", "pk"
+    )
     must: dict[str, bool] = {}
     unknown: dict[str, bool] = {}
     reason = Coalesce("reason", "batch__last_code")
@@ -184,7 +204,9 @@ def _there(audience: Audience) -> Ids:
 def _created(diaries: list[Journal]) -> Iterator[str]:
     """Each audience that was made is at the partner, none of them twice."""
     made = {(told["account"], told["name"]) for diary in diaries for told in diary.told("create")}
-    listed = Counter((one["advertiser_id"], one["name"]) for one in _sandbox("audiences/").json()["audiences"])
+    listed = Counter(
+        (one["advertiser_id"], one["name"]) for one in _sandbox("audiences/").json()["audiences"]
+    )
     twice = {wish for wish, n in listed.items() if n > 1}
     for account, name in sorted(twice | made - listed.keys()):
         yield f"audience {name} of {account}: {listed[account, name]} at the partner instead of one"

@@ -18,13 +18,20 @@ MARK = "CHAOS_ROLE"  # environment: by this, and by the folder, all processes of
 STRIKES = {"kill one": 40, "stop one": 35, "kill all": 8, "stop all": 7, "kill people": 10}
 BETWEEN = (0.4, 2.0)
 SPARED_FOR = 10.0
-ORPHANED_FOR = (0.2, 2.0)  # until somebody notices that a supervisor is gone, and ends what it leaves
+ORPHANED_FOR = (
+    0.2,
+    2.0,
+)  # until somebody notices that a supervisor is gone, and ends what it leaves
 
 
 def processes(var: Path, role: str = "") -> list[int]:
     """Of this run (that is, of this folder), and of one role of it."""
     wanted = {f"VAR_DIR={var}", *([f"{MARK}={role}"] if role else [])}
-    return sorted(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if wanted <= _environment(pid))
+    return sorted(
+        pid
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+        if wanted <= _environment(pid)
+    )
 
 
 def _environment(pid: int) -> set[str]:
@@ -44,7 +51,9 @@ def send(number: int, pids: Sequence[int]) -> None:
 class Nemesis:
     """Asked again and again by the run; strikes when its time has come. Counts what it did."""
 
-    def __init__(self, var: Path, *, engines: Sequence[str], people: Sequence[str], lease: float, seed: int) -> None:
+    def __init__(
+        self, var: Path, *, engines: Sequence[str], people: Sequence[str], lease: float, seed: int
+    ) -> None:
         self.var, self.engines, self.people, self.lease = var, engines, people, lease
         self.random = random.Random(f"{seed}-nemesis")  # noqa: S311  # for repeating a run
         self.done: Counter[str] = Counter()
@@ -99,7 +108,9 @@ class Nemesis:
 class Nurse:
     """Starts anew what was killed, as the init system of a machine does: what an engine left behind is ended first."""
 
-    def __init__(self, var: Path, *, spawn: dict[str, Callable[[], None]], is_alive: Callable[[str], bool]) -> None:
+    def __init__(
+        self, var: Path, *, spawn: dict[str, Callable[[], None]], is_alive: Callable[[str], bool]
+    ) -> None:
         self.var, self.spawn, self.is_alive = var, spawn, is_alive
         self.random = random.Random()  # noqa: S311  # guards no secret
         self.due: dict[str, float] = {}

@@ -39,9 +39,15 @@ class Journal:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = (
+            [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        )
         self.begun: list[dict[str, Any]] = [line for line in lines if "deed" in line]
-        self.over = {line["done"] if "done" in line else line["refused"] for line in lines if "deed" not in line}
+        self.over = {
+            line["done"] if "done" in line else line["refused"]
+            for line in lines
+            if "deed" not in line
+        }
         self.done = {line["done"] for line in lines if "done" in line}
 
     def write(self, **line: Any) -> None:
@@ -55,7 +61,9 @@ class Journal:
 
     def told(self, deed: str) -> Iterator[dict[str, Any]]:
         """The arguments of each deed of this kind that was done."""
-        return (line["told"] for line in self.begun if line["deed"] == deed and line["n"] in self.done)
+        return (
+            line["told"] for line in self.begun if line["deed"] == deed and line["n"] in self.done
+        )
 
 
 class Actor:
@@ -102,15 +110,27 @@ class Actor:
         if deed == "enter":
             return self._crowd(here)
         if deed in ("launch", "stop"):
-            return {"canvas_id": self.random.choice(list(Canvas.objects.order_by("pk").values_list("pk", flat=True)))}
+            return {
+                "canvas_id": self.random.choice(
+                    list(Canvas.objects.order_by("pk").values_list("pk", flat=True))
+                )
+            }
         if deed == "retry":
-            return {"sync_id": self.random.choice(list(Sync.objects.order_by("pk").values_list("pk", flat=True)))}
+            return {
+                "sync_id": self.random.choice(
+                    list(Sync.objects.order_by("pk").values_list("pk", flat=True))
+                )
+            }
         if deed == "disconnect":
             return {"group": group, "discard": self.random.random() < 0.4}
         if deed == "create":
             accounts = AdAccount.objects.filter(connection__app_group__slug=group).order_by("pk")
             account = self.random.choice(list(accounts.values_list("remote_id", flat=True)))
-            return {"group": group, "account": account, "name": f"new {group} {self.random.randrange(NAMES)}"}
+            return {
+                "group": group,
+                "account": account,
+                "name": f"new {group} {self.random.randrange(NAMES)}",
+            }
         return {"group": group}
 
     def _crowd(self, here: dict[str, Any]) -> dict[str, Any]:
@@ -122,4 +142,9 @@ class Actor:
         first = self.random.randrange(known)
         n = min(self.random.randint(1, CROWD), known - first)
         sync_id = self.random.choice(list(direct.values_list("pk", flat=True)))
-        return here | {"sync_id": sync_id, "first": first, "n": n, "deed": self.actor * 100_000 + self.n}
+        return here | {
+            "sync_id": sync_id,
+            "first": first,
+            "n": n,
+            "deed": self.actor * 100_000 + self.n,
+        }

@@ -82,7 +82,9 @@ def _complaints(log: Path) -> Iterator[str]:
             yield f"a traceback that ends with: {_end_of(lines)}"
         elif line.startswith("{") and (told := _parsed(line)) and not _is_fine(line, told):
             first, *more = str(told.get("message")).splitlines()
-            yield f"{TASK_NAME.sub('', first)} {_last(more)} {_last(str(told.get('exception', '')).splitlines())}"[:400]
+            yield f"{TASK_NAME.sub('', first)} {_last(more)} {_last(str(told.get('exception', '')).splitlines())}"[
+                :400
+            ]
 
 
 def _end_of(lines: Iterator[str]) -> str:

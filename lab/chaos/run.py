@@ -63,7 +63,9 @@ class Chaos:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.report = Report(self.seed, self.database, self.redis, self.engines, self.seconds, str(self.folder))
+        self.report = Report(
+            self.seed, self.database, self.redis, self.engines, self.seconds, str(self.folder)
+        )
 
     def run(self) -> Report:
         """All of it. Raises StackError if it cannot even begin."""
@@ -99,7 +101,11 @@ class Chaos:
         self.say(f"Storm of {self.seconds:.0f} s, seed {self.seed} ...")
         roles = list(self.mortals())
         nemesis = Nemesis(
-            self.folder, engines=roles[: self.engines], people=roles[self.engines :], lease=LEASE, seed=self.seed
+            self.folder,
+            engines=roles[: self.engines],
+            people=roles[self.engines :],
+            lease=LEASE,
+            seed=self.seed,
         )
         nurse, weather = self.nurse(), Weather(self.stack.sandbox_url, seed=self.seed)
         weather.break_out()
@@ -121,7 +127,9 @@ class Chaos:
             self.kill(f"people-{actor}")
         journals = [str(self.journal(actor)) for actor in range(ACTORS)]
         nurse = self.nurse(only_engines=True)
-        self.report.calm = self.ask("calm", meanwhile=nurse.look, journals=journals, seconds=CALM_SECONDS)
+        self.report.calm = self.ask(
+            "calm", meanwhile=nurse.look, journals=journals, seconds=CALM_SECONDS
+        )
         if not self.report.calm.get("rests"):
             self.report.violations.append(f"After {CALM_SECONDS:.0f} s of calm it does not rest")
         found = self.ask("judge", journals=journals)
@@ -141,7 +149,9 @@ class Chaos:
 
     def person(self, actor: int) -> None:
         """Somebody at work."""
-        self.work(f"people-{actor}", "live", actor=actor, seed=self.seed, journal=str(self.journal(actor)))
+        self.work(
+            f"people-{actor}", "live", actor=actor, seed=self.seed, journal=str(self.journal(actor))
+        )
 
     def journal(self, actor: int) -> Path:
         """What somebody did."""
@@ -149,19 +159,29 @@ class Chaos:
 
     def nurse(self, *, only_engines: bool = False) -> Nurse:
         """Starts the dead anew."""
-        spawn = {role: act for role, act in self.mortals().items() if role.startswith("engine") or not only_engines}
-        return Nurse(self.folder, spawn=spawn, is_alive=lambda role: self.running[role].poll() is None)
+        spawn = {
+            role: act
+            for role, act in self.mortals().items()
+            if role.startswith("engine") or not only_engines
+        }
+        return Nurse(
+            self.folder, spawn=spawn, is_alive=lambda role: self.running[role].poll() is None
+        )
 
     def work(self, role: str, task: str, **told: Any) -> None:
         """A task that goes on until it is killed."""
         self.spawn(role, *worker(task, told))
 
-    def ask(self, task: str, *, meanwhile: Callable[[], object] = lambda: None, **told: Any) -> dict[str, Any]:
+    def ask(
+        self, task: str, *, meanwhile: Callable[[], object] = lambda: None, **told: Any
+    ) -> dict[str, Any]:
         """A task to its end; its answer. Raises StackError with its last words."""
         answer, log = self.folder / f"{task}.json", self.folder / f"{task}.log"
         with answer.open("wb") as out, log.open("wb") as words:
             command = [sys.executable, *worker(task, told)]
-            process = subprocess.Popen(command, cwd=ROOT, env=self.stack.env, stdout=out, stderr=words)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=self.stack.env, stdout=out, stderr=words
+            )
         while process.poll() is None:
             meanwhile()
             time.sleep(TURN)

@@ -27,10 +27,16 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "code_null"},
     {"kind": "partial", "rows": [0]},
     {"kind": "partial", "rows": [0, 1], "named": True},
-    *({"kind": "code", "code": code} for code in (40002, 40007, 40050, 40105, 40118, 40133, 50000, 59999)),
+    *(
+        {"kind": "code", "code": code}
+        for code in (40002, 40007, 40050, 40105, 40118, 40133, 50000, 59999)
+    ),
 )
 SHARE = 0.4  # of the calls that go wrong
-ENDPOINTS = ("segment/", "dmp/")  # mappings, creating and listing; who authorises would hardly ever get through
+ENDPOINTS = (
+    "segment/",
+    "dmp/",
+)  # mappings, creating and listing; who authorises would hardly ever get through
 POISONS = 3  # people whose batches are refused
 SPELL = (4.0, 9.0)  # seconds between two changes of what is special
 
@@ -59,7 +65,9 @@ class Weather:
         self.next_at = now + self.random.uniform(*SPELL)
         for fault_id in self.special:
             requests.delete(self.url, params={"id": fault_id}, timeout=10)
-        self.special = [self._set({"kind": "poison", "hash": self._somebody()}) for _ in range(POISONS)]
+        self.special = [
+            self._set({"kind": "poison", "hash": self._somebody()}) for _ in range(POISONS)
+        ]
         dice = self.random.random()
         if dice < 0.3:
             self._set({"kind": "http_error", "status": 503, "for_seconds": 1.5})

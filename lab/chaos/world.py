@@ -73,10 +73,16 @@ def _canvas(account: AdAccount) -> None:
     """Everybody is added to one audience, then removed from the other."""
     group = account.connection.app_group
     everybody, _ = Segment.objects.get_or_create(app_group=group, name="Everybody")
-    canvas = Canvas.objects.create(app_group=group, name=f"Journey {account.remote_id}", segment=everybody)
+    canvas = Canvas.objects.create(
+        app_group=group, name=f"Journey {account.remote_id}", segment=everybody
+    )
     parent = None
     for name, action in zip(AUDIENCES, ("add", "remove"), strict=True):
-        asked = _sync(Audience.objects.get(ad_account=account, name=f"{group.slug} {name}"), action, label=canvas.name)
+        asked = _sync(
+            Audience.objects.get(ad_account=account, name=f"{group.slug} {name}"),
+            action,
+            label=canvas.name,
+        )
         parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=asked)
         parent.syncs.add(asked)
 
@@ -130,7 +136,9 @@ def disconnect(*, group: str, discard: bool) -> int:
     connection = Connection.objects.get(app_group__slug=group)
     if not connection.is_connected:
         return 0
-    return connecting.disconnect(connection, discard=discard, by=_admin(group), now=timezone.now()).n_discarded
+    return connecting.disconnect(
+        connection, discard=discard, by=_admin(group), now=timezone.now()
+    ).n_discarded
 
 
 def connect(*, group: str) -> str:
@@ -148,7 +156,9 @@ def connect(*, group: str) -> str:
 
 def create(*, group: str, account: str, name: str) -> str:
     """An audience of this name, once, however often it is asked."""
-    row = AdAccount.objects.select_related("connection").get(connection__app_group__slug=group, remote_id=account)
+    row = AdAccount.objects.select_related("connection").get(
+        connection__app_group__slug=group, remote_id=account
+    )
     try:
         return creation.create(row, name, by=_admin(group), now=timezone.now()).remote_id
     except creation.AudienceNameError:  # it was made, and that is a while ago
@@ -161,7 +171,11 @@ def _admin(group: str) -> User:
 
 def _auth_code() -> str:
     """What the consent page sends back; our own address is not needed for it."""
-    wish = {"app_id": settings.TIKTOK_APP_ID, "state": "chaos", "redirect_uri": f"{settings.TIKTOK_API_URL}/"}
+    wish = {
+        "app_id": settings.TIKTOK_APP_ID,
+        "state": "chaos",
+        "redirect_uri": f"{settings.TIKTOK_API_URL}/",
+    }
     back = Browser().go(f"{settings.TIKTOK_AUTH_URL}?{urlencode(wish)}").press("Confirm")
     return parse_qs(urlsplit(back.url).query)["auth_code"][0]
 

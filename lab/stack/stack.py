@@ -22,7 +22,16 @@ from audiencesync.core import crypto
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 120  # a busy machine; some 5 otherwise
 STOP_SECONDS = 15
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")  # of our own environment
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+)  # of our own environment
 
 
 class StackError(AssertionError):
@@ -74,7 +83,9 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 30.0, what: str = "it did not happen") -> None:
+def wait_until(
+    condition: Callable[[], object], *, seconds: float = 30.0, what: str = "it did not happen"
+) -> None:
     """Look every 0.1 s until ``condition()`` is true. Raises StackError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -122,7 +133,13 @@ class Stack:
         """All three, and wait until both addresses answer."""
         bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "8"]
         self.spawn("web", "-m", "gunicorn", "audiencesync.wsgi", *bind)
-        sandbox = ["--port", str(self.sandbox_port), "--db", str(self.var / "sandbox.sqlite3"), *self.sandbox_options]
+        sandbox = [
+            "--port",
+            str(self.sandbox_port),
+            "--db",
+            str(self.var / "sandbox.sqlite3"),
+            *self.sandbox_options,
+        ]
         self.spawn("sandbox", "manage.py", "tiktok_sandbox", *sandbox)
         self.spawn("engine", "manage.py", "engine")
         for name, url in (("web", f"{self.url}/accounts/login/"), ("sandbox", self.sandbox_url)):
@@ -139,7 +156,12 @@ class Stack:
         """Start one process in a group of its own (Ctrl-C is ours to handle); its words go to <name>.log."""
         with (self.var / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def log(self, name: str = "web") -> str:
@@ -168,7 +190,11 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def prepared(var: Path, *, env: dict[str, str] | None = None, people: int | None = None) -> str:
     """Database, static files and demo in ``var``; returns what the demo told. Copy the folder for each stack."""
     env = env or environment(var)
-    for command in (["migrate", "--no-input"], ["createcachetable"], ["collectstatic", "--no-input"]):
+    for command in (
+        ["migrate", "--no-input"],
+        ["createcachetable"],
+        ["collectstatic", "--no-input"],
+    ):
         manage(env, *command)
     return manage(env, "demo", *([] if people is None else ["--people", str(people)]))
 

@@ -46,7 +46,9 @@ class Form:
             if one.text.startswith(option) and "disabled" not in one.attrs:
                 self.values[select.get("name")] = [one.get("value")]
                 return self
-        raise NotOnPage(f"“{label}” offers no “{option}”, but: {[one.text for one in select.all('option')]}")
+        raise NotOnPage(
+            f"“{label}” offers no “{option}”, but: {[one.text for one in select.all('option')]}"
+        )
 
     def tick(self, label: str) -> Form:
         """Tick the box, or choose the button of a row, whose words begin with ``label``."""
@@ -61,7 +63,9 @@ class Form:
         for button in self.element.all("button"):
             if button.text == words and button.get("type") in ("", "submit"):
                 return self._submit(button)
-        raise NotOnPage(f"No button “{words}” in the form, but: {[one.text for one in self.element.all('button')]}")
+        raise NotOnPage(
+            f"No button “{words}” in the form, but: {[one.text for one in self.element.all('button')]}"
+        )
 
     def _submit(self, button: Element) -> Page:
         values = dict(self.values)
@@ -79,7 +83,9 @@ class Form:
                 control = control or label.first("input", "select", "textarea")
                 if control is not None and not _is_disabled(control):
                     return control
-        raise NotOnPage(f"No field “{words}” in the form, but: {[one.text for one in self.element.all('label')]}")
+        raise NotOnPage(
+            f"No field “{words}” in the form, but: {[one.text for one in self.element.all('label')]}"
+        )
 
 
 @dataclass
@@ -113,7 +119,9 @@ class Page:
 
     def address_of(self, words: str) -> str:
         """Where the link leads whose words are these; else the first one that begins with them."""
-        links = [link for link in self.root.all("a") if link.get("href") and link.text.startswith(words)]
+        links = [
+            link for link in self.root.all("a") if link.get("href") and link.text.startswith(words)
+        ]
         if not links:
             raise self.missing(f"a link “{words}”")
         best = next((link for link in links if link.text == words), links[0])
@@ -136,7 +144,9 @@ class Page:
         """The error that tells what was looked for."""
         main = self.root.by_id("main") or self.root
         alerts = " ".join(one.text for one in self.root.all("div") if one.has_class("alert"))
-        return NotOnPage(f"{self.url} ({self.status}) lacks {what}. It says: {alerts} … {main.text[:600]}")
+        return NotOnPage(
+            f"{self.url} ({self.status}) lacks {what}. It says: {alerts} … {main.text[:600]}"
+        )
 
 
 class Browser:
@@ -148,7 +158,9 @@ class Browser:
         self.session.headers["Accept-Language"] = "en"
         self.n_pages = 0
 
-    def go(self, url: str, method: str = "GET", values: list[tuple[str, str]] | None = None) -> Page:
+    def go(
+        self, url: str, method: str = "GET", values: list[tuple[str, str]] | None = None
+    ) -> Page:
         """Open an address, follow redirects. Raises NotOnPage for a server error or a refusal to show the page."""
         sent = {"params": values} if method == "GET" else {"data": values}
         answer = self.session.request(method, url, timeout=TIMEOUT, **sent)  # type: ignore[arg-type]  # pairs of texts either way
@@ -174,7 +186,11 @@ def _plain(words: str) -> str:
 def _preset(control: Element) -> list[str]:
     """What a control sends before anybody touches it."""
     if control.tag == "textarea":
-        return ["".join(child for child in control.children if isinstance(child, str)).removeprefix("\n")]
+        return [
+            "".join(child for child in control.children if isinstance(child, str)).removeprefix(
+                "\n"
+            )
+        ]
     if control.tag == "select":
         options = list(control.all("option"))
         chosen = [one for one in options if "selected" in one.attrs] or options[:1]

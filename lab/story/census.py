@@ -43,8 +43,12 @@ class Census:
 
     can_add: int = 0
     can_remove: int = 0
-    n_shared: int = 0  # identifiers that several people have in common: the partner may take those for one
-    sent: set[tuple[str, str]] = field(default_factory=set)  # (schema, hash in hex) of who can be added
+    n_shared: int = (
+        0  # identifiers that several people have in common: the partner may take those for one
+    )
+    sent: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # (schema, hash in hex) of who can be added
 
 
 def count(database_url: str, group: str) -> Census:
@@ -67,4 +71,8 @@ def _sent(consent: Any, tracking: Any, *hashes: Any) -> set[tuple[str, str]]:
     if consent is not None and not consent:
         return set()
     n_kinds = len(SCHEMAS) if tracking is None or tracking else len(SCHEMAS) - 2
-    return {(schema, bytes(one).hex()) for schema, one in zip(SCHEMAS[:n_kinds], hashes, strict=False) if one}
+    return {
+        (schema, bytes(one).hex())
+        for schema, one in zip(SCHEMAS[:n_kinds], hashes, strict=False)
+        if one
+    }

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
 CLOSES_SAME = frozenset(("li", "option", "tr", "td", "th", "dt", "dd", "p"))
 UNSEEN = frozenset(("script", "style", "template", "head", "dialog", "svg"))
 
@@ -28,13 +44,17 @@ class Element:
     @property
     def is_seen(self) -> bool:
         """Whether a browser without JavaScript shows it."""
-        return self.tag not in UNSEEN and not self.has_class("js-only") and "hidden" not in self.attrs
+        return (
+            self.tag not in UNSEEN and not self.has_class("js-only") and "hidden" not in self.attrs
+        )
 
     def all(self, *tags: str, **attrs: str) -> Iterator[Element]:
         """Shown elements below this one with one of ``tags``, in the order of the page; ``data_x`` means data-x."""
         for child in self.children:
             if isinstance(child, Element) and child.is_seen:
-                wanted = all(child.get(name.replace("_", "-")) == value for name, value in attrs.items())
+                wanted = all(
+                    child.get(name.replace("_", "-")) == value for name, value in attrs.items()
+                )
                 if (not tags or child.tag in tags) and wanted:
                     yield child
                 yield from child.all(*tags, **attrs)
@@ -85,7 +105,9 @@ class _Builder(HTMLParser):
             self.open = element
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.children.append(Element(tag, {name: value or "" for name, value in attrs}, self.open))
+        self.open.children.append(
+            Element(tag, {name: value or "" for name, value in attrs}, self.open)
+        )
 
     def handle_endtag(self, tag: str) -> None:
         opened = [self.open, *self.open.ancestors()]

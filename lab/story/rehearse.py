@@ -36,7 +36,9 @@ class Report:
     preset: str
     metrics: dict[str, dict[str, int]] = field(default_factory=dict)
     sandbox: dict[str, int] = field(default_factory=dict)
-    identifiers: dict[str, int] = field(default_factory=dict)  # of the new audience, held against who was sent
+    identifiers: dict[str, int] = field(
+        default_factory=dict
+    )  # of the new audience, held against who was sent
     requests: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -71,9 +73,13 @@ class Rehearsal:
         """All of it. Raises StackError, NotOnPage or requests' errors where the story cannot go on."""
         started, report = time.monotonic(), self.report
         with self.folder() as var:
-            report.seconds["prepare"] = self.timed("Preparing database and demo", lambda: self.prepare(var))
+            report.seconds["prepare"] = self.timed(
+                "Preparing database and demo", lambda: self.prepare(var)
+            )
             try:
-                report.seconds["start"] = self.timed("Starting web, sandbox and engine", self.stack.start)
+                report.seconds["start"] = self.timed(
+                    "Starting web, sandbox and engine", self.stack.start
+                )
                 self.play()
             finally:
                 self.stack.stop()
@@ -101,7 +107,9 @@ class Rehearsal:
 
     def prepare(self, var: Path) -> None:
         """Tables and people."""
-        more = {"TIKTOK_PRESET": self.preset} | ({"DATABASE_URL": self.database_url} if self.database_url else {})
+        more = {"TIKTOK_PRESET": self.preset} | (
+            {"DATABASE_URL": self.database_url} if self.database_url else {}
+        )
         self.stack = Stack(var, more=more, sandbox_options=("--preset", self.preset))
         self.stack.told = stack.prepared(var, env=self.stack.env, people=self.people)
 
@@ -142,7 +150,11 @@ class Rehearsal:
         told, log = marketer.told, self.sandbox(f"requests/?limit={KEEP_LOG}")
         people = census.count(self.stack.env["DATABASE_URL"], GROUP)
         members = self.member_ids()
-        per_second = "most_in_one_second" if self.preset == "published_by_braze" else "most_mappings_in_one_second"
+        per_second = (
+            "most_in_one_second"
+            if self.preset == "published_by_braze"
+            else "most_mappings_in_one_second"
+        )
         return Findings(
             people=self.people,
             n_enter=told.n_enter,
@@ -158,7 +170,9 @@ class Rehearsal:
             counters=self.counters(),
             before=before,
             after=self.members(),
-            requests=[line for line in reversed(log["requests"]) if line["endpoint"] == "segment/mapping"],
+            requests=[
+                line for line in reversed(log["requests"]) if line["endpoint"] == "segment/mapping"
+            ],
             most_in_one_second=log[per_second],
         )
 
@@ -167,12 +181,22 @@ class Rehearsal:
         listed = self.sandbox("audiences/")["audiences"]
         account = {one["advertiser_id"] for one in listed if one["name"] == NEW_AUDIENCE}
         mine = [one for one in listed if one["advertiser_id"] in account]
-        return {one["name"]: one["people"] for one in mine if one["name"] in (NEW_AUDIENCE, OLD_AUDIENCE)}
+        return {
+            one["name"]: one["people"]
+            for one in mine
+            if one["name"] in (NEW_AUDIENCE, OLD_AUDIENCE)
+        }
 
     def member_ids(self) -> set[tuple[str, str]]:
         """(schema, hash) of everybody in the new audience."""
-        ids = [one["audience_id"] for one in self.sandbox("audiences/")["audiences"] if one["name"] == NEW_AUDIENCE]
-        answer = requests.get(f"{self.stack.sandbox_url}/sandbox/api/audiences/{ids[0]}/members/", timeout=60)
+        ids = [
+            one["audience_id"]
+            for one in self.sandbox("audiences/")["audiences"]
+            if one["name"] == NEW_AUDIENCE
+        ]
+        answer = requests.get(
+            f"{self.stack.sandbox_url}/sandbox/api/audiences/{ids[0]}/members/", timeout=60
+        )
         answer.raise_for_status()
         return {tuple(json.loads(line)) for line in answer.iter_lines()}
 
@@ -185,7 +209,9 @@ class Rehearsal:
     def counters(self) -> list[str]:
         """What `check_counters --json` finds broken."""
         command = [sys.executable, "manage.py", "check_counters", "--json"]
-        done = subprocess.run(command, cwd=stack.ROOT, env=self.stack.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=stack.ROOT, env=self.stack.env, capture_output=True, text=True, check=False
+        )
         try:
             return list(json.loads(done.stdout)["broken"])
         except (ValueError, KeyError):

@@ -60,7 +60,9 @@ class Marketer:
         if found is None:
             raise NotOnPage(f"The demo does not tell how to sign in: {told}")
         form = self.browser.go(self.url).form("Sign in")
-        self.page = form.fill("E-mail", found["email"]).fill("Password", found["password"]).press("Sign in")
+        self.page = (
+            form.fill("E-mail", found["email"]).fill("Password", found["password"]).press("Sign in")
+        )
         self.page = self.page.follow(GROUP)
 
     def connect(self) -> None:
@@ -81,12 +83,22 @@ class Marketer:
         """A canvas: wait, add to a new audience, remove from an old one."""
         form = self.page.follow("Canvases").follow("New canvas").form("Create canvas")
         canvas = form.fill("Name", CANVAS).choose("Segment", SEGMENT).press("Create canvas")
-        delay = self._add(canvas, "Delay").form("Save").fill("How long", "1").choose("Unit", "seconds").press("Save")
+        delay = (
+            self._add(canvas, "Delay")
+            .form("Save")
+            .fill("How long", "1")
+            .choose("Unit", "seconds")
+            .press("Save")
+        )
         self._build_add(delay.expect("Saved."))
         self._build_remove(self.page)
 
     def _build_add(self, page: Page) -> None:
-        form = self._add(page, "Audience Sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
+        form = (
+            self._add(page, "Audience Sync")
+            .form("Create audience")
+            .choose("Ad account", AD_ACCOUNTS[0])
+        )
         form.fill("Choose a new or existing audience", NEW_AUDIENCE).tick("Add users")
         for name in FIELDS:
             form.tick(name)
@@ -95,9 +107,15 @@ class Marketer:
         self.page = created.press("Save").expect("Saved.")
 
     def _build_remove(self, page: Page) -> None:
-        form = self._add(page, "Audience Sync").form("Create audience").choose("Ad account", AD_ACCOUNTS[0])
+        form = (
+            self._add(page, "Audience Sync")
+            .form("Create audience")
+            .choose("Ad account", AD_ACCOUNTS[0])
+        )
         form = form.press("Show the audiences of this ad account").form("Create audience")
-        form.choose("Choose an existing audience", OLD_AUDIENCE).fill("Choose a new or existing audience", "")
+        form.choose("Choose an existing audience", OLD_AUDIENCE).fill(
+            "Choose a new or existing audience", ""
+        )
         form.tick("Remove users")
         for name in FIELDS:
             form.tick(name)
@@ -117,7 +135,9 @@ class Marketer:
         checklist = self.page.follow("Launch")
         if "Missing:" in checklist.text:
             raise checklist.missing("nothing on the checklist")
-        people = re.search(r"([\d,.]+) (?:person enters|people enter) at the launch", checklist.text)
+        people = re.search(
+            r"([\d,.]+) (?:person enters|people enter) at the launch", checklist.text
+        )
         self.told.n_enter = number(people[1]) if people else 0
         self.page = checklist.press("Launch").expect("Launched.")
 

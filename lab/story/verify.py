@@ -34,7 +34,9 @@ class Findings:
     people: int  # asked for
     n_enter: int  # announced by the checklist
     is_at_rest: bool
-    cards: dict[str, dict[str, int]]  # what a step does -> its seven metrics, in the order of the flow
+    cards: dict[
+        str, dict[str, int]
+    ]  # what a step does -> its seven metrics, in the order of the flow
     table: dict[str, dict[str, int]]  # the same from the staff's analytics
     can_add: int  # people who have anything to be added by, counted one by one
     can_remove: int
@@ -43,9 +45,13 @@ class Findings:
     n_missing: int = 0  # identifiers that the new audience should hold and does not
     n_extra: int = 0  # identifiers that it holds and should not
     counters: list[str] = field(default_factory=list)  # broken laws that check_counters found
-    before: dict[str, int] = field(default_factory=dict)  # audience -> members at the sandbox, before the launch
+    before: dict[str, int] = field(
+        default_factory=dict
+    )  # audience -> members at the sandbox, before the launch
     after: dict[str, int] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(default_factory=list)  # the sandbox's log of mapping requests
+    requests: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # the sandbox's log of mapping requests
     most_in_one_second: int = 0
 
 
@@ -65,8 +71,15 @@ def expected(found: Findings) -> list[dict[str, int]]:
     nothing, n = dict.fromkeys(METRICS, 0), found.people
     return [
         nothing | {"entered": n, "proceeded": n},
-        nothing | {"entered": n, "proceeded": n, "synced": found.can_add, "not_synced": n - found.can_add},
-        nothing | {"entered": n, "exited": n, "synced": found.can_remove, "not_synced": n - found.can_remove},
+        nothing
+        | {"entered": n, "proceeded": n, "synced": found.can_add, "not_synced": n - found.can_add},
+        nothing
+        | {
+            "entered": n,
+            "exited": n,
+            "synced": found.can_remove,
+            "not_synced": n - found.can_remove,
+        },
     ]
 
 
@@ -104,7 +117,11 @@ def _sandbox(found: Findings) -> Iterator[str]:
             f"are {found.after.get(OLD_AUDIENCE)} now."
         )
     for action, n in (("add", synced[1]), ("delete", synced[2])):
-        accepted = sum(line["people"] for line in found.requests if line["action"] == action and line["code"] == 0)
+        accepted = sum(
+            line["people"]
+            for line in found.requests
+            if line["action"] == action and line["code"] == 0
+        )
         if accepted != n:
             yield f"L5: the sandbox accepted {accepted} people to {action}, we count {n}."
 

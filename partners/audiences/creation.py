@@ -84,9 +84,15 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
 def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
     """The audience of this name if this wish created it just now. Raises AudienceNameError if it was there before."""
     for row in listing.choices(ad_account).filter(name=name):
-        if row.create_until is not None and row.create_until > now - JUST_NOW and row.created_by_id == by.pk:
+        if (
+            row.create_until is not None
+            and row.create_until > now - JUST_NOW
+            and row.created_by_id == by.pk
+        ):
             return row
-        text = _("An audience named %(name)s exists already. Choose it from the list, or type another name.")
+        text = _(
+            "An audience named %(name)s exists already. Choose it from the list, or type another name."
+        )
         raise AudienceNameError(text % {"name": name})
     return None
 
@@ -116,13 +122,21 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
         return done
     partner = listing.partner_of(ad_account)
     if (ad_account.n_audiences or 0) >= partner.max_audiences_per_ad_account:
-        text = _("The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one there first.")
-        words = {"name": ad_account.name, "partner": partner.label, "max": partner.max_audiences_per_ad_account}
+        text = _(
+            "The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one there first."
+        )
+        words = {
+            "name": ad_account.name,
+            "partner": partner.label,
+            "max": partner.max_audiences_per_ad_account,
+        }
         raise AudienceNameError(text % words)
     _await_turn(ad_account)
     lease.renew()
     try:
-        remote_id = partner.create_audience(ad_account.connection.token, ad_account.remote_id, name=row.name)
+        remote_id = partner.create_audience(
+            ad_account.connection.token, ad_account.remote_id, name=row.name
+        )
     except PartnerError as error:
         return _look_again(lease, error, by=by)
     return _finished(lease, remote_id, by=by)
@@ -132,7 +146,9 @@ def _await_turn(ad_account: AdAccount) -> None:
     """One creation per second and ad account. Raises NotDone if too many are waiting."""
     seconds = budget.book(f"create:{ad_account.remote_id}", rate=CREATE_RATE)
     if seconds > WAIT_SECONDS:
-        text = _("Too many audiences are being created in this ad account right now. Try again in a minute.")
+        text = _(
+            "Too many audiences are being created in this ad account right now. Try again in a minute."
+        )
         raise NotDone(listing.partner_of(ad_account).label, text)
     time.sleep(seconds)
 
@@ -155,7 +171,12 @@ def _look_again(lease: Lease, error: PartnerError, *, by: User) -> Audience:
 def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
     """Write the id into the row; ``create_until`` stays as the mark of a creation just made. Raises NotDone."""
     now, row = timezone.now(), lease.row
-    values = {"remote_id": remote_id, "create_until": now, "create_tries": 0, "kind": row.kind or "Partner"}
+    values = {
+        "remote_id": remote_id,
+        "create_until": now,
+        "create_tries": 0,
+        "kind": row.kind or "Partner",
+    }
     # The first to finish wins, even past its lease: one that is taken back must not be one that others have just found.
     mine = Q(remote_id="") | Q(remote_id=remote_id)
     try:
@@ -164,7 +185,9 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
                 raise _Late
             AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
             app_group = row.ad_account.connection.app_group
-            Activity.log(app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE)
+            Activity.log(
+                app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE
+            )
     except IntegrityError:  # a list read at the same moment has brought its own row for it
         Audience.objects.filter(pk=row.pk, remote_id="").delete()
         row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)
@@ -182,7 +205,11 @@ def _taken_back(lease: Lease, remote_id: str) -> Audience:
             ad_account.connection.token, ad_account.remote_id, audience_id=remote_id
         )
     except PartnerError as error:
-        logger.warning("audience %s was created twice and could not be deleted: %s", remote_id, error.message_for_log)
+        logger.warning(
+            "audience %s was created twice and could not be deleted: %s",
+            remote_id,
+            error.message_for_log,
+        )
     theirs = Audience.objects.filter(pk=lease.row.pk).exclude(remote_id="").first()
     if theirs is None:
         raise _unclear(lease.row)

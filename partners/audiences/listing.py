@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60
 MAX_NAME = 70
-_UNSEEN = frozenset("\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSEEN = frozenset(
+    "\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _E_MAIL = re.compile(r"\S+@\S+\.\S+")
 _PHONE = re.compile(r"\+\d(?:[\s().\-/]*\d){6,}|\(?\d(?:[\s().\-/]*\d){9,}")
 _DAY, _MONTH, _YEAR = r"(?:0[1-9]|[12]\d|3[01])", r"(?:0[1-9]|1[0-2])", r"(?:19|20)\d\d"
@@ -50,7 +52,11 @@ class NotDone(PartnerError):
 
     def __init__(self, partner: str, sentence: str, cause: PartnerError | None = None) -> None:
         self._sentence = sentence
-        super().__init__(partner, code=cause.code if cause else None, request_id=cause.request_id if cause else "")
+        super().__init__(
+            partner,
+            code=cause.code if cause else None,
+            request_id=cause.request_id if cause else "",
+        )
 
     def sentence(self) -> str:
         """What happened and what to do."""
@@ -76,13 +82,19 @@ def check_name(name: str) -> str:
     if len(name) > MAX_NAME:
         text = _("The name is too long: %(n)d characters, TikTok takes %(max)d.")
         raise AudienceNameError(text % {"n": len(name), "max": MAX_NAME})
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name):
-        raise AudienceNameError(_("The name holds characters that cannot be seen. Type it anew instead of pasting it."))
+    if any(
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name
+    ):
+        raise AudienceNameError(
+            _("The name holds characters that cannot be seen. Type it anew instead of pasting it.")
+        )
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise AudienceNameError(_("The name needs at least one letter or digit."))
     if _E_MAIL.search(name) or _is_phone(name):
         raise AudienceNameError(
-            _("The name looks like an e-mail address or a phone number. Personal data do not belong in a name.")
+            _(
+                "The name looks like an e-mail address or a phone number. Personal data do not belong in a name."
+            )
         )
     return name
 
@@ -135,7 +147,9 @@ def _is_time(ad_account: AdAccount) -> bool:
     try:
         return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
     except RedisError:
-        logger.warning("Redis does not answer: audiences may be asked for more often than once a minute.")
+        logger.warning(
+            "Redis does not answer: audiences may be asked for more often than once a minute."
+        )
         return True
 
 
@@ -176,7 +190,9 @@ def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> N
     label = partner_of(ad_account).label
     if isinstance(error, Disconnected):
         park.park_connection(ad_account.connection, error.code, now)
-        text = _("%(partner)s no longer accepts our access. An admin has to connect again on the partner page.")
+        text = _(
+            "%(partner)s no longer accepts our access. An admin has to connect again on the partner page."
+        )
     elif isinstance(error, Rejected) and error.cause is RejectedCause.AD_ACCOUNT:
         park.park_ad_account(ad_account, error.code, now)
         text = _(
@@ -184,9 +200,13 @@ def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> N
             "user is an admin or operator of it."
         )
     elif isinstance(error, Rejected):
-        text = _("%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this installation.")
+        text = _(
+            "%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this installation."
+        )
     else:
-        text = _("%(partner)s did not answer or has a problem. Nothing is lost: try again in a minute.")
+        text = _(
+            "%(partner)s did not answer or has a problem. Nothing is lost: try again in a minute."
+        )
     return NotDone(label, text % {"partner": label, "code": error.code}, error)
 
 
@@ -199,7 +219,9 @@ def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime
 
 def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
     """Write what the partner said of some audiences; who was taken for gone is back."""
-    with translation.override("en"):  # why_not is kept in the words of the source and translated where it is shown
+    with translation.override(
+        "en"
+    ):  # why_not is kept in the words of the source and translated where it is shown
         rows = _rows(ad_account, listed, now=now)
     fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
     known = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
@@ -207,7 +229,9 @@ def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: date
         row.pk = known[row.remote_id].pk if row.remote_id in known else None
     Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
     Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
-    back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(gone_at=None)
+    back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(
+        gone_at=None
+    )
     back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.FREE)
     back.update(gone_at=None)
 
@@ -237,7 +261,9 @@ def _mark_gone(ad_account: AdAccount, ids: set[str], *, now: datetime) -> None:
 
 def _adopt(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
     """A creation that we sent but never saw confirmed did happen: its row gets the id."""
-    waiting = {row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)}
+    waiting = {
+        row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)
+    }
     if not waiting:
         return
     known = set(ad_account.audiences.exclude(remote_id="").values_list("remote_id", flat=True))

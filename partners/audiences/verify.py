@@ -62,7 +62,9 @@ def look(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
     try:
         asked = {pool.submit(copy_context().run, _ask, one): one for one in looks}
         wait(asked, timeout=SECONDS)
-        return [finding for future, one in asked.items() for finding in _judge(one, future, now=now)]
+        return [
+            finding for future, one in asked.items() for finding in _judge(one, future, now=now)
+        ]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -117,7 +119,9 @@ def _judge(one: _Look, future: Future[list[RemoteAudience]], *, now: datetime) -
         if error.cause is RejectedCause.AD_ACCOUNT:
             park.park_ad_account(one.ad_account, error.code, now)
             return []
-        logger.warning("ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log)
+        logger.warning(
+            "ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log
+        )
         return [_unreachable(one)]
     except PartnerError as error:
         logger.info("ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log)
@@ -156,4 +160,6 @@ def _unreachable(one: _Look) -> Finding:
         "launch: people wait and are tried again."
     )
     label = registry.get(one.ad_account.connection.partner).label
-    return Finding(one.syncs[0], text % {"partner": label, "name": one.ad_account.name}, blocks=False)
+    return Finding(
+        one.syncs[0], text % {"partner": label, "name": one.ad_account.name}, blocks=False
+    )

@@ -20,7 +20,16 @@ from audiencesync.groups.letters import Words
 from audiencesync.groups.models import AppGroup, Membership, Role
 from partners import stakes
 from partners.connections import mailing, problems
-from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
+from partners.models import (
+    AdAccount,
+    Audience,
+    Batch,
+    Connection,
+    Delivery,
+    Outcome,
+    ParkedBy,
+    Sync,
+)
 
 logger = logging.getLogger(__name__)
 LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
@@ -70,9 +79,15 @@ def _recovered() -> list[Place]:
     """Where a mailed trouble is over. A disconnect ends none: it only takes the way away."""
     mailed = Q(parked_by="", alerted_at__isnull=False)
     return [
-        *Connection.objects.filter(mailed).exclude(token_sealed="").select_related("app_group")[:AT_ONCE],
-        *AdAccount.objects.filter(mailed, is_chosen=True).select_related("connection__app_group")[:AT_ONCE],
-        *Audience.objects.filter(mailed).select_related("ad_account__connection__app_group")[:AT_ONCE],
+        *Connection.objects.filter(mailed)
+        .exclude(token_sealed="")
+        .select_related("app_group")[:AT_ONCE],
+        *AdAccount.objects.filter(mailed, is_chosen=True).select_related("connection__app_group")[
+            :AT_ONCE
+        ],
+        *Audience.objects.filter(mailed).select_related("ad_account__connection__app_group")[
+            :AT_ONCE
+        ],
     ]
 
 
@@ -83,7 +98,9 @@ def _drop_what_is_over() -> None:
         waiting = letters.waiting(kind)
         if waiting:
             places = {int(key.split(":")[2]) for key in waiting}
-            for pk in model._default_manager.filter(pk__in=places, parked_by="").values_list("pk", flat=True):
+            for pk in model._default_manager.filter(pk__in=places, parked_by="").values_list(
+                "pk", flat=True
+            ):
                 letters.forget(f"{kind}{pk}")
 
 
@@ -125,7 +142,11 @@ def _mend(place: Place) -> str:
 
 def _syncs(place: Place) -> QuerySet[Sync]:
     """What steps ask of a place: of live canvases, or with people who wait."""
-    way = {Connection: "audience__ad_account__connection", AdAccount: "audience__ad_account", Audience: "audience"}
+    way = {
+        Connection: "audience__ad_account__connection",
+        AdAccount: "audience__ad_account",
+        Audience: "audience",
+    }
     mine = Sync.objects.filter(purpose=Sync.Purpose.STEP, **{way[type(place)]: place})
     return mine.filter(Q(is_live=True) | Q(tally__pending__gt=0)).order_by("-is_live", "pk")
 
@@ -154,7 +175,10 @@ def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
     for sync in syncs[:MOST_LINES]:
         n = people.get(sync.pk, 0)
         words = {"label": sync.label, "n": number_format(n), "url": letters.link(sync.url)}
-        found.append(ngettext("- %(label)s: %(n)s person, %(url)s", "- %(label)s: %(n)s people, %(url)s", n) % words)
+        found.append(
+            ngettext("- %(label)s: %(n)s person, %(url)s", "- %(label)s: %(n)s people, %(url)s", n)
+            % words
+        )
     return found
 
 
@@ -163,7 +187,9 @@ def _write_over(place: Place, *, now: datetime) -> None:
         subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
         n = _canvases(place).aggregate(n=Sum("n"))["n"] or 0
         text = _("%(what)s: this is over. You need not do anything.") % {"what": _what(place)}
-        sent = ngettext("%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n)
+        sent = ngettext(
+            "%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n
+        )
         text = f"{text} {sent % {'n': number_format(n)}}" if n else text
         return subject, _body(place, text, problems.partner_page(_connection(place)))
 
@@ -182,7 +208,9 @@ def _mark_begun(place: Place, *, now: datetime) -> None:
 
 def _mark_over(place: Place) -> None:
     if letters.is_settled(_over_key(place)):
-        rows = type(place)._default_manager.filter(pk=place.pk, parked_by="", alerted_at=place.alerted_at)
+        rows = type(place)._default_manager.filter(
+            pk=place.pk, parked_by="", alerted_at=place.alerted_at
+        )
         if rows.update(alerted_at=None):
             letters.forget(_key("begun", place))
 
@@ -210,11 +238,15 @@ def _daily(
     for connection in connections.select_related("app_group"):
         mine, readers = batches.filter(ad_account__connection=connection), to(connection)
 
-        def written(_reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine) -> Words:
+        def written(
+            _reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine
+        ) -> Words:
             return words(connection, mine)
 
         _nobody(readers, connection)
-        letters.write(f"{what}:{connection.pk}:{_today(now)}", connection.app_group, readers, written, now=now)
+        letters.write(
+            f"{what}:{connection.pk}:{_today(now)}", connection.app_group, readers, written, now=now
+        )
 
 
 def _given_up(*, now: datetime) -> None:
@@ -226,7 +258,9 @@ def _given_up(*, now: datetime) -> None:
 def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Words:
     n = over.aggregate(n=Sum("n"))["n"] or 0
     batch = over.select_related("sync").order_by("-settled_at").first()
-    subject = _("People were not sent to TikTok in %(group)s") % {"group": connection.app_group.name}
+    subject = _("People were not sent to TikTok in %(group)s") % {
+        "group": connection.app_group.name
+    }
     text = ngettext(
         "TikTok did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
         "lost: open the step, see why, and send them again with Try again once the trouble is over.",
@@ -249,12 +283,16 @@ def _not_taken_out(*, now: datetime) -> None:
 
 
 def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words:
-    subject = _("People were not taken out of audiences of %(group)s") % {"group": connection.app_group.name}
+    subject = _("People were not taken out of audiences of %(group)s") % {
+        "group": connection.app_group.name
+    }
     text = _(
         "People who were erased or withdrew their consent may still be in audiences at TikTok: it took no "
         "removal of them for %(patience)s, and none is sent any more. Look there which audiences can go."
     )
-    names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[:MOST_LINES]
+    names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
+        :MOST_LINES
+    ]
     listed = "\n".join(f"- {name}" for name in names)
     url = letters.link(problems.partner_page(connection))
     return subject, f"{text % {'patience': patience.removal()}}\n\n{url}\n\n{listed}\n"
@@ -262,15 +300,26 @@ def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words
 
 def _removals_wait(*, now: datetime) -> None:
     """Write to the admins of a group each day on which people whom we must take out are barred."""
-    barred = Q(ad_account__connection__token_sealed="") | Q(ad_account__connection__parked_by=ParkedBy.TOKEN)
+    barred = Q(ad_account__connection__token_sealed="") | Q(
+        ad_account__connection__parked_by=ParkedBy.TOKEN
+    )
     barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
-    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(sync__purpose=Sync.Purpose.STEP)
+    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
+        sync__purpose=Sync.Purpose.STEP
+    )
     _daily("removals-wait", waiting, _removals_wait_words, to=_admins, now=now)
 
 
 def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Words:
-    n = Delivery.objects.filter(batch__in=waiting, outcome=None).values("profile").distinct().count()
-    subject = _("People who must leave are still in audiences of %(group)s") % {"group": connection.app_group.name}
+    n = (
+        Delivery.objects.filter(batch__in=waiting, outcome=None)
+        .values("profile")
+        .distinct()
+        .count()
+    )
+    subject = _("People who must leave are still in audiences of %(group)s") % {
+        "group": connection.app_group.name
+    }
     text = ngettext(
         "%(n)s person was erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
         "no access to take them out. Connect TikTok or choose the ad account again; the removal waits for that for "
@@ -309,7 +358,9 @@ def _group(place: Place) -> AppGroup:
 def recipients(connection: Connection) -> list[Membership]:
     """Who connected, if still an active member of the group; else all its active admins."""
     members = _active(connection)
-    return list(members.filter(user=connection.connected_by_id)) or list(members.filter(role=Role.ADMIN))
+    return list(members.filter(user=connection.connected_by_id)) or list(
+        members.filter(role=Role.ADMIN)
+    )
 
 
 def _admins(connection: Connection) -> list[Membership]:

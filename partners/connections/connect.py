@@ -63,7 +63,9 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         raise AlreadyChosen
     offer, token = Offer.of(state), oauth.token_of(state)
     with transaction.atomic():
-        fresh = OAuthState.objects.filter(pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME)
+        fresh = OAuthState.objects.filter(
+            pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME
+        )
         if not fresh.exclude(token_sealed="").update(chosen_at=now, token_sealed="", offer={}):
             raise AlreadyChosen
         connection, old_token = _renew(state, offer, token, now=now)
@@ -71,7 +73,13 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         kind = Activity.Kind.CONNECTION
-        Activity.log(state.app_group, state.user, Activity.Verb.CONNECTED, f"{_label(connection)}: {names}", kind=kind)
+        Activity.log(
+            state.app_group,
+            state.user,
+            Activity.Verb.CONNECTED,
+            f"{_label(connection)}: {names}",
+            kind=kind,
+        )
     sync.woken(connection)
     if spent:
         revoke.revoke(spent)
@@ -80,13 +88,17 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
 
 def losses(app_group: AppGroup, partner: str, remote_ids: Collection[str]) -> list[Touched]:
     """The steps of this group that need an ad account which is not among ``remote_ids``."""
-    needed = Sync.objects.filter(app_group=app_group, audience__ad_account__connection__partner=partner)
+    needed = Sync.objects.filter(
+        app_group=app_group, audience__ad_account__connection__partner=partner
+    )
     return _touched(needed.exclude(audience__ad_account__remote_id__in=remote_ids))
 
 
 def known_ad_accounts(state: OAuthState) -> set[str]:
     """Remote ids to tick beforehand: what is connected, or what live steps still need."""
-    rows = AdAccount.objects.filter(connection__app_group=state.app_group, connection__partner=state.partner)
+    rows = AdAccount.objects.filter(
+        connection__app_group=state.app_group, connection__partner=state.partner
+    )
     chosen = rows.filter(Q(is_chosen=True) | Q(audiences__syncs__is_live=True))
     return set(chosen.values_list("remote_id", flat=True))
 
@@ -96,7 +108,9 @@ def lost_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[Touch
     """The steps whose ad account stays but whose audience the new user does not reach. Raises PartnerError, CannotOpen."""
     partner = registry.get(state.partner)
     needed = _needed(
-        Sync.objects.filter(app_group=state.app_group, audience__ad_account__connection__partner=partner.key)
+        Sync.objects.filter(
+            app_group=state.app_group, audience__ad_account__connection__partner=partner.key
+        )
     )
     needed = needed.filter(audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None)
     pairs = set(needed.values_list("audience__ad_account__remote_id", "audience__remote_id"))
@@ -106,7 +120,11 @@ def lost_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[Touch
     lost: set[str] = set()
     for ad_account_id in sorted({ad_account_id for ad_account_id, _audience in pairs}):
         reached = {one.id for one in partner.list_audiences(token, ad_account_id)}
-        lost |= {audience for owner, audience in pairs if owner == ad_account_id and audience not in reached}
+        lost |= {
+            audience
+            for owner, audience in pairs
+            if owner == ad_account_id and audience not in reached
+        }
     return _touched(needed.filter(audience__remote_id__in=lost))
 
 
@@ -115,7 +133,9 @@ def touched(subject: Connection | AdAccount) -> list[Touched]:
     return _touched(_syncs_of(subject))
 
 
-def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User | None, now: datetime) -> Farewell:
+def disconnect(
+    subject: Connection | AdAccount, *, discard: bool, by: User | None, now: datetime
+) -> Farewell:
     """Let go of a whole connection or of one ad account; waiting people are discarded or wait for a reconnect.
 
     The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.
@@ -124,17 +144,27 @@ def disconnect(subject: Connection | AdAccount, *, discard: bool, by: User | Non
     spent, unasked, unchosen = None, Ending.VOID, []
     with transaction.atomic():
         if isinstance(subject, Connection):
-            locked = Connection.objects.select_for_update().get(pk=subject.pk)  # perhaps reconnected a moment ago
-            unasked = Ending.REFUSED if locked.is_connected else Ending.VOID  # with a token that does not open
+            locked = Connection.objects.select_for_update().get(
+                pk=subject.pk
+            )  # perhaps reconnected a moment ago
+            unasked = (
+                Ending.REFUSED if locked.is_connected else Ending.VOID
+            )  # with a token that does not open
             spent = _spend(locked, _open(locked), now=now)
             unchosen = oauth.end_waiting(locked.app_group, locked.partner, now=now)
-        n_discarded = _discard(subject, now=now) if discard else 0  # batches before ad accounts, as workers lock them
+        n_discarded = (
+            _discard(subject, now=now) if discard else 0
+        )  # batches before ad accounts, as workers lock them
         if isinstance(subject, Connection):
             _wipe(subject, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.FREE)
         Activity.log(
-            connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject), kind=Activity.Kind.CONNECTION
+            connection.app_group,
+            by,
+            Activity.Verb.DISCONNECTED,
+            _subject(subject),
+            kind=Activity.Kind.CONNECTION,
         )
     ending = revoke.revoke(spent) if spent else unasked
     for token in unchosen:
@@ -155,7 +185,9 @@ def probe(connection: Connection, *, now: datetime) -> bool:
     except PartnerError as error:
         logger.info("probe of connection %s: %s", connection.pk, error.message_for_log)
         return False
-    Connection.objects.filter(pk=connection.pk, token_sealed=connection.token_sealed).update(checked_at=now)
+    Connection.objects.filter(pk=connection.pk, token_sealed=connection.token_sealed).update(
+        checked_at=now
+    )
     if park.unpark(connection):
         sync.woken(connection)
     return True
@@ -167,7 +199,9 @@ def _renew(state: OAuthState, offer: Offer, token: str, *, now: datetime) -> tup
     Connection.objects.bulk_create(
         [Connection(app_group=state.app_group, partner=state.partner)], ignore_conflicts=True
     )
-    connection = Connection.objects.select_for_update().get(app_group=state.app_group, partner=state.partner)
+    connection = Connection.objects.select_for_update().get(
+        app_group=state.app_group, partner=state.partner
+    )
     old_token = _open(connection)
     connection.set_token(token)
     connection.scopes = state.offer["scopes"]
@@ -200,13 +234,18 @@ def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collecti
     ]
     fields = ["name", "currency", "time_zone", "status", "is_chosen", *park.FREE]
     AdAccount.objects.bulk_create(
-        chosen, update_conflicts=True, unique_fields=["connection", "remote_id"], update_fields=fields
+        chosen,
+        update_conflicts=True,
+        unique_fields=["connection", "remote_id"],
+        update_fields=fields,
     )
     connection.ad_accounts.exclude(remote_id__in=remote_ids).update(is_chosen=False)
 
 
 def _wipe(connection: Connection, *, now: datetime) -> None:
-    Connection.objects.filter(pk=connection.pk).update(token_sealed="", disconnected_at=now, **park.FREE)
+    Connection.objects.filter(pk=connection.pk).update(
+        token_sealed="", disconnected_at=now, **park.FREE
+    )
     connection.ad_accounts.update(is_chosen=False)
 
 
@@ -253,9 +292,15 @@ def _needed(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
 
 def _touched(syncs: QuerySet[Sync]) -> list[Touched]:
     """One line per step and audience, who waits first: an edited step has had several syncs."""
-    needed = _needed(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0)).select_related("audience")
+    needed = (
+        _needed(syncs)
+        .annotate(n_pending=Coalesce(F("tally__pending"), 0))
+        .select_related("audience")
+    )
     rows = needed.order_by("label", "url", "pk")
-    found = _summed(Touched(one.label, one.url, one.is_live, one.n_pending, one.audience.name) for one in rows)
+    found = _summed(
+        Touched(one.label, one.url, one.is_live, one.n_pending, one.audience.name) for one in rows
+    )
     return sorted(found, key=lambda one: not one.n_pending)
 
 
@@ -264,7 +309,9 @@ def _summed(rows: Iterable[Touched]) -> list[Touched]:
     for row in rows:
         key = (row.label, row.url)
         seen = found.get(key, Touched(*key, is_live=False, n_pending=0))
-        found[key] = Touched(*key, seen.is_live or row.is_live, seen.n_pending + row.n_pending, row.audience)
+        found[key] = Touched(
+            *key, seen.is_live or row.is_live, seen.n_pending + row.n_pending, row.audience
+        )
     return list(found.values())
 
 

@@ -47,7 +47,9 @@ def _warn(connection: Connection, *, now: datetime) -> None:
 
 
 def _key(connection: Connection, level: int, *, now: datetime) -> str:
-    return f"running-out-{level}:{connection.pk}:{clock.slot_at(now.timestamp(), alerts.DAY_SECONDS)}"
+    return (
+        f"running-out-{level}:{connection.pk}:{clock.slot_at(now.timestamp(), alerts.DAY_SECONDS)}"
+    )
 
 
 def _write(connection: Connection, soon: QuerySet[Batch], level: int, *, now: datetime) -> None:
@@ -63,7 +65,9 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> W
     found = soon.aggregate(first=Min("deadline_at"), n=Sum("n"))
     first = max(found["first"], now + timedelta(minutes=1))
     batch = soon.select_related(f"sync__{problems.SYNC_RELATED}").order_by("deadline_at").first()
-    subject = _("People will soon count as errors in %(group)s") % {"group": connection.app_group.name}
+    subject = _("People will soon count as errors in %(group)s") % {
+        "group": connection.app_group.name
+    }
     text = ngettext(
         "%(n)s person counts as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
         "%(n)s people begin to count as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
@@ -77,4 +81,6 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> W
     parts.append(_("Mend it before, or send them again with Try again afterwards."))
     url = problem.url if problem else batch.sync.url if batch else "/"
     syncs = Sync.objects.filter(pk__in=soon.values("sync")).order_by("pk")
-    return subject, alerts.letter(connection.app_group, " ".join(parts), url, alerts.lines(syncs, soon))
+    return subject, alerts.letter(
+        connection.app_group, " ".join(parts), url, alerts.lines(syncs, soon)
+    )

@@ -42,7 +42,13 @@ _AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
 class NotAuthorized(Exception):
     """An authorisation that came to nothing. Carries a sentence for the user and, where proven, the app group."""
 
-    def __init__(self, sentence: str, app_group: AppGroup | None = None, *, open_state: OAuthState | None = None):
+    def __init__(
+        self,
+        sentence: str,
+        app_group: AppGroup | None = None,
+        *,
+        open_state: OAuthState | None = None,
+    ):
         super().__init__(sentence)
         self.sentence = sentence
         self.app_group = app_group
@@ -63,7 +69,9 @@ class Offer:
         return cls(PartnerUser(**state.offer["user"]), ad_accounts)
 
 
-def begin(app_group: AppGroup, partner: Partner, *, by: User, session: SessionBase, now: datetime) -> str:
+def begin(
+    app_group: AppGroup, partner: Partner, *, by: User, session: SessionBase, now: datetime
+) -> str:
     """Start an authorisation; answers the address of the partner's consent page."""
     forget(now=now)
     state = secrets.token_urlsafe(32)
@@ -84,7 +92,9 @@ def redirect_uri(partner: Partner) -> str:
 
 
 @sensitive_variables()
-def receive(query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime) -> OAuthState:
+def receive(
+    query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
+) -> OAuthState:
     """Redeem a callback: at most one exchange per state, whatever comes in. Raises NotAuthorized; then nothing is stored.
 
     The token is kept before anything else is asked: should the process die, `forget` ends it at the partner.
@@ -146,7 +156,9 @@ def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
     return _hash(secret) if secret else ""
 
 
-def _claim(query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime) -> OAuthState:
+def _claim(
+    query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
+) -> OAuthState:
     """Use up the state of a callback, before anything else is looked at. Raises NotAuthorized."""
     values = query.getlist("state")
     mine = OAuthState.objects.select_related("app_group").filter(
@@ -157,11 +169,19 @@ def _claim(query: QueryDict, partner: Partner, *, user: User, session: SessionBa
         found = mine.filter(state_hash=_hash(values[0])).first()
     if found is None:
         raise NotAuthorized(
-            _("This confirmation does not belong to a connection that you started in this browser. Nothing was stored.")
+            _(
+                "This confirmation does not belong to a connection that you started in this browser. Nothing was stored."
+            )
         )
-    fresh = OAuthState.objects.filter(pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME)
+    fresh = OAuthState.objects.filter(
+        pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
+    )
     if not fresh.update(used_at=now):
-        raise NotAuthorized(_used_or_old(found), found.app_group, open_state=found if is_open(found, now=now) else None)
+        raise NotAuthorized(
+            _used_or_old(found),
+            found.app_group,
+            open_state=found if is_open(found, now=now) else None,
+        )
     if not Membership.objects.filter(
         user=user, app_group=found.app_group, app_group__archived_at=None, role=Role.ADMIN
     ).exists():
@@ -172,7 +192,9 @@ def _claim(query: QueryDict, partner: Partner, *, user: User, session: SessionBa
 
 def _used_or_old(state: OAuthState) -> str:
     if state.used_at is not None:
-        return _("This confirmation was used already. It works only once; nothing was changed by this visit.")
+        return _(
+            "This confirmation was used already. It works only once; nothing was changed by this visit."
+        )
     minutes = int(STATE_LIFETIME.total_seconds() // 60)
     text = ngettext(
         "This confirmation is too old: it has to come back within %(minutes)d minute. Nothing was stored.",
@@ -188,7 +210,9 @@ def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
     values = query.getlist("auth_code")
     words = {"partner": partner.label}
     if "error" in query or not any(values):
-        raise NotAuthorized(_("You cancelled at %(partner)s. Nothing was stored.") % words, app_group)
+        raise NotAuthorized(
+            _("You cancelled at %(partner)s. Nothing was stored.") % words, app_group
+        )
     if len(values) != 1 or not _AUTH_CODE.fullmatch(values[0]):
         text = _("%(partner)s sent back a confirmation that we cannot read. Nothing was stored.")
         raise NotAuthorized(text % words, app_group)
@@ -266,7 +290,9 @@ def _sentence(error: PartnerError, partner: Partner) -> str:
             "tell whoever runs this installation."
         )
         return text % words
-    text = _("%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a few minutes.")
+    text = _(
+        "%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a few minutes."
+    )
     return text % words
 
 
@@ -293,7 +319,10 @@ def registered(key: str) -> Partner | None:
 
 def _clean(values: dict[str, Any]) -> dict[str, Any]:
     """Without NUL, which PostgreSQL stores neither in text nor in JSON."""
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
+    return {
+        name: value.replace("\0", "") if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def _hash(secret: str) -> str:

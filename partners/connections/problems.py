@@ -53,7 +53,10 @@ def of_connection(
     if not code:
         return None
     stake = stakes.behind(connection) if stake is None else stake
-    words = {"partner": registry.get(connection.partner).label, "time": stake.by(connection.app_group)}
+    words = {
+        "partner": registry.get(connection.partner).label,
+        "time": stake.by(connection.app_group),
+    }
     cause, act, act_by = _OF_CONNECTION[code]
     short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", partner_page(connection), short=short)
@@ -90,12 +93,16 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
             "The keys of this installation (TOKEN_KEYS) cannot open its access to %(partner)s: another key sealed it."
         ),
         gettext_noop("Ask the operator to add that key; if it is lost, reconnect %(partner)s."),
-        gettext_noop("Ask the operator to add that key by %(time)s; if it is lost, reconnect %(partner)s."),
+        gettext_noop(
+            "Ask the operator to add that key by %(time)s; if it is lost, reconnect %(partner)s."
+        ),
     ),
 }
 
 
-def of_ad_account(ad_account: AdAccount, *, now: datetime, stake: Stake | None = None) -> Problem | None:
+def of_ad_account(
+    ad_account: AdAccount, *, now: datetime, stake: Stake | None = None
+) -> Problem | None:
     """Disconnected by an admin, refused by the partner, or slowed down."""
     code = _ad_account_code(ad_account, now=now)
     if not code:
@@ -106,7 +113,12 @@ def of_ad_account(ad_account: AdAccount, *, now: datetime, stake: Stake | None =
     words["time"] = stake.by(group)
     if code == "throttled" and ad_account.parked_until:
         words["at"] = stakes.clock(ad_account.parked_until, group, seconds=True)
-        text = gettext("%(partner)s asked us to slow down in the ad account %(name)s. Next try at %(at)s.") % words
+        text = (
+            gettext(
+                "%(partner)s asked us to slow down in the ad account %(name)s. Next try at %(at)s."
+            )
+            % words
+        )
         return Problem(code, text, url, Severity.WARNING, short=text)
     cause, act, act_by = _OF_AD_ACCOUNT[code]
     short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
@@ -129,7 +141,9 @@ _OF_AD_ACCOUNT = {
         gettext_noop("Choose it again with Change account by %(time)s."),
     ),
     "ad_account_refused": (
-        gettext_noop("%(partner)s does not let us use the ad account %(name)s. We try again every few minutes."),
+        gettext_noop(
+            "%(partner)s does not let us use the ad account %(name)s. We try again every few minutes."
+        ),
         gettext_noop(
             "Check at %(partner)s that it is active and that the connected user is an admin or operator of it."
         ),
@@ -143,7 +157,10 @@ _OF_AD_ACCOUNT = {
 
 def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None) -> Problem | None:
     """Not created yet, gone, or not one that takes people."""
-    words = {"name": audience.name, "partner": registry.get(audience.ad_account.connection.partner).label}
+    words = {
+        "name": audience.name,
+        "partner": registry.get(audience.ad_account.connection.partner).label,
+    }
     url = _audiences_page(audience.ad_account)
     if not audience.remote_id:
         text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
@@ -154,10 +171,16 @@ def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None
     stake = stakes.behind(audience) if stake is None else stake
     words["time"] = stake.by(audience.ad_account.connection.app_group)
     if is_gone:
-        code, cause = "audience_gone", gettext("The audience %(name)s no longer exists at %(partner)s.")
+        code, cause = (
+            "audience_gone",
+            gettext("The audience %(name)s no longer exists at %(partner)s."),
+        )
     else:
         words["reason"] = gettext(audience.why_not) if audience.why_not else ""
-        code, cause = "audience_not_appendable", gettext("People cannot be sent to the audience %(name)s: %(reason)s")
+        code, cause = (
+            "audience_not_appendable",
+            gettext("People cannot be sent to the audience %(name)s: %(reason)s"),
+        )
     if stake.people:
         act = gettext(
             "Choose or create another one in the step by %(time)s: you are then asked whether the people who wait move "
@@ -206,7 +229,10 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
         return None
     stake, connection = stakes.of_sync(sync), sync.audience.ad_account.connection
     words = {"n": number_format(n), "name": sync.audience.name, "problem": found.text}
-    words |= {"partner": registry.get(connection.partner).label, "time": stake.by(connection.app_group)}
+    words |= {
+        "partner": registry.get(connection.partner).label,
+        "time": stake.by(connection.app_group),
+    }
     if found.code not in ("audience_gone", "audience_not_appendable"):
         text = ngettext(
             "%(n)s person still waits for the audience %(name)s, which this component had before. %(problem)s",
@@ -220,7 +246,9 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
         n,
     )
     if stake.people:
-        short = gettext("Decide here by %(time)s what becomes of them; otherwise they count as errored.")
+        short = gettext(
+            "Decide here by %(time)s what becomes of them; otherwise they count as errored."
+        )
     else:
         short = gettext("Decide here what becomes of them.")
     return replace(found, text=f"{waits} {short}" % words, short=short % words)

@@ -52,7 +52,11 @@ def revoke(spent: SpentToken) -> Ending:
         logger.warning("spent token %s: not revoked yet: %s", spent.pk, error.message_for_log)
         return Ending.LATER
     except (PartnerError, crypto.CannotOpen) as error:
-        logger.error("spent token %s: not revoked, and asking again is no use: %s", spent.pk, type(error).__name__)
+        logger.error(
+            "spent token %s: not revoked, and asking again is no use: %s",
+            spent.pk,
+            type(error).__name__,
+        )
         SpentToken.objects.filter(pk=spent.pk).delete()
         return Ending.REFUSED
     SpentToken.objects.filter(pk=spent.pk).delete()
@@ -63,7 +67,9 @@ def sweep(*, now: datetime) -> int:
     """Ask again for what is due, each once however many workers sweep; answers how many tokens are void now."""
     old = SpentToken.objects.filter(created_at__lt=now - KEEP)
     for pk in old.values_list("pk", flat=True):
-        logger.error("spent token %s: the partner did not confirm within a day that it is void.", pk)
+        logger.error(
+            "spent token %s: the partner did not confirm within a day that it is void.", pk
+        )
     old.delete()
     done = 0
     for spent in SpentToken.objects.filter(due_at__lte=now).order_by("due_at", "pk")[:AT_ONCE]:

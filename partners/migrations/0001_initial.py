@@ -20,7 +20,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AdAccount",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("parked_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "parked_by",
@@ -71,11 +76,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Sync",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "action",
                     models.CharField(
-                        choices=[("add", "Add users to audience"), ("remove", "Remove users from audience")],
+                        choices=[
+                            ("add", "Add users to audience"),
+                            ("remove", "Remove users from audience"),
+                        ],
                         max_length=6,
                     ),
                 ),
@@ -88,7 +101,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="groups.appgroup",
                     ),
                 ),
             ],
@@ -96,7 +111,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Audience",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("parked_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "parked_by",
@@ -127,7 +147,9 @@ class Migration(migrations.Migration):
                 (
                     "ad_account",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="audiences", to="partners.adaccount"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="audiences",
+                        to="partners.adaccount",
                     ),
                 ),
                 (
@@ -147,11 +169,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Batch",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "action",
                     models.CharField(
-                        choices=[("add", "Add users to audience"), ("remove", "Remove users from audience")],
+                        choices=[
+                            ("add", "Add users to audience"),
+                            ("remove", "Remove users from audience"),
+                        ],
                         max_length=6,
                     ),
                 ),
@@ -228,7 +258,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Connection",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("parked_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "parked_by",
@@ -258,7 +293,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="connections", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="connections",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -276,13 +313,20 @@ class Migration(migrations.Migration):
             model_name="adaccount",
             name="connection",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="ad_accounts", to="partners.connection"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="ad_accounts",
+                to="partners.connection",
             ),
         ),
         migrations.CreateModel(
             name="OAuthState",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("state_hash", models.CharField(max_length=64, unique=True)),
                 ("session_hash", models.CharField(max_length=64)),
                 ("partner", models.CharField(default="tiktok", max_length=20)),
@@ -294,13 +338,17 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
                     "user",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -308,7 +356,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Push",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("batches", models.JSONField(default=list)),
                 ("action", models.CharField(max_length=6)),
                 ("people", models.PositiveIntegerField()),
@@ -320,7 +373,9 @@ class Migration(migrations.Migration):
                 (
                     "ad_account",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="pushes", to="partners.adaccount"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pushes",
+                        to="partners.adaccount",
                     ),
                 ),
             ],
@@ -350,13 +405,20 @@ class Migration(migrations.Migration):
             model_name="sync",
             name="audience",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="syncs", to="partners.audience"
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="syncs",
+                to="partners.audience",
             ),
         ),
         migrations.CreateModel(
             name="Delivery",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("entry_key", models.BigIntegerField()),
                 (
                     "outcome",
@@ -406,13 +468,20 @@ class Migration(migrations.Migration):
             model_name="batch",
             name="sync",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="batches", to="partners.sync"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="batches",
+                to="partners.sync",
             ),
         ),
         migrations.CreateModel(
             name="TallyHour",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("entered", models.BigIntegerField(default=0)),
                 ("synced", models.BigIntegerField(default=0)),
                 ("not_synced", models.BigIntegerField(default=0)),
@@ -423,7 +492,9 @@ class Migration(migrations.Migration):
                 (
                     "sync",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="hours", to="partners.sync"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="hours",
+                        to="partners.sync",
                     ),
                 ),
             ],
@@ -439,16 +510,22 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="audience",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("remote_id", "")), fields=("ad_account", "name"), name="audience_creating_once"
+                condition=models.Q(("remote_id", "")),
+                fields=("ad_account", "name"),
+                name="audience_creating_once",
             ),
         ),
         migrations.AddConstraint(
             model_name="connection",
-            constraint=models.UniqueConstraint(fields=("app_group", "partner"), name="connection_once"),
+            constraint=models.UniqueConstraint(
+                fields=("app_group", "partner"), name="connection_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="adaccount",
-            constraint=models.UniqueConstraint(fields=("connection", "remote_id"), name="ad_account_once"),
+            constraint=models.UniqueConstraint(
+                fields=("connection", "remote_id"), name="ad_account_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="tally",
@@ -497,18 +574,26 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(
-                condition=models.Q(("state", "pending")), fields=["ad_account", "due_at"], name="batch_due"
+                condition=models.Q(("state", "pending")),
+                fields=["ad_account", "due_at"],
+                name="batch_due",
             ),
         ),
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(
-                condition=models.Q(("state", "pending")), fields=["audience", "action"], name="batch_order"
+                condition=models.Q(("state", "pending")),
+                fields=["audience", "action"],
+                name="batch_order",
             ),
         ),
         migrations.AddIndex(
             model_name="batch",
-            index=models.Index(condition=models.Q(("lease", ""), _negated=True), fields=["lease"], name="batch_leased"),
+            index=models.Index(
+                condition=models.Q(("lease", ""), _negated=True),
+                fields=["lease"],
+                name="batch_leased",
+            ),
         ),
         migrations.AddConstraint(
             model_name="batch",

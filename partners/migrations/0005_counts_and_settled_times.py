@@ -19,7 +19,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(
-                condition=models.Q(("settled_at__isnull", False)), fields=["settled_at"], name="batch_settled"
+                condition=models.Q(("settled_at__isnull", False)),
+                fields=["settled_at"],
+                name="batch_settled",
             ),
         ),
     ]

@@ -14,8 +14,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="SpentToken",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(default=partners.models.connections._key, max_length=32, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        default=partners.models.connections._key, max_length=32, unique=True
+                    ),
+                ),
                 ("partner", models.CharField(max_length=20)),
                 ("token_sealed", models.TextField()),
                 ("created_at", models.DateTimeField()),

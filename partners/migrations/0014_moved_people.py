@@ -43,7 +43,8 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="tally",
             constraint=models.CheckConstraint(
-                condition=models.Q(("moved__gte", 0), ("moved__lte", models.F("cancelled"))), name="tally_moved"
+                condition=models.Q(("moved__gte", 0), ("moved__lte", models.F("cancelled"))),
+                name="tally_moved",
             ),
         ),
     ]

@@ -6,4 +6,6 @@ from django.db import migrations
 class Migration(migrations.Migration):
     dependencies = [("partners", "0015_misread")]
 
-    operations = [migrations.SeparateDatabaseAndState(state_operations=[migrations.DeleteModel("Letter")])]
+    operations = [
+        migrations.SeparateDatabaseAndState(state_operations=[migrations.DeleteModel("Letter")])
+    ]

@@ -1,6 +1,13 @@
 """The tables of partners: connections.py is who we talk to, queue.py what we still have to tell them."""
 
-from partners.models.connections import AdAccount, Audience, Connection, OAuthState, ParkedBy, SpentToken
+from partners.models.connections import (
+    AdAccount,
+    Audience,
+    Connection,
+    OAuthState,
+    ParkedBy,
+    SpentToken,
+)
 from partners.models.queue import (
     Action,
     Batch,

@@ -61,11 +61,15 @@ class Connection(Parkable):
     connected_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     connected_at = models.DateTimeField(null=True, blank=True)
     disconnected_at = models.DateTimeField(null=True, blank=True)
-    checked_at = models.DateTimeField(null=True, blank=True)  # last answer that proved the token good
+    checked_at = models.DateTimeField(
+        null=True, blank=True
+    )  # last answer that proved the token good
     probed_at = models.DateTimeField(null=True, blank=True)  # last time somebody went to ask
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once")
+        ]
 
     def __str__(self) -> str:
         return f"connection {self.pk} to {self.partner}"
@@ -121,7 +125,9 @@ class AdAccount(Parkable):
 
     class Meta:
         ordering = ["name", "pk"]
-        constraints = [models.UniqueConstraint(fields=["connection", "remote_id"], name="ad_account_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "remote_id"], name="ad_account_once")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -134,7 +140,9 @@ class Audience(Parkable):
 
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="audiences")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
-    remote_id = models.CharField(max_length=32, blank=True)  # empty while the partner has not confirmed the creation
+    remote_id = models.CharField(
+        max_length=32, blank=True
+    )  # empty while the partner has not confirmed the creation
     name = models.CharField(max_length=255)
     kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
     size = models.BigIntegerField(null=True, blank=True)
@@ -143,7 +151,9 @@ class Audience(Parkable):
     seq = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     create_tries = models.PositiveIntegerField(default=0)
-    create_until = models.DateTimeField(null=True, blank=True)  # lease of whoever is creating it right now
+    create_until = models.DateTimeField(
+        null=True, blank=True
+    )  # lease of whoever is creating it right now
     seen_at = models.DateTimeField(null=True, blank=True)  # last time the partner listed it
     gone_at = models.DateTimeField(null=True, blank=True)  # the partner no longer knows it
 
@@ -151,10 +161,14 @@ class Audience(Parkable):
         ordering = ["name", "pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["ad_account", "remote_id"], condition=~models.Q(remote_id=""), name="audience_once"
+                fields=["ad_account", "remote_id"],
+                condition=~models.Q(remote_id=""),
+                name="audience_once",
             ),
             models.UniqueConstraint(
-                fields=["ad_account", "name"], condition=models.Q(remote_id=""), name="audience_creating_once"
+                fields=["ad_account", "name"],
+                condition=models.Q(remote_id=""),
+                name="audience_creating_once",
             ),
         ]
 

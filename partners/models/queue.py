@@ -70,16 +70,24 @@ class Sync(models.Model):
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(
         default=list
     )  # of people.models.KINDS, in that order
-    label = models.CharField(max_length=200)  # of the asker, so that partners can name what a disconnect touches
+    label = models.CharField(
+        max_length=200
+    )  # of the asker, so that partners can name what a disconnect touches
     url = models.CharField(max_length=200)
     is_live = models.BooleanField(default=False)  # the asker is running: a problem here is shown
-    paused = models.BooleanField(default=False)  # the asker was stopped: adds wait, removals flow on
-    purpose = models.CharField(max_length=8, choices=Purpose.choices, default=Purpose.STEP, blank=True)
+    paused = models.BooleanField(
+        default=False
+    )  # the asker was stopped: adds wait, removals flow on
+    purpose = models.CharField(
+        max_length=8, choices=Purpose.choices, default=Purpose.STEP, blank=True
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["audience", "purpose"], condition=~Q(purpose=""), name="sync_purpose_once")
+            models.UniqueConstraint(
+                fields=["audience", "purpose"], condition=~Q(purpose=""), name="sync_purpose_once"
+            )
         ]
 
     def __str__(self) -> str:
@@ -108,28 +116,44 @@ class Batch(models.Model):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
     action = models.CharField(max_length=6, choices=Action.choices)
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    seq = models.BigIntegerField()  # of the wish, within the audience; the pieces of a split batch keep it
+    seq = (
+        models.BigIntegerField()
+    )  # of the wish, within the audience; the pieces of a split batch keep it
     n = models.PositiveIntegerField(default=0)  # members without an outcome of their own
     state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
     sharing = models.PositiveSmallIntegerField(choices=Sharing.choices, default=Sharing.ANY)
-    waits_for = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="held")  # bisecting
-    repeat_of = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="repeats")  # uncounted
-    repeat_after = models.BigIntegerField(default=0)  # of its deliveries only those with larger ids,
-    repeat_until = models.BigIntegerField(null=True, blank=True)  # up to this one: a repeat that was cut
+    waits_for = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="held"
+    )  # bisecting
+    repeat_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="repeats"
+    )  # uncounted
+    repeat_after = models.BigIntegerField(
+        default=0
+    )  # of its deliveries only those with larger ids,
+    repeat_until = models.BigIntegerField(
+        null=True, blank=True
+    )  # up to this one: a repeat that was cut
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     first_failed_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)  # unclear failures: they lengthen the back-off
+    attempts = models.PositiveIntegerField(
+        default=0
+    )  # unclear failures: they lengthen the back-off
     refusals = models.PositiveIntegerField(default=0)  # answers "bad content" in narrowest company
     refused_n = models.PositiveIntegerField(
         null=True, blank=True
     )  # the smallest refused piece it comes from; it holds what was refused
-    crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row that ended without an answer
+    crashes = models.PositiveSmallIntegerField(
+        default=0
+    )  # leases in a row that ended without an answer
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
-    moves_to = models.ForeignKey(Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
+    moves_to = models.ForeignKey(
+        Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     # If set on a pending batch: its people enter that Sync instead once no worker holds the batch (queue/move.py).
     last_code = models.CharField(max_length=24, blank=True)
     last_request_id = models.CharField(max_length=80, blank=True)
@@ -137,12 +161,22 @@ class Batch(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"),
-            models.Index(fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"),
+            models.Index(
+                fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"
+            ),
+            models.Index(
+                fields=["audience", "action"], condition=Q(state="pending"), name="batch_order"
+            ),
             models.Index(fields=["audience", "action", "seq"], name="batch_wish"),
             models.Index(fields=["lease"], condition=~Q(lease=""), name="batch_leased"),
-            models.Index(fields=["moves_to"], condition=Q(moves_to__isnull=False, state="pending"), name="batch_moves"),
-            models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="batch_settled"),
+            models.Index(
+                fields=["moves_to"],
+                condition=Q(moves_to__isnull=False, state="pending"),
+                name="batch_moves",
+            ),
+            models.Index(
+                fields=["settled_at"], condition=Q(settled_at__isnull=False), name="batch_settled"
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(n__gte=0), name="batch_n"),
@@ -163,12 +197,16 @@ class Delivery(models.Model):
     # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. A batch is
     # made in the transaction that fills it, a Sync is removed only under the lock of its asker, while nobody has entered
     # it; and who waits for a profile that is gone, settles as erased (push.py, tidy.py).
-    sync = models.ForeignKey(Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False)
+    sync = models.ForeignKey(
+        Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False
+    )
     profile = models.ForeignKey(
         Profile, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
     )  # erased: NULL, or an id that nobody has any more
     entry_key = models.BigIntegerField()  # given by the caller: the visit
-    batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="deliveries", db_constraint=False)
+    batch = models.ForeignKey(
+        Batch, models.PROTECT, null=True, related_name="deliveries", db_constraint=False
+    )
     outcome = models.CharField(max_length=10, choices=Outcome.choices, null=True)
     reason = models.CharField(max_length=24, null=True)  # a Reason, or the partner's code
 
@@ -232,16 +270,28 @@ class Tally(Numbers):
 
     sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="tally")
     # Who is counted above and has no delivery any more (retention.py): outcome -> reason or code -> people.
-    base: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(default=dict)
+    base: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
+        default=dict
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(entered=F("synced") + F("not_synced") + F("pending") + F("errored") + F("cancelled")),
+                condition=Q(
+                    entered=F("synced")
+                    + F("not_synced")
+                    + F("pending")
+                    + F("errored")
+                    + F("cancelled")
+                ),
                 name="tally_adds_up",
             ),
-            models.CheckConstraint(condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"),
-            models.CheckConstraint(condition=Q(moved__gte=0, moved__lte=F("cancelled")), name="tally_moved"),
+            models.CheckConstraint(
+                condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(moved__gte=0, moved__lte=F("cancelled")), name="tally_moved"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -266,7 +316,9 @@ class Budget(models.Model):
 
     key = models.CharField(max_length=80, primary_key=True)
     next_us = models.BigIntegerField(default=0)
-    parked_us = models.BigIntegerField(default=0)  # nothing is booked before this: a throttle answer pushed it forward
+    parked_us = models.BigIntegerField(
+        default=0
+    )  # nothing is booked before this: a throttle answer pushed it forward
     throttles = models.PositiveIntegerField(default=0)  # throttle answers in a row
 
     def __str__(self) -> str:

@@ -83,7 +83,9 @@ def _is_made(limit: Limit) -> bool:
 def _right_the_clock(limit: Limit) -> bool:
     """Forget times that a wrong clock of the database wrote: nobody books so far ahead. Whether there were any."""
     now = now_us()
-    too_late = Q(throttles=0, next_us__gt=now + round(2 * HORIZON * SECOND)) | Q(next_us__gt=_latest(now))
+    too_late = Q(throttles=0, next_us__gt=now + round(2 * HORIZON * SECOND)) | Q(
+        next_us__gt=_latest(now)
+    )
     wrong = Budget.objects.filter(too_late | Q(parked_us__gt=_latest(now)), key=limit.key)
     return bool(wrong.update(next_us=0, parked_us=0))
 
@@ -101,7 +103,9 @@ def _book_probe(limit: Limit, horizon: int) -> list[float]:
     if row is None or row.next_us > now or row.parked_us > now + horizon:
         return []
     starts = max(row.parked_us, now)
-    mine = Budget.objects.filter(pk=row.pk, next_us=row.next_us, parked_us=row.parked_us, throttles=row.throttles)
+    mine = Budget.objects.filter(
+        pk=row.pk, next_us=row.next_us, parked_us=row.parked_us, throttles=row.throttles
+    )
     if not mine.update(next_us=starts + round(throttle_seconds(row.throttles) * SECOND)):
         return []
     return [(starts - now) / SECOND]
@@ -136,7 +140,9 @@ def _locked_out(row: Budget, now: int) -> float:
 def throttled_lanes() -> dict[str, bool]:
     """Remote advertiser ids that the partner asked us to slow down in, and whether they are left alone for now."""
     now = now_us()
-    rows = Budget.objects.filter(key__startswith="lane:", throttles__gt=0).values_list("key", "parked_us")
+    rows = Budget.objects.filter(key__startswith="lane:", throttles__gt=0).values_list(
+        "key", "parked_us"
+    )
     return {key.removeprefix("lane:"): now < parked_us <= _latest(now) for key, parked_us in rows}
 
 
@@ -169,7 +175,9 @@ def next_try(keys: Iterable[str]) -> Slow | None:
 
 def succeeded(limit: Limit, lane: str) -> None:
     """A request went through: others may follow, and the next throttle answer starts again at one second."""
-    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(throttles=0, next_us=0)
+    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(
+        throttles=0, next_us=0
+    )
 
 
 def throttle_seconds(times_before: int) -> float:
@@ -188,7 +196,11 @@ def now_us() -> int:
 def _book(limit: Limit, k: int, horizon: int) -> tuple[int, int] | None:
     """The first booked time and the clock, in microseconds."""
     length = k * round(SECOND / limit.rate)
-    sql = _BOOK.format(table=Budget._meta.db_table, larger=_LARGER[connection.vendor], now=_NOW_US[connection.vendor])
+    sql = _BOOK.format(
+        table=Budget._meta.db_table,
+        larger=_LARGER[connection.vendor],
+        now=_NOW_US[connection.vendor],
+    )
     with connection.cursor() as cursor:
         cursor.execute(sql, [length, limit.key, horizon, length])
         row = cursor.fetchone()

@@ -65,7 +65,9 @@ class Request:
 
     def is_last_try(self, *, now: datetime) -> bool:
         """Whether the time of all of it is over."""
-        return all(batch.deadline_at is not None and batch.deadline_at <= now for batch in self.batches)
+        return all(
+            batch.deadline_at is not None and batch.deadline_at <= now for batch in self.batches
+        )
 
     @property
     def audience_ids(self) -> set[int]:
@@ -93,10 +95,17 @@ def due(*, now: datetime) -> QuerySet[Batch]:
     wrong clock and is due now.
     """
     last_try = Q(deadline_at__lte=now)
-    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + timedelta(seconds=settings.SYNC["backoff_max"]))
+    is_due = Q(due_at__lte=now) | Q(
+        due_at__gt=now + timedelta(seconds=settings.SYNC["backoff_max"])
+    )
     return (
         Batch.objects.filter(
-            is_due, state=Outcome.PENDING, lease="", waits_for=None, cancel_requested=False, moves_to=None
+            is_due,
+            state=Outcome.PENDING,
+            lease="",
+            waits_for=None,
+            cancel_requested=False,
+            moves_to=None,
         )
         .filter(ad_account__is_chosen=True)
         .exclude(ad_account__connection__token_sealed="")
@@ -111,7 +120,12 @@ def due(*, now: datetime) -> QuerySet[Batch]:
 
 def blocked_ways(*, now: datetime) -> Q:
     """Batches whose way is barred: no token, ad account disconnected, or something on the way parked."""
-    return no_way() | _parked("ad_account__connection", now) | _parked("ad_account", now) | _parked("audience", now)
+    return (
+        no_way()
+        | _parked("ad_account__connection", now)
+        | _parked("ad_account", now)
+        | _parked("audience", now)
+    )
 
 
 def no_way() -> Q:
@@ -134,8 +148,14 @@ def _lease_is_over(now: datetime) -> Q:
 def lanes(*, now: datetime, but: Q = NOTHING) -> list[str]:
     """The remote advertiser ids with work (``but`` for some batches) that nobody holds, longest waiting first."""
     ready = due(now=now).exclude(but).order_by()
-    waiting = ready.values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
-    held = set(Lane.objects.exclude(lease="").exclude(_lease_is_over(now)).values_list("remote_id", flat=True))
+    waiting = (
+        ready.values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
+    )
+    held = set(
+        Lane.objects.exclude(lease="")
+        .exclude(_lease_is_over(now))
+        .values_list("remote_id", flat=True)
+    )
     return [lane for lane, _ in waiting if lane not in held]
 
 
@@ -166,7 +186,9 @@ def plan(lane: str, *, most: int, now: datetime, but: Q = NOTHING) -> list[Reque
         .filter(ad_account__remote_id=lane)
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )
-    free = found.annotate(barrier=last_wish.barrier(last_wish.under_way(lane))).filter(seq__lte=F("barrier"))
+    free = found.annotate(barrier=last_wish.barrier(last_wish.under_way(lane))).filter(
+        seq__lte=F("barrier")
+    )
     return _compose(list(free[:CANDIDATES]), most=most)
 
 
@@ -186,8 +208,16 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
 
 def _fits(request: Request, batch: Batch) -> bool:
     """Whether ``batch`` may still join ``request``."""
-    same = (request.ad_account.pk, request.action, request.kinds) == (batch.ad_account_id, batch.action, batch.kinds)
-    if not same or batch.crashes or Batch.Sharing.ALONE in (batch.sharing, request.batches[0].sharing):
+    same = (request.ad_account.pk, request.action, request.kinds) == (
+        batch.ad_account_id,
+        batch.action,
+        batch.kinds,
+    )
+    if (
+        not same
+        or batch.crashes
+        or Batch.Sharing.ALONE in (batch.sharing, request.batches[0].sharing)
+    ):
         return False
     audiences = request.audience_ids | {batch.audience_id}
     alone = Batch.Sharing.AUDIENCE in (batch.sharing, request.batches[0].sharing)
@@ -216,12 +246,16 @@ def take(request: Request, *, now: datetime) -> bool:
     """Lease the request's batches. Whether all are ours: somebody may have cancelled one meanwhile."""
     until = now + timedelta(seconds=settings.SYNC["lease"])
     ids = [batch.pk for batch in request.batches]
-    free = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False, moves_to=None)
+    free = Batch.objects.filter(
+        pk__in=ids, state=Outcome.PENDING, lease="", cancel_requested=False, moves_to=None
+    )
     with transaction.atomic():
         if len(in_order(free)) < len(ids):
             return False
         free.update(lease=request.lease, lease_until=until)
-    if last_wish.overtaken(request.batches):  # by a wish that was committed before the lease; what comes now waits
+    if last_wish.overtaken(
+        request.batches
+    ):  # by a wish that was committed before the lease; what comes now waits
         mine = Batch.objects.filter(pk__in=ids, state=Outcome.PENDING, lease=request.lease)
         with tally.gathered(now=now):
             if len(in_order(mine)) < len(ids):
@@ -238,7 +272,9 @@ def in_order(batches: QuerySet[Batch]) -> list[int]:
 def stretches(batches: QuerySet[Batch]) -> Iterator[QuerySet[Batch]]:
     """These batches, not all at once: after an outage there may be more than a statement or the memory takes."""
     last = 0
-    while ids := list(batches.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STRETCH]):
+    while ids := list(
+        batches.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:STRETCH]
+    ):
         yield batches.filter(pk__in=ids)
         last = ids[-1]
 
@@ -250,7 +286,11 @@ def reclaim(*, now: datetime) -> int:
     they be what kills the workers (settle.quarantine).
     """
     with tally.gathered(now=now):
-        held = Batch.objects.select_for_update().filter(_lease_is_over(now), state=Outcome.PENDING).exclude(lease="")
+        held = (
+            Batch.objects.select_for_update()
+            .filter(_lease_is_over(now), state=Outcome.PENDING)
+            .exclude(lease="")
+        )
         lost = list(held.order_by("pk"))
         if not lost:
             return 0

@@ -33,7 +33,9 @@ def settle(*, now: datetime, seconds: float = math.inf) -> bool:
     ready = Misreading.objects.filter(app_group__rework_cursor=None).order_by("pk")
     while some := list(ready[:AT_ONCE]):
         with transaction.atomic():
-            found = list(ready.select_for_update(of=("self",)).filter(pk__in=[one.pk for one in some]))
+            found = list(
+                ready.select_for_update(of=("self",)).filter(pk__in=[one.pk for one in some])
+            )
             _take_out(found, now=now)
             Misreading.objects.filter(pk__in=[one.pk for one in found]).delete()
         if time.monotonic() > ends_at:
@@ -51,13 +53,21 @@ def _take_out(found: Sequence[Misreading], *, now: datetime) -> None:
         for audience, people in removals.places(list(who), kind=kind).items():
             theirs = {who[pk] for pk in people}
             wanted[audience] += [
-                one for one in mine if one.profile_id in theirs and audience not in owned[_hash_of(one)]
+                one
+                for one in mine
+                if one.profile_id in theirs and audience not in owned[_hash_of(one)]
             ]
-    stands_for = _stand_ins({one.pk: one for some in wanted.values() for one in some}.values(), now=now)
+    stands_for = _stand_ins(
+        {one.pk: one for some in wanted.values() for one in some}.values(), now=now
+    )
     for audience, some in sorted(wanted.items()):
-        chosen = Profile.everybody.filter(pk__in=[stands_for[one.pk] for one in some]).annotate(profile_id=F("pk"))
+        chosen = Profile.everybody.filter(pk__in=[stands_for[one.pk] for one in some]).annotate(
+            profile_id=F("pk")
+        )
         if some:
-            removals.remove(audience, Sync.Purpose.MISREAD, chosen.values_list("pk", "profile_id"), now=now)
+            removals.remove(
+                audience, Sync.Purpose.MISREAD, chosen.values_list("pk", "profile_id"), now=now
+            )
 
 
 def _hash_of(one: Misreading) -> Hash:
@@ -69,11 +79,15 @@ def _owned(found: Sequence[Misreading]) -> dict[Hash, set[int]]:
     owned: dict[Hash, set[int]] = defaultdict(set)
     for kind in {one.kind for one in found}:
         mine = {_hash_of(one) for one in found if one.kind == kind}
-        groups, hashes = {group for group, _kind, _hash in mine}, [sha256 for _group, _kind, sha256 in mine]
+        groups, hashes = (
+            {group for group, _kind, _hash in mine},
+            [sha256 for _group, _kind, sha256 in mine],
+        )
         column = f"{kind}_sha256"
         people = Profile.objects.filter(Q(**{f"{column}__in": hashes}), app_group__in=groups)
         owners = {
-            pk: (group, kind, bytes(sha256)) for pk, group, sha256 in people.values_list("pk", "app_group", column)
+            pk: (group, kind, bytes(sha256))
+            for pk, group, sha256 in people.values_list("pk", "app_group", column)
         }
         for audience, theirs in removals.places(list(owners), kind=kind).items():
             for pk in theirs:
@@ -85,7 +99,12 @@ def _stand_ins(found: Iterable[Misreading], *, now: datetime) -> dict[int, int]:
     """Misreading -> id of a profile that has its hash and nothing else, and goes when the person goes."""
     wanted = list(found)
     made = Profile.everybody.bulk_create(
-        Profile(app_group_id=one.app_group_id, merged_into_id=one.profile_id, ads_consent=False, created_at=now)
+        Profile(
+            app_group_id=one.app_group_id,
+            merged_into_id=one.profile_id,
+            ads_consent=False,
+            created_at=now,
+        )
         for one in wanted
     )
     PastIdentifier.objects.bulk_create(

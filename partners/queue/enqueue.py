@@ -25,7 +25,9 @@ SELECT %s, placed.profile_id, placed.entry_key, placed.batch_id,
 FROM ({placed}) placed
 WHERE true {repeats}
 """
-_EXTENT = "WITH people (entry_key, profile_id) AS ({people}) SELECT count(*), min(entry_key) FROM people"
+_EXTENT = (
+    "WITH people (entry_key, profile_id) AS ({people}) SELECT count(*), min(entry_key) FROM people"
+)
 _LEAVE_ALONE = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
 _IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
 _IN_SEVERAL = """
@@ -73,7 +75,9 @@ def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
 
 def _is_new(sync: Sync, lowest: int) -> bool:
     """Whether nobody can have entered before: keys rise. Certain under the lock of the audience's seq."""
-    return lowest > (Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0)
+    return lowest > (
+        Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0
+    )
 
 
 def put_in_batches(sync: Sync, deliveries: list[int], *, is_unsure: bool, now: datetime) -> None:
@@ -84,10 +88,14 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unsure: bool, now: d
     account = sync.audience.ad_account
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
-    later = last_wish.with_later_wish(sync, deliveries)  # under the lock of the audience's seq: nobody overtakes
+    later = last_wish.with_later_wish(
+        sync, deliveries
+    )  # under the lock of the audience's seq: nobody overtakes
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
-        batch.n = Delivery.objects.filter(pk__in=chosen).update(batch=batch, outcome=None, reason=None)
+        batch.n = Delivery.objects.filter(pk__in=chosen).update(
+            batch=batch, outcome=None, reason=None
+        )
         batch.attempts += is_unsure
     Batch.objects.bulk_update(batches, ["n", "attempts"])
     last_wish.drop(later, now=now)
@@ -113,7 +121,12 @@ def _make_batches(sync: Sync, n: int, *, now: datetime) -> list[Batch]:
 
 
 def _insert(
-    sync: Sync, people: "QuerySet[Any, tuple[int, int]]", batches: list[Batch], *, cap: int, is_new: bool
+    sync: Sync,
+    people: "QuerySet[Any, tuple[int, int]]",
+    batches: list[Batch],
+    *,
+    cap: int,
+    is_new: bool,
 ) -> None:
     """Insert the deliveries. Most crowds fill one batch, which spares sorting them; most are new, which spares PostgreSQL
     a third of the work: it looks for repeats row by row."""
@@ -149,7 +162,9 @@ def _fill(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]
     Batch.objects.bulk_update([batch for batch in batches if batch.n], ["n"])
     empty = [batch.pk for batch in batches if not batch.n]
     if empty:
-        Batch.objects.filter(pk__in=empty)._raw_delete("default")  # made above: nothing refers to them
+        Batch.objects.filter(pk__in=empty)._raw_delete(
+            "default"
+        )  # made above: nothing refers to them
 
 
 def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
@@ -182,7 +197,9 @@ def sendable_sql(kind: str, action: str) -> str:
     if action == Action.ADD:
         tracked = " AND q.ad_tracking_enabled IS NOT FALSE" if kind in DEVICE_KINDS else ""
         return f"(q.{kind}_sha256 IS NOT NULL{tracked})"
-    past = f"SELECT 1 FROM {_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"  # noqa: S608  # constants
+    past = (
+        f"SELECT 1 FROM {_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"  # noqa: S608  # constants
+    )
     return f"(q.{kind}_sha256 IS NOT NULL OR EXISTS ({past}))"
 
 

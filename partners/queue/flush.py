@@ -44,7 +44,9 @@ def beat() -> None:
 
 def watch_blocked(*, now: datetime) -> None:
     """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="", moves_to=None).exclude(collect.PAUSED)
+    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="", moves_to=None).exclude(
+        collect.PAUSED
+    )
     barred = waiting.filter(collect.blocked_ways(now=now))
     fresh = barred.filter(first_failed_at=None)
     for some in collect.stretches(fresh):
@@ -52,7 +54,9 @@ def watch_blocked(*, now: datetime) -> None:
             mine = Batch.objects.filter(pk__in=collect.in_order(some))
             for purpose in Sync.Purpose.values:
                 deadline_at = now + settle.patience(purpose)
-                mine.filter(sync__purpose=purpose).update(first_failed_at=now, deadline_at=deadline_at)
+                mine.filter(sync__purpose=purpose).update(
+                    first_failed_at=now, deadline_at=deadline_at
+                )
     with tally.gathered(now=now):
         _end(barred.filter(collect.no_way(), deadline_at__lte=now), code="disconnected", now=now)
         _end(waiting.filter(sealed.hopeless(now=now)), code=sealed.CODE, now=now)
@@ -74,7 +78,9 @@ class Flush:
         self.under_way: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
-        self.shut: set[int] | None = None  # connections whose tokens do not open here; None: not looked yet
+        self.shut: set[int] | None = (
+            None  # connections whose tokens do not open here; None: not looked yet
+        )
         self.threads = int(settings.SYNC["threads"])
 
     def run(self) -> bool:
@@ -105,8 +111,12 @@ class Flush:
         left_alone = {lane for lane, is_parked in slowed.items() if is_parked}
         if left_alone:
             left_alone -= collect.overdue(left_alone, now=now)
-        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in left_alone]
-        mine = [lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)]
+        found = [
+            lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in left_alone
+        ]
+        mine = [
+            lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)
+        ]
         self.held.update(mine)
         return mine
 
@@ -124,7 +134,9 @@ class Flush:
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
         """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
-        mine = [request for request in self.under_way.values() if request.ad_account.remote_id == lane]
+        mine = [
+            request for request in self.under_way.values() if request.ad_account.remote_id == lane
+        ]
         share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
         most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.under_way))
         if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
@@ -137,7 +149,9 @@ class Flush:
         if not requests or (mine and requests[0].is_probe):
             return 0
         waits = self._book(lane, requests)
-        if not waits and (requests := [request for request in requests if request.is_last_try(now=now)]):
+        if not waits and (
+            requests := [request for request in requests if request.is_last_try(now=now)]
+        ):
             waits = self._book_last(lane, requests)
         booked_at = time.monotonic()
         posts = zip(requests, waits, strict=False)
@@ -154,14 +168,18 @@ class Flush:
         left = max(0.0, self.ends_at - time.monotonic())
         if lane not in self.slowed or limit.key == own.key:
             return budget.book_many(limit, len(requests), within=left)
-        return budget.book_many(limit, 1, within=left) if budget.book_many(own, 1, within=left) else []
+        return (
+            budget.book_many(limit, 1, within=left) if budget.book_many(own, 1, within=left) else []
+        )
 
     def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
         """The seconds to wait for requests whose people's time is over while the partner asks us to slow down: nobody
         becomes errored untried, and each is tried once, at a tenth of the pace."""
         limit = budget.limit_of(collect.preset_of(requests[0].ad_account), lane)
         last = budget.Limit(f"last:{limit.key}", limit.rate / 10)
-        return budget.book_many(last, len(requests), within=max(0.0, self.ends_at - time.monotonic()))
+        return budget.book_many(
+            last, len(requests), within=max(0.0, self.ends_at - time.monotonic())
+        )
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease, build and hand one request to a thread, which sends it ``at`` a monotonic time; whether it is under way.

@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BigIntegerField, Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
 from partners.queue import tally
@@ -32,7 +44,9 @@ def supersede(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
     if waiting and ids:
         profiles = Delivery.objects.filter(batch__in=ids).values("profile")
         cancel(
-            Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles), Reason.SUPERSEDED, now=now
+            Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles),
+            Reason.SUPERSEDED,
+            now=now,
         )
 
 
@@ -40,13 +54,19 @@ def release(batches: Iterable[Batch], *, now: datetime) -> None:
     """Before batches that were under way are tried again: drop who has meanwhile got a newer, opposite wish."""
     for batch in overtaken(batches):
         later = opposite_of(batch).filter(batch__seq__gt=batch.seq)
-        cancel(Delivery.objects.filter(Exists(later), batch=batch, outcome=None), Reason.SUPERSEDED, now=now)
+        cancel(
+            Delivery.objects.filter(Exists(later), batch=batch, outcome=None),
+            Reason.SUPERSEDED,
+            now=now,
+        )
 
 
 def opposite_of(wish: Batch | Sync) -> "QuerySet[Delivery]":
     """Of the person of an outer delivery: the opposite wishes to the same audience that were not taken back."""
     opposite = Delivery.objects.filter(
-        profile=OuterRef("profile"), batch__audience=wish.audience_id, batch__action=Action(wish.action).opposite
+        profile=OuterRef("profile"),
+        batch__audience=wish.audience_id,
+        batch__action=Action(wish.action).opposite,
     )
     return opposite.exclude(outcome__in=VOID).exclude(batch__state=Outcome.CANCELLED)
 
@@ -54,13 +74,20 @@ def opposite_of(wish: Batch | Sync) -> "QuerySet[Delivery]":
 def overtaken(batches: Iterable[Batch]) -> list[Batch]:
     """Those whose audience was asked the opposite, of whomever, later on."""
     wanted = [(batch, Action(batch.action).opposite) for batch in batches]
-    newest = {pair: _newest(*pair) for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}}
+    newest = {
+        pair: _newest(*pair)
+        for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}
+    }
     return [batch for batch, opposite in wanted if newest[batch.audience_id, opposite] > batch.seq]
 
 
 def _newest(audience_id: int, action: Action) -> int:
     """The place in the order of an audience's newest wish of this kind: one look into the index, however many there were."""
-    seqs = Batch.objects.filter(audience=audience_id, action=action).order_by("-seq").values_list("seq", flat=True)
+    seqs = (
+        Batch.objects.filter(audience=audience_id, action=action)
+        .order_by("-seq")
+        .values_list("seq", flat=True)
+    )
     return seqs.first() or 0
 
 
@@ -81,9 +108,13 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
             repeat_of=None,
         )
         late_ones = _people_of(batch)
-        was_late = Q(deliveries__profile__in=late_ones)  # or whom somebody late has turned out to be since
+        was_late = Q(
+            deliveries__profile__in=late_ones
+        )  # or whom somebody late has turned out to be since
         was_late |= Q(deliveries__profile__in=late_ones.values("profile__merged_into"))
-        was_late |= Q(deliveries__profile__merged_into__in=late_ones)  # whose misread address is taken out
+        was_late |= Q(
+            deliveries__profile__merged_into__in=late_ones
+        )  # whose misread address is taken out
         for lost in later.filter(was_late).distinct():
             repeats.append(_repeat(lost, action=lost.action, now=now))
     with transaction.atomic():
@@ -93,7 +124,9 @@ def repair(sent: Iterable[Batch], *, now: datetime) -> int:
 
 def _discarded_of(late: Iterable[Batch]) -> Iterator[Batch]:
     """What has ended of these batches or of their pieces, and was discarded."""
-    ended = Batch.objects.filter(cancel_requested=True, repeat_of=None).exclude(state=Outcome.PENDING)
+    ended = Batch.objects.filter(cancel_requested=True, repeat_of=None).exclude(
+        state=Outcome.PENDING
+    )
     for batch in late:
         if batch.repeat_of_id is None:
             yield from ended.filter(sync=batch.sync_id, seq=batch.seq)
@@ -104,7 +137,9 @@ def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
     place in the order; whoever was errored and tried again, has a later one."""
     if batch.repeat_of_id:
         return Delivery.objects.filter(batch=batch.repeat_of_id).values("profile")
-    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq__gte=batch.seq).values("profile")
+    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq__gte=batch.seq).values(
+        "profile"
+    )
 
 
 def undo(discarded: Iterable[Batch], *, now: datetime) -> int:
@@ -141,7 +176,9 @@ def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:
 def with_later_wish(sync: Sync, deliveries: list[int]) -> list[int]:
     """Those of the deliveries whose person was asked the opposite of the same audience later on."""
     later = opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
-    return list(Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True))
+    return list(
+        Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True)
+    )
 
 
 def drop(deliveries: list[int], *, now: datetime) -> None:
@@ -155,20 +192,30 @@ def under_way(lane: str) -> dict[tuple[int, str], int]:
     A repeat has no people of its own who could be superseded: it is waited for from the start.
     """
     pending = Batch.objects.filter(ad_account__remote_id=lane, state=Outcome.PENDING)
-    busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list("audience", "action")
-    return {(audience, action): seq for audience, action, seq in busy.annotate(oldest=Min("seq")).order_by()}
+    busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(
+        "audience", "action"
+    )
+    return {
+        (audience, action): seq
+        for audience, action, seq in busy.annotate(oldest=Min("seq")).order_by()
+    }
 
 
 def barrier(oldest: dict[tuple[int, str], int]) -> Case:
     """The place in the order from which on a batch must wait, because the opposite of the same audience is ``under_way``."""
     bars = [
-        When(audience=key, action=Action(action).opposite, then=Value(seq)) for (key, action), seq in oldest.items()
+        When(audience=key, action=Action(action).opposite, then=Value(seq))
+        for (key, action), seq in oldest.items()
     ]
     return Case(*bars, default=Value(NO_END), output_field=BigIntegerField())
 
 
 def cancel(
-    deliveries: "QuerySet[Delivery]", reason: Reason, *, now: datetime, out_of: Outcome = Outcome.PENDING
+    deliveries: "QuerySet[Delivery]",
+    reason: Reason,
+    *,
+    now: datetime,
+    out_of: Outcome = Outcome.PENDING,
 ) -> None:
     """Give these people of pending batches (or of such as have ended ``out_of``) the outcome cancelled: row, batch and
     tally in one go.
@@ -176,10 +223,17 @@ def cancel(
     Their batches are locked before they are counted, and before the deliveries: whoever cancels the same people
     meanwhile is waited for, and nobody is subtracted twice.
     """
-    theirs = list(deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct())
+    theirs = list(
+        deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct()
+    )
     if not theirs:
         return
-    list(Batch.objects.select_for_update().filter(pk__in=theirs).order_by("pk").values_list("pk", flat=True))
+    list(
+        Batch.objects.select_for_update()
+        .filter(pk__in=theirs)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
     deliveries = deliveries.filter(batch__in=theirs)
     groups = sorted(deliveries.order_by().values_list("batch", "sync").annotate(n=Count("pk")))
     deliveries.update(outcome=Outcome.CANCELLED, reason=reason)

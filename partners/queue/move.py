@@ -39,7 +39,9 @@ def discard(syncs: Iterable[Sync]) -> int:
 
 
 def _waiting(syncs: Iterable[Sync]) -> QuerySet[Batch]:
-    return Batch.objects.filter(sync__in=[one.pk for one in syncs], state=Outcome.PENDING, repeat_of=None)
+    return Batch.objects.filter(
+        sync__in=[one.pk for one in syncs], state=Outcome.PENDING, repeat_of=None
+    )
 
 
 def _mark(waiting: QuerySet[Batch], **marks: Any) -> int:
@@ -47,7 +49,9 @@ def _mark(waiting: QuerySet[Batch], **marks: Any) -> int:
     unmarked = waiting.exclude(**marks)
     while unmarked.exists():
         for some in collect.stretches(unmarked):
-            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(**marks)
+            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(
+                **marks
+            )
     clock.wake(TASK)
     return waiting.filter(**marks).aggregate(people=Sum("n"))["people"] or 0
 
@@ -58,11 +62,21 @@ def go_on(*, now: datetime, seconds: float = math.inf) -> bool:
     while found := _next(after):
         (_, to), ids = found
         try:
-            _enter(ids, to=to, still=Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False), now=now)
-        except (OperationalError, InterfaceError):  # the database is away or busy: no other batch would fare better
+            _enter(
+                ids,
+                to=to,
+                still=Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False),
+                now=now,
+            )
+        except (
+            OperationalError,
+            InterfaceError,
+        ):  # the database is away or busy: no other batch would fare better
             raise
         except Exception:  # the edge of a loop: what hinders these people must not hinder others
-            logger.exception("The people of batches %s could not be moved; the next beat tries again.", ids)
+            logger.exception(
+                "The people of batches %s could not be moved; the next beat tries again.", ids
+            )
             after = ids[-1]
         if time.monotonic() > ends_at:
             return True
@@ -71,8 +85,14 @@ def go_on(*, now: datetime, seconds: float = math.inf) -> bool:
 
 def _next(after: int) -> tuple[Key, list[int]] | None:
     """Batches that go the same way, together some ten thousand people; (from, to) and their ids."""
-    free = Batch.objects.filter(state=Outcome.PENDING, lease="", moves_to__isnull=False, cancel_requested=False)
-    rows = free.filter(pk__gt=after).order_by("pk").values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
+    free = Batch.objects.filter(
+        state=Outcome.PENDING, lease="", moves_to__isnull=False, cancel_requested=False
+    )
+    rows = (
+        free.filter(pk__gt=after)
+        .order_by("pk")
+        .values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
+    )
     return _together((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
@@ -92,8 +112,12 @@ def _together(rows: Iterable[tuple[int, Key, int]]) -> tuple[Key, list[int]] | N
 def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
     """Let all errored people of ``sync`` enter ``to``: those whose batch is errored, then those who are errored alone."""
     n, errored = 0, Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
-    while found := _together((pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]):
-        n += _enter(found[1], to=to.pk, still=Q(state=Outcome.ERRORED), out_of=Outcome.ERRORED, now=now)
+    while found := _together(
+        (pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]
+    ):
+        n += _enter(
+            found[1], to=to.pk, still=Q(state=Outcome.ERRORED), out_of=Outcome.ERRORED, now=now
+        )
     alone = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
     while ids := list(alone.values_list("pk", flat=True)[:PEOPLE]):
         n += _enter_alone(ids, to=to.pk, now=now)
@@ -101,7 +125,9 @@ def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
     return n
 
 
-def _enter(ids: Sequence[int], *, to: int, still: Q, out_of: Outcome = Outcome.PENDING, now: datetime) -> int:
+def _enter(
+    ids: Sequence[int], *, to: int, still: Q, out_of: Outcome = Outcome.PENDING, now: datetime
+) -> int:
     """Let the people of these batches enter ``to``, in one transaction; answers how many have left where they were.
 
     They count as cancelled where they were, and as moved there. What may have arrived is taken back, and so it is should
@@ -117,7 +143,9 @@ def _enter(ids: Sequence[int], *, to: int, still: Q, out_of: Outcome = Outcome.P
         n = sum(going.values_list("n", flat=True))
         members = Delivery.objects.filter(batch__in=held, outcome=None)
         if _has_later(target, oldest):
-            last_wish.cancel(members.filter(_later(target)), Reason.SUPERSEDED, out_of=out_of, now=now)
+            last_wish.cancel(
+                members.filter(_later(target)), Reason.SUPERSEDED, out_of=out_of, now=now
+            )
         batches = list(going)
         settle.finish(batches, Outcome.CANCELLED, out_of=out_of, code=Reason.MOVED.value, now=now)
         Batch.objects.filter(pk__in=held).update(cancel_requested=True)
@@ -135,7 +163,9 @@ def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
         target, seq = _hold(to, Q(pk__in=set(rows.values_list("batch", flat=True))))
         chosen = rows.filter(outcome=Outcome.ERRORED)
         found = list(chosen.order_by("pk").values_list("pk", "sync"))
-        oldest = chosen.order_by("batch__created_at").values_list("batch__created_at", flat=True).first()
+        oldest = (
+            chosen.order_by("batch__created_at").values_list("batch__created_at", flat=True).first()
+        )
         late = set(chosen.filter(_later(target)).values_list("pk", flat=True))
         going = [pk for pk, _sync in found if pk not in late]
         rows.filter(pk__in=late).update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
@@ -144,7 +174,13 @@ def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
             moves.shift(sync_id, 1, out_of="errored", to="cancelled")
             moves.add(sync_id, moved=int(pk not in late))
         if going:
-            _let_in(target, Delivery.objects.filter(pk__in=going), seq=seq, oldest=oldest or now, now=now)
+            _let_in(
+                target,
+                Delivery.objects.filter(pk__in=going),
+                seq=seq,
+                oldest=oldest or now,
+                now=now,
+            )
     return len(found)
 
 
@@ -161,17 +197,25 @@ def _hold(to: int, batches: Q) -> tuple[Sync, int]:
 
 def _has_later(target: Sync, since: datetime) -> bool:
     opposite = Action(target.action).opposite
-    return Batch.objects.filter(audience=target.audience_id, action=opposite, created_at__gt=since).exists()
+    return Batch.objects.filter(
+        audience=target.audience_id, action=opposite, created_at__gt=since
+    ).exists()
 
 
 def _later(target: Sync) -> Exists:
     """Who was asked the opposite of ``target`` after they had begun to wait: the later one counts."""
-    return Exists(last_wish.opposite_of(target).filter(batch__created_at__gt=OuterRef("batch__created_at")))
+    return Exists(
+        last_wish.opposite_of(target).filter(batch__created_at__gt=OuterRef("batch__created_at"))
+    )
 
 
-def _let_in(target: Sync, people: QuerySet[Delivery], *, seq: int, oldest: datetime, now: datetime) -> None:
+def _let_in(
+    target: Sync, people: QuerySet[Delivery], *, seq: int, oldest: datetime, now: datetime
+) -> None:
     """They are judged by what ``target`` asks, and keep their age: how long they wait is shown, and who was asked the
     opposite meanwhile is known if they are moved once more."""
     enqueue.enqueue(target, people.values_list("entry_key", "profile_id"), now=now)
-    fresh = Batch.objects.filter(audience=target.audience_id, action=target.action, seq__gt=seq, sync=target)
+    fresh = Batch.objects.filter(
+        audience=target.audience_id, action=target.action, seq__gt=seq, sync=target
+    )
     fresh.update(created_at=oldest, due_at=now)

@@ -15,7 +15,9 @@ FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since"
 
 def park_connection(connection: Connection, code: int | str | None, now: datetime) -> bool:
     """The partner refused the token. False if the row holds another token by now: somebody has reconnected."""
-    rows = Connection.objects.filter(pk=connection.pk, token_sealed=connection.token_sealed).exclude(token_sealed="")
+    rows = Connection.objects.filter(
+        pk=connection.pk, token_sealed=connection.token_sealed
+    ).exclude(token_sealed="")
     return _park(rows, ParkedBy.TOKEN, code, now)
 
 
@@ -47,7 +49,11 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
         case AdAccount():
             return bool(AdAccount.objects.filter(pk=row.pk).exclude(parked_by="").update(**FREE))
         case Audience():
-            return bool(Audience.objects.filter(pk=row.pk).exclude(parked_by="").update(**FREE, gone_at=None))
+            return bool(
+                Audience.objects.filter(pk=row.pk)
+                .exclude(parked_by="")
+                .update(**FREE, gone_at=None)
+            )
 
 
 def _park(
@@ -59,7 +65,9 @@ def _park(
     until: datetime | None = None,
 ) -> bool:
     """Park until the next probe; the moment the same trouble began is kept."""
-    since = Case(When(parked_by=by, then=Coalesce(F("parked_since"), Value(now))), default=Value(now))
+    since = Case(
+        When(parked_by=by, then=Coalesce(F("parked_since"), Value(now))), default=Value(now)
+    )
     return bool(
         rows.update(
             parked_by=by,

@@ -66,7 +66,9 @@ class Parcel:
     body: bytes
     people: int
     ids: int
-    post_by: float  # time.monotonic() after which it must not be sent: its time or its lease is over
+    post_by: (
+        float  # time.monotonic() after which it must not be sent: its time or its lease is over
+    )
     spans: list[Span]
 
     def __repr__(self) -> str:
@@ -161,9 +163,10 @@ def _cell(kind: str, batch: Batch) -> str:
     column = f"q.{kind}_sha256"
     if batch.action == Action.REMOVE:
         return column
-    barred = [refused_sql(is_strict=batch.sync.app_group.consent_required), "q.erased_at IS NOT NULL"] + [
-        "q.ad_tracking_enabled IS FALSE"
-    ] * (kind in DEVICE_KINDS)
+    barred = [
+        refused_sql(is_strict=batch.sync.app_group.consent_required),
+        "q.erased_at IS NOT NULL",
+    ] + ["q.ad_tracking_enabled IS FALSE"] * (kind in DEVICE_KINDS)
     return f"CASE WHEN {' OR '.join(barred)} THEN NULL ELSE {column} END"
 
 
@@ -197,7 +200,9 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
     if batch.repeat_of_id is None and (people != batch.n or (empty in rows and _has_bare(batch))):
         raise Incomplete(batch, people)
     if past and batch.repeat_of_id is None:
-        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [pk for pk, _ in past]
+        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [
+            pk for pk, _ in past
+        ]
     if past or batch.repeat_of_id:
         rows = [row for row in rows if row != empty] + [row for _, row in past]
     if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
@@ -206,7 +211,11 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
 
 
 def _members(batch: Batch) -> list[int]:
-    return list(Delivery.objects.filter(batch=batch, outcome=None).order_by("pk").values_list("pk", flat=True))
+    return list(
+        Delivery.objects.filter(batch=batch, outcome=None)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
 
 
 @sensitive_variables()

@@ -16,7 +16,9 @@ from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, 
 from partners.models.connections import ParkedBy
 from partners.queue import collect, enqueue, flush, last_wish, tally
 
-SURELY_GONE = timedelta(days=3)  # the partner itself may take 48 hours for anything about an audience
+SURELY_GONE = timedelta(
+    days=3
+)  # the partner itself may take 48 hours for anything about an audience
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> No
 
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
     """Cancel those whose batch nobody holds, under the locks of the batches; again, for who was moved to a new one."""
-    unsent = Batch.objects.filter(pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease="")
+    unsent = Batch.objects.filter(
+        pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease=""
+    )
     with tally.gathered(now=now):
         while found := collect.in_order(unsent):
             last_wish.cancel(deliveries.filter(batch__in=found), reason, now=now)
@@ -48,13 +52,17 @@ def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
     """
     asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
     found: dict[int, set[int]] = {}
-    for audience, profile, kinds in asked.values_list("batch__audience", "profile", "batch__kinds").distinct():
+    for audience, profile, kinds in asked.values_list(
+        "batch__audience", "profile", "batch__kinds"
+    ).distinct():
         if not kind or kind in kinds:
             found.setdefault(audience, set()).add(profile)
     return found
 
 
-def remove(audience_id: int, purpose: str, people: QuerySet[Any, tuple[int, int]], *, now: datetime) -> int:
+def remove(
+    audience_id: int, purpose: str, people: QuerySet[Any, tuple[int, int]], *, now: datetime
+) -> int:
     """Queue a removal of people (``values_list(<entry key>, "profile_id")``) with every hash they have or had."""
     with transaction.atomic():
         entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
@@ -80,7 +88,11 @@ def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
     """Entry key -> how its removals stand; nothing where there was none. An add under way holds its removal up."""
     repeats = Batch.objects.filter(repeat_of=OuterRef("batch"), state=Outcome.PENDING)
     is_open = Q(outcome=None, batch__state=Outcome.PENDING) | Q(Exists(repeats))
-    rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys).order_by().values_list("entry_key")
+    rows = (
+        Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
+        .order_by()
+        .values_list("entry_key")
+    )
     found = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
     return {key: Standing(n_open > 0, last) for key, n_open, last in found}
 
@@ -97,7 +109,8 @@ def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str,
                 "audience_id": audience.remote_id,
                 "ad_account": audience.ad_account.name,
                 "ad_account_id": audience.ad_account.remote_id,
-                "is_gone": audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE,
+                "is_gone": audience.gone_at is not None
+                or audience.parked_by == ParkedBy.AUDIENCE_GONE,
                 "state": str(row.status),
                 "reason": row.why,
                 "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,

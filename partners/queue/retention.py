@@ -44,21 +44,31 @@ def _last_before(before: datetime) -> int:
     members = Delivery.objects.filter(batch=OuterRef("pk"))
     settled = Batch.objects.filter(Exists(members), settled_at__lt=before).order_by("-settled_at")
     newest = settled.values_list("pk", flat=True).first()
-    return Delivery.objects.filter(batch=newest).aggregate(last=Max("pk"))["last"] or 0 if newest else 0
+    return (
+        Delivery.objects.filter(batch=newest).aggregate(last=Max("pk"))["last"] or 0
+        if newest
+        else 0
+    )
 
 
 def _drop(ids: Sequence[int], *, before: datetime) -> None:
     """Those of these deliveries that nobody needs: row, batch and base of the tally in one go."""
     rows = Delivery.objects.filter(pk__in=ids)
-    settled = Batch.objects.filter(pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True)))
+    settled = Batch.objects.filter(
+        pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True))
+    )
     settled = settled.filter(settled_at__lt=before, lease="").exclude(state=Outcome.PENDING)
     busy = Batch.objects.filter(repeat_of=OuterRef("pk"), state=Outcome.PENDING)
-    ended = collect.in_order(settled.exclude(Exists(busy)))  # whoever tries somebody again, waits for these locks
+    ended = collect.in_order(
+        settled.exclude(Exists(busy))
+    )  # whoever tries somebody again, waits for these locks
     chosen = list(_unneeded(rows, ended).values_list("pk", flat=True))
     if not chosen:
         return
     going = Delivery.objects.filter(pk__in=chosen)
-    members = going.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by("batch")
+    members = (
+        going.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by("batch")
+    )
     for batch, n in list(members):
         Batch.objects.filter(pk=batch).update(n=F("n") - n)
     _keep_counts(going)
@@ -72,10 +82,16 @@ def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
         batch__audience=OuterRef("batch__audience"),
         batch__action=OuterRef("batch__action"),
     ).exclude(batch__state=Outcome.PENDING)
-    later = Q(batch__seq__gt=OuterRef("batch__seq")) | Q(batch__seq=OuterRef("batch__seq"), pk__gt=OuterRef("pk"))
+    later = Q(batch__seq__gt=OuterRef("batch__seq")) | Q(
+        batch__seq=OuterRef("batch__seq"), pk__gt=OuterRef("pk")
+    )
     synced = Q(outcome=None, batch__state=Outcome.SYNCED)
     person = Profile.everybody.filter(pk=OuterRef("profile"))
-    followed = Exists(same.filter(later, synced)) | (~synced & Exists(same.filter(later))) | ~Exists(person)
+    followed = (
+        Exists(same.filter(later, synced))
+        | (~synced & Exists(same.filter(later)))
+        | ~Exists(person)
+    )
     over = Q(batch__in=ended) & followed | Q(batch=None, outcome__isnull=False)
     return rows.filter(over).exclude(Exists(person.filter(erased_at__isnull=False)))
 
@@ -85,7 +101,9 @@ def _keep_counts(going: QuerySet[Delivery]) -> None:
     counted: dict[int, list[tuple[str, str, int]]] = {}
     states = going.annotate(state=Coalesce("outcome", "batch__state"))
     for sync, own, state, reason, code, n in (
-        states.values_list("sync", "outcome", "state", "reason", "batch__last_code").annotate(n=Count("pk")).order_by()
+        states.values_list("sync", "outcome", "state", "reason", "batch__last_code")
+        .annotate(n=Count("pk"))
+        .order_by()
     ):
         why = (reason if own else code if state in WITH_CODE else "") or ""
         counted.setdefault(sync, []).append((state, why, n))
@@ -99,6 +117,10 @@ def _keep_counts(going: QuerySet[Delivery]) -> None:
 def _drop_batches(ids: Sequence[int], *, before: datetime) -> None:
     """Settled batches whose deliveries are all gone; what repeated them goes with them."""
     members = Delivery.objects.filter(batch=OuterRef("pk"))
-    busy = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(Q(state=Outcome.PENDING) | Q(settled_at__gte=before))
-    empty = Batch.objects.filter(~Exists(members), ~Exists(busy), pk__in=ids, settled_at__lt=before, lease="")
+    busy = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(
+        Q(state=Outcome.PENDING) | Q(settled_at__gte=before)
+    )
+    empty = Batch.objects.filter(
+        ~Exists(members), ~Exists(busy), pk__in=ids, settled_at__lt=before, lease=""
+    )
     Batch.objects.filter(pk__in=collect.in_order(empty.exclude(state=Outcome.PENDING))).delete()

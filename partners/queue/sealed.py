@@ -27,7 +27,11 @@ OTHERS_FIRST = 60.0
 
 def shut_here(lanes: Iterable[str], *, now: datetime) -> set[int]:
     """The connections behind these lanes whose tokens do not open here. Marks who waits for them, and logs it."""
-    used = Connection.objects.exclude(token_sealed="").filter(ad_accounts__remote_id__in=list(lanes)).distinct()
+    used = (
+        Connection.objects.exclude(token_sealed="")
+        .filter(ad_accounts__remote_id__in=list(lanes))
+        .distinct()
+    )
     shut = {connection.pk for connection in used if not connection.opens_here}
     for pk in sorted(shut):
         complain(pk)
@@ -58,10 +62,14 @@ def _is_time(key: str) -> bool:
 
 def _mark(connection_id: int, *, now: datetime) -> None:
     """Their time runs from now on, and pages can say why they wait; a machine that sends them forgets the mark."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="", ad_account__connection=connection_id)
+    waiting = Batch.objects.filter(
+        state=Outcome.PENDING, lease="", ad_account__connection=connection_id
+    )
     for some in collect.stretches(waiting.exclude(collect.PAUSED).exclude(last_code=CODE)):
         with transaction.atomic():
-            mine = Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING, lease="")
+            mine = Batch.objects.filter(
+                pk__in=collect.in_order(some), state=Outcome.PENDING, lease=""
+            )
             mine.update(last_code=CODE)
             for purpose in Sync.Purpose.values:
                 fresh = mine.filter(sync__purpose=purpose, first_failed_at=None)
@@ -70,7 +78,9 @@ def _mark(connection_id: int, *, now: datetime) -> None:
 
 def stuck(*, now: datetime) -> "QuerySet[Batch]":
     """Batches of people who wait because no machine that looked at them for a minute could open the token."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, last_code=CODE, n__gt=0).exclude(collect.PAUSED)
+    waiting = Batch.objects.filter(state=Outcome.PENDING, last_code=CODE, n__gt=0).exclude(
+        collect.PAUSED
+    )
     return waiting.filter(first_failed_at__lte=now - timedelta(seconds=OTHERS_FIRST))
 
 

@@ -80,7 +80,9 @@ def _synced(answer: Answer, *, now: datetime) -> None:
             park.unpark(batch.audience)
 
 
-def _applied(batches: Sequence[Batch], *, now: datetime, code: str = "", request_id: str = "") -> None:
+def _applied(
+    batches: Sequence[Batch], *, now: datetime, code: str = "", request_id: str = ""
+) -> None:
     """They have arrived. What was discarded meanwhile is taken back."""
     finish(batches, Outcome.SYNCED, now=now, code=code, request_id=request_id)
     last_wish.undo([batch for batch in batches if batch.cancel_requested], now=now)
@@ -100,12 +102,21 @@ def finish(
         for batch in batches:
             moves.shift(batch.sync_id, batch.n, to=state.value, out_of=out_of.value)
     Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
-        state=state, lease="", lease_until=None, settled_at=now, last_code=code or "0", last_request_id=request_id
+        state=state,
+        lease="",
+        lease_until=None,
+        settled_at=now,
+        last_code=code or "0",
+        last_request_id=request_id,
     )
     split.sibling_ended(batches, state, now=now)
     lost = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
     if lost:
-        logger.error("Repeats %s did not arrive (code %s): their audiences may hold or lack people.", lost, code)
+        logger.error(
+            "Repeats %s did not arrive (code %s): their audiences may hold or lack people.",
+            lost,
+            code,
+        )
 
 
 def fail(
@@ -155,10 +166,14 @@ def start_clock(batch: Batch, *, now: datetime) -> None:
 
 def patience(purpose: str) -> timedelta:
     """How long people are tried for after the first failure: whom we must take out, nobody asks about again."""
-    return timedelta(seconds=settings.SYNC["deadline" if purpose == Sync.Purpose.STEP else "erasure_deadline"])
+    return timedelta(
+        seconds=settings.SYNC["deadline" if purpose == Sync.Purpose.STEP else "erasure_deadline"]
+    )
 
 
-def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unsure: bool = False) -> None:
+def put_back(
+    batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unsure: bool = False
+) -> None:
     """End the lease of batches that stay pending; who has a newer, opposite wish by now is dropped.
 
     What was discarded is cancelled, and taken back if it may have arrived nevertheless (``is_unsure``).
@@ -176,12 +191,18 @@ def put_back(batches: Sequence[Batch], *, now: datetime, due_at: datetime | None
         cancel(mine_cancelled, Reason.DISCARDED, now=now, is_unsure=is_unsure)
 
 
-def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime, is_unsure: bool = False) -> int:
+def cancel(
+    pending: "QuerySet[Batch]", reason: Reason, *, now: datetime, is_unsure: bool = False
+) -> int:
     """Cancel pending batches that nobody holds, inside the caller's transaction. Answers how many people.
 
     What may have arrived is taken back: after this try (``is_unsure``), or after one before that has failed unclearly.
     """
-    batches = list(pending.select_for_update(of=("self",)).filter(state=Outcome.PENDING, lease="").order_by("pk"))
+    batches = list(
+        pending.select_for_update(of=("self",))
+        .filter(state=Outcome.PENDING, lease="")
+        .order_by("pk")
+    )
     last_wish.undo([batch for batch in batches if is_unsure or batch.attempts], now=now)
     finish(batches, Outcome.CANCELLED, now=now, code=reason.value)
     return sum(batch.n for batch in batches)
@@ -190,7 +211,9 @@ def cancel(pending: "QuerySet[Batch]", reason: Reason, *, now: datetime, is_unsu
 def cancel_discarded(*, now: datetime) -> None:
     """End what was discarded and is held by no worker, in stretches. What a worker held that then died, so that no answer
     decided, may have arrived: it was tried."""
-    left = Batch.objects.filter(state=Outcome.PENDING, lease="", cancel_requested=True, repeat_of=None)
+    left = Batch.objects.filter(
+        state=Outcome.PENDING, lease="", cancel_requested=True, repeat_of=None
+    )
     for some in collect.stretches(left):
         with tally.gathered(now=now):
             cancel(some, Reason.DISCARDED, now=now)
@@ -201,7 +224,9 @@ def quarantine(*, now: datetime) -> None:
 
     Nobody is errored for a few deaths: workers are killed for other reasons, too, such as a new release.
     """
-    suspects = Batch.objects.filter(state=Outcome.PENDING, lease="", waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT)
+    suspects = Batch.objects.filter(
+        state=Outcome.PENDING, lease="", waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT
+    )
     if not suspects.exists():
         return
     with tally.gathered(now=now):
@@ -217,7 +242,9 @@ def quarantine(*, now: datetime) -> None:
 def _backoff(attempts: int) -> float:
     """Seconds before the next try: 5 s doubled each time up to half an hour, with jitter so that retries spread."""
     sync = settings.SYNC
-    seconds: float = min(sync["backoff_max"], sync["backoff_base"] * 2 ** min(max(attempts - 1, 0), 20))
+    seconds: float = min(
+        sync["backoff_max"], sync["backoff_base"] * 2 ** min(max(attempts - 1, 0), 20)
+    )
     return seconds * random.uniform(0.8, 1.0)  # noqa: S311  # spreads retries, guards no secret
 
 
@@ -234,7 +261,9 @@ def _retry(answer: Answer, error: Retry, *, now: datetime) -> None:
         return
     if error.cause == RetryCause.UNKNOWN_CODE:
         _alert_once(code)
-    fail(request, code=code, now=now, due_at=None, burn=True, tried_at=answer.sent_at, is_unsure=True)
+    fail(
+        request, code=code, now=now, due_at=None, burn=True, tried_at=answer.sent_at, is_unsure=True
+    )
 
 
 def _stop_clock(limit: budget.Limit, seconds: float) -> None:
@@ -248,7 +277,9 @@ def _stop_clock(limit: budget.Limit, seconds: float) -> None:
     if limit.key.startswith("lane:"):
         waiting = waiting.filter(ad_account__remote_id=limit.key.removeprefix("lane:"))
     for some in collect.stretches(waiting):
-        with transaction.atomic():  # one by one, apart from what `fail` locks: nobody waits in a circle
+        with (
+            transaction.atomic()
+        ):  # one by one, apart from what `fail` locks: nobody waits in a circle
             mine = Batch.objects.filter(pk__in=collect.in_order(some))
             mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
 
@@ -259,7 +290,9 @@ def _rejected(answer: Answer, error: Rejected, *, now: datetime) -> None:
     people = answer.parcel.people
     match error.cause:
         case RejectedCause.TOO_MANY if people != request.people and len(request.batches) > 1:
-            narrow(request, Batch.Sharing.ALONE, now=now)  # past hashes made it too long: no cap is learned
+            narrow(
+                request, Batch.Sharing.ALONE, now=now
+            )  # past hashes made it too long: no cap is learned
         case RejectedCause.TOO_MANY if request.people > 1 or request.batches[0].repeat_of_id:
             split.learn_cap(request.ad_account, people // 2)
             _cut_to(request, people // 2, code=code, now=now)
@@ -307,11 +340,18 @@ def _content(request: Request, error: Rejected, *, several: bool, now: datetime)
 def _wanted(request: Request, *, now: datetime, is_unsure: bool = False) -> list[Batch]:
     """``mine``, but for what was discarded meanwhile: that ends here, inside the caller's transaction."""
     batches = mine(request)
-    put_back([batch for batch in batches if batch.cancel_requested], now=now, due_at=now, is_unsure=is_unsure)
+    put_back(
+        [batch for batch in batches if batch.cancel_requested],
+        now=now,
+        due_at=now,
+        is_unsure=is_unsure,
+    )
     return [batch for batch in batches if not batch.cancel_requested]
 
 
-def narrow(request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsure: bool = False) -> None:
+def narrow(
+    request: Request, sharing: Batch.Sharing, *, now: datetime, is_unsure: bool = False
+) -> None:
     """Send the batches again in narrower company, at once."""
     with tally.gathered(now=now):
         batches = mine(request)
@@ -349,7 +389,9 @@ def _partial(answer: Answer, indexes: Sequence[int], *, code: str, now: datetime
         _applied(batches, now=now, code=code, request_id=answer.request_id)
 
 
-def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime) -> int:
+def give_outcome(
+    batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime
+) -> int:
     """Give single people of a pending batch an outcome of their own, inside the caller's transaction."""
     rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
     n = rows.update(outcome=outcome, reason=reason[:24])
@@ -364,7 +406,10 @@ def give_outcome(batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, r
 def _note(answer: Answer) -> None:
     """One row and one line of the log per HTTP call, without identifiers."""
     request = answer.parcel.request
-    batches, code = [batch.pk for batch in request.batches], _code(answer.error) if answer.error else "0"
+    batches, code = (
+        [batch.pk for batch in request.batches],
+        _code(answer.error) if answer.error else "0",
+    )
     Push.objects.create(
         ad_account=request.ad_account,
         batches=batches,
@@ -376,8 +421,15 @@ def _note(answer: Answer) -> None:
         code=code,
         request_id=answer.request_id[:80],
     )
-    facts = {"batch": batches, "code": code, "tiktok_request_id": answer.request_id, "duration_ms": answer.ms}
-    logger.info("pushed %s people (%s): code %s", answer.parcel.people, request.action, code, extra=facts)
+    facts = {
+        "batch": batches,
+        "code": code,
+        "tiktok_request_id": answer.request_id,
+        "duration_ms": answer.ms,
+    }
+    logger.info(
+        "pushed %s people (%s): code %s", answer.parcel.people, request.action, code, extra=facts
+    )
 
 
 def _code(error: PartnerError) -> str:
@@ -388,4 +440,6 @@ def _code(error: PartnerError) -> str:
 def _alert_once(code: str) -> None:
     """Tell the operator of an answer we have no row for, once per code."""
     if clock.claim(f"unknown-answer:{code}", 1):
-        logger.error("The partner answered with the unknown code %s; people wait and are tried again.", code)
+        logger.error(
+            "The partner answered with the unknown code %s; people wait and are tried again.", code
+        )

@@ -22,7 +22,14 @@ def split_to_cap(batch: Batch, cap: int, *, now: datetime) -> None:
         _cut(batch, max(1, cap), now=now)
 
 
-def bisect(batch: Batch, *, now: datetime, refusals: int = 0, crashes: int = 0, refused_n: int | None = None) -> None:
+def bisect(
+    batch: Batch,
+    *,
+    now: datetime,
+    refusals: int = 0,
+    crashes: int = 0,
+    refused_n: int | None = None,
+) -> None:
     """Halve a batch that was refused as a whole (or killed its workers), inside the caller's transaction.
 
     The first half is tried alone. Refused: it is halved in turn, and the second half may travel. Taken: the poison is
@@ -47,7 +54,13 @@ def sibling_ended(batches: Sequence[Batch], state: Outcome, *, now: datetime) ->
         half.waits_for = None
         half.save(update_fields=["waits_for", "refused_n"])
         if state == Outcome.SYNCED and half.n > 1:
-            bisect(half, now=now, refusals=half.refusals, crashes=half.crashes, refused_n=half.refused_n)
+            bisect(
+                half,
+                now=now,
+                refusals=half.refusals,
+                crashes=half.crashes,
+                refused_n=half.refused_n,
+            )
     if state == Outcome.SYNCED:
         for batch in batches:
             _learn_from_contradiction(batch)
@@ -66,7 +79,9 @@ def _learn_from_contradiction(batch: Batch) -> None:
     """
     if batch.refused_n is None:
         return
-    alike = Batch.objects.filter(audience=batch.audience_id, action=batch.action, seq=batch.seq, state=Outcome.SYNCED)
+    alike = Batch.objects.filter(
+        audience=batch.audience_id, action=batch.action, seq=batch.seq, state=Outcome.SYNCED
+    )
     sizes = [n for n in alike.exclude(refused_n=None).values_list("refused_n", flat=True)[:2] if n]
     if len(sizes) > 1:
         learn_cap(batch.ad_account, -(-min(sizes) // 2))
@@ -75,15 +90,23 @@ def _learn_from_contradiction(batch: Batch) -> None:
 def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
     """Halve a repeat, whose people are those of another batch, inside the caller's transaction. False: it is too small."""
     until = Q() if repeat.repeat_until is None else Q(pk__lte=repeat.repeat_until)
-    members = Delivery.objects.filter(until, batch=repeat.repeat_of_id, outcome=None, pk__gt=repeat.repeat_after)
+    members = Delivery.objects.filter(
+        until, batch=repeat.repeat_of_id, outcome=None, pk__gt=repeat.repeat_after
+    )
     ids = list(members.order_by("pk").values_list("pk", flat=True))
     if len(ids) < 2:
         return False
     middle = ids[(len(ids) - 1) // 2]
     second = _copy(repeat, now=now)
-    second.repeat_of_id, second.repeat_after, second.repeat_until = repeat.repeat_of_id, middle, repeat.repeat_until
+    second.repeat_of_id, second.repeat_after, second.repeat_until = (
+        repeat.repeat_of_id,
+        middle,
+        repeat.repeat_until,
+    )
     second.save(update_fields=["repeat_of", "repeat_after", "repeat_until"])
-    Batch.objects.filter(pk=repeat.pk).update(repeat_until=middle, lease="", lease_until=None, due_at=now)
+    Batch.objects.filter(pk=repeat.pk).update(
+        repeat_until=middle, lease="", lease_until=None, due_at=now
+    )
     repeat.repeat_until, repeat.lease, repeat.lease_until, repeat.due_at = middle, "", None, now
     return True
 
@@ -110,13 +133,26 @@ def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
         pieces.append(piece)
     _release_second_half(batch, now=now)
     counted = dict(
-        Delivery.objects.filter(batch__in=pieces, outcome=None).values_list("batch").annotate(n=Count("pk")).order_by()
+        Delivery.objects.filter(batch__in=pieces, outcome=None)
+        .values_list("batch")
+        .annotate(n=Count("pk"))
+        .order_by()
     )
     for piece in pieces:
         piece.n = counted.get(piece.pk, 0)
         piece.lease, piece.lease_until, piece.due_at = "", None, now
     Batch.objects.bulk_update(
-        pieces, ["n", "lease", "lease_until", "due_at", "attempts", "first_failed_at", "deadline_at", "last_code"]
+        pieces,
+        [
+            "n",
+            "lease",
+            "lease_until",
+            "due_at",
+            "attempts",
+            "first_failed_at",
+            "deadline_at",
+            "last_code",
+        ],
     )
     last_wish.release(pieces, now=now)
     return pieces

@@ -18,7 +18,9 @@ ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
     table=TallyHour._meta.db_table,
     columns=", ".join(COLUMNS),
     marks=", ".join(["%s"] * len(COLUMNS)),
-    sums=", ".join(f"{name} = {TallyHour._meta.db_table}.{name} + excluded.{name}" for name in COLUMNS),
+    sums=", ".join(
+        f"{name} = {TallyHour._meta.db_table}.{name} + excluded.{name}" for name in COLUMNS
+    ),
 )
 
 

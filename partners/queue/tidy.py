@@ -34,20 +34,28 @@ def _tidy(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -
     if batch.repeat_of_id:
         _tidy_repeat(batch, trouble, most_rows=most_rows, now=now)
         return
-    nobody = ~Exists(Profile.everybody.filter(pk=OuterRef("profile_id")))  # NULL, or an id that nobody has any more
-    erased = list(Delivery.objects.filter(nobody, batch=batch, outcome=None).values_list("pk", flat=True))
+    nobody = ~Exists(
+        Profile.everybody.filter(pk=OuterRef("profile_id"))
+    )  # NULL, or an id that nobody has any more
+    erased = list(
+        Delivery.objects.filter(nobody, batch=batch, outcome=None).values_list("pk", flat=True)
+    )
     settle.give_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
     for reason, ids in _unsendable(batch).items():
         outcome = Outcome.CANCELLED if reason == Reason.ERASED else Outcome.NOT_SYNCED
         settle.give_outcome(batch, ids, outcome, reason=reason, now=now)
     left = Delivery.objects.filter(batch=batch, outcome=None).count()
     if left != batch.n:
-        logger.error("Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left)
+        logger.error(
+            "Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left
+        )
         _drifted(batch, now=now)
     elif not left:
         settle.finish([batch], Outcome.CANCELLED, now=now)
     elif trouble.n_rows > most_rows:
-        split.split_to_cap(batch, max(1, min(batch.n - 1, batch.n * most_rows // trouble.n_rows)), now=now)
+        split.split_to_cap(
+            batch, max(1, min(batch.n - 1, batch.n * most_rows // trouble.n_rows)), now=now
+        )
 
 
 def _tidy_repeat(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
@@ -69,7 +77,9 @@ def _drifted(batch: Batch, *, now: datetime) -> None:
 def _unsendable(batch: Batch) -> dict[str, list[int]]:
     """Reason -> deliveries, for people of the batch whose profile no longer has anything to send."""
     sql = _UNSENDABLE.format(
-        reason=reason_sql(batch.action, batch.kinds, is_strict=batch.sync.app_group.consent_required),
+        reason=reason_sql(
+            batch.action, batch.kinds, is_strict=batch.sync.app_group.consent_required
+        ),
         delivery=Delivery._meta.db_table,
         profile=Profile._meta.db_table,
     )

@@ -20,7 +20,9 @@ def settle(*, now: datetime, seconds: float = math.inf) -> bool:
     while rows := list(Withdrawal.objects.select_related("app_group").order_by("pk")[:AT_ONCE]):
         keys = [row.pk for row in rows]
         still = Withdrawal.objects.filter(pk__in=keys).exclude(profile__ads_consent=True)
-        people = {row.profile_id: row for row in rows if row.pk in set(still.values_list("pk", flat=True))}
+        people = {
+            row.profile_id: row for row in rows if row.pk in set(still.values_list("pk", flat=True))
+        }
         removals.cancel_adds(sorted(family(list(people))), Reason.NO_CONSENT, now=now)
         leaving = {pk: row.pk for pk, row in people.items() if row.app_group.remove_on_withdrawal}
         who = family(list(leaving))

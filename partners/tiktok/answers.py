@@ -8,7 +8,15 @@ from typing import Any
 
 import orjson
 
-from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause, Retry, RetryCause, scrub
+from partners.errors import (
+    Disconnected,
+    PartnerError,
+    Rejected,
+    RejectedCause,
+    Retry,
+    RetryCause,
+    scrub,
+)
 from partners.tiktok.transport import Answer
 
 LABEL = "TikTok"
@@ -35,11 +43,15 @@ REJECTED: dict[int, RejectedCause] = (
     | {40007: RejectedCause.AUDIENCE_GONE}
     | dict.fromkeys((40001, 40118, 40119, 40125, 40300, 40301), RejectedCause.AD_ACCOUNT)
     | dict.fromkeys((40110, 40115), RejectedCause.AUTH_CODE)
-    | dict.fromkeys((40000, 40006, 40008, 40051, 40101, 40113, 40117, 41000, 41001, 41002), RejectedCause.OTHER)
+    | dict.fromkeys(
+        (40000, 40006, 40008, 40051, 40101, 40113, 40117, 41000, 41001, 41002), RejectedCause.OTHER
+    )
 )
 
 
-def unwrap(answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+def unwrap(
+    answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)
+) -> dict[str, Any]:
     """Give the whole envelope of a success, or raise Retry, Rejected or Disconnected."""
     if 300 <= answer.status < 400:
         raise unknown("redirect")
@@ -71,13 +83,20 @@ def error_for(
         return Disconnected(LABEL, code=code, request_id=request_id, detail=detail)
     if code == PARTIAL:
         return Rejected(
-            LABEL, RejectedCause.PARTIAL, code=code, request_id=request_id, detail=detail, failed_rows=failed_rows
+            LABEL,
+            RejectedCause.PARTIAL,
+            code=code,
+            request_id=request_id,
+            detail=detail,
+            failed_rows=failed_rows,
         )
     if code in REJECTED:
         return Rejected(LABEL, REJECTED[code], code=code, request_id=request_id, detail=detail)
     default = RetryCause.TRANSIENT if code in SERVER_SIDE else RetryCause.UNKNOWN_CODE
     cause = RETRY.get(code, default)
-    return Retry(LABEL, cause, code=code, request_id=request_id, retry_after=retry_after, detail=detail)
+    return Retry(
+        LABEL, cause, code=code, request_id=request_id, retry_after=retry_after, detail=detail
+    )
 
 
 def unknown(reason: str) -> Retry:
@@ -104,10 +123,17 @@ def _envelope(body: bytes) -> dict[str, Any] | None:
 
 def _without_envelope(answer: Answer) -> Retry:
     if answer.status == 429:
-        return Retry(LABEL, RetryCause.THROTTLED_APP, retry_after=_seconds(answer.retry_after), detail="HTTP 429")
+        return Retry(
+            LABEL,
+            RetryCause.THROTTLED_APP,
+            retry_after=_seconds(answer.retry_after),
+            detail="HTTP 429",
+        )
     if answer.status >= 500:
         detail = f"HTTP {answer.status}"
-        return Retry(LABEL, RetryCause.TRANSIENT, retry_after=_seconds(answer.retry_after), detail=detail)
+        return Retry(
+            LABEL, RetryCause.TRANSIENT, retry_after=_seconds(answer.retry_after), detail=detail
+        )
     return unknown(f"HTTP {answer.status} without a readable answer")
 
 

@@ -16,7 +16,15 @@ from django.views.decorators.debug import sensitive_variables
 
 from partners.base import PartnerUser, Receipt, RemoteAdAccount, RemoteAudience, Token
 from partners.tiktok.answers import request_id, unknown, unwrap
-from partners.tiktok.parse import ad_account, ad_account_id, audience, audience_details, decimal_id, token, user
+from partners.tiktok.parse import (
+    ad_account,
+    ad_account_id,
+    audience,
+    audience_details,
+    decimal_id,
+    token,
+    user,
+)
 from partners.tiktok.transport import NoAnswer, fetch, new_session
 
 logger = logging.getLogger(__name__)
@@ -32,7 +40,9 @@ T = TypeVar("T")
 
 def authorize_url(auth_url: str, *, app_id: str, state: str, redirect_uri: str) -> str:
     """Build the address of TikTok's consent page. There is no scope parameter: scopes belong to the developer app."""
-    return f"{auth_url}?{urlencode({'app_id': app_id, 'state': state, 'redirect_uri': redirect_uri})}"
+    return (
+        f"{auth_url}?{urlencode({'app_id': app_id, 'state': state, 'redirect_uri': redirect_uri})}"
+    )
 
 
 class Client:
@@ -79,19 +89,27 @@ class Client:
         TikTok wants the app secret in the query string here: it must not reach any log.
         """
         query = {"app_id": self.app_id, "secret": self._app_secret}
-        return _read_list(ad_account_id, self._get("oauth2/advertiser/get/", query, access_token=access_token))
+        return _read_list(
+            ad_account_id, self._get("oauth2/advertiser/get/", query, access_token=access_token)
+        )
 
     @sensitive_variables()
-    def advertiser_info(self, access_token: str, advertiser_ids: Sequence[str]) -> list[RemoteAdAccount]:
+    def advertiser_info(
+        self, access_token: str, advertiser_ids: Sequence[str]
+    ) -> list[RemoteAdAccount]:
         """GET /advertiser/info/ (docs 1739593083610113): currency, time zone, status; 100 ids a call.
 
         One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
         """
         found: list[RemoteAdAccount] = []
-        fields = _json(["advertiser_id", "name", "currency", "timezone", "display_timezone", "status"])
+        fields = _json(
+            ["advertiser_id", "name", "currency", "timezone", "display_timezone", "status"]
+        )
         for ids in _portions(advertiser_ids):
             query = {"advertiser_ids": _json(ids), "fields": fields}
-            found += _read_list(ad_account, self._get("advertiser/info/", query, access_token=access_token))
+            found += _read_list(
+                ad_account, self._get("advertiser/info/", query, access_token=access_token)
+            )
         return found
 
     @sensitive_variables()
@@ -107,13 +125,19 @@ class Client:
         NOT idempotent: after a Retry it may exist, so list by name before asking again.
         """
         body = {"advertiser_id": advertiser_id, "action": "create", "custom_audience_name": name}
-        envelope = self._post("segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK)
+        envelope = self._post(
+            "segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK
+        )
         return _read(lambda data: decimal_id(data["audience_id"]), envelope)
 
     @sensitive_variables()
     def delete_audience(self, access_token: str, advertiser_id: str, audience_id: str) -> None:
         """POST /segment/audience/ (docs 1739940583739393): delete one. Gone already: Rejected(AUDIENCE_GONE)."""
-        body = {"advertiser_id": advertiser_id, "action": "delete", "delete_audience_id": audience_id}
+        body = {
+            "advertiser_id": advertiser_id,
+            "action": "delete",
+            "delete_audience_id": audience_id,
+        }
         self._post("segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK)
 
     @sensitive_variables()
@@ -122,7 +146,9 @@ class Client:
 
         Taken over at once, applied within 48 h, no result per person. Repeating is harmless: audiences are sets.
         """
-        envelope = self._post("segment/mapping/", body, access_token=access_token, ok_codes=SEGMENT_OK)
+        envelope = self._post(
+            "segment/mapping/", body, access_token=access_token, ok_codes=SEGMENT_OK
+        )
         return Receipt(request_id(envelope))
 
     @sensitive_variables()
@@ -136,28 +162,38 @@ class Client:
             query = {"advertiser_id": advertiser_id, "page": str(page), "page_size": str(PAGE_SIZE)}
             envelope = self._get("dmp/custom_audience/list/", query, access_token=access_token)
             listed = _read_list(audience, envelope)
-            found |= {one.id: one for one in listed}  # no sort order is promised: one may come twice
+            found |= {
+                one.id: one for one in listed
+            }  # no sort order is promised: one may come twice
             if page >= _read(_total_pages, envelope, len(listed)):
                 return list(found.values())
         logger.warning("tiktok: more audiences than %d pages; the rest is not read", MAX_PAGES)
         return list(found.values())
 
     @sensitive_variables()
-    def get_audiences(self, access_token: str, advertiser_id: str, audience_ids: Sequence[str]) -> list[RemoteAudience]:
+    def get_audiences(
+        self, access_token: str, advertiser_id: str, audience_ids: Sequence[str]
+    ) -> list[RemoteAudience]:
         """GET /dmp/custom_audience/get/ (docs 1739940507792385): some audiences by id, 100 a call.
 
         Unknown ids are left out, or reject the call: Rejected(AUDIENCE_GONE).
         """
         found: list[RemoteAudience] = []
         for ids in _portions(audience_ids):
-            query = {"advertiser_id": advertiser_id, "custom_audience_ids": _json(ids), "history_size": "1"}
+            query = {
+                "advertiser_id": advertiser_id,
+                "custom_audience_ids": _json(ids),
+                "history_size": "1",
+            }
             envelope = self._get("dmp/custom_audience/get/", query, access_token=access_token)
             found += _read_list(audience_details, envelope)
         return found
 
     @sensitive_variables()
     def _get(self, path: str, query: dict[str, str], *, access_token: str) -> dict[str, Any]:
-        request = requests.Request("GET", self._base + path, params=query, headers={"Access-Token": access_token})
+        request = requests.Request(
+            "GET", self._base + path, params=query, headers={"Access-Token": access_token}
+        )
         return self._call(path, request, secrets=(access_token,))
 
     @sensitive_variables()
@@ -170,14 +206,21 @@ class Client:
         secrets: tuple[str, ...] = (),
         ok_codes: tuple[int, ...] = (0,),
     ) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} | ({"Access-Token": access_token} if access_token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Access-Token": access_token} if access_token else {}
+        )
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         request = requests.Request("POST", self._base + path, data=content, headers=headers)
         return self._call(path, request, secrets=(access_token, *secrets), ok_codes=ok_codes)
 
     @sensitive_variables()
     def _call(
-        self, path: str, request: requests.Request, *, secrets: tuple[str, ...], ok_codes: tuple[int, ...] = (0,)
+        self,
+        path: str,
+        request: requests.Request,
+        *,
+        secrets: tuple[str, ...],
+        ok_codes: tuple[int, ...] = (0,),
     ) -> dict[str, Any]:
         started = time.monotonic()
         try:
@@ -186,7 +229,12 @@ class Client:
             reason = error.reason
         else:
             envelope = unwrap(answer, secrets=(self._app_secret, *secrets), ok_codes=ok_codes)
-            logger.debug("tiktok: %s request_id=%s %.3f s", path, request_id(envelope), time.monotonic() - started)
+            logger.debug(
+                "tiktok: %s request_id=%s %.3f s",
+                path,
+                request_id(envelope),
+                time.monotonic() - started,
+            )
             return envelope
         raise unknown(reason)
 

@@ -17,7 +17,9 @@ STREAMED = "Partner"
 """The type of audiences made by /segment/audience/: the only ones that take people over the streaming API."""
 USABLE_STATUS = "STATUS_ENABLE"
 
-NOT_STREAMED = _("People can only be sent to audiences created through the API; this one was made another way.")
+NOT_STREAMED = _(
+    "People can only be sent to audiences created through the API; this one was made another way."
+)
 SHARED_IN = _("Another ad account shares this audience; only its owner can change it.")
 EXPIRED = _("This audience expired: it was not used for 12 months. Create a new one.")
 
@@ -36,12 +38,16 @@ def token(data: dict[str, Any]) -> Token:
     if not isinstance(access_token, str) or not access_token:
         raise ValueError("no token")
     scopes = tuple(int(scope) for scope in data.get("scope") or ())
-    return Token(access_token, scopes, tuple(decimal_id(one) for one in data.get("advertiser_ids") or ()))
+    return Token(
+        access_token, scopes, tuple(decimal_id(one) for one in data.get("advertiser_ids") or ())
+    )
 
 
 def user(data: dict[str, Any]) -> PartnerUser:
     """Read `data` of /user/info/."""
-    return PartnerUser(decimal_id(data["core_user_id"]), _text(data.get("display_name")), _text(data.get("email")))
+    return PartnerUser(
+        decimal_id(data["core_user_id"]), _text(data.get("display_name")), _text(data.get("email"))
+    )
 
 
 def ad_account_id(item: dict[str, Any]) -> RemoteAdAccount:

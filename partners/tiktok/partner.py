@@ -10,7 +10,17 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from partners.base import Action, Cells, Link, PartnerUser, Preset, Receipt, RemoteAdAccount, RemoteAudience, Token
+from partners.base import (
+    Action,
+    Cells,
+    Link,
+    PartnerUser,
+    Preset,
+    Receipt,
+    RemoteAdAccount,
+    RemoteAudience,
+    Token,
+)
 from partners.tiktok import wire
 from partners.tiktok.answers import LABEL, error_for, unknown
 from partners.tiktok.client import Client, authorize_url
@@ -28,7 +38,9 @@ class TikTok:
     key: str = "tiktok"
     label: str = LABEL
     category: "StrOrPromise" = _("Advertising")
-    summary: "StrOrPromise" = _("Send people from your canvases to TikTok audiences, seconds after they get there.")
+    summary: "StrOrPromise" = _(
+        "Send people from your canvases to TikTok audiences, seconds after they get there."
+    )
     description: "StrOrPromise" = _(
         "Add people to custom audiences of your TikTok ad accounts, or remove them, while they walk through a canvas: "
         "win back customers who no longer open your messages, leave out those who have just bought, or find people who "
@@ -37,7 +49,11 @@ class TikTok:
     icon: str = "brand-tiktok"
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
-        Link(_("A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough.")),
+        Link(
+            _(
+                "A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough."
+            )
+        ),
         Link(_("The accepted Custom Audience Terms of TikTok."), TERMS),
         Link(_("Permission from your customers to share their data with TikTok for advertising.")),
     )
@@ -69,7 +85,10 @@ class TikTok:
     def authorize_url(self, *, state: str, redirect_uri: str) -> str:
         """Build the address of TikTok's consent page."""
         return authorize_url(
-            settings.TIKTOK_AUTH_URL, app_id=settings.TIKTOK_APP_ID, state=state, redirect_uri=redirect_uri
+            settings.TIKTOK_AUTH_URL,
+            app_id=settings.TIKTOK_APP_ID,
+            state=state,
+            redirect_uri=redirect_uri,
         )
 
     @sensitive_variables()
@@ -104,7 +123,10 @@ class TikTok:
     def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
         """List the ad accounts of a token with currency and status, in TikTok's order."""
         listed = _client().advertisers(access_token)
-        known = {one.id: one for one in _client().advertiser_info(access_token, [one.id for one in listed])}
+        known = {
+            one.id: one
+            for one in _client().advertiser_info(access_token, [one.id for one in listed])
+        }
         return [known.get(one.id, one) for one in listed]
 
     @sensitive_variables()
@@ -130,7 +152,9 @@ class TikTok:
         return _client().get_audiences(access_token, ad_account_id, audience_ids)
 
     @sensitive_variables()
-    def build_body(self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]) -> bytes:
+    def build_body(
+        self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]
+    ) -> bytes:
         """Write the body of one request; no I/O."""
         return wire.build_mapping_body(ad_account_id, action, kinds, cells)
 

@@ -49,7 +49,9 @@ def new_session() -> requests.Session:
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "AudienceSync"})
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "AudienceSync"}
+    )
     for prefix in ("http://", "https://"):
         session.mount(prefix, _WatchedAdapter(pool_connections=4, pool_maxsize=32, max_retries=0))
     return session
@@ -64,7 +66,9 @@ def fetch(session: requests.Session, request: requests.Request, *, seconds: floa
     except _TooLarge:
         reason = "answer too large"
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-        reason = type(error).__name__  # the text of these may hold the URL with the secret, or the token
+        reason = type(
+            error
+        ).__name__  # the text of these may hold the URL with the secret, or the token
     finally:
         watch.finish()
         del _running.watch
@@ -76,7 +80,9 @@ def fetch(session: requests.Session, request: requests.Request, *, seconds: floa
 def _exchange(session: requests.Session, request: requests.Request, watch: "_Watch") -> Answer:
     prepared = session.prepare_request(request)
     wait = max(watch.left(), 0.001)
-    with session.send(prepared, stream=True, allow_redirects=False, timeout=wait, proxies={}) as response:
+    with session.send(
+        prepared, stream=True, allow_redirects=False, timeout=wait, proxies={}
+    ) as response:
         body = bytearray()
         for chunk in response.iter_content(CHUNK):
             body += chunk
@@ -146,7 +152,9 @@ class _WatchedConnection(HTTPConnection):
             if watch.left() <= 0:
                 break
             try:
-                sock = create_connection((str(address[0]), self.port), watch.left(), socket_options=self.socket_options)
+                sock = create_connection(
+                    (str(address[0]), self.port), watch.left(), socket_options=self.socket_options
+                )
             except OSError:
                 continue  # the next address
             watch.follow(sock)

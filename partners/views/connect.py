@@ -41,7 +41,9 @@ def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
         return redirect("partner", group, partner)
     fresh.require(request)
     user = access.user(request)
-    return HttpResponseRedirect(oauth.begin(app_group, found, by=user, session=request.session, now=timezone.now()))
+    return HttpResponseRedirect(
+        oauth.begin(app_group, found, by=user, session=request.session, now=timezone.now())
+    )
 
 
 @csrf_exempt  # a POST changes nothing here, and is told so in words
@@ -51,13 +53,19 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
     found = known(partner)
     try:
         if request.method != "GET":
-            raise NotAuthorized(_("This address only takes the way back from the partner. Nothing was stored."))
+            raise NotAuthorized(
+                _("This address only takes the way back from the partner. Nothing was stored.")
+            )
         if not request.user.is_authenticated:
             raise NotAuthorized(
-                _("You are not signed in in this browser. Sign in and connect again. Nothing was stored.")
+                _(
+                    "You are not signed in in this browser. Sign in and connect again. Nothing was stored."
+                )
             )
         user = access.user(request)
-        state = oauth.receive(request.GET, found, user=user, session=request.session, now=timezone.now())
+        state = oauth.receive(
+            request.GET, found, user=user, session=request.session, now=timezone.now()
+        )
     except NotAuthorized as problem:
         response = not_authorized(request, problem, found)
         if request.method != "GET":
@@ -79,7 +87,9 @@ def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partne
         "partner": partner,
         "sentence": problem.sentence,
         "back": back,
-        "go_on": reverse("choose_ad_accounts", args=[state.app_group.slug, partner.key, state.pk]) if state else "",
+        "go_on": reverse("choose_ad_accounts", args=[state.app_group.slug, partner.key, state.pk])
+        if state
+        else "",
     }
     return render(request, "partners/not_authorized.html", context, status=400)
 
@@ -89,7 +99,11 @@ def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partne
 def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> HttpResponse:
     """Choose ad accounts from what the partner offers: same user, same browser, within an hour."""
     now, found = timezone.now(), known(partner)
-    mine = {"user": access.user(request), "session_hash": oauth.session_hash(request.session), "partner": found.key}
+    mine = {
+        "user": access.user(request),
+        "session_hash": oauth.session_hash(request.session),
+        "partner": found.key,
+    }
     state = access.get(request, OAuthState, Role.ADMIN, pk=state_id, **mine)
     if not oauth.is_open(state, now=now):
         return _closed(request, state, found)
@@ -106,7 +120,9 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     except (AlreadyChosen, crypto.CannotOpen):
         return _closed(request, state, found)
     audiences.refresh_first(connection, now=now)
-    messages.success(request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection)))
+    messages.success(
+        request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection))
+    )
     return redirect("partner", group, partner)
 
 
@@ -115,7 +131,11 @@ def _connected(n: int, n_waiting: int) -> str:
     text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
     if not n_waiting:
         return text
-    waiting = ngettext("%(n)s waiting person is being sent now.", "%(n)s waiting people are being sent now.", n_waiting)
+    waiting = ngettext(
+        "%(n)s waiting person is being sent now.",
+        "%(n)s waiting people are being sent now.",
+        n_waiting,
+    )
     return f"{text}. {waiting % {'n': number_format(n_waiting)}}"
 
 
@@ -123,7 +143,9 @@ def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpRe
     """Nothing more to choose: it was done already (a second click, a way back in the browser), or it is too late."""
     state.refresh_from_db(fields=["chosen_at"])
     if state.chosen_at is not None:
-        messages.info(request, _("The ad accounts were saved already; press Change account to choose others."))
+        messages.info(
+            request, _("The ad accounts were saved already; press Change account to choose others.")
+        )
         return redirect("partner", state.app_group.slug, partner.key)
     sentence = _(
         "More than an hour has passed since you came back from the partner. Nothing was stored; connect again."
@@ -137,7 +159,9 @@ def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
         return connecting.known_ad_accounts(state)
     ticked = set(request.POST.getlist("ad_accounts"))
     if request.POST["act"] == "all":
-        ticked |= {one.id for one in offer.ad_accounts if _matches(one.name + one.id, _search(request))}
+        ticked |= {
+            one.id for one in offer.ad_accounts if _matches(one.name + one.id, _search(request))
+        }
     return ticked
 
 
@@ -145,14 +169,22 @@ def _lost(form: ChooseForm, state: OAuthState) -> list[Touched]:
     """The steps that this choice would break; without the tick of consent that is an error of the form."""
     chosen = form.cleaned_data["ad_accounts"]
     try:
-        lost = connecting.losses(state.app_group, state.partner, chosen) + connecting.lost_audiences(state, chosen)
+        lost = connecting.losses(
+            state.app_group, state.partner, chosen
+        ) + connecting.lost_audiences(state, chosen)
     except (PartnerError, crypto.CannotOpen):
         form.add_error(
-            None, _("It cannot be checked right now whether your steps keep working. Try again in a minute.")
+            None,
+            _(
+                "It cannot be checked right now whether your steps keep working. Try again in a minute."
+            ),
         )
         return []
     if lost and not form.cleaned_data["confirm"]:
-        form.add_error("confirm", _("Confirm that the steps named here may stop sending, or choose their ad accounts."))
+        form.add_error(
+            "confirm",
+            _("Confirm that the steps named here may stop sending, or choose their ad accounts."),
+        )
     return lost
 
 
@@ -176,7 +208,9 @@ def _choice_page(
         "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
         "q": q,
         "form": form or ChooseForm(offer=offer),
-        "lost": connecting.losses(state.app_group, state.partner, reached) if lost is None else lost,
+        "lost": connecting.losses(state.app_group, state.partner, reached)
+        if lost is None
+        else lost,
     }
     return render(request, "partners/choose.html", context, status=status)
 
@@ -203,13 +237,17 @@ def disconnect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
-def disconnect_ad_account(request: HttpRequest, group: str, partner: str, ad_account_id: int) -> HttpResponse:
+def disconnect_ad_account(
+    request: HttpRequest, group: str, partner: str, ad_account_id: int
+) -> HttpResponse:
     """Ask, then let go of one ad account."""
     ad_account = get_ad_account(request, partner, ad_account_id, Role.ADMIN)
     return _disconnect(request, ad_account, name=ad_account.name, partner=known(partner))
 
 
-def _disconnect(request: HttpRequest, subject: Connection | AdAccount, *, name: str, partner: Partner) -> HttpResponse:
+def _disconnect(
+    request: HttpRequest, subject: Connection | AdAccount, *, name: str, partner: Partner
+) -> HttpResponse:
     touched = connecting.touched(subject)
     n_pending = sum(step.n_pending for step in touched)
     is_sure = request.method == "POST"
@@ -223,15 +261,21 @@ def _disconnect(request: HttpRequest, subject: Connection | AdAccount, *, name: 
         template = "partners/disconnect.html#ask" if request.htmx else "partners/disconnect.html"  # type: ignore[attr-defined]  # set by django-htmx
         return render(request, template, context, status=422 if is_sure else 200)
     fresh.require(request)
-    done = connecting.disconnect(subject, discard=form.is_discard, by=access.user(request), now=timezone.now())
+    done = connecting.disconnect(
+        subject, discard=form.is_discard, by=access.user(request), now=timezone.now()
+    )
     _say_farewell(request, done, name=name, partner=partner)
     return redirect(back)
 
 
-def _say_farewell(request: HttpRequest, done: connecting.Farewell, *, name: str, partner: Partner) -> None:
+def _say_farewell(
+    request: HttpRequest, done: connecting.Farewell, *, name: str, partner: Partner
+) -> None:
     text = _("%(name)s is disconnected.") % {"name": name}
     if done.n_discarded:
-        people = ngettext("%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded)
+        people = ngettext(
+            "%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded
+        )
         text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
     messages.success(request, text)
     warnings = {

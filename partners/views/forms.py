@@ -17,7 +17,9 @@ class ChooseForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={
             "required": _("Choose at least one ad account."),
-            "invalid_choice": _("One of these ad accounts is not among those of the TikTok user. Choose again."),
+            "invalid_choice": _(
+                "One of these ad accounts is not among those of the TikTok user. Choose again."
+            ),
         },
     )
     confirm = forms.BooleanField(label=_("Yes, these steps may stop sending"), required=False)
@@ -36,7 +38,12 @@ class DisconnectForm(forms.Form):
         label=_("What shall become of the waiting people?"),
         widget=forms.RadioSelect,
         choices=[
-            ("wait", patience.filled(_("They wait: if TikTok is connected again within %(patience)s, they are sent"))),
+            (
+                "wait",
+                patience.filled(
+                    _("They wait: if TikTok is connected again within %(patience)s, they are sent")
+                ),
+            ),
             ("discard", _("Discard them: they will never be sent, and count as cancelled")),
         ],
         error_messages={"required": _("Choose what shall become of the waiting people.")},

@@ -36,9 +36,14 @@ class AdAccountLine:
 @access.signed_in
 def partners(request: HttpRequest, group: str) -> HttpResponse:
     """The tiles."""
-    connections = {connection.partner: connection for connection in access.all_of(request, Connection)}
+    connections = {
+        connection.partner: connection for connection in access.all_of(request, Connection)
+    }
     now = timezone.now()
-    tiles = [(partner, _state(connections.get(partner.key), [], now=now)) for partner in registry.PARTNERS]
+    tiles = [
+        (partner, _state(connections.get(partner.key), [], now=now))
+        for partner in registry.PARTNERS
+    ]
     return render(request, "partners/partners.html", {"tiles": tiles, "not_yet": NOT_YET})
 
 
@@ -62,7 +67,9 @@ def partner(request: HttpRequest, group: str, partner: str) -> HttpResponse:
 
 @require_safe
 @access.signed_in
-def ad_account_audiences(request: HttpRequest, group: str, partner: str, ad_account_id: int) -> HttpResponse:
+def ad_account_audiences(
+    request: HttpRequest, group: str, partner: str, ad_account_id: int
+) -> HttpResponse:
     """The audiences of one ad account as last read from the partner."""
     ad_account = get_ad_account(request, partner, ad_account_id)
     q = request.GET.get("q", "").replace("\0", "")[:200]
@@ -80,7 +87,9 @@ def ad_account_audiences(request: HttpRequest, group: str, partner: str, ad_acco
 
 @require_POST
 @access.signed_in
-def refresh_audiences(request: HttpRequest, group: str, partner: str, ad_account_id: int) -> HttpResponse:
+def refresh_audiences(
+    request: HttpRequest, group: str, partner: str, ad_account_id: int
+) -> HttpResponse:
     """Read the audiences anew from the partner."""
     ad_account = get_ad_account(request, partner, ad_account_id, Role.MARKETER)
     try:
@@ -88,7 +97,10 @@ def refresh_audiences(request: HttpRequest, group: str, partner: str, ad_account
     except PartnerError as error:
         messages.error(request, error.sentence())
     else:
-        done, fresh = _("The list is up to date."), _("The list was read within the last minute. Try again soon.")
+        done, fresh = (
+            _("The list is up to date."),
+            _("The list was read within the last minute. Try again soon."),
+        )
         messages.success(request, done) if is_read else messages.info(request, fresh)
     return redirect("audiences", group, partner, ad_account.pk)
 
@@ -110,7 +122,9 @@ def connection_of(request: HttpRequest, app_group: AppGroup, partner: Partner) -
     return connection
 
 
-def get_ad_account(request: HttpRequest, partner: str, ad_account_id: int, role: Role = Role.VIEWER) -> AdAccount:
+def get_ad_account(
+    request: HttpRequest, partner: str, ad_account_id: int, role: Role = Role.VIEWER
+) -> AdAccount:
     """A chosen ad account of this group and partner. Raises Http404."""
     lookup = {"pk": ad_account_id, "connection__partner": known(partner).key, "is_chosen": True}
     ad_account = access.get(request, AdAccount, role, **lookup)
@@ -129,13 +143,17 @@ def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccoun
     return lines
 
 
-def _problem(connection: Connection | None, lines: list[AdAccountLine], *, now: datetime) -> Problem | None:
+def _problem(
+    connection: Connection | None, lines: list[AdAccountLine], *, now: datetime
+) -> Problem | None:
     """What is wrong with a connection that should work."""
     if connection is None or not connection.is_connected:
         return None
     found = problems.of_connection(connection, now=now)
     if found is None and not lines:
-        text = _("No ad account is connected any more. Press Change account and choose at least one.")
+        text = _(
+            "No ad account is connected any more. Press Change account and choose at least one."
+        )
         return Problem("no_ad_account", text, "")
     return found
 

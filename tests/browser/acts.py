@@ -113,7 +113,9 @@ def pick_account(page, name="Acme EU"):
         account.select_option(value)
         page.locator("button[formaction$='/choices/']").click()
         return
-    page.locator("#audience-fields").evaluate("element => element.toggleAttribute('data-before', true)")
+    page.locator("#audience-fields").evaluate(
+        "element => element.toggleAttribute('data-before', true)"
+    )
     account.select_option(value)
     expect(page.locator("#audience-fields:not([data-before]) [role=combobox]")).to_be_visible()
 
@@ -152,7 +154,9 @@ def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, accoun
     tick(page, fields)
     if is_new:
         page.locator("[data-create]").click()
-        expect(page.locator("#panel .alert-success, #messages .alert-success").first).to_contain_text(audience)
+        expect(
+            page.locator("#panel .alert-success, #messages .alert-success").first
+        ).to_contain_text(audience)
     save(page)
 
 
@@ -165,7 +169,9 @@ def launch(page):
     open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
-    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=30_000)  # a busy sandbox may miss a call
+    expect(page.locator("#canvas-head .pill-good")).to_be_visible(
+        timeout=30_000
+    )  # a busy sandbox may miss a call
 
 
 def stop(page):
@@ -177,7 +183,9 @@ def stop(page):
 def sandbox(stack, path, wish=None, method=None):
     """The sandbox's own interface; with a wish, a POST."""
     data = None if wish is None else json.dumps(wish).encode()
-    request = urllib.request.Request(f"{stack.sandbox_url}/sandbox/api/{path}/", data, method=method)
+    request = urllib.request.Request(
+        f"{stack.sandbox_url}/sandbox/api/{path}/", data, method=method
+    )
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
@@ -192,7 +200,10 @@ def census(stack):
     """How many newsletter subscribers there are, can be added, and can be removed, counted one by one."""
     with sqlite3.connect(stack.var / "audiencesync.sqlite3") as database:
         people = database.execute(PEOPLE).fetchall()
-    can_add = sum(row[0] != 0 and bool(row[2] or row[3] or (row[1] != 0 and (row[4] or row[5]))) for row in people)
+    can_add = sum(
+        row[0] != 0 and bool(row[2] or row[3] or (row[1] != 0 and (row[4] or row[5])))
+        for row in people
+    )
     return len(people), can_add, sum(any(row[2:]) for row in people)
 
 

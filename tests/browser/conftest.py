@@ -20,7 +20,9 @@ SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
 LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
 # Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save (409), an authorisation
 # that came to nothing (400).
-EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of (400|409|422)")
+EXPECTED = re.compile(
+    r"Failed to load resource: the server responded with a status of (400|409|422)"
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -51,7 +53,9 @@ def stack(template, tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
@@ -62,7 +66,9 @@ def open_page(browser, stack):
     problems, contexts = [], []
 
     def listen(page: Page) -> None:
-        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on(
+            "console", lambda message: message.type == "error" and problems.append(message.text)
+        )
         page.on("pageerror", lambda error: problems.append(str(error)))
 
     def make(language: str = "en", width: int = 1280, *, javascript: bool = True) -> Page:

@@ -32,7 +32,11 @@ def filled(commands, values):
         code, sign, comment = line.partition("#")
         if not code.startswith("export "):
             return line
-        return NAME.sub(lambda found: f"{found[1]}={shlex.quote(left.pop(found[1]))}", code) + sign + comment
+        return (
+            NAME.sub(lambda found: f"{found[1]}={shlex.quote(left.pop(found[1]))}", code)
+            + sign
+            + comment
+        )
 
     lines = [fill(line) for line in commands.splitlines()]
     assert left == {}
@@ -41,7 +45,9 @@ def filled(commands, values):
 
 def copied(folder):
     """The project's files, with the packages of this .venv, which the bootstrap finds installed."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=stack.ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=stack.ROOT, capture_output=True, text=True, check=True
+    )
     for name in filter(None, listed.stdout.split("\0")):
         source, target = stack.ROOT / name, folder / name
         if source.is_file():
@@ -83,14 +89,22 @@ class Installation:
         names = ("TIKTOK_API_URL", "TIKTOK_AUTH_URL")
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         env |= {name: self.sandbox.env[name] for name in names}
-        env |= {"VAR_DIR": str(self.folder / "var"), "WEB_PORT": str(self.sandbox.port), "PYTHONUNBUFFERED": "1"}
+        env |= {
+            "VAR_DIR": str(self.folder / "var"),
+            "WEB_PORT": str(self.sandbox.port),
+            "PYTHONUNBUFFERED": "1",
+        }
         command = ["bash", "-euo", "pipefail", "-c", script]
         with self.log.open("w") as log:
             self.shell = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdout=log, stderr=log, start_new_session=True
             )
         for url in (f"{self.sandbox_url}/", f"{self.url}/healthz"):
-            stack.wait_until(lambda url=url: self.answers(url), seconds=START_SECONDS, what=f"{url} did not answer")
+            stack.wait_until(
+                lambda url=url: self.answers(url),
+                seconds=START_SECONDS,
+                what=f"{url} did not answer",
+            )
 
     def answers(self, url):
         assert self.shell.poll() is None, self.log.read_text()[-3000:]

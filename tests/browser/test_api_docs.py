@@ -11,7 +11,12 @@ def test_a_key_is_made_copied_and_used_as_the_documentation_says(open_page, sign
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     strangers = []
-    page.on("request", lambda request: strangers.append(request.url) if not request.url.startswith(stack.url) else None)
+    page.on(
+        "request",
+        lambda request: (
+            strangers.append(request.url) if not request.url.startswith(stack.url) else None
+        ),
+    )
     sign_in(page)
     page.goto("/g/acme/keys/")
     page.get_by_label("Name").fill("Shop")

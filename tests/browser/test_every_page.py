@@ -109,7 +109,11 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
     sign_in(page)
     page.goto(draft)
     step = page.locator("#flow .step").nth(1).get_attribute("href").split("#")[0]
-    wrong = visit(page, look, [step, f"{draft}?entry=1", f"{draft}?add=first", f"{draft}?launch=1", f"{live}?stop=1"])
+    wrong = visit(
+        page,
+        look,
+        [step, f"{draft}?entry=1", f"{draft}?add=first", f"{draft}?launch=1", f"{live}?stop=1"],
+    )
     page.goto(step)
     acts.pick_account(page)
     page.locator("input[name=audience_name]").press_sequentially("a")
@@ -151,5 +155,9 @@ def test_the_pretend_tiktok(page, look, sign_in, stack):
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url("**/portal/auth**")
     wrong = judge(page, look)
-    wrong += visit(page, look, [f"{stack.sandbox_url}/{path}" for path in ("ads-manager/?refresh=off", "control/")])
+    wrong += visit(
+        page,
+        look,
+        [f"{stack.sandbox_url}/{path}" for path in ("ads-manager/?refresh=off", "control/")],
+    )
     assert wrong == []

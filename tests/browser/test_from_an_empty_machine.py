@@ -38,9 +38,15 @@ def set_up(page, stack):
     """From the link in the log to a signed-in admin of a group."""
     page.goto("/")
     expect(page.locator("main")).to_contain_text("manage.py setup")
-    wait_until(lambda: len(stack.links()) == 2, seconds=60, what="web and engine did not print their links")
+    wait_until(
+        lambda: len(stack.links()) == 2, seconds=60, what="web and engine did not print their links"
+    )
     page.goto(stack.links()[0])
-    for name, value in {"email": "olga@example.org", "password": "correct horse battery", "name": "Acme"}.items():
+    for name, value in {
+        "email": "olga@example.org",
+        "password": "correct horse battery",
+        "name": "Acme",
+    }.items():
         page.locator(f"input[name={name}]").fill(value)
     for name, value in {"time_zone": "Europe/Berlin", "phone_region": "DE"}.items():
         page.locator(f"select[name={name}]").select_option(value)

@@ -9,7 +9,8 @@ from tests.browser.test_every_page import judge
 
 N = 3000
 ROWS = "".join(
-    f"shop-{n};p{n}@example.org;0151 {10000000 + n};{'ja' if n % 2 else 'nein'};{n % 7},5\n" for n in range(N)
+    f"shop-{n};p{n}@example.org;0151 {10000000 + n};{'ja' if n % 2 else 'nein'};{n % 7},5\n"
+    for n in range(N)
 )
 FILE = f"Kundennummer;E-Mail;Telefon;Newsletter;Bestellwert\n{ROWS};ohne@example.org;;;\nshop-1;;;vielleicht;\n"
 

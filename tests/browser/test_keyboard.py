@@ -21,7 +21,9 @@ def tab_to(page, selector):
         page.keyboard.press("Tab")  # after the last one it begins anew
     assert at(page, selector), f"{selector} is not reached by Tab"
     outline = "getComputedStyle(document.activeElement)"
-    assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.boxShadow !== 'none'"), selector
+    assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.boxShadow !== 'none'"), (
+        selector
+    )
 
 
 def press(page, selector, key="Enter"):
@@ -29,9 +31,11 @@ def press(page, selector, key="Enter"):
     tab_to(page, selector)
     with page.expect_response(re.compile("/canvases/")):
         page.keyboard.press(key)
-    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true], [data-focus]")).to_have_count(
-        0
-    )
+    expect(
+        page.locator(
+            ".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true], [data-focus]"
+        )
+    ).to_have_count(0)
     assert not at(page, "body"), f"the focus is lost after {selector}"
 
 

@@ -16,7 +16,9 @@ def picture(look, keep_picture):
     count = iter(range(1, 99))
 
     def keep(page, name):
-        assert page.evaluate("document.documentElement.scrollWidth") <= look[1], f"{name} scrolls sideways"
+        assert page.evaluate("document.documentElement.scrollWidth") <= look[1], (
+            f"{name} scrolls sideways"
+        )
         keep_picture(page, f"{look[0]}-{look[1]}-{next(count):02}-{name}")
 
     return keep
@@ -125,7 +127,11 @@ def test_the_main_job(page, look, stack, sign_in, picture):
     assert [one["people"] for one in acts.audiences(stack, name)] == [adding["synced"]]
     acts.go(page, "analytics")
     for step, numbers in ((name, adding), ("Newsletter readers", removing)):
-        row = page.locator("tbody tr").filter(has_text=name).filter(has=page.locator("th .step-note", has_text=step))
+        row = (
+            page.locator("tbody tr")
+            .filter(has_text=name)
+            .filter(has=page.locator("th .step-note", has_text=step))
+        )
         shows(row, numbers, language)
     picture(page, "analytics")
     page.goto(f"{stack.sandbox_url}/ads-manager/?refresh=off")

@@ -121,7 +121,11 @@ def test_an_answer_counts_although_what_asked_for_it_is_gone(desk):
     acts.add_sync(desk, "Late audience", fields=["email"])
     acts.open_launch(desk)
     desk.route(
-        "**/launch/", lambda route: (desk.evaluate("document.querySelector('#panel form').remove()"), route.continue_())
+        "**/launch/",
+        lambda route: (
+            desk.evaluate("document.querySelector('#panel form').remove()"),
+            route.continue_(),
+        ),
     )
     desk.locator("#panel form button").click()
     expect(desk.locator("#canvas-head .pill-good")).to_be_visible()

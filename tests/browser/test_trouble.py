@@ -31,7 +31,9 @@ def open_step(page, nth):
 
 
 def metric(page, name, n, language="en"):
-    expect(page.locator(f"#panel [data-metric={name}]")).to_have_text(acts.written(n, language), timeout=SOON)
+    expect(page.locator(f"#panel [data-metric={name}]")).to_have_text(
+        acts.written(n, language), timeout=SOON
+    )
 
 
 def cleared(page, name):
@@ -77,7 +79,9 @@ def test_a_revoked_token_is_told_everywhere_and_another_user_resumes_everything(
     cleared(page, name)
 
 
-def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(open_page, stack, sign_in, keep_picture):
+def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
+    open_page, stack, sign_in, keep_picture
+):
     page = open_page("en", 1280)
     sign_in(page)
     live_canvas(page, "Deleted", "Deleted soon", "Kept")
@@ -91,7 +95,9 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(open_page, stack,
     metric(page, "pending", 0)
     open_step(page, 2)
     metric(page, "pending", can_add)
-    expect(page.locator("#flow .step").nth(2)).to_contain_text("Choose or create another one", timeout=SOON)
+    expect(page.locator("#flow .step").nth(2)).to_contain_text(
+        "Choose or create another one", timeout=SOON
+    )
     expect(page.locator("body")).to_contain_text("no longer exists")
     expect(page.locator("#flow .step.has-problem")).to_have_count(1)
     page.goto(f"{canvas.split('?')[0]}?step={card_id(page, 2)}")
@@ -107,7 +113,9 @@ def card_id(page, nth):
 
 def with_people_waiting(page, stack, name):
     """TikTok fails, so everybody who can be added waits; answers how many."""
-    acts.sandbox(stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"})
+    acts.sandbox(
+        stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"}
+    )
     live_canvas(page, name, name, delay=1)
     _n, can_add, _can_remove = acts.census(stack)
     open_step(page, 2)
@@ -121,14 +129,18 @@ def disconnect(page, name, n, people):
     page.locator("a[href$='/tiktok/disconnect/']").click()
     dialog = page.locator("dialog[open]")
     expect(dialog.locator("li", has_text=name)).to_contain_text(f"{n:,}")
-    dialog.locator("button.btn-danger").click()  # without an answer: nothing is sent, the question is in focus
+    dialog.locator(
+        "button.btn-danger"
+    ).click()  # without an answer: nothing is sent, the question is in focus
     expect(dialog.locator("input[name=people]:invalid").first).to_be_focused()
     dialog.locator(f"input[name=people][value={people}]").check()
     dialog.locator("button.btn-danger").click()
     expect(page.locator("#messages .alert-success")).to_be_visible()
 
 
-def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(open_page, stack, sign_in):
+def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(
+    open_page, stack, sign_in
+):
     page = open_page("en", 1280)
     sign_in(page)
     n = with_people_waiting(page, stack, "Waits")
@@ -145,7 +157,9 @@ def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(open_
     cleared(page, "Waits")
 
 
-def test_people_who_are_discarded_are_counted_as_cancelled_and_never_sent(open_page, stack, sign_in, keep_picture):
+def test_people_who_are_discarded_are_counted_as_cancelled_and_never_sent(
+    open_page, stack, sign_in, keep_picture
+):
     page = open_page("en", 1280)
     sign_in(page)
     n = with_people_waiting(page, stack, "Discards")

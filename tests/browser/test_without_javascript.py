@@ -13,7 +13,9 @@ def numbers(page):
     """The metrics of the open step, after a reload by the link that stands there for it."""
     page.locator("#canvas-head .no-js-only").click()
     cells = page.locator("#panel [data-metric]").all()
-    return {cell.get_attribute("data-metric"): int(cell.inner_text().replace(".", "")) for cell in cells}
+    return {
+        cell.get_attribute("data-metric"): int(cell.inner_text().replace(".", "")) for cell in cells
+    }
 
 
 def rests_at(page, expected):

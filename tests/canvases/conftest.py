@@ -55,7 +55,9 @@ def eu(connection):
 
 @pytest.fixture
 def winback(eu):
-    return Audience.objects.create(ad_account=eu, remote_id="1001", name="winback", kind="Partner", size=5000)
+    return Audience.objects.create(
+        ad_account=eu, remote_id="1001", name="winback", kind="Partner", size=5000
+    )
 
 
 @pytest.fixture
@@ -95,13 +97,20 @@ class Editor:
     def set_up(self, step, chosen, /, *, htmx=False, **more):
         """Save an Audience Sync step by form."""
         step.refresh_from_db()
-        data = {"ad_account": chosen.ad_account_id, "audience": chosen.pk, "action": "add", "kinds": ["email"]}
+        data = {
+            "ad_account": chosen.ad_account_id,
+            "audience": chosen.pk,
+            "action": "add",
+            "kinds": ["email"],
+        }
         return self.post("step", step.pk, htmx=htmx, **({"version": step.version} | data | more))
 
 
 @pytest.fixture
 def canvas(acme, segment, bob):
-    return Canvas.objects.create(app_group=acme, name="Cart", segment=segment, created_by=bob, edited_by=bob)
+    return Canvas.objects.create(
+        app_group=acme, name="Cart", segment=segment, created_by=bob, edited_by=bob
+    )
 
 
 @pytest.fixture

@@ -53,7 +53,10 @@ def test_leaving_people_are_queued_for_the_partner(journeys):
     asked = journeys.asks(step)
     journeys.launch(canvas)
     journeys.run()
-    assert (Tally.objects.get(pk=asked.pk).entered, Tally.objects.get(pk=asked.pk).pending) == (6, 6)
+    assert (Tally.objects.get(pk=asked.pk).entered, Tally.objects.get(pk=asked.pk).pending) == (
+        6,
+        6,
+    )
     assert Visit.objects.filter(left_at=None).count() == 0
 
 
@@ -65,7 +68,10 @@ def test_large_crowds_move_in_pieces(journeys, monkeypatch):
     sent, again = journeys.asks(first), journeys.asks(second)
     journeys.launch(canvas)
     journeys.run()
-    assert (Tally.objects.get(pk=sent.pk).entered, Tally.objects.get(pk=again.pk).entered) == (50, 50)
+    assert (Tally.objects.get(pk=sent.pk).entered, Tally.objects.get(pk=again.pk).entered) == (
+        50,
+        50,
+    )
     assert journeys.numbers(second) == (50, 0, 50, 0)
 
 

@@ -32,21 +32,27 @@ def odd(acme, people):
         made(acme, "bad-email", email="no address", ads_consent=True),
         made(acme, "bad-email-good-phone", email="no address", phone="+4915112345679"),
         made(acme, "untracked", ad_tracking_enabled=False, **device),
-        made(acme, "untracked-with-email", email="c@example.org", ad_tracking_enabled=False, **device),
+        made(
+            acme, "untracked-with-email", email="c@example.org", ad_tracking_enabled=False, **device
+        ),
         made(acme, "tracked", **device),
         made(acme, "erased", email="d@example.org", erased_at=timezone.now()),
     ]
     merged = made(acme, "merged", email="e@example.org")
     Profile.everybody.filter(pk=merged.pk).update(merged_into=rows[2])
     past = made(acme, "past-only")
-    PastIdentifier.objects.create(profile=past, kind="email", sha256=b"p" * 32, replaced_at=timezone.now())
+    PastIdentifier.objects.create(
+        profile=past, kind="email", sha256=b"p" * 32, replaced_at=timezone.now()
+    )
     return rows
 
 
 @pytest.mark.parametrize("is_strict", [False, True])
 @pytest.mark.parametrize("action", ["add", "remove"])
 @pytest.mark.parametrize("kinds", [["email"], ["gaid", "idfa"], KINDS])
-def test_the_launch_does_what_was_foretold(bobs, winback, canvas, acme, odd, bob, action, kinds, is_strict):
+def test_the_launch_does_what_was_foretold(
+    bobs, winback, canvas, acme, odd, bob, action, kinds, is_strict
+):
     acme.consent_required = is_strict
     acme.save()
     step = bobs.add("audience_sync")
@@ -94,7 +100,9 @@ def test_a_step_behind_a_delay_is_foretold_for_later(bobs, winback, canvas, peop
     assert "after the delay, as people are today:" in bobs.get(launch=1).content.decode()
 
 
-def test_it_is_one_query_however_many_people(bobs, winback, canvas, people, django_assert_num_queries):
+def test_it_is_one_query_however_many_people(
+    bobs, winback, canvas, people, django_assert_num_queries
+):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     step.refresh_from_db()

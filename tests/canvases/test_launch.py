@@ -37,7 +37,9 @@ def test_the_message_is_no_link_and_the_link_says_where_it_leads(bobs, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(segment=None)
     outside = re.sub(r"<a .*?</a>", "", checklist(bobs), flags=re.DOTALL)
     assert "Choose the segment whose people enter." in outside
-    assert re.search(r'<a href="[^"]+entry=1#id_segment"><span class="text-nowrap">Go there<', checklist(bobs))
+    assert re.search(
+        r'<a href="[^"]+entry=1#id_segment"><span class="text-nowrap">Go there<', checklist(bobs)
+    )
 
 
 def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):
@@ -68,11 +70,17 @@ def test_a_canvas_with_something_missing_is_not_launched(bobs, step, canvas, htm
         (Connection, {"token_sealed": ""}, "TikTok is not connected."),
         (Connection, {"parked_by": "token"}, "no longer accepts our access"),
         (AdAccount, {"is_chosen": False}, "is disconnected"),
-        (Audience, {"is_appendable": False, "why_not": "A lookalike."}, "cannot be sent to the audience"),
+        (
+            Audience,
+            {"is_appendable": False, "why_not": "A lookalike."},
+            "cannot be sent to the audience",
+        ),
         (Audience, {"gone_at": timezone.now()}, "no longer exists"),
     ],
 )
-def test_trouble_at_the_partner_blocks_the_launch(bobs, step, winback, canvas, model, change, words):
+def test_trouble_at_the_partner_blocks_the_launch(
+    bobs, step, winback, canvas, model, change, words
+):
     bobs.set_up(step, winback)
     assert bobs.post("canvas_launch").status_code == 302
     Canvas.objects.update(state="draft")

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db
 def ready(bobs, sandbox, eu, people):
     """A draft that adds to an audience which exists."""
     remote_id = str(sandbox.audiences.create(EU, "winback"))
-    audience = Audience.objects.create(ad_account=eu, remote_id=remote_id, name="winback", seen_at=timezone.now())
+    audience = Audience.objects.create(
+        ad_account=eu, remote_id=remote_id, name="winback", seen_at=timezone.now()
+    )
     bobs.set_up(bobs.add("audience_sync"), audience)
     return audience
 

@@ -27,7 +27,9 @@ def test_without_a_token_in_the_settings_there_is_no_page(db, settings):
         assert Client().get("/metrics", headers=header).status_code == 404
 
 
-@pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer é"])
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer é"]
+)
 def test_a_stranger_reads_nothing(scrape, given):
     """No `db` fixture: nothing is read for a stranger."""
     answer = Client().get("/metrics", headers={"Authorization": given} if given else {})
@@ -61,10 +63,14 @@ def test_who_waits_and_how_long(scrape, waiting):
 )
 def test_parked_people_have_a_cause_and_are_not_late(scrape, waiting, model, trouble, by):
     waiting.update(due_at=timezone.now() - timedelta(seconds=90))
-    parked = {"parked_until": timezone.now() + timedelta(minutes=5)} if "parked_by" in trouble else {}
+    parked = (
+        {"parked_until": timezone.now() + timedelta(minutes=5)} if "parked_by" in trouble else {}
+    )
     model.objects.update(**trouble, **parked)
     found = scrape()
-    assert {name: n for name, n in found.items() if "parked" in name} == {f"audsync_parked_people{{by={by}}}": 3}
+    assert {name: n for name, n in found.items() if "parked" in name} == {
+        f"audsync_parked_people{{by={by}}}": 3
+    }
     assert found["audsync_oldest_due_seconds"] == 0
 
 
@@ -88,7 +94,9 @@ def test_answers_by_code(scrape, world, waiting):
     world.fault("code", code=50000, count=1)
     world.drain()
     old = Push.objects.first()
-    Push.objects.create(ad_account=old.ad_account, people=1, ids=1, ms=1, code="0", at=old.at - timedelta(days=2))
+    Push.objects.create(
+        ad_account=old.ad_account, people=1, ids=1, ms=1, code="0", at=old.at - timedelta(days=2)
+    )
     found = scrape()
     assert found["audsync_requests_day{code=50000}"] == 1
     assert found["audsync_requests_day{code=0}"] == 1
@@ -119,7 +127,9 @@ def test_connections_that_need_somebody(scrape, world, waiting):
 def test_how_full_an_ad_account_is(scrape, world):
     AdAccount.objects.filter(pk=world.eu.pk).update(n_audiences=391)
     found = {name: n for name, n in scrape().items() if name.startswith("audsync_audiences{")}
-    assert found == {f"audsync_audiences{{ad_account={world.eu.pk},remote_id={world.eu.remote_id}}}": 391}
+    assert found == {
+        f"audsync_audiences{{ad_account={world.eu.pk},remote_id={world.eu.remote_id}}}": 391
+    }
 
 
 def test_a_page_is_kept_for_some_seconds(scrape, waiting, monkeypatch):

@@ -30,10 +30,21 @@ def database_away():
 def redis_server(tmp_path, monkeypatch):
     """A Redis of our own, already set as django-q2's; gives its process."""
     port = free_port()
-    command = [shutil.which("redis-server"), "--port", str(port), "--save", "", "--dir", str(tmp_path)]
+    command = [
+        shutil.which("redis-server"),
+        "--port",
+        str(port),
+        "--save",
+        "",
+        "--dir",
+        str(tmp_path),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     monkeypatch.setattr(Conf, "REDIS", f"redis://127.0.0.1:{port}/0")
-    wait_until(lambda: "Ready to accept connections" in server.stdout.readline(), what="Redis did not start")
+    wait_until(
+        lambda: "Ready to accept connections" in server.stdout.readline(),
+        what="Redis did not start",
+    )
     yield server
     server.kill()
     server.wait()

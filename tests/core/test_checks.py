@@ -25,7 +25,10 @@ def ids(check):
         ("x" * 66, ["audiencesync.E007"]),
         ("abc" * 30, ["audiencesync.E007"]),
         ("0123456789" * 6, ["audiencesync.E007"]),
-        ("please-change-me-to-a-long-random-string-of-50-characters-or-more", ["audiencesync.E007"]),
+        (
+            "please-change-me-to-a-long-random-string-of-50-characters-or-more",
+            ["audiencesync.E007"],
+        ),
         ("change-me-" * 6, ["audiencesync.E007"]),
         ("django-insecure-" + secrets.token_hex(32), ["audiencesync.E007"]),
         (secrets.token_hex(25), []),
@@ -79,7 +82,9 @@ def test_hosts(settings, url, allowed, found):
     assert ids(checks.hosts) == found
 
 
-@pytest.mark.parametrize(("version", "found"), [((3, 40, 1), ["audiencesync.W001"]), ((3, 51, 3), [])])
+@pytest.mark.parametrize(
+    ("version", "found"), [((3, 40, 1), ["audiencesync.W001"]), ((3, 51, 3), [])]
+)
 def test_sqlite_version(monkeypatch, settings, version, found):
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
     monkeypatch.setattr("sqlite3.sqlite_version_info", version)
@@ -112,5 +117,7 @@ def test_check_deploy_is_clean_in_production(tmp_path):
         "VAR_DIR": str(tmp_path),
     }
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    done = subprocess.run(command, cwd=live.BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=live.BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

@@ -34,10 +34,14 @@ class Running:
 
     def __init__(self, var):
         self.var = var
-        env = stack.environment(var, ENGINE_SILENCE_SECONDS="7", ENGINE_WORKERS="2", TASK_LOG_LEVEL="CRITICAL")
+        env = stack.environment(
+            var, ENGINE_SILENCE_SECONDS="7", ENGINE_WORKERS="2", TASK_LOG_LEVEL="CRITICAL"
+        )
         self.log_file = (var / "engine.log").open("w")
         command = [sys.executable, "manage.py", "engine"]
-        self.process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=self.log_file, stderr=self.log_file)
+        self.process = subprocess.Popen(
+            command, cwd=stack.ROOT, env=env, stdout=self.log_file, stderr=self.log_file
+        )
 
     def log(self):
         return (self.var / "engine.log").read_text()
@@ -49,7 +53,9 @@ class Running:
     def pulse(self):
         """The time of the last heartbeat row, 0 before the first."""
         with closing(sqlite3.connect(self.var / "audiencesync.sqlite3")) as database:
-            rows = database.execute("SELECT slot FROM groups_beatslot WHERE name = 'pulse'").fetchall()
+            rows = database.execute(
+                "SELECT slot FROM groups_beatslot WHERE name = 'pulse'"
+            ).fetchall()
         return rows[0][0] if rows else 0
 
     def wait_for_next_pulse(self, seconds=40):

@@ -69,5 +69,7 @@ def test_too_many_attempts_are_explained(db, settings):
 def test_guessing_a_password_is_stopped(alice, signed_in):
     client = Client()
     for _attempt in range(12):
-        page = client.post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"}).content.decode()
+        page = client.post(
+            "/accounts/login/", {"login": "alice@example.org", "password": "wrong"}
+        ).content.decode()
     assert "Too many" in page

@@ -64,7 +64,9 @@ def test_a_dead_database_is_named_and_hides_its_words(monkeypatch):
 
 
 def test_a_missing_migration(beating):
-    newest = next(node for node in MigrationLoader(connection).graph.leaf_nodes() if node[0] == "partners")
+    newest = next(
+        node for node in MigrationLoader(connection).graph.leaf_nodes() if node[0] == "partners"
+    )
     MigrationRecorder(connection).record_unapplied(*newest)
     assert failing() == {"migrations"}
 
@@ -82,7 +84,10 @@ def test_a_cache_that_forgets(beating, settings):
 
 def test_a_cache_that_is_away(beating, settings):
     settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9"}
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:9",
+        }
     }
     assert failing() == {"cache"}
 
@@ -115,15 +120,25 @@ def test_the_log_says_why_a_check_fails_once_a_minute_and_when_it_is_over(db, se
     assert [failing() for _ in range(3)] == [{"engine"}] * 3
     beat.claim(beat.PULSE, beat.slot_at(time.time(), 5))
     assert [failing() for _ in range(2)] == [set()] * 2
-    said = [record.getMessage() for record in caplog.records if record.name == "audiencesync.core.health"]
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "audiencesync.core.health"
+    ]
     assert re.fullmatch(r"readyz: engine fails: last heartbeat 40\d s ago", said[0])
     assert said[1:] == ["readyz: engine is well again"]
 
 
 def test_a_probe_may_ask_by_ip_address(beating, settings):
     settings.ALLOWED_HOSTS = ["audiences.example.org"]
-    asked = {path: Client(headers={"host": "10.0.0.7:8000"}).get(path) for path in ("/healthz", "/readyz")}
-    assert {path: answer.status_code for path, answer in asked.items()} == {"/healthz": 200, "/readyz": 200}
+    asked = {
+        path: Client(headers={"host": "10.0.0.7:8000"}).get(path)
+        for path in ("/healthz", "/readyz")
+    }
+    assert {path: answer.status_code for path, answer in asked.items()} == {
+        "/healthz": 200,
+        "/readyz": 200,
+    }
 
 
 def test_a_host_that_is_not_allowed_is_one_line_without_its_words(settings, caplog):
@@ -136,4 +151,8 @@ def test_a_host_that_is_not_allowed_is_one_line_without_its_words(settings, capl
 
 def test_names_tell_no_values(beating, settings):
     page = Client().get("/readyz").content.decode()
-    assert [word for word in (*settings.TOKEN_KEYS, settings.SECRET_KEY, str(settings.VAR_DIR)) if word in page] == []
+    assert [
+        word
+        for word in (*settings.TOKEN_KEYS, settings.SECRET_KEY, str(settings.VAR_DIR))
+        if word in page
+    ] == []

@@ -65,7 +65,13 @@ def test_the_same_complaint_is_told_once_a_minute():
     def told(level, words, at):
         return said.filter(logging.makeLogRecord({"levelno": level, "msg": words, "created": at}))
 
-    assert [told(logging.ERROR, "away", at) for at in (0, 1, 59, 61, 62)] == [True, False, False, True, False]
+    assert [told(logging.ERROR, "away", at) for at in (0, 1, 59, 61, 62)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
     assert told(logging.ERROR, "something else", 62)
     assert [told(logging.INFO, "done", at) for at in (0, 1)] == [True, True]
 
@@ -75,7 +81,9 @@ def test_a_callers_id_is_taken(given):
     assert Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] == given
 
 
-@pytest.mark.parametrize("given", ["", "short", "A" * 65, "abc def 12345", "abcd-1234\n", "é" * 10, "a@example.org"])
+@pytest.mark.parametrize(
+    "given", ["", "short", "A" * 65, "abc def 12345", "abcd-1234\n", "é" * 10, "a@example.org"]
+)
 def test_an_odd_id_is_replaced(given):
     found = Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
     assert found != given
@@ -96,7 +104,9 @@ def test_a_request_is_one_line_with_its_route(caplog, signed_in, alice):
     assert isinstance(found.duration_ms, int)
 
 
-@pytest.mark.parametrize("path", ["/invitation/canary-token/", "/canary-token", "/invitation/canary-tokén/"])
+@pytest.mark.parametrize(
+    "path", ["/invitation/canary-token/", "/canary-token", "/invitation/canary-tokén/"]
+)
 def test_a_refused_address_is_told_as_its_route(caplog, db, path):
     caplog.set_level(logging.DEBUG)
     answer = Client(enforce_csrf_checks=True).post(path)

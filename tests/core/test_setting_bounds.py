@@ -21,7 +21,9 @@ def load(**more):
     """Load the settings in a process of their own, as every process of the product does first."""
     env = stack.environment(stack.ROOT / "build" / "var-of-settings", **more)
     code = "from audiencesync.core.start import in_one_line\nwith in_one_line():\n    from audiencesync import settings"
-    done = subprocess.run([sys.executable, "-c", code], cwd=stack.ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=stack.ROOT, env=env, capture_output=True, text=True
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -49,7 +51,9 @@ def test_days_that_make_sense_are_taken(monkeypatch, value, days):
 @pytest.mark.parametrize("value", ["0", "-3", "2.5", "1e3", "nan", "", "١٢", "65"])
 def test_a_whole_number_out_of_bounds_is_refused(monkeypatch, value):
     monkeypatch.setenv("ENGINE_WORKERS", value)
-    with pytest.raises(ImproperlyConfigured, match="ENGINE_WORKERS must be a whole number from 1 to 64"):
+    with pytest.raises(
+        ImproperlyConfigured, match="ENGINE_WORKERS must be a whole number from 1 to 64"
+    ):
         Environment().whole("ENGINE_WORKERS", 3, least=1, most=64)
 
 
@@ -61,7 +65,8 @@ def test_seconds_out_of_bounds_are_refused(monkeypatch, value):
 
 
 @pytest.mark.parametrize(
-    "value", [" ", "x", "fifteen-letters", "seventeen letters", "a-tab-at-the-end\t", "sechzehnmal-ein-ü"]
+    "value",
+    [" ", "x", "fifteen-letters", "seventeen letters", "a-tab-at-the-end\t", "sechzehnmal-ein-ü"],
 )
 def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(monkeypatch, value):
     monkeypatch.setenv("METRICS_TOKEN", value)
@@ -69,7 +74,9 @@ def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(monkeypatch, va
         Environment().token("METRICS_TOKEN", least=16)
 
 
-@pytest.mark.parametrize(("value", "flag"), [("1", True), ("True", True), ("on", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(
+    ("value", "flag"), [("1", True), ("True", True), ("on", True), ("0", False), ("", False)]
+)
 def test_a_boolean_is_read_by_its_word(monkeypatch, value, flag):
     monkeypatch.setenv("BEHIND_PROXY", value)
     assert Environment().flag("BEHIND_PROXY", not flag) is flag
@@ -104,7 +111,10 @@ def test_limits_that_would_close_the_api_are_refused(given, words):
 
 
 def test_limits_that_are_not_given_keep_their_value():
-    assert limits("API_LIMITS", {"users": "5/1"}, known=LIMITS) == {"track": (3000, 3.0), "users": (5, 1.0)}
+    assert limits("API_LIMITS", {"users": "5/1"}, known=LIMITS) == {
+        "track": (3000, 3.0),
+        "users": (5, 1.0),
+    }
 
 
 def test_a_time_that_must_be_shorter_is_compared():
@@ -117,16 +127,28 @@ def test_a_time_that_must_be_shorter_is_compared():
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"SYNC_LEASE": "20", "SYNC_REQUEST_DEADLINE": "20"}, "SYNC_REQUEST_DEADLINE (20) must be shorter"),
-        ({"SYNC_BACKOFF_BASE": "10", "SYNC_BACKOFF_MAX": "5"}, "SYNC_BACKOFF_BASE must not be longer"),
-        ({"DEMO": "0", "SYNC_ERASURE_REST": "10"}, "SYNC_LEASE (60) must be shorter than SYNC_ERASURE_REST (10)."),
+        (
+            {"SYNC_LEASE": "20", "SYNC_REQUEST_DEADLINE": "20"},
+            "SYNC_REQUEST_DEADLINE (20) must be shorter",
+        ),
+        (
+            {"SYNC_BACKOFF_BASE": "10", "SYNC_BACKOFF_MAX": "5"},
+            "SYNC_BACKOFF_BASE must not be longer",
+        ),
+        (
+            {"DEMO": "0", "SYNC_ERASURE_REST": "10"},
+            "SYNC_LEASE (60) must be shorter than SYNC_ERASURE_REST (10).",
+        ),
         ({"DEMO": "0", "SYNC_DEADLINE": "13"}, "SYNC_DEADLINE must be a number from 600 to"),
         (
             {"DEMO": "0", "SYNC_ERASURE_DEADLINE": "900"},
             "SYNC_ERASURE_REST (900) must be shorter than SYNC_ERASURE_DEADLINE (900).",
         ),
         ({"VAR_DIR": " "}, "VAR_DIR must be a path."),
-        ({"TIKTOK_PRESET": "nonsense"}, "TIKTOK_PRESET must be published_by_braze or published_by_tiktok."),
+        (
+            {"TIKTOK_PRESET": "nonsense"},
+            "TIKTOK_PRESET must be published_by_braze or published_by_tiktok.",
+        ),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."),
         ({"KEEP_PUSHES_DAYS": "-1"}, "KEEP_PUSHES_DAYS must be a number from 0 to 36500."),
     ],
@@ -142,8 +164,15 @@ def test_the_settings_are_refused_in_one_line(more, words):
 def test_the_web_names_the_variable_it_cannot_use(tmp_path, name):
     env = stack.environment(tmp_path, **{name: "three"})
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn"], cwd=stack.ROOT, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "gunicorn"],
+        cwd=stack.ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 4
-    assert done.stderr.startswith(f"AudienceSync does not start: {name} must be a whole number from 1 to ")
+    assert done.stderr.startswith(
+        f"AudienceSync does not start: {name} must be a whole number from 1 to "
+    )
     assert done.stderr.count("\n") == 1

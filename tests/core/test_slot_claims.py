@@ -60,6 +60,11 @@ def shared_database(transactional_db, tmp_path):
 def test_three_engines_at_once_win_each_slot_once(shared_database):
     env = shared_database
     command = [sys.executable, "-c", CLAIM_FIFTY]
-    claimers = [subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    won = Counter(int(slot) for claimer in claimers for slot in claimer.communicate(timeout=60)[0].split())
+    claimers = [
+        subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    won = Counter(
+        int(slot) for claimer in claimers for slot in claimer.communicate(timeout=60)[0].split()
+    )
     assert won == Counter(range(1, 51))

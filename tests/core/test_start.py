@@ -23,7 +23,9 @@ def run(var, *command, until=None, **more):
         process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=file, stderr=file)
         try:
             if until:
-                stack.wait_until(lambda: until in log.read_text(), seconds=60, what=f"it did not say {until}")
+                stack.wait_until(
+                    lambda: until in log.read_text(), seconds=60, what=f"it did not say {until}"
+                )
                 time.sleep(3)  # would it say it again?
                 process.terminate()
             process.wait(60)
@@ -54,7 +56,9 @@ def test_the_engine_does_not_start_unsafe(tmp_path, more, words):
 
 @pytest.mark.parametrize(("more", "words"), UNSAFE)
 def test_the_web_does_not_start_unsafe(tmp_path, more, words):
-    said, code = run(tmp_path, sys.executable, "-m", "gunicorn", WEB_PORT=str(stack.free_port()), **more)
+    said, code = run(
+        tmp_path, sys.executable, "-m", "gunicorn", WEB_PORT=str(stack.free_port()), **more
+    )
     assert said.count(f"AudienceSync does not start: {words}") == 1
     assert "Traceback" not in said
     assert "Booting worker" not in said
@@ -63,7 +67,10 @@ def test_the_web_does_not_start_unsafe(tmp_path, more, words):
 
 @pytest.mark.parametrize(
     ("command", "begun"),
-    [(("-m", "gunicorn"), "Booting worker"), (("manage.py", "engine"), "Engine started (process group")],
+    [
+        (("-m", "gunicorn"), "Booting worker"),
+        (("manage.py", "engine"), "Engine started (process group"),
+    ],
 )
 def test_what_is_unwise_is_one_line_of_the_log(tmp_path, command, begun):
     more = {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": "", "LOG_FORMAT": "json"}
@@ -77,11 +84,26 @@ def test_what_is_unwise_is_one_line_of_the_log(tmp_path, command, begun):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"DATABASE_URL": "db.internal"}, "AudienceSync does not start: DATABASE_URL must look like postgres://"),
-        ({"REDIS_URL": "canary-pw@redis"}, "AudienceSync does not start: REDIS_URL must look like redis://"),
-        ({"ENGINE_WORKERS": "three"}, "AudienceSync does not start: ENGINE_WORKERS must be a whole number from 1 to"),
-        ({"VAR_DIR": "/proc/nowhere"}, "AudienceSync does not start: VAR_DIR /proc/nowhere cannot be made"),
-        ({"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"}, "The database does not answer as it should:"),
+        (
+            {"DATABASE_URL": "db.internal"},
+            "AudienceSync does not start: DATABASE_URL must look like postgres://",
+        ),
+        (
+            {"REDIS_URL": "canary-pw@redis"},
+            "AudienceSync does not start: REDIS_URL must look like redis://",
+        ),
+        (
+            {"ENGINE_WORKERS": "three"},
+            "AudienceSync does not start: ENGINE_WORKERS must be a whole number from 1 to",
+        ),
+        (
+            {"VAR_DIR": "/proc/nowhere"},
+            "AudienceSync does not start: VAR_DIR /proc/nowhere cannot be made",
+        ),
+        (
+            {"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"},
+            "The database does not answer as it should:",
+        ),
     ],
 )
 def test_a_command_says_what_is_wrong_in_one_line(tmp_path, more, words):
@@ -94,12 +116,20 @@ def test_a_command_says_what_is_wrong_in_one_line(tmp_path, more, words):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"}, "The engine waits: the database does not answer."),
-        ({"REDIS_URL": f"redis://:canary-pw@{NOWHERE}/0"}, "The engine waits: Redis does not answer."),
+        (
+            {"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"},
+            "The engine waits: the database does not answer.",
+        ),
+        (
+            {"REDIS_URL": f"redis://:canary-pw@{NOWHERE}/0"},
+            "The engine waits: Redis does not answer.",
+        ),
     ],
 )
 def test_the_engine_waits_in_one_line(tmp_path, more, words):
-    said, code = run(tmp_path, sys.executable, "manage.py", "engine", until=words, LOG_FORMAT="json", **more)
+    said, code = run(
+        tmp_path, sys.executable, "manage.py", "engine", until=words, LOG_FORMAT="json", **more
+    )
     assert said.count(words) == 1
     assert "Traceback" not in said
     assert "canary-pw" not in said
@@ -142,7 +172,15 @@ def test_without_a_database_the_web_lives_and_says_so(tmp_path):
             "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
         },
     )
-    one.spawn("web", "-m", "gunicorn", "audiencesync.wsgi", "--bind", f"127.0.0.1:{one.port}", "--no-control-socket")
+    one.spawn(
+        "web",
+        "-m",
+        "gunicorn",
+        "audiencesync.wsgi",
+        "--bind",
+        f"127.0.0.1:{one.port}",
+        "--no-control-socket",
+    )
     try:
         one.await_answer("web", f"{one.url}/healthz")
         cookie = {"Cookie": f"sessionid={'a' * 32}"}

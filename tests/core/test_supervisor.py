@@ -17,9 +17,7 @@ DEAF = (
     "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 )
 LIVELY = "import os, pathlib, time\nwhile True: pathlib.Path(os.environ['PULSE']).touch(); time.sleep(0.1)"
-ORPHAN = (
-    "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, file=open(sys.argv[1], 'w'), flush=True)"
-)
+ORPHAN = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, file=open(sys.argv[1], 'w'), flush=True)"
 
 
 def is_alive(pid):
@@ -39,7 +37,9 @@ def engine(tmp_path):
         pulse_file = tmp_path / "pulse"
         env = dict(os.environ) | {"PULSE": str(pulse_file)}
         command = [sys.executable, "-c", script, *arguments]
-        made.append(Engine(command, pulse_file=pulse_file, env=env, terms=Terms(silence=0.6, stop=0.6)))
+        made.append(
+            Engine(command, pulse_file=pulse_file, env=env, terms=Terms(silence=0.6, stop=0.6))
+        )
         made[-1].start()
         return made[-1]
 

@@ -61,13 +61,18 @@ def test_the_beat_goes_in_front_of_the_queue(transactional_db):
     assert functions(broker.dequeue()) == ["builtins.len"]
 
 
-def test_without_database_the_heartbeat_goes_on_and_the_beat_comes_later(transactional_db, database_away, caplog):
+def test_without_database_the_heartbeat_goes_on_and_the_beat_comes_later(
+    transactional_db, database_away, caplog
+):
     ticker = Ticker()
     with database_away():
         assert functions(ticker.due(NOW)) == [PULSE]
         assert functions(ticker.due(NOW + 0.2)) == []
     assert functions(ticker.due(NOW + 0.4)) == [BEAT]
-    assert [record.message[:18] for record in caplog.records] == ["The beat waits: th", "The beat goes on: "]
+    assert [record.message[:18] for record in caplog.records] == [
+        "The beat waits: th",
+        "The beat goes on: ",
+    ]
 
 
 def test_dequeue_survives_a_broken_queue(transactional_db, database_away):
@@ -77,7 +82,9 @@ def test_dequeue_survives_a_broken_queue(transactional_db, database_away):
         assert broker.dequeue() is None
 
 
-def test_a_task_that_cannot_be_marked_as_done_ends_nobody_and_comes_again(transactional_db, database_away, caplog):
+def test_a_task_that_cannot_be_marked_as_done_ends_nobody_and_comes_again(
+    transactional_db, database_away, caplog
+):
     broker = TickOrm("test")
     async_task("builtins.len", "abc", broker=broker)
     waiting = OrmQ.objects.get().pk
@@ -136,4 +143,7 @@ def test_redis_away_is_told_once_though_the_database_answers(transactional_db, c
     ticker.dequeue(list)
     ticker.dequeue(list)
     words = [record.message.partition(" (")[0] for record in caplog.records]
-    assert words == ["The beat waits: Redis does not answer", "The beat goes on: Redis answers again."]
+    assert words == [
+        "The beat waits: Redis does not answer",
+        "The beat goes on: Redis answers again.",
+    ]

@@ -24,7 +24,10 @@ def queued():
     """What waits in the queue of this installation, oldest first."""
     broker = get_broker()
     if hasattr(broker.connection, "lrange"):
-        return [SignedPackage.loads(package)["func"] for package in broker.connection.lrange(broker.list_key, 0, -1)]
+        return [
+            SignedPackage.loads(package)["func"]
+            for package in broker.connection.lrange(broker.list_key, 0, -1)
+        ]
     return [task.func() for task in OrmQ.objects.order_by("pk")]
 
 

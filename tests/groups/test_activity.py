@@ -56,7 +56,9 @@ def test_a_deleted_person_leaves_the_line(lines, bob, vera, signed_in):
     assert "the system" in page.content.decode()
 
 
-@pytest.mark.parametrize("query", [{"verb": "eaten"}, {"person": "x"}, {"person": "99999999999999999999"}])
+@pytest.mark.parametrize(
+    "query", [{"verb": "eaten"}, {"person": "x"}, {"person": "99999999999999999999"}]
+)
 def test_a_bad_filter_gets_words(lines, vera, signed_in, query):
     page = signed_in(vera).get(PATH, query)
     assert page.status_code == 422

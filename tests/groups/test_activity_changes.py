@@ -13,7 +13,11 @@ PATH = "/g/acme/activity/"
 def line():
     """The newest line: verb, kind, and each change as what, before, after."""
     newest = Activity.objects.first()
-    return newest.verb, newest.kind, [(one.what, one.before, one.after) for one in newest.shown_changes]
+    return (
+        newest.verb,
+        newest.kind,
+        [(one.what, one.before, one.after) for one in newest.shown_changes],
+    )
 
 
 def test_settings_tell_what_was_before_and_after(acme, alice, signed_in):
@@ -21,7 +25,9 @@ def test_settings_tell_what_was_before_and_after(acme, alice, signed_in):
     data = client.get("/g/acme/settings/").context["form"].initial
     data = {name: value for name, value in data.items() if value not in (None, False)}
 
-    answer = client.post("/g/acme/settings/", data | {"time_zone": "Europe/Oslo", "consent_required": "on"})
+    answer = client.post(
+        "/g/acme/settings/", data | {"time_zone": "Europe/Oslo", "consent_required": "on"}
+    )
 
     assert answer.status_code == 302
     verb, kind, changes = line()
@@ -42,7 +48,12 @@ def test_a_role_is_told_in_the_language_of_the_reader(acme, alice, bob, signed_i
 def test_a_segment_names_its_fields_and_never_the_values(acme, bob, signed_in):
     old = {"all": [{"field": "email", "op": "is", "value": "maria@example.org"}]}
     segment = Segment.objects.create(app_group=acme, name="Maria", filter=old)
-    data = {"name": "Mary", "match": "all", "version": segment.version, "conditions-TOTAL_FORMS": "0"}
+    data = {
+        "name": "Mary",
+        "match": "all",
+        "version": segment.version,
+        "conditions-TOTAL_FORMS": "0",
+    }
 
     signed_in(bob).post(f"/g/acme/people/segments/{segment.pk}/", data)
 
@@ -52,7 +63,9 @@ def test_a_segment_names_its_fields_and_never_the_values(acme, bob, signed_in):
 
 @pytest.mark.parametrize(("reader", "sees"), [("vera", False), ("bob", False), ("alice", True)])
 def test_only_admins_read_whom_somebody_invited(acme, alice, signed_in, request, reader, sees):
-    signed_in(alice).post("/g/acme/members/invite/", {"email": "nina@example.org", "role": "viewer"})
+    signed_in(alice).post(
+        "/g/acme/members/invite/", {"email": "nina@example.org", "role": "viewer"}
+    )
     user = request.getfixturevalue(reader)
 
     page = signed_in(user).get(PATH).content.decode()
@@ -68,7 +81,9 @@ def test_an_older_invitation_is_masked_too(acme, alice, vera, signed_in):
 
 
 def test_who_looked_at_a_person_reads_as_such(acme, alice, signed_in):
-    Activity.log(acme, alice, Activity.Verb.VIEWED, "00000000000000000000157d", kind=Activity.Kind.PERSON)
+    Activity.log(
+        acme, alice, Activity.Verb.VIEWED, "00000000000000000000157d", kind=Activity.Kind.PERSON
+    )
 
     page = " ".join(signed_in(alice).get(PATH).content.decode().split())
 

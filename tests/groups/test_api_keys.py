@@ -24,7 +24,12 @@ def test_a_key_is_made_and_shown_once(acme, alice, signed_in):
     assert TEXT.search(client.get(PAGE).content.decode()) is None
     key = ApiKey.objects.get()
     assert api_keys.find(text, now=timezone.now()) == key
-    assert (key.name, key.scopes, key.created_by, key.app_group) == ("Shop", NEW["scopes"], alice, acme)
+    assert (key.name, key.scopes, key.created_by, key.app_group) == (
+        "Shop",
+        NEW["scopes"],
+        alice,
+        acme,
+    )
     assert timedelta(days=29) < key.expires_at - timezone.now() < timedelta(days=31)
     assert text.startswith(f"ask_{key.prefix}_")
 
@@ -58,7 +63,9 @@ def test_revoking_is_asked_first(acme, alice, signed_in):
     assert api_keys.find(text, now=timezone.now()) is None
 
 
-@pytest.mark.parametrize(("who", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)])
+@pytest.mark.parametrize(
+    ("who", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)]
+)
 def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
     user = {"alice": alice, "bob": bob, "vera": vera, "charlie": charlie}[who]
     key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
@@ -71,7 +78,8 @@ def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"name": ""}, {"name": "x" * 81}, {"scopes": []}, {"scopes": ["root"]}, {"lifetime": "9"}]
+    "bad",
+    [{"name": ""}, {"name": "x" * 81}, {"scopes": []}, {"scopes": ["root"]}, {"lifetime": "9"}],
 )
 def test_bad_input_is_told_in_words(acme, alice, signed_in, bad):
     answer = signed_in(alice).post(PAGE, NEW | bad)

@@ -29,7 +29,9 @@ def signed_in_before(user, seconds):
     client = Client()
     client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     session = client.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds}]
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time() - seconds}
+    ]
     session.save()
     return client
 
@@ -73,7 +75,13 @@ def test_a_person_is_neither_erased_nor_told_by_a_borrowed_screen(act, alice, an
 
 
 def test_no_addresses_are_wiped_by_a_borrowed_screen(alice, acme, anna):
-    form = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "en", "keep_erased_days": "90"}
+    form = {
+        "name": "Acme",
+        "time_zone": "UTC",
+        "phone_region": "DE",
+        "language": "en",
+        "keep_erased_days": "90",
+    }
     form |= {"consent_attribute": "", "hash_only": "on", "sure": "1"}
     assert signed_in_before(alice, 901).post("/g/acme/settings/", form)["Location"].startswith(ASKS)
     acme.refresh_from_db()
@@ -90,14 +98,21 @@ def test_staff_are_asked_before_they_open_or_close_a_group(act, form, charlie, a
     path = f"/staff/groups/g/acme/{act}/"
     assert signed_in_before(charlie, 901).post(path, form)["Location"].startswith(ASKS)
     acme.refresh_from_db()
-    assert (acme.archived_at, acme.memberships.filter(user=charlie).exists(), mail.outbox) == (None, False, [])
+    assert (acme.archived_at, acme.memberships.filter(user=charlie).exists(), mail.outbox) == (
+        None,
+        False,
+        [],
+    )
     answer = signed_in_before(charlie, 10).post(path, form)
     assert not answer.headers["Location"].startswith(ASKS)
 
 
 def test_inviting_somebody_who_may_less_asks_nothing(alice):
     form = {"email": "new@example.org", "role": "marketer"}
-    assert signed_in_before(alice, 901).post("/g/acme/members/invite/", form)["Location"] == "/g/acme/members/"
+    assert (
+        signed_in_before(alice, 901).post("/g/acme/members/invite/", form)["Location"]
+        == "/g/acme/members/"
+    )
 
 
 @pytest.mark.parametrize("act", ["keys", "connect", "export"])

@@ -54,7 +54,9 @@ def test_a_role_is_changed_and_logged(acme, alice, bob, signed_in):
 
 
 def test_an_unknown_role_is_refused_in_words(acme, alice, bob, signed_in):
-    page = signed_in(alice).post(f"/g/acme/members/{of(bob).pk}/role/", {"role": "king"}, follow=True)
+    page = signed_in(alice).post(
+        f"/g/acme/members/{of(bob).pk}/role/", {"role": "king"}, follow=True
+    )
     assert "Choose one of the roles" in page.content.decode()
     assert of(bob).role == "marketer"
 
@@ -79,7 +81,9 @@ def test_removing_asks_first(alice, bob, signed_in):
 
 @pytest.mark.parametrize("path", ["role", "remove"])
 def test_the_last_admin_stays(alice, bob, signed_in, path):
-    page = signed_in(alice).post(f"/g/acme/members/{of(alice).pk}/{path}/", {"role": "viewer"}, follow=True)
+    page = signed_in(alice).post(
+        f"/g/acme/members/{of(alice).pk}/{path}/", {"role": "viewer"}, follow=True
+    )
     assert "needs an admin" in page.content.decode()
     assert of(alice).role == "admin"
 
@@ -109,7 +113,9 @@ def test_a_role_for_a_member_removed_meanwhile_brings_nobody_back(alice, bob):
 
 
 def test_settings_take_only_real_zones_and_regions(acme, alice, signed_in):
-    answer = signed_in(alice).post("/g/acme/settings/", {"name": "", "time_zone": "Mars/Base", "phone_region": "ZZ"})
+    answer = signed_in(alice).post(
+        "/g/acme/settings/", {"name": "", "time_zone": "Mars/Base", "phone_region": "ZZ"}
+    )
     assert answer.status_code == 422
     assert set(answer.context["form"].errors) == {"name", "time_zone", "phone_region"}
     acme.refresh_from_db()
@@ -117,7 +123,12 @@ def test_settings_take_only_real_zones_and_regions(acme, alice, signed_in):
 
 
 def test_a_name_is_one_line(acme, alice, signed_in):
-    data = {"name": "A\r\nBcc: x@example.org", "time_zone": "UTC", "phone_region": "DE", "consent_values": "yes"}
+    data = {
+        "name": "A\r\nBcc: x@example.org",
+        "time_zone": "UTC",
+        "phone_region": "DE",
+        "consent_values": "yes",
+    }
     assert signed_in(alice).post("/g/acme/settings/", data).status_code == 302
     acme.refresh_from_db()
     assert acme.name == "A Bcc: x@example.org"
@@ -134,6 +145,8 @@ def test_the_page_asks_no_more_for_more_members(acme, alice, signed_in, invited)
     invited("i0@example.org")
     few = queries()
     for number in range(10):
-        Membership.objects.create(app_group=acme, user=User.objects.create_user(f"m{number}@example.org"))
+        Membership.objects.create(
+            app_group=acme, user=User.objects.create_user(f"m{number}@example.org")
+        )
         invited(f"i{number}@example.org")
     assert queries() == few

@@ -15,8 +15,18 @@ from django.utils import timezone
 from audiencesync.groups import retention
 from tests.support.stack import ROOT, environment
 
-DATABASE_CACHE = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
-PAGES = ["/", "/groups/", "/g/acme/members/", "/g/acme/people/profiles/", "/g/acme/activity/", "/nowhere/", "/g/x/"]
+DATABASE_CACHE = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+}
+PAGES = [
+    "/",
+    "/groups/",
+    "/g/acme/members/",
+    "/g/acme/people/profiles/",
+    "/g/acme/activity/",
+    "/nowhere/",
+    "/g/x/",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -40,7 +50,11 @@ def test_pages_ask_for_no_camera_place_or_microphone(db):
 def test_the_attempts_at_an_account_count_whatever_the_name_of_the_host(alice):
     def guess(port):
         form = {"login": alice.email, "password": "wrong"}
-        return Client().post("/accounts/login/", form, headers={"Host": f"127.0.0.1:{port}"}).content.decode()
+        return (
+            Client()
+            .post("/accounts/login/", form, headers={"Host": f"127.0.0.1:{port}"})
+            .content.decode()
+        )
 
     pages = [guess(9000 + n) for n in range(7)]
     assert ["Too many failed login attempts" in page for page in pages] == [False] * 5 + [True] * 2
@@ -48,14 +62,18 @@ def test_the_attempts_at_an_account_count_whatever_the_name_of_the_host(alice):
 
 def test_the_cache_in_the_database_has_room_for_more_than_a_caller_can_fill(tmp_path):
     say = "import json; from django.conf import settings; print(json.dumps(settings.CACHES['default']))"
-    cache = json.loads(subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, env=environment(tmp_path)))
+    cache = json.loads(
+        subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, env=environment(tmp_path))
+    )
     assert cache["BACKEND"].endswith("DatabaseCache")
     assert cache["OPTIONS"]["MAX_ENTRIES"] >= 1_000_000
 
 
 def test_over_https_the_cookies_belong_to_this_very_host(tmp_path):
     say = "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
-    env = environment(tmp_path, SITE_URL="https://sync.example.org", ALLOWED_HOSTS="sync.example.org")
+    env = environment(
+        tmp_path, SITE_URL="https://sync.example.org", ALLOWED_HOSTS="sync.example.org"
+    )
     names = subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, env=env, text=True)
     assert names.split() == ["__Host-sessionid", "__Host-csrftoken"]
 

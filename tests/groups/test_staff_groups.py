@@ -9,8 +9,22 @@ from audiencesync.groups.models import AppGroup, Invitation, Membership, Role, U
 from canvases import engine
 from canvases.models import Canvas
 
-NEW = {"name": "Fresh shoes", "slug": "", "time_zone": "UTC", "phone_region": "FR", "language": "de"}
-PATHS = ["", "new/", "g/acme/", "g/acme/invite/", "g/acme/archive/", "g/acme/restore/", "g/acme/delete/"]
+NEW = {
+    "name": "Fresh shoes",
+    "slug": "",
+    "time_zone": "UTC",
+    "phone_region": "FR",
+    "language": "de",
+}
+PATHS = [
+    "",
+    "new/",
+    "g/acme/",
+    "g/acme/invite/",
+    "g/acme/archive/",
+    "g/acme/restore/",
+    "g/acme/delete/",
+]
 
 
 @pytest.fixture
@@ -25,7 +39,10 @@ def desk(staff, acme, signed_in):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_only_staff_come_in(path, acme, alice, signed_in, client):
-    for answer in (signed_in(alice).get(f"/staff/groups/{path}"), signed_in(alice).post(f"/staff/groups/{path}")):
+    for answer in (
+        signed_in(alice).get(f"/staff/groups/{path}"),
+        signed_in(alice).post(f"/staff/groups/{path}"),
+    ):
         assert answer.status_code in (403, 405)
     assert client.post(f"/staff/groups/{path}").status_code in (302, 405)
     acme.refresh_from_db()
@@ -49,7 +66,9 @@ def test_a_new_group_gets_its_first_admin_by_invitation(desk):
 
 
 def test_staff_mail_no_more_invitations_to_a_group_than_its_admins(desk):
-    answers = [desk.post("/staff/groups/g/acme/invite/", {"email": f"p{n}@example.org"}) for n in range(21)]
+    answers = [
+        desk.post("/staff/groups/g/acme/invite/", {"email": f"p{n}@example.org"}) for n in range(21)
+    ]
     assert [answer.status_code for answer in answers] == [302] * 20 + [429]
     assert "At most 20 invitations an hour" in answers[-1].content.decode()
     assert len(mail.outbox) == 20

@@ -93,8 +93,12 @@ def live_step(acme):
         step = Sync.objects.create(app_group=acme, audience=audience, **values | fields)
         for at in range(n):
             digest = hashlib.sha256(f"{step.pk}-{at}".encode()).digest()
-            Profile.objects.create(app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest)
-        crowd = Profile.objects.filter(external_id__startswith=f"{step.pk}-").annotate(profile_id=F("pk"))
+            Profile.objects.create(
+                app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest
+            )
+        crowd = Profile.objects.filter(external_id__startswith=f"{step.pk}-").annotate(
+            profile_id=F("pk")
+        )
         with transaction.atomic():
             sync.enqueue(step, crowd.values_list("pk", "profile_id"), now=timezone.now())
         return step

@@ -14,7 +14,9 @@ def _audience(group, remote_id="1001"):
     connection.set_token("a-token")
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
-    return Audience.objects.create(ad_account=account, remote_id=remote_id, name="winback", size=1200)
+    return Audience.objects.create(
+        ad_account=account, remote_id=remote_id, name="winback", size=1200
+    )
 
 
 def _person(group, external_id, email=""):
@@ -53,8 +55,17 @@ def test_audiences_with_their_numbers(api, acme, other_group, ann, bare):
     _sent(acme, audience, ann, bare)
     _audience(other_group, "2002")
     (row,) = api.get("/audiences").json()["audiences"]
-    assert (row["remote_id"], row["name"], row["size"], row["ad_account"]["id"]) == ("1001", "winback", 1200, "7000")
-    assert (row["users"]["entered"], row["users"]["pending"], row["users"]["not_synced"]) == (2, 1, 1)
+    assert (row["remote_id"], row["name"], row["size"], row["ad_account"]["id"]) == (
+        "1001",
+        "winback",
+        1200,
+        "7000",
+    )
+    assert (row["users"]["entered"], row["users"]["pending"], row["users"]["not_synced"]) == (
+        2,
+        1,
+        1,
+    )
 
 
 def test_what_was_sent_of_one_person(api, acme, ann, bare):
@@ -69,7 +80,11 @@ def test_what_was_sent_of_one_person(api, acme, ann, bare):
 def test_a_person_by_each_name(api, acme, ann):
     _sent(acme, _audience(acme), ann)
     UserAlias.objects.create(app_group=acme, profile=ann, label="shop", name="a1")
-    names = [{"external_id": "ann"}, {"braze_id": ann.braze_id}, {"alias_label": "shop", "alias_name": "a1"}]
+    names = [
+        {"external_id": "ann"},
+        {"braze_id": ann.braze_id},
+        {"alias_label": "shop", "alias_name": "a1"},
+    ]
     assert [len(api.get("/deliveries", name).json()["deliveries"]) for name in names] == [1, 1, 1]
 
 
@@ -78,7 +93,9 @@ def test_page_by_page(api, acme, ann):
     for _n in range(3):
         _sent(acme, audience, ann)
     newest = api.get("/deliveries", {"external_id": "ann"}).json()["deliveries"]
-    older = api.get("/deliveries", {"external_id": "ann", "before": newest[0]["id"]}).json()["deliveries"]
+    older = api.get("/deliveries", {"external_id": "ann", "before": newest[0]["id"]}).json()[
+        "deliveries"
+    ]
     assert older == newest[1:]
 
 

@@ -22,7 +22,9 @@ def test_it_is_called(alarm):
     assert len(alarm.calls) == 1
 
 
-@pytest.mark.parametrize("trouble", [{"status": 500}, {"body": requests.ConnectionError("a-key-of-ours")}])
+@pytest.mark.parametrize(
+    "trouble", [{"status": 500}, {"body": requests.ConnectionError("a-key-of-ours")}]
+)
 def test_trouble_there_harms_nobody_and_tells_no_key(alarm, caplog, trouble):
     alarm.get(ADDRESS, **trouble)
     housekeeping.beat()

@@ -7,7 +7,9 @@ from partners.errors import PartnerError, RejectedCause, RetryCause
 from partners.tiktok import answers
 
 
-@pytest.mark.parametrize("code", [None, 20001, 49999, 50000, *answers.RETRY, *answers.REJECTED, *answers.DISCONNECTED])
+@pytest.mark.parametrize(
+    "code", [None, 20001, 49999, 50000, *answers.RETRY, *answers.REJECTED, *answers.DISCONNECTED]
+)
 def test_every_code_has_a_sentence(code: int | None) -> None:
     sentence = registry.get("tiktok").sentence(code)
     assert "TikTok" in sentence

@@ -13,7 +13,9 @@ def test_old_calls_and_tasks_are_dropped(world):
     now = timezone.now()
     for days in (1, 40):
         at = now - timedelta(days=days)
-        Push.objects.create(ad_account=world.eu, at=at, people=1, ids=1, ms=1, code="0", action="add")
+        Push.objects.create(
+            ad_account=world.eu, at=at, people=1, ids=1, ms=1, code="0", action="add"
+        )
         Task.objects.create(id=str(days), name="x", func="x", started=at, stopped=at, success=False)
     housekeeping.beat()
     assert Push.objects.count() == 1
@@ -33,6 +35,8 @@ def test_a_revoked_token_is_noticed_with_nobody_pending(world):
 
 def test_what_nobody_uses_is_not_asked_about(world):
     world.sync()
-    world.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(is_live=False)
+    world.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(
+        is_live=False
+    )
     housekeeping.probe()
     assert world.sandbox.log.all() == []

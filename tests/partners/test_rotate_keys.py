@@ -42,7 +42,9 @@ def test_tokens_open_with_the_new_key_alone(connection, state, settings):
     connection.refresh_from_db()
     state.refresh_from_db()
     assert connection.token == "secret-of-acme"
-    assert crypto.open_sealed(state.token_sealed, context=state.token_context) == "secret-in-waiting"
+    assert (
+        crypto.open_sealed(state.token_sealed, context=state.token_context) == "secret-in-waiting"
+    )
     assert "secret" not in told
     assert "connections: 1 sealed anew" in told
 

@@ -96,7 +96,14 @@ def test_it_is_refused(api, acme, path, name):
 
 
 def kept():
-    models = (Profile.everybody, UserAlias.objects, Event.objects, Erasure.objects, Visit.objects, Canvas.objects)
+    models = (
+        Profile.everybody,
+        UserAlias.objects,
+        Event.objects,
+        Erasure.objects,
+        Visit.objects,
+        Canvas.objects,
+    )
     return [list(rows.order_by("pk").values()) for rows in models]
 
 
@@ -106,7 +113,11 @@ def kept():
         b"\xef\xbb\xbf" + track(GOOD),
         b" \r\n\t" + track(GOOD) + b"\n",
         track(b'{"external_id":"ok","x":"\\ud83d\\ude00","y":"\\\\u0000"}'),
-        track(b'{"external_id":"ok","x":9007199254740992,"y":-1e300,"z":0.1e-7}'.replace(b"-1e300", b"-1e15")),
+        track(
+            b'{"external_id":"ok","x":9007199254740992,"y":-1e300,"z":0.1e-7}'.replace(
+                b"-1e300", b"-1e15"
+            )
+        ),
         b'{"attributes":[{"external_id":"ok"}],"unknown":{"a":1},"app_id":"x"}',
     ],
     ids=["a BOM", "white space", "a pair, and a written backslash", "numbers", "unknown names"],

@@ -49,6 +49,8 @@ def test_chunks_without_a_known_end_are_refused(api):
 @pytest.mark.parametrize("head", [b"", b"{"])
 def test_endless_chunks_are_refused(api, settings, head):
     status, _answer = post(
-        api, head + b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1), **{"wsgi.input_terminated": True}
+        api,
+        head + b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1),
+        **{"wsgi.input_terminated": True},
     )
     assert status == 413

@@ -34,7 +34,11 @@ def document():
 
 @pytest.fixture(scope="module")
 def operations(document):
-    return {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
+    return {
+        one["operationId"]: one
+        for methods in document["paths"].values()
+        for one in methods.values()
+    }
 
 
 def test_operations_are_named_by_their_addresses(operations):
@@ -47,8 +51,12 @@ def test_the_document_names_the_installation(document, settings):
 
 def test_every_answer_tells_its_headers(operations):
     for name, operation in operations.items():
-        done = next(answer for status, answer in operation["responses"].items() if int(status) < 300)
-        assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(done["headers"]), name
+        done = next(
+            answer for status, answer in operation["responses"].items() if int(status) < 300
+        )
+        assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(
+            done["headers"]
+        ), name
         assert "Retry-After" in operation["responses"][429]["headers"], name
 
 
@@ -58,7 +66,13 @@ def test_calls_that_write_take_an_idempotency_key(operations):
         for name, operation in operations.items()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
     }
-    assert takes == {"users_track", "users_alias_new", "users_identify", "users_delete", "canvas_trigger_send"}
+    assert takes == {
+        "users_track",
+        "users_alias_new",
+        "users_identify",
+        "users_delete",
+        "canvas_trigger_send",
+    }
 
 
 def arrays(shape):
@@ -74,7 +88,8 @@ def arrays(shape):
 
 
 @pytest.mark.parametrize(
-    ("schema", "most"), [("Track", 75), ("Delete", 50), ("Export", 50), ("NewAliases", 50), ("Identify", 50)]
+    ("schema", "most"),
+    [("Track", 75), ("Delete", 50), ("Export", 50), ("NewAliases", 50), ("Identify", 50)],
 )
 def test_every_list_of_people_has_its_greatest_length(document, schema, most):
     properties = document["components"]["schemas"][schema]["properties"]
@@ -85,7 +100,9 @@ def test_every_list_of_people_has_its_greatest_length(document, schema, most):
 
 
 def test_ids_and_times_have_a_form(document):
-    item = next(arrays(document["components"]["schemas"]["Track"]["properties"]["events"]))["items"]["properties"]
+    item = next(arrays(document["components"]["schemas"]["Track"]["properties"]["events"]))[
+        "items"
+    ]["properties"]
     assert item["braze_id"]["pattern"] == "^[0-9a-f]{24}$"
     assert item["external_id"] == {"type": ["string", "integer"], "maxLength": 987}
     assert {"format": "date-time"} in item["time"]["anyOf"]

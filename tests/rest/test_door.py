@@ -34,7 +34,8 @@ def assert_json(answer, status):
 
 
 @pytest.mark.parametrize(
-    "address", ["/users/track/", "/users", "/users/nothing", "/canvas/none", "/segments/", "/audiences/x"]
+    "address",
+    ["/users/track/", "/users", "/users/nothing", "/canvas/none", "/segments/", "/audiences/x"],
 )
 def test_an_unknown_address(db, address):
     assert_json(Client().get(address), 404)
@@ -55,7 +56,11 @@ def test_an_address_that_only_braze_has(db, address):
     assert_lost(Client().post(address, {}, content_type="application/json"))
     assert_lost(Client().get(address, headers={"Authorization": "Bearer x"}))
     assert_lost(Client().get(address, headers={"Accept": "application/json"}))
-    said = Client().get(address, headers={"Accept": "application/json", "Accept-Language": "de"}).json()["message"]
+    said = (
+        Client()
+        .get(address, headers={"Accept": "application/json", "Accept-Language": "de"})
+        .json()["message"]
+    )
     is_of_braze = address not in ("/Users/track", "/nothing")
     assert said.startswith("There is no such address")
     assert ("Braze call that AudienceSync does not offer" in said) == is_of_braze
@@ -79,10 +84,19 @@ def test_a_wrong_method(api, method):
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/json5"]
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "",
+        "application/json5",
+    ],
 )
 def test_a_wrong_content_type(api, kind):
-    assert_json(api.post("/users/track", b'{"attributes":[{"external_id":"a"}]}', content_type=kind), 415)
+    assert_json(
+        api.post("/users/track", b'{"attributes":[{"external_id":"a"}]}', content_type=kind), 415
+    )
     assert not Profile.objects.exists()
 
 
@@ -97,7 +111,10 @@ def test_a_body_that_is_too_long(api, settings):
 
 def test_too_many_objects(api, settings):
     for name in ("attributes", "events", "purchases"):
-        body = {"attributes": [{"external_id": "a"}], name: [{"external_id": str(n)} for n in range(76)]}
+        body = {
+            "attributes": [{"external_id": "a"}],
+            name: [{"external_id": str(n)} for n in range(76)],
+        }
         assert "75" in assert_json(api.post("/users/track", body), 400)["message"]
     assert not Profile.objects.exists()
     settings.API_MAX_OBJECTS = 76
@@ -126,7 +143,9 @@ def test_a_crash_and_a_database_that_is_away(db):
     assert away["Retry-After"] == "60"
 
 
-@pytest.mark.parametrize("path", sorted({path.split("/")[1] for path in rest.get_openapi_schema()["paths"]}))
+@pytest.mark.parametrize(
+    "path", sorted({path.split("/")[1] for path in rest.get_openapi_schema()["paths"]})
+)
 def test_no_address_of_the_api_redirects_a_key_that_was_sent_bare(api, settings, path):
     settings.SECURE_SSL_REDIRECT = True
     for address in (f"/{path}", f"/{path}/list"):
@@ -140,7 +159,9 @@ def test_without_https_nothing_is_redirected(api, settings):
 
 
 def test_a_body_of_another_shape_names_the_field(api):
-    body = assert_json(api.post("/users/track", {"attributes": {"external_id": "max@example.org"}}), 400)
+    body = assert_json(
+        api.post("/users/track", {"attributes": {"external_id": "max@example.org"}}), 400
+    )
     assert body["errors"][0]["field"] == "attributes"
     body = assert_json(api.get("/canvas/list", {"page": "x"}), 400)
     assert body["errors"][0]["field"] == "page"
@@ -149,7 +170,9 @@ def test_a_body_of_another_shape_names_the_field(api):
 def test_messages_for_programs_are_english_whatever_the_reader_speaks(api):
     bodies = ({}, {"attributes": 1}, {"attributes": [{"email": "x"}]})
     for body in bodies:
-        english, german = (api.post("/users/track", body, Accept_Language=one).json() for one in ("en", "de"))
+        english, german = (
+            api.post("/users/track", body, Accept_Language=one).json() for one in ("en", "de")
+        )
         assert (german["message"], german["errors"]) == (english["message"], english["errors"])
 
 

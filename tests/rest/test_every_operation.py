@@ -10,7 +10,9 @@ from audiencesync.rest.middleware import PATHS
 from tests.support.rest_api import Caller
 
 OPERATIONS = [
-    (method, path) for path, methods in rest_api.get_openapi_schema()["paths"].items() for method in sorted(methods)
+    (method, path)
+    for path, methods in rest_api.get_openapi_schema()["paths"].items()
+    for method in sorted(methods)
 ]
 
 
@@ -20,7 +22,9 @@ def call(key, method, path):
 
 
 def test_there_are_operations():
-    assert {("post", "/users/track"), ("post", "/users/identify"), ("get", "/canvas/list")} <= set(OPERATIONS)
+    assert {("post", "/users/track"), ("post", "/users/identify"), ("get", "/canvas/list")} <= set(
+        OPERATIONS
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -51,7 +55,10 @@ def test_the_other_method_and_a_slash_are_refused_in_json(api, method, path):
 def test_the_document_is_for_everybody(client, db):
     answer = client.get("/api/openapi.json")
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
-    assert answer.json()["components"]["securitySchemes"]["ApiKeyAuth"] == {"type": "http", "scheme": "bearer"}
+    assert answer.json()["components"]["securitySchemes"]["ApiKeyAuth"] == {
+        "type": "http",
+        "scheme": "bearer",
+    }
     page = client.get("/api/docs").content.decode()
     assert not re.search(r'(src|href)="(https?:)?//', page)  # nothing comes from elsewhere
     for method, path in OPERATIONS:
@@ -60,5 +67,7 @@ def test_the_document_is_for_everybody(client, db):
 
 
 def test_the_example_of_the_document_can_be_sent_as_it_stands(client, api):
-    (example,) = client.get("/api/openapi.json").json()["components"]["schemas"]["Track"]["examples"]
+    (example,) = client.get("/api/openapi.json").json()["components"]["schemas"]["Track"][
+        "examples"
+    ]
     assert "errors" not in api.track(**example)

@@ -15,9 +15,17 @@ from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas
 
 pytestmark = pytest.mark.slow
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "48"))  # of each operation, a quarter for each caller
-JUDGED_BY_US = {"positive_data_acceptance", "negative_data_rejection"}  # objects are judged one by one, strictly
-OF_KEYS = {"missing_required_header", "ignored_auth"}  # keys come and go here, whatever the case says
+EXAMPLES = int(
+    os.environ.get("FUZZ_EXAMPLES", "48")
+)  # of each operation, a quarter for each caller
+JUDGED_BY_US = {
+    "positive_data_acceptance",
+    "negative_data_rejection",
+}  # objects are judged one by one, strictly
+OF_KEYS = {
+    "missing_required_header",
+    "ignored_auth",
+}  # keys come and go here, whatever the case says
 SECRET = "canary-of-acme"
 
 
@@ -35,7 +43,9 @@ def _one_connection(db):
 @pytest.fixture
 def callers(acme, other_group, issue):
     """In turn: the key of each group, none, and a wrong one."""
-    Profile.objects.create(app_group=acme, external_id=SECRET, email=SECRET, attributes={"secret": SECRET})
+    Profile.objects.create(
+        app_group=acme, external_id=SECRET, email=SECRET, attributes={"secret": SECRET}
+    )
     Segment.objects.create(app_group=acme, name=SECRET)
     Canvas.objects.create(app_group=acme, name=SECRET)
     keys = {"acme": issue(acme), "other": issue(other_group), "nobody": None, "wrong": "ask_wrong"}

@@ -24,7 +24,8 @@ def test_the_right_key(acme, issue):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer x", "Basic {0}", "{0}", "Bearer {0}, Bearer {0}", "Bearer {0}x"]
+    "header",
+    ["", "Bearer", "Bearer x", "Basic {0}", "{0}", "Bearer {0}, Bearer {0}", "Bearer {0}x"],
 )
 def test_no_such_key(acme, issue, header):
     key = issue(acme)
@@ -84,12 +85,18 @@ def test_a_key_sees_its_own_group_only(acme, other_group, issue, api):
     before = Profile.objects.values().get()
     stranger, braze_id = Caller(issue(other_group)), Profile.objects.get().braze_id
     told = [{"external_id": "a", "plan": "b"}, {"email": "a@example.org", "plan": "b"}]
-    stranger.track(attributes=[*told, {"user_alias": lead, "plan": "b", "_update_existing_only": False}])
+    stranger.track(
+        attributes=[*told, {"user_alias": lead, "plan": "b", "_update_existing_only": False}]
+    )
     assert (
-        stranger.track(status=400, attributes=[{"braze_id": braze_id, "plan": "b"}])["errors"][0]["type"]
+        stranger.track(status=400, attributes=[{"braze_id": braze_id, "plan": "b"}])["errors"][0][
+            "type"
+        ]
         == "UNKNOWN_USER"
     )
-    stranger.post("/users/identify", {"aliases_to_identify": [{"external_id": "z", "user_alias": lead}]})
+    stranger.post(
+        "/users/identify", {"aliases_to_identify": [{"external_id": "z", "user_alias": lead}]}
+    )
     assert Profile.objects.filter(app_group=acme).values().get() == before
     assert Profile.objects.filter(app_group=other_group).count() == 3
     assert set(UserAlias.objects.values_list("app_group", "profile__app_group")) == {

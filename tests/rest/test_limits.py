@@ -39,7 +39,9 @@ def test_one_too_many(api, two_a_day):
 def test_groups_and_kinds_have_limits_of_their_own(api, issue, acme, other_group, two_a_day):
     for _ in range(3):
         api.post("/users/track", ONE)
-    assert Caller(issue(acme)).post("/users/track", ONE).status_code == 429  # another key of the same group
+    assert (
+        Caller(issue(acme)).post("/users/track", ONE).status_code == 429
+    )  # another key of the same group
     assert Caller(issue(other_group)).post("/users/track", ONE).status_code == 201
     alias = {"user_aliases": [{"alias_label": "l", "alias_name": "n"}]}
     assert api.post("/users/alias/new", alias).status_code == 201

@@ -8,7 +8,13 @@ from canvases.models import Canvas
 PARAMETERS = {
     "/canvas/list": ["page", "include_archived", "sort_direction", "last_edit.time[gt]"],
     "/canvas/details": ["canvas_id"],
-    "/canvas/data_series": ["canvas_id", "ending_at", "starting_at", "length", "include_step_breakdown"],
+    "/canvas/data_series": [
+        "canvas_id",
+        "ending_at",
+        "starting_at",
+        "length",
+        "include_step_breakdown",
+    ],
     "/segments/list": ["page", "sort_direction"],
     "/segments/details": ["segment_id"],
     "/audiences": ["page"],
@@ -33,8 +39,18 @@ ODD = [
     "\u202e",
     "😀",
 ]
-MOMENTS = ["2026-11-01T00:00:00+16:00", "2026-11-01T00:00:00+23:59", "2026-11-01T00:00:00-23:59:59.999999"]
-MOMENTS += ["9998-12-31T23:59:59-23:59", "1970-01-01T00:00:00+23:59", "2026-02-30", "2026-W44-7", "2026-11-01T24:00:00"]
+MOMENTS = [
+    "2026-11-01T00:00:00+16:00",
+    "2026-11-01T00:00:00+23:59",
+    "2026-11-01T00:00:00-23:59:59.999999",
+]
+MOMENTS += [
+    "9998-12-31T23:59:59-23:59",
+    "1970-01-01T00:00:00+23:59",
+    "2026-02-30",
+    "2026-W44-7",
+    "2026-11-01T24:00:00",
+]
 FIELDS = [(path, name) for path, names in PARAMETERS.items() for name in names]
 
 
@@ -42,7 +58,9 @@ FIELDS = [(path, name) for path, names in PARAMETERS.items() for name in names]
 def get(api, acme):
     canvas = Canvas.objects.create(app_group=acme, name="Cart")
     api.track(attributes=[{"external_id": "a"}])
-    whole = {"/canvas/data_series": {"canvas_id": canvas.api_id, "ending_at": "2026-11-01", "length": 1}}
+    whole = {
+        "/canvas/data_series": {"canvas_id": canvas.api_id, "ending_at": "2026-11-01", "length": 1}
+    }
     whole["/deliveries"] = {"alias_label": "l", "alias_name": "n"}
 
     def call(path, name, value):
@@ -69,7 +87,9 @@ def test_odd_values(get, path, name):
         assert answer["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize("offset", ["+16:00", "+23:59", "-23:59", "+00:00:00.000001", "-15:59:59.999999"])
+@pytest.mark.parametrize(
+    "offset", ["+16:00", "+23:59", "-23:59", "+00:00:00.000001", "-15:59:59.999999"]
+)
 def test_an_event_with_an_odd_offset_is_kept(api, offset):
     api.track(events=[{"external_id": "a", "name": "cart", "time": f"2026-01-01T00:00:00{offset}"}])
     assert Event.objects.get().at.year in (2025, 2026)

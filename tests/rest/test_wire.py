@@ -82,7 +82,13 @@ def raw(web, head, body=BODY, *, end=True):
 
 def head(key, *lines, length=LENGTH):
     return "\r\n".join(
-        [f"Authorization: Bearer {key}", "Content-Type: application/json", f"Content-Length: {length}", *lines, ""]
+        [
+            f"Authorization: Bearer {key}",
+            "Content-Type: application/json",
+            f"Content-Length: {length}",
+            *lines,
+            "",
+        ]
     )
 
 
@@ -108,7 +114,11 @@ def test_odd_headers(web, key, lines, statuses):
 
 
 def test_another_host(web, key):
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Host": "evil.example"}
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/json",
+        "Host": "evil.example",
+    }
     answer = requests.post(f"{web.url}/users/track", BODY, headers=headers, timeout=60)
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
 

@@ -36,14 +36,20 @@ class Caller:
     def send(self, method, endpoint, *, token=None, timeout=5, **how):
         headers = {"Access-Token": token or self.token}
         url = self.url(endpoint)
-        return requests.request(method, url, headers=headers, timeout=timeout, allow_redirects=False, **how)
+        return requests.request(
+            method, url, headers=headers, timeout=timeout, allow_redirects=False, **how
+        )
 
     def create(self, name="winback", advertiser_id=EU):
         body = {"advertiser_id": advertiser_id, "custom_audience_name": name}
         return self.post("segment/audience", **body).json()["data"]["audience_id"]
 
     def map(self, rows, schemas=("EMAIL_SHA256",), action="add", advertiser_ids=(EU,)):
-        body = {"advertiser_ids": list(advertiser_ids), "action": action, "id_schema": list(schemas)}
+        body = {
+            "advertiser_ids": list(advertiser_ids),
+            "action": action,
+            "id_schema": list(schemas),
+        }
         return self.post("segment/mapping", **body, batch_data=rows)
 
     def people(self, audience_id):

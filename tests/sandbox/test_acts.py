@@ -14,7 +14,9 @@ def jonas(caller, server):
 @pytest.fixture
 def act(server):
     def post(kind, **more):
-        return requests.post(f"{server.url}/sandbox/api/faults/", json={"kind": kind, **more}, timeout=5).json()
+        return requests.post(
+            f"{server.url}/sandbox/api/faults/", json={"kind": kind, **more}, timeout=5
+        ).json()
 
     return post
 
@@ -43,7 +45,9 @@ def test_an_ad_account_leaves_the_reach_of_a_user(act, mara, jonas):
 def test_a_dropped_ad_account_is_listed_and_healed(act, mara, jonas, server):
     act("drop_account", advertiser_id=EU)
     assert (may(mara), may(jonas)) == (40001, 40001)
-    dropped = requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()["dropped_accounts"]
+    dropped = requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()[
+        "dropped_accounts"
+    ]
     assert {one["user_id"] for one in dropped} == {MARA, JONAS}
     requests.delete(f"{server.url}/sandbox/api/faults/", timeout=5)
     assert may(mara) == 0

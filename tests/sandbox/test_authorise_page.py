@@ -16,7 +16,9 @@ WISH = {"app_id": DEMO_APP_ID, "state": "s & t", "redirect_uri": BACK}
 
 def ask(server, language="en", **change):
     headers = {"Accept-Language": language}
-    return requests.get(f"{server.url}/portal/auth", params={**WISH, **change}, headers=headers, timeout=5)
+    return requests.get(
+        f"{server.url}/portal/auth", params={**WISH, **change}, headers=headers, timeout=5
+    )
 
 
 def decide(server, **form):
@@ -26,13 +28,23 @@ def decide(server, **form):
 
 def sent_back(answer):
     assert answer.status_code == 302
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()
+    }
 
 
 def test_it_says_who_asks_for_what_and_as_whom(server):
     answer = ask(server, rid="8w8cll1xcbs")
     assert answer.status_code == 200
-    for words in ("AudienceSync", "localhost:8000", "Mara Lindner", "Jonas Weber", "Audience management", "Sandbox"):
+    for words in (
+        "AudienceSync",
+        "localhost:8000",
+        "Mara Lindner",
+        "Jonas Weber",
+        "Audience management",
+        "Sandbox",
+    ):
         assert words in answer.text
     assert "<script" not in answer.text
 

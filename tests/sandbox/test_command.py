@@ -22,7 +22,9 @@ def run():
         command = [sys.executable, "manage.py", "tiktok_sandbox", *map(str, arguments)]
         variables = {**os.environ, "SECRET_KEY": "a test needs one", **environment}
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True))
+        started.append(
+            subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True)
+        )
         return started[-1]
 
     yield begin
@@ -79,9 +81,13 @@ def test_its_log_holds_no_query_token_or_secret(run):
     url = f"http://127.0.0.1:{port}"
     query = {"app_id": "77", "secret": "hush-hush"}
     headers = {"Access-Token": "tok-tok"}
-    requests.get(f"{url}/open_api/v1.3/oauth2/advertiser/get/", params=query, headers=headers, timeout=5)
+    requests.get(
+        f"{url}/open_api/v1.3/oauth2/advertiser/get/", params=query, headers=headers, timeout=5
+    )
     assert (
-        requests.get(f"{url}/portal/auth?app_id=77&redirect_uri=http://a.example/&state=sss", timeout=5).status_code
+        requests.get(
+            f"{url}/portal/auth?app_id=77&redirect_uri=http://a.example/&state=sss", timeout=5
+        ).status_code
         == 200
     )
     requests.get(f"{url}/%0Aforged%1b[31m", timeout=5)

@@ -32,7 +32,9 @@ def test_no_token_is_told_apart_from_a_wrong_one(server, endpoint):
 @pytest.mark.parametrize("endpoint", sorted(set(ENDPOINTS) - {"user/info"} - set(NOT_PLAYED)))
 def test_missing_parameters_are_refused(mara, endpoint):
     answer = mara.send(
-        ENDPOINTS[endpoint].method, endpoint, **({"json": {}} if ENDPOINTS[endpoint].method == "POST" else {})
+        ENDPOINTS[endpoint].method,
+        endpoint,
+        **({"json": {}} if ENDPOINTS[endpoint].method == "POST" else {}),
     )
     assert answer.status_code == 200
     assert answer.json()["code"] == 40002
@@ -66,7 +68,10 @@ def test_the_last_slash_may_be_missing_unless_told(start, caller):
     for strict, status in ((False, 200), (True, 404)):
         caller_ = caller(start(strict_slash=strict))
         url = f"{caller_.server.url}/open_api/v1.3/user/info"
-        assert requests.get(url, headers={"Access-Token": caller_.token}, timeout=5).status_code == status
+        assert (
+            requests.get(url, headers={"Access-Token": caller_.token}, timeout=5).status_code
+            == status
+        )
         assert caller_.get("user/info").status_code == 200
 
 
@@ -77,19 +82,27 @@ def test_the_token_is_judged_before_the_body(mara):
 def test_the_body_is_judged_before_the_ad_account(caller, server):
     jonas = caller(server, JONAS)
     assert jonas.post("segment/audience", advertiser_id=US).json()["code"] == 40002
-    assert jonas.post("segment/audience", advertiser_id=US, custom_audience_name="x").json()["code"] == 40001
+    assert (
+        jonas.post("segment/audience", advertiser_id=US, custom_audience_name="x").json()["code"]
+        == 40001
+    )
 
 
 def test_too_large_a_body_is_not_read(server):
     headers = {"Content-Length": str(10**9), "Access-Token": "x"}
-    answer = requests.post(f"{server.url}/open_api/v1.3/segment/mapping/", headers=headers, timeout=5)
+    answer = requests.post(
+        f"{server.url}/open_api/v1.3/segment/mapping/", headers=headers, timeout=5
+    )
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("scope", [frozenset({1}), frozenset()])
 def test_audiences_need_their_permission(mara, scope):
     mara.token = mara.sandbox.accounts.issue_token(JONAS, scope)
-    assert mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"] == 40001
+    assert (
+        mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"]
+        == 40001
+    )
     assert mara.get("dmp/custom_audience/list", advertiser_id=EU).json()["code"] == 40001
 
 

@@ -50,7 +50,9 @@ def test_a_throttle_of_an_ad_account_hits_only_that(mara, trouble, row):
     assert code(mara) == 0
 
 
-@pytest.mark.parametrize("number", [40001, 40016, 40105, 40106, 40300, 50000, 50002, 51063, 60001, 61000, 12345])
+@pytest.mark.parametrize(
+    "number", [40001, 40016, 40105, 40106, 40300, 50000, 50002, 51063, 60001, 61000, 12345]
+)
 def test_any_code(mara, trouble, number):
     trouble(kind="code", code=number, count=1)
     answer = mara.get("user/info")
@@ -61,7 +63,10 @@ def test_any_code(mara, trouble, number):
 def test_a_fault_of_an_endpoint_hits_only_that(mara, trouble):
     trouble(kind="code", code=50000, endpoint="segment/")
     assert code(mara) == 0
-    assert mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"] == 50000
+    assert (
+        mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"]
+        == 50000
+    )
     assert mara.sandbox.audiences.count(EU) == 5
 
 

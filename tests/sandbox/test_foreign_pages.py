@@ -17,7 +17,11 @@ def status(monkeypatch, **headers):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"host": "127.0.0.1:8900", "sec_fetch_site": "cross-site", "origin": "https://evil.example"},
+        {
+            "host": "127.0.0.1:8900",
+            "sec_fetch_site": "cross-site",
+            "origin": "https://evil.example",
+        },
         {"host": "127.0.0.1:8900", "sec_fetch_site": "same-site", "origin": "null"},
         {"host": "127.0.0.1:8900", "origin": "https://evil.example"},
         {"host": "127.0.0.1:8900", "origin": "null"},

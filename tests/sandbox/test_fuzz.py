@@ -12,7 +12,14 @@ KEYS = [
     "advertiser_id", "advertiser_ids", "action", "id_schema", "batch_data", "custom_audience_name", "delete_audience_id",
     "custom_audience_ids", "lookalike_spec", "app_id", "secret", "auth_code", "access_token", "fields", "page", "page_size",
 ]  # fmt: skip
-CELL_KEYS = ["id", "audience_ids", "source_audience_id", "placements", "location_ids", "include_source"]
+CELL_KEYS = [
+    "id",
+    "audience_ids",
+    "source_audience_id",
+    "placements",
+    "location_ids",
+    "include_source",
+]
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -20,17 +27,37 @@ LEAVES = st.one_of(
     st.floats(allow_nan=False),
     st.text(max_size=5),
     st.sampled_from(
-        [EU, str(FIRST_AUDIENCE), "a" * 64, "EMAIL_SHA256", "PHONE_SHA256", "delete", "add", "²", "9" * 40, f'["{EU}"]']
+        [
+            EU,
+            str(FIRST_AUDIENCE),
+            "a" * 64,
+            "EMAIL_SHA256",
+            "PHONE_SHA256",
+            "delete",
+            "add",
+            "²",
+            "9" * 40,
+            f'["{EU}"]',
+        ]
     ),
 )
 VALUES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(CELL_KEYS), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(CELL_KEYS), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 BODIES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8)
-RIGHT = {"advertiser_id": EU, "advertiser_ids": [EU], "id_schema": ["EMAIL_SHA256"], "custom_audience_name": "x"}
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RIGHT = {
+    "advertiser_id": EU,
+    "advertiser_ids": [EU],
+    "id_schema": ["EMAIL_SHA256"],
+    "custom_audience_name": "x",
+}
+FUZZ = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def judge(answer):
@@ -39,25 +66,39 @@ def judge(answer):
     assert answer.json()["code"] != 50000
 
 
-@pytest.mark.parametrize("endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "POST"))
+@pytest.mark.parametrize(
+    "endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "POST")
+)
 def test_odd_bodies(mara, endpoint):
     @FUZZ
     @given(body=BODIES, is_half_right=st.booleans())
     def check(body, is_half_right):
         content = {**RIGHT, **body} if is_half_right else body
         headers = {"Content-Type": "application/json", "Access-Token": mara.token}
-        judge(mara.session.post(mara.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=5))
+        judge(
+            mara.session.post(
+                mara.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=5
+            )
+        )
 
     check()
 
 
-@pytest.mark.parametrize("endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "GET"))
+@pytest.mark.parametrize(
+    "endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "GET")
+)
 def test_odd_queries(mara, endpoint):
     @FUZZ
     @given(
-        query=st.dictionaries(st.sampled_from(KEYS), LEAVES.map(str) | VALUES.map(lambda v: orjson.dumps(v).decode()))
+        query=st.dictionaries(
+            st.sampled_from(KEYS), LEAVES.map(str) | VALUES.map(lambda v: orjson.dumps(v).decode())
+        )
     )
     def check(query):
-        judge(mara.session.get(mara.url(endpoint), params=query, headers={"Access-Token": mara.token}, timeout=5))
+        judge(
+            mara.session.get(
+                mara.url(endpoint), params=query, headers={"Access-Token": mara.token}, timeout=5
+            )
+        )
 
     check()

@@ -25,7 +25,12 @@ def test_pages_hold_every_audience_once(mara):
     pages = [page(mara, page=n, page_size=10)["data"] for n in (1, 2, 3, 4)]
     assert [len(one["list"]) for one in pages] == [10, 10, 3, 0]
     assert len({audience["audience_id"] for one in pages for audience in one["list"]}) == 23
-    assert pages[0]["page_info"] == {"page": 1, "page_size": 10, "total_number": 23, "total_page": 3}
+    assert pages[0]["page_info"] == {
+        "page": 1,
+        "page_size": 10,
+        "total_number": 23,
+        "total_page": 3,
+    }
 
 
 def test_ten_a_page_is_the_default(mara):
@@ -34,7 +39,9 @@ def test_ten_a_page_is_the_default(mara):
     assert len(page(mara)["data"]["list"]) == 10
 
 
-@pytest.mark.parametrize("wrong", [{"page": 0}, {"page": "x"}, {"page_size": 101}, {"custom_audience_ids": "[1]"}])
+@pytest.mark.parametrize(
+    "wrong", [{"page": 0}, {"page": "x"}, {"page_size": 101}, {"custom_audience_ids": "[1]"}]
+)
 def test_bad_pages_are_refused(mara, wrong):
     assert page(mara, **wrong)["code"] == 40002
 
@@ -76,9 +83,19 @@ def test_get_tells_the_history_newest_first(mara, row):
 def test_get_leaves_out_what_is_not_there(mara):
     ids = f'["{READERS}", "7999999999999999999"]'
     assert (
-        len(mara.get("dmp/custom_audience/get", advertiser_id=EU, custom_audience_ids=ids).json()["data"]["list"]) == 1
+        len(
+            mara.get("dmp/custom_audience/get", advertiser_id=EU, custom_audience_ids=ids).json()[
+                "data"
+            ]["list"]
+        )
+        == 1
     )
-    assert mara.get("dmp/custom_audience/get", advertiser_id=UK, custom_audience_ids=ids).json()["data"]["list"] == []
+    assert (
+        mara.get("dmp/custom_audience/get", advertiser_id=UK, custom_audience_ids=ids).json()[
+            "data"
+        ]["list"]
+        == []
+    )
 
 
 def test_delete_takes_all_or_nothing(mara):
@@ -91,14 +108,20 @@ def test_delete_takes_all_or_nothing(mara):
 
 
 def lookalike(caller, **change):
-    body = {"advertiser_id": EU, "custom_audience_name": "Similar", "lookalike_spec": {**SPEC, **change}}
+    body = {
+        "advertiser_id": EU,
+        "custom_audience_name": "Similar",
+        "lookalike_spec": {**SPEC, **change},
+    }
     return caller.post("dmp/custom_audience/lookalike/create", **body).json()
 
 
 def test_a_lookalike_keeps_its_spec(mara):
     audience = lookalike(mara)["data"]["custom_audience_id"]
     query = {"advertiser_id": EU, "custom_audience_ids": f'["{audience}"]'}
-    details = mara.get("dmp/custom_audience/get", **query).json()["data"]["list"][0]["audience_details"]
+    details = mara.get("dmp/custom_audience/get", **query).json()["data"]["list"][0][
+        "audience_details"
+    ]
     assert details["type"] == "Lookalike Audience"
     assert details["lookalike_spec"] == [SPEC]
 

@@ -60,13 +60,22 @@ def test_the_throttle_counts_all_endpoints_together_and_comes_first(start, calle
 
 
 def test_the_presets_say_what_is_published():
-    assert (BRAZE.people_per_request, BRAZE.ids_per_request, BRAZE.app_rate, BRAZE.mapping_rate) == (
+    assert (
+        BRAZE.people_per_request,
+        BRAZE.ids_per_request,
+        BRAZE.app_rate,
+        BRAZE.mapping_rate,
+    ) == (
         10_000,
         None,
         50,
         None,
     )
-    assert (TIKTOK.people_per_request, TIKTOK.ids_per_request, TIKTOK.mapping_rate) == (None, 1_000, 5_000)
+    assert (TIKTOK.people_per_request, TIKTOK.ids_per_request, TIKTOK.mapping_rate) == (
+        None,
+        1_000,
+        5_000,
+    )
 
 
 def test_tiktoks_mapping_rate_is_per_ad_account(start, caller, row):

@@ -19,7 +19,9 @@ def ids(caller, audience):
 def test_people_are_added(mara, audience, row, hashed):
     answer = mara.map([row(audience, 1), row(audience, 2)]).json()
     assert (answer["code"], answer["data"]) == (0, {})
-    assert sorted(mara.sandbox.audiences.listed(audience)) == sorted([(EMAIL, hashed(1)), (EMAIL, hashed(2))])
+    assert sorted(mara.sandbox.audiences.listed(audience)) == sorted(
+        [(EMAIL, hashed(1)), (EMAIL, hashed(2))]
+    )
 
 
 def test_adding_twice_is_adding_once(mara, audience, row):

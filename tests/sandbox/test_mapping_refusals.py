@@ -21,7 +21,13 @@ def refused(caller, audience, rows, schemas=(EMAIL,), **more):
 
 def body(audience, hashed, **change):
     cells = [[{"id": hashed(1), "audience_ids": [audience]}]]
-    return {"advertiser_ids": [EU], "action": "add", "id_schema": [EMAIL], "batch_data": cells, **change}
+    return {
+        "advertiser_ids": [EU],
+        "action": "add",
+        "id_schema": [EMAIL],
+        "batch_data": cells,
+        **change,
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,17 @@ def test_a_schema_may_not_repeat(mara, audience, row):
 
 
 @pytest.mark.parametrize(
-    "value", ["jane@example.com", "ab" * 16, "", "g" * 64, " " + "a" * 63, "a" * 62 + "  ", "a" * 65, "ä" * 64]
+    "value",
+    [
+        "jane@example.com",
+        "ab" * 16,
+        "",
+        "g" * 64,
+        " " + "a" * 63,
+        "a" * 62 + "  ",
+        "a" * 65,
+        "ä" * 64,
+    ],
 )
 def test_what_is_no_hash_is_refused(mara, audience, row, value):
     bad = [{"id": value, "audience_ids": [audience]}]

@@ -28,7 +28,10 @@ def test_the_sdk_raises_what_it_raises_at_tiktok(server, mara):
 
 
 def test_a_wrong_token_is_told_first(mara):
-    assert mara.send("POST", "dmp/custom_audience/create", token="wrong", json={}).json()["code"] == 40105
+    assert (
+        mara.send("POST", "dmp/custom_audience/create", token="wrong", json={}).json()["code"]
+        == 40105
+    )
 
 
 def test_an_unknown_address_stays_a_404(mara):
@@ -48,14 +51,21 @@ def codes(server, body):
 
 @pytest.mark.parametrize(
     ("body", "user", "scope"),
-    [(None, MARA, [1, 3]), ({"user_id": JONAS, "scope": [3]}, JONAS, [3]), ({"user_id": int(MARA)}, MARA, [1, 3])],
+    [
+        (None, MARA, [1, 3]),
+        ({"user_id": JONAS, "scope": [3]}, JONAS, [3]),
+        ({"user_id": int(MARA)}, MARA, [1, 3]),
+    ],
 )
 def test_a_program_gets_an_authorisation_code_and_a_token(server, mara, body, user, scope):
     answer = codes(server, body)
     assert answer.status_code == 201
     wish = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": answer.json()["auth_code"]}
     data = mara.post("oauth2/access_token", **wish).json()["data"]
-    assert (server.sandbox.accounts.token(data["access_token"]).user_id, data["scope"]) == (user, scope)
+    assert (server.sandbox.accounts.token(data["access_token"]).user_id, data["scope"]) == (
+        user,
+        scope,
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ def code(server):
 def test_a_code_becomes_a_token_of_its_user(mara, code):
     data = mara.post("oauth2/access_token", **APP, auth_code=code).json()["data"]
     assert len(data["advertiser_ids"]) == 3
-    assert mara.send("GET", "user/info", token=data["access_token"]).json()["data"]["core_user_id"] == JONAS
+    assert (
+        mara.send("GET", "user/info", token=data["access_token"]).json()["data"]["core_user_id"]
+        == JONAS
+    )
 
 
 def test_a_code_works_once(mara, code):
@@ -37,12 +40,16 @@ def test_an_unknown_code_is_refused(mara):
 
 @pytest.mark.parametrize("wrong", [{"secret": "guess"}, {"app_id": "1"}])
 def test_the_secret_must_match_the_app(mara, code, wrong):
-    assert mara.post("oauth2/access_token", **{**APP, **wrong}, auth_code=code).json()["code"] == 40101
+    assert (
+        mara.post("oauth2/access_token", **{**APP, **wrong}, auth_code=code).json()["code"] == 40101
+    )
     assert mara.post("oauth2/access_token", **APP, auth_code=code).json()["code"] == 0
 
 
 def test_ad_accounts_can_be_left_out(mara, code):
-    answer = mara.post("oauth2/access_token", **APP, auth_code=code, return_advertiser_ids=False).json()
+    answer = mara.post(
+        "oauth2/access_token", **APP, auth_code=code, return_advertiser_ids=False
+    ).json()
     assert answer["data"]["advertiser_ids"] == []
 
 
@@ -59,7 +66,9 @@ def test_a_revoked_token_is_dead(mara):
 
 def test_revoking_takes_the_secret(mara):
     wrong = {**APP, "secret": "guess"}
-    assert mara.post("oauth2/revoke_token", **wrong, access_token=mara.token).json()["code"] == 40101
+    assert (
+        mara.post("oauth2/revoke_token", **wrong, access_token=mara.token).json()["code"] == 40101
+    )
     assert mara.get("user/info").json()["code"] == 0
 
 
@@ -70,15 +79,22 @@ def test_nobody_revokes_another_token(mara, caller, server):
 
 
 def test_each_user_sees_their_ad_accounts(mara, caller, server):
-    ids = {one["advertiser_id"] for one in mara.get("oauth2/advertiser/get", **APP).json()["data"]["list"]}
+    ids = {
+        one["advertiser_id"]
+        for one in mara.get("oauth2/advertiser/get", **APP).json()["data"]["list"]
+    }
     fewer = {
-        one["advertiser_id"] for one in caller(server, JONAS).get("oauth2/advertiser/get", **APP).json()["data"]["list"]
+        one["advertiser_id"]
+        for one in caller(server, JONAS).get("oauth2/advertiser/get", **APP).json()["data"]["list"]
     }
     assert ids - fewer == {US}
 
 
 def test_the_list_of_ad_accounts_takes_the_secret(mara):
-    assert mara.get("oauth2/advertiser/get", app_id=DEMO_APP_ID, secret="guess").json()["code"] == 40101
+    assert (
+        mara.get("oauth2/advertiser/get", app_id=DEMO_APP_ID, secret="guess").json()["code"]
+        == 40101
+    )
 
 
 def test_ad_accounts_are_described(mara):
@@ -90,21 +106,33 @@ def test_ad_accounts_are_described(mara):
 
 
 def test_special_fields_come_alone(mara):
-    answer = mara.get("advertiser/info", advertiser_ids=f'["{EU}"]', fields='["name", "ads_only_mode"]').json()
+    answer = mara.get(
+        "advertiser/info", advertiser_ids=f'["{EU}"]', fields='["name", "ads_only_mode"]'
+    ).json()
     assert answer["data"]["list"] == [{"advertiser_id": EU, "ads_only_mode": False}]
 
 
-@pytest.mark.parametrize("ids", ["", "7", '"7"', "[]", "[7]", '["x"]', "[", f'["{EU}"' + ',"1"' * 100 + "]"])
+@pytest.mark.parametrize(
+    "ids", ["", "7", '"7"', "[]", "[7]", '["x"]', "[", f'["{EU}"' + ',"1"' * 100 + "]"]
+)
 def test_bad_lists_of_ids_are_refused(mara, ids):
     assert mara.get("advertiser/info", advertiser_ids=ids).json()["code"] == 40002
 
 
 def test_unknown_fields_are_refused(mara):
-    assert mara.get("advertiser/info", advertiser_ids=f'["{EU}"]', fields='["shoe_size"]').json()["code"] == 40002
+    assert (
+        mara.get("advertiser/info", advertiser_ids=f'["{EU}"]', fields='["shoe_size"]').json()[
+            "code"
+        ]
+        == 40002
+    )
 
 
 def test_foreign_ad_accounts_are_refused(caller, server):
-    assert caller(server, JONAS).get("advertiser/info", advertiser_ids=f'["{US}"]').json()["code"] == 40001
+    assert (
+        caller(server, JONAS).get("advertiser/info", advertiser_ids=f'["{US}"]').json()["code"]
+        == 40001
+    )
 
 
 def test_the_user_is_masked(mara):

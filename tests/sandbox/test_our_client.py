@@ -27,7 +27,12 @@ def test_it_reads_user_and_ad_accounts(client, token):
 
 def test_it_fills_and_deletes_an_audience(client, token, server, row):
     audience = client.create_audience(token, EU, "winback")
-    body = {"advertiser_ids": [EU], "action": "add", "id_schema": ["EMAIL_SHA256"], "batch_data": [row(audience, 1)]}
+    body = {
+        "advertiser_ids": [EU],
+        "action": "add",
+        "id_schema": ["EMAIL_SHA256"],
+        "batch_data": [row(audience, 1)],
+    }
     client.push(token, orjson.dumps(body))
     assert server.sandbox.audiences.members(audience).people == 1
     assert client.get_audiences(token, EU, [audience])[0].size == 1

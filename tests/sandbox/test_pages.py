@@ -20,7 +20,15 @@ def press(server, **form):
 def test_every_audience_is_shown(server, mara, path):
     audience = mara.create("Rückkehr <b>")
     text = read(server, path)
-    for words in ("Acme EU", "Acme UK", "Acme US Brand", "Acme Outlet", "STATUS_LIMIT", audience, "Rückkehr &lt;b&gt;"):
+    for words in (
+        "Acme EU",
+        "Acme UK",
+        "Acme US Brand",
+        "Acme Outlet",
+        "STATUS_LIMIT",
+        audience,
+        "Rückkehr &lt;b&gt;",
+    ):
         assert words in text
 
 
@@ -44,7 +52,9 @@ def test_the_style_is_served(server):
     assert answer.headers["Content-Type"].startswith("text/css")
 
 
-@pytest.mark.parametrize("path", ["/no/such/page/", "/sandbox/api/", "/../etc/passwd", "/sandbox/../server.py"])
+@pytest.mark.parametrize(
+    "path", ["/no/such/page/", "/sandbox/api/", "/../etc/passwd", "/sandbox/../server.py"]
+)
 def test_unknown_pages_are_404(server, path):
     assert requests.get(f"{server.url}{path}", timeout=5).status_code == 404
 
@@ -63,13 +73,26 @@ def test_head_has_no_body(server):
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_control_page_offers_all_kinds(server, language):
     text = read(server, "/control/", language)
-    kinds = ("throttle", "apply_then_drop", "poison", "partial", "revoke_token", "drop_account", "delete_audience")
+    kinds = (
+        "throttle",
+        "apply_then_drop",
+        "poison",
+        "partial",
+        "revoke_token",
+        "drop_account",
+        "delete_audience",
+    )
     assert all(f'value="{kind}"' in text for kind in kinds)
 
 
 def test_a_trouble_is_switched_on_and_off_with_the_form(server, mara):
     empty = {"code": "", "seconds": "", "rows": "", "hash": "", "status": "", "for_seconds": ""}
-    assert press(server, kind="throttle", count="1", endpoint="user/info", advertiser_id="", **empty).status_code == 303
+    assert (
+        press(
+            server, kind="throttle", count="1", endpoint="user/info", advertiser_id="", **empty
+        ).status_code
+        == 303
+    )
     assert "throttle" in read(server, "/control/")
     assert "troubl" in read(server, "/ads-manager/")
     assert mara.get("user/info").json()["code"] == 40100

@@ -38,7 +38,11 @@ def test_an_empty_audience_has_no_members(mara, server):
 
 
 def test_an_unknown_audience_is_404(server):
-    assert [fetch(server, f"audiences/{one}/members/").status_code for one in ("1", "x", "")] == [404, 404, 404]
+    assert [fetch(server, f"audiences/{one}/members/").status_code for one in ("1", "x", "")] == [
+        404,
+        404,
+        404,
+    ]
 
 
 def test_requests_are_logged_without_hashes_and_tokens(mara, server, row, hashed):
@@ -53,7 +57,11 @@ def test_requests_are_logged_without_hashes_and_tokens(mara, server, row, hashed
         2,
         3,
     )
-    assert (accepted["audiences"], accepted["advertisers"], accepted["code"]) == ([audience], [EU], 0)
+    assert (accepted["audiences"], accepted["advertisers"], accepted["code"]) == (
+        [audience],
+        [EU],
+        0,
+    )
     assert refused["code"] == 40002
     assert hashed(1) not in answer.text
     assert mara.token not in answer.text

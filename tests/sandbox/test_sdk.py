@@ -33,7 +33,11 @@ def generic(client, token):
         answer = client.call_api(
             f"/open_api/v1.3/{endpoint}/",
             method,
-            header_params={"Access-Token": token, "Content-Type": "application/json", "Accept": "application/json"},
+            header_params={
+                "Access-Token": token,
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            },
             body=body,
             response_type="InlineResponse200",
             _return_http_data_only=True,
@@ -54,7 +58,9 @@ def test_it_exchanges_an_authorisation_code(client, server):
 
 
 def test_it_lists_ad_accounts(client, token):
-    data = sdk.AuthenticationApi(client).oauth2_advertiser_get(DEMO_APP_ID, DEMO_SECRET, token)["data"]
+    data = sdk.AuthenticationApi(client).oauth2_advertiser_get(DEMO_APP_ID, DEMO_SECRET, token)[
+        "data"
+    ]
     names = [one["advertiser_name"] for one in data["list"]]
     assert names == ["Acme EU", "Acme UK", "Acme US Brand", "Acme Outlet"]
 
@@ -75,12 +81,16 @@ def test_it_lists_audiences(client, token):
 
 
 def test_it_lists_chosen_audiences(client, token):
-    data = sdk.AudienceApi(client).dmp_custom_audience_list(EU, token, custom_audience_ids=[READERS])["data"]
+    data = sdk.AudienceApi(client).dmp_custom_audience_list(
+        EU, token, custom_audience_ids=[READERS]
+    )["data"]
     assert [one["name"] for one in data["list"]] == ["Newsletter readers"]
 
 
 def test_it_reads_an_audience(client, token):
-    data = sdk.AudienceApi(client).dmp_custom_audience_get(EU, [READERS], token, history_size=1)["data"]
+    data = sdk.AudienceApi(client).dmp_custom_audience_get(EU, [READERS], token, history_size=1)[
+        "data"
+    ]
     assert data["list"][0]["audience_details"]["cover_num"] == 1500
     assert data["list"][0]["audience_history"][0]["action"] == "upload - add"
 
@@ -100,7 +110,9 @@ def test_it_creates_a_lookalike(client, token, server):
         location_ids=["DE"],
         audience_size="BALANCED",
     )
-    body = sdk.LookalikeCreateBody(advertiser_id=EU, custom_audience_name="Like readers", lookalike_spec=spec)
+    body = sdk.LookalikeCreateBody(
+        advertiser_id=EU, custom_audience_name="Like readers", lookalike_spec=spec
+    )
     data = sdk.AudienceApi(client).dmp_custom_audience_lookalike_create(token, body=body)["data"]
     assert server.sandbox.audiences.get(data["custom_audience_id"]).type == "Lookalike Audience"
 
@@ -111,14 +123,22 @@ def test_it_raises_our_errors_as_tiktoks(client):
 
 
 def test_streaming_endpoints_work_through_its_generic_call(generic, server, row):
-    audience = generic("POST", "segment/audience", {"advertiser_id": EU, "custom_audience_name": "winback"})[
-        "audience_id"
-    ]
-    batch = {"advertiser_ids": [EU], "id_schema": ["EMAIL_SHA256"], "batch_data": [row(audience, n) for n in range(3)]}
+    audience = generic(
+        "POST", "segment/audience", {"advertiser_id": EU, "custom_audience_name": "winback"}
+    )["audience_id"]
+    batch = {
+        "advertiser_ids": [EU],
+        "id_schema": ["EMAIL_SHA256"],
+        "batch_data": [row(audience, n) for n in range(3)],
+    }
     assert generic("POST", "segment/mapping", batch) == {}
     assert server.sandbox.audiences.members(audience).people == 3
     assert (
-        generic("POST", "segment/audience", {"advertiser_id": EU, "action": "delete", "delete_audience_id": audience})
+        generic(
+            "POST",
+            "segment/audience",
+            {"advertiser_id": EU, "action": "delete", "delete_audience_id": audience},
+        )
         == {}
     )
 

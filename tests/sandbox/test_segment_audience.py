@@ -9,7 +9,9 @@ CUSTOMER_FILE = str(FIRST_AUDIENCE + 1)
 
 def listed(caller, audience_id, advertiser_id=EU):
     answer = caller.get(
-        "dmp/custom_audience/list", advertiser_id=advertiser_id, custom_audience_ids=f'["{audience_id}"]'
+        "dmp/custom_audience/list",
+        advertiser_id=advertiser_id,
+        custom_audience_ids=f'["{audience_id}"]',
     )
     return answer.json()["data"]["list"]
 
@@ -17,11 +19,17 @@ def listed(caller, audience_id, advertiser_id=EU):
 def test_a_new_audience_is_an_empty_partner_audience(mara):
     audience = listed(mara, mara.create("winback"))[0]
     assert (audience["name"], audience["audience_type"]) == ("winback", "Partner")
-    assert (audience["cover_num"], audience["is_valid"], audience["calculate_type"]) == (0, False, "MULTIPLE_TYPES")
+    assert (audience["cover_num"], audience["is_valid"], audience["calculate_type"]) == (
+        0,
+        False,
+        "MULTIPLE_TYPES",
+    )
 
 
 def test_create_is_the_default_and_has_a_name_too(mara):
-    answer = mara.post("segment/audience", advertiser_id=EU, action="create", custom_audience_name="a").json()
+    answer = mara.post(
+        "segment/audience", advertiser_id=EU, action="create", custom_audience_name="a"
+    ).json()
     assert answer["code"] == 0
     assert answer["data"]["audience_id"].isdigit()
 
@@ -39,7 +47,9 @@ def test_names_of_all_scripts_survive(mara):
     assert listed(mara, mara.create("Rückkehr 🎉 عودة"))[0]["name"] == "Rückkehr 🎉 عودة"
 
 
-@pytest.mark.parametrize("wrong", [{"custom_audience_name": ""}, {"custom_audience_name": 5}, {"action": "rename"}])
+@pytest.mark.parametrize(
+    "wrong", [{"custom_audience_name": ""}, {"custom_audience_name": 5}, {"action": "rename"}]
+)
 def test_bad_wishes_are_refused(mara, wrong):
     body = {"advertiser_id": EU, "custom_audience_name": "x", **wrong}
     assert mara.post("segment/audience", **body).json()["code"] == 40002
@@ -79,5 +89,10 @@ def test_an_ad_account_holds_400_audiences(mara):
     answer = mara.post("segment/audience", **body).json()
     assert answer["code"] == 40002
     assert "400 audiences" in answer["message"]
-    mara.post("segment/audience", advertiser_id=EU, action="delete", delete_audience_id=str(FIRST_AUDIENCE))
+    mara.post(
+        "segment/audience",
+        advertiser_id=EU,
+        action="delete",
+        delete_audience_id=str(FIRST_AUDIENCE),
+    )
     assert mara.post("segment/audience", **body).json()["code"] == 0

@@ -29,15 +29,20 @@ def test_an_old_python_is_refused(bootstrap, monkeypatch):
 def test_who_may_not_install_is_told_the_command(bootstrap, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(
-        SystemExit, match=r"^Python's venv module is missing\. Please run: sudo apt-get install python3-venv$"
+        SystemExit,
+        match=r"^Python's venv module is missing\. Please run: sudo apt-get install python3-venv$",
     ):
         bootstrap.install(["python3-venv"], "Python's venv module is missing.")
 
 
 def test_missing_tools_are_named(bootstrap, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr(bootstrap, "TOOLS", {"/usr/bin/no-such-thing": "nothing", "/usr/bin/env": "coreutils"})
-    with pytest.raises(SystemExit, match=r"^The tests need nothing\. Please run: sudo apt-get install nothing$"):
+    monkeypatch.setattr(
+        bootstrap, "TOOLS", {"/usr/bin/no-such-thing": "nothing", "/usr/bin/env": "coreutils"}
+    )
+    with pytest.raises(
+        SystemExit, match=r"^The tests need nothing\. Please run: sudo apt-get install nothing$"
+    ):
         bootstrap.need_tools()
 
 

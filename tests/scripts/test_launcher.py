@@ -20,8 +20,17 @@ def run(monkeypatch):
 
 
 def launch(port, sandbox_port):
-    command = [sys.executable, "scripts/run.py", "--port", str(port), "--sandbox-port", str(sandbox_port)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    command = [
+        sys.executable,
+        "scripts/run.py",
+        "--port",
+        str(port),
+        "--sandbox-port",
+        str(sandbox_port),
+    ]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+    )
 
 
 @pytest.mark.parametrize("taken", ["PORT", "SANDBOX_PORT"])
@@ -39,7 +48,8 @@ def test_a_taken_port_gives_one_clear_line(taken):
 
 
 @pytest.mark.parametrize(
-    ("port", "words"), [("80a", "is not a port"), ("0", "is not a port"), ("70000", "is not a port")]
+    ("port", "words"),
+    [("80a", "is not a port"), ("0", "is not a port"), ("70000", "is not a port")],
 )
 def test_nonsense_for_a_port_gives_one_clear_line(port, words):
     done = launch(port, free_port())

@@ -44,7 +44,9 @@ def things(acme, alice, bob):
         "import_id": Import.objects.create(app_group=acme, file_name="people.csv", size=0).pk,
         "canvas_id": canvas.pk,
         "step_id": step.pk,
-        "receipt": Erasure.objects.create(app_group=acme, asked_by="x", requested_at=timezone.now()).key,
+        "receipt": Erasure.objects.create(
+            app_group=acme, asked_by="x", requested_at=timezone.now()
+        ).key,
     }
 
 
@@ -60,6 +62,8 @@ def admin(things, alice, signed_in):
     """Alice's client, in the browser session that began the authorisation."""
     client = signed_in(alice)
     session = client.session
-    OAuthState.objects.filter(pk=things["state_id"]).update(session_hash=oauth.session_hash(session, is_new=True))
+    OAuthState.objects.filter(pk=things["state_id"]).update(
+        session_hash=oauth.session_hash(session, is_new=True)
+    )
     session.save()
     return client

@@ -17,7 +17,9 @@ class Forms(HTMLParser):
         told = dict(attrs)
         if tag == "form":
             method = (told.get("method") or "get").lower()
-            self.found.append({"action": told.get("action") or "", "method": method, "fields": {}, "texts": []})
+            self.found.append(
+                {"action": told.get("action") or "", "method": method, "fields": {}, "texts": []}
+            )
         elif not self.found:
             return
         elif tag == "option" and self._select:

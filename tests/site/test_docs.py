@@ -29,19 +29,25 @@ def test_the_variables_of_the_procfile_are_told():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_that_are_there(page):
-    targets = [t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if not t.startswith("http")]
+    targets = [
+        t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if not t.startswith("http")
+    ]
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_tests_that_are_named_are_there(page):
     named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()))
-    assert [f"{file}::{test}" for file, test in sorted(named) if not has_test(ROOT / file, test)] == []
+    assert [
+        f"{file}::{test}" for file, test in sorted(named) if not has_test(ROOT / file, test)
+    ] == []
 
 
 def has_test(file, name):
     """A method of a class counts, too."""
-    return file.exists() and (not name or re.search(rf"^ *def {name}\(", file.read_text(), re.MULTILINE))
+    return file.exists() and (
+        not name or re.search(rf"^ *def {name}\(", file.read_text(), re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
@@ -52,7 +58,11 @@ def test_every_make_target_that_is_named_is_there(page):
 
 def fault_rows():
     """id and last cell of each row of the catalogue."""
-    rows = [line.strip("| ").split(" | ") for line in RELIABILITY.splitlines() if re.match(r"\| F\d\d ", line)]
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in RELIABILITY.splitlines()
+        if re.match(r"\| F\d\d ", line)
+    ]
     assert {len(row) for row in rows} == {4}
     return [(row[0], row[3]) for row in rows]
 

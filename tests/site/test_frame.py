@@ -40,7 +40,9 @@ def test_the_language_can_be_switched(alice, signed_in):
     assert '<html lang="de">' in client.get("/g/acme/members/").content.decode()
 
 
-@pytest.mark.parametrize("address", ["/g/acme/members/", "/g/acme/activity/", "/g/acme/settings/", "/groups/"])
+@pytest.mark.parametrize(
+    "address", ["/g/acme/members/", "/g/acme/activity/", "/g/acme/settings/", "/groups/"]
+)
 def test_our_pages_render_in_german(alice, signed_in, address):
     client = signed_in(alice)
     client.cookies["django_language"] = "de"
@@ -85,7 +87,9 @@ def test_pages_before_sign_in_wear_our_frame(db, address):
 @pytest.mark.parametrize("address", ACCOUNT)
 def test_account_pages_wear_our_frame(alice, address):
     client = Client()
-    client.post("/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"})
+    client.post(
+        "/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"}
+    )
     page = client.get(f"/accounts/{address}/", follow=True)
     assert page.status_code == 200
     assert "AudienceSync</title>" in page.content.decode()
@@ -93,15 +97,23 @@ def test_account_pages_wear_our_frame(alice, address):
 
 
 def test_a_wrong_password_is_summed_up_on_top(alice):
-    page = Client().post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"}).content.decode()
+    page = (
+        Client()
+        .post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"})
+        .content.decode()
+    )
     assert page.index("There is a problem") < page.index("id_password")
 
 
 def test_a_field_is_tied_to_its_error_and_hint(acme, alice, bob, signed_in):
     page = (
-        signed_in(alice).post("/g/acme/members/invite/", {"email": "bob@example.org", "role": "king"}).content.decode()
+        signed_in(alice)
+        .post("/g/acme/members/invite/", {"email": "bob@example.org", "role": "king"})
+        .content.decode()
     )
-    role = re.search(r"<select[^>]*name=\"role\"[^>]*id=\"id_role\"[^>]*>|<select[^>]*id=\"id_role\"[^>]*>", page)[0]
+    role = re.search(
+        r"<select[^>]*name=\"role\"[^>]*id=\"id_role\"[^>]*>|<select[^>]*id=\"id_role\"[^>]*>", page
+    )[0]
     assert 'aria-invalid="true"' in role
     for wanted in ("id_role_helptext", "id_role_error"):
         assert wanted in role
@@ -112,12 +124,18 @@ def test_a_field_is_tied_to_its_error_and_hint(acme, alice, bob, signed_in):
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_templates_hold_no_inline_script_or_style(template):
     text = template.read_text()
-    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\ssrc=)", text)
+    assert not re.search(
+        r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\ssrc=)", text
+    )
 
 
 def test_vendored_files_are_what_the_readme_says():
     vendor = ROOT / "static" / "vendor"
-    told = dict(re.findall(r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", (vendor / "README.md").read_text(), re.MULTILINE))
+    told = dict(
+        re.findall(
+            r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", (vendor / "README.md").read_text(), re.MULTILINE
+        )
+    )
     there = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in vendor.iterdir()
@@ -127,7 +145,8 @@ def test_vendored_files_are_what_the_readme_says():
 
 
 @pytest.mark.parametrize(
-    "file", ["app.css", "app.js", "theme.js", "vendor/tabler.min.css", "vendor/idiomorph-ext.min.js"]
+    "file",
+    ["app.css", "app.js", "theme.js", "vendor/tabler.min.css", "vendor/idiomorph-ext.min.js"],
 )
 def test_static_files_name_no_source_map_and_no_other_host(file):
     text = (ROOT / "static" / file).read_text()
@@ -140,6 +159,9 @@ def test_every_icon_asked_for_is_in_the_sprite():
     asked = set()
     for template in TEMPLATES:
         asked |= set(
-            re.findall(r'{% icon "([^"]+)"|icon_name="([^"]+)"|{% nav_link "\w+" label "([^"]+)"', template.read_text())
+            re.findall(
+                r'{% icon "([^"]+)"|icon_name="([^"]+)"|{% nav_link "\w+" label "([^"]+)"',
+                template.read_text(),
+            )
         )
     assert {name for names in asked for name in names if name} <= there

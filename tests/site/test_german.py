@@ -18,7 +18,15 @@ FAR = 1_234_567  # ids of this size get separators wherever a template prints th
 TORN = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
 NAMES = {"TikTok Ads Manager", "TikTok Business Center", "TikTok Audience Sync", "Audience Sync"}
 NAMES |= {"Audience Sync:", "Android GAID", "iOS IDFA", "Acme ads"}
-CANVAS_PANELS = ["", "?entry=1", "?add=first", "?launch=1", "?stop=1", "?step={step_id}", "?step={step_id}&reasons=1"]
+CANVAS_PANELS = [
+    "",
+    "?entry=1",
+    "?add=first",
+    "?launch=1",
+    "?stop=1",
+    "?step={step_id}",
+    "?step={step_id}&reasons=1",
+]
 
 
 @pytest.fixture
@@ -27,19 +35,36 @@ def far_ids(db):
     group = AppGroup.objects.create(pk=FAR, name="Far", slug="far")
     user = User.objects.create(pk=FAR, email="far@example.org")
     Membership.objects.create(pk=FAR, user=user, app_group=group, role=Role.ADMIN)
-    Invitation.objects.create(pk=FAR, app_group=group, email="f@example.org", token_hash="f", invited_by=user)
+    Invitation.objects.create(
+        pk=FAR, app_group=group, email="f@example.org", token_hash="f", invited_by=user
+    )
     segment = Segment.objects.create(pk=FAR, app_group=group, name="Far")
     Profile.objects.create(pk=FAR, app_group=group, external_id="far")
     tiktok = Connection.objects.create(pk=FAR, app_group=group)
     ad_account = AdAccount.objects.create(pk=FAR, connection=tiktok, remote_id="1", name="Far")
     audience = Audience.objects.create(pk=FAR, ad_account=ad_account, remote_id="1", name="Far")
-    sync = Sync.objects.create(pk=FAR, app_group=group, audience=audience, action="add", kinds=["email"])
+    sync = Sync.objects.create(
+        pk=FAR, app_group=group, audience=audience, action="add", kinds=["email"]
+    )
     OAuthState.objects.create(pk=FAR, state_hash="f", session_hash="f", user=user, app_group=group)
     canvas = Canvas.objects.create(pk=FAR, app_group=group, name="Far", segment=segment)
     Step.objects.create(pk=FAR, canvas=canvas, kind="audience_sync", sync=sync)
-    models = [AppGroup, User, Membership, Invitation, Segment, Profile, Connection, AdAccount, Audience, Sync]
+    models = [
+        AppGroup,
+        User,
+        Membership,
+        Invitation,
+        Segment,
+        Profile,
+        Connection,
+        AdAccount,
+        Audience,
+        Sync,
+    ]
     with connection.cursor() as cursor:
-        for line in connection.ops.sequence_reset_sql(no_style(), [*models, OAuthState, Canvas, Step]):
+        for line in connection.ops.sequence_reset_sql(
+            no_style(), [*models, OAuthState, Canvas, Step]
+        ):
             cursor.execute(line)
 
 
@@ -56,7 +81,11 @@ def paths(things):
     """Every page of a group that a GET shows, with the panels of the canvas."""
     found = [addresses.path(route, things) for route in addresses.of_groups()]
     canvas = reverse("canvas", args=["acme", things["canvas_id"]])
-    return found + [canvas + panel.format(**things) for panel in CANVAS_PANELS] + ["/groups/", "/analytics/"]
+    return (
+        found
+        + [canvas + panel.format(**things) for panel in CANVAS_PANELS]
+        + ["/groups/", "/analytics/"]
+    )
 
 
 @pytest.fixture
@@ -82,7 +111,11 @@ class Words(HTMLParser):
     def handle_starttag(self, tag, attributes):
         if tag in ("bdi", "script", "style", "option"):
             self.inside.append(tag)
-        self.found |= {text for name, text in attributes if name in ("title", "aria-label", "placeholder", "data-busy")}
+        self.found |= {
+            text
+            for name, text in attributes
+            if name in ("title", "aria-label", "placeholder", "data-busy")
+        }
 
     def handle_endtag(self, tag):
         if self.inside and self.inside[-1] == tag:
@@ -97,11 +130,15 @@ def sentences(page):
     """Texts of two words and more."""
     words = Words()
     words.feed(page)
-    return {text for text in words.found if text and re.search(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}", text)}
+    return {
+        text for text in words.found if text and re.search(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}", text)
+    }
 
 
 def test_no_sentence_is_the_same_in_both_languages(paths, read):
-    same = {text for path in paths for text in sentences(read(path, "en")) & sentences(read(path, "de"))}
+    same = {
+        text for path in paths for text in sentences(read(path, "en")) & sentences(read(path, "de"))
+    }
     assert same - NAMES == set()
 
 
@@ -125,7 +162,9 @@ def test_numbers_are_written_as_the_reader_writes_them(language, size, things, r
 
 
 def test_the_metrics_have_the_names_of_the_glossary(things, read):
-    page = read(reverse("canvas", args=["acme", things["canvas_id"]]) + f"?step={things['step_id']}", "de")
+    page = read(
+        reverse("canvas", args=["acme", things["canvas_id"]]) + f"?step={things['step_id']}", "de"
+    )
     labels = re.findall(r'<th scope="row" class="fw-normal">([^<]*)</th>', page)
     assert labels[:7] == [
         "Aufgenommen",

@@ -30,14 +30,22 @@ def assert_guarded(answer):
 
 
 @pytest.mark.parametrize(
-    "address", ["/accounts/login/", "/accounts/signup/", "/invitation/x/", "/nowhere/", "/g/acme/members/"]
+    "address",
+    ["/accounts/login/", "/accounts/signup/", "/invitation/x/", "/nowhere/", "/g/acme/members/"],
 )
 def test_pages_of_visitors_are_guarded(db, address):
     assert_guarded(Client().get(address))
 
 
 @pytest.mark.parametrize(
-    "address", ["/groups/", "/g/acme/members/", "/g/acme/activity/", "/g/acme/settings/", "/g/umbrella/members/"]
+    "address",
+    [
+        "/groups/",
+        "/g/acme/members/",
+        "/g/acme/activity/",
+        "/g/acme/settings/",
+        "/g/umbrella/members/",
+    ],
 )
 def test_pages_of_members_are_guarded(alice, other_group, signed_in, address):
     assert_guarded(signed_in(alice).get(address))
@@ -59,7 +67,9 @@ def test_a_crash_is_guarded_and_tells_no_secrets(db):
 
 def test_the_session_cookie_is_out_of_reach_of_scripts(alice, signed_in):
     client = Client()
-    client.post("/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"})
+    client.post(
+        "/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"}
+    )
     cookie = client.cookies["sessionid"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
@@ -67,4 +77,6 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(alice, signed_in):
 
 def test_forms_may_lead_to_the_partner_only(db, settings):
     policy = Client().get("/accounts/login/")["Content-Security-Policy"]
-    assert "form-action 'self' https://business-api.tiktok.com" in policy.split("; ")  # in any order
+    assert "form-action 'self' https://business-api.tiktok.com" in policy.split(
+        "; "
+    )  # in any order

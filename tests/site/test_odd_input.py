@@ -75,11 +75,16 @@ def assert_clean(html, path):
     assert [one for one in MARKUP if one in html] == [], path
 
 
-@pytest.mark.parametrize("text", [TEXTS["a script"], TEXTS["an attribute"], "https://evil.example/x", "{{7*7}}"])
+@pytest.mark.parametrize(
+    "text", [TEXTS["a script"], TEXTS["an attribute"], "https://evil.example/x", "{{7*7}}"]
+)
 def test_headers_of_htmx_are_not_trusted(admin, things, text):
     names = ("HX-Target", "HX-Trigger", "HX-Trigger-Name", "HX-Current-URL", "HX-Prompt")
     for route in ROUTES:
-        answer = admin.get(addresses.path(route, things), headers={"HX-Request": "true"} | dict.fromkeys(names, text))
+        answer = admin.get(
+            addresses.path(route, things),
+            headers={"HX-Request": "true"} | dict.fromkeys(names, text),
+        )
         assert answer.status_code < 500, route
         assert text not in "".join(map(str, answer.headers.values()))
         assert answer.streaming or text not in answer.content.decode()

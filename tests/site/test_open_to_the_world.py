@@ -18,7 +18,16 @@ def found(settings, check=checks.openness, **values):
 
 
 @pytest.mark.parametrize(
-    "hosts", [["*"], ["sync.example.org", "*"], [" * "], [".org"], ["."], ["sync.example.org", ".com"], [".co.uk"]]
+    "hosts",
+    [
+        ["*"],
+        ["sync.example.org", "*"],
+        [" * "],
+        [".org"],
+        ["."],
+        ["sync.example.org", ".com"],
+        [".co.uk"],
+    ],
 )
 @pytest.mark.parametrize("place", [PUBLIC, AT_HOME], ids=["public", "at home"])
 def test_a_wildcard_of_hosts_is_refused(settings, hosts, place):
@@ -30,7 +39,9 @@ def test_a_wildcard_of_trusted_origins_is_refused(settings, origin):
     assert found(settings, **PUBLIC, CSRF_TRUSTED_ORIGINS=[origin]) == ["E010"]
 
 
-@pytest.mark.parametrize(("place", "expected"), [(PUBLIC, ["E011"]), (AT_HOME, [])], ids=["public", "at home"])
+@pytest.mark.parametrize(
+    ("place", "expected"), [(PUBLIC, ["E011"]), (AT_HOME, [])], ids=["public", "at home"]
+)
 def test_debug_is_for_ones_own_machine(settings, place, expected):
     assert found(settings, **place, DEBUG=True) == expected
 

@@ -40,9 +40,13 @@ class Imports:
 
     def post(self, url, act="start", **changes):
         """The mapping form, sent with changes."""
-        layout = {name: changes[name] for name in ("encoding", "delimiter", "header") if name in changes}
+        layout = {
+            name: changes[name] for name in ("encoding", "delimiter", "header") if name in changes
+        }
         if layout and len(layout) < 3:
-            layout = {name: self.form(url)[name] for name in ("encoding", "delimiter", "header")} | layout
+            layout = {
+                name: self.form(url)[name] for name in ("encoding", "delimiter", "header")
+            } | layout
         return self.client.post(url, self.form(url, **layout) | changes | {act: "1"})
 
     def started(self, data, **changes):

@@ -22,11 +22,16 @@ class Journeys:
     def people(self, n):
         start = Profile.objects.count()
         return Profile.objects.bulk_create(
-            Profile(app_group=self.app_group, external_id=f"p{start + i}", email_sha256=b"%032d" % i) for i in range(n)
+            Profile(
+                app_group=self.app_group, external_id=f"p{start + i}", email_sha256=b"%032d" % i
+            )
+            for i in range(n)
         )
 
     def canvas(self, *kinds):
-        canvas = Canvas.objects.create(app_group=self.app_group, name="Journey", segment=self.segment)
+        canvas = Canvas.objects.create(
+            app_group=self.app_group, name="Journey", segment=self.segment
+        )
         steps, parent = [], None
         for kind, settings in kinds:
             parent = Step.objects.create(canvas=canvas, kind=kind, settings=settings, parent=parent)
@@ -35,7 +40,12 @@ class Journeys:
 
     def asks(self, step, action="add"):
         step.sync = Sync.objects.create(
-            app_group=self.app_group, audience=self.audience, action=action, kinds=["email"], label="x", url="/"
+            app_group=self.app_group,
+            audience=self.audience,
+            action=action,
+            kinds=["email"],
+            label="x",
+            url="/",
         )
         step.save()
         step.syncs.add(step.sync)

@@ -74,9 +74,13 @@ class World:
 
     def enter(self, asked, people, now=None):
         """Let people enter; the entry key is the profile's id, so a repeated call enters nobody anew."""
-        crowd = Profile.objects.filter(pk__in=[person.pk for person in people]).annotate(profile_id=F("pk"))
+        crowd = Profile.objects.filter(pk__in=[person.pk for person in people]).annotate(
+            profile_id=F("pk")
+        )
         with transaction.atomic():
-            return sync.enqueue(asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now())
+            return sync.enqueue(
+                asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
+            )
 
     def flush(self, times=1, seconds=3.0):
         for _ in range(times):

@@ -41,7 +41,9 @@ def issue():
     """issue(group, *scopes) -> the text of a new key; without scopes: all."""
 
     def make(group, *scopes, **more):
-        return api_keys.issue(group, name="test", scopes=list(scopes or api_keys.SCOPES), by=None, **more)[1]
+        return api_keys.issue(
+            group, name="test", scopes=list(scopes or api_keys.SCOPES), by=None, **more
+        )[1]
 
     return make
 

@@ -18,7 +18,11 @@ def scrape(settings):
         metrics.kept.forget()
         answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 200
-        samples = [s for family in text_string_to_metric_families(answer.content.decode()) for s in family.samples]
+        samples = [
+            s
+            for family in text_string_to_metric_families(answer.content.decode())
+            for s in family.samples
+        ]
         return {_name(sample): sample.value for sample in samples}
 
     return read

@@ -13,7 +13,10 @@ from tiktok_sandbox.wire import Refuse
 LASTS = 365 * 86_400
 SEED_SIZE = 100
 TARGETABLE_SIZE = 1_000
-SPEC_CHOICES = {"mobile_os": ("ALL", "ANDROID", "IOS"), "audience_size": ("NARROW", "BALANCED", "BROAD")}
+SPEC_CHOICES = {
+    "mobile_os": ("ALL", "ANDROID", "IOS"),
+    "audience_size": ("NARROW", "BALANCED", "BROAD"),
+}
 PLACEMENTS = ("TikTok", "TopBuzz & BuzzVideo", "TopBuzz_BuzzVideo", "Pangle")
 
 
@@ -73,7 +76,8 @@ def get(call: Call) -> dict[str, object]:
     found = [one for one in call.sandbox.audiences.of(advertiser_id) if one.id in wanted]
     return {
         "list": [
-            {"audience_details": details(call, one), "audience_history": history(call, one, size)} for one in found
+            {"audience_details": details(call, one), "audience_history": history(call, one, size)}
+            for one in found
         ]
     }
 
@@ -87,7 +91,9 @@ def details(call: Call, audience: Audience) -> dict[str, object]:
         "rule": '{"inclusions": null, "exclusions": null}',
         "msg": None,
         "error_msg": None,
-        "lookalike_spec": [orjson.loads(audience.lookalike_spec)] if audience.lookalike_spec else None,
+        "lookalike_spec": [orjson.loads(audience.lookalike_spec)]
+        if audience.lookalike_spec
+        else None,
     }
 
 
@@ -101,7 +107,13 @@ def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]
         rows.append(("create", audience.base_size, audience.created_at))
     editor = "open_api" if audience.type == PARTNER else "ads_manager"
     return [
-        {"action": action, "action_detail": str(n), "editor": editor, "msg": None, "opt_time": moment(at)}
+        {
+            "action": action,
+            "action_detail": str(n),
+            "editor": editor,
+            "msg": None,
+            "opt_time": moment(at),
+        }
         for action, n, at in rows
     ]
 
@@ -125,11 +137,17 @@ def lookalike_create(call: Call) -> dict[str, object]:
     permit(call, advertiser_id)
     source = call.audience(str(spec["source_audience_id"]), advertiser_id)
     if source.type == LOOKALIKE:
-        raise params.wrong("lookalike_spec.source_audience_id", "should not be a lookalike audience")
+        raise params.wrong(
+            "lookalike_spec.source_audience_id", "should not be a lookalike audience"
+        )
     if call.sandbox.audiences.people(source) < SEED_SIZE:
-        raise Refuse(40002, f"The source audience is too small: at least {SEED_SIZE} people are needed.")
+        raise Refuse(
+            40002, f"The source audience is too small: at least {SEED_SIZE} people are needed."
+        )
     written = orjson.dumps(spec).decode()
-    audience_id = call.sandbox.audiences.create(advertiser_id, name, kind=LOOKALIKE, lookalike_spec=written)
+    audience_id = call.sandbox.audiences.create(
+        advertiser_id, name, kind=LOOKALIKE, lookalike_spec=written
+    )
     call.line.action, call.line.audiences = "create", [audience_id]
     return {"custom_audience_id": audience_id}
 
@@ -143,7 +161,11 @@ def read_spec(value: object) -> dict[str, object]:
     locations = value.get("location_ids")
     if not placements:
         raise params.missing("placements")
-    if not isinstance(locations, list) or not locations or not all(isinstance(one, str) for one in locations):
+    if (
+        not isinstance(locations, list)
+        or not locations
+        or not all(isinstance(one, str) for one in locations)
+    ):
         raise params.wrong("location_ids", "should be a non-empty list of strings")
     return {
         "source_audience_id": params.digits(value, "source_audience_id"),

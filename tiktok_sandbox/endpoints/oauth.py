@@ -55,7 +55,10 @@ def revoke_token(call: Call) -> dict[str, object]:
         raise params.wrong("access_token", "should be the token of the header Access-Token")
     reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
     call.sandbox.accounts.revoke(secret)
-    return {"app_id": call.sandbox.options.app_id, "advertiser_ids": [advertiser.id for advertiser in reached]}
+    return {
+        "app_id": call.sandbox.options.app_id,
+        "advertiser_ids": [advertiser.id for advertiser in reached],
+    }
 
 
 def advertiser_get(call: Call) -> dict[str, object]:

@@ -26,7 +26,10 @@ def audience(call: Call) -> dict[str, object]:
     most = call.sandbox.options.limits.audiences_per_account
     with call.sandbox.store.lock:
         if call.sandbox.audiences.count(advertiser_id) >= most:
-            raise Refuse(40002, f"The ad account has reached the limit of {most} audiences. Delete audiences first.")
+            raise Refuse(
+                40002,
+                f"The ad account has reached the limit of {most} audiences. Delete audiences first.",
+            )
         audience_id = call.sandbox.audiences.create(advertiser_id, shortened(name))
     call.line.audiences = [audience_id]
     return {"audience_id": audience_id}
@@ -62,13 +65,17 @@ def mapping(call: Call) -> dict[str, object]:
     allow(call, advertisers)
     for audience_id in batch.audiences[: call.sandbox.options.limits.audiences_per_request + 1]:
         if call.audience(audience_id, *advertisers).type != PARTNER:
-            raise params.wrong("audience_ids", f"people cannot be mapped to audience {audience_id} of this type")
+            raise params.wrong(
+                "audience_ids", f"people cannot be mapped to audience {audience_id} of this type"
+            )
     require_size(batch, call.sandbox.options.limits)
     refuse_poison(call, batch)
     partial = partial_fault(call, batch)
     accepted = batch.without(failed_rows(partial, batch)) if partial else batch
     if accepted:
-        parts = ((audience_id, accepted.columns_for(audience_id)) for audience_id in accepted.audiences)
+        parts = (
+            (audience_id, accepted.columns_for(audience_id)) for audience_id in accepted.audiences
+        )
         call.sandbox.audiences.map(action, parts)
     if partial:
         raise partial_success(partial, batch)
@@ -82,13 +89,19 @@ def require_size(batch: Batch, limits: Limits) -> None:
     if ids is not None and batch.ids > ids:
         raise Refuse(40061, f"batch_data: at most {ids} ids per request.")
     if len(batch.audiences) > limits.audiences_per_request:
-        raise Refuse(40011, f"audience_ids: at most {limits.audiences_per_request} audiences per request.")
+        raise Refuse(
+            40011, f"audience_ids: at most {limits.audiences_per_request} audiences per request."
+        )
 
 
 def refuse_poison(call: Call, batch: Batch) -> None:
     """Each standing poison is tried, and used only where its hash is in the batch."""
     for fault in call.sandbox.faults.list():
-        if fault.kind == "poison" and fault.hits(call.endpoint, call.advertisers) and batch.rows_with(fault.hash):
+        if (
+            fault.kind == "poison"
+            and fault.hits(call.endpoint, call.advertisers)
+            and batch.rows_with(fault.hash)
+        ):
             call.sandbox.faults.use(fault)
             call.used.append(fault)
             raise params.wrong("batch_data", "holds an invalid id")
@@ -96,7 +109,11 @@ def refuse_poison(call: Call, batch: Batch) -> None:
 
 def partial_fault(call: Call, batch: Batch) -> Fault | None:
     for fault in call.sandbox.faults.list():
-        if fault.kind == "partial" and fault.hits(call.endpoint, call.advertisers) and failed_rows(fault, batch):
+        if (
+            fault.kind == "partial"
+            and fault.hits(call.endpoint, call.advertisers)
+            and failed_rows(fault, batch)
+        ):
             call.sandbox.faults.use(fault)
             call.used.append(fault)
             return fault

@@ -25,7 +25,11 @@ def ask(sandbox: Sandbox, request: Request) -> Answer:
     if problem:
         return page(request, "refused.html", {"problem": problem}, 400)
     users = [(user, sandbox.accounts.advertisers_of(user.id)) for user in sandbox.accounts.users()]
-    context = {"users": users, "kept": {name: wish.get(name, "") for name in KEPT}, "host": host(wish["redirect_uri"])}
+    context = {
+        "users": users,
+        "kept": {name: wish.get(name, "") for name in KEPT},
+        "host": host(wish["redirect_uri"]),
+    }
     return page(request, "authorise.html", context)
 
 
@@ -40,7 +44,9 @@ def decide(sandbox: Sandbox, request: Request) -> Answer:
         return redirect(back(wish, error="access_denied"))
     user = sandbox.accounts.user(wish.get("user", ""))
     if user is None:
-        return page(request, "refused.html", {"problem": _("Choose the TikTok user to continue as.")}, 400)
+        return page(
+            request, "refused.html", {"problem": _("Choose the TikTok user to continue as.")}, 400
+        )
     granted = {value for name, value in pairs if name == "scope"}
     scope = frozenset(one for one in (AD_ACCOUNTS, AUDIENCES) if str(one) in granted)
     code = sandbox.accounts.issue_code(user.id, scope)

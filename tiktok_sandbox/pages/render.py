@@ -13,7 +13,10 @@ HERE = Path(__file__).parent.parent
 LANGUAGES = ("en", "de")
 ENGINE = Engine(
     dirs=[str(HERE / "templates")],
-    libraries={"i18n": "django.templatetags.i18n", "humanize": "django.contrib.humanize.templatetags.humanize"},
+    libraries={
+        "i18n": "django.templatetags.i18n",
+        "humanize": "django.contrib.humanize.templatetags.humanize",
+    },
 )
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -29,11 +32,15 @@ def language(request: Request) -> str:
     return next((wish for wish in spoken if wish in LANGUAGES), LANGUAGES[0])
 
 
-def page(request: Request, template: str, context: Mapping[str, object], status: int = 200) -> Answer:
+def page(
+    request: Request, template: str, context: Mapping[str, object], status: int = 200
+) -> Answer:
     """Texts in the context are made here too, so give lazy ones."""
     spoken = language(request)
     with translation.override(spoken):
-        written = ENGINE.get_template(f"tiktok_sandbox/{template}").render(Context({"lang": spoken, **context}))
+        written = ENGINE.get_template(f"tiktok_sandbox/{template}").render(
+            Context({"lang": spoken, **context})
+        )
     return Answer(written.encode(), status, HTML, {"Content-Language": spoken, **HEADERS})
 
 

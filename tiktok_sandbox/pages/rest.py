@@ -25,7 +25,11 @@ def audiences(sandbox: Sandbox, request: Request) -> Answer:
     found = []
     for audience in sandbox.audiences.everything():
         members = sandbox.audiences.members(audience.id)
-        about = {"audience_id": audience.id, "advertiser_id": audience.advertiser_id, "name": audience.name}
+        about = {
+            "audience_id": audience.id,
+            "advertiser_id": audience.advertiser_id,
+            "name": audience.name,
+        }
         counts = {"people": members.people, "ids": members.ids, "base_size": audience.base_size}
         found.append({**about, "type": audience.type, **counts})
     return json({"audiences": found})
@@ -36,7 +40,9 @@ def members(sandbox: Sandbox, request: Request) -> Answer:
     audience_id = request.path.removeprefix(f"{ROOT}audiences/").removesuffix("/members/")
     if not audience_id.isdigit() or sandbox.audiences.get(audience_id) is None:
         return json({"error": "unknown audience"}, 404)
-    return Answer(content_type="application/x-ndjson", chunks=lines(sandbox.audiences.listed(audience_id)))
+    return Answer(
+        content_type="application/x-ndjson", chunks=lines(sandbox.audiences.listed(audience_id))
+    )
 
 
 def lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
@@ -76,7 +82,9 @@ def requests(sandbox: Sandbox, request: Request) -> Answer:
     content = {
         "total": len(kept),
         "most_in_one_second": busiest_second(line.at for line in kept),
-        "most_mappings_in_one_second": busiest_second(line.at for line in kept if line.endpoint == "segment/mapping"),
+        "most_mappings_in_one_second": busiest_second(
+            line.at for line in kept if line.endpoint == "segment/mapping"
+        ),
         "requests": [
             asdict(line) | {"time": datetime.fromtimestamp(line.at, UTC).isoformat()}
             for line in sandbox.log.newest(int(limit) if limit.isdigit() else 100)
@@ -97,7 +105,10 @@ def auth_code(sandbox: Sandbox, request: Request) -> Answer:
             raise ValueError("user_id names no TikTok user of the sandbox.")
     except (ValueError, AttributeError) as error:
         return json({"error": str(error)}, 400)
-    return json({"auth_code": sandbox.accounts.issue_code(user.id, frozenset(scope)), "user_id": user.id}, 201)
+    return json(
+        {"auth_code": sandbox.accounts.issue_code(user.id, frozenset(scope)), "user_id": user.id},
+        201,
+    )
 
 
 def reset(sandbox: Sandbox, request: Request) -> Answer:

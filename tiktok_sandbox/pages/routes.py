@@ -18,7 +18,11 @@ PAGES: dict[str, dict[str, Callable[[Sandbox, Request], Answer]]] = {
     "/sandbox/elsewhere/": {"GET": rest.elsewhere, "POST": rest.elsewhere},
     "/sandbox/api/audiences/": {"GET": rest.audiences},
     "/sandbox/api/auth_codes/": {"POST": rest.auth_code},
-    "/sandbox/api/faults/": {"GET": rest.faults, "POST": rest.set_fault, "DELETE": rest.clear_faults},
+    "/sandbox/api/faults/": {
+        "GET": rest.faults,
+        "POST": rest.set_fault,
+        "DELETE": rest.clear_faults,
+    },
     "/sandbox/api/requests/": {"GET": rest.requests},
     "/sandbox/api/reset/": {"POST": rest.reset},
 }
@@ -26,7 +30,11 @@ PAGES: dict[str, dict[str, Callable[[Sandbox, Request], Answer]]] = {
 
 def answer_page(sandbox: Sandbox, request: Request) -> Answer:
     methods = PAGES.get(request.path) or PAGES.get(f"{request.path}/")
-    if methods is None and request.path.startswith("/sandbox/api/audiences/") and request.path.endswith("/members/"):
+    if (
+        methods is None
+        and request.path.startswith("/sandbox/api/audiences/")
+        and request.path.endswith("/members/")
+    ):
         methods = {"GET": rest.members}
     if methods is None:
         return text("404 page not found", 404)
@@ -45,6 +53,8 @@ def _is_foreign(request: Request) -> bool:
     if not (origin or site):
         return False  # no browser
     name = urlsplit(f"//{host}").hostname or ""
-    is_local = "." not in name or name.replace(".", "").isdigit()  # localhost, a container's name, or an IP address
+    is_local = (
+        "." not in name or name.replace(".", "").isdigit()
+    )  # localhost, a container's name, or an IP address
     is_same = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
     return not (is_local and is_same)

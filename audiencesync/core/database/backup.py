@@ -14,7 +14,11 @@ from django.db import connection
 from django.db.backends.postgresql.client import DatabaseClient
 
 SQLITE_HEAD, DUMP_HEAD = b"SQLite format 3\0", b"PGDMP"
-BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside its file; of another file it is poison
+BESIDE = (
+    "-wal",
+    "-shm",
+    "-journal",
+)  # what SQLite keeps beside its file; of another file it is poison
 
 
 class Refused(Exception):
@@ -26,7 +30,9 @@ def write(target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     for file in (target, part):
         if file.exists():
-            raise Refused(f"{file} is there already. A backup overwrites nothing: choose another name.")
+            raise Refused(
+                f"{file} is there already. A backup overwrites nothing: choose another name."
+            )
     for file in (target, part):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -35,7 +41,9 @@ def write(target: Path) -> None:
                 cursor.execute("VACUUM INTO %s", [str(part)])
             _check(part)
         else:
-            _postgres("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={part}")
+            _postgres(
+                "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={part}"
+            )
         _flush(part)
         part.replace(target)
     except BaseException:
@@ -51,18 +59,26 @@ def restore(source: Path) -> None:
         head = file.read(len(SQLITE_HEAD))
     wanted = SQLITE_HEAD if connection.vendor == "sqlite" else DUMP_HEAD
     if not head.startswith(wanted):
-        raise Refused(f"{source} is no backup of {connection.display_name}, the database of DATABASE_URL.")
+        raise Refused(
+            f"{source} is no backup of {connection.display_name}, the database of DATABASE_URL."
+        )
     if connection.vendor == "sqlite":
         _restore_file(source, Path(connection.settings_dict["NAME"]))
     elif connection.introspection.table_names():
         raise Refused("The database of DATABASE_URL is not empty. Restore into a new one.")
     else:
-        _postgres("pg_restore", "--no-owner", "--no-privileges", "--single-transaction", source=source)
+        _postgres(
+            "pg_restore", "--no-owner", "--no-privileges", "--single-transaction", source=source
+        )
 
 
 def _restore_file(source: Path, target: Path) -> None:
     _check(source)
-    if target.exists() and target.stat().st_size and _reads(target, "SELECT count(*) FROM sqlite_master") != 0:
+    if (
+        target.exists()
+        and target.stat().st_size
+        and _reads(target, "SELECT count(*) FROM sqlite_master") != 0
+    ):
         raise Refused(f"{target} holds data. Stop web and engine, move it away, and try again.")
     part = target.with_name(f"{target.name}.part")
     part.touch(mode=0o600)
@@ -101,7 +117,9 @@ def _postgres(program: str, *arguments: str, source: Path | None = None) -> None
     where, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
     name, files = where.pop(), [] if source is None else [str(source)]
     command = [program, *where[1:], f"--dbname={name}", *arguments, *files]
-    done = subprocess.run(command, env=os.environ | (env or {}), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | (env or {}), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise Refused(f"{program} failed: {done.stderr.strip()[-500:]}")
 

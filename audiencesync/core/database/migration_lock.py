@@ -17,7 +17,11 @@ def hold(alias: str, *, wait: Callable[[], object] = lambda: None) -> Iterator[N
     if connection.vendor == "postgresql":
         with _advisory(connection, wait):
             yield
-    elif connection.vendor == "sqlite" and (name := str(connection.settings_dict["NAME"])) and ":memory:" not in name:
+    elif (
+        connection.vendor == "sqlite"
+        and (name := str(connection.settings_dict["NAME"]))
+        and ":memory:" not in name
+    ):
         with _file(f"{name}.migrate", wait):
             yield
     else:

@@ -44,7 +44,9 @@ def models() -> list[type[Model]]:
     """The tables that are moved: all that hold what would be missed."""
     found = apps.get_models(include_auto_created=True)
     left_out = MADE_BY_MIGRATE | ALARMS_ONLY
-    return [model for model in found if not model._meta.proxy and model._meta.app_label not in left_out]
+    return [
+        model for model in found if not model._meta.proxy and model._meta.app_label not in left_out
+    ]
 
 
 @contextmanager
@@ -62,10 +64,15 @@ def _source(file: Path) -> Iterator[None]:
 
 def _check() -> None:
     """Both are of this version, and the new one holds nothing yet."""
-    ours, theirs = (set(MigrationRecorder(connections[name]).applied_migrations()) for name in ("default", SOURCE))
+    ours, theirs = (
+        set(MigrationRecorder(connections[name]).applied_migrations())
+        for name in ("default", SOURCE)
+    )
     if ours != theirs:
         apps_told = ", ".join(sorted({app for app, _name in ours ^ theirs}))
-        raise Refused(f"The two are not of one version ({apps_told}). Run `manage.py migrate` on both.")
+        raise Refused(
+            f"The two are not of one version ({apps_told}). Run `manage.py migrate` on both."
+        )
     full = [model._meta.db_table for model in models() if model._base_manager.exists()]
     if full:
         raise Refused(f"The PostgreSQL is not empty: {', '.join(full)}. Move into a new one.")
@@ -73,12 +80,21 @@ def _check() -> None:
 
 def _copy(model: type[Model]) -> int:
     """All rows of one table, streamed. Foreign keys are looked at when the transaction ends."""
-    fields = [field for field in model._meta.local_concrete_fields if field.column and not field.generated]
-    rows = model._base_manager.using(SOURCE).order_by("pk").values_list(*(field.attname for field in fields))
+    fields = [
+        field for field in model._meta.local_concrete_fields if field.column and not field.generated
+    ]
+    rows = (
+        model._base_manager.using(SOURCE)
+        .order_by("pk")
+        .values_list(*(field.attname for field in fields))
+    )
     quote = connection.ops.quote_name
     columns = ", ".join(quote(str(field.column)) for field in fields)
     n = 0
-    with connection.cursor() as cursor, cursor.copy(_sql(quote(model._meta.db_table), columns)) as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(_sql(quote(model._meta.db_table), columns)) as copy,
+    ):
         for row in rows.iterator(READ_AT_ONCE):
             copy.write_row(_prepared(fields, row))
             n += 1
@@ -90,7 +106,9 @@ def _sql(table: str, columns: str) -> str:
 
 
 def _prepared(fields: list[Field[Any, Any]], row: tuple[Any, ...]) -> list[Any]:
-    return [field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)]
+    return [
+        field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)
+    ]
 
 
 def _reset_sequences() -> None:
@@ -103,4 +121,6 @@ def _reset_sequences() -> None:
             cursor.execute(statement)
         for model in models():
             if last := highest.get(table := model._meta.db_table):
-                cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [f'"{table}"', last])
+                cursor.execute(
+                    "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [f'"{table}"', last]
+                )

@@ -30,7 +30,10 @@ def at_most(seconds: float) -> Iterator[None]:
 def _postgresql(seconds: float) -> Iterator[None]:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(max(1, int(seconds * 1000)))])
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)",
+                [str(max(1, int(seconds * 1000)))],
+            )
         yield
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

@@ -28,7 +28,11 @@ class InvitationAdapter(DefaultAccountAdapter):
 
     def open_invitation(self, request: HttpRequest) -> Invitation | None:
         """The invitation this visitor came with, if it can still be accepted."""
-        found = Invitation.objects.select_related("app_group").filter(pk=request.session.get(INVITATION, 0)).first()
+        found = (
+            Invitation.objects.select_related("app_group")
+            .filter(pk=request.session.get(INVITATION, 0))
+            .first()
+        )
         return found if found and invitations.is_open(found, now=timezone.now()) else None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -45,7 +49,9 @@ class InvitationAdapter(DefaultAccountAdapter):
         key = addresses.confirmation_key(emailconfirmation.email_address)
         return ours(reverse("account_confirm_email", args=[key]))
 
-    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
         """allauth puts its own key beside the link, too; nobody shall find a use for it."""
         super().send_confirmation_mail(request, _Keyless(emailconfirmation.email_address), signup)
 
@@ -53,9 +59,13 @@ class InvitationAdapter(DefaultAccountAdapter):
         """A refused mail is logged without its address. The page says the same, or it would tell who has an account."""
         links = {name: ours(text) for name, text in context.items() if _is_link(text)}
         try:
-            super().send_mail(template_prefix, email, context | links | {"current_site": addresses.Site()})
+            super().send_mail(
+                template_prefix, email, context | links | {"current_site": addresses.Site()}
+            )
         except Exception as error:  # noqa: BLE001 - a backend of the operator may raise anything
-            logger.error("A mail could not be sent (%s): %s.", type(error).__name__, template_prefix)
+            logger.error(
+                "A mail could not be sent (%s): %s.", type(error).__name__, template_prefix
+            )
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Attempts count by the account alone: a caller chooses the port in the name of the host."""

@@ -60,7 +60,9 @@ def end_pending_changes(user: User) -> None:
 
 def free(email: str) -> None:
     """Who only asked for an address does not keep it from who proves that it is theirs."""
-    EmailAddress.objects.filter(email=email.lower(), verified=False).exclude(user__email=email.lower()).delete()
+    EmailAddress.objects.filter(email=email.lower(), verified=False).exclude(
+        user__email=email.lower()
+    ).delete()
 
 
 def confirmation_key(address: EmailAddress) -> str:
@@ -71,7 +73,9 @@ def confirmation_key(address: EmailAddress) -> str:
 def find(key: str) -> EmailAddress | None:
     """The unconfirmed address of a link, unless it is too old or the account has changed since."""
     try:
-        pk, state = signing.loads(key, salt=_SALT, max_age=86400 * app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
+        pk, state = signing.loads(
+            key, salt=_SALT, max_age=86400 * app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS
+        )
     except (signing.BadSignature, ValueError, TypeError):
         return None
     address = EmailAddress.objects.select_related("user").filter(pk=pk, verified=False).first()
@@ -80,4 +84,6 @@ def find(key: str) -> EmailAddress | None:
 
 def _state(address: EmailAddress) -> str:
     user = address.user
-    return salted_hmac(_SALT, f"{user.password}|{user.email}|{address.email}", algorithm="sha256").hexdigest()
+    return salted_hmac(
+        _SALT, f"{user.password}|{user.email}|{address.email}", algorithm="sha256"
+    ).hexdigest()

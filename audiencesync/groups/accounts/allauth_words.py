@@ -59,7 +59,9 @@ WORDS = (
     _("Changing to"),
     _("Your email address is still pending verification."),
     _("Re-send Verification"),
-    _('Please confirm that <a href="mailto:%(email)s">%(email)s</a> is an email address for user %(user_display)s.'),
+    _(
+        'Please confirm that <a href="mailto:%(email)s">%(email)s</a> is an email address for user %(user_display)s.'
+    ),
     _(
         'This email confirmation link expired or is invalid. Please <a href="%(email_url)s">issue a new '
         "email confirmation request</a>."
@@ -70,7 +72,9 @@ WORDS = (
     _("Are you sure you want to sign out?"),
     _("You have confirmed %(email)s."),
     _("You have signed out."),
-    _("Forgotten your password? Enter your email address below, and we'll send you an email allowing you to reset it."),
+    _(
+        "Forgotten your password? Enter your email address below, and we'll send you an email allowing you to reset it."
+    ),
     _("Please contact us if you have any trouble resetting your password."),
     _("Bad Token"),
     _(

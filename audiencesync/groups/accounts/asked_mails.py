@@ -32,7 +32,12 @@ def ask(kind: str, address: str, *, now: datetime) -> None:
     language = translation.get_language() or settings.LANGUAGE_CODE
     key = f"{kind}:{secrets.token_hex(16)}"
     Letter.objects.create(
-        key=key, kind=kind, address=address.strip().lower(), language=language, created_at=now, due_at=now
+        key=key,
+        kind=kind,
+        address=address.strip().lower(),
+        language=language,
+        created_at=now,
+        due_at=now,
     )
 
 
@@ -53,13 +58,17 @@ def message(letter: Letter) -> EmailMessage | None:
 
 def _password_reset(user: User) -> EmailMessage:
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
-    link = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token})
+    link = reverse(
+        "account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token}
+    )
     words: dict[str, Any] = {
         "user": user,
         "password_reset_url": f"{settings.SITE_URL}{link}",
         "current_site": addresses.Site(),
     }
-    mail: EmailMessage = get_adapter().render_mail("account/email/password_reset_key", user.email, words)
+    mail: EmailMessage = get_adapter().render_mail(
+        "account/email/password_reset_key", user.email, words
+    )
     return mail
 
 

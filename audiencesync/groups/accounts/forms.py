@@ -3,7 +3,12 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import AddEmailForm, ChangePasswordForm, ResetPasswordForm, ResetPasswordKeyForm
+from allauth.account.forms import (
+    AddEmailForm,
+    ChangePasswordForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+)
 from allauth.core import context
 from django import forms
 from django.db import transaction
@@ -20,7 +25,9 @@ class ChangeEmailForm(AddEmailForm):
     def clean_email(self) -> str:
         """Else the unconfirmed address would be lost, and with it the way to sign in."""
         if not addresses.is_proven(self.user):
-            raise forms.ValidationError(_("Confirm your present address first: open the link that we mailed to it."))
+            raise forms.ValidationError(
+                _("Confirm your present address first: open the link that we mailed to it.")
+            )
         email: str = super().clean_email()
         return email
 
@@ -32,7 +39,10 @@ class NewPasswordForm(ChangePasswordForm):
         """The password of the account. Wrong ones count as failed sign-ins of it."""
         password: str = self.cleaned_data["oldpassword"]
         adapter = get_adapter()
-        if adapter.authenticate(context.request, email=self.user.email, password=password) != self.user:
+        if (
+            adapter.authenticate(context.request, email=self.user.email, password=password)
+            != self.user
+        ):
             raise adapter.validation_error("enter_current_password")
         return password
 

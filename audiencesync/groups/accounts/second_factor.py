@@ -35,7 +35,9 @@ class SealingAdapter(DefaultMFAAdapter):
 @sensitive_variables()
 def resealed(data: dict[str, object]) -> dict[str, object] | None:
     """``data`` of an authenticator under the first key; None if it is that already. Raises CannotOpen."""
-    stale = [name for name in SEALED_FIELDS if name in data and not crypto.is_current(str(data[name]))]
+    stale = [
+        name for name in SEALED_FIELDS if name in data and not crypto.is_current(str(data[name]))
+    ]
     if not stale:
         return None
     opened = {name: crypto.open_sealed(str(data[name]), context=CONTEXT) for name in stale}

@@ -36,7 +36,9 @@ def _look(request: HttpRequest, *, now: float) -> None:
     used_at = request.session.setdefault(USED, now)
     if now - used_at > settings.SESSION_IDLE_MINUTES * 60:
         logout(request)
-        messages.info(request, _("You were signed out because this session was not used for a while."))
+        messages.info(
+            request, _("You were signed out because this session was not used for a while.")
+        )
     elif now - used_at > NOTED_EVERY // 2 and not _is_by_itself(request):
         request.session[USED] = now
 
@@ -70,6 +72,8 @@ def end_others(request: HttpRequest) -> None:
     """All sessions of the account but this one, listed or not."""
     user, mine = access.user(request), request.session.session_key
     others = Session.objects.exclude(pk=mine).filter(expire_date__gt=timezone.now())
-    ended = [one.pk for one in others.iterator() if one.get_decoded().get(SESSION_KEY) == str(user.pk)]
+    ended = [
+        one.pk for one in others.iterator() if one.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
     Session.objects.filter(pk__in=ended).delete()
     UserSession.objects.filter(user=user).exclude(session_key=mine).delete()

@@ -70,6 +70,12 @@ class _Used(Exception):
 
 
 def _used(request: HttpRequest) -> HttpResponse:
-    found = Invitation.objects.select_related("app_group").filter(pk=request.session.get(INVITATION, 0)).first()
+    found = (
+        Invitation.objects.select_related("app_group")
+        .filter(pk=request.session.get(INVITATION, 0))
+        .first()
+    )
     reason, advice = invitations.why_closed(found, now=timezone.now())
-    return render(request, "groups/invitation_closed.html", {"reason": reason, "advice": advice}, status=410)
+    return render(
+        request, "groups/invitation_closed.html", {"reason": reason, "advice": advice}, status=410
+    )

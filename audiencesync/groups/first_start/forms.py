@@ -87,22 +87,31 @@ class SetupForm(NewGroupForm):
     """The first account, the first app group and, if wanted, the people of the demo."""
 
     email = forms.EmailField(
-        label=_("Your e-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+        label=_("Your e-mail address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     person = forms.CharField(
-        label=_("Your name"), max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+        label=_("Your name"),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     password = forms.CharField(
         label=_("Password"),
         max_length=4096,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 12 characters, not one of the common passwords, and not like your name or address."),
+        help_text=_(
+            "At least 12 characters, not one of the common passwords, and not like your name or address."
+        ),
     )
     demo_people = forms.BooleanField(
         label=_("Add 5,000 made-up people and two segments to try things out"),
         required=False,
-        help_text=_("With the real TikTok leave this empty: made-up people belong to nobody there."),
+        help_text=_(
+            "With the real TikTok leave this empty: made-up people belong to nobody there."
+        ),
     )
 
     ACCOUNT = ("email", "person", "password")

@@ -19,7 +19,15 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from audiencesync.groups.models import SETUP_LIFETIME, Activity, AppGroup, Membership, Role, SetupLink, User
+from audiencesync.groups.models import (
+    SETUP_LIFETIME,
+    Activity,
+    AppGroup,
+    Membership,
+    Role,
+    SetupLink,
+    User,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +61,10 @@ def announce(process: str) -> None:
     try:
         if not is_set_up():
             link = print_link(f"{process} at {socket.gethostname()}", now=timezone.now())
-            logger.warning("There is no account yet. This link makes the first one, once, within a day: %s", link)
+            logger.warning(
+                "There is no account yet. This link makes the first one, once, within a day: %s",
+                link,
+            )
     except DatabaseError:  # away, or not migrated yet: the process itself says so
         logger.info("Whether there is an account could not be read.")
 
@@ -61,7 +72,9 @@ def announce(process: str) -> None:
 @transaction.atomic
 def print_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str:
     """A new link. It ends the one that was printed by the same before, or with ``ends_all`` every other."""
-    ended = SetupLink.objects.filter(Q(printed_by=printed_by) | Q(created_at__lte=now - SETUP_LIFETIME))
+    ended = SetupLink.objects.filter(
+        Q(printed_by=printed_by) | Q(created_at__lte=now - SETUP_LIFETIME)
+    )
     (SetupLink.objects.all() if ends_all else ended).delete()
     token = secrets.token_urlsafe(32)
     SetupLink.objects.create(token_hash=_hash(token), printed_by=printed_by[:200], created_at=now)
@@ -88,7 +101,9 @@ def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) 
         )
         app_group.save()
         Membership.objects.create(app_group=app_group, user=user, role=Role.ADMIN, joined_at=now)
-        Activity.log(app_group, user, Activity.Verb.CREATED, app_group.name, kind=Activity.Kind.GROUP)
+        Activity.log(
+            app_group, user, Activity.Verb.CREATED, app_group.name, kind=Activity.Kind.GROUP
+        )
         SetupLink.objects.all().delete()
     return user
 

@@ -16,13 +16,23 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AppGroup",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 ("slug", models.SlugField(unique=True)),
-                ("time_zone", models.CharField(default="UTC", max_length=64, verbose_name="time zone")),
+                (
+                    "time_zone",
+                    models.CharField(default="UTC", max_length=64, verbose_name="time zone"),
+                ),
                 (
                     "phone_region",
-                    models.CharField(default="DE", max_length=2, verbose_name="default country of phone numbers"),
+                    models.CharField(
+                        default="DE", max_length=2, verbose_name="default country of phone numbers"
+                    ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
@@ -40,9 +50,17 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="User",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("password", models.CharField(max_length=128, verbose_name="password")),
-                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
                 (
                     "is_superuser",
                     models.BooleanField(
@@ -51,27 +69,44 @@ class Migration(migrations.Migration):
                         verbose_name="superuser status",
                     ),
                 ),
-                ("email", models.EmailField(max_length=254, unique=True, verbose_name="e-mail address")),
+                (
+                    "email",
+                    models.EmailField(max_length=254, unique=True, verbose_name="e-mail address"),
+                ),
                 ("name", models.CharField(blank=True, max_length=120, verbose_name="name")),
-                ("is_staff", models.BooleanField(default=False, verbose_name="staff of this installation")),
+                (
+                    "is_staff",
+                    models.BooleanField(default=False, verbose_name="staff of this installation"),
+                ),
                 ("is_active", models.BooleanField(default=True)),
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(django.db.models.functions.text.Lower("email"), name="user_email_ci")
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("email"), name="user_email_ci"
+                    )
                 ],
             },
         ),
         migrations.CreateModel(
             name="Invitation",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("email", models.EmailField(max_length=254, verbose_name="e-mail address")),
                 (
                     "role",
                     models.CharField(
-                        choices=[("viewer", "Viewer"), ("marketer", "Marketer"), ("admin", "Admin")],
+                        choices=[
+                            ("viewer", "Viewer"),
+                            ("marketer", "Marketer"),
+                            ("admin", "Admin"),
+                        ],
                         default="marketer",
                         max_length=10,
                         verbose_name="role",
@@ -83,7 +118,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="invitations", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -100,11 +137,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Membership",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "role",
                     models.CharField(
-                        choices=[("viewer", "Viewer"), ("marketer", "Marketer"), ("admin", "Admin")],
+                        choices=[
+                            ("viewer", "Viewer"),
+                            ("marketer", "Marketer"),
+                            ("admin", "Admin"),
+                        ],
                         default="viewer",
                         max_length=10,
                         verbose_name="role",
@@ -114,7 +160,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -137,7 +185,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Activity",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "verb",
                     models.CharField(
@@ -170,7 +223,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="activities", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="activities",
+                        to="groups.appgroup",
                     ),
                 ),
             ],
@@ -181,12 +236,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="membership",
-            constraint=models.UniqueConstraint(fields=("app_group", "user"), name="membership_once"),
+            constraint=models.UniqueConstraint(
+                fields=("app_group", "user"), name="membership_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="membership",
             constraint=models.CheckConstraint(
-                condition=models.Q(("role__in", ["viewer", "marketer", "admin"])), name="membership_role"
+                condition=models.Q(("role__in", ["viewer", "marketer", "admin"])),
+                name="membership_role",
             ),
         ),
     ]

@@ -35,7 +35,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ApiKey",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 ("prefix", models.CharField(max_length=12)),
                 ("sha256", models.CharField(max_length=64, unique=True)),
@@ -47,7 +52,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="api_keys", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_keys",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -67,7 +74,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="KeptAnswer",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("key_sha256", models.CharField(max_length=64)),
                 ("call_sha256", models.CharField(max_length=64)),
                 ("status", models.PositiveSmallIntegerField(default=0)),
@@ -85,13 +97,22 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [models.Index(fields=["at"], name="kept_answer_oldest")],
-                "constraints": [models.UniqueConstraint(fields=("app_group", "key_sha256"), name="kept_answer_once")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("app_group", "key_sha256"), name="kept_answer_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
             name="RateWindow",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=20)),
                 ("starts_at", models.BigIntegerField()),
                 ("n", models.PositiveIntegerField()),
@@ -106,7 +127,9 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "constraints": [models.UniqueConstraint(fields=("app_group", "name"), name="rate_window_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("app_group", "name"), name="rate_window_once")
+                ],
             },
         ),
     ]

@@ -12,6 +12,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="appgroup",
             name="quota_stops_clock",
-            field=models.BooleanField(default=False, verbose_name="daily limits of partners stop the clock"),
+            field=models.BooleanField(
+                default=False, verbose_name="daily limits of partners stop the clock"
+            ),
         ),
     ]

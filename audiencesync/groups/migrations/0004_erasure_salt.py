@@ -20,7 +20,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="appgroup",
             name="erasure_salt",
-            field=models.BinaryField(default=audiencesync.groups.models.erasure_salt, max_length=32),
+            field=models.BinaryField(
+                default=audiencesync.groups.models.erasure_salt, max_length=32
+            ),
         ),
         migrations.RunPython(own_salts, migrations.RunPython.noop),
     ]

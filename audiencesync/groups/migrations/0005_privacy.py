@@ -14,7 +14,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="appgroup",
             name="consent_attribute",
-            field=models.CharField(blank=True, max_length=80, verbose_name="attribute that tells consent"),
+            field=models.CharField(
+                blank=True, max_length=80, verbose_name="attribute that tells consent"
+            ),
         ),
         migrations.AddField(
             model_name="appgroup",

@@ -12,11 +12,15 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="language",
-            field=models.CharField(blank=True, db_default="", default="", max_length=10, verbose_name="language"),
+            field=models.CharField(
+                blank=True, db_default="", default="", max_length=10, verbose_name="language"
+            ),
         ),
         migrations.AddField(
             model_name="appgroup",
             name="language",
-            field=models.CharField(db_default="en", default="en", max_length=10, verbose_name="language"),
+            field=models.CharField(
+                db_default="en", default="en", max_length=10, verbose_name="language"
+            ),
         ),
     ]

@@ -7,6 +7,8 @@ class Migration(migrations.Migration):
     dependencies = [("groups", "0010_setup_links")]
 
     operations = [
-        migrations.AddField("activity", "kind", models.CharField(blank=True, default="", max_length=20)),
+        migrations.AddField(
+            "activity", "kind", models.CharField(blank=True, default="", max_length=20)
+        ),
         migrations.AddField("activity", "changes", models.JSONField(default=list)),
     ]

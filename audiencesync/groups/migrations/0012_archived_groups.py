@@ -22,7 +22,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="appgroup",
             constraint=models.CheckConstraint(
-                condition=models.Q(("deleting_at", None), ("archived_at__isnull", False), _connector="OR"),
+                condition=models.Q(
+                    ("deleting_at", None), ("archived_at__isnull", False), _connector="OR"
+                ),
                 name="app_group_deleting",
             ),
         ),

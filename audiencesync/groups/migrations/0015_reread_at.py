@@ -7,5 +7,9 @@ class Migration(migrations.Migration):
     dependencies = [("groups", "0014_waiting_people_verbs")]
 
     operations = [
-        migrations.AddField(model_name="appgroup", name="reread_at", field=models.DateTimeField(blank=True, null=True)),
+        migrations.AddField(
+            model_name="appgroup",
+            name="reread_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
     ]

@@ -16,7 +16,9 @@ def confirm_present_addresses(apps, schema_editor):
     users = apps.get_model("groups", "User").objects.annotate(address=Lower("email"))
     confirmed = address_of.filter(verified=True).annotate(address=Lower("email"))
     for user in users.exclude(address__in=confirmed.values("address")).iterator(chunk_size=500):
-        address_of.filter(user_id=user.pk, primary=True).exclude(email__iexact=user.email).update(primary=False)
+        address_of.filter(user_id=user.pk, primary=True).exclude(email__iexact=user.email).update(
+            primary=False
+        )
         rows = address_of.filter(user_id=user.pk, email__iexact=user.email)
         if not rows.update(verified=True, primary=True, email=user.address):
             address_of.create(user_id=user.pk, email=user.address, verified=True, primary=True)

@@ -8,17 +8,29 @@ CONTEXT = "second-factor"  # groups/second_factor.py
 
 
 def seal(apps, schema_editor):
-    for row in apps.get_model("mfa", "Authenticator").objects.order_by("pk").iterator(chunk_size=500):
+    for row in (
+        apps.get_model("mfa", "Authenticator").objects.order_by("pk").iterator(chunk_size=500)
+    ):
         clear = {name: row.data[name] for name in ("secret", "seed") if name in row.data}
-        if sealed := {name: crypto.seal(text, context=CONTEXT) for name, text in clear.items() if "." not in text}:
+        if sealed := {
+            name: crypto.seal(text, context=CONTEXT)
+            for name, text in clear.items()
+            if "." not in text
+        }:
             row.data |= sealed
             row.save(update_fields=["data"])
 
 
 def open_again(apps, schema_editor):
-    for row in apps.get_model("mfa", "Authenticator").objects.order_by("pk").iterator(chunk_size=500):
+    for row in (
+        apps.get_model("mfa", "Authenticator").objects.order_by("pk").iterator(chunk_size=500)
+    ):
         sealed = {name: row.data[name] for name in ("secret", "seed") if name in row.data}
-        row.data |= {name: crypto.open_sealed(text, context=CONTEXT) for name, text in sealed.items() if "." in text}
+        row.data |= {
+            name: crypto.open_sealed(text, context=CONTEXT)
+            for name, text in sealed.items()
+            if "." in text
+        }
         row.save(update_fields=["data"])
 
 

@@ -8,7 +8,12 @@ from django.db.models import Q
 THE_TABLE = migrations.CreateModel(
     name="Letter",
     fields=[
-        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+        (
+            "id",
+            models.BigAutoField(
+                auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+            ),
+        ),
         ("key", models.CharField(max_length=160, unique=True)),
         ("subject", models.CharField(blank=True, max_length=250)),
         ("body", models.TextField(blank=True)),
@@ -19,13 +24,19 @@ THE_TABLE = migrations.CreateModel(
         (
             "user",
             models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
             ),
         ),
     ],
     options={
         "db_table": "partners_letter",
-        "indexes": [models.Index(condition=Q(("due_at__isnull", False)), fields=["due_at"], name="letter_due")],
+        "indexes": [
+            models.Index(
+                condition=Q(("due_at__isnull", False)), fields=["due_at"], name="letter_due"
+            )
+        ],
     },
 )
 
@@ -65,7 +76,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="letter",
             constraint=models.CheckConstraint(
-                condition=Q(("user__isnull", False), models.Q(("kind", ""), _negated=True), _connector="OR"),
+                condition=Q(
+                    ("user__isnull", False), models.Q(("kind", ""), _negated=True), _connector="OR"
+                ),
                 name="letter_has_a_reader",
             ),
         ),

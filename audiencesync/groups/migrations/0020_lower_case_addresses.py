@@ -29,12 +29,16 @@ def _merge(address, email, rows, *, owner):
         by_user.setdefault(row.user_id, []).append(row)
     confirmed = [user for user, mine in by_user.items() if any(row.verified for row in mine)]
     winner = owner if owner in confirmed else next(iter(confirmed), None)
-    address.objects.filter(pk__in=[row.pk for row in rows]).update(verified=False)  # no two, at no time
+    address.objects.filter(pk__in=[row.pk for row in rows]).update(
+        verified=False
+    )  # no two, at no time
     for first, *others in by_user.values():
         address.objects.filter(pk__in=[row.pk for row in others]).delete()
         is_primary = any(row.primary for row in (first, *others))
         is_confirmed = first.user_id == winner
-        address.objects.filter(pk=first.pk).update(email=email, primary=is_primary, verified=is_confirmed)
+        address.objects.filter(pk=first.pk).update(
+            email=email, primary=is_primary, verified=is_confirmed
+        )
 
 
 class Migration(migrations.Migration):

@@ -44,7 +44,9 @@ def removal_time() -> str:
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)
-def nav_link(context: Context, url_name: str, label: str, icon_name: str, *beside: str) -> dict[str, Any]:
+def nav_link(
+    context: Context, url_name: str, label: str, icon_name: str, *beside: str
+) -> dict[str, Any]:
     """A link to a page of the group, or to one of no group, marked when it is the current one or one ``beside`` it."""
     group, request = context.get("app_group"), context.get("request")
     of_group = [group.slug] if group else []

@@ -62,7 +62,9 @@ class ChangeEmail(EmailView):
         """Ask the new address to confirm, and tell the present one."""
         answer: HttpResponse = super().form_valid(form)
         get_adapter().send_notification_mail(
-            "groups/email_change_asked", access.user(self.request), {"to_email": form.cleaned_data["email"]}
+            "groups/email_change_asked",
+            access.user(self.request),
+            {"to_email": form.cleaned_data["email"]},
         )
         return answer
 

@@ -47,7 +47,9 @@ def _go_on(request: HttpRequest, found: Invitation) -> HttpResponse:
         user = access.user(request)
         if not _is_for(found, user):
             return redirect(request.path)
-        if not invitations.may_accept(found, user) or not invitations.accept(found, user, now=timezone.now()):
+        if not invitations.may_accept(found, user) or not invitations.accept(
+            found, user, now=timezone.now()
+        ):
             return redirect(request.path)
         messages.success(request, _("Welcome to %(group)s.") % {"group": found.app_group.name})
         return redirect("group", found.app_group.slug)

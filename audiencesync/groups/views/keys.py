@@ -29,7 +29,10 @@ def keys(request: HttpRequest, group: str) -> HttpResponse:
         return redirect("api_keys", group)
     now = timezone.now()
     rows = access.all_of(request, ApiKey, Role.ADMIN).select_related("created_by")
-    shown = [(key, key.is_open(now=now), [domain.SCOPES.get(scope, scope) for scope in key.scopes]) for key in rows]
+    shown = [
+        (key, key.is_open(now=now), [domain.SCOPES.get(scope, scope) for scope in key.scopes])
+        for key in rows
+    ]
     context = {"keys": shown, "form": form, "new_key": _shown_once(request, app_group)}
     answer = render(request, "groups/keys.html", context, status=422 if form.errors else 200)
     answer["Cache-Control"] = "no-store"
@@ -53,7 +56,9 @@ def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
     if request.method != "GET" or SHOWN_ONCE not in request.session:
         return ""
     try:
-        return crypto.open_sealed(request.session.pop(SHOWN_ONCE), context=f"new-key:{app_group.pk}")
+        return crypto.open_sealed(
+            request.session.pop(SHOWN_ONCE), context=f"new-key:{app_group.pk}"
+        )
     except crypto.CannotOpen:
         return ""
 

@@ -47,7 +47,9 @@ def _mask_invited(lines: Iterable[Activity]) -> None:
 def _people(app_group: AppGroup) -> list[tuple[str, str]]:
     """Members, and those who have left their traces in the log."""
     acted = app_group.activities.order_by().values("actor")
-    people = User.objects.filter(memberships__app_group=app_group) | User.objects.filter(pk__in=acted)
+    people = User.objects.filter(memberships__app_group=app_group) | User.objects.filter(
+        pk__in=acted
+    )
     return [(str(person.pk), str(person)) for person in people.distinct().order_by("name", "email")]
 
 
@@ -62,7 +64,10 @@ def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Ac
 def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[Change]:
     """Each setting that the form may change, as it was and as it is."""
     names = form.changed_data
-    return [(form.fields[name].label or name, _value(stored, name), _value(edited, name)) for name in names]
+    return [
+        (form.fields[name].label or name, _value(stored, name), _value(edited, name))
+        for name in names
+    ]
 
 
 def _value(app_group: AppGroup, name: str) -> Value:
@@ -89,7 +94,11 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
         form.save()
         if form.changed_data:
             kind, by = Activity.Kind.GROUP, access.user(request)
-            Activity.log(app_group, by, Activity.Verb.CHANGED, app_group.name, kind=kind, changes=changes)
+            Activity.log(
+                app_group, by, Activity.Verb.CHANGED, app_group.name, kind=kind, changes=changes
+            )
         messages.success(request, _("Saved."))
         return redirect("group_settings", group)
-    return render(request, "groups/settings.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "groups/settings.html", {"form": form}, status=422 if form.errors else 200
+    )

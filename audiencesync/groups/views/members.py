@@ -28,8 +28,14 @@ def members(request: HttpRequest, group: str) -> HttpResponse:
     return _page(request, app_group, InvitationForm(app_group=app_group))
 
 
-def _page(request: HttpRequest, app_group: AppGroup, form: InvitationForm, status: int = 200) -> HttpResponse:
-    people = access.all_of(request, Membership).select_related("user").order_by("user__name", "user__email")
+def _page(
+    request: HttpRequest, app_group: AppGroup, form: InvitationForm, status: int = 200
+) -> HttpResponse:
+    people = (
+        access.all_of(request, Membership)
+        .select_related("user")
+        .order_by("user__name", "user__email")
+    )
     is_admin = access.membership(request).may(Role.ADMIN)
     context = {
         "members": people,
@@ -46,7 +52,9 @@ def shown_once(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> st
     if request.method != "GET" or kept_as not in request.session:
         return ""
     try:
-        return crypto.open_sealed(request.session.pop(kept_as), context=f"invitation:{app_group.pk}")
+        return crypto.open_sealed(
+            request.session.pop(kept_as), context=f"invitation:{app_group.pk}"
+        )
     except crypto.CannotOpen:
         return ""
 
@@ -71,23 +79,35 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
 def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
     """Count an invitation of the group; the form says so if this is one too many of this hour."""
     limit = invitations.PER_HOUR
-    is_over = rate_limits.count_in(app_group, "invitations", limit, seconds=3600, now=timezone.now()).is_over
+    is_over = rate_limits.count_in(
+        app_group, "invitations", limit, seconds=3600, now=timezone.now()
+    ).is_over
     if is_over:
-        form.add_error(None, _("At most %(n)d invitations an hour. Try again later.") % {"n": limit})
+        form.add_error(
+            None, _("At most %(n)d invitations an hour. Try again later.") % {"n": limit}
+        )
     return is_over
 
 
 @sensitive_variables("link", "token")
-def send_invitation(request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str) -> None:
+def send_invitation(
+    request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str
+) -> None:
     """Invite, mail the link and say so; if no mail leaves, the session keeps the link under ``keep_as`` for one look."""
-    invitation, token = invitations.invite(app_group, email=data["email"], role=data["role"], by=access.user(request))
+    invitation, token = invitations.invite(
+        app_group, email=data["email"], role=data["role"], by=access.user(request)
+    )
     link = ours(reverse("invitation", args=[token]))
     if invitations.mail(invitation, link):
-        messages.success(request, _("The invitation was mailed to %(email)s.") % {"email": invitation.email})
+        messages.success(
+            request, _("The invitation was mailed to %(email)s.") % {"email": invitation.email}
+        )
     else:
         invitations.show(invitation)
         request.session[keep_as] = crypto.seal(link, context=f"invitation:{app_group.pk}")
-        messages.warning(request, _("The mail could not be sent. Please pass the link below on yourself."))
+        messages.warning(
+            request, _("The mail could not be sent. Please pass the link below on yourself.")
+        )
 
 
 @require_POST
@@ -96,7 +116,9 @@ def withdraw(request: HttpRequest, group: str, invitation: int) -> HttpResponse:
     """Make an open invitation useless."""
     row = access.get(request, Invitation, Role.ADMIN, pk=invitation, accepted_at=None)
     row.delete()
-    messages.success(request, _("The invitation of %(email)s was withdrawn.") % {"email": row.email})
+    messages.success(
+        request, _("The invitation of %(email)s was withdrawn.") % {"email": row.email}
+    )
     return redirect("members", group)
 
 
@@ -112,10 +134,14 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
     fresh.require(request)
     new_role, sure = Role(form.cleaned_data["role"]), "sure" in request.POST
     if not new_role.includes(Role.ADMIN) and not sure and domain.keys_of(membership).exists():
-        context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(membership)
+        context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(
+            membership
+        )
         return render(request, "groups/member_demote.html", context)
     try:
-        domain.set_role(membership, new_role, by=access.user(request), revoke_keys="revoke_keys" in request.POST)
+        domain.set_role(
+            membership, new_role, by=access.user(request), revoke_keys="revoke_keys" in request.POST
+        )
     except domain.LastAdmin:
         messages.error(request, _last_admin())
     else:
@@ -130,12 +156,16 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
     membership = access.get(request, Membership, Role.ADMIN, pk=member)
     if request.method != "POST":
         template = (
-            "groups/member_remove.html#question" if getattr(request, "htmx", False) else "groups/member_remove.html"
+            "groups/member_remove.html#question"
+            if getattr(request, "htmx", False)
+            else "groups/member_remove.html"
         )
         return render(request, template, _consequences(membership))
     fresh.require(request)
     try:
-        domain.remove(membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST)
+        domain.remove(
+            membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST
+        )
     except domain.LastAdmin:
         messages.error(request, _last_admin())
         return redirect("members", group)

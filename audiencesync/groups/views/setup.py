@@ -46,7 +46,9 @@ def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse
         return _closed(request, reason)
     form = SetupForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return render(request, "groups/setup.html", {"form": form}, status=422 if form.errors else 200)
+        return render(
+            request, "groups/setup.html", {"form": form}, status=422 if form.errors else 200
+        )
     try:
         user = domain.create(token, _account(form), form.instance, now=timezone.now())
     except domain.NotOpen:
@@ -60,7 +62,9 @@ def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse
 def _account(form: SetupForm) -> domain.Account:
     data = form.cleaned_data
     name, language = data["person"].strip(), get_language() or "en"
-    return domain.Account(email=data["email"], name=name, password=data["password"], language=language)
+    return domain.Account(
+        email=data["email"], name=name, password=data["password"], language=language
+    )
 
 
 def _sign_in(request: HttpRequest, user: User) -> None:

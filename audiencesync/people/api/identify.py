@@ -60,7 +60,9 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):
             try:
-                wishes[array, index] = _identity(array, person_reference.checked(item), region=app_group.phone_region)
+                wishes[array, index] = _identity(
+                    array, person_reference.checked(item), region=app_group.phone_region
+                )
             except Refused as error:
                 result.errors.append(error.as_dict(array, index))
     done = identifying.identify(app_group, list(wishes.values()), now=now)
@@ -81,7 +83,9 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     return Identity((kind, digest), external_id, person_reference.prioritization(item))
 
 
-def _counted(result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]) -> Renamed:
+def _counted(
+    result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]
+) -> Renamed:
     for (array, index), problem in zip(places, done, strict=True):
         if problem is None:
             result.processed += 1

@@ -18,7 +18,9 @@ PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
 _LOST = 2  # zeros at the end of a number with a decimal point
-_PLAIN = re.compile(r"[^\W\d][\w .-]{0,62}")  # who calls an attribute by an address or a number is not told so
+_PLAIN = re.compile(
+    r"[^\W\d][\w .-]{0,62}"
+)  # who calls an attribute by an address or a number is not told so
 _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
     frozenset({"most_recently_updated", "least_recently_updated"}),
@@ -35,7 +37,12 @@ class Refused(Exception):
 
     def as_dict(self, array: str, index: int) -> dict[str, Any]:
         """As the API tells it: where, and why."""
-        found: dict[str, Any] = {"type": self.code, "message": str(self.message), "input_array": array, "index": index}
+        found: dict[str, Any] = {
+            "type": self.code,
+            "message": str(self.message),
+            "input_array": array,
+            "index": index,
+        }
         return found | {"field": self.field} if _PLAIN.fullmatch(self.field) else found
 
 
@@ -60,11 +67,15 @@ def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
     """One primary identifier, else the e-mail, else the phone. Raises Refused. ``id_field``: holds the external id."""
     given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
     if len(given) > 1:
-        raise Refused("TOO_MANY_IDENTIFIERS", "Give one of external_id, user_alias and braze_id.", given[1])
+        raise Refused(
+            "TOO_MANY_IDENTIFIERS", "Give one of external_id, user_alias and braze_id.", given[1]
+        )
     if given == [id_field]:
         return {"external_id": external_id(item[id_field], id_field)}
     if given:
-        return _alias(item["user_alias"]) if given == ["user_alias"] else _braze_id(item["braze_id"])
+        return (
+            _alias(item["user_alias"]) if given == ["user_alias"] else _braze_id(item["braze_id"])
+        )
     if item.get("email") not in (None, ""):
         return {"email": email(item["email"])}
     if item.get("phone") not in (None, ""):
@@ -121,7 +132,9 @@ def phone(value: object, field: str = "phone") -> str:
 
     Raises Refused.
     """
-    value = _digits(value) if isinstance(value, float) and value.is_integer() else number_as_text(value)
+    value = (
+        _digits(value) if isinstance(value, float) and value.is_integer() else number_as_text(value)
+    )
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
         raise Refused("PHONE_BAD_FORMAT", "This is not a phone number.", field)
     return value.strip()
@@ -139,7 +152,9 @@ def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
     order = item.get("prioritization")
     if order is None:
         return ()
-    is_known = isinstance(order, list) and all(isinstance(one, str) and one in lookup.PRIORITIES for one in order)
+    is_known = isinstance(order, list) and all(
+        isinstance(one, str) and one in lookup.PRIORITIES for one in order
+    )
     if not is_known or any(pair.issubset(order) for pair in _OPPOSITES):
         raise Refused(
             "BAD_PRIORITIZATION",

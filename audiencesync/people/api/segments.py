@@ -46,15 +46,25 @@ class SegmentDetails(door.Success):
     size: int | None
 
 
-@router.get("/segments/list", auth=READ, response={200: Segments} | door.ERRORS, summary="List segments")
+@router.get(
+    "/segments/list", auth=READ, response={200: Segments} | door.ERRORS, summary="List segments"
+)
 def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """A hundred a page, the oldest first."""
     rows = asked.of(Segment.objects.filter(app_group=request.app_group))
-    found = [{"id": str(row.api_id), "name": row.name, "analytics_tracking_enabled": False, "tags": []} for row in rows]
+    found = [
+        {"id": str(row.api_id), "name": row.name, "analytics_tracking_enabled": False, "tags": []}
+        for row in rows
+    ]
     return door.success(segments=found)
 
 
-@router.get("/segments/details", auth=READ, response={200: SegmentDetails} | door.ERRORS, summary="Read one segment")
+@router.get(
+    "/segments/details",
+    auth=READ,
+    response={200: SegmentDetails} | door.ERRORS,
+    summary="Read one segment",
+)
 def segment_details(request: door.ApiRequest, segment_id: door.ApiId) -> HttpResponse:
     """What it asks for, and how many are in it now."""
     row = _segment(request, segment_id)
@@ -74,7 +84,9 @@ def segment_details(request: door.ApiRequest, segment_id: door.ApiId) -> HttpRes
 
 def _segment(request: door.ApiRequest, segment_id: str) -> Segment:
     """The segment of the group that the key belongs to. Raises ApiError."""
-    row = Segment.objects.filter(app_group=request.app_group, api_id=api_id(segment_id, "segment_id")).first()
+    row = Segment.objects.filter(
+        app_group=request.app_group, api_id=api_id(segment_id, "segment_id")
+    ).first()
     if row is None:
         raise door.ApiError(400, "There is no such segment in this app group.")
     return row
@@ -96,14 +108,19 @@ class Sizes(door.Success):
 
 
 @router.get(
-    "/segments/data_series", auth=READ, response={200: Sizes} | door.ERRORS, summary="Size of a segment day by day"
+    "/segments/data_series",
+    auth=READ,
+    response={200: Sizes} | door.ERRORS,
+    summary="Size of a segment day by day",
 )
 def segment_series(request: door.ApiRequest, asked: Query[SegmentSeries]) -> HttpResponse:
     """Sizes of the past are not kept: of the days asked for only today stands in the answer, if it is among them."""
     row = _segment(request, asked.segment_id)
     now, zone = timezone.now(), ZoneInfo(row.app_group.time_zone)
     today = now.astimezone(zone).date()
-    last = (moment(asked.ending_at, "ending_at") if asked.ending_at else now).astimezone(zone).date()
+    last = (
+        (moment(asked.ending_at, "ending_at") if asked.ending_at else now).astimezone(zone).date()
+    )
     if not last - timedelta(days=asked.length) < today <= last:
         return door.success(data=[])
     return door.success(data=[{"time": today.isoformat(), "size": segments.counts([row])[row.pk]}])
@@ -115,7 +132,12 @@ class Events(door.Success):
     events: list[str]
 
 
-@router.get("/events/list", auth=READ, response={200: Events} | door.ERRORS, summary="List the names of events")
+@router.get(
+    "/events/list",
+    auth=READ,
+    response={200: Events} | door.ERRORS,
+    summary="List the names of events",
+)
 def list_events(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """What people of the app group did, each name once."""
     names = event_names.page(request.app_group, start=asked.page * MOST_EVENTS, n=MOST_EVENTS)

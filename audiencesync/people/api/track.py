@@ -92,7 +92,9 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
 def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Told:
     name = person_reference.read(person_reference.checked(item))
     fields, custom, problems = (
-        track_objects.attributes(item, app_group) if array == "attributes" else track_objects.Attributes({}, {}, [])
+        track_objects.attributes(item, app_group)
+        if array == "attributes"
+        else track_objects.Attributes({}, {}, [])
     )
     only_existing = person_reference.truth(item, "_update_existing_only")
     if only_existing is None:

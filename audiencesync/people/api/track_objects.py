@@ -38,9 +38,23 @@ LONGEST_DEVICE_ID = 64
 DEEPEST = 8
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MAY_BE_NAMES = ("first_name", "last_name")  # people are called Null
-STANDARD = ("first_name", "last_name", "dob", "gender", "home_city", "time_zone", "email_subscribe")  # fields at Braze
+STANDARD = (
+    "first_name",
+    "last_name",
+    "dob",
+    "gender",
+    "home_city",
+    "time_zone",
+    "email_subscribe",
+)  # fields at Braze
 NOT_ATTRIBUTES = frozenset(
-    {*person_reference.PRIMARY, "_update_existing_only", "_merge_objects", "push_token_import", "app_id"}
+    {
+        *person_reference.PRIMARY,
+        "_update_existing_only",
+        "_merge_objects",
+        "push_token_import",
+        "app_id",
+    }
 )
 NOT_PROPERTIES = frozenset({"time", "event_name"})
 _OF_OBJECTS = frozenset({"$add", "$remove", "$update"})
@@ -89,7 +103,11 @@ def _is_unsaid(name: str, value: object) -> bool:
 def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
     """Nothing that could be read as an address is kept where only hashes are. Raises Refused."""
     if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
-        raise Refused("HASHES_ONLY", "The group stores only hashes: this holds an e-mail or phone number.", field)
+        raise Refused(
+            "HASHES_ONLY",
+            "The group stores only hashes: this holds an e-mail or phone number.",
+            field,
+        )
 
 
 def is_blank(value: object) -> bool:
@@ -100,7 +118,9 @@ def is_blank(value: object) -> bool:
 def _day(text: str) -> str | None:
     """A day, or the day of a moment."""
     day = text[:10]
-    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (len(text) == 10 or moments.read(text))
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (
+        len(text) == 10 or moments.read(text)
+    )
     try:
         return date.fromisoformat(day).isoformat() if is_day else None
     except ValueError:
@@ -118,8 +138,16 @@ def _device_id(text: str) -> str | None:
 
 
 _SPELT: dict[str, tuple[Callable[[str], str | None], str, str]] = {
-    "country": (spellings.country, "BAD_COUNTRY", "Write a country as ISO 3166-1, such as DE, or by its name."),
-    "language": (spellings.language, "BAD_LANGUAGE", "Write a language as ISO 639-1, such as de, or by its name."),
+    "country": (
+        spellings.country,
+        "BAD_COUNTRY",
+        "Write a country as ISO 3166-1, such as DE, or by its name.",
+    ),
+    "language": (
+        spellings.language,
+        "BAD_LANGUAGE",
+        "Write a language as ISO 639-1, such as de, or by its name.",
+    ),
     "dob": (_day, "BAD_DATE_OF_BIRTH", "Write a day as 2026-11-23."),
     "gender": (spellings.gender, "BAD_GENDER", "Use M, F, O, N or P."),
     "email_subscribe": (
@@ -224,7 +252,9 @@ def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
     if value.keys() == {"inc"}:
         return Inc(_number(value["inc"], name))
     if value and value.keys() <= {"add", "remove"}:
-        add, remove = (tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove"))
+        add, remove = (
+            tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove")
+        )
         return Edit(add, remove)
     return Merge(_checked(value, name)) if is_merge else _checked(value, name)
 
@@ -233,7 +263,9 @@ def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
     """Objects put into a list, changed there and taken out, as Braze writes it."""
     if not value.keys() <= _OF_OBJECTS:
         raise Refused("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
-    add, update, remove = (_listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove"))
+    add, update, remove = (
+        _listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove")
+    )
     _checked([*add, *update, *remove], name)
     if not all(isinstance(one, dict) for one in add):
         raise Refused("NOT_AN_OBJECT", "$add takes a list of objects.", name)
@@ -288,14 +320,20 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
     return value
 
 
-def event(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
+def event(
+    item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
+) -> Event:
     """An event without its person, unsaved. Raises Refused."""
     name = _title(item, "name")
     check_clear("", name, app_group, field="name")
-    return Event(name=name, at=_moment(item, now), properties=_properties(item, problems, app_group))
+    return Event(
+        name=name, at=_moment(item, now), properties=_properties(item, problems, app_group)
+    )
 
 
-def purchase(item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime) -> Event:
+def purchase(
+    item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
+) -> Event:
     """A purchase without its person, unsaved. Raises Refused."""
     product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
     check_clear("", product, app_group, field="product_id")
@@ -330,7 +368,12 @@ def _quantity(value: Any) -> int:
         return 1
     if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.0{1,4})?", value.strip(), re.ASCII):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 or not 1 <= value <= 100:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value % 1
+        or not 1 <= value <= 100
+    ):
         raise Refused("BAD_QUANTITY", "It must be a number from 1 to 100.", "quantity")
     return int(value)
 
@@ -375,5 +418,8 @@ def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup
 
 def _property(name: str) -> str:
     if name.startswith("$") or name in NOT_PROPERTIES:
-        raise Refused("BAD_PROPERTIES", "A name of a property is not time or event_name and has no $ in front.")
+        raise Refused(
+            "BAD_PROPERTIES",
+            "A name of a property is not time or event_name and has no $ in front.",
+        )
     return _name(name)

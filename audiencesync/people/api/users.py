@@ -18,8 +18,14 @@ from audiencesync.rest import door
 MOST_NAMES = 50
 router = Router(tags=["users"])
 
-_ID_TYPE: dict[str, Any] = {"type": ["string", "integer"], "maxLength": 987}  # a whole number is its decimal text
-_ALIAS: dict[str, Any] = {"alias_name": _ID_TYPE, "alias_label": {"type": ["string", "integer"], "maxLength": 255}}
+_ID_TYPE: dict[str, Any] = {
+    "type": ["string", "integer"],
+    "maxLength": 987,
+}  # a whole number is its decimal text
+_ALIAS: dict[str, Any] = {
+    "alias_name": _ID_TYPE,
+    "alias_label": {"type": ["string", "integer"], "maxLength": 255},
+}
 _WHO: dict[str, Any] = {
     "external_id": _ID_TYPE,
     "user_alias": {"type": "object", "required": list(_ALIAS), "properties": _ALIAS},
@@ -61,23 +67,49 @@ _Event = Annotated[
     Any,
     _shape(
         _WHO
-        | {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "time": _MOMENT, "properties": _PROPERTIES},
+        | {
+            "name": {"type": "string", "minLength": 1, "maxLength": 255},
+            "time": _MOMENT,
+            "properties": _PROPERTIES,
+        },
         "name",
         "time",
     ),
 ]
 _Purchase = Annotated[
     Any,
-    _shape(_WHO | _BOUGHT | {"time": _MOMENT, "properties": _PROPERTIES}, "product_id", "currency", "price", "time"),
+    _shape(
+        _WHO | _BOUGHT | {"time": _MOMENT, "properties": _PROPERTIES},
+        "product_id",
+        "currency",
+        "price",
+        "time",
+    ),
 ]
 
 
 _EXAMPLE: dict[str, Any] = {
     "attributes": [
-        {"external_id": "customer-1", "email": "maria@example.org", "phone": "+4915112345678", "ads_consent": True},
-        {"external_id": "customer-2", "google_ad_id": "38400000-8cf0-11bd-b23e-10b96e40000d", "plan": "gold"},
+        {
+            "external_id": "customer-1",
+            "email": "maria@example.org",
+            "phone": "+4915112345678",
+            "ads_consent": True,
+        },
+        {
+            "external_id": "customer-2",
+            "google_ad_id": "38400000-8cf0-11bd-b23e-10b96e40000d",
+            "plan": "gold",
+        },
     ],
-    "events": [{"external_id": "customer-1", "name": "cart", "time": "2026-11-23T14:05:00Z", "properties": {"n": 2}}],
+    "events": [
+        {
+            "external_id": "customer-1",
+            "name": "cart",
+            "time": "2026-11-23T14:05:00Z",
+            "properties": {"n": 2},
+        }
+    ],
 }
 
 
@@ -128,7 +160,9 @@ class Alias(Schema):
 _ID = {"external_id": _WHO["external_id"]}
 _ORDER = {"prioritization": {"type": ["array", "null"], "items": {"enum": list(lookup.PRIORITIES)}}}
 _NewAlias = Annotated[Any, _shape(_ALIAS | _ID, *_ALIAS)]
-_ByAlias = Annotated[Any, _shape(_ID | {"user_alias": _WHO["user_alias"]}, "external_id", "user_alias")]
+_ByAlias = Annotated[
+    Any, _shape(_ID | {"user_alias": _WHO["user_alias"]}, "external_id", "user_alias")
+]
 _ByEmail = Annotated[Any, _shape(_ID | {"email": _WHO["email"]} | _ORDER, "external_id", "email")]
 _ByPhone = Annotated[Any, _shape(_ID | {"phone": _WHO["phone"]} | _ORDER, "external_id", "phone")]
 

@@ -25,26 +25,41 @@ GERMANY = Country(
     "DE",
     "de",
     40,
-    _words("Anna Ben Clara David Emilia Felix Greta Hannes Ida Jonas Klara Leon Marie Noah Paula Theo Jürgen Käthe"),
-    _words("Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger"),
+    _words(
+        "Anna Ben Clara David Emilia Felix Greta Hannes Ida Jonas Klara Leon Marie Noah Paula Theo Jürgen Käthe"
+    ),
+    _words(
+        "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger"
+    ),
     (("+493023125", 3), ("+496990009", 3), ("+494066969", 3), ("+492214710", 3), ("+498999998", 3)),
 )
 BRITAIN = Country(
     "GB",
     "en",
     25,
-    _words("Amelia Arthur Beatrice Charlie Daisy Edward Florence George Harriet Imogen Jack Lily Oliver Poppy"),
-    _words("Smith Jones Taylor Brown Williams Wilson Johnson Davies Robinson Wright Thompson Evans Walker"),
+    _words(
+        "Amelia Arthur Beatrice Charlie Daisy Edward Florence George Harriet Imogen Jack Lily Oliver Poppy"
+    ),
+    _words(
+        "Smith Jones Taylor Brown Williams Wilson Johnson Davies Robinson Wright Thompson Evans Walker"
+    ),
     tuple(
-        (f"+44{area}", 3) for area in _words("2079460 1134960 1144960 1154960 1164960 1174960 1214960 1314960 1414960")
+        (f"+44{area}", 3)
+        for area in _words(
+            "2079460 1134960 1144960 1154960 1164960 1174960 1214960 1314960 1414960"
+        )
     ),
 )
 AMERICA = Country(
     "US",
     "en",
     20,
-    _words("Abigail Aiden Brooklyn Caleb Chloe Dylan Ella Ethan Grace Hunter Isaac Jayden Madison Nora Wyatt Zoe"),
-    _words("Anderson Clark Davis Garcia Harris Hernandez Lee Lopez Martin Martinez Miller Moore Nguyen Perez"),
+    _words(
+        "Abigail Aiden Brooklyn Caleb Chloe Dylan Ella Ethan Grace Hunter Isaac Jayden Madison Nora Wyatt Zoe"
+    ),
+    _words(
+        "Anderson Clark Davis Garcia Harris Hernandez Lee Lopez Martin Martinez Miller Moore Nguyen Perez"
+    ),
     tuple(
         (f"+1{area}55501", 2)
         for area in _words(
@@ -57,8 +72,12 @@ FRANCE = Country(
     "FR",
     "fr",
     15,
-    _words("Adèle Alice Antoine Camille Chloé Élodie Gabriel Hugo Inès Jules Léa Louis Manon Mathis Zoé"),
-    _words("Bernard Bonnet Dubois Dupont Durand Fournier Girard Lambert Leroy Martin Moreau Petit Roux Simon"),
+    _words(
+        "Adèle Alice Antoine Camille Chloé Élodie Gabriel Hugo Inès Jules Léa Louis Manon Mathis Zoé"
+    ),
+    _words(
+        "Bernard Bonnet Dubois Dupont Durand Fournier Girard Lambert Leroy Martin Moreau Petit Roux Simon"
+    ),
     tuple((prefix, 4) for prefix in ("+3319900", "+3326191", "+3335301", "+3346571", "+3353649")),
 )
 COUNTRIES = (GERMANY, BRITAIN, AMERICA, FRANCE)

@@ -59,7 +59,11 @@ def _ascii(name: str) -> str:
     return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
 
 
-_ASCII = {name: _ascii(name) for country in COUNTRIES for name in (*country.first_names, *country.last_names)}
+_ASCII = {
+    name: _ascii(name)
+    for country in COUNTRIES
+    for name in (*country.first_names, *country.last_names)
+}
 
 
 def _email(random: Random, names: tuple[str, str], number: int) -> str:
@@ -72,7 +76,9 @@ def _phone(random: Random, country: Country, number: int) -> str:
     """A number kept free for fiction; some Germans write theirs as at home."""
     prefix, digits = country.phones[number % len(country.phones)]
     phone = f"{prefix}{number // len(country.phones) % 10**digits:0{digits}}"
-    return f"0{phone[3:5]} / {phone[5:]}" if country is GERMANY and random.random() < 0.03 else phone
+    return (
+        f"0{phone[3:5]} / {phone[5:]}" if country is GERMANY and random.random() < 0.03 else phone
+    )
 
 
 def _device(random: Random) -> str:
@@ -80,13 +86,19 @@ def _device(random: Random) -> str:
     return f"{word[:8]}-{word[8:12]}-4{word[13:16]}-a{word[17:20]}-{word[20:]}"
 
 
-def _identifiers(random: Random, country: Country, names: tuple[str, str], number: int) -> normalise.Raw:
+def _identifiers(
+    random: Random, country: Country, names: tuple[str, str], number: int
+) -> normalise.Raw:
     """E-mail, phone, IDFA and GAID. About 8 % have nothing to be found by: empty, or wrong in all they gave."""
     luck = random.random()
     if luck < 0.08:
         wrong = _pick(random, _NO_EMAIL).format(_ASCII[names[0]], _ASCII[names[1]])
         return wrong, _pick(random, _NO_PHONE), normalise.ZERO if luck < 0.02 else "", ""
-    email = _email(random, names, number) if luck < 0.97 else _pick(random, _NO_EMAIL[3:]).format(*names)
+    email = (
+        _email(random, names, number)
+        if luck < 0.97
+        else _pick(random, _NO_EMAIL[3:]).format(*names)
+    )
     phone = _phone(random, country, number) if luck > 0.97 or random.random() < 0.55 else ""
     device = random.random()
     if device < 0.28:
@@ -107,7 +119,9 @@ def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
         "lifetime_value": round(orders * random.uniform(20, 190), 2),
     }
     if orders:
-        known["last_purchase"] = (now - timedelta(days=int(random.random() * 400))).date().isoformat()
+        known["last_purchase"] = (
+            (now - timedelta(days=int(random.random() * 400))).date().isoformat()
+        )
     return orjson.dumps(known).decode()
 
 
@@ -116,7 +130,9 @@ def _person(random: Random, number: int, now: datetime) -> _Person:
     names = _pick(random, country.first_names), _pick(random, country.last_names)
     raw = _identifiers(random, country, names, number)
     consent = random.random()
-    tracking = None if not (raw[2] or raw[3]) else raw[2] != normalise.ZERO and random.random() > 0.05
+    tracking = (
+        None if not (raw[2] or raw[3]) else raw[2] != normalise.ZERO and random.random() > 0.05
+    )
     return _Person(
         country=country,
         raw=raw,
@@ -127,7 +143,9 @@ def _person(random: Random, number: int, now: datetime) -> _Person:
     )
 
 
-def _rows(app_group: AppGroup, people: list[_Person], first: int, now: datetime) -> Iterator[bulk.NewProfile]:
+def _rows(
+    app_group: AppGroup, people: list[_Person], first: int, now: datetime
+) -> Iterator[bulk.NewProfile]:
     """Rows with their hashes, as the database takes them."""
     today, days = bulk.moment(now), [bulk.moment(now - timedelta(days=age)) for age in range(700)]
     hashes = normalise.hash_rows((person.raw for person in people), region=app_group.phone_region)
@@ -163,7 +181,9 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
     now = timezone.now()
     for first in range(1, n + 1, CHUNK):
         random = Random(f"{seed}:{first}")  # noqa: S311  # the same every time is what is wanted
-        people = [_person(random, number, now) for number in range(first, min(first + CHUNK, n + 1))]
+        people = [
+            _person(random, number, now) for number in range(first, min(first + CHUNK, n + 1))
+        ]
         with transaction.atomic():
             bulk.insert(list(_rows(app_group, people, first, now)))
 
@@ -171,6 +191,8 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
 def make_segments(app_group: AppGroup, *, by: User | None = None) -> list[Segment]:
     """The two segments of the demo, made if they are not there."""
     return [
-        Segment.objects.get_or_create(app_group=app_group, name=name, defaults={"filter": chosen, "created_by": by})[0]
+        Segment.objects.get_or_create(
+            app_group=app_group, name=name, defaults={"filter": chosen, "created_by": by}
+        )[0]
         for name, chosen in SEGMENTS.items()
     ]

@@ -22,7 +22,9 @@ from audiencesync.people.models import KINDS, Profile
 from audiencesync.people.readings import placeholders
 
 RULE_VERSION = 7
-BEFORE = 1  # the rule that phones and e-mails were hashed by until it took some for numbers of others
+BEFORE = (
+    1  # the rule that phones and e-mails were hashed by until it took some for numbers of others
+)
 LONGEST_EMAIL = 254
 ZERO = "00000000-0000-0000-0000-000000000000"  # what a device says whose owner refuses tracking
 Problem = Literal["empty", "invalid", "ambiguous", "spreadsheet"]  # the last two: of phones
@@ -31,7 +33,9 @@ Raw = tuple[str, str, str, str]  # in the order of KINDS
 CHUNK = 4096
 
 _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
-_NOTHING = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})  # hashed by somebody, but nobody's
+_NOTHING = frozenset(
+    {sha256(b"").digest(), sha256(ZERO.encode()).digest()}
+)  # hashed by somebody, but nobody's
 _EMAIL = (  # a part of what the library accepts, by far the most common one
     rf"(?!{placeholders.EMAIL}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
@@ -62,7 +66,9 @@ class Hashes(NamedTuple):
     invalid: int
 
 
-_AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(tuple.__new__, Hashes)  # Hashes._make without its checks
+_AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(
+    tuple.__new__, Hashes
+)  # Hashes._make without its checks
 
 
 def email_a(raw: str) -> str:
@@ -202,7 +208,11 @@ def normalise(kind: str, raw: str | None, *, region: str, rule: int = RULE_VERSI
         return Normalised(None, None, "empty")
     if _HASHED.fullmatch(text):
         hashed = bytes.fromhex(text)
-        return Normalised(None, None, "invalid") if hashed in _NOTHING else Normalised(text.lower(), hashed, None)
+        return (
+            Normalised(None, None, "invalid")
+            if hashed in _NOTHING
+            else Normalised(text.lower(), hashed, None)
+        )
     value, problem = _spelling(kind, text, region, chosen)
     return Normalised(value, digest(value), None) if value else Normalised(None, None, problem)
 
@@ -224,7 +234,9 @@ def hash_rows(rows: Iterable[Raw], *, region: str, rule: int = RULE_VERSION) -> 
         yield from map(_AS_HASHES, zip(*digests, invalid, strict=True))
 
 
-def _column(kind: str, raws: Sequence[str], invalid: list[int], *, region: str, rule: int) -> list[Digest]:
+def _column(
+    kind: str, raws: Sequence[str], invalid: list[int], *, region: str, rule: int
+) -> list[Digest]:
     """The digests of one column; sets the bit of ``kind`` in ``invalid`` where a value is unusable."""
     if not any(raws):
         return [None] * len(raws)
@@ -237,7 +249,11 @@ def _column(kind: str, raws: Sequence[str], invalid: list[int], *, region: str, 
         clean = [b""] * len(raws)
     digests: list[Digest] = [sha256(value).digest() if value else None for value in clean]
     bit = 1 << KINDS.index(kind)
-    for place in () if all(clean) else [place for place, value in enumerate(clean) if not value and raws[place]]:
+    for place in (
+        ()
+        if all(clean)
+        else [place for place, value in enumerate(clean) if not value and raws[place]]
+    ):
         _, digests[place], problem = normalise(kind, raws[place], region=region, rule=rule)
         if problem not in (None, "empty"):
             invalid[place] |= bit
@@ -251,12 +267,16 @@ def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
     except UnicodeEncodeError:
         return [b""] * len(raws)
     found = (_EMAIL_LINES if kind == "email" else _DEVICE_LINES).findall(text)
-    return found if len(found) == len(raws) else [b""] * len(raws)  # a value with a line break inside
+    return (
+        found if len(found) == len(raws) else [b""] * len(raws)
+    )  # a value with a line break inside
 
 
 def _hash_row(row: Raw, region: str, rule: int) -> Hashes:
     """Hashes of one person, every value judged in full."""
-    found = [normalise(kind, raw, region=region, rule=rule) for kind, raw in zip(KINDS, row, strict=True)]
+    found = [
+        normalise(kind, raw, region=region, rule=rule) for kind, raw in zip(KINDS, row, strict=True)
+    ]
     invalid = sum(1 << bit for bit, one in enumerate(found) if one.problem not in (None, "empty"))
     email, phone, idfa, gaid = (one.sha256 for one in found)
     return Hashes(email, phone, idfa, gaid, invalid)

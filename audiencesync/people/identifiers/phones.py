@@ -34,7 +34,9 @@ _TYPES = (
 _NEVER = re.compile(r"(?!)")
 _FLOAT = re.compile(r"(\+?[0-9]+)[.,]0+", re.ASCII)
 _ENDS_LIKE_A_FLOAT = re.compile(r"(.*[^0-9+].*)[.,](0+)", re.ASCII)
-_EXPONENT = re.compile(r"(\+?)([0-9]+)(?:[.,]([0-9]*))? ?e ?([+-]?)([0-9]{1,3})", re.ASCII | re.IGNORECASE)
+_EXPONENT = re.compile(
+    r"(\+?)([0-9]+)(?:[.,]([0-9]*))? ?e ?([+-]?)([0-9]{1,3})", re.ASCII | re.IGNORECASE
+)
 _EXTENSION = re.compile(
     r"[ ,;:.-]*(?:;ext=|\b(?:extensi(?:on|ón)|extn|ext|xt|x|int|anexo|доб)\b[.:]*|(?<=[0-9])x|#) *[0-9]{1,15} *#?$",
     re.IGNORECASE,
@@ -43,8 +45,12 @@ _CONTEXT = re.compile(r"([^;]*);.*?\bphone-context=(\+[0-9][0-9.()-]*)", re.IGNO
 _PARAMETERS = re.compile(r";(?:isub|phone-context|cpc|rn|npdi)\b.*$", re.IGNORECASE)
 _BODY = re.compile(r"\+*[ (\[]*[0-9][0-9 ()\[\]./\u2010-\u2015\u2212\u30fc\uff0d-\uff0f-]*")
 _SLASH = re.compile(r"[/\uff0f]")
-_DECIMAL = re.compile(r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII)  # its rest is not zero
-_MASKED_BEFORE = re.compile(r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE)  # or minus
+_DECIMAL = re.compile(
+    r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII
+)  # its rest is not zero
+_MASKED_BEFORE = re.compile(
+    r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE
+)  # or minus
 _MASKED_BEHIND = re.compile(r"[.-] *[.-][ .-]*$")
 _IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
 _NEXT = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
@@ -107,7 +113,9 @@ def _without_float(text: str) -> str | None:
     if exponent := _EXPONENT.fullmatch(text):
         return _digits_of(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
-    if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):  # else they part the digits
+    if ending and (
+        len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]
+    ):  # else they part the digits
         return None
     return text
 
@@ -127,7 +135,9 @@ def _body(text: str) -> str | None:
         number = context[1].removeprefix("tel:")
         text = number if number.lstrip()[:1] == "+" else context[2] + number
     text = _EXTENSION.sub("", _PARAMETERS.sub("", text))
-    start = next((place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None)
+    start = next(
+        (place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None
+    )
     if start is None or (start and text[start - 1].isalnum()):  # an O for a zero
         return None
     if _MASKED_BEFORE.search(text[:start]) or _MASKED_BEHIND.search(text):
@@ -173,7 +183,9 @@ def _readings(body: str, region: str) -> set[str]:
     is_doubtful = len(digits) >= _LONG or digits.startswith(code)
     if not international and is_doubtful and region.upper() in _OPEN:
         return set(filter(is_mobile, national))
-    if len(international | national) > 1 and any(_is_written_at_home(body, number) for number in national):
+    if len(international | national) > 1 and any(
+        _is_written_at_home(body, number) for number in national
+    ):
         return national
     return international | national
 
@@ -200,7 +212,9 @@ def _national(text: str, region: str) -> set[str]:
 
 def is_mobile(number: str) -> bool:
     """Whether it is surely one: 0 49 176 ... is as much 0176 as 0491 76 ..., 0 49 30 ... is 04930."""
-    return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
+    return (
+        phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
+    )
 
 
 def parse(raw: str, region: str) -> str | None:

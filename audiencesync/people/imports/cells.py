@@ -25,7 +25,9 @@ _TIME = (
     r"(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 _ISO_DAY = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?", re.ASCII)
-_GERMAN_DAY = re.compile(rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII)
+_GERMAN_DAY = re.compile(
+    rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII
+)
 _CODE = re.compile(r"[A-Z]{2}", re.ASCII)
 _TRUTHS = {"true": True, "false": False}
 
@@ -46,7 +48,11 @@ def _at_most(characters: int) -> Reader:
 
 
 def _short_id(cell: str) -> str | None:
-    return cell if len(cell) <= LONGEST_EXTERNAL_ID // 4 or len(cell.encode()) <= LONGEST_EXTERNAL_ID else None
+    return (
+        cell
+        if len(cell) <= LONGEST_EXTERNAL_ID // 4 or len(cell.encode()) <= LONGEST_EXTERNAL_ID
+        else None
+    )
 
 
 def _gender(cell: str) -> str | None:
@@ -84,9 +90,13 @@ def fit(value: Value, depth: int = 0) -> Value:
         is_fit = False
     elif isinstance(value, dict):
         names = all(map(is_name, value))
-        is_fit = names and all(one is None or fit(one, depth + 1) is not None for one in value.values())
+        is_fit = names and all(
+            one is None or fit(one, depth + 1) is not None for one in value.values()
+        )
     else:
-        is_fit = len(value) <= LONGEST_LIST and all(one is None or fit(one, depth + 1) is not None for one in value)
+        is_fit = len(value) <= LONGEST_LIST and all(
+            one is None or fit(one, depth + 1) is not None for one in value
+        )
     return value if is_fit else None
 
 
@@ -125,7 +135,9 @@ _MAY_BE_EMPTY = frozenset(
 
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
     """Whether a cell is a placeholder for nothing. ``NA`` is Namibia as a country, and a text as a text."""
-    if target not in _MAY_BE_EMPTY or (target == "text" and name == "gender" and spellings.gender(cell)):
+    if target not in _MAY_BE_EMPTY or (
+        target == "text" and name == "gender" and spellings.gender(cell)
+    ):
         return False
     if target in ("ads_consent", "ad_tracking_enabled") and cell.casefold() in placeholders.DENIALS:
         return False
@@ -154,14 +166,18 @@ def _exactly(target: str, delimiter: str) -> Reader:
     if target == "country":
         return lambda cell: cell if _CODE.fullmatch(cell) else plain(cell.strip())
     if target == "language":
-        return lambda cell: cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
+        return lambda cell: (
+            cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
+        )
     if target == "kept":
         return lambda cell: fit(csv_export.value(cell))
     if target in ("external_id", "alias", "rest"):
         return lambda cell: plain(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
         return lambda cell: _chosen(target, csv_export.value(cell), plain)
-    return lambda cell: plain(cell if target in ("email", "phone", "idfa", "gaid") else cell.strip())
+    return lambda cell: plain(
+        cell if target in ("email", "phone", "idfa", "gaid") else cell.strip()
+    )
 
 
 def _chosen(target: str, value: Value, plain: Reader) -> Value:
@@ -170,7 +186,13 @@ def _chosen(target: str, value: Value, plain: Reader) -> Value:
         return value if target == "truth" else str(value).lower() if target == "text" else None
     if isinstance(value, int | float):
         return value if target == "number" else str(value) if target == "text" else None
-    return plain(value) if isinstance(value, str) and value else value if target == "text" and value == "" else None
+    return (
+        plain(value)
+        if isinstance(value, str) and value
+        else value
+        if target == "text" and value == ""
+        else None
+    )
 
 
 def cell_of(raw: str, *, is_exact: bool) -> str:

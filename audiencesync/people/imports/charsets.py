@@ -28,7 +28,10 @@ _CANDIDATES: list[tuple[str, dict[str, str]]] = [
 ]  # fmt: skip
 _SIGNS = frozenset("€–—„“”‚‘’…§°´•\u00a0№«»™©®")
 _INNER = re.compile("[^\\W\\d_][€–—„“”‚‘…§°•№«»™©®][^\\W\\d_]")  # a sign within a word
-_FREQUENT = {"ru": frozenset("оеаинтсрвл"), "el": frozenset("αοιετσνηυρ")}  # the letters that a language uses most
+_FREQUENT = {
+    "ru": frozenset("оеаинтсрвл"),
+    "el": frozenset("αοιετσνηυρ"),
+}  # the letters that a language uses most
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -47,15 +50,23 @@ def find(sample: bytes) -> Found:
     many = eastern.readings(sample)
     if many and eastern.is_clear(many):
         return Found(many[0].encoding, is_sure=True)
-    texts = {name: sample.decode(name, "replace") for name, alphabets in _CANDIDATES if _fits(sample, name, alphabets)}
+    texts = {
+        name: sample.decode(name, "replace")
+        for name, alphabets in _CANDIDATES
+        if _fits(sample, name, alphabets)
+    }
     if texts.get("cp1254") == sample.decode("cp1252", "replace"):
-        texts = {"cp1252": texts.pop("cp1254")} | texts  # no letter that only Turkish has: names of many languages
+        texts = {
+            "cp1252": texts.pop("cp1254")
+        } | texts  # no letter that only Turkish has: names of many languages
     if not texts:
         return Found(many[0].encoding if many else "cp1252", is_sure=False)
     is_sure = not many and len(set(texts.values())) == 1
     if "cp1254" in texts and texts["cp1254"] != texts.get("cp1252"):
         rivals = {name for name in texts if name in ("cp1252", *_LIKENESS)}
-        return Found("cp1254", is_sure=not rivals and not many)  # Icelandic has the same bytes, and is read less
+        return Found(
+            "cp1254", is_sure=not rivals and not many
+        )  # Icelandic has the same bytes, and is read less
     best = max(texts, key=lambda name: _likeness(texts[name], name))  # the first of equals
     if many and many[0].share >= 0.5 and _likeness(texts[best], best) < 0.5:
         best = many[0].encoding
@@ -79,7 +90,9 @@ def _fits(sample: bytes, encoding: str, languages: dict[str, str]) -> bool:
     words = [word for word in _WORD.findall(text) if not word.isascii()]
     if languages in (_RUSSIAN, _GREEK) and any(re.search("[a-zA-Z]", word) for word in words):
         return False
-    return all(word[1:].islower() or word.isupper() or len(word) == 1 or "İ" in word for word in words)
+    return all(
+        word[1:].islower() or word.isupper() or len(word) == 1 or "İ" in word for word in words
+    )
 
 
 def _likeness(text: str, encoding: str) -> float:

@@ -43,8 +43,12 @@ class Copied:
     n_rows: int
     n_people: int
     body: bytes
-    invalid: list[int]  # for each row which of its identifiers nobody can have, a bit for each of KINDS
-    names: dict[str, bytes] | None  # kind -> what ledger.digest makes of the names of all rows; None: nobody asked
+    invalid: list[
+        int
+    ]  # for each row which of its identifiers nobody can have, a bit for each of KINDS
+    names: (
+        dict[str, bytes] | None
+    )  # kind -> what ledger.digest makes of the names of all rows; None: nobody asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,16 @@ class Columns:
         self.hashes_only = app_group.hash_only
         targets = {column.target for _place, column in plan.used()}
         self.kinds = [kind for kind in KINDS if kind in targets]
-        self.plain = [name for name in ("country", "language", "ad_tracking_enabled", "ads_consent") if name in targets]
+        self.plain = [
+            name
+            for name in ("country", "language", "ad_tracking_enabled", "ads_consent")
+            if name in targets
+        ]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.has_erased = erasure_ledger.is_used(app_group)
-        self.expects_strangers = True  # the chunk before knew nobody: one look may spare this one the search
+        self.expects_strangers = (
+            True  # the chunk before knew nobody: one look may spare this one the search
+        )
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
     def copied(self, batch: Batch) -> Copied:
@@ -76,13 +86,19 @@ class Columns:
         region, n = self.app_group.phone_region, len(batch)
         blank = [None] * n
         for kind in self.kinds:  # a placeholder is an empty cell
-            fields[kind] = [None if value and normalise.is_unsaid(value) else value for value in fields[kind]]
+            fields[kind] = [
+                None if value and normalise.is_unsaid(value) else value for value in fields[kind]
+            ]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
         hashes = normalise.hash_rows(zip(*raw, strict=True), region=region)
         *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
         for kind, column in zip(KINDS, digests, strict=True):
             fields[f"{kind}_sha256"] = list(column)
-        fields["invalid"], fields["attributes"], judged = list(invalid), batch.attributes, list(invalid)
+        fields["invalid"], fields["attributes"], judged = (
+            list(invalid),
+            batch.attributes,
+            list(invalid),
+        )
         keys, names = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)
@@ -94,7 +110,9 @@ class Columns:
             return None
         group, found = self.app_group, dict[str, bytes]()
         for kind in erasure_ledger.ADDRESSES:
-            found[kind] = erasure_ledger.digests(group, kind, fields[f"{kind}_sha256"], fields.get(kind, ()))
+            found[kind] = erasure_ledger.digests(
+                group, kind, fields[f"{kind}_sha256"], fields.get(kind, ())
+            )
         if self.plan.key == "external_id":
             found["external_id"] = erasure_ledger.digests(
                 group, "external_id", [name.encode() for name in fields["external_id"]]
@@ -116,11 +134,15 @@ class Columns:
                     continue
                 told, hashes = fields[kind][place], fields[f"{kind}_sha256"]
                 is_worse = (
-                    hashes[place] is None and hashes[at] is not None and not normalise.is_refusal(kind, told or "")
+                    hashes[place] is None
+                    and hashes[at] is not None
+                    and not normalise.is_refusal(kind, told or "")
                 )
                 if told is not None and not is_worse and not normalise.is_hash_of(told, hashes[at]):
                     fields[kind][at], hashes[at] = told, hashes[place]
-                    fields["invalid"][at] = fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
+                    fields["invalid"][at] = (
+                        fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
+                    )
             for name in self.plain:
                 if fields[name][place] is not None:
                     fields[name][at] = fields[name][place]
@@ -139,17 +161,25 @@ class Columns:
             copy_lines.texts(keys) if self.plan.key == "external_id" else copy_lines.hashes(keys)
         ]
         for kind in self.kinds:
-            told = [None if value is None else "" for value in fields[kind]] if self.hashes_only else fields[kind]
+            told = (
+                [None if value is None else "" for value in fields[kind]]
+                if self.hashes_only
+                else fields[kind]
+            )
             columns.append(copy_lines.texts(told))
         columns += [copy_lines.hashes(fields[f"{kind}_sha256"]) for kind in self.kinds]
         for name in self.plain:
             is_truth = name in ("ad_tracking_enabled", "ads_consent")
             columns.append(
-                [copy_lines.TRUTHS[value] for value in fields[name]] if is_truth else copy_lines.texts(fields[name])
+                [copy_lines.TRUTHS[value] for value in fields[name]]
+                if is_truth
+                else copy_lines.texts(fields[name])
             )
         columns.append(map(str, fields["invalid"]))
         if self.has_attributes:
-            columns.append(copy_lines.texts([orjson.dumps(known).decode() for known in fields["attributes"]]))
+            columns.append(
+                copy_lines.texts([orjson.dumps(known).decode() for known in fields["attributes"]])
+            )
         return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
 
 
@@ -161,7 +191,10 @@ def _is_new(kind: str) -> str:
 
 def _odd(kinds: Sequence[str]) -> str:
     """Whether ``known`` was hashed by an old rule, or would lose what can be used."""
-    worse = (f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL" for kind in kinds)
+    worse = (
+        f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL"
+        for kind in kinds
+    )
     return " OR ".join([*worse, f"known.rule_version < {normalise.RULE_VERSION}"])
 
 
@@ -202,7 +235,9 @@ class _Writer:
         """Some of them are known, or all."""
         known = self._find()
         self.columns.expects_strangers = not known
-        if self._is_anybody_erased(copied):  # after looking: who is erased later was found, and is missed when locked
+        if self._is_anybody_erased(
+            copied
+        ):  # after looking: who is erased later was found, and is missed when locked
             raise Unusual
         created = self._make() if known < copied.n_people else 0
         if created + known != copied.n_people:
@@ -245,7 +280,9 @@ class _Writer:
             " was_consent boolean)"
             " ON COMMIT DROP"
         )
-        with self.cursor.copy(f"COPY import_rows ({', '.join(self.columns.names())}) FROM STDIN") as copy:
+        with self.cursor.copy(
+            f"COPY import_rows ({', '.join(self.columns.names())}) FROM STDIN"
+        ) as copy:
             copy.write(copied.body)
 
     def _find(self) -> int:
@@ -292,17 +329,28 @@ class _Writer:
     def _make(self) -> int:
         """Insert those nobody knows."""
         inserting, params = self._inserting("t.profile_id", [], only="WHERE t.is_new")
-        self.cursor.execute(f"{inserting} ON CONFLICT (app_group_id, external_id) DO NOTHING", params)
+        self.cursor.execute(
+            f"{inserting} ON CONFLICT (app_group_id, external_id) DO NOTHING", params
+        )
         return int(self.cursor.rowcount)
 
     def _inserting(self, pk: str, params: list[Any], *, only: str = "") -> tuple[str, list[Any]]:
         """The statement that makes people, in the order of their names, and its parameters."""
         columns = self.columns
-        told = {"country": "''", "language": "''", "ad_tracking_enabled": "NULL", "ads_consent": "NULL"}
+        told = {
+            "country": "''",
+            "language": "''",
+            "ad_tracking_enabled": "NULL",
+            "ads_consent": "NULL",
+        }
         told |= dict.fromkeys(KINDS, "''") | {f"{kind}_sha256": "NULL" for kind in KINDS}
         for name in (*columns.kinds, "country", "language"):
             told[name] = f"COALESCE(t.{name}, '')"
-        for name in (*(f"{kind}_sha256" for kind in columns.kinds), "ad_tracking_enabled", "ads_consent"):
+        for name in (
+            *(f"{kind}_sha256" for kind in columns.kinds),
+            "ad_tracking_enabled",
+            "ads_consent",
+        ):
             told[name] = f"t.{name}"
         is_named = columns.plan.key == "external_id"
         name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
@@ -330,7 +378,9 @@ class _Writer:
                 "SELECT profile_id FROM import_rows WHERE NOT is_new AND NOT ads_consent"
                 " AND was_consent IS DISTINCT FROM false"
             )
-            consent.remember(self.columns.app_group, [pk for (pk,) in self.cursor.fetchall()], now=self.now)
+            consent.remember(
+                self.columns.app_group, [pk for (pk,) in self.cursor.fetchall()], now=self.now
+            )
         if changed:
             self._update()
 
@@ -341,11 +391,18 @@ class _Writer:
             f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
             for kind in columns.kinds
         ]
-        tests += [f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns.plain]
+        tests += [
+            f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})"
+            for name in columns.plain
+        ]
         if columns.has_attributes:
             is_flat = all(column.target not in NESTED for _place, column in columns.plan.used())
             is_news = "NOT known.attributes @> t.attributes"  # quicker, but a part of a list is in the list
-            tests.append(is_news if is_flat else "known.attributes || t.attributes IS DISTINCT FROM known.attributes")
+            tests.append(
+                is_news
+                if is_flat
+                else "known.attributes || t.attributes IS DISTINCT FROM known.attributes"
+            )
         names = [
             *columns.kinds,
             *(f"{kind}_sha256" for kind in columns.kinds),
@@ -378,15 +435,20 @@ class _Writer:
     def _update(self) -> None:
         """Write what is new; a cell that was empty leaves what is known."""
         columns = self.columns
-        sets = [f"{name} = COALESCE(t.{name}, p.{name})" for name in (*columns.kinds, *columns.plain)]
+        sets = [
+            f"{name} = COALESCE(t.{name}, p.{name})" for name in (*columns.kinds, *columns.plain)
+        ]
         for kind in columns.kinds:
             hashed = f"{kind}_sha256"
-            sets.append(f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END")
+            sets.append(
+                f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END"
+            )
         if columns.has_attributes:
             sets.append("attributes = p.attributes || t.attributes")
         if columns.kinds:
             told = " | ".join(
-                f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END" for kind in columns.kinds
+                f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END"
+                for kind in columns.kinds
             )
             sets.append(f"invalid_kinds = (p.invalid_kinds & ~({told})) | t.invalid")
             sets.append(f"rule_version = {normalise.RULE_VERSION}")

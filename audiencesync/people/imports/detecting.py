@@ -9,7 +9,15 @@ from collections import Counter
 from dataclasses import replace
 
 from audiencesync.people.imports import charsets, guessing
-from audiencesync.people.imports.reading import BOMS, CURLY, DELIMITERS, Layout, Reader, Source, opening
+from audiencesync.people.imports.reading import (
+    BOMS,
+    CURLY,
+    DELIMITERS,
+    Layout,
+    Reader,
+    Source,
+    opening,
+)
 
 SAMPLE = 128 * 1024
 LOOKED_AT = 50  # rows
@@ -21,7 +29,9 @@ def layout(source: Source, *, is_utf8: bool) -> Layout:
     sample = source.read(0, SAMPLE)
     encoding = _encoding(sample, is_utf8=is_utf8)
     text = sample.decode(encoding, "replace").lstrip("\ufeff")
-    delimiter = opening(source, encoding).delimiter or _delimiter(text, is_cut=len(sample) < source.size)
+    delimiter = opening(source, encoding).delimiter or _delimiter(
+        text, is_cut=len(sample) < source.size
+    )
     found = marked(source, Layout(encoding, delimiter))
     return replace(found, has_header=has_header(source, found))
 
@@ -87,7 +97,9 @@ def _rows(text: str, delimiter: str, *, is_cut: bool) -> list[list[str]]:
     """The first rows."""
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True):
+        for row in csv.reader(
+            io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
+        ):
             if any(row):
                 rows.append(row)
             if len(rows) > LOOKED_AT:

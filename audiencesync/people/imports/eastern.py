@@ -34,7 +34,13 @@ _KOREAN = (
     "역열예온올와요운위육으을음의일입있작잘저적점조중증직질집참창처첫체초총추출치크타터테토통파판편평포표품프학할함해행향험형확환활회"
     "후님객름화번급골드실버찬채빈솔별빛래"
 )
-_FREQUENT = {"cp949": _KOREAN, "gbk": _CHINESE, "big5": _TRADITIONAL, "euc_jp": _JAPANESE, "cp932": _JAPANESE}
+_FREQUENT = {
+    "cp949": _KOREAN,
+    "gbk": _CHINESE,
+    "big5": _TRADITIONAL,
+    "euc_jp": _JAPANESE,
+    "cp932": _JAPANESE,
+}
 _SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《》〈〉“”‘’…—～ー々〒№○●☆★※→±×÷°￥㈱")
 _INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
 _CLEARLY, _FEW = 0.5, 6
@@ -61,7 +67,11 @@ def readings(sample: bytes) -> list[Reading]:
 def is_clear(found: list[Reading]) -> bool:
     """Whether the first is meant for sure: the language is there, and nothing else makes sense."""
     best, *others = found
-    return best.n >= _FEW and best.share >= _CLEARLY and all(best.share - one.share >= _CLEARLY for one in others)
+    return (
+        best.n >= _FEW
+        and best.share >= _CLEARLY
+        and all(best.share - one.share >= _CLEARLY for one in others)
+    )
 
 
 def escapes(piece: bytes) -> str:
@@ -91,7 +101,9 @@ def _belongs(character: str, encoding: str) -> bool:
         return encoding == "cp949"
     if _is_kana(character):
         return encoding in ("euc_jp", "cp932")
-    return "\u4e00" <= character <= "\u9fff" or (encoding == "cp949" and "\uf900" <= character <= "\ufaff")
+    return "\u4e00" <= character <= "\u9fff" or (
+        encoding == "cp949" and "\uf900" <= character <= "\ufaff"
+    )
 
 
 def _is_hangul(character: str) -> bool:

@@ -57,7 +57,9 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("CSV file"),
         allow_empty_file=True,
-        widget=forms.FileInput({"accept": ".csv,.tsv,.txt,text/csv,text/plain,text/tab-separated-values"}),
+        widget=forms.FileInput(
+            {"accept": ".csv,.tsv,.txt,text/csv,text/plain,text/tab-separated-values"}
+        ),
     )
 
     refused = ""  # why the bytes were not even stored: uploads.Full
@@ -65,7 +67,9 @@ class UploadForm(forms.Form):
     def why_refused(self) -> str:
         """Why there is no room for a file."""
         if self.refused == "disk":
-            return _("The disk of this installation has no room for this file. Please tell who operates it.")
+            return _(
+                "The disk of this installation has no room for this file. Please tell who operates it."
+            )
         return _("Too many files wait to be imported. Start or throw away some of them first.")
 
     def _clean_fields(self) -> None:
@@ -81,12 +85,16 @@ class UploadForm(forms.Form):
         if not file.size:
             raise forms.ValidationError(_("This file is empty."))
         if file.size > MOST_BYTES:
-            raise forms.ValidationError(_("This file is too big: at most 500 MB can be imported at once."))
+            raise forms.ValidationError(
+                _("This file is too big: at most 500 MB can be imported at once.")
+            )
         beginning = file.read(16)
         file.seek(0)
         if uploads.is_archive(beginning):
             raise forms.ValidationError(
-                _("This is an archive or an Excel file, whatever its name says. Please save it as CSV first.")
+                _(
+                    "This is an archive or an Excel file, whatever its name says. Please save it as CSV first."
+                )
             )
         if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
             raise forms.ValidationError(_("This file is UTF-32. Please save it as UTF-8 first."))
@@ -110,20 +118,28 @@ def too_many(n: int) -> str:
     """What is wrong with so many columns; empty if nothing is."""
     if n <= MOST_COLUMNS:
         return ""
-    words = _("This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?")
+    words = _(
+        "This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?"
+    )
     return words % {"n": n, "most": MOST_COLUMNS}
 
 
 def layout_values(layout: Layout) -> dict[str, str]:
     """A layout as LayoutForm has it."""
-    return {"encoding": layout.encoding, "delimiter": layout.delimiter, "header": "1" if layout.has_header else "0"}
+    return {
+        "encoding": layout.encoding,
+        "delimiter": layout.delimiter,
+        "header": "1" if layout.has_header else "0",
+    }
 
 
 class MappingForm(forms.Form):
     """What every column becomes, and by which of them people are found."""
 
     key = forms.ChoiceField(
-        label=gettext_lazy("People are found by"), choices=[(key, FIELDS[key]) for key in KEYS], initial="external_id"
+        label=gettext_lazy("People are found by"),
+        choices=[(key, FIELDS[key]) for key in KEYS],
+        initial="external_id",
     )
     alias_label = forms.CharField(
         label=gettext_lazy("Label of the alias"),
@@ -138,7 +154,9 @@ class MappingForm(forms.Form):
         help_text=gettext_lazy("Its name; leave it empty for none. It can also be made later."),
     )
 
-    def __init__(self, data: Any = None, *, app_group: AppGroup, columns: tuple[Column, ...], layout: Layout) -> None:
+    def __init__(
+        self, data: Any = None, *, app_group: AppGroup, columns: tuple[Column, ...], layout: Layout
+    ) -> None:
         self.app_group, self.columns, self.layout = app_group, columns, layout
         super().__init__(data, initial={"key": _likely_key(columns)})
         for i, column in enumerate(columns):
@@ -192,12 +210,22 @@ class MappingForm(forms.Form):
         what = target if target in FIELDS or target == "rest" else filters.CUSTOM + name
         if what.startswith(filters.CUSTOM) and not cells.is_name(name):
             self.add_error(f"name_{i}", _("This needs a name of 1 to 255 characters."))
-        elif what.startswith(filters.CUSTOM) and self.app_group.hash_only and guessing.is_second(name):
-            self.add_error(f"target_{i}", _("This group stores only hashes: an address cannot be an attribute."))
+        elif (
+            what.startswith(filters.CUSTOM)
+            and self.app_group.hash_only
+            and guessing.is_second(name)
+        ):
+            self.add_error(
+                f"target_{i}",
+                _("This group stores only hashes: an address cannot be an attribute."),
+            )
         elif what in taken:
             self.add_error(f"target_{i}", _("Another column becomes the same already."))
         elif target in ("alias", "external_id") and cleaned.get("key", target) != target:
-            self.add_error(f"target_{i}", _("This can only be what people are found by. Leave it out otherwise."))
+            self.add_error(
+                f"target_{i}",
+                _("This can only be what people are found by. Leave it out otherwise."),
+            )
         taken.add(what)
 
     def _name(self, i: int, told: str) -> str:
@@ -212,7 +240,9 @@ class MappingForm(forms.Form):
             Column(column.header, data[f"target_{i}"], data[f"name_{i}"], column.style)
             for i, column in enumerate(self.columns)
         )
-        return Plan(self.layout, columns, data["key"], data["alias_label"] if data["key"] == "alias" else "")
+        return Plan(
+            self.layout, columns, data["key"], data["alias_label"] if data["key"] == "alias" else ""
+        )
 
 
 class SegmentNameForm(forms.Form):

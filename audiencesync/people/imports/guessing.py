@@ -37,7 +37,9 @@ _PLAIN_TRUTHS = frozenset(
 )  # others mean yes or no only beside their opposite: NO is Norway, ON Ontario
 ENOUGH = 0.5  # of the values of a sample: else the column is something else
 WHY: dict[str, str | Promise] = {
-    "second": _("Left out: another column holds this field already. As an attribute the address could be read by all."),
+    "second": _(
+        "Left out: another column holds this field already. As an attribute the address could be read by all."
+    ),
     "address": _("Left out: this looks like addresses, and this group stores only hashes."),
     "ours": _("Left out: only this product can tell it."),
     "twice": _("Left out: another column has the same name."),
@@ -93,7 +95,11 @@ def columns(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str, app_group: AppGroup
 ) -> list[Guess]:
     """A target for every column. Left out is what comes twice, what only we can tell, and what no column can hold."""
-    guesser = _Exported(app_group, headers) if csv_export.is_ours(headers) else _Guesser(app_group, delimiter)
+    guesser = (
+        _Exported(app_group, headers)
+        if csv_export.is_ours(headers)
+        else _Guesser(app_group, delimiter)
+    )
     return [guesser.guess(header, place, rows) for place, header in enumerate(headers)]
 
 
@@ -111,7 +117,9 @@ class _Guesser:
         found = self._guess(header, place, [value for value in values if value])
         column = found.column
         if column.target:
-            self.taken.add(column.target if column.target in FIELDS else filters.CUSTOM + column.name)
+            self.taken.add(
+                column.target if column.target in FIELDS else filters.CUSTOM + column.name
+            )
         return found
 
     def _guess(self, header: str, place: int, values: list[str]) -> Guess:
@@ -141,9 +149,17 @@ class _Guesser:
     def _ruling(self, values: list[str]) -> str:
         """The attribute that rules consent: where what counts as consent is said in other words, it is text."""
         target = _kind(values, self.delimiter, "")[0]
-        if target == "text" and values and all(spellings.truth(value) is not None for value in values):
+        if (
+            target == "text"
+            and values
+            and all(spellings.truth(value) is not None for value in values)
+        ):
             target = "truth"  # about consent, a yes is a yes without a no beside it
-        return "text" if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values) else target
+        return (
+            "text"
+            if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values)
+            else target
+        )
 
     def _attribute(self, header: str, name: str, values: list[str], style: str) -> Guess:
         if filters.CUSTOM + name in self.taken:
@@ -174,10 +190,15 @@ class _Exported(_Guesser):
             return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
         if name == csv_export.REST:
             return Guess(Column(header, "rest", name, cells.EXACT))
-        if self.app_group.hash_only and (in_clear.kind_of(name) or any(map(in_clear.has_email, values))):
+        if self.app_group.hash_only and (
+            in_clear.kind_of(name) or any(map(in_clear.has_email, values))
+        ):
             return Guess(Column(header, "", name, cells.EXACT), "address")
         is_twice = filters.CUSTOM + name in self.taken or not cells.is_name(name)
-        return Guess(Column(header, "" if is_twice else "kept", name, cells.EXACT), "twice" if is_twice else "")
+        return Guess(
+            Column(header, "" if is_twice else "kept", name, cells.EXACT),
+            "twice" if is_twice else "",
+        )
 
 
 def attribute_name(header: str, place: int) -> str:

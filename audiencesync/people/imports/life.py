@@ -86,7 +86,9 @@ def preview(run: Import, layout: Layout) -> Preview:
 def check(run: Import, plan: Plan) -> Checked:
     """Read the first rows as an import would, and write nothing. Who was erased is known to the ledger."""
     found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
-    converter = Converter(plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only)
+    converter = Converter(
+        plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only
+    )
     reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
     if plan.layout.has_header:
         reader.take(1)
@@ -95,9 +97,13 @@ def check(run: Import, plan: Plan) -> Checked:
         batch, rejects = converter.read(stretch)
         erased = [
             batch.places[index]
-            for index in refused_as_erased(run.app_group, writing.changes(batch, plan), now=timezone.now())
+            for index in refused_as_erased(
+                run.app_group, writing.changes(batch, plan), now=timezone.now()
+            )
         ]
-        rejects += [Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased]
+        rejects += [
+            Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased
+        ]
         found.n_rows += len(stretch)
         found.n_left_out += sum(reject.is_kept for reject in rejects)
         found.n_rejected += sum(not reject.is_kept for reject in rejects)
@@ -117,9 +123,15 @@ def _judge(found: Checked, batch: Batch, *, region: str) -> None:
         judged = [normalise.normalise(kind, cell, region=region) for cell in cells]
         n, usable = found.usable.get(kind, (0, 0))
         if n or cells:
-            found.usable[kind] = (n + len(cells), usable + sum(one.sha256 is not None for one in judged))
+            found.usable[kind] = (
+                n + len(cells),
+                usable + sum(one.sha256 is not None for one in judged),
+            )
         if kind == "phone" and len(found.phones) < PREVIEW:
-            shown = (Spelling(raw, one.value, one.problem) for raw, one in zip(cells, judged, strict=True))
+            shown = (
+                Spelling(raw, one.value, one.problem)
+                for raw, one in zip(cells, judged, strict=True)
+            )
             found.phones += islice(shown, PREVIEW - len(found.phones))
 
 
@@ -132,11 +144,15 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
     now = timezone.now()
     with transaction.atomic():
         waiting = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
-        if not waiting.update(state=State.RUNNING, plan=plan.as_json(), started_at=now, progressed_at=now):
+        if not waiting.update(
+            state=State.RUNNING, plan=plan.as_json(), started_at=now, progressed_at=now
+        ):
             raise NotOpen
         if segment_name:
             _make_segment(run, segment_name, by=by)
-        Activity.log(run.app_group, by, Activity.Verb.CREATED, run.file_name, kind=Activity.Kind.IMPORT)
+        Activity.log(
+            run.app_group, by, Activity.Verb.CREATED, run.file_name, kind=Activity.Kind.IMPORT
+        )
         clock.wake(running.TASK)
 
 
@@ -190,7 +206,11 @@ def tidy() -> None:
 def _forget_members(*, now: datetime) -> None:
     """Nobody asks any more who came by an old import, unless a segment does."""
     before = retention.limit("members", now=now)
-    old = Import.objects.filter(ended_at__lt=before, n_people__gt=0) if before else Import.objects.none()
+    old = (
+        Import.objects.filter(ended_at__lt=before, n_people__gt=0)
+        if before
+        else Import.objects.none()
+    )
     ids = set(old.values_list("app_group_id", "pk"))
     if not ids:
         return

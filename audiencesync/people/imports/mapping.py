@@ -39,10 +39,15 @@ KEPT: dict[str, str | Promise] = {  # of columns of our own export
     "kept": _("Attribute: as it was exported"),
     "rest": _("Several attributes, as they were exported"),
 }
-_SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)  # as a spreadsheet writes large numbers
+_SHORTENED = re.compile(
+    r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII
+)  # as a spreadsheet writes large numbers
 KEYS = ("external_id", "email", "phone", "alias")
 OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
-WHOLE = ("ad_tracking_enabled", "ads_consent")  # a refusal that cannot be read must not cost its cell only
+WHOLE = (
+    "ad_tracking_enabled",
+    "ads_consent",
+)  # a refusal that cannot be read must not cost its cell only
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +110,30 @@ class Converter:
         """The rows that ask for something; and in the order of the file all rejects, of whole rows and of cells."""
         bad: dict[int, tuple[str, str]] = {}
         unfit: list[tuple[int, str, str]] = []
-        found = [self._column(place, column, stretch.rows, bad, unfit) for place, column in self.columns]
-        by_target = {column.target: values for (_place, column), values in zip(self.columns, found, strict=True)}
-        is_exact = any(column.style == cells.EXACT for _place, column in self.columns if column.target == self.plan.key)
+        found = [
+            self._column(place, column, stretch.rows, bad, unfit) for place, column in self.columns
+        ]
+        by_target = {
+            column.target: values
+            for (_place, column), values in zip(self.columns, found, strict=True)
+        }
+        is_exact = any(
+            column.style == cells.EXACT
+            for _place, column in self.columns
+            if column.target == self.plan.key
+        )
         self._judge_keys(by_target[self.plan.key], bad, is_exact=is_exact)
-        places = [place for place in range(len(stretch.rows)) if place not in bad] if bad else [*range(len(found[0]))]
+        places = (
+            [place for place in range(len(stretch.rows)) if place not in bad]
+            if bad
+            else [*range(len(found[0]))]
+        )
         if bad:
             found = [[values[place] for place in places] for values in found]
-        rejects = [Reject(stretch.lines[i], reason, header, stretch.rows[i]) for i, (reason, header) in bad.items()]
+        rejects = [
+            Reject(stretch.lines[i], reason, header, stretch.rows[i])
+            for i, (reason, header) in bad.items()
+        ]
         rejects += [
             Reject(stretch.lines[i], reason, header, stretch.rows[i], True)
             for i, reason, header in unfit
@@ -142,7 +163,9 @@ class Converter:
     ) -> list[Value]:
         """The values of one column; None where the cell is blank, or does not fit. Without its key a row is bad."""
         delimiter, is_exact = self.plan.layout.delimiter, column.style == cells.EXACT
-        convert = cells.reader(column.target, delimiter=delimiter, style=column.style, name=column.name)
+        convert = cells.reader(
+            column.target, delimiter=delimiter, style=column.style, name=column.name
+        )
         costs_row = column.target in WHOLE or column.target == self.plan.key
         values: list[Value] = []
         for i, row in enumerate(rows):
@@ -164,29 +187,44 @@ class Converter:
                     unfit.append((i, reason, column.header))
             values.append(value)
         if self.hash_only and column.target not in FIELDS:
-            values = [self._without_clear(value, i, column, unfit) for i, value in enumerate(values)]
+            values = [
+                self._without_clear(value, i, column, unfit) for i, value in enumerate(values)
+            ]
         return values
 
-    def _without_clear(self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]) -> Value:
+    def _without_clear(
+        self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]
+    ) -> Value:
         """What may be kept of an attribute where only hashes are: nothing that holds an address."""
         told = value if column.target == "rest" else {column.name: value}
         if value is None:
             return None
-        kept = {name: one for name, one in told.items() if not in_clear.holds(name, one, region=self.region)}
+        kept = {
+            name: one
+            for name, one in told.items()
+            if not in_clear.holds(name, one, region=self.region)
+        }
         if len(kept) == len(told):
             return value
         unfit.append((i, "clear", column.header))
         return kept if column.target == "rest" else None
 
-    def _judge_keys(self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool) -> None:
+    def _judge_keys(
+        self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool
+    ) -> None:
         """Without a usable key a row belongs to nobody. Our own exports hold ids as they are, whatever they look like."""
         is_hashed = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
             if i in bad:
                 continue
-            if key is None or (not is_exact and is_placeholder(str(key)) and str(key) != "0"):  # some lists begin at 0
+            if key is None or (
+                not is_exact and is_placeholder(str(key)) and str(key) != "0"
+            ):  # some lists begin at 0
                 bad[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
                 bad[i] = ("key_shortened", "")
-            elif is_hashed and normalise.normalise(self.plan.key, str(key), region=self.region).sha256 is None:
+            elif (
+                is_hashed
+                and normalise.normalise(self.plan.key, str(key), region=self.region).sha256 is None
+            ):
                 bad[i] = ("key_invalid", "")

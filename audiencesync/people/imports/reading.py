@@ -16,12 +16,21 @@ from typing import Any, NamedTuple, Protocol
 
 MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
-MOST_CELL, MOST_ROW = 1 * MB, 1 * MB  # an attribute has up to merging.MOST_BYTES, the last cell of our export many
+MOST_CELL, MOST_ROW = (
+    1 * MB,
+    1 * MB,
+)  # an attribute has up to merging.MOST_BYTES, the last cell of our export many
 BLOCK = MB // 2
 MOST_TAKEN = 2 * MB  # bytes that are read for a stretch, about
-MOST_LOOKED = 8 * MB  # characters in which a row must end: what is longer is taken for a line that begins no row
+MOST_LOOKED = (
+    8 * MB
+)  # characters in which a row must end: what is longer is taken for a line that begins no row
 MOST_SHOWN = 2000  # characters that are kept of a line that is no row
-BOMS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+BOMS = {
+    "utf-8": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+}
 ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding get through and back
     "utf-8": "surrogateescape",
     "utf-16-le": "surrogatepass",
@@ -43,7 +52,9 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
     "big5": "surrogateescape",
     "cp949": "surrogateescape",
 }
-csv.field_size_limit(2 * MOST_LOOKED)  # else a quoted cell that is longer is cut in two, and its rest read as rows
+csv.field_size_limit(
+    2 * MOST_LOOKED
+)  # else a quoted cell that is longer is cut in two, and its rest read as rows
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 MARKS: dict[str, dict[str, Any]] = {
     "": {},
@@ -107,7 +118,9 @@ class Stretch:
 class Reader:
     """Reads on from ``position`` (bytes); ``line`` lines lie before it. After ``take``, both tell where to go on."""
 
-    def __init__(self, source: Source, layout: Layout, *, n_columns: int, position: int = 0, line: int = 0) -> None:
+    def __init__(
+        self, source: Source, layout: Layout, *, n_columns: int, position: int = 0, line: int = 0
+    ) -> None:
         self.source, self.encoding = source, layout.encoding
         self.errors, self.delimiter = ENCODINGS[layout.encoding], DELIMITERS[layout.delimiter]
         self.n_columns, self.marks = n_columns, layout.marks
@@ -168,7 +181,9 @@ class Reader:
             return
         if self.marks == "curly":
             cells = [bare(cell) for cell in cells]
-        elif self._has_spaces and any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells):
+        elif self._has_spaces and any(
+            cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells
+        ):
             cells = self._without_spaces(self._text[begin:end]) or cells
         self._keep(found, line, cells, begin)
 
@@ -176,7 +191,9 @@ class Reader:
         """A row that was read is taken or rejected."""
         end = self._done
         reason = "" if len(cells) == self.n_columns or not self.n_columns else self._fit(cells)
-        if end - begin > MOST_CELL and any(len(cell.encode(errors="replace")) > MOST_CELL for cell in cells):
+        if end - begin > MOST_CELL and any(
+            len(cell.encode(errors="replace")) > MOST_CELL for cell in cells
+        ):
             reason = "long"
         if end - begin > MOST_ROW:
             reason, cells = "long", [self._text[begin : begin + MOST_SHOWN]]
@@ -199,7 +216,9 @@ class Reader:
     def _without_spaces(self, text: str) -> list[str]:
         """The cells of a row in which blanks stand around quotation marks; empty if it is not one row like that."""
         try:
-            found = list(csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True))
+            found = list(
+                csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True)
+            )
         except csv.Error:
             return []
         return found[0] if len(found) == 1 else []
@@ -247,7 +266,9 @@ class Reader:
         self._is_last = self._start + len(data) >= self.source.size
         if self._is_last and self.encoding.startswith("utf-16") and len(data) % 2:
             data = data[:-1]
-        self._text = codecs.getincrementaldecoder(self.encoding)(self.errors).decode(data, final=self._is_last)
+        self._text = codecs.getincrementaldecoder(self.encoding)(self.errors).decode(
+            data, final=self._is_last
+        )
         self._has_spaces = ' "' in self._text
         self._is_odd = "\0" in self._text or not _is_clean(self._text)
         self._base = self._done = 0
@@ -257,7 +278,9 @@ class Reader:
     def _restart(self) -> None:
         self._buffer.seek(self._done)
         self._line_base = self.line
-        self._csv = csv.reader(self._buffer, delimiter=self.delimiter, strict=True, **MARKS[self.marks])
+        self._csv = csv.reader(
+            self._buffer, delimiter=self.delimiter, strict=True, **MARKS[self.marks]
+        )
 
 
 def bare(cell: str) -> str:

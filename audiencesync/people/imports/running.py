@@ -54,15 +54,22 @@ def lease(*, now: datetime) -> Import | None:
     """
     turns = Import.objects.filter(app_group=OuterRef("app_group"), lease="", leased_until__lte=now)
     last = turns.order_by("-leased_until").values("leased_until")[:1]
-    running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).annotate(group_had=Subquery(last))
+    running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).annotate(
+        group_had=Subquery(last)
+    )
     order = (F(name).asc(nulls_first=True) for name in ("group_had", "leased_until"))
     waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
-    if sum(bool(token) and until is not None and until > now for _pk, token, until in waiting) >= AT_ONCE:
+    if (
+        sum(bool(token) and until is not None and until > now for _pk, token, until in waiting)
+        >= AT_ONCE
+    ):
         return None
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
         if (until is None or until <= now) and _take(pk, token, now=now):
-            return Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()  # not if we were slow
+            return (
+                Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
+            )  # not if we were slow
     return None
 
 
@@ -96,7 +103,9 @@ def turn(run: Import) -> None:
                 pass
     except UploadPart.DoesNotExist:
         end(run, State.FAILED, trouble="lost")
-    except DatabaseError as error:  # a deadlock, a database that went away: the next turn tries again
+    except (
+        DatabaseError
+    ) as error:  # a deadlock, a database that went away: the next turn tries again
         logger.warning("Import %s was interrupted (%s).", run.pk, type(error).__name__)
 
 
@@ -105,7 +114,14 @@ def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
     now = timezone.now()
     with transaction.atomic():
         mine = Import.objects.filter(pk=run.pk, lease=run.lease, state=State.RUNNING)
-        if not mine.update(state=state, trouble=trouble, ended_at=now, progressed_at=now, leased_until=now, lease=""):
+        if not mine.update(
+            state=state,
+            trouble=trouble,
+            ended_at=now,
+            progressed_at=now,
+            leased_until=now,
+            lease="",
+        ):
             return False
         uploads.drop(run.upload)
     logger.info("Import %s ended: %s.", run.pk, state.value)
@@ -151,7 +167,9 @@ class Worker(AbstractContextManager["Worker"]):
     def _open(self, position: int, line: int) -> Reader:
         """A reader behind what is done."""
         plan = self.writer.plan
-        reader = Reader(self.source, plan.layout, n_columns=len(plan.columns), position=position, line=line)
+        reader = Reader(
+            self.source, plan.layout, n_columns=len(plan.columns), position=position, line=line
+        )
         if not position and plan.layout.has_header:
             reader.take(1)
         return reader
@@ -167,9 +185,14 @@ class Worker(AbstractContextManager["Worker"]):
         self.next = self._soon()
         try:
             is_ours = self._write(chunk, now=now)
-        except (DataError, IntegrityError):  # something that no check knew: its row is found by halving
+        except (
+            DataError,
+            IntegrityError,
+        ):  # something that no check knew: its row is found by halving
             self._go_back(chunk)
-            return chunk.n > 1 or self._write(replace(chunk, rows=self.writer.refused(chunk.rows)), now=now)
+            return chunk.n > 1 or self._write(
+                replace(chunk, rows=self.writer.refused(chunk.rows)), now=now
+            )
         self.size = min(CHUNK, 2 * self.size)
         return is_ours
 
@@ -182,7 +205,9 @@ class Worker(AbstractContextManager["Worker"]):
         begin, line = self.reader.position, self.reader.line
         stretch = self.reader.take(most)
         self.n_planned += len(stretch)
-        return Chunk(begin, line, self.reader.position, self.reader.line, self.writer.prepared(stretch))
+        return Chunk(
+            begin, line, self.reader.position, self.reader.line, self.writer.prepared(stretch)
+        )
 
     def _go_back(self, chunk: Chunk) -> None:
         """Read half of these rows again; a single row is left behind."""
@@ -190,7 +215,11 @@ class Worker(AbstractContextManager["Worker"]):
             self.next.result()
         is_one = chunk.n == 1
         self.next, self.size, self.n_planned = None, max(1, chunk.n // 2), self.n_rows + is_one
-        self.reader = self._open(chunk.end, chunk.end_line) if is_one else self._open(chunk.begin, chunk.begin_line)
+        self.reader = (
+            self._open(chunk.end, chunk.end_line)
+            if is_one
+            else self._open(chunk.begin, chunk.begin_line)
+        )
 
     def _write(self, chunk: Chunk, *, now: datetime) -> bool:
         """Everything about some rows, or nothing; False if the import is no longer ours."""
@@ -205,7 +234,12 @@ class Worker(AbstractContextManager["Worker"]):
         return is_ours
 
     def _advance(
-        self, chunk: Chunk, written: writing.Written, told: dict[str, dict[str, int]], *, now: datetime
+        self,
+        chunk: Chunk,
+        written: writing.Written,
+        told: dict[str, dict[str, int]],
+        *,
+        now: datetime,
     ) -> bool:
         """The counts, and where to go on: they move with the rows. False if the lease is somebody else's by now."""
         mine = Import.objects.filter(pk=self.run.pk, lease=self.run.lease, state=State.RUNNING)

@@ -59,7 +59,9 @@ class Full(Exception):
 
 def check_room(app_group: AppGroup, size: int) -> None:
     """Whether a file of so many bytes may come. Raises Full."""
-    waiting = Import.objects.filter(app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING))
+    waiting = Import.objects.filter(
+        app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING)
+    )
     n, n_bytes = waiting.aggregate(n=Count("pk"), n_bytes=Sum("size", default=0)).values()
     if n >= MOST_WAITING or n_bytes + size > MOST_WAITING_BYTES:
         raise Full("waiting")
@@ -91,7 +93,9 @@ class CsvUploadHandler(FileUploadHandler):
         if request is None or page != "import_new" or not request.user.is_authenticated:
             raise SkipFile
         try:
-            check_room(access.group(request, Role.MARKETER), int(request.META.get("CONTENT_LENGTH") or 0))
+            check_room(
+                access.group(request, Role.MARKETER), int(request.META.get("CONTENT_LENGTH") or 0)
+            )
         except (Http404, PermissionDenied):
             raise SkipFile from None
         except Full as error:
@@ -111,7 +115,9 @@ class CsvUploadHandler(FileUploadHandler):
         if self.kept is None or self.n_files > 1:
             return None
         self.kept.seek(0)
-        return UploadedFile(self.kept, self.file_name, self.content_type, self.n_bytes, self.charset)
+        return UploadedFile(
+            self.kept, self.file_name, self.content_type, self.n_bytes, self.charset
+        )
 
     def upload_interrupted(self) -> None:
         """The other side went away."""
@@ -169,7 +175,9 @@ class _Utf8:
 
     def __init__(self) -> None:
         self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self.n_good = self.n_bad = 0  # bytes of letters beyond ASCII; bytes that belong to no letter
+        self.n_good = self.n_bad = (
+            0  # bytes of letters beyond ASCII; bytes that belong to no letter
+        )
 
     def look(self, part: bytes, *, is_last: bool = False) -> None:
         """Count the bytes of the next part."""
@@ -177,7 +185,9 @@ class _Utf8:
         if not text.isascii():
             good = text.encode("utf-8", "ignore")
             self.n_good += len(good.translate(None, _ASCII))
-            self.n_bad += sum("\udc80" <= one <= "\udcff" for one in text) if not _is_whole(text) else 0
+            self.n_bad += (
+                sum("\udc80" <= one <= "\udcff" for one in text) if not _is_whole(text) else 0
+            )
 
     def is_utf8(self) -> bool:
         """By what was seen."""

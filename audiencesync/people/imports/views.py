@@ -60,10 +60,14 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES) if is_sent else UploadForm()
     form.refused = getattr(request, "upload_refused", "")
     if not is_sent or not form.is_valid():
-        return render(request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200)
+        return render(
+            request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200
+        )
     file = form.cleaned_data["file"]
     name = re.sub(r"[\x00-\x1f\x7f]", "", file.name or "")[:255] or "people.csv"
-    row = Import(app_group=app_group, created_by=access.user(request), file_name=name, size=file.size)
+    row = Import(
+        app_group=app_group, created_by=access.user(request), file_name=name, size=file.size
+    )
     try:
         uploads.keep(row, file)
     except uploads.Full as error:
@@ -92,7 +96,9 @@ def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     if request.method == "POST":
         messages.error(request, _("This import was started already."))
         return redirect(row)
-    return _state(request, row, SegmentNameForm(initial={"name": row.file_name.rpartition(".")[0][:80]}))
+    return _state(
+        request, row, SegmentNameForm(initial={"name": row.file_name.rpartition(".")[0][:80]})
+    )
 
 
 def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
@@ -108,16 +114,28 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     if chosen is None:
         chosen = LayoutForm(layout_values(layout))
     shown = life.preview(row, layout)
-    context: dict[str, Any] = {"run": row, "layout_form": chosen, "layout": layout_values(layout), "preview": shown}
+    context: dict[str, Any] = {
+        "run": row,
+        "layout_form": chosen,
+        "layout": layout_values(layout),
+        "preview": shown,
+    }
     context["is_sure"] = detecting.is_sure(source, layout.encoding, is_utf8=row.is_utf8)
     page = "people/imports/mapping.html"
     if trouble := too_many(len(shown.headers)):
-        return render(request, page, context | {"trouble": trouble}, status=422 if request.method == "POST" else 200)
+        return render(
+            request,
+            page,
+            context | {"trouble": trouble},
+            status=422 if request.method == "POST" else 200,
+        )
     names, group = _names(shown, layout), row.app_group
     guesses = guessing.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
     columns = tuple(guess.column for guess in guesses)
     is_sent = request.method == "POST" and not is_wrong
-    form = MappingForm(request.POST if is_sent else None, app_group=group, columns=columns, layout=layout)
+    form = MappingForm(
+        request.POST if is_sent else None, app_group=group, columns=columns, layout=layout
+    )
     if is_sent and shown.headers and form.is_valid():
         if "start" in request.POST and (answer := _start(request, row, form)):
             return answer
@@ -125,7 +143,9 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
             context |= _checked(life.check(row, form.plan()))
     status = 422 if is_wrong or form.errors else 200
     why = [guess.words() for guess in guesses]
-    samples = [[row[i] for row in shown.rows if i < len(row) and row[i]][:3] for i in range(len(columns))]
+    samples = [
+        [row[i] for row in shown.rows if i < len(row) and row[i]][:3] for i in range(len(columns))
+    ]
     context |= {"form": form, "rows": list(zip(form.rows(), samples, why, strict=True))}
     return render(request, page, context, status=status)
 
@@ -139,13 +159,22 @@ def _checked(found: life.Checked) -> dict[str, Any]:
 
 def _names(shown: life.Preview, layout: Layout) -> list[str]:
     """The names of the columns; without a header they are numbered."""
-    return shown.headers if layout.has_header else [_("Column %(n)s") % {"n": n} for n in shown.headers]
+    return (
+        shown.headers
+        if layout.has_header
+        else [_("Column %(n)s") % {"n": n} for n in shown.headers]
+    )
 
 
 def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse | None:
     """Begin; None if the name of the segment was taken meanwhile."""
     try:
-        life.begin(row, form.plan(), segment_name=form.cleaned_data["segment_name"], by=access.user(request))
+        life.begin(
+            row,
+            form.plan(),
+            segment_name=form.cleaned_data["segment_name"],
+            by=access.user(request),
+        )
     except edit.NameTaken:
         form.add_error("segment_name", name_taken())
         return None
@@ -154,7 +183,9 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
     return redirect(row)
 
 
-def _state(request: HttpRequest, row: Import, form: SegmentNameForm, *, status: int = 200) -> HttpResponse:
+def _state(
+    request: HttpRequest, row: Import, form: SegmentNameForm, *, status: int = 200
+) -> HttpResponse:
     """Progress or result."""
     now = timezone.now()
     quiet = (now - row.progressed_at).total_seconds() if row.progressed_at else 0.0
@@ -214,7 +245,9 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         except edit.NameTaken:
             form.add_error("name", name_taken())
         else:
-            messages.success(request, _("The segment “%(name)s” was created.") % {"name": made.name})
+            messages.success(
+                request, _("The segment “%(name)s” was created.") % {"name": made.name}
+            )
             return redirect("segment", group, made.pk)
     return _state(request, row, form, status=422)
 
@@ -228,18 +261,26 @@ def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpRe
     return csv_files.download(csv_files.lines(rows), f"rejected-{row.pk}.csv")
 
 
-def _rejected(columns: list[dict[str, str]], found: Iterator[Reject], language: str) -> Iterator[list[str]]:
+def _rejected(
+    columns: list[dict[str, str]], found: Iterator[Reject], language: str
+) -> Iterator[list[str]]:
     """The rows of the file, the first one being their names; it travels after the language of the page is forgotten.
 
     Of rows that were rejected before, the line and the reason of then are gone. Cells are as an import reads them.
     """
     headers = [column["header"] for column in columns]
     bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning
-    places = [place for place, header in enumerate(headers) if place > 1 or header not in mapping.OURS]
+    places = [
+        place for place, header in enumerate(headers) if place > 1 or header not in mapping.OURS
+    ]
     yield [*mapping.OURS, *(headers[place] for place in places)]
     for reject in found:
         with override(language):
             words_of_it = words.reason(reject)
         is_row = len(reject.cells) >= len(headers)
-        kept = [reject.cells[place] for place in places] + reject.cells[len(headers) :] if is_row else reject.cells
+        kept = (
+            [reject.cells[place] for place in places] + reject.cells[len(headers) :]
+            if is_row
+            else reject.cells
+        )
         yield [str(reject.line), words_of_it, *map(bare, kept)]

@@ -13,17 +13,25 @@ REASONS: dict[str, str | Promise] = {
     "nul": _("The row holds a character (NUL) that cannot be stored."),
     "encoding": _("The row holds bytes that are not of the chosen encoding."),
     "key": _("The cell that people are found by is empty."),
-    "key_shortened": _("A spreadsheet has shortened the cell that people are found by (such as 1.00001E+12)."),
-    "key_invalid": _("The cell that people are found by holds no valid e-mail address or phone number."),
+    "key_shortened": _(
+        "A spreadsheet has shortened the cell that people are found by (such as 1.00001E+12)."
+    ),
+    "key_invalid": _(
+        "The cell that people are found by holds no valid e-mail address or phone number."
+    ),
     "truth": _("This needs yes or no."),
-    "consent": _("This needs yes or no. A person with an answer that cannot be read is not imported."),
+    "consent": _(
+        "This needs yes or no. A person with an answer that cannot be read is not imported."
+    ),
     "number": _("This needs a number such as 12.5, written like the others of its column."),
     "day": _("This needs a date such as 2026-11-23."),
     "country": _("This needs a country such as DE or Germany."),
     "language": _("This needs a language such as de, pt-BR or German."),
     "kept": _("This is too long, too big or too deeply nested for an attribute."),
     "unusable": _("This cannot be used: it is stored and never sent."),
-    "clear": _("This holds an e-mail address or a phone number, and this group stores only hashes."),
+    "clear": _(
+        "This holds an e-mail address or a phone number, and this group stores only hashes."
+    ),
     "text": _("This text is too long for an attribute."),
     "gone": _("The person was erased while the import ran."),
     "attributes": _("The person would have more attributes than one may have."),
@@ -32,7 +40,9 @@ REASONS: dict[str, str | Promise] = {
 }
 TROUBLES: dict[str, str | Promise] = {
     "lost": _("The file is no longer there."),
-    "rows": _("The file has more rows than an import may have. Those up to the limit are imported."),
+    "rows": _(
+        "The file has more rows than an import may have. Those up to the limit are imported."
+    ),
     "stuck": _("The import failed several times at the same row. The log of the engine says why."),
 }
 

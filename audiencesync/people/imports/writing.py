@@ -23,10 +23,20 @@ from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing.upsert import upsert
 
-RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")  # of a group, that bear upon a chunk
+RULES = (
+    "phone_region",
+    "hash_only",
+    "consent_attribute",
+    "consent_values",
+)  # of a group, that bear upon a chunk
 logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
-_REASONS: dict[Problem, str] = {"invalid": "key_invalid", "gone": "gone", "erased": "erased", "too_many": "attributes"}
+_REASONS: dict[Problem, str] = {
+    "invalid": "key_invalid",
+    "gone": "gone",
+    "erased": "erased",
+    "too_many": "attributes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +65,13 @@ class Writer:
     def __init__(self, run: Import, app_group: AppGroup) -> None:
         self.run, self.app_group = run, app_group
         self.plan = Plan.of(run.plan)
-        self.converter = Converter(self.plan, region=app_group.phone_region, hash_only=app_group.hash_only)
+        self.converter = Converter(
+            self.plan, region=app_group.phone_region, hash_only=app_group.hash_only
+        )
         told = {column.target for _place, column in self.plan.used()}
-        watched = app_group.consent_attribute or (app_group.remove_on_withdrawal and "ads_consent" in told)
+        watched = app_group.consent_attribute or (
+            app_group.remove_on_withdrawal and "ads_consent" in told
+        )
         is_plain = self.plan.key in copying.KEYS and not watched and "rest" not in told
         is_fast = connection.vendor == "postgresql" and is_plain
         self.columns = copying.Columns(self.plan, app_group) if is_fast else None
@@ -72,7 +86,9 @@ class Writer:
         batch, rejects = self.converter.read(stretch)
         copied = self.columns.copied(batch) if self.columns else None
         unusable = self._unusable(stretch, batch, copied.invalid if copied else self._judged(batch))
-        return Prepared(stretch, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied)
+        return Prepared(
+            stretch, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied
+        )
 
     def _judged(self, batch: Batch) -> list[int]:
         """For each row which of its identifiers nobody can have: a bit for each of KINDS."""
@@ -129,12 +145,18 @@ class Writer:
         rejects, stretch = list(chunk.rejects), chunk.stretch
         for index, problem in done.problems.items():
             place = chunk.batch.places[index]
-            cells = [] if problem in ("erased", "gone") else stretch.rows[place]  # nothing of them is kept again
+            cells = (
+                [] if problem in ("erased", "gone") else stretch.rows[place]
+            )  # nothing of them is kept again
             rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", cells))
         people = [pk for pk in done.profile_ids if pk is not None]
         refused = {reject.line for reject in rejects if not reject.is_kept}
-        rejects = sorted(reject for reject in rejects if not (reject.is_kept and reject.line in refused))
-        return Written(done.created, len(people) - done.created, _join(self.run, set(people)), rejects)
+        rejects = sorted(
+            reject for reject in rejects if not (reject.is_kept and reject.line in refused)
+        )
+        return Written(
+            done.created, len(people) - done.created, _join(self.run, set(people)), rejects
+        )
 
 
 def changes(batch: Batch, plan: Plan) -> list[Change]:
@@ -142,14 +164,18 @@ def changes(batch: Batch, plan: Plan) -> list[Change]:
     keys = batch.fields[plan.key]
     names = [name for name in batch.fields if name not in ("external_id", "alias")]
     columns = [batch.fields[name] for name in names]
-    values: Iterable[tuple[Any, ...]] = zip(*columns, strict=True) if columns else (() for _key in keys)
+    values: Iterable[tuple[Any, ...]] = (
+        zip(*columns, strict=True) if columns else (() for _key in keys)
+    )
     return [
         Change(
             external_id=key if plan.key == "external_id" else None,
             alias=(plan.alias_label, key) if plan.key == "alias" else None,
             email=key if plan.key == "email" else None,
             phone=key if plan.key == "phone" else None,
-            fields={name: value for name, value in zip(names, row, strict=True) if value is not None},
+            fields={
+                name: value for name, value in zip(names, row, strict=True) if value is not None
+            },
             attributes=attributes,
         )
         for key, row, attributes in zip(keys, values, batch.attributes, strict=True)
@@ -176,9 +202,14 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
     if not rejects:
         return
     is_bare = run.app_group.hash_only
-    kept = [[*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_kept] for reject in rejects]
+    kept = [
+        [*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_kept]
+        for reject in rejects
+    ]
     lines = b"\n".join(map(orjson.dumps, kept))
-    RejectPart.objects.create(run=run, position=position, n=len(rejects), body=zlib.compress(lines, 1))
+    RejectPart.objects.create(
+        run=run, position=position, n=len(rejects), body=zlib.compress(lines, 1)
+    )
 
 
 def _storable(cell: str) -> str:
@@ -188,6 +219,11 @@ def _storable(cell: str) -> str:
 
 def rejects(run: Import) -> Iterator[Reject]:
     """What was rejected, in the order of the file; a chunk at a time in memory."""
-    for body in RejectPart.objects.filter(run=run).order_by("position").values_list("body", flat=True).iterator(1):
+    for body in (
+        RejectPart.objects.filter(run=run)
+        .order_by("position")
+        .values_list("body", flat=True)
+        .iterator(1)
+    ):
         for line in zlib.decompress(body).split(b"\n"):
             yield Reject(*orjson.loads(line))

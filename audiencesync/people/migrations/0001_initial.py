@@ -18,7 +18,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Profile",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("external_id", models.CharField(max_length=255)),
                 ("email", models.CharField(blank=True, max_length=320, verbose_name="e-mail")),
                 ("phone", models.CharField(blank=True, max_length=64, verbose_name="phone")),
@@ -27,8 +32,14 @@ class Migration(migrations.Migration):
                 ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
                 ("language", models.CharField(blank=True, max_length=8, verbose_name="language")),
                 ("attributes", models.JSONField(blank=True, default=dict)),
-                ("ad_tracking_enabled", models.BooleanField(null=True, verbose_name="ad tracking enabled")),
-                ("ads_consent", models.BooleanField(null=True, verbose_name="consent to advertising")),
+                (
+                    "ad_tracking_enabled",
+                    models.BooleanField(null=True, verbose_name="ad tracking enabled"),
+                ),
+                (
+                    "ads_consent",
+                    models.BooleanField(null=True, verbose_name="consent to advertising"),
+                ),
                 ("email_sha256", models.BinaryField(max_length=32, null=True)),
                 ("phone_sha256", models.BinaryField(max_length=32, null=True)),
                 ("idfa_sha256", models.BinaryField(max_length=32, null=True)),
@@ -40,7 +51,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="profiles", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="profiles",
+                        to="groups.appgroup",
                     ),
                 ),
             ],
@@ -48,11 +61,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="PastIdentifier",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "kind",
                     models.CharField(
-                        choices=[("email", "email"), ("phone", "phone"), ("idfa", "idfa"), ("gaid", "gaid")],
+                        choices=[
+                            ("email", "email"),
+                            ("phone", "phone"),
+                            ("idfa", "idfa"),
+                            ("gaid", "gaid"),
+                        ],
                         max_length=5,
                     ),
                 ),
@@ -71,7 +94,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Segment",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 ("filter", models.JSONField(default=dict)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
@@ -80,7 +108,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="segments", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="segments",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -99,11 +129,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="profile",
-            constraint=models.UniqueConstraint(fields=("app_group", "external_id"), name="profile_external_id"),
+            constraint=models.UniqueConstraint(
+                fields=("app_group", "external_id"), name="profile_external_id"
+            ),
         ),
         migrations.AddConstraint(
             model_name="pastidentifier",
-            constraint=models.UniqueConstraint(fields=("profile", "kind", "sha256"), name="past_identifier_once"),
+            constraint=models.UniqueConstraint(
+                fields=("profile", "kind", "sha256"), name="past_identifier_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="segment",

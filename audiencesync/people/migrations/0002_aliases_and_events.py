@@ -14,11 +14,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Event",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "kind",
                     models.CharField(
-                        choices=[("event", "event"), ("purchase", "purchase")], default="event", max_length=8
+                        choices=[("event", "event"), ("purchase", "purchase")],
+                        default="event",
+                        max_length=8,
                     ),
                 ),
                 ("name", models.CharField(max_length=255)),
@@ -32,7 +39,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="UserAlias",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("label", models.CharField(max_length=255)),
                 ("name", models.CharField(max_length=987)),
             ],
@@ -62,28 +74,39 @@ class Migration(migrations.Migration):
             model_name="event",
             name="app_group",
             field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="groups.appgroup"
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="groups.appgroup",
             ),
         ),
         migrations.AddField(
             model_name="event",
             name="profile",
             field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="events", to="people.profile"
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="events",
+                to="people.profile",
             ),
         ),
         migrations.AddField(
             model_name="useralias",
             name="app_group",
             field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="groups.appgroup"
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="groups.appgroup",
             ),
         ),
         migrations.AddField(
             model_name="useralias",
             name="profile",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="aliases", to="people.profile"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="aliases",
+                to="people.profile",
             ),
         ),
         migrations.AddIndex(
@@ -96,6 +119,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="useralias",
-            constraint=models.UniqueConstraint(fields=("app_group", "label", "name"), name="user_alias_once"),
+            constraint=models.UniqueConstraint(
+                fields=("app_group", "label", "name"), name="user_alias_once"
+            ),
         ),
     ]

@@ -20,7 +20,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Import",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("file_name", models.CharField(max_length=255)),
                 ("upload", models.UUIDField(default=uuid.uuid4, unique=True)),
@@ -58,7 +63,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="imports", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imports",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -73,7 +80,10 @@ class Migration(migrations.Migration):
                 (
                     "segment",
                     models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="people.segment"
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="people.segment",
                     ),
                 ),
             ],
@@ -87,7 +97,12 @@ class Migration(migrations.Migration):
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "run_id", "profile_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "run_id",
+                        "profile_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
                     ),
                 ),
                 (
@@ -114,14 +129,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RejectPart",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("position", models.BigIntegerField()),
                 ("n", models.PositiveIntegerField()),
                 ("body", models.BinaryField()),
                 (
                     "run",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="rejects", to="people.import"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rejects",
+                        to="people.import",
                     ),
                 ),
             ],
@@ -132,14 +154,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="UploadPart",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("upload", models.UUIDField()),
                 ("number", models.PositiveIntegerField()),
                 ("body", models.BinaryField()),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                "constraints": [models.UniqueConstraint(fields=("upload", "number"), name="upload_part_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("upload", "number"), name="upload_part_once")
+                ],
             },
         ),
         migrations.AddIndex(
@@ -149,7 +178,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="import",
             index=models.Index(
-                condition=models.Q(("state", "running")), fields=["progressed_at"], name="import_running"
+                condition=models.Q(("state", "running")),
+                fields=["progressed_at"],
+                name="import_running",
             ),
         ),
         migrations.AddConstraint(
@@ -174,7 +205,10 @@ class Migration(migrations.Migration):
             model_name="import",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("n_created__gte", 0), ("n_rejected__gte", 0), ("n_rows__gte", 0), ("n_updated__gte", 0)
+                    ("n_created__gte", 0),
+                    ("n_rejected__gte", 0),
+                    ("n_rows__gte", 0),
+                    ("n_updated__gte", 0),
                 ),
                 name="import_not_negative",
             ),

@@ -26,7 +26,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="profile",
             index=models.Index(
-                condition=models.Q(("merged_into__isnull", False)), fields=["merged_into"], name="profile_merged"
+                condition=models.Q(("merged_into__isnull", False)),
+                fields=["merged_into"],
+                name="profile_merged",
             ),
         ),
     ]

@@ -33,8 +33,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Erasure",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(default=audiencesync.people.models.people._key, max_length=32, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        default=audiencesync.people.models.people._key, max_length=32, unique=True
+                    ),
+                ),
                 (
                     "state",
                     models.CharField(
@@ -51,7 +61,9 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="erasures", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="erasures",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
@@ -71,7 +83,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ErasedName",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("kind", models.CharField(max_length=11)),
                 ("digest", models.BinaryField(max_length=32)),
                 ("at", models.DateTimeField()),
@@ -98,16 +115,22 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="erasure",
-            index=models.Index(condition=models.Q(("state", "removing")), fields=["state"], name="erasure_open"),
+            index=models.Index(
+                condition=models.Q(("state", "removing")), fields=["state"], name="erasure_open"
+            ),
         ),
         migrations.AddIndex(
             model_name="erasedname",
             index=models.Index(
-                condition=models.Q(("is_filed", False)), fields=["is_filed"], name="erased_name_unfiled"
+                condition=models.Q(("is_filed", False)),
+                fields=["is_filed"],
+                name="erased_name_unfiled",
             ),
         ),
         migrations.AddConstraint(
             model_name="erasedname",
-            constraint=models.UniqueConstraint(fields=("app_group", "kind", "digest"), name="erased_name_once"),
+            constraint=models.UniqueConstraint(
+                fields=("app_group", "kind", "digest"), name="erased_name_once"
+            ),
         ),
     ]

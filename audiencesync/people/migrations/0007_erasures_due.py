@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="erasure",
-            index=models.Index(condition=models.Q(("state", "removing")), fields=["look_at"], name="erasure_due"),
+            index=models.Index(
+                condition=models.Q(("state", "removing")), fields=["look_at"], name="erasure_due"
+            ),
         ),
     ]

@@ -12,7 +12,9 @@ def fill(apps, schema_editor):
     """In chunks; a default of the column would give all rows the same id."""
     for name in MODELS:
         model = apps.get_model("people", name)
-        while rows := list(model._base_manager.filter(api_id=None).only("pk").order_by("pk")[:AT_ONCE]):
+        while rows := list(
+            model._base_manager.filter(api_id=None).only("pk").order_by("pk")[:AT_ONCE]
+        ):
             for row in rows:
                 row.api_id = uuid4()
             model._base_manager.bulk_update(rows, ["api_id"])

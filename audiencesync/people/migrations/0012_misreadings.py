@@ -22,16 +22,28 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AlterField(
-            model_name="profile", name="rule_version", field=models.PositiveSmallIntegerField(default=7)
+            model_name="profile",
+            name="rule_version",
+            field=models.PositiveSmallIntegerField(default=7),
         ),
         migrations.CreateModel(
             name="Misreading",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "kind",
                     models.CharField(
-                        choices=[("email", "email"), ("phone", "phone"), ("idfa", "idfa"), ("gaid", "gaid")],
+                        choices=[
+                            ("email", "email"),
+                            ("phone", "phone"),
+                            ("idfa", "idfa"),
+                            ("gaid", "gaid"),
+                        ],
                         max_length=5,
                     ),
                 ),
@@ -40,13 +52,17 @@ class Migration(migrations.Migration):
                 (
                     "app_group",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="groups.appgroup"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="groups.appgroup",
                     ),
                 ),
                 (
                     "profile",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="misreadings", to="people.profile"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="misreadings",
+                        to="people.profile",
                     ),
                 ),
             ],

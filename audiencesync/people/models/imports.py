@@ -34,7 +34,9 @@ class Import(models.Model):
     size = models.BigIntegerField()
     is_utf8 = models.BooleanField(default=True)  # all of the file, but for some broken bytes
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
-    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)  # mapping.Plan.as_json
+    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict
+    )  # mapping.Plan.as_json
 
     position = models.BigIntegerField(default=0)  # bytes of the file that are done
     line = models.BigIntegerField(default=0)  # physical lines that are done
@@ -44,7 +46,9 @@ class Import(models.Model):
     n_rejected = models.BigIntegerField(default=0)
     n_people = models.BigIntegerField(default=0)  # different people among created and updated
     # {"left_out": {column: cells that fitted nothing}, "unusable": {kind: identifiers that nobody can have}}
-    told: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(default=dict)
+    told: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
+        default=dict
+    )
     trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
 
     started_at = models.DateTimeField(null=True)
@@ -52,24 +56,32 @@ class Import(models.Model):
     ended_at = models.DateTimeField(null=True)
     lease = models.CharField(max_length=32, blank=True)
     leased_until = models.DateTimeField(null=True)
-    n_tries = models.PositiveSmallIntegerField(default=0)  # turns in a row that ended without a chunk
+    n_tries = models.PositiveSmallIntegerField(
+        default=0
+    )  # turns in a row that ended without a chunk
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(n_rows=models.F("n_created") + models.F("n_updated") + models.F("n_rejected")),
+                condition=models.Q(
+                    n_rows=models.F("n_created") + models.F("n_updated") + models.F("n_rejected")
+                ),
                 name="import_counts",
             ),
             models.CheckConstraint(
-                condition=models.Q(n_rows__gte=0, n_created__gte=0, n_updated__gte=0, n_rejected__gte=0),
+                condition=models.Q(
+                    n_rows__gte=0, n_created__gte=0, n_updated__gte=0, n_rejected__gte=0
+                ),
                 name="import_not_negative",
             ),
         ]
         indexes = [
             models.Index(fields=["app_group", "-created_at"], name="import_newest"),
-            models.Index(fields=["progressed_at"], name="import_running", condition=models.Q(state="running")),
+            models.Index(
+                fields=["progressed_at"], name="import_running", condition=models.Q(state="running")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -86,11 +98,17 @@ class Import(models.Model):
 
     def percent(self) -> int:
         """How much of the file is done."""
-        return 100 if self.state == self.State.DONE else min(99, 100 * self.position // max(1, self.size))
+        return (
+            100
+            if self.state == self.State.DONE
+            else min(99, 100 * self.position // max(1, self.size))
+        )
 
     def rows_per_second(self, *, now: datetime) -> float:
         """The pace since the start, pauses included."""
-        seconds = ((self.ended_at or now) - self.started_at).total_seconds() if self.started_at else 0.0
+        seconds = (
+            ((self.ended_at or now) - self.started_at).total_seconds() if self.started_at else 0.0
+        )
         return self.n_rows / max(seconds, 0.001)
 
     def seconds_left(self, *, now: datetime) -> int | None:
@@ -110,7 +128,9 @@ class UploadPart(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["upload", "number"], name="upload_part_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["upload", "number"], name="upload_part_once")
+        ]
 
     def __str__(self) -> str:
         return f"part {self.number} of upload {self.upload}"
@@ -120,8 +140,12 @@ class ImportMember(models.Model):
     """A person whom an import created or updated: what segments of imported people are made of."""
 
     pk = models.CompositePrimaryKey("run_id", "profile_id")
-    run = models.ForeignKey(Import, models.CASCADE, related_name="members", db_constraint=False, db_index=False)
-    profile = models.ForeignKey("people.Profile", models.CASCADE, related_name="imported_by", db_constraint=False)
+    run = models.ForeignKey(
+        Import, models.CASCADE, related_name="members", db_constraint=False, db_index=False
+    )
+    profile = models.ForeignKey(
+        "people.Profile", models.CASCADE, related_name="imported_by", db_constraint=False
+    )
 
     def __str__(self) -> str:
         return f"profile {self.profile_id} of import {self.run_id}"

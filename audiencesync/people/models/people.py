@@ -30,7 +30,9 @@ class Profile(models.Model):
     """One customer of the marketer. The ``*_sha256`` columns are written only by ``normalise.apply``."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="profiles")
-    external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, null=True)  # null: known by alias, e-mail or phone
+    external_id = models.CharField(
+        max_length=LONGEST_EXTERNAL_ID, null=True
+    )  # null: known by alias, e-mail or phone
     email = models.CharField(_("e-mail"), max_length=320, blank=True)
     phone = models.CharField(_("phone"), max_length=64, blank=True)
     idfa = models.CharField(_("iOS IDFA"), max_length=64, blank=True)
@@ -38,18 +40,29 @@ class Profile(models.Model):
     country = models.CharField(_("country"), max_length=2, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
-    ad_tracking_enabled = models.BooleanField(_("ad tracking enabled"), null=True)  # null: unknown, treated as allowed
-    ads_consent = models.BooleanField(_("consent to advertising"), null=True)  # False: never added, always removable
+    ad_tracking_enabled = models.BooleanField(
+        _("ad tracking enabled"), null=True
+    )  # null: unknown, treated as allowed
+    ads_consent = models.BooleanField(
+        _("consent to advertising"), null=True
+    )  # False: never added, always removable
     email_sha256 = models.BinaryField(max_length=32, null=True)
     phone_sha256 = models.BinaryField(max_length=32, null=True)
     idfa_sha256 = models.BinaryField(max_length=32, null=True)
     gaid_sha256 = models.BinaryField(max_length=32, null=True)
-    invalid_kinds = models.PositiveSmallIntegerField(default=0)  # bit i set: KINDS[i] is present but unusable
+    invalid_kinds = models.PositiveSmallIntegerField(
+        default=0
+    )  # bit i set: KINDS[i] is present but unusable
     rule_version = models.PositiveSmallIntegerField(default=7)  # of identifiers.RULES
     # Turned out to be somebody we knew: all that is known went there. Left behind for the visits and deliveries it
     # had; whoever erases or exports that person takes these with them.
     merged_into = models.ForeignKey(
-        "self", models.CASCADE, null=True, related_name="merged", db_index=False, db_constraint=False
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="merged",
+        db_index=False,
+        db_constraint=False,
     )
     # To be erased: only the hashes are left, until they were removed from every audience (canvases/privacy/erase.py).
     erased_at = models.DateTimeField(null=True, blank=True)
@@ -61,9 +74,15 @@ class Profile(models.Model):
 
     class Meta:
         base_manager_name = "everybody"
-        constraints = [models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "external_id"], name="profile_external_id")
+        ]
         indexes = [
-            models.Index(fields=["merged_into"], condition=models.Q(merged_into__isnull=False), name="profile_merged"),
+            models.Index(
+                fields=["merged_into"],
+                condition=models.Q(merged_into__isnull=False),
+                name="profile_merged",
+            ),
             *(
                 models.Index(
                     fields=["app_group", f"{kind}_sha256"],
@@ -92,7 +111,11 @@ class PastIdentifier(models.Model):
     replaced_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["profile", "kind", "sha256"], name="past_identifier_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "kind", "sha256"], name="past_identifier_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"past {self.kind} of profile {self.profile_id}"
@@ -107,7 +130,9 @@ class UserAlias(models.Model):
     name = models.CharField(max_length=LONGEST_EXTERNAL_ID)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["app_group", "label", "name"], name="user_alias_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "label", "name"], name="user_alias_once")
+        ]
         indexes = [models.Index(fields=["app_group", "name"], name="user_alias_by_name")]
 
     def __str__(self) -> str:
@@ -156,7 +181,11 @@ class Erasure(models.Model):
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
-    BY_KEY, BY_RESTORE, BY_DELETION = "API key ", "restore", "group deleted"  # how asked_by begins, in every language
+    BY_KEY, BY_RESTORE, BY_DELETION = (
+        "API key ",
+        "restore",
+        "group deleted",
+    )  # how asked_by begins, in every language
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
@@ -173,7 +202,11 @@ class Erasure(models.Model):
 
     class Meta:
         ordering = ["-requested_at", "-pk"]
-        indexes = [models.Index(fields=["look_at"], condition=models.Q(state="removing"), name="erasure_due")]
+        indexes = [
+            models.Index(
+                fields=["look_at"], condition=models.Q(state="removing"), name="erasure_due"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"erasure {self.key}"
@@ -201,8 +234,14 @@ class ErasedName(models.Model):
     is_filed = models.BooleanField(default=False)  # stands in the file that survives a restore
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["app_group", "kind", "digest"], name="erased_name_once")]
-        indexes = [models.Index(fields=["is_filed"], condition=models.Q(is_filed=False), name="erased_name_unfiled")]
+        constraints = [
+            models.UniqueConstraint(fields=["app_group", "kind", "digest"], name="erased_name_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["is_filed"], condition=models.Q(is_filed=False), name="erased_name_unfiled"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"erased {self.kind}"

@@ -39,11 +39,20 @@ def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
 
 def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int, Name]]:
     """All names these people have or had, with the ids of the people."""
-    found = [(one.pk, "external_id", one.external_id.encode()) for one in profiles if one.external_id]
+    found = [
+        (one.pk, "external_id", one.external_id.encode()) for one in profiles if one.external_id
+    ]
     for kind in ADDRESSES:
-        found += [(one.pk, kind, bytes(value)) for one in profiles if (value := getattr(one, f"{kind}_sha256"))]
+        found += [
+            (one.pk, kind, bytes(value))
+            for one in profiles
+            if (value := getattr(one, f"{kind}_sha256"))
+        ]
     past = PastIdentifier.objects.filter(profile__in=profiles, kind__in=ADDRESSES)
-    found += [(pk, kind, bytes(value)) for pk, kind, value in past.values_list("profile", "kind", "sha256")]
+    found += [
+        (pk, kind, bytes(value))
+        for pk, kind, value in past.values_list("profile", "kind", "sha256")
+    ]
     aliases = UserAlias.objects.filter(profile__in=profiles).values_list("profile", "label", "name")
     found += [(pk, "alias", alias_value(label, name)) for pk, label, name in aliases]
     return [(pk, (kind, digest(app_group, kind, value))) for pk, kind, value in found]
@@ -54,7 +63,9 @@ def alias_value(label: str, name: str) -> bytes:
     return f"{label}\0{name}".encode()
 
 
-def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime) -> None:
+def write(
+    app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime
+) -> None:
     """Remember names, inside the caller's transaction."""
     again: dict[str, Any] = {"ignore_conflicts": True}
     if erasure is not None:  # who came back and is erased once more is held back from now on
@@ -72,7 +83,10 @@ def write(app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None
 def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
     """Remember names of the file, with their time: by it they are known to be of the old rule."""
     ErasedName.objects.bulk_create(
-        [ErasedName(app_group=app_group, kind=kind, digest=value, at=at) for (kind, value), at in names.items()],
+        [
+            ErasedName(app_group=app_group, kind=kind, digest=value, at=at)
+            for (kind, value), at in names.items()
+        ],
         ignore_conflicts=True,
     )
 
@@ -88,7 +102,12 @@ def held_since(app_group: AppGroup, now: datetime) -> datetime:
 
 
 def blocked(
-    app_group: AppGroup, changes: Sequence[Change], people: Mapping[int, int], *, now: datetime, from_file: bool
+    app_group: AppGroup,
+    changes: Sequence[Change],
+    people: Mapping[int, int],
+    *,
+    now: datetime,
+    from_file: bool,
 ) -> set[int]:
     """The indexes of changes that name somebody who was erased, or would give somebody such an address.
 
@@ -99,11 +118,14 @@ def blocked(
     """
     if not is_used(app_group):
         return set()
-    named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
+    named = [
+        (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
+    ]
     counted = {
         index
         for index, change in enumerate(changes)
-        if from_file or (change.external_id is None and change.alias is None and index not in people)
+        if from_file
+        or (change.external_id is None and change.alias is None and index not in people)
     }
     named += [(index, name) for index, name in _addresses(app_group, changes) if index in counted]
     wanted = {value for _index, (_kind, value) in named}
@@ -113,9 +135,17 @@ def blocked(
     hits = [(index, name) for index, name in named if name in known]
     before = _hits_of_before(app_group, changes, since=held_since(app_group, now))
     hits += [(index, name) for index, name in before if index in counted]
-    sharing = {people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people}
-    theirs = set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
-    return {index for index, name in hits if name[0] not in ADDRESSES or (people.get(index), name) not in theirs}
+    sharing = {
+        people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people
+    }
+    theirs = (
+        set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
+    )
+    return {
+        index
+        for index, name in hits
+        if name[0] not in ADDRESSES or (people.get(index), name) not in theirs
+    }
 
 
 def held(app_group: AppGroup) -> QuerySet[ErasedName]:
@@ -127,10 +157,16 @@ def release(erasure: Erasure, *, now: datetime) -> int:
     """Hold the person of a receipt back no longer, also after a restore; answers how many names went."""
     with transaction.atomic():
         rows = list(ErasedName.objects.select_for_update().filter(erasure=erasure).order_by("pk"))
-        lines = [{"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()} for row in rows]
+        lines = [
+            {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()}
+            for row in rows
+        ]
         ErasedName.objects.filter(pk__in=[row.pk for row in rows]).delete()
         if lines:
-            _append(Path(settings.ERASURE_LEDGER), [line | {"released": now.isoformat()} for line in lines])
+            _append(
+                Path(settings.ERASURE_LEDGER),
+                [line | {"released": now.isoformat()} for line in lines],
+            )
     return len(rows)
 
 
@@ -138,15 +174,22 @@ def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
     """Index -> key of the receipt, of the changes whose person was erased before and is named in the ledger."""
     if not is_used(app_group):
         return {}
-    named = [(index, name) for index, change in enumerate(changes) for name in _names(app_group, change)]
+    named = [
+        (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
+    ]
     named += _addresses(app_group, changes)
     wanted = {value for _index, (_kind, value) in named}
     rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted, erasure__isnull=False)
-    keys = {(kind, bytes(value)): key for kind, value, key in rows.values_list("kind", "digest", "erasure__key")}
+    keys = {
+        (kind, bytes(value)): key
+        for kind, value, key in rows.values_list("kind", "digest", "erasure__key")
+    }
     return {index: keys[name] for index, name in named if name in keys}
 
 
-def _hits_of_before(app_group: AppGroup, changes: Sequence[Change], *, since: datetime) -> list[tuple[int, Name]]:
+def _hits_of_before(
+    app_group: AppGroup, changes: Sequence[Change], *, since: datetime
+) -> list[tuple[int, Name]]:
     """The index and the known name of changes that tell an address which the old rule had read as another."""
     if app_group.reread_at is None:
         return []
@@ -156,13 +199,19 @@ def _hits_of_before(app_group: AppGroup, changes: Sequence[Change], *, since: da
         for index, text in _told(kind, changes)
         for value in digests_before(app_group, kind, text)
     ]
-    old = ErasedName.objects.filter(app_group=app_group, kind__in=ADDRESSES, at__gt=since, at__lt=app_group.reread_at)
-    rows = old.filter(digest__in={value for _index, (_kind, value) in named}).values_list("kind", "digest")
+    old = ErasedName.objects.filter(
+        app_group=app_group, kind__in=ADDRESSES, at__gt=since, at__lt=app_group.reread_at
+    )
+    rows = old.filter(digest__in={value for _index, (_kind, value) in named}).values_list(
+        "kind", "digest"
+    )
     known = {(kind, bytes(value)) for kind, value in rows}
     return [(index, name) for index, name in named if name in known]
 
 
-def digests(app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()) -> bytes:
+def digests(
+    app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()
+) -> bytes:
     """All that may be kept of some names, one after the other. ``texts``: as e-mails and phones were told."""
     found = [digest(app_group, kind, value) for value in values if value]
     for text in filter(None, texts) if app_group.reread_at else ():
@@ -211,7 +260,9 @@ def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
     """
     found: list[int] = []
     last = 0
-    while people := list(Profile.objects.filter(app_group=app_group, pk__gt=last).order_by("pk")[:AT_ONCE]):
+    while people := list(
+        Profile.objects.filter(app_group=app_group, pk__gt=last).order_by("pk")[:AT_ONCE]
+    ):
         theirs: dict[int, set[Name]] = defaultdict(set)
         for pk, name in names_of(app_group, people):
             theirs[pk].add(name)
@@ -227,13 +278,20 @@ def file(*, path: Path | None = None) -> int:
     """Append the names that are not in the file yet, and make sure they are on the disk; answers how many."""
     target = path or Path(settings.ERASURE_LEDGER)
     with transaction.atomic():
-        rows = list(ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000])
+        rows = list(
+            ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000]
+        )
         if not rows:
             return 0
         _append(
             target,
             [
-                {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex(), "at": row.at}
+                {
+                    "group": row.app_group_id,
+                    "kind": row.kind,
+                    "digest": bytes(row.digest).hex(),
+                    "at": row.at,
+                }
                 for row in rows
             ],
         )
@@ -243,7 +301,9 @@ def file(*, path: Path | None = None) -> int:
 
 def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii") as out:
+    with open(
+        os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii"
+    ) as out:
         out.write("\n")  # a line that a crash or a full disk cut off takes none of ours along
         for line in lines:
             out.write(json.dumps(line, default=datetime.isoformat) + "\n")

@@ -12,9 +12,22 @@ LONGEST = 40
 COMMA, POINT = "comma", "point"  # what parts the decimals, where a column has proved it
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
-_AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)  # a thousand, or three decimals: who knows
-_MONEY = re.compile(r"([^\d\s.,+'’\u2212-]{0,4})\s*([-\u2212]?[0-9][0-9.,'’\s]*?)\s*([^\d\s.,+'’\u2212-]{0,4})")
-_CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "Fr.": "CHF", "SFr": "CHF", "zł": "PLN", "Kč": "CZK"}
+_AMBIGUOUS = re.compile(
+    r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII
+)  # a thousand, or three decimals: who knows
+_MONEY = re.compile(
+    r"([^\d\s.,+'’\u2212-]{0,4})\s*([-\u2212]?[0-9][0-9.,'’\s]*?)\s*([^\d\s.,+'’\u2212-]{0,4})"
+)
+_CURRENCIES = {
+    "€": "EUR",
+    "$": "USD",
+    "£": "GBP",
+    "¥": "JPY",
+    "Fr.": "CHF",
+    "SFr": "CHF",
+    "zł": "PLN",
+    "Kč": "CZK",
+}
 _CODES = "EUR USD GBP JPY CHF PLN CZK SEK NOK DKK HUF RON BGN TRY AUD CAD"
 _GROUPS = {  # decimal sign -> whole numbers, in groups of thousands or not
     sign: re.compile(
@@ -96,7 +109,11 @@ def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
     if not money or (money[1] and money[3]) or bool(money[1] or money[3]) != bool(currency(cell)):
         return None
     digits = money[2].replace("\u2212", "-")
-    sign = _SIGNS.get(told) or _SIGNS.get(_proof(digits)) or ("," if is_free and "," in digits else ".")
+    sign = (
+        _SIGNS.get(told)
+        or _SIGNS.get(_proof(digits))
+        or ("," if is_free and "," in digits else ".")
+    )
     if not told and sign == "," and not is_free and "." not in digits:
         return None
     if not told and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):

@@ -35,7 +35,9 @@ _EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCI
 
 def is_empty_cell(text: str) -> bool:
     """Whether a program or a table writes this for an empty cell, whatever the column: ``NULL``, ``#N/A``, ``-``."""
-    return len(text) <= 12 and (text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None)
+    return len(text) <= 12 and (
+        text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
+    )
 
 
 def is_placeholder(text: str) -> bool:

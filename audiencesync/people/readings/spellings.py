@@ -14,8 +14,12 @@ from phonenumbers.geodata.locale import LOCALE_DATA
 
 LONGEST_LANGUAGE = 8
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
-_LANGUAGE = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII)
-_DOUBTED = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")  # a sign that turns it round, or asks
+_LANGUAGE = re.compile(
+    r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII
+)
+_DOUBTED = re.compile(
+    r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]"
+)  # a sign that turns it round, or asks
 _TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
 _FALSE = "false 0 no n f nein falsch off non faux falso nao não"
 _GIVEN = (
@@ -160,10 +164,16 @@ def _table(words: dict[str, str]) -> dict[str, str]:
     return {_key(word): code for code, spelt in words.items() for word in spelt.split()}
 
 
-_WORDS = dict.fromkeys(map(_key, _TRUE.split()), True) | dict.fromkeys(map(_key, _FALSE.split()), False)
-_CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(map(_key, _REFUSED.split()), False)
+_WORDS = dict.fromkeys(map(_key, _TRUE.split()), True) | dict.fromkeys(
+    map(_key, _FALSE.split()), False
+)
+_CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(
+    map(_key, _REFUSED.split()), False
+)
 _SEXES = _table(_GENDERS)
-_PLAIN_TRUTHS = {word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")}
+_PLAIN_TRUTHS = {
+    word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")
+}
 
 
 def truth(text: str) -> bool | None:
@@ -228,7 +238,9 @@ def _countries() -> dict[str, str]:
             if not name.startswith("*"):
                 found.setdefault(_key(name), set()).add(code)
     sure = {
-        name: code for name, (code, *others) in ((name, sorted(codes)) for name, codes in found.items()) if not others
+        name: code
+        for name, (code, *others) in ((name, sorted(codes)) for name, codes in found.items())
+        if not others
     }
     return sure | _codes() | _table(_OTHER_COUNTRIES)
 

@@ -43,7 +43,9 @@ class _Attribute(Func):
             return self._fill(self.sqlite.replace("{json}", ODD), compiler, self.name, path="$.v")
         return self._fill(self.sqlite, compiler, f"$.{json.dumps(self.name)}")
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> Sql:
         """The operators of jsonb take a key."""
         return self._fill(self.postgresql, compiler, self.name)
 
@@ -59,7 +61,9 @@ class AttributeText(_Attribute):
 
     output_field = TextField()
     sqlite = "(CASE WHEN JSON_TYPE({json}, {key}) = 'text' THEN JSON_EXTRACT({json}, {key}) END)"
-    postgresql = "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'string' THEN {json} ->> {key}::text END)"
+    postgresql = (
+        "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'string' THEN {json} ->> {key}::text END)"
+    )
 
 
 class AttributeNumber(_Attribute):
@@ -88,7 +92,9 @@ class Number(Value):
         """An integer or a double."""
         return "%s", (self.value,)
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> Sql:
         """A numeric; a double would lose digits on its way."""
         return "%s::numeric", (Decimal(repr(self.value)),)
 
@@ -99,12 +105,16 @@ class Day(Func):
     arity = 1
     output_field = TextField()
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Sql:
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Sql:
         """By a file pattern."""
         digits = "-".join("[0-9]" * size for size in (4, 2, 2))
         return self._when(f"GLOB '{digits}*'", compiler)
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Sql:
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Sql:
         """By a regular expression."""
         return self._when("~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'", compiler)
 

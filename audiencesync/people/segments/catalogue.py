@@ -16,8 +16,20 @@ MOST = 5000
 NEWEST = 200  # people among whom an example is looked for
 LONGEST_EXAMPLE = 40
 TYPES = {
-    **{"text": "text", "integer": "number", "real": "number", "true": "boolean", "false": "boolean"},
-    **{"string": "text", "number": "number", "boolean": "boolean", "array": "list", "object": "object"},
+    **{
+        "text": "text",
+        "integer": "number",
+        "real": "number",
+        "true": "boolean",
+        "false": "boolean",
+    },
+    **{
+        "string": "text",
+        "number": "number",
+        "boolean": "boolean",
+        "array": "list",
+        "object": "object",
+    },
 }
 _SQL = {
     "sqlite": (
@@ -54,7 +66,11 @@ def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
 
 def examples(app_group: AppGroup) -> dict[str, str]:
     """Return name -> a value that one of the newest people has. Nothing of it is kept: it is personal data."""
-    newest = Profile.objects.filter(app_group=app_group).order_by("-pk").values_list("attributes", flat=True)[:NEWEST]
+    newest = (
+        Profile.objects.filter(app_group=app_group)
+        .order_by("-pk")
+        .values_list("attributes", flat=True)[:NEWEST]
+    )
     found: dict[str, str] = {}
     for known in newest:
         for name, value in known.items() if isinstance(known, dict) else ():

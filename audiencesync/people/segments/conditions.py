@@ -49,7 +49,11 @@ def same(text: str, kinds: set[str]) -> int | float | str:
     well, except where only the language in use can tell what number is meant: ``1.000``.
     """
     counted = number(text)
-    if counted is None or (numbers.sure(text) == counted and kinds != {"number"}) or kinds == {"text"}:
+    if (
+        counted is None
+        or (numbers.sure(text) == counted and kinds != {"number"})
+        or kinds == {"text"}
+    ):
         return text
     return counted
 
@@ -58,7 +62,9 @@ def odd_day(value: Value) -> str:
     """Return in words that a day is written in no form that is read, or with a time; "" if none is."""
     texts = [str(one).strip() for one in (value if isinstance(value, list) else [value])]
     odd = next((text for text in texts if _LIKE_A_DAY.fullmatch(text) and day(text) is None), None)
-    words = _("Days are found as 2026-11-23 or 23.11.2026, without a time: “%(text)s” finds only this very text.")
+    words = _(
+        "Days are found as 2026-11-23 or 23.11.2026, without a time: “%(text)s” finds only this very text."
+    )
     return "" if odd is None else words % {"text": odd}
 
 
@@ -70,7 +76,9 @@ def listed(text: str) -> list[str]:
 def unclear_list(text: str, kinds: set[str]) -> str:
     """Return in words that a list of numbers may be one number: ``1,5``; "" if it cannot."""
     parts = [] if ";" in text or "number" not in kinds else re.split(r",\s|\s,", text)
-    unclear = next((part for part in parts if _BETWEEN_DIGITS.search(part) and number(part) is not None), None)
+    unclear = next(
+        (part for part in parts if _BETWEEN_DIGITS.search(part) and number(part) is not None), None
+    )
     words = _(
         "“%(text)s” may be one number or several. Part values by semicolons: “1,5;” is one number, “1; 5” are two."
     )
@@ -83,8 +91,12 @@ def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
     if wrong is None:
         return ""
     if field == "country":
-        return _("“%(text)s” is no country. Countries are kept as codes such as DE.") % {"text": wrong}
-    return _("“%(text)s” is no language. Languages are kept as codes such as de or pt-BR.") % {"text": wrong}
+        return _("“%(text)s” is no country. Countries are kept as codes such as DE.") % {
+            "text": wrong
+        }
+    return _("“%(text)s” is no language. Languages are kept as codes such as de or pt-BR.") % {
+        "text": wrong
+    }
 
 
 def _may_be_code(field: str, op: str, value: str) -> bool:
@@ -93,7 +105,9 @@ def _may_be_code(field: str, op: str, value: str) -> bool:
     code = read(value)
     if op not in ("contains", "starts_with"):
         return code is not None
-    return part.fullmatch(value.strip()) is not None and (code is None or fold(code) == fold(value.strip()))
+    return part.fullmatch(value.strip()) is not None and (
+        code is None or fold(code) == fold(value.strip())
+    )
 
 
 def name_as_stored(typed: str, known: Types | None) -> str:
@@ -110,7 +124,10 @@ def unknown_name(name: str, known: Types) -> str:
         return ""
     close = get_close_matches(name, known, n=1)
     if close:
-        return _("No person has an attribute “%(name)s”. Do you mean “%(close)s”?") % {"name": name, "close": close[0]}
+        return _("No person has an attribute “%(name)s”. Do you mean “%(close)s”?") % {
+            "name": name,
+            "close": close[0],
+        }
     return _("No person has an attribute “%(name)s”.") % {"name": name}
 
 
@@ -118,7 +135,9 @@ def unreadable(field: str, op: str, value: Value) -> str:
     """Return why a standard field can be no such value, in words; "" if it can."""
     if field not in CODES or value is None:
         return ""
-    return unknown_code(field, op, [str(one) for one in (value if isinstance(value, list) else [value])])
+    return unknown_code(
+        field, op, [str(one) for one in (value if isinstance(value, list) else [value])]
+    )
 
 
 def impossible(field: str, op: str, value: Value, known: Types) -> str:
@@ -143,11 +162,15 @@ def _impossible_amount(name: str, value: Value, kinds: set[str]) -> str:
         return "" if "text" in kinds else _("“%(name)s” holds no dates.") % {"name": name}
     if "number" in kinds:
         return ""
-    return _("“%(name)s” is stored as text, not as a number. Import it again as a number.") % {"name": name}
+    return _("“%(name)s” is stored as text, not as a number. Import it again as a number.") % {
+        "name": name
+    }
 
 
 def _impossible_value(name: str, values: Sequence[Value], kinds: set[str]) -> str:
-    if "text" in kinds or ("number" in kinds and any(number(str(value)) is not None for value in values)):
+    if "text" in kinds or (
+        "number" in kinds and any(number(str(value)) is not None for value in values)
+    ):
         return ""
     if "boolean" in kinds:
         return _("“%(name)s” is a yes or no: choose “is true” or “is false”.") % {"name": name}

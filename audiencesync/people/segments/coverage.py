@@ -28,14 +28,18 @@ class Coverage:
     addable: int = 0
 
 
-def coverage(people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_strict: bool = False) -> Coverage:
+def coverage(
+    people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_strict: bool = False
+) -> Coverage:
     """Count in one query. ``kinds``: those that would be sent; without any nobody can be named.
 
     ``is_strict``: who has not been asked for consent counts as refused.
     """
     nothing = _nothing(kinds)
     refused = (Q(ads_consent=False) | Q(ads_consent=None)) if is_strict else Q(ads_consent=False)
-    by_device = _nothing([kind for kind in kinds if kind not in DEVICE_KINDS]) & Q(ad_tracking_enabled=False)
+    by_device = _nothing([kind for kind in kinds if kind not in DEVICE_KINDS]) & Q(
+        ad_tracking_enabled=False
+    )
     counted = people.order_by().aggregate(
         total=Count("pk"),
         none=Count("pk", filter=nothing),

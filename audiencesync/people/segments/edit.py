@@ -40,12 +40,16 @@ class InUse(Exception):
         self.users = users
 
 
-def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = "") -> Segment:
+def create(
+    app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = ""
+) -> Segment:
     """Save a new segment. Raises NameTaken."""
     try:
         with transaction.atomic():
             texts = {"name": name, "description": description}
-            segment = Segment.objects.create(app_group=app_group, **texts, filter=chosen, created_by=by)
+            segment = Segment.objects.create(
+                app_group=app_group, **texts, filter=chosen, created_by=by
+            )
             Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.SEGMENT)
     except IntegrityError as error:
         raise NameTaken from error
@@ -53,7 +57,14 @@ def create(app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, 
 
 
 def save(
-    segment: Segment, *, name: str, description: str, chosen: dict[str, Any], version: int, by: User, now: datetime
+    segment: Segment,
+    *,
+    name: str,
+    description: str,
+    chosen: dict[str, Any],
+    version: int,
+    by: User,
+    now: datetime,
 ) -> None:
     """Change a segment that is still at ``version``. Raises Stale or NameTaken, then nothing was changed."""
     same = Segment.objects.filter(pk=segment.pk, version=version)
@@ -63,10 +74,15 @@ def save(
             new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
             if before is None or not same.update(**new, version=F("version") + 1):
                 raise Stale
-            texts = [(_("Name"), before.name, name), (_("Description"), before.description, description)]
+            texts = [
+                (_("Name"), before.name, name),
+                (_("Description"), before.description, description),
+            ]
             changes = [*texts, _conditions(before.filter, chosen)]
             kind = Activity.Kind.SEGMENT
-            Activity.log(segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes)
+            Activity.log(
+                segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes
+            )
     except IntegrityError as error:
         raise NameTaken from error
 
@@ -74,7 +90,11 @@ def save(
 def _conditions(before: Any, after: Any) -> Change:
     """Which fields the conditions ask for; the values stay out of the log, as they may be data of a customer."""
     old, new = (", ".join(_fields_of(one)) for one in (before, after))
-    return _("Conditions"), old, _("the same fields, other values") if old == new and before != after else new
+    return (
+        _("Conditions"),
+        old,
+        _("the same fields, other values") if old == new and before != after else new,
+    )
 
 
 def _fields_of(raw: Any) -> list[str]:
@@ -98,7 +118,13 @@ def remove(segment: Segment, *, by: User) -> None:
     try:
         with transaction.atomic():
             segment.delete()
-            Activity.log(segment.app_group, by, Activity.Verb.REMOVED, segment.name, kind=Activity.Kind.SEGMENT)
+            Activity.log(
+                segment.app_group,
+                by,
+                Activity.Verb.REMOVED,
+                segment.name,
+                kind=Activity.Kind.SEGMENT,
+            )
     except models.ProtectedError as error:
         raise InUse(sorted({str(user) for user in error.protected_objects})) from error
 
@@ -113,7 +139,9 @@ def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
     found = []
     for segment in Segment.objects.filter(app_group=app_group).order_by("name", "pk"):
         named = set(filters.values_of(segment.filter, "external_id"))
-        hashed = {filters.whole_email(value) for value in filters.values_of(segment.filter, "email")} - {None}
+        hashed = {
+            filters.whole_email(value) for value in filters.values_of(segment.filter, "email")
+        } - {None}
         if named & (ids - {None}) or hashed & digests:
             found.append(segment)
     return found

@@ -125,11 +125,18 @@ class _Reader:
 
     def _group(self, match: str, parts: object, path: str, depth: int) -> Group:
         if depth > MAX_DEPTH:
-            raise FilterError(path, _("Conditions are nested more than %(n)d deep.") % {"n": MAX_DEPTH})
+            raise FilterError(
+                path, _("Conditions are nested more than %(n)d deep.") % {"n": MAX_DEPTH}
+            )
         if not isinstance(parts, list) or (not parts and depth > 1):
             raise FilterError(path, _("“%(match)s” needs a list of conditions.") % {"match": match})
         start = f"{path}." if path else ""
-        return Group(match, tuple(self.node(part, f"{start}{match}[{i}]", depth + 1) for i, part in enumerate(parts)))
+        return Group(
+            match,
+            tuple(
+                self.node(part, f"{start}{match}[{i}]", depth + 1) for i, part in enumerate(parts)
+            ),
+        )
 
     def _condition(self, raw: dict[str, Any], path: str) -> Condition:
         if not {"field", "op"} <= raw.keys() <= {"field", "op", "value"}:
@@ -150,11 +157,17 @@ class _Reader:
         custom = field.startswith(CUSTOM)
         if op == "in":
             if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
-                raise FilterError(path, _("This needs a list of 1 to %(n)d values.") % {"n": MAX_LIST})
+                raise FilterError(
+                    path, _("This needs a list of 1 to %(n)d values.") % {"n": MAX_LIST}
+                )
             self.listed += len(value)
             if self.listed > MAX_LISTED:
-                raise FilterError(path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED})
-            listed = tuple(_scalar(one, f"{path}[{i}]", numbers=custom) for i, one in enumerate(value))
+                raise FilterError(
+                    path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED}
+                )
+            listed = tuple(
+                _scalar(one, f"{path}[{i}]", numbers=custom) for i, one in enumerate(value)
+            )
             return _import_numbers(listed, path) if field == "import" else listed
         if op in ("greater", "less"):
             return _amount(value, path, numbers=custom)
@@ -194,7 +207,9 @@ def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
         if not abs(value) <= MAX_NUMBER:  # so that NaN is refused as well
             raise FilterError(path, _("This number is too big."))
         return value
-    raise FilterError(path, _("This needs a number or a text.") if numbers else _("This needs a text."))
+    raise FilterError(
+        path, _("This needs a number or a text.") if numbers else _("This needs a text.")
+    )
 
 
 def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
@@ -207,7 +222,9 @@ def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
             day = None
         if day is None or day.isoformat() != scalar or not 1900 <= day.year <= 2200:
             words = _("This needs a number, or a date such as 2026-11-23.")
-            raise FilterError(path, words if numbers else _("This needs a date such as 2026-11-23."))
+            raise FilterError(
+                path, words if numbers else _("This needs a date such as 2026-11-23.")
+            )
     return scalar
 
 
@@ -270,26 +287,38 @@ def members(segment: Segment) -> QuerySet[Profile]:
 def _q(node: Group | Condition) -> Q:
     if isinstance(node, Condition):
         return _custom_q(node) if node.field.startswith(CUSTOM) else _column_q(node)
-    return reduce(and_ if node.match == "all" else or_, map(_q, node.parts), Q()) if node.parts else Q()
+    return (
+        reduce(and_ if node.match == "all" else or_, map(_q, node.parts), Q())
+        if node.parts
+        else Q()
+    )
 
 
 def _column_q(node: Condition) -> Q:
     """A condition on a column of the profile."""
     field, op, value = node.field, node.op, node.value
     if field == "import":
-        numbers = [int(one) for one in (value if isinstance(value, tuple) else (value,)) if one is not None]
+        numbers = [
+            int(one) for one in (value if isinstance(value, tuple) else (value,)) if one is not None
+        ]
         imported = Q(pk__in=ImportMember.objects.filter(run_id__in=numbers).values("profile_id"))
         return ~imported if op == "is_not" else imported
     if op in _PRESENT:
         if FIELDS[field][1] == _TRUTH:
             return Q(**{f"{field}__isnull": op == "missing"})
-        there = ~Q(**{field: ""}) | (Q(**{f"{field}_sha256__isnull": False}) if field in KINDS else Q())
+        there = ~Q(**{field: ""}) | (
+            Q(**{f"{field}_sha256__isnull": False}) if field in KINDS else Q()
+        )
         return there if op == "exists" else ~there
     if op in ("is_true", "is_false"):
         return Q(**{field: op == "is_true"})
     if op in ("greater", "less"):
         midnight = datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
-        return Q(**{f"{field}__gte": midnight + timedelta(days=1)} if op == "greater" else {f"{field}__lt": midnight})
+        return Q(
+            **{f"{field}__gte": midnight + timedelta(days=1)}
+            if op == "greater"
+            else {f"{field}__lt": midnight}
+        )
     if op in ("contains", "starts_with"):
         found = Q(getattr(attribute_sql, op)(F(field), str(value)))
         digest = whole_email(value) if field == "email" else None
@@ -319,7 +348,10 @@ def _custom_q(node: Condition) -> Q:
     name, value = node.field.removeprefix(CUSTOM), node.value
     if node.op in ("contains", "starts_with"):
         parts = {str(value), day(str(value)) or str(value)}
-        found = (Q(getattr(attribute_sql, node.op)(attribute_sql.AttributeText(name), part)) for part in sorted(parts))
+        found = (
+            Q(getattr(attribute_sql, node.op)(attribute_sql.AttributeText(name), part))
+            for part in sorted(parts)
+        )
         return reduce(or_, found)
     if node.op in ("greater", "less"):
         amount = value if isinstance(value, int | float) else str(value)
@@ -376,7 +408,9 @@ def _condition_words(node: Condition, *, masked: bool) -> str:
     if node.value is None:
         return f"{label} {op}"
     listed = node.value if isinstance(node.value, tuple) else (node.value,)
-    if masked and (node.field in PERSONAL or node.field.startswith(CUSTOM) and any(map(_is_personal, listed))):
+    if masked and (
+        node.field in PERSONAL or node.field.startswith(CUSTOM) and any(map(_is_personal, listed))
+    ):
         return f"{label} {op} ***"
     shown = ", ".join(map(_value_words, listed[:5]))
     return f"{label} {op} {shown}" + (" …" if len(listed) > 5 else "")

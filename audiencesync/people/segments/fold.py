@@ -38,7 +38,9 @@ class Fold(Func):
         text, params = compiler.compile(self.source_expressions[0])
         return f"{FUNCTION}({text})", tuple(params)
 
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> Sql:
         """By ICU's root locale, whatever the locale of the database."""
         text, params = compiler.compile(self.source_expressions[0])
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'

@@ -36,7 +36,10 @@ TYPE_WORDS = {
     "list": gettext_lazy("list"),
     "object": gettext_lazy("object"),
 }
-MATCHES = [("all", gettext_lazy("all of these conditions")), ("any", gettext_lazy("any of these conditions"))]
+MATCHES = [
+    ("all", gettext_lazy("all of these conditions")),
+    ("any", gettext_lazy("any of these conditions")),
+]
 
 
 class ProfileSearch(forms.Form):
@@ -62,9 +65,13 @@ class SegmentForm(forms.Form):
     anyway = forms.BooleanField(
         label=gettext_lazy("Save it although these conditions find no person today"), required=False
     )
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1, initial=0)
+    version = forms.IntegerField(
+        widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1, initial=0
+    )
 
-    def __init__(self, data: Any = None, *, app_group: AppGroup, segment: Segment | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, app_group: AppGroup, segment: Segment | None = None
+    ) -> None:
         rows = _rows_of(segment.filter) if segment else []
         self.is_fixed = rows is None
         self.app_group, self.segment = app_group, segment
@@ -75,7 +82,9 @@ class SegmentForm(forms.Form):
             del self.fields["match"], self.fields["anyway"]
             return
         for i in range(ROWS):
-            self.fields[f"field_{i}"] = _row_field(_("Field"), i, list="segment-fields", maxlength=LONGEST_FIELD)
+            self.fields[f"field_{i}"] = _row_field(
+                _("Field"), i, list="segment-fields", maxlength=LONGEST_FIELD
+            )
             self.fields[f"op_{i}"] = forms.ChoiceField(
                 label=_label(_("Comparison"), i), choices=list(filters.OPS.items()), required=False
             )
@@ -105,7 +114,10 @@ class SegmentForm(forms.Form):
         if self.is_fixed and self.segment:
             cleaned["chosen"] = self.segment.filter
             return cleaned
-        self._types, self._stored = self._known_types(), _rows_of(self.segment.filter if self.segment else {}) or []
+        self._types, self._stored = (
+            self._known_types(),
+            _rows_of(self.segment.filter if self.segment else {}) or [],
+        )
         parts = [part for part in map(self._part, range(ROWS)) if part]
         if not self.errors:
             cleaned["chosen"] = {cleaned["match"]: parts} if parts else {}
@@ -113,7 +125,9 @@ class SegmentForm(forms.Form):
 
     def _part(self, i: int) -> dict[str, Any] | None:
         """One row as a condition; None if it is empty or wrong."""
-        field, op, typed = (str(self.cleaned_data.get(f"{name}_{i}") or "") for name in ("field", "op", "value"))
+        field, op, typed = (
+            str(self.cleaned_data.get(f"{name}_{i}") or "") for name in ("field", "op", "value")
+        )
         if not field and not typed:
             return None
         if not field:
@@ -139,12 +153,18 @@ class SegmentForm(forms.Form):
 
     def _known_types(self) -> catalogue.Types | None:
         """The attributes of the group; looked up again if a condition names one that was not there a minute ago."""
-        named = {_field_name(str(self.cleaned_data.get(f"field_{i}") or "")) for i in range(ROWS)} - {CUSTOM}
+        named = {
+            _field_name(str(self.cleaned_data.get(f"field_{i}") or "")) for i in range(ROWS)
+        } - {CUSTOM}
         custom = {name.removeprefix(CUSTOM) for name in named if name.startswith(CUSTOM)}
         if not custom:
             return None
         known = catalogue.types(self.app_group)
-        return known if known is None or custom <= known.keys() else catalogue.types(self.app_group, is_fresh=True)
+        return (
+            known
+            if known is None or custom <= known.keys()
+            else catalogue.types(self.app_group, is_fresh=True)
+        )
 
     def _named(self, typed: str) -> str:
         name = _field_name(typed)
@@ -156,7 +176,11 @@ class SegmentForm(forms.Form):
         """The text of a value field -> the value of a condition."""
         field, op = part["field"], part["op"]
         if op in ("greater", "less"):
-            return conditions.amount(text) if field.startswith(CUSTOM) else conditions.day(text) or text
+            return (
+                conditions.amount(text)
+                if field.startswith(CUSTOM)
+                else conditions.day(text) or text
+            )
         if not field.startswith(CUSTOM) or op not in ("is", "is_not", "in"):
             return conditions.listed(text) if op == "in" else text
         kinds = (self._types or {}).get(field.removeprefix(CUSTOM), set())
@@ -175,14 +199,20 @@ class SegmentForm(forms.Form):
 
     def _check_types(self, i: int, part: dict[str, Any]) -> None:
         """Say beside the field that a condition can find no person, unless that is wanted."""
-        if not self._types or not part["field"].startswith(CUSTOM) or self.cleaned_data.get("anyway"):
+        if (
+            not self._types
+            or not part["field"].startswith(CUSTOM)
+            or self.cleaned_data.get("anyway")
+        ):
             return  # a group without people yet: nothing can be said
         if filters.read(part) in self._stored:
             return
         if words := conditions.unknown_name(part["field"].removeprefix(CUSTOM), self._types):
             self.is_in_doubt = True
             self.add_error(f"field_{i}", words)
-        elif words := conditions.impossible(part["field"], part["op"], part.get("value"), self._types):
+        elif words := conditions.impossible(
+            part["field"], part["op"], part.get("value"), self._types
+        ):
             self.is_in_doubt = True
             self.add_error(f"op_{i}", words)
         elif (words := conditions.odd_day(part.get("value"))) and self._holds_days(part):
@@ -198,12 +228,22 @@ class SegmentForm(forms.Form):
         """Texts without a day among them are neither before nor after one."""
         if not self._holds_days(part):
             self.is_in_doubt = True
-            self.add_error(f"op_{i}", _("“%(name)s” holds no dates.") % {"name": part["field"].removeprefix(CUSTOM)})
+            self.add_error(
+                f"op_{i}",
+                _("“%(name)s” holds no dates.") % {"name": part["field"].removeprefix(CUSTOM)},
+            )
 
     def _check_imports(self, i: int, part: dict[str, Any]) -> None:
         """An import of another group, or none at all, would find no person."""
-        numbers = {int(one) for one in (part["value"] if isinstance(part["value"], list) else [part["value"]])}
-        mine = set(Import.objects.filter(app_group=self.app_group, pk__in=numbers).values_list("pk", flat=True))
+        numbers = {
+            int(one)
+            for one in (part["value"] if isinstance(part["value"], list) else [part["value"]])
+        }
+        mine = set(
+            Import.objects.filter(app_group=self.app_group, pk__in=numbers).values_list(
+                "pk", flat=True
+            )
+        )
         if missing := sorted(numbers - mine):
             self.add_error(f"value_{i}", _("There is no import number %(n)d.") % {"n": missing[0]})
 
@@ -217,7 +257,9 @@ class SegmentForm(forms.Form):
 
     def _check_whole(self, i: int, typed: str) -> None:
         """Where only hashes are stored, a part of an address would find nobody and not say why."""
-        words = _("This group stores hashes only: people are found by a whole e-mail address, not by a part of it.")
+        words = _(
+            "This group stores hashes only: people are found by a whole e-mail address, not by a part of it."
+        )
         self.add_error(f"value_{i}", words)
 
 
@@ -231,13 +273,20 @@ def field_choices(app_group: AppGroup) -> list[tuple[str, str]]:
     shown = catalogue.examples(app_group)
     known = catalogue.types(app_group) or {name: set() for name in shown}
     names = sorted(name for name in known if filters.ops_of(CUSTOM + name))[:MOST_FIELDS]
-    custom = [(_shown_field(CUSTOM + name), _field_words(known[name], shown.get(name, ""))) for name in names]
+    custom = [
+        (_shown_field(CUSTOM + name), _field_words(known[name], shown.get(name, "")))
+        for name in names
+    ]
     return [(name, str(label)) for name, (label, _ops) in FIELDS.items()] + custom
 
 
 def _field_words(types: set[str], example: str) -> str:
     words = ", ".join(str(TYPE_WORDS[one]) for one in sorted(types)) or _("custom attribute")
-    return _("%(type)s, for example %(value)s") % {"type": words, "value": example} if example else words
+    return (
+        _("%(type)s, for example %(value)s") % {"type": words, "value": example}
+        if example
+        else words
+    )
 
 
 def _label(word: str, i: int) -> str:
@@ -246,7 +295,9 @@ def _label(word: str, i: int) -> str:
 
 def _row_field(word: str, i: int, **attrs: Any) -> forms.CharField:
     widget = forms.TextInput({"autocomplete": "off", "placeholder": word, **attrs})
-    return forms.CharField(label=_label(word, i), required=False, max_length=attrs["maxlength"], widget=widget)
+    return forms.CharField(
+        label=_label(word, i), required=False, max_length=attrs["maxlength"], widget=widget
+    )
 
 
 def _field_name(typed: str) -> str:
@@ -265,8 +316,16 @@ def _shown_value(value: Any) -> str:
     """A value of a condition as the form would read it."""
     if isinstance(value, tuple):
         shown = list(map(_shown_value, value))
-        return ", ".join(shown) if not any("," in one for one in shown) else "; ".join(shown) + ";" * (len(shown) == 1)
-    return value if isinstance(value, str) else str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
+        return (
+            ", ".join(shown)
+            if not any("," in one for one in shown)
+            else "; ".join(shown) + ";" * (len(shown) == 1)
+        )
+    return (
+        value
+        if isinstance(value, str)
+        else str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
+    )
 
 
 def _rows_of(raw: Any) -> list[Condition] | None:
@@ -288,9 +347,17 @@ def _fits(part: Condition) -> bool:
 
 
 def _initial(segment: Segment) -> dict[str, Any]:
-    tree = filters.read(segment.filter) if (rows := _rows_of(segment.filter)) is not None else filters.EVERYBODY
+    tree = (
+        filters.read(segment.filter)
+        if (rows := _rows_of(segment.filter)) is not None
+        else filters.EVERYBODY
+    )
     initial: dict[str, Any] = {"match": tree.match if isinstance(tree, Group) else "all"}
-    initial |= {"name": segment.name, "description": segment.description, "version": segment.version}
+    initial |= {
+        "name": segment.name,
+        "description": segment.description,
+        "version": segment.version,
+    }
     for i, row in enumerate(rows or []):
         shown = "" if row.value is None else _shown_value(row.value)
         initial |= {f"field_{i}": _shown_field(row.field), f"op_{i}": row.op, f"value_{i}": shown}

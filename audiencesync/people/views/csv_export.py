@@ -33,7 +33,9 @@ COLUMNS = {
 _TRUTHS = {"true": True, "false": False}
 _BEGINNINGS = ("", '"', "[", "{")
 _NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(
+    r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE
+)
 ID, MADE, REST = "braze_id", "created_at", "more_attributes"
 _NAMES = {
     "sqlite": "json_each(p.attributes) AS k WHERE json_type(p.attributes) = 'object'",
@@ -100,7 +102,11 @@ def written(value: Any) -> Cell:
 def _is_ambiguous(text: str) -> bool:
     """Whether it could be taken for something else than a text."""
     plain = text.strip()
-    return plain[:1] in _BEGINNINGS or plain.lower() in _TRUTHS or _NUMERIC.fullmatch(plain) is not None
+    return (
+        plain[:1] in _BEGINNINGS
+        or plain.lower() in _TRUTHS
+        or _NUMERIC.fullmatch(plain) is not None
+    )
 
 
 def value(cell: str) -> Any:

@@ -21,7 +21,11 @@ from audiencesync.people.views import csv_export
 def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
     """All people of the group."""
     return _file(
-        request, access.all_of(request, Profile, Role.MARKETER), _("Everybody"), "people", kind=Activity.Kind.PEOPLE
+        request,
+        access.all_of(request, Profile, Role.MARKETER),
+        _("Everybody"),
+        "people",
+        kind=Activity.Kind.PEOPLE,
     )
 
 
@@ -39,8 +43,12 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBa
     return _file(request, people, row.name, f"segment-{row.pk}", kind=Activity.Kind.SEGMENT)
 
 
-def _file(request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str) -> HttpResponseBase:
+def _file(
+    request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str
+) -> HttpResponseBase:
     fresh.require(request)
-    Activity.log(access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind)
+    Activity.log(
+        access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind
+    )
     parts = csv_files.lines(csv_export.rows(people))
     return csv_files.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")

@@ -28,11 +28,17 @@ LABELS = {
 PHONE_PROBLEMS: dict[str | None, str | Promise] = {
     None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
     "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
-    "ambiguous": gettext_lazy("Cannot be sent: with or without a country code, this could be two phone numbers"),
-    "spreadsheet": gettext_lazy("Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"),
+    "ambiguous": gettext_lazy(
+        "Cannot be sent: with or without a country code, this could be two phone numbers"
+    ),
+    "spreadsheet": gettext_lazy(
+        "Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"
+    ),
 }
 LONGEST = 200
-NAMES: tuple[tuple[str, ...], ...] = (  # attributes, letters only: first names, last names, whole names
+NAMES: tuple[
+    tuple[str, ...], ...
+] = (  # attributes, letters only: first names, last names, whole names
     ("firstname", "vorname", "givenname", "prenom", "forename"),
     ("lastname", "nachname", "surname", "familyname", "nom"),
     ("name", "fullname", "displayname"),
@@ -73,7 +79,11 @@ def mask_email(email: str) -> str:
     local, at, domain = email.strip().rpartition("@")
     if not (local and at and domain):
         return STARS if email.strip() else ""
-    return f"{local[0]}{STARS}@{domain[0]}{STARS}.{domain.rpartition('.')[2]}" if "." in domain else STARS
+    return (
+        f"{local[0]}{STARS}@{domain[0]}{STARS}.{domain.rpartition('.')[2]}"
+        if "." in domain
+        else STARS
+    )
 
 
 def mask_end(value: str, keep: int) -> str:
@@ -92,7 +102,9 @@ def mask(kind: str, value: str) -> str:
 def person(profile: Profile, *, masked: bool) -> Person:
     """One row of the list."""
     shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
-    usable = ", ".join(str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None)
+    usable = ", ".join(
+        str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None
+    )
     name = _name(profile.attributes)
     return Person(
         profile,
@@ -159,7 +171,12 @@ def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Ident
     label, raw = str(LABELS[kind]), getattr(profile, kind)
     value = mask(kind, raw) if masked else raw
     if getattr(profile, f"{kind}_sha256") is not None:
-        return Identifier(label, value, _("Can be sent") if raw else _("Can be sent; known only as a hash"), "good")
+        return Identifier(
+            label,
+            value,
+            _("Can be sent") if raw else _("Can be sent; known only as a hash"),
+            "good",
+        )
     if profile.invalid_kinds >> bit & 1:
         problem = _problem(kind, raw, region=profile.app_group.phone_region)
         return Identifier(label, value, problem, "bad")

@@ -52,12 +52,23 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
     try:
         with at_most(SEARCH_SECONDS):
-            page, n = _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after")), _n(found)
+            page, n = (
+                _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after")),
+                _n(found),
+            )
     except TooSlow:
-        form.add_error("q", _("The search took too long and was stopped. Search by a whole ID or address."))
+        form.add_error(
+            "q", _("The search took too long and was stopped. Search by a whole ID or address.")
+        )
         page, n = Page([], "", ""), 0
     if page.profiles and not masked:
-        Activity.log_view(app_group, access.user(request), _("Profiles"), kind=Activity.Kind.PEOPLE, now=timezone.now())
+        Activity.log_view(
+            app_group,
+            access.user(request),
+            _("Profiles"),
+            kind=Activity.Kind.PEOPLE,
+            now=timezone.now(),
+        )
     people = [masking.person(profile, masked=masked) for profile in page.profiles]
     context = {
         "form": form,
@@ -95,7 +106,9 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
     }
 
 
-def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool) -> QuerySet[Profile]:
+def _found(
+    everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool
+) -> QuerySet[Profile]:
     """Search by the start of the external id, or a whole other name: by a part of one, viewers could guess it."""
     if not text:
         return everybody
@@ -108,7 +121,9 @@ def _found(everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, mask
             wanted |= Q(**{f"{kind}_sha256": found.sha256})
     if not masked:
         wanted |= _by_parts(text, app_group)
-    return everybody.filter(wanted | Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group)))
+    return everybody.filter(
+        wanted | Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group))
+    )
 
 
 def _by_parts(text: str, app_group: AppGroup) -> Q:
@@ -116,7 +131,9 @@ def _by_parts(text: str, app_group: AppGroup) -> Q:
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
-    names = [name for name in catalogue.types(app_group) or {} if masking.is_name(name)][:MOST_WORDS]
+    names = [name for name in catalogue.types(app_group) or {} if masking.is_name(name)][
+        :MOST_WORDS
+    ]
     found = Q()
     for word in words:
         parts = Q(contains(F("email"), word))

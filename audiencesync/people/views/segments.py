@@ -33,7 +33,10 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
     page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
     counts = domain.counts(list(page))
     masked = not access.membership(request).may(Role.MARKETER)
-    rows = [{"segment": one, "words": _words(one.filter, masked=masked), "n": counts[one.pk]} for one in page]
+    rows = [
+        {"segment": one, "words": _words(one.filter, masked=masked), "n": counts[one.pk]}
+        for one in page
+    ]
     return render(request, "people/segments.html", {"rows": rows, "page": page})
 
 
@@ -87,12 +90,19 @@ def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
         template = "people/segment_remove.html"
         is_part = bool(getattr(request, "htmx", False))
         n = domain.counts([row])[row.pk]
-        return render(request, f"{template}#question" if is_part else template, {"segment": row, "n": n or 0})
+        return render(
+            request, f"{template}#question" if is_part else template, {"segment": row, "n": n or 0}
+        )
     try:
         domain.remove(row, by=access.user(request))
     except domain.InUse as used:
-        words = {"name": row.name, "users": ", ".join(_("“%(text)s”") % {"text": user} for user in used.users[:5])}
-        messages.error(request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % words)
+        words = {
+            "name": row.name,
+            "users": ", ".join(_("“%(text)s”") % {"text": user} for user in used.users[:5]),
+        }
+        messages.error(
+            request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % words
+        )
         return redirect("segment", group, row.pk)
     messages.success(request, _("The segment “%(name)s” was removed.") % {"name": row.name})
     return redirect("segments", group)
@@ -111,7 +121,9 @@ def _form_page(
         "segment": row,
         "version": str(form["version"].value()),
         "fields": field_choices(app_group),
-        "words": "" if chosen is None else _words(chosen, masked=not access.membership(request).may(Role.MARKETER)),
+        "words": ""
+        if chosen is None
+        else _words(chosen, masked=not access.membership(request).may(Role.MARKETER)),
         **_coverage(app_group, chosen),
         **extra,
     }
@@ -123,7 +135,9 @@ def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> H
     now = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
     theirs = {"name": now.name, "words": _words(now.filter)}
     mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["chosen"])}
-    return _form_page(request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine)
+    return _form_page(
+        request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine
+    )
 
 
 def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:

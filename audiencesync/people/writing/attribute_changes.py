@@ -56,7 +56,9 @@ class EditObjects:
     remove: tuple[tuple[str, Any], ...] = ()
 
 
-def merged(stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, Problem]) -> dict[str, Any]:
+def merged(
+    stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, Problem]
+) -> dict[str, Any]:
     """The attributes after a change, ``stored`` itself if nothing is new.
 
     What does not fit is left as it is and named in ``unfit``. Raises Unfit: nothing of the change counts.
@@ -102,13 +104,21 @@ def _new(old: Any, wish: Any) -> Any:
             if not add:
                 return found if old is not None else None
             found += add
-            return _fitting(_short([value for place, value in enumerate(found) if not _among(value, found[:place])]))
+            return _fitting(
+                _short(
+                    [value for place, value in enumerate(found) if not _among(value, found[:place])]
+                )
+            )
         case Merge(parts):
             return _fitting(_deep(old if isinstance(old, dict) else {}, parts)) or old and {}
         case EditObjects(add, update, remove):
-            objects = [one for one in _list(old) if not any(_is_meant(one, *which) for which in remove)]
+            objects = [
+                one for one in _list(old) if not any(_is_meant(one, *which) for which in remove)
+            ]
             for key, value, parts in update:
-                objects = [_deep(one, parts) if _is_meant(one, key, value) else one for one in objects]
+                objects = [
+                    _deep(one, parts) if _is_meant(one, key, value) else one for one in objects
+                ]
             return _fitting(_short([*objects, *add])) if old is not None or add else None
     return wish
 

@@ -19,7 +19,9 @@ from audiencesync.people.writing import lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
-Problem = Literal["unknown", "taken", "known", "erased", "too_many"]  # known: that person has another external id
+Problem = Literal[
+    "unknown", "taken", "known", "erased", "too_many"
+]  # known: that person has another external id
 TRIES = 3
 Alias = tuple[str, str]  # label, name
 
@@ -41,7 +43,9 @@ class Identity:
     order: tuple[str, ...] = ()
 
 
-def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime) -> list[Problem | None]:
+def add_aliases(
+    app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime
+) -> list[Problem | None]:
     """One answer per wish, None for done. An alias that is there already is left as it is."""
 
     def work() -> list[Problem | None]:
@@ -52,12 +56,16 @@ def add_aliases(app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetim
     return _again(work, app_group)
 
 
-def identify(app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime) -> list[Problem | None]:
+def identify(
+    app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime
+) -> list[Problem | None]:
     """One answer per wish, None for done."""
 
     def work() -> list[Problem | None]:
         lookup.lock_names(app_group, alone=True)
-        visitors = [visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None]
+        visitors = [
+            visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None
+        ]
         known = rows.by_external_id(app_group.pk, {wish.external_id for wish in wishes})
         _lock(app_group, {*visitors, *known.values()})
         return [_identify(app_group, wish, now=now) for wish in wishes]
@@ -75,7 +83,9 @@ def family(profile_ids: Sequence[int]) -> dict[int, int]:
     found = {pk: pk for pk in profile_ids}
     newest = found
     while newest:
-        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list("pk", "merged_into")
+        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list(
+            "pk", "merged_into"
+        )
         newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
         found |= newest
     return found
@@ -127,7 +137,9 @@ def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem 
     if visitor.external_id is not None:
         return None if visitor.external_id == wish.external_id else "known"
     if person is None:
-        named = Profile.objects.filter(pk=visitor.pk).update(external_id=wish.external_id, updated_at=now)
+        named = Profile.objects.filter(pk=visitor.pk).update(
+            external_id=wish.external_id, updated_at=now
+        )
         return None if named else "unknown"  # erased since
     return _merge(app_group, visitor.pk, person, now=now)
 
@@ -152,7 +164,9 @@ def _is_known_as(wish: Identity, person_id: int) -> bool:
     return Profile.everybody.filter(has | had).exists()
 
 
-def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime) -> Problem | None:
+def _merge(
+    app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime
+) -> Problem | None:
     """What the person lacks comes from the visitor, who stays behind empty."""
     found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
     if len(found) < 2:  # one of them is being erased
@@ -173,7 +187,11 @@ def _merge(app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetim
     rows.remember(past, now=now)
     UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
-    runs = ImportMember.objects.filter(profile_id=visitor.id).order_by("run_id").values_list("run_id", flat=True)
+    runs = (
+        ImportMember.objects.filter(profile_id=visitor.id)
+        .order_by("run_id")
+        .values_list("run_id", flat=True)
+    )
     members = [ImportMember(run_id=run, profile_id=person.id) for run in runs]
     ImportMember.objects.bulk_create(members, ignore_conflicts=True)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
@@ -184,7 +202,11 @@ def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
     """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
     before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
     had = {(kind, bytes(digest)) for kind, digest in before}
-    had |= {(kind, digest) for kind in KINDS if (digest := getattr(visitor, f"{kind}_sha256")) is not None}
+    had |= {
+        (kind, digest)
+        for kind in KINDS
+        if (digest := getattr(visitor, f"{kind}_sha256")) is not None
+    }
     return [(owner.id, kind, digest) for kind, digest in sorted(had) for owner in (visitor, person)]
 
 
@@ -192,10 +214,14 @@ def _fill(person: rows.Row, visitor: rows.Row) -> None:
     """Only what is missing, or cannot be used and the visitor's can."""
     for bit, kind in enumerate(KINDS):
         is_bare = getattr(person, f"{kind}_sha256") is None
-        if is_bare and (not getattr(person, kind) or getattr(visitor, f"{kind}_sha256") is not None):
+        if is_bare and (
+            not getattr(person, kind) or getattr(visitor, f"{kind}_sha256") is not None
+        ):
             setattr(person, kind, getattr(visitor, kind))
             setattr(person, f"{kind}_sha256", getattr(visitor, f"{kind}_sha256"))
-            person.invalid_kinds = person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
+            person.invalid_kinds = (
+                person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
+            )
     for name in ("country", "language"):
         setattr(person, name, getattr(person, name) or getattr(visitor, name))
     for name in ("ad_tracking_enabled", "ads_consent"):

@@ -108,7 +108,11 @@ def _is_told(name: str, value: Any, region: str) -> bool:
         return True
     if _may_be_a_phone(name) and _looks_like_a_number(value):
         return True
-    return isinstance(value, str) and sum(map(str.isdigit, value)) >= _FEWEST and _has_phone(value, region)
+    return (
+        isinstance(value, str)
+        and sum(map(str.isdigit, value)) >= _FEWEST
+        and _has_phone(value, region)
+    )
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -125,7 +129,9 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         case dict():
             for inner, one in value.items():
                 yield "", inner
-                is_part = kind_of(name) == "phone" and not _may_be_a_phone(inner)  # {"mobile": {"private": …}}
+                is_part = kind_of(name) == "phone" and not _may_be_a_phone(
+                    inner
+                )  # {"mobile": {"private": …}}
                 yield from _leaves(name if is_part else inner, one)
         case list():
             for one in value:

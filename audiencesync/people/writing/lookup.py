@@ -15,7 +15,9 @@ from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, UserAlias
 from audiencesync.people.writing import rows
 
-Key = tuple[str, Any]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
+Key = tuple[
+    str, Any
+]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 AT_ONCE = 5000  # values in one list of a statement
 PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
     "identified": IsNull(F("external_id"), True),
@@ -23,7 +25,10 @@ PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
     "most_recently_updated": "-updated_at",
     "least_recently_updated": "updated_at",
 }
-_NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32  # numbers of our own among the advisory locks of the database
+_NEWCOMERS, _NAMES = (
+    0x41534E << 32,
+    0x41534F << 32,
+)  # numbers of our own among the advisory locks of the database
 
 
 class Named(Protocol):
@@ -75,7 +80,9 @@ def preferred(people: QuerySet[Profile], order: Sequence[str]) -> Profile | None
 def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int | None:
     """The id of the preferred one of those with an e-mail or phone (``key``)."""
     kind, digest = key
-    found = preferred(Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order)
+    found = preferred(
+        Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order
+    )
     return found.pk if found else None
 
 
@@ -88,7 +95,10 @@ def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
 def _by_alias(app_group: AppGroup, aliases: list[tuple[str, str]]) -> dict[Key, int]:
     labels, names = {label for label, _name in aliases}, [name for _label, name in aliases]
     known = UserAlias.objects.filter(app_group=app_group, label__in=labels, name__in=names)
-    return {("alias", (label, name)): pk for label, name, pk in known.values_list("label", "name", "profile")}
+    return {
+        ("alias", (label, name)): pk
+        for label, name, pk in known.values_list("label", "name", "profile")
+    }
 
 
 def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
@@ -132,7 +142,9 @@ def lock_newcomers(app_group: AppGroup) -> None:
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
     """Many may make people with new external ids, but nobody while somebody known is given one (``alone``): makers hold
     a name and wait for people, givers hold somebody and wait for the name."""
-    _lock("pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk)
+    _lock(
+        "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk
+    )
 
 
 def _lock(how: str, number: int) -> None:

@@ -49,7 +49,9 @@ def _is_mixed(kind: str, changes: Sequence[Change]) -> bool:
 
 def _is_given(kind: str, change: Change) -> bool:
     """Whether the change sets or deletes an e-mail (or phone) other than the one it names the person by."""
-    return kind in change.fields and (change.fields[kind] is None or change.fields[kind] != getattr(change, kind))
+    return kind in change.fields and (
+        change.fields[kind] is None or change.fields[kind] != getattr(change, kind)
+    )
 
 
 def _gets(change: Change, *, region: str) -> set[Key]:

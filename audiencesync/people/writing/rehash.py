@@ -23,7 +23,9 @@ def find(app_group: AppGroup, keys: Mapping[lookup.Key, str]) -> dict[lookup.Key
     region, found = app_group.phone_region, {}
     for (kind, sha256), raw in keys.items():
         old = {f"{kind}_sha256__in": hashes_before(kind, raw, region=region)}
-        people = Profile.objects.filter(app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **old)
+        people = Profile.objects.filter(
+            app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **old
+        )
         for pk, told in people.order_by("updated_at", "pk").values_list("pk", kind):
             if normalise.normalise(kind, told, region=region).sha256 == sha256:
                 found[kind, sha256] = pk
@@ -49,7 +51,9 @@ def renew(app_group: AppGroup, people: Sequence[rows.Row], *, now: datetime) -> 
     told = [(row.email, row.phone, row.idfa, row.gaid) for row in old]
     past: list[tuple[int, str, bytes]] = []
     changed = []
-    for row, found in zip(old, normalise.hash_rows(told, region=app_group.phone_region), strict=True):
+    for row, found in zip(
+        old, normalise.hash_rows(told, region=app_group.phone_region), strict=True
+    ):
         before = row.columns()
         past += _renewed(row, found)
         if row.columns() != before:
@@ -79,5 +83,6 @@ def note(app_group: AppGroup, past: Sequence[tuple[int, str, bytes]], *, now: da
         return
     rows.remember(past, now=now)
     Misreading.objects.bulk_create(
-        Misreading(app_group=app_group, profile_id=pk, kind=kind, sha256=sha256, at=now) for pk, kind, sha256 in past
+        Misreading(app_group=app_group, profile_id=pk, kind=kind, sha256=sha256, at=now)
+        for pk, kind, sha256 in past
     )

@@ -158,7 +158,10 @@ def new_ids(n: int) -> list[int]:
         return []
     with connection.cursor() as cursor:
         if _is_postgresql():
-            cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [_TABLE, n])
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                [_TABLE, n],
+            )
             return [pk for (pk,) in cursor.fetchall()]
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_TABLE])
         last = (cursor.fetchone() or (0,))[0]

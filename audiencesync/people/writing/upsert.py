@@ -40,14 +40,18 @@ class Upserted:
 
     def append(self, more: Upserted) -> None:
         """What came of the changes after these."""
-        self.problems |= {len(self.profile_ids) + index: problem for index, problem in more.problems.items()}
+        self.problems |= {
+            len(self.profile_ids) + index: problem for index, problem in more.problems.items()
+        }
         self.kept |= {len(self.profile_ids) + index: kinds for index, kinds in more.kept.items()}
         self.unfit |= {len(self.profile_ids) + index: names for index, names in more.unfit.items()}
         self.profile_ids += more.profile_ids
         self.created, self.updated = self.created + more.created, self.updated + more.updated
 
 
-def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False) -> Upserted:
+def upsert(
+    app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False
+) -> Upserted:
     """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction.
 
     ``from_file``: they may be older than an erasure, see ledger.blocked.
@@ -57,8 +61,12 @@ def upsert(app_group: AppGroup, changes: Sequence[Change], *, now: datetime, fro
         if others:
             _hold(app_group, changes)
         done = _Upsert(app_group, first, now, from_file).run()
-        for place, stretch in enumerate(others, start=1):  # each a moment later: of several it is the last who counts
-            done.append(_Upsert(app_group, stretch, now + timedelta(microseconds=place), from_file).run())
+        for place, stretch in enumerate(
+            others, start=1
+        ):  # each a moment later: of several it is the last who counts
+            done.append(
+                _Upsert(app_group, stretch, now + timedelta(microseconds=place), from_file).run()
+            )
     return done
 
 
@@ -66,9 +74,16 @@ def refused_as_erased(app_group: AppGroup, changes: Sequence[Change], *, now: da
     """The indexes of the changes of a file that ``upsert`` would refuse for somebody who was erased. Writes nothing."""
     if not erasure_ledger.is_used(app_group):
         return set()
-    keys = {index: lookup.key(change, region=app_group.phone_region) for index, change in enumerate(changes)}
+    keys = {
+        index: lookup.key(change, region=app_group.phone_region)
+        for index, change in enumerate(changes)
+    }
     known = lookup.find(app_group, {key for key in keys.values() if key})
-    by_id = {index: key for index, key in keys.items() if key in known and key[0] not in erasure_ledger.ADDRESSES}
+    by_id = {
+        index: key
+        for index, key in keys.items()
+        if key in known and key[0] not in erasure_ledger.ADDRESSES
+    }
     people = {index: known[key] for index, key in by_id.items()}
     return erasure_ledger.blocked(app_group, changes, people, now=now, from_file=True)
 
@@ -84,13 +99,19 @@ def _hold(app_group: AppGroup, changes: Sequence[Change]) -> None:
 class _Upsert:
     """One call of ``upsert``."""
 
-    def __init__(self, app_group: AppGroup, changes: Sequence[Change], now: datetime, from_file: bool) -> None:  # noqa: FBT001  # of upsert alone
+    def __init__(
+        self, app_group: AppGroup, changes: Sequence[Change], now: datetime, from_file: bool
+    ) -> None:  # noqa: FBT001  # of upsert alone
         self.app_group, self.changes, self.now, self.from_file = app_group, changes, now, from_file
         self.result = Upserted([None] * len(changes))
         self.ids: dict[Key, int] = {}
         self.wishes: dict[Key, list[int]] = {}  # key -> indexes of its changes
-        self.tellers: dict[tuple[int, str], int] = {}  # profile and kind -> index of the change that tells it last
-        self.deleted: set[tuple[int, str]] = set()  # profile and kind: meant to be empty, whatever comes after
+        self.tellers: dict[
+            tuple[int, str], int
+        ] = {}  # profile and kind -> index of the change that tells it last
+        self.deleted: set[tuple[int, str]] = (
+            set()
+        )  # profile and kind: meant to be empty, whatever comes after
 
     def run(self) -> Upserted:
         """Find, make, lock, write."""
@@ -116,7 +137,9 @@ class _Upsert:
 
     def _told_addresses(self) -> dict[Key, str]:
         """The e-mails and phones by which nobody was found, as they were told."""
-        keys = [key for key in self.wishes if key[0] in erasure_ledger.ADDRESSES and key not in self.ids]
+        keys = [
+            key for key in self.wishes if key[0] in erasure_ledger.ADDRESSES and key not in self.ids
+        ]
         return {key: getattr(self.changes[self.wishes[key][0]], key[0]) for key in keys}
 
     def _leave_out_erased(self) -> None:
@@ -127,10 +150,15 @@ class _Upsert:
             if key in self.ids and key[0] not in erasure_ledger.ADDRESSES
             for index in indexes
         }
-        erased = erasure_ledger.blocked(self.app_group, self.changes, people, now=self.now, from_file=self.from_file)
+        erased = erasure_ledger.blocked(
+            self.app_group, self.changes, people, now=self.now, from_file=self.from_file
+        )
         if erased:
             self.result.problems |= dict.fromkeys(erased, "erased")
-            left = {key: [index for index in indexes if index not in erased] for key, indexes in self.wishes.items()}
+            left = {
+                key: [index for index in indexes if index not in erased]
+                for key, indexes in self.wishes.items()
+            }
             self.wishes = {key: indexes for key, indexes in left.items() if indexes}
 
     def _missing(self) -> list[Key]:
@@ -155,7 +183,10 @@ class _Upsert:
         made = rows.insert(self.app_group.pk, list(new.values()), now=self.now)
         aliases = [(*value, row.id) for (kind, value), row in new.items() if kind == "alias"]
         UserAlias.objects.bulk_create(
-            [UserAlias(app_group=self.app_group, label=label, name=name, profile_id=pk) for label, name, pk in aliases]
+            [
+                UserAlias(app_group=self.app_group, label=label, name=name, profile_id=pk)
+                for label, name, pk in aliases
+            ]
         )
         self.ids |= {key: row.id for key, row in new.items() if row.id in made}
         if len(made) < len(new):  # somebody else was quicker
@@ -166,7 +197,9 @@ class _Upsert:
     def _indexes(self, key: Key) -> list[int]:
         """The changes to apply to somebody who is made: the first that may make somebody, and those after it."""
         indexes = self.wishes[key]
-        start = next(place for place, index in enumerate(indexes) if not self.changes[index].only_existing)
+        start = next(
+            place for place, index in enumerate(indexes) if not self.changes[index].only_existing
+        )
         for index in indexes[:start]:
             self.result.problems[index] = "unknown"
         return indexes[start:]
@@ -184,12 +217,16 @@ class _Upsert:
                     if pk not in made:
                         wishes[pk].append(index)
         known = self._locked(wishes)
-        renewed = {row.id: row for row in rehash.renew(self.app_group, list(known.values()), now=self.now)}
+        renewed = {
+            row.id: row for row in rehash.renew(self.app_group, list(known.values()), now=self.now)
+        }
         before = {pk: row.ads_consent for pk, row in known.items()}
         changed = self._fold([(known[pk], sorted(indexes)) for pk, indexes in wishes.items()])
         written = renewed | {row.id: row for row in changed}
         rows.update([written[pk] for pk in sorted(written)], now=self.now)
-        refused = [pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False]
+        refused = [
+            pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False
+        ]
         consent.remember(self.app_group, refused, now=self.now)
         self.result.updated = len(known)
         for index in self.result.problems:
@@ -203,7 +240,10 @@ class _Upsert:
             wishes[person] += wishes.pop(pk)
             for index in wishes[person]:
                 self.result.profile_ids[index] = person
-        known |= {row.id: row for row in rows.locked(self.app_group.pk, set(merged.values()) - known.keys())}
+        known |= {
+            row.id: row
+            for row in rows.locked(self.app_group.pk, set(merged.values()) - known.keys())
+        }
         for pk in wishes.keys() - known.keys():  # erased since they were found
             for index in wishes.pop(pk):
                 self.result.problems[index] = "gone"
@@ -231,7 +271,9 @@ class _Upsert:
         known = getattr(row, kind)
         if self.hashes_only or not known:
             return self.hashes_only or bool(told)
-        return bool(known != told) and not normalise.is_hash_of(told, getattr(row, f"{kind}_sha256"))
+        return bool(known != told) and not normalise.is_hash_of(
+            told, getattr(row, f"{kind}_sha256")
+        )
 
     @property
     def hashes_only(self) -> bool:
@@ -279,14 +321,19 @@ class _Upsert:
         """Whether what is told cannot be used, and what was told before can."""
         if normalise.is_refusal(kind, told):
             return False
-        new, old = (normalise.normalise(kind, one, region=self.app_group.phone_region).sha256 for one in (told, before))
+        new, old = (
+            normalise.normalise(kind, one, region=self.app_group.phone_region).sha256
+            for one in (told, before)
+        )
         return new is None and old is not None
 
     def _is_told(self, before: str, kind: str, told: str) -> bool:
         """Whether it is the hash of what was told before."""
         if not before or len(told.strip()) != 64:
             return False
-        return normalise.is_hash_of(told, normalise.normalise(kind, before, region=self.app_group.phone_region).sha256)
+        return normalise.is_hash_of(
+            told, normalise.normalise(kind, before, region=self.app_group.phone_region).sha256
+        )
 
     def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""

@@ -17,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options."""
-        parser.add_argument("--json", action="store_true", help="print a JSON object instead of sentences")
+        parser.add_argument(
+            "--json", action="store_true", help="print a JSON object instead of sentences"
+        )
 
     def handle(self, **options: Any) -> None:
         """Print what is broken."""

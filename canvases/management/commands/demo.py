@@ -25,12 +25,27 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How many people, and which ones."""
-        parser.add_argument("--people", type=int, default=demo.PEOPLE, help="how many made-up people (default: 5000)")
-        parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same people")
-        parser.add_argument("--force", action="store_true", help="load it although there are real users")
-        parser.add_argument("--remove-accounts", action="store_true", help="delete the sign-ins of the demo, no more")
+        parser.add_argument(
+            "--people",
+            type=int,
+            default=demo.PEOPLE,
+            help="how many made-up people (default: 5000)",
+        )
+        parser.add_argument(
+            "--seed", type=int, default=7, help="the same seed makes the same people"
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="load it although there are real users"
+        )
+        parser.add_argument(
+            "--remove-accounts",
+            action="store_true",
+            help="delete the sign-ins of the demo, no more",
+        )
 
-    def handle(self, *args: Any, people: int, seed: int, force: bool, remove_accounts: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, people: int, seed: int, force: bool, remove_accounts: bool, **options: Any
+    ) -> None:
         """Load what is missing, all or nothing, and print how to sign in."""
         if remove_accounts:
             n = User.objects.filter(email__in=EMAILS).delete()[1].get(User._meta.label, 0)
@@ -39,10 +54,15 @@ class Command(BaseCommand):
         self._refuse(people=people, force=force)
         with transaction.atomic():
             secret, is_new = password(settings.VAR_DIR)
-            users = {email: _user(email, name, secret, reset=is_new) for email, (name, _role) in USERS.items()}
+            users = {
+                email: _user(email, name, secret, reset=is_new)
+                for email, (name, _role) in USERS.items()
+            }
             _group("Acme", "acme", users, people=people, seed=seed)
             _group("Northwind", "northwind", users, people=people // 10, seed=seed + 1)
-        self.stdout.write(f"Open {settings.SITE_URL}/ and sign in as {ADMIN} with the password {secret}")
+        self.stdout.write(
+            f"Open {settings.SITE_URL}/ and sign in as {ADMIN} with the password {secret}"
+        )
         others = ", ".join(email for email in EMAILS if email != ADMIN)
         self.stdout.write(f"(the same password opens {others})")
 
@@ -54,9 +74,13 @@ class Command(BaseCommand):
             )
         if not 0 <= people <= MOST_PEOPLE:
             raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")
-        is_demo = User.objects.filter(email=ADMIN).exists()  # those who were invited since then are no strangers
+        is_demo = User.objects.filter(
+            email=ADMIN
+        ).exists()  # those who were invited since then are no strangers
         if not (force or is_demo) and User.objects.exists():
-            raise CommandError("There are real users here, so the demo is not loaded. --force loads it all the same.")
+            raise CommandError(
+                "There are real users here, so the demo is not loaded. --force loads it all the same."
+            )
 
 
 def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
@@ -72,7 +96,9 @@ def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
 
 def _group(name: str, slug: str, users: dict[str, User], *, people: int, seed: int) -> None:
     """An app group with its members, people and segments. One that is there already stays as it is."""
-    group, is_new = AppGroup.objects.get_or_create(slug=slug, defaults={"name": name, "time_zone": "Europe/Berlin"})
+    group, is_new = AppGroup.objects.get_or_create(
+        slug=slug, defaults={"name": name, "time_zone": "Europe/Berlin"}
+    )
     if not is_new:
         return
     for email, (_name, role) in USERS.items():

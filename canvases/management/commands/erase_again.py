@@ -17,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The ledger."""
-        parser.add_argument("file", type=Path, nargs="?", default=Path(settings.ERASURE_LEDGER), help="the ledger")
+        parser.add_argument(
+            "file", type=Path, nargs="?", default=Path(settings.ERASURE_LEDGER), help="the ledger"
+        )
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         """How many people; exit 1 if a ledger that was named is not there, or cannot be read."""
@@ -27,7 +29,9 @@ class Command(BaseCommand):
             if file != Path(settings.ERASURE_LEDGER):
                 raise CommandError(f"There is no ledger {file}.") from error
             # A script that restores must go on where no person was ever erased.
-            self.stderr.write(f"There is no ledger {file}: no person is erased again. Name the one of the old place.")
+            self.stderr.write(
+                f"There is no ledger {file}: no person is erased again. Name the one of the old place."
+            )
             return
         except OSError as error:
             raise CommandError(f"Nobody was erased again: {error}") from error

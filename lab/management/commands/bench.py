@@ -27,13 +27,26 @@ class Command(BaseCommand):
         databases = ["sqlite", "postgresql"]
         parser.add_argument("--people", type=int, nargs="+", default=[100_000])
         parser.add_argument("--databases", nargs="+", choices=databases, default=databases)
-        parser.add_argument("--only", nargs="+", choices=bench.NAMES, default=bench.NAMES, help="only these numbers")
-        parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["email"], help="identifiers that are sent")
-        parser.add_argument("--idle-seconds", type=int, default=20, help="how long to watch the idle engine")
         parser.add_argument(
-            "--backlog", type=int, default=0, help="so many pending at once, to watch the memory; 10 GB for 10 M"
+            "--only", nargs="+", choices=bench.NAMES, default=bench.NAMES, help="only these numbers"
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
+        parser.add_argument(
+            "--kinds", nargs="+", choices=KINDS, default=["email"], help="identifiers that are sent"
+        )
+        parser.add_argument(
+            "--idle-seconds", type=int, default=20, help="how long to watch the idle engine"
+        )
+        parser.add_argument(
+            "--backlog",
+            type=int,
+            default=0,
+            help="so many pending at once, to watch the memory; 10 GB for 10 M",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object on stdout, everything else on stderr",
+        )
 
     def handle(self, **options: Any) -> None:
         """Measure and print."""
@@ -87,7 +100,12 @@ def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
             continue
         for people, measured in by_people.items():
             for name, value in _flat(measured):
-                yield database, f"{int(people):,}", name, value if isinstance(value, str) else f"{value:,}"
+                yield (
+                    database,
+                    f"{int(people):,}",
+                    name,
+                    value if isinstance(value, str) else f"{value:,}",
+                )
 
 
 def _flat(measured: dict[str, Any], before: str = "") -> Iterator[tuple[str, int | float | str]]:

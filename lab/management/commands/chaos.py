@@ -33,20 +33,40 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options."""
-        parser.add_argument("--seconds", type=float, default=60.0, help="how long it storms (default: 60)")
-        parser.add_argument("--seed", type=int, default=None, help="the same dice as another run (default: at random)")
         parser.add_argument(
-            "--engines", type=int, default=3, help=f"how many engines, 1 to {MOST_ENGINES} (default: 3)"
+            "--seconds", type=float, default=60.0, help="how long it storms (default: 60)"
+        )
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=None,
+            help="the same dice as another run (default: at random)",
+        )
+        parser.add_argument(
+            "--engines",
+            type=int,
+            default=3,
+            help=f"how many engines, 1 to {MOST_ENGINES} (default: 3)",
         )
         parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
-        parser.add_argument("--redis", action="store_true", help="with a private Redis as queue and cache")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
+        parser.add_argument(
+            "--redis", action="store_true", help="with a private Redis as queue and cache"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object on stdout, everything else on stderr",
+        )
 
     def handle(self, **options: Any) -> None:
         """Storm, print, judge."""
         self.refuse(options)
         signal.signal(signal.SIGTERM, _interrupt)
-        seed = options["seed"] if options["seed"] is not None else random.SystemRandom().randrange(1_000_000)
+        seed = (
+            options["seed"]
+            if options["seed"] is not None
+            else random.SystemRandom().randrange(1_000_000)
+        )
         chaos = Chaos(
             folder=_folder(seed),
             seed=seed,
@@ -86,7 +106,9 @@ class Command(BaseCommand):
         if report.violations:
             again = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g} --engines {report.engines}"
             again += f" --database {report.database}{' --redis' if report.redis else ''}"
-            raise CommandError(f"{len(report.violations)} violations, named above. The same dice again: {again}")
+            raise CommandError(
+                f"{len(report.violations)} violations, named above. The same dice again: {again}"
+            )
 
 
 def _folder(seed: int) -> Path:

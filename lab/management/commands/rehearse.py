@@ -31,11 +31,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options."""
-        parser.add_argument("--people", type=int, default=5000, help="how many made-up people enter (default: 5000)")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
-        parser.add_argument("--keep", action="store_true", help="keep the folder with databases and logs")
+        parser.add_argument(
+            "--people", type=int, default=5000, help="how many made-up people enter (default: 5000)"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object on stdout, everything else on stderr",
+        )
+        parser.add_argument(
+            "--keep", action="store_true", help="keep the folder with databases and logs"
+        )
         parser.add_argument("--preset", choices=sorted(LIMITS), default="published_by_braze")
-        parser.add_argument("--database-url", default="", help="an empty PostgreSQL database (default: SQLite)")
+        parser.add_argument(
+            "--database-url", default="", help="an empty PostgreSQL database (default: SQLite)"
+        )
 
     def handle(self, **options: Any) -> None:
         """Play, print, judge."""
@@ -65,13 +75,17 @@ class Command(BaseCommand):
         if not url:
             return
         if not url.startswith(("postgres://", "postgresql://")):
-            raise CommandError("--database-url takes a PostgreSQL database, such as postgres://user@host/name.")
+            raise CommandError(
+                "--database-url takes a PostgreSQL database, such as postgres://user@host/name."
+            )
         try:
             is_empty = census.is_empty(url)
         except DatabaseError as error:
             raise CommandError("The database of --database-url does not answer.") from error
         if not is_empty:
-            raise CommandError("The database of --database-url is not empty; a rehearsal needs one of its own.")
+            raise CommandError(
+                "The database of --database-url is not empty; a rehearsal needs one of its own."
+            )
 
     def say(self, words: str) -> None:
         """What is going on: beside the result."""
@@ -103,7 +117,8 @@ def lines_of(report: Report) -> list[str]:
         ),
         "",
         "Sandbox: " + ", ".join(f"{name} {n:,} members" for name, n in report.sandbox.items()),
-        "Identifiers there: " + ", ".join(f"{name} {n:,}" for name, n in report.identifiers.items()),
+        "Identifiers there: "
+        + ", ".join(f"{name} {n:,}" for name, n in report.identifiers.items()),
         "Requests: " + ", ".join(f"{name} {n:,}" for name, n in report.requests.items()),
         "Seconds: " + ", ".join(f"{name} {n}" for name, n in report.seconds.items()),
         "",

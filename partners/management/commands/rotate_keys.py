@@ -39,12 +39,16 @@ class Command(BaseCommand):
                 "set them up again."
             )
 
-    def _rotate(self, label: str, rows: QuerySet[Any], one: Callable[[QuerySet[Any], Any], str]) -> int:
+    def _rotate(
+        self, label: str, rows: QuerySet[Any], one: Callable[[QuerySet[Any], Any], str]
+    ) -> int:
         """Print the counts of a table; answer how many could not be opened."""
         counts = {"sealed anew": 0, "already current": 0, "changed meanwhile": 0, "unreadable": 0}
         for row in rows.order_by("pk").iterator(chunk_size=200):
             counts[one(rows, row)] += 1
-        self.stdout.write(f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+        self.stdout.write(
+            f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items())
+        )
         return counts["unreadable"]
 
     @sensitive_variables("data")
@@ -69,7 +73,8 @@ class Command(BaseCommand):
             return "already current"
         try:
             anew = crypto.seal(
-                crypto.open_sealed(row.token_sealed, context=row.token_context), context=row.token_context
+                crypto.open_sealed(row.token_sealed, context=row.token_context),
+                context=row.token_context,
             )
         except crypto.CannotOpen:
             return "unreadable"

@@ -15,13 +15,19 @@ NOTHING = {"entered": 0, "synced": 0, "not_synced": 0, "pending": 0, "errored": 
 def step(acme):
     """A step that sent three people to "old" on the first day and two to "new" on the second, when the last of the
     three was taken, too."""
-    account = AdAccount.objects.create(connection=Connection.objects.create(app_group=acme), remote_id="1", name="EU")
+    account = AdAccount.objects.create(
+        connection=Connection.objects.create(app_group=acme), remote_id="1", name="EU"
+    )
     syncs = []
     for name in ("old", "new"):
         audience = Audience.objects.create(ad_account=account, remote_id=name, name=name)
-        syncs.append(Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"]))
+        syncs.append(
+            Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"])
+        )
     made = Step.objects.create(
-        canvas=Canvas.objects.create(app_group=acme, name="Cart"), kind="audience_sync", sync=syncs[1]
+        canvas=Canvas.objects.create(app_group=acme, name="Cart"),
+        kind="audience_sync",
+        sync=syncs[1],
     )
     made.syncs.set(syncs)
     TallyHour.objects.create(sync=syncs[0], hour=FIRST, entered=3, synced=2, pending=1)
@@ -31,7 +37,12 @@ def step(acme):
 
 
 def test_each_audience_has_the_people_who_went_there(api, step):
-    asked = {"canvas_id": step.canvas.api_id, "length": 2, "ending_at": "2026-11-23", "include_step_breakdown": "true"}
+    asked = {
+        "canvas_id": step.canvas.api_id,
+        "length": 2,
+        "ending_at": "2026-11-23",
+        "include_step_breakdown": "true",
+    }
     days = api.get("/canvas/data_series", asked).json()["data"]["stats"]
     first, second = (day["step_stats"][str(step.api_id)]["audience_sync"] for day in days)
     assert first == [

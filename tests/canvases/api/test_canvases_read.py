@@ -20,9 +20,13 @@ def segment(acme):
 
 @pytest.fixture
 def canvas(acme, segment, bob):
-    row = Canvas.objects.create(app_group=acme, name="Cart", description="Left it", segment=segment, created_by=bob)
+    row = Canvas.objects.create(
+        app_group=acme, name="Cart", description="Left it", segment=segment, created_by=bob
+    )
     first = Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
-    Step.objects.create(canvas=row, kind="delay", parent=first, settings={"amount": 1, "unit": "days"})
+    Step.objects.create(
+        canvas=row, kind="delay", parent=first, settings={"amount": 1, "unit": "days"}
+    )
     return row
 
 
@@ -34,7 +38,9 @@ def other_canvas(other_group):
 def test_the_list_holds_the_canvases_of_the_group(api, canvas, other_canvas):
     body = api.get("/canvas/list").json()
     assert body["message"] == "success"
-    assert [(row["id"], row["name"], row["tags"]) for row in body["canvases"]] == [(str(canvas.api_id), "Cart", [])]
+    assert [(row["id"], row["name"], row["tags"]) for row in body["canvases"]] == [
+        (str(canvas.api_id), "Cart", [])
+    ]
 
 
 def test_a_page_past_the_end_is_empty(api, canvas):
@@ -53,7 +59,9 @@ def test_the_newest_first(api, acme, canvas):
     assert [row["id"] for row in found] == [str(newer.api_id), str(canvas.api_id)]
 
 
-@pytest.mark.parametrize(("day", "n"), [("2026-11-22", 1), ("2026-11-24", 0), ("2026-11-23T13:00:00Z", 0)])
+@pytest.mark.parametrize(
+    ("day", "n"), [("2026-11-22", 1), ("2026-11-24", 0), ("2026-11-23T13:00:00Z", 0)]
+)
 def test_edited_after_a_day(api, canvas, day, n):
     Canvas.objects.update(edited_at=NOW)
     assert len(api.get("/canvas/list", {"last_edit.time[gt]": day}).json()["canvases"]) == n
@@ -61,7 +69,13 @@ def test_edited_after_a_day(api, canvas, day, n):
 
 @pytest.mark.parametrize(
     "params",
-    [{"page": "-1"}, {"page": "x"}, {"sort_direction": "up"}, {"last_edit.time[gt]": "soon"}, {"page": "9" * 30}],
+    [
+        {"page": "-1"},
+        {"page": "x"},
+        {"sort_direction": "up"},
+        {"last_edit.time[gt]": "soon"},
+        {"page": "9" * 30},
+    ],
 )
 def test_odd_parameters_are_refused_in_words(api, params):
     answer = api.get("/canvas/list", params)
@@ -76,7 +90,12 @@ def test_unknown_parameters_are_left_alone(api, canvas):
 def test_details_name_the_steps_and_their_order(api, canvas):
     body = api.get("/canvas/details", {"canvas_id": canvas.api_id}).json()
     first, second = body["steps"]
-    assert (body["name"], body["description"], body["draft"], body["enabled"]) == ("Cart", "Left it", True, False)
+    assert (body["name"], body["description"], body["draft"], body["enabled"]) == (
+        "Cart",
+        "Left it",
+        True,
+        False,
+    )
     assert first["next_step_ids"] == [second["id"]]
     assert body["variants"][0]["first_step_id"] == first["id"]
     assert body["first_entry"] is None
@@ -109,7 +128,9 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
         "ending_at": "2026-11-23T12:00:00Z",
         "include_step_breakdown": "true",
     }
-    data = api.get("/canvas/data_series", asked | {"include_variant_breakdown": "true"}).json()["data"]
+    data = api.get("/canvas/data_series", asked | {"include_variant_breakdown": "true"}).json()[
+        "data"
+    ]
     assert [(day["time"], day["total_stats"]["entries"]) for day in data["stats"]] == [
         ("2026-11-22", 0),
         ("2026-11-23", 3),
@@ -117,7 +138,11 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
     assert data["stats"][1]["variant_stats"][str(canvas.api_id)]["entries"] == 3
     assert len(data["stats"][0]["step_stats"]) == 2
     assert CanvasHour.objects.get().entered == 3
-    assert api.get("/canvas/details", {"canvas_id": canvas.api_id}).json()["first_entry"].startswith("2026-11-22T23:30")
+    assert (
+        api.get("/canvas/details", {"canvas_id": canvas.api_id})
+        .json()["first_entry"]
+        .startswith("2026-11-22T23:30")
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +158,10 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
 )
 def test_odd_spans_are_refused(api, canvas, odd):
     assert (
-        api.get("/canvas/data_series", {"canvas_id": canvas.api_id, "ending_at": "2026-11-23"} | odd).status_code == 400
+        api.get(
+            "/canvas/data_series", {"canvas_id": canvas.api_id, "ending_at": "2026-11-23"} | odd
+        ).status_code
+        == 400
     )
 
 
@@ -153,7 +181,11 @@ def test_a_segment_of_another_group_is_unknown(api, other_group):
 
 @pytest.mark.parametrize(
     ("path", "scope"),
-    [("/canvas/list", "canvas.read"), ("/segments/list", "segments.read"), ("/audiences", "audiences.read")],
+    [
+        ("/canvas/list", "canvas.read"),
+        ("/segments/list", "segments.read"),
+        ("/audiences", "audiences.read"),
+    ],
 )
 def test_each_needs_its_scope(acme, issue, api, path, scope):
     assert api.get(path).status_code == 200

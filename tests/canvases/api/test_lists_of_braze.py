@@ -21,8 +21,17 @@ def test_lists_that_are_empty_here(api):
 
 
 def test_the_names_of_events_each_once_and_of_this_group_only(api, other_group):
-    events = [{"external_id": "a", "name": name, "time": WHEN} for name in ("cart", "visit", "cart", "Ärger")]
-    bought = {"external_id": "a", "product_id": "dress", "currency": "EUR", "price": 1, "time": WHEN}
+    events = [
+        {"external_id": "a", "name": name, "time": WHEN}
+        for name in ("cart", "visit", "cart", "Ärger")
+    ]
+    bought = {
+        "external_id": "a",
+        "product_id": "dress",
+        "currency": "EUR",
+        "price": 1,
+        "time": WHEN,
+    }
     api.track(events=events, purchases=[bought])
     eve = Profile.objects.create(app_group=other_group, external_id="eve")
     Event.objects.create(app_group=other_group, profile=eve, name="secret", at=timezone.now())
@@ -32,7 +41,9 @@ def test_the_names_of_events_each_once_and_of_this_group_only(api, other_group):
 def test_events_are_told_page_by_page(api, acme):
     ann = Profile.objects.create(app_group=acme, external_id="a")
     now = timezone.now()
-    Event.objects.bulk_create(Event(app_group=acme, profile=ann, name=f"e{n:04}", at=now) for n in range(260))
+    Event.objects.bulk_create(
+        Event(app_group=acme, profile=ann, name=f"e{n:04}", at=now) for n in range(260)
+    )
     pages = [get(api, "/events/list", page=n)["events"] for n in range(3)]
     assert [len(page) for page in pages] == [250, 10, 0]
     assert pages[0] + pages[1] == [f"e{n:04}" for n in range(260)]
@@ -44,7 +55,9 @@ def test_the_size_of_a_segment_is_told_for_today_alone(api, acme):
     wanted = {"segment_id": get(api, "/segments/list")["segments"][0]["id"]}
     (day,) = get(api, "/segments/data_series", **wanted, length=7)["data"]
     assert (day["size"], row.name) == (1, "All")
-    assert get(api, "/segments/data_series", **wanted, length=7, ending_at="2020-01-01")["data"] == []
+    assert (
+        get(api, "/segments/data_series", **wanted, length=7, ending_at="2020-01-01")["data"] == []
+    )
 
 
 def test_a_summary_adds_the_days_up(api, launched):
@@ -62,7 +75,9 @@ def test_a_summary_adds_the_days_up(api, launched):
     assert "time" not in told
 
 
-@pytest.mark.parametrize("path", ["/canvas/list", "/segments/list", "/audiences", "/campaigns/list", "/events/list"])
+@pytest.mark.parametrize(
+    "path", ["/canvas/list", "/segments/list", "/audiences", "/campaigns/list", "/events/list"]
+)
 def test_an_empty_parameter_means_its_default(api, path):
     assert get(api, path, page="", sort_direction="") == get(api, path)
 

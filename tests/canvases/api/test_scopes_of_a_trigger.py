@@ -28,7 +28,9 @@ def send(api, canvas, *recipients):
 
 
 def people():
-    return list(Profile.objects.order_by("pk").values("external_id", "email", "attributes", "ads_consent"))
+    return list(
+        Profile.objects.order_by("pk").values("external_id", "email", "attributes", "ads_consent")
+    )
 
 
 @pytest.mark.parametrize("more", WRITING)
@@ -42,7 +44,9 @@ def test_a_key_for_triggers_alone_writes_nothing_about_people(api, acme, issue, 
     assert people() != before
 
 
-@pytest.mark.parametrize("more", [{}, {"attributes": {}}, {"attributes": None}, {"send_to_existing_only": True}])
+@pytest.mark.parametrize(
+    "more", [{}, {"attributes": {}}, {"attributes": None}, {"send_to_existing_only": True}]
+)
 def test_a_key_for_triggers_alone_lets_people_enter(api, acme, issue, canvas, more):
     api.key = issue(acme, "canvas.trigger")
     assert send(api, canvas, {"external_user_id": "ann"} | more).json()["entered"] == 1

@@ -31,7 +31,9 @@ def send(api, canvas, *recipients, status=201, **more):
 
 
 def test_somebody_enters(api, canvas, ann):
-    body = send(api, canvas, {"external_user_id": "ann"}, canvas_entry_properties={"cart": 1}, context={})
+    body = send(
+        api, canvas, {"external_user_id": "ann"}, canvas_entry_properties={"cart": 1}, context={}
+    )
     assert (body["message"], body["entered"]) == ("success", 1)
     assert len(body["dispatch_id"]) == 32
     assert "errors" not in body
@@ -57,7 +59,11 @@ def test_who_is_not_in_the_segment_stays_out(api, canvas, ann):
 def test_somebody_new_is_made_only_when_told_so(api, canvas):
     body = send(api, canvas, {"external_user_id": "new"}, status=400)
     assert (body["errors"][0]["type"], body["errors"][0]["index"]) == ("UNKNOWN_USER", 0)
-    made = {"external_user_id": "new", "send_to_existing_only": False, "attributes": {"email": "new@example.org"}}
+    made = {
+        "external_user_id": "new",
+        "send_to_existing_only": False,
+        "attributes": {"email": "new@example.org"},
+    }
     assert send(api, canvas, made)["entered"] == 1
     assert Profile.objects.get(external_id="new").email_sha256 is not None
 
@@ -110,4 +116,7 @@ def test_a_canvas_of_another_group_is_unknown(api, other_group, ann):
 
 def test_somebody_of_another_group_is_unknown(api, canvas, other_group):
     Profile.objects.create(app_group=other_group, external_id="eve")
-    assert send(api, canvas, {"external_user_id": "eve"}, status=400)["errors"][0]["type"] == "UNKNOWN_USER"
+    assert (
+        send(api, canvas, {"external_user_id": "eve"}, status=400)["errors"][0]["type"]
+        == "UNKNOWN_USER"
+    )

@@ -104,7 +104,9 @@ def test_withdrawn_consent_cancels_what_waits(world, policy):
 
 
 @pytest.mark.parametrize(("leaves", "members"), [(True, 0), (False, 1)])
-def test_who_withdraws_leaves_every_audience_where_the_group_says_so(world, policy, leaves, members):
+def test_who_withdraws_leaves_every_audience_where_the_group_says_so(
+    world, policy, leaves, members
+):
     group = policy(remove_on_withdrawal=leaves)
     ann, audience = tell(group), world.audience()
     world.enter(world.sync(audience), [ann])
@@ -146,7 +148,9 @@ def test_a_refusal_that_they_told_as_a_visitor_is_a_withdrawal(world, policy, vi
     group, audience = policy(remove_on_withdrawal=True), world.audience()
     world.enter(world.sync(audience), [tell(group)])
     world.drain()
-    upsert(group, [Change(profile_id=visitor.pk, fields={"ads_consent": False})], now=timezone.now())
+    upsert(
+        group, [Change(profile_id=visitor.pk, fields={"ads_consent": False})], now=timezone.now()
+    )
     erase.beat()
     becomes(group, visitor, "ann")
     erase.beat()
@@ -160,7 +164,9 @@ def test_who_consents_again_meanwhile_stays(world, policy):
     world.enter(world.sync(audience), [ann])
     world.drain()
     for consent in (False, True):
-        upsert(group, [Change(external_id="ann", fields={"ads_consent": consent})], now=timezone.now())
+        upsert(
+            group, [Change(external_id="ann", fields={"ads_consent": consent})], now=timezone.now()
+        )
     erase.beat()
     world.drain()
     assert world.members(audience) == 1
@@ -185,8 +191,15 @@ def test_a_refusal_outlives_a_policy_that_knows_nothing_of_it(policy, signed_in,
     upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
     tell(policy(consent_attribute="plan", consent_values=["gold"], rework_cursor=0), at="bert")
     erase.beat()
-    upsert(group, [Change(external_id="ann", fields={"ads_consent": True, "country": "DE"})], now=timezone.now())
-    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {"ann": False, "bert": None}
+    upsert(
+        group,
+        [Change(external_id="ann", fields={"ads_consent": True, "country": "DE"})],
+        now=timezone.now(),
+    )
+    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {
+        "ann": False,
+        "bert": None,
+    }
     assert tell(group, plan="gold").ads_consent is True
 
 

@@ -43,7 +43,9 @@ def test_the_last_of_a_batch_may_vanish(world):
 
 def test_a_visit_of_a_vanished_profile_enters_as_erased(world, alice):
     asked, people = world.sync(), world.people(3)
-    canvas = Canvas.objects.create(app_group=world.app_group, name="Journey", state="live", entered=3)
+    canvas = Canvas.objects.create(
+        app_group=world.app_group, name="Journey", state="live", entered=3
+    )
     CanvasHour.objects.create(canvas=canvas, hour=timezone.now(), entered=3)
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
     step.syncs.add(asked)

@@ -21,10 +21,24 @@ def _ledger(settings, tmp_path):
 @pytest.fixture
 def ann(api, person):
     api.track(
-        attributes=[{"external_id": "ann", "email": "ann@example.org", "phone": "+4915112345678", "plan": "gold"}],
+        attributes=[
+            {
+                "external_id": "ann",
+                "email": "ann@example.org",
+                "phone": "+4915112345678",
+                "plan": "gold",
+            }
+        ],
         events=[{"external_id": "ann", "name": "cart", "time": WHEN, "properties": {"n": 2}}],
         purchases=[
-            {"external_id": "ann", "product_id": "shoe", "currency": "EUR", "price": 9.5, "quantity": 2, "time": WHEN}
+            {
+                "external_id": "ann",
+                "product_id": "shoe",
+                "currency": "EUR",
+                "price": 9.5,
+                "quantity": 2,
+                "time": WHEN,
+            }
         ],
     )
     alias = {"external_id": "ann", "alias_label": "shop", "alias_name": "a1"}
@@ -35,7 +49,11 @@ def ann(api, person):
 NAMES = [
     {"external_ids": ["ann"]},
     {"user_aliases": [{"alias_name": "a1", "alias_label": "shop"}]},
-    {"email_addresses": [{"email": "Ann@example.org", "prioritization": ["most_recently_updated"]}]},
+    {
+        "email_addresses": [
+            {"email": "Ann@example.org", "prioritization": ["most_recently_updated"]}
+        ]
+    },
     {"phone_numbers": [{"phone": "0151 12345678"}]},
 ]
 
@@ -55,7 +73,11 @@ def test_the_receipt_is_read_by_its_key(api, ann):
     (key,) = api.post("/users/delete", {"external_ids": ["ann"]}).json()["erasures"]
     erase.proceed(now=timezone.now())
     (receipt,) = api.get("/users/erasures", {"key": key}).json()["erasures"]
-    assert (receipt["state"], receipt["asked_by"], receipt["audiences"]) == ("done", "API key test", [])
+    assert (receipt["state"], receipt["asked_by"], receipt["audiences"]) == (
+        "done",
+        "API key test",
+        [],
+    )
     assert "ann" not in json.dumps(receipt)
 
 
@@ -65,7 +87,9 @@ def test_who_is_unknown_is_not_counted(api, ann):
 
 
 def test_the_same_erasure_again_is_a_success_with_the_same_receipt(api, ann):
-    first, second = (api.post("/users/delete", {"external_ids": ["ann"]}).json() for _turn in range(2))
+    first, second = (
+        api.post("/users/delete", {"external_ids": ["ann"]}).json() for _turn in range(2)
+    )
     assert (second["message"], second["deleted"], second["already_erased"]) == ("success", 0, 1)
     assert second["erasures"] == first["erasures"]
 
@@ -110,7 +134,11 @@ def test_an_export_in_the_shape_of_braze(api, ann):
     told = api.post("/users/export/ids", {"external_ids": ["ann", "nobody"]}).json()
     (user,) = told["users"]
     assert told["invalid_user_ids"] == ["nobody"]
-    assert (user["email"], user["custom_attributes"], user["country"]) == ("ann@example.org", {"plan": "gold"}, None)
+    assert (user["email"], user["custom_attributes"], user["country"]) == (
+        "ann@example.org",
+        {"plan": "gold"},
+        None,
+    )
     assert user["user_aliases"] == [{"alias_name": "a1", "alias_label": "shop"}]
     at = datetime(2026, 11, 1, 10, tzinfo=UTC).isoformat()
     assert user["custom_events"] == [{"name": "cart", "first": at, "last": at, "count": 1}]
@@ -118,7 +146,9 @@ def test_an_export_in_the_shape_of_braze(api, ann):
 
 
 def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
-    api.track(attributes=[{"external_id": "ann", "first_name": "Ann", "gender": "F", "plan": "gold"}])
+    api.track(
+        attributes=[{"external_id": "ann", "first_name": "Ann", "gender": "F", "plan": "gold"}]
+    )
     (user,) = api.post("/users/export/ids", {"external_ids": ["ann"]}).json()["users"]
     assert (user["first_name"], user["gender"], user["last_name"]) == ("Ann", "F", None)
     assert user["custom_attributes"] == {"plan": "gold"}
@@ -126,27 +156,39 @@ def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
 
 def test_only_the_fields_asked_for(api, ann):
     body = {"external_ids": ["ann"], "fields_to_export": ["email", "push_tokens"]}
-    assert api.post("/users/export/ids", body).json()["users"] == [{"email": "ann@example.org", "push_tokens": None}]
+    assert api.post("/users/export/ids", body).json()["users"] == [
+        {"email": "ann@example.org", "push_tokens": None}
+    ]
 
 
-@pytest.mark.parametrize("names", [["email", "nonsense"], ["email"] * 101, [f"x{n}" for n in range(20_000)]])
+@pytest.mark.parametrize(
+    "names", [["email", "nonsense"], ["email"] * 101, [f"x{n}" for n in range(20_000)]]
+)
 def test_an_export_of_unknown_or_endless_fields_is_refused(api, ann, names):
     answer = api.post("/users/export/ids", {"external_ids": ["ann"], "fields_to_export": names})
     assert answer.status_code == 400
-    assert "fields_to_export" in {error["field"].split(".")[-1] for error in answer.json()["errors"]}
+    assert "fields_to_export" in {
+        error["field"].split(".")[-1] for error in answer.json()["errors"]
+    }
     assert len(answer.content) < 2000
 
 
 def test_somebody_is_told_by_their_device(api, ann):
     idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
-    api.track(attributes=[{"external_id": "ann", "idfa": idfa}, {"external_id": "bob", "google_ad_id": gaid}])
+    api.track(
+        attributes=[
+            {"external_id": "ann", "idfa": idfa},
+            {"external_id": "bob", "google_ad_id": gaid},
+        ]
+    )
     for device, name in ((idfa.lower(), "ann"), (gaid.upper(), "bob")):
         (user,) = api.post("/users/export/ids", {"device_id": device}).json()["users"]
         assert user["external_id"] == name
 
 
 @pytest.mark.parametrize(
-    "device", ["", "x", "00000000-0000-0000-0000-000000000000", "6d92078a-8246-4ba4-ae5b-76104861e7dc"]
+    "device",
+    ["", "x", "00000000-0000-0000-0000-000000000000", "6d92078a-8246-4ba4-ae5b-76104861e7dc"],
 )
 def test_nobody_has_this_device(api, ann, device):
     told = api.post("/users/export/ids", {"device_id": device}).json()
@@ -155,7 +197,8 @@ def test_nobody_has_this_device(api, ann, device):
 
 def test_an_export_is_not_kept_for_a_repeat(api, ann):
     told = [
-        api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code for _n in range(2)
+        api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code
+        for _n in range(2)
     ]
     assert told == [201, 201]
     with connection.cursor() as cursor:
@@ -165,7 +208,12 @@ def test_an_export_is_not_kept_for_a_repeat(api, ann):
 
 def test_who_turned_out_to_be_somebody_is_erased_with_them(api, person):
     alias = {"alias_label": "web", "alias_name": "cookie"}
-    api.track(attributes=[{"user_alias": alias, "_update_existing_only": False, "plan": "x"}, {"external_id": "ann"}])
+    api.track(
+        attributes=[
+            {"user_alias": alias, "_update_existing_only": False, "plan": "x"},
+            {"external_id": "ann"},
+        ]
+    )
     body = {"aliases_to_identify": [{"external_id": "ann", "user_alias": alias}]}
     assert api.post("/users/identify", body).status_code == 201
     assert Profile.everybody.count() == 2

@@ -18,7 +18,10 @@ from canvases.privacy import erase
 
 EMAIL = "ann@example.org"
 ALIAS = ("crm", "ann")
-MOMENTS = {"before_the_ledger_is_asked": "erasedname", "before_people_are_looked_for": r"SELECT (found\.)?external_id"}
+MOMENTS = {
+    "before_the_ledger_is_asked": "erasedname",
+    "before_people_are_looked_for": r"SELECT (found\.)?external_id",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +84,10 @@ def test_no_visitor_becomes_them(acme, visitor):
 
 @pytest.mark.usefixtures("erased_meanwhile")
 def test_nobody_gets_their_alias(acme):
-    assert add_aliases(acme, [NewAlias(ALIAS, "ann")], now=timezone.now()) in (["erased"], ["unknown"])
+    assert add_aliases(acme, [NewAlias(ALIAS, "ann")], now=timezone.now()) in (
+        ["erased"],
+        ["unknown"],
+    )
 
 
 def test_a_line_of_the_ledger_that_was_cut_off_takes_no_other_along(acme, ann, settings):

@@ -34,7 +34,9 @@ def ann(acme):
 
 
 def erase(world, *people, by="Alice"):
-    return privacy.erase(world.app_group, [one.pk for one in people], asked_by=by, now=timezone.now())
+    return privacy.erase(
+        world.app_group, [one.pk for one in people], asked_by=by, now=timezone.now()
+    )
 
 
 def carry_on(world):
@@ -67,7 +69,11 @@ def test_every_hash_they_ever_had_is_removed(world, ann):
     audience = world.audience()
     world.enter(world.sync(audience), [ann])
     world.drain()
-    upsert(world.app_group, [Change(external_id="ann", fields={"email": "new@example.org"})], now=timezone.now())
+    upsert(
+        world.app_group,
+        [Change(external_id="ann", fields={"email": "new@example.org"})],
+        now=timezone.now(),
+    )
     world.enter(world.sync(audience), [ann])
     world.drain()
     assert world.members(audience) == 2
@@ -103,7 +109,9 @@ def test_who_enters_after_the_wish_is_cancelled(world, ann):
     erase(world, ann)
     Erasure.objects.update(asked_at=timezone.now())  # the removals are queued already
     with transaction.atomic():
-        people = Profile.everybody.filter(pk__in=[one.pk for one in crowd]).annotate(profile_id=F("pk"))
+        people = Profile.everybody.filter(pk__in=[one.pk for one in crowd]).annotate(
+            profile_id=F("pk")
+        )
         sync.enqueue(asked, people.values_list("pk", "profile_id"), now=timezone.now())
     assert world.counts(asked) == {"entered": 1, "cancelled": 1}
 

@@ -76,7 +76,11 @@ def test_an_add_that_comes_during_the_rest_is_taken_back_and_that_is_waited_for(
 
 
 def test_an_add_of_whoever_turned_out_to_be_the_person_is_taken_back_too(world, acme, ann):
-    upsert(acme, [Change(alias=("web", "cookie"), fields={"email": "c@example.org"})], now=timezone.now())
+    upsert(
+        acme,
+        [Change(alias=("web", "cookie"), fields={"email": "c@example.org"})],
+        now=timezone.now(),
+    )
     visitor = Profile.objects.get(external_id=None)
     audience = world.audience()
     world.enter(world.sync(audience), [visitor])
@@ -90,7 +94,9 @@ def test_an_add_of_whoever_turned_out_to_be_the_person_is_taken_back_too(world, 
     assert world.members(audience) == 0
 
 
-def test_what_waits_for_long_is_looked_at_seldom_and_found_when_it_is_over(world, ann, django_assert_num_queries):
+def test_what_waits_for_long_is_looked_at_seldom_and_found_when_it_is_over(
+    world, ann, django_assert_num_queries
+):
     world.enter(world.sync(), [ann])
     world.drain()
     world.fault("code", code=50000)

@@ -39,7 +39,9 @@ def state_after(days):
 
 @pytest.mark.usefixtures("locked_out")
 @pytest.mark.parametrize(("deadline", "before", "after"), [(30, 30.9, 31.1), (60, 60.9, 61.1)])
-def test_the_hashes_are_kept_for_a_day_longer_than_removals_are_tried(settings, deadline, before, after):
+def test_the_hashes_are_kept_for_a_day_longer_than_removals_are_tried(
+    settings, deadline, before, after
+):
     settings.SYNC = settings.SYNC | {"erasure_deadline": deadline * 86400.0}
     assert state_after(before) == "removing"
     assert state_after(after) == "done"

@@ -6,7 +6,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.models import Erasure, Event, PastIdentifier, Profile, Segment, UserAlias, Withdrawal
+from audiencesync.people.models import (
+    Erasure,
+    Event,
+    PastIdentifier,
+    Profile,
+    Segment,
+    UserAlias,
+    Withdrawal,
+)
 from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.segments import filters
 from audiencesync.people.writing.identify import Identity, identify
@@ -50,7 +58,15 @@ KNOWS_NOBODY = {
     ),
     *(
         f"partners.{name}"
-        for name in ("Connection", "AdAccount", "Audience", "SpentToken", "OAuthState", "Sync", "Batch")
+        for name in (
+            "Connection",
+            "AdAccount",
+            "Audience",
+            "SpentToken",
+            "OAuthState",
+            "Sync",
+            "Batch",
+        )
     ),
     *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
@@ -67,9 +83,13 @@ def visitor(acme, bobs, winback, alice, canvas, signed_in):
     UserAlias.objects.create(app_group=acme, profile=row, label="web", name="cookie")
     Event.objects.create(app_group=acme, profile=row, name="cart", at=timezone.now())
     PastIdentifier.objects.create(profile=row, kind="email", sha256=b"x" * 32)
-    ImportMember.objects.create(run=Import.objects.create(app_group=acme, file_name="fair.csv", size=1), profile=row)
+    ImportMember.objects.create(
+        run=Import.objects.create(app_group=acme, file_name="fair.csv", size=1), profile=row
+    )
     Withdrawal.objects.create(app_group=acme, profile=row, at=timezone.now())
-    Erasure.objects.create(app_group=acme, profile=row, asked_by="x", requested_at=timezone.now(), state="done")
+    Erasure.objects.create(
+        app_group=acme, profile=row, asked_by="x", requested_at=timezone.now(), state="done"
+    )
     bobs.set_up(bobs.add("audience_sync"), winback)
     engine.launch(canvas, by=alice, now=timezone.now())
     engine.admit(canvas.pk, now=timezone.now())
@@ -81,7 +101,9 @@ def visitor(acme, bobs, winback, alice, canvas, signed_in):
 def ann(acme, visitor):
     """Whom the visitor has turned out to be; nothing else is known of her."""
     row = Profile.objects.create(app_group=acme, external_id="ann")
-    assert identify(acme, [Identity(("alias", ("web", "cookie")), "ann")], now=timezone.now()) == [None]
+    assert identify(acme, [Identity(("alias", ("web", "cookie")), "ann")], now=timezone.now()) == [
+        None
+    ]
     return row
 
 
@@ -92,7 +114,9 @@ def test_the_export_tells_of_every_table(ann, section):
 
 def test_no_table_is_forgotten():
     tables = {model._meta.label for model in apps.get_models() if model._meta.app_label in OURS}
-    assert tables == TOLD.keys() | NOT_TOLD | KNOWS_NOBODY, "does the new table know people? Then export and erase it"
+    assert tables == TOLD.keys() | NOT_TOLD | KNOWS_NOBODY, (
+        "does the new table know people? Then export and erase it"
+    )
     pointing = {relation.related_model._meta.label for relation in Profile._meta.related_objects}
     assert pointing - {"people.Misreading"} <= TOLD.keys()
 

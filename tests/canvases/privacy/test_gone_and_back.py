@@ -21,7 +21,9 @@ def hidden(world, settings, tmp_path):
     audience, [ann] = world.audience(), world.people(1)
     world.enter(world.sync(audience), [ann])
     world.drain()
-    world.sandbox.store.write("UPDATE audience SET deleted_at = 1 WHERE id = ?", int(audience.remote_id))
+    world.sandbox.store.write(
+        "UPDATE audience SET deleted_at = 1 WHERE id = ?", int(audience.remote_id)
+    )
     listed(world)
     Audience.objects.update(parked_until=None)
     erase.erase(world.app_group, [ann.pk], asked_by="Alice", now=timezone.now())
@@ -48,7 +50,9 @@ def receipt():
 def test_they_leave_it_when_it_is_back(world, hidden):
     beats()
     assert receipt() == ("removing", [])
-    world.sandbox.store.write("UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id))
+    world.sandbox.store.write(
+        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id)
+    )
     listed(world)
     beats()
     assert world.members(hidden) == 0
@@ -79,8 +83,12 @@ def test_not_given_up_for_what_was_said_long_ago(world, hidden):
 
 def test_not_given_up_untried(world, hidden):
     long_ago = timezone.now() - timedelta(days=31)
-    Audience.objects.update(gone_at=long_ago - timedelta(days=31), parked_until=long_ago, parked_code="40007")
-    world.sandbox.store.write("UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id))
+    Audience.objects.update(
+        gone_at=long_ago - timedelta(days=31), parked_until=long_ago, parked_code="40007"
+    )
+    world.sandbox.store.write(
+        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id)
+    )
     beats()
     assert world.members(hidden) == 0
     assert receipt() == ("done", [("synced", False)])

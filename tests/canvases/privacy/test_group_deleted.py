@@ -13,7 +13,13 @@ from canvases.privacy import erase
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
 
-OF_ANOTHER_LIFE = {"groups.BeatSlot", "groups.Activity", "partners.Budget", "partners.Lane", "partners.Count"}
+OF_ANOTHER_LIFE = {
+    "groups.BeatSlot",
+    "groups.Activity",
+    "partners.Budget",
+    "partners.Lane",
+    "partners.Count",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +31,9 @@ def _ledger(settings, tmp_path):
 def busy(world, alice):
     """Three people synced, three waiting, a live canvas."""
     asked = world.sync(world.audience())
-    canvas = Canvas.objects.create(app_group=world.app_group, name="Welcome", state=Canvas.State.LIVE, entered=1)
+    canvas = Canvas.objects.create(
+        app_group=world.app_group, name="Welcome", state=Canvas.State.LIVE, entered=1
+    )
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
     step.syncs.add(asked)
     StepTally.objects.create(step=step, entered=1, waiting=1)
@@ -89,7 +97,9 @@ def test_nobody_who_waits_is_sent(busy, alice):
     audience = Audience.objects.get()
     delete(busy, alice)
     step(busy)
-    assert not Delivery.objects.filter(outcome=None, batch__state="pending", batch__action="add").exists()
+    assert not Delivery.objects.filter(
+        outcome=None, batch__state="pending", batch__action="add"
+    ).exists()
     busy.drain()
     assert busy.members(audience) == 0
 

@@ -33,7 +33,11 @@ def ann(acme):
 
 def identify(group):
     wish = {"email": EMAIL, "external_id": "ann"}
-    arrays = {"aliases_to_identify": [], "emails_to_identify": [wish], "phone_numbers_to_identify": []}
+    arrays = {
+        "aliases_to_identify": [],
+        "emails_to_identify": [wish],
+        "phone_numbers_to_identify": [],
+    }
     assert identities.identify(group, arrays, now=timezone.now()).processed == 1
 
 
@@ -46,7 +50,9 @@ def test_what_waits_for_the_visitor_is_sent_for_ann(world, acme, visitor, ann):
     assert world.members(add.audience) == 1
 
 
-def test_an_older_removal_of_the_visitor_does_not_come_after_an_add_of_ann(world, acme, visitor, ann, settings):
+def test_an_older_removal_of_the_visitor_does_not_come_after_an_add_of_ann(
+    world, acme, visitor, ann, settings
+):
     settings.SYNC = settings.SYNC | {"backoff_base": 60.0, "backoff_max": 1800.0}
     audience = world.audience()
     add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)

@@ -26,7 +26,9 @@ def audience(world, settings, tmp_path, monkeypatch):
     now = timezone.now()
     erase.erase(world.app_group, [people.pop().pk], asked_by="Alice", now=now)
     Profile.objects.update(ads_consent=False)
-    Withdrawal.objects.bulk_create(Withdrawal(app_group=world.app_group, profile=one, at=now) for one in people)
+    Withdrawal.objects.bulk_create(
+        Withdrawal(app_group=world.app_group, profile=one, at=now) for one in people
+    )
     return audience
 
 

@@ -28,7 +28,11 @@ def audience(world, alice, settings, tmp_path):
     world.enter(world.sync(audience), [ann])
     world.drain()
     connect.disconnect(world.connection, discard=False, by=alice, now=timezone.now())
-    upsert(world.app_group, [Change(external_id=ann.external_id, fields={"ads_consent": False})], now=timezone.now())
+    upsert(
+        world.app_group,
+        [Change(external_id=ann.external_id, fields={"ads_consent": False})],
+        now=timezone.now(),
+    )
     erase.beat()
     flush.beat()
     return audience
@@ -39,7 +43,8 @@ def later(**time):
     waiting = Batch.objects.filter(state="pending")
     for batch in waiting:
         waiting.filter(pk=batch.pk).update(
-            first_failed_at=batch.first_failed_at - timedelta(**time), deadline_at=batch.deadline_at - timedelta(**time)
+            first_failed_at=batch.first_failed_at - timedelta(**time),
+            deadline_at=batch.deadline_at - timedelta(**time),
         )
     flush.beat()
 

@@ -20,7 +20,11 @@ def test_saving_makes_a_sync(bobs, step, winback, canvas):
 
     assert answer.status_code == 302
     step.refresh_from_db()
-    assert (step.sync.audience, step.sync.action, step.sync.kinds) == (winback, "remove", ["email", "gaid"])
+    assert (step.sync.audience, step.sync.action, step.sync.kinds) == (
+        winback,
+        "remove",
+        ["email", "gaid"],
+    )
     assert step.sync.url == f"{canvas.get_absolute_url()}?step={step.pk}"
     assert step.sync.label == "Cart: winback"
     assert (step.sync.is_live, step.sync.paused) == (False, False)
@@ -42,7 +46,9 @@ def test_a_sync_with_deliveries_is_followed_by_another(bobs, step, winback, peop
     enqueue(first, canvas.visits.values_list("pk", "profile_id"), now=timezone.now())
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
-    assert bobs.set_up(step, winback, kinds=("phone",)).status_code == 422  # it asks what becomes of who waits
+    assert (
+        bobs.set_up(step, winback, kinds=("phone",)).status_code == 422
+    )  # it asks what becomes of who waits
     bobs.set_up(step, winback, kinds=("phone",), waiting="travel")
 
     step.refresh_from_db()
@@ -73,11 +79,17 @@ def test_the_name_of_an_existing_audience_chooses_it(bobs, step, winback):
     [
         ({"ad_account": ""}, "Choose an ad account."),
         ({"audience": ""}, "Choose an audience, or type a name for a new one."),
-        ({"audience": "", "audience_name": "new one"}, "does not exist yet. Press Create audience."),
+        (
+            {"audience": "", "audience_name": "new one"},
+            "does not exist yet. Press Create audience.",
+        ),
         ({"kinds": []}, "Choose at least one field to match."),
         ({"kinds": ["name"]}, "Select a valid choice"),
         ({"action": "replace"}, "Select a valid choice"),
-        ({"audience": "99999999999999999999999"}, "This audience does not belong to the ad account"),
+        (
+            {"audience": "99999999999999999999999"},
+            "This audience does not belong to the ad account",
+        ),
         ({"ad_account": "\0"}, "Null characters are not allowed"),
         ({"audience_name": "a\0b", "audience": ""}, "Null characters are not allowed"),
     ],
@@ -94,7 +106,9 @@ def test_what_is_wrong_is_said_beside_the_field(bobs, step, winback, wrong, word
 
 
 def test_an_audience_that_takes_no_people_is_refused_with_the_reason(bobs, step, winback):
-    Audience.objects.filter(pk=winback.pk).update(is_appendable=False, why_not="A lookalike audience.")
+    Audience.objects.filter(pk=winback.pk).update(
+        is_appendable=False, why_not="A lookalike audience."
+    )
 
     answer = bobs.set_up(step, winback)
 
@@ -103,9 +117,13 @@ def test_an_audience_that_takes_no_people_is_refused_with_the_reason(bobs, step,
 
 
 def test_a_lookalike_is_greyed_in_the_list(bobs, step, winback):
-    Audience.objects.filter(pk=winback.pk).update(is_appendable=False, why_not="A lookalike audience.")
+    Audience.objects.filter(pk=winback.pk).update(
+        is_appendable=False, why_not="A lookalike audience."
+    )
 
-    options = bobs.get("step_choices", step.pk, ad_account=winback.ad_account_id, htmx=True).content.decode()
+    options = bobs.get(
+        "step_choices", step.pk, ad_account=winback.ad_account_id, htmx=True
+    ).content.decode()
 
     option = next(line for line in options.split("<option") if 'data-name="winback"' in line)
     assert " disabled" in option
@@ -120,7 +138,9 @@ def test_rows_of_another_group_are_as_unknown_as_none(bobs, step, winback, other
     account = AdAccount.objects.create(connection=foreign, remote_id="7", name="Umbrella")
     audience = Audience.objects.create(ad_account=account, remote_id="8", name="theirs")
 
-    answer = bobs.set_up(step, winback, **{field: {"ad_account": account, "audience": audience}[field].pk})
+    answer = bobs.set_up(
+        step, winback, **{field: {"ad_account": account, "audience": audience}[field].pk}
+    )
 
     assert answer.status_code == 422
     assert "theirs" not in answer.content.decode()

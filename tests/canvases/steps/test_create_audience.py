@@ -23,14 +23,18 @@ def create(editor, step, account, *, htmx=True, **more):
         "audience_name": "cart 🛒",
         "action": "add",
     }
-    return editor.post("step_audience", step.pk, htmx=htmx, **(data | {"kinds": ["email", "phone"]} | more))
+    return editor.post(
+        "step_audience", step.pk, htmx=htmx, **(data | {"kinds": ["email", "phone"]} | more)
+    )
 
 
 def chosen(page):
     """The name of the selected audience."""
     select = page.split('name="audience"')[1].split("</select>")[0]
     return next(
-        re.search('data-name="([^"]*)"', option)[1] for option in select.split("<option") if "selected" in option
+        re.search('data-name="([^"]*)"', option)[1]
+        for option in select.split("<option")
+        if "selected" in option
     )
 
 
@@ -43,7 +47,10 @@ def test_it_is_created_chosen_and_saved(bobs, step, eu, sandbox):
 
     assert answer.status_code == 200
     page = answer.content.decode()
-    assert "“cart 🛒” was created as a new audience" in page.split('id="panel"')[1].split("card-header")[0]
+    assert (
+        "“cart 🛒” was created as a new audience"
+        in page.split('id="panel"')[1].split("card-header")[0]
+    )
     step.refresh_from_db()
     assert (step.sync.audience.name, step.sync.kinds) == ("cart 🛒", ["email", "phone"])
     assert chosen(page) == "cart 🛒"
@@ -73,7 +80,9 @@ def test_an_incomplete_form_keeps_what_was_typed(bobs, step, eu, sandbox):
     assert "was created as a new audience" in page
     assert "Choose at least one field to match." in page
     assert chosen(page) == "cart 🛒"
-    assert 'value="remove"' in page.split('id="id_action"')[1].split("checked")[0].split("<input")[-1]
+    assert (
+        'value="remove"' in page.split('id="id_action"')[1].split("checked")[0].split("<input")[-1]
+    )
     step.refresh_from_db()
     assert step.sync is None
 
@@ -121,12 +130,16 @@ def test_trouble_at_tiktok_is_said_in_words(bobs, step, eu, sandbox):
 
 
 def test_picking_an_ad_account_reads_its_audiences(bobs, step, eu):
-    page = bobs.get("step_choices", step.pk, ad_account=eu.pk, audience_name="news", htmx=True).content.decode()
+    page = bobs.get(
+        "step_choices", step.pk, ad_account=eu.pk, audience_name="news", htmx=True
+    ).content.decode()
 
     assert page.strip().startswith('<div id="audience-fields"')
     assert 'data-name="Newsletter readers"' in page
     assert 'value="news"' in page
-    lookalike = next(option for option in page.split("<option") if "Customers of last year" in option)
+    lookalike = next(
+        option for option in page.split("<option") if "Customers of last year" in option
+    )
     assert " disabled" in lookalike
 
 
@@ -134,11 +147,21 @@ def test_the_list_is_read_once_a_minute(bobs, step, eu, sandbox):
     for _ in range(3):
         bobs.get("step_choices", step.pk, ad_account=eu.pk, htmx=True)
 
-    assert len([line for line in sandbox.log.all() if line.endpoint == "dmp/custom_audience/list"]) == 1
+    assert (
+        len([line for line in sandbox.log.all() if line.endpoint == "dmp/custom_audience/list"])
+        == 1
+    )
 
 
 def test_without_javascript_the_form_comes_back_with_the_audiences(bobs, step, eu):
-    answer = bobs.post("step_choices", step.pk, ad_account=eu.pk, audience_name="my cart", action="add", kinds=["gaid"])
+    answer = bobs.post(
+        "step_choices",
+        step.pk,
+        ad_account=eu.pk,
+        audience_name="my cart",
+        action="add",
+        kinds=["gaid"],
+    )
 
     page = answer.content.decode()
     assert answer.status_code == 200

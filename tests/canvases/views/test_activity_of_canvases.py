@@ -11,13 +11,20 @@ pytestmark = pytest.mark.django_db
 def lines():
     """Newest first: verb, kind, subject, and each change as what, before, after."""
     return [
-        (one.verb, one.kind, one.subject, [(change.what, change.before, change.after) for change in one.shown_changes])
+        (
+            one.verb,
+            one.kind,
+            one.subject,
+            [(change.what, change.before, change.after) for change in one.shown_changes],
+        )
         for one in Activity.objects.all()
     ]
 
 
 def test_a_component_tells_which_settings_changed(bobs, eu, winback):
-    other = Audience.objects.create(ad_account=eu, remote_id="1002", name="lookback", kind="Partner", size=5000)
+    other = Audience.objects.create(
+        ad_account=eu, remote_id="1002", name="lookback", kind="Partner", size=5000
+    )
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     bobs.set_up(step, other, action="remove")
@@ -26,7 +33,10 @@ def test_a_component_tells_which_settings_changed(bobs, eu, winback):
         "changed",
         "component",
         "Cart",
-        [("Audience", "winback", "lookback"), ("Action", "Add users to audience", "Remove users from audience")],
+        [
+            ("Audience", "winback", "lookback"),
+            ("Action", "Add users to audience", "Remove users from audience"),
+        ],
     )
     assert lines()[-1] == ("created", "component", "Cart", [("Component", "–", "Audience Sync")])
 

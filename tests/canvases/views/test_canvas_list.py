@@ -24,20 +24,30 @@ def make(acme, n, **columns):
 
 
 def test_a_new_canvas_is_a_draft_of_the_group(bob_at, bob, acme, segment):
-    answer = bob_at.post(f"{URL}new/", {"name": "Cart 🛒", "segment": segment.pk, "description": "عربي"})
+    answer = bob_at.post(
+        f"{URL}new/", {"name": "Cart 🛒", "segment": segment.pk, "description": "عربي"}
+    )
 
     canvas = Canvas.objects.get()
     assert answer["Location"] == canvas.get_absolute_url()
-    assert (canvas.app_group, canvas.name, canvas.state, canvas.segment) == (acme, "Cart 🛒", "draft", segment)
+    assert (canvas.app_group, canvas.name, canvas.state, canvas.segment) == (
+        acme,
+        "Cart 🛒",
+        "draft",
+        segment,
+    )
     assert (canvas.created_by, canvas.edited_by) == (bob, bob)
     assert Activity.objects.get().verb == "created"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": ""}, {"name": "x" * 121}, {"name": "a\0"}, {"segment": "9" * 30}, {"segment": "\0"}]
+    "wrong",
+    [{"name": ""}, {"name": "x" * 121}, {"name": "a\0"}, {"segment": "9" * 30}, {"segment": "\0"}],
 )
 def test_a_canvas_that_makes_no_sense_is_refused(bob_at, segment, wrong):
-    answer = bob_at.post(f"{URL}new/", {"name": "X", "segment": segment.pk, "description": ""} | wrong)
+    answer = bob_at.post(
+        f"{URL}new/", {"name": "X", "segment": segment.pk, "description": ""} | wrong
+    )
 
     assert answer.status_code == 422
     assert not Canvas.objects.exists()
@@ -53,7 +63,9 @@ def test_a_segment_of_another_group_is_refused(bob_at, segment, other_group):
 
 
 def test_a_viewer_makes_none(signed_in, vera, segment):
-    assert signed_in(vera).post(f"{URL}new/", {"name": "X", "segment": segment.pk}).status_code == 403
+    assert (
+        signed_in(vera).post(f"{URL}new/", {"name": "X", "segment": segment.pk}).status_code == 403
+    )
     assert "New canvas" not in signed_in(vera).get(URL).content.decode()
 
 
@@ -88,7 +100,9 @@ def test_another_groups_canvases_are_not_listed(bob_at, other_group):
 
 @pytest.mark.parametrize(("launched", "state"), [(True, "stopped"), (False, "draft")])
 def test_out_of_the_archive_comes_what_went_in(bobs, canvas, launched, state):
-    Canvas.objects.filter(pk=canvas.pk).update(state=state, launched_at=timezone.now() if launched else None)
+    Canvas.objects.filter(pk=canvas.pk).update(
+        state=state, launched_at=timezone.now() if launched else None
+    )
 
     bobs.post("canvas_archive")
     canvas.refresh_from_db()
@@ -111,7 +125,9 @@ def test_a_live_canvas_is_not_archived(bobs, canvas):
 
 def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
     canvas = make(acme, 1)[0]
-    sync = Sync.objects.create(app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/")
+    sync = Sync.objects.create(
+        app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/"
+    )
     Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync).syncs.add(sync)
     count(sync, entered=9_876, pending=5_432, errored=4_444)
 
@@ -121,7 +137,9 @@ def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
     assert ">4,444<" in page
 
 
-def test_the_list_takes_as_many_queries_for_many_as_for_one(bob_at, acme, bob, django_assert_max_num_queries):
+def test_the_list_takes_as_many_queries_for_many_as_for_one(
+    bob_at, acme, bob, django_assert_max_num_queries
+):
     def queries():
         with django_assert_max_num_queries(30) as caught:
             bob_at.get(reverse("canvases", args=["acme"]))

@@ -20,7 +20,9 @@ def tiles(client, **headers):
     html = client.get("/groups/", headers=headers).content.decode()
     found = re.findall(r'href="/g/([a-z0-9]+)/".*?</a>', html.split("<main")[1], re.DOTALL)
     texts = re.findall(r"(?s)card-link.*?</a>", html)
-    return dict(zip(found, [" ".join(re.sub("<[^>]+>", " ", text).split()) for text in texts], strict=True))
+    return dict(
+        zip(found, [" ".join(re.sub("<[^>]+>", " ", text).split()) for text in texts], strict=True)
+    )
 
 
 def test_a_tile_shows_the_role_and_the_canvases(acme, other_group, bob, signed_in):

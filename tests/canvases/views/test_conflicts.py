@@ -62,7 +62,12 @@ def test_a_version_that_never_was_is_stale(bobs, version):
     step = bobs.add("delay")
 
     assert bobs.post("step", step.pk, version=version, amount=5, unit="hours").status_code == 409
-    assert bobs.post("canvas_entry", version=version, name="X", segment=bobs.canvas.segment_id).status_code == 409
+    assert (
+        bobs.post(
+            "canvas_entry", version=version, name="X", segment=bobs.canvas.segment_id
+        ).status_code
+        == 409
+    )
 
 
 def test_the_entry_of_a_launched_canvas_stays(bobs, canvas, acme):

@@ -10,19 +10,26 @@ URL = "/g/acme/canvases/"
 
 def steps(client):
     """Title, done and address of each step."""
-    return [(step.title, step.is_done, step.url) for step in client.get(URL).context["first_steps"].steps]
+    return [
+        (step.title, step.is_done, step.url)
+        for step in client.get(URL).context["first_steps"].steps
+    ]
 
 
 def test_an_empty_group_gets_four_steps_with_one_button_each(acme, alice, signed_in):
     page = signed_in(alice).get(URL)
 
-    assert [(step.title, step.is_done, bool(step.url)) for step in page.context["first_steps"].steps] == [
+    assert [
+        (step.title, step.is_done, bool(step.url)) for step in page.context["first_steps"].steps
+    ] == [
         ("Connect TikTok", False, True),
         ("Bring people in", False, True),
         ("Build your first canvas", False, True),
         ("Launch it", False, False),
     ]
-    assert page.content.decode().split("<main")[1].split("</main>")[0].count("btn-primary") == 1  # the next step
+    assert (
+        page.content.decode().split("<main")[1].split("</main>")[0].count("btn-primary") == 1
+    )  # the next step
 
 
 def test_the_steps_tick_themselves(bobs, people, eu, winback):

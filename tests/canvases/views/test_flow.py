@@ -61,7 +61,9 @@ def test_what_comes_after_a_removed_step_moves_up(bobs, canvas):
 def test_a_step_that_people_have_passed_is_kept_for_its_numbers(bobs, canvas, people):
     one = bobs.add("delay")
     StepTally.objects.create(step=one, entered=1, exited=1)
-    Visit.objects.create(canvas=canvas, profile=people[0], entered_at=timezone.now(), left_at=timezone.now())
+    Visit.objects.create(
+        canvas=canvas, profile=people[0], entered_at=timezone.now(), left_at=timezone.now()
+    )
     canvas.entered, canvas.state = 1, "stopped"
     canvas.save()
 

@@ -89,12 +89,24 @@ def test_a_refusal_is_a_fragment_too(bobs, step):
 
 @pytest.mark.parametrize(
     "query",
-    [{"step": "x"}, {"step": "99999999999999999999"}, {"step": "\0"}, {"add": "x"}, {"add": ""}, {"reasons": 1}],
+    [
+        {"step": "x"},
+        {"step": "99999999999999999999"},
+        {"step": "\0"},
+        {"add": "x"},
+        {"add": ""},
+        {"reasons": 1},
+    ],
 )
 def test_an_address_that_makes_no_sense_opens_nothing_and_breaks_nothing(bobs, step, query):
     assert bobs.get(**query).status_code == 200
 
 
 def test_nothing_but_posts_changes_anything(bobs, step):
-    for name, *args in [("step", step.pk), ("step_remove", step.pk), ("canvas_launch",), ("canvas_stop",)]:
+    for name, *args in [
+        ("step", step.pk),
+        ("step_remove", step.pk),
+        ("canvas_launch",),
+        ("canvas_stop",),
+    ]:
         assert bobs.get(name, *args).status_code == 405

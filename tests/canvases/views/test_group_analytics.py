@@ -22,7 +22,9 @@ def test_viewers_read_the_numbers_of_their_own_group(signed_in, vera, acme, othe
     assert b"Theirs" not in signed_in(vera).get(CSV).getvalue()
 
 
-def test_a_group_in_the_address_wins_over_one_in_the_query(signed_in, vera, acme, other_group, winback):
+def test_a_group_in_the_address_wins_over_one_in_the_query(
+    signed_in, vera, acme, other_group, winback
+):
     make_step(other_group, winback, canvas="Theirs", synced=7)
 
     assert "Theirs" not in signed_in(vera).get(URL, {"group": "umbrella"}).content.decode()
@@ -31,10 +33,15 @@ def test_a_group_in_the_address_wins_over_one_in_the_query(signed_in, vera, acme
 def test_rows_lead_to_the_step(signed_in, vera, acme, winback):
     step = make_step(acme, winback, canvas="Mine", synced=1)
 
-    assert f'href="{step.canvas.get_absolute_url()}?step={step.pk}"' in signed_in(vera).get(URL).content.decode()
+    assert (
+        f'href="{step.canvas.get_absolute_url()}?step={step.pk}"'
+        in signed_in(vera).get(URL).content.decode()
+    )
 
 
-def test_staff_find_no_links_into_groups_that_they_may_not_enter(signed_in, charlie, acme, other_group, winback):
+def test_staff_find_no_links_into_groups_that_they_may_not_enter(
+    signed_in, charlie, acme, other_group, winback
+):
     charlie.is_staff = True
     charlie.save()
     foreign = make_step(acme, winback, canvas="Foreign", synced=1)
@@ -47,7 +54,9 @@ def test_staff_find_no_links_into_groups_that_they_may_not_enter(signed_in, char
     assert own.canvas.get_absolute_url() in page
 
 
-def test_totals_count_the_whole_filter_and_not_the_page(signed_in, vera, acme, winback, monkeypatch):
+def test_totals_count_the_whole_filter_and_not_the_page(
+    signed_in, vera, acme, winback, monkeypatch
+):
     monkeypatch.setattr(analytics, "PAGE", 1)
     make_step(acme, winback, canvas="One", synced=1_000, errored=10)
     make_step(acme, winback, canvas="Two", synced=500)
@@ -60,7 +69,9 @@ def test_totals_count_the_whole_filter_and_not_the_page(signed_in, vera, acme, w
     assert page.count('data-metric="synced"') == 1
 
 
-def test_groups_that_cannot_send_come_first(signed_in, charlie, acme, other_group, winback, connection):
+def test_groups_that_cannot_send_come_first(
+    signed_in, charlie, acme, other_group, winback, connection
+):
     charlie.is_staff = True
     charlie.save()
     make_step(other_group, winback, canvas="Calm", synced=1, errored=9)
@@ -74,7 +85,9 @@ def test_groups_that_cannot_send_come_first(signed_in, charlie, acme, other_grou
     assert (totals.n_groups_in_trouble, totals.n_groups) == (1, 1)
 
 
-def test_many_steps_take_as_many_queries_as_one(signed_in, vera, acme, winback, django_assert_max_num_queries):
+def test_many_steps_take_as_many_queries_as_one(
+    signed_in, vera, acme, winback, django_assert_max_num_queries
+):
     def queries():
         with django_assert_max_num_queries(30) as caught:
             signed_in(vera).get(URL)

@@ -16,7 +16,12 @@ def step(canvas, winback):
     """A step that has had two Syncs."""
     first, second = (
         Sync.objects.create(
-            app_group=canvas.app_group, audience=winback, action="add", kinds=["email"], label="x", url="/"
+            app_group=canvas.app_group,
+            audience=winback,
+            action="add",
+            kinds=["email"],
+            label="x",
+            url="/",
         )
         for _ in range(2)
     )
@@ -32,13 +37,27 @@ def test_the_card_sums_over_all_syncs_a_step_has_had(step):
     found = analytics.step_numbers([step])[step.pk]
 
     assert (found.entered, found.proceeded, found.exited, found.waiting) == (12_345, 0, 12_340, 5)
-    assert (found.synced, found.not_synced, found.pending, found.errored, found.cancelled) == (80, 10, 20, 30, 10)
+    assert (found.synced, found.not_synced, found.pending, found.errored, found.cancelled) == (
+        80,
+        10,
+        20,
+        30,
+        10,
+    )
 
 
 def test_the_numbers_of_many_steps_are_read_at_one_moment(step, canvas, django_assert_num_queries):
-    steps = [step, *(Step.objects.create(canvas=canvas, kind="delay", parent=step, branch=n) for n in range(20))]
+    steps = [
+        step,
+        *(
+            Step.objects.create(canvas=canvas, kind="delay", parent=step, branch=n)
+            for n in range(20)
+        ),
+    ]
 
-    with django_assert_num_queries(1):  # between two a crowd may move, and the card would not add up
+    with django_assert_num_queries(
+        1
+    ):  # between two a crowd may move, and the card would not add up
         analytics.step_numbers(steps)
 
 
@@ -62,7 +81,9 @@ def test_the_card_shows_the_seven_metrics_in_their_order(bobs, step):
 
 def test_numbers_are_localised_on_screen_and_nowhere_else(bobs, step):
     Step.objects.filter(pk=step.pk).update(version=1234)
-    page = bobs.client.get(bobs.url("canvas"), {"step": step.pk}, headers={"Accept-Language": "de"}).content.decode()
+    page = bobs.client.get(
+        bobs.url("canvas"), {"step": step.pk}, headers={"Accept-Language": "de"}
+    ).content.decode()
 
     assert ">12.345<" in page
     assert 'name="version" value="1234"' in page
@@ -102,10 +123,19 @@ def test_numbers_come_whatever_is_open(bobs, step, opened):
 def test_reasons_are_given_in_words(bobs, step, people):
     now = timezone.now()
     for n, reason in enumerate(["no_identifier", "no_identifier", "no_consent"]):
-        Delivery.objects.create(sync=step.sync, profile=people[n], entry_key=n, outcome="not_synced", reason=reason)
+        Delivery.objects.create(
+            sync=step.sync, profile=people[n], entry_key=n, outcome="not_synced", reason=reason
+        )
     account = step.sync.audience.ad_account_id
-    common = {"audience_id": step.sync.audience_id, "ad_account_id": account, "created_at": now, "due_at": now}
-    Batch.objects.create(sync=step.sync, action="add", seq=1, n=7, state="errored", last_code="40007", **common)
+    common = {
+        "audience_id": step.sync.audience_id,
+        "ad_account_id": account,
+        "created_at": now,
+        "due_at": now,
+    }
+    Batch.objects.create(
+        sync=step.sync, action="add", seq=1, n=7, state="errored", last_code="40007", **common
+    )
 
     found = [(why.outcome, why.text, why.n) for why in behind.reasons(step)]
     page = bobs.get(step=step.pk, reasons=1).content.decode()
@@ -121,9 +151,20 @@ def test_reasons_are_given_in_words(bobs, step, people):
 
 def test_errored_people_can_be_tried_again(bobs, step, people, canvas):
     now = timezone.now()
-    common = {"audience_id": step.sync.audience_id, "ad_account_id": step.sync.audience.ad_account_id}
+    common = {
+        "audience_id": step.sync.audience_id,
+        "ad_account_id": step.sync.audience.ad_account_id,
+    }
     batch = Batch.objects.create(
-        sync=step.sync, action="add", kinds=["email"], seq=1, n=1, state="errored", created_at=now, due_at=now, **common
+        sync=step.sync,
+        action="add",
+        kinds=["email"],
+        seq=1,
+        n=1,
+        state="errored",
+        created_at=now,
+        due_at=now,
+        **common,
     )
     Delivery.objects.create(sync=step.sync, profile=people[0], entry_key=1, batch=batch)
     step.sync.audience.seq = 1

@@ -20,8 +20,19 @@ from partners.queue import tally
 
 pytestmark = pytest.mark.django_db
 
-ALONE = [("not_synced", "no_identifier"), ("not_synced", ""), ("errored", "40002"), ("cancelled", "moved")]
-TOGETHER = [("errored", "40007"), ("pending", ""), ("pending", "50000"), ("cancelled", "discarded"), ("synced", "0")]
+ALONE = [
+    ("not_synced", "no_identifier"),
+    ("not_synced", ""),
+    ("errored", "40002"),
+    ("cancelled", "moved"),
+]
+TOGETHER = [
+    ("errored", "40007"),
+    ("pending", ""),
+    ("pending", "50000"),
+    ("cancelled", "discarded"),
+    ("synced", "0"),
+]
 
 
 @pytest.fixture
@@ -35,7 +46,12 @@ def step(canvas, winback, people):
     visits = Visit.objects.bulk_create(visits)
     for _ in range(2):
         asked = Sync.objects.create(
-            app_group=canvas.app_group, audience=winback, action="add", kinds=["email"], label="x", url="/"
+            app_group=canvas.app_group,
+            audience=winback,
+            action="add",
+            kinds=["email"],
+            label="x",
+            url="/",
         )
         row.syncs.add(asked)
         arrive(asked, visits, now=now)
@@ -53,7 +69,9 @@ def arrive(asked, visits, *, now):
         for place, visit in enumerate(visits):
             outcome, reason, batch = ends[place % len(ends)]
             own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
-            Delivery.objects.create(sync=asked, profile_id=visit.profile_id, entry_key=visit.pk, **own)
+            Delivery.objects.create(
+                sync=asked, profile_id=visit.profile_id, entry_key=visit.pk, **own
+            )
             moves.add(asked.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
             if batch:
                 batch.n += 1
@@ -93,7 +111,9 @@ def test_newer_leads_back_through_the_same_pages(bobs, step, monkeypatch):
     query = {"outcome": "not_synced", "reason": "no_identifier"}
     there = [bobs.get("step_people", step.pk, **query).context["page"]]
     while there[-1].older:
-        there.append(bobs.get("step_people", step.pk, **query, before=there[-1].older).context["page"])
+        there.append(
+            bobs.get("step_people", step.pk, **query, before=there[-1].older).context["page"]
+        )
     back = [there[-1]]
     while back[-1].newer:
         back.append(bobs.get("step_people", step.pk, **query, after=back[-1].newer).context["page"])
@@ -136,7 +156,9 @@ def test_viewers_read_no_personal_data_and_take_no_file(editor, vera, bobs, step
     query = {"outcome": "errored", "reason": "40002"}
     url = bobs.url("step_people_export", step.pk)
     veras = editor(vera)
-    masked, plain = (hands.get("step_people", step.pk, **query).content.decode() for hands in (veras, bobs))
+    masked, plain = (
+        hands.get("step_people", step.pk, **query).content.decode() for hands in (veras, bobs)
+    )
 
     assert ("p2@example.org" in plain, "p2@example.org" in masked) == (True, False)
     assert "p***@e***.org" in masked
@@ -154,7 +176,9 @@ def test_no_other_group_is_reached(bobs, editor, charlie, step, other_group, can
     assert editor(charlie, foreign).post("step_people_export", step.pk).status_code == 404
     assert (
         "example.org"
-        not in bobs.get("step_people", step.pk, outcome="errored", reason="40002").content.decode().split("<main")[1]
+        not in bobs.get("step_people", step.pk, outcome="errored", reason="40002")
+        .content.decode()
+        .split("<main")[1]
     )
 
 
@@ -167,16 +191,26 @@ def test_the_number_of_queries_does_not_grow(bobs, step, people, canvas):
     queries()
     before = queries()
     now = timezone.now()
-    more = Visit.objects.bulk_create(Visit(canvas=canvas, profile=one, slot=1, entered_at=now) for one in people)
+    more = Visit.objects.bulk_create(
+        Visit(canvas=canvas, profile=one, slot=1, entered_at=now) for one in people
+    )
     asked = step.syncs.first()
     Delivery.objects.bulk_create(
-        Delivery(sync=asked, profile_id=one.profile_id, entry_key=one.pk, outcome="errored", reason="40002")
+        Delivery(
+            sync=asked,
+            profile_id=one.profile_id,
+            entry_key=one.pk,
+            outcome="errored",
+            reason="40002",
+        )
         for one in more
     )
     assert queries() == before
 
 
-@pytest.mark.parametrize("query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 25}, {"outcome": "synced"}])
+@pytest.mark.parametrize(
+    "query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 25}, {"outcome": "synced"}]
+)
 def test_what_nobody_can_have_is_not_found(bobs, step, query):
     assert bobs.get("step_people", step.pk, **query).status_code == 404
 

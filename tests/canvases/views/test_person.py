@@ -70,7 +70,10 @@ def test_who_looks_is_written_down_once_an_hour(ann, bob, vera, signed_in):
 def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
     answer = signed_in(alice).post(url("profile_export", ann.pk))
     told = json.loads(answer.content)
-    assert (told["profile"]["email"], told["deliveries"][0]["audience"]) == ("ann@example.org", "winback")
+    assert (told["profile"]["email"], told["deliveries"][0]["audience"]) == (
+        "ann@example.org",
+        "winback",
+    )
     assert "attachment" in answer["Content-Disposition"]
     assert Activity.objects.filter(verb="exported").count() == 1
     assert signed_in(bob).post(url("profile_export", ann.pk)).status_code == 403
@@ -79,8 +82,16 @@ def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
 def test_the_export_of_braze_tells_canvases_and_their_steps(ann, canvas):
     (told,) = export.as_braze(ann)["canvases_received"]
     (step,) = told["steps_received"]
-    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == ("Cart", str(canvas.api_id), False)
-    assert step == {"name": "winback", "api_canvas_step_id": str(canvas.steps.get().api_id), "last_received": None}
+    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == (
+        "Cart",
+        str(canvas.api_id),
+        False,
+    )
+    assert step == {
+        "name": "winback",
+        "api_canvas_step_id": str(canvas.steps.get().api_id),
+        "last_received": None,
+    }
 
 
 def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
@@ -97,9 +108,15 @@ def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
 
 @pytest.mark.parametrize(
     ("asked_by", "told"),
-    [("API key Shop", "API-Schlüssel Shop"), ("restore", "nach einer Wiederherstellung"), ("Al", "Al")],
+    [
+        ("API key Shop", "API-Schlüssel Shop"),
+        ("restore", "nach einer Wiederherstellung"),
+        ("Al", "Al"),
+    ],
 )
-def test_a_receipt_tells_who_asked_in_the_language_of_its_reader(ann, acme, alice, signed_in, asked_by, told):
+def test_a_receipt_tells_who_asked_in_the_language_of_its_reader(
+    ann, acme, alice, signed_in, asked_by, told
+):
     erase.erase(acme, [ann.pk], asked_by=asked_by, now=timezone.now())
     html = signed_in(alice).get(url("erasures"), headers={"Accept-Language": "de"}).content.decode()
     assert f"<bdi>{told}</bdi>" in html
@@ -118,7 +135,8 @@ def test_many_are_named_counted_then_erased(ann, acme, alice, signed_in):
 
 
 @pytest.mark.parametrize(
-    ("ids", "status"), [("", 422), ("\n".join(map(str, range(1001))), 422), ("nobody", 200), ("a\0b", 422)]
+    ("ids", "status"),
+    [("", 422), ("\n".join(map(str, range(1001))), 422), ("nobody", 200), ("a\0b", 422)],
 )
 def test_odd_lists_erase_nobody(ann, alice, signed_in, ids, status):
     assert signed_in(alice).post(url("erase"), {"ids": ids, "sure": "1"}).status_code == status

@@ -51,10 +51,15 @@ def test_a_marketer_may_edit(bobs, step, name):
 def test_a_stranger_finds_nothing(editor, charlie, step, pattern):
     charlies = editor(charlie)
     path = f"/g/acme/canvases/{pattern.pattern}"
-    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace("<int:step_id>", str(step.pk))
+    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace(
+        "<int:step_id>", str(step.pk)
+    )
 
     assert get_resolver().resolve(path).url_name == pattern.name
-    assert {charlies.client.get(path).status_code, charlies.client.post(path).status_code} <= {404, 405}
+    assert {charlies.client.get(path).status_code, charlies.client.post(path).status_code} <= {
+        404,
+        405,
+    }
     assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
 
 
@@ -64,14 +69,18 @@ def test_a_canvas_of_acme_is_unknown_in_another_group(editor, charlie, step, pat
         return
     charlies = editor(charlie)
     path = f"/g/umbrella/canvases/{pattern.pattern}"
-    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace("<int:step_id>", str(step.pk))
+    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace(
+        "<int:step_id>", str(step.pk)
+    )
 
     assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
 
 
 def test_a_step_of_another_canvas_is_unknown(bobs, step, acme):
     other = Canvas.objects.create(app_group=acme, name="Other")
-    elsewhere = Step.objects.create(canvas=other, kind="delay", settings={"amount": 1, "unit": "days"})
+    elsewhere = Step.objects.create(
+        canvas=other, kind="delay", settings={"amount": 1, "unit": "days"}
+    )
 
     assert bobs.post("step_remove", elsewhere.pk).status_code == 404
     assert bobs.post("step_add", kind="delay", after=elsewhere.pk).status_code == 404
@@ -87,7 +96,9 @@ def test_a_viewer_reads_without_buttons(editor, vera, step):
 
 def test_huge_numbers_in_the_address_are_not_found(bobs):
     assert bobs.client.get("/g/acme/canvases/99999999999999999999999999/").status_code == 404
-    assert bobs.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code == 404
+    assert (
+        bobs.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code == 404
+    )
 
 
 def test_whoever_is_not_signed_in_is_asked_to(client, canvas):

@@ -26,7 +26,9 @@ def staff(signed_in, alice):
 
 def make_step(group, audience, *, canvas="Cart", state="live", at=MONDAY, exited=0, **counts):
     row = Canvas.objects.create(app_group=group, name=canvas, state=state)
-    sync = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/")
+    sync = Sync.objects.create(
+        app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/"
+    )
     step = Step.objects.create(canvas=row, kind="audience_sync", sync=sync)
     step.syncs.add(sync)
     entered = sum(counts.values())
@@ -53,9 +55,22 @@ def test_screen_and_csv_hold_the_same_numbers(staff, acme, winback):
 
     cells = [part.split("<")[0] for part in page.split('data-metric="')[1:]]
     screen = dict(cell.split('">') for cell in cells)
-    heads = ["Entered", "Proceeded to next step", "Users synced", "Users not synced", "Users pending", "Users errored"]
-    assert [screen[name].replace(",", "") for name in screen] == [row[head] for head in [*heads, "Exited canvas"]]
-    assert (row["Entered"], row["Error rate in %"], row["Connection"]) == ("12340", "0.32", "Connected")
+    heads = [
+        "Entered",
+        "Proceeded to next step",
+        "Users synced",
+        "Users not synced",
+        "Users pending",
+        "Users errored",
+    ]
+    assert [screen[name].replace(",", "") for name in screen] == [
+        row[head] for head in [*heads, "Exited canvas"]
+    ]
+    assert (row["Entered"], row["Error rate in %"], row["Connection"]) == (
+        "12340",
+        "0.32",
+        "Connected",
+    )
 
 
 def test_all_groups_are_listed_and_can_be_narrowed(staff, acme, other_group, winback):
@@ -71,7 +86,13 @@ def test_all_groups_are_listed_and_can_be_narrowed(staff, acme, other_group, win
 
 @pytest.mark.parametrize(
     ("sort", "order"),
-    [("canvas", "abc"), ("-canvas", "cba"), ("-errored", "bca"), ("error_rate", "acb"), ("-entered", "cba")],
+    [
+        ("canvas", "abc"),
+        ("-canvas", "cba"),
+        ("-errored", "bca"),
+        ("error_rate", "acb"),
+        ("-entered", "cba"),
+    ],
 )
 def test_the_table_is_sorted(staff, acme, winback, sort, order):
     make_step(acme, winback, canvas="a", synced=10)
@@ -85,10 +106,16 @@ def test_days_show_only_what_happened_on_them(staff, acme, winback):
     step = make_step(acme, winback, at=MONDAY, synced=10, pending=5)
     count(step.sync, at=TUESDAY, synced=5, pending=-5)
 
-    monday, tuesday = (csv_of(staff, since=day, until=day)[0] for day in ("2026-03-02", "2026-03-03"))
+    monday, tuesday = (
+        csv_of(staff, since=day, until=day)[0] for day in ("2026-03-02", "2026-03-03")
+    )
 
     assert (monday["Entered"], monday["Users synced"], monday["Users pending"]) == ("15", "10", "5")
-    assert (tuesday["Entered"], tuesday["Users synced"], tuesday["Users pending"]) == ("0", "5", "-5")
+    assert (tuesday["Entered"], tuesday["Users synced"], tuesday["Users pending"]) == (
+        "0",
+        "5",
+        "-5",
+    )
     assert (monday["Proceeded to next step"], monday["Exited canvas"]) == ("15", "0")
 
 
@@ -114,7 +141,12 @@ def test_a_removed_step_keeps_its_numbers_if_it_has_any(staff, acme, winback):
 def test_oldest_pending_and_connection_are_shown(staff, acme, winback):
     step = make_step(acme, winback, pending=1)
     Connection.objects.update(parked_by="token", parked_until=timezone.now())
-    common = {"ad_account_id": winback.ad_account_id, "audience": winback, "due_at": TUESDAY, "action": "add"}
+    common = {
+        "ad_account_id": winback.ad_account_id,
+        "audience": winback,
+        "due_at": TUESDAY,
+        "action": "add",
+    }
     for seq, at in enumerate([TUESDAY, MONDAY]):
         Batch.objects.create(sync=step.sync, seq=seq, n=1, created_at=at, **common)
 
@@ -148,14 +180,18 @@ def test_a_filter_that_makes_no_sense_is_said_so(staff, query):
     assert staff.get(URL, query | {"format": "csv"}).status_code == 422
 
 
-@pytest.mark.parametrize("days", [{"until": "9999-12-31"}, {"since": "0001-01-01"}, {"page": "9" * 30}, {"page": "x"}])
+@pytest.mark.parametrize(
+    "days", [{"until": "9999-12-31"}, {"since": "0001-01-01"}, {"page": "9" * 30}, {"page": "x"}]
+)
 def test_the_ends_of_time_break_nothing(staff, acme, winback, days):
     make_step(acme, winback, synced=1)
 
     assert staff.get(URL, days).status_code == 200
 
 
-def test_many_steps_take_as_many_queries_as_one(staff, acme, eu, winback, django_assert_max_num_queries):
+def test_many_steps_take_as_many_queries_as_one(
+    staff, acme, eu, winback, django_assert_max_num_queries
+):
     def queries():
         with django_assert_max_num_queries(30) as caught:
             staff.get(URL)

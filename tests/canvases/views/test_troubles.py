@@ -36,7 +36,9 @@ def test_the_list_of_canvases_shows_trouble_and_leads_to_the_step(bobs, step, ca
     assert "Needs attention" in page
 
 
-def test_the_list_needs_no_query_per_troubled_canvas(bobs, step, canvas, django_assert_max_num_queries):
+def test_the_list_needs_no_query_per_troubled_canvas(
+    bobs, step, canvas, django_assert_max_num_queries
+):
     Audience.objects.update(gone_at=timezone.now())
     address = f"/g/{canvas.app_group.slug}/canvases/"
     with django_assert_max_num_queries(20):
@@ -67,7 +69,12 @@ def test_the_whole_sentence_stands_once_and_no_pill_is_green_beside_it(bobs, ste
 
 
 def problem(bobs, step):
-    return bobs.get(step=step.pk).content.decode().split(f'id="problems-{step.pk}"')[1].split("</div></div>")[0]
+    return (
+        bobs.get(step=step.pk)
+        .content.decode()
+        .split(f'id="problems-{step.pk}"')[1]
+        .split("</div></div>")[0]
+    )
 
 
 def test_while_throttled_the_card_names_the_next_try(bobs, step, settings):
@@ -84,16 +91,21 @@ def test_while_throttled_the_card_names_the_next_try(bobs, step, settings):
 def test_a_daily_limit_is_named(bobs, step, settings):
     at = timezone.now() + timedelta(seconds=250)
     us = int(at.timestamp() * 1_000_000)
-    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", throttles=12, parked_us=us, next_us=0)
+    Budget.objects.create(
+        key=f"app:{settings.TIKTOK_APP_ID}", throttles=12, parked_us=us, next_us=0
+    )
     assert "its daily limit may be used up" in problem(bobs, step)
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [("no_answer", "TikTok did not answer."), ("50000", "TikTok answered with the code 50000.")]
+    ("code", "words"),
+    [("no_answer", "TikTok did not answer."), ("50000", "TikTok answered with the code 50000.")],
 )
 def test_a_pause_after_a_failure_names_cause_next_try_and_end(bobs, step, code, words):
     at, ends_at = timezone.now() + timedelta(seconds=40), timezone.now() + timedelta(hours=12)
-    Batch.objects.update(due_at=at, last_code=code, first_failed_at=timezone.now(), deadline_at=ends_at)
+    Batch.objects.update(
+        due_at=at, last_code=code, first_failed_at=timezone.now(), deadline_at=ends_at
+    )
     said = problem(bobs, step)
     assert f"{words} Next try at {at:%H:%M:%S}." in said
     assert f"Who was not taken by {ends_at:%-d %b, %H:%M} counts as errored." in said

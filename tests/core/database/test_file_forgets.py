@@ -22,7 +22,8 @@ def test_a_deleted_person_is_in_no_file(acme):
         return
     planted = [f"canary-{number}-of-the-deleted@example.org" for number in range(200)]
     Profile.objects.bulk_create(
-        Profile(app_group=acme, external_id=mail, email=mail, attributes={"note": mail * 20}) for mail in planted
+        Profile(app_group=acme, external_id=mail, email=mail, attributes={"note": mail * 20})
+        for mail in planted
     )
     sqlite.empty_wal()
     assert b"canary-199-of-the-deleted" in files()

@@ -29,7 +29,12 @@ def test_f09_an_old_library_writes_no_wal_and_says_so(tmp_path):
         assert database.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
         database.execute("CREATE TABLE people (id)")
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_THE_WHEEL], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", WITHOUT_THE_WHEEL],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     version, mode = done.stdout.split()[-2:]
     is_old = tuple(map(int, version.split("."))) < sqlite.SAFE_WAL

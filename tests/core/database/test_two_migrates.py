@@ -27,7 +27,9 @@ def empty_database(tmp_path):
     with made._nodb_cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
     try:
-        yield stack.environment(tmp_path, DATABASE_URL=f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}")
+        yield stack.environment(
+            tmp_path, DATABASE_URL=f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
+        )
     finally:
         with made._nodb_cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name}")
@@ -38,7 +40,13 @@ def empty_database(tmp_path):
 def test_two_at_once_both_end_well(empty_database, command):
     run = [sys.executable, "manage.py", command]
     both = [
-        subprocess.Popen(run, cwd=stack.ROOT, env=empty_database, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.Popen(
+            run,
+            cwd=stack.ROOT,
+            env=empty_database,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=120)[0].decode() for process in both]
@@ -58,7 +66,9 @@ connections['default'].settings_dict['NAME'] = {str(connection.settings_dict["NA
 with migration_lock.hold('default', wait=lambda: print('waits', flush=True)): print('has it', flush=True)
 """
         env = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
-        second = subprocess.Popen([sys.executable, "-c", child], cwd=stack.ROOT, env=env, stdout=subprocess.PIPE)
+        second = subprocess.Popen(
+            [sys.executable, "-c", child], cwd=stack.ROOT, env=env, stdout=subprocess.PIPE
+        )
         asked.append(second.stdout.readline())
         assert second.poll() is None
     asked.append(second.stdout.readline())
@@ -78,10 +88,17 @@ def test_heartbeat_files_of_killed_supervisors_are_removed(tmp_path):
 def test_two_installations_on_one_redis_have_queues_and_caches_of_their_own():
     names = set()
     for key in ("first", "second"):
-        env = stack.environment(settings.VAR_DIR, SECRET_KEY=key * 12, REDIS_URL="redis://127.0.0.1:9/0")
+        env = stack.environment(
+            settings.VAR_DIR, SECRET_KEY=key * 12, REDIS_URL="redis://127.0.0.1:9/0"
+        )
         code = "from audiencesync.settings import *; print(Q_CLUSTER['name'], CACHES['default']['KEY_PREFIX'])"
         said = subprocess.run(
-            [sys.executable, "-c", code], cwd=stack.ROOT, env=env, check=True, capture_output=True, text=True
+            [sys.executable, "-c", code],
+            cwd=stack.ROOT,
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         names |= set(said.stdout.split())
     assert len(names) == 2

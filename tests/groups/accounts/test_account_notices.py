@@ -19,13 +19,19 @@ LINK = re.compile(r"http://127\.0\.0\.1:8000(\S+)")
 
 
 def told(email):
-    return " ".join(" ".join(message.body.split()) for message in mail.outbox if message.to == [email])
+    return " ".join(
+        " ".join(message.body.split()) for message in mail.outbox if message.to == [email]
+    )
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "shall become new@"), ("de", "soll künftig new@")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "shall become new@"), ("de", "soll künftig new@")]
+)
 def test_the_present_address_hears_that_another_is_asked_for(alice, signed_in, language, words):
     headers = {"Accept-Language": language}
-    signed_in(alice).post("/accounts/email/", {"email": "new@example.org", "action_add": ""}, headers=headers)
+    signed_in(alice).post(
+        "/accounts/email/", {"email": "new@example.org", "action_add": ""}, headers=headers
+    )
     assert words in told("alice@example.org")
     assert "/confirm-email/" not in told("alice@example.org")
 

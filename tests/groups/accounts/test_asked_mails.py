@@ -96,7 +96,9 @@ def test_no_link_lies_in_the_database_before_it_is_mailed(alice):
     assert alice.check_password(NEW)
 
 
-def test_a_mail_server_that_is_away_delays_the_mail_and_several_requests_become_one_mail(alice, away):
+def test_a_mail_server_that_is_away_delays_the_mail_and_several_requests_become_one_mail(
+    alice, away
+):
     away(True)
     ask()
     ask(" ALICE@example.org")

@@ -31,8 +31,15 @@ def capitals(answer):
     """Headings, labels, buttons and links with a capital that begins neither a sentence nor a name."""
     page = answer.content.decode().partition("<main")
     heads = re.findall(r"<title>.*?</title>", page[0], re.DOTALL)
-    texts = [re.sub(r"<[^>]*>", " ", html.unescape(text)) for _tag, text in HEADS.findall("".join([*heads, page[2]]))]
-    later = [(text, word) for text in texts for word in re.findall(r"(?<![.?!·|–])\s([A-Z]\w+)", text.strip())]
+    texts = [
+        re.sub(r"<[^>]*>", " ", html.unescape(text))
+        for _tag, text in HEADS.findall("".join([*heads, page[2]]))
+    ]
+    later = [
+        (text, word)
+        for text in texts
+        for word in re.findall(r"(?<![.?!·|–])\s([A-Z]\w+)", text.strip())
+    ]
     return [text.strip() for text, word in later if word not in OURS]
 
 

@@ -13,7 +13,9 @@ from django.test import Client
 from audiencesync.groups.accounts.allauth_words import DJANGOS, WORDS
 from partners.connections import mailing
 
-DU = re.compile(r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE)
+DU = re.compile(
+    r"\b(du|dich|dir|dein\w*|hast|bist|gib|wähle|versuche|klicke|kontaktiere)\b", re.IGNORECASE
+)
 VISITOR = [
     "login/",
     "signup/",
@@ -55,7 +57,9 @@ def test_to_members(path, alice, signed_in):
 
 
 def test_after_a_wrong_password(alice):
-    answer = Client(headers=GERMAN).post("/accounts/login/", {"login": alice.email, "password": "wrong"})
+    answer = Client(headers=GERMAN).post(
+        "/accounts/login/", {"login": alice.email, "password": "wrong"}
+    )
     assert "E-Mail-Adresse oder Passwort sind leider falsch." in words(answer)
 
 

@@ -20,15 +20,28 @@ def is_in(client, minutes, **headers):
 def test_a_session_that_is_not_used_for_so_long_ends_and_says_why(alice, signed_in, settings):
     settings.SESSION_IDLE_MINUTES = 30
     client = signed_in(alice)
-    assert [is_in(client, minutes) for minutes in (0, 29, 58, 87, 118)] == [True, True, True, True, False]
+    assert [is_in(client, minutes) for minutes in (0, 29, 58, 87, 118)] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
     assert "was not used for a while" in client.get("/accounts/login/").content.decode()
-    assert not Session.objects.filter(session_key=client.session.session_key, session_data__contains="user").exists()
+    assert not Session.objects.filter(
+        session_key=client.session.session_key, session_data__contains="user"
+    ).exists()
 
 
 def test_what_an_open_page_fetches_by_itself_keeps_no_session(alice, signed_in, settings):
     settings.SESSION_IDLE_MINUTES = 30
     client, live = signed_in(alice), {"HX-Request": "true"}
-    assert [is_in(client, minutes, **live) for minutes in (0, 15, 29, 31)] == [True, True, True, False]
+    assert [is_in(client, minutes, **live) for minutes in (0, 15, 29, 31)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert not is_in(client, 0)
 
 

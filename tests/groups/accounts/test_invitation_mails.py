@@ -22,7 +22,9 @@ def test_the_link_is_mailed_and_not_shown_to_who_invites(acme, alice, signed_in)
     assert not Invitation.objects.get().link_shown
 
 
-def test_a_link_that_no_mail_could_carry_is_shown_once_and_kept_sealed(acme, alice, signed_in, refused_mail):
+def test_a_link_that_no_mail_could_carry_is_shown_once_and_kept_sealed(
+    acme, alice, signed_in, refused_mail
+):
     client = signed_in(alice)
     client.post("/g/acme/members/invite/", {"email": "dora@example.org", "role": "viewer"})
     stored = "".join(repr(session.get_decoded()) for session in Session.objects.all())
@@ -36,10 +38,14 @@ def test_a_link_that_no_mail_could_carry_is_shown_once_and_kept_sealed(acme, ali
 def test_mailed_links_name_the_address_of_this_installation(acme, alice, signed_in, settings):
     settings.SITE_URL = "https://sync.example.org"
     headers = {"Host": "127.0.0.1:9999"}
-    signed_in(alice).post("/g/acme/members/invite/", {"email": "d@example.org", "role": "viewer"}, headers=headers)
+    signed_in(alice).post(
+        "/g/acme/members/invite/", {"email": "d@example.org", "role": "viewer"}, headers=headers
+    )
     Client().post("/accounts/password/reset/", {"email": alice.email}, headers=headers)
     mailing.beat()
-    signed_in(alice).post("/accounts/email/", {"email": "new@example.org", "action_add": ""}, headers=headers)
+    signed_in(alice).post(
+        "/accounts/email/", {"email": "new@example.org", "action_add": ""}, headers=headers
+    )
     assert len(mail.outbox) == 4
     for message in mail.outbox:
         assert "9999" not in message.body
@@ -54,7 +60,9 @@ def test_a_group_mails_twenty_invitations_an_hour(acme, alice, signed_in):
     for n in range(20):
         client.post("/g/acme/members/invite/", {"email": f"d{n}@example.org", "role": "viewer"})
         client.post(f"/g/acme/members/invitations/{Invitation.objects.get().pk}/withdraw/")
-    answer = client.post("/g/acme/members/invite/", {"email": "one-more@example.org", "role": "viewer"})
+    answer = client.post(
+        "/g/acme/members/invite/", {"email": "one-more@example.org", "role": "viewer"}
+    )
     assert answer.status_code == 429
     assert "At most 20 invitations an hour" in answer.content.decode()
     assert len(mail.outbox) == 20
@@ -62,6 +70,8 @@ def test_a_group_mails_twenty_invitations_an_hour(acme, alice, signed_in):
 
 def test_a_mail_server_that_refuses_is_no_crash(acme, alice, signed_in, refused_mail):
     client = signed_in(alice)
-    page = client.post("/g/acme/members/invite/", {"email": "dora@example.org", "role": "viewer"}, follow=True)
+    page = client.post(
+        "/g/acme/members/invite/", {"email": "dora@example.org", "role": "viewer"}, follow=True
+    )
     assert "could not be sent" in page.content.decode()
     assert page.context["link"]

@@ -27,7 +27,9 @@ def test_who_lost_staff_does_not_come_back_by_an_invitation(acme, invited, loses
     row, address = invited(by)
     assert Client().get(address).status_code == 200
 
-    User.objects.filter(pk=by.pk).update(**({"is_staff": False} if loses == "staff" else {"is_active": False}))
+    User.objects.filter(pk=by.pk).update(
+        **({"is_staff": False} if loses == "staff" else {"is_active": False})
+    )
 
     second = User.objects.create_user("second@example.org", "correct horse battery")
     row.refresh_from_db()
@@ -55,7 +57,10 @@ def test_a_link_that_ended_with_the_right_of_its_inviter_says_so(acme, alice, in
     assert [answer.status_code for answer in answers] == [410] * 3
     assert ["may no longer invite people" in page for page in pages] == [True, True, False]
     assert "darf niemanden mehr in diese App-Gruppe einladen" in pages[2]
-    assert not any("too old" in page or "zu alt" in page or "who invited you for a new link" in page for page in pages)
+    assert not any(
+        "too old" in page or "zu alt" in page or "who invited you for a new link" in page
+        for page in pages
+    )
 
 
 def test_a_link_into_an_archived_group_says_so(acme, alice, invited):

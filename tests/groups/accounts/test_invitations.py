@@ -18,7 +18,11 @@ def sign_up(client, path, **fields):
 
 
 def role_of(email, group):
-    return Membership.objects.filter(user__email=email, app_group=group).values_list("role", flat=True).first()
+    return (
+        Membership.objects.filter(user__email=email, app_group=group)
+        .values_list("role", flat=True)
+        .first()
+    )
 
 
 def test_a_token_is_not_stored(invited):
@@ -42,7 +46,9 @@ def test_a_new_person_signs_up_and_is_a_member(acme, invited):
     assert answer.status_code == 302
     assert role_of("dora@example.org", acme) == "viewer"
     assert [tile.group for tile in client.get("/groups/").context["tiles"]] == [acme]
-    assert Activity.objects.filter(app_group=acme, verb="joined", actor__email="dora@example.org").exists()
+    assert Activity.objects.filter(
+        app_group=acme, verb="joined", actor__email="dora@example.org"
+    ).exists()
 
 
 def test_the_invited_address_cannot_be_changed_at_sign_up(acme, invited):
@@ -151,7 +157,12 @@ def test_a_withdrawn_link_is_dead(alice, signed_in, invited):
 
 @pytest.mark.parametrize(
     ("email", "role"),
-    [("bob@example.org", "viewer"), ("no address", "viewer"), ("", "viewer"), ("d@example.org", "king")],
+    [
+        ("bob@example.org", "viewer"),
+        ("no address", "viewer"),
+        ("", "viewer"),
+        ("d@example.org", "king"),
+    ],
 )
 def test_bad_input_gets_words(acme, alice, bob, signed_in, email, role):
     answer = signed_in(alice).post("/g/acme/members/invite/", {"email": email, "role": role})

@@ -32,18 +32,32 @@ def test_mails_speak_the_language_of_the_user_else_of_the_group(acme, alice, own
 
 
 def test_an_admin_sets_the_language_of_the_group(acme, alice, signed_in):
-    data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "de", "consent_values": "yes"}
+    data = {
+        "name": "Acme",
+        "time_zone": "UTC",
+        "phone_region": "DE",
+        "language": "de",
+        "consent_values": "yes",
+    }
     assert signed_in(alice).post("/g/acme/settings/", data).status_code == 302
     acme.refresh_from_db()
     assert acme.language == "de"
 
 
 def test_settings_refuse_a_language_that_nobody_translated(acme, alice, signed_in):
-    data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "language": "xx", "consent_values": "yes"}
+    data = {
+        "name": "Acme",
+        "time_zone": "UTC",
+        "phone_region": "DE",
+        "language": "xx",
+        "consent_values": "yes",
+    }
     assert signed_in(alice).post("/g/acme/settings/", data).status_code == 422
 
 
-def test_an_invitation_speaks_the_language_of_its_reader_else_of_the_group(alice, signed_in, acme, charlie, mailoutbox):
+def test_an_invitation_speaks_the_language_of_its_reader_else_of_the_group(
+    alice, signed_in, acme, charlie, mailoutbox
+):
     AppGroup.objects.update(language="de")
     User.objects.filter(pk=charlie.pk).update(language="en")
     for email in ("new@example.org", "charlie@example.org"):

@@ -8,7 +8,12 @@ from django.utils import timezone
 from audiencesync.groups.models import User
 from partners.connections import mailing
 
-LOOK_ALIKES = ("sissı@mail.example", "ſissi@mail.example", "sissi@maıl.example", "SIſſI@mail.example")
+LOOK_ALIKES = (
+    "sissı@mail.example",
+    "ſissi@mail.example",
+    "sissi@maıl.example",
+    "SIſſI@mail.example",
+)
 
 
 @pytest.fixture
@@ -25,12 +30,24 @@ def test_a_look_alike_gets_no_mail(sissi, typed):
 
 @pytest.mark.parametrize("typed", LOOK_ALIKES)
 def test_a_look_alike_does_not_sign_in(sissi, typed):
-    assert Client().post("/accounts/login/", {"login": typed, "password": "correct horse battery"}).status_code == 200
+    assert (
+        Client()
+        .post("/accounts/login/", {"login": typed, "password": "correct horse battery"})
+        .status_code
+        == 200
+    )
 
 
-@pytest.mark.parametrize("typed", ["sissi@mail.example", "SISSI@MAIL.EXAMPLE", " Sissi@mail.example "])
+@pytest.mark.parametrize(
+    "typed", ["sissi@mail.example", "SISSI@MAIL.EXAMPLE", " Sissi@mail.example "]
+)
 def test_upper_and_lower_case_are_one(sissi, typed):
-    assert Client().post("/accounts/login/", {"login": typed, "password": "correct horse battery"}).status_code == 302
+    assert (
+        Client()
+        .post("/accounts/login/", {"login": typed, "password": "correct horse battery"})
+        .status_code
+        == 302
+    )
     Client().post("/accounts/password/reset/", {"email": typed})
     mailing.send_due(now=timezone.now())
     assert [sent.to for sent in mail.outbox] == [["sissi@mail.example"]]

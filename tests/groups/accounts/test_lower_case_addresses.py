@@ -19,7 +19,9 @@ def migrated():
 
 
 def add(user, email, *, verified=False, primary=False):
-    EmailAddress.objects.bulk_create([EmailAddress(user=user, email=email, verified=verified, primary=primary)])
+    EmailAddress.objects.bulk_create(
+        [EmailAddress(user=user, email=email, verified=verified, primary=primary)]
+    )
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -40,21 +42,31 @@ def test_two_rows_of_one_account_become_one_that_has_what_either_had(alice, firs
         add(alice, email, **flags)
 
     either = {**first, **second}
-    expected = (alice.pk, "alice@example.org", either.get("verified", False), either.get("primary", False))
+    expected = (
+        alice.pk,
+        "alice@example.org",
+        either.get("verified", False),
+        either.get("primary", False),
+    )
     assert migrated() == {expected}
     alice.refresh_from_db()
     assert alice.email == "alice@example.org"
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_an_address_two_accounts_have_proven_stays_with_the_account_that_signs_in_by_it(acme, alice, bob, order):
+def test_an_address_two_accounts_have_proven_stays_with_the_account_that_signs_in_by_it(
+    acme, alice, bob, order
+):
     EmailAddress.objects.all().delete()
     User.objects.filter(pk=alice.pk).update(email="Alice@example.org")
     rows = [(alice, "Alice@example.org"), (bob, "ALICE@example.org")]
     for user, email in rows[::order]:
         add(user, email, verified=True, primary=user == alice)
 
-    assert migrated() == {(alice.pk, "alice@example.org", True, True), (bob.pk, "alice@example.org", False, False)}
+    assert migrated() == {
+        (alice.pk, "alice@example.org", True, True),
+        (bob.pk, "alice@example.org", False, False),
+    }
 
 
 def test_other_addresses_and_invitations_are_only_spelled_in_lower_case(acme, alice, bob):

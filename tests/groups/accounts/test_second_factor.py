@@ -62,7 +62,9 @@ def test_what_was_stored_in_clear_is_sealed_by_the_migration(alice, settings):
     settings.TOKEN_KEYS = [OLD]
     key = generate_totp_secret()
     Authenticator.objects.create(user=alice, type="totp", data={"secret": key})
-    codes = Authenticator.objects.create(user=alice, type="recovery_codes", data={"seed": "ab" * 40, "used_mask": 1})
+    codes = Authenticator.objects.create(
+        user=alice, type="recovery_codes", data={"seed": "ab" * 40, "used_mask": 1}
+    )
     for _again in range(2):
         migration.seal(apps, None)
     assert key not in stored()
@@ -87,7 +89,9 @@ def test_rotate_keys_seals_them_under_the_new_key(alice, secret, settings):
     assert "second factors: 0 sealed anew, 2 already current" in out.getvalue()
 
 
-def test_a_second_factor_that_does_not_open_lets_nobody_in_and_is_named(alice, secret, settings, caplog):
+def test_a_second_factor_that_does_not_open_lets_nobody_in_and_is_named(
+    alice, secret, settings, caplog
+):
     settings.TOKEN_KEYS = [NEW]
     assert not opens(alice, code(secret))
     assert "does not open with TOKEN_KEYS" in caplog.text

@@ -38,7 +38,12 @@ def test_all_other_sessions_of_the_account_end_and_no_ones_elses(alice, bob, sig
     from_before = signed_in(alice)  # began before sessions were listed
     page = mine.post(PAGE, follow=True)
     assert "All other sessions have ended" in page.content.decode()
-    assert [is_in(client) for client in (mine, phone, from_before, bobs)] == [True, False, False, True]
+    assert [is_in(client) for client in (mine, phone, from_before, bobs)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
     assert UserSession.objects.filter(user=alice).count() == 1
 
 

@@ -41,7 +41,8 @@ def test_the_address_is_the_name(alice, email):
 
 
 @pytest.mark.parametrize(
-    ("email", "password"), [("alice@example.org", "wrong"), ("nobody@example.org", PASSWORD), ("", "")]
+    ("email", "password"),
+    [("alice@example.org", "wrong"), ("nobody@example.org", PASSWORD), ("", "")],
 )
 def test_anything_else_is_refused_with_the_same_words(alice, email, password):
     client, answer = sign_in(email, password)
@@ -60,13 +61,21 @@ def test_guesses_at_the_form_of_a_new_password_count_as_failed_sign_ins(alice, s
     client = signed_in(alice)
     new = {"password1": "a new horse battery", "password2": "a new horse battery"}
     for _ in range(5):
-        assert client.post("/accounts/password/change/", {"oldpassword": "guess", **new}).status_code == 200
+        assert (
+            client.post("/accounts/password/change/", {"oldpassword": "guess", **new}).status_code
+            == 200
+        )
     assert "Too many failed login attempts" in sign_in()[1].content.decode()
 
 
 def test_with_the_old_password_comes_a_new_one(alice, signed_in):
     new = {"password1": "a new horse battery", "password2": "a new horse battery"}
-    assert signed_in(alice).post("/accounts/password/change/", {"oldpassword": PASSWORD, **new}).status_code == 302
+    assert (
+        signed_in(alice)
+        .post("/accounts/password/change/", {"oldpassword": PASSWORD, **new})
+        .status_code
+        == 302
+    )
     assert is_in(sign_in(password="a new horse battery")[0])
 
 
@@ -74,7 +83,9 @@ def test_sign_in_leads_where_one_wanted_to_go(alice):
     assert sign_in(query="?next=/g/acme/activity/")[1]["Location"] == "/g/acme/activity/"
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"]
+)
 def test_sign_in_leads_nowhere_else(alice, target):
     assert sign_in(query=f"?next={target}")[1]["Location"] == "/"
 

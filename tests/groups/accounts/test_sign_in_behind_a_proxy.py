@@ -12,8 +12,12 @@ TELL = "from django.conf import settings; print(settings.ALLAUTH_TRUSTED_PROXY_C
 
 
 def try_from(address, email):
-    headers = {"X-Forwarded-For": f"10.9.9.9, {address}"}  # the first is what a caller may have made up
-    answer = Client().post("/accounts/login/", {"login": email, "password": "wrong"}, headers=headers)
+    headers = {
+        "X-Forwarded-For": f"10.9.9.9, {address}"
+    }  # the first is what a caller may have made up
+    answer = Client().post(
+        "/accounts/login/", {"login": email, "password": "wrong"}, headers=headers
+    )
     return "Too many failed login attempts" in answer.content.decode()
 
 
@@ -25,7 +29,11 @@ def test_who_tries_too_often_locks_out_nobody_else(db, settings):
 
 def test_it_is_trusted_only_if_there_is_a_proxy(tmp_path):
     counts = [
-        json.loads(subprocess.check_output([sys.executable, "-c", TELL], cwd=ROOT, env=environment(tmp_path, **more)))
+        json.loads(
+            subprocess.check_output(
+                [sys.executable, "-c", TELL], cwd=ROOT, env=environment(tmp_path, **more)
+            )
+        )
         for more in ({}, {"BEHIND_PROXY": "1"})
     ]
     assert counts == [0, 1]

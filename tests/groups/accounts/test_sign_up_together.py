@@ -14,15 +14,30 @@ MANY = 8
 def test_of_many_who_sign_up_with_one_invitation_one_gets_an_account(acme, alice, settings):
     settings.ACCOUNT_RATE_LIMITS = False
     _row, token = Invitation.issue(acme, email="dora@example.org", role=Role.VIEWER, by=alice)
-    clients, answers, threads = [Client(raise_request_exception=False) for _n in range(MANY)], [], Threads()
+    clients, answers, threads = (
+        [Client(raise_request_exception=False) for _n in range(MANY)],
+        [],
+        Threads(),
+    )
     for client in clients:
         client.post(f"/invitation/{token}/")
     for client in clients:
-        threads.start(lambda client=client: answers.append(client.post("/accounts/signup/", {"password1": PASSWORD})))
+        threads.start(
+            lambda client=client: answers.append(
+                client.post("/accounts/signup/", {"password1": PASSWORD})
+            )
+        )
     assert threads.join() == []
-    assert sorted({answer.status_code for answer in answers}) in ([200, 302], [302, 410], [200, 302, 410])
+    assert sorted({answer.status_code for answer in answers}) in (
+        [200, 302],
+        [302, 410],
+        [200, 302, 410],
+    )
     assert sum(answer.status_code == 302 for answer in answers) == 1
     refused = [answer.content.decode() for answer in answers if answer.status_code != 302]
     assert len(refused) == MANY - 1
-    assert all("used already" in page or "already registered" in page or "closed" in page for page in refused)
+    assert all(
+        "used already" in page or "already registered" in page or "closed" in page
+        for page in refused
+    )
     assert User.objects.filter(email="dora@example.org").count() == 1

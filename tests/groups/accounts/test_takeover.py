@@ -50,7 +50,9 @@ def ask_for(client, email):
 @pytest.fixture
 def shown(acme, alice):
     """The path of a link that the inviter has seen."""
-    invitation, token = Invitation.issue(acme, email="victim@example.org", role=Role.VIEWER, by=alice)
+    invitation, token = Invitation.issue(
+        acme, email="victim@example.org", role=Role.VIEWER, by=alice
+    )
     invitations.show(invitation)
     return f"/invitation/{token}/"
 
@@ -76,7 +78,9 @@ def test_such_an_account_is_confirmed_by_its_mail(shown):
 
 
 def test_an_earlier_mailed_link_of_another_address_confirms_nothing(acme, alice, shown):
-    _invitation, token = Invitation.issue(acme, email="mallory@example.org", role=Role.VIEWER, by=alice)
+    _invitation, token = Invitation.issue(
+        acme, email="mallory@example.org", role=Role.VIEWER, by=alice
+    )
     client = Client()
     client.post(f"/invitation/{token}/")
     client.post(shown)
@@ -85,25 +89,38 @@ def test_an_earlier_mailed_link_of_another_address_confirms_nothing(acme, alice,
     assert User.objects.filter(email="victim@example.org").exists()
 
 
-def test_an_unconfirmed_account_takes_no_mailed_invitation_until_a_reset_by_mail(shown, other_group, charlie):
+def test_an_unconfirmed_account_takes_no_mailed_invitation_until_a_reset_by_mail(
+    shown, other_group, charlie
+):
     attacker, _answer = sign_up(shown)
-    _row, token = Invitation.issue(other_group, email="victim@example.org", role=Role.ADMIN, by=charlie)
+    _row, token = Invitation.issue(
+        other_group, email="victim@example.org", role=Role.ADMIN, by=charlie
+    )
     path = f"/invitation/{token}/"
     assert "Set a new password first" in attacker.get(path).content.decode()
     attacker.post(path)
-    assert not Membership.objects.filter(app_group=other_group, user__email="victim@example.org").exists()
+    assert not Membership.objects.filter(
+        app_group=other_group, user__email="victim@example.org"
+    ).exists()
     reset("victim@example.org")
     assert not is_in(attacker)
     sign_in("victim@example.org", NEW).post(path)
-    assert Membership.objects.get(app_group=other_group, user__email="victim@example.org").role == Role.ADMIN
+    assert (
+        Membership.objects.get(app_group=other_group, user__email="victim@example.org").role
+        == Role.ADMIN
+    )
 
 
 def test_without_any_mail_server_a_second_group_can_still_be_joined(shown, other_group, charlie):
     client, _answer = sign_up(shown)
-    row, token = Invitation.issue(other_group, email="victim@example.org", role=Role.VIEWER, by=charlie)
+    row, token = Invitation.issue(
+        other_group, email="victim@example.org", role=Role.VIEWER, by=charlie
+    )
     invitations.show(row)
     client.post(f"/invitation/{token}/")
-    assert Membership.objects.filter(app_group=other_group, user__email="victim@example.org").exists()
+    assert Membership.objects.filter(
+        app_group=other_group, user__email="victim@example.org"
+    ).exists()
 
 
 def test_an_unconfirmed_account_cannot_change_its_address_or_lose_it(shown, settings):
@@ -152,8 +169,12 @@ def test_a_change_is_confirmed_only_in_a_session_of_the_account(victim, charlie,
     assert signed_in(victim).post(link)["Location"] == "/accounts/email/"
     victim.refresh_from_db()
     assert victim.email == "new@example.org"
-    assert [(one.email, one.verified) for one in victim.emailaddress_set.all()] == [("new@example.org", True)]
-    assert Client().get("/accounts/confirm-email/nonsense/")["Location"].startswith("/accounts/login/")
+    assert [(one.email, one.verified) for one in victim.emailaddress_set.all()] == [
+        ("new@example.org", True)
+    ]
+    assert (
+        Client().get("/accounts/confirm-email/nonsense/")["Location"].startswith("/accounts/login/")
+    )
     assert signed_in(victim).get("/accounts/confirm-email/nonsense/").status_code == 410
 
 
@@ -177,7 +198,9 @@ def test_an_address_that_was_only_asked_for_signs_nobody_in_and_gets_no_reset(vi
     assert mail.outbox == []
 
 
-def test_an_address_that_was_only_asked_for_keeps_nobody_from_signing_up(victim, signed_in, invited):
+def test_an_address_that_was_only_asked_for_keeps_nobody_from_signing_up(
+    victim, signed_in, invited
+):
     ask_for(signed_in(victim), "dora@example.org")
     sign_up(invited()[1])
     assert is_in(sign_in("dora@example.org", PASSWORD))

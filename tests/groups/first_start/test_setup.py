@@ -94,9 +94,13 @@ def test_a_link_ends_after_a_day(link):
     assert not User.objects.exists()
 
 
-@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}, {"is_staff": True, "is_active": False}])
+@pytest.mark.parametrize(
+    "rights", [{"is_staff": True}, {"is_superuser": True}, {"is_staff": True, "is_active": False}]
+)
 def test_a_link_never_works_while_a_member_of_staff_exists(link, rights):
-    User.objects.create_user("boss@example.org", "a long password", **rights)  # as createsuperuser does meanwhile
+    User.objects.create_user(
+        "boss@example.org", "a long password", **rights
+    )  # as createsuperuser does meanwhile
     assert Client().get(link).status_code == 410
     assert Client().post(link, FORM).status_code == 410
     assert User.objects.count() == 1
@@ -117,7 +121,9 @@ def test_printing_again_ends_the_old_link(link):
 
 
 def test_two_processes_that_start_do_not_end_each_others_link(db):
-    web, engine = (path_of(setup_link.print_link(one, now=timezone.now())) for one in ("web", "engine"))
+    web, engine = (
+        path_of(setup_link.print_link(one, now=timezone.now())) for one in ("web", "engine")
+    )
     assert [Client().get(one).status_code for one in (web, engine)] == [200, 200]
     Client().post(web, FORM)
     assert Client().get(engine).status_code == 410

@@ -35,7 +35,9 @@ def test_a_small_bench_measures_every_number():
 
 
 def test_a_database_that_is_not_installed_is_a_line():
-    lines = lines_of({"postgresql": bench.NOT_INSTALLED, "sqlite": {"1000": {"launch": {"seconds": 1.5}}}})
+    lines = lines_of(
+        {"postgresql": bench.NOT_INSTALLED, "sqlite": {"1000": {"launch": {"seconds": 1.5}}}}
+    )
 
     assert [line.split() for line in lines] == [
         ["postgresql", "not", "installed"],
@@ -45,12 +47,20 @@ def test_a_database_that_is_not_installed_is_a_line():
 
 def test_ratios_compare_with_the_machine():
     found = {
-        "calibration": {"sha256_per_second": 1000, "insert_rows_per_second": 500, "posts_per_second": 1},
+        "calibration": {
+            "sha256_per_second": 1000,
+            "insert_rows_per_second": 500,
+            "posts_per_second": 1,
+        },
         "bodies": {"from_raw": 250, "from_stored_email": 2000},
         "drain": {"people_per_second": 100},
     }
 
-    assert bench.ratios(found) == {"from_raw / sha256": 0.25, "from_stored_email / sha256": 2.0, "drain / insert": 0.2}
+    assert bench.ratios(found) == {
+        "from_raw / sha256": 0.25,
+        "from_stored_email / sha256": 2.0,
+        "drain / insert": 0.2,
+    }
 
 
 def test_goals_stand_beside_what_was_measured():
@@ -74,7 +84,8 @@ def test_what_a_process_cost_is_read():
 
 
 @pytest.mark.parametrize(
-    "nonsense", [["--people", "0"], ["--people", "10000001"], ["--idle-seconds", "0"], ["--backlog", "-1"]]
+    "nonsense",
+    [["--people", "0"], ["--people", "10000001"], ["--idle-seconds", "0"], ["--backlog", "-1"]],
 )
 def test_nonsense_is_refused(nonsense):
     with pytest.raises(CommandError, match=f"{nonsense[0]} takes"):

@@ -19,7 +19,12 @@ COMMAND = [sys.executable, "manage.py", "chaos"]
 
 def chaos(var, *arguments):
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=ROOT, env=environment(var), capture_output=True, text=True, check=False
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=environment(var),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -27,7 +32,18 @@ def chaos(var, *arguments):
 @pytest.mark.slow
 def test_the_laws_hold_in_a_short_storm(tmp_path):
     database = "sqlite" if SQLITE else "postgresql"
-    done = chaos(tmp_path, "--seconds", "12", "--seed", "7", "--engines", "2", "--database", database, "--json")
+    done = chaos(
+        tmp_path,
+        "--seconds",
+        "12",
+        "--seed",
+        "7",
+        "--engines",
+        "2",
+        "--database",
+        database,
+        "--json",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["violations"] == []
@@ -40,7 +56,9 @@ def test_the_laws_hold_in_a_short_storm(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wrong", [("--engines", "0"), ("--seconds", "0"), ("--seconds", "inf")], ids=" ".join)
+@pytest.mark.parametrize(
+    "wrong", [("--engines", "0"), ("--seconds", "0"), ("--seconds", "inf")], ids=" ".join
+)
 def test_what_cannot_work_is_refused(tmp_path, wrong):
     done = chaos(tmp_path, *wrong)
     assert done.returncode == 1
@@ -57,7 +75,9 @@ def test_a_count_that_fell_is_found():
 
 def test_a_law_that_was_broken_for_a_moment_is_told_once(tmp_path):
     file = tmp_path / "watch.jsonl"
-    file.write_text("\n".join(json.dumps({"broken": broken}) for broken in ([], ["L1"], ["L1"], [])))
+    file.write_text(
+        "\n".join(json.dumps({"broken": broken}) for broken in ([], ["L1"], ["L1"], []))
+    )
     assert chaos_report.watched(file) == (4, ["L1 (seen 2 times)"])
 
 

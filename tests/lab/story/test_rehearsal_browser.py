@@ -30,7 +30,11 @@ def wire():
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get("http://shop.test/", body=PAGE, content_type="text/html; charset=utf-8")
         for path in ("save", "other", "there"):
-            mock.add(responses.POST if path != "there" else responses.GET, f"http://shop.test/{path}/", body="<p>Done.")
+            mock.add(
+                responses.POST if path != "there" else responses.GET,
+                f"http://shop.test/{path}/",
+                body="<p>Done.",
+            )
         yield mock
 
 
@@ -50,11 +54,19 @@ def test_a_form_sends_what_is_in_it(page, wire):
 
 
 def test_labels_lead_to_fields(page, wire):
-    form = page.form("Save").fill("Email", "c").tick("Phone").tick("Remove users").choose("List", "One")
+    form = (
+        page.form("Save")
+        .fill("Email", "c")
+        .tick("Phone")
+        .tick("Remove users")
+        .choose("List", "One")
+    )
     form.press("Create")
 
     assert wire.calls[-1].request.url == "http://shop.test/other/"
-    assert sent(wire) == "token=t&mail=c&kinds=idfa&kinds=phone&act=remove&list=1&words=first%0Asecond"
+    assert (
+        sent(wire) == "token=t&mail=c&kinds=idfa&kinds=phone&act=remove&list=1&words=first%0Asecond"
+    )
 
 
 def test_links_are_followed_by_their_words(page, wire):
@@ -70,7 +82,13 @@ def test_links_are_followed_by_their_words(page, wire):
         lambda page: page.form("Save").choose("List", "Two"),
         lambda page: page.expect("something else"),
     ],
-    ids=["link without JavaScript", "button without JavaScript", "disabled field", "disabled option", "words"],
+    ids=[
+        "link without JavaScript",
+        "button without JavaScript",
+        "disabled field",
+        "disabled option",
+        "words",
+    ],
 )
 def test_what_nobody_could_see_or_use_is_missing(page, act):
     with pytest.raises(NotOnPage):

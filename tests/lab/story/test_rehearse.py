@@ -107,9 +107,15 @@ def test_the_analytics_must_say_what_the_card_says(found):
         ({"is_at_rest": False}, "did not come to rest"),
         ({"n_enter": 9}, "announced 9 people"),
         ({"counters": ["L2 sync 1"]}, "check_counters: L2 sync 1"),
-        ({"after": {"Rehearsal": 7, "Newsletter readers": 1500}}, "L5 Rehearsal: the sandbox holds 7"),
+        (
+            {"after": {"Rehearsal": 7, "Newsletter readers": 1500}},
+            "L5 Rehearsal: the sandbox holds 7",
+        ),
         ({"after": {"Rehearsal": 8, "Newsletter readers": 1499}}, "L5 Newsletter readers"),
-        ({"after": {"Rehearsal": 9, "Newsletter readers": 1500}, "n_shared": 1}, "L5 Rehearsal: the sandbox holds 9"),
+        (
+            {"after": {"Rehearsal": 9, "Newsletter readers": 1500}, "n_shared": 1},
+            "L5 Rehearsal: the sandbox holds 9",
+        ),
         ({"n_missing": 1}, "1 identifiers are missing"),
         ({"n_extra": 2}, "2 too many"),
         ({"can_add": 7}, "exactly 7 would be right"),
@@ -149,7 +155,9 @@ def test_the_other_preset_limits_ids(found):
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_finding_ends_with_an_error_and_its_sentence(as_json):
     command = Command(stdout=StringIO(), stderr=StringIO())
-    report = Report(10, "sqlite", "published_by_braze", broken=["L5: the sandbox accepted 7 people"])
+    report = Report(
+        10, "sqlite", "published_by_braze", broken=["L5: the sandbox accepted 7 people"]
+    )
 
     with pytest.raises(CommandError):
         command.judge(report, as_json=as_json)

@@ -81,7 +81,9 @@ def test_a_name_made_elsewhere_since_the_last_list_is_refused(create, at_tiktok,
 
 def test_ones_own_name_is_refused_later(create, at_tiktok):
     audience = create()
-    Audience.objects.filter(pk=audience.pk).update(create_until=timezone.now() - timedelta(minutes=5))
+    Audience.objects.filter(pk=audience.pk).update(
+        create_until=timezone.now() - timedelta(minutes=5)
+    )
     with pytest.raises(AudienceNameError, match="exists already"):
         create()
 
@@ -123,7 +125,9 @@ def list_fault(sandbox, *, after):
     ({"kind": "throttle"}, "did not answer or has a problem"),
     ({"kind": "http_error"}, "Press Create audience again in a moment"),
 ])  # fmt: skip
-def test_a_refusal_is_told_in_words_and_can_be_repeated(create, at_tiktok, sandbox, quick, fault, words):
+def test_a_refusal_is_told_in_words_and_can_be_repeated(
+    create, at_tiktok, sandbox, quick, fault, words
+):
     sandbox.faults.set(endpoint="segment/audience", **fault)
     with pytest.raises(PartnerError) as error:
         create()
@@ -133,14 +137,21 @@ def test_a_refusal_is_told_in_words_and_can_be_repeated(create, at_tiktok, sandb
     assert [create().remote_id] == at_tiktok()
 
 
-def test_somebody_who_died_while_creating_is_waited_for_and_then_replaced(create, at_tiktok, eu, alice, quick):
+def test_somebody_who_died_while_creating_is_waited_for_and_then_replaced(
+    create, at_tiktok, eu, alice, quick
+):
     Audience.objects.create(
-        ad_account=eu, name="winback", create_tries=1, create_until=timezone.now() + timedelta(seconds=60)
+        ad_account=eu,
+        name="winback",
+        create_tries=1,
+        create_until=timezone.now() + timedelta(seconds=60),
     )
     with pytest.raises(PartnerError) as error:
         create()
     assert "it will not be created twice" in error.value.sentence()
-    Audience.objects.filter(name="winback").update(create_until=timezone.now() - timedelta(seconds=1))
+    Audience.objects.filter(name="winback").update(
+        create_until=timezone.now() - timedelta(seconds=1)
+    )
     assert [create().remote_id] == at_tiktok()
 
 

@@ -26,4 +26,6 @@ def test_the_type_in_the_words_of_a_marketer(kind, german):
 
 def test_an_audience_created_here_names_this_product():
     with translation.override("de"):
-        assert type_of(Audience(kind="Partner", created_by=User(pk=1))) == "Mit AudienceSync erstellt"
+        assert (
+            type_of(Audience(kind="Partner", created_by=User(pk=1))) == "Mit AudienceSync erstellt"
+        )

@@ -9,7 +9,10 @@ from partners.models import Push
 
 @pytest.fixture(autouse=True)
 def _no_redis(world, settings):
-    away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9"}
+    away = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:9",
+    }
     settings.CACHES = {"default": away}
 
 

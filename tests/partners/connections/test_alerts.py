@@ -65,7 +65,9 @@ def test_all_admins_are_mailed_when_the_connector_has_left(broken, alice, bob, m
 
 
 def test_what_no_live_canvas_uses_is_not_mailed(broken, mailoutbox):
-    broken.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(is_live=False)
+    broken.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(
+        is_live=False
+    )
     send()
     assert mailoutbox == []
 
@@ -89,4 +91,6 @@ def test_a_disconnect_is_no_recovery(broken, alice, mailoutbox):
     send()
     connect.disconnect(Connection.objects.get(), discard=False, by=alice, now=timezone.now())
     send()
-    assert [mail.subject for mail in mailoutbox] == ["TikTok needs attention in Acme: access refused"]
+    assert [mail.subject for mail in mailoutbox] == [
+        "TikTok needs attention in Acme: access refused"
+    ]

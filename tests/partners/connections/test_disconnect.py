@@ -40,7 +40,9 @@ def test_it_names_the_steps_and_the_waiting_people(alices, audience, live_step, 
         assert "checked" not in page
 
 
-def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(alices, audience, live_step, one_account):
+def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(
+    alices, audience, live_step, one_account
+):
     live_step(audience, 0, label=f"A first: {audience.name}")
     live_step(audience, 3, label=f"B second: {audience.name}")
     page = alices.client.get(one_account).content.decode()
@@ -74,7 +76,10 @@ def test_waiting_for_a_reconnect(alices, audience, live_step, sandbox):
     page = alices.client.post(alices.url("disconnect_partner"), {"people": "wait"}, follow=True)
     assert "TikTok is disconnected." in page.content.decode()
     connection = alices.connection()
-    assert (connection.token_sealed, connection.ad_accounts.filter(is_chosen=True).count()) == ("", 0)
+    assert (connection.token_sealed, connection.ad_accounts.filter(is_chosen=True).count()) == (
+        "",
+        0,
+    )
     assert connection.disconnected_at
     assert sandbox.accounts.token(token) is None
     assert counts(step) == {"entered": 2, "pending": 2}
@@ -89,12 +94,18 @@ def test_discarding(alices, audience, live_step):
 
 def test_one_ad_account_leaves_the_others(alices, audience, live_step, one_account, sandbox):
     step = live_step(audience, 2)
-    other = live_step(alices.connection().ad_accounts.get(remote_id=UK).audiences.get(name="Newsletter readers"), 1)
+    other = live_step(
+        alices.connection().ad_accounts.get(remote_id=UK).audiences.get(name="Newsletter readers"),
+        1,
+    )
     assert alices.client.post(one_account, {"people": "discard"}).status_code == 302
     connection = alices.connection()
     assert [one.remote_id for one in connection.ad_accounts.filter(is_chosen=True)] == [UK]
     assert sandbox.accounts.token(connection.token)
-    assert (counts(step), counts(other)) == ({"entered": 2, "cancelled": 2}, {"entered": 1, "pending": 1})
+    assert (counts(step), counts(other)) == (
+        {"entered": 2, "cancelled": 2},
+        {"entered": 1, "pending": 1},
+    )
 
 
 def test_the_last_ad_account_gone_needs_attention(alices, connection):
@@ -107,14 +118,20 @@ def test_the_last_ad_account_gone_needs_attention(alices, connection):
 def test_tiktok_does_not_confirm_the_revocation(alices, connection, sandbox):
     sandbox.faults.set("http_error", endpoint="oauth2/revoke_token")
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
-    assert "did not confirm that our access is void. We no longer use it and ask again" in page.content.decode()
+    assert (
+        "did not confirm that our access is void. We no longer use it and ask again"
+        in page.content.decode()
+    )
     assert not alices.connection().is_connected
 
 
 def test_who_refuses_for_good_is_not_asked_again(alices, connection, sandbox):
     sandbox.faults.set("code", endpoint="oauth2/revoke_token", code=40002)
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
-    assert "did not confirm that our access is void, and asking again would be no use" in page.content.decode()
+    assert (
+        "did not confirm that our access is void, and asking again would be no use"
+        in page.content.decode()
+    )
     assert not SpentToken.objects.exists()
 
 
@@ -145,11 +162,20 @@ def test_an_ad_account_gone_already_is_no_page(alices, one_account):
 def test_it_is_written_down(alices, connection, one_account):
     alices.client.post(one_account)
     alices.client.post(alices.url("disconnect_partner"))
-    lines = Activity.objects.filter(verb="disconnected").order_by("pk").values_list("actor__email", "subject")
-    assert list(lines) == [("alice@example.org", "TikTok: Acme EU"), ("alice@example.org", "TikTok")]
+    lines = (
+        Activity.objects.filter(verb="disconnected")
+        .order_by("pk")
+        .values_list("actor__email", "subject")
+    )
+    assert list(lines) == [
+        ("alice@example.org", "TikTok: Acme EU"),
+        ("alice@example.org", "TikTok"),
+    ]
 
 
 def test_a_dialog_gets_the_question_alone(alices, connection):
-    page = alices.client.get(alices.url("disconnect_partner"), headers={"HX-Request": "true"}).content.decode()
+    page = alices.client.get(
+        alices.url("disconnect_partner"), headers={"HX-Request": "true"}
+    ).content.decode()
     assert page.lstrip().startswith("<form")
     assert "<html" not in page

@@ -57,7 +57,9 @@ def broken(world, alice):
     world.enter(asked, world.people(1000))
     Batch.objects.update(first_failed_at=timezone.now(), deadline_at=ENDS_AT)
     now = timezone.now()
-    Connection.objects.update(parked_by="token", parked_until=now, parked_since=now, connected_by=alice)
+    Connection.objects.update(
+        parked_by="token", parked_until=now, parked_since=now, connected_by=alice
+    )
     return world
 
 
@@ -95,7 +97,9 @@ def test_one_refused_address_delays_no_other(broken, backend, works, mailoutbox,
     assert sorted(mail.to[0] for mail in mailoutbox) == ["alice@example.org", "bob@example.org"]
 
 
-def test_a_trouble_that_ended_before_its_mail_could_go_out_is_not_mailed(broken, backend, works, mailoutbox):
+def test_a_trouble_that_ended_before_its_mail_could_go_out_is_not_mailed(
+    broken, backend, works, mailoutbox
+):
     backend(Away)
     send()
     Connection.objects.update(parked_by="", parked_until=None)
@@ -126,7 +130,9 @@ def test_a_deadline_mail_is_tried_again_on_the_same_day(broken, backend, works, 
     assert deadline_alerts.warn(now=now + timedelta(minutes=3)) == 0
 
 
-def test_people_given_up_while_the_mail_server_was_away_for_hours_are_mailed_later(broken, backend, works, mailoutbox):
+def test_people_given_up_while_the_mail_server_was_away_for_hours_are_mailed_later(
+    broken, backend, works, mailoutbox
+):
     now = timezone.now()
     Batch.objects.update(state="errored", settled_at=now, deadline_at=now)
     Connection.objects.update(parked_by="")
@@ -166,9 +172,14 @@ def test_of_four_workers_one_mails_what_failed_before(broken, backend, works, ma
 def test_a_mail_names_canvas_people_time_and_the_place_to_mend(broken, mailoutbox):
     send()
     [mail] = mailoutbox
-    assert "Reconnect TikTok by 29 Nov, 02:07. Otherwise 1,000 people count as errored." in mail.body
+    assert (
+        "Reconnect TikTok by 29 Nov, 02:07. Otherwise 1,000 people count as errored." in mail.body
+    )
     assert "/g/acme/partners/tiktok/\n" in mail.body
-    assert "- Cart: winback: 1,000 people, http://127.0.0.1:8000/g/acme/canvases/7/?step=9" in mail.body
+    assert (
+        "- Cart: winback: 1,000 people, http://127.0.0.1:8000/g/acme/canvases/7/?step=9"
+        in mail.body
+    )
     assert "Times are those of Europe/Berlin." in mail.body
     assert "An admin of this app group can do that." not in mail.body
 
@@ -179,7 +190,10 @@ def test_a_mail_speaks_the_language_of_its_reader_else_of_the_group(broken, mail
     User.objects.filter(pk=alice.pk).update(language="de")
     send()
     mails = {mail.to[0]: mail for mail in mailoutbox}
-    assert mails["alice@example.org"].subject == "TikTok braucht Aufmerksamkeit in Acme: Zugriff verweigert"
+    assert (
+        mails["alice@example.org"].subject
+        == "TikTok braucht Aufmerksamkeit in Acme: Zugriff verweigert"
+    )
     assert "Verbinden Sie TikTok bis 29.11., 02:07 Uhr neu." in mails["alice@example.org"].body
     assert "Sonst zählen 1.000 Nutzer:innen als Fehler." in mails["alice@example.org"].body
     assert mails["bob@example.org"].subject == "TikTok needs attention in Acme: access refused"
@@ -190,5 +204,7 @@ def test_a_mail_about_a_deleted_audience_leads_to_the_step(broken, mailoutbox):
     Audience.objects.update(parked_by="gone", gone_at=timezone.now())
     send()
     [mail] = mailoutbox
-    assert mail.subject == "TikTok needs attention in Acme: audience winback does not exist any more"
+    assert (
+        mail.subject == "TikTok needs attention in Acme: audience winback does not exist any more"
+    )
     assert mail.body.split("\n\n")[1].endswith("/g/acme/canvases/7/?step=9")

@@ -23,7 +23,9 @@ def test_forced_connection_a_victim_opens_the_attackers_callback(alices, charlie
     nothing_stored()
 
 
-def test_forced_connection_within_one_group(alices, journey, acme, other_group, charlie, nothing_stored):
+def test_forced_connection_within_one_group(
+    alices, journey, acme, other_group, charlie, nothing_stored
+):
     Membership.objects.create(app_group=acme, user=charlie, role=Role.ADMIN)
     attackers = alices.confirm(alices.start(), user=JONAS)
     assert journey(charlie).come_back(attackers).status_code == 400
@@ -84,7 +86,10 @@ def test_old_offers_are_forgotten_with_their_tokens(alices):
 
 
 def test_nobody_is_sent_elsewhere(alices, settings):
-    address = alices.confirm(alices.start()) + "&next=https://evil.example/&redirect_uri=https://evil.example/"
+    address = (
+        alices.confirm(alices.start())
+        + "&next=https://evil.example/&redirect_uri=https://evil.example/"
+    )
     assert alices.come_back(address)["Location"].startswith("/g/acme/partners/tiktok/choose/")
     assert settings.SITE_URL in alices.start().replace("%3A", ":").replace("%2F", "/")
 

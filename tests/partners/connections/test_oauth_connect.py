@@ -8,7 +8,12 @@ from tiktok_sandbox.seed import EU, MARA, UK
 def test_the_page_offers_what_the_tiktok_user_reaches(alices):
     page = alices.client.get(alices.authorise())
     assert page.status_code == 200
-    assert [one.name for one, _ticked in page.context["rows"]] == ["Acme EU", "Acme UK", "Acme US Brand", "Acme Outlet"]
+    assert [one.name for one, _ticked in page.context["rows"]] == [
+        "Acme EU",
+        "Acme UK",
+        "Acme US Brand",
+        "Acme Outlet",
+    ]
     for fact in ("Acme UK", UK, "GBP", "Europe/London", "Active", "Limited by TikTok"):
         assert fact in page.content.decode()
 
@@ -64,7 +69,10 @@ def test_choosing_nothing_is_a_clear_error(alices, nothing_stored):
 
 
 def test_an_ad_account_that_was_not_offered_is_refused(alices):
-    assert alices.client.post(alices.authorise(), {"ad_accounts": ["7012345678901234999"]}).status_code == 422
+    assert (
+        alices.client.post(alices.authorise(), {"ad_accounts": ["7012345678901234999"]}).status_code
+        == 422
+    )
 
 
 def test_a_choice_works_once(alices):

@@ -30,7 +30,10 @@ def address(alices):
 
 
 def test_no_state(alices, address, nothing_stored):
-    assert_explained(alices.come_back(f"{CALLBACK}?auth_code=x"), "does not belong to a connection that you started")
+    assert_explained(
+        alices.come_back(f"{CALLBACK}?auth_code=x"),
+        "does not belong to a connection that you started",
+    )
     nothing_stored()
 
 
@@ -80,7 +83,9 @@ def test_cancelled_at_tiktok(alices, nothing_stored):
     assert_explained(alices.come_back(address), "was used already")
 
 
-@pytest.mark.parametrize("code", ["a" * 513, "a" * 10_240, "a%0ab", "a%00b", "a%20b", "%F0%9F%8E%89", "a&auth_code=b"])
+@pytest.mark.parametrize(
+    "code", ["a" * 513, "a" * 10_240, "a%0ab", "a%00b", "a%20b", "%F0%9F%8E%89", "a&auth_code=b"]
+)
 def test_a_code_that_cannot_be_one(alices, sandbox, nothing_stored, code):
     state = alices.start().split("state=")[1].split("&")[0]
     answer = alices.come_back(f"{CALLBACK}?auth_code={code}&state={state}")
@@ -102,7 +107,9 @@ def test_a_code_that_was_used_elsewhere(alices, address, sandbox, nothing_stored
 
 
 @pytest.mark.parametrize("kind", ["drop", "http_error", "not_json", "throttle", "empty"])
-@pytest.mark.parametrize("endpoint", ["oauth2/access_token", "user/info", "oauth2/advertiser/get", "advertiser/info"])
+@pytest.mark.parametrize(
+    "endpoint", ["oauth2/access_token", "user/info", "oauth2/advertiser/get", "advertiser/info"]
+)
 def test_tiktok_in_trouble(alices, address, sandbox, nothing_stored, kind, endpoint):
     sandbox.faults.set(kind, endpoint=endpoint)
     assert_explained(alices.come_back(address), "cannot be reached or has a problem")
@@ -115,7 +122,9 @@ def test_tiktok_unreachable(alices, address, settings, nothing_stored):
     nothing_stored()
 
 
-@pytest.mark.parametrize(("scope", "missing"), [(["1"], "Audience Management"), (["3"], "Ad Account Management")])
+@pytest.mark.parametrize(
+    ("scope", "missing"), [(["1"], "Audience Management"), (["3"], "Ad Account Management")]
+)
 def test_a_missing_permission_is_named(alices, sandbox, nothing_stored, scope, missing):
     answer = alices.come_back(alices.confirm(alices.start(), scope=scope))
     assert_explained(answer, f"did not grant what syncing needs: {missing}.")

@@ -140,10 +140,16 @@ class TestBanner:
     def test_not_where_no_live_canvas_needs_it(self, alices, step):
         Sync.objects.update(is_live=False)
         Connection.objects.update(token_sealed="")
-        assert "People are not being sent." not in alices.client.get("/g/acme/partners/").content.decode()
+        assert (
+            "People are not being sent."
+            not in alices.client.get("/g/acme/partners/").content.decode()
+        )
 
     def test_not_while_all_is_well(self, alices, step):
-        assert "People are not being sent." not in alices.client.get("/g/acme/partners/").content.decode()
+        assert (
+            "People are not being sent."
+            not in alices.client.get("/g/acme/partners/").content.decode()
+        )
 
     def test_other_groups_do_not_see_it(self, alices, step, journey, charlie, other_group):
         Connection.objects.update(token_sealed="")

@@ -14,7 +14,9 @@ from tiktok_sandbox.seed import EU, JONAS, UK, US
 @pytest.fixture
 def audience(alices):
     alices.connect(EU, US)
-    return alices.connection().ad_accounts.get(remote_id=EU).audiences.get(name="Newsletter readers")
+    return (
+        alices.connection().ad_accounts.get(remote_id=EU).audiences.get(name="Newsletter readers")
+    )
 
 
 def problem_of(step):
@@ -52,7 +54,9 @@ def test_the_same_rows_are_used_again(alices, audience):
     assert ad_account.audiences.get(remote_id=audience.remote_id).pk == audience.pk
 
 
-def test_a_reconnect_frees_what_was_parked_and_wakes_it_at_once(alices, audience, live_step, sandbox):
+def test_a_reconnect_frees_what_was_parked_and_wakes_it_at_once(
+    alices, audience, live_step, sandbox
+):
     live_step(audience, 1)
     sandbox.accounts.revoke_all()
     Flush(seconds=1).run()
@@ -85,7 +89,11 @@ class TestLosses:
     @pytest.fixture
     def lonely(self, alices, audience, live_step):
         """A live step in the ad account that Jonas does not reach."""
-        return live_step(alices.connection().ad_accounts.get(remote_id=US).audiences.get(name="Newsletter readers"))
+        return live_step(
+            alices.connection()
+            .ad_accounts.get(remote_id=US)
+            .audiences.get(name="Newsletter readers")
+        )
 
     def test_they_are_named_before_anything_is_saved(self, alices, lonely):
         page = alices.client.get(alices.authorise(user=JONAS)).content.decode()

@@ -35,7 +35,9 @@ def test_nothing_is_kept_once_it_is_void(alices, sandbox, token):
     assert not SpentToken.objects.exists()
 
 
-def test_a_disconnect_ends_the_authorisation_too_that_nothing_was_chosen_with(alices, sandbox, token):
+def test_a_disconnect_ends_the_authorisation_too_that_nothing_was_chosen_with(
+    alices, sandbox, token
+):
     alices.authorise()
     waiting = oauth.token_of(OAuthState.objects.exclude(token_sealed="").get())
     assert sandbox.accounts.token(waiting)

@@ -28,7 +28,9 @@ def warn():
     return deadline_alerts.warn(now=timezone.now())
 
 
-@pytest.mark.parametrize(("hours", "words"), [(5, ", in 5\xa0hours, because"), (0.5, ", in 30\xa0minutes, because")])
+@pytest.mark.parametrize(
+    ("hours", "words"), [(5, ", in 5\xa0hours, because"), (0.5, ", in 30\xa0minutes, because")]
+)
 def test_how_many_and_when(ends_in, mailoutbox, hours, words):
     ends_in(hours)
     warn()
@@ -36,7 +38,9 @@ def test_how_many_and_when(ends_in, mailoutbox, hours, words):
     assert mail.to == ["alice@example.org"]
     assert mail.subject == "People will soon count as errors in Acme"
     at = timezone.localtime(Batch.objects.get().deadline_at, UTC)
-    assert mail.body.startswith(f"1,000 people begin to count as errored on {at:%-d %b, %H:%M}{words}")
+    assert mail.body.startswith(
+        f"1,000 people begin to count as errored on {at:%-d %b, %H:%M}{words}"
+    )
 
 
 def test_nobody_is_mailed_too_early(ends_in, mailoutbox):

@@ -19,7 +19,9 @@ def waiting(world):
     world.asked = world.sync()
     for n, ends_at in ((2757, ENDS_AT), (2, ENDS_AT + timedelta(hours=3))):
         world.enter(world.asked, world.people(n))
-        Batch.objects.filter(deadline_at=None).update(first_failed_at=timezone.now(), deadline_at=ends_at)
+        Batch.objects.filter(deadline_at=None).update(
+            first_failed_at=timezone.now(), deadline_at=ends_at
+        )
     return world
 
 
@@ -35,7 +37,11 @@ TROUBLES = [
     (AdAccount, {"is_chosen": False}, "Choose it again with Change account by 29 Nov, 02:07."),
     (AdAccount, {"parked_by": "ad_account"}, "Check at TikTok by 29 Nov, 02:07 that it is active"),
     (Audience, {"gone_at": ENDS_AT}, "Choose or create another one in the step by 29 Nov, 02:07:"),
-    (Audience, {"is_appendable": False}, "Choose or create another one in the step by 29 Nov, 02:07:"),
+    (
+        Audience,
+        {"is_appendable": False},
+        "Choose or create another one in the step by 29 Nov, 02:07:",
+    ),
 ]
 
 
@@ -50,7 +56,10 @@ def test_a_trouble_says_until_when_and_how_many_count_as_errored(waiting, model,
 def test_a_trouble_for_which_nobody_waits_says_so(world, model, change, words):
     asked = world.sync()
     model.objects.update(**change)
-    assert "Nobody is waiting yet; people who come meanwhile count as errored 60 minutes later." in text(asked)
+    assert (
+        "Nobody is waiting yet; people who come meanwhile count as errored 60 minutes later."
+        in text(asked)
+    )
     assert "29 Nov" not in text(asked)
 
 

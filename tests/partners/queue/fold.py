@@ -26,12 +26,18 @@ class Witness:
     @property
     def gone(self):
         """Our ids of the audiences that the partner has no more."""
-        return {audience.pk for audience in self.audiences if not self.sandbox.audiences.get(audience.remote_id)}
+        return {
+            audience.pk
+            for audience in self.audiences
+            if not self.sandbox.audiences.get(audience.remote_id)
+        }
 
     def note(self):
         """Look at the rows."""
         for row in Profile.everybody.filter(pk__in=self.ids):
-            self.hashes[row.pk] |= {bytes(digest).hex() for digest in (row.email_sha256, row.phone_sha256) if digest}
+            self.hashes[row.pk] |= {
+                bytes(digest).hex() for digest in (row.email_sha256, row.phone_sha256) if digest
+            }
         for row in Delivery.objects.exclude(batch=None).select_related("batch"):
             who = self.seen[row.pk][0] if row.pk in self.seen else row.profile_id
             self.seen[row.pk] = (who, row.batch.audience_id, row.batch.seq, row)
@@ -71,7 +77,9 @@ def believed(town):
 def contradictions(town):
     """One sentence per person who is where they must not be, or is missing."""
     there = {
-        audience.pk: {digest for _schema, digest in town.sandbox.audiences.listed(audience.remote_id)}
+        audience.pk: {
+            digest for _schema, digest in town.sandbox.audiences.listed(audience.remote_id)
+        }
         for audience in town.audiences
         if audience.pk not in town.gone | town.lost
     }
@@ -92,7 +100,9 @@ def unjust(town):
         if row.outcome == Outcome.CANCELLED and row.reason == Reason.SUPERSEDED and who:
             mine = [one for one in town.seen.values() if one[:2] == (who, audience)]
             others = [one for one in mine if one[3].batch.action != row.batch.action]
-            if not any(one[2] > seq or one[3].pk > row.pk for one in others):  # whoever was retried, has a new seq
+            if not any(
+                one[2] > seq or one[3].pk > row.pk for one in others
+            ):  # whoever was retried, has a new seq
                 yield f"delivery {row.pk} of person {who} was superseded by nothing"
 
 

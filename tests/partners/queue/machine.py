@@ -54,7 +54,11 @@ class Town(Witness, World):
 
     def tell(self, number, **fields):
         if number not in self.erased:
-            upsert(self.app_group, [Change(external_id=f"p{number}", fields=fields)], now=timezone.now())
+            upsert(
+                self.app_group,
+                [Change(external_id=f"p{number}", fields=fields)],
+                now=timezone.now(),
+            )
 
     def erase(self, number):
         self.erased.add(number)
@@ -62,13 +66,19 @@ class Town(Witness, World):
 
     def walk_in(self, audience, action, numbers):
         self.visits += 1
-        self.last = (self.asked(audience, action).pk, [self.ids[number] for number in numbers], self.visits * VISIT)
+        self.last = (
+            self.asked(audience, action).pk,
+            [self.ids[number] for number in numbers],
+            self.visits * VISIT,
+        )
         self.walk_in_again()
 
     def walk_in_again(self):
         """The task that lets them enter is given twice."""
         asked, ids, key = self.last
-        found = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(pk=asked)
+        found = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(
+            pk=asked
+        )
         crowd = Profile.everybody.filter(pk__in=ids).annotate(key=F("pk") + key, profile_id=F("pk"))
         return sync.enqueue(found, crowd.values_list("key", "profile_id"), now=timezone.now())
 
@@ -90,7 +100,9 @@ class Town(Witness, World):
             case "disconnected" | "discarded":
                 connect.disconnect(mine, discard=what == "discarded", by=self.alice, now=now)
             case "account gone":
-                connect.disconnect(mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now)
+                connect.disconnect(
+                    mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now
+                )
             case "revoked":
                 self.sandbox.accounts.revoke_all()
             case "stopped":
@@ -108,10 +120,14 @@ class Town(Witness, World):
 
     def reconnect(self):
         now, mark = timezone.now(), secrets.token_hex(32)
-        state = OAuthState(state_hash=mark, session_hash=mark, user=self.alice, app_group=self.app_group)
+        state = OAuthState(
+            state_hash=mark, session_hash=mark, user=self.alice, app_group=self.app_group
+        )
         state.partner, state.created_at, state.used_at = "tiktok", now, now
         state.save()
-        state.token_sealed = crypto.seal(self.sandbox.accounts.issue_token(MARA), context=state.token_context)
+        state.token_sealed = crypto.seal(
+            self.sandbox.accounts.issue_token(MARA), context=state.token_context
+        )
         accounts = [{"id": EU, "name": "Acme EU"}, {"id": UK, "name": "Acme UK"}]
         user = {"id": MARA, "name": "Mara", "email_masked": "m***@example.org"}
         state.offer = {"user": user, "ad_accounts": accounts, "scopes": [1, 3]}
@@ -121,7 +137,9 @@ class Town(Witness, World):
     # what the partner and the machines do
 
     def allow(self, people):
-        limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=people)
+        limits = dataclasses.replace(
+            DEFAULT, app_rate=None, segment_rate=None, people_per_request=people
+        )
         self.sandbox.options = dataclasses.replace(self.sandbox.options, limits=limits)
 
     def hash_of(self, number):
@@ -170,7 +188,10 @@ class Town(Witness, World):
         self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LATEST]
         for _ in range(12):
             self.beat()
-            if not (collect.due(now=timezone.now()).exists() or list(queue_laws.broken(now=timezone.now()))):
+            if not (
+                collect.due(now=timezone.now()).exists()
+                or list(queue_laws.broken(now=timezone.now()))
+            ):
                 break
             self.clock.shift(6)  # what was away for long, has something to catch up on
         housekeeping.purge(now=timezone.now())
@@ -186,10 +207,16 @@ class Town(Witness, World):
             self.look_after()
             self.pass_time(600 if round < 10 else 3 * 3600)
             self.judge()
-            if not (_pending() or Withdrawal.objects.exists() or Erasure.objects.filter(done_at=None).exists()):
+            if not (
+                _pending()
+                or Withdrawal.objects.exists()
+                or Erasure.objects.filter(done_at=None).exists()
+            ):
                 assert laws.broken(now=timezone.now()) == []
                 return
-        raise AssertionError(f"never at rest: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}")
+        raise AssertionError(
+            f"never at rest: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}"
+        )
 
 
 def _pending():
@@ -197,4 +224,7 @@ def _pending():
 
 
 def _fields(number, version):
-    return {"email": f"p{number}{version}@example.org", "phone": f"+4915112345{number:02}" if number % 2 else None}
+    return {
+        "email": f"p{number}{version}@example.org",
+        "phone": f"+4915112345{number:02}" if number % 2 else None,
+    }

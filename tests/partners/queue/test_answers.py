@@ -21,7 +21,17 @@ def test_transient_troubles_are_tried_again(world):
 
 @pytest.mark.parametrize(
     "kind",
-    ["http_error", "drop", "truncated", "not_json", "empty", "redirect", "code_text", "code_null", "code_missing"],
+    [
+        "http_error",
+        "drop",
+        "truncated",
+        "not_json",
+        "empty",
+        "redirect",
+        "code_text",
+        "code_null",
+        "code_missing",
+    ],
 )
 def test_an_unknown_outcome_is_never_a_success(world, kind):
     world.fault(kind)
@@ -142,7 +152,9 @@ def test_an_unknown_code_waits_and_is_told_once(world, caplog):
     world.drain()
     assert world.counts(asked) == {"entered": 2, "synced": 2}
     assert [
-        record.message for record in caplog.records if "49999" in record.message and record.levelname == "ERROR"
+        record.message
+        for record in caplog.records
+        if "49999" in record.message and record.levelname == "ERROR"
     ] == ["The partner answered with the unknown code 49999; people wait and are tried again."]
 
 

@@ -27,7 +27,9 @@ def test_a_past_hash_that_comes_during_the_call_moves_no_named_row(world):
         PastIdentifier.objects.create(profile=people[0], kind="email", sha256=bytes([digest]) * 32)
     world.fault("partial", rows=[2], named=True, count=1)
     settle.settle(send(parcel, at=0), now=timezone.now())
-    assert list(Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)) == [people[2].pk]
+    assert list(Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)) == [
+        people[2].pk
+    ]
 
 
 def test_a_call_whose_time_is_over_is_not_made(world):

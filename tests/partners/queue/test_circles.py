@@ -23,7 +23,9 @@ def beside(held, *works):
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=held.pk)
         for work in works:
-            threads.start(work).join(0.7)  # it waits for the batch by now, for another one, or for the whole database
+            threads.start(work).join(
+                0.7
+            )  # it waits for the batch by now, for another one, or for the whole database
     return threads.join()
 
 

@@ -25,7 +25,9 @@ def test_a_jump_during_a_call_ends_nobody(world):
     answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
     assert world.counts(asked) == {"entered": 3, "pending": 3}
-    Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())  # a try after the jump, and that is all
+    Batch.objects.update(
+        deadline_at=timezone.now(), due_at=timezone.now()
+    )  # a try after the jump, and that is all
     world.flush()
     assert world.counts(asked) == {"entered": 3, "errored": 3}
 
@@ -44,11 +46,15 @@ def _leased_for_two_hours(world):
 
 
 def _lane_held_for_two_hours(world):
-    Lane.objects.create(remote_id=world.eu.remote_id, lease="dead", lease_until=timezone.now() + AHEAD)
+    Lane.objects.create(
+        remote_id=world.eu.remote_id, lease="dead", lease_until=timezone.now() + AHEAD
+    )
 
 
 def _budget_booked_for_two_hours(world):
-    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000)
+    Budget.objects.create(
+        key=f"app:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000
+    )
 
 
 def _budget_parked_for_two_hours(world):
@@ -83,5 +89,7 @@ def test_what_other_machines_hold_stays_theirs(world):
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now() + timedelta(seconds=20))
     assert collect.reclaim(now=timezone.now()) == 0
-    assert collect.hold(world.eu.remote_id, lease="theirs", now=timezone.now() + timedelta(seconds=20))
+    assert collect.hold(
+        world.eu.remote_id, lease="theirs", now=timezone.now() + timedelta(seconds=20)
+    )
     assert not collect.hold(world.eu.remote_id, lease="ours", now=timezone.now())

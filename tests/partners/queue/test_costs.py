@@ -190,7 +190,11 @@ def test_cost(world, monkeypatch, settings, row):
 
 def _comes_back():
     """Somebody waits for a back-off, and not behind a parked way."""
-    free = {"ad_account__connection__parked_by": "", "ad_account__parked_by": "", "audience__parked_by": ""}
+    free = {
+        "ad_account__connection__parked_by": "",
+        "ad_account__parked_by": "",
+        "audience__parked_by": "",
+    }
     return Batch.objects.filter(state="pending", **free).exists()
 
 

@@ -33,7 +33,9 @@ def neighbours(world, other_group):
     connection = Connection(app_group=other_group)
     connection.set_token(world.remote_token)
     connection.save()
-    uk = AdAccount.objects.create(connection=connection, remote_id=world.uk.remote_id, name="Umbrella")
+    uk = AdAccount.objects.create(
+        connection=connection, remote_id=world.uk.remote_id, name="Umbrella"
+    )
     _cap(world.eu, 10)
     many, few = world.sync(), world.sync(world.audience("few", uk))
     world.enter(many, world.people(1000))
@@ -45,7 +47,9 @@ def neighbours(world, other_group):
 def test_a_tenant_with_few_people_is_served_at_once(world, neighbours):
     many, few = neighbours
     world.drain(seconds=60)
-    assert _place(world, few) <= flush.PLAN_AT_ONCE + 16  # SYNC["threads"]: what was under way already
+    assert (
+        _place(world, few) <= flush.PLAN_AT_ONCE + 16
+    )  # SYNC["threads"]: what was under way already
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "synced": 1000}
     assert len(world.mappings()) == 101
@@ -96,4 +100,7 @@ def test_requests_are_as_full_as_they_may_be(world):
     for one in asked:
         world.enter(one, world.people(4))
     world.drain()
-    assert sorted((len(line.audiences), line.people) for line in world.mappings()) == [(1, 4), (10, 40)]
+    assert sorted((len(line.audiences), line.people) for line in world.mappings()) == [
+        (1, 4),
+        (10, 40),
+    ]

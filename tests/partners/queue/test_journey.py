@@ -26,17 +26,26 @@ def test_who_can_never_be_sent_is_told_why(world):
     world.enter(asked, world.people(1, email_sha256=None))
     world.enter(asked, world.people(1, email_sha256=None, invalid_kinds=1))
     world.enter(asked, world.people(1, ads_consent=False))
-    world.enter(asked, world.people(1, email_sha256=None, gaid_sha256=bytes(32), ad_tracking_enabled=False))
+    world.enter(
+        asked, world.people(1, email_sha256=None, gaid_sha256=bytes(32), ad_tracking_enabled=False)
+    )
     world.enter(asked, world.people(1))
     world.flush()
     assert world.counts(asked) == {"entered": 5, "not_synced": 4, "synced": 1}
-    reasons = Delivery.objects.filter(outcome="not_synced").order_by("pk").values_list("reason", flat=True)
+    reasons = (
+        Delivery.objects.filter(outcome="not_synced")
+        .order_by("pk")
+        .values_list("reason", flat=True)
+    )
     assert list(reasons) == ["no_identifier", "invalid_value", "no_consent", "ad_tracking_off"]
 
 
 def test_several_identifiers_travel_in_one_row(world):
     asked = world.sync(kinds=("email", "phone", "idfa"))
-    world.enter(asked, world.people(2, phone_sha256=bytes(range(32))) + world.people(1, idfa_sha256=b"i" * 32))
+    world.enter(
+        asked,
+        world.people(2, phone_sha256=bytes(range(32))) + world.people(1, idfa_sha256=b"i" * 32),
+    )
     world.flush()
     [line] = world.mappings()
     assert (line.people, line.ids) == (3, 6)

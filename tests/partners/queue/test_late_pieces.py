@@ -62,7 +62,10 @@ def test_what_arrived_and_was_taken_back_is_taken_back_again(world, asked, late)
 
 
 def test_who_was_errored_and_tried_again_is_still_taken_out(world, asked, late):
-    remove, people = world.sync(asked.audience, "remove"), [row.profile for row in asked.deliveries.all()]
+    remove, people = (
+        world.sync(asked.audience, "remove"),
+        [row.profile for row in asked.deliveries.all()],
+    )
     world.fault("code", code=40002)
     world.drain()
     assert world.counts(asked) == {"entered": 4, "errored": 4}

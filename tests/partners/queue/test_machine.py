@@ -15,7 +15,13 @@ from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.partners.queue import fold
 from tests.partners.queue.machine import N_PEOPLE, Town
@@ -48,7 +54,10 @@ faults = st.sampled_from(
         ("throttle", {}),
         ("partial", {"rows": [0], "named": True}),
         ("partial", {"rows": [1], "named": False}),
-        *(("code", {"code": code}) for code in (40002, 40001, 40011, 40050, 40105, 40133, 50000, 99999)),
+        *(
+            ("code", {"code": code})
+            for code in (40002, 40001, 40011, 40050, 40105, 40133, 50000, 99999)
+        ),
     ]
 )
 TROUBLES = ["disconnected", "discarded", "account gone", "revoked", "dropped", "deleted", "stopped"]
@@ -59,7 +68,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, build):
         super().__init__()
-        ahead = timezone.now() + timedelta(hours=1)  # of the database, whose clock books the times of requests
+        ahead = timezone.now() + timedelta(
+            hours=1
+        )  # of the database, whose clock books the times of requests
         self.clock = time_machine.travel(ahead, tick=False)
         self.rows = transaction.atomic()
         self.rows.__enter__()
@@ -83,7 +94,12 @@ class Machine(RuleBasedStateMachine):
         if self.left == 0:
             self.town.mend()
 
-    @rule(audience=audiences, action=actions, crowd=crowds, how=st.sampled_from(["", "sent", "sent", "twice", "twice"]))
+    @rule(
+        audience=audiences,
+        action=actions,
+        crowd=crowds,
+        how=st.sampled_from(["", "sent", "sent", "twice", "twice"]),
+    )
     def enter(self, audience, action, crowd, how):
         """Twice: by one worker at once, by another that is frozen now, perhaps later."""
         self.town.walk_in(audience, action, sorted(crowd))
@@ -165,4 +181,6 @@ def test_the_machine(server, acme, alice, settings, tmp_path):
         database=None,
         suppress_health_check=list(HealthCheck),  # steps are slow: each is a run of the queue
     )
-    run_state_machine_as_test(lambda: Machine(lambda clock: Town(server, acme, alice, clock)), settings=chosen)
+    run_state_machine_as_test(
+        lambda: Machine(lambda clock: Town(server, acme, alice, clock)), settings=chosen
+    )

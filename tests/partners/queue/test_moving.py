@@ -35,7 +35,11 @@ def moved(world):
 
 def net(*syncs):
     """The numbers of a step that has had these Syncs."""
-    return {name: n for name, n in sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs])).items() if n}
+    return {
+        name: n
+        for name, n in sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs])).items()
+        if n
+    }
 
 
 def under_way(world):
@@ -110,7 +114,9 @@ def test_what_comes_back_unsent_is_moved_then_even_at_its_deadline(world, pair, 
         Batch.objects.update(first_failed_at=past, deadline_at=past)
     moving.move([old], to=new)
     settle.settle(send(parcel, at=0), now=timezone.now())
-    assert collect.plan(world.eu.remote_id, most=9, now=timezone.now() + timedelta(hours=1)) == []  # not sent again
+    assert (
+        collect.plan(world.eu.remote_id, most=9, now=timezone.now() + timedelta(hours=1)) == []
+    )  # not sent again
     flush.beat()
     world.drain()
     assert net(old, new) == {"entered": 5, "synced": 5}
@@ -130,7 +136,9 @@ def test_adds_that_arrived_although_the_answer_was_lost_are_taken_back(world, pa
     assert (world.members(old.audience), world.members(new.audience)) == (0, 5)
 
 
-def test_a_worker_that_stood_still_and_sends_late_leaves_nobody_in_the_old_audience(world, pair, moved):
+def test_a_worker_that_stood_still_and_sends_late_leaves_nobody_in_the_old_audience(
+    world, pair, moved
+):
     old, new = pair
     world.enter(old, world.people(5))
     parcel = world.frozen_before_the_call()
@@ -143,7 +151,9 @@ def test_a_worker_that_stood_still_and_sends_late_leaves_nobody_in_the_old_audie
     assert net(old, new) == {"entered": 5, "synced": 5}
 
 
-def test_who_was_removed_from_the_new_audience_later_on_is_not_added_by_the_move(world, pair, moved):
+def test_who_was_removed_from_the_new_audience_later_on_is_not_added_by_the_move(
+    world, pair, moved
+):
     old, new = pair
     people = world.people(3)
     world.enter(old, people, now=timezone.now() - timedelta(hours=1))
@@ -151,5 +161,8 @@ def test_who_was_removed_from_the_new_audience_later_on_is_not_added_by_the_move
     moved(old, new)
     world.drain()
     assert world.members(new.audience) == 2
-    assert Delivery.objects.filter(sync=old, outcome="cancelled", reason=Reason.SUPERSEDED).count() == 1
+    assert (
+        Delivery.objects.filter(sync=old, outcome="cancelled", reason=Reason.SUPERSEDED).count()
+        == 1
+    )
     assert net(old, new) == {"entered": 3, "synced": 2, "cancelled": 1}

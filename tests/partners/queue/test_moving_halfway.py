@@ -11,7 +11,9 @@ from tests.partners.queue.test_moving import moved, net, pair, under_way
 __all__ = ["moved", "pair"]
 
 
-def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_beat(world, pair, monkeypatch):
+def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_beat(
+    world, pair, monkeypatch
+):
     old, new = pair
     people = world.people(30)
     for start in range(0, 30, 10):
@@ -29,7 +31,10 @@ def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_be
     monkeypatch.setattr(move, "_enter", dying)
     with pytest.raises(KeyboardInterrupt):
         move.go_on(now=timezone.now())
-    assert (net(old, new), world.counts(new)) == ({"entered": 30, "pending": 30}, {"entered": 10, "pending": 10})
+    assert (net(old, new), world.counts(new)) == (
+        {"entered": 30, "pending": 30},
+        {"entered": 10, "pending": 10},
+    )
     assert laws.broken(now=timezone.now()) == []
     flush.beat()
     world.drain()
@@ -42,7 +47,9 @@ def test_one_stretch_that_fails_holds_up_no_other(world, pair, monkeypatch, capl
     world.enter(old, world.people(3))
     monkeypatch.setattr(move, "PEOPLE", 1)
     real, first = move._enter, Batch.objects.earliest("pk").pk
-    monkeypatch.setattr(move, "_enter", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw))
+    monkeypatch.setattr(
+        move, "_enter", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw)
+    )
     move.move([old], to=new)
     move.go_on(now=timezone.now())
     assert world.counts(new) == {"entered": 3, "pending": 3}

@@ -14,7 +14,9 @@ def test_more_rows_than_fit_are_split(world):
     remove = world.sync(audience, "remove")
     for person in people:
         for old in b"ab":
-            PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([old, person.pk % 256]) * 16)
+            PastIdentifier.objects.create(
+                profile=person, kind="email", sha256=bytes([old, person.pk % 256]) * 16
+            )
     world.enter(remove, people)
     world.drain()
     assert world.counts(remove) == {"entered": 6, "synced": 6}
@@ -48,7 +50,9 @@ def test_a_named_row_hits_its_person(world):
     people[0].email_sha256 = None
     people[0].save()
     world.enter(remove, people)
-    world.fault("partial", rows=[0], named=True, count=1)  # row 0 is people[1]: people[0] has only a past hash
+    world.fault(
+        "partial", rows=[0], named=True, count=1
+    )  # row 0 is people[1]: people[0] has only a past hash
     world.drain()
     [wrong] = Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)
     assert wrong == people[1].pk
@@ -59,7 +63,9 @@ def test_a_named_row_of_the_past_hits_its_person(world):
     remove = world.sync(audience, "remove")
     PastIdentifier.objects.create(profile=people[1], kind="email", sha256=b"o" * 32)
     world.enter(remove, people)
-    world.fault("partial", hash="6f" * 32, named=True, count=1)  # what people[1] was known by before
+    world.fault(
+        "partial", hash="6f" * 32, named=True, count=1
+    )  # what people[1] was known by before
     world.drain()
     assert world.counts(remove) == {"entered": 3, "errored": 1, "synced": 2}
     assert Delivery.objects.get(outcome="errored").profile == people[1]
@@ -70,7 +76,9 @@ def test_batches_that_fit_only_without_their_past_travel_apart(world):
     world.eu.save()
     audience, people = world.audience(), world.people(10)
     for person in people:
-        PastIdentifier.objects.create(profile=person, kind="email", sha256=bytes([1, person.pk % 256]) * 16)
+        PastIdentifier.objects.create(
+            profile=person, kind="email", sha256=bytes([1, person.pk % 256]) * 16
+        )
     for half in (people[:5], people[5:]):
         world.enter(world.sync(audience, "remove"), half)
     world.drain()

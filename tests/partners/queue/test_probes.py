@@ -45,6 +45,8 @@ def test_nobody_asks_while_a_probe_has_no_answer(hung):
 
 def test_others_are_asked_when_its_deadline_is_over(hung):
     hung.sandbox.faults.clear()
-    Connection.objects.filter(app_group__slug="g0").update(probed_at=timezone.now() - timedelta(seconds=DEADLINE))
+    Connection.objects.filter(app_group__slug="g0").update(
+        probed_at=timezone.now() - timedelta(seconds=DEADLINE)
+    )
     housekeeping.probe()
     assert Connection.objects.exclude(checked_at=None).count() == 4

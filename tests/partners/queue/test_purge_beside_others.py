@@ -25,7 +25,9 @@ def errored(world):
     long_ago = timezone.now() - timedelta(days=200)
     for one in syncs:
         world.enter(one, people)
-        Batch.objects.filter(sync=one).update(state="errored", settled_at=long_ago, last_code="50000")
+        Batch.objects.filter(sync=one).update(
+            state="errored", settled_at=long_ago, last_code="50000"
+        )
         Tally.objects.filter(sync=one).update(pending=0, errored=60)
     return syncs
 
@@ -59,7 +61,11 @@ def test_who_is_being_tried_again_is_waited_for(world, errored):
     other.join(30)
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
-    assert Tally.objects.get(sync=errored[0]).pending == Delivery.objects.filter(sync=errored[0]).count() == 60
+    assert (
+        Tally.objects.get(sync=errored[0]).pending
+        == Delivery.objects.filter(sync=errored[0]).count()
+        == 60
+    )
 
 
 def test_the_laws_hold_and_everybody_arrives(world, errored, monkeypatch):

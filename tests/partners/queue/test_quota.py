@@ -28,7 +28,9 @@ def locked_out(world, settings):
 def _deadline_is_near():
     """Whoever waits has been waiting for nearly 13 hours."""
     at = timezone.now() + timedelta(seconds=PARK / 2)
-    Batch.objects.update(deadline_at=at, first_failed_at=at - timedelta(seconds=3600), due_at=timezone.now())
+    Batch.objects.update(
+        deadline_at=at, first_failed_at=at - timedelta(seconds=3600), due_at=timezone.now()
+    )
 
 
 def test_by_default_the_time_counts(world, locked_out):
@@ -83,7 +85,10 @@ def test_a_lane_of_its_own_stops_no_other_clock(world, settings):
     world.enter(eu, world.people(2))
     world.enter(uk, world.people(2))
     world.drain(seconds=2)
-    left = {batch.ad_account_id: batch.deadline_at - batch.first_failed_at for batch in Batch.objects.all()}
+    left = {
+        batch.ad_account_id: batch.deadline_at - batch.first_failed_at
+        for batch in Batch.objects.all()
+    }
     assert left[world.uk.pk] == timedelta(seconds=3600)
     assert left[world.eu.pk] > timedelta(seconds=3600)
     assert Connection.objects.get().parked_by == ""
@@ -102,7 +107,9 @@ def test_each_of_many_requests_has_its_last_try_at_the_deadline(world, settings,
         world.flush(seconds=0.5)
     Budget.objects.update(parked_us=budget.now_us() + 250_000_000, throttles=9)
     before = len(world.mappings())
-    Batch.objects.update(deadline_at=timezone.now(), first_failed_at=timezone.now() - timedelta(hours=1))
+    Batch.objects.update(
+        deadline_at=timezone.now(), first_failed_at=timezone.now() - timedelta(hours=1)
+    )
     world.drain(seconds=10)
     assert world.counts(asked) == {"entered": 50, "errored": 50}
     assert len(world.mappings()) - before == 5

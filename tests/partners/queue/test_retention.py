@@ -89,13 +89,19 @@ def test_reasons_are_counted_on_after_a_purge(world):
     sent(
         world,
         asked,
-        people=[*world.people(2), *world.people(3, email_sha256=None), *world.people(1, ads_consent=False)],
+        people=[
+            *world.people(2),
+            *world.people(3, email_sha256=None),
+            *world.people(1, ads_consent=False),
+        ],
     )
     before, counts = sync.reasons([asked.pk]), world.counts(asked)
     sent(world, world.sync(asked.audience), people=world.people(1))
     purge()
     assert not Delivery.objects.filter(sync=asked, outcome="not_synced").exists()
-    assert sync.reasons([asked.pk]) == before == {"not_synced": {"no_identifier": 3, "no_consent": 1}}
+    assert (
+        sync.reasons([asked.pk]) == before == {"not_synced": {"no_identifier": 3, "no_consent": 1}}
+    )
     assert world.counts(asked) == counts
 
 
@@ -161,7 +167,9 @@ def test_events_lines_and_sessions_go_by_their_age(world, alice):
     for days in (700, 740):
         at = now - timedelta(days=days)
         Event.objects.create(app_group=world.app_group, profile=person, name="bought", at=at)
-        Activity.objects.create(app_group=world.app_group, actor=alice, verb="created", subject="x", at=at)
+        Activity.objects.create(
+            app_group=world.app_group, actor=alice, verb="created", subject="x", at=at
+        )
         Session.objects.create(session_key=f"s{days}", expire_date=now + timedelta(days=720 - days))
     housekeeping.purge(now=now)
     assert [model.objects.count() for model in (Event, Activity, Session)] == [1, 1, 1]
@@ -181,7 +189,9 @@ def test_a_turn_without_time_begins_no_stretch_and_the_next_goes_on(world, monke
     assert [world.counts(one)["entered"] for one in syncs] == [5, 5]
 
 
-@pytest.mark.parametrize("table", ["partners_batch", "partners_tally", "partners_delivery", "groups_lap"])
+@pytest.mark.parametrize(
+    "table", ["partners_batch", "partners_tally", "partners_delivery", "groups_lap"]
+)
 def test_a_stretch_that_dies_halfway_changes_nothing(world, table):
     audience = world.audience()
     syncs = [world.sync(audience) for _ in range(2)]

@@ -47,7 +47,13 @@ def test_each_piece_begins_where_the_last_one_ended(world, monkeypatch):
         sync.retry_errored(asked, now=timezone.now())
     starts = [re.search(r'"entry_key" > (\d+)', query["sql"]) for query in queries]
     keys = sorted(asked.deliveries.values_list("entry_key", flat=True))
-    assert [int(found[1]) for found in starts if found] == [keys[9], keys[19], keys[29], keys[39], keys[44]]
+    assert [int(found[1]) for found in starts if found] == [
+        keys[9],
+        keys[19],
+        keys[29],
+        keys[39],
+        keys[44],
+    ]
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
@@ -78,8 +84,13 @@ def test_errored_people_are_retried_with_what_the_step_asks_now(world, monkeypat
 
 def test_errored_people_whom_a_later_step_removed_are_not_retried_elsewhere(world):
     asked, now_asked = _errored(world, 10), world.sync(world.audience("new"))
-    some = Profile.objects.filter(deliveries__in=asked.deliveries.order_by("pk")[5:8])  # three by name, three together
-    world.enter(world.sync(now_asked.audience, "remove"), some | Profile.objects.filter(pk=Profile.objects.last().pk))
+    some = Profile.objects.filter(
+        deliveries__in=asked.deliveries.order_by("pk")[5:8]
+    )  # three by name, three together
+    world.enter(
+        world.sync(now_asked.audience, "remove"),
+        some | Profile.objects.filter(pk=Profile.objects.last().pk),
+    )
     assert sync.retry_errored(asked, to=now_asked, now=timezone.now()) == 10
     world.drain()
     assert world.members(now_asked.audience) == 6

@@ -19,7 +19,10 @@ def test_one_poisonous_person_is_errored_alone(world):
     world.drain(seconds=60)
     assert world.counts(asked) == {"entered": 1000, "errored": 1, "synced": 999}
     assert world.members(asked.audience) == 999
-    assert Delivery.objects.get(batch__state="errored", batch__n=1, outcome=None).profile_id == people[537].pk
+    assert (
+        Delivery.objects.get(batch__state="errored", batch__n=1, outcome=None).profile_id
+        == people[537].pk
+    )
     assert len(world.mappings()) <= 22  # 2 * log2(n) + 2
 
 

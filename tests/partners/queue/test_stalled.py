@@ -69,7 +69,9 @@ def test_what_was_booked_with_a_request_whose_lease_took_long_is_booked_again(wo
 
 def test_what_was_booked_for_after_the_run_is_left(world, settings, monkeypatch):
     taken, take = [], collect.take
-    monkeypatch.setattr(collect, "take", lambda request, *, now: taken.append(request) or take(request, now=now))
+    monkeypatch.setattr(
+        collect, "take", lambda request, *, now: taken.append(request) or take(request, now=now)
+    )
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
     world.eu.learned_cap = 1
     world.eu.save()

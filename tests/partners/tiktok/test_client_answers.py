@@ -40,7 +40,9 @@ def test_code_200_is_success_where_the_docs_print_it() -> None:
 
 @responses.activate
 def test_code_200_is_no_success_elsewhere() -> None:
-    responses.get(f"{API}/open_api/v1.3/user/info/", json={"code": 200, "data": {"core_user_id": "1"}})
+    responses.get(
+        f"{API}/open_api/v1.3/user/info/", json={"code": 200, "data": {"core_user_id": "1"}}
+    )
     with pytest.raises(Retry):
         Client("1", "secret", API).user_info("token")
 
@@ -74,7 +76,11 @@ def test_it_asks_again_later(code: int, cause: RetryCause, status: int) -> None:
     [(code, RejectedCause.CONTENT) for code in (40002, 40062)]
     + [(code, RejectedCause.TOO_MANY) for code in (40011, 40061)]
     + [(code, RejectedCause.AD_ACCOUNT) for code in (40001, 40118, 40119, 40125, 40300, 40301)]
-    + [(40007, RejectedCause.AUDIENCE_GONE), (40110, RejectedCause.AUTH_CODE), (40000, RejectedCause.OTHER)],
+    + [
+        (40007, RejectedCause.AUDIENCE_GONE),
+        (40110, RejectedCause.AUTH_CODE),
+        (40000, RejectedCause.OTHER),
+    ],
 )
 def test_it_is_refused(code: int, cause: RejectedCause) -> None:
     error = answer(code)
@@ -99,7 +105,9 @@ def test_it_is_disconnected(code: int) -> None:
         (None, None),
     ],
 )
-def test_partial_success_names_the_failed_rows_or_none(data: object, rows: tuple[int, ...] | None) -> None:
+def test_partial_success_names_the_failed_rows_or_none(
+    data: object, rows: tuple[int, ...] | None
+) -> None:
     error = answer(20001, data=data)
     assert isinstance(error, Rejected)
     assert (error.cause, error.failed_rows) == (RejectedCause.PARTIAL, rows)
@@ -125,8 +133,12 @@ def test_partial_success_names_the_failed_rows_or_none(data: object, rows: tuple
         ("slow down", 429, RetryCause.THROTTLED_APP),
     ],
 )
-def test_an_answer_without_a_code_is_never_a_success(body: str, status: int, cause: RetryCause) -> None:
-    responses.post(MAPPING, body=body, status=status, headers={"Location": "https://elsewhere.test/"})
+def test_an_answer_without_a_code_is_never_a_success(
+    body: str, status: int, cause: RetryCause
+) -> None:
+    responses.post(
+        MAPPING, body=body, status=status, headers={"Location": "https://elsewhere.test/"}
+    )
     with pytest.raises(Retry) as caught:
         push()
     assert (caught.value.cause, caught.value.code) == (cause, None)
@@ -134,7 +146,8 @@ def test_an_answer_without_a_code_is_never_a_success(body: str, status: int, cau
 
 @responses.activate
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7.0), ("999999", 3600.0), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+    ("header", "seconds"),
+    [("7", 7.0), ("999999", 3600.0), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
 )
 def test_retry_after_is_read_within_reason(header: str, seconds: float | None) -> None:
     responses.post(MAPPING, body="", status=503, headers={"Retry-After": header})
@@ -145,7 +158,12 @@ def test_retry_after_is_read_within_reason(header: str, seconds: float | None) -
 
 @responses.activate
 @pytest.mark.parametrize(
-    "failure", [requests.ConnectionError("x"), requests.Timeout("x"), requests.exceptions.ChunkedEncodingError("x")]
+    "failure",
+    [
+        requests.ConnectionError("x"),
+        requests.Timeout("x"),
+        requests.exceptions.ChunkedEncodingError("x"),
+    ],
 )
 def test_a_broken_exchange_has_an_unknown_outcome(failure: Exception) -> None:
     responses.post(MAPPING, body=failure)

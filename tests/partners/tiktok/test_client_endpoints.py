@@ -38,7 +38,12 @@ def sent(wire: responses.RequestsMock, index: int = 0) -> tuple[str | None, dict
 
 
 def test_authorize_url_carries_three_escaped_parameters() -> None:
-    url = authorize_url("https://a.test/portal/auth", app_id="1", state="s&t", redirect_uri="https://us.test/back/?x=1")
+    url = authorize_url(
+        "https://a.test/portal/auth",
+        app_id="1",
+        state="s&t",
+        redirect_uri="https://us.test/back/?x=1",
+    )
     assert parse_qs(urlsplit(url).query) == {
         "app_id": ["1"],
         "state": ["s&t"],
@@ -67,7 +72,9 @@ def test_advertisers(wire: responses.RequestsMock, client: Client) -> None:
     assert sent(wire) == ("tok", {"app_id": "7001", "secret": "the-secret"})
 
 
-def test_advertiser_info_asks_for_100_at_a_time(wire: responses.RequestsMock, client: Client) -> None:
+def test_advertiser_info_asks_for_100_at_a_time(
+    wire: responses.RequestsMock, client: Client
+) -> None:
     item = {
         "advertiser_id": "12",
         "name": "Shop",
@@ -75,7 +82,12 @@ def test_advertiser_info_asks_for_100_at_a_time(wire: responses.RequestsMock, cl
         "timezone": "Etc/GMT-1",
         "status": "STATUS_ENABLE",
     }
-    stopped = {"advertiser_id": "13", "name": None, "status": "STATUS_DISABLE", "display_timezone": "Europe/Berlin"}
+    stopped = {
+        "advertiser_id": "13",
+        "name": None,
+        "status": "STATUS_DISABLE",
+        "display_timezone": "Europe/Berlin",
+    }
     wire.get(BASE + "advertiser/info/", json=ok({"list": [item]}))
     wire.get(BASE + "advertiser/info/", json=ok({"list": [stopped]}))
     assert client.advertiser_info("tok", [str(n) for n in range(150)]) == [
@@ -100,13 +112,19 @@ def test_user_info(wire: responses.RequestsMock, client: Client) -> None:
 def test_create_audience(wire: responses.RequestsMock, client: Client, audience_id: object) -> None:
     wire.post(BASE + "segment/audience/", json=ok({"audience_id": audience_id}))
     assert client.create_audience("tok", "12", "Käufer") == "100008357"
-    assert sent(wire) == ("tok", {"advertiser_id": "12", "action": "create", "custom_audience_name": "Käufer"})
+    assert sent(wire) == (
+        "tok",
+        {"advertiser_id": "12", "action": "create", "custom_audience_name": "Käufer"},
+    )
 
 
 def test_delete_audience(wire: responses.RequestsMock, client: Client) -> None:
     wire.post(BASE + "segment/audience/", json=ok({}))
     client.delete_audience("tok", "12", "9")
-    assert sent(wire) == ("tok", {"advertiser_id": "12", "action": "delete", "delete_audience_id": "9"})
+    assert sent(wire) == (
+        "tok",
+        {"advertiser_id": "12", "action": "delete", "delete_audience_id": "9"},
+    )
 
 
 def test_push_sends_the_body_as_it_is(wire: responses.RequestsMock, client: Client) -> None:
@@ -117,10 +135,14 @@ def test_push_sends_the_body_as_it_is(wire: responses.RequestsMock, client: Clie
 
 def page(ids: range, total: int | None) -> dict[str, Any]:
     info = {} if total is None else {"page_info": {"total_page": total}}
-    return ok({"list": [{"audience_id": n, "name": "A", "audience_type": "Partner"} for n in ids]} | info)
+    return ok(
+        {"list": [{"audience_id": n, "name": "A", "audience_type": "Partner"} for n in ids]} | info
+    )
 
 
-def test_list_audiences_reads_all_pages_and_nobody_twice(wire: responses.RequestsMock, client: Client) -> None:
+def test_list_audiences_reads_all_pages_and_nobody_twice(
+    wire: responses.RequestsMock, client: Client
+) -> None:
     for ids in (range(100), range(99, 199), range(199, 201)):
         wire.get(BASE + "dmp/custom_audience/list/", json=page(ids, 3))
     assert [one.id for one in client.list_audiences("tok", "12")] == [str(n) for n in range(201)]
@@ -135,21 +157,35 @@ def test_list_audiences_without_page_info_ends_at_the_page_that_is_not_full(
     assert len(client.list_audiences("tok", "12")) == 110
 
 
-def test_list_audiences_ends_though_the_pages_do_not(wire: responses.RequestsMock, client: Client) -> None:
+def test_list_audiences_ends_though_the_pages_do_not(
+    wire: responses.RequestsMock, client: Client
+) -> None:
     wire.get(BASE + "dmp/custom_audience/list/", json=page(range(100), 10**9))
     assert len(client.list_audiences("tok", "12")) == 100
     assert len(wire.calls) == 50
 
 
-def test_list_audiences_of_an_empty_ad_account(wire: responses.RequestsMock, client: Client) -> None:
+def test_list_audiences_of_an_empty_ad_account(
+    wire: responses.RequestsMock, client: Client
+) -> None:
     wire.get(BASE + "dmp/custom_audience/list/", json=page(range(0), 0))
     assert client.list_audiences("tok", "12") == []
 
 
 def test_get_audiences_asks_for_100_at_a_time(wire: responses.RequestsMock, client: Client) -> None:
-    details = {"audience_id": "9", "name": "A", "type": "Partner", "cover_num": 1200, "is_valid": True}
+    details = {
+        "audience_id": "9",
+        "name": "A",
+        "type": "Partner",
+        "cover_num": 1200,
+        "is_valid": True,
+    }
     for _ in range(2):
-        wire.get(BASE + "dmp/custom_audience/get/", json=ok({"list": [{"audience_details": details}]}))
+        wire.get(
+            BASE + "dmp/custom_audience/get/", json=ok({"list": [{"audience_details": details}]})
+        )
     found = client.get_audiences("tok", "12", [str(n) for n in range(101)])
-    assert [(one.id, one.size, one.is_valid, one.is_appendable) for one in found] == [("9", 1200, True, True)] * 2
+    assert [(one.id, one.size, one.is_valid, one.is_appendable) for one in found] == [
+        ("9", 1200, True, True)
+    ] * 2
     assert json.loads(sent(wire, 1)[1]["custom_audience_ids"]) == ["100"]

@@ -36,7 +36,9 @@ ECHO = ", ".join(CANARIES)
 
 
 def envelope(code: int) -> bytes:
-    return http(f'{{"code": {code}, "message": "bad: {ECHO}", "data": {{"list": [{{"x": "{ECHO}"}}]}}}}'.encode())
+    return http(
+        f'{{"code": {code}, "message": "bad: {ECHO}", "data": {{"list": [{{"x": "{ECHO}"}}]}}}}'.encode()
+    )
 
 
 ANSWERS = {
@@ -60,7 +62,13 @@ ANSWERS = {
 
 def spoken(error: BaseException, log: pytest.LogCaptureFixture) -> str:
     """Gather all that a log, a console or an error report may show."""
-    texts = [log.text, str(error), repr(error), "".join(traceback.format_exception(error)), repr(vars(error))]
+    texts = [
+        log.text,
+        str(error),
+        repr(error),
+        "".join(traceback.format_exception(error)),
+        repr(vars(error)),
+    ]
     texts += [str(record.__dict__) for record in log.records]
     assert error.__cause__ is None
     assert error.__context__ is None
@@ -111,13 +119,22 @@ def test_an_impossible_address_is_not_told(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_values_do_not_show_what_they_carry() -> None:
-    shown = repr([Token(TOKEN), PartnerUser("1", "A", "canary@example.org"), Cells(("9",), [(HASH.digest(),)])])
+    shown = repr(
+        [
+            Token(TOKEN),
+            PartnerUser("1", "A", "canary@example.org"),
+            Cells(("9",), [(HASH.digest(),)]),
+        ]
+    )
     assert [canary for canary in [*CANARIES, repr(HASH.digest())] if canary in shown] == []
 
 
 def test_a_short_token_is_not_told_when_tiktok_repeats_it() -> None:
     answer = http(b'{"code": 40105, "message": "Access token short-token is incorrect."}')
-    with serve(lambda connection: connection.sendall(answer)) as (address, _), pytest.raises(PartnerError) as caught:
+    with (
+        serve(lambda connection: connection.sendall(answer)) as (address, _),
+        pytest.raises(PartnerError) as caught,
+    ):
         Client("1", SECRET, address).user_info("short-token")
     assert "short-token" not in str(caught.value)
     assert "is incorrect" in str(caught.value)

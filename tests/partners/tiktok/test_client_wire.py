@@ -44,7 +44,10 @@ def test_an_answer_above_1_mb_is_too_large() -> None:
 
 def test_an_answer_that_unpacks_to_more_than_1_mb_is_too_large() -> None:
     bomb = gzip.compress(OK_BODY.ljust(50_000_000))
-    assert "too large" in assert_unknown(http(bomb, headers="Content-Encoding: gzip\r\n")).message_for_log
+    assert (
+        "too large"
+        in assert_unknown(http(bomb, headers="Content-Encoding: gzip\r\n")).message_for_log
+    )
 
 
 def test_an_endless_redirect_ends_at_once() -> None:
@@ -63,7 +66,9 @@ def test_an_endless_redirect_ends_at_once() -> None:
 
 def test_it_follows_no_redirect() -> None:
     with serve(lambda connection: connection.sendall(http(OK_BODY))) as (elsewhere, visits):
-        assert_unknown(http(b"", status="307 Temporary Redirect", headers=f"Location: {elsewhere}/\r\n"))
+        assert_unknown(
+            http(b"", status="307 Temporary Redirect", headers=f"Location: {elsewhere}/\r\n")
+        )
         assert visits == []
 
 
@@ -79,7 +84,9 @@ def test_a_refused_connection_has_an_unknown_outcome() -> None:
         Client("1", "s", f"http://127.0.0.1:{port}").push("token", b"{}")
 
 
-def test_it_uses_no_proxy_no_netrc_and_no_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_uses_no_proxy_no_netrc_and_no_cookie(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     requests_seen: list[bytes] = []
 
     def behave(connection: socket.socket) -> None:

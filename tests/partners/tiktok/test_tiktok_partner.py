@@ -28,7 +28,10 @@ def test_it_is_found_by_its_key() -> None:
 
 def test_authorize_url_comes_from_the_settings() -> None:
     url = registry.get("tiktok").authorize_url(state="s", redirect_uri="https://us.test/")
-    assert url == "https://tiktok.test/portal/auth?app_id=7001&state=s&redirect_uri=https%3A%2F%2Fus.test%2F"
+    assert (
+        url
+        == "https://tiktok.test/portal/auth?app_id=7001&state=s&redirect_uri=https%3A%2F%2Fus.test%2F"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,10 @@ def test_permissions(scopes: tuple[int, ...], *, lacks: bool) -> None:
 
 @responses.activate
 def test_ad_accounts_keep_their_order_and_stay_though_details_are_missing() -> None:
-    listed = [{"advertiser_id": "2", "advertiser_name": "Two"}, {"advertiser_id": "1", "advertiser_name": "One"}]
+    listed = [
+        {"advertiser_id": "2", "advertiser_name": "Two"},
+        {"advertiser_id": "1", "advertiser_name": "One"},
+    ]
     details = [{"advertiser_id": "1", "name": "One", "currency": "EUR", "status": "STATUS_ENABLE"}]
     responses.get(BASE + "oauth2/advertiser/get/", json={"code": 0, "data": {"list": listed}})
     responses.get(BASE + "advertiser/info/", json={"code": 0, "data": {"list": details}})
@@ -99,6 +105,14 @@ def test_an_audience_takes_people_or_says_why_not(changes: dict[str, Any], word:
 def test_presets_hold_what_was_published() -> None:
     presets = registry.get("tiktok").presets
     braze, tiktok = presets["published_by_braze"], presets["published_by_tiktok"]
-    assert (braze.people_per_request, braze.ids_per_request, braze.requests_per_second) == (10_000, None, 50)
-    assert (tiktok.people_per_request, tiktok.ids_per_request, tiktok.requests_per_second) == (None, 1_000, 5_000)
+    assert (braze.people_per_request, braze.ids_per_request, braze.requests_per_second) == (
+        10_000,
+        None,
+        50,
+    )
+    assert (tiktok.people_per_request, tiktok.ids_per_request, tiktok.requests_per_second) == (
+        None,
+        1_000,
+        5_000,
+    )
     assert (braze.per, tiktok.per) == ("app", "ad_account")

@@ -23,12 +23,17 @@ def test_one_kind() -> None:
         "advertiser_ids": ["70"],
         "action": "add",
         "id_schema": ["EMAIL_SHA256"],
-        "batch_data": [[{"id": A.hex(), "audience_ids": ["9"]}], [{"id": B.hex(), "audience_ids": ["9"]}]],
+        "batch_data": [
+            [{"id": A.hex(), "audience_ids": ["9"]}],
+            [{"id": B.hex(), "audience_ids": ["9"]}],
+        ],
     }
 
 
 def test_all_kinds_with_missing_cells() -> None:
-    body = build_mapping_body("70", Action.REMOVE, KINDS, [Cells(("9",), [(A, None, B, None), (None, None, None, C)])])
+    body = build_mapping_body(
+        "70", Action.REMOVE, KINDS, [Cells(("9",), [(A, None, B, None), (None, None, None, C)])]
+    )
     cell = {hashed: {"id": hashed.hex(), "audience_ids": ["9"]} for hashed in (A, B, C)}
     assert json.loads(body) == {
         "advertiser_ids": ["70"],
@@ -40,7 +45,11 @@ def test_all_kinds_with_missing_cells() -> None:
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_several_parts_each_to_its_own_audiences(width: int) -> None:
-    parts = [Cells(("9", "10"), [(A,) * width]), Cells(("11",), []), Cells(("12",), [(B,) * width, (C,) * width])]
+    parts = [
+        Cells(("9", "10"), [(A,) * width]),
+        Cells(("11",), []),
+        Cells(("12",), [(B,) * width, (C,) * width]),
+    ]
     rows = json.loads(build_mapping_body("70", Action.ADD, KINDS[:width], parts))["batch_data"]
     assert [(row[-1]["id"], row[-1]["audience_ids"]) for row in rows] == [
         (A.hex(), ["9", "10"]),
@@ -77,7 +86,9 @@ def test_10_000_people_keep_their_order(kinds: tuple[str, ...]) -> None:
         ([], [()]),
     ],
 )
-def test_what_must_not_leave_is_refused(kinds: list[str], rows: list[tuple[bytes | None, ...]]) -> None:
+def test_what_must_not_leave_is_refused(
+    kinds: list[str], rows: list[tuple[bytes | None, ...]]
+) -> None:
     with pytest.raises(ValueError, match=r"identifier|cell|kinds|shorter|longer"):
         build_mapping_body("70", Action.ADD, kinds, [Cells(("9",), rows)])
 

@@ -30,7 +30,12 @@ def pages(ad_account):
 def acts(ad_account, alices):
     """Addresses that change something, for admins."""
     state = alices.authorise().split("/")[-2]
-    acts = ["connect/", f"choose/{state}/", "disconnect/", f"ad-accounts/{ad_account.pk}/disconnect/"]
+    acts = [
+        "connect/",
+        f"choose/{state}/",
+        "disconnect/",
+        f"ad-accounts/{ad_account.pk}/disconnect/",
+    ]
     return [TIKTOK + act for act in acts]
 
 
@@ -70,10 +75,15 @@ def test_nobody_without_a_session(pages, acts):
 def test_an_ad_account_of_another_group_is_unknown(journey, charlie, other_group, ad_account):
     client = journey(charlie, other_group).client
     for act in ("audiences/", "disconnect/"):
-        assert client.get(f"/g/umbrella/partners/tiktok/ad-accounts/{ad_account.pk}/{act}").status_code == 404
+        assert (
+            client.get(f"/g/umbrella/partners/tiktok/ad-accounts/{ad_account.pk}/{act}").status_code
+            == 404
+        )
 
 
-@pytest.mark.parametrize("address", ["myspace/", "tiktok/ad-accounts/999/audiences/", f"tiktok/choose/{2**70}/"])
+@pytest.mark.parametrize(
+    "address", ["myspace/", "tiktok/ad-accounts/999/audiences/", f"tiktok/choose/{2**70}/"]
+)
 def test_unknown_things_are_no_page(alices, address):
     assert alices.client.get(f"/g/acme/partners/{address}").status_code == 404
 
@@ -87,7 +97,13 @@ def test_the_tiles(alices):
 
 def test_before_anything_is_connected(alices):
     page = alices.client.get(TIKTOK).content.decode()
-    for words in ("Not connected", "Connect TikTok", "Before you connect", "Business Center", "shared TikTok account"):
+    for words in (
+        "Not connected",
+        "Connect TikTok",
+        "Before you connect",
+        "Business Center",
+        "shared TikTok account",
+    ):
         assert words in page
     assert "Disconnect" not in page
 
@@ -115,7 +131,10 @@ def test_neither_token_nor_code_nor_secret_is_shown_or_logged(alices, caplog, ca
     alices.client.post(alices.come_back(address)["Location"], {"ad_accounts": [EU]})
     token = alices.connection().token
     sandbox.accounts.revoke_all()
-    shown = [alices.client.get(page).content.decode() for page in (TIKTOK, "/g/acme/partners/", "/g/acme/activity/")]
+    shown = [
+        alices.client.get(page).content.decode()
+        for page in (TIKTOK, "/g/acme/partners/", "/g/acme/activity/")
+    ]
     alices.client.post(f"{TIKTOK}disconnect/", follow=True)
     said = "".join([*shown, caplog.text, *capfd.readouterr()])
     for secret in (code, token, "sandbox-secret", "auth_code="):
@@ -140,7 +159,9 @@ def test_german(alices, ad_account):
             assert '<html lang="de"' in answer.content.decode()
 
 
-def test_the_partner_page_does_not_ask_more_for_more_ad_accounts(alices, ad_account, django_assert_max_num_queries):
+def test_the_partner_page_does_not_ask_more_for_more_ad_accounts(
+    alices, ad_account, django_assert_max_num_queries
+):
     def asked():
         with django_assert_max_num_queries(99) as queries:
             alices.client.get(TIKTOK)
@@ -148,7 +169,10 @@ def test_the_partner_page_does_not_ask_more_for_more_ad_accounts(alices, ad_acco
 
     alices.client.get(TIKTOK)  # takes the banner away
     before = asked()
-    rows = [AdAccount(connection=ad_account.connection, remote_id=str(n), name=f"n {n}") for n in range(30)]
+    rows = [
+        AdAccount(connection=ad_account.connection, remote_id=str(n), name=f"n {n}")
+        for n in range(30)
+    ]
     AdAccount.objects.bulk_create(rows)
     assert asked() == before
 
@@ -160,19 +184,29 @@ class TestAudiences:
 
     def test_they_are_listed_with_why_some_take_no_people(self, alices, url):
         page = alices.client.get(url).content.decode()
-        for words in ("Newsletter readers", "1,500", "Created through the API", "1,204,000", "made another way"):
+        for words in (
+            "Newsletter readers",
+            "1,500",
+            "Created through the API",
+            "1,204,000",
+            "made another way",
+        ):
             assert words in page
 
     def test_searching(self, alices, url):
         page = alices.client.get(f"{url}?q=news").content.decode()
         assert "Newsletter readers" in page
         assert "Similar to customers" not in page
-        assert "No audience is named like" in alices.client.get(f"{url}?q=zebra%00").content.decode()
+        assert (
+            "No audience is named like" in alices.client.get(f"{url}?q=zebra%00").content.decode()
+        )
 
     def test_a_refresh_brings_what_is_new_once_a_minute(self, signed_in, bob, url, sandbox):
         client = signed_in(bob)
         sandbox.audiences.create(EU, "Fresh")
-        assert "within the last minute" in client.post(f"{url}refresh/", follow=True).content.decode()
+        assert (
+            "within the last minute" in client.post(f"{url}refresh/", follow=True).content.decode()
+        )
         cache.clear()
         assert "Fresh" in client.post(f"{url}refresh/", follow=True).content.decode()
 
@@ -183,9 +217,14 @@ class TestAudiences:
     def test_trouble_at_tiktok_is_said_in_words(self, alices, url, sandbox):
         cache.clear()
         sandbox.faults.set("http_error", endpoint="dmp/custom_audience/list")
-        assert "did not answer or has a problem" in alices.client.post(f"{url}refresh/", follow=True).content.decode()
+        assert (
+            "did not answer or has a problem"
+            in alices.client.post(f"{url}refresh/", follow=True).content.decode()
+        )
 
-    def test_more_rows_do_not_ask_more(self, alices, url, ad_account, django_assert_max_num_queries):
+    def test_more_rows_do_not_ask_more(
+        self, alices, url, ad_account, django_assert_max_num_queries
+    ):
         def asked():
             with django_assert_max_num_queries(99) as queries:
                 alices.client.get(url)
@@ -193,6 +232,8 @@ class TestAudiences:
 
         alices.client.get(url)  # takes the banner away
         before = asked()
-        rows = [Audience(ad_account=ad_account, remote_id=str(n), name=f"n {n}") for n in range(300)]
+        rows = [
+            Audience(ad_account=ad_account, remote_id=str(n), name=f"n {n}") for n in range(300)
+        ]
         Audience.objects.bulk_create(rows)
         assert asked() == before

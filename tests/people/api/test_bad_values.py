@@ -29,7 +29,14 @@ BAD_EMAILS = [
     "0" * 63,
     "g" * 64,
 ]
-BAD_TIMES = ["yesterday", "2026-13-01T00:00:00Z", "2026-11-01T25:00:00Z", "1969-12-31T23:59:59Z", "1e9", "2026-11-01T"]
+BAD_TIMES = [
+    "yesterday",
+    "2026-13-01T00:00:00Z",
+    "2026-11-01T25:00:00Z",
+    "1969-12-31T23:59:59Z",
+    "1e9",
+    "2026-11-01T",
+]
 BAD = {  # without these there is no person, no event, no purchase: the object is refused
     "attributes": {
         "external_id": [*NO_ID, *BLANK, "ä" * 494, "x" * 988],
@@ -42,7 +49,18 @@ BAD = {  # without these there is no person, no event, no purchase: the object i
             {"alias_label": "x"},
             {"alias_name": "", "alias_label": "x"},
         ],
-        "braze_id": [1, "", "x", "0" * 23, "0" * 25, "g" * 24, "f" * 24, "0" * 24, "A" * 24, "٣" * 24],
+        "braze_id": [
+            1,
+            "",
+            "x",
+            "0" * 23,
+            "0" * 25,
+            "g" * 24,
+            "f" * 24,
+            "0" * 24,
+            "A" * 24,
+            "٣" * 24,
+        ],
         "_update_existing_only": ["true", 1, [], {}],
         "_merge_objects": ["true", 1, [], {}],
     },
@@ -63,7 +81,21 @@ BAD = {  # without these there is no person, no event, no purchase: the object i
     "purchases": {
         "product_id": [None, *NO_ID, *BLANK, LONG],
         "currency": [None, *NO_TEXT, *BLANK, "EU", "EURO", "€", "E1R"],
-        "price": [None, "", "one", "1.2.3", "1e3", "NaN", True, [], {}, 2**54, -(10**13), 10**13, "1" * 15],
+        "price": [
+            None,
+            "",
+            "one",
+            "1.2.3",
+            "1e3",
+            "NaN",
+            True,
+            [],
+            {},
+            2**54,
+            -(10**13),
+            10**13,
+            "1" * 15,
+        ],
         "quantity": ["x", True, 0, -1, 101, 1.5, "0", "1.5", []],
         "time": [None, *BAD_TIMES],
     },
@@ -78,11 +110,30 @@ FIELDS = {  # these cost themselves only
         "google_ad_id": [*NO_TEXT, "x" * 65],
         "ad_tracking_enabled": ["perhaps", 2, 0.5, [], {}],
         "ads_consent": ["perhaps", 2, [], {}],
-        "devices": [1, "x", {}, [1], [None], [{"idfa": 1}], [{"google_ad_id": LONG}], [{"ad_tracking_enabled": "?"}]],
+        "devices": [
+            1,
+            "x",
+            {},
+            [1],
+            [None],
+            [{"idfa": 1}],
+            [{"google_ad_id": LONG}],
+            [{"ad_tracking_enabled": "?"}],
+        ],
         "gender": ["?", 1, "Martian"],
         "dob": ["yesterday", 1, "2000-1-1", "٢٠٠٠-01-01", "2026-99-99", "2000-01-01Tx"],
         "email_subscribe": ["yes", True],
-        "custom": [LONG, [LONG], {"a": LONG}, DEEP, list(range(501)), 2**53 + 1, -(2**53) - 1, {"": 1}, {LONG: 1}],
+        "custom": [
+            LONG,
+            [LONG],
+            {"a": LONG},
+            DEEP,
+            list(range(501)),
+            2**53 + 1,
+            -(2**53) - 1,
+            {"": 1},
+            {LONG: 1},
+        ],
         "counter": [{"inc": "1"}, {"inc": True}, {"inc": None}, {"inc": 2**60}],
         "tags": [
             {"$add": {}},
@@ -102,11 +153,25 @@ FIELDS = {  # these cost themselves only
         "x" * 256: [1],
     },
     "events": {
-        "properties": [1, "x", [1], {"$a": 1}, {"time": 1}, {"event_name": 1}, {"a": LONG}, {LONG: 1}, {"a": DEEP}]
+        "properties": [
+            1,
+            "x",
+            [1],
+            {"$a": 1},
+            {"time": 1},
+            {"event_name": 1},
+            {"a": LONG},
+            {LONG: 1},
+            {"a": DEEP},
+        ]
     },
     "purchases": {"properties": [1, {"$a": 1}]},
 }
-START = {"attributes": {"external_id": "bad", "name": "kept whole"}, "events": EVENT, "purchases": BOUGHT}
+START = {
+    "attributes": {"external_id": "bad", "name": "kept whole"},
+    "events": EVENT,
+    "purchases": BOUGHT,
+}
 
 
 def cases(bad):
@@ -126,7 +191,12 @@ def test_a_bad_value(api, array, field, value):
     item = START[array] | {field: value}
     if field in ("user_alias", "braze_id"):
         item.pop("external_id")
-    body = api.track(**{"attributes": [NEIGHBOUR], array: [*([NEIGHBOUR] if array == "attributes" else []), item]})
+    body = api.track(
+        **{
+            "attributes": [NEIGHBOUR],
+            array: [*([NEIGHBOUR] if array == "attributes" else []), item],
+        }
+    )
     (error,) = body["errors"]
     assert (error["input_array"], error["index"]) == (array, 1 if array == "attributes" else 0)
     assert error["type"] == error["type"].upper()
@@ -141,11 +211,23 @@ def test_a_bad_field_costs_the_field_and_is_reported(api, array, field, value):
     body = api.track(**{array: [START[array] | neighbour | {field: value}]})
     assert body[f"{array}_processed"] == 1
     (error,) = body["errors"]
-    assert (error["input_array"], error["index"], error["type"].upper()) == (array, 0, error["type"])
+    assert (error["input_array"], error["index"], error["type"].upper()) == (
+        array,
+        0,
+        error["type"],
+    )
     assert error["message"]
     found = Profile.objects.get(external_id="bad")
-    assert (found.email, found.phone, found.country, found.language, found.idfa) == ("", "", "", "", "")
-    assert found.attributes == ({"name": "kept whole", "plan": "gold"} if array == "attributes" else {})
+    assert (found.email, found.phone, found.country, found.language, found.idfa) == (
+        "",
+        "",
+        "",
+        "",
+        "",
+    )
+    assert found.attributes == (
+        {"name": "kept whole", "plan": "gold"} if array == "attributes" else {}
+    )
     assert [event.properties for event in Event.objects.all()] == [{}] * (array != "attributes")
 
 
@@ -179,11 +261,21 @@ def test_an_odd_value_is_kept_and_touches_nothing_else(api, acme, person, field,
         assert (getattr(found, f"{field}_sha256") is None) == bool(found.invalid_kinds)
     else:
         assert found.attributes == {field: value}
-        assert (found.email_sha256, found.merged_into, found.created_at.year > 2000) == (None, None, True)
+        assert (found.email_sha256, found.merged_into, found.created_at.year > 2000) == (
+            None,
+            None,
+            True,
+        )
 
 
 @pytest.mark.parametrize(
-    "names", [{"external_id": "a", "braze_id": "0" * 24}, {"external_id": "a", "user_alias": {}}, {}, {"email": None}]
+    "names",
+    [
+        {"external_id": "a", "braze_id": "0" * 24},
+        {"external_id": "a", "user_alias": {}},
+        {},
+        {"email": None},
+    ],
 )
 def test_exactly_one_name(api, names):
     (error,) = api.track(status=400, attributes=[names | {"plan": "x"}])["errors"]

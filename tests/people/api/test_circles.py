@@ -66,7 +66,9 @@ def test_a_trigger_with_a_key_beside_an_erasure(acme, alice, ann, calls):
         Canvas.objects.select_for_update().get(pk=canvas.pk)
         calls.begin("/users/delete", {"external_ids": ["ann"]})
         calls.begin(
-            "/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}, Idempotency_Key="1"
+            "/canvas/trigger/send",
+            {"canvas_id": str(canvas.api_id), "recipients": [recipient]},
+            Idempotency_Key="1",
         )
     assert sorted(calls.end()) in ([201, 201], [201, 400])  # whoever was erased first cannot enter
 
@@ -76,7 +78,10 @@ def test_what_is_told_of_a_visitor_who_is_identified_meanwhile(acme, ann, visito
     with transaction.atomic():
         wish = Identity(("alias", ("device", "d1")), "ann")
         assert identify(acme, [wish], now=timezone.now()) == [None]
-        calls.begin("/users/track", {"attributes": [VISITOR | {"email": "ann@example.org"}], "events": [event]})
+        calls.begin(
+            "/users/track",
+            {"attributes": [VISITOR | {"email": "ann@example.org"}], "events": [event]},
+        )
     assert calls.end() == [201]
     ann.refresh_from_db()
     assert ann.email == "ann@example.org"
@@ -84,7 +89,11 @@ def test_what_is_told_of_a_visitor_who_is_identified_meanwhile(acme, ann, visito
 
 
 def test_a_visitor_who_is_identified_beside_news_of_both(acme, ann, visitor, calls):
-    told = [{"external_id": "new"}, {"external_id": "ann", "country": "DE"}, VISITOR | {"country": "DE"}]
+    told = [
+        {"external_id": "new"},
+        {"external_id": "ann", "country": "DE"},
+        VISITOR | {"country": "DE"},
+    ]
     with transaction.atomic():
         Profile.objects.select_for_update().get(pk=ann.pk)
         calls.begin("/users/track", {"attributes": told})

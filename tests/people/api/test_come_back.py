@@ -31,7 +31,9 @@ def test_a_new_id_with_the_same_addresses_is_a_new_person(api, erased):
 
 def test_a_new_alias_with_the_same_email_is_a_new_person(api, erased):
     alias = {"alias_label": "web", "alias_name": "new"}
-    api.track(attributes=[{"user_alias": alias, "email": ANN["email"], "_update_existing_only": False}])
+    api.track(
+        attributes=[{"user_alias": alias, "email": ANN["email"], "_update_existing_only": False}]
+    )
     assert Profile.objects.get().email == ANN["email"]
 
 
@@ -44,7 +46,9 @@ def test_a_call_may_give_a_known_person_the_address_and_a_file_may_not(api, acme
     assert getattr(Profile.objects.get(), address) == ANN[address]
 
 
-@pytest.mark.parametrize("name", [{"external_id": "ann"}, {"email": ANN["email"]}, {"phone": ANN["phone"]}])
+@pytest.mark.parametrize(
+    "name", [{"external_id": "ann"}, {"email": ANN["email"]}, {"phone": ANN["phone"]}]
+)
 def test_the_old_id_and_an_address_alone_stay_held_back(api, erased, name):
     assert api.track(status=400, attributes=[name])["errors"][0]["type"] == "ERASED_USER"
     assert not Profile.objects.exists()
@@ -73,10 +77,14 @@ def test_who_came_back_and_is_erased_again_is_held_back_from_then_on(api, acme, 
     api.track(attributes=[ANN | {"external_id": "ann-2"}])
     ErasedName.objects.update(at=timezone.now() - timedelta(days=365))
     api.post("/users/delete", {"external_ids": ["ann-2"]})
-    assert refused_as_erased(acme, [Change(external_id="ann-3", email=ANN["email"])], now=timezone.now()) == {0}
+    assert refused_as_erased(
+        acme, [Change(external_id="ann-3", email=ANN["email"])], now=timezone.now()
+    ) == {0}
 
 
-def test_a_released_person_is_held_back_no_longer_and_not_erased_after_a_restore(api, acme, erased, settings):
+def test_a_released_person_is_held_back_no_longer_and_not_erased_after_a_restore(
+    api, acme, erased, settings
+):
     erasure_ledger.file()
     path = erasure_ledger.Path(settings.ERASURE_LEDGER)
     assert erasure_ledger.read(path)[acme.pk]

@@ -15,7 +15,11 @@ from tests.rest.test_every_operation import OPERATIONS
 from tests.support.rest_api import Caller
 
 SECRET = "canary-of-acme"
-MAIL, PHONE, IDFA = f"{SECRET}@example.org", "+4915112345678", "6D92078A-8246-4BA4-AE5B-76104861E7DC"
+MAIL, PHONE, IDFA = (
+    f"{SECRET}@example.org",
+    "+4915112345678",
+    "6D92078A-8246-4BA4-AE5B-76104861E7DC",
+)
 ALIAS = {"alias_label": "l", "alias_name": SECRET}
 LEAD = {"alias_label": "l", "alias_name": f"{SECRET}-lead"}
 NAMES = {
@@ -26,28 +30,62 @@ NAMES = {
     "phone": lambda world: PHONE,
 }
 ARRAYS = ("external_ids", "braze_ids", "user_aliases", "email_addresses", "phone_numbers")
-CALLS = [("post", "/users/track", lambda w, n=n, f=f: {"attributes": [{n: f(w), "x": 1}]}) for n, f in NAMES.items()]
+CALLS = [
+    ("post", "/users/track", lambda w, n=n, f=f: {"attributes": [{n: f(w), "x": 1}]})
+    for n, f in NAMES.items()
+]
 CALLS += [
-    ("post", "/users/delete", lambda w, a=a, n=n, f=f: {a: [{n: f(w)} if n in ("email", "phone") else f(w)]})
+    (
+        "post",
+        "/users/delete",
+        lambda w, a=a, n=n, f=f: {a: [{n: f(w)} if n in ("email", "phone") else f(w)]},
+    )
     for a, (n, f) in zip(ARRAYS, NAMES.items(), strict=True)
 ]
 CALLS += [
-    ("post", "/users/alias/new", lambda w: {"user_aliases": [{"external_id": SECRET} | LEAD | {"alias_name": "new"}]}),
-    ("post", "/users/identify", lambda w: {"aliases_to_identify": [{"external_id": "new", "user_alias": LEAD}]}),
-    ("post", "/users/identify", lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{MAIL}"}]}),
+    (
+        "post",
+        "/users/alias/new",
+        lambda w: {"user_aliases": [{"external_id": SECRET} | LEAD | {"alias_name": "new"}]},
+    ),
+    (
+        "post",
+        "/users/identify",
+        lambda w: {"aliases_to_identify": [{"external_id": "new", "user_alias": LEAD}]},
+    ),
+    (
+        "post",
+        "/users/identify",
+        lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{MAIL}"}]},
+    ),
     ("post", "/users/export/ids", lambda w: {"braze_id": w["ann"].braze_id}),
     ("post", "/users/export/ids", lambda w: {"email_address": MAIL}),
     ("post", "/users/export/ids", lambda w: {"device_id": IDFA}),
-    ("post", "/users/export/ids", lambda w: {"user_aliases": [ALIAS], "fields_to_export": ["email"]}),
-    ("post", "/users/export/ids", lambda w: {"external_ids": [SECRET], "fields_to_export": ["email"]}),
+    (
+        "post",
+        "/users/export/ids",
+        lambda w: {"user_aliases": [ALIAS], "fields_to_export": ["email"]},
+    ),
+    (
+        "post",
+        "/users/export/ids",
+        lambda w: {"external_ids": [SECRET], "fields_to_export": ["email"]},
+    ),
     (
         "post",
         "/canvas/trigger/send",
-        lambda w: {"canvas_id": str(w["canvas"].api_id), "recipients": [{"external_user_id": "late"}]},
+        lambda w: {
+            "canvas_id": str(w["canvas"].api_id),
+            "recipients": [{"external_user_id": "late"}],
+        },
     ),
     ("get", "/canvas/list", lambda w: {}),
     ("get", "/canvas/details", lambda w: {"canvas_id": w["canvas"].api_id}),
-    ("get", "/canvas/data_series", lambda w: {"canvas_id": w["canvas"].api_id, "ending_at": "2026-11-01", "length": 1}),
+    (
+        "get",
+        "/canvas/data_series",
+        lambda w: {"canvas_id": w["canvas"].api_id, "ending_at": "2026-11-01", "length": 1},
+    ),
     ("get", "/canvas/data_summary", lambda w: {"canvas_id": w["canvas"].api_id, "length": 1}),
     ("get", "/segments/data_series", lambda w: {"segment_id": w["segment"].api_id}),
     ("get", "/events/list", lambda w: {}),
@@ -59,7 +97,14 @@ CALLS += [
     ("get", "/deliveries", lambda w: ALIAS),
     ("get", "/users/erasures", lambda w: {"key": w["erasure"].key}),
 ]
-KEPT = (Profile.everybody, UserAlias.objects, Event.objects, Segment.objects, Canvas.objects, Visit.objects)
+KEPT = (
+    Profile.everybody,
+    UserAlias.objects,
+    Event.objects,
+    Segment.objects,
+    Canvas.objects,
+    Visit.objects,
+)
 KEPT += (Erasure.objects, Delivery.objects, Audience.objects)
 
 
@@ -70,16 +115,23 @@ def world(acme, alice, api, settings, tmp_path):
     now = timezone.now()
     ann = {"external_id": SECRET, "email": MAIL, "phone": PHONE, "idfa": IDFA, "secret": SECRET}
     lead = {"user_alias": LEAD, "email": f"lead-{MAIL}", "_update_existing_only": False}
-    api.track(attributes=[ann, lead], events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}])
+    api.track(
+        attributes=[ann, lead],
+        events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}],
+    )
     api.post("/users/alias/new", {"user_aliases": [ALIAS | {"external_id": SECRET}]})
     found = {"ann": Profile.objects.get(external_id=SECRET)}
     found["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
     found["canvas"] = Canvas.objects.create(app_group=acme, name=SECRET, segment=found["segment"])
-    Step.objects.create(canvas=found["canvas"], kind="delay", settings={"amount": 1, "unit": "days"})
+    Step.objects.create(
+        canvas=found["canvas"], kind="delay", settings={"amount": 1, "unit": "days"}
+    )
     engine.launch(found["canvas"], by=alice, now=now)
     engine.admit(found["canvas"].pk, now=now)
     Profile.objects.create(app_group=acme, external_id="late")
-    found["erasure"] = Erasure.objects.create(app_group=acme, state="done", asked_by=SECRET, requested_at=now)
+    found["erasure"] = Erasure.objects.create(
+        app_group=acme, state="done", asked_by=SECRET, requested_at=now
+    )
     _sent(acme, found["ann"], now=now)
     return found
 
@@ -90,8 +142,14 @@ def _sent(group, person, *, now):
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
     audience = Audience.objects.create(ad_account=account, remote_id="1001", name=SECRET)
-    wish = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/")
-    sync.enqueue(wish, Profile.objects.filter(pk=person.pk).values_list("pk", "pk"), now=now + timedelta(seconds=1))
+    wish = Sync.objects.create(
+        app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/"
+    )
+    sync.enqueue(
+        wish,
+        Profile.objects.filter(pk=person.pk).values_list("pk", "pk"),
+        now=now + timedelta(seconds=1),
+    )
 
 
 def kept():
@@ -102,7 +160,9 @@ def kept():
 def mine(before):
     """The rows of ``before``, as they are now."""
     return {
-        rows.model: list(rows.filter(pk__in=[row["id"] for row in before[rows.model]]).order_by("pk").values())
+        rows.model: list(
+            rows.filter(pk__in=[row["id"] for row in before[rows.model]]).order_by("pk").values()
+        )
         for rows in KEPT
     }
 

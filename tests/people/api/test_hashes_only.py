@@ -12,7 +12,9 @@ def bare(acme):
 
 
 def problems(body):
-    return [(error["type"], error.get("field", ""), error["index"]) for error in body.get("errors", [])]
+    return [
+        (error["type"], error.get("field", ""), error["index"]) for error in body.get("errors", [])
+    ]
 
 
 ATTRIBUTES = {
@@ -29,7 +31,9 @@ ATTRIBUTES = {
 
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_an_address_as_an_attribute_is_an_error_of_its_field_and_the_rest_is_written(api, person, name):
+def test_an_address_as_an_attribute_is_an_error_of_its_field_and_the_rest_is_written(
+    api, person, name
+):
     body = api.track(attributes=[{"external_id": "a", name: ATTRIBUTES[name], "tier": "gold"}])
     assert problems(body) == [("HASHES_ONLY", name, 0)]
     assert (body["attributes_processed"], person("a").attributes) == (1, {"tier": "gold"})
@@ -44,14 +48,21 @@ def test_a_name_that_is_an_address_is_not_repeated(api, person):
 
 @pytest.mark.usefixtures("bare")
 def test_what_was_kept_before_can_be_deleted(api, acme, person):
-    Profile.objects.create(app_group=acme, external_id="a", attributes={"mobile": "0151 1", "all": ["b@example.org"]})
-    body = api.track(attributes=[{"external_id": "a", "mobile": None, "all": {"remove": ["b@example.org"]}}])
+    Profile.objects.create(
+        app_group=acme, external_id="a", attributes={"mobile": "0151 1", "all": ["b@example.org"]}
+    )
+    body = api.track(
+        attributes=[{"external_id": "a", "mobile": None, "all": {"remove": ["b@example.org"]}}]
+    )
     assert (problems(body), person("a").attributes) == ([], {"all": []})
 
 
 @pytest.mark.usefixtures("bare")
 def test_properties_of_events_and_purchases_hold_no_address(api):
-    when, properties = "2026-11-23T10:00:00Z", {"mobile": "0151 12345678", "n": 2, "to": "b@example.org"}
+    when, properties = (
+        "2026-11-23T10:00:00Z",
+        {"mobile": "0151 12345678", "n": 2, "to": "b@example.org"},
+    )
     event = {"external_id": "a", "name": "cart", "time": when, "properties": properties}
     bought = {"external_id": "a", "product_id": "p", "currency": "EUR", "price": 1, "time": when}
     body = api.track(events=[event], purchases=[bought | {"properties": properties}])
@@ -62,7 +73,8 @@ def test_properties_of_events_and_purchases_hold_no_address(api):
 @pytest.mark.usefixtures("bare")
 def test_an_event_named_by_an_address_is_none(api):
     events = [
-        {"external_id": "a", "name": name, "time": "2026-11-23T10:00:00Z"} for name in ("to b@example.org", "cart")
+        {"external_id": "a", "name": name, "time": "2026-11-23T10:00:00Z"}
+        for name in ("to b@example.org", "cart")
     ]
     assert problems(api.track(events=events)) == [("HASHES_ONLY", "name", 0)]
     assert [one.name for one in Event.objects.all()] == ["cart"]
@@ -75,14 +87,23 @@ def test_no_new_alias_is_an_address(api):
     body = api.post("/users/alias/new", {"user_aliases": names}).json()
     assert problems(body) == [("HASHES_ONLY", "alias_name", 0), ("HASHES_ONLY", "alias_name", 1)]
     told = [{"user_alias": name, "_update_existing_only": False, "tier": "gold"} for name in names]
-    assert problems(api.track(attributes=told)) == [("HASHES_ONLY", "user_alias", 0), ("HASHES_ONLY", "user_alias", 1)]
+    assert problems(api.track(attributes=told)) == [
+        ("HASHES_ONLY", "user_alias", 0),
+        ("HASHES_ONLY", "user_alias", 1),
+    ]
     assert [one.name for one in UserAlias.objects.all()] == ["7"]
 
 
 @pytest.mark.usefixtures("bare")
 def test_the_recipient_of_a_trigger_brings_no_address(api, launched):
-    told = {"external_user_id": "a", "send_to_existing_only": False, "attributes": {"mobile": "0151 12345678", "n": 1}}
-    body = api.post("/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [told]}).json()
+    told = {
+        "external_user_id": "a",
+        "send_to_existing_only": False,
+        "attributes": {"mobile": "0151 12345678", "n": 1},
+    }
+    body = api.post(
+        "/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [told]}
+    ).json()
     assert problems(body) == [("HASHES_ONLY", "mobile", 0)]
     assert Profile.objects.get().attributes == {"n": 1}
 

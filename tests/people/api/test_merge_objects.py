@@ -21,7 +21,11 @@ def tell(api):
 
 def test_objects_are_merged_at_any_depth(tell):
     tell({"a": 1, "n": {"x": 1}})
-    assert tell({"c": 2, "n": {"y": 2}}, _merge_objects=True) == {"a": 1, "c": 2, "n": {"x": 1, "y": 2}}
+    assert tell({"c": 2, "n": {"y": 2}}, _merge_objects=True) == {
+        "a": 1,
+        "c": 2,
+        "n": {"x": 1, "y": 2},
+    }
 
 
 def test_null_takes_a_part_out(tell):
@@ -50,7 +54,11 @@ def test_without_the_switch_an_object_is_replaced(tell):
 
 def test_an_object_does_not_grow_without_end(tell):
     for n in range(3):
-        tell({f"{n}-{i}": "x" * 255 for i in range(140)}, *(["TOO_MANY_VALUES"] if n == 2 else []), _merge_objects=True)
+        tell(
+            {f"{n}-{i}": "x" * 255 for i in range(140)},
+            *(["TOO_MANY_VALUES"] if n == 2 else []),
+            _merge_objects=True,
+        )
     assert len(Profile.objects.get().attributes["o"]) == 280
 
 
@@ -62,21 +70,27 @@ def test_objects_are_added_to_a_list(tell):
 def test_an_object_of_a_list_is_updated(tell):
     tell(PETS)
     new = {"breed": "corgi", "tags": {"b": 2, "a": None}}
-    found = tell({"$update": [{"$identifier_key": "id", "$identifier_value": 1, "$new_object": new}]})
+    found = tell(
+        {"$update": [{"$identifier_key": "id", "$identifier_value": 1, "$new_object": new}]}
+    )
     assert found == [{"id": 1, "name": "Rex", "breed": "corgi", "tags": {"b": 2}}, PETS[1]]
 
 
 def test_objects_are_removed_from_a_list(tell):
     tell(PETS)
     assert tell({"$remove": [{"$identifier_key": "id", "$identifier_value": 4}]}) == PETS[:1]
-    assert tell({"$remove": [{"$identifier_key": "id", "$identifier_value": True}]}) == PETS[:1]  # true is not 1
+    assert (
+        tell({"$remove": [{"$identifier_key": "id", "$identifier_value": True}]}) == PETS[:1]
+    )  # true is not 1
 
 
 def test_one_call_removes_updates_and_adds(tell):
     tell(PETS)
     wish = {
         "$add": [{"id": 9}],
-        "$update": [{"$identifier_key": "id", "$identifier_value": 1, "$new_object": {"name": "Max"}}],
+        "$update": [
+            {"$identifier_key": "id", "$identifier_value": 1, "$new_object": {"name": "Max"}}
+        ],
         "$remove": [{"$identifier_key": "name", "$identifier_value": "Tom"}],
     }
     assert tell(wish) == [PETS[0] | {"name": "Max"}, {"id": 9}]
@@ -97,5 +111,7 @@ def test_what_is_no_list_is_left_and_the_rest_is_written(api, tell):
 def test_a_number_that_cannot_be_added_costs_the_field(api):
     api.track(attributes=[{"external_id": "a", "plan": "gold"}])
     body = api.track(attributes=[{"external_id": "a", "plan": {"inc": 1}, "n": {"inc": 1}}])
-    assert [(error["type"], error["field"]) for error in body["errors"]] == [("NOT_A_NUMBER", "plan")]
+    assert [(error["type"], error["field"]) for error in body["errors"]] == [
+        ("NOT_A_NUMBER", "plan")
+    ]
     assert Profile.objects.get().attributes == {"plan": "gold", "n": 1}

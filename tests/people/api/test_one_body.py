@@ -26,26 +26,43 @@ def test_who_is_made_with_an_email_is_found_by_it(api, person):
 
 def test_who_is_given_a_phone_is_found_by_it(api, person):
     api.track(attributes=[{"external_id": "d1"}])
-    api.track(attributes=[{"external_id": "d1", "phone": "+4915112345678"}, {"phone": "0151 12345678", "x": 1}])
+    api.track(
+        attributes=[
+            {"external_id": "d1", "phone": "+4915112345678"},
+            {"phone": "0151 12345678", "x": 1},
+        ]
+    )
     assert person("d1").attributes == {"x": 1}
 
 
 def test_an_email_that_was_changed_earlier_is_nobody_s(api, person):
     api.track(attributes=[{"external_id": "a", "email": "old@example.org"}])
-    api.track(attributes=[{"external_id": "a", "email": "new@example.org"}, {"email": "old@example.org", "x": 1}])
+    api.track(
+        attributes=[
+            {"external_id": "a", "email": "new@example.org"},
+            {"email": "old@example.org", "x": 1},
+        ]
+    )
     assert (person("a").email, person("a").attributes) == ("new@example.org", {})
     assert Profile.objects.get(external_id=None).attributes == {"x": 1}
 
 
 def test_an_object_with_a_bad_attribute_gives_its_email_all_the_same(api, person):
     api.track(attributes=[{"external_id": "a", "n": "text"}])
-    told = [{"external_id": "a", "email": "a@example.org", "n": {"inc": 1}}, {"email": "a@example.org", "x": 1}]
+    told = [
+        {"external_id": "a", "email": "a@example.org", "n": {"inc": 1}},
+        {"email": "a@example.org", "x": 1},
+    ]
     assert [error["index"] for error in api.track(attributes=told)["errors"]] == [0]
     assert (person("a").email, person("a").attributes) == ("a@example.org", {"n": "text", "x": 1})
 
 
-MAIL = st.sampled_from([{"email": f"{name}@example.org"} for name in "xyz"] + [{"email": "X@Example.org"}])
-PHONE = st.sampled_from([{"phone": "+4915112345670"}, {"phone": "0151 12345670"}, {"phone": "+4915112345671"}])
+MAIL = st.sampled_from(
+    [{"email": f"{name}@example.org"} for name in "xyz"] + [{"email": "X@Example.org"}]
+)
+PHONE = st.sampled_from(
+    [{"phone": "+4915112345670"}, {"phone": "0151 12345670"}, {"phone": "+4915112345671"}]
+)
 NOTHING = st.sampled_from([{}, {"email": None, "phone": None}])
 OBJECTS = MAIL | PHONE | st.builds(dict.__or__, st.just({"external_id": "a"}), MAIL | NOTHING)
 OBJECTS |= st.builds(dict.__or__, st.just({"external_id": "b"}), PHONE | NOTHING)
@@ -57,7 +74,9 @@ def people_after(calls):
     for objects in calls:
         arrays = {array: objects if array == "attributes" else [] for array in track.ARRAYS}
         assert not track.track(group, arrays, now=timezone.now()).errors
-    rows = Profile.objects.filter(app_group=group).values_list("external_id", "email", "phone", "attributes")
+    rows = Profile.objects.filter(app_group=group).values_list(
+        "external_id", "email", "phone", "attributes"
+    )
     return sorted(rows, key=repr)
 
 
@@ -78,7 +97,9 @@ def test_such_calls_beside_each_other_wait_in_no_circle(acme, issue):
 
     def work(objects):
         for turn in range(4):
-            statuses.append(Caller(key).post("/users/track", {"attributes": objects(turn)}).status_code)
+            statuses.append(
+                Caller(key).post("/users/track", {"attributes": objects(turn)}).status_code
+            )
         connections.close_all()
 
     ways = [

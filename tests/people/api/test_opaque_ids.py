@@ -39,7 +39,10 @@ def test_what_a_list_tells_every_other_call_takes(ids, api, acme, launched):
     engine.move_all(now=timezone.now())
     (user,) = api.post("/users/export/ids", {"external_ids": ["ann"]}).json()["users"]
     assert user["canvases_received"][0]["api_canvas_id"] == ids["canvases"]
-    assert api.get("/segments/details", {"segment_id": ids["segments"]}).json()["id"] == ids["segments"]
+    assert (
+        api.get("/segments/details", {"segment_id": ids["segments"]}).json()["id"]
+        == ids["segments"]
+    )
 
 
 def test_the_number_of_a_row_leads_nowhere(ids, api, launched):
@@ -48,12 +51,18 @@ def test_the_number_of_a_row_leads_nowhere(ids, api, launched):
         assert answer.status_code == 400, path
     assert api.get("/segments/details", {"segment_id": launched.segment_id}).status_code == 400
     for number in (launched.pk, str(launched.pk)):
-        assert api.post("/canvas/trigger/send", {"canvas_id": number, "broadcast": True}).status_code == 400
+        assert (
+            api.post("/canvas/trigger/send", {"canvas_id": number, "broadcast": True}).status_code
+            == 400
+        )
 
 
 def test_a_segment_tells_its_filter_in_words_and_its_own_description(api, launched):
     segment = launched.segment
-    segment.filter, segment.description = {"all": [{"field": "country", "op": "is", "value": "DE"}]}, "Germans"
+    segment.filter, segment.description = (
+        {"all": [{"field": "country", "op": "is", "value": "DE"}]},
+        "Germans",
+    )
     segment.save()
     told = api.get("/segments/details", {"segment_id": segment.api_id}).json()
     assert (told["text_description"], "DE" in told["description"]) == ("Germans", True)

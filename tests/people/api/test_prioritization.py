@@ -21,19 +21,30 @@ WHOM = [
     (["unidentified", "least_recently_updated"], "lead"),
     (["least_recently_updated", "unidentified"], "old"),
 ]
-NONSENSE = [["nonsense"], "identified", [["identified"]], [None], {"identified": 1}, ["identified", "unidentified"]]
+NONSENSE = [
+    ["nonsense"],
+    "identified",
+    [["identified"]],
+    [None],
+    {"identified": 1},
+    ["identified", "unidentified"],
+]
 
 
 @pytest.fixture(autouse=True)
 def people(api, settings, tmp_path):
     """Name -> id of three people with one e-mail, updated in this order: old, lead, new."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
-    api.track(attributes=[{"external_id": "old", "email": MAIL}, {"external_id": "new", "email": MAIL}])
+    api.track(
+        attributes=[{"external_id": "old", "email": MAIL}, {"external_id": "new", "email": MAIL}]
+    )
     lead = {"alias_label": "l", "alias_name": "lead"}
     api.track(attributes=[{"user_alias": lead, "email": MAIL, "_update_existing_only": False}])
     found = {one.external_id or "lead": one.pk for one in Profile.objects.all()}
     for age, name in enumerate(("new", "lead", "old")):
-        Profile.objects.filter(pk=found[name]).update(updated_at=timezone.now() - timedelta(days=age))
+        Profile.objects.filter(pk=found[name]).update(
+            updated_at=timezone.now() - timedelta(days=age)
+        )
     return found
 
 
@@ -57,7 +68,9 @@ def test_nobody_is_erased_for_a_wish_nobody_knows(api, prioritization):
 
 def test_by_phone(api, people):
     Profile.objects.filter(pk=people["old"]).update(phone_sha256=b"x" * 32)
-    api.track(attributes=[{"external_id": name, "phone": "+4915112345678"} for name in ("old", "new")])
+    api.track(
+        attributes=[{"external_id": name, "phone": "+4915112345678"} for name in ("old", "new")]
+    )
     order = {"phone": "+4915112345678", "prioritization": ["least_recently_updated"]}
     Profile.objects.filter(pk=people["old"]).update(updated_at=timezone.now() - timedelta(days=9))
     assert api.post("/users/delete", {"phone_numbers": [order]}).json()["deleted"] == 1
@@ -81,9 +94,9 @@ NOBODY = {"all": [{"field": "country", "op": "is", "value": "XX"}]}
 @pytest.mark.parametrize(("prioritization", "who"), WHOM)
 def test_the_one_who_is_named_enters(api, canvas, people, prioritization, who):
     recipient = wish(prioritization) | {"attributes": {"cart": 1}}
-    assert api.post("/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}).json()[
-        "entered"
-    ]
+    assert api.post(
+        "/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}
+    ).json()["entered"]
     assert Visit.objects.get().profile_id == people[who]
     assert Profile.objects.get(attributes__cart=1).pk == people[who]
 
@@ -99,7 +112,8 @@ def test_nobody_enters_for_a_wish_nobody_knows(api, canvas, prioritization):
 def test_of_several_visitors_the_one_who_is_named_is_identified(api, people):
     api.track(
         attributes=[
-            {"user_alias": {"alias_label": "l", "alias_name": "2"}, "email": MAIL} | {"_update_existing_only": False}
+            {"user_alias": {"alias_label": "l", "alias_name": "2"}, "email": MAIL}
+            | {"_update_existing_only": False}
         ]
     )
     for prioritization, who in (

@@ -32,15 +32,28 @@ def test_nobody_is_found_by_a_number_that_lost_digits(api):
     assert [error["type"] for error in errors] == ["UNUSABLE_IDENTIFIER"]
 
 
-STORED = {"country": "DE", "language": "de", "email": "a@example.org", "ads_consent": True, "gender": "F"}
-STORED |= {"ad_tracking_enabled": True, "dob": "2000-01-01", "home_city": "Bonn", "email_subscribe": "opted_in"}
+STORED = {
+    "country": "DE",
+    "language": "de",
+    "email": "a@example.org",
+    "ads_consent": True,
+    "gender": "F",
+}
+STORED |= {
+    "ad_tracking_enabled": True,
+    "dob": "2000-01-01",
+    "home_city": "Bonn",
+    "email_subscribe": "opted_in",
+}
 
 
 @pytest.mark.parametrize("field", STORED)
 @pytest.mark.parametrize("text", ["NULL", "#N/A", "-", "nan"])
 def test_a_placeholder_in_a_standard_field_changes_nothing(api, person, field, text):
     api.track(attributes=[{"external_id": "a"} | STORED])
-    body = api.track(attributes=[{"external_id": "a", field: text}, {"external_id": "b", field: text}])
+    body = api.track(
+        attributes=[{"external_id": "a", field: text}, {"external_id": "b", field: text}]
+    )
     assert "errors" not in body
     for name in ("country", "language", "email", "ads_consent", "ad_tracking_enabled"):
         assert getattr(person("a"), name) == STORED[name]

@@ -20,12 +20,18 @@ def test_a_list_gets_and_loses_values_at_once(api, person):
 @pytest.mark.parametrize("wish", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
 def test_half_a_wish_for_a_list_changes_nothing(api, person, wish):
     api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
-    assert api.track(attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"] == "NOT_A_LIST"
+    assert (
+        api.track(attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"]
+        == "NOT_A_LIST"
+    )
     assert person("a").attributes == {"tags": ["a", "b"]}
 
 
 def test_no_devices_delete_the_ids_and_leave_the_refusal(api, person):
-    ids = {"idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC", "google_ad_id": "cdda802e-fb9c-47ad-9866-0794d394c912"}
+    ids = {
+        "idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC",
+        "google_ad_id": "cdda802e-fb9c-47ad-9866-0794d394c912",
+    }
     api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False} | ids])
     api.track(attributes=[{"external_id": "a", "devices": None}])
     found = person("a")
@@ -42,7 +48,8 @@ def test_ad_tracking_is_told_without_a_device_id(api):
 
 @pytest.mark.parametrize("name", ["context", "canvas_entry_properties"])
 @pytest.mark.parametrize(
-    ("value", "code"), [("x", "NOT_AN_OBJECT"), ([1], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")]
+    ("value", "code"),
+    [("x", "NOT_AN_OBJECT"), ([1], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")],
 )
 def test_the_context_of_one_recipient(api, launched, name, value, code):
     error = refusal(api, launched, {"external_user_id": "a", name: value})

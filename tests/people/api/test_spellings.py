@@ -7,7 +7,13 @@ import pytest
 from audiencesync.people.models import Event, Profile
 
 EVENT = {"external_id": "a", "name": "cart"}
-BOUGHT = {"external_id": "a", "product_id": "p", "currency": "EUR", "price": 1, "time": "2026-11-01"}
+BOUGHT = {
+    "external_id": "a",
+    "product_id": "p",
+    "currency": "EUR",
+    "price": 1,
+    "time": "2026-11-01",
+}
 COLUMNS = [
     ("country", "United States", "US"),
     ("country", "DE ", "DE"),
@@ -64,7 +70,9 @@ TIMES = [
 
 @pytest.mark.parametrize(("column", "told", "kept"), COLUMNS)
 def test_a_column_is_read_as_people_write_it(api, column, told, kept):
-    assert "errors" not in api.track(attributes=[{"external_id": "a", ALIASES.get(column, column): told}])
+    assert "errors" not in api.track(
+        attributes=[{"external_id": "a", ALIASES.get(column, column): told}]
+    )
     assert getattr(Profile.objects.get(), column) == kept
 
 
@@ -94,7 +102,9 @@ def test_a_person_without_an_email_is_named_by_the_phone(api):
 @pytest.mark.parametrize(("text", "hour"), TIMES)
 def test_a_time_is_read_as_clients_write_it(api, text, hour):
     assert "errors" not in api.track(events=[EVENT | {"time": text}])
-    assert Event.objects.get().at.replace(minute=0, second=0, microsecond=0) == datetime(2026, 11, 1, hour, tzinfo=UTC)
+    assert Event.objects.get().at.replace(minute=0, second=0, microsecond=0) == datetime(
+        2026, 11, 1, hour, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize("quantity", [None, 2.0, "2", "2.0", ""])
@@ -103,7 +113,9 @@ def test_a_quantity_is_read_as_clients_write_it(api, quantity):
     assert Event.objects.get().quantity == (2 if quantity else 1)
 
 
-@pytest.mark.parametrize(("price", "kept"), [("9.50", "9.5000"), ("9,5", "9.5000"), (9, "9.0000"), ("-3", "-3.0000")])
+@pytest.mark.parametrize(
+    ("price", "kept"), [("9.50", "9.5000"), ("9,5", "9.5000"), (9, "9.0000"), ("-3", "-3.0000")]
+)
 def test_a_price_may_be_text(api, price, kept):
     assert "errors" not in api.track(purchases=[BOUGHT | {"price": price}])
     assert str(Event.objects.get().price) == kept
@@ -112,13 +124,20 @@ def test_a_price_may_be_text(api, price, kept):
 def test_the_empty_list_of_php_is_an_empty_object(api, launched):
     assert "errors" not in api.track(events=[EVENT | {"time": "2026-11-01", "properties": []}])
     recipient = {"external_user_id": "a", "attributes": [], "context": []}
-    body = {"canvas_id": str(launched.api_id), "recipients": [recipient], "context": [], "canvas_entry_properties": []}
+    body = {
+        "canvas_id": str(launched.api_id),
+        "recipients": [recipient],
+        "context": [],
+        "canvas_entry_properties": [],
+    }
     answer = api.post("/canvas/trigger/send", body)
     assert (answer.status_code, "errors" in answer.json()) == (201, False), answer.content
 
 
 def test_a_bad_property_costs_the_property(api):
-    answer = api.track(events=[EVENT | {"time": "2026-11-01", "properties": {"$a": 1, "n": 2, "long": "x" * 256}}])
+    answer = api.track(
+        events=[EVENT | {"time": "2026-11-01", "properties": {"$a": 1, "n": 2, "long": "x" * 256}}]
+    )
     assert [error["type"] for error in answer["errors"]] == ["BAD_PROPERTIES", "TEXT_TOO_LONG"]
     assert Event.objects.get().properties == {"n": 2}
 
@@ -126,6 +145,8 @@ def test_a_bad_property_costs_the_property(api):
 def test_a_bad_field_of_a_recipient_costs_the_field(api, launched):
     api.track(attributes=[{"external_id": "a"}])
     recipient = {"external_user_id": "a", "attributes": {"country": "Narnia", "plan": "gold"}}
-    body = api.post("/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [recipient]}).json()
+    body = api.post(
+        "/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [recipient]}
+    ).json()
     assert (body["entered"], [error["field"] for error in body["errors"]]) == (1, ["country"])
     assert Profile.objects.get().attributes == {"plan": "gold"}

@@ -44,7 +44,9 @@ def key(acme, issue):
 def test_the_same_people_from_four_sides(key):
     """In orders that would lock crosswise, by every kind of name."""
     names = [{"external_id": f"p{n}"} for n in range(12)]
-    names += [{"email": f"e{n}@example.org"} for n in range(4)] + [{"phone": f"+4915112345{n:03}"} for n in range(4)]
+    names += [{"email": f"e{n}@example.org"} for n in range(4)] + [
+        {"phone": f"+4915112345{n:03}"} for n in range(4)
+    ]
     aliases = [{"alias_label": "l", "alias_name": str(n)} for n in range(4)]
     names += [{"user_alias": alias, "_update_existing_only": False} for alias in aliases]
 
@@ -53,7 +55,9 @@ def test_the_same_people_from_four_sides(key):
             caller, turned = Caller(key), names[who:] + names[:who]
             some = turned if who % 2 else turned[::-1]
             return [
-                caller.post("/users/track", {"attributes": [name | {f"by{who}": turn} for name in some]}).status_code
+                caller.post(
+                    "/users/track", {"attributes": [name | {f"by{who}": turn} for name in some]}
+                ).status_code
                 for turn in range(5)
             ]
 
@@ -100,7 +104,9 @@ def test_who_waits_too_long_for_the_same_call_is_told_to_come_again(key, acme, m
     body = {"events": [{"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00Z"}]}
     with transaction.atomic():  # the same call, which is being worked on elsewhere
         name = hashlib.sha256(b"k").hexdigest()
-        KeptAnswer.objects.create(app_group=acme, key_sha256=name, call_sha256="", at=timezone.now())
+        KeptAnswer.objects.create(
+            app_group=acme, key_sha256=name, call_sha256="", at=timezone.now()
+        )
         (answer,) = at_once(lambda: Caller(key).post("/users/track", body, Idempotency_Key="k"))
     assert answer.status_code == TOO_LONG[connection.vendor]
     assert int(answer["Retry-After"]) >= 1
@@ -115,7 +121,9 @@ def test_a_visitor_is_identified_while_the_person_is_written(key):
         return Caller(key).post("/users/identify", body).json()["aliases_processed"]
 
     def track():
-        return Caller(key).track(attributes=[{"external_id": "a", "plan": "gold"}])["attributes_processed"]
+        return Caller(key).track(attributes=[{"external_id": "a", "plan": "gold"}])[
+            "attributes_processed"
+        ]
 
     assert at_once(identify, track) == [1, 1]
     person = Profile.objects.get(external_id="a")

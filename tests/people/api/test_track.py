@@ -11,30 +11,66 @@ from audiencesync.people.models import Event, Profile
 
 
 def test_it_makes_a_person(api, person):
-    body = api.track(attributes=[{"external_id": "a", "email": "Max@Example.org", "country": "de", "plan": "gold"}])
+    body = api.track(
+        attributes=[
+            {"external_id": "a", "email": "Max@Example.org", "country": "de", "plan": "gold"}
+        ]
+    )
     assert body == {"message": "success", "attributes_processed": 1}
     max_ = person("a")
-    assert (max_.email, max_.country, max_.attributes) == ("Max@Example.org", "DE", {"plan": "gold"})
+    assert (max_.email, max_.country, max_.attributes) == (
+        "Max@Example.org",
+        "DE",
+        {"plan": "gold"},
+    )
     assert bytes(max_.email_sha256) == sha256(b"max@example.org").digest()
 
 
 def test_only_what_is_named_changes(api, person):
-    api.track(attributes=[{"external_id": "a", "email": "a@example.org", "phone": "+4915112345678", "plan": "gold"}])
+    api.track(
+        attributes=[
+            {
+                "external_id": "a",
+                "email": "a@example.org",
+                "phone": "+4915112345678",
+                "plan": "gold",
+            }
+        ]
+    )
     api.track(attributes=[{"external_id": "a", "plan": "free"}])
     found = person("a")
-    assert (found.email, found.phone, found.attributes) == ("a@example.org", "+4915112345678", {"plan": "free"})
+    assert (found.email, found.phone, found.attributes) == (
+        "a@example.org",
+        "+4915112345678",
+        {"plan": "free"},
+    )
 
 
 def test_null_deletes(api, person):
-    api.track(attributes=[{"external_id": "a", "email": "a@example.org", "plan": "gold", "ads_consent": True}])
+    api.track(
+        attributes=[
+            {"external_id": "a", "email": "a@example.org", "plan": "gold", "ads_consent": True}
+        ]
+    )
     api.track(attributes=[{"external_id": "a", "email": None, "plan": None, "ads_consent": None}])
     found = person("a")
-    assert (found.email, found.email_sha256, found.attributes, found.ads_consent) == ("", None, {}, None)
+    assert (found.email, found.email_sha256, found.attributes, found.ads_consent) == (
+        "",
+        None,
+        {},
+        None,
+    )
     assert bytes(found.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
 
 
 def test_a_changed_email_leaves_its_old_hash_once(api, person):
-    for email in ("a@example.org", "A@Example.org ", "b@example.org", "a@example.org", "c@example.org"):
+    for email in (
+        "a@example.org",
+        "A@Example.org ",
+        "b@example.org",
+        "a@example.org",
+        "c@example.org",
+    ):
         api.track(attributes=[{"external_id": "a", "email": email}])
     past = sorted(bytes(one.sha256) for one in person("a").past_identifiers.all())
     assert past == sorted(sha256(email).digest() for email in (b"a@example.org", b"b@example.org"))
@@ -49,7 +85,8 @@ def test_a_call_costs_the_same_for_many_people(api, rounds):
                 one["email"] = f"{turn}{one['email']}"
             with CaptureQueriesContext(connection) as queries:
                 api.track(
-                    attributes=told, events=[{"external_id": f"{n}-0", "name": "x", "time": "2026-11-01T00:00:00Z"}]
+                    attributes=told,
+                    events=[{"external_id": f"{n}-0", "name": "x", "time": "2026-11-01T00:00:00Z"}],
                 )
         return len([query for query in queries if "django_q" not in query["sql"]])
 
@@ -58,14 +95,23 @@ def test_a_call_costs_the_same_for_many_people(api, rounds):
 
 
 def test_the_last_object_wins(api, person):
-    api.track(attributes=[{"external_id": "a", "plan": "one", "x": 1}, {"external_id": "a", "plan": "two"}])
+    api.track(
+        attributes=[
+            {"external_id": "a", "plan": "one", "x": 1},
+            {"external_id": "a", "plan": "two"},
+        ]
+    )
     assert person("a").attributes == {"plan": "two", "x": 1}
     assert Profile.objects.count() == 1
 
 
 def test_ad_ids_which_braze_has_no_field_for(api, person):
     idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
-    api.track(attributes=[{"external_id": "a", "idfa": idfa, "google_ad_id": gaid, "ad_tracking_enabled": True}])
+    api.track(
+        attributes=[
+            {"external_id": "a", "idfa": idfa, "google_ad_id": gaid, "ad_tracking_enabled": True}
+        ]
+    )
     found = person("a")
     assert bytes(found.idfa_sha256) == sha256(idfa.lower().encode()).digest()
     assert (found.gaid, found.ad_tracking_enabled) == (gaid, True)
@@ -73,13 +119,26 @@ def test_ad_ids_which_braze_has_no_field_for(api, person):
 
 def test_devices_as_braze_exports_them(api, person):
     gaid = "cdda802e-fb9c-47ad-9866-0794d394c912"
-    devices = [{"model": "Pixel", "idfv": None, "idfa": None, "google_ad_id": gaid, "ad_tracking_enabled": False}]
+    devices = [
+        {
+            "model": "Pixel",
+            "idfv": None,
+            "idfa": None,
+            "google_ad_id": gaid,
+            "ad_tracking_enabled": False,
+        }
+    ]
     api.track(attributes=[{"external_id": "a", "devices": devices}])
     assert (person("a").gaid, person("a").ad_tracking_enabled) == (gaid, False)
 
 
 def test_events_and_purchases(api, person):
-    event = {"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00+01:00", "properties": {"n": 2}}
+    event = {
+        "external_id": "a",
+        "name": "cart",
+        "time": "2026-11-01T10:00:00+01:00",
+        "properties": {"n": 2},
+    }
     bought = {
         "external_id": "a",
         "product_id": "shoe",
@@ -90,8 +149,17 @@ def test_events_and_purchases(api, person):
     body = api.track(events=[event], purchases=[bought | {"quantity": 3}])
     assert body == {"message": "success", "events_processed": 1, "purchases_processed": 1}
     cart, shoe = Event.objects.order_by("pk")
-    assert (cart.name, cart.at, cart.properties) == ("cart", datetime(2026, 11, 1, 9, tzinfo=UTC), {"n": 2})
-    assert (shoe.kind, str(shoe.price), shoe.currency, shoe.quantity) == ("purchase", "9.9900", "EUR", 3)
+    assert (cart.name, cart.at, cart.properties) == (
+        "cart",
+        datetime(2026, 11, 1, 9, tzinfo=UTC),
+        {"n": 2},
+    )
+    assert (shoe.kind, str(shoe.price), shoe.currency, shoe.quantity) == (
+        "purchase",
+        "9.9900",
+        "EUR",
+        3,
+    )
     assert cart.profile == shoe.profile == person("a")
 
 
@@ -102,7 +170,9 @@ def test_the_future_is_now(api):
 
 def test_one_bad_object_of_many(api, person):
     good = [{"external_id": f"p{n}"} for n in range(3)]
-    body = api.track(attributes=[good[0], {"external_id": "bad", "email": "nobody"}, good[1], "text", good[2]])
+    body = api.track(
+        attributes=[good[0], {"external_id": "bad", "email": "nobody"}, good[1], "text", good[2]]
+    )
     assert body["attributes_processed"] == 4
     assert [(error["index"], error["type"], error["input_array"]) for error in body["errors"]] == [
         (1, "EMAIL_BAD_FORMAT", "attributes"),

@@ -23,7 +23,10 @@ def post(api, path, body, status=201):
 
 def test_a_number_tracks_the_person_of_its_digits(api):
     bought = {"external_id": 42, "product_id": 7, "currency": "EUR", "price": 1, "time": WHEN}
-    api.track(attributes=[{"external_id": 42, "plan": "x"}, {"external_id": "42", "n": 1}], purchases=[bought])
+    api.track(
+        attributes=[{"external_id": 42, "plan": "x"}, {"external_id": "42", "n": 1}],
+        purchases=[bought],
+    )
     assert Profile.objects.get().external_id == "42"
     assert Event.objects.get().name == "7"
 
@@ -31,13 +34,24 @@ def test_a_number_tracks_the_person_of_its_digits(api):
 def test_numbers_name_people_in_every_call(api, acme, launched):
     engine.admit(launched.pk, now=timezone.now())
     api.track(attributes=[{"external_id": n} for n in (400, 401, 402)])
-    assert post(api, "/users/alias/new", {"user_aliases": [ALIAS | {"external_id": 400}]})["aliases_processed"] == 1
+    assert (
+        post(api, "/users/alias/new", {"user_aliases": [ALIAS | {"external_id": 400}]})[
+            "aliases_processed"
+        ]
+        == 1
+    )
     assert (UserAlias.objects.get().label, UserAlias.objects.get().name) == ("3", "77")
     assert api.track(attributes=[{"user_alias": ALIAS, "plan": "x"}])["attributes_processed"] == 1
-    sent = {"canvas_id": str(launched.api_id), "recipients": [{"external_user_id": 401}, {"user_alias": ALIAS}]}
+    sent = {
+        "canvas_id": str(launched.api_id),
+        "recipients": [{"external_user_id": 401}, {"user_alias": ALIAS}],
+    }
     assert post(api, "/canvas/trigger/send", sent)["entered"] == 2
     told = post(api, "/users/export/ids", {"external_ids": [400, 5], "user_aliases": [ALIAS]})
-    assert ([user["external_id"] for user in told["users"]], told["invalid_user_ids"]) == (["400"], ["5"])
+    assert ([user["external_id"] for user in told["users"]], told["invalid_user_ids"]) == (
+        ["400"],
+        ["5"],
+    )
     assert post(api, "/users/delete", {"external_ids": [400, 401, 402]})["deleted"] == 3
 
 
@@ -54,7 +68,10 @@ def test_a_number_identifies_a_visitor(api):
     [
         ("/users/track", lambda x: {"attributes": [{"external_id": x}]}),
         ("/users/alias/new", lambda x: {"user_aliases": [{"alias_name": x, "alias_label": "l"}]}),
-        ("/users/identify", lambda x: {"aliases_to_identify": [{"external_id": x, "user_alias": ALIAS}]}),
+        (
+            "/users/identify",
+            lambda x: {"aliases_to_identify": [{"external_id": x, "user_alias": ALIAS}]},
+        ),
         ("/users/delete", lambda x: {"external_ids": [x]}),
         ("/users/export/ids", lambda x: {"external_ids": [x]}),
     ],
@@ -79,5 +96,8 @@ def test_nothing_done_is_no_success(api, launched):
 def test_a_nested_alias_is_taken_as_braze_takes_it(api):
     api.track(attributes=[{"external_id": "a"}])
     nested = {"external_id": "a", "user_alias": {"alias_name": "n", "alias_label": "l"}}
-    assert post(api, "/users/alias/new", {"user_aliases": [nested]}) == {"message": "success", "aliases_processed": 1}
+    assert post(api, "/users/alias/new", {"user_aliases": [nested]}) == {
+        "message": "success",
+        "aliases_processed": 1,
+    }
     assert UserAlias.objects.get().profile.external_id == "a"

@@ -14,7 +14,16 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 
-RAW = ("external_id", "email", "phone", "idfa", "gaid", "country", "attributes__orders", "email_sha256")
+RAW = (
+    "external_id",
+    "email",
+    "phone",
+    "idfa",
+    "gaid",
+    "country",
+    "attributes__orders",
+    "email_sha256",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +68,9 @@ def test_nobody_is_real(crowd):
 
 def test_emails_and_phones_are_not_shared(crowd):
     for kind in ("email", "phone"):
-        known = list(crowd.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True))
+        known = list(
+            crowd.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True)
+        )
         assert len({bytes(one) for one in known}) == len(known)
 
 
@@ -91,7 +102,10 @@ def test_the_command_loads_once(db, capsys, settings):
     for _ in range(2):
         call_command("demo", people=50)
     assert set(AppGroup.objects.values_list("slug", flat=True)) == {"acme", "northwind"}
-    assert [AppGroup.objects.get(slug=slug).profiles.count() for slug in ("acme", "northwind")] == [50, 5]
+    assert [AppGroup.objects.get(slug=slug).profiles.count() for slug in ("acme", "northwind")] == [
+        50,
+        5,
+    ]
     assert (User.objects.count(), Membership.objects.count(), Segment.objects.count()) == (3, 6, 4)
     printed = capsys.readouterr().out
     secret = (settings.VAR_DIR / "demo.password").read_text().strip()
@@ -101,7 +115,9 @@ def test_the_command_loads_once(db, capsys, settings):
 def test_its_users_can_sign_in(client, db, settings):
     call_command("demo", people=0)
     for email in ("demo@example.org", "marketer@example.org", "viewer@example.org"):
-        assert client.login(email=email, password=(settings.VAR_DIR / "demo.password").read_text().strip())
+        assert client.login(
+            email=email, password=(settings.VAR_DIR / "demo.password").read_text().strip()
+        )
     assert [user.email for user in User.objects.filter(is_staff=True)] == ["demo@example.org"]
 
 
@@ -139,7 +155,9 @@ def test_it_refuses_where_the_demo_is_off(db, settings):
     assert not User.objects.exists()
 
 
-def test_its_password_is_another_one_in_each_installation_and_for_its_owner_only(db, settings, tmp_path):
+def test_its_password_is_another_one_in_each_installation_and_for_its_owner_only(
+    db, settings, tmp_path
+):
     first, _is_new = demo_accounts.password(tmp_path)
     second, _is_new = demo_accounts.password(_made(tmp_path / "other"))
     assert len({first, second}) == 2

@@ -15,9 +15,25 @@ from audiencesync.people.models import Profile
 ROW = ("Jane@Example.com", "+442071838750", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", "")
 WORDS = st.text("abcXYZ019_+-.", max_size=40)
 LABELS = st.sampled_from(
-    ["example", "ex-ample", "ab--c", "xn--bcher-kva", "a", "-a", "1", "com", "c1", "test", "localhost", "", "d" * 30]
+    [
+        "example",
+        "ex-ample",
+        "ab--c",
+        "xn--bcher-kva",
+        "a",
+        "-a",
+        "1",
+        "com",
+        "c1",
+        "test",
+        "localhost",
+        "",
+        "d" * 30,
+    ]
 )
-EMAILS = st.builds(lambda word, labels: f"{word}@{'.'.join(labels)}", WORDS, st.lists(LABELS, max_size=4))
+EMAILS = st.builds(
+    lambda word, labels: f"{word}@{'.'.join(labels)}", WORDS, st.lists(LABELS, max_size=4)
+)
 CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 EXAMPLES = [
     f"+{code}{phonenumbers.national_significant_number(example)}"
@@ -42,7 +58,10 @@ PHONES = st.one_of(
 def test_the_short_cut_for_emails_agrees_with_the_library(raw):
     lower = raw.lower()
     if identifiers._clean_email(lower):
-        assert identifiers.email_validator.validate_email(lower, check_deliverability=False).normalized == lower
+        assert (
+            identifiers.email_validator.validate_email(lower, check_deliverability=False).normalized
+            == lower
+        )
 
 
 @settings(max_examples=3000, deadline=None)
@@ -63,9 +82,18 @@ def test_the_short_cut_is_taken_by_most_numbers():
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(EMAILS | st.text(), PHONES | st.text(), st.uuids().map(str) | st.text(), st.text())))
+@given(
+    st.lists(
+        st.tuples(
+            EMAILS | st.text(), PHONES | st.text(), st.uuids().map(str) | st.text(), st.text()
+        )
+    )
+)
 def test_rows_in_bulk_and_values_one_by_one_agree(rows):
-    alone = [[normalise(kind, raw, region="DE") for kind, raw in zip(KINDS, row, strict=True)] for row in rows]
+    alone = [
+        [normalise(kind, raw, region="DE") for kind, raw in zip(KINDS, row, strict=True)]
+        for row in rows
+    ]
     found = list(hash_rows(rows, region="DE"))
     assert [row[:4] for row in found] == [tuple(one.sha256 for one in row) for row in alone]
     assert [[bool(row.invalid >> bit & 1) for bit in range(4)] for row in found] == [
@@ -75,9 +103,15 @@ def test_rows_in_bulk_and_values_one_by_one_agree(rows):
 
 @pytest.mark.parametrize("rule", identifiers.RULES)
 def test_rows_in_bulk_follow_every_rule(rule):
-    rows = [("Jane.Doe+News@example.com", "+442071838750", "", str(uuid.UUID(int=7))), ("bad", "", "", "")]
+    rows = [
+        ("Jane.Doe+News@example.com", "+442071838750", "", str(uuid.UUID(int=7))),
+        ("bad", "", "", ""),
+    ]
     found = list(hash_rows(rows, region="DE", rule=rule))
-    expected = [normalise(kind, raw, region="DE", rule=rule).sha256 for kind, raw in zip(KINDS, rows[0], strict=True)]
+    expected = [
+        normalise(kind, raw, region="DE", rule=rule).sha256
+        for kind, raw in zip(KINDS, rows[0], strict=True)
+    ]
     assert (list(found[0][:4]), found[1]) == (expected, Hashes(None, None, None, None, 1))
 
 
@@ -88,8 +122,17 @@ def test_a_line_break_inside_a_value_moves_nobody():
 
 def test_each_unusable_kind_sets_its_bit(acme):
     profile = Profile(
-        app_group=acme, external_id="1", email="bad", phone="", idfa=identifiers.ZERO, gaid=str(uuid.uuid4())
+        app_group=acme,
+        external_id="1",
+        email="bad",
+        phone="",
+        idfa=identifiers.ZERO,
+        gaid=str(uuid.uuid4()),
     )
     identifiers.apply(profile, region=acme.phone_region)
-    assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (0b0101, None, None)
+    assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (
+        0b0101,
+        None,
+        None,
+    )
     assert profile.gaid_sha256 is not None

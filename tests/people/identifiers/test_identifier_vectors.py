@@ -25,7 +25,10 @@ AFTER_THE_RULE = {
     "38400000-8cf0-11bd-b23e-10b96e40000d": "d4181bb455a74b3bc8b37c75ac9b2c702eb6b9930bd040b861403b31ca85634d",
     "6d92078a-8246-4ba4-ae5b-76104861e7dc": "31b806b4deec8c4cb1ffb18b9ab4ee1fa82a2b30e1f47902f04d03f5db023376",
 }
-NO_COUNTRY_HAS_IT = {"+1231234567", "1231234567"}  # in TikTok's text as an example of the format only
+NO_COUNTRY_HAS_IT = {
+    "+1231234567",
+    "1231234567",
+}  # in TikTok's text as an example of the format only
 
 
 @pytest.mark.parametrize(("value", "expected"), AFTER_THE_RULE.items())
@@ -34,18 +37,24 @@ def test_the_digest_is_sha256_in_utf8_without_salt(value, expected):
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [(1, "jane.doe+news@example.com"), (2, "jane.doe@example.com"), (3, "janedoe@example.com")]
+    ("rule", "expected"),
+    [(1, "jane.doe+news@example.com"), (2, "jane.doe@example.com"), (3, "janedoe@example.com")],
 )
 def test_each_variant_of_the_email_rule(rule, expected):
     found = normalise.normalise("email", RAW_EMAIL, region="DE", rule=rule)
     assert (found.value, found.sha256.hex()) == (expected, AFTER_THE_RULE[expected])
 
 
-@pytest.mark.parametrize("value", [v for v in AFTER_THE_RULE if v[0] == "+" and v not in NO_COUNTRY_HAS_IT])
+@pytest.mark.parametrize(
+    "value", [v for v in AFTER_THE_RULE if v[0] == "+" and v not in NO_COUNTRY_HAS_IT]
+)
 def test_phones_with_and_without_plus(value):
     kept = normalise.normalise("phone", value, region="DE")
     cut = normalise.normalise("phone", value, region="DE", rule=4)
-    assert (kept.sha256.hex(), cut.sha256.hex()) == (AFTER_THE_RULE[value], normalise.digest(value[1:]).hex())
+    assert (kept.sha256.hex(), cut.sha256.hex()) == (
+        AFTER_THE_RULE[value],
+        normalise.digest(value[1:]).hex(),
+    )
 
 
 @pytest.mark.parametrize("value", [v for v in AFTER_THE_RULE if v.count("-") == 4])

@@ -31,7 +31,10 @@ def value(kind, raw, region="DE"):
         ("jane@exam\u034fple.com", "jane@example.com"),
         ("jane@example\u3002com", "jane@example.com"),
         ("o'hara+x@sub.example.co.uk", "o'hara+x@sub.example.co.uk"),
-        (f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de", f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de"),
+        (
+            f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de",
+            f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de",
+        ),
     ],
 )
 def test_emails_that_can_be_used(raw, expected):
@@ -95,25 +98,50 @@ def test_phones_become_e164(raw):
 
 
 def test_a_national_number_is_read_in_the_groups_country():
-    assert [value("phone", "020 7183 8750", region) for region in ("GB", "gb")] == ["+442071838750"] * 2
+    assert [value("phone", "020 7183 8750", region) for region in ("GB", "gb")] == [
+        "+442071838750"
+    ] * 2
     assert value("phone", "020 7183 8750", "US") is None
 
 
 @pytest.mark.parametrize(
     "raw",
-    ["+1231234567", "12", "+", "+49", "+999123456789", "1" * 20, "9" * 5000, "call me", "+49\x0030", "\ud800", "+0"],
+    [
+        "+1231234567",
+        "12",
+        "+",
+        "+49",
+        "+999123456789",
+        "1" * 20,
+        "9" * 5000,
+        "call me",
+        "+49\x0030",
+        "\ud800",
+        "+0",
+    ],
 )
 def test_phones_that_cannot(raw):
     assert normalise("phone", raw, region="DE") == (None, None, "invalid")
 
 
 def test_an_unknown_region_reads_international_numbers_only():
-    assert value("phone", "+493023125123", "") == value("phone", "+493023125123", "ZZ") == "+493023125123"
+    assert (
+        value("phone", "+493023125123", "")
+        == value("phone", "+493023125123", "ZZ")
+        == "+493023125123"
+    )
     assert value("phone", "030 23125123", "ZZ") is None
 
 
 @pytest.mark.parametrize(
-    "raw", [ZERO, ZERO.replace("-", ""), "5f3a2b189c4d4e7fb8e217d3a1e69b25", "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b2", "x"]
+    "raw",
+    [
+        ZERO,
+        ZERO.replace("-", ""),
+        "5f3a2b189c4d4e7fb8e217d3a1e69b25",
+        "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b2",
+        "x",
+    ],
 )
 def test_device_ids_that_cannot(raw):
     assert normalise("idfa", raw, region="DE") == (None, None, "invalid")

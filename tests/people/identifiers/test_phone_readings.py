@@ -10,8 +10,48 @@ from audiencesync.people.identifiers import phones
 from tests.people.identifiers.test_hash_rows import EXAMPLES, PHONES
 
 REGIONS = [
-    *("AR", "AT", "AU", "BE", "BR", "CA", "CH", "CN", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GR", "HR", "HU"),
-    *("ID", "IE", "IL", "IN", "IT", "JP", "KE", "KR", "KZ", "MX", "NG", "NL", "NO", "NZ", "PE", "PH", "PL", "PT", "RO"),
+    *(
+        "AR",
+        "AT",
+        "AU",
+        "BE",
+        "BR",
+        "CA",
+        "CH",
+        "CN",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GB",
+        "GR",
+        "HR",
+        "HU",
+    ),
+    *(
+        "ID",
+        "IE",
+        "IL",
+        "IN",
+        "IT",
+        "JP",
+        "KE",
+        "KR",
+        "KZ",
+        "MX",
+        "NG",
+        "NL",
+        "NO",
+        "NZ",
+        "PE",
+        "PH",
+        "PL",
+        "PT",
+        "RO",
+    ),
     *("RU", "SE", "SG", "TH", "TR", "UA", "US", "VN", "XK", "ZA"),
 ]
 
@@ -27,8 +67,12 @@ def exponent(digits, comma="."):
 
 SPELLINGS = {
     "E.164": lambda number: number,
-    "in groups": lambda number: phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.INTERNATIONAL),
-    "as a link": lambda number: phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.RFC3966),
+    "in groups": lambda number: phonenumbers.format_number(
+        phonenumbers.parse(number), PhoneNumberFormat.INTERNATIONAL
+    ),
+    "as a link": lambda number: phonenumbers.format_number(
+        phonenumbers.parse(number), PhoneNumberFormat.RFC3966
+    ),
     "00": lambda number: f"00{number[1:]}",
     "00 in groups": lambda number: f"00 {number[1:4]} {number[4:]}",
     "bare": lambda number: number[1:],
@@ -41,7 +85,9 @@ SPELLINGS = {
     "exponent without a sign": lambda number: exponent(number[1:]).replace("+", "").lower(),
     "with marks of direction": lambda number: f"\u202d{number}\u202c",
     "full-width": lambda number: "".join(chr(ord(one) + 0xFEE0) for one in number),
-    "Arabic digits": lambda number: "".join("٠١٢٣٤٥٦٧٨٩"[int(one)] if one.isdigit() else one for one in number),
+    "Arabic digits": lambda number: "".join(
+        "٠١٢٣٤٥٦٧٨٩"[int(one)] if one.isdigit() else one for one in number
+    ),
     "with an extension": lambda number: f"{number} ext. 12",
 }
 
@@ -49,14 +95,17 @@ SPELLINGS = {
 @pytest.mark.parametrize("way", SPELLINGS)
 def test_a_number_of_the_groups_country_is_read_however_it_is_written(way):
     numbers = {region: example(region)[0] for region in REGIONS}
-    assert {region: phones.read(SPELLINGS[way](number), region) for region, number in numbers.items()} == {
-        region: (number, None) for region, number in numbers.items()
-    }
+    assert {
+        region: phones.read(SPELLINGS[way](number), region) for region, number in numbers.items()
+    } == {region: (number, None) for region, number in numbers.items()}
 
 
 def test_a_number_as_it_is_written_at_home_is_read():
     numbers = {region: example(region) for region in REGIONS}
-    spelt = {region: phonenumbers.format_number(two[1], PhoneNumberFormat.NATIONAL) for region, two in numbers.items()}
+    spelt = {
+        region: phonenumbers.format_number(two[1], PhoneNumberFormat.NATIONAL)
+        for region, two in numbers.items()
+    }
     found = {region: phones.read(text, region) for region, text in spelt.items()}
     assert [region for region in REGIONS if found[region] != (numbers[region][0], None)] == []
 
@@ -65,7 +114,11 @@ def test_a_number_as_it_is_written_at_home_is_read():
 def test_a_bare_foreign_number_is_that_number_or_none(home):
     numbers = [example(region)[0] for region in REGIONS if region not in ("US", "CA")]
     found = [phones.read(number[1:], home) for number in numbers]
-    wrong = [two for two in zip(numbers, found, strict=True) if two[1] not in [(two[0], None), (None, "ambiguous")]]
+    wrong = [
+        two
+        for two in zip(numbers, found, strict=True)
+        if two[1] not in [(two[0], None), (None, "ambiguous")]
+    ]
     assert wrong == []
 
 
@@ -83,7 +136,9 @@ def test_digits_without_a_sign_mean_one_number_or_none(number, region):
         assert found == (None, "ambiguous")
     else:
         assert found.number in (abroad or home, None)
-        assert found.number or not (abroad or home) or region in ("DE", "AT")  # where a long one is none
+        assert (
+            found.number or not (abroad or home) or region in ("DE", "AT")
+        )  # where a long one is none
 
 
 @settings(max_examples=1000, deadline=None)
@@ -166,18 +221,36 @@ def test_what_can_mean_one_number_only(raw, region, number):
         ("+49 30 23125123; +49 176 12345678", "DE", "invalid"),
         ("110", "DE", "invalid"),
         ("0612345678", "US", "invalid"),
-        *((decimal, "US", "spreadsheet") for decimal in ("1234567890.5", "2015550123.4", "4.91761")),
-        *((decimal, "DE", "spreadsheet") for decimal in ("491761234567.8", "49301234567.5", "4.91761")),
-        *((far, "DE", "invalid") for far in ("491511175408", "336145584070", "4206005862654", "480510695574")),
+        *(
+            (decimal, "US", "spreadsheet")
+            for decimal in ("1234567890.5", "2015550123.4", "4.91761")
+        ),
+        *(
+            (decimal, "DE", "spreadsheet")
+            for decimal in ("491761234567.8", "49301234567.5", "4.91761")
+        ),
+        *(
+            (far, "DE", "invalid")
+            for far in ("491511175408", "336145584070", "4206005862654", "480510695574")
+        ),
         *((short, "DE", "invalid") for short in ("+494930368", "+4949602590")),
         *((two, "ES", "invalid") for two in ("612345678/79", "612 34 56 78/79")),
-        *((two, "DE", "invalid") for two in ("030 12345/030 12346", "0681 1234 - 0681 1235", "0301234 0301235")),
+        *(
+            (two, "DE", "invalid")
+            for two in ("030 12345/030 12346", "0681 1234 - 0681 1235", "0301234 0301235")
+        ),
         *(
             (two, "DE", "invalid")
             for two in ("0301234\t0301235", "0301234 (030) 4567", "089 1234/1235", "030 123456/57")
         ),
-        *((mask, "DE", "invalid") for mask in ("+4930123---", "0301234----", "+4916859574...", "\u20263012345678")),
-        *((mask, "DE", "invalid") for mask in ("**** 3012345678", "???30123456", "-4917612345678", "2. 0176 12345678")),
+        *(
+            (mask, "DE", "invalid")
+            for mask in ("+4930123---", "0301234----", "+4916859574...", "\u20263012345678")
+        ),
+        *(
+            (mask, "DE", "invalid")
+            for mask in ("**** 3012345678", "???30123456", "-4917612345678", "2. 0176 12345678")
+        ),
         ("612345678", "IT", "invalid"),  # the zero is part of the number there
     ],
 )

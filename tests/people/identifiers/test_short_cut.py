@@ -12,7 +12,20 @@ from tests.people.identifiers.test_hash_rows import EXAMPLES
 N = 50_000  # of each kind
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 ODD = "._+-'@ \u00e4\u0130\uff20\u00df!\t"
-DOMAINS = ["com", "org", "de", "co.uk", "example", "test", "local", "arpa", "c1", "xn--p1ai", "m\u00fcnchen", ""]
+DOMAINS = [
+    "com",
+    "org",
+    "de",
+    "co.uk",
+    "example",
+    "test",
+    "local",
+    "arpa",
+    "c1",
+    "xn--p1ai",
+    "m\u00fcnchen",
+    "",
+]
 
 
 def email(dice):
@@ -39,7 +52,11 @@ def phone(dice):
 def _damaged(value, dice, letters):
     for _ in range(dice.randint(1, 2)):
         place = dice.randrange(len(value))
-        value = value[:place] + dice.choice(["", dice.choice(letters)]) + value[place + dice.randint(0, 1) :]
+        value = (
+            value[:place]
+            + dice.choice(["", dice.choice(letters)])
+            + value[place + dice.randint(0, 1) :]
+        )
     return value
 
 
@@ -73,8 +90,16 @@ def test_both_ways_agree(monkeypatch, make, bit, library, short):
     found = [(row[bit], bool(row.invalid >> bit & 1)) for row in hash_rows(rows, region="DE")]
     n_short = sum(map(bool, map(short, values)))
     monkeypatch.setattr(phones, "is_clean", lambda _raw: False)
-    expected = [(one, bool(raw.strip()) and one is None) for raw in values for one in [library(raw)]]
-    wrong = [(raw, got) for raw, got, should in zip(values, found, expected, strict=True) if got != should]
+    expected = [
+        (one, bool(raw.strip()) and one is None) for raw in values for one in [library(raw)]
+    ]
+    wrong = [
+        (raw, got)
+        for raw, got, should in zip(values, found, expected, strict=True)
+        if got != should
+    ]
     assert wrong == []
     n_valid = sum(one is not None for one, _ in found)
-    assert N * 0.1 < n_short < n_valid < N * 0.95  # neither way judges next to nothing, nor is everything valid
+    assert (
+        N * 0.1 < n_short < n_valid < N * 0.95
+    )  # neither way judges next to nothing, nor is everything valid

@@ -21,7 +21,9 @@ def file_of(key, step):
     """All people in an order of its own, each of them twice."""
     numbers = [n * step % N for n in range(N)] * 2
     cells = {"external_id": "c-{0},p{0}@example.org", "email": "p{0}@example.org,"}[key]
-    return f"{key},{'email' if key == 'external_id' else 'city'}\n" + "".join(cells.format(n) + "\n" for n in numbers)
+    return f"{key},{'email' if key == 'external_id' else 'city'}\n" + "".join(
+        cells.format(n) + "\n" for n in numbers
+    )
 
 
 def take_turns():
@@ -40,7 +42,10 @@ def call(app_group, key, step):
     for start in range(0, N, 60):
         numbers = [(start + n) * step % N for n in range(60)]
         changes = [
-            Change(external_id=f"c-{n}" if key == "external_id" else None, email=f"p{n}@example.org") for n in numbers
+            Change(
+                external_id=f"c-{n}" if key == "external_id" else None, email=f"p{n}@example.org"
+            )
+            for n in numbers
         ]
         upsert(app_group, changes, now=timezone.now())
 
@@ -52,7 +57,9 @@ def test_everybody_at_once(imports, acme, monkeypatch, key):
     monkeypatch.setattr(running, "TURN_SECONDS", 0.3)
     rows = [imports.started(file_of(key, step)) for step in (1, 7, 1199)]
     threads = Threads()
-    works = [take_turns] * AT_ONCE + [lambda step=step: call(acme, key, step) for step in (11, 1187)]
+    works = [take_turns] * AT_ONCE + [
+        lambda step=step: call(acme, key, step) for step in (11, 1187)
+    ]
     for work in works:
         threads.start(work)
     assert threads.join() == []
@@ -61,4 +68,6 @@ def test_everybody_at_once(imports, acme, monkeypatch, key):
         assert (row.state, row.n_rows, row.n_people, row.n_rejected) == ("done", 2 * N, N, 0)
         assert row.n_created + row.n_updated == row.n_rows
     assert Profile.objects.count() == N
-    assert not Profile.objects.values("email_sha256").annotate(n=Count("pk")).filter(n__gt=1).exists()
+    assert (
+        not Profile.objects.values("email_sha256").annotate(n=Count("pk")).filter(n__gt=1).exists()
+    )

@@ -17,7 +17,9 @@ def read(cell, target, name="x"):
     return (values or [batch.attributes[0].get(name)])[0], [reject.reason for reject in rejects]
 
 
-@pytest.mark.parametrize("cell", ["NULL", "n/a", "none", "nan", "nil", "-", "–", "#N/A", "#NV", "\\N"])
+@pytest.mark.parametrize(
+    "cell", ["NULL", "n/a", "none", "nan", "nil", "-", "–", "#N/A", "#NV", "\\N"]
+)
 @pytest.mark.parametrize("target", ["text", "number", "day", "truth", "country", "language"])
 def test_a_placeholder_is_an_empty_cell_and_no_reject(cell, target):
     assert read(cell, target) == (None, [])
@@ -25,7 +27,13 @@ def test_a_placeholder_is_an_empty_cell_and_no_reject(cell, target):
 
 @pytest.mark.parametrize(
     ("cell", "target", "value"),
-    [("NA", "country", "NA"), ("NA", "text", "NA"), ("0", "number", 0), ("0", "truth", False), ("?", "text", "?")],
+    [
+        ("NA", "country", "NA"),
+        ("NA", "text", "NA"),
+        ("0", "number", 0),
+        ("0", "truth", False),
+        ("?", "text", "?"),
+    ],
 )
 def test_what_means_something_is_kept(cell, target, value):
     assert read(cell, target) == (value, [])
@@ -40,13 +48,17 @@ def test_three_letters_are_a_language_only_where_one_has_them(text):
     assert spellings.language(text) is None
 
 
-@pytest.mark.parametrize(("text", "code"), [("fil", "fil"), ("gsw-CH", "gsw-CH"), ("deu", "de"), ("yue", "yue")])
+@pytest.mark.parametrize(
+    ("text", "code"), [("fil", "fil"), ("gsw-CH", "gsw-CH"), ("deu", "de"), ("yue", "yue")]
+)
 def test_languages_of_three_letters_are_known(text, code):
     assert spellings.language(text) == code
 
 
 def suggested(acme, name, values):
-    found = guessing.columns([name], [[value] for value in values], delimiter="comma", app_group=acme)
+    found = guessing.columns(
+        [name], [[value] for value in values], delimiter="comma", app_group=acme
+    )
     return found[0].column.target
 
 
@@ -68,13 +80,21 @@ def test_the_kind_of_an_attribute_is_what_its_cells_say_for_certain(acme, values
     assert suggested(acme, "thing", values) == target
 
 
-@pytest.mark.parametrize("cell", ["2026-11-23 25:99", "2026-11-23 10:00foo", "2026-11-23T10:60", "23.11.2026 24:30"])
+@pytest.mark.parametrize(
+    "cell", ["2026-11-23 25:99", "2026-11-23 10:00foo", "2026-11-23T10:60", "23.11.2026 24:30"]
+)
 def test_a_time_that_is_none_makes_no_day(cell):
     assert cells.day(cell) is None
 
 
 @pytest.mark.parametrize(
-    "cell", ["2026-11-23T10:00:00.000Z", "2026-11-23 9:05", "2026-11-23 10:00:00+01:00", "23.11.2026, 10:00 Uhr"]
+    "cell",
+    [
+        "2026-11-23T10:00:00.000Z",
+        "2026-11-23 9:05",
+        "2026-11-23 10:00:00+01:00",
+        "23.11.2026, 10:00 Uhr",
+    ],
 )
 def test_a_time_behind_a_day_is_left_off(cell):
     assert cells.day(cell) == "2026-11-23"
@@ -83,7 +103,10 @@ def test_a_time_behind_a_day_is_left_off(cell):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[(name, "0301234567") for name in ("Rufnummer", "Handynr", "WhatsApp", "Mobilfunknummer", "cell", "SMS")],
+        *[
+            (name, "0301234567")
+            for name in ("Rufnummer", "Handynr", "WhatsApp", "Mobilfunknummer", "cell", "SMS")
+        ],
         ("Notfallkontakt", "+49 30 1234567"),
         ("whom to call", "0176 12345678"),
         ("contact", "Anna <b@example.org>"),

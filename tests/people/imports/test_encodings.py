@@ -8,11 +8,19 @@ from tests.people.imports.test_reader import Bytes
 
 HEADER = {"encoding": "utf-8", "delimiter": "comma", "header": "1"}
 GERMAN = "id;name;ort\n1;Jürgen Groß;Köln\n2;Bärbel;München\n3;Jörg – „der Große“;Würzburg\n"
-RUSSIAN = "id;name;city\n" + "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n3;Пётр Иванов;Казань\n" * 5
-GREEK = "id;name;city\n" + "1;Γιώργος Παπαδόπουλος;Αθήνα\n2;Μαρία Νικολάου;Θεσσαλονίκη\n3;Ελένη;Πάτρα\n" * 5
+RUSSIAN = (
+    "id;name;city\n"
+    + "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n3;Пётр Иванов;Казань\n" * 5
+)
+GREEK = (
+    "id;name;city\n"
+    + "1;Γιώργος Παπαδόπουλος;Αθήνα\n2;Μαρία Νικολάου;Θεσσαλονίκη\n3;Ελένη;Πάτρα\n" * 5
+)
 
 
-@pytest.mark.parametrize(("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")])
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")]
+)
 def test_old_encodings(text, encoding):
     found = detecting.layout(Bytes(text.encode(encoding)), is_utf8=False)
     assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
@@ -58,7 +66,9 @@ def test_an_encoding_that_is_only_guessed_is_said_to_be(imports, text, encoding)
 def test_one_broken_byte_makes_no_other_encoding_of_a_file_in_utf_8(imports):
     """The first 128 KB are plain ASCII."""
     rows = "".join(f"c-{n},Bonn,{'x' * 60}\n" for n in range(2000)).encode()
-    data = b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
+    data = (
+        b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
+    )
     page = imports.client.get(imports.uploaded(data))
     assert page.context["layout"]["encoding"] == "utf-8"
     row = imports.run(data)
@@ -75,7 +85,12 @@ def test_one_umlaut_late_in_the_file_decides():
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_among_others_in_quotes(delimiter):
-    raw = delimiter.join(["id", "a", "b"]) + "\n" + delimiter.join(["1", '"x,y;z|w\tv"', "1,5"]) + "\n"
+    raw = (
+        delimiter.join(["id", "a", "b"])
+        + "\n"
+        + delimiter.join(["1", '"x,y;z|w\tv"', "1,5"])
+        + "\n"
+    )
     found = detecting.layout(Bytes(raw.encode()), is_utf8=True)
     assert detecting.DELIMITERS[found.delimiter] == delimiter
 
@@ -96,6 +111,8 @@ def test_a_first_row_that_cannot_be_read_is_no_header(imports):
 
 
 def test_the_preview_passes_over_a_row_that_cannot_be_read(imports):
-    url = imports.uploaded('external_id,city\nc-1,"open\n' + "".join(f"c-{n},B\n" for n in range(2, 9)))
+    url = imports.uploaded(
+        'external_id,city\nc-1,"open\n' + "".join(f"c-{n},B\n" for n in range(2, 9))
+    )
     shown = imports.client.get(url, HEADER).context["preview"].rows
     assert [cells[0] for cells in shown] == ["c-2", "c-3", "c-4", "c-5", "c-6"]

@@ -33,7 +33,10 @@ def test_nobody_comes_back(imports, acme, monkeypatch, key):
     file = "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(N))
     imports.run(file)
     more = file + "".join(f"d-{n},q{n}@example.org\n" for n in range(SOME))
-    row, errors = imports.started(more, key=key, target_0="external_id" if key == "external_id" else ""), []
+    row, errors = (
+        imports.started(more, key=key, target_0="external_id" if key == "external_id" else ""),
+        [],
+    )
     ids = list(Profile.objects.order_by("-pk").values_list("pk", flat=True))[:SOME]
     thread = threading.Thread(target=erase, args=(acme, errors, ids))
     thread.start()
@@ -46,5 +49,7 @@ def test_nobody_comes_back(imports, acme, monkeypatch, key):
     assert row.n_created == SOME
     assert ErasedName.objects.filter(app_group=acme).count() == 2 * SOME
     names = {name for _pk, name in erasure_ledger.names_of(acme, list(Profile.objects.all()))}
-    assert not names & {(kind, bytes(value)) for kind, value in ErasedName.objects.values_list("kind", "digest")}
+    assert not names & {
+        (kind, bytes(value)) for kind, value in ErasedName.objects.values_list("kind", "digest")
+    }
     assert Profile.objects.count() == N

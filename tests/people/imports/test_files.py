@@ -24,7 +24,9 @@ def zipped(data):
 
 
 def cities(imports):
-    return list(Profile.objects.order_by("external_id").values_list("external_id", "attributes__city"))
+    return list(
+        Profile.objects.order_by("external_id").values_list("external_id", "attributes__city")
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,14 +38,21 @@ def cities(imports):
         (ROWS.encode("utf-16-be"), "utf-16-be", "comma"),
         (b"\xfe\xff" + ROWS.encode("utf-16-be"), "utf-16-be", "comma"),
         (LATIN.encode("cp1252"), "cp1252", "comma"),
-        (("external_id,email,city\n" + "c-1,,Köln Łódź\nc-2,,Nîmes\n").encode("utf-8"), "utf-8", "comma"),
+        (
+            ("external_id,email,city\n" + "c-1,,Köln Łódź\nc-2,,Nîmes\n").encode("utf-8"),
+            "utf-8",
+            "comma",
+        ),
         (ROWS.replace(",", ";").encode(), "utf-8", "semicolon"),
         (ROWS.replace(",", "\t").encode("utf-16"), "utf-16-le", "tab"),
         (ROWS.replace(",", "|").encode(), "utf-8", "bar"),
         (ROWS.replace("\n", "\r").encode(), "utf-8", "comma"),
         (ROWS.replace("\n", "\r\n", 1).replace("\nc-2", "\rc-2").encode(), "utf-8", "comma"),
         (
-            ROWS.replace("Köln", '"Köln, Rhein"').replace(",", ";").replace("Köln;", "Köln,").encode(),
+            ROWS.replace("Köln", '"Köln, Rhein"')
+            .replace(",", ";")
+            .replace("Köln;", "Köln,")
+            .encode(),
             "utf-8",
             "semicolon",
         ),
@@ -70,7 +79,14 @@ def test_it_is_detected_and_imported(imports, data, encoding, delimiter):
         (gzip.compress(b"0" * 20_000_000), "archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old Excel file", "archive"),
     ],
-    ids=["empty", "zip", "UTF-32", "gzip", "zip bomb", "old Excel"],  # archives hold the time: no name for a test
+    ids=[
+        "empty",
+        "zip",
+        "UTF-32",
+        "gzip",
+        "zip bomb",
+        "old Excel",
+    ],  # archives hold the time: no name for a test
 )
 def test_it_is_refused(imports, data, says):
     answer = imports.upload(data)
@@ -100,7 +116,9 @@ def test_no_file_at_all_is_refused(imports):
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("data", ["\n\n\n", "   \n", '"', '"open\n', "\0\0\0", "external_id\n", "a"])
+@pytest.mark.parametrize(
+    "data", ["\n\n\n", "   \n", '"', '"open\n', "\0\0\0", "external_id\n", "a"]
+)
 def test_next_to_nothing_gets_a_page(imports, data):
     """Blank lines, a lone quote, only a header: a page that says so, and a start that ends."""
     url = imports.uploaded(data)
@@ -132,7 +150,9 @@ def test_the_layout_can_be_chosen_by_hand(imports):
     assert row.n_created == 1
 
 
-@pytest.mark.parametrize("choice", [{"encoding": "rot13"}, {"encoding": "idna", "delimiter": "x", "header": "7"}])
+@pytest.mark.parametrize(
+    "choice", [{"encoding": "rot13"}, {"encoding": "idna", "delimiter": "x", "header": "7"}]
+)
 def test_a_layout_that_is_none_is_refused(imports, choice):
     url = imports.uploaded(ROWS)
     assert imports.client.get(url, choice).status_code == 422
@@ -140,7 +160,14 @@ def test_a_layout_that_is_none_is_refused(imports, choice):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd.csv", "a\u202egnp.csv", "x" * 400 + ".csv", "<script>alert(1)</script>.csv", "\n=1.csv"]
+    "name",
+    [
+        "../../etc/passwd.csv",
+        "a\u202egnp.csv",
+        "x" * 400 + ".csv",
+        "<script>alert(1)</script>.csv",
+        "\n=1.csv",
+    ],
 )
 def test_names_of_files_are_only_shown(imports, name):
     url = imports.uploaded(ROWS, name)
@@ -177,7 +204,11 @@ def test_a_free_text_makes_nobody(imports):
     """A customer's text that is longer than a cell may be, with a line like a row inside."""
     body = io.StringIO()
     text = "x" * 1_100_000 + "\nvictim,attacker@example.org,hi\n"
-    rows = [["external_id", "email", "note"], ["c1", "c1@example.org", text], ["c2", "c2@example.org", ""]]
+    rows = [
+        ["external_id", "email", "note"],
+        ["c1", "c1@example.org", text],
+        ["c2", "c2@example.org", ""],
+    ]
     csv.writer(body).writerows(rows)
     row = imports.run(body.getvalue())
     assert (row.n_rows, row.n_created, row.n_rejected) == (2, 1, 1)

@@ -43,7 +43,9 @@ def imported(group, rows, key):
     data = file_of(rows)
     run = Import(app_group=group, file_name="x.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
-    Import.objects.filter(pk=run.pk).update(state="running", plan=Plan(Layout(), COLUMNS, key).as_json())
+    Import.objects.filter(pk=run.pk).update(
+        state="running", plan=Plan(Layout(), COLUMNS, key).as_json()
+    )
     turns()
     run.refresh_from_db()
     return run
@@ -122,7 +124,9 @@ def test_people_are_the_fold_of_the_rows(monkeypatch, key, first, second, chunk)
         assert ImportMember.objects.filter(run=run).count() == run.n_people
     stored = Profile.objects.filter(app_group=group)
     order = repr
-    assert sorted(map(shown, stored), key=order) == sorted(map(expected, people.values()), key=order)
+    assert sorted(map(shown, stored), key=order) == sorted(
+        map(expected, people.values()), key=order
+    )
     if chunk == 1:  # else what a chunk overwrites itself was never anybody's
         kept = PastIdentifier.objects.filter(profile__app_group=group).values_list("kind", "sha256")
         assert {(kind, bytes(digest)) for kind, digest in kept} == past

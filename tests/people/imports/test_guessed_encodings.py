@@ -71,7 +71,9 @@ def test_a_file_of_escapes_is_read(imports, encoding, rows, monkeypatch):
 
 
 def test_a_row_whose_escapes_are_broken_is_rejected(imports):
-    data = b"external_id;city\nc-1;Bonn\nc-2;\x1b$B\x7f\x01\x1b(B\nc-3;" + "東京\n".encode("iso2022_jp")
+    data = b"external_id;city\nc-1;Bonn\nc-2;\x1b$B\x7f\x01\x1b(B\nc-3;" + "東京\n".encode(
+        "iso2022_jp"
+    )
     row = imports.run(data)
     assert (row.n_created, row.n_rejected) == (2, 1)
     assert Profile.objects.get(external_id="c-3").attributes == {"city": "東京"}
@@ -89,6 +91,12 @@ def test_every_encoding_that_is_read_is_offered():
 def test_eucjp_keeps_the_length_of_what_it_read():
     """Else an import that goes on at a byte would begin within a row."""
     pairs = [bytes([high, low]) for high in range(0xA1, 0xFF) for low in range(0xA1, 0xFF)]
-    for pair in [*pairs, *(b"\x8f" + pair for pair in pairs), *(bytes([0x8E, low]) for low in range(0xA1, 0xE0))]:
+    for pair in [
+        *pairs,
+        *(b"\x8f" + pair for pair in pairs),
+        *(bytes([0x8E, low]) for low in range(0xA1, 0xE0)),
+    ]:
         text = pair.decode("euc_jp", "surrogateescape")
-        assert len(text.encode("euc_jp", "surrogateescape")) == len(pair) or pair == b"\x8f\xa2\xb7"  # a rare tilde
+        assert (
+            len(text.encode("euc_jp", "surrogateescape")) == len(pair) or pair == b"\x8f\xa2\xb7"
+        )  # a rare tilde

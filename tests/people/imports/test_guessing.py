@@ -11,7 +11,9 @@ from audiencesync.people.writing.upsert import upsert
 def attributes(imports, cells, **changes):
     """What becomes of somebody with these cells in a column ``x``."""
     rows = "".join(f'c-{n};"{cell}"\n' for n, cell in enumerate(cells))
-    imports.run("external_id;x\n" + rows, delimiter="semicolon", encoding="utf-8", header="1", **changes)
+    imports.run(
+        "external_id;x\n" + rows, delimiter="semicolon", encoding="utf-8", header="1", **changes
+    )
     return [one.attributes.get("x") for one in Profile.objects.order_by("pk")]
 
 
@@ -33,7 +35,15 @@ def test_where_semicolons_part_the_cells_1_234_is_no_number(imports):
 
 
 def test_an_export_comes_back_as_it_was(imports, acme):
-    told = {"zip": "01067", "list": ["a"], "object": {"a": 1}, "truth": True, "n": 1.5, "less": -3, "text": "-x"}
+    told = {
+        "zip": "01067",
+        "list": ["a"],
+        "object": {"a": 1},
+        "truth": True,
+        "n": 1.5,
+        "less": -3,
+        "text": "-x",
+    }
     upsert(acme, [Change(external_id="c-1", attributes=told)], now=timezone.now())
     data = b"".join(imports.client.post("/g/acme/people/profiles/export/").streaming_content)
     row = imports.run(data)
@@ -46,14 +56,20 @@ def test_a_column_named_like_the_attribute_that_rules_consent_becomes_it(imports
     acme.consent_attribute = "consent"
     acme.save()
     imports.run(f"external_id,{header},einwilligung\nc-1,no,yes\nc-2,yes,no\n")
-    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {"c-1": False, "c-2": True}
+    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {
+        "c-1": False,
+        "c-2": True,
+    }
 
 
 def test_words_of_consent_that_are_the_groups_own_stay_words(imports, acme):
     acme.consent_attribute, acme.consent_values = "consent", ["ja"]
     acme.save()
     imports.run("external_id,consent\nc-1,ja\nc-2,nein\n")
-    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {"c-1": True, "c-2": False}
+    assert dict(Profile.objects.values_list("external_id", "ads_consent")) == {
+        "c-1": True,
+        "c-2": False,
+    }
 
 
 def test_where_an_attribute_rules_consent_no_column_does(imports, acme):

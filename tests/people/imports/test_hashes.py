@@ -23,11 +23,20 @@ def anna(make_profile):
 def test_an_import_keeps_what_can_be_read(imports, anna, key, told):
     cells = {"external_id": "c-1", "email": told, "phone": "+4915112345678"}
     columns = {key, "email"}
-    data = ",".join([*columns, "city"]) + "\n" + ",".join([*(cells[name] for name in columns), "Ulm"]) + "\n"
+    data = (
+        ",".join([*columns, "city"])
+        + "\n"
+        + ",".join([*(cells[name] for name in columns), "Ulm"])
+        + "\n"
+    )
     row = imports.run(data, key=key)
     assert (row.n_updated, row.n_rejected) == (1, 0)
     anna.refresh_from_db()
-    assert (anna.email, anna.email_sha256.hex(), anna.invalid_kinds) == ("Anna@Example.org", HASH, 0)
+    assert (anna.email, anna.email_sha256.hex(), anna.invalid_kinds) == (
+        "Anna@Example.org",
+        HASH,
+        0,
+    )
     assert anna.attributes == {"city": "Ulm"}
 
 
@@ -59,6 +68,10 @@ def test_a_call_keeps_it_too(acme, anna):
 
 def test_a_later_object_of_a_call_keeps_what_an_earlier_one_told(acme, anna):
     told = ["bert@example.org", OTHER]
-    upsert(acme, [Change(external_id="c-1", fields={"email": email}) for email in told], now=timezone.now())
+    upsert(
+        acme,
+        [Change(external_id="c-1", fields={"email": email}) for email in told],
+        now=timezone.now(),
+    )
     anna.refresh_from_db()
     assert anna.email == "bert@example.org"

@@ -8,7 +8,9 @@ from audiencesync.people.imports.reading import Layout, Stretch
 
 def read(cell, target="text", name="note", *, hash_only=True):
     plan = Plan(Layout(), (Column("id", "external_id", "id"), Column(name, target, name)))
-    batch, rejects = Converter(plan, region="DE", hash_only=hash_only).read(Stretch([2], [["one", cell]]))
+    batch, rejects = Converter(plan, region="DE", hash_only=hash_only).read(
+        Stretch([2], [["one", cell]])
+    )
     return batch.attributes, [(reject.reason, reject.is_kept) for reject in rejects]
 
 
@@ -27,7 +29,10 @@ def test_a_cell_with_an_address_costs_the_cell(cell, target, name):
 
 
 def test_of_several_attributes_in_one_cell_those_without_an_address_stay():
-    assert read('{"mail": "b@example.org", "tier": "gold"}', "rest") == ([{"tier": "gold"}], [("clear", True)])
+    assert read('{"mail": "b@example.org", "tier": "gold"}', "rest") == (
+        [{"tier": "gold"}],
+        [("clear", True)],
+    )
 
 
 def test_in_other_groups_it_is_kept():

@@ -27,14 +27,29 @@ def test_the_whole_way(imports, acme, make_profile):
     assert Profile.objects.count() == 1
     row = imports.run(PEOPLE, segment_name="From the shop")
     assert row.state == "done"
-    assert (row.n_rows, row.n_created, row.n_updated, row.n_rejected, row.n_people) == (4, 1, 2, 1, 2)
+    assert (row.n_rows, row.n_created, row.n_updated, row.n_rejected, row.n_people) == (
+        4,
+        1,
+        2,
+        1,
+        2,
+    )
     anna, bert = Profile.objects.order_by("external_id")
-    assert (anna.email, anna.country, anna.attributes) == ("Anna@Example.org", "AT", {"newsletter": True, "orders": 7})
+    assert (anna.email, anna.country, anna.attributes) == (
+        "Anna@Example.org",
+        "AT",
+        {"newsletter": True, "orders": 7},
+    )
     assert anna.phone_sha256 is not None
-    assert (bert.phone, bert.attributes) == ("+4915112345679", {"vip": True, "newsletter": False, "orders": 4.5})
+    assert (bert.phone, bert.attributes) == (
+        "+4915112345679",
+        {"vip": True, "newsletter": False, "orders": 4.5},
+    )
     assert imports.rejects(row)[1].startswith('"4","The cell that people are found by is empty."')
     segment = Segment.objects.get()
-    assert imports.client.get(f"/g/acme/people/segments/{segment.pk}/").context["coverage"].total == 2
+    assert (
+        imports.client.get(f"/g/acme/people/segments/{segment.pk}/").context["coverage"].total == 2
+    )
     page = imports.client.get(f"/g/acme/people/imports/{row.pk}/")
     assert "The import is done" in page.content.decode()
     assert UploadPart.objects.filter(upload=row.upload).count() == 0

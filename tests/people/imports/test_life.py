@@ -13,7 +13,9 @@ from tests.support.import_pages import URL, turns
 
 N = 50
 FILE = (
-    "external_id,email\n" + "".join(f"c-{n % 40},p{n}@example.org\n" for n in range(N - 2)) + ",\n,x@example.org\n,y\n"
+    "external_id,email\n"
+    + "".join(f"c-{n % 40},p{n}@example.org\n" for n in range(N - 2))
+    + ",\n,x@example.org\n,y\n"
 )
 
 
@@ -70,7 +72,9 @@ def test_cancel_keeps_what_is_imported_and_ends_it(imports):
     turns()
     assert counts(row) == ("cancelled", 14, 14, 0, 0, 14)
     assert UploadPart.objects.count() == 0
-    assert "not running" in imports.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
+    assert (
+        "not running" in imports.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
+    )
 
 
 def test_a_worker_notices_the_cancel(imports):
@@ -126,7 +130,10 @@ def test_rows_beyond_the_limit_stay_out(imports, monkeypatch):
     monkeypatch.setattr(running, "MOST_ROWS", 10)
     row = imports.run(FILE)
     assert counts(row) == ("done", 10, 10, 0, 0, 10)
-    assert "more rows than an import may have" in imports.client.get(f"{URL}{row.pk}/").content.decode()
+    assert (
+        "more rows than an import may have"
+        in imports.client.get(f"{URL}{row.pk}/").content.decode()
+    )
 
 
 def test_exactly_the_limit_is_no_trouble(imports, monkeypatch):
@@ -142,7 +149,9 @@ CREATE TRIGGER poison BEFORE INSERT ON people_profile FOR EACH ROW EXECUTE FUNCT
 
 
 def test_a_row_that_only_the_database_refuses_is_found_and_rejected(imports):
-    row = imports.started("external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(20)))
+    row = imports.started(
+        "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(20))
+    )
     with connection.cursor() as cursor:
         cursor.execute(SQLITE if connection.vendor == "sqlite" else POSTGRESQL)
     turns()

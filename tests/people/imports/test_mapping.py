@@ -49,7 +49,9 @@ def test_more_than_100_columns_are_refused_before_there_is_a_form(imports, n):
     assert "form" not in page.context
     sent = {f"target_{place}": "text" for place in range(n)}
     assert (
-        imports.client.post(url, {**page.context["layout"], "start": "1"} | dict([*sent.items()][:200])).status_code
+        imports.client.post(
+            url, {**page.context["layout"], "start": "1"} | dict([*sent.items()][:200])
+        ).status_code
         == 422
     )
 
@@ -77,7 +79,9 @@ def test_a_name_of_a_segment_that_is_taken(imports):
     ],
 )
 def test_cells_become_values(imports, target, cell, value):
-    imports.run(f"external_id,x\nc-1,{cell}\n", target_1=target, name_1="x", delimiter="comma", header="1")
+    imports.run(
+        f"external_id,x\nc-1,{cell}\n", target_1=target, name_1="x", delimiter="comma", header="1"
+    )
     assert Profile.objects.get().attributes == {"x": value}
 
 

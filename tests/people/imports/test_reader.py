@@ -14,7 +14,9 @@ from audiencesync.people.imports.reading import DELIMITERS, ENCODINGS, Layout, R
 KEPT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 LATIN = st.text(st.characters(codec="cp1252", exclude_characters="\0"), max_size=12)
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-CELL = st.one_of(st.sampled_from(["", '"', "a,b", "x\r\ny", "=1+1", "ä", "'", "\r", "\n", "Ω" * 3]), ANY)
+CELL = st.one_of(
+    st.sampled_from(["", '"', "a,b", "x\r\ny", "=1+1", "ä", "'", "\r", "\n", "Ω" * 3]), ANY
+)
 
 
 class Bytes:
@@ -60,12 +62,16 @@ def test_what_csv_wrote_comes_back(data):
     end = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
     text = io.StringIO()
     quoting = csv.QUOTE_MINIMAL if end == "\r\n" and data.draw(st.booleans()) else csv.QUOTE_ALL
-    csv.writer(text, delimiter=DELIMITERS[name], lineterminator=end, quoting=quoting).writerows(rows)
+    csv.writer(text, delimiter=DELIMITERS[name], lineterminator=end, quoting=quoting).writerows(
+        rows
+    )
     mark = reading.BOMS.get(encoding, b"") if data.draw(st.booleans()) else b""
     if text.getvalue().startswith("\ufeff") and not mark:
         mark = reading.BOMS.get(encoding, b"")  # what looks like a mark at the beginning is one
     raw = mark + text.getvalue().encode(encoding)
-    found, rejects = everything(raw, Layout(encoding, name), n_columns=3, step=data.draw(st.integers(1, 4)))
+    found, rejects = everything(
+        raw, Layout(encoding, name), n_columns=3, step=data.draw(st.integers(1, 4))
+    )
     assert rejects == []
     assert found == [list(row) for row in rows if any(row)]
 
@@ -74,11 +80,15 @@ def test_what_csv_wrote_comes_back(data):
 @given(st.binary(max_size=400), st.sampled_from(list(ENCODINGS)), st.sampled_from(list(DELIMITERS)))
 def test_no_bytes_stop_it_or_change_with_where_it_resumes(raw, encoding, delimiter):
     layout = Layout(encoding, delimiter)
-    assert everything(raw, layout, n_columns=2, step=1) == everything(raw, layout, n_columns=2, step=1000)
+    assert everything(raw, layout, n_columns=2, step=1) == everything(
+        raw, layout, n_columns=2, step=1000
+    )
 
 
 @KEPT
-@given(st.lists(st.text(st.sampled_from('a",\r\n\t'), max_size=10), max_size=12), st.integers(8, 40))
+@given(
+    st.lists(st.text(st.sampled_from('a",\r\n\t'), max_size=10), max_size=12), st.integers(8, 40)
+)
 def test_blocks_make_no_difference(parts, size):
     raw = "".join(parts).encode()
     whole = everything(raw, n_columns=2, step=1000)
@@ -106,7 +116,9 @@ def test_mixed_line_ends_and_line_numbers(block):
     raw = b'a,b\r\n1,"x\r\ny"\r2,"z"\n3,4,5\n'
     rows, rejects = everything(raw, n_columns=2)
     assert rows == [["a", "b"], ["1", "x\r\ny"], ["2", "z"]]
-    assert [(one.line, one.reason, one.cells) for one in rejects] == [(5, "columns", ["3", "4", "5"])]
+    assert [(one.line, one.reason, one.cells) for one in rejects] == [
+        (5, "columns", ["3", "4", "5"])
+    ]
 
 
 def test_bytes_of_another_encoding_cost_their_row_only(block):

@@ -20,14 +20,18 @@ FILE = b"external_id\nc-1\n"
 def opened(monkeypatch):
     """The temporary files that uploads opened."""
     files, real = [], tempfile.TemporaryFile
-    monkeypatch.setattr(uploads.tempfile, "TemporaryFile", lambda **told: files.append(1) or real(**told))
+    monkeypatch.setattr(
+        uploads.tempfile, "TemporaryFile", lambda **told: files.append(1) or real(**told)
+    )
     return files
 
 
 @pytest.mark.parametrize(("who", "status"), [("vera", 403), ("charlie", 404)])
 def test_a_file_of_who_may_not_import_is_never_stored(request, signed_in, opened, who, status):
     client = signed_in(request.getfixturevalue(who))
-    assert client.post(f"{URL}new/", {"file": SimpleUploadedFile("x.csv", FILE)}).status_code == status
+    assert (
+        client.post(f"{URL}new/", {"file": SimpleUploadedFile("x.csv", FILE)}).status_code == status
+    )
     assert opened == []
 
 
@@ -39,7 +43,11 @@ def test_a_group_has_only_so_many_files_waiting(imports, other_group, opened, mo
     answer = imports.upload(FILE)
     assert answer.status_code == 422
     assert "Too many files wait" in answer.content.decode()
-    assert (Import.objects.filter(app_group__slug="acme").count(), UploadPart.objects.count(), len(opened)) == (2, 2, 2)
+    assert (
+        Import.objects.filter(app_group__slug="acme").count(),
+        UploadPart.objects.count(),
+        len(opened),
+    ) == (2, 2, 2)
     life.discard(Import.objects.filter(app_group__slug="acme").first())
     assert imports.upload(FILE).status_code == 302
 
@@ -55,7 +63,9 @@ def test_of_files_that_come_at_once_only_as_many_stay_as_may_wait(imports, acme,
     """The other one is there before this one is stored."""
     monkeypatch.setattr(uploads, "MOST_WAITING", 1)
     real = uploads.store
-    monkeypatch.setattr(uploads, "store", lambda file: Import.objects.create(app_group=acme, size=1) and real(file))
+    monkeypatch.setattr(
+        uploads, "store", lambda file: Import.objects.create(app_group=acme, size=1) and real(file)
+    )
     assert imports.upload(FILE).status_code == 422
     assert (Import.objects.count(), UploadPart.objects.count()) == (1, 0)
 
@@ -84,7 +94,9 @@ def test_groups_take_turns_whatever_the_number_of_their_imports(acme, other_grou
     assert order == ["acme", "umbrella"] * 3
 
 
-def test_a_segment_of_another_group_keeps_no_members(imports, acme, other_group, make_profile, time_machine):
+def test_a_segment_of_another_group_keeps_no_members(
+    imports, acme, other_group, make_profile, time_machine
+):
     run = imports.run(FILE)
     chosen = {"all": [{"field": "import", "op": "in", "value": [str(run.pk)]}]}
     Segment.objects.create(app_group=other_group, name="All of them", filter=chosen)

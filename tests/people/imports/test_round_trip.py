@@ -33,7 +33,11 @@ NUMBER = st.one_of(
     st.floats(-1e15, 1e15, allow_subnormal=False).filter(lambda n: n == 0 or abs(n) > 1e-30),
 )
 SCALAR = st.one_of(TEXT, TRICKY, NUMBER, st.booleans())
-VALUE = st.one_of(SCALAR, st.lists(SCALAR, max_size=3), st.dictionaries(TEXT.filter(str.strip), SCALAR, max_size=2))
+VALUE = st.one_of(
+    SCALAR,
+    st.lists(SCALAR, max_size=3),
+    st.dictionaries(TEXT.filter(str.strip), SCALAR, max_size=2),
+)
 NAME = st.one_of(
     st.sampled_from(
         ["plan__tier", "plan_tier", "utm:source", "utm source", "_private", "$x", "a/b", "x" * 200, " blank ", "=sum",
@@ -43,7 +47,13 @@ NAME = st.one_of(
 )  # fmt: skip
 ID = st.sampled_from([" rt2 ", "rt2", "'1", "007", "=1", "1001.0", "ä\\", "a,b", "“x”"])
 PEOPLE = st.dictionaries(ID, st.dictionaries(NAME, VALUE, max_size=5), min_size=1, max_size=4)
-FIELDS = {"email": "A@Example.org", "phone": "0151 12345678", "country": "DE", "language": "de_DE", "ads_consent": True}
+FIELDS = {
+    "email": "A@Example.org",
+    "phone": "0151 12345678",
+    "country": "DE",
+    "language": "de_DE",
+    "ads_consent": True,
+}
 
 
 def exported(group):
@@ -56,7 +66,9 @@ def imported(group, data):
     uploads.keep(run, io.BytesIO(data))
     layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
     shown = life.preview(run, layout)
-    guesses = guessing.columns(shown.headers, shown.sample, delimiter=layout.delimiter, app_group=group)
+    guesses = guessing.columns(
+        shown.headers, shown.sample, delimiter=layout.delimiter, app_group=group
+    )
     plan = mapping.Plan(layout, tuple(guess.column for guess in guesses))
     Import.objects.filter(pk=run.pk).update(state="running", plan=plan.as_json())
     turns()
@@ -65,9 +77,20 @@ def imported(group, data):
 
 
 def stored(group):
-    names = ("external_id", "email", "phone", "country", "language", "ads_consent", "email_sha256", "phone_sha256")
+    names = (
+        "external_id",
+        "email",
+        "phone",
+        "country",
+        "language",
+        "ads_consent",
+        "email_sha256",
+        "phone_sha256",
+    )
     found = Profile.objects.filter(app_group=group).values(*names, "attributes")
-    return {one["external_id"]: {name: typed(value) for name, value in one.items()} for one in found}
+    return {
+        one["external_id"]: {name: typed(value) for name, value in one.items()} for one in found
+    }
 
 
 def typed(value):
@@ -89,15 +112,21 @@ def typed(value):
     }
 )
 def test_an_export_comes_back_as_it_was_here_and_elsewhere(people):
-    here, there = (AppGroup.objects.create(name="x", slug=f"r-{next(ORDER)}", phone_region="DE") for _ in "ab")
-    told = [Change(external_id=key, fields=FIELDS, attributes=known) for key, known in people.items()]
+    here, there = (
+        AppGroup.objects.create(name="x", slug=f"r-{next(ORDER)}", phone_region="DE") for _ in "ab"
+    )
+    told = [
+        Change(external_id=key, fields=FIELDS, attributes=known) for key, known in people.items()
+    ]
     upsert(here, told, now=timezone.now())
     before, data = stored(here), exported(here)
     for group in (here, there):
         run = imported(group, data)
         assert (run.state, run.n_rejected, run.told) == ("done", 0, {})
         after = stored(group)
-        assert {key: after[key]["attributes"] for key in after} == {key: before[key]["attributes"] for key in before}
+        assert {key: after[key]["attributes"] for key in after} == {
+            key: before[key]["attributes"] for key in before
+        }
         assert after == before
     assert exported(here) == data
 
@@ -117,7 +146,9 @@ def test_more_attributes_than_columns_come_back(acme):
 def test_the_largest_attribute_comes_back(acme, text):
     known = {f"a {n:03}": n for n in range(csv_export.MOST_NAMES)}
     known |= {
-        "list": [f"{n}{text}" for n in range(attribute_changes.MOST_BYTES // (len(json.dumps(text)) + 6))],
+        "list": [
+            f"{n}{text}" for n in range(attribute_changes.MOST_BYTES // (len(json.dumps(text)) + 6))
+        ],
         "more": ["x" * 255] * 300,
     }
     assert len(json.dumps(known["list"])) <= attribute_changes.MOST_BYTES
@@ -129,16 +160,26 @@ def test_the_largest_attribute_comes_back(acme, text):
 
 @pytest.mark.django_db
 def test_a_list_that_lost_a_value_is_news(acme):
-    upsert(acme, [Change(external_id="c-1", attributes={"l": [1], "o": {"a": 1}})], now=timezone.now())
+    upsert(
+        acme, [Change(external_id="c-1", attributes={"l": [1], "o": {"a": 1}})], now=timezone.now()
+    )
     data = exported(acme)
-    upsert(acme, [Change(external_id="c-1", attributes={"l": [1, 2], "o": {"a": 1, "b": 2}})], now=timezone.now())
+    upsert(
+        acme,
+        [Change(external_id="c-1", attributes={"l": [1, 2], "o": {"a": 1, "b": 2}})],
+        now=timezone.now(),
+    )
     imported(acme, data)
     assert Profile.objects.get().attributes == {"l": [1], "o": {"a": 1}}
 
 
 @pytest.mark.django_db
 def test_an_export_that_a_german_spreadsheet_saved_again_keeps_its_numbers(acme):
-    upsert(acme, [Change(external_id="c-1", attributes={"n": 1.5, "b": True, "zip": "01067"})], now=timezone.now())
+    upsert(
+        acme,
+        [Change(external_id="c-1", attributes={"n": 1.5, "b": True, "zip": "01067"})],
+        now=timezone.now(),
+    )
     text = io.StringIO()
     rows = csv.reader(io.StringIO(exported(acme).decode("utf-8-sig")))
     csv.writer(text, delimiter=";").writerows(
@@ -150,7 +191,11 @@ def test_an_export_that_a_german_spreadsheet_saved_again_keeps_its_numbers(acme)
 
 @pytest.mark.django_db
 def test_rejected_rows_of_an_export_can_be_imported_again_and_again(imports, acme):
-    upsert(acme, [Change(email="a@example.org", attributes={"x": "'=1", "y": " z "})], now=timezone.now())
+    upsert(
+        acme,
+        [Change(email="a@example.org", attributes={"x": "'=1", "y": " z "})],
+        now=timezone.now(),
+    )
     row = imports.run(exported(acme))
     assert row.n_rejected == 1
     first = imports.rejects(row)
@@ -182,7 +227,11 @@ def test_no_part_of_a_cell_is_calculated_whatever_parts_the_cells(cell):
     told = csv_files.guarded(cell)
     assert csv_files.unguarded(told) == cell
     for mark in ";\t|\r\n":
-        assert not [part for part in told.split(mark) if part.strip("\u200b\ufeff\r\n")[:1] in tuple("=+-@＝＋")]
+        assert not [
+            part
+            for part in told.split(mark)
+            if part.strip("\u200b\ufeff\r\n")[:1] in tuple("=+-@＝＋")
+        ]
 
 
 @given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b\"\xa0"), max_size=12))

@@ -54,7 +54,11 @@ def test_a_segment_of_another_groups_import_is_empty(imports, other_group, charl
 
 def test_files_are_taken_by_no_other_page(bob, signed_in):
     """Neither stored nor read into memory, whoever sends them."""
-    for address in ("/accounts/login/", "/g/acme/people/segments/new/", "/g/acme/people/imports/template/"):
+    for address in (
+        "/accounts/login/",
+        "/g/acme/people/segments/new/",
+        "/g/acme/people/imports/template/",
+    ):
         answer = signed_in(bob).post(address, {"file": io.BytesIO(b"x" * 100)})
         assert not answer.wsgi_request.FILES
 
@@ -62,11 +66,15 @@ def test_files_are_taken_by_no_other_page(bob, signed_in):
 def test_a_rejects_file_is_safe_in_a_spreadsheet_and_comes_back(imports):
     cells = ["=1+1", "+49 151", "-x", "@x", "\tx", "\rx", 'say "hi"', "plain"]
     body = io.StringIO()
-    csv.writer(body).writerows([["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))])
+    csv.writer(body).writerows(
+        [["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))]
+    )
     told = body.getvalue()
     row = imports.run(told, target_0="", target_1="external_id", key="external_id", name_1="note")
     assert row.n_rejected == 0
-    row = imports.run(told.replace("c-", ""), target_0="external_id", target_1="number", name_1="note")
+    row = imports.run(
+        told.replace("c-", ""), target_0="external_id", target_1="number", name_1="note"
+    )
     lines = imports.rejects(row)
     found = list(csv.reader(io.StringIO("\r\n".join(lines), newline="")))
     assert found[0] == ["rejected_line", "rejected_reason", "external_id", "note"]
@@ -74,7 +82,10 @@ def test_a_rejects_file_is_safe_in_a_spreadsheet_and_comes_back(imports):
     assert all(line.startswith('"') for line in lines)
     back = imports.run("\r\n".join(lines), name_3="note", target_3="text", target_2="external_id")
     assert (back.n_rejected, back.n_updated + back.n_created) == (0, 8)
-    notes = {one.external_id: one.attributes.get("note") for one in Profile.objects.filter(external_id__in="01234567")}
+    notes = {
+        one.external_id: one.attributes.get("note")
+        for one in Profile.objects.filter(external_id__in="01234567")
+    }
     assert notes == {str(n): cell.strip() for n, cell in enumerate(cells)}
 
 
@@ -82,7 +93,9 @@ def test_only_hashes_are_stored_where_the_group_says_so(imports, acme, make_prof
     make_profile(external_id="c-2", email="bert@example.org")
     acme.hash_only = True
     acme.save()
-    row = imports.run("external_id,email\nc-1,Anna@Example.org\nc-2,bert@new.example.org\n,secret@example.org\n")
+    row = imports.run(
+        "external_id,email\nc-1,Anna@Example.org\nc-2,bert@new.example.org\n,secret@example.org\n"
+    )
     assert (row.n_created, row.n_updated, row.n_rejected) == (1, 1, 1)
     assert set(Profile.objects.values_list("email", flat=True)) == {""}
     assert not Profile.objects.filter(email_sha256=None).exists()
@@ -121,7 +134,10 @@ def test_a_withdrawn_consent_is_remembered(imports, make_profile):
     for n, was in enumerate([True, None, False]):
         make_profile(external_id=f"c-{n}", ads_consent=was)
     imports.run("external_id,consent\n" + "".join(f"c-{n},false\n" for n in range(4)))
-    assert sorted(Withdrawal.objects.values_list("profile__external_id", flat=True)) == ["c-0", "c-1"]
+    assert sorted(Withdrawal.objects.values_list("profile__external_id", flat=True)) == [
+        "c-0",
+        "c-1",
+    ]
 
 
 def test_an_attribute_that_rules_consent_rules_it_here_too(imports, acme):
@@ -129,7 +145,9 @@ def test_an_attribute_that_rules_consent_rules_it_here_too(imports, acme):
     acme.save()
     imports.run("external_id,newsletter\nc-1,yes\nc-2,no\nc-3,\n", target_1="truth")
     found = dict(Profile.objects.values_list("external_id", "ads_consent"))
-    assert found == {one.external_id: consent.derived(acme, one.attributes) for one in Profile.objects.all()}
+    assert found == {
+        one.external_id: consent.derived(acme, one.attributes) for one in Profile.objects.all()
+    }
     assert found["c-2"] is False
 
 

@@ -32,7 +32,9 @@ def test_a_leading_zero_behind_all_that_was_looked_at_costs_its_cell(imports, mo
 
 
 @pytest.mark.parametrize("is_hash_only", [True, False])
-@pytest.mark.parametrize("header", ["email", "Email", "E-Mail 2", "E-Mail privat", "handy", "Mobile Phone"])
+@pytest.mark.parametrize(
+    "header", ["email", "Email", "E-Mail 2", "E-Mail privat", "handy", "Mobile Phone"]
+)
 def test_a_second_address_is_left_out_and_said_so(imports, acme, is_hash_only, header):
     acme.hash_only = is_hash_only
     acme.save()
@@ -58,7 +60,10 @@ def test_where_only_hashes_are_stored_no_column_of_addresses_becomes_an_attribut
     acme.hash_only = True
     acme.save()
     data = "external_id,email,contact\nc-1,a@example.org,boss@example.org\n"
-    assert targets(guesses(acme, ["id", "contact"], ["1", "boss@example.org"])) == ["external_id", ""]
+    assert targets(guesses(acme, ["id", "contact"], ["1", "boss@example.org"])) == [
+        "external_id",
+        "",
+    ]
     answer = imports.post(imports.uploaded(data), target_2="text", name_2="E-Mail 2")
     assert set(answer.context["form"].errors) == {"target_2"}
 
@@ -125,7 +130,9 @@ def test_why_a_column_is_text_is_said(acme, values, words):
     assert words in found.words()
 
 
-@pytest.mark.parametrize("header", ["utm:source", "plan__tier", "_private", "$my_attribute", "a/b", "x" * 100])
+@pytest.mark.parametrize(
+    "header", ["utm:source", "plan__tier", "_private", "$my_attribute", "a/b", "x" * 100]
+)
 def test_a_header_keeps_its_name_as_an_attribute(imports, header):
     imports.run(f"external_id,{header},plan_tier\nc-1,a,b\n")
     assert Profile.objects.get().attributes == {header: "a", "plan_tier": "b"}
@@ -133,11 +140,17 @@ def test_a_header_keeps_its_name_as_an_attribute(imports, header):
 
 def test_the_gender_is_stored_as_the_api_stores_it(imports):
     imports.run("external_id,gender\nc-1,männlich\nc-2,Frau\nc-3,unknown\n")
-    assert [one.attributes["gender"] for one in Profile.objects.order_by("pk")] == ["M", "F", "unknown"]
+    assert [one.attributes["gender"] for one in Profile.objects.order_by("pk")] == [
+        "M",
+        "F",
+        "unknown",
+    ]
 
 
 def test_a_header_that_is_known_decides_between_delimiters(imports):
-    data = "E-Mail;Umsatz, netto;Umsatz, brutto\n" + "".join(f"p{n}@example.org;1,5;2,5\n" for n in range(3))
+    data = "E-Mail;Umsatz, netto;Umsatz, brutto\n" + "".join(
+        f"p{n}@example.org;1,5;2,5\n" for n in range(3)
+    )
     page = imports.client.get(imports.uploaded(data))
     assert page.context["layout"]["delimiter"] == "semicolon"
 
@@ -153,7 +166,11 @@ def test_a_header_that_is_known_decides_between_delimiters(imports):
 def test_the_marks_around_cells_are_no_part_of_them(imports, data):
     imports.run(data)
     found = Profile.objects.get()
-    assert (found.external_id, found.invalid_kinds, found.attributes) == ("a1", 0, {"city": "Köln, Rhein"})
+    assert (found.external_id, found.invalid_kinds, found.attributes) == (
+        "a1",
+        0,
+        {"city": "Köln, Rhein"},
+    )
 
 
 def test_a_short_row_is_a_person_and_empty_cells_too_many_are_none(imports):

@@ -12,14 +12,24 @@ def test_an_unusable_cell_leaves_what_can_be_used(imports, make_profile, cells):
     row = imports.run(f"external_id,email,phone,city\nc-1,{cells},Ulm\n")
     assert (row.n_updated, row.n_rejected) == (1, 0)
     known = Profile.objects.get()
-    assert (known.email, known.phone, normalise.stored(known)) == (ann.email, ann.phone, normalise.stored(ann))
+    assert (known.email, known.phone, normalise.stored(known)) == (
+        ann.email,
+        ann.phone,
+        normalise.stored(ann),
+    )
     assert (known.attributes, PastIdentifier.objects.count()) == ({"city": "Ulm"}, 0)
 
 
 def test_a_later_row_of_the_file_leaves_what_an_earlier_one_told(imports):
-    imports.run("external_id,email,phone\nc-1,ann@example.org,+4915112345678\nc-1,nobody,12\nc-1,n/a,0\n")
+    imports.run(
+        "external_id,email,phone\nc-1,ann@example.org,+4915112345678\nc-1,nobody,12\nc-1,n/a,0\n"
+    )
     known = Profile.objects.get()
-    assert (known.email, known.phone, known.invalid_kinds) == ("ann@example.org", "+4915112345678", 0)
+    assert (known.email, known.phone, known.invalid_kinds) == (
+        "ann@example.org",
+        "+4915112345678",
+        0,
+    )
 
 
 def test_a_placeholder_of_somebody_new_is_an_empty_cell(imports):

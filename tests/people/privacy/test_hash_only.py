@@ -21,11 +21,23 @@ from tests.support.rest_api import Caller
 
 RAW = {
     "by call": ("Anna.Call@Example.org", "+4915112345601", "0A1B2C3D-0000-4000-8000-000000000001"),
-    "changed by call": ("anna.new@example.org", "+4915112345602", "0A1B2C3D-0000-4000-8000-000000000002"),
+    "changed by call": (
+        "anna.new@example.org",
+        "+4915112345602",
+        "0A1B2C3D-0000-4000-8000-000000000002",
+    ),
     "by file": ("Berta.File@Example.org", "+4915112345603", "0A1B2C3D-0000-4000-8000-000000000003"),
-    "rejected": ("carla.rejected@example.org", "+4915112345604", "0A1B2C3D-0000-4000-8000-000000000004"),
+    "rejected": (
+        "carla.rejected@example.org",
+        "+4915112345604",
+        "0A1B2C3D-0000-4000-8000-000000000004",
+    ),
     "unusable": ("dora.bad(at)example.org", "0049 1 5", "0A1B2C3D-not-a-device"),
-    "by e-mail": ("emil.only@example.org", "+4915112345605", "0A1B2C3D-0000-4000-8000-000000000005"),
+    "by e-mail": (
+        "emil.only@example.org",
+        "+4915112345605",
+        "0A1B2C3D-0000-4000-8000-000000000005",
+    ),
 }
 FILE = "external_id,email,phone,idfa\n"
 
@@ -67,8 +79,14 @@ def tell(api, imports):
     file = f"{FILE}berta,{line(RAW['by file'])}\n,{line(RAW['rejected'])}\ndora,{line(RAW['unusable'])}\n"
     run = imports.run(file)
     assert (run.state, run.n_rejected) == ("done", 1)
-    api.post("/users/export/ids", {"external_ids": ["anna", "berta"], "fields_to_export": ["email", "phone"]})
-    api.post("/users/identify", {"emails_to_identify": [{"external_id": "emil", "email": RAW["by e-mail"][0]}]})
+    api.post(
+        "/users/export/ids",
+        {"external_ids": ["anna", "berta"], "fields_to_export": ["email", "phone"]},
+    )
+    api.post(
+        "/users/identify",
+        {"emails_to_identify": [{"external_id": "emil", "email": RAW["by e-mail"][0]}]},
+    )
 
 
 def dump():
@@ -121,11 +139,15 @@ def test_requests_are_the_same_byte_for_byte(acme, world, api, imports, bodies):
         people = list(Profile.objects.order_by("pk"))
         assert any(person.email for person in people) is not is_bare
         for action in ("add", "remove"):
-            world.enter(world.sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]), people)
+            world.enter(
+                world.sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]), people
+            )
             world.drain()
         Profile.objects.all().delete()
     assert len(bodies) == 4
-    assert [person_by_person(body) for body in bodies[:2]] == [person_by_person(body) for body in bodies[2:]]
+    assert [person_by_person(body) for body in bodies[:2]] == [
+        person_by_person(body) for body in bodies[2:]
+    ]
 
 
 def person_by_person(body):
@@ -138,13 +160,20 @@ def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice,
     tell(api, imports)
     page = signed_in(alice).get("/g/acme/settings/")
     form = page.context["form"]
-    values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    values = {
+        name: value for name in form.fields if (value := form[name].value()) not in (None, False)
+    }
     page = signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on"})
     n = Profile.objects.count()
     assert f"IDs of {n} people will be wiped" in page.content.decode()
     rework.rework()
     assert left(RAW) != []
-    assert signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"}).status_code == 302
+    assert (
+        signed_in(alice)
+        .post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
+        .status_code
+        == 302
+    )
     rework.rework()
     turns()
     assert left(RAW) == []
@@ -153,10 +182,21 @@ def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice,
 def test_what_was_under_way_when_it_was_switched_on_goes_as_well(acme, alice, signed_in):
     read_before = AppGroup.objects.get(pk=acme.pk)
     form = signed_in(alice).get("/g/acme/settings/").context["form"]
-    values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
-    assert signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"}).status_code == 302
+    values = {
+        name: value for name in form.fields if (value := form[name].value()) not in (None, False)
+    }
+    assert (
+        signed_in(alice)
+        .post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
+        .status_code
+        == 302
+    )
     rework.rework()
-    upsert(read_before, [Change(external_id="x", fields={"email": "late@example.org"})], now=timezone.now())
+    upsert(
+        read_before,
+        [Change(external_id="x", fields={"email": "late@example.org"})],
+        now=timezone.now(),
+    )
     rework.rework()
     with time_machine.travel(timezone.now() + timedelta(minutes=3)):
         rework.rework()
@@ -168,7 +208,11 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
     acme.hash_only = True
     acme.save()
     fields = {"email": "Anna@Example.org", "phone": "+4915112345601"}
-    upsert(acme, [Change(external_id="anna", fields=fields), Change(external_id="x")], now=timezone.now())
+    upsert(
+        acme,
+        [Change(external_id="anna", fields=fields), Change(external_id="x")],
+        now=timezone.now(),
+    )
     for text in ("anna@example.org", "0151 12345601"):
         page = signed_in(bob).get("/g/acme/people/profiles/", {"q": text})
         assert [one.external_id for one in page.context["people"]] == ["anna"]
@@ -178,13 +222,25 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
     assert page.content.decode().count("known only as a hash") == 2
 
 
-@pytest.mark.parametrize(("typed", "status", "n"), [("Anna@example.org", 200, 1), ("@example.org", 422, None)])
+@pytest.mark.parametrize(
+    ("typed", "status", "n"), [("Anna@example.org", 200, 1), ("@example.org", 422, None)]
+)
 def test_a_segment_asks_for_a_whole_address(acme, bob, signed_in, typed, status, n):
     acme.hash_only = True
     acme.save()
-    changes = [Change(external_id=name, fields={"email": f"{name}@example.org"}) for name in ("anna", "bert")]
+    changes = [
+        Change(external_id=name, fields={"email": f"{name}@example.org"})
+        for name in ("anna", "bert")
+    ]
     upsert(acme, changes, now=timezone.now())
-    asked = {"name": "N", "match": "all", "version": "0", "field_0": "email", "op_0": "contains", "value_0": typed}
+    asked = {
+        "name": "N",
+        "match": "all",
+        "version": "0",
+        "field_0": "email",
+        "op_0": "contains",
+        "value_0": typed,
+    }
     page = signed_in(bob).post("/g/acme/people/segments/new/", asked)
     assert page.status_code == status
     found = page.context.get("coverage")

@@ -47,7 +47,10 @@ def sent(world, audience):
 
 
 def hashes():
-    return [bytes(value) for value in Profile.objects.order_by("pk").values_list("phone_sha256", flat=True)]
+    return [
+        bytes(value)
+        for value in Profile.objects.order_by("pk").values_list("phone_sha256", flat=True)
+    ]
 
 
 def test_everybody_is_hashed_anew_in_chunks_and_the_old_hash_is_kept(acme, misread, monkeypatch):
@@ -60,7 +63,9 @@ def test_everybody_is_hashed_anew_in_chunks_and_the_old_hash_is_kept(acme, misre
     assert (hashes(), acme.rework_cursor) == ([RIGHT] * 3, None)
     assert set(Profile.objects.values_list("rule_version", flat=True)) == {normalise.RULE_VERSION}
     past = PastIdentifier.objects.order_by("profile").values_list("profile", "kind", "sha256")
-    assert [(pk, kind, bytes(old)) for pk, kind, old in past] == [(one.pk, "phone", WRONG) for one in people]
+    assert [(pk, kind, bytes(old)) for pk, kind, old in past] == [
+        (one.pk, "phone", WRONG) for one in people
+    ]
 
 
 def test_a_number_that_could_be_two_is_set_aside(acme, misread):
@@ -80,8 +85,14 @@ def test_where_only_hashes_are_stored_they_stay(acme, misread):
     assert (hashes(), Misreading.objects.count()) == ([WRONG], 0)
 
 
-def test_the_hash_of_another_leaves_the_audiences_it_was_sent_to_and_the_person_stays(world, misread):
-    ann, [bob], audience = misread(email_sha256=digest("a@example.org")), world.people(), world.audience()
+def test_the_hash_of_another_leaves_the_audiences_it_was_sent_to_and_the_person_stays(
+    world, misread
+):
+    ann, [bob], audience = (
+        misread(email_sha256=digest("a@example.org")),
+        world.people(),
+        world.audience(),
+    )
     add, unsent = world.sync(audience, kinds=("phone",)), world.sync(world.audience("other"))
     world.enter(add, [ann])
     world.enter(unsent, [ann, bob])
@@ -124,7 +135,11 @@ def test_who_is_written_before_their_turn_is_hashed_anew_then(acme, misread):
     upgrade(acme)
     upsert(acme, [Change(external_id="ann", fields={"country": "DE"})], now=timezone.now())
     known = Profile.objects.get()
-    assert (bytes(known.phone_sha256), known.country, known.rule_version) == (RIGHT, "DE", normalise.RULE_VERSION)
+    assert (bytes(known.phone_sha256), known.country, known.rule_version) == (
+        RIGHT,
+        "DE",
+        normalise.RULE_VERSION,
+    )
     assert bytes(Misreading.objects.get().sha256) == WRONG
 
 
@@ -142,11 +157,16 @@ def test_who_was_erased_under_a_wrong_hash_does_not_come_back(acme, misread, tol
     erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
     upgrade(acme)
     changes = [Change(phone=told), Change(external_id="new", fields={"phone": told})]
-    assert upsert(acme, changes, now=timezone.now(), from_file=True).problems == {0: "erased", 1: "erased"}
+    assert upsert(acme, changes, now=timezone.now(), from_file=True).problems == {
+        0: "erased",
+        1: "erased",
+    }
     assert upsert(acme, [Change(phone="+4917612345679")], now=timezone.now()).created == 1
 
 
-def test_after_a_restore_the_ledger_still_knows_which_names_are_of_the_old_rule(acme, misread, settings):
+def test_after_a_restore_the_ledger_still_knows_which_names_are_of_the_old_rule(
+    acme, misread, settings
+):
     ann = misread(external_id=None)
     erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
     erase.beat()

@@ -8,7 +8,20 @@ from audiencesync.people.readings import spellings
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("DE", ["de", "DE ", "DEU", "Germany", "Deutschland", "GERMANY", "Allemagne", "Alemania", "ドイツ"]),
+        (
+            "DE",
+            [
+                "de",
+                "DE ",
+                "DEU",
+                "Germany",
+                "Deutschland",
+                "GERMANY",
+                "Allemagne",
+                "Alemania",
+                "ドイツ",
+            ],
+        ),
         ("GB", ["gb", "UK", "GBR", "United Kingdom", "Großbritannien", "Vereinigtes Königreich"]),
         ("US", ["USA", "U.S.A.", "United States", "Vereinigte Staaten", "Estados Unidos"]),
         ("CI", ["Côte d’Ivoire", "Elfenbeinküste"]),
@@ -50,10 +63,40 @@ def test_every_code_of_a_country_and_a_language_is_its_own():
 @pytest.mark.parametrize(
     ("told", "means"),
     [
-        *((yes, True) for yes in ("true", "Ja", "OUI", "sí", "wahr", "1", "opted-in", "Opt In", "granted", "erteilt")),
-        *((no, False) for no in ("false", "nein", "0", "opted_out", "unsubscribed", "widerrufen", "Non")),
+        *(
+            (yes, True)
+            for yes in (
+                "true",
+                "Ja",
+                "OUI",
+                "sí",
+                "wahr",
+                "1",
+                "opted-in",
+                "Opt In",
+                "granted",
+                "erteilt",
+            )
+        ),
+        *(
+            (no, False)
+            for no in ("false", "nein", "0", "opted_out", "unsubscribed", "widerrufen", "Non")
+        ),
         *((what, None) for what in ("maybe", "", "-", "n/a", "2", "none")),
-        *((what, None) for what in ("-1", "\u20131", "\u22121", "!1", "~1", "1?", "yes?", "!granted", "granted?")),
+        *(
+            (what, None)
+            for what in (
+                "-1",
+                "\u20131",
+                "\u22121",
+                "!1",
+                "~1",
+                "1?",
+                "yes?",
+                "!granted",
+                "granted?",
+            )
+        ),
     ],
 )
 def test_words_of_consent(told, means):
@@ -65,6 +108,8 @@ def test_a_word_of_consent_is_no_truth():
     assert spellings.truth("Vrai") is True
 
 
-@pytest.mark.parametrize(("told", "code"), [("Männlich", "M"), ("Frau", "F"), ("divers", "O"), ("d", "O"), ("?", None)])
+@pytest.mark.parametrize(
+    ("told", "code"), [("Männlich", "M"), ("Frau", "F"), ("divers", "O"), ("d", "O"), ("?", None)]
+)
 def test_genders(told, code):
     assert spellings.gender(told) == code

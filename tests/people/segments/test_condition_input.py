@@ -24,7 +24,14 @@ def people(acme):
 
 
 def form(acme, field, op, value="", **more):
-    data = {"name": "N", "match": "all", "version": "0", "field_0": field, "op_0": op, "value_0": value} | more
+    data = {
+        "name": "N",
+        "match": "all",
+        "version": "0",
+        "field_0": field,
+        "op_0": op,
+        "value_0": value,
+    } | more
     return SegmentForm(data, app_group=acme)
 
 
@@ -71,7 +78,11 @@ def test_an_attribute_that_came_a_second_ago_is_known(people, acme):
 
 
 def test_an_attribute_that_differs_only_in_case_is_meant(people, acme):
-    assert condition(acme, "UMSATZ", "greater", "5") == {"field": "custom.Umsatz", "op": "greater", "value": 5}
+    assert condition(acme, "UMSATZ", "greater", "5") == {
+        "field": "custom.Umsatz",
+        "op": "greater",
+        "value": 5,
+    }
 
 
 def test_an_import_of_another_group_is_none(acme, other_group):
@@ -98,7 +109,18 @@ def test_an_import_of_another_group_is_none(acme, other_group):
         ("de", "5 €", 5),
         *[
             ("en", odd, None)
-            for odd in ("1,2,3", "1.2.3", "1,00,000", "12e3", "", "٣", "nan", "1..5", "5 € 6", "01.01.1980")
+            for odd in (
+                "1,2,3",
+                "1.2.3",
+                "1,00,000",
+                "12e3",
+                "",
+                "٣",
+                "nan",
+                "1..5",
+                "5 € 6",
+                "01.01.1980",
+            )
         ],
     ],
 )
@@ -109,7 +131,12 @@ def test_a_number_means_what_was_typed(language, typed, number):
 
 @pytest.mark.parametrize(
     ("typed", "day"),
-    [("2026-11-23", "2026-11-23"), ("23.11.2026", "2026-11-23"), (" 3.1.1980 ", "1980-01-03"), ("11/23/2026", None)],
+    [
+        ("2026-11-23", "2026-11-23"),
+        ("23.11.2026", "2026-11-23"),
+        (" 3.1.1980 ", "1980-01-03"),
+        ("11/23/2026", None),
+    ],
 )
 def test_a_date_is_read_in_its_common_forms(typed, day):
     assert conditions.day(typed) == day

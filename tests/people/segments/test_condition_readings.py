@@ -17,11 +17,20 @@ PEOPLE = {
 @pytest.fixture
 def people(acme):
     for name, attributes in PEOPLE.items():
-        Profile.objects.create(app_group=acme, external_id=name, attributes=attributes, country="DE", language="de")
+        Profile.objects.create(
+            app_group=acme, external_id=name, attributes=attributes, country="DE", language="de"
+        )
 
 
 def form(acme, field, op, value, segment=None):
-    data = {"name": "N", "match": "all", "version": "0", "field_0": field, "op_0": op, "value_0": value}
+    data = {
+        "name": "N",
+        "match": "all",
+        "version": "0",
+        "field_0": field,
+        "op_0": op,
+        "value_0": value,
+    }
     return SegmentForm(data, app_group=acme, segment=segment)
 
 
@@ -45,14 +54,20 @@ def found(acme, *row, language="de"):
         (("mixed", "is", "1,5"), {"small"}),
         (("mixed", "is", "1.000"), {"other"}),
         (("mixed", "is", "1,5 L"), {"large"}),
-        *[(("day", op, "23.11.2026"), {"small", "large"}) for op in ("is", "in", "contains", "starts_with")],
+        *[
+            (("day", op, "23.11.2026"), {"small", "large"})
+            for op in ("is", "in", "contains", "starts_with")
+        ],
         (("day", "is", "2026-11-23"), {"small", "large"}),
         (("day", "is_not", "23.11.2026"), {"other"}),
         (("day", "greater", "22.11.2026"), {"small", "large"}),
         (("gender", "is", "männlich"), {"small"}),
         *[(("tier", "is", typed), {"large"}) for typed in ("IĞDIR", "iğdir", "IĞDİR")],
         (("tier", "is", "FIT X"), {"other"}),
-        *[(("country", "is", typed), set(PEOPLE)) for typed in ("Germany", "Deutschland", "DEU", "de")],
+        *[
+            (("country", "is", typed), set(PEOPLE))
+            for typed in ("Germany", "Deutschland", "DEU", "de")
+        ],
         (("country", "in", "Österreich, Germany"), set(PEOPLE)),
         (("country", "is_not", "Germany"), set()),
         *[(("language", "is", typed), set(PEOPLE)) for typed in ("German", "deutsch", "ger", "DE")],
@@ -77,8 +92,14 @@ def test_a_thousand_is_grouped_as_the_language_has_it(people, acme):
     [
         (("n", "in", "1,5"), "value_0", "one number or several"),
         (("tier", "greater", "2026-01-01"), "op_0", "holds no dates"),
-        *[(("day", op, "11/23/2026"), "value_0", "Days are found as") for op in ("is", "is_not", "in", "contains")],
-        *[(("day", op, "2026-11-23 10:00"), "value_0", "Days are found as") for op in ("is", "is_not", "in")],
+        *[
+            (("day", op, "11/23/2026"), "value_0", "Days are found as")
+            for op in ("is", "is_not", "in", "contains")
+        ],
+        *[
+            (("day", op, "2026-11-23 10:00"), "value_0", "Days are found as")
+            for op in ("is", "is_not", "in")
+        ],
         (("country", "is", "Narnia"), "value_0", "is no country"),
         (("country", "contains", "Germany"), "value_0", "is no country"),
         (("language", "in", "de, Klingon"), "value_0", "“Klingon” is no language"),
@@ -97,7 +118,9 @@ def test_a_list_is_shown_as_it_is_read(people, acme, typed, language):
     with translation.override(language):
         chosen = form(acme, "mixed", "in", typed)
         assert chosen.is_valid(), chosen.errors
-        segment = Segment.objects.create(app_group=acme, name="S", filter=chosen.cleaned_data["chosen"])
+        segment = Segment.objects.create(
+            app_group=acme, name="S", filter=chosen.cleaned_data["chosen"]
+        )
         shown = SegmentForm(app_group=acme, segment=segment).initial["value_0"]
         again = form(acme, "mixed", "in", shown, segment)
         assert again.is_valid(), again.errors

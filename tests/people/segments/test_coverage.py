@@ -28,8 +28,12 @@ def test_nobody_is_zero(db):
     assert coverage(Profile.objects.all()).total == 0
 
 
-@pytest.mark.parametrize(("is_strict", "refused", "untracked", "addable"), [(False, 2, 2, 2), (True, 5, 0, 1)])
-def test_consent_is_counted_as_the_queue_counts_it(make_profile, is_strict, refused, untracked, addable):
+@pytest.mark.parametrize(
+    ("is_strict", "refused", "untracked", "addable"), [(False, 2, 2, 2), (True, 5, 0, 1)]
+)
+def test_consent_is_counted_as_the_queue_counts_it(
+    make_profile, is_strict, refused, untracked, addable
+):
     device = {"gaid": str(uuid.uuid4()), "ad_tracking_enabled": False}
     make_profile(email="jane@example.com", ads_consent=True)
     make_profile(email="joe@example.com", ads_consent=False, **device)

@@ -93,7 +93,9 @@ ATOMS = (
     | st.text(max_size=5)
     | st.sampled_from(["country", "custom.x", "is", "in", "greater", "is_true"])
 )
-TREES = st.recursive(ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+TREES = st.recursive(
+    ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
+)
 
 
 @settings(max_examples=500, deadline=None)
@@ -115,7 +117,10 @@ def test_anything_is_either_a_filter_or_an_error(raw):
         ({"any": []}, "everybody"),
         (GOOD, "country is “DE”"),
         ({"field": "email", "op": "exists"}, "e-mail exists"),
-        ({"field": "created_at", "op": "greater", "value": "2026-11-23"}, "created on is after “2026-11-23”"),
+        (
+            {"field": "created_at", "op": "greater", "value": "2026-11-23"},
+            "created on is after “2026-11-23”",
+        ),
         (
             {"all": [GOOD, {"field": "custom.orders", "op": "less", "value": 3}]},
             "country is “DE” and orders is less than 3",
@@ -124,7 +129,10 @@ def test_anything_is_either_a_filter_or_an_error(raw):
             {"all": [GOOD, {"any": [GOOD, {"field": "custom.vip", "op": "is_true"}]}]},
             "country is “DE” and (country is “DE” or vip is true)",
         ),
-        ({"field": "country", "op": "in", "value": list("ABCDEF")}, "country is one of “A”, “B”, “C”, “D”, “E” …"),
+        (
+            {"field": "country", "op": "in", "value": list("ABCDEF")},
+            "country is one of “A”, “B”, “C”, “D”, “E” …",
+        ),
     ],
 )
 def test_a_filter_in_words(raw, words):

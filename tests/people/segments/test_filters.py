@@ -32,15 +32,24 @@ EVERYBODY = {*VALUES, "nothing"}
 @pytest.fixture
 def people(acme):
     for name, value in VALUES.items():
-        Profile.objects.create(app_group=acme, external_id=name, attributes={"x": value, "größe 2": "M", "7": 7})
+        Profile.objects.create(
+            app_group=acme, external_id=name, attributes={"x": value, "größe 2": "M", "7": 7}
+        )
     Profile.objects.create(app_group=acme, external_id="nothing")
 
 
 def matching(op, value=None, field="custom.x"):
     condition = {"field": field, "op": op} | ({} if value is None else {"value": value})
-    found = set(Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True))
-    others = set(Profile.objects.exclude(filters.parse(condition)).values_list("external_id", flat=True))
-    assert (found & others, found | others) == (set(), EVERYBODY)  # a split sends everybody somewhere
+    found = set(
+        Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True)
+    )
+    others = set(
+        Profile.objects.exclude(filters.parse(condition)).values_list("external_id", flat=True)
+    )
+    assert (found & others, found | others) == (
+        set(),
+        EVERYBODY,
+    )  # a split sends everybody somewhere
     return found
 
 
@@ -112,7 +121,11 @@ def test_conditions_on_columns(make_profile, condition, expected):
         created_at=datetime(2025, 12, 31, 23, 59, tzinfo=UTC),
     )
     make_profile(
-        external_id="b", country="FR", email="not one", ads_consent=False, created_at=datetime(2026, 1, 1, tzinfo=UTC)
+        external_id="b",
+        country="FR",
+        email="not one",
+        ads_consent=False,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     make_profile(external_id="c", created_at=datetime(2026, 1, 2, tzinfo=UTC))
     found = Profile.objects.filter(filters.parse(condition)).order_by("external_id")

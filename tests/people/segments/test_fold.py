@@ -10,9 +10,30 @@ from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.fold import Fold, fold
 
-CITIES = ("KÖLN", "Köln", "Ko\u0308ln", "Österreich", "МОСКВА", "STRASSE", "Straße", "ΣΊΣΥΦΟΣ", "İstanbul", "Ankara")
+CITIES = (
+    "KÖLN",
+    "Köln",
+    "Ko\u0308ln",
+    "Österreich",
+    "МОСКВА",
+    "STRASSE",
+    "Straße",
+    "ΣΊΣΥΦΟΣ",
+    "İstanbul",
+    "Ankara",
+)
 KOELN = {"KÖLN", "Köln", "Ko\u0308ln"}
-NAMES = ["plan__tier", "utm:source", "_private", "$my_attribute", "a/b", 'say "hi"', "back\\slash", "x" * 100, "größe"]
+NAMES = [
+    "plan__tier",
+    "utm:source",
+    "_private",
+    "$my_attribute",
+    "a/b",
+    'say "hi"',
+    "back\\slash",
+    "x" * 100,
+    "größe",
+]
 
 
 @pytest.fixture
@@ -36,12 +57,18 @@ def cities(acme):
     ],
 )
 def test_conditions_find_what_reads_the_same(cities, op, value, found):
-    people = Profile.objects.filter(filters.parse({"field": "custom.city", "op": op, "value": value}))
+    people = Profile.objects.filter(
+        filters.parse({"field": "custom.city", "op": op, "value": value})
+    )
     assert {person.attributes["city"] for person in people} == found
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=8))
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=8
+    )
+)
 def test_the_database_folds_as_python_does(acme, text):
     assert AppGroup.objects.values_list(Fold(Value(text)), flat=True).get() == fold(text)
 
@@ -58,8 +85,14 @@ def test_the_database_folds_as_python_does(acme, text):
     ],
 )
 def test_an_attribute_of_any_name_can_be_asked_for(acme, name, value, op, asked):
-    Profile.objects.create(app_group=acme, external_id="has", attributes={name: value, "other": "x"})
-    Profile.objects.create(app_group=acme, external_id="not", attributes={"other": "gold", "x": False})
+    Profile.objects.create(
+        app_group=acme, external_id="has", attributes={name: value, "other": "x"}
+    )
+    Profile.objects.create(
+        app_group=acme, external_id="not", attributes={"other": "gold", "x": False}
+    )
     condition = {"field": f"custom.{name}", "op": op} | ({} if asked is None else {"value": asked})
-    found = set(Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True))
+    found = set(
+        Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True)
+    )
     assert found == ({"has", "not"} if op == "missing" else {"has"})

@@ -9,7 +9,14 @@ from audiencesync.people.segments import catalogue
 from audiencesync.people.segments.forms import SegmentForm, field_choices
 
 NEW = "/g/acme/people/segments/new/"
-ODD = ["👩‍👩‍👧 \u202eمحمد", "<script>alert(1)</script>", "{{ 7 }}", "'; DROP TABLE--", "a__b", "x" * 4000]
+ODD = [
+    "👩‍👩‍👧 \u202eمحمد",
+    "<script>alert(1)</script>",
+    "{{ 7 }}",
+    "'; DROP TABLE--",
+    "a__b",
+    "x" * 4000,
+]
 
 
 def asked(field="country", op="is", value="DE", **more):
@@ -72,7 +79,11 @@ def test_odd_texts_are_shown_escaped(make_profile, bob, signed_in, text):
     client = signed_in(bob)
     client.post(NEW, asked(name=text[:80], field="custom.x", value=text[:255], anyway="on"))
     assert Segment.objects.get().filter["all"][0]["value"] == text[:255].strip()
-    for path in (NEW, "/g/acme/people/segments/", f"/g/acme/people/segments/{Segment.objects.get().pk}/"):
+    for path in (
+        NEW,
+        "/g/acme/people/segments/",
+        f"/g/acme/people/segments/{Segment.objects.get().pk}/",
+    ):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "<script>alert" not in answer.content.decode()
@@ -92,7 +103,10 @@ def test_a_broken_stored_filter_breaks_no_page(acme, bob, signed_in):
     client = signed_in(bob)
     for path in ("/g/acme/people/segments/", f"/g/acme/people/segments/{broken.pk}/"):
         answer = client.get(path)
-        assert (answer.status_code, "This filter cannot be read." in answer.content.decode()) == (200, True)
+        assert (answer.status_code, "This filter cannot be read." in answer.content.decode()) == (
+            200,
+            True,
+        )
     assert client.get(f"/g/acme/people/segments/{broken.pk}/remove/").status_code == 200
 
 
@@ -108,10 +122,13 @@ def test_numbers_are_read_as_the_language_writes_them(acme, language, typed, num
 
 
 def test_fields_are_suggested_with_the_attributes_people_have(make_profile, acme):
-    make_profile(attributes={"plan": "gold", "country": "attribute", "a__b": 1, '"': 1, "vip": True})
+    make_profile(
+        attributes={"plan": "gold", "country": "attribute", "a__b": 1, '"': 1, "vip": True}
+    )
     make_profile(attributes=["not", "an", "object"])
     Profile.objects.bulk_create(
-        Profile(app_group=acme, external_id=f"new-{n}", attributes={"plan": 7}) for n in range(catalogue.NEWEST)
+        Profile(app_group=acme, external_id=f"new-{n}", attributes={"plan": 7})
+        for n in range(catalogue.NEWEST)
     )
     cache.clear()
     fields = dict(field_choices(acme))

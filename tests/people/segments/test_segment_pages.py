@@ -14,9 +14,15 @@ GERMANS = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 def asked(*rows, save=True, **more):
     """Form data with these (field, op, value) rows."""
-    data = {"name": "Germans", "match": "all", "version": "0"} | ({"save": "1"} if save else {"preview": "1"}) | more
+    data = (
+        {"name": "Germans", "match": "all", "version": "0"}
+        | ({"save": "1"} if save else {"preview": "1"})
+        | more
+    )
     for i, row in enumerate(rows):
-        data |= {f"{name}_{i}": value for name, value in zip(("field", "op", "value"), row, strict=True)}
+        data |= {
+            f"{name}_{i}": value for name, value in zip(("field", "op", "value"), row, strict=True)
+        }
     return data
 
 
@@ -33,7 +39,12 @@ def url(segment, then=""):
 
 
 def test_a_marketer_makes_one(acme, bob, signed_in):
-    rows = [("country", "is", "DE"), ("", "is", ""), ("orders", "greater", "2.5"), ("vip", "is_true", "")]
+    rows = [
+        ("country", "is", "DE"),
+        ("", "is", ""),
+        ("orders", "greater", "2.5"),
+        ("vip", "is_true", ""),
+    ]
     answer = signed_in(bob).post(NEW, asked(*rows))
     made = Segment.objects.get()
     assert answer["Location"] == LIST
@@ -51,13 +62,19 @@ def test_a_marketer_makes_one(acme, bob, signed_in):
 def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
     answer = signed_in(bob).post(NEW, asked(("country", "is", "DE"), save=False, name="Other"))
     found = answer.context["coverage"]
-    assert (found.total, found.by_kind, found.none) == (2, {"email": 1, "phone": 1, "idfa": 0, "gaid": 0}, 1)
+    assert (found.total, found.by_kind, found.none) == (
+        2,
+        {"email": 1, "phone": 1, "idfa": 0, "gaid": 0},
+        1,
+    )
     assert Segment.objects.count() == 1
 
 
 def test_the_page_tells_who_would_not_be_added(germans, bob, signed_in, make_profile):
     make_profile(country="DE", email="no@example.com", ads_consent=False)
-    make_profile(country="DE", gaid="cdda802e-fb9c-47ad-9866-0794d394c912", ad_tracking_enabled=False)
+    make_profile(
+        country="DE", gaid="cdda802e-fb9c-47ad-9866-0794d394c912", ad_tracking_enabled=False
+    )
     page = signed_in(bob).get(url(germans)).content.decode()
     assert "Not added: no consent to advertising" in page
     assert "Not added: ad tracking is switched off" in page
@@ -70,7 +87,9 @@ def test_without_conditions_everybody_is_in_it(germans, bob, signed_in):
 
 
 def test_a_change_is_saved_and_logged(germans, bob, signed_in):
-    signed_in(bob).post(url(germans), asked(("Country", "in", "FR, US"), name="Others", version="1", match="any"))
+    signed_in(bob).post(
+        url(germans), asked(("Country", "in", "FR, US"), name="Others", version="1", match="any")
+    )
     germans.refresh_from_db()
     assert (germans.name, germans.version) == ("Others", 2)
     assert germans.filter == {"any": [{"field": "country", "op": "in", "value": ["FR", "US"]}]}
@@ -92,7 +111,10 @@ def test_the_form_shows_what_is_stored_and_saves_it_unchanged(acme, bob, signed_
         form = client.get(url(segment), headers={"accept-language": language}).context["form"]
         data = {name: form[name].value() for name in form.fields} | {"save": "1"}
         data = {name: "" if value is None else value for name, value in data.items()}
-        assert client.post(url(segment), data, headers={"accept-language": language}).status_code == 302
+        assert (
+            client.post(url(segment), data, headers={"accept-language": language}).status_code
+            == 302
+        )
         segment.refresh_from_db()
         assert segment.filter == stored
 
@@ -105,7 +127,10 @@ def test_a_late_save_overwrites_nothing(germans, bob, alice, signed_in):
     assert answer.status_code == 409
     assert all(words in html for words in ("Alice&#x27;s", "“FR”", "Bob&#x27;s", "“US”"))
     assert Segment.objects.get().name == "Alice's"
-    assert signed_in(bob).post(url(germans), late | {"version": answer.context["version"]}).status_code == 302
+    assert (
+        signed_in(bob).post(url(germans), late | {"version": answer.context["version"]}).status_code
+        == 302
+    )
     assert Segment.objects.get().name == "Bob's"
 
 
@@ -131,7 +156,9 @@ def test_removing_asks_first(germans, bob, signed_in):
 def test_what_a_canvas_uses_stays(germans, acme, bob, signed_in):
     Canvas.objects.create(app_group=acme, name="Welcome", segment=germans)
     answer = signed_in(bob).post(url(germans, "remove/"), follow=True)
-    assert "“Germans” cannot be removed, because it is used by “Welcome”." in answer.content.decode()
+    assert (
+        "“Germans” cannot be removed, because it is used by “Welcome”." in answer.content.decode()
+    )
     assert Segment.objects.exists()
     assert not Activity.objects.exists()
 
@@ -141,7 +168,11 @@ def test_viewers_read_but_change_nothing(germans, vera, signed_in):
     shown = client.get(url(germans)).content.decode()
     assert "country is “DE”" in shown
     assert '<form method="post" class="card"' not in shown
-    tries = [client.get(NEW), client.post(NEW, asked()), client.post(url(germans), asked(version="1"))]
+    tries = [
+        client.get(NEW),
+        client.post(NEW, asked()),
+        client.post(url(germans), asked(version="1")),
+    ]
     tries += [client.get(url(germans, "remove/")), client.post(url(germans, "remove/"))]
     assert {answer.status_code for answer in tries} == {403}
     assert Segment.objects.get().version == 1
@@ -153,7 +184,9 @@ def test_strangers_find_nothing(germans, charlie, signed_in):
     assert client.get(f"/g/umbrella/people/segments/{germans.pk}/").status_code == 404
 
 
-def test_twenty_segments_need_no_more_queries_than_one(germans, acme, bob, signed_in, django_assert_num_queries):
+def test_twenty_segments_need_no_more_queries_than_one(
+    germans, acme, bob, signed_in, django_assert_num_queries
+):
     client = signed_in(bob)
     with CaptureQueriesContext(connection) as one:
         client.get(LIST)
@@ -165,7 +198,9 @@ def test_twenty_segments_need_no_more_queries_than_one(germans, acme, bob, signe
 
 def test_a_description_is_kept_shown_and_logged(acme, bob, signed_in, germans):
     browser = signed_in(bob)
-    browser.post(url(germans), asked(("country", "is", "DE"), description="For spring", version="1"))
+    browser.post(
+        url(germans), asked(("country", "is", "DE"), description="For spring", version="1")
+    )
     germans.refresh_from_db()
     assert germans.description == "For spring"
     assert "For spring" in browser.get(url(germans)).content.decode()

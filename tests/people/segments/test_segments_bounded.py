@@ -37,7 +37,11 @@ def test_another_fault_stays_what_it_is():
     def refuse(*_args):
         raise OperationalError("the server has gone away")
 
-    with pytest.raises(OperationalError, match="gone away"), at_most(60), connection.execute_wrapper(refuse):
+    with (
+        pytest.raises(OperationalError, match="gone away"),
+        at_most(60),
+        connection.execute_wrapper(refuse),
+    ):
         connection.cursor().execute("SELECT 1")
 
 
@@ -64,7 +68,9 @@ def test_what_was_not_counted_in_time_is_counted_when_the_page_is_asked_again(ac
 
 def test_a_count_is_of_the_conditions_as_they_are_now(acme):
     Profile.objects.create(app_group=acme, external_id="one", country="DE")
-    segment = Segment.objects.create(app_group=acme, name="S", filter={"field": "country", "op": "is", "value": "FR"})
+    segment = Segment.objects.create(
+        app_group=acme, name="S", filter={"field": "country", "op": "is", "value": "FR"}
+    )
     assert edit.counts([segment]) == {segment.pk: 0}
     segment.filter, segment.version = {"field": "country", "op": "is", "value": "DE"}, 2
     assert edit.counts([segment]) == {segment.pk: 1}

@@ -32,7 +32,12 @@ def germans(acme):
 
 
 def test_a_marketer_takes_everybody(bob, signed_in, make_profile, acme, other_group):
-    one = make_profile(email="a@example.org", gaid="x", ads_consent=False, attributes={"vip": True, "n": 2.5, "l": [1]})
+    one = make_profile(
+        email="a@example.org",
+        gaid="x",
+        ads_consent=False,
+        attributes={"vip": True, "n": 2.5, "l": [1]},
+    )
     make_profile(app_group=other_group, external_id="theirs")
     make_profile(external_id=None, attributes={"vip": False})
     answer = signed_in(bob).post(EVERYBODY)
@@ -45,10 +50,19 @@ def test_a_marketer_takes_everybody(bob, signed_in, make_profile, acme, other_gr
     assert [row["external_id"] for row in rows] == [one.external_id, ""]
     assert [row["vip"] for row in rows] == ["true", "false"]
     first = rows[0]
-    assert (first["email"], first["google_ad_id"], first["ads_consent"]) == ("a@example.org", "x", "false")
+    assert (first["email"], first["google_ad_id"], first["ads_consent"]) == (
+        "a@example.org",
+        "x",
+        "false",
+    )
     assert (first["braze_id"], first["n"], first["l"]) == (one.braze_id, "2.5", "[1]")
     line = Activity.objects.get()
-    assert (line.actor, line.verb, line.subject, line.app_group) == (bob, "exported", "Everybody", acme)
+    assert (line.actor, line.verb, line.subject, line.app_group) == (
+        bob,
+        "exported",
+        "Everybody",
+        acme,
+    )
 
 
 def test_a_segment_gives_who_is_in_it(bob, signed_in, make_profile, germans):
@@ -74,7 +88,11 @@ def test_viewers_see_no_button_and_may_not(vera, bob, signed_in, make_profile, g
 
 def test_no_cell_is_calculated_and_an_import_takes_it_back(acme, bob, signed_in, make_profile):
     for place, text in enumerate(NASTY):
-        make_profile(external_id=f"{text}{place}", attributes={"note": text, "=sum": "x"}, phone="+4915112345678")
+        make_profile(
+            external_id=f"{text}{place}",
+            attributes={"note": text, "=sum": "x"},
+            phone="+4915112345678",
+        )
     before = sorted(Profile.objects.values_list("external_id", "attributes", "phone"), key=str)
     file = b"".join(signed_in(bob).post(EVERYBODY).streaming_content)
     cells = [cell for row in csv.reader(io.StringIO(file.decode("utf-8-sig"))) for cell in row]
@@ -145,5 +163,8 @@ def test_memory_stays_flat(acme, other_group):
 def test_it_asks_a_stretch_at_a_time(acme):
     crowd(acme, 2 * csv_export.CHUNK + 1)
     with CaptureQueriesContext(connection) as queries:
-        assert len(list(csv_export.rows(Profile.objects.filter(app_group=acme)))) == 2 * csv_export.CHUNK + 2
+        assert (
+            len(list(csv_export.rows(Profile.objects.filter(app_group=acme))))
+            == 2 * csv_export.CHUNK + 2
+        )
     assert len(queries) == 1 + 3 + 1

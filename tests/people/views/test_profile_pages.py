@@ -55,7 +55,9 @@ def test_viewers_read_no_personal_data(max_, vera, signed_in, is_detail):
 @pytest.mark.parametrize("part", ["max@mail", "Max@mail.example", "m", "23125", "***"])
 def test_viewers_cannot_guess_by_searching_parts(max_, vera, bob, signed_in, part):
     assert "m***@m***.de" not in page(signed_in(vera), q=part)[1]
-    assert ("Max@mail.example.de" in page(signed_in(bob), q=part)[1]) is part.lower().startswith("m")
+    assert ("Max@mail.example.de" in page(signed_in(bob), q=part)[1]) is part.lower().startswith(
+        "m"
+    )
 
 
 def test_viewers_find_whom_they_know(max_, vera, signed_in):
@@ -91,7 +93,9 @@ def test_a_senseless_place_in_the_list_is_no_error(max_, bob, signed_in, place):
 
 
 def test_pages_go_on_and_back(acme, bob, signed_in):
-    Profile.objects.bulk_create(Profile(app_group=acme, external_id=f"p-{i:03}") for i in range(120))
+    Profile.objects.bulk_create(
+        Profile(app_group=acme, external_id=f"p-{i:03}") for i in range(120)
+    )
     client, seen, params = signed_in(bob), [], {}
     for _ in range(3):
         context = client.get(URL, params).context
@@ -124,14 +128,17 @@ def test_big_ids_make_links_that_work(acme, bob, signed_in):
 
 
 def test_the_profile_says_what_can_be_sent(make_profile, bob, signed_in):
-    odd = make_profile(email="not one", phone="+493023125123", idfa="00000000-0000-0000-0000-000000000000")
+    odd = make_profile(
+        email="not one", phone="+493023125123", idfa="00000000-0000-0000-0000-000000000000"
+    )
     _answer, html = page(signed_in(bob), reverse("profile", args=["acme", odd.pk]))
     for words in ("not a valid e-mail address", "Can be sent", "all zeros", "None known"):
         assert words in html
 
 
 @pytest.mark.parametrize(
-    "attributes", [{}, [], "text", 5, {RTL: RTL, "deep": {"a": [None, {"b": 1}]}, "long": "x" * 10_000}]
+    "attributes",
+    [{}, [], "text", 5, {RTL: RTL, "deep": {"a": [None, {"b": 1}]}, "long": "x" * 10_000}],
 )
 def test_any_attributes_can_be_shown(make_profile, bob, vera, signed_in, attributes):
     odd = make_profile(external_id=RTL, attributes=attributes)

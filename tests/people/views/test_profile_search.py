@@ -32,7 +32,9 @@ def test_a_part_of_an_alias_finds_nobody(with_alias, bob, signed_in, q):
     assert found(signed_in(bob), q) == []
 
 
-def test_nobody_is_found_by_the_alias_or_id_of_another_group(with_alias, other_group, bob, signed_in):
+def test_nobody_is_found_by_the_alias_or_id_of_another_group(
+    with_alias, other_group, bob, signed_in
+):
     eve = Profile.objects.create(app_group=other_group, external_id="eve")
     UserAlias.objects.create(app_group=other_group, profile=eve, label="crm", name="E-1")
     for q in ("E-1", eve.braze_id):

@@ -24,12 +24,19 @@ def wishes(turn):
 
 def test_all_get_through(acme):
     for turn in range(ROUNDS):
-        upsert(acme, [Change(email=f"v{turn}-{i}@example.org") for i in range(N)], now=timezone.now())
+        upsert(
+            acme, [Change(email=f"v{turn}-{i}@example.org") for i in range(N)], now=timezone.now()
+        )
         changes = [Change(external_id=f"p{turn}-{i}", fields={"country": "DE"}) for i in range(N)]
         upsert(acme, changes, now=timezone.now())
         again = [Change(external_id=one.external_id, fields={"country": "AT"}) for one in changes]
         threads = Threads()
-        for work, told in ((identify, wishes(turn)), (upsert, again), (upsert, changes), (upsert, again)):
+        for work, told in (
+            (identify, wishes(turn)),
+            (upsert, again),
+            (upsert, changes),
+            (upsert, again),
+        ):
             threads.start(partial(work, acme, told, now=timezone.now()))
         assert threads.join() == []
     assert Profile.objects.count() == N * ROUNDS

@@ -36,15 +36,22 @@ def ann(request, acme, make_profile):
 
 
 def tell(acme, *changes):
-    done = upsert(acme, [Change(external_id="ann", fields=fields) for fields in changes], now=timezone.now())
+    done = upsert(
+        acme, [Change(external_id="ann", fields=fields) for fields in changes], now=timezone.now()
+    )
     return done, Profile.objects.get()
 
 
-@pytest.mark.parametrize(("kind", "bad"), [("email", "ann(at)example.org"), ("phone", "4.91761E11"), ("idfa", "x")])
+@pytest.mark.parametrize(
+    ("kind", "bad"), [("email", "ann(at)example.org"), ("phone", "4.91761E11"), ("idfa", "x")]
+)
 def test_an_unusable_value_leaves_the_usable_one_and_is_counted(acme, ann, kind, bad):
     done, known = tell(acme, {"country": "DE"}, {kind: bad, "language": "de"})
     assert (done.kept, done.problems) == ({1: [kind]}, {})
-    assert (normalise.stored(known), getattr(known, kind)) == (normalise.stored(ann), getattr(ann, kind))
+    assert (normalise.stored(known), getattr(known, kind)) == (
+        normalise.stored(ann),
+        getattr(ann, kind),
+    )
     assert (known.country, known.language, PastIdentifier.objects.count()) == ("DE", "de", 0)
 
 
@@ -52,7 +59,11 @@ def test_an_unusable_value_leaves_the_usable_one_and_is_counted(acme, ann, kind,
 def test_a_placeholder_says_nothing(acme, ann, told):
     done, known = tell(acme, dict.fromkeys(GOOD, told))
     assert done.kept == {}
-    assert (known.email, known.phone, normalise.stored(known)) == (ann.email, ann.phone, normalise.stored(ann))
+    assert (known.email, known.phone, normalise.stored(known)) == (
+        ann.email,
+        ann.phone,
+        normalise.stored(ann),
+    )
 
 
 @pytest.mark.parametrize("kind", normalise.KINDS)

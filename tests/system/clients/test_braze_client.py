@@ -13,7 +13,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(params=[True, False], ids=["header", "body"])
 def client(request, live_server, acme, issue):
-    requests.get(f"{live_server.url}/api/openapi.json", timeout=30)  # the client waits two seconds only: be warm
+    requests.get(
+        f"{live_server.url}/api/openapi.json", timeout=30
+    )  # the client waits two seconds only: be warm
     client = BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
     yield client
     client.session.close()  # else a thread of the server keeps its database connection
@@ -21,14 +23,38 @@ def client(request, live_server, acme, issue):
 
 def test_track(client):
     answer = client.user_track(
-        attributes=[{"external_id": "1", "first_name": "Max", "email": "max@example.org", "status": "Active"}],
-        events=[{"external_id": "1", "name": "cart", "time": "2026-11-01T10:00:00Z", "properties": {"n": 1}}],
+        attributes=[
+            {
+                "external_id": "1",
+                "first_name": "Max",
+                "email": "max@example.org",
+                "status": "Active",
+            }
+        ],
+        events=[
+            {
+                "external_id": "1",
+                "name": "cart",
+                "time": "2026-11-01T10:00:00Z",
+                "properties": {"n": 1},
+            }
+        ],
         purchases=[
-            {"external_id": "1", "product_id": "x", "currency": "EUR", "price": 1, "time": "2026-11-01T10:00:00Z"}
+            {
+                "external_id": "1",
+                "product_id": "x",
+                "currency": "EUR",
+                "price": 1,
+                "time": "2026-11-01T10:00:00Z",
+            }
         ],
     )
     assert (answer["success"], answer["status_code"], answer["errors"]) == (True, 201, [])
-    assert (answer["attributes_processed"], answer["events_processed"], answer["purchases_processed"]) == (1, 1, 1)
+    assert (
+        answer["attributes_processed"],
+        answer["events_processed"],
+        answer["purchases_processed"],
+    ) == (1, 1, 1)
     assert Profile.objects.get().attributes == {"first_name": "Max", "status": "Active"}
     assert Event.objects.count() == 2
 
@@ -38,9 +64,13 @@ def test_one_array_only_sends_the_others_empty(client):
 
 
 def test_some_of_it_is_bad(client):
-    answer = client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2", "email": "nobody"}])
+    answer = client.user_track(
+        attributes=[{"external_id": "1"}, {"external_id": "2", "email": "nobody"}]
+    )
     assert not answer["success"]
-    assert [(error["index"], error["type"]) for error in answer["errors"]] == [(1, "EMAIL_BAD_FORMAT")]
+    assert [(error["index"], error["type"]) for error in answer["errors"]] == [
+        (1, "EMAIL_BAD_FORMAT")
+    ]
     assert Profile.objects.count() == 2
 
 
@@ -77,13 +107,17 @@ def test_delete(client):
     client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2"}])
     answer = client.user_delete(external_ids=["1"])
     assert (answer["success"], answer["deleted"]) == (True, 1)
-    assert list(Profile.objects.filter(erased_at=None).values_list("external_id", flat=True)) == ["2"]
+    assert list(Profile.objects.filter(erased_at=None).values_list("external_id", flat=True)) == [
+        "2"
+    ]
 
 
 def test_export(client):
     client.user_track(attributes=[{"external_id": "1", "email": "max@example.org", "plan": "gold"}])
     for told in ({"external_ids": ["1"]}, {"email": "max@example.org"}):
-        answer = client.user_export(**told, fields_to_export=["external_id", "email", "custom_attributes"])
+        answer = client.user_export(
+            **told, fields_to_export=["external_id", "email", "custom_attributes"]
+        )
         assert answer["success"]
         (user,) = answer["users"]
         assert (user["external_id"], user["email"]) == ("1", "max@example.org")

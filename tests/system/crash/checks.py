@@ -26,7 +26,10 @@ def report(world: World, scenario: Scenario) -> dict:
     """In a child: what our database says at the end."""
     connection = world.connection
     return {
-        "laws": [*laws.broken(now=timezone.now()), *(scenario.look(world) if scenario.look else ())],
+        "laws": [
+            *laws.broken(now=timezone.now()),
+            *(scenario.look(world) if scenario.look else ()),
+        ],
         "counts": tallies(),
         "believed": _fold(("synced",)),
         "possible": _fold(("synced", *scenario.may_be_there)),
@@ -39,9 +42,13 @@ def report(world: World, scenario: Scenario) -> dict:
 
 def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
     """Audience id -> the hashes of the people who must be there after all that was synced, in the order of the wishes."""
-    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(state__in=states)
+    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
+        state__in=states
+    )
     if states == ("synced",):
-        rows = rows.exclude(batch__cancel_requested=True)  # discarded while under way: it is taken back
+        rows = rows.exclude(
+            batch__cancel_requested=True
+        )  # discarded while under way: it is taken back
     rows = rows.exclude(profile__email_sha256=None)  # erased
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
@@ -54,7 +61,13 @@ def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def judge(
-    scenario: Scenario, remote: Remote, sandbox: Sandbox, before: dict, after: dict, *, died_at: str = ""
+    scenario: Scenario,
+    remote: Remote,
+    sandbox: Sandbox,
+    before: dict,
+    after: dict,
+    *,
+    died_at: str = "",
 ) -> Iterator[str]:
     """In the test process: one sentence per thing that is wrong."""
     yield from after["laws"]
@@ -64,7 +77,11 @@ def judge(
     there = {name: _hashes(sandbox, remote.audiences[name]) for name in AUDIENCES}
     for name in AUDIENCES:
         key = remote.audiences[name]
-        if not set(after["believed"].get(key, ())) <= there[name] <= set(after["possible"].get(key, ())):
+        if (
+            not set(after["believed"].get(key, ()))
+            <= there[name]
+            <= set(after["possible"].get(key, ()))
+        ):
             yield f"L5 {name}: {len(there[name])} are there, we believe {len(after['believed'].get(key, ()))}"
     if not any(_fits(end, after["counts"], there) for end in scenario.ends):
         who = {name: _numbers(hashes) for name, hashes in there.items() if hashes}
@@ -98,7 +115,9 @@ def _numbers(hashes: set[str]) -> list[int]:
 
 def _fits(end: End, counts: dict, there: dict[str, set[str]]) -> bool:
     people = {name: set(_numbers(hashes)) for name, hashes in there.items() if hashes}
-    return counts == end.counts and people == {name: who for name, who in end.members.items() if who}
+    return counts == end.counts and people == {
+        name: who for name, who in end.members.items() if who
+    }
 
 
 def _audiences(scenario: Scenario, sandbox: Sandbox, after: dict) -> Iterator[str]:

@@ -13,7 +13,9 @@ from tiktok_sandbox.server import serve
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory, django_db_blocker):
     is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-    made = (Sqlite if is_sqlite else Postgres)(django_db_blocker.unblock, tmp_path_factory.mktemp("crash"))
+    made = (Sqlite if is_sqlite else Postgres)(
+        django_db_blocker.unblock, tmp_path_factory.mktemp("crash")
+    )
     yield made
     made.drop(made.base)
 

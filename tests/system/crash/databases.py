@@ -42,7 +42,9 @@ class Databases:
         assert (child.wait(MIGRATING), child.said("error")) == ("ended", [])
         child.end()
 
-    def child(self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS) -> Child:
+    def child(
+        self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS
+    ) -> Child:
         """A process whose database is ``name``."""
 
         def live(tell):

@@ -38,18 +38,27 @@ class Stage:
         is_whole: bool = False,
     ) -> None:
         self.scenario, self.databases, self.server = scenario, databases, server
-        self.is_whole = is_whole  # strike at every point, and compare what the points of an epoch leave behind
+        self.is_whole = (
+            is_whole  # strike at every point, and compare what the points of an epoch leave behind
+        )
         CLOCK.fresh()
         self.sandbox = server.sandbox
         self.sandbox.reset()
         self.sandbox.options = replace(
             self.sandbox.options,
-            limits=replace(DEFAULT, app_rate=None, segment_rate=None, people_per_request=scenario.people_per_request),
+            limits=replace(
+                DEFAULT,
+                app_rate=None,
+                segment_rate=None,
+                people_per_request=scenario.people_per_request,
+            ),
         )
         tokens = self.sandbox.accounts.issue_token(MARA), self.sandbox.accounts.issue_token(MARA)
         audiences = {n: self.sandbox.audiences.create(EU, n) for n in AUDIENCES}
         self.template = databases.create(databases.base)
-        self.remote = Remote(server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl")
+        self.remote = Remote(
+            server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl"
+        )
         self.roles = Roles(scenario, self.remote, mutant, is_whole=is_whole)
         child = databases.child(self.template, self.roles.prepare)
         assert (child.wait(), child.said("error")) == ("ended", [])
@@ -87,9 +96,15 @@ class Stage:
     def _classes(self, points: list[Point], mode: str) -> list[list[int]]:
         if self.is_whole or self.scenario.in_threads:
             return [[at] for at in range(len(points))]
-        return killed_alike(points) if mode == "kill" else frozen_alike(points, isinstance(self.databases, Sqlite))
+        return (
+            killed_alike(points)
+            if mode == "kill"
+            else frozen_alike(points, isinstance(self.databases, Sqlite))
+        )
 
-    def first_violation(self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool) -> Result:
+    def first_violation(
+        self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool
+    ) -> Result:
         """Point after point until something is wrong that counts; calls and commits first: most bugs sit there."""
         result, points = Result(), self.points()
         last = [members[-1] for members in self._classes(points, mode)]
@@ -130,9 +145,19 @@ class Stage:
             self.databases.give_back(name)
         point = children[0].point
         where = f"{at} {point['label']}" if point else "to the end"
-        result.violations += [f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong]
-        if self.is_whole and mode == "kill" and point and at < len(points) and point["label"] == points[at].label:
-            said = [before["left"] | {"calls": self.calls} for before in children[-1].said("before")]
+        result.violations += [
+            f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong
+        ]
+        if (
+            self.is_whole
+            and mode == "kill"
+            and point
+            and at < len(points)
+            and point["label"] == points[at].label
+        ):
+            said = [
+                before["left"] | {"calls": self.calls} for before in children[-1].said("before")
+            ]
             left = [json.dumps(one, sort_keys=True) for one in said]
             result.add(Result(left={str(points[at].epoch): left}))
         return point is None
@@ -142,7 +167,9 @@ class Stage:
         if doomed.wait() == "running":
             yield "hangs"
         yield from self._errors(doomed)
-        yield from self._end(children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", ""))
+        yield from self._end(
+            children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", "")
+        )
 
     def _paused(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
         frozen = self._start(children, name, self.roles.acting(at, signal.SIGSTOP))
@@ -159,9 +186,13 @@ class Stage:
         yield from self._errors(frozen)
         yield from self._end(children, name, is_repeated=frozen.point is None)
 
-    def _end(self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = "") -> Iterator[str]:
+    def _end(
+        self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = ""
+    ) -> Iterator[str]:
         """Recover, then compare."""
-        token_before = {token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens}
+        token_before = {
+            token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
+        }
         self.calls = len(self.sandbox.log.lines)
         last = self._start(children, name, self.roles.recovering(is_repeated))
         last.wait()
@@ -180,4 +211,8 @@ class Stage:
         return child
 
     def _errors(self, child: Child) -> list[str]:
-        return [ERROR + said for said in child.said("error") if not any(word in said for word in self.scenario.excused)]
+        return [
+            ERROR + said
+            for said in child.said("error")
+            if not any(word in said for word in self.scenario.excused)
+        ]

@@ -21,7 +21,12 @@ class Lanes:
     """Each lane is a process with a sandbox, a template and every n-th point of its own."""
 
     def __init__(
-        self, scenario: Scenario, databases: Databases, mutant: Mutant | None = None, *, is_whole: bool = False
+        self,
+        scenario: Scenario,
+        databases: Databases,
+        mutant: Mutant | None = None,
+        *,
+        is_whole: bool = False,
     ) -> None:
         self.scenario, self.databases, self.mutant = scenario, databases, mutant
         self.is_whole = is_whole
@@ -36,10 +41,15 @@ class Lanes:
 
     def first_violation(self, mode: str, *, counts: Judge) -> Result:
         """Point after point until something that counts is wrong in one of the lanes."""
-        return self._run(lambda stage, lane: stage.first_violation(mode, lane, LANES, counts=counts), until=counts)
+        return self._run(
+            lambda stage, lane: stage.first_violation(mode, lane, LANES, counts=counts),
+            until=counts,
+        )
 
     def _run(self, work, *, until: Judge | None = None) -> Result:
-        children = [Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)]
+        children = [
+            Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)
+        ]
         found = Result()
         try:
             for child in children:
@@ -59,7 +69,9 @@ class Lanes:
             self.databases.unblock()
             self.databases.apart()
             with serve(db=":memory:") as server:
-                stage = Stage(self.scenario, self.databases, server, self.mutant, is_whole=self.is_whole)
+                stage = Stage(
+                    self.scenario, self.databases, server, self.mutant, is_whole=self.is_whole
+                )
                 try:
                     return asdict(work(stage, lane))
                 finally:
@@ -71,6 +83,10 @@ class Lanes:
 def _result(child: Child) -> Result:
     """What a lane found. Its own trouble is a violation, too."""
     state, errors = child.wait(MOST_SECONDS), child.said("error")
-    found = Result(**child.said("result")[0]) if child.said("result") else Result(violations=[f"the lane {state}"])
+    found = (
+        Result(**child.said("result")[0])
+        if child.said("result")
+        else Result(violations=[f"the lane {state}"])
+    )
     found.violations += errors
     return found

@@ -100,7 +100,9 @@ def mark_before_post():
 
     def marking(parcel, *, at):
         with tally.gathered(now=parcel.request.batches[0].due_at):
-            settle.finish(settle.mine(parcel.request), Outcome.SYNCED, now=parcel.request.batches[0].due_at)
+            settle.finish(
+                settle.mine(parcel.request), Outcome.SYNCED, now=parcel.request.batches[0].due_at
+            )
         return send(parcel, at=at)
 
     flush.send = marking
@@ -110,7 +112,9 @@ def mark_before_post():
 def ignore_the_lease():
     """whoever has an answer settles, whosever the lease is"""
     settle._was_late = lambda request: False
-    settle.mine = lambda request: list(Batch.objects.filter(pk__in=[batch.pk for batch in request.batches]))
+    settle.mine = lambda request: list(
+        Batch.objects.filter(pk__in=[batch.pk for batch in request.batches])
+    )
 
 
 @seeded(queue.ENQUEUE, "kill")

@@ -44,10 +44,17 @@ def count_without_the_lease():
 
     def advance(worker, chunk, written, *, now):
         n_rejected = len(written.rejects)
-        counts = {"rows": chunk.n, "created": written.created, "updated": written.updated, "rejected": n_rejected}
+        counts = {
+            "rows": chunk.n,
+            "created": written.created,
+            "updated": written.updated,
+            "rejected": n_rejected,
+        }
         moves = {f"n_{name}": F(f"n_{name}") + n for name, n in counts.items()}
         where = {"position": chunk.end, "line": chunk.end_line, "leased_until": now + running.LEASE}
-        Import.objects.filter(pk=worker.run.pk).update(**moves, **where, n_people=F("n_people") + written.people)
+        Import.objects.filter(pk=worker.run.pk).update(
+            **moves, **where, n_people=F("n_people") + written.people
+        )
         return True
 
     running.Worker._advance = advance
@@ -108,7 +115,9 @@ def only_who_is_there():
     places = removals.places
 
     def found(profiles):
-        synced = removals.Delivery.objects.filter(profile__in=profiles, batch__state="synced", outcome=None)
+        synced = removals.Delivery.objects.filter(
+            profile__in=profiles, batch__state="synced", outcome=None
+        )
         there = set(synced.values_list("batch__audience", flat=True))
         return {audience: who for audience, who in places(profiles).items() if audience in there}
 
@@ -149,7 +158,11 @@ def filed_before_it_is():
             ErasedName.objects.filter(pk__in=[row.pk for row in rows]).update(is_filed=True)
         with open(settings.ERASURE_LEDGER, "a", encoding="ascii") as out:
             for row in rows:
-                line = {"group": row.app_group_id, "kind": row.kind, "digest": bytes(row.digest).hex()}
+                line = {
+                    "group": row.app_group_id,
+                    "kind": row.kind,
+                    "digest": bytes(row.digest).hex(),
+                }
                 out.write(json.dumps(line) + "\n")
 
     erasure_ledger.file = file

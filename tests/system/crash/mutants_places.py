@@ -38,7 +38,9 @@ def late_creation_stays():
 @seeded(places.CREATE, "kill")
 def create_without_listing():
     """an audience is created without looking whether it is there"""
-    creation.listing = SimpleNamespace(**vars(creation.listing) | {"refresh": lambda *args, **how: True})
+    creation.listing = SimpleNamespace(
+        **vars(creation.listing) | {"refresh": lambda *args, **how: True}
+    )
 
 
 @seeded(places.DISCARD, "kill")
@@ -70,7 +72,9 @@ def revoke_before_the_new_one_is_kept():
 def token_kept_with_the_offer():
     """a token is written down only when all is known of its owner"""
     save = oauth.OAuthState.save
-    oauth.OAuthState.save = lambda state, **how: None if how.get("update_fields") == ["token_sealed"] else save(state)
+    oauth.OAuthState.save = lambda state, **how: (
+        None if how.get("update_fields") == ["token_sealed"] else save(state)
+    )
 
 
 @seeded(connections.CONNECT, "kill")

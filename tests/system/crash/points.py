@@ -43,7 +43,9 @@ def frozen_alike(points: list[Point], one_writer: bool) -> list[list[int]]:
     there every fifth statement and the last are struck, and each by `--every-point`.
     """
     alike: list[list[int]] = []
-    for members in _together(points, lambda at: ("held", points[at].epoch) if points[at].holds else at):
+    for members in _together(
+        points, lambda at: ("held", points[at].epoch) if points[at].holds else at
+    ):
         step = len(members) if one_writer else FIFTH
         alike += [members[first : first + step] for first in range(0, len(members), step)]
     return alike
@@ -59,7 +61,9 @@ class Points:
     ``file`` is what the process writes beside the database.
     """
 
-    def __init__(self, at: int | None, signal: int, tell: Callable[[dict], None], file: Path | None = None) -> None:
+    def __init__(
+        self, at: int | None, signal: int, tell: Callable[[dict], None], file: Path | None = None
+    ) -> None:
         self.at, self.signal, self.tell, self.file = at, signal, tell, file
         self.found: list[Point] = []
         self.changes = 0  # that outlive this process

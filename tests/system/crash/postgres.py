@@ -11,7 +11,9 @@ from django.db import connections
 from tests.system.crash.databases import Databases
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-_SEQUENCES = "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
+_SEQUENCES = (
+    "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
+)
 _NUMBERS = count()  # of this process: several folders of tests make databases
 _kept = []  # sessions inherited from the test process: closing them here would end them there
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -63,7 +65,9 @@ class Postgres(Databases):
 
     def _session(self, name: str) -> psycopg.Connection:
         values = connections.databases["default"]
-        where = {key.lower(): values[key] for key in ("HOST", "PORT", "USER", "PASSWORD") if values[key]}
+        where = {
+            key.lower(): values[key] for key in ("HOST", "PORT", "USER", "PASSWORD") if values[key]
+        }
         return psycopg.connect(dbname=name, autocommit=True, **where)
 
 
@@ -83,7 +87,10 @@ class Copy:
                 "SET session_replication_role = replica",
                 *(f'DELETE FROM public."{table}"' for table in tables),
                 *(f'INSERT INTO public."{table}" SELECT * FROM kept."{table}"' for table in full),
-                *(f"SELECT setval('{name}', {last or start}, {last is not None})" for name, last, start in sequences),
+                *(
+                    f"SELECT setval('{name}', {last or start}, {last is not None})"
+                    for name, last, start in sequences
+                ),
             ]
         )
 

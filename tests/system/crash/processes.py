@@ -20,7 +20,9 @@ STDERR = 2
 class Child:
     """A forked process that does ``work(tell)``; what it tells, and whether it is running, stopped or gone."""
 
-    def __init__(self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS) -> None:
+    def __init__(
+        self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS
+    ) -> None:
         self.reader, writer = os.pipe()
         self.state = "running"
         self.has_struck = False
@@ -30,14 +32,19 @@ class Child:
             self.pid = os.fork()
         if self.pid == 0:
             os.close(self.reader)
-            _live(work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds)
+            _live(
+                work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds
+            )
         os.close(writer)
         os.set_blocking(self.reader, False)
 
     def wait(self, seconds: float = MOST_SECONDS) -> str:
         """Until it stops or ends, or the time is over: "running", "stopped", "ended" or "killed"."""
         ends_at = time.monotonic() + seconds
-        while self.state == "running" and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]:
+        while (
+            self.state == "running"
+            and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]
+        ):
             is_over = not self._listen()
             if is_over or (self.point and not self.has_struck):  # it ends or stops at this moment
                 self.has_struck = True
@@ -90,7 +97,9 @@ def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> No
     gc.disable()  # a collection would touch, and so copy, all the memory it shares with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)  # it says where it hung, and dies
+        faulthandler.register(
+            signal.SIGALRM, file=STDERR, chain=True
+        )  # it says where it hung, and dies
         signal.alarm(most_seconds)
         root = logging.getLogger()
         root.handlers = [_Errors(tell)]

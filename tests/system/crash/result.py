@@ -13,7 +13,9 @@ class Result:
     points: int = 0
     struck: int = 0
     missed: int = 0  # numbered in a run that nobody disturbed, but not reached in the run that was meant to end there
-    left: dict[str, list[str]] = field(default_factory=dict)  # epoch -> what points of it left behind, each once
+    left: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # epoch -> what points of it left behind, each once
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -24,7 +26,10 @@ class Result:
     def add(self, other: "Result") -> None:
         """What another lane found."""
         self.points, self.struck = self.points + other.points, self.struck + other.struck
-        self.missed, self.violations = self.missed + other.missed, self.violations + other.violations
+        self.missed, self.violations = (
+            self.missed + other.missed,
+            self.violations + other.violations,
+        )
         for epoch, left in other.left.items():
             self.left[epoch] = sorted({*self.left.get(epoch, ()), *left})
 

@@ -17,7 +17,9 @@ Tell = Callable[[dict], None]
 class Roles:
     """The work of the children of a scenario. With ``is_whole``, whoever recovers tells all that was left behind."""
 
-    def __init__(self, scenario: Scenario, remote: Remote, mutant: Mutant | None, *, is_whole: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, remote: Remote, mutant: Mutant | None, *, is_whole: bool
+    ) -> None:
         self.scenario, self.remote, self.mutant, self.is_whole = scenario, remote, mutant, is_whole
 
     def world(self) -> World:
@@ -62,7 +64,10 @@ class Roles:
         def live(tell):
             world = self.world()
             connection = world.connection
-            before = {"counts": tallies(), "token": connection.token if connection.is_connected else ""}
+            before = {
+                "counts": tallies(),
+                "token": connection.token if connection.is_connected else "",
+            }
             tell({"before": before | {"left": _left(self.remote) if self.is_whole else {}}})
             try:
                 if is_repeated:
@@ -79,4 +84,8 @@ class Roles:
 def _left(remote: Remote) -> dict:
     """What whoever died has left behind here: rows by table, counts, the file."""
     rows = {model._meta.label: model._base_manager.count() for model in apps.get_models()}
-    return {"rows": rows, "counts": tallies(), "file": remote.ledger.read_text() if remote.ledger.exists() else ""}
+    return {
+        "rows": rows,
+        "counts": tallies(),
+        "file": remote.ledger.read_text() if remote.ledger.exists() else "",
+    }

@@ -22,18 +22,25 @@ CALL = {
 
 def _before_call(world: World) -> None:
     sha = hashlib.sha256(KEY.encode()).hexdigest()
-    ApiKey.objects.create(app_group=world.group, name="shop", prefix="Crash222", sha256=sha, scopes=["users.track"])
+    ApiKey.objects.create(
+        app_group=world.group, name="shop", prefix="Crash222", sha256=sha, scopes=["users.track"]
+    )
 
 
 def _call(_world: World) -> None:
     """A shop tells of one visit; it repeats the call until it has an answer."""
     headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "visit-1"}
-    answer = Client().post("/users/track", json.dumps(CALL), content_type="application/json", headers=headers)
+    answer = Client().post(
+        "/users/track", json.dumps(CALL), content_type="application/json", headers=headers
+    )
     assert answer.status_code == 201, answer.content
 
 
 def _looks_called_once(_world: World) -> Iterator[str]:
-    found = (Event.objects.count(), list(Profile.objects.values_list("external_id", "attributes__visits")))
+    found = (
+        Event.objects.count(),
+        list(Profile.objects.values_list("external_id", "attributes__visits")),
+    )
     if found != (1, [("new", 1)]) or KeptAnswer.objects.count() != 1:
         yield f"the call counts {found}, {KeptAnswer.objects.count()} answers are kept"
 

@@ -39,5 +39,12 @@ ALL_THROUGH = End(
     {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 3, "synced": 3}},
     {"winback": {1, 2, 3}, "other": {1, 2, 3}},
 )
-ADVANCE = Scenario("advance", prepare=_before_advance, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))
-ADMIT = Scenario("admit and advance", prepare=_before_admit, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,))
+ADVANCE = Scenario(
+    "advance", prepare=_before_advance, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,)
+)
+ADMIT = Scenario(
+    "admit and advance",
+    prepare=_before_admit,
+    act=lambda _world: engine.beat(),
+    ends=(ALL_THROUGH,),
+)

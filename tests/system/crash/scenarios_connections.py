@@ -65,5 +65,8 @@ CONNECT = Scenario(
     ends_connected=True,
     ends_void=(0,),
     ends_alive=2,  # the new one, and one that was never handed out
-    unheard=("after POST oauth2/access_token", 'before UPDATE "partners_oauthstate" SET "token_sealed"'),
+    unheard=(
+        "after POST oauth2/access_token",
+        'before UPDATE "partners_oauthstate" SET "token_sealed"',
+    ),
 )

@@ -21,7 +21,9 @@ def _before_withdrawal(world: World) -> None:
 
 
 def _withdraw(world: World) -> None:
-    upsert(world.group, [Change(external_id=GONE, fields={"ads_consent": False})], now=timezone.now())
+    upsert(
+        world.group, [Change(external_id=GONE, fields={"ads_consent": False})], now=timezone.now()
+    )
     erase.beat()
 
 
@@ -56,5 +58,8 @@ WITHDRAW = Scenario(
     again=_withdraw_and_leave,
     closing=_withdraw_and_leave,
     look=_looks_withdrawn,
-    ends=(_end(cancelled=1), _end(not_synced=1)),  # the queue may come before the beat that follows a death
+    ends=(
+        _end(cancelled=1),
+        _end(not_synced=1),
+    ),  # the queue may come before the beat that follows a death
 )

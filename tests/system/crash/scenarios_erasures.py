@@ -9,7 +9,15 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audiencesync.people.models import ErasedName, Erasure, Event, PastIdentifier, Profile, UserAlias, Withdrawal
+from audiencesync.people.models import (
+    ErasedName,
+    Erasure,
+    Event,
+    PastIdentifier,
+    Profile,
+    UserAlias,
+    Withdrawal,
+)
 from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase
 from tests.system.crash.clock import CLOCK, real_monotonic
@@ -58,7 +66,11 @@ def _before_under_way(world: World) -> None:
 def _is_left() -> bool:
     """Whether a beat of privacy has work: whoever died in one holds up the next for a lease."""
     unfiled = ErasedName.objects.filter(is_filed=False)
-    return unfiled.exists() or Erasure.objects.filter(asked_at=None).exists() or Withdrawal.objects.exists()
+    return (
+        unfiled.exists()
+        or Erasure.objects.filter(asked_at=None).exists()
+        or Withdrawal.objects.exists()
+    )
 
 
 def _send_all(world: World) -> None:
@@ -122,7 +134,11 @@ def _looks_erased(world: World) -> Iterator[str]:
     if Profile.everybody.count() != 2:
         yield f"{Profile.everybody.count()} people are known"
     told = dump()
-    yield from (f"{text} is still in the database" for text in RAW if text in told or text.encode().hex() in told)
+    yield from (
+        f"{text} is still in the database"
+        for text in RAW
+        if text in told or text.encode().hex() in told
+    )
     names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
     path = Path(settings.ERASURE_LEDGER)
     filed = set(erasure_ledger.read(path).get(world.group.pk, ())) if path.exists() else set()
@@ -137,7 +153,10 @@ def dump() -> str:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - names of tables
             for row in cursor.fetchall():
-                found += [bytes(one).hex() if isinstance(one, bytes | memoryview) else str(one) for one in row]
+                found += [
+                    bytes(one).hex() if isinstance(one, bytes | memoryview) else str(one)
+                    for one in row
+                ]
     return "\n".join(found)
 
 
@@ -162,7 +181,9 @@ ERASE = Scenario(
         ),
     ),
 )
-ERASE_END = replace(ERASE, name="end of an erasure", prepare=_before_the_end, act=_beat_after_the_rest)
+ERASE_END = replace(
+    ERASE, name="end of an erasure", prepare=_before_the_end, act=_beat_after_the_rest
+)
 ERASED_UNDER_WAY = Scenario(
     "erasure while an add is under way",
     prepare=_before_under_way,

@@ -26,7 +26,11 @@ ROWS = (
     *("n3,n3@example.org,", "2,,gold", ",,gold"),
     *("n4,,gold",),
 )
-COLUMNS = (Column("external_id", "external_id"), Column("email", "email"), Column("plan", "text", "plan"))
+COLUMNS = (
+    Column("external_id", "external_id"),
+    Column("email", "email"),
+    Column("plan", "text", "plan"),
+)
 WHOLE = {"created": 4, "updated": 4, "rejected": 2, "people": 6, "lines": [4, 10], "past": 2}
 BUT_ONE = {"created": 3, "updated": 4, "rejected": 3, "people": 5, "lines": [4, 8, 10], "past": 2}
 OVER = (Import.State.DONE, Import.State.CANCELLED)
@@ -36,7 +40,9 @@ def _before(world: World) -> None:
     """Uploaded and begun; two of the people are known."""
     world.people(1, 2)
     data = "\n".join([HEADER, *ROWS]).encode()
-    run = Import(app_group=world.group, file_name="people.csv", size=len(data), state=Import.State.RUNNING)
+    run = Import(
+        app_group=world.group, file_name="people.csv", size=len(data), state=Import.State.RUNNING
+    )
     run.plan, run.started_at = Plan(Layout(), COLUMNS).as_json(), timezone.now()
     uploads.keep(run, io.BytesIO(data))
 
@@ -50,7 +56,11 @@ def _before_with_an_erased_person(world: World) -> None:
 
 def hurry() -> None:
     """Time is scaled down, and so are chunks."""
-    running.CHUNK, running.LEASE, running.PAUSE = CHUNK, timedelta(seconds=LEASE), timedelta(seconds=0.01)
+    running.CHUNK, running.LEASE, running.PAUSE = (
+        CHUNK,
+        timedelta(seconds=LEASE),
+        timedelta(seconds=0.01),
+    )
 
 
 def _carry_on(_world: World) -> None:
@@ -77,7 +87,9 @@ def _another_at_work(_world: World) -> None:
             running.LEASE = timedelta(hours=1)
             with running.Worker(run) as worker:
                 worker.chunk(now=timezone.now())
-            Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(file_name=F("n_rows"))  # a note
+            Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(
+                file_name=F("n_rows")
+            )  # a note
             return
         CLOCK.wait(PAUSE)
 
@@ -85,7 +97,9 @@ def _another_at_work(_world: World) -> None:
 def _only_the_other_wrote(world: World) -> None:
     """Whoever woke up meanwhile has left the import alone; now the other one goes on."""
     for run in Import.objects.exclude(file_name="people.csv"):
-        assert run.file_name == str(run.n_rows), f"the other left {run.file_name} rows, now there are {run.n_rows}"
+        assert run.file_name == str(run.n_rows), (
+            f"the other left {run.file_name} rows, now there are {run.n_rows}"
+        )
     Import.objects.update(file_name="people.csv", leased_until=timezone.now())
     _carry_on(world)
 
@@ -109,13 +123,23 @@ def _looks(**right) -> dict:
 
     def look(_world: World) -> Iterator[str]:
         run = Import.objects.get()
-        found = {name: getattr(run, f"n_{name}") for name in ("created", "updated", "rejected", "people")}
-        found |= {"lines": [reject.line for reject in writing.rejects(run)], "past": PastIdentifier.objects.count()}
+        found = {
+            name: getattr(run, f"n_{name}") for name in ("created", "updated", "rejected", "people")
+        }
+        found |= {
+            "lines": [reject.line for reject in writing.rejects(run)],
+            "past": PastIdentifier.objects.count(),
+        }
         if run.state != Import.State.DONE or found != right or run.n_rows != len(ROWS):
             yield f"import: {run.state} {run.trouble}, {run.n_rows} rows, {found} instead of {right}"
         yield from _adds_up(run)
         plans = dict(Profile.objects.values_list("external_id", "attributes__plan"))
-        if [plans.get(name) for name in ("1", "2", "n1", "n2")] != ["gold", "gold", "gold", "silver"]:
+        if [plans.get(name) for name in ("1", "2", "n1", "n2")] != [
+            "gold",
+            "gold",
+            "gold",
+            "silver",
+        ]:
             yield f"import: the last row of somebody does not count: {plans}"
 
     return {"look": look, "ends": (End({}),)}
@@ -124,7 +148,9 @@ def _looks(**right) -> dict:
 def _looks_cancelled(_world: World) -> Iterator[str]:
     """What is imported stays, and is told exactly."""
     run = Import.objects.get()
-    if run.state not in OVER or run.n_rows not in ({0, 3, 6, 9, 10} if run.state == "cancelled" else {10}):
+    if run.state not in OVER or run.n_rows not in (
+        {0, 3, 6, 9, 10} if run.state == "cancelled" else {10}
+    ):
         yield f"import: {run.state} {run.trouble} after {run.n_rows} rows"
     yield from _adds_up(run)
 
@@ -134,7 +160,9 @@ def _adds_up(run: Import) -> Iterator[str]:
     names = list(Profile.objects.values_list("external_id", flat=True))
     if len(names) != 2 + run.n_created or len(set(names)) != len(names):
         yield f"import: {run.n_created} created, but the people are {names}"
-    if run.n_rows != run.n_created + run.n_updated + run.n_rejected or run.line != run.n_rows + (run.position > 0):
+    if run.n_rows != run.n_created + run.n_updated + run.n_rejected or run.line != run.n_rows + (
+        run.position > 0
+    ):
         yield f"import: {run.n_rows} rows read to line {run.line}: {run.n_created}, {run.n_updated}, {run.n_rejected}"
     if ImportMember.objects.filter(run=run).count() != run.n_people:
         yield f"import: {run.n_people} people, {ImportMember.objects.count()} members"

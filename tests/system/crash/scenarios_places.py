@@ -70,7 +70,9 @@ DISCARD = Scenario(
     again=_disconnect_again,
     meanwhile=World.flush,
     ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
-    may_be_there=("cancelled",),  # what was under way is taken back as soon as there is a token again
+    may_be_there=(
+        "cancelled",
+    ),  # what was under way is taken back as soon as there is a token again
     ends_connected=False,
     ends_void=(0,),
 )

@@ -29,7 +29,10 @@ ENQUEUE = Scenario(
     act=lambda world: world.enter("add", 1, 2, 3, 4, 5),
     ends=(
         End(
-            {"add": {"entered": 5, "synced": 4, "not_synced": 1}, "remove": {"entered": 2, "cancelled": 2}},
+            {
+                "add": {"entered": 5, "synced": 4, "not_synced": 1},
+                "remove": {"entered": 2, "cancelled": 2},
+            },
             {"winback": {1, 2, 3, 4}},
         ),
     ),
@@ -55,7 +58,13 @@ FLUSH = Scenario(
     ends=(BOTH_ARRIVED,),
     most_calls=3,  # that of the dead, and one per batch: what was with a worker that died travels alone
 )
-THREADS = Scenario("flush in threads", prepare=_before_flush, act=World.flush, ends=(BOTH_ARRIVED,), in_threads=True)
+THREADS = Scenario(
+    "flush in threads",
+    prepare=_before_flush,
+    act=World.flush,
+    ends=(BOTH_ARRIVED,),
+    in_threads=True,
+)
 
 
 def _before_answers(world: World) -> None:
@@ -71,14 +80,18 @@ def _before_bisecting(world: World) -> None:
 
 
 def _answers(name: str, end: End, *faults: tuple[str, dict], **more: int) -> Scenario:
-    return Scenario(name, prepare=_before_answers, act=World.flush, ends=(end,), faults=faults, **more)
+    return Scenario(
+        name, prepare=_before_answers, act=World.flush, ends=(end,), faults=faults, **more
+    )
 
 
 ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
 ONE_ERRORED = End({"add": {"entered": 3, "synced": 2, "errored": 1}}, {"winback": {1, 3}})
 MAPPING = {"endpoint": "segment/mapping"}
 BAD = {"hash": sha256(2).hex()}
-POISON = replace(_answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting)
+POISON = replace(
+    _answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting
+)
 PARTIAL = _answers("partial success", ONE_ERRORED, ("partial", MAPPING | BAD | {"named": True}))
 THROTTLE = _answers("throttle", ARRIVED, ("throttle", MAPPING | {"count": 1}))
 UNHEARD = _answers("applied but unheard", ARRIVED, ("apply_then_drop", MAPPING | {"count": 1}))
@@ -106,7 +119,10 @@ RETRY = Scenario(
     act=lambda world: sync.retry_errored(Sync.objects.get(label="add"), now=timezone.now()),
     ends=(
         End(
-            {"add": {"entered": 4, "synced": 3, "cancelled": 1}, "remove": {"entered": 1, "synced": 1}},
+            {
+                "add": {"entered": 4, "synced": 3, "cancelled": 1},
+                "remove": {"entered": 1, "synced": 1},
+            },
             {"winback": {1, 2, 3}},
         ),
     ),
@@ -131,9 +147,15 @@ OVERTAKEN = Scenario(
     again=_remove_and_flush,
     meanwhile=_remove_and_flush,
     ends=(
-        End({"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}}, {"winback": {3}}),
         End(
-            {"add": {"entered": 3, "synced": 1, "cancelled": 2}, "remove": {"entered": 2, "synced": 2}},
+            {"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}},
+            {"winback": {3}},
+        ),
+        End(
+            {
+                "add": {"entered": 3, "synced": 1, "cancelled": 2},
+                "remove": {"entered": 2, "synced": 2},
+            },
             {"winback": {3}},
         ),
     ),
@@ -147,7 +169,10 @@ def _remove_and_go_on(world: World) -> None:
 
 
 UNDER_WAY = replace(
-    OVERTAKEN, name="removal while an add is under way", meanwhile=_remove_and_go_on, others_drain=False
+    OVERTAKEN,
+    name="removal while an add is under way",
+    meanwhile=_remove_and_go_on,
+    others_drain=False,
 )
 UNDER_WAY_AND_FAILING = replace(
     UNDER_WAY,
@@ -176,7 +201,11 @@ COMES_BACK = Scenario(
     meanwhile=_again_and_flush,
     ends=tuple(
         End(
-            {"add": {"entered": 3, "synced": 3}, "remove": removed, "again": {"entered": 1, "synced": 1}},
+            {
+                "add": {"entered": 3, "synced": 3},
+                "remove": removed,
+                "again": {"entered": 1, "synced": 1},
+            },
             {"winback": {1, 3}},
         )
         for removed in ({"entered": 2, "synced": 2}, {"entered": 2, "synced": 1, "cancelled": 1})

@@ -31,8 +31,12 @@ def _before_the_purge(world: World) -> None:
     for days in (0, 700):
         at = timezone.now() - timedelta(days=days)
         people = Profile.objects.filter(external_id__in=["1", "2", "3", "4"])
-        Event.objects.bulk_create(Event(app_group=world.group, profile=one, name="cart", at=at) for one in people)
-        Activity.objects.create(app_group=world.group, actor=world.alice, verb="launched", subject="x", at=at)
+        Event.objects.bulk_create(
+            Event(app_group=world.group, profile=one, name="cart", at=at) for one in people
+        )
+        Activity.objects.create(
+            app_group=world.group, actor=world.alice, verb="launched", subject="x", at=at
+        )
 
 
 def _purge(_world: World, days: int = DAYS) -> None:
@@ -60,7 +64,9 @@ def _finish(world: World) -> None:
     for days in (DAYS, DAYS + 2):
         ends_at = real_monotonic() + 4
         _purge(world, days)
-        while real_monotonic() < ends_at and (Lap.objects.exclude(after=0).exists() or Push.objects.exists()):
+        while real_monotonic() < ends_at and (
+            Lap.objects.exclude(after=0).exists() or Push.objects.exists()
+        ):
             _purge(world, days)
 
 
@@ -72,7 +78,12 @@ def _looks_purged(_world: World) -> Iterator[str]:
     base = Tally.objects.get(sync__label="add").base
     if base != {"synced": {"": 3}, "not_synced": {"no_consent": 1}}:
         yield f"base: {base}"
-    left = Batch.objects.count(), Push.objects.count(), Event.objects.count(), Activity.objects.count()
+    left = (
+        Batch.objects.count(),
+        Push.objects.count(),
+        Event.objects.count(),
+        Activity.objects.count(),
+    )
     if left != (3, 0, 4, 1):
         yield f"batches, pushes, events, lines: {left}"
 

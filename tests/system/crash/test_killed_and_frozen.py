@@ -8,7 +8,13 @@ from tests.system.crash.scenarios_consent import WITHDRAW
 from tests.system.crash.scenarios_erasures import ERASURES
 from tests.system.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
 from tests.system.crash.scenarios_places import PLACES
-from tests.system.crash.scenarios_queue import ANSWERS, MORE_ANSWERS, QUEUE, UNDER_WAY, UNDER_WAY_AND_FAILING
+from tests.system.crash.scenarios_queue import (
+    ANSWERS,
+    MORE_ANSWERS,
+    QUEUE,
+    UNDER_WAY,
+    UNDER_WAY_AND_FAILING,
+)
 from tests.system.crash.scenarios_retention import PURGE
 
 pytestmark = pytest.mark.slow

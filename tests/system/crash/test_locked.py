@@ -16,7 +16,11 @@ BUSY_SECONDS = 0.3
 def frozen(stage):
     """A process that stands in the middle of entering people, its database, and the stage."""
     ready = stage(ENQUEUE)
-    at = next(at for at, point in enumerate(ready.points()) if "INSERT INTO partners_delivery" in point.label)
+    at = next(
+        at
+        for at, point in enumerate(ready.points())
+        if "INSERT INTO partners_delivery" in point.label
+    )
     ready.snapshot.restore(())
     name = ready.databases.copy(ready.template)
     child = ready.databases.child(name, ready.roles.acting(at, signal.SIGSTOP))
@@ -28,7 +32,9 @@ def frozen(stage):
 
 def test_the_others_are_told_or_wait_and_nothing_is_half_written(frozen):
     child, name, stage = frozen
-    other = stage.databases.child(name, stage.roles.with_world(ENQUEUE.act), busy_seconds=BUSY_SECONDS)
+    other = stage.databases.child(
+        name, stage.roles.with_world(ENQUEUE.act), busy_seconds=BUSY_SECONDS
+    )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         assert other.wait(10) == "ended"
         assert "database is locked" in other.said("error")[0]

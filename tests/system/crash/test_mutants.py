@@ -9,9 +9,17 @@ from tests.system.crash.harness import ERROR
 
 pytestmark = pytest.mark.slow
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "reliability.md").read_text()
-ONLY_TROUBLE = ("the lane ", ": hangs", "another worker waits", "two workers wait", "the recovery did not end")
+ONLY_TROUBLE = (
+    "the lane ",
+    ": hangs",
+    "another worker waits",
+    "two workers wait",
+    "the recovery did not end",
+)
 MUTANTS = mutants.MUTANTS
-assert mutants_people.seeded is mutants_places.seeded is mutants.seeded  # their bugs are in the list, too
+assert (
+    mutants_people.seeded is mutants_places.seeded is mutants.seeded
+)  # their bugs are in the list, too
 
 
 def _is_seen(mutant):

@@ -85,7 +85,9 @@ class World:
         connection.save()
         account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
         for name in AUDIENCES:
-            Audience.objects.create(ad_account=account, remote_id=self.remote.audiences[name], name=name)
+            Audience.objects.create(
+                ad_account=account, remote_id=self.remote.audiences[name], name=name
+            )
 
     @property
     def group(self) -> AppGroup:
@@ -128,9 +130,13 @@ class World:
     def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
         """People enter; the entry key is the person, so that a repetition is one."""
         asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
-        crowd = Profile.objects.filter(external_id__in=map(str, numbers)).annotate(profile_id=F("pk"))
+        crowd = Profile.objects.filter(external_id__in=map(str, numbers)).annotate(
+            profile_id=F("pk")
+        )
         with transaction.atomic():
-            return sync.enqueue(asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now())
+            return sync.enqueue(
+                asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
+            )
 
     def waiting(self) -> bool:
         """Whether somebody is pending, or a repeat that has a way."""

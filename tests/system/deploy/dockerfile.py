@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NOTED = ("FROM", "USER", "EXPOSE", "HEALTHCHECK", "CMD")
-NETWORK = re.compile(r"(?i)^(pip_|ssl_|uv_|requests_ca|https?_proxy|no_proxy|home$)")  # how this machine reaches PyPI
+NETWORK = re.compile(
+    r"(?i)^(pip_|ssl_|uv_|requests_ca|https?_proxy|no_proxy|home$)"
+)  # how this machine reaches PyPI
 
 
 class BuildError(AssertionError):
@@ -29,7 +31,12 @@ def lines_of(text):
 
 def _matches(pattern, path):
     """Docker's pattern against a path or one of the folders above it."""
-    regex = re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    regex = (
+        re.escape(pattern)
+        .replace(r"\*\*/", "(.*/)?")
+        .replace(r"\*", "[^/]*")
+        .replace(r"\?", "[^/]")
+    )
     return re.fullmatch(f"{regex}(/.*)?", path) is not None
 
 
@@ -48,8 +55,12 @@ def context_of(root, patterns):
     found = []
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
-        folders[:] = [name for name in folders if here != Path() or name not in (".git", ".venv", "build")]
-        found += [path for path in (str(here / name) for name in files) if let_through(path, patterns)]
+        folders[:] = [
+            name for name in folders if here != Path() or name not in (".git", ".venv", "build")
+        ]
+        found += [
+            path for path in (str(here / name) for name in files) if let_through(path, patterns)
+        ]
     return found
 
 
@@ -83,14 +94,20 @@ class Image:
     def ENV(self, rest):
         for pair in rest.split():
             name, _sign, value = pair.partition("=")
-            parts = [str(self.inside(part)) if part.startswith("/") else part for part in value.split(":")]
+            parts = [
+                str(self.inside(part)) if part.startswith("/") else part
+                for part in value.split(":")
+            ]
             self.env[name] = ":".join(parts).replace("$PATH", self.surroundings()["PATH"])
 
     def COPY(self, rest):
         *sources, target = rest.split()
         copied = 0
         for path in context_of(self.project, self.patterns):
-            if any(source == "." or path == source or path.startswith(f"{source}/") for source in sources):
+            if any(
+                source == "." or path == source or path.startswith(f"{source}/")
+                for source in sources
+            ):
                 goal = self.inside(target) / (path if sources == ["."] else Path(path).name)
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(self.project / path, goal)
@@ -108,7 +125,9 @@ class Image:
         if not (base / "python").exists():
             (base / "python").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
         network = {name: value for name, value in os.environ.items() if NETWORK.match(name)}
-        return network | {"PATH": f"{base}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | self.env
+        return (
+            network | {"PATH": f"{base}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | self.env
+        )
 
     def start(self, *command, log, **env):
         """One process of the image; its words go to ``log``."""
@@ -117,7 +136,12 @@ class Image:
         if program is None:
             raise BuildError(f"there is no {command[0]} in the image")
         return subprocess.Popen(
-            [program, *command[1:]], cwd=self.inside("."), env=env, stdout=log, stderr=log, start_new_session=True
+            [program, *command[1:]],
+            cwd=self.inside("."),
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
     def run(self, *command, **env):

@@ -15,7 +15,10 @@ HOST = "audiences.test"
 
 
 def ask(env, path):
-    url, headers = f"http://127.0.0.1:{env['WEB_PORT']}{path}", {"Host": HOST, "Accept-Language": "de"}
+    url, headers = (
+        f"http://127.0.0.1:{env['WEB_PORT']}{path}",
+        {"Host": HOST, "Accept-Language": "de"},
+    )
     return requests.get(url, headers=headers, timeout=20)
 
 
@@ -32,10 +35,14 @@ def serves(image, *, seconds=30):
     image.run("python", "manage.py", "migrate", "--no-input", **env)
     image.run("python", "manage.py", "createcachetable", **env)
     with running(image, *image.command("CMD"), **env) as web:
-        wait_until(lambda: is_well(env) or web.poll() is not None, seconds=seconds, what="no answer")
+        wait_until(
+            lambda: is_well(env) or web.poll() is not None, seconds=seconds, what="no answer"
+        )
         page = ask(env, "/accounts/login/")
         assert page.status_code == 200
-        assert "Diese Installation ist noch nicht eingerichtet" in page.text  # German, and before the first account
+        assert (
+            "Diese Installation ist noch nicht eingerichtet" in page.text
+        )  # German, and before the first account
         files = re.findall(r'(?:src|href)="(/static/[^"#]+)', page.text)
         assert any(file.endswith(".css") for file in files)
         assert [file for file in files if ask(env, file).status_code != 200] == []
@@ -62,7 +69,15 @@ def test_the_image_holds_no_secret_no_test_and_no_database(image):
     names = {path.name for path in image.inside(".").iterdir()}
     assert names == {
         *("requirements.lock", "manage.py", "gunicorn.conf.py", "deploy"),
-        *("audiencesync", "partners", "canvases", "tiktok_sandbox", "templates", "static", "locale"),
+        *(
+            "audiencesync",
+            "partners",
+            "canvases",
+            "tiktok_sandbox",
+            "templates",
+            "static",
+            "locale",
+        ),
         *(".venv", "var", "static-files", "ledger", "sandbox"),
     } | ({"__pycache__"} & names)
     assert [path.name for path in image.inside("deploy").iterdir()] == ["healthy.py"]
@@ -72,7 +87,9 @@ def test_it_does_not_run_as_root(image):
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.noted["USER"])
 
 
-@pytest.mark.parametrize("line", [line for line in PATTERNS if line.startswith("!") and line != "!requirements.lock"])
+@pytest.mark.parametrize(
+    "line", [line for line in PATTERNS if line.startswith("!") and line != "!requirements.lock"]
+)
 def test_nothing_that_is_copied_can_be_left_out(image_without, line):
     with pytest.raises((AssertionError, requests.ConnectionError)):
         serves(image_without(line), seconds=8)

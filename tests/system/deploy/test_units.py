@@ -21,8 +21,21 @@ DAEMONS = [DEPLOY / "audiencesync-engine.service", DEPLOY / "audiencesync-web.se
 ONCE = [path for path in UNITS if path not in DAEMONS]
 EXAMPLE = (DEPLOY / "env.example").read_text()
 TOLD = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
-OF_OTHERS = {"POSTGRES_USER", "POSTGRES_DB", "REDISCLI_AUTH", "PYTHONUNBUFFERED", "MAINPID"}  # not read by our code
-FRAGILE = {"SECRET_KEY", "TOKEN_KEYS", "TIKTOK_APP_ID", "TIKTOK_APP_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+OF_OTHERS = {
+    "POSTGRES_USER",
+    "POSTGRES_DB",
+    "REDISCLI_AUTH",
+    "PYTHONUNBUFFERED",
+    "MAINPID",
+}  # not read by our code
+FRAGILE = {
+    "SECRET_KEY",
+    "TOKEN_KEYS",
+    "TIKTOK_APP_ID",
+    "TIKTOK_APP_SECRET",
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+}
 
 
 def seconds(text):
@@ -39,19 +52,36 @@ def unit(path):
 @cache
 def known_commands():
     asked = [sys.executable, "manage.py", "help", "--commands"]
-    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"})
+    told = subprocess.run(
+        asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"}
+    )
     return set(told.stdout.split())
 
 
 def test_every_variable_that_is_used_is_told():
     files = [*UNITS, DEPLOY / "compose.yaml", DEPLOY / "healthy.py", ROOT / "gunicorn.conf.py"]
-    used = {name for file in files for name in re.findall(r"\$\$?\{?([A-Z_]{4,})", file.read_text())}
-    used |= {name for file in files for name in re.findall(r"environ\.get\(\s*['\"]([A-Z_]+)", file.read_text())}
+    used = {
+        name for file in files for name in re.findall(r"\$\$?\{?([A-Z_]{4,})", file.read_text())
+    }
+    used |= {
+        name
+        for file in files
+        for name in re.findall(r"environ\.get\(\s*['\"]([A-Z_]+)", file.read_text())
+    }
     used |= {name for service in SERVICES.values() for name in service.get("environment", {})}
-    used |= {pair.partition("=")[0] for path in UNITS for pair in unit(path)["Service"]["Environment"].split()}
+    used |= {
+        pair.partition("=")[0]
+        for path in UNITS
+        for pair in unit(path)["Service"]["Environment"].split()
+    }
     used |= set(re.findall(r"(?m)^#?([A-Z_]+)=", EXAMPLE))
     dockerfile = lines_of((DEPLOY / "Dockerfile").read_text())
-    used |= {pair.partition("=")[0] for word, rest in dockerfile if word == "ENV" for pair in rest.split()}
+    used |= {
+        pair.partition("=")[0]
+        for word, rest in dockerfile
+        if word == "ENV"
+        for pair in rest.split()
+    }
     assert used - TOLD - OF_OTHERS == {"PATH", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
 
 
@@ -71,7 +101,9 @@ def test_compose_has_the_services_of_the_procfile_and_a_migration_first():
     procfile = {line.partition(":")[0] for line in (ROOT / "Procfile").read_text().splitlines()}
     assert set(OURS) == procfile | {"migrate"}
     for name in ("web", "engine"):
-        assert SERVICES[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+        assert SERVICES[name]["depends_on"] == {
+            "migrate": {"condition": "service_completed_successfully"}
+        }
     assert SERVICES["sandbox"]["profiles"] == ["sandbox"]
 
 
@@ -85,7 +117,9 @@ def test_only_web_and_sandbox_are_reached_from_outside_and_only_from_this_machin
 def test_the_commands_of_the_services_exist(name):
     commands = known_commands()
     for words in words_of(SERVICES[name]):
-        assert words[0] == "gunicorn" or (words[:2] == ["python", "manage.py"] and words[2] in commands)
+        assert words[0] == "gunicorn" or (
+            words[:2] == ["python", "manage.py"] and words[2] in commands
+        )
 
 
 @pytest.mark.parametrize("name", ["web", "engine"])
@@ -96,7 +130,12 @@ def test_services_get_more_time_to_stop_than_they_take(name):
 
 def test_who_was_erased_is_remembered_longer_than_a_container_lives():
     env = [rest for word, rest in lines_of((DEPLOY / "Dockerfile").read_text()) if word == "ENV"]
-    (ledger,) = (pair.partition("=")[2] for rest in env for pair in rest.split() if pair.startswith("ERASURE_LEDGER"))
+    (ledger,) = (
+        pair.partition("=")[2]
+        for rest in env
+        for pair in rest.split()
+        if pair.startswith("ERASURE_LEDGER")
+    )
     mounted = dict(volume.split(":")[::-1] for volume in SERVICES["engine"]["volumes"])
     assert mounted[ledger.rpartition("/")[0]] in VOLUMES
 
@@ -133,7 +172,10 @@ def test_units_are_shut_in(path):
 def test_units_run_what_the_procfile_runs():
     lines = (ROOT / "Procfile").read_text()
     procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ \n]*)*)", lines))
-    units = {path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"] for path in DAEMONS}
+    units = {
+        path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"]
+        for path in DAEMONS
+    }
     assert {name: command.replace("/opt/audiencesync/", "") for name, command in units.items()} == {
         name: command for name, command in procfile.items() if name != "sandbox"
     }
@@ -148,5 +190,11 @@ def test_the_procfile_lets_processes_end_before_honcho_kills_them():
 
 def test_units_hold_only_lines_that_systemd_knows():
     names = {name for path in UNITS for section in unit(path).values() for name in section}
-    assert names <= set((ROOT / "tests" / "system" / "deploy" / "systemd_names.txt").read_text().split())
-    assert {section for path in UNITS for section in unit(path).sections()} == {"Unit", "Service", "Install"}
+    assert names <= set(
+        (ROOT / "tests" / "system" / "deploy" / "systemd_names.txt").read_text().split()
+    )
+    assert {section for path in UNITS for section in unit(path).sections()} == {
+        "Unit",
+        "Service",
+        "Install",
+    }

@@ -71,7 +71,10 @@ class Town(World):
             there = {digest for _schema, digest in self.sandbox.audiences.listed(audience)}
             assert believed.get(audience, set()) <= there <= possible[audience]
         assert all(len(line.advertisers) == 1 for line in self.mappings())
-        assert {line.action for line in self.mappings() if line.code == 0} <= {"add", "delete"}  # else it was not read
+        assert {line.action for line in self.mappings() if line.code == 0} <= {
+            "add",
+            "delete",
+        }  # else it was not read
 
     def codes(self):
         """The codes of all mapping requests that the sandbox has answered, in order."""
@@ -80,7 +83,9 @@ class Town(World):
 
 def _fold(*states):
     """Audience -> the hashes that must be there after all people in ``states``, in the order of the wishes."""
-    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).order_by("batch__seq", "pk")
+    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).order_by(
+        "batch__seq", "pk"
+    )
     found = {}
     for state, audience, action, digest in rows.values_list(
         "state", F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")

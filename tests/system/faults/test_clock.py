@@ -56,7 +56,9 @@ def test_f24_2_hours_back_nobody_waits_for_them(town, pace):
         assert collect.hold(town.uk.remote_id, lease="dead", now=timezone.now())
         [request] = collect.plan(town.uk.remote_id, most=1, now=timezone.now())
         assert collect.take(request, now=timezone.now())
-        Connection.objects.update(parked_by="token", parked_until=timezone.now() + timedelta(minutes=5))
+        Connection.objects.update(
+            parked_by="token", parked_until=timezone.now() + timedelta(minutes=5)
+        )
     Budget.objects.update(next_us=2 * 3600 * 10**6 + 10**6 * int(timezone.now().timestamp()))
     assert Batch.objects.filter(due_at__gt=timezone.now() + HOUR).count() == 2
     town.sandbox.faults.clear()

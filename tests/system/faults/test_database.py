@@ -48,7 +48,10 @@ def databases(tmp_path_factory, django_db_blocker):
 def prepared(databases, tmp_path_factory):
     """A database with all tables, the cache's too."""
     name = databases.create(databases.base)
-    manage(environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)), "createcachetable")
+    manage(
+        environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)),
+        "createcachetable",
+    )
     return name
 
 
@@ -124,7 +127,11 @@ def _new_canvas(one):
     browser.cookies["sessionid"] = one.facts["session"]
     url = f"{one.url}/g/acme/canvases/new/"
     browser.get(url, timeout=60)
-    form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"], "segment": one.facts["segment"], "name": "New"}
+    form = {
+        "csrfmiddlewaretoken": browser.cookies["csrftoken"],
+        "segment": one.facts["segment"],
+        "name": "New",
+    }
     return browser.post(url, form, allow_redirects=False, timeout=60)
 
 
@@ -134,7 +141,9 @@ def test_f08_a_process_that_stands_still_in_a_transaction_harms_nothing(site, is
     one.do(crowd.launch)
     with _locked(one):
         one.start("engine")
-        answer = _new_canvas(one)  # SQLite has one lock for all that is written; PostgreSQL locks the row of one canvas
+        answer = _new_canvas(
+            one
+        )  # SQLite has one lock for all that is written; PostgreSQL locks the row of one canvas
         assert answer.status_code == (503 if is_sqlite else 302)
         assert ("The database is not ready" in answer.text) is is_sqlite
         assert one.do(crowd.broken_laws) == []

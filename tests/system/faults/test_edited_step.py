@@ -15,7 +15,12 @@ from partners.queue import flush
 def edit(client, step, audience, waiting="", **fields):
     """Save the step with another audience."""
     step.refresh_from_db()
-    wish = {"version": step.version, "ad_account": audience.ad_account_id, "audience": audience.pk, "waiting": waiting}
+    wish = {
+        "version": step.version,
+        "ad_account": audience.ad_account_id,
+        "audience": audience.pk,
+        "waiting": waiting,
+    }
     address = reverse("step", args=["acme", step.canvas_id, step.pk])
     return client.post(address, wish | {"action": "add", "kinds": ["email"]} | fields)
 
@@ -32,26 +37,38 @@ def waiting(live, town):
 
 def numbers(step):
     found = analytics.step_numbers([step])[step.pk]
-    assert found.entered == found.synced + found.not_synced + found.pending + found.errored + found.cancelled
+    assert (
+        found.entered
+        == found.synced + found.not_synced + found.pending + found.errored + found.cancelled
+    )
     return found
 
 
-def test_saving_without_a_choice_changes_nothing_and_says_who_waits_for_what(waiting, town, alice, signed_in):
+def test_saving_without_a_choice_changes_nothing_and_says_who_waits_for_what(
+    waiting, town, alice, signed_in
+):
     page = edit(signed_in(alice), waiting, town.audience("other"))
     assert page.status_code == 422
     text = page.content.decode()
     assert "1,000 people still wait to be sent as the component asked before:" in text
-    assert "1000: <bdi>Add to “winback”</bdi>" in text or "1,000: <bdi>Add to “winback”</bdi>" in text
+    assert (
+        "1000: <bdi>Add to “winback”</bdi>" in text or "1,000: <bdi>Add to “winback”</bdi>" in text
+    )
     assert "Move them: Add to “other”" in text
     assert 'value="travel" id="waiting-travel" required' in text
     assert "checked" not in text.split('id="waiting-move"')[1][:60]
     waiting.refresh_from_db()
     assert waiting.sync.audience.name == "winback"
-    assert edit(signed_in(alice), waiting, town.audience("third"), waiting="nonsense").status_code == 422
+    assert (
+        edit(signed_in(alice), waiting, town.audience("third"), waiting="nonsense").status_code
+        == 422
+    )
     assert Sync.objects.count() == 1
 
 
-def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(waiting, town, alice, signed_in):
+def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(
+    waiting, town, alice, signed_in
+):
     first, second = waiting.sync.audience, town.audience("other")
     assert edit(signed_in(alice), waiting, second, waiting="travel").status_code == 302
     town.people(200)
@@ -59,7 +76,10 @@ def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(waiting
     engine.stop(canvas, by=alice, now=timezone.now())
     engine.launch(canvas, by=alice, now=timezone.now())
     engine.beat()
-    assert {tally.sync.audience: tally.pending for tally in Tally.objects.all()} == {first: 1000, second: 200}
+    assert {tally.sync.audience: tally.pending for tally in Tally.objects.all()} == {
+        first: 1000,
+        second: 200,
+    }
     [shares] = analytics.shares([waiting]).values()
     assert [(share.text, share.metrics[2][2]) for share in shares] == [
         ("Add to “winback”", 1000),
@@ -81,14 +101,21 @@ def test_who_is_moved_goes_to_the_new_audience(waiting, town, alice, signed_in):
     town.sandbox.faults.clear()
     town.settle()
     assert (town.members(first), town.members(second)) == (0, 1000)
-    assert (numbers(waiting).entered, numbers(waiting).synced, numbers(waiting).cancelled) == (1000, 1000, 0)
+    assert (numbers(waiting).entered, numbers(waiting).synced, numbers(waiting).cancelled) == (
+        1000,
+        1000,
+        0,
+    )
     assert Activity.objects.get(verb="moved").subject == "Winback: 1000 (winback → other)"
     assert analytics.shares([waiting]) == {}
     town.judge()
 
 
 def test_who_is_discarded_is_not_sent(waiting, town, alice, signed_in):
-    assert edit(signed_in(alice), waiting, town.audience("other"), waiting="discard").status_code == 302
+    assert (
+        edit(signed_in(alice), waiting, town.audience("other"), waiting="discard").status_code
+        == 302
+    )
     town.sandbox.faults.clear()
     town.settle()
     assert (numbers(waiting).entered, numbers(waiting).cancelled) == (1000, 1000)
@@ -104,7 +131,10 @@ def test_fields_that_change_while_people_wait_are_asked_about_too(waiting, town,
 def test_who_may_have_arrived_under_the_old_action_is_not_lost(waiting, town, alice, signed_in):
     audience = waiting.sync.audience
     assert edit(signed_in(alice), waiting, audience, action="remove").status_code == 422
-    assert edit(signed_in(alice), waiting, audience, waiting="move", action="remove").status_code == 302
+    assert (
+        edit(signed_in(alice), waiting, audience, waiting="move", action="remove").status_code
+        == 302
+    )
     town.sandbox.faults.clear()
     town.settle()
     assert (numbers(waiting).synced, town.members(audience)) == (1000, 0)
@@ -125,7 +155,9 @@ def test_removing_a_step_asks_what_becomes_of_those_who_wait(waiting, town, alic
     assert (numbers(waiting).cancelled, numbers(waiting).pending) == (1000, 0)
 
 
-def test_errored_people_are_retried_at_the_audience_the_step_has_now(waiting, town, alice, signed_in, pace):
+def test_errored_people_are_retried_at_the_audience_the_step_has_now(
+    waiting, town, alice, signed_in, pace
+):
     first, second = waiting.sync.audience, town.audience("other")
     assert edit(signed_in(alice), waiting, second, waiting="travel").status_code == 302
     Batch.objects.update(deadline_at=timezone.now())
@@ -139,21 +171,32 @@ def test_errored_people_are_retried_at_the_audience_the_step_has_now(waiting, to
 
 
 @pytest.mark.parametrize("moment", ["canvas_stop", "canvas_launch", "canvas_archive"])
-def test_stopping_launching_and_archiving_offer_to_discard_who_waits(waiting, town, alice, signed_in, moment):
+def test_stopping_launching_and_archiving_offer_to_discard_who_waits(
+    waiting, town, alice, signed_in, moment
+):
     client = signed_in(alice)
     if moment != "canvas_stop":
         engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
     panel = f"{waiting.canvas.get_absolute_url()}?{moment.removeprefix('canvas_')}=1"
     page = reverse("canvas_archive", args=["acme", waiting.canvas_id])
     opened = client.get(page if moment == "canvas_archive" else panel).content.decode()
-    assert "Discard the 1,000 pending people" in opened or "Discard the 1000 pending people" in opened
-    assert client.post(reverse(moment, args=["acme", waiting.canvas_id]), {"waiting": "discard"}).status_code == 302
+    assert (
+        "Discard the 1,000 pending people" in opened or "Discard the 1000 pending people" in opened
+    )
+    assert (
+        client.post(
+            reverse(moment, args=["acme", waiting.canvas_id]), {"waiting": "discard"}
+        ).status_code
+        == 302
+    )
     town.sandbox.faults.clear()
     flush.beat()
     assert (numbers(waiting).cancelled, town.members(waiting.sync.audience)) == (1000, 0)
 
 
-def test_the_launch_says_who_still_waits_for_what_the_component_asked_before(waiting, town, alice, signed_in):
+def test_the_launch_says_who_still_waits_for_what_the_component_asked_before(
+    waiting, town, alice, signed_in
+):
     client = signed_in(alice)
     edit(client, waiting, town.audience("other"), waiting="travel")
     engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
@@ -165,7 +208,10 @@ def test_the_launch_says_who_still_waits_for_what_the_component_asked_before(wai
 def test_who_was_let_travel_can_be_moved_later(waiting, town, alice, signed_in):
     client, second = signed_in(alice), town.audience("other")
     edit(client, waiting, second, waiting="travel")
-    assert 'id="waiting"' in client.get(f"{waiting.canvas.get_absolute_url()}?step={waiting.pk}").content.decode()
+    assert (
+        'id="waiting"'
+        in client.get(f"{waiting.canvas.get_absolute_url()}?step={waiting.pk}").content.decode()
+    )
     address = reverse("step_waiting", args=["acme", waiting.canvas_id, waiting.pk])
     assert client.post(address).status_code == 422
     assert client.post(address, {"waiting": "move"}).status_code == 302

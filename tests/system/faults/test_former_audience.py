@@ -14,7 +14,9 @@ from tests.system.faults.test_edited_step import edit
 
 def told(step):
     [fresh] = checklist.steps_of(step.canvas).filter(pk=step.pk)
-    return [(str(one.text), one.url) for one in KINDS[fresh.kind].problems(fresh, now=timezone.now())]
+    return [
+        (str(one.text), one.url) for one in KINDS[fresh.kind].problems(fresh, now=timezone.now())
+    ]
 
 
 def gone(live, town):
@@ -33,7 +35,9 @@ def test_the_problem_of_a_gone_audience_leads_to_the_field_that_mends_it(live, t
     assert url == f"{live.canvas.get_absolute_url()}?step={live.pk}#id_audience_name"
 
 
-def test_the_problem_stays_on_the_card_while_people_wait_for_the_audience_of_before(live, town, alice, signed_in):
+def test_the_problem_stays_on_the_card_while_people_wait_for_the_audience_of_before(
+    live, town, alice, signed_in
+):
     audience = gone(live, town)
     assert edit(signed_in(alice), live, town.audience("other"), waiting="travel").status_code == 302
     [(text, _url)] = told(live)
@@ -55,7 +59,9 @@ def test_the_banner_of_a_lost_connection_stays_while_people_wait_for_it(live, to
     engine.beat()
     park.park_connection(town.connection, 40105, timezone.now())
     type(live.sync).objects.update(is_live=False)
-    assert [one.code for one in problems.broken_connections(town.app_group, now=timezone.now())] == ["token_refused"]
+    assert [
+        one.code for one in problems.broken_connections(town.app_group, now=timezone.now())
+    ] == ["token_refused"]
 
 
 def test_a_working_way_of_before_is_no_problem(live, town, alice, signed_in):

@@ -23,10 +23,17 @@ def press(town, alice, signed_in, monkeypatch):
 
     def click(name):
         step = Step.objects.filter(canvas=canvas).first()
-        wish = {"version": step.version, "ad_account": town.eu.pk, "audience": "", "audience_name": name}
+        wish = {
+            "version": step.version,
+            "ad_account": town.eu.pk,
+            "audience": "",
+            "audience_name": name,
+        }
         address = reverse("step_audience", args=["acme", canvas.pk, step.pk])
         try:
-            return signed_in(alice).post(address, wish | {"action": "add", "kinds": ["email"]}, follow=True)
+            return signed_in(alice).post(
+                address, wish | {"action": "add", "kinds": ["email"]}, follow=True
+            )
         finally:
             connections.close_all()
 

@@ -68,7 +68,9 @@ def test_f05_an_import_whose_worker_is_killed_five_times_and_the_web_once_ends_e
     one.do(_start)
     size = one.do(_size)
     for kill_at in sorted(order.randrange(size * 9 // 10) for _ in range(KILLS)):
-        child = one.databases.child(one.name, lambda tell, at=kill_at: _turns(tell, at, order.randrange(1, 12)))
+        child = one.databases.child(
+            one.name, lambda tell, at=kill_at: _turns(tell, at, order.randrange(1, 12))
+        )
         assert child.wait() == "killed"
         child.end()
         state, numbers, n_people, _parts = one.do(_state)
@@ -83,16 +85,26 @@ def test_f05_an_import_whose_worker_is_killed_five_times_and_the_web_once_ends_e
         assert last.said("error") == []
         if ended == "ended":
             break
-    assert one.do(_state) == ["done", [N, N * 9 // 10, N // 10 - N // 1000, N // 1000], N * 9 // 10, 0]
+    assert one.do(_state) == [
+        "done",
+        [N, N * 9 // 10, N // 10 - N // 1000, N // 1000],
+        N * 9 // 10,
+        0,
+    ]
     one.start("web")
     pages = f"{one.url}/g/acme/people/imports/"
-    assert "100,000" in requests.get(pages, cookies={"sessionid": one.facts["session"]}, timeout=30).text
+    assert (
+        "100,000"
+        in requests.get(pages, cookies={"sessionid": one.facts["session"]}, timeout=30).text
+    )
 
 
 def _cut_off(one, *, abruptly):
     """Half of an upload, then the end of the connection; the status of the answer, if one can come."""
     page = requests.get(
-        f"{one.url}/g/acme/people/imports/new/", cookies={"sessionid": one.facts["session"]}, timeout=30
+        f"{one.url}/g/acme/people/imports/new/",
+        cookies={"sessionid": one.facts["session"]},
+        timeout=30,
     )
     token, at = page.cookies["csrftoken"], urlsplit(one.url)
     body = (

@@ -26,12 +26,16 @@ def _before(world: World, most: int | None = None) -> None:
     AdAccount.objects.update(learned_cap=most)
     world.sync("add")
     group = world.group
-    Profile.objects.bulk_create(Profile(app_group=group, external_id=str(n), email_sha256=sha256(n)) for n in range(N))
+    Profile.objects.bulk_create(
+        Profile(app_group=group, external_id=str(n), email_sha256=sha256(n)) for n in range(N)
+    )
     world.enter("add", *range(N))
 
 
 SENT = Scenario("a thousand are sent", prepare=_before, act=World.flush, ends=())
-IN_PIECES = Scenario("in twenty pieces", prepare=lambda world: _before(world, N // 20), act=World.flush, ends=())
+IN_PIECES = Scenario(
+    "in twenty pieces", prepare=lambda world: _before(world, N // 20), act=World.flush, ends=()
+)
 
 
 class Worker:
@@ -40,7 +44,9 @@ class Worker:
     def __init__(self, stage):
         self.stage = stage(SENT)
         self.labels = [point.label for point in self.stage.points()]
-        self.before_call = next(at for at, label in enumerate(self.labels) if label.startswith("before POST"))
+        self.before_call = next(
+            at for at, label in enumerate(self.labels) if label.startswith("before POST")
+        )
         self.end = self.labels.index("after COMMIT", self.before_call)
 
     def posts_after(self, at):
@@ -77,8 +83,13 @@ def _all_arrived(stage, name):
     second = stage.databases.child(name, lambda _tell: _go_on(stage.roles.world()))
     assert (second.wait(), second.said("error")) == ("ended", [])
     second.end()
-    assert second.said("result") == [{"laws": [], "counts": {"add": {"entered": N, "synced": N}}, "leases": 0}]
-    there = {digest for _schema, digest in stage.sandbox.audiences.listed(stage.remote.audiences["winback"])}
+    assert second.said("result") == [
+        {"laws": [], "counts": {"add": {"entered": N, "synced": N}}, "leases": 0}
+    ]
+    there = {
+        digest
+        for _schema, digest in stage.sandbox.audiences.listed(stage.remote.audiences["winback"])
+    }
     assert there == {sha256(n).hex() for n in range(N)}
 
 
@@ -149,11 +160,15 @@ def test_f19_a_person_who_kills_workers_is_found_and_errored_alone(stage):
         ends.append(worker.wait())
         worker.end()
         time.sleep(LEASE)
-    found = ready.databases.child(name, lambda _tell: [tallies(), laws.broken(now=timezone.now()), _errored()])
+    found = ready.databases.child(
+        name, lambda _tell: [tallies(), laws.broken(now=timezone.now()), _errored()]
+    )
     assert (found.wait(), found.said("error")) == ("ended", [])
     found.end()
     ready.databases.give_back(name)
-    assert found.said("result") == [[{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]]
+    assert found.said("result") == [
+        [{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]
+    ]
     assert ends[-1] == "ended"
     assert ends.count("killed") <= 3 + 10 + 4  # until it is halved; halving 1,000; alone
 

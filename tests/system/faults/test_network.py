@@ -77,7 +77,9 @@ def test_f15_an_endless_answer_ends_with_the_deadline_of_the_request(town, pace)
     town.beat_until(Push.objects.exists)
     [push] = Push.objects.all()
     assert push.code == "no_answer"
-    assert 2_900 < push.ms < 6_000  # its deadline, and less than the lease; the answer would have taken a minute
+    assert (
+        2_900 < push.ms < 6_000
+    )  # its deadline, and less than the lease; the answer would have taken a minute
     assert Batch.objects.get().n == N
     town.settle()
     assert town.counts(asked) == {"entered": N, "synced": N}

@@ -19,7 +19,9 @@ def _problem(asked):
     return found.code if found else None
 
 
-def test_f22_a_deleted_audience_is_flagged_by_the_first_flush_and_harms_no_other(town, pace, alice, mailoutbox):
+def test_f22_a_deleted_audience_is_flagged_by_the_first_flush_and_harms_no_other(
+    town, pace, alice, mailoutbox
+):
     pace(deadline=6.0, probe=0.5)
     gone, well = town.sync(town.audience("gone")), town.sync(town.audience("well"))
     town.enter(gone, town.people(N))

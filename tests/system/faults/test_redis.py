@@ -23,7 +23,9 @@ def redis(tmp_path, settings):
 
     def connect(password):
         place = f"redis://:{password}@127.0.0.1:{port}/0"
-        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": place}}
+        settings.CACHES = {
+            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": place}
+        }
 
     yield connect
     process.kill()
@@ -35,7 +37,9 @@ def _sign_in(browser):
     return browser.post("/accounts/login/", form)
 
 
-def test_f10_with_a_wrong_password_people_are_sent_and_pages_say_what_is_missing(town, alice, signed_in, redis):
+def test_f10_with_a_wrong_password_people_are_sent_and_pages_say_what_is_missing(
+    town, alice, signed_in, redis
+):
     redis("wrong")
     browser = signed_in(alice)
     asked = town.sync()
@@ -45,7 +49,10 @@ def test_f10_with_a_wrong_password_people_are_sent_and_pages_say_what_is_missing
     assert town.counts(asked) == {"entered": N, "synced": N}
     assert browser.get("/g/acme/canvases/").status_code == 200
     refused = _sign_in(Client(raise_request_exception=False))
-    assert (refused.status_code, "The cache is not ready" in refused.content.decode()) == (503, True)
+    assert (refused.status_code, "The cache is not ready" in refused.content.decode()) == (
+        503,
+        True,
+    )
     assert browser.get("/readyz").json()["cache"] == "fail"
     town.judge()
 

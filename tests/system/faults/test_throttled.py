@@ -24,7 +24,9 @@ def _one_at_a_time(town, code):
     town.beat_until(lambda: len(storm()[1]) >= 3)
     at, probes = storm()
     assert len(at) - len(probes) <= 16  # SYNC["threads"]
-    assert [later - sooner for sooner, later in pairwise(probes) if later - sooner < PARK * 0.9] == []
+    assert [
+        later - sooner for sooner, later in pairwise(probes) if later - sooner < PARK * 0.9
+    ] == []
 
 
 def _many_requests(town, account):
@@ -55,13 +57,17 @@ def test_f11_a_storm_in_one_ad_account_is_none_of_another_tenants_business(town,
     _one_at_a_time(town, 40133)
     town.beat_until(lambda: town.counts(calm) == {"entered": N, "synced": N})
     assert town.counts(stormy) == {"entered": N, "pending": N}
-    assert [line.code for line in town.mappings() if line.audiences == [calm.audience.remote_id]] == [0] * 20
+    assert [
+        line.code for line in town.mappings() if line.audiences == [calm.audience.remote_id]
+    ] == [0] * 20
     town.sandbox.faults.clear()
     town.settle()
     town.judge()
 
 
-def test_f12_whoever_was_throttled_for_too_long_is_errored_and_mailed_about(town, pace, alice, mailoutbox):
+def test_f12_whoever_was_throttled_for_too_long_is_errored_and_mailed_about(
+    town, pace, alice, mailoutbox
+):
     pace(throttle_park=0.4, deadline=6.0)
     asked = town.sync()
     town.enter(asked, town.people(N))

@@ -54,7 +54,10 @@ def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, 
         for _ in range(2):
             town.beat()
         assert town.counts(live.sync) == {"entered": N, "synced": N}
-        assert _mails(mailoutbox) == ["TikTok needs attention in Acme: access refused", "TikTok works again in Acme"]
+        assert _mails(mailoutbox) == [
+            "TikTok needs attention in Acme: access refused",
+            "TikTok works again in Acme",
+        ]
         town.judge()
 
 

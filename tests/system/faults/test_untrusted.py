@@ -27,25 +27,42 @@ class Issuer:
         self.folder, self.now = folder, datetime.now(UTC)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "our own authority")])
-        self.write("authority.pem", self.signed(self.name, self.key, "authority", is_authority=True))
+        self.write(
+            "authority.pem", self.signed(self.name, self.key, "authority", is_authority=True)
+        )
 
     def write(self, name, *certificates, key=None):
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) if key else b""
-        (self.folder / name).write_bytes(private + b"".join(one.public_bytes(pem) for one in certificates))
+        (self.folder / name).write_bytes(
+            private + b"".join(one.public_bytes(pem) for one in certificates)
+        )
         return self.folder / name
 
     def signed(self, subject, key, host, *, days=9, by=None, is_authority=False):
         """A certificate for ``host`` that ends in ``days``."""
-        made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject if by else self.name)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject if by else self.name)
+        )
         made = made.public_key(key.public_key()).serial_number(x509.random_serial_number())
-        made = made.not_valid_before(self.now - timedelta(days=9)).not_valid_after(self.now + timedelta(days=days))
+        made = made.not_valid_before(self.now - timedelta(days=9)).not_valid_after(
+            self.now + timedelta(days=days)
+        )
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        made = made.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        made = made.add_extension(
+            x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
+        )
         return made.sign(by or self.key, hashes.SHA256())
 
 
-CERTIFICATES = {"good": {}, "expired": {"days": -1}, "of another host": {"host": "example.org"}, "signed by itself": {}}
+CERTIFICATES = {
+    "good": {},
+    "expired": {"days": -1},
+    "of another host": {"host": "example.org"},
+    "signed by itself": {},
+}
 
 
 @pytest.fixture
@@ -63,7 +80,9 @@ def secured(tmp_path, monkeypatch):
         context.load_cert_chain(issuer.write("both.pem", certificate, key=key))
         listeners.append(socket.create_server(("127.0.0.1", 0)))
         first_bytes, requests = [], []
-        threading.Thread(target=serve, args=(listeners[-1], context, first_bytes, requests), daemon=True).start()
+        threading.Thread(
+            target=serve, args=(listeners[-1], context, first_bytes, requests), daemon=True
+        ).start()
         return f"https://localhost:{listeners[-1].getsockname()[1]}", first_bytes, requests
 
     yield make

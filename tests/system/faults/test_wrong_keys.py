@@ -71,7 +71,9 @@ def test_a_machine_without_the_key_parks_nothing_for_the_others(waiting, setting
     housekeeping.probe()
     assert Connection.objects.get().parked_by == ""
     assert "TOKEN_KEYS of the machine" in caplog.text
-    settings.TOKEN_KEYS = waiting.old_keys  # another machine, at once: nothing waits for a probe or a back-off
+    settings.TOKEN_KEYS = (
+        waiting.old_keys
+    )  # another machine, at once: nothing waits for a probe or a back-off
     flush.Flush(seconds=5).run()
     assert waiting.counts(waiting.asked) == {"entered": 1000, "synced": 1000}
 

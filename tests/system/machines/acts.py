@@ -56,12 +56,16 @@ def people(url):
 
 def _canvas(account):
     name = f"{account.name} {time.time_ns()}"
-    remote_id = registry.get("tiktok").create_audience(account.connection.token, account.remote_id, name=name)
+    remote_id = registry.get("tiktok").create_audience(
+        account.connection.token, account.remote_id, name=name
+    )
     audience = Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
     everybody = Segment.objects.get(name="Everybody there is")
     canvas = Canvas.objects.create(app_group=group(), name=name, segment=everybody)
     kinds = ["email", "phone", "idfa", "gaid"]
-    sync = Sync.objects.create(app_group=group(), audience=audience, action="add", kinds=kinds, label=name, url="/")
+    sync = Sync.objects.create(
+        app_group=group(), audience=audience, action="add", kinds=kinds, label=name, url="/"
+    )
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
     step.syncs.add(sync)
     return canvas, remote_id

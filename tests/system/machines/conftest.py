@@ -29,7 +29,10 @@ def start(servers):
         for one in found[:webs]:
             one.await_answer("web", f"{one.url}/healthz")
         for one in found[:engines]:
-            servers.sees(lambda one=one: any("pulse" in line["message"] for line in one.log_lines()), seconds=30)
+            servers.sees(
+                lambda one=one: any("pulse" in line["message"] for line in one.log_lines()),
+                seconds=30,
+            )
         return found
 
     yield machines
@@ -47,7 +50,11 @@ class Visitor:
     def sign_in(self, web, *, password=None):
         token = self.session.get(f"{web.url}/accounts/login/", timeout=10).text
         token = token.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        form = {"login": "demo@example.org", "password": password or self.password, "csrfmiddlewaretoken": token}
+        form = {
+            "login": "demo@example.org",
+            "password": password or self.password,
+            "csrfmiddlewaretoken": token,
+        }
         return self.session.post(f"{web.url}/accounts/login/", data=form, timeout=10)
 
     def get(self, web, path="/g/acme/canvases/"):

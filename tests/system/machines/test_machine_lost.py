@@ -16,7 +16,10 @@ STOP_SECONDS = 25
 
 def last_push(machine):
     """When a machine's engine last sent people, as text that sorts."""
-    return max((line["ts"] for line in machine.log_lines() if line["message"].startswith("pushed")), default="")
+    return max(
+        (line["ts"] for line in machine.log_lines() if line["message"].startswith("pushed")),
+        default="",
+    )
 
 
 def all_is_exact(servers, audiences):
@@ -48,7 +51,9 @@ def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(servers, s
         servers.waits_for(servers.synced() + 300)
     finally:
         servers.redis.start()
-    assert all_is_exact(servers, audiences) == sum(line["people"] for line in servers.new_mappings())
+    assert all_is_exact(servers, audiences) == sum(
+        line["people"] for line in servers.new_mappings()
+    )
     assert visitor.get(one).status_code == 200
     assert Visitor(servers).sign_in(other).status_code == 200
 
@@ -87,7 +92,9 @@ def test_a_deployment_under_load_loses_nothing_and_sends_nothing_twice(servers, 
             crowd.over.set()
     assert [reader.exception() for reader in readers] == [None, None]
     assert (crowd.bad, crowd.n > 20) == ([], True)
-    assert all_is_exact(servers, audiences) == sum(line["people"] for line in servers.new_mappings())
+    assert all_is_exact(servers, audiences) == sum(
+        line["people"] for line in servers.new_mappings()
+    )
 
 
 def replace(machine):

@@ -69,10 +69,22 @@ def test_everything_is_there_and_the_work_goes_on(file, target):
         assert after == before
         hashes = "SELECT external_id, email_sha256, phone_sha256, idfa_sha256 FROM people_profile ORDER BY id"
         assert new.execute(hashes).fetchall() == old.execute(hashes).fetchall()
-        moments = [row[0] for row in new.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()]
-        last = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'people_withdrawal'").fetchone()
-        assert new.execute("SELECT last_value FROM people_withdrawal_id_seq").fetchone() == last == (3,)
-        texts = [row[0] for row in old.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()]
+        moments = [
+            row[0]
+            for row in new.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()
+        ]
+        last = old.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'people_withdrawal'"
+        ).fetchone()
+        assert (
+            new.execute("SELECT last_value FROM people_withdrawal_id_seq").fetchone()
+            == last
+            == (3,)
+        )
+        texts = [
+            row[0]
+            for row in old.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()
+        ]
         assert [moment.strftime("%Y-%m-%d %H:%M:%S.%f") for moment in moments] == texts
     assert f"Moved {sum(before.values())} rows" in told
     assert before["partners_delivery"] == 200
@@ -88,7 +100,9 @@ def refusal(env, file):
 
 
 def test_it_refuses_in_words_what_would_go_wrong(file, target):
-    assert "DATABASE_URL must name the PostgreSQL" in refusal(target | {"DATABASE_URL": f"sqlite:///{file}"}, file)
+    assert "DATABASE_URL must name the PostgreSQL" in refusal(
+        target | {"DATABASE_URL": f"sqlite:///{file}"}, file
+    )
     assert "There is no file" in refusal(target, f"{file}x")
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
@@ -97,5 +111,7 @@ def test_it_refuses_in_words_what_would_go_wrong(file, target):
         new.execute("INSERT INTO groups_beatslot (name, slot) VALUES ('pulse', 0)")
     assert "The PostgreSQL is not empty: groups_beatslot" in refusal(target, file)
     with psycopg.connect(target["DATABASE_URL"]) as new:
-        new.execute("DELETE FROM django_migrations WHERE app = 'canvases' AND name = '0002_initial'")
+        new.execute(
+            "DELETE FROM django_migrations WHERE app = 'canvases' AND name = '0002_initial'"
+        )
     assert "not of one version (canvases)" in refusal(target, file)

@@ -43,8 +43,13 @@ def test_people_are_synced_once_and_the_budget_is_kept_over_all(servers, start):
 
 def test_one_beat_per_slot_over_all_engines(servers, start):
     machines = start(engines=3, BEAT_SECONDS="0.5")
-    servers.sees(lambda: min(len(starts(one, "audiencesync.core.beat.pulse")) for one in machines) >= 3, seconds=60)
-    beats = sorted(moment for one in machines for moment in starts(one, "partners.housekeeping.probe"))
+    servers.sees(
+        lambda: min(len(starts(one, "audiencesync.core.beat.pulse")) for one in machines) >= 3,
+        seconds=60,
+    )
+    beats = sorted(
+        moment for one in machines for moment in starts(one, "partners.housekeeping.probe")
+    )
     slots = (beats[-1] - beats[0]) / 0.5 + 4  # a beat may come late into its slot
     assert slots / 2 <= len(beats) <= slots
 
@@ -58,7 +63,9 @@ def test_a_session_is_that_of_all_webs(start, visitor):
 def test_a_limit_is_that_of_all_webs(servers, start):
     one, other = start(webs=2)
     stranger = Visitor(servers)
-    stranger.session.headers["Host"] = urlsplit(one.url).netloc  # what everybody types, whichever web answers
+    stranger.session.headers["Host"] = urlsplit(
+        one.url
+    ).netloc  # what everybody types, whichever web answers
     for web in (one, other, one, other, one):
         assert "There is a problem" in stranger.sign_in(web, password="wrong").text
     assert "Too many failed login attempts" in stranger.sign_in(other).text

@@ -19,7 +19,9 @@ from tests.system.machines.servers import Redis, database
 
 PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
-NUMBERS = f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"  # noqa: S608 - names of ours
+NUMBERS = (
+    f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"  # noqa: S608 - names of ours
+)
 
 
 class Machine(stack.Stack):
@@ -92,8 +94,15 @@ class Town:
 
     def act(self, name, **told):
         """One act of tests/system/machines/acts.py in a process of its own; what it tells."""
-        command = [sys.executable, "-m", "tests.system.machines.acts", json.dumps({"act": name, **told})]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.system.machines.acts",
+            json.dumps({"act": name, **told}),
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -143,7 +152,9 @@ class Town:
 
     def mappings(self):
         """The requests with people that the sandbox has seen since it started, oldest first."""
-        told = requests.get(self.sandbox_at("requests/?limit=100000"), timeout=30).json()["requests"]
+        told = requests.get(self.sandbox_at("requests/?limit=100000"), timeout=30).json()[
+            "requests"
+        ]
         return [line for line in reversed(told) if line["endpoint"] == "segment/mapping"]
 
     def new_mappings(self):

@@ -53,7 +53,9 @@ def copied_to_postgresql(file):
     connections.settings["old"] = ConnectionHandler({"default": source}).settings["default"]
     with transaction.atomic():  # foreign keys are checked at its end
         for model in models:
-            columns = [field.attname for field in model._meta.local_concrete_fields if not field.generated]
+            columns = [
+                field.attname for field in model._meta.local_concrete_fields if not field.generated
+            ]
             rows = model._base_manager.using("old").values_list(*columns)
             new = [model(**dict(zip(columns, row, strict=True))) for row in rows]
             model._base_manager.using("default").bulk_create(new)
@@ -73,17 +75,24 @@ def migrated(file):
         tell({"rows": [Profile.objects.count(), Delivery.objects.count(), Visit.objects.count()]})
         while engine.move_all(now=timezone.now() + timedelta(days=2)):
             pass
-        tell({"rows": [Visit.objects.exclude(left_at=None).count(), laws.broken(now=timezone.now())]})
+        tell(
+            {"rows": [Visit.objects.exclude(left_at=None).count(), laws.broken(now=timezone.now())]}
+        )
 
     return work
 
 
-def test_a_database_of_the_version_before_migrates_and_its_counters_hold(databases, old_file, settings):
+def test_a_database_of_the_version_before_migrates_and_its_counters_hold(
+    databases, old_file, settings
+):
     is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     name = str(old_file) if is_sqlite else databases.create()
     child = databases.child(name, migrated(old_file), most_seconds=300)
     try:
         assert (child.wait(300), child.said("error")) == ("ended", [])
-        assert child.said("rows") == [[34, 65, 35], [30, []]]  # one is being erased, five entered just now
+        assert child.said("rows") == [
+            [34, 65, 35],
+            [30, []],
+        ]  # one is being erased, five entered just now
     finally:
         child.end()

@@ -20,12 +20,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8900)
-        parser.add_argument("--db", default=":memory:", help="its own SQLite file; without it nothing is kept")
+        parser.add_argument(
+            "--db", default=":memory:", help="its own SQLite file; without it nothing is kept"
+        )
         parser.add_argument("--preset", choices=sorted(PRESETS), default=DEFAULT.name)
         parser.add_argument("--app-id", default=os.environ.get("TIKTOK_APP_ID") or DEMO_APP_ID)
-        parser.add_argument("--app-secret", default=os.environ.get("TIKTOK_APP_SECRET") or DEMO_SECRET)
-        parser.add_argument("--strict-slash", action="store_true", help="404 where the last slash is missing")
-        parser.add_argument("--size-delay", type=float, default=0, help="seconds until a new size is shown")
+        parser.add_argument(
+            "--app-secret", default=os.environ.get("TIKTOK_APP_SECRET") or DEMO_SECRET
+        )
+        parser.add_argument(
+            "--strict-slash", action="store_true", help="404 where the last slash is missing"
+        )
+        parser.add_argument(
+            "--size-delay", type=float, default=0, help="seconds until a new size is shown"
+        )
         parser.add_argument("--allow-redirect", action="append", default=[], metavar="PREFIX")
 
     def handle(self, *args: object, **options: Any) -> None:
@@ -35,7 +43,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         with self.server(options) as server:
-            self.stdout.write(f"TikTok sandbox at {server.url}/ (control page {server.url}/control/)")
+            self.stdout.write(
+                f"TikTok sandbox at {server.url}/ (control page {server.url}/control/)"
+            )
             self.stdout.flush()
             ended.wait()
 
@@ -49,7 +59,11 @@ class Command(BaseCommand):
             allowed_redirects=tuple(options["allow_redirect"]),
         )
         try:
-            return serve(options["port"], options["db"], options["host"], is_loud=True, options=chosen)
+            return serve(
+                options["port"], options["db"], options["host"], is_loud=True, options=chosen
+            )
         except (OSError, OverflowError) as error:
             place = f"{options['host']}:{options['port']}"
-            raise CommandError(f"The sandbox cannot listen on {place} ({error}). Choose another port.") from error
+            raise CommandError(
+                f"The sandbox cannot listen on {place} ({error}). Choose another port."
+            ) from error

@@ -12,5 +12,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan within the lock: what another process applied meanwhile is not planned again."""
-        with migration_lock.hold(options["database"], wait=lambda: self.stderr.write("Another migrate is running ...")):
+        with migration_lock.hold(
+            options["database"], wait=lambda: self.stderr.write("Another migrate is running ...")
+        ):
             super().handle(*args, **options)

@@ -12,7 +12,9 @@ from audiencesync.core.database import move_database
 class Command(BaseCommand):
     """All rows, or none."""
 
-    help = "Moves everything from a SQLite file into the empty, migrated PostgreSQL of DATABASE_URL."
+    help = (
+        "Moves everything from a SQLite file into the empty, migrated PostgreSQL of DATABASE_URL."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where it comes from."""
@@ -26,5 +28,7 @@ class Command(BaseCommand):
             raise CommandError(str(refused)) from refused
         except db.Error as error:
             raise CommandError(f"Nothing was moved: {error}") from error
-        self.stdout.write(f"Moved {sum(moved.values())} rows of {sum(map(bool, moved.values()))} tables.")
+        self.stdout.write(
+            f"Moved {sum(moved.values())} rows of {sum(map(bool, moved.values()))} tables."
+        )
         self.stdout.write("Now: manage.py check_counters")

@@ -21,7 +21,10 @@ __all__ = ["databases"]
 def prepared(databases, tmp_path_factory):
     """A database with all tables, the cache's too."""
     name = databases.create(databases.base)
-    manage(environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)), "createcachetable")
+    manage(
+        environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)),
+        "createcachetable",
+    )
     yield name
     databases.drop(name)
 
@@ -35,7 +38,14 @@ def site(prepared, databases, tmp_path):
         servers.append(serve(db=":memory:", options=Options(limits=limits)))
         sandbox, port = servers[-1].sandbox, servers[-1].server_address[1]
         name = databases.create(prepared)
-        one = Site(tmp_path, sandbox_port=port, more=more, databases=databases, name=name, server=servers[-1])
+        one = Site(
+            tmp_path,
+            sandbox_port=port,
+            more=more,
+            databases=databases,
+            name=name,
+            server=servers[-1],
+        )
         sites.append(one)
         remote_id = str(sandbox.audiences.create(EU, "winback"))
         one.facts = one.do(crowd.found, sandbox.accounts.issue_token(MARA), remote_id, n)

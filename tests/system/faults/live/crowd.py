@@ -31,17 +31,26 @@ def found(token, remote_id, n):
     connection.set_token(token)
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
-    audience = Audience.objects.create(ad_account=account, remote_id=remote_id, name="winback", kind="Partner")
+    audience = Audience.objects.create(
+        ad_account=account, remote_id=remote_id, name="winback", kind="Partner"
+    )
     people(0, n)
     segment = Segment.objects.create(app_group=group, name="Everybody")
     canvas = Canvas.objects.create(app_group=group, name="Cart", segment=segment)
-    sync = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="Cart", url="/")
+    sync = Sync.objects.create(
+        app_group=group, audience=audience, action="add", kinds=["email"], label="Cart", url="/"
+    )
     wish = {"ad_account": account.pk, "audience": audience.pk, "action": "add", "kinds": ["email"]}
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync, settings=wish)
     step.syncs.add(sync)
     client = Client()
     client.force_login(alice)
-    return {"session": client.cookies["sessionid"].value, "canvas": canvas.pk, "step": step.pk, "segment": segment.pk}
+    return {
+        "session": client.cookies["sessionid"].value,
+        "canvas": canvas.pk,
+        "step": step.pk,
+        "segment": segment.pk,
+    }
 
 
 def people(first, n):
@@ -70,7 +79,10 @@ def counts():
 
 def is_quiet():
     """Whether everybody has entered and nobody waits for an answer."""
-    entering = Canvas.objects.exclude(entry_until=None).exists() or Visit.objects.filter(left_at=None).exists()
+    entering = (
+        Canvas.objects.exclude(entry_until=None).exists()
+        or Visit.objects.filter(left_at=None).exists()
+    )
     return not entering and not Batch.objects.filter(state="pending", n__gt=0).exists()
 
 
@@ -81,7 +93,10 @@ def broken_laws_of_counting():
 
 def broken_laws():
     """What check_counters says, and leases that are left."""
-    return [*laws.broken(now=timezone.now()), *Batch.objects.exclude(lease="").values_list("pk", flat=True)]
+    return [
+        *laws.broken(now=timezone.now()),
+        *Batch.objects.exclude(lease="").values_list("pk", flat=True),
+    ]
 
 
 def seal(hashes):
@@ -91,19 +106,29 @@ def seal(hashes):
 
 def believed():
     """Audience -> the people who must be there after all that was synced, in the order of the wishes, as `seal` has it."""
-    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(state="synced")
+    rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
+        state="synced"
+    )
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     )
-    members = {remote_id: set() for remote_id in Sync.objects.values_list("audience__remote_id", flat=True)}
-    for audience, action, digest in rows.exclude(profile__email_sha256=None):  # who was erased is nowhere
-        (members[audience].add if action == "add" else members[audience].discard)(bytes(digest).hex())
+    members = {
+        remote_id: set() for remote_id in Sync.objects.values_list("audience__remote_id", flat=True)
+    }
+    for audience, action, digest in rows.exclude(
+        profile__email_sha256=None
+    ):  # who was erased is nowhere
+        (members[audience].add if action == "add" else members[audience].discard)(
+            bytes(digest).hex()
+        )
     return {audience: seal(hashes) for audience, hashes in members.items()}
 
 
 def largest_chunk():
     """The most people that one transaction has let in."""
-    return Visit.objects.values("entered_at").annotate(n=Count("pk")).aggregate(most=Max("n"))["most"]
+    return (
+        Visit.objects.values("entered_at").annotate(n=Count("pk")).aggregate(most=Max("n"))["most"]
+    )
 
 
 def has_beaten():
@@ -119,7 +144,12 @@ def knows(number):
 def erase(numbers):
     """These people are to be forgotten."""
     wanted = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
-    privacy.erase(AppGroup.objects.get(), wanted.values_list("pk", flat=True), asked_by="Alice", now=timezone.now())
+    privacy.erase(
+        AppGroup.objects.get(),
+        wanted.values_list("pk", flat=True),
+        asked_by="Alice",
+        now=timezone.now(),
+    )
 
 
 def has_erased():

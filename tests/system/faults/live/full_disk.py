@@ -74,7 +74,9 @@ class SmallVolume:
 class Raised:
     """For PostgreSQL without mount: every write is refused with the error of a full disk."""
 
-    FUNCTION = "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE disk_full; END$$"
+    FUNCTION = (
+        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE disk_full; END$$"
+    )
     TABLES = ("partners_delivery", "canvases_visit", "canvases_canvas", "groups_beatslot")
 
     def __init__(self, site: Site) -> None:

@@ -35,7 +35,9 @@ def address(name: str) -> str:
     values = connections.databases["default"]
     if values["ENGINE"].endswith("sqlite3"):
         return f"sqlite:///{name}"
-    return f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}/{name}"
+    return (
+        f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}/{name}"
+    )
 
 
 @dataclass
@@ -71,7 +73,14 @@ class Site(stack.Stack):
         if "engine" in names:
             self.spawn("engine", "manage.py", "engine")
         if "web" in names:
-            bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "4"]
+            bind = [
+                "--bind",
+                f"127.0.0.1:{self.port}",
+                "--worker-class",
+                "gthread",
+                "--threads",
+                "4",
+            ]
             self.spawn("web", "-m", "gunicorn", "audiencesync.wsgi", *bind, "--no-control-socket")
             self.await_answer("web", f"{self.url}/healthz")
 
@@ -83,7 +92,9 @@ class Site(stack.Stack):
         """Until ``condition()``, asked five times a second; the engine's last words if it never comes."""
         ends_at = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < ends_at, f"{what}: {self.do(crowd.counts)}\n{self.log('engine')}"
+            assert time.monotonic() < ends_at, (
+                f"{what}: {self.do(crowd.counts)}\n{self.log('engine')}"
+            )
             time.sleep(0.2)
 
     def rest(self, seconds: float = 60.0) -> dict[str, int]:
@@ -100,7 +111,9 @@ class Site(stack.Stack):
 
     def pushes(self) -> list:
         """The mapping requests that the sandbox has answered."""
-        return [line for line in self.server.sandbox.log.all() if line.endpoint == "segment/mapping"]
+        return [
+            line for line in self.server.sandbox.log.all() if line.endpoint == "segment/mapping"
+        ]
 
 
 def descendants(pid: int) -> list[int]:

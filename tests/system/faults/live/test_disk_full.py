@@ -68,7 +68,9 @@ def uploaded(one):
     browser = marketer(one, url)
     rows = b"external_id\n" + os.urandom(3_000_000).hex().encode()
     form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-    return browser.post(url, form, files={"file": ("p.csv", rows, "text/csv")}, allow_redirects=False, timeout=60)
+    return browser.post(
+        url, form, files={"file": ("p.csv", rows, "text/csv")}, allow_redirects=False, timeout=60
+    )
 
 
 def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
@@ -79,11 +81,18 @@ def test_it_is_said_in_words_and_goes_on_when_there_is_space(running):
     no_room = uploaded(one)
     time.sleep(FULL_SECONDS)
     assert {answer.status_code for answer in answers} <= {302, 503}
-    assert "The database is not ready" in next(answer.text for answer in answers if answer.status_code == 503)
-    assert (no_room.status_code, "is full" in no_room.text or "not ready" in no_room.text) == (503, True)
+    assert "The database is not ready" in next(
+        answer.text for answer in answers if answer.status_code == 503
+    )
+    assert (no_room.status_code, "is full" in no_room.text or "not ready" in no_room.text) == (
+        503,
+        True,
+    )
     log = one.whole_log("engine")
     assert "Engine restarts" not in log
-    assert [line for line in log.splitlines() if not line.startswith("{")] == []  # nobody died of a traceback
+    assert [
+        line for line in log.splitlines() if not line.startswith("{")
+    ] == []  # nobody died of a traceback
     assert len(log.splitlines()) - said < MOST_LINES
     disk.free()
     assert one.do(crowd.broken_laws_of_counting) == []

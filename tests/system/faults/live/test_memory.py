@@ -28,7 +28,9 @@ def limit(one, spare):
 
 def failures(one):
     log = one.whole_log("engine")
-    return log.count("MemoryError") + log.count("can't start new thread") + log.count("out of memory")
+    return (
+        log.count("MemoryError") + log.count("can't start new thread") + log.count("out of memory")
+    )
 
 
 def test_nobody_is_lost_for_want_of_memory(site):

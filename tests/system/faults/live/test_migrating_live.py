@@ -12,7 +12,9 @@ from django.db.migrations.loader import MigrationLoader
 from tests.support.stack import ROOT
 from tests.system.faults.live import crowd
 
-FIRST_RELEASE: dict[str, str] = {}  # app -> its last migration then, such as "0009"; there is no older code before it
+FIRST_RELEASE: dict[
+    str, str
+] = {}  # app -> its last migration then, such as "0009"; there is no older code before it
 OURS = ("groups", "people", "partners", "canvases")
 EXPANDS = (
     migrations.CreateModel,
@@ -23,9 +25,7 @@ EXPANDS = (
     migrations.AlterModelOptions,
 )
 CONTRACT = "_contract_"
-WHAT_TO_DO = (
-    "old code cannot write to these tables: let a new field be null or have a db_default; remove in a _contract_"
-)
+WHAT_TO_DO = "old code cannot write to these tables: let a new field be null or have a db_default; remove in a _contract_"
 N = 25_000
 
 
@@ -46,7 +46,9 @@ def harms(operation, before, app):
 
 def tightens(old, new):
     """Whether the database no longer takes what it took."""
-    shorter = (getattr(new, "max_length", None) or 10**9) < (getattr(old, "max_length", None) or 10**9)
+    shorter = (getattr(new, "max_length", None) or 10**9) < (
+        getattr(old, "max_length", None) or 10**9
+    )
     is_other = old.get_internal_type() != new.get_internal_type()
     return is_other or shorter or (old.null and not new.null) or (new.unique and not old.unique)
 
@@ -101,7 +103,9 @@ class Visitor(Thread):
         browser = requests.Session()
         browser.cookies["sessionid"] = self.one.facts["session"]
         while not self.ended.wait(0.1):
-            self.codes.append(browser.get(f"{self.one.url}/g/acme/canvases/", timeout=60).status_code)
+            self.codes.append(
+                browser.get(f"{self.one.url}/g/acme/canvases/", timeout=60).status_code
+            )
 
 
 @pytest.mark.slow
@@ -117,7 +121,13 @@ def test_the_old_code_goes_on_while_and_after_the_tables_change(site):
     try:
         one.do(crowd.launch)
         one.wait(lambda: one.do(crowd.counts).get("pending"), "nobody is on the way")
-        one.manage("migrate", "partners", "next_expands", "--settings", "tests.system.faults.live.next_settings")
+        one.manage(
+            "migrate",
+            "partners",
+            "next_expands",
+            "--settings",
+            "tests.system.faults.live.next_settings",
+        )
         assert one.do(crowd.counts)["pending"] > 0
         one.server.sandbox.faults.clear()
         assert one.rest() == {"entered": 2 * N, "synced": 2 * N}

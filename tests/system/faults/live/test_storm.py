@@ -15,7 +15,10 @@ pytestmark = pytest.mark.slow
 N = 60_000
 LOOKS_A_SECOND = 10
 MOST_MB = 300
-LEAST_PAGES, LEAST_CARDS = 10, 20  # of a machine as busy as can be; at rest there are ten times as many
+LEAST_PAGES, LEAST_CARDS = (
+    10,
+    20,
+)  # of a machine as busy as can be; at rest there are ten times as many
 CELL = re.compile(r'data-metric="(\w+)">\s*([\d,]+)')
 
 
@@ -51,7 +54,9 @@ class Watcher:
 
 def adds_up(card):
     """L1 of a step's card: whoever does not wait here has been handed over, and is in exactly one state."""
-    states = sum(card.get(name, 0) for name in ("synced", "not_synced", "pending", "errored", "cancelled"))
+    states = sum(
+        card.get(name, 0) for name in ("synced", "not_synced", "pending", "errored", "cancelled")
+    )
     through = card["proceeded"] + card["exited"]
     return card["entered"] == through + card.get("waiting", 0) and through == states
 

@@ -19,5 +19,7 @@ class Migration(migrations.Migration):
         migrations.AddField("delivery", "channel", models.CharField(max_length=20, null=True)),
         migrations.AddField("batch", "colour", models.CharField(max_length=20, db_default="grey")),
         migrations.RunPython(fill, migrations.RunPython.noop),
-        migrations.AddIndex("delivery", models.Index(fields=["sync", "channel"], name="delivery_channel")),
+        migrations.AddIndex(
+            "delivery", models.Index(fields=["sync", "channel"], name="delivery_channel")
+        ),
     ]
