@@ -1,4 +1,4 @@
-"""Where two encodings fit, the likelier one is read and the page says that it is a guess; escapes tell ISO 2022."""
+"""Read the likelier of two possible encodings and mark it as a guess; recognise ISO-2022."""
 
 import pytest
 
@@ -29,7 +29,7 @@ from audiencesync.people.models import Profile
         ("張偉", "big5"),
     ],
 )
-def test_where_two_encodings_fit_the_likelier_one_is_a_guess(text, encoding):
+def test_the_likelier_of_two_encodings_is_marked_as_a_guess(text, encoding):
     found = charsets.find(text.encode(encoding))
     assert text.encode(encoding).decode(found.encoding) == text
     assert not found.is_sure
@@ -49,7 +49,7 @@ def test_where_two_encodings_fit_the_likelier_one_is_a_guess(text, encoding):
         ("Ελένη", "cp1253"),
     ],
 )
-def test_where_only_one_encoding_makes_sense_it_is_sure(text, encoding):
+def test_the_only_plausible_encoding_is_certain(text, encoding):
     found = charsets.find(text.encode(encoding))
     assert text.encode(encoding).decode(found.encoding) == text
     assert found.is_sure
@@ -57,7 +57,7 @@ def test_where_only_one_encoding_makes_sense_it_is_sure(text, encoding):
 
 @pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_kr"])
 @pytest.mark.parametrize("rows", [1, 9000])
-def test_a_file_of_escapes_is_read(imports, encoding, rows, monkeypatch):
+def test_an_iso_2022_file_is_imported(imports, encoding, rows, monkeypatch):
     monkeypatch.setattr("audiencesync.people.imports.uploads.PART", 1000)
     city = {"iso2022_jp": "東京", "iso2022_kr": "서울"}[encoding]
     lines = [f"c-{n};Bonn;x\n" for n in range(rows // 100)] + [f"late;{city};y\n"]
@@ -70,7 +70,7 @@ def test_a_file_of_escapes_is_read(imports, encoding, rows, monkeypatch):
     assert Profile.objects.get(external_id="late").attributes["city"] == city
 
 
-def test_a_row_whose_escapes_are_broken_is_rejected(imports):
+def test_a_row_with_broken_escapes_is_rejected(imports):
     data = b"external_id;city\nc-1;Bonn\nc-2;\x1b$B\x7f\x01\x1b(B\nc-3;" + "東京\n".encode(
         "iso2022_jp"
     )
@@ -79,17 +79,17 @@ def test_a_row_whose_escapes_are_broken_is_rejected(imports):
     assert Profile.objects.get(external_id="c-3").attributes == {"city": "東京"}
 
 
-def test_an_escape_of_no_known_kind_is_no_sure_reading(imports):
+def test_an_unknown_escape_makes_the_encoding_a_guess(imports):
     page = imports.client.get(imports.uploaded(b"external_id;city\nc-1;\x1b$)A\x0e;\n"))
     assert not page.context["is_sure"]
 
 
-def test_every_encoding_that_is_read_is_offered():
+def test_every_readable_encoding_is_offered():
     assert {name for name, _label in forms.ENCODINGS} == set(reading.ENCODINGS)
 
 
-def test_eucjp_keeps_the_length_of_what_it_read():
-    """Else an import that goes on at a byte would begin within a row."""
+def test_euc_jp_text_keeps_its_length_in_bytes():
+    # Otherwise an import that resumes at a byte offset would begin within a row.
     pairs = [bytes([high, low]) for high in range(0xA1, 0xFF) for low in range(0xA1, 0xFF)]
     for pair in [
         *pairs,

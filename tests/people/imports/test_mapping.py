@@ -1,4 +1,4 @@
-"""What the mapping form takes and refuses; what cells become."""
+"""Validate the mapping form and convert cells to values."""
 
 import pytest
 
@@ -28,13 +28,13 @@ def errors(answer):
         ({"segment_name": "x" * 81}, {"segment_name"}),
     ],
 )
-def test_what_cannot_be_is_said_beside_its_field(imports, changes, wrong):
+def test_an_invalid_mapping_is_reported_beside_its_field(imports, changes, wrong):
     answer = imports.post(imports.uploaded(ROWS), **changes)
     assert errors(answer) == wrong
     assert Profile.objects.count() == 0
 
 
-def test_columns_of_the_same_name_are_told_apart(imports):
+def test_the_first_of_two_columns_with_one_name_is_imported(imports):
     row = imports.run("external_id,tag,tag,E-Mail,email\nc-1,a,b,x@example.org,y@example.org\n")
     assert row.state == "done"
     assert Profile.objects.get().attributes == {"tag": "a"}
@@ -42,21 +42,17 @@ def test_columns_of_the_same_name_are_told_apart(imports):
 
 
 @pytest.mark.parametrize("n", [101, 4000])
-def test_more_than_100_columns_are_refused_before_there_is_a_form(imports, n):
+def test_more_than_100_columns_are_refused_without_a_form(imports, n):
     url = imports.uploaded(",".join(["external_id", *(f"c{n}" for n in range(1, n))]) + "\n")
     page = imports.client.get(url)
     assert f"{n} columns" in page.content.decode()
     assert "form" not in page.context
     sent = {f"target_{place}": "text" for place in range(n)}
-    assert (
-        imports.client.post(
-            url, {**page.context["layout"], "start": "1"} | dict([*sent.items()][:200])
-        ).status_code
-        == 422
-    )
+    form = {**page.context["layout"], "start": "1"} | dict([*sent.items()][:200])
+    assert imports.client.post(url, form).status_code == 422
 
 
-def test_a_name_of_a_segment_that_is_taken(imports):
+def test_a_taken_segment_name_is_refused(imports):
     imports.run(ROWS, segment_name="Ours")
     assert errors(imports.post(imports.uploaded(ROWS), segment_name="OURS")) == {"segment_name"}
 
@@ -78,7 +74,7 @@ def test_a_name_of_a_segment_that_is_taken(imports):
         ("text", "'+49", "+49"),
     ],
 )
-def test_cells_become_values(imports, target, cell, value):
+def test_a_cell_is_converted_to_the_type_of_its_column(imports, target, cell, value):
     imports.run(
         f"external_id,x\nc-1,{cell}\n", target_1=target, name_1="x", delimiter="comma", header="1"
     )
@@ -106,7 +102,7 @@ def test_cells_become_values(imports, target, cell, value):
         ("phone", "1" * 65),
     ],
 )
-def test_a_cell_that_does_not_fit_costs_the_cell_and_not_the_person(imports, target, cell):
+def test_a_cell_of_a_wrong_type_is_left_out_and_its_row_imported(imports, target, cell):
     data = f'external_id,x,city\nc-1,"{cell}",Köln\nc-2,,Ulm\n'
     row = imports.run(data, target_1=target, name_1="x", delimiter="comma")
     assert (row.n_created, row.n_rejected, row.told) == (2, 0, {"left_out": {"x": 1}})
@@ -119,14 +115,14 @@ def test_a_cell_that_does_not_fit_costs_the_cell_and_not_the_person(imports, tar
 
 
 @pytest.mark.parametrize("target", ["ads_consent", "ad_tracking_enabled"])
-def test_an_answer_about_consent_that_cannot_be_read_rejects_its_row(imports, target):
-    """Left out, it would be forgotten that somebody may have said no."""
+def test_an_unreadable_consent_answer_rejects_its_row(imports, target):
+    # Left out, a refusal would be lost.
     row = imports.run("external_id,x\nc-1,rather not\nc-2,nein\n", target_1=target)
     assert (row.n_created, row.n_rejected) == (1, 1)
     assert getattr(Profile.objects.get(), target) is False
 
 
-def test_addresses_that_nobody_can_have_are_counted_in_the_result(imports):
+def test_unusable_identifiers_are_counted_in_the_result(imports):
     data = "external_id,email,phone\nc-1,rubbish,12\nc-2,b@example.org,13\n"
     row = imports.run(data)
     assert (row.n_created, row.told) == (2, {"unusable": {"email": 1, "phone": 2}})
@@ -139,18 +135,18 @@ def test_addresses_that_nobody_can_have_are_counted_in_the_result(imports):
 
 
 @pytest.mark.parametrize("key", ["email", "phone"])
-def test_people_are_found_by_their_hash_and_the_newest_is_meant(imports, make_profile, key):
-    told = {"email": "Anna@Example.org", "phone": "0151 12345678"}
+def test_the_newest_profile_with_the_hash_of_the_key_is_updated(imports, make_profile, key):
+    given = {"email": "Anna@Example.org", "phone": "0151 12345678"}
     kept = {"email": "anna@example.org", "phone": "+4915112345678"}
     old, new = (make_profile(external_id=name, **{key: kept[key]}) for name in ("old", "new"))
-    row = imports.run(f"{key},city\n{told[key]},Köln\nrubbish,Bonn\n")
+    row = imports.run(f"{key},city\n{given[key]},Köln\nrubbish,Bonn\n")
     assert (row.n_created, row.n_updated, row.n_rejected) == (0, 1, 1)
     assert "holds no valid" in imports.rejects(row)[1]
     new.refresh_from_db()
     assert new.attributes == {"city": "Köln"}
 
 
-def test_people_are_found_by_an_alias(imports, acme, make_profile):
+def test_profiles_are_found_by_an_alias(imports, acme, make_profile):
     known = make_profile()
     UserAlias.objects.create(app_group=acme, profile=known, label="crm", name="7")
     row = imports.run("alias,city\n7,Köln\n8,Bonn\n8,Berlin\n", key="alias", alias_label="crm")

@@ -1,4 +1,4 @@
-"""People are erased while a file brings them again: none of them is there at the end, and the counts are exact."""
+"""Erase profiles while an import brings them again: none comes back, and the counts are exact."""
 
 import threading
 
@@ -13,43 +13,43 @@ from canvases.privacy import erase as privacy
 from tests.support.import_pages import turns
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-N, SOME = 600, 200
+N_ROWS, N_ERASED = 600, 200
 
 
 def erase(acme, errors, ids):
-    """One after the other, as calls of the API do."""
+    """Erase one profile after the other, as calls of the API do."""
     try:
         for pk in ids:
             privacy.erase(acme, [pk], asked_by="a call", now=timezone.now())
-    except Exception as error:  # noqa: BLE001 - whatever the thread meets belongs to the test
+    except Exception as error:  # noqa: BLE001 - the test asserts on every error of the thread
         errors.append(error)
     finally:
         connection.close()
 
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
-def test_nobody_comes_back(imports, acme, monkeypatch, key):
+def test_a_profile_erased_during_an_import_does_not_come_back(imports, acme, monkeypatch, key):
     monkeypatch.setattr(running, "CHUNK", 20)
-    file = "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(N))
+    file = "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(N_ROWS))
     imports.run(file)
-    more = file + "".join(f"d-{n},q{n}@example.org\n" for n in range(SOME))
+    more = file + "".join(f"d-{n},q{n}@example.org\n" for n in range(N_ERASED))
     row, errors = (
         imports.started(more, key=key, target_0="external_id" if key == "external_id" else ""),
         [],
     )
-    ids = list(Profile.objects.order_by("-pk").values_list("pk", flat=True))[:SOME]
+    ids = list(Profile.objects.order_by("-pk").values_list("pk", flat=True))[:N_ERASED]
     thread = threading.Thread(target=erase, args=(acme, errors, ids))
     thread.start()
     turns()
     thread.join(120)
     assert errors == []
     row.refresh_from_db()
-    assert (row.state, row.n_rows) == ("done", N + SOME)
+    assert (row.state, row.n_rows) == ("done", N_ROWS + N_ERASED)
     assert row.n_created + row.n_updated + row.n_rejected == row.n_rows
-    assert row.n_created == SOME
-    assert ErasedName.objects.filter(app_group=acme).count() == 2 * SOME
+    assert row.n_created == N_ERASED
+    assert ErasedName.objects.filter(app_group=acme).count() == 2 * N_ERASED
     names = {name for _pk, name in erasure_ledger.names_of(acme, list(Profile.objects.all()))}
     assert not names & {
         (kind, bytes(value)) for kind, value in ErasedName.objects.values_list("kind", "digest")
     }
-    assert Profile.objects.count() == N
+    assert Profile.objects.count() == N_ROWS

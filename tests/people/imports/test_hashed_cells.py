@@ -1,4 +1,4 @@
-"""A hash of what is known as it is written says nothing new: who can be read stays readable, whoever tells it how."""
+"""A hash of a known clear value does not replace the clear value."""
 
 from hashlib import sha256
 
@@ -18,10 +18,10 @@ def anna(make_profile):
     return make_profile(external_id="c-1", email="Anna@Example.org", phone="+4915112345678")
 
 
-@pytest.mark.parametrize("told", [HASH, HASH.upper()])
+@pytest.mark.parametrize("cell", [HASH, HASH.upper()])
 @pytest.mark.parametrize("key", ["external_id", "email", "phone"])
-def test_an_import_keeps_what_can_be_read(imports, anna, key, told):
-    cells = {"external_id": "c-1", "email": told, "phone": "+4915112345678"}
+def test_an_import_keeps_a_clear_value_beside_its_hash(imports, anna, key, cell):
+    cells = {"external_id": "c-1", "email": cell, "phone": "+4915112345678"}
     columns = {key, "email"}
     data = (
         ",".join([*columns, "city"])
@@ -40,7 +40,7 @@ def test_an_import_keeps_what_can_be_read(imports, anna, key, told):
     assert anna.attributes == {"city": "Ulm"}
 
 
-def test_a_hash_of_another_replaces_it(imports, anna):
+def test_a_hash_of_another_value_replaces_the_clear_value(imports, anna):
     imports.run(f"external_id,email\nc-1,{OTHER}\n")
     anna.refresh_from_db()
     assert (anna.email, anna.email_sha256.hex()) == (OTHER, OTHER)
@@ -48,30 +48,28 @@ def test_a_hash_of_another_replaces_it(imports, anna):
 
 
 @pytest.mark.parametrize("key", ["external_id", "phone"])
-def test_a_later_row_with_the_hash_keeps_what_an_earlier_one_told(imports, key):
+def test_a_later_row_with_the_hash_keeps_the_clear_value_of_an_earlier_row(imports, key):
     cell = {"external_id": "c-9", "phone": "+4915112345679"}[key]
     imports.run(f"{key},email\n{cell},anna@example.org\n{cell},{HASH}\n")
     assert Profile.objects.get().email == "anna@example.org"
 
 
-def test_a_later_row_that_can_be_read_replaces_the_hash(imports):
+def test_a_later_clear_value_replaces_its_hash(imports):
     imports.run(f"external_id,email\nc-9,{HASH}\nc-9,anna@example.org\n")
     assert Profile.objects.get().email == "anna@example.org"
 
 
-def test_a_call_keeps_it_too(acme, anna):
-    told = [{"email": HASH.upper()}, {"email": f" {HASH} ", "country": "DE"}]
-    upsert(acme, [Change(external_id="c-1", fields=fields) for fields in told], now=timezone.now())
+def test_an_upsert_keeps_a_clear_value_beside_its_hash(acme, anna):
+    variants = [{"email": HASH.upper()}, {"email": f" {HASH} ", "country": "DE"}]
+    changes = [Change(external_id="c-1", fields=fields) for fields in variants]
+    upsert(acme, changes, now=timezone.now())
     anna.refresh_from_db()
     assert (anna.email, anna.country) == ("Anna@Example.org", "DE")
 
 
-def test_a_later_object_of_a_call_keeps_what_an_earlier_one_told(acme, anna):
-    told = ["bert@example.org", OTHER]
-    upsert(
-        acme,
-        [Change(external_id="c-1", fields={"email": email}) for email in told],
-        now=timezone.now(),
-    )
+def test_a_later_hash_in_one_upsert_keeps_the_clear_value_of_an_earlier_object(acme, anna):
+    emails = ["bert@example.org", OTHER]
+    changes = [Change(external_id="c-1", fields={"email": email}) for email in emails]
+    upsert(acme, changes, now=timezone.now())
     anna.refresh_from_db()
     assert anna.email == "bert@example.org"

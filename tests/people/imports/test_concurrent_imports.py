@@ -1,4 +1,4 @@
-"""Imports beside calls of the API about the same people, and beside each other: no deadlock, nobody twice, exact counts."""
+"""Imports beside each other and beside API calls: no deadlock, no duplicate, exact counts."""
 
 import threading
 
@@ -18,7 +18,7 @@ N, AT_ONCE = 1200, 3
 
 
 def file_of(key, step):
-    """All people in an order of its own, each of them twice."""
+    """Return a CSV with every person twice, in an order given by ``step``."""
     numbers = [n * step % N for n in range(N)] * 2
     cells = {"external_id": "c-{0},p{0}@example.org", "email": "p{0}@example.org,"}[key]
     return f"{key},{'email' if key == 'external_id' else 'city'}\n" + "".join(
@@ -27,7 +27,7 @@ def file_of(key, step):
 
 
 def take_turns():
-    """An engine beside others: until all imports are over."""
+    """Run turns as one of several engines until no import is running."""
     while Import.objects.filter(state="running").exists():
         run = running.lease(now=timezone.now())
         if run is None:
@@ -37,8 +37,8 @@ def take_turns():
         running.let_go(run)
 
 
-def call(app_group, key, step):
-    """The API about the same people, sixty at a time."""
+def call_api(app_group, key, step):
+    """Upsert the same people as the API does, sixty at a time."""
     for start in range(0, N, 60):
         numbers = [(start + n) * step % N for n in range(60)]
         changes = [
@@ -51,17 +51,17 @@ def call(app_group, key, step):
 
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
-def test_everybody_at_once(imports, acme, monkeypatch, key):
+def test_concurrent_imports_and_api_calls_create_each_person_once(imports, acme, monkeypatch, key):
     monkeypatch.setattr(running, "CHUNK", 200)
     monkeypatch.setattr(running, "AT_ONCE", AT_ONCE)
     monkeypatch.setattr(running, "TURN_SECONDS", 0.3)
     rows = [imports.started(file_of(key, step)) for step in (1, 7, 1199)]
     threads = Threads()
-    works = [take_turns] * AT_ONCE + [
-        lambda step=step: call(acme, key, step) for step in (11, 1187)
+    jobs = [take_turns] * AT_ONCE + [
+        lambda step=step: call_api(acme, key, step) for step in (11, 1187)
     ]
-    for work in works:
-        threads.start(work)
+    for job in jobs:
+        threads.start(job)
     assert threads.join() == []
     for row in rows:
         row.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What a program writes for an empty cell is empty; what means something only beside its opposite is text."""
+"""Treat the placeholders of other programs as empty cells; suggest types only when certain."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from audiencesync.people.readings import spellings
 
 
 def read(cell, target, name="x"):
-    """What one cell becomes, and the reasons of rejects."""
+    """Return the value of one cell and the reasons of its rejects."""
     columns = (Column("id", "external_id", "id"), Column("x", target, name))
     plan = Plan(Layout("utf-8", "comma"), columns)
     batch, rejects = Converter(plan, region="DE").read(Stretch([2], [["one", cell]]))
@@ -35,23 +35,23 @@ def test_a_placeholder_is_an_empty_cell_and_no_reject(cell, target):
         ("?", "text", "?"),
     ],
 )
-def test_what_means_something_is_kept(cell, target, value):
+def test_a_meaningful_value_is_kept(cell, target, value):
     assert read(cell, target) == (value, [])
 
 
-def test_a_placeholder_tells_nothing_about_consent():
+def test_a_placeholder_leaves_consent_unknown():
     assert read("n/a", "ads_consent") == (None, [])
 
 
 @pytest.mark.parametrize("text", ["nan", "nil", "tbd", "yes", "xyz", "abc-DE"])
-def test_three_letters_are_a_language_only_where_one_has_them(text):
+def test_unassigned_three_letter_words_are_no_language(text):
     assert spellings.language(text) is None
 
 
 @pytest.mark.parametrize(
     ("text", "code"), [("fil", "fil"), ("gsw-CH", "gsw-CH"), ("deu", "de"), ("yue", "yue")]
 )
-def test_languages_of_three_letters_are_known(text, code):
+def test_assigned_three_letter_language_codes_are_kept(text, code):
     assert spellings.language(text) == code
 
 
@@ -76,14 +76,14 @@ def suggested(acme, name, values):
         (["[1]", "[2]", "text"], ""),
     ],
 )
-def test_the_kind_of_an_attribute_is_what_its_cells_say_for_certain(acme, values, target):
+def test_an_attribute_type_is_suggested_only_when_certain(acme, values, target):
     assert suggested(acme, "thing", values) == target
 
 
 @pytest.mark.parametrize(
     "cell", ["2026-11-23 25:99", "2026-11-23 10:00foo", "2026-11-23T10:60", "23.11.2026 24:30"]
 )
-def test_a_time_that_is_none_makes_no_day(cell):
+def test_an_invalid_time_makes_the_day_invalid(cell):
     assert cells.day(cell) is None
 
 
@@ -96,7 +96,7 @@ def test_a_time_that_is_none_makes_no_day(cell):
         "23.11.2026, 10:00 Uhr",
     ],
 )
-def test_a_time_behind_a_day_is_left_off(cell):
+def test_a_valid_time_after_a_day_is_dropped(cell):
     assert cells.day(cell) == "2026-11-23"
 
 
@@ -114,7 +114,7 @@ def test_a_time_behind_a_day_is_left_off(cell):
         ("note", "write to e@example.org"),
     ],
 )
-def test_where_only_hashes_are_kept_no_column_of_addresses_is_suggested(acme, name, value):
+def test_no_column_of_addresses_is_suggested_in_a_hash_only_group(acme, name, value):
     acme.hash_only = True
     assert suggested(acme, name, [value]) == ""
 
@@ -122,7 +122,7 @@ def test_where_only_hashes_are_kept_no_column_of_addresses_is_suggested(acme, na
 @pytest.mark.parametrize(
     ("name", "value"), [("city", "Bonn"), ("since", "2026-11-23"), ("points", "100"), ("SMS", "ja")]
 )
-def test_where_only_hashes_are_kept_other_columns_are_still_suggested(acme, name, value):
+def test_other_columns_are_suggested_in_a_hash_only_group(acme, name, value):
     acme.hash_only = True
     assert suggested(acme, name, [value])
 
@@ -132,7 +132,7 @@ def test_where_only_hashes_are_kept_other_columns_are_still_suggested(acme, name
     [(key, "key") for key in ("NULL", "n/a", "000", "-", "unknown")]
     + [(key, "key_shortened") for key in ("1.00001E+12", "4e11", "1,5E+10")],
 )
-def test_what_names_nobody_is_no_key(key, reason):
+def test_a_placeholder_or_shortened_number_is_no_key(key, reason):
     columns = (Column("id", "external_id", "id"), Column("x", "text", "x"))
     plan = Plan(Layout("utf-8", "comma"), columns)
     _batch, rejects = Converter(plan, region="DE").read(Stretch([2], [[key, "gold"]]))

@@ -1,4 +1,4 @@
-"""Where a group stores only hashes, no cell with an address becomes an attribute, however its column was mapped."""
+"""In a hash-only group no cell with an address becomes an attribute, whatever its mapping."""
 
 import pytest
 
@@ -24,22 +24,22 @@ def read(cell, target="text", name="note", *, hash_only=True):
         ('["b@example.org"]', "kept", "note"),
     ],
 )
-def test_a_cell_with_an_address_costs_the_cell(cell, target, name):
+def test_a_cell_with_an_address_is_left_out(cell, target, name):
     assert read(cell, target, name) == ([{}], [("clear", True)])
 
 
-def test_of_several_attributes_in_one_cell_those_without_an_address_stay():
+def test_attributes_without_an_address_are_kept_from_a_mixed_cell():
     assert read('{"mail": "b@example.org", "tier": "gold"}', "rest") == (
         [{"tier": "gold"}],
         [("clear", True)],
     )
 
 
-def test_in_other_groups_it_is_kept():
+def test_a_cell_with_an_address_is_kept_in_other_groups():
     assert read("b@example.org", hash_only=False) == ([{"note": "b@example.org"}], [])
 
 
-def test_an_address_behind_all_that_was_looked_at_is_not_kept(imports, acme, monkeypatch):
+def test_an_address_beyond_the_sampled_rows_is_left_out(imports, acme, monkeypatch):
     acme.hash_only = True
     acme.save()
     monkeypatch.setattr("audiencesync.people.imports.life.SAMPLE", 2)

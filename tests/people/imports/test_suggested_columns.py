@@ -1,4 +1,4 @@
-"""What is suggested for the columns of a file that is not ours, and why; nothing becomes what it is not."""
+"""Suggest a target for each column of a foreign file, and give the reason."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from audiencesync.people.models import Profile
 from audiencesync.people.writing import in_clear
 
 
-def guesses(group, headers, *rows, delimiter="comma"):
+def suggest(group, headers, *rows, delimiter="comma"):
     return guessing.columns(headers, rows, delimiter=delimiter, app_group=group)
 
 
@@ -16,7 +16,7 @@ def targets(found):
 
 
 @pytest.mark.parametrize("code", ["01067", "007", "+5"])
-def test_a_leading_zero_late_in_the_file_is_kept(imports, code):
+def test_a_leading_zero_late_in_the_file_is_kept_as_text(imports, code):
     rows = "".join(f"c-{n},{50000 + n}\n" for n in range(120))
     row = imports.run(f"external_id,plz\n{rows}late,{code}\n")
     assert (row.n_created, row.n_rejected, row.told) == (121, 0, {})
@@ -24,7 +24,7 @@ def test_a_leading_zero_late_in_the_file_is_kept(imports, code):
     assert Profile.objects.get(external_id="c-1").attributes == {"plz": "50001"}
 
 
-def test_a_leading_zero_behind_all_that_was_looked_at_costs_its_cell(imports, monkeypatch):
+def test_a_leading_zero_beyond_the_sampled_rows_is_left_out(imports, monkeypatch):
     monkeypatch.setattr("audiencesync.people.imports.life.SAMPLE", 2)
     row = imports.run("external_id,plz\nc-1,50000\nc-2,50001\nc-3,01067\n")
     assert (row.n_created, row.told) == (3, {"left_out": {"plz": 1}})
@@ -35,7 +35,7 @@ def test_a_leading_zero_behind_all_that_was_looked_at_costs_its_cell(imports, mo
 @pytest.mark.parametrize(
     "header", ["email", "Email", "E-Mail 2", "E-Mail privat", "handy", "Mobile Phone"]
 )
-def test_a_second_address_is_left_out_and_said_so(imports, acme, is_hash_only, header):
+def test_a_second_address_column_is_left_out_with_a_message(imports, acme, is_hash_only, header):
     acme.hash_only = is_hash_only
     acme.save()
     second = "0151 12345679" if "phone" in in_clear.kind_of(header) else "secret@example.org"
@@ -46,8 +46,8 @@ def test_a_second_address_is_left_out_and_said_so(imports, acme, is_hash_only, h
     assert Profile.objects.get().attributes == {}
 
 
-def test_a_column_that_only_speaks_of_mail_stays(acme):
-    found = guesses(
+def test_a_column_that_only_mentions_mail_is_kept(acme):
+    found = suggest(
         acme,
         ["id", "email", "Email opt-in", "mail count"],
         ["1", "a@example.org", "yes", "3"],
@@ -56,11 +56,11 @@ def test_a_column_that_only_speaks_of_mail_stays(acme):
     assert targets(found) == ["external_id", "email", "truth", "number"]
 
 
-def test_where_only_hashes_are_stored_no_column_of_addresses_becomes_an_attribute(imports, acme):
+def test_no_column_of_addresses_becomes_an_attribute_in_a_hash_only_group(imports, acme):
     acme.hash_only = True
     acme.save()
     data = "external_id,email,contact\nc-1,a@example.org,boss@example.org\n"
-    assert targets(guesses(acme, ["id", "contact"], ["1", "boss@example.org"])) == [
+    assert targets(suggest(acme, ["id", "contact"], ["1", "boss@example.org"])) == [
         "external_id",
         "",
     ]
@@ -79,15 +79,16 @@ def test_where_only_hashes_are_stored_no_column_of_addresses_becomes_an_attribut
         ("consent", ["version 3", "version 4"], "text"),
     ],
 )
-def test_a_field_is_suggested_only_if_the_values_fit(acme, header, values, target):
-    (found,) = guesses(acme, [header], *([value] for value in values))
+def test_a_field_is_suggested_only_if_its_values_fit(acme, header, values, target):
+    (found,) = suggest(acme, [header], *([value] for value in values))
     assert found.column.target == target
     assert bool(found.words()) == (target == "text")
 
 
 def test_names_of_countries_and_languages_become_codes(imports):
     row = imports.run(
-        "external_id,country,language,consent\nc-1,Vereinigtes Königreich,Deutsch,opted-in\nc-2,X-Land,,\n"
+        "external_id,country,language,consent\n"
+        "c-1,Vereinigtes Königreich,Deutsch,opted-in\nc-2,X-Land,,\n"
     )
     assert (row.n_created, row.told) == (2, {"left_out": {"country": 1}})
     found = Profile.objects.get(external_id="c-1")
@@ -106,7 +107,7 @@ def test_names_of_countries_and_languages_become_codes(imports):
         ("comma", ["0.30000000000000004", "52.52000659999"], [0.30000000000000004, 52.52000659999]),
     ],
 )
-def test_amounts_and_dates_are_understood_per_column(imports, delimiter, cells, values):
+def test_number_and_date_formats_are_detected_per_column(imports, delimiter, cells, values):
     mark = {"comma": ",", "semicolon": ";", "tab": "\t"}[delimiter]
     rows = "".join(f'c-{n}{mark}"{cell}"\n' for n, cell in enumerate(cells))
     imports.run(f"external_id{mark}x\n{rows}", delimiter=delimiter, encoding="utf-8", header="1")
@@ -114,7 +115,7 @@ def test_amounts_and_dates_are_understood_per_column(imports, delimiter, cells, 
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "reason"),
     [
         (["1", "2", "01067"], "“01067” would change"),
         (["1", "2", "A7"], "“A7” is no number"),
@@ -124,21 +125,21 @@ def test_amounts_and_dates_are_understood_per_column(imports, delimiter, cells, 
         (["gold", "silver"], ""),
     ],
 )
-def test_why_a_column_is_text_is_said(acme, values, words):
-    (found,) = guesses(acme, ["x"], *([value] for value in values))
+def test_the_reason_for_text_is_given(acme, values, reason):
+    (found,) = suggest(acme, ["x"], *([value] for value in values))
     assert found.column.target == "text"
-    assert words in found.words()
+    assert reason in found.words()
 
 
 @pytest.mark.parametrize(
     "header", ["utm:source", "plan__tier", "_private", "$my_attribute", "a/b", "x" * 100]
 )
-def test_a_header_keeps_its_name_as_an_attribute(imports, header):
+def test_a_header_is_kept_as_the_attribute_name(imports, header):
     imports.run(f"external_id,{header},plan_tier\nc-1,a,b\n")
     assert Profile.objects.get().attributes == {header: "a", "plan_tier": "b"}
 
 
-def test_the_gender_is_stored_as_the_api_stores_it(imports):
+def test_gender_is_stored_as_the_api_stores_it(imports):
     imports.run("external_id,gender\nc-1,männlich\nc-2,Frau\nc-3,unknown\n")
     assert [one.attributes["gender"] for one in Profile.objects.order_by("pk")] == [
         "M",
@@ -147,7 +148,7 @@ def test_the_gender_is_stored_as_the_api_stores_it(imports):
     ]
 
 
-def test_a_header_that_is_known_decides_between_delimiters(imports):
+def test_a_known_header_decides_between_delimiters(imports):
     data = "E-Mail;Umsatz, netto;Umsatz, brutto\n" + "".join(
         f"p{n}@example.org;1,5;2,5\n" for n in range(3)
     )
@@ -163,7 +164,7 @@ def test_a_header_that_is_known_decides_between_delimiters(imports):
         "“external_id”;“email”;“city”\n“a1”;“a1@example.org”;“Köln, Rhein”\n",
     ],
 )
-def test_the_marks_around_cells_are_no_part_of_them(imports, data):
+def test_quotation_marks_around_cells_are_removed(imports, data):
     imports.run(data)
     found = Profile.objects.get()
     assert (found.external_id, found.invalid_kinds, found.attributes) == (
@@ -173,8 +174,9 @@ def test_the_marks_around_cells_are_no_part_of_them(imports, data):
     )
 
 
-def test_a_short_row_is_a_person_and_empty_cells_too_many_are_none(imports):
+def test_a_short_row_is_imported_and_extra_empty_cells_are_ignored(imports):
     row = imports.run(
-        "external_id,email,note\nrs2,rs2@example.org\nrl1,rl1@example.org,hello,,\nx,y@example.org,z,more\n"
+        "external_id,email,note\n"
+        "rs2,rs2@example.org\nrl1,rl1@example.org,hello,,\nx,y@example.org,z,more\n"
     )
     assert (row.n_created, row.n_rejected) == (2, 1)

@@ -1,4 +1,4 @@
-"""What columns become if nobody changes the form: nothing is lost, nothing is read as what it is not."""
+"""Import by the suggested columns: no value is lost, and none is read as another type."""
 
 import pytest
 from django.utils import timezone
@@ -9,7 +9,7 @@ from audiencesync.people.writing.upsert import upsert
 
 
 def attributes(imports, cells, **changes):
-    """What becomes of somebody with these cells in a column ``x``."""
+    """Import these cells in a column ``x`` and return the attribute of each profile."""
     rows = "".join(f'c-{n};"{cell}"\n' for n, cell in enumerate(cells))
     imports.run(
         "external_id;x\n" + rows, delimiter="semicolon", encoding="utf-8", header="1", **changes
@@ -18,24 +18,24 @@ def attributes(imports, cells, **changes):
 
 
 @pytest.mark.parametrize("cell", ["01067", "+4915112345678", "007", "00", "1.234"])
-def test_what_a_number_would_change_stays_text(imports, cell):
+def test_a_value_that_a_number_would_change_stays_text(imports, cell):
     assert attributes(imports, ["3", cell]) == ["3", cell]
 
 
-def test_zero_and_what_is_less_than_one_are_numbers(imports):
+def test_zero_and_fractions_are_numbers(imports):
     assert attributes(imports, ["0", "0,5", "-0.25"]) == [0, 0.5, -0.25]
 
 
-def test_a_column_is_judged_by_more_than_its_first_rows(imports):
+def test_a_late_row_decides_the_type_of_its_column(imports):
     assert attributes(imports, [*["1"] * 90, "A7"])[-1] == "A7"
 
 
-def test_where_semicolons_part_the_cells_1_234_is_no_number(imports):
+def test_a_point_before_three_digits_is_no_decimal_point_between_semicolons(imports):
     assert attributes(imports, ["1.234", "1.5", "0.125"], target_1="number") == [None, 1.5, 0.125]
 
 
-def test_an_export_comes_back_as_it_was(imports, acme):
-    told = {
+def test_an_export_is_imported_unchanged(imports, acme):
+    attributes_before = {
         "zip": "01067",
         "list": ["a"],
         "object": {"a": 1},
@@ -44,15 +44,15 @@ def test_an_export_comes_back_as_it_was(imports, acme):
         "less": -3,
         "text": "-x",
     }
-    upsert(acme, [Change(external_id="c-1", attributes=told)], now=timezone.now())
+    upsert(acme, [Change(external_id="c-1", attributes=attributes_before)], now=timezone.now())
     data = b"".join(imports.client.post("/g/acme/people/profiles/export/").streaming_content)
     row = imports.run(data)
     assert (row.n_updated, row.n_rejected) == (1, 0)
-    assert Profile.objects.get().attributes == told
+    assert Profile.objects.get().attributes == attributes_before
 
 
 @pytest.mark.parametrize("header", ["consent", "Consent"])
-def test_a_column_named_like_the_attribute_that_rules_consent_becomes_it(imports, acme, header):
+def test_a_column_named_like_the_consent_attribute_becomes_it(imports, acme, header):
     acme.consent_attribute = "consent"
     acme.save()
     imports.run(f"external_id,{header},einwilligung\nc-1,no,yes\nc-2,yes,no\n")
@@ -62,7 +62,7 @@ def test_a_column_named_like_the_attribute_that_rules_consent_becomes_it(imports
     }
 
 
-def test_words_of_consent_that_are_the_groups_own_stay_words(imports, acme):
+def test_own_consent_values_of_a_group_are_kept_as_text(imports, acme):
     acme.consent_attribute, acme.consent_values = "consent", ["ja"]
     acme.save()
     imports.run("external_id,consent\nc-1,ja\nc-2,nein\n")
@@ -72,7 +72,7 @@ def test_words_of_consent_that_are_the_groups_own_stay_words(imports, acme):
     }
 
 
-def test_where_an_attribute_rules_consent_no_column_does(imports, acme):
+def test_a_consent_column_is_refused_beside_a_consent_attribute(imports, acme):
     acme.consent_attribute = "newsletter"
     acme.save()
     answer = imports.post(imports.uploaded("external_id,x\nc-1,true\n"), target_1="ads_consent")

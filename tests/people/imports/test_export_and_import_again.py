@@ -1,4 +1,4 @@
-"""Our own export comes back unchanged: every name, every type, every blank; whatever the attributes are called and hold."""
+"""Import our own export unchanged: every attribute name, type and blank."""
 
 import csv
 import io
@@ -24,8 +24,9 @@ from tests.support.import_pages import turns
 ORDER = itertools.count()
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 TRICKY = st.sampled_from(
-    ["", " padded ", "01067", "007", "+5", "-5", "1e5", "1,5", "1.234,56", "yes", "true", "FALSE", "null", "123", "'=1",
-     "=1", "“Best of”", '"quoted"', "[1]", "{}", "x;=HYPERLINK(1);y", "a\r\n=cmd", "\u200b=1", "＝1", "N/A", "23.11.2026"]
+    ["", " padded ", "01067", "007", "+5", "-5", "1e5", "1,5", "1.234,56", "yes", "true",
+     "FALSE", "null", "123", "'=1", "=1", "“Best of”", '"quoted"', "[1]", "{}",
+     "x;=HYPERLINK(1);y", "a\r\n=cmd", "\u200b=1", "＝1", "N/A", "23.11.2026"]
 )  # fmt: skip
 NUMBER = st.one_of(
     st.sampled_from([0.30000000000000004, 52.52000659999, 1e-07, 9007199254740992, -3, 0, 2.5]),
@@ -40,8 +41,9 @@ VALUE = st.one_of(
 )
 NAME = st.one_of(
     st.sampled_from(
-        ["plan__tier", "plan_tier", "utm:source", "utm source", "_private", "$x", "a/b", "x" * 200, " blank ", "=sum",
-         "email", "country", "created_at", "more_attributes", "rejected_line", "1", "two\nlines", "gender", "dob"]
+        ["plan__tier", "plan_tier", "utm:source", "utm source", "_private", "$x", "a/b",
+         "x" * 200, " blank ", "=sum", "email", "country", "created_at", "more_attributes",
+         "rejected_line", "1", "two\nlines", "gender", "dob"]
     ),
     TEXT.filter(str.strip),
 )  # fmt: skip
@@ -61,7 +63,7 @@ def exported(group):
 
 
 def imported(group, data):
-    """By what is suggested."""
+    """Import by the suggested columns."""
     run = Import(app_group=group, file_name="x.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
     layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
@@ -94,7 +96,7 @@ def stored(group):
 
 
 def typed(value):
-    """So that 1 is neither true nor 1.0."""
+    """Pair each value with its type, so that 1 equals neither True nor 1.0."""
     if isinstance(value, dict):
         return {name: typed(one) for name, one in value.items()}
     if isinstance(value, list):
@@ -111,14 +113,14 @@ def typed(value):
         "rt2": {"_private": True, "x": ""},
     }
 )
-def test_an_export_comes_back_as_it_was_here_and_elsewhere(people):
+def test_an_export_is_imported_unchanged_into_its_own_and_another_group(people):
     here, there = (
         AppGroup.objects.create(name="x", slug=f"r-{next(ORDER)}", phone_region="DE") for _ in "ab"
     )
-    told = [
+    changes = [
         Change(external_id=key, fields=FIELDS, attributes=known) for key, known in people.items()
     ]
-    upsert(here, told, now=timezone.now())
+    upsert(here, changes, now=timezone.now())
     before, data = stored(here), exported(here)
     for group in (here, there):
         run = imported(group, data)
@@ -132,7 +134,7 @@ def test_an_export_comes_back_as_it_was_here_and_elsewhere(people):
 
 
 @pytest.mark.django_db
-def test_more_attributes_than_columns_come_back(acme):
+def test_more_attributes_than_columns_are_imported_again(acme):
     known = {f"a {n:03}": [n] for n in range(150)} | {"more_attributes": "mine"}
     upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
     data = exported(acme)
@@ -143,7 +145,7 @@ def test_more_attributes_than_columns_come_back(acme):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", ["ä" * 240, "\U0001f600" * 120, '"' * 240])
-def test_the_largest_attribute_comes_back(acme, text):
+def test_the_largest_attribute_is_imported_again(acme, text):
     known = {f"a {n:03}": n for n in range(csv_export.MOST_NAMES)}
     known |= {
         "list": [
@@ -159,7 +161,7 @@ def test_the_largest_attribute_comes_back(acme, text):
 
 
 @pytest.mark.django_db
-def test_a_list_that_lost_a_value_is_news(acme):
+def test_a_shorter_list_replaces_a_longer_one(acme):
     upsert(
         acme, [Change(external_id="c-1", attributes={"l": [1], "o": {"a": 1}})], now=timezone.now()
     )
@@ -174,7 +176,7 @@ def test_a_list_that_lost_a_value_is_news(acme):
 
 
 @pytest.mark.django_db
-def test_an_export_that_a_german_spreadsheet_saved_again_keeps_its_numbers(acme):
+def test_an_export_saved_by_a_german_spreadsheet_keeps_its_numbers(acme):
     upsert(
         acme,
         [Change(external_id="c-1", attributes={"n": 1.5, "b": True, "zip": "01067"})],
@@ -190,7 +192,7 @@ def test_an_export_that_a_german_spreadsheet_saved_again_keeps_its_numbers(acme)
 
 
 @pytest.mark.django_db
-def test_rejected_rows_of_an_export_can_be_imported_again_and_again(imports, acme):
+def test_rejected_rows_of_an_export_can_be_imported_repeatedly(imports, acme):
     upsert(
         acme,
         [Change(email="a@example.org", attributes={"x": "'=1", "y": " z "})],
@@ -203,12 +205,12 @@ def test_rejected_rows_of_an_export_can_be_imported_again_and_again(imports, acm
     second = imports.rejects(again)
     assert second[0] == first[0]
     assert second[1].split(",")[1:] == first[1].split(",")[1:]
-    mended = "\r\n".join([second[0], second[1].replace('""', '"c-9"', 1)])
-    assert imports.run(mended).n_created == 1
+    repaired = "\r\n".join([second[0], second[1].replace('""', '"c-9"', 1)])
+    assert imports.run(repaired).n_created == 1
     assert Profile.objects.get(external_id="c-9").attributes == {"x": "'=1", "y": " z "}
 
 
-FOUND = [
+FORMULAS = [
     "c;=1+1",
     "a\r\n=cmd|' /C calc'!A0",
     "a\tb\t@x",
@@ -222,26 +224,26 @@ FOUND = [
 ]
 
 
-@pytest.mark.parametrize("cell", FOUND)
-def test_no_part_of_a_cell_is_calculated_whatever_parts_the_cells(cell):
-    told = csv_files.guarded(cell)
-    assert csv_files.unguarded(told) == cell
+@pytest.mark.parametrize("cell", FORMULAS)
+def test_no_part_of_a_cell_is_a_formula_at_any_delimiter(cell):
+    text = csv_files.guarded(cell)
+    assert csv_files.unguarded(text) == cell
     for mark in ";\t|\r\n":
         assert not [
             part
-            for part in told.split(mark)
+            for part in text.split(mark)
             if part.strip("\u200b\ufeff\r\n")[:1] in tuple("=+-@＝＋")
         ]
 
 
 @given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b\"\xa0"), max_size=12))
-def test_the_guard_of_any_cell_comes_off_again(cell):
+def test_the_guard_of_any_cell_is_removed_again(cell):
     assert csv_files.unguarded(csv_files.guarded(cell)) == cell
 
 
 @pytest.mark.parametrize("before", ['"', " ", "\xa0", "\u3000", '" "', '\u200b"'])
 @pytest.mark.parametrize("mark", [";", "\t", "\n", "|"])
 def test_quotes_and_blanks_before_a_sign_hide_no_formula(mark, before):
-    told = csv_files.guarded(f"x{mark}{before}=1+1")
-    assert told == f"x{mark}'{before}=1+1"
-    assert csv_files.unguarded(told) == f"x{mark}{before}=1+1"
+    text = csv_files.guarded(f"x{mark}{before}=1+1")
+    assert text == f"x{mark}'{before}=1+1"
+    assert csv_files.unguarded(text) == f"x{mark}{before}=1+1"

@@ -1,4 +1,4 @@
-"""The catalogue of files: what is detected, what is refused, what is taken; a bad row costs that row only."""
+"""Accept or refuse files by their format; a bad row costs only that row."""
 
 import csv
 import gzip
@@ -58,7 +58,9 @@ def cities(imports):
         ),
     ],
 )
-def test_it_is_detected_and_imported(imports, data, encoding, delimiter):
+def test_encoding_and_delimiter_are_detected_and_the_file_is_imported(
+    imports, data, encoding, delimiter
+):
     url = imports.uploaded(data)
     layout = imports.client.get(url).context["layout"]
     assert layout == {"encoding": encoding, "delimiter": delimiter, "header": "1"}
@@ -86,16 +88,16 @@ def test_it_is_detected_and_imported(imports, data, encoding, delimiter):
         "gzip",
         "zip bomb",
         "old Excel",
-    ],  # archives hold the time: no name for a test
+    ],  # archives contain the time, so their bytes cannot be ids
 )
-def test_it_is_refused(imports, data, says):
+def test_an_unusable_file_is_refused(imports, data, says):
     answer = imports.upload(data)
     assert answer.status_code == 422
     assert says in answer.content.decode()
     assert Import.objects.count() == UploadPart.objects.count() == 0
 
 
-def test_too_many_bytes_are_refused(imports, monkeypatch):
+def test_a_file_above_the_size_limit_is_refused(imports, monkeypatch):
     for module in (uploads, forms):
         monkeypatch.setattr(module, "MOST_BYTES", 100)
     answer = imports.upload(b"external_id\n" + b"c\n" * 100)
@@ -104,14 +106,14 @@ def test_too_many_bytes_are_refused(imports, monkeypatch):
     assert UploadPart.objects.count() == 0
 
 
-def test_the_first_of_several_files_counts(imports):
+def test_only_the_first_of_several_files_is_imported(imports):
     files = [SimpleUploadedFile(f"{name}.csv", ROWS.replace("c-", name).encode()) for name in "ab"]
     answer = imports.client.post("/g/acme/people/imports/new/", {"file": files, "other": files[1]})
     assert answer.status_code == 302
     assert [row.file_name for row in Import.objects.all()] == ["a.csv"]
 
 
-def test_no_file_at_all_is_refused(imports):
+def test_a_form_without_a_file_is_refused(imports):
     answer = imports.client.post("/g/acme/people/imports/new/", {})
     assert answer.status_code == 422
 
@@ -119,8 +121,8 @@ def test_no_file_at_all_is_refused(imports):
 @pytest.mark.parametrize(
     "data", ["\n\n\n", "   \n", '"', '"open\n', "\0\0\0", "external_id\n", "a"]
 )
-def test_next_to_nothing_gets_a_page(imports, data):
-    """Blank lines, a lone quote, only a header: a page that says so, and a start that ends."""
+def test_an_almost_empty_file_shows_a_page(imports, data):
+    # Blank lines, a lone quote, only a header: the page says so, and a start ends.
     url = imports.uploaded(data)
     assert imports.client.get(url).status_code == 200
     assert imports.post(url).status_code in {200, 302, 422}
@@ -133,7 +135,7 @@ def test_a_header_without_rows_is_done_at_once(imports):
     assert "The file holds no row below the names of its columns" in page
 
 
-def test_no_header(imports):
+def test_a_file_without_a_header_is_imported(imports):
     data = "c-1,anna@example.org\nc-2,bert@example.org\n"
     url = imports.uploaded(data)
     assert imports.client.get(url).context["layout"]["header"] == "0"
@@ -153,7 +155,7 @@ def test_the_layout_can_be_chosen_by_hand(imports):
 @pytest.mark.parametrize(
     "choice", [{"encoding": "rot13"}, {"encoding": "idna", "delimiter": "x", "header": "7"}]
 )
-def test_a_layout_that_is_none_is_refused(imports, choice):
+def test_an_unknown_layout_is_refused(imports, choice):
     url = imports.uploaded(ROWS)
     assert imports.client.get(url, choice).status_code == 422
     assert imports.client.post(url, choice | {"start": "1"}).status_code == 422
@@ -169,7 +171,7 @@ def test_a_layout_that_is_none_is_refused(imports, choice):
         "\n=1.csv",
     ],
 )
-def test_names_of_files_are_only_shown(imports, name):
+def test_a_file_name_is_only_displayed(imports, name):
     url = imports.uploaded(ROWS, name)
     row = Import.objects.get()
     assert "/" not in row.file_name
@@ -178,7 +180,7 @@ def test_names_of_files_are_only_shown(imports, name):
     assert str(row.upload) not in row.file_name
 
 
-def test_bad_rows_cost_only_themselves(imports):
+def test_a_bad_row_is_rejected_alone(imports):
     data = (
         b"external_id,email,country\n"
         b"ok-1,a@example.org,DE\n"
@@ -200,8 +202,8 @@ def test_bad_rows_cost_only_themselves(imports):
     assert '"country: This needs a country' in lines[5]
 
 
-def test_a_free_text_makes_nobody(imports):
-    """A customer's text that is longer than a cell may be, with a line like a row inside."""
+def test_lines_of_a_long_free_text_create_no_profile(imports):
+    # The text is longer than a cell may be and contains a line that looks like a row.
     body = io.StringIO()
     text = "x" * 1_100_000 + "\nvictim,attacker@example.org,hi\n"
     rows = [
@@ -215,6 +217,6 @@ def test_a_free_text_makes_nobody(imports):
     assert [one.external_id for one in Profile.objects.all()] == ["c2"]
 
 
-def test_blank_lines_longer_than_a_stretch_are_no_end(imports):
+def test_more_blank_lines_than_one_read_do_not_end_the_import(imports):
     row = imports.run("external_id\nc-1\n" + "\n" * 5_000_000 + "c-2\n")
     assert (row.state, row.n_rows, row.n_created) == ("done", 2, 2)

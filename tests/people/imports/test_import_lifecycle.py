@@ -1,4 +1,4 @@
-"""Cancel, throw away, two at once, killed in between, kept for how long; nothing is lost and nothing counts twice."""
+"""Cancel, discard, resume and clean up imports: no row is lost or counted twice."""
 
 from datetime import timedelta
 
@@ -24,8 +24,8 @@ def _small_chunks(monkeypatch):
     monkeypatch.setattr(running, "CHUNK", 7)
 
 
-def chunks(n):
-    """A worker that does n chunks and dies, lease in hand."""
+def run_chunks(n):
+    """Process n chunks, then die with the lease in hand."""
     run = running.lease(now=timezone.now())
     with running.Worker(run) as worker:
         for _ in range(n):
@@ -39,9 +39,9 @@ def counts(row):
     return row.state, row.n_rows, row.n_created, row.n_updated, row.n_rejected, row.n_people
 
 
-def test_a_killed_import_goes_on_where_it_stopped(imports):
+def test_a_killed_import_resumes_where_it_stopped(imports):
     row = imports.started(FILE)
-    chunks(3)
+    run_chunks(3)
     assert counts(row) == ("running", 21, 21, 0, 0, 21)
     assert running.lease(now=timezone.now()) is None
     Import.objects.update(leased_until=timezone.now())
@@ -51,7 +51,7 @@ def test_a_killed_import_goes_on_where_it_stopped(imports):
     assert Profile.objects.get(external_id="c-3").email == "p43@example.org"
 
 
-def test_a_late_worker_changes_nothing(imports):
+def test_a_worker_without_its_lease_changes_nothing(imports):
     row = imports.started(FILE)
     late = running.lease(now=timezone.now())
     with running.Worker(late) as worker:
@@ -64,9 +64,9 @@ def test_a_late_worker_changes_nothing(imports):
     assert RejectPart.objects.count() == 2
 
 
-def test_cancel_keeps_what_is_imported_and_ends_it(imports):
+def test_cancel_ends_an_import_and_keeps_its_profiles(imports):
     row = imports.started(FILE)
-    chunks(2)
+    run_chunks(2)
     page = imports.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
     assert "The import was cancelled" in page
     turns()
@@ -77,7 +77,7 @@ def test_cancel_keeps_what_is_imported_and_ends_it(imports):
     )
 
 
-def test_a_worker_notices_the_cancel(imports):
+def test_a_running_worker_stops_after_cancel(imports):
     row = imports.started(FILE)
     run = running.lease(now=timezone.now())
     with running.Worker(run) as worker:
@@ -100,7 +100,7 @@ def test_two_imports_take_turns(imports, monkeypatch):
     assert counts(first) == counts(second) == ("done", N, 40, 8, 2, 40)
 
 
-def test_it_starts_once_however_often_it_is_asked(imports):
+def test_an_import_posted_twice_starts_once(imports):
     url = imports.uploaded(FILE)
     form = imports.form(url) | {"start": "1"}
     imports.client.post(url, form)
@@ -110,7 +110,7 @@ def test_it_starts_once_however_often_it_is_asked(imports):
     assert counts(Import.objects.get())[1] == N
 
 
-def test_a_database_in_trouble_is_tried_again_and_at_last_given_up(imports):
+def test_an_import_fails_after_too_many_tries(imports):
     row = imports.started(FILE)
     Import.objects.update(n_tries=running.MOST_TRIES)
     turns()
@@ -118,7 +118,7 @@ def test_a_database_in_trouble_is_tried_again_and_at_last_given_up(imports):
     assert "several times" in imports.client.get(f"{URL}{row.pk}/").content.decode()
 
 
-def test_a_lost_file_fails_in_words(imports):
+def test_an_import_without_its_file_fails_with_a_message(imports):
     row = imports.started(FILE)
     UploadPart.objects.all().delete()
     turns()
@@ -126,7 +126,7 @@ def test_a_lost_file_fails_in_words(imports):
     assert "no longer there" in imports.client.get(f"{URL}{row.pk}/").content.decode()
 
 
-def test_rows_beyond_the_limit_stay_out(imports, monkeypatch):
+def test_rows_beyond_the_limit_are_not_imported(imports, monkeypatch):
     monkeypatch.setattr(running, "MOST_ROWS", 10)
     row = imports.run(FILE)
     assert counts(row) == ("done", 10, 10, 0, 0, 10)
@@ -136,36 +136,38 @@ def test_rows_beyond_the_limit_stay_out(imports, monkeypatch):
     )
 
 
-def test_exactly_the_limit_is_no_trouble(imports, monkeypatch):
+def test_exactly_the_limit_of_rows_is_imported_without_a_warning(imports, monkeypatch):
     monkeypatch.setattr(running, "MOST_ROWS", N)
     assert imports.run(FILE).trouble == ""
 
 
-SQLITE = """CREATE TRIGGER poison BEFORE INSERT ON people_profile WHEN NEW.external_id = 'c-4'
+SQLITE_TRIGGER = """
+CREATE TRIGGER poison BEFORE INSERT ON people_profile WHEN NEW.external_id = 'c-4'
 BEGIN SELECT RAISE(ABORT, 'poison'); END"""
-POSTGRESQL = """CREATE FUNCTION poison() RETURNS trigger AS $$ BEGIN IF NEW.external_id = 'c-4' THEN
+POSTGRESQL_TRIGGER = """
+CREATE FUNCTION poison() RETURNS trigger AS $$ BEGIN IF NEW.external_id = 'c-4' THEN
 RAISE 'poison' USING ERRCODE = '22000'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql;
 CREATE TRIGGER poison BEFORE INSERT ON people_profile FOR EACH ROW EXECUTE FUNCTION poison()"""
 
 
-def test_a_row_that_only_the_database_refuses_is_found_and_rejected(imports):
+def test_a_row_refused_by_the_database_is_rejected_alone(imports):
     row = imports.started(
         "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(20))
     )
     with connection.cursor() as cursor:
-        cursor.execute(SQLITE if connection.vendor == "sqlite" else POSTGRESQL)
+        cursor.execute(SQLITE_TRIGGER if connection.vendor == "sqlite" else POSTGRESQL_TRIGGER)
     turns()
     assert counts(row) == ("done", 20, 19, 0, 1, 19)
     assert imports.rejects(row)[1].startswith('"6","The row could not be stored."')
 
 
-def test_thrown_away_files_and_parts_of_dead_uploads_go(imports, time_machine):
+def test_discarded_and_abandoned_uploads_are_deleted(imports, time_machine):
     url = imports.uploaded(FILE)
     assert imports.client.post(f"{url}discard/").status_code == 302
     assert Import.objects.count() == UploadPart.objects.count() == 0
     imports.uploaded(FILE)
     with open(__file__, "rb") as file:
-        uploads.store(file)  # and here the web process dies
+        uploads.store(file)  # the web process dies here
     life.tidy()
     assert UploadPart.objects.count() == 2
     time_machine.move_to(timezone.now() + timedelta(hours=1))
@@ -176,8 +178,8 @@ def test_thrown_away_files_and_parts_of_dead_uploads_go(imports, time_machine):
     assert Import.objects.count() == UploadPart.objects.count() == 0
 
 
-def test_rejects_and_members_are_kept_for_a_while(imports, time_machine):
-    plain, asked = imports.run(FILE), imports.run(FILE, segment_name="Ours")
+def test_rejects_and_members_are_kept_for_a_limited_time(imports, time_machine):
+    plain, with_segment = imports.run(FILE), imports.run(FILE, segment_name="Ours")
     time_machine.move_to(timezone.now() + timedelta(days=8))
     life.tidy()
     assert RejectPart.objects.count() == 0
@@ -185,5 +187,5 @@ def test_rejects_and_members_are_kept_for_a_while(imports, time_machine):
     assert page.status_code in {200, 302}
     time_machine.move_to(timezone.now() + timedelta(days=31))
     life.tidy()
-    assert set(ImportMember.objects.values_list("run", flat=True)) == {asked.pk}
+    assert set(ImportMember.objects.values_list("run", flat=True)) == {with_segment.pk}
     assert Segment.objects.count() == 1

@@ -1,4 +1,4 @@
-"""Random files against a plain reading of the rules: whoever writes them, by whichever way, the people come out the same."""
+"""Random files give the same profiles as a plain model of the import rules."""
 
 import csv
 import io
@@ -19,10 +19,10 @@ from tests.support.import_pages import turns
 
 TARGETS = ["external_id", "email", "phone", "gaid", "ads_consent", "country", "text", "number"]
 COLUMNS = tuple(Column(target, target, f"a {target}") for target in TARGETS)
-MAIL = ["", "a@example.org", "A@Example.org", "b@example.org", "rubbish"]
+EMAILS = ["", "a@example.org", "A@Example.org", "b@example.org", "rubbish"]
 ROW = st.tuples(
     st.sampled_from(["", "1", "2", "3", "ä\\"]),
-    st.sampled_from(MAIL),
+    st.sampled_from(EMAILS),
     st.sampled_from(["", "+4915112345678", "0151 12345678", "12"]),
     st.sampled_from(["", "38400000-8cf0-11bd-b23e-10b96e40000d", "x"]),
     st.sampled_from(["", "true", "false", "perhaps"]),
@@ -57,8 +57,8 @@ def key_of(row, key):
     return normalise.normalise(key, row[TARGETS.index(key)], region="DE").sha256
 
 
-def oracle(people, past, rows, key):
-    """Fold the rows into ``people``; answers created, updated, rejected, different people."""
+def apply_model(people, past, rows, key):
+    """Fold the rows into ``people``; return the counts created, updated, rejected and people."""
     created, updated, rejected, named = 0, 0, 0, set()
     for row in rows:
         if not any(row):
@@ -77,7 +77,7 @@ def oracle(people, past, rows, key):
             old = person.get(kind) and normalise.normalise(kind, person[kind], region="DE").sha256
             new = normalise.normalise(kind, known[kind], region="DE").sha256
             if old and not new:
-                del known[kind]  # what cannot be used replaces nothing that can
+                del known[kind]  # an unusable value replaces no usable one
             elif old and old != new:
                 past.add((kind, old))
         person |= known
@@ -85,8 +85,8 @@ def oracle(people, past, rows, key):
 
 
 def shown(profile):
-    told = {name: getattr(profile, name) for name in ("external_id", *KINDS, "country")}
-    return told | {
+    columns = {name: getattr(profile, name) for name in ("external_id", *KINDS, "country")}
+    return columns | {
         "consent": profile.ads_consent,
         "attributes": profile.attributes,
         "hashes": normalise.stored(profile),
@@ -113,20 +113,17 @@ def expected(person):
 @pytest.mark.parametrize("key", ["external_id", "email", "phone"])
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(first=st.lists(ROW, max_size=7), second=st.lists(ROW, max_size=7), chunk=st.integers(1, 4))
-def test_people_are_the_fold_of_the_rows(monkeypatch, key, first, second, chunk):
+def test_imported_profiles_match_the_model(monkeypatch, key, first, second, chunk):
     monkeypatch.setattr(running, "CHUNK", chunk)
     group = AppGroup.objects.create(name="x", slug=f"x-{next(ORDER)}", phone_region="DE")
     people, past = {}, set()
     for rows in (first, second):
         run = imported(group, rows, key)
         counts = (run.n_created, run.n_updated, run.n_rejected, run.n_people)
-        assert (run.state, *counts) == ("done", *oracle(people, past, rows, key))
+        assert (run.state, *counts) == ("done", *apply_model(people, past, rows, key))
         assert ImportMember.objects.filter(run=run).count() == run.n_people
     stored = Profile.objects.filter(app_group=group)
-    order = repr
-    assert sorted(map(shown, stored), key=order) == sorted(
-        map(expected, people.values()), key=order
-    )
-    if chunk == 1:  # else what a chunk overwrites itself was never anybody's
+    assert sorted(map(shown, stored), key=repr) == sorted(map(expected, people.values()), key=repr)
+    if chunk == 1:  # a value that one chunk overwrites itself is never stored
         kept = PastIdentifier.objects.filter(profile__app_group=group).values_list("kind", "sha256")
         assert {(kind, bytes(digest)) for kind, digest in kept} == past

@@ -1,4 +1,4 @@
-"""Uploads find room or are refused before a byte is stored; groups take turns, however many imports one of them has."""
+"""Refuse an upload above a limit before it is stored; let groups take turns."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ FILE = b"external_id\nc-1\n"
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The temporary files that uploads opened."""
+    """Return a list that grows with every temporary file of an upload."""
     files, real = [], tempfile.TemporaryFile
     monkeypatch.setattr(
         uploads.tempfile, "TemporaryFile", lambda **told: files.append(1) or real(**told)
@@ -26,16 +26,18 @@ def opened(monkeypatch):
     return files
 
 
-@pytest.mark.parametrize(("who", "status"), [("vera", 403), ("charlie", 404)])
-def test_a_file_of_who_may_not_import_is_never_stored(request, signed_in, opened, who, status):
-    client = signed_in(request.getfixturevalue(who))
+@pytest.mark.parametrize(("name", "status"), [("vera", 403), ("charlie", 404)])
+def test_a_file_of_a_user_without_the_role_is_not_stored(request, signed_in, opened, name, status):
+    client = signed_in(request.getfixturevalue(name))
     assert (
         client.post(f"{URL}new/", {"file": SimpleUploadedFile("x.csv", FILE)}).status_code == status
     )
     assert opened == []
 
 
-def test_a_group_has_only_so_many_files_waiting(imports, other_group, opened, monkeypatch):
+def test_a_group_may_have_a_limited_number_of_files_waiting(
+    imports, other_group, opened, monkeypatch
+):
     monkeypatch.setattr(uploads, "MOST_WAITING", 2)
     for _ in range(2):
         Import.objects.create(app_group=other_group, size=1)
@@ -52,15 +54,15 @@ def test_a_group_has_only_so_many_files_waiting(imports, other_group, opened, mo
     assert imports.upload(FILE).status_code == 302
 
 
-def test_a_group_has_only_so_many_bytes_waiting(imports, monkeypatch):
+def test_a_group_may_have_a_limited_number_of_bytes_waiting(imports, monkeypatch):
     monkeypatch.setattr(uploads, "MOST_WAITING_BYTES", 1000)
     imports.uploaded(FILE)
     assert imports.upload(b"external_id\n" + b"c\n" * 500).status_code == 422
     assert Import.objects.count() == 1
 
 
-def test_of_files_that_come_at_once_only_as_many_stay_as_may_wait(imports, acme, monkeypatch):
-    """The other one is there before this one is stored."""
+def test_simultaneous_uploads_do_not_exceed_the_limit(imports, acme, monkeypatch):
+    # The other upload is stored just before this one.
     monkeypatch.setattr(uploads, "MOST_WAITING", 1)
     real = uploads.store
     monkeypatch.setattr(
@@ -70,7 +72,7 @@ def test_of_files_that_come_at_once_only_as_many_stay_as_may_wait(imports, acme,
     assert (Import.objects.count(), UploadPart.objects.count()) == (1, 0)
 
 
-def test_a_full_disk_is_said(imports, opened, monkeypatch):
+def test_a_full_disk_is_reported(imports, opened, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100))
     answer = imports.upload(FILE)
     assert answer.status_code == 422
@@ -78,8 +80,8 @@ def test_a_full_disk_is_said(imports, opened, monkeypatch):
     assert opened == []
 
 
-def test_groups_take_turns_whatever_the_number_of_their_imports(acme, other_group, monkeypatch):
-    """Fifty small imports of one group, which each end at once, and a long one of another."""
+def test_groups_take_turns_regardless_of_their_number_of_imports(acme, other_group, monkeypatch):
+    # One group has many small imports that end at once, the other has one long import.
     monkeypatch.setattr(running, "PAUSE", running.PAUSE * 0)
     for _ in range(6):
         Import.objects.create(app_group=acme, size=1, state="running")
@@ -94,12 +96,12 @@ def test_groups_take_turns_whatever_the_number_of_their_imports(acme, other_grou
     assert order == ["acme", "umbrella"] * 3
 
 
-def test_a_segment_of_another_group_keeps_no_members(
+def test_members_are_not_kept_for_a_segment_of_another_group(
     imports, acme, other_group, make_profile, time_machine
 ):
     run = imports.run(FILE)
-    chosen = {"all": [{"field": "import", "op": "in", "value": [str(run.pk)]}]}
-    Segment.objects.create(app_group=other_group, name="All of them", filter=chosen)
+    condition = {"all": [{"field": "import", "op": "in", "value": [str(run.pk)]}]}
+    Segment.objects.create(app_group=other_group, name="All of them", filter=condition)
     time_machine.move_to(timezone.now() + timezone.timedelta(days=400))
     life.tidy()
     assert ImportMember.objects.count() == 0

@@ -1,4 +1,4 @@
-"""What the beginning of a file is taken for, in the old encodings of several languages."""
+"""Detect the encoding and the delimiter of a file, also for legacy encodings."""
 
 import pytest
 
@@ -21,12 +21,12 @@ GREEK = (
 @pytest.mark.parametrize(
     ("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")]
 )
-def test_old_encodings(text, encoding):
+def test_a_legacy_encoding_is_detected_with_delimiter_and_header(text, encoding):
     found = detecting.layout(Bytes(text.encode(encoding)), is_utf8=False)
     assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
 
 
-OTHERS = {
+SAMPLES = {
     "iso-8859-2": "1;Łukasz Wiśniewski;Łódź\n2;Żaneta Dąbrowska;Gdańsk\n",
     "cp1250": "1;Kőszegi Győző;Fűzfő\n2;Tamás;Budapest\n",
     "koi8-r": "1;Иван Петров;Москва\n2;Анна Смирнова;Санкт-Петербург\n",
@@ -38,14 +38,14 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("encoding", OTHERS)
-def test_encodings_of_the_rest_of_the_world_are_found_and_read(imports, encoding):
-    data = ("external_id;name;city\n" + OTHERS[encoding]).encode(encoding)
+@pytest.mark.parametrize("encoding", SAMPLES)
+def test_a_detected_encoding_is_imported(imports, encoding):
+    data = ("external_id;name;city\n" + SAMPLES[encoding]).encode(encoding)
     page = imports.client.get(imports.uploaded(data))
     assert page.context["layout"]["encoding"] == encoding
     assert page.context["is_sure"]
     imports.run(data)
-    first = OTHERS[encoding].split("\n")[0].split(";")
+    first = SAMPLES[encoding].split("\n")[0].split(";")
     assert Profile.objects.get(external_id="1").attributes == {"name": first[1], "city": first[2]}
 
 
@@ -58,13 +58,13 @@ def test_encodings_of_the_rest_of_the_world_are_found_and_read(imports, encoding
         ("1;÷ ± ×\n", "latin-1"),
     ],
 )
-def test_an_encoding_that_is_only_guessed_is_said_to_be(imports, text, encoding):
+def test_a_guessed_encoding_is_shown_as_a_guess(imports, text, encoding):
     data = ("external_id;name;city\n" + text).encode(encoding, "replace")
     assert "save the file as UTF-8" in imports.client.get(imports.uploaded(data)).content.decode()
 
 
-def test_one_broken_byte_makes_no_other_encoding_of_a_file_in_utf_8(imports):
-    """The first 128 KB are plain ASCII."""
+def test_one_broken_byte_does_not_change_the_encoding_of_a_utf_8_file(imports):
+    # The first 128 KB are plain ASCII.
     rows = "".join(f"c-{n},Bonn,{'x' * 60}\n" for n in range(2000)).encode()
     data = (
         b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
@@ -77,14 +77,14 @@ def test_one_broken_byte_makes_no_other_encoding_of_a_file_in_utf_8(imports):
     assert "not of the chosen encoding" in imports.rejects(row)[1]
 
 
-def test_one_umlaut_late_in_the_file_decides():
-    """The first 128 KB are plain ASCII; the whole file was looked at when it was stored."""
+def test_one_umlaut_late_in_the_file_decides_the_encoding():
+    # The first 128 KB are plain ASCII; the whole file was scanned when it was stored.
     raw = b"id;name\n" + b"1;Meier\n" * 20_000 + "2;Müller\n".encode("cp1252")
     assert detecting.layout(Bytes(raw), is_utf8=False).encoding == "cp1252"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_delimiters_among_others_in_quotes(delimiter):
+def test_a_quoted_delimiter_of_another_kind_is_ignored(delimiter):
     raw = (
         delimiter.join(["id", "a", "b"])
         + "\n"
@@ -96,21 +96,21 @@ def test_delimiters_among_others_in_quotes(delimiter):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_line_of_excel_tells_the_delimiter_and_is_no_row(imports, encoding):
+def test_the_sep_line_of_excel_sets_the_delimiter_and_is_no_row(imports, encoding):
     row = imports.run("sep=;\r\nexternal_id;city\r\nc-1;a,b,c\r\n;x,y,z\r\n".encode(encoding))
     assert (row.n_created, row.n_rejected) == (1, 1)
     assert Profile.objects.get().attributes == {"city": "a,b,c"}
     assert imports.rejects(row)[1].startswith('"4"')
 
 
-def test_a_first_row_that_cannot_be_read_is_no_header(imports):
+def test_an_unreadable_first_row_is_no_header(imports):
     url = imports.uploaded('external_id,"city\nc-1,A\nc-2,B\n')
     assert "No row can be read like this" in imports.client.get(url, HEADER).content.decode()
     assert imports.client.post(url, HEADER | {"start": "1"}).status_code in {200, 422}
     assert Profile.objects.count() == 0
 
 
-def test_the_preview_passes_over_a_row_that_cannot_be_read(imports):
+def test_the_preview_skips_an_unreadable_row(imports):
     url = imports.uploaded(
         'external_id,city\nc-1,"open\n' + "".join(f"c-{n},B\n" for n in range(2, 9))
     )

@@ -1,4 +1,4 @@
-"""Who may, what a rejects file holds, what is never stored or logged: roles, tenants, spreadsheets, erased people."""
+"""Check roles, tenants, spreadsheet formulas, erased people and logs of imports."""
 
 import csv
 import io
@@ -16,35 +16,37 @@ from tests.support.import_pages import URL, turns
 
 FILE = "external_id,email\nc-1,anna@example.org\n"
 PAGES = ["", "new/", "template/"]
-ACTS = ["cancel/", "discard/", "segment/"]
+ACTIONS = ["cancel/", "discard/", "segment/"]
 
 
 @pytest.fixture
-def there(imports):
-    """An import that waits for its mapping."""
+def uploaded(imports):
+    """Return an import that waits for its mapping."""
     imports.uploaded(FILE)
     return Import.objects.get()
 
 
-def test_viewers_may_nothing(there, vera, signed_in):
+def test_viewers_are_refused(uploaded, vera, signed_in):
     client = signed_in(vera)
-    for page in [*PAGES, f"{there.pk}/", f"{there.pk}/rejects/"]:
+    for page in [*PAGES, f"{uploaded.pk}/", f"{uploaded.pk}/rejects/"]:
         assert client.get(URL + page).status_code == 403
-    for act in ["new/", f"{there.pk}/", *(f"{there.pk}/{act}" for act in ACTS)]:
-        assert client.post(URL + act).status_code == 403
-    there.refresh_from_db()
-    assert there.state == "uploaded"
+    for action in ["new/", f"{uploaded.pk}/", *(f"{uploaded.pk}/{action}" for action in ACTIONS)]:
+        assert client.post(URL + action).status_code == 403
+    uploaded.refresh_from_db()
+    assert uploaded.state == "uploaded"
 
 
-def test_strangers_find_nothing(there, charlie, signed_in):
+def test_other_groups_get_404(uploaded, charlie, signed_in):
     client = signed_in(charlie)
     for base in (URL, URL.replace("acme", "umbrella")):
-        assert client.get(f"{base}{there.pk}/").status_code == 404
-        assert client.get(f"{base}{there.pk}/rejects/").status_code == 404
-        assert {client.post(f"{base}{there.pk}/{act}").status_code for act in ACTS} == {404}
+        assert client.get(f"{base}{uploaded.pk}/").status_code == 404
+        assert client.get(f"{base}{uploaded.pk}/rejects/").status_code == 404
+        assert {client.post(f"{base}{uploaded.pk}/{action}").status_code for action in ACTIONS} == {
+            404
+        }
 
 
-def test_a_segment_of_another_groups_import_is_empty(imports, other_group, charlie, signed_in):
+def test_a_segment_on_an_import_of_another_group_is_empty(imports, other_group, charlie, signed_in):
     row = imports.run(FILE)
     chosen = {"all": [{"field": "import", "op": "is", "value": str(row.pk)}]}
     theirs = Segment.objects.create(app_group=other_group, name="Theirs", filter=chosen)
@@ -52,8 +54,8 @@ def test_a_segment_of_another_groups_import_is_empty(imports, other_group, charl
     assert page.context["coverage"].total == 0
 
 
-def test_files_are_taken_by_no_other_page(bob, signed_in):
-    """Neither stored nor read into memory, whoever sends them."""
+def test_other_pages_take_no_files(bob, signed_in):
+    # Such a file is neither stored nor read into memory.
     for address in (
         "/accounts/login/",
         "/g/acme/people/segments/new/",
@@ -63,17 +65,17 @@ def test_files_are_taken_by_no_other_page(bob, signed_in):
         assert not answer.wsgi_request.FILES
 
 
-def test_a_rejects_file_is_safe_in_a_spreadsheet_and_comes_back(imports):
+def test_a_rejects_file_is_safe_in_a_spreadsheet_and_can_be_imported(imports):
     cells = ["=1+1", "+49 151", "-x", "@x", "\tx", "\rx", 'say "hi"', "plain"]
     body = io.StringIO()
     csv.writer(body).writerows(
         [["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))]
     )
-    told = body.getvalue()
-    row = imports.run(told, target_0="", target_1="external_id", key="external_id", name_1="note")
+    text = body.getvalue()
+    row = imports.run(text, target_0="", target_1="external_id", key="external_id", name_1="note")
     assert row.n_rejected == 0
     row = imports.run(
-        told.replace("c-", ""), target_0="external_id", target_1="number", name_1="note"
+        text.replace("c-", ""), target_0="external_id", target_1="number", name_1="note"
     )
     lines = imports.rejects(row)
     found = list(csv.reader(io.StringIO("\r\n".join(lines), newline="")))
@@ -89,7 +91,7 @@ def test_a_rejects_file_is_safe_in_a_spreadsheet_and_comes_back(imports):
     assert notes == {str(n): cell.strip() for n, cell in enumerate(cells)}
 
 
-def test_only_hashes_are_stored_where_the_group_says_so(imports, acme, make_profile):
+def test_only_hashes_are_stored_in_a_hash_only_group(imports, acme, make_profile):
     make_profile(external_id="c-2", email="bert@example.org")
     acme.hash_only = True
     acme.save()
@@ -105,10 +107,10 @@ def test_only_hashes_are_stored_where_the_group_says_so(imports, acme, make_prof
 
 @pytest.mark.parametrize("kind", ["external_id", "email"])
 def test_erased_people_do_not_come_back(imports, acme, make_profile, kind):
-    gone = make_profile(external_id="c-2", email="bert@example.org")
-    names = [name for _pk, name in erasure_ledger.names_of(acme, [gone]) if name[0] == kind]
+    erased = make_profile(external_id="c-2", email="bert@example.org")
+    names = [name for _pk, name in erasure_ledger.names_of(acme, [erased]) if name[0] == kind]
     erasure_ledger.write(acme, names, erasure=None, now=timezone.now())
-    gone.delete()
+    erased.delete()
     file = "external_id,email\nc-1,anna@example.org\nc-2,Bert@Example.org\nc-3,\n"
     checked = imports.post(imports.uploaded(file), "check").context["checked"]
     assert [(one.line, one.reason) for one in checked.problems] == [(3, "erased")]
@@ -119,8 +121,9 @@ def test_erased_people_do_not_come_back(imports, acme, make_profile, kind):
     assert cells == ["3", "This person was erased and must not come back."]
 
 
-def test_an_erasure_slows_no_import_down_that_names_others(imports, acme):
-    """PostgreSQL copies the people of a chunk into a table; only the chunk that names the erased goes the long way."""
+def test_an_erasure_slows_only_chunks_that_name_the_erased_person(imports, acme):
+    # PostgreSQL copies the people of a chunk into a table; only a chunk that names an erased
+    # person takes the slow path.
     name = ("external_id", erasure_ledger.digest(acme, "external_id", b"c-2"))
     erasure_ledger.write(acme, [name], erasure=None, now=timezone.now())
     with CaptureQueriesContext(connection) as queries:
@@ -130,7 +133,7 @@ def test_an_erasure_slows_no_import_down_that_names_others(imports, acme):
     assert is_copied == (connection.vendor == "postgresql")
 
 
-def test_a_withdrawn_consent_is_remembered(imports, make_profile):
+def test_a_withdrawn_consent_is_recorded(imports, make_profile):
     for n, was in enumerate([True, None, False]):
         make_profile(external_id=f"c-{n}", ads_consent=was)
     imports.run("external_id,consent\n" + "".join(f"c-{n},false\n" for n in range(4)))
@@ -140,7 +143,7 @@ def test_a_withdrawn_consent_is_remembered(imports, make_profile):
     ]
 
 
-def test_an_attribute_that_rules_consent_rules_it_here_too(imports, acme):
+def test_the_consent_attribute_sets_consent_in_an_import(imports, acme):
     acme.consent_attribute = "newsletter"
     acme.save()
     imports.run("external_id,newsletter\nc-1,yes\nc-2,no\nc-3,\n", target_1="truth")
@@ -151,7 +154,7 @@ def test_an_attribute_that_rules_consent_rules_it_here_too(imports, acme):
     assert found["c-2"] is False
 
 
-def test_no_person_is_logged(imports, caplog):
+def test_no_personal_data_is_logged(imports, caplog):
     caplog.set_level(logging.DEBUG, "audiencesync")
     row = imports.run('external_id,email\nsecret-1,secret@example.org\n,"secret\n')
     assert row.n_rejected == 1

@@ -1,4 +1,4 @@
-"""From the file to the people: upload, preview, mapping, check, import, result."""
+"""Import a file from upload to result: preview, mapping, check, import."""
 
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import, UploadPart
@@ -12,7 +12,7 @@ PEOPLE = (
 )
 
 
-def test_the_whole_way(imports, acme, make_profile):
+def test_an_import_from_upload_to_result(imports, acme, make_profile):
     make_profile(external_id="c-2", phone="+4915112345679", attributes={"vip": True})
     url = imports.uploaded(PEOPLE)
     page = imports.client.get(url)
