@@ -5,12 +5,14 @@ Every reader answers None for what it does not know; none of them guesses.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 
+import phonenumbers
 from django.conf.locale import LANG_INFO
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 LONGEST_LANGUAGE = 8
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
@@ -204,7 +206,7 @@ def country(text: str) -> str | None:
     if key == "uk" or not _COUNTRY.fullmatch(text.strip()):
         return _countries().get(key)
     code = text.strip().upper()
-    return code if code in LOCALE_DATA or code in _codes().values() else None
+    return code if code in _country_names() or code in _codes().values() else None
 
 
 @lru_cache(maxsize=4096)
@@ -224,6 +226,21 @@ def language(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
+def _country_names() -> dict[str, dict[str, str]]:
+    """Return the names of each country by language. Shape: {"DE": {"en": "Germany", "de": "*en"}}."""
+    # `import phonenumbers.geodata.locale` would load the areas of all phone prefixes, too: 100 MB and
+    # most of a second in every process. The file itself needs none of them.
+    path = Path(phonenumbers.__file__).parent / "geodata" / "locale.py"
+    spec = importlib.util.spec_from_file_location("phonenumbers.countries.locale", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names: dict[str, dict[str, str]] = module.LOCALE_DATA
+    return names
+
+
+@lru_cache(maxsize=1)
 def _codes() -> dict[str, str]:
     codes = _ALPHA_3.split()
     return {three.lower(): two for two, three in zip(codes[::2], codes[1::2], strict=True)}
@@ -233,7 +250,7 @@ def _codes() -> dict[str, str]:
 def _countries() -> dict[str, str]:
     """Names of countries in all languages that the library of phone numbers knows; a name of two of them is none."""
     found: dict[str, set[str]] = {}
-    for code, names in LOCALE_DATA.items():
+    for code, names in _country_names().items():
         for name in names.values():
             if not name.startswith("*"):
                 found.setdefault(_key(name), set()).add(code)
