@@ -1,4 +1,4 @@
-"""Values of every field: the object that holds a bad one is refused with index, reason and field; its neighbour stays."""
+"""Refuse a bad object, or drop a bad field, with index, reason and field; keep its neighbour."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from audiencesync.people.models import Event, Profile
 
 NEIGHBOUR = {"external_id": "neighbour"}
 NOW = "2026-11-01T10:00:00Z"
-NO_ID = [1.5, 1.0, True, False, [], {}, ["a"], {"a": 1}]
-NO_TEXT = [1, *NO_ID]
+NOT_AN_ID = [1.5, 1.0, True, False, [], {}, ["a"], {"a": 1}]
+NOT_A_TEXT = [1, *NOT_AN_ID]
 BLANK = ["", " ", "\t", "\u00a0", "\u3000"]
 DEEP = [[[[[[[[[[1]]]]]]]]]]
 LONG = "x" * 256
 EVENT = {"external_id": "bad", "name": "cart", "time": NOW}
-BOUGHT = {"external_id": "bad", "product_id": "p", "currency": "EUR", "price": 1, "time": NOW}
+PURCHASE = {"external_id": "bad", "product_id": "p", "currency": "EUR", "price": 1, "time": NOW}
 BAD_EMAILS = [
     "nobody",
     "a@b",
@@ -37,9 +37,9 @@ BAD_TIMES = [
     "1e9",
     "2026-11-01T",
 ]
-BAD = {  # without these there is no person, no event, no purchase: the object is refused
+BAD = {  # without a valid value here the object names no person, event or purchase: refused
     "attributes": {
-        "external_id": [*NO_ID, *BLANK, "ä" * 494, "x" * 988],
+        "external_id": [*NOT_AN_ID, *BLANK, "ä" * 494, "x" * 988],
         "user_alias": [
             1,
             "x",
@@ -65,10 +65,10 @@ BAD = {  # without these there is no person, no event, no purchase: the object i
         "_merge_objects": ["true", 1, [], {}],
     },
     "events": {
-        "name": [None, *NO_TEXT, *BLANK, LONG],
+        "name": [None, *NOT_A_TEXT, *BLANK, LONG],
         "time": [
             None,
-            *NO_TEXT,
+            *NOT_A_TEXT,
             *BLANK,
             *BAD_TIMES,
             1762000000,
@@ -79,8 +79,8 @@ BAD = {  # without these there is no person, no event, no purchase: the object i
         ],
     },
     "purchases": {
-        "product_id": [None, *NO_ID, *BLANK, LONG],
-        "currency": [None, *NO_TEXT, *BLANK, "EU", "EURO", "€", "E1R"],
+        "product_id": [None, *NOT_AN_ID, *BLANK, LONG],
+        "currency": [None, *NOT_A_TEXT, *BLANK, "EU", "EURO", "€", "E1R"],
         "price": [
             None,
             "",
@@ -100,14 +100,14 @@ BAD = {  # without these there is no person, no event, no purchase: the object i
         "time": [None, *BAD_TIMES],
     },
 }
-FIELDS = {  # these cost themselves only
+FIELDS = {  # a bad value here drops the field only
     "attributes": {
-        "email": [*NO_TEXT, *BAD_EMAILS],
+        "email": [*NOT_A_TEXT, *BAD_EMAILS],
         "phone": [1.5, True, [], {}, "1" * 65],
-        "country": [*NO_TEXT, "D", "D1", "Narnia", "ÄÖ", "zz"],
-        "language": [*NO_TEXT, "d", "deutsch-und-mehr", "d3", "d--", "en-"],
-        "idfa": [*NO_TEXT, "x" * 65],
-        "google_ad_id": [*NO_TEXT, "x" * 65],
+        "country": [*NOT_A_TEXT, "D", "D1", "Narnia", "ÄÖ", "zz"],
+        "language": [*NOT_A_TEXT, "d", "deutsch-und-mehr", "d3", "d--", "en-"],
+        "idfa": [*NOT_A_TEXT, "x" * 65],
+        "google_ad_id": [*NOT_A_TEXT, "x" * 65],
         "ad_tracking_enabled": ["perhaps", 2, 0.5, [], {}],
         "ads_consent": ["perhaps", 2, [], {}],
         "devices": [
@@ -170,7 +170,7 @@ FIELDS = {  # these cost themselves only
 START = {
     "attributes": {"external_id": "bad", "name": "kept whole"},
     "events": EVENT,
-    "purchases": BOUGHT,
+    "purchases": PURCHASE,
 }
 
 
@@ -187,7 +187,7 @@ CASES, FIELD_CASES = cases(BAD), cases(FIELDS)
 
 
 @pytest.mark.parametrize(("array", "field", "value"), CASES)
-def test_a_bad_value(api, array, field, value):
+def test_a_bad_required_value_refuses_its_object_alone(api, array, field, value):
     item = START[array] | {field: value}
     if field in ("user_alias", "braze_id"):
         item.pop("external_id")
@@ -206,7 +206,7 @@ def test_a_bad_value(api, array, field, value):
 
 
 @pytest.mark.parametrize(("array", "field", "value"), FIELD_CASES)
-def test_a_bad_field_costs_the_field_and_is_reported(api, array, field, value):
+def test_a_bad_field_is_dropped_and_reported(api, array, field, value):
     neighbour = {"attributes": {"plan": "gold"}, "events": {}, "purchases": {}}[array]
     body = api.track(**{array: [START[array] | neighbour | {field: value}]})
     assert body[f"{array}_processed"] == 1
@@ -252,7 +252,7 @@ def test_a_bad_field_costs_the_field_and_is_reported(api, array, field, value):
         ("created_at", "1999-01-01T00:00:00Z"),
     ],
 )
-def test_an_odd_value_is_kept_and_touches_nothing_else(api, acme, person, field, value):
+def test_an_odd_value_is_kept_and_changes_nothing_else(api, acme, person, field, value):
     api.track(attributes=[{"external_id": "a", field: value}])
     found = person("a")
     assert found.app_group == acme
@@ -269,7 +269,7 @@ def test_an_odd_value_is_kept_and_touches_nothing_else(api, acme, person, field,
 
 
 @pytest.mark.parametrize(
-    "names",
+    "identifiers",
     [
         {"external_id": "a", "braze_id": "0" * 24},
         {"external_id": "a", "user_alias": {}},
@@ -277,7 +277,7 @@ def test_an_odd_value_is_kept_and_touches_nothing_else(api, acme, person, field,
         {"email": None},
     ],
 )
-def test_exactly_one_name(api, names):
-    (error,) = api.track(status=400, attributes=[names | {"plan": "x"}])["errors"]
+def test_an_object_without_exactly_one_identifier_is_refused(api, identifiers):
+    (error,) = api.track(status=400, attributes=[identifiers | {"plan": "x"}])["errors"]
     assert error["type"] in ("TOO_MANY_IDENTIFIERS", "NO_IDENTIFIER")
     assert not Profile.objects.exists()

@@ -1,4 +1,4 @@
-"""The key of another group with the real ids of acme: it is told nothing, and nothing of acme changes."""
+"""The key of another group with real ids of acme reads nothing and changes nothing."""
 
 import json
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.rest.test_every_operation import OPERATIONS
 from tests.support.rest_api import Caller
 
 SECRET = "canary-of-acme"
-MAIL, PHONE, IDFA = (
+EMAIL, PHONE, IDFA = (
     f"{SECRET}@example.org",
     "+4915112345678",
     "6D92078A-8246-4BA4-AE5B-76104861E7DC",
@@ -26,7 +26,7 @@ NAMES = {
     "external_id": lambda world: SECRET,
     "braze_id": lambda world: world["ann"].braze_id,
     "user_alias": lambda world: ALIAS,
-    "email": lambda world: MAIL,
+    "email": lambda world: EMAIL,
     "phone": lambda world: PHONE,
 }
 ARRAYS = ("external_ids", "braze_ids", "user_aliases", "email_addresses", "phone_numbers")
@@ -56,10 +56,10 @@ CALLS += [
     (
         "post",
         "/users/identify",
-        lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{MAIL}"}]},
+        lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{EMAIL}"}]},
     ),
     ("post", "/users/export/ids", lambda w: {"braze_id": w["ann"].braze_id}),
-    ("post", "/users/export/ids", lambda w: {"email_address": MAIL}),
+    ("post", "/users/export/ids", lambda w: {"email_address": EMAIL}),
     ("post", "/users/export/ids", lambda w: {"device_id": IDFA}),
     (
         "post",
@@ -97,7 +97,7 @@ CALLS += [
     ("get", "/deliveries", lambda w: ALIAS),
     ("get", "/users/erasures", lambda w: {"key": w["erasure"].key}),
 ]
-KEPT = (
+TABLES = (
     Profile.everybody,
     UserAlias.objects,
     Event.objects,
@@ -105,16 +105,16 @@ KEPT = (
     Canvas.objects,
     Visit.objects,
 )
-KEPT += (Erasure.objects, Delivery.objects, Audience.objects)
+TABLES += (Erasure.objects, Delivery.objects, Audience.objects)
 
 
 @pytest.fixture
 def world(acme, alice, api, settings, tmp_path):
-    """One of everything that has an id."""
+    """Create one row of everything that has an id."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     now = timezone.now()
-    ann = {"external_id": SECRET, "email": MAIL, "phone": PHONE, "idfa": IDFA, "secret": SECRET}
-    lead = {"user_alias": LEAD, "email": f"lead-{MAIL}", "_update_existing_only": False}
+    ann = {"external_id": SECRET, "email": EMAIL, "phone": PHONE, "idfa": IDFA, "secret": SECRET}
+    lead = {"user_alias": LEAD, "email": f"lead-{EMAIL}", "_update_existing_only": False}
     api.track(
         attributes=[ann, lead],
         events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}],
@@ -132,60 +132,60 @@ def world(acme, alice, api, settings, tmp_path):
     found["erasure"] = Erasure.objects.create(
         app_group=acme, state="done", asked_by=SECRET, requested_at=now
     )
-    _sent(acme, found["ann"], now=now)
+    _send(acme, found["ann"], now=now)
     return found
 
 
-def _sent(group, person, *, now):
+def _send(group, person, *, now):
     connection = Connection(app_group=group, connected_at=now)
     connection.set_token("a-token")
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
     audience = Audience.objects.create(ad_account=account, remote_id="1001", name=SECRET)
-    wish = Sync.objects.create(
+    target = Sync.objects.create(
         app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/"
     )
     sync.enqueue(
-        wish,
+        target,
         Profile.objects.filter(pk=person.pk).values_list("pk", "pk"),
         now=now + timedelta(seconds=1),
     )
 
 
-def kept():
-    """All rows that acme has, as they are."""
-    return {rows.model: list(rows.order_by("pk").values()) for rows in KEPT}
+def rows_of_acme():
+    """Return all rows of acme."""
+    return {rows.model: list(rows.order_by("pk").values()) for rows in TABLES}
 
 
-def mine(before):
-    """The rows of ``before``, as they are now."""
+def reloaded(before):
+    """Return the rows in ``before`` as they are now."""
     return {
         rows.model: list(
             rows.filter(pk__in=[row["id"] for row in before[rows.model]]).order_by("pk").values()
         )
-        for rows in KEPT
+        for rows in TABLES
     }
 
 
-def said(answer):
-    """The answer without the names that the caller sent, which may be repeated."""
+def content(answer):
+    """Return the answer without ids that the caller sent, which may be repeated."""
     body = answer.json()
     return json.dumps({name: value for name, value in body.items() if name != "invalid_user_ids"})
 
 
 @pytest.mark.parametrize(("method", "path", "build"), CALLS)
-def test_only_acme_reaches_what_is_acmes(api, issue, other_group, world, method, path, build):
-    asked, before = build(world), kept()
-    strange = getattr(Caller(issue(other_group)), method)(path, asked)
-    assert strange.status_code < 500
-    assert SECRET not in said(strange)
-    assert mine(before) == before
-    before = kept()
-    own = getattr(api, method)(path, asked)
+def test_only_acme_reaches_rows_of_acme(api, issue, other_group, world, method, path, build):
+    request, before = build(world), rows_of_acme()
+    foreign = getattr(Caller(issue(other_group)), method)(path, request)
+    assert foreign.status_code < 500
+    assert SECRET not in content(foreign)
+    assert reloaded(before) == before
+    before = rows_of_acme()
+    own = getattr(api, method)(path, request)
     assert own.status_code in (200, 201)
-    assert SECRET in said(own) or kept() != before or strange.status_code == 400
+    assert SECRET in content(own) or rows_of_acme() != before or foreign.status_code == 400
 
 
-def test_no_operation_is_left_out():
+def test_every_operation_is_covered():
     empty = {("get", "/campaigns/list"), ("get", "/feed/list")}
     assert {(method, path) for method, path, _build in CALLS} | empty == set(OPERATIONS)

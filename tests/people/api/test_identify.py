@@ -1,4 +1,4 @@
-"""POST /users/alias/new and /users/identify: other names, and an unknown visitor who turns out to be somebody."""
+"""POST /users/alias/new and /users/identify: add aliases and merge anonymous profiles."""
 
 import pytest
 from django.utils import timezone
@@ -23,30 +23,26 @@ def post(api, settings, tmp_path):
 
 @pytest.fixture
 def lead(post, api):
-    """A visitor known by alias only, with an e-mail, an attribute and an event."""
+    """Return an anonymous profile with an alias, an e-mail, an attribute and an event."""
     post("/users/alias/new", {"user_aliases": [LEAD]})
-    told = {"user_alias": LEAD, "email": "lead@example.org", "source": "fair", "plan": "none"}
+    visitor = {"user_alias": LEAD, "email": "lead@example.org", "source": "fair", "plan": "none"}
     api.track(
-        attributes=[told],
+        attributes=[visitor],
         events=[{"user_alias": LEAD, "name": "visit", "time": "2026-11-01T10:00:00Z"}],
     )
     return UserAlias.objects.get().profile
 
 
-def test_a_new_alias_of_nobody_makes_somebody(post):
+def test_a_new_alias_alone_creates_an_anonymous_profile(post):
     body = post("/users/alias/new", {"user_aliases": [LEAD, LEAD]})
     assert body == {"message": "success", "aliases_processed": 2}
     assert Profile.objects.get().external_id is None
 
 
-def test_an_alias_for_a_known_person(post, api, person):
+def test_an_alias_is_added_to_a_known_profile(post, api, person):
     api.track(attributes=[{"external_id": "a"}, {"external_id": "b"}])
-    assert (
-        post("/users/alias/new", {"user_aliases": [LEAD | {"external_id": "a"}]})[
-            "aliases_processed"
-        ]
-        == 1
-    )
+    first = post("/users/alias/new", {"user_aliases": [LEAD | {"external_id": "a"}]})
+    assert first["aliases_processed"] == 1
     body = post(
         "/users/alias/new",
         {"user_aliases": [LEAD | {"external_id": name} for name in ("a", "b", "c")]},
@@ -58,24 +54,22 @@ def test_an_alias_for_a_known_person(post, api, person):
     assert person("a").aliases.get().name == "L1"
 
 
-def test_an_alias_only_updates_unless_told_otherwise(api):
+def test_an_alias_creates_a_profile_only_if_allowed(api):
     body = api.track(status=400, attributes=[{"user_alias": LEAD, "plan": "x"}])
     assert body["errors"][0]["type"] == "UNKNOWN_USER"
     api.track(attributes=[{"user_alias": LEAD, "plan": "x", "_update_existing_only": False}])
     assert UserAlias.objects.get().profile.attributes == {"plan": "x"}
 
 
-def test_a_visitor_gets_their_external_id(post, lead, person):
+def test_an_anonymous_profile_gets_its_external_id(post, lead, person):
     identity = {"external_id": "a", "user_alias": LEAD}
-    assert (
-        post("/users/identify", {"aliases_to_identify": [identity, identity]})["aliases_processed"]
-        == 2
-    )
+    body = post("/users/identify", {"aliases_to_identify": [identity, identity]})
+    assert body["aliases_processed"] == 2
     assert person("a") == lead
     assert person("a").email == "lead@example.org"
 
 
-def test_a_visitor_becomes_somebody_known(post, api, lead, person):
+def test_an_anonymous_profile_is_merged_into_a_known_one(post, api, lead, person):
     api.track(attributes=[{"external_id": "a", "plan": "gold", "phone": "+4915112345678"}])
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
     found, left = person("a"), Profile.everybody.get(pk=lead.pk)
@@ -90,7 +84,7 @@ def test_a_visitor_becomes_somebody_known(post, api, lead, person):
     )
 
 
-def test_what_was_sent_of_a_visitor_can_be_taken_back_from_both(post, api, lead, person):
+def test_a_merge_keeps_the_sent_hash_on_both_profiles(post, api, lead, person):
     sent = bytes(lead.email_sha256)
     api.track(attributes=[{"external_id": "a", "email": "other@example.org"}])
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
@@ -98,30 +92,26 @@ def test_what_was_sent_of_a_visitor_can_be_taken_back_from_both(post, api, lead,
         assert bytes(profile.past_identifiers.get().sha256) == sent
 
 
-def test_somebody_erased_does_not_come_back_by_another_name(post, api, acme, person):
+def test_an_erased_person_does_not_return_by_identify(post, api, acme, person):
     api.track(attributes=[{"external_id": "a", "email": "a@example.org"}])
-    gone = person("a")
+    erased = person("a")
     erasure_ledger.write(
         acme,
-        [name for _pk, name in erasure_ledger.names_of(acme, [gone])],
+        [name for _pk, name in erasure_ledger.names_of(acme, [erased])],
         erasure=None,
         now=timezone.now(),
     )
-    gone.delete()
+    erased.delete()
     api.track(attributes=[{"email": "visitor@example.org"}])
-    wish = {"external_id": "a", "email": "visitor@example.org"}
-    assert (
-        post("/users/identify", {"emails_to_identify": [wish]}, 400)["errors"][0]["type"]
-        == "ERASED_USER"
-    )
-    assert (
-        api.track(status=400, attributes=[{"external_id": "a"}])["errors"][0]["type"]
-        == "ERASED_USER"
-    )
+    identity = {"external_id": "a", "email": "visitor@example.org"}
+    body = post("/users/identify", {"emails_to_identify": [identity]}, 400)
+    assert body["errors"][0]["type"] == "ERASED_USER"
+    body = api.track(status=400, attributes=[{"external_id": "a"}])
+    assert body["errors"][0]["type"] == "ERASED_USER"
     assert not Profile.objects.filter(external_id="a").exists()
 
 
-def test_by_email_or_phone(post, api, person):
+def test_identify_by_email_or_phone(post, api, person):
     api.track(attributes=[{"email": "Max@example.org", "plan": "x"}, {"phone": "+4915112345678"}])
     emails = [{"external_id": "a", "email": "max@example.org", "prioritization": ["unidentified"]}]
     phones = [
@@ -138,13 +128,12 @@ def test_by_email_or_phone(post, api, person):
     assert (person("a").attributes, person("b").phone) == ({"plan": "x"}, "+4915112345678")
 
 
-def test_the_same_call_again_is_a_success(post, api, lead, person):
+def test_a_repeated_call_succeeds(post, api, lead, person):
     api.track(
         attributes=[{"phone": "+4915112345678"}, {"external_id": "b", "email": "b@example.org"}]
     )
-    emails = [
-        {"external_id": "b", "email": "lead@example.org"}
-    ]  # becomes somebody with another e-mail
+    # the profile "b" has another e-mail already
+    emails = [{"external_id": "b", "email": "lead@example.org"}]
     phones = [{"external_id": "a", "phone": "+4915112345678"}]
     for _turn in range(2):
         body = post(
@@ -154,7 +143,7 @@ def test_the_same_call_again_is_a_success(post, api, lead, person):
     assert Profile.objects.count() == 2
 
 
-def test_an_email_of_somebody_else_who_is_known_is_nobody_s(post, api):
+def test_an_email_of_another_known_profile_identifies_no_visitor(post, api):
     api.track(attributes=[{"external_id": "a", "email": "a@example.org"}, {"external_id": "b"}])
     body = post(
         "/users/identify",
@@ -164,20 +153,18 @@ def test_an_email_of_somebody_else_who_is_known_is_nobody_s(post, api):
     assert body["errors"][0]["type"] == "UNKNOWN_USER"
 
 
-def test_a_visitor_who_became_somebody_is_found_by_their_old_braze_id(post, api, lead, person):
+def test_a_merged_profile_is_found_by_its_old_braze_id(post, api, lead, person):
     api.track(attributes=[{"external_id": "a"}])
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
     api.track(attributes=[{"braze_id": lead.braze_id, "plan": "gold"}])
     assert person("a").attributes["plan"] == "gold"
-    assert (
-        api.post("/users/export/ids", {"braze_id": lead.braze_id}).json()["users"][0]["external_id"]
-        == "a"
-    )
+    users = api.post("/users/export/ids", {"braze_id": lead.braze_id}).json()["users"]
+    assert users[0]["external_id"] == "a"
     assert post("/users/delete", {"braze_ids": [lead.braze_id]})["deleted"] == 1
     assert not Profile.objects.exists()
 
 
-def test_nobody_gets_more_attributes_than_they_may_have(post, api, lead, person):
+def test_a_merge_above_the_limit_of_attributes_is_refused(post, api, lead, person):
     api.track(attributes=[{"external_id": "a"} | {f"a{n}": n for n in range(499)}])
     body = post(
         "/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]}, 400
@@ -199,7 +186,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_identity_does_not_spoil_the_others(post, lead, person, bad):
+def test_a_bad_identity_is_refused_alone(post, lead, person, bad):
     body = post(
         "/users/identify", {"aliases_to_identify": [bad, {"external_id": "a", "user_alias": LEAD}]}
     )
@@ -220,20 +207,20 @@ def test_a_bad_identity_does_not_spoil_the_others(post, lead, person, bad):
         LEAD | {"alias_label": True},
     ],
 )
-def test_a_bad_alias_does_not_spoil_the_others(post, bad):
+def test_a_bad_alias_is_refused_alone(post, bad):
     body = post("/users/alias/new", {"user_aliases": [bad, LEAD]})
     assert (body["aliases_processed"], [error["index"] for error in body["errors"]]) == (1, [0])
     assert UserAlias.objects.get().name == "L1"
 
 
-def test_an_unknown_alias_is_told(post):
+def test_an_unknown_alias_is_reported(post):
     body = post(
         "/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]}, 400
     )
     assert body["errors"][0]["type"] == "UNKNOWN_USER"
 
 
-def test_somebody_known_keeps_their_external_id(post, lead, person):
+def test_a_known_profile_keeps_its_external_id(post, lead, person):
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
     body = post(
         "/users/identify", {"aliases_to_identify": [{"external_id": "b", "user_alias": LEAD}]}, 400
@@ -243,7 +230,7 @@ def test_somebody_known_keeps_their_external_id(post, lead, person):
 
 
 @pytest.mark.parametrize("n", [0, 51])
-def test_at_most_fifty(post, n):
+def test_no_or_more_than_50_aliases_are_refused(post, n):
     post(
         "/users/alias/new",
         {"user_aliases": [LEAD | {"alias_name": str(i)} for i in range(n)]},

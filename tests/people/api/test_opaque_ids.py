@@ -1,4 +1,4 @@
-"""Canvases, steps, segments and audiences have one opaque id on every face of the API, and no number leads to them."""
+"""Canvases, steps, segments and audiences have one opaque id across the API."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from partners.models import AdAccount, Audience, Connection
 
 @pytest.fixture
 def ids(api, acme, launched):
-    """The ids that the lists tell."""
+    """Return one id of each kind, as the lists give them."""
     connection = Connection.objects.create(app_group=acme, connected_at=timezone.now())
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
     Audience.objects.create(ad_account=account, remote_id="1001", name="winback")
@@ -20,18 +20,18 @@ def ids(api, acme, launched):
     return {name: api.get(path).json()[name][0]["id"] for name, path in lists.items()}
 
 
-def test_every_id_is_a_uuid_and_none_is_told_twice(ids, api):
+def test_every_id_is_a_unique_uuid(ids, api):
     details = api.get("/canvas/details", {"canvas_id": ids["canvases"]}).json()
-    told = [*ids.values(), *(step["id"] for step in details["steps"])]
-    assert [str(UUID(one)) for one in told] == told
-    assert len(set(told)) == len(told) == 4
+    found = [*ids.values(), *(step["id"] for step in details["steps"])]
+    assert [str(UUID(one)) for one in found] == found
+    assert len(set(found)) == len(found) == 4
 
 
-def test_what_a_list_tells_every_other_call_takes(ids, api, acme, launched):
+def test_ids_of_the_lists_are_accepted_by_every_other_call(ids, api, acme, launched):
     Profile.objects.create(app_group=acme, external_id="ann")
-    wanted = {"canvas_id": ids["canvases"], "length": 1, "include_step_breakdown": "true"}
-    details = api.get("/canvas/details", wanted).json()
-    (day,) = api.get("/canvas/data_series", wanted).json()["data"]["stats"]
+    params = {"canvas_id": ids["canvases"], "length": 1, "include_step_breakdown": "true"}
+    details = api.get("/canvas/details", params).json()
+    (day,) = api.get("/canvas/data_series", params).json()["data"]["stats"]
     assert list(day["step_stats"]) == [step["id"] for step in details["steps"]]
     assert details["variants"][0]["id"] == ids["canvases"]
     body = {"canvas_id": ids["canvases"], "recipients": [{"external_user_id": "ann"}]}
@@ -39,30 +39,26 @@ def test_what_a_list_tells_every_other_call_takes(ids, api, acme, launched):
     engine.move_all(now=timezone.now())
     (user,) = api.post("/users/export/ids", {"external_ids": ["ann"]}).json()["users"]
     assert user["canvases_received"][0]["api_canvas_id"] == ids["canvases"]
-    assert (
-        api.get("/segments/details", {"segment_id": ids["segments"]}).json()["id"]
-        == ids["segments"]
-    )
+    segment = api.get("/segments/details", {"segment_id": ids["segments"]}).json()
+    assert segment["id"] == ids["segments"]
 
 
-def test_the_number_of_a_row_leads_nowhere(ids, api, launched):
+def test_a_primary_key_is_refused(ids, api, launched):
     for path in ("/canvas/details", "/canvas/data_series", "/canvas/data_summary"):
         answer = api.get(path, {"canvas_id": launched.pk, "length": 1})
         assert answer.status_code == 400, path
     assert api.get("/segments/details", {"segment_id": launched.segment_id}).status_code == 400
     for number in (launched.pk, str(launched.pk)):
-        assert (
-            api.post("/canvas/trigger/send", {"canvas_id": number, "broadcast": True}).status_code
-            == 400
-        )
+        body = {"canvas_id": number, "broadcast": True}
+        assert api.post("/canvas/trigger/send", body).status_code == 400
 
 
-def test_a_segment_tells_its_filter_in_words_and_its_own_description(api, launched):
+def test_segment_details_have_the_filter_and_the_description(api, launched):
     segment = launched.segment
     segment.filter, segment.description = (
         {"all": [{"field": "country", "op": "is", "value": "DE"}]},
         "Germans",
     )
     segment.save()
-    told = api.get("/segments/details", {"segment_id": segment.api_id}).json()
-    assert (told["text_description"], "DE" in told["description"]) == ("Germans", True)
+    details = api.get("/segments/details", {"segment_id": segment.api_id}).json()
+    assert (details["text_description"], "DE" in details["description"]) == ("Germans", True)

@@ -1,4 +1,4 @@
-"""Several people share an e-mail or a phone: ``prioritization`` says which of them a call means."""
+"""``prioritization`` chooses among profiles that share an e-mail or a phone."""
 
 from datetime import timedelta
 
@@ -9,8 +9,8 @@ from audiencesync.people.models import Profile, Segment
 from canvases import engine
 from canvases.models import Canvas, Step, Visit
 
-MAIL = "shared@example.org"
-WHOM = [
+EMAIL = "shared@example.org"
+CHOICES = [
     (None, "new"),
     ([], "new"),
     (["most_recently_updated"], "new"),
@@ -21,7 +21,7 @@ WHOM = [
     (["unidentified", "least_recently_updated"], "lead"),
     (["least_recently_updated", "unidentified"], "old"),
 ]
-NONSENSE = [
+INVALID = [
     ["nonsense"],
     "identified",
     [["identified"]],
@@ -33,13 +33,13 @@ NONSENSE = [
 
 @pytest.fixture(autouse=True)
 def people(api, settings, tmp_path):
-    """Name -> id of three people with one e-mail, updated in this order: old, lead, new."""
+    """Return the ids of three profiles with one e-mail, updated in the order old, lead, new."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     api.track(
-        attributes=[{"external_id": "old", "email": MAIL}, {"external_id": "new", "email": MAIL}]
+        attributes=[{"external_id": "old", "email": EMAIL}, {"external_id": "new", "email": EMAIL}]
     )
     lead = {"alias_label": "l", "alias_name": "lead"}
-    api.track(attributes=[{"user_alias": lead, "email": MAIL, "_update_existing_only": False}])
+    api.track(attributes=[{"user_alias": lead, "email": EMAIL, "_update_existing_only": False}])
     found = {one.external_id or "lead": one.pk for one in Profile.objects.all()}
     for age, name in enumerate(("new", "lead", "old")):
         Profile.objects.filter(pk=found[name]).update(
@@ -48,25 +48,27 @@ def people(api, settings, tmp_path):
     return found
 
 
-def wish(prioritization):
-    return {"email": MAIL} | ({} if prioritization is None else {"prioritization": prioritization})
+def reference(prioritization):
+    return {"email": EMAIL} | ({} if prioritization is None else {"prioritization": prioritization})
 
 
-@pytest.mark.parametrize(("prioritization", "who"), WHOM)
-def test_the_one_who_is_named_is_erased(api, people, prioritization, who):
-    body = api.post("/users/delete", {"email_addresses": [wish(prioritization)]}).json()
+@pytest.mark.parametrize(("prioritization", "name"), CHOICES)
+def test_the_chosen_profile_is_erased(api, people, prioritization, name):
+    body = api.post("/users/delete", {"email_addresses": [reference(prioritization)]}).json()
     assert body["deleted"] == 1
-    assert set(people.values()) - set(Profile.objects.values_list("pk", flat=True)) == {people[who]}
+    assert set(people.values()) - set(Profile.objects.values_list("pk", flat=True)) == {
+        people[name]
+    }
 
 
-@pytest.mark.parametrize("prioritization", NONSENSE)
-def test_nobody_is_erased_for_a_wish_nobody_knows(api, prioritization):
-    answer = api.post("/users/delete", {"email_addresses": [wish(prioritization)]})
+@pytest.mark.parametrize("prioritization", INVALID)
+def test_no_profile_is_erased_for_an_invalid_prioritization(api, prioritization):
+    answer = api.post("/users/delete", {"email_addresses": [reference(prioritization)]})
     assert answer.status_code == 400 or answer.json()["errors"][0]["type"] == "BAD_PRIORITIZATION"
     assert Profile.objects.count() == 3
 
 
-def test_by_phone(api, people):
+def test_the_chosen_profile_is_erased_by_phone(api, people):
     Profile.objects.filter(pk=people["old"]).update(phone_sha256=b"x" * 32)
     api.track(
         attributes=[{"external_id": name, "phone": "+4915112345678"} for name in ("old", "new")]
@@ -79,7 +81,7 @@ def test_by_phone(api, people):
 
 @pytest.fixture
 def canvas(acme, alice):
-    segment = Segment.objects.create(app_group=acme, name="Nobody yet", filter=NOBODY)
+    segment = Segment.objects.create(app_group=acme, name="Nobody yet", filter=NO_PERSON)
     row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
     Step.objects.create(canvas=row, kind="delay", settings={"amount": 1, "unit": "days"})
     engine.launch(row, by=alice, now=timezone.now())
@@ -88,38 +90,38 @@ def canvas(acme, alice):
     return row
 
 
-NOBODY = {"all": [{"field": "country", "op": "is", "value": "XX"}]}
+NO_PERSON = {"all": [{"field": "country", "op": "is", "value": "XX"}]}
 
 
-@pytest.mark.parametrize(("prioritization", "who"), WHOM)
-def test_the_one_who_is_named_enters(api, canvas, people, prioritization, who):
-    recipient = wish(prioritization) | {"attributes": {"cart": 1}}
+@pytest.mark.parametrize(("prioritization", "name"), CHOICES)
+def test_the_chosen_profile_enters(api, canvas, people, prioritization, name):
+    recipient = reference(prioritization) | {"attributes": {"cart": 1}}
     assert api.post(
         "/canvas/trigger/send", {"canvas_id": str(canvas.api_id), "recipients": [recipient]}
     ).json()["entered"]
-    assert Visit.objects.get().profile_id == people[who]
-    assert Profile.objects.get(attributes__cart=1).pk == people[who]
+    assert Visit.objects.get().profile_id == people[name]
+    assert Profile.objects.get(attributes__cart=1).pk == people[name]
 
 
-@pytest.mark.parametrize("prioritization", NONSENSE)
-def test_nobody_enters_for_a_wish_nobody_knows(api, canvas, prioritization):
-    body = {"canvas_id": str(canvas.api_id), "recipients": [wish(prioritization)]}
+@pytest.mark.parametrize("prioritization", INVALID)
+def test_no_profile_enters_for_an_invalid_prioritization(api, canvas, prioritization):
+    body = {"canvas_id": str(canvas.api_id), "recipients": [reference(prioritization)]}
     (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
     assert (error["type"], error["field"]) == ("BAD_PRIORITIZATION", "prioritization")
     assert not Visit.objects.exists()
 
 
-def test_of_several_visitors_the_one_who_is_named_is_identified(api, people):
+def test_the_chosen_anonymous_profile_is_identified(api, people):
     api.track(
         attributes=[
-            {"user_alias": {"alias_label": "l", "alias_name": "2"}, "email": MAIL}
+            {"user_alias": {"alias_label": "l", "alias_name": "2"}, "email": EMAIL}
             | {"_update_existing_only": False}
         ]
     )
-    for prioritization, who in (
+    for prioritization, pk in (
         (["least_recently_updated"], people["lead"]),
         (["identified"], max(people.values()) + 1),
     ):
-        body = {"emails_to_identify": [wish(prioritization) | {"external_id": f"as {who}"}]}
+        body = {"emails_to_identify": [reference(prioritization) | {"external_id": f"as {pk}"}]}
         assert api.post("/users/identify", body).json()["aliases_processed"] == 1
-        assert Profile.objects.get(external_id=f"as {who}").pk == who
+        assert Profile.objects.get(external_id=f"as {pk}").pk == pk

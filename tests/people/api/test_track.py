@@ -1,4 +1,4 @@
-"""POST /users/track: attributes, events and purchases arrive; a bad object does not spoil the others."""
+"""POST /users/track: store attributes, events and purchases; refuse a bad object alone."""
 
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,23 +10,23 @@ from django.test.utils import CaptureQueriesContext
 from audiencesync.people.models import Event, Profile
 
 
-def test_it_makes_a_person(api, person):
+def test_it_creates_a_profile(api, person):
     body = api.track(
         attributes=[
             {"external_id": "a", "email": "Max@Example.org", "country": "de", "plan": "gold"}
         ]
     )
     assert body == {"message": "success", "attributes_processed": 1}
-    max_ = person("a")
-    assert (max_.email, max_.country, max_.attributes) == (
+    profile = person("a")
+    assert (profile.email, profile.country, profile.attributes) == (
         "Max@Example.org",
         "DE",
         {"plan": "gold"},
     )
-    assert bytes(max_.email_sha256) == sha256(b"max@example.org").digest()
+    assert bytes(profile.email_sha256) == sha256(b"max@example.org").digest()
 
 
-def test_only_what_is_named_changes(api, person):
+def test_only_the_given_fields_change(api, person):
     api.track(
         attributes=[
             {
@@ -46,7 +46,7 @@ def test_only_what_is_named_changes(api, person):
     )
 
 
-def test_null_deletes(api, person):
+def test_null_deletes_a_value(api, person):
     api.track(
         attributes=[
             {"external_id": "a", "email": "a@example.org", "plan": "gold", "ads_consent": True}
@@ -63,7 +63,7 @@ def test_null_deletes(api, person):
     assert bytes(found.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
 
 
-def test_a_changed_email_leaves_its_old_hash_once(api, person):
+def test_a_changed_email_keeps_its_old_hash_once(api, person):
     for email in (
         "a@example.org",
         "A@Example.org ",
@@ -77,20 +77,20 @@ def test_a_changed_email_leaves_its_old_hash_once(api, person):
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_a_call_costs_the_same_for_many_people(api, rounds):
+def test_the_number_of_queries_does_not_grow_with_the_people(api, rounds):
     def cost(n):
-        told = [{"external_id": f"{n}-{i}", "email": f"{n}-{i}@example.org"} for i in range(n)]
+        items = [{"external_id": f"{n}-{i}", "email": f"{n}-{i}@example.org"} for i in range(n)]
         for turn in range(rounds):
-            for one in told:
+            for one in items:
                 one["email"] = f"{turn}{one['email']}"
             with CaptureQueriesContext(connection) as queries:
                 api.track(
-                    attributes=told,
+                    attributes=items,
                     events=[{"external_id": f"{n}-0", "name": "x", "time": "2026-11-01T00:00:00Z"}],
                 )
         return len([query for query in queries if "django_q" not in query["sql"]])
 
-    api.track(attributes=[{"external_id": "first"}])  # notes that the key is used, once a minute
+    api.track(attributes=[{"external_id": "first"}])  # records the use of the key, once a minute
     assert cost(74) == cost(2) <= 18
 
 
@@ -105,7 +105,7 @@ def test_the_last_object_wins(api, person):
     assert Profile.objects.count() == 1
 
 
-def test_ad_ids_which_braze_has_no_field_for(api, person):
+def test_ad_ids_are_stored(api, person):
     idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
     api.track(
         attributes=[
@@ -117,7 +117,7 @@ def test_ad_ids_which_braze_has_no_field_for(api, person):
     assert (found.gaid, found.ad_tracking_enabled) == (gaid, True)
 
 
-def test_devices_as_braze_exports_them(api, person):
+def test_devices_are_read_as_braze_exports_them(api, person):
     gaid = "cdda802e-fb9c-47ad-9866-0794d394c912"
     devices = [
         {
@@ -132,21 +132,21 @@ def test_devices_as_braze_exports_them(api, person):
     assert (person("a").gaid, person("a").ad_tracking_enabled) == (gaid, False)
 
 
-def test_events_and_purchases(api, person):
+def test_events_and_purchases_are_stored(api, person):
     event = {
         "external_id": "a",
         "name": "cart",
         "time": "2026-11-01T10:00:00+01:00",
         "properties": {"n": 2},
     }
-    bought = {
+    purchase = {
         "external_id": "a",
         "product_id": "shoe",
         "currency": "EUR",
         "price": 9.99,
         "time": "2026-11-01T10:00:00Z",
     }
-    body = api.track(events=[event], purchases=[bought | {"quantity": 3}])
+    body = api.track(events=[event], purchases=[purchase | {"quantity": 3}])
     assert body == {"message": "success", "events_processed": 1, "purchases_processed": 1}
     cart, shoe = Event.objects.order_by("pk")
     assert (cart.name, cart.at, cart.properties) == (
@@ -163,12 +163,12 @@ def test_events_and_purchases(api, person):
     assert cart.profile == shoe.profile == person("a")
 
 
-def test_the_future_is_now(api):
+def test_a_future_time_becomes_now(api):
     api.track(events=[{"external_id": "a", "name": "cart", "time": "2999-01-01T00:00:00Z"}])
     assert Event.objects.get().at.year < 2999
 
 
-def test_one_bad_object_of_many(api, person):
+def test_a_bad_object_among_many_is_refused_alone(api, person):
     good = [{"external_id": f"p{n}"} for n in range(3)]
     body = api.track(
         attributes=[good[0], {"external_id": "bad", "email": "nobody"}, good[1], "text", good[2]]
@@ -182,7 +182,7 @@ def test_one_bad_object_of_many(api, person):
     assert Profile.objects.count() == 4
 
 
-def test_nothing_good_is_a_failure(api):
+def test_a_call_without_a_valid_object_is_refused(api):
     body = api.track(status=400, attributes=[{"email": "nobody"}])
     assert body["errors"][0]["type"] == "EMAIL_BAD_FORMAT"
     assert not Profile.objects.exists()

@@ -1,4 +1,4 @@
-"""Importers turn ids of digits into numbers: a whole number is its decimal text in every call."""
+"""A whole number as an id equals its decimal text in every call."""
 
 import pytest
 from django.utils import timezone
@@ -21,25 +21,21 @@ def post(api, path, body, status=201):
     return answer.json()
 
 
-def test_a_number_tracks_the_person_of_its_digits(api):
-    bought = {"external_id": 42, "product_id": 7, "currency": "EUR", "price": 1, "time": WHEN}
+def test_a_number_tracks_the_profile_of_its_digits(api):
+    purchase = {"external_id": 42, "product_id": 7, "currency": "EUR", "price": 1, "time": WHEN}
     api.track(
         attributes=[{"external_id": 42, "plan": "x"}, {"external_id": "42", "n": 1}],
-        purchases=[bought],
+        purchases=[purchase],
     )
     assert Profile.objects.get().external_id == "42"
     assert Event.objects.get().name == "7"
 
 
-def test_numbers_name_people_in_every_call(api, acme, launched):
+def test_numbers_are_ids_in_every_call(api, acme, launched):
     engine.admit(launched.pk, now=timezone.now())
     api.track(attributes=[{"external_id": n} for n in (400, 401, 402)])
-    assert (
-        post(api, "/users/alias/new", {"user_aliases": [ALIAS | {"external_id": 400}]})[
-            "aliases_processed"
-        ]
-        == 1
-    )
+    body = post(api, "/users/alias/new", {"user_aliases": [ALIAS | {"external_id": 400}]})
+    assert body["aliases_processed"] == 1
     assert (UserAlias.objects.get().label, UserAlias.objects.get().name) == ("3", "77")
     assert api.track(attributes=[{"user_alias": ALIAS, "plan": "x"}])["attributes_processed"] == 1
     sent = {
@@ -47,8 +43,8 @@ def test_numbers_name_people_in_every_call(api, acme, launched):
         "recipients": [{"external_user_id": 401}, {"user_alias": ALIAS}],
     }
     assert post(api, "/canvas/trigger/send", sent)["entered"] == 2
-    told = post(api, "/users/export/ids", {"external_ids": [400, 5], "user_aliases": [ALIAS]})
-    assert ([user["external_id"] for user in told["users"]], told["invalid_user_ids"]) == (
+    exported = post(api, "/users/export/ids", {"external_ids": [400, 5], "user_aliases": [ALIAS]})
+    assert ([user["external_id"] for user in exported["users"]], exported["invalid_user_ids"]) == (
         ["400"],
         ["5"],
     )
@@ -57,8 +53,8 @@ def test_numbers_name_people_in_every_call(api, acme, launched):
 
 def test_a_number_identifies_a_visitor(api):
     post(api, "/users/alias/new", {"user_aliases": [ALIAS]})
-    wish = {"aliases_to_identify": [{"external_id": 5, "user_alias": ALIAS}]}
-    assert post(api, "/users/identify", wish)["aliases_processed"] == 1
+    body = {"aliases_to_identify": [{"external_id": 5, "user_alias": ALIAS}]}
+    assert post(api, "/users/identify", body)["aliases_processed"] == 1
     assert Profile.objects.get().external_id == "5"
 
 
@@ -76,12 +72,12 @@ def test_a_number_identifies_a_visitor(api):
         ("/users/export/ids", lambda x: {"external_ids": [x]}),
     ],
 )
-def test_what_is_no_whole_number_is_no_id(api, acme, path, build, wrong):
+def test_another_json_type_is_no_id(api, acme, path, build, wrong):
     assert post(api, path, build(wrong), 400)["message"] != "success"
     assert not Profile.objects.exists()
 
 
-def test_nothing_done_is_no_success(api, launched):
+def test_a_call_that_did_nothing_is_no_success(api, launched):
     nobody = {"external_user_id": "nobody"}
     bodies = {
         "/users/alias/new": {"user_aliases": [{"alias_name": "", "alias_label": "l"}]},
@@ -93,7 +89,7 @@ def test_nothing_done_is_no_success(api, launched):
         assert post(api, path, body, 400)["errors"], path
 
 
-def test_a_nested_alias_is_taken_as_braze_takes_it(api):
+def test_a_nested_alias_is_accepted(api):
     api.track(attributes=[{"external_id": "a"}])
     nested = {"external_id": "a", "user_alias": {"alias_name": "n", "alias_label": "l"}}
     assert post(api, "/users/alias/new", {"user_aliases": [nested]}) == {

@@ -1,4 +1,4 @@
-"""Who has no key makes us do no work: no long body is parsed, no document is made twice."""
+"""A call without a key costs little: no long body is parsed, no document is built twice."""
 
 import json
 
@@ -11,7 +11,7 @@ from audiencesync.rest import strict_json
 PATH = "/users/track"
 
 
-def test_a_long_body_without_a_key_in_a_header_is_not_parsed(acme, alice, monkeypatch):
+def test_a_long_body_is_not_parsed_without_a_key_in_a_header(acme, alice, monkeypatch):
     _key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     monkeypatch.setattr(strict_json, "loads", lambda _body: 1 / 0)
     body = json.dumps({"api_key": text, "attributes": [{"external_id": "x" * 70_000}]})
@@ -19,12 +19,12 @@ def test_a_long_body_without_a_key_in_a_header_is_not_parsed(acme, alice, monkey
     assert answer.status_code == 401
 
 
-def test_a_short_one_still_may_carry_its_key(acme, alice):
+def test_a_short_body_may_contain_its_key(acme, alice):
     _key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     body = json.dumps({"api_key": text, "attributes": [{"external_id": "anna"}]})
     assert Client().post(PATH, body, content_type="application/json").status_code == 201
 
 
-def test_the_document_is_made_once(db):
+def test_the_openapi_document_is_built_once(db):
     assert Client().get("/api/openapi.json").status_code == 200
     assert api.get_openapi_schema() is api.get_openapi_schema()

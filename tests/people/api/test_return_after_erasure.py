@@ -1,4 +1,4 @@
-"""An erased person who signs up again comes back under a new id; old files and the old id stay held back."""
+"""After an erasure: a new id makes a new person; the old id and old files stay suppressed."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ ANN = {"external_id": "ann", "email": "ann@example.org", "phone": "+491511234567
 
 @pytest.fixture
 def erased(api, settings, tmp_path):
-    """Ann was erased, with all her names."""
+    """Erase Ann with all her identifiers."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     api.track(attributes=[ANN])
     assert api.post("/users/delete", {"external_ids": ["ann"]}).status_code == 201
@@ -38,10 +38,10 @@ def test_a_new_alias_with_the_same_email_is_a_new_person(api, erased):
 
 
 @pytest.mark.parametrize("address", ["email", "phone"])
-def test_a_call_may_give_a_known_person_the_address_and_a_file_may_not(api, acme, erased, address):
+def test_a_call_may_reuse_an_erased_address_and_a_file_may_not(api, acme, erased, address):
     api.track(attributes=[{"external_id": "carl"}])
-    filed = [Change(external_id="carl", fields={address: ANN[address]})]
-    assert upsert(acme, filed, now=timezone.now(), from_file=True).problems == {0: "erased"}
+    changes = [Change(external_id="carl", fields={address: ANN[address]})]
+    assert upsert(acme, changes, now=timezone.now(), from_file=True).problems == {0: "erased"}
     assert "errors" not in api.track(attributes=[{"external_id": "carl", address: ANN[address]}])
     assert getattr(Profile.objects.get(), address) == ANN[address]
 
@@ -49,7 +49,7 @@ def test_a_call_may_give_a_known_person_the_address_and_a_file_may_not(api, acme
 @pytest.mark.parametrize(
     "name", [{"external_id": "ann"}, {"email": ANN["email"]}, {"phone": ANN["phone"]}]
 )
-def test_the_old_id_and_an_address_alone_stay_held_back(api, erased, name):
+def test_the_old_id_and_a_bare_address_stay_suppressed(api, erased, name):
     assert api.track(status=400, attributes=[name])["errors"][0]["type"] == "ERASED_USER"
     assert not Profile.objects.exists()
 
@@ -58,7 +58,7 @@ def change(**more):
     return [Change(external_id="ann-2", fields={"email": ANN["email"]}, **more)]
 
 
-def test_a_file_is_held_back_for_the_days_of_the_group(acme, erased):
+def test_a_file_is_suppressed_for_the_days_of_the_group(acme, erased):
     now = timezone.now()
     assert refused_as_erased(acme, change(), now=now) == {0}
     assert upsert(acme, change(), now=now, from_file=True).problems == {0: "erased"}
@@ -68,12 +68,12 @@ def test_a_file_is_held_back_for_the_days_of_the_group(acme, erased):
     assert upsert(acme, change(), now=later, from_file=True).created == 1
 
 
-def test_the_old_id_is_held_back_for_ever(acme, erased):
+def test_the_old_id_is_suppressed_for_ever(acme, erased):
     later = timezone.now() + timedelta(days=4000)
     assert refused_as_erased(acme, [Change(external_id="ann")], now=later) == {0}
 
 
-def test_who_came_back_and_is_erased_again_is_held_back_from_then_on(api, acme, erased):
+def test_a_second_erasure_suppresses_the_address_again(api, acme, erased):
     api.track(attributes=[ANN | {"external_id": "ann-2"}])
     ErasedName.objects.update(at=timezone.now() - timedelta(days=365))
     api.post("/users/delete", {"external_ids": ["ann-2"]})
@@ -82,7 +82,7 @@ def test_who_came_back_and_is_erased_again_is_held_back_from_then_on(api, acme, 
     ) == {0}
 
 
-def test_a_released_person_is_held_back_no_longer_and_not_erased_after_a_restore(
+def test_a_released_person_may_return_and_is_not_erased_after_a_restore(
     api, acme, erased, settings
 ):
     erasure_ledger.file()

@@ -1,4 +1,4 @@
-"""Numbers that lost digits and placeholders of programs are read as an import reads them."""
+"""Read rounded numbers and placeholders as an import reads them."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from audiencesync.people.identifiers import normalise
     ],
 )
 @pytest.mark.django_db
-def test_a_phone_as_a_number_is_mended_only_where_no_digit_was_lost(api, person, number, is_usable):
+def test_a_phone_as_a_number_is_usable_only_if_no_digit_was_lost(api, person, number, is_usable):
     body = b'{"attributes": [{"external_id": "a", "phone": ' + number + b"}]}"
     assert api.post("/users/track", body).status_code == 201
     found = person("a")
@@ -27,7 +27,7 @@ def test_a_phone_as_a_number_is_mended_only_where_no_digit_was_lost(api, person,
         assert bytes(found.phone_sha256) == normalise.digest(f"+{int(float(number))}")
 
 
-def test_nobody_is_found_by_a_number_that_lost_digits(api):
+def test_a_rounded_number_finds_no_profile(api):
     errors = api.track(attributes=[{"phone": 4.91761e11, "n": 1}], status=400)["errors"]
     assert [error["type"] for error in errors] == ["UNUSABLE_IDENTIFIER"]
 
@@ -62,14 +62,14 @@ def test_a_placeholder_in_a_standard_field_changes_nothing(api, person, field, t
     assert person("b").attributes == {}
 
 
-def test_a_denial_is_no_answer_and_namibia_is_a_country(api, person):
+def test_none_is_no_consent_answer_and_na_is_namibia(api, person):
     body = api.track(attributes=[{"external_id": "a", "ads_consent": "none", "country": "NA"}])
     assert [error["type"] for error in body["errors"]] == ["NOT_A_TRUTH"]
     assert (person("a").country, person("a").ads_consent) == ("NA", None)
 
 
 @pytest.mark.parametrize("name", ["tier", "last_name"])
-def test_in_other_attributes_it_is_a_text(api, person, name):
-    """JSON has a null of its own, and people are called Null."""
+def test_a_placeholder_in_another_attribute_is_text(api, person, name):
+    # JSON has its own null, and Null is a surname.
     api.track(attributes=[{"external_id": "a", name: "Null"}])
     assert person("a").attributes == {name: "Null"}

@@ -1,4 +1,4 @@
-"""Calls that meet in the middle: nobody waits in a circle, and nothing is written to somebody who is no more."""
+"""Calls that lock the same rows do not deadlock, and write nothing to an erased profile."""
 
 import threading
 
@@ -17,12 +17,15 @@ VISITOR = {"user_alias": {"alias_label": "device", "alias_name": "d1"}}
 
 
 class Calls:
-    """Calls in threads, each begun a moment after the one before, so that it waits for what others hold."""
+    """Call the API in threads.
+
+    Each call starts after the one before has had time to wait for a lock.
+    """
 
     def __init__(self, key):
         self.key, self.threads, self.statuses = key, [], []
 
-    def begin(self, path, body, **headers):
+    def start(self, path, body, **headers):
         def run():
             try:
                 self.statuses.append(Caller(self.key).post(path, body, **headers).status_code)
@@ -56,7 +59,7 @@ def visitor(acme, ann):
     return made
 
 
-def test_a_trigger_with_a_key_beside_an_erasure(acme, alice, ann, calls):
+def test_a_trigger_with_an_idempotency_key_beside_an_erasure(acme, alice, ann, calls):
     segment = Segment.objects.create(app_group=acme, name="Everybody")
     canvas = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)
     Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 1, "unit": "days"})
@@ -64,21 +67,23 @@ def test_a_trigger_with_a_key_beside_an_erasure(acme, alice, ann, calls):
     recipient = {"external_user_id": "ann", "attributes": {"cart": 1}}
     with transaction.atomic():
         Canvas.objects.select_for_update().get(pk=canvas.pk)
-        calls.begin("/users/delete", {"external_ids": ["ann"]})
-        calls.begin(
+        calls.start("/users/delete", {"external_ids": ["ann"]})
+        calls.start(
             "/canvas/trigger/send",
             {"canvas_id": str(canvas.api_id), "recipients": [recipient]},
             Idempotency_Key="1",
         )
-    assert sorted(calls.end()) in ([201, 201], [201, 400])  # whoever was erased first cannot enter
+    assert sorted(calls.end()) in ([201, 201], [201, 400])  # 400: erased before the trigger
 
 
-def test_what_is_told_of_a_visitor_who_is_identified_meanwhile(acme, ann, visitor, calls):
+def test_data_of_a_visitor_identified_meanwhile_goes_to_the_merged_profile(
+    acme, ann, visitor, calls
+):
     event = VISITOR | {"name": "Bought", "time": "2026-11-23T14:05:00Z"}
     with transaction.atomic():
-        wish = Identity(("alias", ("device", "d1")), "ann")
-        assert identify(acme, [wish], now=timezone.now()) == [None]
-        calls.begin(
+        identity = Identity(("alias", ("device", "d1")), "ann")
+        assert identify(acme, [identity], now=timezone.now()) == [None]
+        calls.start(
             "/users/track",
             {"attributes": [VISITOR | {"email": "ann@example.org"}], "events": [event]},
         )
@@ -88,15 +93,15 @@ def test_what_is_told_of_a_visitor_who_is_identified_meanwhile(acme, ann, visito
     assert Event.objects.get().profile == ann
 
 
-def test_a_visitor_who_is_identified_beside_news_of_both(acme, ann, visitor, calls):
-    told = [
+def test_identify_beside_updates_of_both_profiles(acme, ann, visitor, calls):
+    updates = [
         {"external_id": "new"},
         {"external_id": "ann", "country": "DE"},
         VISITOR | {"country": "DE"},
     ]
     with transaction.atomic():
         Profile.objects.select_for_update().get(pk=ann.pk)
-        calls.begin("/users/track", {"attributes": told})
-        calls.begin("/users/identify", {"aliases_to_identify": [VISITOR | {"external_id": "new"}]})
+        calls.start("/users/track", {"attributes": updates})
+        calls.start("/users/identify", {"aliases_to_identify": [VISITOR | {"external_id": "new"}]})
     assert calls.end() == [201, 201]
     assert Profile.objects.count() == 2

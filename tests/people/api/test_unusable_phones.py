@@ -1,7 +1,7 @@
-"""What cannot be used leaves what can, and the answer says so; the rest of the object is written."""
+"""An unusable phone does not replace a usable one; the error is reported, the rest written."""
 
 
-def test_an_unusable_phone_is_an_error_of_its_field_and_the_usable_one_stays(api, person):
+def test_an_unusable_phone_is_reported_and_the_usable_one_kept(api, person):
     api.track(attributes=[{"external_id": "a", "phone": "+4915112345678"}])
     body = api.track(attributes=[{"external_id": "a", "phone": "4.91761E11", "country": "DE"}])
     (error,) = body["errors"]
@@ -13,7 +13,7 @@ def test_an_unusable_phone_is_an_error_of_its_field_and_the_usable_one_stays(api
     )
 
 
-def test_a_placeholder_for_a_phone_changes_nothing(api, person):
+def test_a_placeholder_phone_changes_nothing(api, person):
     api.track(attributes=[{"external_id": "a", "phone": "+4915112345678"}])
     api.track(
         attributes=[{"external_id": "a", "phone": "n/a"}, {"external_id": "b", "phone": "NULL"}]

@@ -1,4 +1,4 @@
-"""Shapes that are easily read half: lists with two verbs, no devices, contexts, names in errors, days that are none."""
+"""Edge cases of bodies: lists with two verbs, no devices, contexts, field names in errors."""
 
 import pytest
 
@@ -11,23 +11,21 @@ def refusal(api, launched, recipient):
     return error
 
 
-def test_a_list_gets_and_loses_values_at_once(api, person):
+def test_one_object_adds_to_and_removes_from_a_list(api, person):
     api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
     api.track(attributes=[{"external_id": "a", "tags": {"add": ["c"], "remove": ["a"]}}])
     assert person("a").attributes == {"tags": ["b", "c"]}
 
 
-@pytest.mark.parametrize("wish", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
-def test_half_a_wish_for_a_list_changes_nothing(api, person, wish):
+@pytest.mark.parametrize("change", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
+def test_a_half_valid_list_change_changes_nothing(api, person, change):
     api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
-    assert (
-        api.track(attributes=[{"external_id": "a", "tags": wish}])["errors"][0]["type"]
-        == "NOT_A_LIST"
-    )
+    body = api.track(attributes=[{"external_id": "a", "tags": change}])
+    assert body["errors"][0]["type"] == "NOT_A_LIST"
     assert person("a").attributes == {"tags": ["a", "b"]}
 
 
-def test_no_devices_delete_the_ids_and_leave_the_refusal(api, person):
+def test_empty_devices_delete_the_ids_and_keep_the_tracking_refusal(api, person):
     ids = {
         "idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC",
         "google_ad_id": "cdda802e-fb9c-47ad-9866-0794d394c912",
@@ -39,7 +37,7 @@ def test_no_devices_delete_the_ids_and_leave_the_refusal(api, person):
     assert found.ad_tracking_enabled is False
 
 
-def test_ad_tracking_is_told_without_a_device_id(api):
+def test_ad_tracking_is_exported_without_a_device_id(api):
     api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False}, {"external_id": "b"}])
     users = api.post("/users/export/ids", {"external_ids": ["a", "b"]}).json()["users"]
     device = {"idfa": None, "google_ad_id": None, "ad_tracking_enabled": False}
@@ -51,31 +49,31 @@ def test_ad_tracking_is_told_without_a_device_id(api):
     ("value", "code"),
     [("x", "NOT_AN_OBJECT"), ([1], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")],
 )
-def test_the_context_of_one_recipient(api, launched, name, value, code):
+def test_a_bad_context_of_a_recipient_is_reported(api, launched, name, value, code):
     error = refusal(api, launched, {"external_user_id": "a", name: value})
     assert (error["type"], error["field"]) == (code, name)
 
 
-def test_an_error_names_the_field_that_was_sent(api, launched):
+def test_an_error_names_the_field_as_sent(api, launched):
     assert refusal(api, launched, {"external_user_id": 5.5})["field"] == "external_user_id"
     two = {"user_alias": {"alias_name": "n", "alias_label": "l"}, "external_user_id": "a"}
     assert refusal(api, launched, two)["type"] == "TOO_MANY_IDENTIFIERS"
 
 
 @pytest.mark.parametrize("name", ["max@example.org", "+49 151 12345678", "015112345678"])
-def test_a_name_that_looks_like_a_person_is_not_repeated(api, name):
+def test_a_field_name_that_looks_like_personal_data_is_not_repeated(api, name):
     answer = api.track(attributes=[{"external_id": "a", name: "x" * 256}])
     assert (answer["errors"][0]["type"], "field" in answer["errors"][0]) == ("TEXT_TOO_LONG", False)
     assert name not in str(answer)
 
 
-def test_a_plain_name_is_repeated(api):
+def test_a_plain_field_name_is_repeated(api):
     answer = api.track(attributes=[{"external_id": "a", "Größe 2": "x" * 256}])
     assert answer["errors"][0]["field"] == "Größe 2"
 
 
 @pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "0000-01-01"])
-def test_a_birthday_that_is_none(api, day):
+def test_an_invalid_date_of_birth_is_dropped(api, day):
     answer = api.track(attributes=[{"external_id": "a", "dob": day, "plan": "gold"}])
     assert answer["errors"][0]["type"] == "BAD_DATE_OF_BIRTH"
     assert Profile.objects.get().attributes == {"plan": "gold"}

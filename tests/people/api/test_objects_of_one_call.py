@@ -1,4 +1,4 @@
-"""Objects of one call about one person, by whatever name: they apply in their order, as if each were a call of its own."""
+"""Objects of one call about one person apply in order, as if each were its own call."""
 
 import itertools
 import threading
@@ -17,14 +17,14 @@ from tests.support.rest_api import Caller
 NOW = "2026-11-01T10:00:00Z"
 
 
-def test_who_is_made_with_an_email_is_found_by_it(api, person):
+def test_a_new_profile_is_found_by_its_email_in_the_same_call(api, person):
     cart = {"email": "dup@example.org", "name": "cart", "time": NOW}
     api.track(attributes=[{"external_id": "d1", "email": "Dup@example.org"}], events=[cart])
     assert Event.objects.get().profile == person("d1")
     assert Profile.objects.count() == 1
 
 
-def test_who_is_given_a_phone_is_found_by_it(api, person):
+def test_a_profile_is_found_by_a_phone_set_in_the_same_call(api, person):
     api.track(attributes=[{"external_id": "d1"}])
     api.track(
         attributes=[
@@ -35,7 +35,7 @@ def test_who_is_given_a_phone_is_found_by_it(api, person):
     assert person("d1").attributes == {"x": 1}
 
 
-def test_an_email_that_was_changed_earlier_is_nobody_s(api, person):
+def test_an_email_replaced_in_the_same_call_finds_no_profile(api, person):
     api.track(attributes=[{"external_id": "a", "email": "old@example.org"}])
     api.track(
         attributes=[
@@ -47,24 +47,24 @@ def test_an_email_that_was_changed_earlier_is_nobody_s(api, person):
     assert Profile.objects.get(external_id=None).attributes == {"x": 1}
 
 
-def test_an_object_with_a_bad_attribute_gives_its_email_all_the_same(api, person):
+def test_an_object_with_a_bad_attribute_still_sets_its_email(api, person):
     api.track(attributes=[{"external_id": "a", "n": "text"}])
-    told = [
+    objects = [
         {"external_id": "a", "email": "a@example.org", "n": {"inc": 1}},
         {"email": "a@example.org", "x": 1},
     ]
-    assert [error["index"] for error in api.track(attributes=told)["errors"]] == [0]
+    assert [error["index"] for error in api.track(attributes=objects)["errors"]] == [0]
     assert (person("a").email, person("a").attributes) == ("a@example.org", {"n": "text", "x": 1})
 
 
-MAIL = st.sampled_from(
+EMAIL = st.sampled_from(
     [{"email": f"{name}@example.org"} for name in "xyz"] + [{"email": "X@Example.org"}]
 )
 PHONE = st.sampled_from(
     [{"phone": "+4915112345670"}, {"phone": "0151 12345670"}, {"phone": "+4915112345671"}]
 )
 NOTHING = st.sampled_from([{}, {"email": None, "phone": None}])
-OBJECTS = MAIL | PHONE | st.builds(dict.__or__, st.just({"external_id": "a"}), MAIL | NOTHING)
+OBJECTS = EMAIL | PHONE | st.builds(dict.__or__, st.just({"external_id": "a"}), EMAIL | NOTHING)
 OBJECTS |= st.builds(dict.__or__, st.just({"external_id": "b"}), PHONE | NOTHING)
 ORDER = itertools.count()
 
@@ -82,32 +82,27 @@ def people_after(calls):
 
 @pytest.mark.django_db
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
-@given(told=st.lists(OBJECTS, min_size=1, max_size=8))
-def test_one_call_is_as_many(told):
-    told = [item | {f"n{place}": place} for place, item in enumerate(told)]
-    assert people_after([told]) == people_after([item] for item in told)
+@given(objects=st.lists(OBJECTS, min_size=1, max_size=8))
+def test_one_call_equals_one_call_for_each_object(objects):
+    objects = [item | {f"n{place}": place} for place, item in enumerate(objects)]
+    assert people_after([objects]) == people_after([item] for item in objects)
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_such_calls_beside_each_other_wait_in_no_circle(acme, issue):
+def test_calls_about_the_same_people_do_not_deadlock(acme, issue):
     key, statuses = issue(acme), []
     names = [{"external_id": f"p{n}", "email": f"e{n}@example.org"} for n in range(8)]
-    told = [item for one in names for item in (one, {"email": one["email"]})]
+    objects = [item for one in names for item in (one, {"email": one["email"]})]
 
-    def work(objects):
+    def work(select):
         for turn in range(4):
-            statuses.append(
-                Caller(key).post("/users/track", {"attributes": objects(turn)}).status_code
-            )
+            body = {"attributes": [item | {"t": turn} for item in select]}
+            statuses.append(Caller(key).post("/users/track", body).status_code)
         connections.close_all()
 
-    ways = [
-        lambda turn: [one | {"t": turn} for one in told],
-        lambda turn: [one | {"t": turn} for one in told[::-1]],
-        lambda turn: [one | {"t": turn} for one in names[::-1]],
-    ]
-    threads = [threading.Thread(target=work, args=(way,)) for way in ways]
+    orders = [objects, objects[::-1], names[::-1]]
+    threads = [threading.Thread(target=work, args=(order,)) for order in orders]
     for thread in threads:
         thread.start()
     for thread in threads:
