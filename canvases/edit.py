@@ -20,7 +20,6 @@ from audiencesync.people.models import Segment
 from canvases import leaving
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
-from canvases.steps import changes as step_changes
 
 MOST_STEPS = 200
 
@@ -188,7 +187,7 @@ def save_settings(
             raise Stale
         step = _here(step)
         KINDS[step.kind].saved(step)
-        _log_step(step, by, Activity.Verb.CHANGED, step_changes.of_settings(before, settings))
+        _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
         return leaving.decide(step, choice, by=by)
 
 

@@ -63,6 +63,11 @@ class Canvas(models.Model):
         """The page of the canvas."""
         return reverse("canvas", args=[self.app_group.slug, self.pk])
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether this is a draft or stopped: it can be launched, its flow can change."""
+        return self.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)
+
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:
         """Inside a transaction: from now on nobody moves a crowd of this group; whoever does so now is waited for."""

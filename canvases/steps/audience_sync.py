@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.groups.changes import Change
 from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
@@ -22,7 +23,7 @@ from partners.audiences import AudienceNameError, creation
 from partners.connections import problems
 from partners.errors import PartnerError
 from partners.forecast import forecast
-from partners.models import Action, Audience, Connection, Sync
+from partners.models import Action, AdAccount, Audience, Connection, Sync
 
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
@@ -39,6 +40,7 @@ class AudienceSync:
     help: Text = _("Adds people to a TikTok audience, or removes them from it.")
     icon = "brand-tiktok"
     template = "canvases/steps/audience_sync.html"
+    sends = True
     form: type[StepForm] = AudienceSyncForm
 
     def summary(self, step: Step) -> Text:
@@ -97,6 +99,26 @@ class AudienceSync:
     def first_settings(self) -> dict[str, Any]:
         """Nothing is chosen yet."""
         return {}
+
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+        """Return the ad account, the audience, the action and each field."""
+        return [
+            (
+                _("Ad account"),
+                _name(AdAccount, before, "ad_account"),
+                _name(AdAccount, after, "ad_account"),
+            ),
+            (
+                _("Audience"),
+                _name(Audience, before, "audience"),
+                _name(Audience, after, "audience"),
+            ),
+            (_("Action"), _action(before), _action(after)),
+            *(
+                (label, field in before.get("kinds", []), field in after.get("kinds", []))
+                for field, label in FIELD_NAMES.items()
+            ),
+        ]
 
     def saved(self, step: Step) -> None:
         """Give the step the Sync its settings ask for. One that was used is never edited: another follows it."""
@@ -163,6 +185,18 @@ def _of_former(step: Step, *, now: datetime) -> list[Problem]:
         for _one, found in waiting
         if found
     ]
+
+
+def _name(model: Any, settings: dict[str, Any], field: str) -> str | None:
+    found: str | None = (
+        model.objects.filter(pk=settings.get(field)).values_list("name", flat=True).first()
+    )
+    return found
+
+
+def _action(settings: dict[str, Any]) -> Text | None:
+    value = settings.get("action")
+    return Action(value).label if value else None
 
 
 WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}

@@ -11,6 +11,8 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
+from audiencesync.groups.changes import Change
+
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
     from canvases.models import Canvas, Step, Visit
@@ -53,6 +55,7 @@ class Kind(Protocol):
     help: Text
     icon: str
     template: str  # of the editor
+    sends: bool  # whether people are synced to a partner here: the card shows all seven metrics
     form: type[StepForm]
 
     def summary(self, step: Step) -> Text:
@@ -69,6 +72,9 @@ class Kind(Protocol):
 
     def first_settings(self) -> dict[str, Any]:
         """What a step has before anybody edited it."""
+
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+        """Name each setting with its old and its new value in words, for the activity log."""
 
     def saved(self, step: Step) -> None:
         """After the settings were stored, in the same transaction (the Audience Sync step makes its Sync here)."""

@@ -13,6 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
+from audiencesync.groups.changes import Change
 from canvases.steps.base import Problem, StepForm, Text
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Delay:
     help: Text = _("People wait here before they go on.")
     icon = "hourglass"
     template = "canvases/steps/delay.html"
+    sends = False
     form: type[StepForm] = DelayForm
 
     def summary(self, step: Step) -> Text:
@@ -106,6 +108,14 @@ class Delay:
     def first_settings(self) -> dict[str, Any]:
         """One day, to be changed at once."""
         return dict(FIRST)
+
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+        """Return the length and its unit."""
+        units = dict(UNITS)
+        return [
+            (_("How long"), before.get("amount"), after.get("amount")),
+            (_("Unit"), units.get(before.get("unit", "")), units.get(after.get("unit", ""))),
+        ]
 
     def saved(self, step: Step) -> None:
         """Nothing: a changed delay is for newcomers, those who wait keep the time they were given."""

@@ -19,6 +19,7 @@ from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views import panels, workbench
 from canvases.views.panels import Banner
+from canvases.views.workbench import Bench, Panel
 
 
 @access.signed_in
@@ -60,9 +61,9 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         return workbench.answer(request, bench, panel, status=409)
     except edit.Refused as refused:
         return refuse(request, stored, refused, now=now)
-    stored.refresh_from_db()
-    panel = panels.of_entry(workbench.read(stored, now=now))
-    return workbench.done(request, stored, panel, text=_("Saved."), query="?entry=1", now=now)
+    return workbench.done(
+        request, stored, panels.of_entry, text=_("Saved."), query="?entry=1", now=now
+    )
 
 
 @access.signed_in
@@ -135,8 +136,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         return refuse(request, step.canvas, refused, now=now)
     removed = _("The component was removed.")
     text = f"{removed} {done.sentence}".strip()
-    panel = panels.of_message(Banner("success", text))
-    return workbench.done(request, step.canvas, panel, text=text, now=now)
+    return show_message(request, step.canvas, text, now=now)
 
 
 @access.signed_in
@@ -157,9 +157,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     text = done.sentence or _("Nobody waits for what the component asked before.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
-    return workbench.done(
-        request, step.canvas, panels.of_message(Banner("success", text)), text=text, now=now
-    )
+    return show_message(request, step.canvas, text, now=now)
 
 
 def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:
@@ -219,7 +217,7 @@ def show_form(
     """The editor of a step with a form as it was typed."""
     bench = workbench.read(step.canvas, now=now)
     card = bench.card(step.pk)
-    shown = panels.of_step(card, form, **panel) if card else panels.Panel()
+    shown = panels.of_step(card, form, **panel) if card else Panel()
     return workbench.answer(request, bench, shown, status=status)
 
 
@@ -227,11 +225,19 @@ def show_step(
     request: HttpRequest, step: Step, *, text: str = "", banner: Banner | None = None, now: datetime
 ) -> HttpResponse:
     """After a change: the step as it is stored now."""
-    panel = None
-    if workbench.wants_parts(request):
-        card = workbench.read(step.canvas, now=now).card(step.pk)
-        panel = panels.of_step(card, banner=banner) if card else None
-    return workbench.done(request, step.canvas, panel, text=text, query=f"?step={step.pk}", now=now)
+
+    def open_step(bench: Bench) -> Panel:
+        card = bench.card(step.pk)
+        return panels.of_step(card, banner=banner) if card else Panel()
+
+    query = f"?step={step.pk}"
+    return workbench.done(request, step.canvas, open_step, text=text, query=query, now=now)
+
+
+def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
+    """After a change that leaves no step open: a message."""
+    panel = panels.of_message(Banner("success", text))
+    return workbench.done(request, canvas, lambda _bench: panel, text=text, now=now)
 
 
 def refuse(

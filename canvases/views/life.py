@@ -14,6 +14,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
 from canvases import analytics, checklist, engine, leaving
 from canvases.models import Canvas
+from canvases.steps import KINDS
 from canvases.views import editor, panels, workbench
 from canvases.views.panels import Banner
 
@@ -24,10 +25,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Launch, unless something is missing; then the checklist says what."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    is_ready = canvas.state in (
-        Canvas.State.DRAFT,
-        Canvas.State.STOPPED,
-    ) and not checklist.blockers(canvas, now=now)
+    is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
     verified = checklist.verified(canvas, now=now) if is_ready else []
     if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):
         bench = workbench.read(canvas, now=now)
@@ -39,10 +37,9 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         engine.launch(canvas, by=access.user(request), now=now)
     launched = _("Launched. People enter now; the numbers below move by themselves.")
     text = f"{launched} {done.sentence}".strip()
-    bench = workbench.read(canvas, now=now)
-    card = next((card for card in bench.cards if card.sends), bench.cards[0])
-    panel = panels.of_step(card, banner=Banner("success", text))
-    return workbench.done(request, canvas, panel, text=text, query=f"?step={card.id}", now=now)
+    steps = checklist.in_order(canvas.steps.filter(removed_at=None))
+    opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
+    return editor.show_step(request, opened, text=text, banner=Banner("success", text), now=now)
 
 
 @access.signed_in
@@ -56,8 +53,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         done = _discarded(request, canvas)
     stopped = _("Stopped. Nobody enters or moves on.")
     text = f"{stopped} {done.sentence}".strip()
-    panel = panels.of_message(Banner("success", text))
-    return workbench.done(request, canvas, panel, text=text, now=now)
+    return editor.show_message(request, canvas, text, now=now)
 
 
 def _discarded(request: HttpRequest, canvas: Canvas) -> leaving.Done:

@@ -44,11 +44,7 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     asked = request.GET
     if "step" in asked and (card := bench.card(asked["step"])):
         return of_step(card, reasons="reasons" in asked)
-    if (
-        "remove" in asked
-        and (card := bench.card(asked["remove"]))
-        and stopped_or_draft(bench.canvas)
-    ):
+    if "remove" in asked and bench.canvas.is_idle and (card := bench.card(asked["remove"])):
         return of_remove(bench, card.step)
     if "former" in asked and (card := bench.any_card(asked["former"])):
         return of_former(bench, card.step)
@@ -201,11 +197,6 @@ def _shown(bound: forms.BoundField) -> str:
         return ", ".join(values)
     labels = {str(key): str(label) for key, label in bound.field.choices}
     return ", ".join(labels.get(one, one) for one in values)
-
-
-def stopped_or_draft(canvas: Canvas) -> bool:
-    """Whether the flow may be changed."""
-    return canvas.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)
 
 
 def of_numbers(card: Card) -> Panel:

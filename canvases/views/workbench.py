@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,7 +75,7 @@ class Card:
     @property
     def sends(self) -> bool:
         """Whether people are synced here."""
-        return self.step.kind == "audience_sync"
+        return self.kind.sends
 
 
 @dataclass(slots=True)
@@ -90,6 +91,11 @@ class Panel:
         """The query string that opens this panel again."""
         return f"?step={self.key}" if self.key.isdigit() else f"?{self.key}=1" if self.key else ""
 
+    @property
+    def has_banner(self) -> bool:
+        """Return whether a message stands on top of the panel."""
+        return bool(self.context.get("banner"))
+
 
 @dataclass(slots=True)
 class Bench:
@@ -98,7 +104,18 @@ class Bench:
     canvas: Canvas
     cards: list[Card]
     removed: list[Card]
-    banner: list[str] = field(default_factory=list)  # what stands on top of every page of the group
+    banner: list[str] = field(default_factory=list)  # problems of the connections of the group
+    may_edit: bool = False  # the role of the reader; set by `answer`
+
+    @property
+    def is_editable(self) -> bool:
+        """Return whether components can be added, moved and removed."""
+        return self.may_edit and self.canvas.is_idle
+
+    @property
+    def is_savable(self) -> bool:
+        """Return whether settings can be saved; those of a live canvas can."""
+        return self.may_edit and self.canvas.state != Canvas.State.ARCHIVED
 
     def card(self, step_id: object) -> Card | None:
         """The card of one step."""
@@ -195,13 +212,9 @@ def answer(
 ) -> HttpResponse:
     """The page, or for htmx its panel with the changed rest out of band."""
     template = part if wants_parts(request) else "canvases/canvas.html"
-    context = {
-        "canvas": bench.canvas,
-        "bench": bench,
-        "panel": panel,
-        "may_edit": access.membership(request).may(Role.MARKETER),
-        **panel.context,
-    }
+    bench.may_edit = access.membership(request).may(Role.MARKETER)
+    context = {"canvas": bench.canvas, "bench": bench, "panel": panel, "may_edit": bench.may_edit}
+    context |= panel.context
     response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
@@ -210,23 +223,25 @@ def answer(
 def done(
     request: HttpRequest,
     canvas: Canvas,
-    panel: Panel | None,
+    open_panel: Callable[[Bench], Panel],
     *,
     text: Text,
     query: str = "",
     now: datetime,
 ) -> HttpResponse:
-    """After a change: back to the page with a message; for htmx the changed parts and a toast, unless a banner says it."""
+    """Answer a successful change: a redirect with a message, or for htmx the changed parts.
+
+    The bench is read here and only here, after the change; ``open_panel`` makes the panel of it.
+    A banner in the panel replaces the toast.
+    """
     url = canvas.get_absolute_url() + query
     if not wants_parts(request):
         if text:
             messages.success(request, str(text))
         return redirect(url)
     canvas.refresh_from_db()
-    response = answer(request, read(canvas, now=now), panel or Panel())
+    bench = read(canvas, now=now)
+    panel = open_panel(bench)
+    response = answer(request, bench, panel)
     response["HX-Push-Url"] = url
-    return (
-        htmx.toast(response, str(text))
-        if text and not (panel and panel.context.get("banner"))
-        else response
-    )
+    return htmx.toast(response, str(text)) if text and not panel.has_banner else response
