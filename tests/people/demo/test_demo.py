@@ -1,4 +1,4 @@
-"""The demo: made-up people who are realistic, reproducible and nobody; a command that loads them once."""
+"""The demo: realistic, reproducible, fictitious people, and a command that loads them once."""
 
 import re
 import stat
@@ -14,7 +14,7 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 
-RAW = (
+COLUMNS = (
     "external_id",
     "email",
     "phone",
@@ -27,73 +27,73 @@ RAW = (
 
 
 @pytest.fixture(autouse=True)
-def _installed(settings, tmp_path):
+def _demo_is_on(settings, tmp_path):
     settings.DEMO, settings.VAR_DIR = True, tmp_path
 
 
 @pytest.fixture
-def crowd(acme):
+def people(acme):
     demo.make_people(acme, 3000)
     return Profile.objects.filter(app_group=acme).order_by("external_id")
 
 
-def test_external_ids_count_up(crowd):
-    assert [crowd.first().external_id, crowd.last().external_id] == ["demo-000001", "demo-003000"]
+def test_external_ids_count_up(people):
+    assert [people.first().external_id, people.last().external_id] == ["demo-000001", "demo-003000"]
 
 
-def test_about_eight_percent_cannot_be_named(crowd):
-    found = coverage(crowd)
+def test_about_eight_percent_have_no_usable_identifier(people):
+    found = coverage(people)
     assert 0.06 < found.none / found.total < 0.10
     assert all(500 < n < found.total for n in found.by_kind.values())
 
 
-def test_some_gave_wrong_values_or_refused(crowd):
-    assert crowd.exclude(invalid_kinds=0).count() > 100
-    assert crowd.filter(idfa=normalise.ZERO).count() > 30
-    assert crowd.filter(ads_consent=False).count() > 50
-    assert crowd.filter(ad_tracking_enabled=False).count() > 50
+def test_some_people_have_invalid_values_or_refused(people):
+    assert people.exclude(invalid_kinds=0).count() > 100
+    assert people.filter(idfa=normalise.ZERO).count() > 30
+    assert people.filter(ads_consent=False).count() > 50
+    assert people.filter(ad_tracking_enabled=False).count() > 50
 
 
-def test_nobody_is_real(crowd):
+def test_all_addresses_and_numbers_are_fictitious(people):
     fiction = re.compile(
         r"\+1\d{3}55501\d\d|\+33(19900|26191|35301|46571|53649)\d{4}|\+44(20794|\d{3}49)60\d{3}"
         r"|\+49(3023125|6990009|4066969|2214710|8999998)\d{3}"
     )
-    for email, phone in crowd.values_list("email", "phone"):
+    for email, phone in people.values_list("email", "phone"):
         if normalise.normalise("email", email, region="DE").value:
             assert email.strip().lower().endswith(("@example.com", "@example.org", "@example.net"))
         number = normalise.normalise("phone", phone, region="DE").value
         assert number is None or fiction.fullmatch(number)
 
 
-def test_emails_and_phones_are_not_shared(crowd):
+def test_emails_and_phones_are_not_shared(people):
     for kind in ("email", "phone"):
         known = list(
-            crowd.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True)
+            people.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True)
         )
         assert len({bytes(one) for one in known}) == len(known)
 
 
-def test_stored_hashes_are_those_of_the_normaliser(crowd, acme):
-    for profile in crowd[:300]:
+def test_stored_hashes_match_the_normaliser(people, acme):
+    for profile in people[:300]:
         before = normalise.stored(profile)
         normalise.apply(profile, region=acme.phone_region)
         assert normalise.stored(profile) == before
 
 
-def test_the_same_seed_makes_the_same_people(crowd, other_group):
+def test_the_same_seed_creates_the_same_people(people, other_group):
     demo.make_people(other_group, 200)
     again = Profile.objects.filter(app_group=other_group).order_by("external_id")
-    assert list(again.values_list(*RAW)) == list(crowd[:200].values_list(*RAW))
+    assert list(again.values_list(*COLUMNS)) == list(people[:200].values_list(*COLUMNS))
 
 
-def test_another_seed_makes_others(crowd, other_group):
+def test_another_seed_creates_other_people(people, other_group):
     demo.make_people(other_group, 200, seed=8)
     others = Profile.objects.filter(app_group=other_group).order_by("external_id")
-    assert list(others.values_list(*RAW)) != list(crowd[:200].values_list(*RAW))
+    assert list(others.values_list(*COLUMNS)) != list(people[:200].values_list(*COLUMNS))
 
 
-def test_segments_hold_some_but_not_all(crowd, acme):
+def test_each_segment_holds_some_people_but_not_all(people, acme):
     for segment in demo.make_segments(acme):
         assert 300 < filters.members(segment).count() < 2500
 
@@ -112,7 +112,7 @@ def test_the_command_loads_once(db, capsys, settings):
     assert printed.count(f"demo@example.org with the password {secret}") == 2
 
 
-def test_its_users_can_sign_in(client, db, settings):
+def test_the_demo_users_can_sign_in(client, db, settings):
     call_command("demo", people=0)
     for email in ("demo@example.org", "marketer@example.org", "viewer@example.org"):
         assert client.login(
@@ -121,7 +121,7 @@ def test_its_users_can_sign_in(client, db, settings):
     assert [user.email for user in User.objects.filter(is_staff=True)] == ["demo@example.org"]
 
 
-def test_what_was_changed_stays(db):
+def test_a_second_load_keeps_changes(db):
     call_command("demo", people=20)
     Profile.objects.filter(external_id="demo-000001").update(country="XX")
     Segment.objects.all().delete()
@@ -130,24 +130,24 @@ def test_what_was_changed_stays(db):
     assert not Segment.objects.exists()
 
 
-def test_it_refuses_beside_real_users(bob):
+def test_the_command_refuses_beside_real_users(bob):
     with pytest.raises(CommandError):
         call_command("demo", people=1)
     assert not Profile.objects.exists()
 
 
-def test_it_can_be_forced(charlie):
+def test_the_command_can_be_forced(charlie):
     call_command("demo", people=1, force=True)
     assert Profile.objects.exists()
 
 
 @pytest.mark.parametrize("people", [-1, 10**12])
-def test_a_senseless_number_is_refused(db, people):
+def test_an_invalid_number_of_people_is_refused(db, people):
     with pytest.raises(CommandError):
         call_command("demo", people=people)
 
 
-def test_it_refuses_where_the_demo_is_off(db, settings):
+def test_the_command_refuses_without_the_demo_setting(db, settings):
     settings.DEMO = False
     for force in (False, True):
         with pytest.raises(CommandError, match="DEMO=1"):
@@ -155,28 +155,26 @@ def test_it_refuses_where_the_demo_is_off(db, settings):
     assert not User.objects.exists()
 
 
-def test_its_password_is_another_one_in_each_installation_and_for_its_owner_only(
-    db, settings, tmp_path
-):
+def test_the_demo_password_differs_per_installation_and_is_private(db, settings, tmp_path):
     first, _is_new = demo_accounts.password(tmp_path)
-    second, _is_new = demo_accounts.password(_made(tmp_path / "other"))
+    second, _is_new = demo_accounts.password(_new_folder(tmp_path / "other"))
     assert len({first, second}) == 2
     assert demo_accounts.password(tmp_path) == (first, False)
     assert stat.S_IMODE((tmp_path / "demo.password").stat().st_mode) == 0o600
 
 
-def _made(folder):
+def _new_folder(folder):
     folder.mkdir()
     return folder
 
 
-def test_a_password_of_before_ends_with_the_first_random_one(client, db, settings):
+def test_the_old_fixed_password_no_longer_works(client, db, settings):
     User.objects.create_user("demo@example.org", "audience-sync-demo")
     call_command("demo", people=0)
     assert not client.login(email="demo@example.org", password="audience-sync-demo")
 
 
-def test_its_accounts_can_be_removed_where_the_demo_is_off(db, settings, capsys):
+def test_the_demo_accounts_can_be_removed_without_the_demo_setting(db, settings, capsys):
     call_command("demo", people=5)
     settings.DEMO = False
     call_command("demo", remove_accounts=True)

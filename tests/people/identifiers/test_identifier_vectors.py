@@ -1,11 +1,11 @@
-"""Every test vector of TikTok's pages and of those who send to TikTok today."""
+"""Hash every test vector published by TikTok and by other senders."""
 
 import pytest
 
 from audiencesync.people.identifiers import normalise
 
 RAW_EMAIL = "  Jane.Doe+News@Example.COM "
-AFTER_THE_RULE = {
+HASHES = {
     "janedoe@gmail.com": "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69",
     "testing@testing.com": "584c4423c421df49955759498a71495aba49b8780eb9387dff333b6f0982c777",
     "jane.doe+news@example.com": "dbf1912b4cad4df9823f627874244e64b50a6ac550b9cb33b17df671a26679db",
@@ -20,19 +20,25 @@ AFTER_THE_RULE = {
     "+442071838750": "e631c2534428c6c9b48c2167604a8983046085e43a2c00ed748733c544c0bb4d",
     "442071838750": "8d5f937f3a5590634cbe975951a6aa1543170671ce6e73cce4062f4e8c288417",
     "+4915112345678": "536afd523e19dc83fccba822ef5e4ca646111314aaf0aa286667c5bea18dd70b",
-    "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25": "83dc3f5f32b9472613b0f038d36f22585a609d018af6f6067f50da318bf354bd",
-    "aece52e7-03ee-455a-b3c4-e57283966239": "e6a11334660bb4c2d68090399aaf9d80b433a569b993c5e32e6cad9bcf550e11",
-    "38400000-8cf0-11bd-b23e-10b96e40000d": "d4181bb455a74b3bc8b37c75ac9b2c702eb6b9930bd040b861403b31ca85634d",
-    "6d92078a-8246-4ba4-ae5b-76104861e7dc": "31b806b4deec8c4cb1ffb18b9ab4ee1fa82a2b30e1f47902f04d03f5db023376",
+    "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25": (
+        "83dc3f5f32b9472613b0f038d36f22585a609d018af6f6067f50da318bf354bd"
+    ),
+    "aece52e7-03ee-455a-b3c4-e57283966239": (
+        "e6a11334660bb4c2d68090399aaf9d80b433a569b993c5e32e6cad9bcf550e11"
+    ),
+    "38400000-8cf0-11bd-b23e-10b96e40000d": (
+        "d4181bb455a74b3bc8b37c75ac9b2c702eb6b9930bd040b861403b31ca85634d"
+    ),
+    "6d92078a-8246-4ba4-ae5b-76104861e7dc": (
+        "31b806b4deec8c4cb1ffb18b9ab4ee1fa82a2b30e1f47902f04d03f5db023376"
+    ),
 }
-NO_COUNTRY_HAS_IT = {
-    "+1231234567",
-    "1231234567",
-}  # in TikTok's text as an example of the format only
+# an example of the format only in TikTok's text
+INVALID_NUMBERS = {"+1231234567", "1231234567"}
 
 
-@pytest.mark.parametrize(("value", "expected"), AFTER_THE_RULE.items())
-def test_the_digest_is_sha256_in_utf8_without_salt(value, expected):
+@pytest.mark.parametrize(("value", "expected"), HASHES.items())
+def test_the_digest_is_sha256_of_utf_8_without_salt(value, expected):
     assert normalise.digest(value).hex() == expected
 
 
@@ -42,26 +48,24 @@ def test_the_digest_is_sha256_in_utf8_without_salt(value, expected):
 )
 def test_each_variant_of_the_email_rule(rule, expected):
     found = normalise.normalise("email", RAW_EMAIL, region="DE", rule=rule)
-    assert (found.value, found.sha256.hex()) == (expected, AFTER_THE_RULE[expected])
+    assert (found.value, found.sha256.hex()) == (expected, HASHES[expected])
 
 
-@pytest.mark.parametrize(
-    "value", [v for v in AFTER_THE_RULE if v[0] == "+" and v not in NO_COUNTRY_HAS_IT]
-)
-def test_phones_with_and_without_plus(value):
-    kept = normalise.normalise("phone", value, region="DE")
-    cut = normalise.normalise("phone", value, region="DE", rule=4)
-    assert (kept.sha256.hex(), cut.sha256.hex()) == (
-        AFTER_THE_RULE[value],
+@pytest.mark.parametrize("value", [v for v in HASHES if v[0] == "+" and v not in INVALID_NUMBERS])
+def test_phones_are_hashed_with_and_without_plus(value):
+    with_plus = normalise.normalise("phone", value, region="DE")
+    without_plus = normalise.normalise("phone", value, region="DE", rule=4)
+    assert (with_plus.sha256.hex(), without_plus.sha256.hex()) == (
+        HASHES[value],
         normalise.digest(value[1:]).hex(),
     )
 
 
-@pytest.mark.parametrize("value", [v for v in AFTER_THE_RULE if v.count("-") == 4])
+@pytest.mark.parametrize("value", [v for v in HASHES if v.count("-") == 4])
 @pytest.mark.parametrize("kind", ["idfa", "gaid"])
 def test_device_ids_are_hashed_in_lower_case(kind, value):
     found = normalise.normalise(kind, f" {value.upper()} ", region="DE")
-    assert found.sha256.hex() == AFTER_THE_RULE[value]
+    assert found.sha256.hex() == HASHES[value]
 
 
 def test_the_upper_case_digest_is_never_produced():
@@ -72,10 +76,10 @@ def test_the_upper_case_digest_is_never_produced():
 
 @pytest.mark.parametrize("kind", normalise.KINDS)
 @pytest.mark.parametrize("raw", ["", "   ", "\t\n", "\u00a0", None])
-def test_nothing_is_never_hashed(kind, raw):
+def test_an_empty_value_is_not_hashed(kind, raw):
     assert normalise.normalise(kind, raw, region="DE") == (None, None, "empty")
 
 
-def test_the_hash_of_nothing_is_refused():
+def test_the_hash_of_an_empty_value_is_refused():
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert normalise.normalise("email", empty, region="DE").problem == "invalid"

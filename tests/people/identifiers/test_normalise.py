@@ -1,4 +1,4 @@
-"""Odd spellings: what is mended, what is refused, what is taken as a hash already."""
+"""Repair odd spellings, refuse unusable values, and accept a hash as it is."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def value(kind, raw, region="DE"):
         ),
     ],
 )
-def test_emails_that_can_be_used(raw, expected):
+def test_usable_emails_are_normalised(raw, expected):
     assert value("email", raw) == expected
 
 
@@ -71,12 +71,12 @@ def test_emails_that_can_be_used(raw, expected):
         HASH[:-1],
     ],
 )
-def test_emails_that_cannot(raw):
+def test_unusable_emails_are_invalid(raw):
     assert normalise("email", raw, region="DE") == (None, None, "invalid")
 
 
 @pytest.mark.parametrize("raw", ["+news@example.com", "...@example.com"])
-def test_a_variant_that_leaves_nothing_before_the_at_is_invalid(raw):
+def test_an_email_rule_that_leaves_no_local_part_is_invalid(raw):
     assert normalise("email", raw, region="DE", rule=3).problem == "invalid"
 
 
@@ -97,7 +97,7 @@ def test_phones_become_e164(raw):
     assert value("phone", raw) == "+493023125123"
 
 
-def test_a_national_number_is_read_in_the_groups_country():
+def test_a_national_number_is_read_in_the_country_of_the_group():
     assert [value("phone", "020 7183 8750", region) for region in ("GB", "gb")] == [
         "+442071838750"
     ] * 2
@@ -120,7 +120,7 @@ def test_a_national_number_is_read_in_the_groups_country():
         "+0",
     ],
 )
-def test_phones_that_cannot(raw):
+def test_unusable_phones_are_invalid(raw):
     assert normalise("phone", raw, region="DE") == (None, None, "invalid")
 
 
@@ -143,25 +143,25 @@ def test_an_unknown_region_reads_international_numbers_only():
         "x",
     ],
 )
-def test_device_ids_that_cannot(raw):
+def test_unusable_device_ids_are_invalid(raw):
     assert normalise("idfa", raw, region="DE") == (None, None, "invalid")
 
 
 @pytest.mark.parametrize("kind", ["idfa", "gaid"])
-def test_invisible_characters_of_a_device_id_go(kind):
+def test_invisible_characters_of_a_device_id_are_removed(kind):
     known = "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"
     assert value(kind, f"\ufeff{known[:9]}\u200b{known[9:]}\u00a0") == known
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("raw", ["\u200b", " \ufeff\u00ad "])
-def test_what_cannot_be_seen_is_nothing(kind, raw):
+def test_a_value_of_invisible_characters_is_empty(kind, raw):
     assert normalise(kind, raw, region="DE").problem == "empty"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("raw", [f"\ufeff{HASH}", HASH, HASH.upper(), f" {HASH} "])
-def test_a_hash_is_taken_as_it_is(kind, raw):
+def test_a_hash_is_accepted_unchanged(kind, raw):
     assert normalise(kind, raw, region="DE") == (HASH, bytes.fromhex(HASH), None)
 
 
@@ -173,5 +173,5 @@ def test_full_width_digits_are_no_hash():
     assert normalise("idfa", "\uff10" * 64, region="DE").problem == "invalid"
 
 
-def test_an_address_of_254_characters_is_the_longest():
+def test_the_longest_address_has_254_characters():
     assert is_email(f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 58}.de")

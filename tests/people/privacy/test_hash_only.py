@@ -1,4 +1,4 @@
-"""A group that stores hashes only: no raw identifier in any table, whichever door they come by; requests stay the same."""
+"""A hash-only group stores no raw identifier in any table and sends the same requests."""
 
 import uuid
 import zlib
@@ -49,7 +49,7 @@ def api(acme):
 
 @pytest.fixture
 def bodies(monkeypatch):
-    """What goes over the wire to TikTok, as bytes."""
+    """Record the bodies of requests to TikTok, as bytes."""
     sent = []
     send = requests.adapters.HTTPAdapter.send
 
@@ -62,21 +62,24 @@ def bodies(monkeypatch):
     return sent
 
 
-def by_call(api, who, **more):
-    email, phone, idfa = RAW[who]
+def track(api, source, **more):
+    email, phone, idfa = RAW[source]
     more |= {"email": email, "phone": phone, "idfa": idfa}
     return api.post("/users/track", {"attributes": [more]}, Idempotency_Key=uuid.uuid4().hex)
 
 
-def tell(api, imports):
-    """All doors, one after the other."""
-    first = by_call(api, "by call", external_id="anna")
+def send_by_every_path(api, imports):
+    """Send people through the API and an import, one path after the other."""
+    first = track(api, "by call", external_id="anna")
     assert first.status_code == 201, first.content
-    assert by_call(api, "changed by call", external_id="anna").status_code == 201
-    assert by_call(api, "by e-mail").status_code == 201
-    by_call(api, "unusable", external_id="dora")
+    assert track(api, "changed by call", external_id="anna").status_code == 201
+    assert track(api, "by e-mail").status_code == 201
+    track(api, "unusable", external_id="dora")
     line = ",".join
-    file = f"{FILE}berta,{line(RAW['by file'])}\n,{line(RAW['rejected'])}\ndora,{line(RAW['unusable'])}\n"
+    file = (
+        f"{FILE}berta,{line(RAW['by file'])}\n,{line(RAW['rejected'])}\n"
+        f"dora,{line(RAW['unusable'])}\n"
+    )
     run = imports.run(file)
     assert (run.state, run.n_rejected) == ("done", 1)
     api.post(
@@ -90,7 +93,7 @@ def tell(api, imports):
 
 
 def dump():
-    """Every cell of every table as text; what is packed, unpacked."""
+    """Return every cell of every table as text, with compressed cells unpacked."""
     found = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
@@ -108,36 +111,36 @@ def _text(cell):
         return bytes(cell).decode("latin-1")
 
 
-def left(raw):
-    """Those of the raw values that stand anywhere in the database."""
-    everything = dump().casefold()
-    return [value for values in raw.values() for value in values if value.casefold() in everything]
+def raw_values_in_database(raw):
+    """Return the raw values that occur anywhere in the database."""
+    text = dump().casefold()
+    return [value for values in raw.values() for value in values if value.casefold() in text]
 
 
 def test_no_table_holds_a_raw_value(acme, world, api, imports):
     acme.hash_only = True
     acme.save()
-    tell(api, imports)
+    send_by_every_path(api, imports)
     world.enter(world.sync(kinds=["email", "phone", "idfa"]), list(Profile.objects.all()))
     world.drain()
-    assert left(RAW) == []
+    assert raw_values_in_database(RAW) == []
     assert Profile.objects.exclude(email_sha256=None).count() >= 3
 
 
-def test_without_it_they_are_found(acme, world, api, imports):
-    """Else the search would find nothing for a wrong reason."""
-    tell(api, imports)
-    assert set(left(RAW)) >= {*RAW["by file"], *RAW["rejected"]}
+def test_raw_values_are_found_in_other_groups(acme, world, api, imports):
+    # Proves that the search of the database works.
+    send_by_every_path(api, imports)
+    assert set(raw_values_in_database(RAW)) >= {*RAW["by file"], *RAW["rejected"]}
 
 
-def test_requests_are_the_same_byte_for_byte(acme, world, api, imports, bodies):
+def test_requests_are_identical_byte_for_byte(acme, world, api, imports, bodies):
     audience = world.audience()
-    for is_bare in (False, True):
-        acme.hash_only = is_bare
+    for is_hash_only in (False, True):
+        acme.hash_only = is_hash_only
         acme.save()
-        tell(api, imports)
+        send_by_every_path(api, imports)
         people = list(Profile.objects.order_by("pk"))
-        assert any(person.email for person in people) is not is_bare
+        assert any(person.email for person in people) is not is_hash_only
         for action in ("add", "remove"):
             world.enter(
                 world.sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]), people
@@ -145,19 +148,19 @@ def test_requests_are_the_same_byte_for_byte(acme, world, api, imports, bodies):
             world.drain()
         Profile.objects.all().delete()
     assert len(bodies) == 4
-    assert [person_by_person(body) for body in bodies[:2]] == [
-        person_by_person(body) for body in bodies[2:]
+    assert [split_people(body) for body in bodies[:2]] == [
+        split_people(body) for body in bodies[2:]
     ]
 
 
-def person_by_person(body):
-    """The bytes of what comes before the people, and of each of them; in which order is up to the database."""
+def split_people(body):
+    # The order of people is up to the database.
     head, people = body.removesuffix(b"]]}").split(b'"batch_data":[[')
     return head, sorted(people.split(b"],["))
 
 
-def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice, signed_in):
-    tell(api, imports)
+def test_switching_to_hash_only_removes_stored_values(acme, world, api, imports, alice, signed_in):
+    send_by_every_path(api, imports)
     page = signed_in(alice).get("/g/acme/settings/")
     form = page.context["form"]
     values = {
@@ -167,30 +170,22 @@ def test_switched_on_later_what_is_stored_goes(acme, world, api, imports, alice,
     n = Profile.objects.count()
     assert f"IDs of {n} people will be wiped" in page.content.decode()
     rework.rework()
-    assert left(RAW) != []
-    assert (
-        signed_in(alice)
-        .post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
-        .status_code
-        == 302
-    )
+    assert raw_values_in_database(RAW) != []
+    answer = signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
+    assert answer.status_code == 302
     rework.rework()
     turns()
-    assert left(RAW) == []
+    assert raw_values_in_database(RAW) == []
 
 
-def test_what_was_under_way_when_it_was_switched_on_goes_as_well(acme, alice, signed_in):
+def test_a_write_in_progress_during_the_switch_is_removed_too(acme, alice, signed_in):
     read_before = AppGroup.objects.get(pk=acme.pk)
     form = signed_in(alice).get("/g/acme/settings/").context["form"]
     values = {
         name: value for name in form.fields if (value := form[name].value()) not in (None, False)
     }
-    assert (
-        signed_in(alice)
-        .post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
-        .status_code
-        == 302
-    )
+    answer = signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
+    assert answer.status_code == 302
     rework.rework()
     upsert(
         read_before,
@@ -225,7 +220,7 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
 @pytest.mark.parametrize(
     ("typed", "status", "n"), [("Anna@example.org", 200, 1), ("@example.org", 422, None)]
 )
-def test_a_segment_asks_for_a_whole_address(acme, bob, signed_in, typed, status, n):
+def test_a_segment_requires_a_whole_address(acme, bob, signed_in, typed, status, n):
     acme.hash_only = True
     acme.save()
     changes = [
@@ -233,7 +228,7 @@ def test_a_segment_asks_for_a_whole_address(acme, bob, signed_in, typed, status,
         for name in ("anna", "bert")
     ]
     upsert(acme, changes, now=timezone.now())
-    asked = {
+    data = {
         "name": "N",
         "match": "all",
         "version": "0",
@@ -241,7 +236,7 @@ def test_a_segment_asks_for_a_whole_address(acme, bob, signed_in, typed, status,
         "op_0": "contains",
         "value_0": typed,
     }
-    page = signed_in(bob).post("/g/acme/people/segments/new/", asked)
+    page = signed_in(bob).post("/g/acme/people/segments/new/", data)
     assert page.status_code == status
     found = page.context.get("coverage")
     assert (found and found.total) == n

@@ -1,4 +1,4 @@
-"""The pass over changed settings beside a call that holds a person, then writes a row of the group: no circle of waits."""
+"""The rework pass does not deadlock with a call that locks a profile, then its group."""
 
 import threading
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile, Withdrawal
 from audiencesync.people.privacy import consent
-from audiencesync.people.writing import rows
+from audiencesync.people.writing import rework, rows
 from tests.support.threads import Threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -21,18 +21,18 @@ def ann(acme):
     return Profile.objects.create(app_group=acme, external_id="ann")
 
 
-def test_both_get_through(acme, ann):
+def test_rework_and_a_writer_both_finish(acme, ann):
     threads, held = Threads(), threading.Event()
 
-    def rework():
+    def run_rework():
         held.wait(10)
         rework.rework()
 
-    other = threads.start(rework)
+    other = threads.start(run_rework)
     with transaction.atomic():
         assert rows.locked(acme.pk, [ann.pk])
         held.set()
-        other.join(0.5)  # it waits for Ann by now, holding the group
+        other.join(0.5)  # by now it holds the group and waits for Ann
         consent.remember(acme, [ann.pk], now=timezone.now())
     assert threads.join() == []
     assert Withdrawal.objects.count() == 1

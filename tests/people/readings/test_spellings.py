@@ -1,4 +1,4 @@
-"""How people spell countries, languages, genders and consent: one table for the API and the import."""
+"""Read spellings of countries, languages, genders and consent, for the API and the import."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from audiencesync.people.readings import spellings
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "texts"),
     [
         (
             "DE",
@@ -28,12 +28,12 @@ from audiencesync.people.readings import spellings
         (None, ["XX", "", "-", "N/A", "Bavaria", "EN", "D\0E", "1" * 5000]),
     ],
 )
-def test_countries_by_code_and_name(code, told):
-    assert {one: spellings.country(one) for one in told} == dict.fromkeys(told, code)
+def test_countries_are_read_by_code_and_name(code, texts):
+    assert {text: spellings.country(text) for text in texts} == dict.fromkeys(texts, code)
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("text", "code"),
     [
         ("de", "de"),
         ("German", "de"),
@@ -47,11 +47,11 @@ def test_countries_by_code_and_name(code, told):
         *((wrong, None) for wrong in ("--", "en-", "x", "xx", "", "1", "e" * 5000)),
     ],
 )
-def test_languages_by_code_and_name(told, code):
-    assert spellings.language(told) == code
+def test_languages_are_read_by_code_and_name(text, code):
+    assert spellings.language(text) == code
 
 
-def test_every_code_of_a_country_and_a_language_is_its_own():
+def test_every_code_is_read_as_itself():
     assert {code: spellings.country(code) for code in set(spellings._codes().values())} == {
         code: code for code in spellings._codes().values()
     }
@@ -61,7 +61,7 @@ def test_every_code_of_a_country_and_a_language_is_its_own():
 
 
 @pytest.mark.parametrize(
-    ("told", "means"),
+    ("text", "means"),
     [
         *(
             (yes, True)
@@ -99,17 +99,17 @@ def test_every_code_of_a_country_and_a_language_is_its_own():
         ),
     ],
 )
-def test_words_of_consent(told, means):
-    assert spellings.consent(told) is means
+def test_consent_answers_are_read(text, means):
+    assert spellings.consent(text) is means
 
 
-def test_a_word_of_consent_is_no_truth():
+def test_a_consent_answer_is_no_boolean():
     assert spellings.truth("granted") is None
     assert spellings.truth("Vrai") is True
 
 
 @pytest.mark.parametrize(
-    ("told", "code"), [("Männlich", "M"), ("Frau", "F"), ("divers", "O"), ("d", "O"), ("?", None)]
+    ("text", "code"), [("Männlich", "M"), ("Frau", "F"), ("divers", "O"), ("d", "O"), ("?", None)]
 )
-def test_genders(told, code):
-    assert spellings.gender(told) == code
+def test_genders_are_read(text, code):
+    assert spellings.gender(text) == code

@@ -1,4 +1,4 @@
-"""A condition that can find no person is said beside its field; numbers and dates are read as people write them."""
+"""Report a condition that can match no person beside its field; read numbers and dates."""
 
 import pytest
 from django.utils import translation
@@ -59,25 +59,25 @@ def condition(acme, *row, **more):
         (("import", "is", "99"), "value_0", "There is no import number 99."),
     ],
 )
-def test_what_cannot_be_right_is_said_beside_the_field(people, acme, row, place, words):
+def test_an_impossible_condition_is_reported_beside_its_field(people, acme, row, place, words):
     found = form(acme, *row)
     assert not found.is_valid()
     assert list(found.errors) == [place]
     assert words in found.errors[place][0]
 
 
-def test_a_condition_for_people_to_come_is_saved_when_asked_for(people, acme):
+def test_a_condition_on_an_unknown_attribute_can_be_saved_anyway(people, acme):
     assert condition(acme, "coming", "is", "soon", anyway="on")["field"] == "custom.coming"
     assert "anyway" in form(acme, "coming", "is", "soon").fields
 
 
-def test_an_attribute_that_came_a_second_ago_is_known(people, acme):
+def test_a_new_attribute_is_known_at_once(people, acme):
     assert not form(acme, "new", "exists").is_valid()
     Profile.objects.create(app_group=acme, external_id="two", attributes={"new": 1})
     assert form(acme, "new", "exists").is_valid()
 
 
-def test_an_attribute_that_differs_only_in_case_is_meant(people, acme):
+def test_the_case_of_an_attribute_name_is_corrected(people, acme):
     assert condition(acme, "UMSATZ", "greater", "5") == {
         "field": "custom.Umsatz",
         "op": "greater",
@@ -85,7 +85,7 @@ def test_an_attribute_that_differs_only_in_case_is_meant(people, acme):
     }
 
 
-def test_an_import_of_another_group_is_none(acme, other_group):
+def test_an_import_of_another_group_is_unknown(acme, other_group):
     theirs = Import.objects.create(app_group=other_group, file_name="x.csv", size=1)
     found = form(acme, "import", "is", str(theirs.pk))
     assert f"There is no import number {theirs.pk}." in found.errors["value_0"]
@@ -124,7 +124,7 @@ def test_an_import_of_another_group_is_none(acme, other_group):
         ],
     ],
 )
-def test_a_number_means_what_was_typed(language, typed, number):
+def test_a_number_is_read_in_the_format_of_the_language(language, typed, number):
     with translation.override(language):
         assert conditions.number(typed) == number
 
@@ -138,7 +138,7 @@ def test_a_number_means_what_was_typed(language, typed, number):
         ("11/23/2026", None),
     ],
 )
-def test_a_date_is_read_in_its_common_forms(typed, day):
+def test_a_date_is_read_in_its_common_formats(typed, day):
     assert conditions.day(typed) == day
 
 
@@ -147,8 +147,8 @@ def test_a_german_date_becomes_a_day_and_no_number(people, acme, field):
     assert condition(acme, field, "less", "01.01.1980")["value"] == "1980-01-01"
 
 
-def test_a_whole_address_is_kept_as_its_hash(acme, make_profile):
+def test_a_whole_address_is_stored_as_its_hash(acme, make_profile):
     person = make_profile(email="max@example.org")
-    kept = condition(acme, "email", "contains", "Max@Example.org")
-    assert kept["value"] == f"sha256:{bytes(person.email_sha256).hex()}"
+    stored = condition(acme, "email", "contains", "Max@Example.org")
+    assert stored["value"] == f"sha256:{bytes(person.email_sha256).hex()}"
     assert condition(acme, "email", "contains", "@example.org")["value"] == "@example.org"

@@ -1,4 +1,4 @@
-"""What is no filter is refused with its place and a reason; what is one can be said in words."""
+"""Refuse an invalid filter with its place and a reason; describe a valid one in words."""
 
 import pytest
 from hypothesis import given, settings
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.filters import FilterError
 
-GOOD = {"field": "country", "op": "is", "value": "DE"}
+VALID = {"field": "country", "op": "is", "value": "DE"}
 
 
 def nested(depth):
-    filter_ = GOOD
+    filter_ = VALID
     for _ in range(depth):
         filter_ = {"all": [filter_]}
     return filter_
@@ -23,34 +23,34 @@ def nested(depth):
         ([], ""),
         ("country", ""),
         (7, ""),
-        ({"all": GOOD}, ""),
+        ({"all": VALID}, ""),
         ({"all": [{"any": []}]}, "all[0]"),
         ({"all": [], "any": []}, ""),
         ({"none": []}, ""),
-        ({"all": [GOOD, 7]}, "all[1]"),
-        ({"all": [GOOD, {"any": [GOOD | {"op": "like"}]}]}, "all[1].any[0].op"),
-        (GOOD | {"extra": 1}, ""),
+        ({"all": [VALID, 7]}, "all[1]"),
+        ({"all": [VALID, {"any": [VALID | {"op": "like"}]}]}, "all[1].any[0].op"),
+        (VALID | {"extra": 1}, ""),
         ({"field": "country", "value": "DE"}, ""),
-        (GOOD | {"field": "password"}, "field"),
-        (GOOD | {"field": "app_group__members__password"}, "field"),
-        (GOOD | {"field": "custom."}, "field"),
-        (GOOD | {"field": "custom.a\x00"}, "field"),
-        (GOOD | {"field": "custom." + "a" * 256}, "field"),
-        (GOOD | {"field": ["country"]}, "field"),
-        (GOOD | {"field": "phone"}, "op"),
-        (GOOD | {"field": "phone", "op": "contains"}, "op"),
-        (GOOD | {"op": ["is"]}, "op"),
-        (GOOD | {"op": "exists"}, "value"),
-        (GOOD | {"value": ""}, "value"),
-        (GOOD | {"value": None}, "value"),
-        (GOOD | {"value": 5}, "value"),
-        (GOOD | {"value": "a\x00b"}, "value"),
-        (GOOD | {"value": "\ud800"}, "value"),
-        (GOOD | {"value": "a" * 10_000}, "value"),
-        (GOOD | {"op": "in", "value": "DE"}, "value"),
-        (GOOD | {"op": "in", "value": []}, "value"),
-        (GOOD | {"op": "in", "value": ["DE"] * 1001}, "value"),
-        (GOOD | {"op": "in", "value": ["DE", None]}, "value[1]"),
+        (VALID | {"field": "password"}, "field"),
+        (VALID | {"field": "app_group__members__password"}, "field"),
+        (VALID | {"field": "custom."}, "field"),
+        (VALID | {"field": "custom.a\x00"}, "field"),
+        (VALID | {"field": "custom." + "a" * 256}, "field"),
+        (VALID | {"field": ["country"]}, "field"),
+        (VALID | {"field": "phone"}, "op"),
+        (VALID | {"field": "phone", "op": "contains"}, "op"),
+        (VALID | {"op": ["is"]}, "op"),
+        (VALID | {"op": "exists"}, "value"),
+        (VALID | {"value": ""}, "value"),
+        (VALID | {"value": None}, "value"),
+        (VALID | {"value": 5}, "value"),
+        (VALID | {"value": "a\x00b"}, "value"),
+        (VALID | {"value": "\ud800"}, "value"),
+        (VALID | {"value": "a" * 10_000}, "value"),
+        (VALID | {"op": "in", "value": "DE"}, "value"),
+        (VALID | {"op": "in", "value": []}, "value"),
+        (VALID | {"op": "in", "value": ["DE"] * 1001}, "value"),
+        (VALID | {"op": "in", "value": ["DE", None]}, "value[1]"),
         ({"field": "custom.x", "op": "is", "value": True}, "value"),
         ({"field": "custom.x", "op": "is", "value": 10**400}, "value"),
         ({"field": "custom.x", "op": "is", "value": float("nan")}, "value"),
@@ -61,12 +61,12 @@ def nested(depth):
         ({"field": "created_at", "op": "greater", "value": "9999-12-31"}, "value"),
         ({"field": "created_at", "op": "greater", "value": "20261123"}, "value"),
         ({"field": "created_at", "op": "greater", "value": 5}, "value"),
-        ({"any": [GOOD] * 100}, "any[99]"),
+        ({"any": [VALID] * 100}, "any[99]"),
         (nested(6), "all[0].all[0].all[0].all[0].all[0]"),
         (nested(900), "all[0].all[0].all[0].all[0].all[0]"),
     ],
 )
-def test_what_is_no_filter_is_refused(raw, path):
+def test_an_invalid_filter_is_refused(raw, path):
     with pytest.raises(FilterError) as caught:
         filters.parse(raw)
     assert (caught.value.path, bool(caught.value.message)) == (path, True)
@@ -79,9 +79,9 @@ def test_more_than_ten_thousand_listed_values_are_refused():
     assert caught.value.path == "any[10].value"
 
 
-def test_five_levels_and_a_hundred_nodes_pass():
+def test_five_levels_and_a_hundred_nodes_are_accepted():
     assert filters.parse(nested(5))
-    assert filters.parse({"any": [GOOD] * 99})
+    assert filters.parse({"any": [VALID] * 99})
 
 
 KEYS = st.sampled_from(["all", "any", "field", "op", "value"])
@@ -100,7 +100,7 @@ TREES = st.recursive(
 
 @settings(max_examples=500, deadline=None)
 @given(TREES)
-def test_anything_is_either_a_filter_or_an_error(raw):
+def test_any_input_is_either_a_filter_or_an_error(raw):
     try:
         filters.parse(raw)
     except FilterError:
@@ -115,18 +115,18 @@ def test_anything_is_either_a_filter_or_an_error(raw):
     [
         ({}, "everybody"),
         ({"any": []}, "everybody"),
-        (GOOD, "country is “DE”"),
+        (VALID, "country is “DE”"),
         ({"field": "email", "op": "exists"}, "e-mail exists"),
         (
             {"field": "created_at", "op": "greater", "value": "2026-11-23"},
             "created on is after “2026-11-23”",
         ),
         (
-            {"all": [GOOD, {"field": "custom.orders", "op": "less", "value": 3}]},
+            {"all": [VALID, {"field": "custom.orders", "op": "less", "value": 3}]},
             "country is “DE” and orders is less than 3",
         ),
         (
-            {"all": [GOOD, {"any": [GOOD, {"field": "custom.vip", "op": "is_true"}]}]},
+            {"all": [VALID, {"any": [VALID, {"field": "custom.vip", "op": "is_true"}]}]},
             "country is “DE” and (country is “DE” or vip is true)",
         ),
         (
@@ -135,5 +135,5 @@ def test_anything_is_either_a_filter_or_an_error(raw):
         ),
     ],
 )
-def test_a_filter_in_words(raw, words):
+def test_a_filter_is_described_in_words(raw, words):
     assert filters.describe(raw) == words

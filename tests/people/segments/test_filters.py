@@ -1,4 +1,4 @@
-"""Who matches a condition: the same people on every database."""
+"""A condition matches the same people on every database."""
 
 from datetime import UTC, datetime
 
@@ -19,14 +19,14 @@ VALUES = {
     "no": False,
     "null": None,
     "day": "2026-11-23",
-    "moment": "2026-11-23T10:00:00Z",
+    "timestamp": "2026-11-23T10:00:00Z",
     "list": ["gold", 5],
     "object": {"gold": 5},
     "huge": 10**30,
     "emoji": "größe 👩‍👩‍👧",
     "quote": "a\"b'c%d_\\",
 }
-EVERYBODY = {*VALUES, "nothing"}
+ALL_PEOPLE = {*VALUES, "nothing"}
 
 
 @pytest.fixture
@@ -46,10 +46,8 @@ def matching(op, value=None, field="custom.x"):
     others = set(
         Profile.objects.exclude(filters.parse(condition)).values_list("external_id", flat=True)
     )
-    assert (found & others, found | others) == (
-        set(),
-        EVERYBODY,
-    )  # a split sends everybody somewhere
+    # a split must send every person to a branch
+    assert (found & others, found | others) == (set(), ALL_PEOPLE)
     return found
 
 
@@ -64,8 +62,8 @@ def matching(op, value=None, field="custom.x"):
         ("is", "true", {"yes-text"}),
         ("is", "007", set()),
         ("is", "a\"b'c%d_\\", {"quote"}),
-        ("is_not", "gold", EVERYBODY - {"gold"}),
-        ("is_not", 5, EVERYBODY - {"five", "five-float"}),
+        ("is_not", "gold", ALL_PEOPLE - {"gold"}),
+        ("is_not", 5, ALL_PEOPLE - {"five", "five-float"}),
         ("in", ["gold", 5, "true"], {"gold", "five", "five-float", "yes-text"}),
         ("contains", "OLD", {"gold", "Golden"}),
         ("contains", "%", {"quote"}),
@@ -74,12 +72,12 @@ def matching(op, value=None, field="custom.x"):
         ("starts_with", "_", set()),
         ("greater", 4.5, {"five", "five-float", "huge"}),
         ("less", 5, {"half"}),
-        ("greater", "2026-11-22", {"day", "moment"}),
+        ("greater", "2026-11-22", {"day", "timestamp"}),
         ("greater", "2026-11-23", set()),
-        ("less", "2026-11-24", {"day", "moment"}),
+        ("less", "2026-11-24", {"day", "timestamp"}),
         ("is_true", None, {"yes"}),
         ("is_false", None, {"no"}),
-        ("exists", None, EVERYBODY - {"null", "nothing"}),
+        ("exists", None, ALL_PEOPLE - {"null", "nothing"}),
         ("missing", None, {"null", "nothing"}),
     ],
 )
@@ -88,7 +86,7 @@ def test_conditions_on_a_custom_attribute(people, op, value, expected):
 
 
 @pytest.mark.parametrize(("field", "value"), [("custom.größe 2", "M"), ("custom.7", 7)])
-def test_names_of_attributes_in_any_script(people, field, value):
+def test_attribute_names_in_any_script(people, field, value):
     assert matching("is", value, field) == set(VALUES)
 
 
@@ -139,7 +137,7 @@ def test_an_email_known_only_by_its_hash_exists(make_profile):
     assert Profile.objects.filter(filters.parse({"field": "email", "op": "exists"})).count() == 1
 
 
-def test_all_and_any_nest(people):
+def test_all_and_any_can_be_nested(people):
     five, gold = ({"field": "custom.x", "op": "is", "value": value} for value in (5, "gold"))
     present = {"field": "custom.x", "op": "exists"}
     both = {"all": [present, {"any": [five, gold]}]}
@@ -147,18 +145,18 @@ def test_all_and_any_nest(people):
     assert Profile.objects.filter(filters.parse({"all": [five, gold]})).count() == 0
 
 
-@pytest.mark.parametrize("everybody", [None, {}, {"all": []}, {"any": []}])
-def test_an_empty_filter_is_everybody(people, everybody):
-    assert Profile.objects.filter(filters.parse(everybody)).count() == len(EVERYBODY)
+@pytest.mark.parametrize("empty", [None, {}, {"all": []}, {"any": []}])
+def test_an_empty_filter_matches_all_people(people, empty):
+    assert Profile.objects.filter(filters.parse(empty)).count() == len(ALL_PEOPLE)
 
 
-def test_a_list_of_a_thousand_values_ten_times(people):
+def test_ten_lists_of_a_thousand_values_are_accepted(people):
     values = [f"value {i}" for i in range(999)]
     many = {"any": [{"field": "custom.x", "op": "in", "value": [*values, "gold"]}] * 10}
     assert Profile.objects.filter(filters.parse(many)).count() == 1
 
 
-def test_a_segment_never_leaves_its_group(make_profile, acme, other_group):
+def test_a_segment_matches_only_its_own_group(make_profile, acme, other_group):
     mine = make_profile(external_id="mine", country="DE")
     make_profile(external_id="theirs", country="DE", app_group=other_group)
     condition = {"field": "country", "op": "is", "value": "DE"}

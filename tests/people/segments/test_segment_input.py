@@ -1,4 +1,4 @@
-"""Whatever is typed into the segment form, the answer is in words."""
+"""Validate the segment form: every input gets a page with a message."""
 
 import pytest
 from django.core.cache import cache
@@ -9,7 +9,7 @@ from audiencesync.people.segments import catalogue
 from audiencesync.people.segments.forms import SegmentForm, field_choices
 
 NEW = "/g/acme/people/segments/new/"
-ODD = [
+ODD_TEXTS = [
     "👩‍👩‍👧 \u202eمحمد",
     "<script>alert(1)</script>",
     "{{ 7 }}",
@@ -19,7 +19,7 @@ ODD = [
 ]
 
 
-def asked(field="country", op="is", value="DE", **more):
+def form_data(field="country", op="is", value="DE", **more):
     return {
         "name": "N",
         "match": "all",
@@ -34,37 +34,37 @@ def asked(field="country", op="is", value="DE", **more):
 @pytest.mark.parametrize(
     ("data", "place"),
     [
-        (asked(name=""), "name"),
-        (asked(name="   "), "name"),
-        (asked(name="a\x00b"), "name"),
-        (asked(name="a" * 81), "name"),
-        (asked(name="TAKEN"), "name"),
-        (asked(match="none"), "match"),
-        (asked(version="x"), "version"),
-        (asked(version="9" * 40), "version"),
-        (asked(field="a__b"), "field_0"),
-        (asked(field="custom."), "field_0"),
-        (asked(field="x" * 10_000), "field_0"),
-        (asked(field="a\x00"), "field_0"),
-        (asked(field=""), "field_0"),
-        (asked(op="like"), "op_0"),
-        (asked(op=""), "op_0"),
-        (asked(field="phone", op="is"), "op_0"),
-        (asked(value=""), "value_0"),
-        (asked(value="\x00"), "value_0"),
-        (asked(value="x" * 256), "value_0"),
-        (asked(value="x" * 10_000), "value_0"),
-        (asked(op="exists"), "value_0"),
-        (asked(op="in", value=" , ,"), "value_0"),
-        (asked(op="in", value="x," * 1500), "value_0"),
-        (asked("orders", "greater", "many"), "value_0"),
-        (asked("orders", "greater", "1e999"), "value_0"),
-        (asked("orders", "greater", "nan"), "value_0"),
-        (asked("orders", "less", "9" * 200), "value_0"),
-        (asked("day of creation", "greater", "tomorrow"), "value_0"),
+        (form_data(name=""), "name"),
+        (form_data(name="   "), "name"),
+        (form_data(name="a\x00b"), "name"),
+        (form_data(name="a" * 81), "name"),
+        (form_data(name="TAKEN"), "name"),
+        (form_data(match="none"), "match"),
+        (form_data(version="x"), "version"),
+        (form_data(version="9" * 40), "version"),
+        (form_data(field="a__b"), "field_0"),
+        (form_data(field="custom."), "field_0"),
+        (form_data(field="x" * 10_000), "field_0"),
+        (form_data(field="a\x00"), "field_0"),
+        (form_data(field=""), "field_0"),
+        (form_data(op="like"), "op_0"),
+        (form_data(op=""), "op_0"),
+        (form_data(field="phone", op="is"), "op_0"),
+        (form_data(value=""), "value_0"),
+        (form_data(value="\x00"), "value_0"),
+        (form_data(value="x" * 256), "value_0"),
+        (form_data(value="x" * 10_000), "value_0"),
+        (form_data(op="exists"), "value_0"),
+        (form_data(op="in", value=" , ,"), "value_0"),
+        (form_data(op="in", value="x," * 1500), "value_0"),
+        (form_data("orders", "greater", "many"), "value_0"),
+        (form_data("orders", "greater", "1e999"), "value_0"),
+        (form_data("orders", "greater", "nan"), "value_0"),
+        (form_data("orders", "less", "9" * 200), "value_0"),
+        (form_data("day of creation", "greater", "tomorrow"), "value_0"),
     ],
 )
-def test_mistakes_stand_beside_their_field(acme, bob, signed_in, data, place):
+def test_an_error_is_reported_beside_its_field(acme, bob, signed_in, data, place):
     Segment.objects.create(app_group=acme, name="Taken")
     Profile.objects.create(app_group=acme, attributes={"orders": 5})
     answer = signed_in(bob).post(NEW, data)
@@ -73,11 +73,11 @@ def test_mistakes_stand_beside_their_field(acme, bob, signed_in, data, place):
     assert Segment.objects.count() == 1
 
 
-@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("text", ODD_TEXTS)
 def test_odd_texts_are_shown_escaped(make_profile, bob, signed_in, text):
     make_profile(attributes={text[:60]: text})
     client = signed_in(bob)
-    client.post(NEW, asked(name=text[:80], field="custom.x", value=text[:255], anyway="on"))
+    client.post(NEW, form_data(name=text[:80], field="custom.x", value=text[:255], anyway="on"))
     assert Segment.objects.get().filter["all"][0]["value"] == text[:255].strip()
     for path in (
         NEW,
@@ -89,9 +89,9 @@ def test_odd_texts_are_shown_escaped(make_profile, bob, signed_in, text):
         assert "<script>alert" not in answer.content.decode()
 
 
-def test_the_same_name_in_other_letters_is_taken(acme, bob, signed_in):
+def test_the_same_name_in_another_composition_is_taken(acme, bob, signed_in):
     Segment.objects.create(app_group=acme, name="Café")
-    assert signed_in(bob).post(NEW, asked(name="Cafe\u0301")).status_code == 422
+    assert signed_in(bob).post(NEW, form_data(name="Cafe\u0301")).status_code == 422
 
 
 def test_a_form_without_its_fields_is_refused(bob, acme, signed_in):
@@ -114,14 +114,14 @@ def test_a_broken_stored_filter_breaks_no_page(acme, bob, signed_in):
     ("language", "typed", "number"),
     [("en", "1,000.5", 1000.5), ("de", "1.000,5", 1000.5), ("de", "2", 2), ("en", "2", 2)],
 )
-def test_numbers_are_read_as_the_language_writes_them(acme, language, typed, number):
+def test_numbers_are_read_in_the_format_of_the_language(acme, language, typed, number):
     with translation.override(language):
-        form = SegmentForm(asked("orders", "greater", typed), app_group=acme)
+        form = SegmentForm(form_data("orders", "greater", typed), app_group=acme)
         assert form.is_valid()
     assert form.cleaned_data["chosen"]["all"][0]["value"] == number
 
 
-def test_fields_are_suggested_with_the_attributes_people_have(make_profile, acme):
+def test_stored_attributes_are_suggested_as_fields(make_profile, acme):
     make_profile(
         attributes={"plan": "gold", "country": "attribute", "a__b": 1, '"': 1, "vip": True}
     )
@@ -134,4 +134,4 @@ def test_fields_are_suggested_with_the_attributes_people_have(make_profile, acme
     fields = dict(field_choices(acme))
     assert {"country", "plan", "custom.country", "ads_consent", "a__b", '"', "vip"} <= set(fields)
     assert fields["plan"] == "number, text, for example 7"
-    assert fields["vip"] == "yes or no"  # none of the newest people has it, but somebody does
+    assert fields["vip"] == "yes or no"  # only an older profile has it

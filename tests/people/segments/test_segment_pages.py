@@ -1,4 +1,4 @@
-"""Segments on screen: make, preview, change, remove; who may; two people at once."""
+"""Segment pages: create, preview, change, remove, roles and concurrent saves."""
 
 import pytest
 from django.db import connection
@@ -12,8 +12,8 @@ LIST, NEW = "/g/acme/people/segments/", "/g/acme/people/segments/new/"
 GERMANS = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
-def asked(*rows, save=True, **more):
-    """Form data with these (field, op, value) rows."""
+def form_data(*rows, save=True, **more):
+    """Return form data with these (field, op, value) rows."""
     data = (
         {"name": "Germans", "match": "all", "version": "0"}
         | ({"save": "1"} if save else {"preview": "1"})
@@ -38,18 +38,18 @@ def url(segment, then=""):
     return f"{LIST}{segment.pk}/{then}"
 
 
-def test_a_marketer_makes_one(acme, bob, signed_in):
+def test_a_marketer_creates_a_segment(acme, bob, signed_in):
     rows = [
         ("country", "is", "DE"),
         ("", "is", ""),
         ("orders", "greater", "2.5"),
         ("vip", "is_true", ""),
     ]
-    answer = signed_in(bob).post(NEW, asked(*rows))
-    made = Segment.objects.get()
+    answer = signed_in(bob).post(NEW, form_data(*rows))
+    segment = Segment.objects.get()
     assert answer["Location"] == LIST
-    assert (made.app_group, made.name, made.created_by) == (acme, "Germans", bob)
-    assert made.filter == {
+    assert (segment.app_group, segment.name, segment.created_by) == (acme, "Germans", bob)
+    assert segment.filter == {
         "all": [
             GERMANS["all"][0],
             {"field": "custom.orders", "op": "greater", "value": 2.5},
@@ -60,7 +60,7 @@ def test_a_marketer_makes_one(acme, bob, signed_in):
 
 
 def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
-    answer = signed_in(bob).post(NEW, asked(("country", "is", "DE"), save=False, name="Other"))
+    answer = signed_in(bob).post(NEW, form_data(("country", "is", "DE"), save=False, name="Other"))
     found = answer.context["coverage"]
     assert (found.total, found.by_kind, found.none) == (
         2,
@@ -70,7 +70,7 @@ def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
     assert Segment.objects.count() == 1
 
 
-def test_the_page_tells_who_would_not_be_added(germans, bob, signed_in, make_profile):
+def test_the_page_counts_people_that_are_not_added(germans, bob, signed_in, make_profile):
     make_profile(country="DE", email="no@example.com", ads_consent=False)
     make_profile(
         country="DE", gaid="cdda802e-fb9c-47ad-9866-0794d394c912", ad_tracking_enabled=False
@@ -80,15 +80,16 @@ def test_the_page_tells_who_would_not_be_added(germans, bob, signed_in, make_pro
     assert "Not added: ad tracking is switched off" in page
 
 
-def test_without_conditions_everybody_is_in_it(germans, bob, signed_in):
-    signed_in(bob).post(NEW, asked(name="All"))
+def test_a_segment_without_conditions_holds_all_people(germans, bob, signed_in):
+    signed_in(bob).post(NEW, form_data(name="All"))
     assert Segment.objects.get(name="All").filter == {}
     assert [row["n"] for row in signed_in(bob).get(LIST).context["rows"]] == [3, 2]
 
 
 def test_a_change_is_saved_and_logged(germans, bob, signed_in):
     signed_in(bob).post(
-        url(germans), asked(("Country", "in", "FR, US"), name="Others", version="1", match="any")
+        url(germans),
+        form_data(("Country", "in", "FR, US"), name="Others", version="1", match="any"),
     )
     germans.refresh_from_db()
     assert (germans.name, germans.version) == ("Others", 2)
@@ -96,7 +97,7 @@ def test_a_change_is_saved_and_logged(germans, bob, signed_in):
     assert Activity.objects.get().verb == "changed"
 
 
-def test_the_form_shows_what_is_stored_and_saves_it_unchanged(acme, bob, signed_in):
+def test_the_form_saves_an_unchanged_filter(acme, bob, signed_in):
     stored = {
         "any": [
             {"field": "custom.x", "op": "less", "value": 0.125},
@@ -111,26 +112,24 @@ def test_the_form_shows_what_is_stored_and_saves_it_unchanged(acme, bob, signed_
         form = client.get(url(segment), headers={"accept-language": language}).context["form"]
         data = {name: form[name].value() for name in form.fields} | {"save": "1"}
         data = {name: "" if value is None else value for name, value in data.items()}
-        assert (
-            client.post(url(segment), data, headers={"accept-language": language}).status_code
-            == 302
-        )
+        answer = client.post(url(segment), data, headers={"accept-language": language})
+        assert answer.status_code == 302
         segment.refresh_from_db()
         assert segment.filter == stored
 
 
-def test_a_late_save_overwrites_nothing(germans, bob, alice, signed_in):
-    signed_in(alice).post(url(germans), asked(("country", "is", "FR"), name="Alice's", version="1"))
-    late = asked(("country", "is", "US"), name="Bob's", version="1")
+def test_a_stale_save_overwrites_nothing(germans, bob, alice, signed_in):
+    signed_in(alice).post(
+        url(germans), form_data(("country", "is", "FR"), name="Alice's", version="1")
+    )
+    late = form_data(("country", "is", "US"), name="Bob's", version="1")
     answer = signed_in(bob).post(url(germans), late)
     html = answer.content.decode()
     assert answer.status_code == 409
     assert all(words in html for words in ("Alice&#x27;s", "“FR”", "Bob&#x27;s", "“US”"))
     assert Segment.objects.get().name == "Alice's"
-    assert (
-        signed_in(bob).post(url(germans), late | {"version": answer.context["version"]}).status_code
-        == 302
-    )
+    again = late | {"version": answer.context["version"]}
+    assert signed_in(bob).post(url(germans), again).status_code == 302
     assert Segment.objects.get().name == "Bob's"
 
 
@@ -144,7 +143,7 @@ def test_a_nested_filter_is_shown_in_words_and_kept(acme, bob, signed_in):
     assert (segment.name, segment.filter) == ("Renamed", nested)
 
 
-def test_removing_asks_first(germans, bob, signed_in):
+def test_removing_asks_for_confirmation(germans, bob, signed_in):
     client = signed_in(bob)
     assert "2 people are in it now" in client.get(url(germans, "remove/")).content.decode()
     assert Segment.objects.exists()
@@ -153,7 +152,7 @@ def test_removing_asks_first(germans, bob, signed_in):
     assert Activity.objects.get().verb == "removed"
 
 
-def test_what_a_canvas_uses_stays(germans, acme, bob, signed_in):
+def test_a_segment_used_by_a_canvas_is_not_removed(germans, acme, bob, signed_in):
     Canvas.objects.create(app_group=acme, name="Welcome", segment=germans)
     answer = signed_in(bob).post(url(germans, "remove/"), follow=True)
     assert (
@@ -163,28 +162,28 @@ def test_what_a_canvas_uses_stays(germans, acme, bob, signed_in):
     assert not Activity.objects.exists()
 
 
-def test_viewers_read_but_change_nothing(germans, vera, signed_in):
+def test_viewers_change_nothing(germans, vera, signed_in):
     client = signed_in(vera)
     shown = client.get(url(germans)).content.decode()
     assert "country is “DE”" in shown
     assert '<form method="post" class="card"' not in shown
     tries = [
         client.get(NEW),
-        client.post(NEW, asked()),
-        client.post(url(germans), asked(version="1")),
+        client.post(NEW, form_data()),
+        client.post(url(germans), form_data(version="1")),
     ]
     tries += [client.get(url(germans, "remove/")), client.post(url(germans, "remove/"))]
     assert {answer.status_code for answer in tries} == {403}
     assert Segment.objects.get().version == 1
 
 
-def test_strangers_find_nothing(germans, charlie, signed_in):
+def test_other_groups_get_404(germans, charlie, signed_in):
     client = signed_in(charlie)
     assert {client.get(path).status_code for path in (LIST, NEW, url(germans))} == {404}
     assert client.get(f"/g/umbrella/people/segments/{germans.pk}/").status_code == 404
 
 
-def test_twenty_segments_need_no_more_queries_than_one(
+def test_the_list_needs_no_more_queries_for_more_segments(
     germans, acme, bob, signed_in, django_assert_num_queries
 ):
     client = signed_in(bob)
@@ -196,10 +195,10 @@ def test_twenty_segments_need_no_more_queries_than_one(
         client.get(LIST)
 
 
-def test_a_description_is_kept_shown_and_logged(acme, bob, signed_in, germans):
+def test_a_description_is_stored_shown_and_logged(acme, bob, signed_in, germans):
     browser = signed_in(bob)
     browser.post(
-        url(germans), asked(("country", "is", "DE"), description="For spring", version="1")
+        url(germans), form_data(("country", "is", "DE"), description="For spring", version="1")
     )
     germans.refresh_from_db()
     assert germans.description == "For spring"

@@ -1,4 +1,4 @@
-"""People as a CSV file: who may, what is in it, harmless in a spreadsheet, and an import takes it back as it was."""
+"""Export people as CSV: roles, columns, no formulas, and a lossless import of the file."""
 
 import csv
 import io
@@ -16,8 +16,8 @@ from audiencesync.people.models.imports import Import
 from audiencesync.people.views import csv_export
 from tests.support.import_pages import turns
 
-EVERYBODY = "/g/acme/people/profiles/export/"
-NASTY = ["=1+1", "+1", "-1", "@x", "'=1", "''+x", "'quoted'", 'a "b", c', "two\nlines", "ünï"]
+EXPORT_ALL = "/g/acme/people/profiles/export/"
+FORMULAS = ["=1+1", "+1", "-1", "@x", "'=1", "''+x", "'quoted'", 'a "b", c', "two\nlines", "ünï"]
 
 
 def table(answer):
@@ -31,7 +31,7 @@ def germans(acme):
     return Segment.objects.create(app_group=acme, name="Germans", filter=chosen)
 
 
-def test_a_marketer_takes_everybody(bob, signed_in, make_profile, acme, other_group):
+def test_a_marketer_exports_all_people(bob, signed_in, make_profile, acme, other_group):
     one = make_profile(
         email="a@example.org",
         gaid="x",
@@ -40,12 +40,12 @@ def test_a_marketer_takes_everybody(bob, signed_in, make_profile, acme, other_gr
     )
     make_profile(app_group=other_group, external_id="theirs")
     make_profile(external_id=None, attributes={"vip": False})
-    answer = signed_in(bob).post(EVERYBODY)
+    answer = signed_in(bob).post(EXPORT_ALL)
     rows = table(answer)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert ",".join(rows[0]) == (
-        "braze_id,external_id,email,phone,idfa,google_ad_id,ad_tracking_enabled,ads_consent,country,language,"
-        "created_at,l,n,vip"
+        "braze_id,external_id,email,phone,idfa,google_ad_id,ad_tracking_enabled,ads_consent,"
+        "country,language,created_at,l,n,vip"
     )
     assert [row["external_id"] for row in rows] == [one.external_id, ""]
     assert [row["vip"] for row in rows] == ["true", "false"]
@@ -65,7 +65,7 @@ def test_a_marketer_takes_everybody(bob, signed_in, make_profile, acme, other_gr
     )
 
 
-def test_a_segment_gives_who_is_in_it(bob, signed_in, make_profile, germans):
+def test_a_segment_exports_its_members(bob, signed_in, make_profile, germans):
     make_profile(country="DE")
     make_profile(country="FR")
     rows = table(signed_in(bob).post(f"/g/acme/people/segments/{germans.pk}/export/"))
@@ -73,10 +73,10 @@ def test_a_segment_gives_who_is_in_it(bob, signed_in, make_profile, germans):
     assert Activity.objects.get().subject == "Germans"
 
 
-def test_viewers_see_no_button_and_may_not(vera, bob, signed_in, make_profile, germans):
+def test_viewers_have_no_export(vera, bob, signed_in, make_profile, germans):
     make_profile(country="DE")
     for page, address in (
-        ("/g/acme/people/profiles/", EVERYBODY),
+        ("/g/acme/people/profiles/", EXPORT_ALL),
         (f"/g/acme/people/segments/{germans.pk}/", f"/g/acme/people/segments/{germans.pk}/export/"),
     ):
         assert address in signed_in(bob).get(page).content.decode()
@@ -86,15 +86,15 @@ def test_viewers_see_no_button_and_may_not(vera, bob, signed_in, make_profile, g
     assert not Activity.objects.filter(verb="exported").exists()
 
 
-def test_no_cell_is_calculated_and_an_import_takes_it_back(acme, bob, signed_in, make_profile):
-    for place, text in enumerate(NASTY):
+def test_no_cell_is_a_formula_and_the_file_can_be_imported(acme, bob, signed_in, make_profile):
+    for place, text in enumerate(FORMULAS):
         make_profile(
             external_id=f"{text}{place}",
             attributes={"note": text, "=sum": "x"},
             phone="+4915112345678",
         )
     before = sorted(Profile.objects.values_list("external_id", "attributes", "phone"), key=str)
-    file = b"".join(signed_in(bob).post(EVERYBODY).streaming_content)
+    file = b"".join(signed_in(bob).post(EXPORT_ALL).streaming_content)
     cells = [cell for row in csv.reader(io.StringIO(file.decode("utf-8-sig"))) for cell in row]
     assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
     Profile.objects.all().delete()
@@ -106,43 +106,43 @@ def test_no_cell_is_calculated_and_an_import_takes_it_back(acme, bob, signed_in,
     assert client.post(page, values | layout | {"start": "1"}).status_code == 302
     turns()
     run = Import.objects.get()
-    assert (run.state, run.n_created, run.n_rejected) == ("done", len(NASTY), 0)
-    back = sorted(Profile.objects.values_list("external_id", "attributes", "phone"), key=str)
-    assert [(key, told["note"], phone) for key, told, phone in back] == [
-        (key, told["note"], phone) for key, told, phone in before
+    assert (run.state, run.n_created, run.n_rejected) == ("done", len(FORMULAS), 0)
+    after = sorted(Profile.objects.values_list("external_id", "attributes", "phone"), key=str)
+    assert [(key, attributes["note"], phone) for key, attributes, phone in after] == [
+        (key, attributes["note"], phone) for key, attributes, phone in before
     ]
-    assert "braze_id" not in back[0][1]
-    assert "created_at" not in back[0][1]
+    assert "braze_id" not in after[0][1]
+    assert "created_at" not in after[0][1]
 
 
-def test_attributes_beyond_the_columns_share_the_last(acme, make_profile):
+def test_attributes_beyond_the_columns_share_the_last_column(acme, make_profile):
     make_profile(attributes={f"a{n:03}": n for n in range(csv_export.MOST_NAMES + 2)})
     head, row = csv_export.rows(Profile.objects.filter(app_group=acme))
     assert len(head) == len(row)
     assert (head[-1], row[-1]) == ("more_attributes", '{"a086": 86, "a087": 87}')
 
 
-def test_odd_attributes_are_passed_over(acme, make_profile):
+def test_attributes_that_are_no_object_are_skipped(acme, make_profile):
     make_profile(attributes=[1, 2])
     assert len(list(csv_export.rows(Profile.objects.filter(app_group=acme)))) == 2
 
 
-def crowd(app_group, n):
-    """So many people, written by the database itself."""
+def make_people(app_group, n):
+    """Create n people with one statement of the database."""
     numbers = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < %s)"
     empty = "'', '', '', '', ''"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""INSERT INTO people_profile (app_group_id, external_id, email, phone, idfa, gaid, country, language,
-                attributes, invalid_kinds, rule_version, created_at, updated_at)
+            f"""INSERT INTO people_profile (app_group_id, external_id, email, phone, idfa, gaid,
+                country, language, attributes, invalid_kinds, rule_version, created_at, updated_at)
             {numbers} SELECT %s, 'p' || i, 'p' || i || '@example.org', {empty},
                 '{{"plan": "gold"}}', 0, 1, '2026-01-01', '2026-01-01' FROM t""",
             [n, app_group.pk],
         )
 
 
-def peak(people):
-    """The most memory that an export of these people takes, in bytes; and how many lines it has."""
+def peak_memory(people):
+    """Return the peak memory of an export of these people, in bytes, and its number of lines."""
     tracemalloc.start()
     n_lines = sum(part.count(b"\n") for part in csv_files.lines(csv_export.rows(people)))
     most = tracemalloc.get_traced_memory()[1]
@@ -151,20 +151,18 @@ def peak(people):
 
 
 @pytest.mark.slow
-def test_memory_stays_flat(acme, other_group):
-    crowd(acme, 5_000)
-    crowd(other_group, 50_000)
-    few, _lines = peak(Profile.objects.filter(app_group=acme))
-    many, n_lines = peak(Profile.objects.filter(app_group=other_group))
+def test_an_export_needs_constant_memory(acme, other_group):
+    make_people(acme, 5_000)
+    make_people(other_group, 50_000)
+    few, _lines = peak_memory(Profile.objects.filter(app_group=acme))
+    many, n_lines = peak_memory(Profile.objects.filter(app_group=other_group))
     assert n_lines == 50_001
     assert many < 1.2 * few < 20 * 1024 * 1024
 
 
-def test_it_asks_a_stretch_at_a_time(acme):
-    crowd(acme, 2 * csv_export.CHUNK + 1)
+def test_an_export_reads_in_chunks(acme):
+    make_people(acme, 2 * csv_export.CHUNK + 1)
     with CaptureQueriesContext(connection) as queries:
-        assert (
-            len(list(csv_export.rows(Profile.objects.filter(app_group=acme))))
-            == 2 * csv_export.CHUNK + 2
-        )
+        lines = list(csv_export.rows(Profile.objects.filter(app_group=acme)))
+        assert len(lines) == 2 * csv_export.CHUNK + 2
     assert len(queries) == 1 + 3 + 1

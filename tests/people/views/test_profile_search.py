@@ -1,4 +1,4 @@
-"""Search for profiles by an alias or our own id, as a whole."""
+"""Search profiles by a whole alias or by our own id."""
 
 import pytest
 from django.urls import reverse
@@ -7,7 +7,7 @@ from audiencesync.people.models import Profile, UserAlias
 
 
 def found(client, q):
-    """The external ids that the list shows."""
+    """Return the external ids in the list."""
     page = client.get(reverse("profiles", args=["acme"]), {"q": q})
     return [one.external_id for one in page.context["people"]]
 
@@ -21,20 +21,18 @@ def with_alias(make_profile):
     return one
 
 
-def test_search_finds_by_a_whole_alias_or_our_id(with_alias, bob, vera, signed_in):
+def test_a_whole_alias_or_our_id_finds_its_profile(with_alias, bob, vera, signed_in):
     for user in (bob, vera):
         for q in ("A-77", with_alias.braze_id, with_alias.braze_id.upper()):
             assert found(signed_in(user), q) == ["person-1"]
 
 
 @pytest.mark.parametrize("q", ["A-7", "a-77", "0" * 24, "f" * 24])
-def test_a_part_of_an_alias_finds_nobody(with_alias, bob, signed_in, q):
+def test_a_part_of_an_alias_finds_no_profile(with_alias, bob, signed_in, q):
     assert found(signed_in(bob), q) == []
 
 
-def test_nobody_is_found_by_the_alias_or_id_of_another_group(
-    with_alias, other_group, bob, signed_in
-):
+def test_an_alias_or_id_of_another_group_finds_no_profile(with_alias, other_group, bob, signed_in):
     eve = Profile.objects.create(app_group=other_group, external_id="eve")
     UserAlias.objects.create(app_group=other_group, profile=eve, label="crm", name="E-1")
     for q in ("E-1", eve.braze_id):

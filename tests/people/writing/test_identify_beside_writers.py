@@ -1,4 +1,4 @@
-"""Calls that identify people beside calls about the same people in another order: no circle of waits."""
+"""Identify calls do not deadlock with calls about the same people in another order."""
 
 from functools import partial
 
@@ -16,13 +16,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 N, ROUNDS = 30, 4
 
 
-def wishes(turn):
-    mails = [f"v{turn}-{i}@example.org" for i in range(N)]
-    keys = [("email", normalise.normalise("email", mail, region="DE").sha256) for mail in mails]
+def identities(turn):
+    emails = [f"v{turn}-{i}@example.org" for i in range(N)]
+    keys = [("email", normalise.normalise("email", email, region="DE").sha256) for email in emails]
     return [Identity(key, f"p{turn}-{i}") for i, key in enumerate(keys)][::-1]
 
 
-def test_all_get_through(acme):
+def test_concurrent_identify_and_upsert_calls_all_finish(acme):
     for turn in range(ROUNDS):
         upsert(
             acme, [Change(email=f"v{turn}-{i}@example.org") for i in range(N)], now=timezone.now()
@@ -31,12 +31,12 @@ def test_all_get_through(acme):
         upsert(acme, changes, now=timezone.now())
         again = [Change(external_id=one.external_id, fields={"country": "AT"}) for one in changes]
         threads = Threads()
-        for work, told in (
-            (identify, wishes(turn)),
+        for function, argument in (
+            (identify, identities(turn)),
             (upsert, again),
             (upsert, changes),
             (upsert, again),
         ):
-            threads.start(partial(work, acme, told, now=timezone.now()))
+            threads.start(partial(function, acme, argument, now=timezone.now()))
         assert threads.join() == []
     assert Profile.objects.count() == N * ROUNDS

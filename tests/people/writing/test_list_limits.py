@@ -1,4 +1,4 @@
-"""A list of an attribute grows no further than an attribute may."""
+"""A list attribute does not exceed the size limit of attributes."""
 
 import pytest
 from django.utils import timezone
@@ -10,8 +10,8 @@ from audiencesync.people.writing.upsert import upsert
 
 
 @pytest.mark.django_db
-def test_a_list_grows_no_further_than_an_attribute_may(acme):
-    parts = [tuple(f"{n}{'ä' * 250}" for n in some) for some in (range(40), range(40, 80))]
+def test_a_list_above_the_size_limit_is_refused(acme):
+    parts = [tuple(f"{n}{'ä' * 250}" for n in numbers) for numbers in (range(40), range(40, 80))]
     add = [
         Change(external_id="c-1", attributes={"l": attribute_changes.Edit(part)}) for part in parts
     ]

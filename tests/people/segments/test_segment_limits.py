@@ -1,4 +1,4 @@
-"""One group's heavy segments cost the others little, and what segments know of people stays with those who may read it."""
+"""Heavy segments of one group do not slow others; conditions show no personal data to viewers."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,8 @@ from audiencesync.people.segments import edit
 
 LIST = "/g/acme/people/segments/"
 ENDLESS = {
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+    "SELECT count(*) FROM n",
     "postgresql": "SELECT pg_sleep(600)",
 }
 
@@ -24,7 +25,7 @@ def heavy(group, number):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_statement_ends_when_its_time_is_over_and_the_connection_works_on():
+def test_a_statement_is_stopped_at_its_time_limit_and_the_connection_works_on():
     with pytest.raises(TooSlow), at_most(0.2), connection.cursor() as cursor:
         cursor.execute(ENDLESS[connection.vendor])
     with connection.cursor() as cursor:
@@ -33,7 +34,7 @@ def test_a_statement_ends_when_its_time_is_over_and_the_connection_works_on():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_another_fault_stays_what_it_is():
+def test_another_database_error_is_raised_unchanged():
     def refuse(*_args):
         raise OperationalError("the server has gone away")
 
@@ -45,7 +46,7 @@ def test_another_fault_stays_what_it_is():
         connection.cursor().execute("SELECT 1")
 
 
-def test_the_list_answers_however_many_values_its_segments_compare(acme, vera, signed_in):
+def test_the_list_answers_regardless_of_the_number_of_compared_values(acme, vera, signed_in):
     Profile.objects.create(app_group=acme, external_id="one", attributes={"x": 5})
     for number in range(26):
         heavy(acme, number)
@@ -54,7 +55,7 @@ def test_the_list_answers_however_many_values_its_segments_compare(acme, vera, s
     assert [row["n"] for row in page.context["rows"]][0] == 1
 
 
-def test_what_was_not_counted_in_time_is_counted_when_the_page_is_asked_again(acme, monkeypatch):
+def test_an_unfinished_count_is_finished_at_the_next_request(acme, monkeypatch):
     cache.clear()
     Profile.objects.create(app_group=acme, external_id="one", attributes={"x": 20_005})
     found = [heavy(acme, number) for number in range(3)]
@@ -66,7 +67,7 @@ def test_what_was_not_counted_in_time_is_counted_when_the_page_is_asked_again(ac
     assert edit.counts(found) == {found[0].pk: 0, found[1].pk: 0, found[2].pk: 1}
 
 
-def test_a_count_is_of_the_conditions_as_they_are_now(acme):
+def test_a_count_uses_the_current_conditions(acme):
     Profile.objects.create(app_group=acme, external_id="one", country="DE")
     segment = Segment.objects.create(
         app_group=acme, name="S", filter={"field": "country", "op": "is", "value": "FR"}
@@ -85,7 +86,7 @@ def test_a_count_is_of_the_conditions_as_they_are_now(acme):
         {"field": "custom.contact", "op": "in", "value": ["0151 2345678"]},
     ],
 )
-def test_viewers_do_not_read_who_is_named_in_a_condition(acme, vera, bob, signed_in, condition):
+def test_viewers_see_no_personal_data_in_a_condition(acme, vera, bob, signed_in, condition):
     named = Segment.objects.create(app_group=acme, name="S", filter=condition)
     value = condition["value"] if isinstance(condition["value"], str) else condition["value"][0]
     for url in (LIST, f"{LIST}{named.pk}/"):
@@ -93,7 +94,7 @@ def test_viewers_do_not_read_who_is_named_in_a_condition(acme, vera, bob, signed
         assert value in signed_in(bob).get(url).content.decode()
 
 
-def test_an_erasure_names_the_segments_that_name_the_person(acme, alice, signed_in, make_profile):
+def test_an_erasure_lists_the_segments_that_name_the_person(acme, alice, signed_in, make_profile):
     person = make_profile(external_id="gone", email="max@example.org")
     digest = bytes(person.email_sha256).hex()
     for name, value in (("By address", f"sha256:{digest}"), ("Others", "@example.org")):

@@ -1,4 +1,4 @@
-"""100,000 values, clean, odd and broken: the short cut and the libraries judge every one of them alike."""
+"""The fast path and the libraries agree on 100,000 clean, odd and broken values."""
 
 import random
 
@@ -9,7 +9,7 @@ from audiencesync.people.identifiers import normalise, phones
 from audiencesync.people.identifiers.normalise import digest, hash_rows
 from tests.people.identifiers.test_hash_rows import EXAMPLES
 
-N = 50_000  # of each kind
+N_VALUES = 50_000  # of each kind
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 ODD = "._+-'@ \u00e4\u0130\uff20\u00df!\t"
 DOMAINS = [
@@ -28,34 +28,37 @@ DOMAINS = [
 ]
 
 
-def email(dice):
-    """Mostly an address as people have them; every third is damaged in one or two places."""
-    word = "".join(dice.choices(LETTERS + "._+-", k=dice.randint(1, 34)))
-    host = "".join(dice.choices(LETTERS + "-", k=dice.randint(1, 24)))
-    value = f"{word}@{host}.{dice.choice(DOMAINS)}"
-    return _damaged(value, dice, ODD + LETTERS.upper()) if dice.random() < 0.34 else value
+def email(rng):
+    """Return a realistic address; every third is damaged in one or two places."""
+    word = "".join(rng.choices(LETTERS + "._+-", k=rng.randint(1, 34)))
+    host = "".join(rng.choices(LETTERS + "-", k=rng.randint(1, 24)))
+    value = f"{word}@{host}.{rng.choice(DOMAINS)}"
+    return _damaged(value, rng, ODD + LETTERS.upper()) if rng.random() < 0.34 else value
 
 
-def phone(dice):
-    """A number that exists somewhere, with other last digits; every third is written otherwise, or damaged."""
-    known = dice.choice(EXAMPLES)
-    n = dice.randint(0, 6)
-    value = known[: len(known) - n] + "".join(dice.choices("0123456789", k=n))
-    way = dice.random()
-    if way < 0.1:
+def phone(rng):
+    """Return an existing number with other last digits.
+
+    Every third is spelt in another way, or damaged.
+    """
+    known = rng.choice(EXAMPLES)
+    n = rng.randint(0, 6)
+    value = known[: len(known) - n] + "".join(rng.choices("0123456789", k=n))
+    spelling = rng.random()
+    if spelling < 0.1:
         return f"{value[:3]} ({value[3:5]}) {value[5:]}"
-    if way < 0.2:
-        return value.replace("+", dice.choice(["00", "", "0", " +", "+ "]), 1)
-    return _damaged(value, dice, "0123456789 +-/x\u0663\uff15") if way < 0.34 else value
+    if spelling < 0.2:
+        return value.replace("+", rng.choice(["00", "", "0", " +", "+ "]), 1)
+    return _damaged(value, rng, "0123456789 +-/x\u0663\uff15") if spelling < 0.34 else value
 
 
-def _damaged(value, dice, letters):
-    for _ in range(dice.randint(1, 2)):
-        place = dice.randrange(len(value))
+def _damaged(value, rng, letters):
+    for _ in range(rng.randint(1, 2)):
+        place = rng.randrange(len(value))
         value = (
             value[:place]
-            + dice.choice(["", dice.choice(letters)])
-            + value[place + dice.randint(0, 1) :]
+            + rng.choice(["", rng.choice(letters)])
+            + value[place + rng.randint(0, 1) :]
         )
     return value
 
@@ -76,19 +79,19 @@ def phone_by_the_library(raw):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "bit", "library", "short"),
+    ("make", "bit", "library", "is_fast"),
     [
         (email, 0, email_by_the_library, lambda raw: normalise._clean_email(raw.lower())),
         (phone, 1, phone_by_the_library, phones.is_clean),
     ],
     ids=["e-mails", "phones"],
 )
-def test_both_ways_agree(monkeypatch, make, bit, library, short):
-    dice = random.Random(20261123)
-    values = [make(dice) for _ in range(N)]
+def test_the_fast_path_and_the_library_agree(monkeypatch, make, bit, library, is_fast):
+    rng = random.Random(20261123)
+    values = [make(rng) for _ in range(N_VALUES)]
     rows = [(raw, "", "", "") if bit == 0 else ("", raw, "", "") for raw in values]
     found = [(row[bit], bool(row.invalid >> bit & 1)) for row in hash_rows(rows, region="DE")]
-    n_short = sum(map(bool, map(short, values)))
+    n_fast = sum(map(bool, map(is_fast, values)))
     monkeypatch.setattr(phones, "is_clean", lambda _raw: False)
     expected = [
         (one, bool(raw.strip()) and one is None) for raw in values for one in [library(raw)]
@@ -100,6 +103,5 @@ def test_both_ways_agree(monkeypatch, make, bit, library, short):
     ]
     assert wrong == []
     n_valid = sum(one is not None for one, _ in found)
-    assert (
-        N * 0.1 < n_short < n_valid < N * 0.95
-    )  # neither way judges next to nothing, nor is everything valid
+    # the sample must exercise both paths, and contain invalid values
+    assert N_VALUES * 0.1 < n_fast < n_valid < N_VALUES * 0.95

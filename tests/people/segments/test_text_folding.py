@@ -1,4 +1,4 @@
-"""Texts compare as they read: case and composition do not matter, on both databases and in Python alike."""
+"""Texts compare without case and composition, alike in both databases and in Python."""
 
 import pytest
 from django.db.models import Value
@@ -56,7 +56,7 @@ def cities(acme):
         ("contains", "KOLN", set()),
     ],
 )
-def test_conditions_find_what_reads_the_same(cities, op, value, found):
+def test_conditions_ignore_case_and_composition(cities, op, value, found):
     people = Profile.objects.filter(
         filters.parse({"field": "custom.city", "op": op, "value": value})
     )
@@ -69,13 +69,13 @@ def test_conditions_find_what_reads_the_same(cities, op, value, found):
         st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=8
     )
 )
-def test_the_database_folds_as_python_does(acme, text):
+def test_the_database_folds_like_python(acme, text):
     assert AppGroup.objects.values_list(Fold(Value(text)), flat=True).get() == fold(text)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("value", "op", "asked"),
+    ("value", "op", "operand"),
     [
         ("gold", "is", "GOLD"),
         (5, "greater", 4),
@@ -84,14 +84,16 @@ def test_the_database_folds_as_python_does(acme, text):
         ("2026-11-23", "less", "2026-12-01"),
     ],
 )
-def test_an_attribute_of_any_name_can_be_asked_for(acme, name, value, op, asked):
+def test_an_attribute_of_any_name_can_be_used_in_a_condition(acme, name, value, op, operand):
     Profile.objects.create(
         app_group=acme, external_id="has", attributes={name: value, "other": "x"}
     )
     Profile.objects.create(
         app_group=acme, external_id="not", attributes={"other": "gold", "x": False}
     )
-    condition = {"field": f"custom.{name}", "op": op} | ({} if asked is None else {"value": asked})
+    condition = {"field": f"custom.{name}", "op": op} | (
+        {} if operand is None else {"value": operand}
+    )
     found = set(
         Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True)
     )

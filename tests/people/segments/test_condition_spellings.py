@@ -1,4 +1,4 @@
-"""A condition finds what people have in the spelling that a marketer types, or says that it cannot."""
+"""A condition matches stored values in the spelling a marketer types, or reports an error."""
 
 import pytest
 from django.utils import translation
@@ -36,9 +36,11 @@ def form(acme, field, op, value, segment=None):
 
 def found(acme, *row, language="de"):
     with translation.override(language):
-        asked = form(acme, *row)
-        assert asked.is_valid(), asked.errors
-    people = Profile.objects.filter(filters.parse(asked.cleaned_data["chosen"]), app_group=acme)
+        segment_form = form(acme, *row)
+        assert segment_form.is_valid(), segment_form.errors
+    people = Profile.objects.filter(
+        filters.parse(segment_form.cleaned_data["chosen"]), app_group=acme
+    )
     return set(people.values_list("external_id", flat=True))
 
 
@@ -74,16 +76,16 @@ def found(acme, *row, language="de"):
         (("language", "starts_with", "d"), set(PEOPLE)),
     ],
 )
-def test_what_is_typed_finds_what_is_stored(people, acme, row, names):
+def test_a_typed_value_matches_stored_spellings(people, acme, row, names):
     assert found(acme, *row) == names
 
 
-def test_a_text_that_looks_like_a_day_is_found_where_no_days_are(people, acme):
+def test_a_text_like_a_date_is_matched_as_text_without_stored_days(people, acme):
     Profile.objects.create(app_group=acme, external_id="part", attributes={"tier": "11/23/2026"})
     assert found(acme, "tier", "is", "11/23/2026") == {"part"}
 
 
-def test_a_thousand_is_grouped_as_the_language_has_it(people, acme):
+def test_thousands_are_grouped_as_in_the_language(people, acme):
     assert found(acme, "n", "is", "1,000", language="en") == {"large"}
 
 
@@ -106,15 +108,15 @@ def test_a_thousand_is_grouped_as_the_language_has_it(people, acme):
         (("language", "contains", "deutsch"), "value_0", "is no language"),
     ],
 )
-def test_what_can_find_no_person_is_said_beside_the_field(people, acme, row, place, words):
-    asked = form(acme, *row)
-    assert not asked.is_valid()
-    assert words in asked.errors[place][0]
+def test_a_value_that_matches_no_person_is_reported(people, acme, row, place, words):
+    segment_form = form(acme, *row)
+    assert not segment_form.is_valid()
+    assert words in segment_form.errors[place][0]
 
 
 @pytest.mark.parametrize("typed", ["1,5;", "1,5; 7", "1, 5", "Berlin, Mitte; Köln"])
 @pytest.mark.parametrize("language", ["de", "en"])
-def test_a_list_is_shown_as_it_is_read(people, acme, typed, language):
+def test_a_list_is_shown_as_it_was_read(people, acme, typed, language):
     with translation.override(language):
         chosen = form(acme, "mixed", "in", typed)
         assert chosen.is_valid(), chosen.errors

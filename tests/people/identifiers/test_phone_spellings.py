@@ -1,4 +1,4 @@
-"""A phone is read only where it can mean one number, in every country, however it is written."""
+"""Read a phone only if it can mean a single number, in every country and spelling."""
 
 import phonenumbers
 import pytest
@@ -92,26 +92,27 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("way", SPELLINGS)
-def test_a_number_of_the_groups_country_is_read_however_it_is_written(way):
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_number_of_the_own_country_is_read_in_every_spelling(spelling):
     numbers = {region: example(region)[0] for region in REGIONS}
     assert {
-        region: phones.read(SPELLINGS[way](number), region) for region, number in numbers.items()
+        region: phones.read(SPELLINGS[spelling](number), region)
+        for region, number in numbers.items()
     } == {region: (number, None) for region, number in numbers.items()}
 
 
-def test_a_number_as_it_is_written_at_home_is_read():
+def test_a_number_in_national_format_is_read():
     numbers = {region: example(region) for region in REGIONS}
-    spelt = {
+    national = {
         region: phonenumbers.format_number(two[1], PhoneNumberFormat.NATIONAL)
         for region, two in numbers.items()
     }
-    found = {region: phones.read(text, region) for region, text in spelt.items()}
+    found = {region: phones.read(text, region) for region, text in national.items()}
     assert [region for region in REGIONS if found[region] != (numbers[region][0], None)] == []
 
 
 @pytest.mark.parametrize("home", ["DE", "US", "ID"])
-def test_a_bare_foreign_number_is_that_number_or_none(home):
+def test_foreign_digits_without_a_plus_are_read_correctly_or_refused(home):
     numbers = [example(region)[0] for region in REGIONS if region not in ("US", "CA")]
     found = [phones.read(number[1:], home) for number in numbers]
     wrong = [
@@ -124,7 +125,7 @@ def test_a_bare_foreign_number_is_that_number_or_none(home):
 
 @settings(max_examples=500, deadline=None)
 @given(PHONES, st.sampled_from(["DE", "AT", "ID", "US", "RU", "IT", "XK"]))
-def test_digits_without_a_sign_mean_one_number_or_none(number, region):
+def test_digits_without_a_plus_mean_one_number_or_none(number, region):
     bare = number[1:]
     if bare.startswith("0"):
         return
@@ -136,14 +137,13 @@ def test_digits_without_a_sign_mean_one_number_or_none(number, region):
         assert found == (None, "ambiguous")
     else:
         assert found.number in (abroad or home, None)
-        assert (
-            found.number or not (abroad or home) or region in ("DE", "AT")
-        )  # where a long one is none
+        # Germany and Austria refuse some long numbers
+        assert found.number or not (abroad or home) or region in ("DE", "AT")
 
 
 @settings(max_examples=1000, deadline=None)
 @given(PHONES)
-def test_the_short_cut_and_the_reading_in_full_agree(number):
+def test_the_fast_path_and_the_full_reading_agree(number):
     if phones.is_clean(number):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(phones, "is_clean", lambda _raw: False)
@@ -159,7 +159,7 @@ def test_the_short_cut_and_the_reading_in_full_agree(number):
         ("(0)176 12345678", "DE", "+4917612345678"),
         ("https://wa.me/4917612345678", "DE", "+4917612345678"),
         ("41781234567", "AT", "+41781234567"),
-        ("17612345678", "DE", "+4917612345678"),  # a spreadsheet took the zero
+        ("17612345678", "DE", "+4917612345678"),  # a spreadsheet removed the zero
         ("1761234562.0", "DE", "+491761234562"),
         ("01761234562.0", "DE", "+491761234562"),
         ("+49301234567.00", "DE", "+49301234567"),
@@ -168,7 +168,7 @@ def test_the_short_cut_and_the_reading_in_full_agree(number):
         ("01.23.45.67.00", "FR", "+33123456700"),  # pairs, not a decimal
         ("6502530000", "US", "+16502530000"),
         ("1 650 253 0000", "US", "+16502530000"),
-        ("(201) 555-0123", "US", "+12015550123"),  # in the groups of its country: not Egypt
+        ("(201) 555-0123", "US", "+12015550123"),  # grouped as in the US, so not Egypt
         ("8 (499) 123-45-67", "RU", "+74991234567"),
         ("1 650 253 0000", "DE", "+16502530000"),
         ("0044 20 7183 8750", "US", "+442071838750"),
@@ -176,7 +176,7 @@ def test_the_short_cut_and_the_reading_in_full_agree(number):
         ("8 916 123-45-67", "RU", "+79161234567"),
         ("9161234567", "RU", "+79161234567"),
         ("7012345678", "KZ", "+77012345678"),
-        ("9176123456", "IN", "+919176123456"),  # begins with 91, and is no number behind it
+        ("9176123456", "IN", "+919176123456"),  # begins with 91, but the rest is no number
         ("06 12345678", "IT", "+390612345678"),
         ("390612345678", "IT", "+390612345678"),
         ("+39 (0)6 12345678", "DE", "+390612345678"),
@@ -191,19 +191,19 @@ def test_the_short_cut_and_the_reading_in_full_agree(number):
         ("+49.17612345678", "DE", "+4917612345678"),
     ],
 )
-def test_what_can_mean_one_number_only(raw, region, number):
+def test_an_unambiguous_number_is_read(raw, region, number):
     assert phones.read(raw, region) == (number, None)
 
 
 @pytest.mark.parametrize(
     ("raw", "region", "problem"),
     [
-        ("41781234567", "DE", "ambiguous"),  # Swiss, or of an area that begins with 417
+        ("41781234567", "DE", "ambiguous"),  # Swiss, or German with an area code 417...
         ("2015550123", "US", "ambiguous"),  # Egypt, or New Jersey
         ("84991234567", "RU", "ambiguous"),  # Vietnam, or Moscow
         ("4232345678", "US", "ambiguous"),  # Liechtenstein, or Tennessee
-        ("04917612345678", "DE", "ambiguous"),  # a zero for a plus, or of Leer
-        ("+39 (0)331 1234567", "DE", "ambiguous"),  # a mobile, or a land line of Busto Arsizio
+        ("04917612345678", "DE", "ambiguous"),  # a zero for a plus, or an area code of Leer
+        ("+39 (0)331 1234567", "DE", "ambiguous"),  # a mobile, or a landline of Busto Arsizio
         ("4.91761E11", "DE", "spreadsheet"),
         ("4.91761E+11", "DE", "spreadsheet"),
         ("4,91761E+11", "DE", "spreadsheet"),
@@ -251,13 +251,13 @@ def test_what_can_mean_one_number_only(raw, region, number):
             (mask, "DE", "invalid")
             for mask in ("**** 3012345678", "???30123456", "-4917612345678", "2. 0176 12345678")
         ),
-        ("612345678", "IT", "invalid"),  # the zero is part of the number there
+        ("612345678", "IT", "invalid"),  # the zero is part of an Italian number
     ],
 )
-def test_what_can_mean_two_numbers_or_none_is_refused_with_its_reason(raw, region, problem):
+def test_an_ambiguous_or_invalid_number_is_refused_with_its_reason(raw, region, problem):
     assert phones.read(raw, region) == (None, problem)
 
 
-def test_most_examples_of_all_countries_are_read_as_themselves_without_a_plus():
+def test_example_numbers_of_all_countries_are_read_without_a_plus():
     read = [phones.read(number[1:], "").number == number for number in EXAMPLES]
     assert all(read)

@@ -1,4 +1,4 @@
-"""People are found by their name and by a part of their address; viewers, who could guess by parts, are not told."""
+"""Search profiles by name and by a part of an address; viewers, who could guess, may not."""
 
 import pytest
 from django.core.cache import cache
@@ -34,20 +34,20 @@ def test_a_marketer_finds_people_by_name_or_part_of_an_address(koehler, bob, sig
 
 
 @pytest.mark.parametrize("q", ["Anna Otto", "Kehler", "x", "k e"])
-def test_each_word_must_be_part_of_one_person(koehler, bob, signed_in, q):
+def test_all_words_must_match_one_person(koehler, bob, signed_in, q):
     assert shown(signed_in(bob), q) == []
 
 
 @pytest.mark.parametrize("q", ["Köhler", "anna", "koehler@exam"])
-def test_a_viewer_finds_nobody_by_parts(koehler, vera, signed_in, q):
+def test_a_viewer_finds_no_person_by_parts(koehler, vera, signed_in, q):
     assert shown(signed_in(vera), q) == []
 
 
-def test_a_viewer_reads_that_there_is_a_name_and_not_which(koehler, vera, signed_in):
+def test_a_viewer_sees_a_masked_name(koehler, vera, signed_in):
     assert shown(signed_in(vera), "k-1") == [("k-1", "***")]
 
 
-def test_the_list_says_by_what_people_can_be_matched(koehler, bob, signed_in):
+def test_the_list_shows_usable_identifiers(koehler, bob, signed_in):
     Profile.objects.exclude(pk=koehler.pk).delete()
     page = signed_in(bob).get(reverse("profiles", args=["acme"]))
     assert [one.usable for one in page.context["people"]] == ["E-mail"]

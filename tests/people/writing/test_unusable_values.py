@@ -1,4 +1,4 @@
-"""An identifier that cannot be used never replaces one that can; a placeholder is an empty value."""
+"""An unusable identifier does not replace a usable one; a placeholder is an empty value."""
 
 import pytest
 from django.utils import timezone
@@ -35,7 +35,7 @@ def ann(request, acme, make_profile):
     return Profile.objects.get()
 
 
-def tell(acme, *changes):
+def update(acme, *changes):
     done = upsert(
         acme, [Change(external_id="ann", fields=fields) for fields in changes], now=timezone.now()
     )
@@ -45,21 +45,21 @@ def tell(acme, *changes):
 @pytest.mark.parametrize(
     ("kind", "bad"), [("email", "ann(at)example.org"), ("phone", "4.91761E11"), ("idfa", "x")]
 )
-def test_an_unusable_value_leaves_the_usable_one_and_is_counted(acme, ann, kind, bad):
-    done, known = tell(acme, {"country": "DE"}, {kind: bad, "language": "de"})
+def test_an_unusable_value_keeps_the_usable_one_and_is_counted(acme, ann, kind, bad):
+    done, profile = update(acme, {"country": "DE"}, {kind: bad, "language": "de"})
     assert (done.kept, done.problems) == ({1: [kind]}, {})
-    assert (normalise.stored(known), getattr(known, kind)) == (
+    assert (normalise.stored(profile), getattr(profile, kind)) == (
         normalise.stored(ann),
         getattr(ann, kind),
     )
-    assert (known.country, known.language, PastIdentifier.objects.count()) == ("DE", "de", 0)
+    assert (profile.country, profile.language, PastIdentifier.objects.count()) == ("DE", "de", 0)
 
 
-@pytest.mark.parametrize("told", PLACEHOLDERS)
-def test_a_placeholder_says_nothing(acme, ann, told):
-    done, known = tell(acme, dict.fromkeys(GOOD, told))
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+def test_a_placeholder_changes_nothing(acme, ann, value):
+    done, profile = update(acme, dict.fromkeys(GOOD, value))
     assert done.kept == {}
-    assert (known.email, known.phone, normalise.stored(known)) == (
+    assert (profile.email, profile.phone, normalise.stored(profile)) == (
         ann.email,
         ann.phone,
         normalise.stored(ann),
@@ -74,29 +74,29 @@ def test_a_placeholder_is_empty_and_never_hashed(kind, raw):
     assert list(normalise.hash_rows([row], region="DE")) == [(None, None, None, None, 0)]
 
 
-@pytest.mark.parametrize("told", ["", None])
-def test_an_empty_value_still_deletes_where_it_did(acme, ann, told):
-    _done, known = tell(acme, {"phone": told})
-    assert (known.phone, known.phone_sha256) == ("", None)
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_value_deletes(acme, ann, value):
+    _done, profile = update(acme, {"phone": value})
+    assert (profile.phone, profile.phone_sha256) == ("", None)
     assert PastIdentifier.objects.get().sha256 == ann.phone_sha256
 
 
-def test_within_one_call_the_usable_value_stays_too(acme, ann):
-    done, known = tell(acme, {"phone": "+4915187654321"}, {"phone": "12"})
+def test_a_later_unusable_value_in_one_call_keeps_the_usable_one(acme, ann):
+    done, profile = update(acme, {"phone": "+4915187654321"}, {"phone": "12"})
     assert done.kept == {1: ["phone"]}
-    assert known.phone_sha256 == normalise.digest("+4915187654321")
+    assert profile.phone_sha256 == normalise.digest("+4915187654321")
 
 
-def test_what_was_deleted_in_the_same_call_does_not_come_back(acme, ann):
-    _done, known = tell(acme, {"phone": None}, {"phone": "12"})
-    assert (known.phone_sha256, known.invalid_kinds) == (None, 0b10)
+def test_a_value_deleted_in_the_same_call_does_not_come_back(acme, ann):
+    _done, profile = update(acme, {"phone": None}, {"phone": "12"})
+    assert (profile.phone_sha256, profile.invalid_kinds) == (None, 0b10)
 
 
-def test_a_device_that_refuses_tracking_loses_its_id(acme, ann):
-    done, known = tell(acme, {"idfa": normalise.ZERO})
-    assert (done.kept, known.idfa_sha256) == ({}, None)
+def test_a_zero_idfa_deletes_the_device_id(acme, ann):
+    done, profile = update(acme, {"idfa": normalise.ZERO})
+    assert (done.kept, profile.idfa_sha256) == ({}, None)
 
 
-def test_an_unusable_value_is_kept_where_nothing_else_is_known(acme):
-    _done, known = tell(acme, {"phone": "12"})
-    assert (known.phone, known.invalid_kinds) == ("12", 0b10)
+def test_an_unusable_value_is_stored_without_a_usable_one(acme):
+    _done, profile = update(acme, {"phone": "12"})
+    assert (profile.phone, profile.invalid_kinds) == ("12", 0b10)

@@ -1,4 +1,4 @@
-"""What counts as an address that must not be kept where a group stores only hashes: one rule for API and import."""
+"""Detect e-mails and phones that a hash-only group must not store, for API and import."""
 
 import pytest
 
@@ -68,15 +68,15 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("name", "value"), ADDRESSES)
-def test_an_address_is_seen_wherever_it_stands(name, value):
+def test_an_address_is_detected_in_any_value(name, value):
     assert in_clear.holds(name, value, region="DE")
 
 
 @pytest.mark.parametrize(("name", "value"), OTHERS)
-def test_what_is_no_address_may_be_kept(name, value):
+def test_other_values_are_not_detected(name, value):
     assert not in_clear.holds(name, value, region="DE")
 
 
 @pytest.mark.parametrize("text", ["(201) 555-0123", "201-555-0123", "+1 201 555 0123"])
-def test_a_number_as_it_is_written_at_home_is_seen(text):
+def test_a_number_in_national_format_is_detected(text):
     assert in_clear.holds("note", f"ring {text}", region="US")

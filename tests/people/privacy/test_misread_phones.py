@@ -1,4 +1,4 @@
-"""People hashed by the rule that misread phones are hashed anew while the product runs; what was sent of others goes."""
+"""Rehash phones that an old rule misread, and remove wrong hashes from audiences."""
 
 import importlib
 from pathlib import Path
@@ -26,11 +26,11 @@ def _ledger(settings, tmp_path):
 
 @pytest.fixture
 def misread(acme):
-    """misread(**columns) -> somebody whom the old rule has hashed."""
+    """Return misread(**columns) -> a profile hashed by the old rule."""
 
     def make(**columns):
-        known = {"external_id": "ann", "phone": BARE, "phone_sha256": WRONG, "rule_version": 1}
-        return Profile.objects.create(app_group=acme, **known | columns)
+        defaults = {"external_id": "ann", "phone": BARE, "phone_sha256": WRONG, "rule_version": 1}
+        return Profile.objects.create(app_group=acme, **defaults | columns)
 
     return make
 
@@ -41,7 +41,7 @@ def upgrade(group):
 
 
 def sent(world, audience):
-    """The hashes in an audience."""
+    """Return the hashes in an audience."""
     found = [one for _schema, one in world.sandbox.audiences.listed(audience.remote_id)]
     return [one.hex() if isinstance(one, bytes) else one for one in found]
 
@@ -53,7 +53,7 @@ def hashes():
     ]
 
 
-def test_everybody_is_hashed_anew_in_chunks_and_the_old_hash_is_kept(acme, misread, monkeypatch):
+def test_profiles_are_rehashed_in_chunks_and_the_old_hash_is_kept(acme, misread, monkeypatch):
     monkeypatch.setattr(rework, "AT_ONCE", 1)
     people = [misread(external_id=str(n)) for n in range(3)]
     upgrade(acme)
@@ -68,15 +68,15 @@ def test_everybody_is_hashed_anew_in_chunks_and_the_old_hash_is_kept(acme, misre
     ]
 
 
-def test_a_number_that_could_be_two_is_set_aside(acme, misread):
+def test_an_ambiguous_number_becomes_unusable(acme, misread):
     misread(phone="41781234567", phone_sha256=digest("+4941781234567"))
     upgrade(acme)
     erase.beat()
-    known = Profile.objects.get()
-    assert (known.phone_sha256, known.invalid_kinds) == (None, 0b10)
+    profile = Profile.objects.get()
+    assert (profile.phone_sha256, profile.invalid_kinds) == (None, 0b10)
 
 
-def test_where_only_hashes_are_stored_they_stay(acme, misread):
+def test_hashes_of_a_hash_only_group_are_kept(acme, misread):
     acme.hash_only = True
     acme.save()
     misread(phone="")
@@ -85,9 +85,7 @@ def test_where_only_hashes_are_stored_they_stay(acme, misread):
     assert (hashes(), Misreading.objects.count()) == ([WRONG], 0)
 
 
-def test_the_hash_of_another_leaves_the_audiences_it_was_sent_to_and_the_person_stays(
-    world, misread
-):
+def test_a_wrong_hash_is_removed_from_its_audiences_and_the_profile_stays(world, misread):
     ann, [bob], audience = (
         misread(email_sha256=digest("a@example.org")),
         world.people(),
@@ -106,7 +104,7 @@ def test_the_hash_of_another_leaves_the_audiences_it_was_sent_to_and_the_person_
     assert (Misreading.objects.count(), Profile.objects.count()) == (0, 2)
 
 
-def test_an_add_that_waits_is_sent_with_the_right_hash(world, misread):
+def test_a_pending_add_is_sent_with_the_right_hash(world, misread):
     ann, audience = misread(), world.audience()
     add, later = world.sync(audience, kinds=("phone",)), world.sync(audience, kinds=("phone",))
     world.enter(add, [ann])
@@ -119,7 +117,7 @@ def test_an_add_that_waits_is_sent_with_the_right_hash(world, misread):
     assert sent(world, audience) == [RIGHT.hex()]
 
 
-def test_whose_hash_it_is_stays_where_they_were_sent(world, misread):
+def test_a_wrong_hash_that_belongs_to_another_member_is_not_removed(world, misread):
     ann, bert = misread(), misread(external_id="bert", phone="+494917612345678")
     audience = world.audience()
     world.enter(world.sync(audience, kinds=("phone",)), [ann, bert])
@@ -130,12 +128,12 @@ def test_whose_hash_it_is_stays_where_they_were_sent(world, misread):
     assert sent(world, audience) == [WRONG.hex()]
 
 
-def test_who_is_written_before_their_turn_is_hashed_anew_then(acme, misread):
+def test_an_update_rehashes_the_profile_early(acme, misread):
     misread()
     upgrade(acme)
     upsert(acme, [Change(external_id="ann", fields={"country": "DE"})], now=timezone.now())
-    known = Profile.objects.get()
-    assert (bytes(known.phone_sha256), known.country, known.rule_version) == (
+    profile = Profile.objects.get()
+    assert (bytes(profile.phone_sha256), profile.country, profile.rule_version) == (
         RIGHT,
         "DE",
         normalise.RULE_VERSION,
@@ -143,20 +141,20 @@ def test_who_is_written_before_their_turn_is_hashed_anew_then(acme, misread):
     assert bytes(Misreading.objects.get().sha256) == WRONG
 
 
-@pytest.mark.parametrize("told", [BARE, "+4917612345678", "0176 12345678"])
-def test_who_is_told_by_phone_before_their_turn_is_not_made_again(acme, misread, told):
+@pytest.mark.parametrize("phone", [BARE, "+4917612345678", "0176 12345678"])
+def test_a_profile_not_yet_rehashed_is_found_by_its_phone(acme, misread, phone):
     ann = misread(external_id=None)
     upgrade(acme)
-    done = upsert(acme, [Change(phone=told, fields={"country": "DE"})], now=timezone.now())
+    done = upsert(acme, [Change(phone=phone, fields={"country": "DE"})], now=timezone.now())
     assert (done.profile_ids, done.created) == ([ann.pk], 0)
 
 
-@pytest.mark.parametrize("told", [BARE, "+4917612345678", "0176 12345678", f"{BARE}.0"])
-def test_who_was_erased_under_a_wrong_hash_does_not_come_back(acme, misread, told):
+@pytest.mark.parametrize("phone", [BARE, "+4917612345678", "0176 12345678", f"{BARE}.0"])
+def test_a_person_erased_under_a_wrong_hash_does_not_come_back(acme, misread, phone):
     ann = misread(external_id=None)
     erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
     upgrade(acme)
-    changes = [Change(phone=told), Change(external_id="new", fields={"phone": told})]
+    changes = [Change(phone=phone), Change(external_id="new", fields={"phone": phone})]
     assert upsert(acme, changes, now=timezone.now(), from_file=True).problems == {
         0: "erased",
         1: "erased",
@@ -164,9 +162,7 @@ def test_who_was_erased_under_a_wrong_hash_does_not_come_back(acme, misread, tol
     assert upsert(acme, [Change(phone="+4917612345679")], now=timezone.now()).created == 1
 
 
-def test_after_a_restore_the_ledger_still_knows_which_names_are_of_the_old_rule(
-    acme, misread, settings
-):
+def test_old_erasures_are_honoured_after_a_restore(acme, misread, settings):
     ann = misread(external_id=None)
     erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
     erase.beat()
