@@ -1,1 +1,1 @@
-"""Rehearsals: the whole story on real processes and real HTTP, and how fast it is. Nothing here runs in production."""
+"""Tools for developers: rehearsals, benchmarks and chaos runs on real processes."""

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class LabConfig(AppConfig):
-    """Commands for developers; it has no models."""
+    """Only commands, no models."""
 
     name = "lab"

@@ -1,1 +1,1 @@
-"""How fast the product is."""
+"""Measure how fast the product is."""

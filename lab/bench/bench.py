@@ -1,8 +1,7 @@
-"""Runs the measurements: per database a fresh stack per number of people, everything in one run beside a calibration."""
+"""Run the measurements on a fresh stack per database and number of people, beside a calibration."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -10,14 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from lab.bench import counted, goals
+import psutil
+
+from lab.bench import goals, statement_counter
 from lab.stack import processes
+from lab.stack.servers import has_postgres, postgres
 from lab.stack.stack import ROOT, Stack, StackError
 
 NAMES = (
@@ -36,18 +37,16 @@ BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
 IMPORTS = 300_000
-BACKLOG_SECONDS = 90  # as long as the engine works at it, a minute's housekeeping included
-SETTLE_SECONDS = 5  # until the cluster is up and its first beats are over
+BACKLOG_SECONDS = 90  # how long the engine works at it, including a minute's housekeeping
+SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
 REST_SECONDS = 30
-AT_REST = 0.06  # CPU seconds in one second: a beat falls into some
+AT_REST = 0.06  # CPU seconds in one second; some seconds contain a beat
 NOT_INSTALLED = "not installed"
-# Durable like a server in earnest; only what every handbook raises first.
-SERVER = "-c shared_buffers=1GB -c max_wal_size=4GB -c max_connections=100"
 
 
 @dataclass
 class Bench:
-    """What to measure, and what was found: database -> people -> name -> numbers."""
+    """What to measure, and the results: database -> people -> name -> numbers."""
 
     people: Sequence[int]
     databases: Sequence[str]
@@ -59,60 +58,61 @@ class Bench:
     found: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
-        """All of it."""
+        """Measure on all databases with all numbers of people."""
         for database in self.databases:
             if database == "postgresql" and not has_postgres():
                 self.found[database] = NOT_INSTALLED
                 continue
-            self.found[database] = {str(n): self.measured(database, n) for n in self.people}
+            self.found[database] = {str(n): self.measure(database, n) for n in self.people}
         return self.found
 
-    def measured(self, database: str, n: int) -> dict[str, Any]:
-        """One number of people on one database."""
+    def measure(self, database: str, n: int) -> dict[str, Any]:
+        """Measure on one database with ``n`` people."""
         self.say(f"{database}, {n:,} people ...")
         server = postgres() if database == "postgresql" else nullcontext("")
         with server as url, folder() as var:
-            one = One(Stack(var, more={"DATABASE_URL": url} if url else {}), n, self)
+            run = Run(Stack(var, more={"DATABASE_URL": url} if url else {}), n, self)
             try:
-                found = one.run(self.names)
-                return found | {"goals": goals.judged(found, database, n), "peers": goals.PEERS}
+                found = run.run(self.names)
             finally:
-                one.stack.stop()
+                run.stack.stop()
+        return found | {"goals": goals.judged(found, database, n), "peers": goals.PEERS}
 
 
 @dataclass
-class One:
-    """One stack with its people."""
+class Run:
+    """One stack with its people; a method per measurement, named as in NAMES."""
 
     stack: Stack
     n: int
-    asked: Bench
+    bench: Bench
 
     def run(self, names: Sequence[str]) -> dict[str, Any]:
-        """Prepare, then measure what was asked for, in the order that suits: the engine runs only where it must."""
+        """Prepare, then measure in the order of NAMES; the engine runs only where it must."""
         self.prepare()
         found = {
             name: getattr(self, name)()
             for name in NAMES
-            if name in names and (name != "backlog" or self.asked.backlog)
+            if name in names and (name != "backlog" or self.bench.backlog)
         }
         if "calibration" in found:
             found["ratios"] = ratios(found)
         return found
 
     def prepare(self) -> None:
-        """Tables, people, sandbox."""
+        """Make tables and people, start the sandbox."""
         self.stack.manage("migrate", "--no-input")
         self.stack.manage("createcachetable")
-        sandbox = ["--port", str(self.stack.sandbox_port)]
-        self.stack.spawn("sandbox", "manage.py", "tiktok_sandbox", *sandbox)
+        port = str(self.stack.sandbox_port)
+        self.stack.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", port)
         self.stack.await_answer("sandbox", self.stack.sandbox_url)
         self.work("people", n=self.n)
 
-    def work(self, task: str, **told: Any) -> dict[str, Any]:
-        """One task in a process of its own. Raises StackError with its last words."""
-        self.asked.say(f"  {task} ...")
-        command = [sys.executable, "-m", "lab.bench.worker", json.dumps({"task": task, **told})]
+    def work(self, task: str, **arguments: Any) -> dict[str, Any]:
+        """Run a task of lab.bench.worker in a process of its own. Raises StackError if it fails."""
+        self.bench.say(f"  {task} ...")
+        order = json.dumps({"task": task, **arguments})
+        command = [sys.executable, "-m", "lab.bench.worker", order]
         done = subprocess.run(
             command, cwd=ROOT, env=self.stack.env, capture_output=True, text=True, check=False
         )
@@ -122,89 +122,91 @@ class One:
         return answer
 
     def calibration(self) -> dict[str, Any]:
-        """The machine itself."""
+        """Measure the machine itself."""
         return self.work("calibration")
 
     def bodies(self) -> dict[str, Any]:
-        """Building requests."""
+        """Measure building requests."""
         return self.work("bodies", n=min(self.n, BODIES))
 
     def launch(self) -> dict[str, Any]:
-        """From Launch to the last settle, by the real engine; and the most memory that any process held."""
+        """Measure from Launch to the last settled batch, with the real engine."""
         with self.engine("manage.py", "engine"):
             before = self.cpu()
-            found = self.work("launch", n=self.n, kinds=list(self.asked.kinds))
+            found = self.work("launch", n=self.n, kinds=list(self.bench.kinds))
             spent = {name: round(seconds - before[name], 2) for name, seconds in self.cpu().items()}
-            memory = {name: self.memory(name) for name in ("engine", "sandbox")}
-            return found | {"cpu_seconds": spent, "most_memory_mb": memory}
+            return found | {"cpu_seconds": spent, "most_memory_mb": self.memory()}
 
     def events(self) -> dict[str, Any]:
-        """People who arrive one by one while the engine runs."""
-        with self.engine("manage.py", "engine"):
-            return self.work(
-                "events", n=max(1, min(self.n // 50, EVENTS)), kinds=list(self.asked.kinds)
-            )
+        """Measure from a REST call to its person being synced, with web process and engine."""
+        n = max(1, min(self.n // 50, EVENTS))
+        with self.engine("manage.py", "engine"), self.web():
+            return self.work("events", n=n, kinds=list(self.bench.kinds))
 
     def idle(self) -> dict[str, Any]:
-        """What the engine costs while a canvas is live and nobody moves."""
-        self.asked.say("  idle ...")
+        """Measure the engine while a canvas is live and no person moves."""
+        self.bench.say("  idle ...")
+        seconds = self.bench.idle_seconds
         with self.engine("manage.py", "engine"):
-            before = processes.cpu_seconds(self.pids("engine"))
-            time.sleep(self.asked.idle_seconds)
-            spent = processes.cpu_seconds(self.pids("engine")) - before
+            before = processes.cpu_seconds(self.tree("engine"))
+            time.sleep(seconds)
+            spent = processes.cpu_seconds(self.tree("engine")) - before
         file = self.stack.var / "statements"
-        with self.engine("-m", "lab.bench.counted", str(file)):
-            begun = counted.count(file)
-            time.sleep(self.asked.idle_seconds)
-            statements = counted.count(file) - begun
+        with self.engine("-m", "lab.bench.statement_counter", str(file)):
+            begun = statement_counter.count(file)
+            time.sleep(seconds)
+            statements = statement_counter.count(file) - begun
         return {
-            "cpu_percent": round(100 * spent / self.asked.idle_seconds, 2),
-            "sql_per_second": round(statements / self.asked.idle_seconds, 2),
+            "cpu_percent": round(100 * spent / seconds, 2),
+            "sql_per_second": round(statements / seconds, 2),
         }
 
     def drain(self) -> dict[str, Any]:
-        """Sending who is pending, one process."""
-        return self.work("drain", kinds=list(self.asked.kinds))
+        """Measure sending the pending people in one process."""
+        return self.work("drain", kinds=list(self.bench.kinds))
 
     def imports(self) -> dict[str, Any]:
-        """A CSV file, row by row into the database."""
+        """Measure importing a CSV file."""
         return self.work("imports", n=min(self.n, IMPORTS))
 
     def exports(self) -> dict[str, Any]:
-        """Everybody into a CSV file."""
+        """Measure exporting all people into a CSV file."""
         return self.work("exports")
 
     def ingest(self) -> dict[str, Any]:
-        """The REST API, with as many web processes as an installation has without settings."""
-        self.stack.spawn("web", "-m", "gunicorn", "--bind", f"127.0.0.1:{self.stack.port}")
-        try:
-            self.stack.await_answer("web", self.stack.url)
+        """Measure the REST API, with the default number of web processes."""
+        with self.web():
             found = self.work("ingest", n=min(self.n, INGEST))
-            return found | {"most_memory_mb": {"web": self.memory("web")}}
-        finally:
-            self.stack.stop("web")
+            return found | {"most_memory_mb": self.memory("web")}
 
     def backlog(self) -> dict[str, Any]:
-        """The engine with very many people pending: does its memory stay flat, and how fast are they gone?"""
-        found = self.work("backlog", n=self.asked.backlog, kinds=list(self.asked.kinds))
-        started = time.monotonic()
+        """Measure the engine's memory and speed with very many people pending."""
+        found = self.work("fill_backlog", n=self.bench.backlog, kinds=list(self.bench.kinds))
+        order = {"pending": found["pending"], "started": time.monotonic()}
         with self.engine("manage.py", "engine", rest=0):
-            found |= self.work(
-                "drained", pending=found["pending"], started=started, seconds=BACKLOG_SECONDS
-            )
-            memory = {name: self.memory(name) for name in ("engine", "sandbox")}
-        return found | {"most_memory_mb": memory}
+            found |= self.work("drain_backlog", **order, seconds=BACKLOG_SECONDS)
+            return found | {"most_memory_mb": self.memory()}
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds so far of what works at a launch."""
-        spent = {name: processes.cpu_seconds(self.pids(name)) for name in ("engine", "sandbox")}
+        """Return the CPU seconds so far of the processes that work at a launch."""
+        spent = {name: processes.cpu_seconds(self.tree(name)) for name in ("engine", "sandbox")}
         if server := self.work("server")["pid"]:
             spent["postgresql"] = processes.cpu_seconds(processes.tree(server))
         return spent
 
     @contextmanager
+    def web(self) -> Iterator[None]:
+        """Run the web processes."""
+        self.stack.spawn("web", "-m", "gunicorn", "--bind", f"127.0.0.1:{self.stack.port}")
+        try:
+            self.stack.await_answer("web", self.stack.url)
+            yield
+        finally:
+            self.stack.stop("web")
+
+    @contextmanager
     def engine(self, *arguments: str, rest: float = SETTLE_SECONDS) -> Iterator[None]:
-        """The engine, started and at rest; stopped afterwards."""
+        """Run the engine; enter once it is at rest, ``rest`` seconds after its start at least."""
         self.stack.spawn("engine", *arguments)
         try:
             time.sleep(rest)
@@ -217,24 +219,25 @@ class One:
             self.stack.stop("engine")
 
     def await_rest(self) -> None:
-        """On a busy machine a start takes longer: wait until the engine spends next to nothing."""
+        """Wait until the engine uses next to no CPU; on a busy machine its start takes longer."""
         for _ in range(REST_SECONDS):
-            before = processes.cpu_seconds(self.pids("engine"))
+            before = processes.cpu_seconds(self.tree("engine"))
             time.sleep(1)
-            if processes.cpu_seconds(self.pids("engine")) - before < AT_REST:
+            if processes.cpu_seconds(self.tree("engine")) - before < AT_REST:
                 return
 
-    def pids(self, name: str) -> list[int]:
-        """A process of the stack and its children."""
+    def tree(self, name: str) -> list[psutil.Process]:
+        """Return a process of the stack and its descendants."""
         return processes.tree(self.stack.processes[name].pid)
 
-    def memory(self, name: str) -> int:
-        """The most that any one of them has held, in MB."""
-        return processes.most_memory_mb(self.pids(name))
+    def memory(self, *names: str) -> dict[str, int]:
+        """Return the peak of any process of each tree, in MB; default: engine and sandbox."""
+        names = names or ("engine", "sandbox")
+        return {name: processes.peak_memory_mb(self.tree(name)) for name in names}
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
-    """Our rates as parts of what the machine did in the same run."""
+    """Return our rates as parts of what the machine did in the same run."""
     machine, rates = found["calibration"], {}
     hashes, rows = machine["sha256_per_second"], machine["insert_rows_per_second"]
     if "bodies" in found:
@@ -248,41 +251,9 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A temporary folder."""
+    """Make a temporary folder."""
     var = Path(tempfile.mkdtemp(prefix="audiencesync-bench-"))
     try:
         yield var
     finally:
         shutil.rmtree(var, ignore_errors=True)
-
-
-def has_postgres() -> bool:
-    """Whether a private server can be started here."""
-    return (
-        bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
-        or shutil.which("initdb") is not None
-    )
-
-
-def postgres() -> AbstractContextManager[str]:
-    """A private server for a while; gives its address."""
-    script = _script("postgres")
-    script.QUICK = SERVER  # type: ignore[attr-defined]  # a constant of that script
-    server: AbstractContextManager[str] = script.server()
-    return server
-
-
-def redis() -> AbstractContextManager[str]:
-    """A private Redis for a while; gives its address."""
-    server: AbstractContextManager[str] = _script("redis_server").server()
-    return server
-
-
-def _script(name: str) -> ModuleType:
-    """A module of scripts/, which is no package: it also runs without the virtual environment."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise StackError(f"scripts/{name}.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

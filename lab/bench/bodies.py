@@ -1,4 +1,4 @@
-"""How fast one thread builds requests: from stored hashes in memory, from the database, and from raw identifiers."""
+"""Measure how fast one thread builds requests: from stored hashes, from rows, from raw values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADVERTISER = "7012345678901234567"
 
 
 def best(act: Callable[[], int]) -> int:
-    """People per second of the fastest of a few runs; ``act`` answers how many people it handled."""
+    """Return the people per CPU second of the fastest run; ``act`` returns how many it handled."""
     rates = []
     for _ in range(TIMES):
         started = time.process_time()
@@ -30,7 +30,7 @@ def best(act: Callable[[], int]) -> int:
 
 
 def build(rows: Sequence[Sequence[bytes | None]], kinds: Sequence[str]) -> int:
-    """Write the bodies for these people."""
+    """Build the request bodies of these people; return how many people."""
     partner = registry.get("tiktok")
     for start in range(0, len(rows), PER_REQUEST):
         cells = [Cells((ADVERTISER,), rows[start : start + PER_REQUEST])]
@@ -39,20 +39,20 @@ def build(rows: Sequence[Sequence[bytes | None]], kinds: Sequence[str]) -> int:
 
 
 def measure(*, n: int) -> dict[str, Any]:
-    """CPU time of one thread, for ``n`` of the people in the database."""
+    """Measure ``n`` people of the database, in CPU time of one thread."""
     people = Profile.objects.filter(app_group=world.group()).order_by("pk")[:n]
     raws: list[normalise.Raw] = list(people.values_list(*KINDS))
     stored = [
-        tuple(_bytes(one) for one in row)
+        tuple(_bytes(digest) for digest in row)
         for row in people.values_list(*(f"{kind}_sha256" for kind in KINDS))
     ]
     emails = [row[:1] for row in stored if row[0]]
-    several = [row for row in stored if any(row)]
+    sendable = [row for row in stored if any(row)]
     clean = [raw for raw in raws if is_clean(raw)]
     return {
         "people": len(raws),
         "from_stored_email": best(lambda: build(emails, KINDS[:1])),
-        "from_stored_all_kinds": best(lambda: build(several, KINDS)),
+        "from_stored_all_kinds": best(lambda: build(sendable, KINDS)),
         "from_raw": best(lambda: from_raw(raws)),
         "from_raw_clean": best(lambda: from_raw(clean)),
         "clean": round(len(clean) / len(raws), 3),
@@ -60,22 +60,22 @@ def measure(*, n: int) -> dict[str, Any]:
 
 
 def is_clean(raw: normalise.Raw) -> bool:
-    """Whether all that is there is spelt as the partner wants it."""
+    """Return whether every value is already spelt as the partner wants it."""
     return all(
-        not one or normalise.normalise(kind, one, region="DE").value == one
-        for kind, one in zip(KINDS, raw, strict=True)
+        not value or normalise.normalise(kind, value, region="DE").value == value
+        for kind, value in zip(KINDS, raw, strict=True)
     )
 
 
 def from_raw(raws: Sequence[normalise.Raw]) -> int:
-    """Normalise, hash, write the bodies; who has nothing usable is left out."""
+    """Normalise and hash, then build the bodies of the people with a usable identifier."""
     hashes = normalise.hash_rows(raws, region="DE")
     build([row[:4] for row in hashes if any(row[:4])], KINDS)
     return len(raws)
 
 
 def from_database() -> int:
-    """People per second of elapsed time: read each pending batch joined to the profiles, and write its body."""
+    """Return the people per elapsed second of reading each pending batch and building its body."""
     started, n = time.perf_counter(), 0
     for batch in Batch.objects.filter(state=Outcome.PENDING):
         n += build(push.rows_of(batch), batch.kinds)

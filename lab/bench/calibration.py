@@ -1,4 +1,4 @@
-"""What this machine and this database can do at all, measured in the same run, so that rates can be compared as ratios."""
+"""Measure this machine and database alone, so that our rates can be given as ratios."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ ROWS = 300_000
 POSTS = 300
 _SCRATCH = """
 INSERT INTO bench_scratch (id, word)
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) SELECT i, 'person-' || i FROM n
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s)
+SELECT i, 'person-' || i FROM n
 """
 
 
 def measure() -> dict[str, Any]:
-    """SHA-256 per second of one core, rows per second of INSERT..SELECT, POSTs per second over the loopback."""
+    """Return per second: SHA-256 of one core, INSERT..SELECT rows, POSTs over loopback."""
     return {
         "sha256_per_second": sha256(),
         "insert_rows_per_second": inserts(),
@@ -29,7 +30,7 @@ def measure() -> dict[str, Any]:
 
 
 def sha256() -> int:
-    """Hashing an e-mail address."""
+    """Hash e-mail addresses."""
     started = time.process_time()
     for number in range(HASHES):
         hashlib.sha256(b"somebody.%d@example.com" % number).digest()
@@ -37,7 +38,7 @@ def sha256() -> int:
 
 
 def inserts() -> int:
-    """Copying narrow rows into a table with two indexes, one transaction."""
+    """Copy narrow rows into a table with two indexes, in one transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE bench_scratch (id bigint PRIMARY KEY, word varchar(40) UNIQUE)"
@@ -55,7 +56,7 @@ def inserts() -> int:
 
 
 def posts() -> int:
-    """Small requests to a page of the sandbox, one after the other on one connection."""
+    """Post small requests to a page of the sandbox, one after the other on one connection."""
     session = requests.Session()
     session.trust_env = False
     url = f"{settings.TIKTOK_API_URL}/sandbox/elsewhere/"

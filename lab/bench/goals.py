@@ -1,4 +1,4 @@
-"""What the numbers should be on 2 cores, and what others reach: printed beside ours, asserted nowhere."""
+"""The goals on 2 cores and what others reach: printed beside our numbers, asserted nowhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+# Measured once on 2 cores of the same kind: the hashing code of Segment's and RudderStack's TikTok
+# destinations on one thread; sketches of ours; and raw SQL that admits, enters, leaves and reads.
 PEERS = {
     "segment: people_per_second from raw": "100,000-160,000",
     "rudderstack: people_per_second from raw": "34,000-45,000",
@@ -13,19 +15,16 @@ PEERS = {
     "sketch with a row per person: people_per_second end to end": "152,000-297,000",
     "raw SQL alone: seconds from launch to synced, PostgreSQL, 1,000,000 people": "8.8",
 }
-"""Measured once on 2 cores of the same kind, never again here: the hashing code of Segment's and of RudderStack's TikTok
-destinations, one thread (design of the sync engine, "Numbers to reach"); our own sketches with PostgreSQL and SQLite
-(facts on django-q2, section 3.3); raw SQL for admitting, entering, leaving and reading (design of the sync engine)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of the table. ``path`` leads to the number; ``holds_at`` tells for which number of people it is meant."""
+    """One number that should be at least, or at most, a limit."""
 
-    path: tuple[str, ...]
+    path: tuple[str, ...]  # keys that lead to the number
     limit: dict[str, float]  # database -> goal
     is_least: bool
-    holds_at: Callable[[int], bool] = lambda n: True
+    holds_at: Callable[[int], bool] = lambda n: True  # for which numbers of people
 
 
 def _both(limit: float) -> dict[str, float]:
@@ -54,8 +53,8 @@ GOALS = (
 
 
 def judged(found: dict[str, Any], database: str, n: int) -> dict[str, str]:
-    """Each goal whose number was measured -> in words whether it is reached."""
-    words = {}
+    """Return for each goal that was measured whether it is reached, in words."""
+    verdicts = {}
     for goal in GOALS:
         value: Any = found
         for name in goal.path:
@@ -63,7 +62,7 @@ def judged(found: dict[str, Any], database: str, n: int) -> dict[str, str]:
         if value is None or database not in goal.limit or not goal.holds_at(n):
             continue
         limit = goal.limit[database]
-        reached = value >= limit if goal.is_least else value <= limit
+        is_reached = value >= limit if goal.is_least else value <= limit
         sign = ">=" if goal.is_least else "<="
-        words[": ".join(goal.path)] = f"{sign} {limit:,} {'reached' if reached else 'MISSED'}"
-    return words
+        verdicts[": ".join(goal.path)] = f"{sign} {limit:,} {'reached' if is_reached else 'MISSED'}"
+    return verdicts

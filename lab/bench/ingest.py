@@ -1,4 +1,4 @@
-"""How many profiles a second the REST API takes from several clients at once, each with a full call after the other."""
+"""Measure how many profiles a second the REST API takes, from several clients at once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CLIENTS = 4
 
 
 def measure(*, n: int) -> dict[str, Any]:
-    """Send ``n`` new people to the web process at settings.SITE_URL."""
+    """Post ``n`` new people to the web process in full calls."""
     _key, text = api_keys.issue(world.group(), name="bench", scopes=["users.track"], by=None)
     bodies = [_body(first) for first in range(0, n, PER_CALL)]
     before = Profile.objects.count()
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        shares = pool.map(lambda share: _client(text, bodies[share::CLIENTS]), range(CLIENTS))
-        calls = sorted(took for share in shares for took in share)
+        shares = pool.map(lambda share: _post_all(text, bodies[share::CLIENTS]), range(CLIENTS))
+        calls = sorted(seconds for share in shares for seconds in share)
     seconds = time.perf_counter() - started
     made = Profile.objects.count() - before
     return {
@@ -38,8 +38,8 @@ def measure(*, n: int) -> dict[str, Any]:
     }
 
 
-def _client(key: str, bodies: list[bytes]) -> list[float]:
-    """Send these calls; the seconds that each took."""
+def _post_all(key: str, bodies: list[bytes]) -> list[float]:
+    """Post these bodies one after the other; return the seconds of each call."""
     session = requests.Session()
     session.trust_env = False
     session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
@@ -52,11 +52,11 @@ def _client(key: str, bodies: list[bytes]) -> list[float]:
 
 
 def _body(first: int) -> bytes:
-    """One call of people with an e-mail, a phone and two attributes of their own."""
+    """Return one call: people with an e-mail address, a phone and attributes."""
     people = [
         {
             "external_id": f"ingest-{time.time_ns()}-{number}",
-            "email": f"somebody.{number}@example.org",
+            "email": f"person.{number}@example.org",
             "phone": f"+4915112{number % 1_000_000:06}",
             "country": "DE",
             "plan": "gold",

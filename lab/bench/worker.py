@@ -1,6 +1,6 @@
-"""One measurement in a process of its own, beside the processes of a stack: ``python -m lab.bench.worker``.
+"""Run one measurement in a process beside a stack: ``python -m lab.bench.worker``.
 
-Told what to measure as JSON in the first argument, it prints one JSON object.
+The first argument is JSON: {"task": name, ...arguments}. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import django
+import psutil
 
 if __name__ == "__main__":
     django.setup()
@@ -21,8 +22,7 @@ from django.utils import timezone
 
 from canvases import engine
 from canvases.models import Canvas
-from lab.bench import arrivals, bodies, calibration, exports, importing, ingest, world
-from lab.stack import processes
+from lab.bench import backlog, bodies, calibration, events, exports, imports, ingest, world
 from partners.models import Batch, Outcome, Push, Tally
 from partners.queue import flush
 
@@ -31,14 +31,14 @@ LONGEST = 600.0
 
 
 def people(*, n: int) -> dict[str, Any]:
-    """Fill the database."""
+    """Fill the database with ``n`` people."""
     started = time.monotonic()
     world.make_people(n)
     return {"people": n, "seconds": round(time.monotonic() - started, 2)}
 
 
 def launch(*, n: int, kinds: list[str]) -> dict[str, Any]:
-    """From the commit of Launch to the last settle, with the engine running beside."""
+    """Measure from the commit of Launch to the last settled batch; the engine must be running."""
     canvas, sync = world.draft(kinds)
     engine.launch(canvas, by=world.user(), now=timezone.now())
     launched_at = timezone.now()
@@ -65,10 +65,9 @@ def _is_done(canvas: Canvas, sync_id: int, n: int) -> bool:
 
 
 def drain(*, kinds: list[str]) -> dict[str, Any]:
-    """From everybody pending to everybody settled, in this one process; no engine may run beside."""
+    """Measure from all pending to all settled in this process; no engine may run beside it."""
     canvas, sync = world.draft(kinds)
-    now = timezone.now()
-    engine.launch(canvas, by=world.user(), now=now)
+    engine.launch(canvas, by=world.user(), now=timezone.now())
     entering = time.monotonic()
     while engine.move_all(now=timezone.now()):
         pass
@@ -89,24 +88,24 @@ def drain(*, kinds: list[str]) -> dict[str, Any]:
 
 
 def server() -> dict[str, Any]:
-    """The process that PostgreSQL started with; 0 for SQLite, which works in ours."""
+    """Return the id of PostgreSQL's first process; 0 for SQLite, which has none."""
     if connection.vendor != "postgresql":
         return {"pid": 0}
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        return {"pid": processes.parent(cursor.fetchone()[0])}
+        return {"pid": psutil.Process(cursor.fetchone()[0]).ppid()}
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "people": people,
     "launch": launch,
     "drain": drain,
-    "events": arrivals.events,
-    "backlog": arrivals.backlog,
-    "drained": arrivals.drained,
+    "events": events.measure,
+    "fill_backlog": backlog.fill,
+    "drain_backlog": backlog.drain,
     "server": server,
     "ingest": ingest.measure,
-    "imports": importing.measure,
+    "imports": imports.measure,
     "exports": exports.measure,
     "bodies": bodies.measure,
     "calibration": calibration.measure,
@@ -114,9 +113,9 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Do the task that the first argument describes."""
-    told = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(TASKS[told.pop("task")](**told)))
+    """Run the task that the first argument describes."""
+    order = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(TASKS[order.pop("task")](**order)))
 
 
 if __name__ == "__main__":

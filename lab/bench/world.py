@@ -1,10 +1,9 @@
-"""What a measurement needs in a fresh database: people by the million, a connected ad account, a canvas of one step."""
+"""Fill a fresh database: people by the million, a connected ad account, a canvas of one step."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -15,26 +14,28 @@ from audiencesync.people.demo import people
 from audiencesync.people.models import KINDS, Profile, Segment
 from audiencesync.people.writing.bulk import NewProfile
 from canvases.models import Canvas, Step
-from lab.story.browser import Browser
+from lab.stack.sandbox import SandboxClient
 from partners import registry
 from partners.models import AdAccount, Audience, Connection, Sync
 
-INVENTED = 50_000  # the rest are these people again, with identifiers of their own
+INVENTED = 50_000  # the others are copies of these people with random identifiers
+COPIES_PER_STATEMENT = 100_000
 _RANDOM = {"sqlite": "randomblob(32)", "postgresql": "sha256(random()::text::bytea)"}
 _MORE = """
 INSERT INTO {table} ({columns})
 WITH RECURSIVE copies (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM copies WHERE n < {last})
-SELECT {values} FROM {table} p CROSS JOIN copies WHERE p.id <= {highest} ORDER BY copies.n, p.id LIMIT {most}
+SELECT {values} FROM {table} p CROSS JOIN copies
+WHERE p.id <= {highest} ORDER BY copies.n, p.id LIMIT {most}
 """
 
 
 def group() -> AppGroup:
-    """The app group that everything belongs to."""
+    """Return the app group of the bench."""
     return AppGroup.objects.get_or_create(slug="bench", defaults={"name": "Bench"})[0]
 
 
 def make_people(n: int) -> None:
-    """``n`` people: some invented, the others copied from them with identifiers at random."""
+    """Make ``n`` people: up to INVENTED invented, the others copied with random identifiers."""
     invented = min(n, INVENTED)
     people.make_people(group(), invented)
     if n > invented:
@@ -48,12 +49,10 @@ def _multiply(invented: int, more: int) -> None:
     values = {name: f"p.{name}" for name in NewProfile._fields}
     values["external_id"] = "p.external_id || '-' || copies.n"
     for kind in KINDS:
-        column = f"{kind}_sha256"
-        values[column] = (
-            f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {_RANDOM[connection.vendor]} END"
-        )
+        column, digest = f"{kind}_sha256", _RANDOM[connection.vendor]
+        values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {digest} END"
     copies = -(-more // invented)
-    step = max(1, 100_000 // invented)
+    step = max(1, COPIES_PER_STATEMENT // invented)
     for first in range(1, copies + 1, step):
         sql = _MORE.format(
             table=Profile._meta.db_table,
@@ -69,21 +68,13 @@ def _multiply(invented: int, more: int) -> None:
 
 
 def token() -> str:
-    """An access token of the sandbox, through its authorisation page."""
-    query = urlencode(
-        {
-            "app_id": settings.TIKTOK_APP_ID,
-            "state": "bench",
-            "redirect_uri": f"{settings.TIKTOK_API_URL}/",
-        }
-    )
-    back = Browser().go(f"{settings.TIKTOK_AUTH_URL}?{query}").press("Confirm")
-    code = parse_qs(urlsplit(back.url).query)["auth_code"][0]
+    """Return a new access token of the sandbox's first user."""
+    code = SandboxClient(settings.TIKTOK_API_URL).auth_code()
     return registry.get("tiktok").exchange(code).access_token
 
 
 def connected() -> AdAccount:
-    """The first ad account that the sandbox's first user reaches."""
+    """Return the first ad account of the sandbox's first user, connecting it if need be."""
     found = AdAccount.objects.filter(connection__app_group=group()).first()
     if found is not None:
         return found
@@ -96,7 +87,7 @@ def connected() -> AdAccount:
 
 
 def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
-    """A canvas for everybody, whose one step adds to a new audience."""
+    """Make a canvas for everybody; its one step adds to a new audience."""
     account, name = connected(), f"bench {time.time_ns()}"
     access_token = account.connection.token
     remote_id = registry.get("tiktok").create_audience(access_token, account.remote_id, name=name)
@@ -112,5 +103,5 @@ def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
 
 
 def user() -> User:
-    """Who launches."""
+    """Return the user who launches."""
     return User.objects.get_or_create(email="bench@example.org")[0]

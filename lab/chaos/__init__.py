@@ -1,1 +1,1 @@
-"""A storm: engines killed and stopped, a failing partner, people at work."""
+"""Test the product under random failures: killed engines, a failing partner, users at work."""

@@ -1,16 +1,15 @@
-"""What must be true of a chaos run: watched all the time in one snapshot, and in full once everything is calm again."""
+"""Check a chaos run: the laws all the time in one snapshot, and everything once faults are over."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import requests
 from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Coalesce
@@ -20,16 +19,18 @@ from audiencesync.people.models import Profile
 from canvases import laws
 from canvases.models import Canvas, Visit
 from lab.chaos import world
-from lab.chaos.people import Journal
+from lab.chaos.actors import Journal
+from lab.stack.sandbox import SandboxClient
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
 
 NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
 LOOK_EVERY = 0.5
-Ids = set[str]
+LOG_LIMIT = 100_000
+Hashes = set[str]
 
 
 def watch(*, file: str) -> None:
-    """Look again and again until killed; a line of JSON per look."""
+    """Check the laws until killed; append a line of JSON per check."""
     before: dict[int, dict[str, int]] = {}
     while True:
         broken = laws.broken(now=timezone.now())
@@ -47,7 +48,7 @@ def watch(*, file: str) -> None:
 
 
 def fallen(before: dict[int, dict[str, int]], after: dict[int, dict[str, int]]) -> list[str]:
-    """L3: counts that never fall, and fell."""
+    """L3: return the counts that must never fall and did."""
     return [
         f"L3 sync {pk}: {name} fell from {counts[name]} to {after[pk][name]}"
         for pk, counts in before.items()
@@ -57,106 +58,99 @@ def fallen(before: dict[int, dict[str, int]], after: dict[int, dict[str, int]]) 
 
 
 def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
-    """The faults are over: what was left undone is done, everything is connected, live and retried, until nobody waits."""
+    """After the faults: finish all acts, connect, launch and retry until no person is pending."""
     began = time.monotonic()
-    undone = [line for file in journals for line in Journal(Path(file)).unfinished()]
+    unfinished = [line for file in journals for line in Journal(Path(file)).unfinished()]
     for canvas_id in Canvas.objects.values_list("pk", flat=True):
-        world.stop(canvas_id=canvas_id)  # and launched again, so that the last newcomers enter, too
+        world.stop(canvas_id=canvas_id)  # and launched again below: admits the newest profiles
     while time.monotonic() - began < seconds:
-        for line in list(undone):
+        for line in list(unfinished):
             with suppress(*world.REFUSALS):
-                world.DEEDS[line["deed"]](**line["told"])
-                undone.remove(line)
-        _put_right()
-        if not undone and _rests():
+                world.ACTS[line["act"]](**line["arguments"])
+                unfinished.remove(line)
+        _repair()
+        if not unfinished and _is_at_rest():
             break
         time.sleep(0.5)
-    return {"seconds": round(time.monotonic() - began, 1), "rests": not undone and _rests()}
+    is_at_rest = not unfinished and _is_at_rest()
+    return {"seconds": round(time.monotonic() - began, 1), "rests": is_at_rest}
 
 
-def _put_right() -> None:
-    for group in Connection.objects.filter(token_sealed="").values_list(
-        "app_group__slug", flat=True
-    ):
+def _repair() -> None:
+    disconnected = Connection.objects.filter(token_sealed="")
+    parked = Connection.objects.exclude(parked_by="")  # its token may have been revoked
+    for connection in (*disconnected, *parked):
         with suppress(*world.REFUSALS):
-            world.connect(group=group)
-    for parked in Connection.objects.exclude(parked_by="").select_related("app_group"):
-        with suppress(*world.REFUSALS):  # the token may have been revoked
-            world.connect(group=parked.app_group.slug)
+            world.connect(group=connection.app_group.slug)
     for canvas_id in Canvas.objects.exclude(state=Canvas.State.LIVE).values_list("pk", flat=True):
         world.launch(canvas_id=canvas_id)
     for sync_id in Tally.objects.filter(errored__gt=0).values_list("pk", flat=True):
         world.retry(sync_id=sync_id)
 
 
-def _rests() -> bool:
-    """Nobody waits, nobody errored, everybody is through, and every canvas is live and has looked at everybody."""
-    waiting = (
+def _is_at_rest() -> bool:
+    """Return whether all canvases are live and all people through them, none pending or errored."""
+    return not (
         Batch.objects.filter(state=Outcome.PENDING).exists()
         or Visit.objects.filter(left_at=None).exists()
+        or Canvas.objects.exclude(state=Canvas.State.LIVE, entry_until=None).exists()
+        or Tally.objects.filter(errored__gt=0).exists()
     )
-    restless = Canvas.objects.exclude(state=Canvas.State.LIVE, entry_until=None).exists()
-    return not (waiting or restless or Tally.objects.filter(errored__gt=0).exists())
 
 
 def judge(*, journals: list[str]) -> dict[str, Any]:
-    """Everything that can be said at the end: one sentence per thing that is wrong, and what was counted."""
-    diaries = [Journal(Path(file)) for file in journals]
-    log = _sandbox("requests/?limit=100000").json()["requests"]
+    """Return one sentence per violation, and the counts of the run."""
+    kept = [Journal(Path(file)) for file in journals]
+    log = _sandbox().requests(limit=LOG_LIMIT)["requests"]
     broken = [
         *laws.broken(now=timezone.now()),
         *_leased(),
-        *_entered(diaries),
-        *_walked(),
+        *_entered(kept),
+        *_admitted(),
         *_members(),
-        *_created(diaries),
-        *(
-            f"L7: a request named {len(line['advertisers'])} ad accounts"
-            for line in log
-            if _names_several(line)
-        ),
+        *_created(kept),
+        *_addressed(log),
     ]
     sums: Counter[str] = Counter()
     for tally in Tally.objects.all():
         sums.update(tally.as_dict())
     codes = Counter(line["fault"] or str(line["code"]) for line in log)
-    deeds = Counter(line["deed"] for diary in diaries for line in diary.begun)
     return {
         "broken": broken,
         "people": sums,
         "requests": dict(codes.most_common()),
-        "deeds": dict(deeds),
+        "acts": dict(Counter(line["act"] for journal in kept for line in journal.begun)),
     }
 
 
-def _names_several(line: dict[str, Any]) -> bool:
-    return (
-        line["endpoint"] == "segment/mapping"
-        and line["code"] == 0
-        and len(line["advertisers"]) != 1
-    )
+def _addressed(log: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """L7: each accepted mapping request names one ad account."""
+    for line in log:
+        n = len(line["advertisers"])
+        if line["endpoint"] == "segment/mapping" and line["code"] == 0 and n != 1:
+            yield f"L7: a request named {n} ad accounts"
 
 
 def _leased() -> Iterator[str]:
     if n := Batch.objects.exclude(lease="").count():
-        yield f"{n} batches are leased although nobody works"
+        yield f"{n} batches are leased although no worker runs"
 
 
-def _entered(diaries: list[Journal]) -> Iterator[str]:
-    """Everybody who was told to enter a Sync has, once per deed: nobody lost, nobody twice."""
-    asked: Counter[int] = Counter()
-    for diary in diaries:
-        for line in diary.begun:  # what was unfinished has been done since
-            if line["deed"] == "enter":
-                asked[line["told"]["sync_id"]] += line["told"]["n"]
+def _entered(journals: list[Journal]) -> Iterator[str]:
+    """Each person of an "enter" act has entered its Sync exactly once."""
+    wanted: Counter[int] = Counter()
+    for journal in journals:
+        for line in journal.begun:  # the unfinished acts have been done since
+            if line["act"] == "enter":
+                wanted[line["arguments"]["sync_id"]] += line["arguments"]["n"]
     for sync in Sync.objects.filter(label="direct"):
         entered = Tally.objects.filter(pk=sync.pk).values_list("entered", flat=True).first() or 0
-        if entered != asked[sync.pk]:
-            yield f"sync {sync.pk}: {asked[sync.pk]} people were told to enter, {entered} have"
+        if entered != wanted[sync.pk]:
+            yield f"sync {sync.pk}: {wanted[sync.pk]} people should have entered, {entered} have"
 
 
-def _walked() -> Iterator[str]:
-    """Everybody of the group is through each of its canvases."""
+def _admitted() -> Iterator[str]:
+    """All people of a group have entered each of its canvases."""
     for canvas in Canvas.objects.all():
         people = Profile.objects.filter(app_group=canvas.app_group_id).count()
         if canvas.entered != people:
@@ -164,55 +158,53 @@ def _walked() -> Iterator[str]:
 
 
 def _members() -> Iterator[str]:
-    """L5: who is in an audience at the partner is the fold of what was synced, in the order of the wishes."""
+    """L5: the members at the partner are the fold of the synced deliveries, in their order."""
     for audience in Audience.objects.filter(syncs__isnull=False).distinct():
-        there, must, may = _there(audience), *_fold(audience)
-        if missing := must - there:
-            yield f"L5 audience {audience.pk} {audience.name}: {len(missing)} people are missing at the partner"
-        if extra := there - must - may:
-            yield f"L5 audience {audience.pk} {audience.name}: {len(extra)} people are at the partner who should not"
+        members = {digest for _schema, digest in _sandbox().members(audience.remote_id)}
+        wanted, possible = _fold(audience)
+        if missing := wanted - members:
+            yield f"L5 audience {audience.pk} {audience.name}: {len(missing)} members are missing"
+        if extra := members - wanted - possible:
+            yield f"L5 audience {audience.pk} {audience.name}: {len(extra)} members are too many"
 
 
-def _fold(audience: Audience) -> tuple[Ids, Ids]:
-    """Who must be there, and who may be: of what was discarded after a send, nobody can know; it is taken back."""
+def _fold(audience: Audience) -> tuple[Hashes, Hashes]:
+    """Return the hashes that must be members, and those that may be.
+
+    A delivery discarded after its request was sent may have arrived or not, until compensation.
+    """
     rows = Delivery.objects.filter(sync__audience=audience, batch__isnull=False)
     rows = rows.annotate(state=Coalesce("outcome", "batch__state"), seq=F("batch__seq")).order_by(
         "seq", "pk"
     )
-    must: dict[str, bool] = {}
-    unknown: dict[str, bool] = {}
+    is_member: dict[str, bool] = {}
+    unknown: set[str] = set()
     reason = Coalesce("reason", "batch__last_code")
-    discarded = F("batch__cancel_requested")
-    for action, digest, state, why, taken_back in rows.values_list(
-        "sync__action", "profile__email_sha256", "state", reason, discarded
+    cancelled = F("batch__cancel_requested")
+    for action, digest, state, why, is_cancelled in rows.values_list(
+        "sync__action", "profile__email_sha256", "state", reason, cancelled
     ):
         person = bytes(digest).hex()
-        if state == Outcome.SYNCED and not taken_back:
-            must[person] = action == "add"
-            unknown.pop(person, None)
-        elif taken_back or why == Reason.DISCARDED:
-            unknown[person] = True
-    loose = set(unknown)
-    return {one for one, is_in in must.items() if is_in} - loose, loose
+        if state == Outcome.SYNCED and not is_cancelled:
+            is_member[person] = action == "add"
+            unknown.discard(person)
+        elif is_cancelled or why == Reason.DISCARDED:
+            unknown.add(person)
+    return {person for person, is_in in is_member.items() if is_in} - unknown, unknown
 
 
-def _there(audience: Audience) -> Ids:
-    answer = _sandbox(f"audiences/{audience.remote_id}/members/")
-    return {json.loads(line)[1] for line in answer.iter_lines()}
-
-
-def _created(diaries: list[Journal]) -> Iterator[str]:
-    """Each audience that was made is at the partner, none of them twice."""
-    made = {(told["account"], told["name"]) for diary in diaries for told in diary.told("create")}
-    listed = Counter(
-        (one["advertiser_id"], one["name"]) for one in _sandbox("audiences/").json()["audiences"]
-    )
-    twice = {wish for wish, n in listed.items() if n > 1}
-    for account, name in sorted(twice | made - listed.keys()):
+def _created(journals: list[Journal]) -> Iterator[str]:
+    """Each created audience exists exactly once at the partner."""
+    created = {
+        (arguments["account"], arguments["name"])
+        for journal in journals
+        for arguments in journal.arguments("create")
+    }
+    listed = Counter((one["advertiser_id"], one["name"]) for one in _sandbox().audiences())
+    repeated = {key for key, n in listed.items() if n > 1}
+    for account, name in sorted(repeated | created - listed.keys()):
         yield f"audience {name} of {account}: {listed[account, name]} at the partner instead of one"
 
 
-def _sandbox(path: str) -> requests.Response:
-    answer = requests.get(f"{settings.TIKTOK_API_URL}/sandbox/api/{path}", timeout=60)
-    answer.raise_for_status()
-    return answer
+def _sandbox() -> SandboxClient:
+    return SandboxClient(settings.TIKTOK_API_URL)

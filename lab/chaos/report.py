@@ -1,4 +1,4 @@
-"""What a chaos run found: checks, deeds, strikes, and whatever a process complained of in its log."""
+"""The result of a chaos run: checks, acts, strikes, and the errors in the logs of its processes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Errors that are the right words about a strike; any other error or traceback in a log is a violation.
-EXCUSED = (
+# Errors that a strike must cause. Any other error or traceback in a log is a violation.
+EXPECTED = (
     "Engine restarts in",  # its cluster was killed
     "reincarnated",  # one of its processes was killed
-    "unknown code",  # an alert about one of the faults, as designed
+    "unknown code",  # the alert about one of the faults
 )
-TASK_NAME = re.compile(r" \([a-z]+(-[a-z]+){3}\)")  # each task of django-q2 has one of its own
+TASK_NAME = re.compile(r" \([a-z]+(-[a-z]+){3}\)")  # django-q2 names each task at random
+LONGEST_SENTENCE = 400
 
 
 @dataclass
 class Report:
-    """All of it; ``violations`` is what must be empty."""
+    """The whole result; a good run has no ``violations``."""
 
     seed: int
     database: str
@@ -33,25 +34,25 @@ class Report:
     checks: int = 0
     calm: dict[str, Any] = field(default_factory=dict)
     people: dict[str, int] = field(default_factory=dict)
-    deeds: dict[str, int] = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the report for JSON."""
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the report as text."""
         strikes = ", ".join(f"{name} {n}" for name, n in self.strikes.items())
         where = f"{self.database}{' and Redis' if self.redis else ''}"
         return [
-            f"seed {self.seed}: {self.engines} engines on {where}, {self.seconds:.0f} s of storm",
+            f"seed {self.seed}: {self.engines} engines on {where}, {self.seconds:.0f} s of faults",
             f"strikes:  {strikes or 'none'}",
-            f"deeds:    {_counts(self.deeds)}",
+            f"acts:     {_counts(self.acts)}",
             f"requests: {sum(self.requests.values()):,} ({_counts(self.requests)})",
             f"people:   {_counts(self.people)}",
-            f"laws:     read {self.checks} times; calm after {self.calm.get('seconds', '?')} s",
+            f"laws:     checked {self.checks} times; calm after {self.calm.get('seconds', '?')} s",
             f"logs:     {self.folder}",
             *(f"VIOLATION {sentence}" for sentence in self.violations),
             "ok" if not self.violations else f"NOT ok: {len(self.violations)} violations",
@@ -63,32 +64,32 @@ def _counts(found: dict[str, int]) -> str:
 
 
 def watched(file: Path) -> tuple[int, list[str]]:
-    """How often the laws were read during a run, and which were broken when (each sentence once)."""
+    """Return how often the laws were checked, and each violation once with its count."""
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     found = Counter(sentence for line in lines for sentence in line["broken"])
     return len(lines), [f"{sentence} (seen {n} times)" for sentence, n in found.items()]
 
 
-def complaints(logs: Iterable[Path]) -> list[str]:
-    """Errors and tracebacks in the logs: the place, the first and the last words. One sentence per kind."""
-    found = Counter(f"{log.stem}: {words}" for log in logs for words in _complaints(log))
+def errors(logs: Iterable[Path]) -> list[str]:
+    """Return each unexpected error or traceback in the logs once, with its count."""
+    found = Counter(f"{log.stem}: {sentence}" for log in logs for sentence in _errors(log))
     return [f"{sentence} ({n} times)" for sentence, n in found.items()]
 
 
-def _complaints(log: Path) -> Iterator[str]:
+def _errors(log: Path) -> Iterator[str]:
     lines = iter(log.read_text(errors="replace").splitlines())
     for line in lines:
         if line.startswith("Traceback"):
             yield f"a traceback that ends with: {_end_of(lines)}"
-        elif line.startswith("{") and (told := _parsed(line)) and not _is_fine(line, told):
-            first, *more = str(told.get("message")).splitlines()
-            yield f"{TASK_NAME.sub('', first)} {_last(more)} {_last(str(told.get('exception', '')).splitlines())}"[
-                :400
-            ]
+        elif line.startswith("{") and (entry := _parsed(line)) and _is_error(line, entry):
+            first, *more = str(entry.get("message")).splitlines()
+            exception = _last(str(entry.get("exception", "")).splitlines())
+            sentence = f"{TASK_NAME.sub('', first)} {_last(more)} {exception}"
+            yield sentence[:LONGEST_SENTENCE]
 
 
 def _end_of(lines: Iterator[str]) -> str:
-    """The last line of a traceback: the first that is not indented."""
+    """Return the last line of a traceback: the first that is not indented."""
     return next((line for line in lines if line and not line.startswith(" ")), "")[:300]
 
 
@@ -100,9 +101,10 @@ def _parsed(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_fine(line: str, told: dict[str, Any]) -> bool:
-    is_bad = str(told.get("level", "")).upper() in ("ERROR", "CRITICAL") or "exception" in told
-    return not is_bad or any(words in line for words in EXCUSED)
+def _is_error(line: str, entry: dict[str, Any]) -> bool:
+    level = str(entry.get("level", "")).upper()
+    is_bad = level in ("ERROR", "CRITICAL") or "exception" in entry
+    return is_bad and not any(text in line for text in EXPECTED)
 
 
 def _last(lines: Sequence[str]) -> str:

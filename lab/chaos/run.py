@@ -1,6 +1,6 @@
-"""A chaos run: several engines on one database, killed and stopped at random, while the partner fails and people work.
+"""Run chaos: engines on one database are killed and stopped at random amid faults and user acts.
 
-Random chaos finds what nobody thought of; what must be found is enumerated elsewhere (tests/system/crash).
+It looks for failures that the enumerated points of tests/system/crash do not include.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.bench import bench
 from lab.chaos import report as chaos_report
-from lab.chaos.nemesis import MARK, Nemesis, Nurse, processes, send
+from lab.chaos.faults import FaultInjector
+from lab.chaos.nemesis import ROLE, Nemesis, Restarter, processes, send
 from lab.chaos.report import Report
-from lab.chaos.weather import Weather
+from lab.stack import servers
 from lab.stack.stack import ROOT, Stack, StackError
 
 ACTORS = 2
-CALM_SECONDS = 90.0  # at most; a few are the rule
+CALM_SECONDS = 90.0  # at most; usually a few
 TURN = 0.1
 LEASE = 2.0
-# Time runs faster: leases, back-offs and the 13 hours are seconds here. How long an answer may take is scaled with them.
+# Leases, back-offs and the deadline of 13 hours are scaled down to seconds.
 SCALED = {
     "BEAT_SECONDS": "1",
     "SYNC_LEASE": str(LEASE),
@@ -49,7 +49,7 @@ SCALED = {
 
 @dataclass
 class Chaos:
-    """One run in its own folder, which is kept: logs, journals, and the rows if something was wrong."""
+    """One run; its folder is kept with logs, journals and, on SQLite, the database."""
 
     folder: Path
     seed: int
@@ -68,119 +68,103 @@ class Chaos:
         )
 
     def run(self) -> Report:
-        """All of it. Raises StackError if it cannot even begin."""
-        with ExitStack() as servers:
+        """Run it. Raises StackError if it cannot begin."""
+        with ExitStack() as exits:
             more = dict(SCALED)
             if self.database == "postgresql":
-                more["DATABASE_URL"] = servers.enter_context(bench.postgres())
-            more["REDIS_URL"] = servers.enter_context(bench.redis()) if self.redis else ""
+                more["DATABASE_URL"] = exits.enter_context(servers.postgres())
+            more["REDIS_URL"] = exits.enter_context(servers.redis()) if self.redis else ""
             self.stack = Stack(self.folder, more=more)
             try:
                 self.begin()
                 self.storm()
                 self.end()
             finally:
-                self.clear_up()
-        self.report.violations += chaos_report.complaints(sorted(self.folder.glob("*.log")))
+                self.kill_all()
+        self.report.violations += chaos_report.errors(sorted(self.folder.glob("*.log")))
         return self.report
 
     def begin(self) -> None:
-        """Tables, sandbox, the first rows, the engines."""
+        """Make the tables and first rows; start sandbox, watcher, engines and actors."""
         self.say("Preparing ...")
         self.stack.manage("migrate", "--no-input")
         self.stack.manage("createcachetable")
         self.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.stack.sandbox_port))
         self.stack.await_answer("sandbox", self.stack.sandbox_url)
-        self.ask("found")
-        self.work("watch", "watch", file=str(self.folder / "watch.jsonl"))
-        for spawn in self.mortals().values():
+        self.ask("make")
+        self.spawn("watch", *worker("watch", file=str(self.folder / "watch.jsonl")))
+        for spawn in self.killable().values():
             spawn()
 
     def storm(self) -> None:
-        """Until the time is over."""
+        """Inject faults and strike until the time is over."""
         self.say(f"Storm of {self.seconds:.0f} s, seed {self.seed} ...")
-        roles = list(self.mortals())
-        nemesis = Nemesis(
-            self.folder,
-            engines=roles[: self.engines],
-            people=roles[self.engines :],
-            lease=LEASE,
-            seed=self.seed,
-        )
-        nurse, weather = self.nurse(), Weather(self.stack.sandbox_url, seed=self.seed)
-        weather.break_out()
-        over = time.monotonic() + self.seconds
-        while time.monotonic() < over:
-            weather.change()
-            nemesis.strike()
-            nurse.look()
+        roles = list(self.killable())
+        engines, actors = roles[: self.engines], roles[self.engines :]
+        nemesis = Nemesis(self.folder, engines=engines, actors=actors, lease=LEASE, seed=self.seed)
+        restarter = self.restarter(roles)
+        faults = FaultInjector(self.stack.sandbox_url, seed=self.seed)
+        faults.begin()
+        ends_at = time.monotonic() + self.seconds
+        while time.monotonic() < ends_at:
+            faults.change()
+            nemesis.turn()
+            restarter.turn()
             time.sleep(TURN)
-        nemesis.rest()
-        weather.clear()
+        nemesis.end()
+        faults.clear()
         self.report.strikes = dict(nemesis.done)
         (self.folder / "strikes.txt").write_text("\n".join(nemesis.log) + "\n")
 
     def end(self) -> None:
-        """The people go home; what is left is done, and judged."""
+        """Kill the actors, let the engines finish, and judge."""
         self.say("Calm ...")
         for actor in range(ACTORS):
-            self.kill(f"people-{actor}")
+            self.kill(f"actor-{actor}")
         journals = [str(self.journal(actor)) for actor in range(ACTORS)]
-        nurse = self.nurse(only_engines=True)
+        restarter = self.restarter([role for role in self.killable() if role.startswith("engine")])
         self.report.calm = self.ask(
-            "calm", meanwhile=nurse.look, journals=journals, seconds=CALM_SECONDS
+            "calm", meanwhile=restarter.turn, journals=journals, seconds=CALM_SECONDS
         )
         if not self.report.calm.get("rests"):
-            self.report.violations.append(f"After {CALM_SECONDS:.0f} s of calm it does not rest")
+            self.report.violations.append(f"After {CALM_SECONDS:.0f} s of calm it is not at rest")
         found = self.ask("judge", journals=journals)
-        self.report.people, self.report.deeds = found["people"], found["deeds"]
+        self.report.people, self.report.acts = found["people"], found["acts"]
         self.report.requests = found["requests"]
         self.report.checks, during = chaos_report.watched(self.folder / "watch.jsonl")
         self.report.violations += [*during, *found["broken"]]
 
-    def mortals(self) -> dict[str, Callable[[], None]]:
-        """Who may die, and how they are started: the engines first."""
+    def killable(self) -> dict[str, Callable[[], None]]:
+        """Return the roles that may be killed and how each is started, engines first."""
         found: dict[str, Callable[[], None]] = {}
         for role in (f"engine-{n}" for n in range(self.engines)):
             found[role] = partial(self.spawn, role, "manage.py", "engine")
         for actor in range(ACTORS):
-            found[f"people-{actor}"] = partial(self.person, actor)
+            order = {"actor": actor, "seed": self.seed, "journal": str(self.journal(actor))}
+            role = f"actor-{actor}"
+            found[role] = partial(self.spawn, role, *worker("act", **order))
         return found
 
-    def person(self, actor: int) -> None:
-        """Somebody at work."""
-        self.work(
-            f"people-{actor}", "live", actor=actor, seed=self.seed, journal=str(self.journal(actor))
-        )
-
     def journal(self, actor: int) -> Path:
-        """What somebody did."""
-        return self.folder / f"people-{actor}.jsonl"
+        """Return the file of an actor's journal."""
+        return self.folder / f"actor-{actor}.jsonl"
 
-    def nurse(self, *, only_engines: bool = False) -> Nurse:
-        """Starts the dead anew."""
-        spawn = {
-            role: act
-            for role, act in self.mortals().items()
-            if role.startswith("engine") or not only_engines
-        }
-        return Nurse(
+    def restarter(self, roles: list[str]) -> Restarter:
+        """Return a restarter of these roles."""
+        spawn = {role: start for role, start in self.killable().items() if role in roles}
+        return Restarter(
             self.folder, spawn=spawn, is_alive=lambda role: self.running[role].poll() is None
         )
 
-    def work(self, role: str, task: str, **told: Any) -> None:
-        """A task that goes on until it is killed."""
-        self.spawn(role, *worker(task, told))
-
     def ask(
-        self, task: str, *, meanwhile: Callable[[], object] = lambda: None, **told: Any
+        self, task: str, *, meanwhile: Callable[[], object] = lambda: None, **arguments: Any
     ) -> dict[str, Any]:
-        """A task to its end; its answer. Raises StackError with its last words."""
+        """Run a task of the worker; return its result. Raises StackError with its log."""
         answer, log = self.folder / f"{task}.json", self.folder / f"{task}.log"
-        with answer.open("wb") as out, log.open("wb") as words:
-            command = [sys.executable, *worker(task, told)]
+        with answer.open("wb") as out, log.open("wb") as err:
+            command = [sys.executable, *worker(task, **arguments)]
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.stack.env, stdout=out, stderr=words
+                command, cwd=ROOT, env=self.stack.env, stdout=out, stderr=err
             )
         while process.poll() is None:
             meanwhile()
@@ -191,28 +175,28 @@ class Chaos:
         return found
 
     def spawn(self, role: str, *arguments: str) -> None:
-        """One process in a session of its own, marked with its role."""
+        """Start a process in a session of its own, with its role in the environment."""
         with (self.folder / f"{role}.log").open("ab") as log:
-            env = self.stack.env | {MARK: role}
+            env = self.stack.env | {ROLE: role}
             command = [sys.executable, *arguments]
             self.running[role] = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self, role: str) -> None:
-        """For good."""
+        """Kill a role for good."""
         self.running[role].kill()
         self.running[role].wait()
 
-    def clear_up(self) -> None:
-        """Nothing of this run is left."""
-        while pids := processes(self.folder):
-            send(signal.SIGKILL, pids)
+    def kill_all(self) -> None:
+        """Kill every process of this run."""
+        while targets := processes(self.folder):
+            send(signal.SIGKILL, targets)
             for process in self.running.values():
-                process.poll()
+                process.poll()  # reaps it
             time.sleep(TURN)
 
 
-def worker(task: str, told: dict[str, Any]) -> list[str]:
-    """The arguments of a part that runs in a process of its own."""
-    return ["-m", "lab.chaos.worker", json.dumps({"task": task, **told})]
+def worker(task: str, **arguments: Any) -> list[str]:
+    """Return the arguments of Python that run a task of lab.chaos.worker."""
+    return ["-m", "lab.chaos.worker", json.dumps({"task": task, **arguments})]

@@ -1,6 +1,6 @@
-"""One part of a chaos run in a process of its own: ``python -m lab.chaos.worker``.
+"""Run one part of a chaos run in a process of its own: ``python -m lab.chaos.worker``.
 
-Told what to do as JSON in the first argument; those who end print one JSON object.
+The first argument is JSON: {"task": name, ...arguments}. A task that ends prints its JSON result.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if __name__ == "__main__":
     django.setup()
 
 from lab.chaos import judge, world
-from lab.chaos.people import Actor
+from lab.chaos.actors import Actor
 
 
-def live(*, actor: int, seed: int, journal: str) -> None:
-    """Somebody at work until killed."""
-    Actor(actor=actor, seed=seed, journal=Path(journal)).live()
+def act(*, actor: int, seed: int, journal: str) -> None:
+    """Act at random until killed."""
+    Actor(actor=actor, seed=seed, journal=Path(journal)).run()
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    "found": world.found,
-    "live": live,
+    "make": world.make,
+    "act": act,
     "watch": judge.watch,
     "calm": judge.calm,
     "judge": judge.judge,
@@ -35,9 +35,9 @@ TASKS: dict[str, Callable[..., Any]] = {
 
 
 def main() -> None:
-    """Do the task that the first argument describes."""
-    told = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(TASKS[told.pop("task")](**told)))
+    """Run the task that the first argument describes."""
+    order = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(TASKS[order.pop("task")](**order)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The world of a chaos run, in a process beside the stack: two groups on one ad account, and all that people do there.
+"""The rows of a chaos run, two groups on the same ad accounts, and the acts of its users.
 
-Every deed may be done twice, or again after its process was killed in the middle: that is how callers behave.
+Every act may be done twice, or repeated after its process was killed: callers behave like that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, Segment
 from canvases import engine
 from canvases.models import Canvas, Step
-from lab.story.browser import Browser
+from lab.stack.sandbox import SandboxClient
 from partners import registry, sync
 from partners.audiences import creation
 from partners.connections import connect as connecting
@@ -31,18 +31,18 @@ from partners.models import AdAccount, Audience, Connection, Sync
 
 GROUPS = ("north", "south")
 AUDIENCES = ("winback", "loyal")
-ACCOUNTS = 2  # of those that the sandbox's user reaches: the same for both groups
-KEY_SPAN = 10_000_000  # entry keys of one deed lie in a span of their own
-REFUSALS = (PartnerError, oauth.NotAuthorized)  # what a caller may be told during a storm
+ACCOUNTS = 2  # chosen of those that the sandbox's user reaches: the same for both groups
+KEY_SPAN = 10_000_000  # the entry keys of two acts are this far apart
+REFUSALS = (PartnerError, oauth.NotAuthorized)  # right answers to a caller during faults
 
 
-def hash_of(person: str) -> bytes:
-    """Of the e-mail address of somebody with this external id."""
-    return normalise.digest(f"{person}@example.com")
+def hash_of(external_id: str) -> bytes:
+    """Return the hash of the e-mail address of the profile with this external id."""
+    return normalise.digest(f"{external_id}@example.com")
 
 
-def found() -> dict[str, Any]:
-    """The first rows."""
+def make() -> dict[str, Any]:
+    """Make the first rows: groups, connections, audiences, syncs and canvases."""
     for slug in GROUPS:
         group = AppGroup.objects.create(slug=slug, name=slug)
         admin = User.objects.create(email=f"{slug}@example.org")
@@ -70,7 +70,7 @@ def _sync(audience: Audience, action: str, *, label: str) -> Sync:
 
 
 def _canvas(account: AdAccount) -> None:
-    """Everybody is added to one audience, then removed from the other."""
+    """Make a canvas that adds everybody to one audience, then removes them from the other."""
     group = account.connection.app_group
     everybody, _ = Segment.objects.get_or_create(app_group=group, name="Everybody")
     canvas = Canvas.objects.create(
@@ -78,61 +78,62 @@ def _canvas(account: AdAccount) -> None:
     )
     parent = None
     for name, action in zip(AUDIENCES, ("add", "remove"), strict=True):
-        asked = _sync(
-            Audience.objects.get(ad_account=account, name=f"{group.slug} {name}"),
-            action,
-            label=canvas.name,
-        )
-        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=asked)
-        parent.syncs.add(asked)
+        audience = Audience.objects.get(ad_account=account, name=f"{group.slug} {name}")
+        row = _sync(audience, action, label=canvas.name)
+        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=row)
+        parent.syncs.add(row)
 
 
-def newcomers(*, group: str, actor: int, first: int, n: int) -> int:
-    """New profiles; one in ten cannot be sent, one in ten must not be added."""
-    home = AppGroup.objects.get(slug=group)
-    names = [f"{group}-{actor}-{number}" for number in range(first, first + n)]
-    people = [
+def add_profiles(*, group: str, actor: int, first: int, n: int) -> int:
+    """Make profiles; one in ten has no identifier, one in ten no consent."""
+    app_group = AppGroup.objects.get(slug=group)
+    profiles = [
         Profile(
-            app_group=home,
+            app_group=app_group,
             external_id=name,
             email_sha256=None if at % 10 == 0 else hash_of(name),
             ads_consent=False if at % 10 == 1 else None,
         )
-        for at, name in enumerate(names)
+        for at, name in enumerate(_external_ids(group, actor, first, n))
     ]
-    Profile.objects.bulk_create(people, ignore_conflicts=True)
+    Profile.objects.bulk_create(profiles, ignore_conflicts=True)
     return n
 
 
-def enter(*, sync_id: int, group: str, actor: int, first: int, n: int, deed: int) -> int:
-    """A crowd enters a Sync; the entry key is the deed and the person."""
-    asked = Sync.objects.select_related("audience__ad_account__connection").get(pk=sync_id)
-    names = [f"{group}-{actor}-{number}" for number in range(first, first + n)]
-    crowd = Profile.objects.filter(app_group__slug=group, external_id__in=names)
-    crowd = crowd.annotate(key=F("pk") + deed * KEY_SPAN, profile_id=F("pk"))
+def _external_ids(group: str, actor: int, first: int, n: int) -> list[str]:
+    return [f"{group}-{actor}-{number}" for number in range(first, first + n)]
+
+
+def enter(*, sync_id: int, group: str, actor: int, first: int, n: int, act: int) -> int:
+    """Enter a crowd into a Sync; the entry key is made of the act and the profile."""
+    row = Sync.objects.select_related("audience__ad_account__connection").get(pk=sync_id)
+    crowd: QuerySet[Profile] = Profile.objects.filter(
+        app_group__slug=group, external_id__in=_external_ids(group, actor, first, n)
+    )
+    keyed = crowd.annotate(key=F("pk") + act * KEY_SPAN, profile_id=F("pk"))
     with transaction.atomic():
-        return sync.enqueue(asked, crowd.values_list("key", "profile_id"), now=timezone.now())
+        return sync.enqueue(row, keyed.values_list("key", "profile_id"), now=timezone.now())
 
 
 def launch(*, canvas_id: int) -> bool:
-    """Again for who has come since."""
+    """Launch a canvas, or launch it again for the new profiles."""
     canvas = Canvas.objects.get(pk=canvas_id)
     return engine.launch(canvas, by=_admin(canvas.app_group.slug), now=timezone.now())
 
 
 def stop(*, canvas_id: int) -> bool:
-    """Adds wait from now on, removals flow."""
+    """Stop a canvas: its adds wait, its removals go on."""
     canvas = Canvas.objects.get(pk=canvas_id)
     return engine.stop(canvas, by=_admin(canvas.app_group.slug), now=timezone.now())
 
 
 def retry(*, sync_id: int) -> int:
-    """Another chance for who errored."""
+    """Retry the errored people of a Sync."""
     return sync.retry_errored(Sync.objects.get(pk=sync_id), now=timezone.now())
 
 
 def disconnect(*, group: str, discard: bool) -> int:
-    """The token goes; who waits is discarded, or waits on."""
+    """Disconnect a group; its pending people are discarded, or stay pending."""
     connection = Connection.objects.get(app_group__slug=group)
     if not connection.is_connected:
         return 0
@@ -142,12 +143,13 @@ def disconnect(*, group: str, discard: bool) -> int:
 
 
 def connect(*, group: str) -> str:
-    """Through the partner's consent page, back with a code, and the same ad accounts are chosen."""
+    """Connect a group through OAuth, with the same ad accounts each time."""
     partner, admin, session = registry.get("tiktok"), _admin(group), SessionBase()
-    home = AppGroup.objects.get(slug=group)
-    url = oauth.begin(home, partner, by=admin, session=session, now=timezone.now())
+    app_group = AppGroup.objects.get(slug=group)
+    url = oauth.begin(app_group, partner, by=admin, session=session, now=timezone.now())
     state = parse_qs(urlsplit(url).query)["state"][0]
-    query = QueryDict(urlencode({"state": state, "auth_code": _auth_code()}))
+    code = SandboxClient(settings.TIKTOK_API_URL).auth_code()
+    query = QueryDict(urlencode({"state": state, "auth_code": code}))
     row = oauth.receive(query, partner, user=admin, session=session, now=timezone.now())
     chosen = sorted(one.id for one in oauth.Offer.of(row).ad_accounts)[:ACCOUNTS]
     connecting.choose(row, chosen, now=timezone.now())
@@ -155,13 +157,13 @@ def connect(*, group: str) -> str:
 
 
 def create(*, group: str, account: str, name: str) -> str:
-    """An audience of this name, once, however often it is asked."""
+    """Create an audience of this name, or find the one there is; return its remote id."""
     row = AdAccount.objects.select_related("connection").get(
         connection__app_group__slug=group, remote_id=account
     )
     try:
         return creation.create(row, name, by=_admin(group), now=timezone.now()).remote_id
-    except creation.AudienceNameError:  # it was made, and that is a while ago
+    except creation.AudienceNameError:  # an earlier act has created it
         return Audience.objects.exclude(remote_id="").get(ad_account=row, name=name).remote_id
 
 
@@ -169,19 +171,8 @@ def _admin(group: str) -> User:
     return User.objects.get(email=f"{group}@example.org")
 
 
-def _auth_code() -> str:
-    """What the consent page sends back; our own address is not needed for it."""
-    wish = {
-        "app_id": settings.TIKTOK_APP_ID,
-        "state": "chaos",
-        "redirect_uri": f"{settings.TIKTOK_API_URL}/",
-    }
-    back = Browser().go(f"{settings.TIKTOK_AUTH_URL}?{urlencode(wish)}").press("Confirm")
-    return parse_qs(urlsplit(back.url).query)["auth_code"][0]
-
-
-DEEDS: dict[str, Callable[..., Any]] = {
-    "newcomers": newcomers,
+ACTS: dict[str, Callable[..., Any]] = {
+    "add_profiles": add_profiles,
     "enter": enter,
     "launch": launch,
     "stop": stop,

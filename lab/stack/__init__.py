@@ -1,1 +1,1 @@
-"""The product's processes, started for a trial."""
+"""Start the product's processes for a trial."""

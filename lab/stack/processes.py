@@ -1,55 +1,53 @@
-"""What processes cost, read from /proc: CPU seconds and the most memory they have held."""
+"""Measure what processes cost: CPU seconds and peak memory."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+import psutil
 
 
-def tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        if fields := _fields(stat):
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    """User and system time of these processes so far, and of those that they have started and that have ended."""
-    ticks = 0
-    for pid in pids:
-        if fields := _fields(Path(f"/proc/{pid}/stat")):
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / TICKS
-
-
-def parent(pid: int) -> int:
-    """Who started a process; 0 if it is gone."""
-    fields = _fields(Path(f"/proc/{pid}/stat"))
-    return int(fields[1]) if fields else 0
-
-
-def most_memory_mb(pids: list[int]) -> int:
-    """The most memory that any one of these processes has held."""
-    most = 0
-    for pid in pids:
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
-    return round(most / 1024)
-
-
-def _fields(stat: Path) -> list[str]:
-    """The fields of /proc/<pid>/stat after the name, from the state on; empty if the process is gone."""
+def tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all its descendants; empty if the process is gone."""
     try:
-        return stat.read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
         return []
+
+
+def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
+    """Return the user and system time of these processes and of their children that have ended."""
+    seconds = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
+def peak_memory_mb(processes: Iterable[psutil.Process]) -> int:
+    """Return the highest peak of resident memory among these processes, in MB."""
+    return round(max(map(_peak_kb, processes), default=0) / 1024)
+
+
+def _peak_kb(process: psutil.Process) -> int:
+    # psutil reports the peak on Windows only; on Linux it is a line of /proc.
+    with suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1])
+    return 0
+
+
+def with_environment(*variables: str) -> Iterator[psutil.Process]:
+    """Find the processes whose environment holds all of these "NAME=value"."""
+    wanted = dict(variable.split("=", 1) for variable in variables)
+    for process in psutil.process_iter(["environ"]):
+        environment = (
+            process.info["environ"] or {}
+        )  # None: it has ended, or belongs to another user
+        if wanted.items() <= environment.items():
+            yield process

@@ -1,4 +1,4 @@
-"""A whole AudienceSync of its own: web, engine and sandbox as processes on free ports, in a folder of their own."""
+"""Run web, engine and sandbox as processes on free ports, with their data in one folder."""
 
 from __future__ import annotations
 
@@ -20,26 +20,17 @@ from pathlib import Path
 from audiencesync.core import crypto
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 120  # a busy machine; some 5 otherwise
+START_SECONDS = 120  # on a busy machine; about 5 otherwise
 STOP_SECONDS = 15
-KEPT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-)  # of our own environment
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 class StackError(AssertionError):
-    """A process that failed, or something that did not happen in time; the text says what."""
+    """A process has failed, or a condition was not met in time; the message says which."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that is not in use now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -47,8 +38,8 @@ def free_port() -> int:
 
 
 def environment(var: Path, **more: str) -> dict[str, str]:
-    """Settings of a demo installation that lives in ``var``, with fresh keys; of our own environment only the paths."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+    """Return the environment of a demo installation in ``var``: fresh keys, and INHERITED names."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "DEMO": "1",
         "DJANGO_SETTINGS_MODULE": "audiencesync.settings",
         "SECRET_KEY": secrets.token_urlsafe(64),
@@ -64,7 +55,7 @@ def environment(var: Path, **more: str) -> dict[str, str]:
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:
-    """Run a management command to its end; its output. Raises StackError with all it said."""
+    """Run a management command; return its output. Raises StackError with all output."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -73,7 +64,7 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether something speaks HTTP there."""
+    """Return whether a server answers HTTP there, with any status."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # our own address
             return True
@@ -86,7 +77,7 @@ def answers(url: str) -> bool:
 def wait_until(
     condition: Callable[[], object], *, seconds: float = 30.0, what: str = "it did not happen"
 ) -> None:
-    """Look every 0.1 s until ``condition()`` is true. Raises StackError after ``seconds``."""
+    """Test ``condition()`` every 0.1 s until it is true. Raises StackError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -96,13 +87,13 @@ def wait_until(
 
 @dataclass
 class Stack:
-    """The three processes; `url` and `sandbox_url` are where they answer, `told` is what `manage.py demo` printed."""
+    """The processes of one installation; ``demo_output`` is what `manage.py demo` printed."""
 
     var: Path
-    told: str = ""
+    demo_output: str = ""
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
-    more: dict[str, str] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)  # environment
     sandbox_options: tuple[str, ...] = ()
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     env: dict[str, str] = field(init=False)
@@ -117,43 +108,38 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the product answers."""
+        """The address of the product."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def sandbox_url(self) -> str:
-        """Where the pretend TikTok answers."""
+        """The address of the sandbox."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def manage(self, *arguments: str) -> str:
-        """A management command beside the running processes."""
+        """Run a management command beside the processes; return its output."""
         return manage(self.env, *arguments)
 
     def start(self) -> None:
-        """All three, and wait until both addresses answer."""
+        """Start web, sandbox and engine; wait until web and sandbox answer."""
         bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "8"]
         self.spawn("web", "-m", "gunicorn", "audiencesync.wsgi", *bind)
-        sandbox = [
-            "--port",
-            str(self.sandbox_port),
-            "--db",
-            str(self.var / "sandbox.sqlite3"),
-            *self.sandbox_options,
-        ]
+        port, file = str(self.sandbox_port), str(self.var / "sandbox.sqlite3")
+        sandbox = ["--port", port, "--db", file, *self.sandbox_options]
         self.spawn("sandbox", "manage.py", "tiktok_sandbox", *sandbox)
         self.spawn("engine", "manage.py", "engine")
         for name, url in (("web", f"{self.url}/accounts/login/"), ("sandbox", self.sandbox_url)):
             self.await_answer(name, url)
 
     def await_answer(self, name: str, url: str) -> None:
-        """Wait until a process answers. Raises StackError with its last words."""
+        """Wait until a process answers. Raises StackError with the end of its log."""
         try:
             wait_until(lambda: answers(url), seconds=START_SECONDS, what=f"{url} did not answer")
         except StackError as error:
             raise StackError(f"{error}\n{self.log(name)}") from error
 
     def spawn(self, name: str, *arguments: str) -> None:
-        """Start one process in a group of its own (Ctrl-C is ours to handle); its words go to <name>.log."""
+        """Start ``python *arguments``; its output goes to <name>.log."""
         with (self.var / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -161,16 +147,16 @@ class Stack:
                 env=self.env,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C must reach only our process, which stops these
             )
 
     def log(self, name: str = "web") -> str:
-        """The last words of a process."""
+        """Return the last 3,000 characters that a process has written."""
         file = self.var / f"{name}.log"
         return file.read_text()[-3000:] if file.exists() else ""
 
     def stop(self, *names: str) -> None:
-        """End these processes, or all, with whatever they have started."""
+        """Stop these processes, or all; kill the process group of each that does not stop."""
         ending = [self.processes.pop(name) for name in names or list(self.processes)]
         for process in ending:
             process.terminate()
@@ -187,19 +173,16 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def prepared(var: Path, *, env: dict[str, str] | None = None, people: int | None = None) -> str:
-    """Database, static files and demo in ``var``; returns what the demo told. Copy the folder for each stack."""
+def prepare(var: Path, *, env: dict[str, str] | None = None, people: int | None = None) -> str:
+    """Make database, static files and demo in ``var``; return the output of the demo command."""
     env = env or environment(var)
-    for command in (
-        ["migrate", "--no-input"],
-        ["createcachetable"],
-        ["collectstatic", "--no-input"],
-    ):
-        manage(env, *command)
+    manage(env, "migrate", "--no-input")
+    manage(env, "createcachetable")
+    manage(env, "collectstatic", "--no-input")
     return manage(env, "demo", *([] if people is None else ["--people", str(people)]))
 
 
 def copied(template: Path, var: Path) -> Path:
-    """A fresh folder with the same content."""
+    """Copy a prepared folder to ``var``; return ``var``."""
     shutil.copytree(template, var, dirs_exist_ok=True)
     return var

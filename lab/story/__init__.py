@@ -1,1 +1,1 @@
-"""The whole story on real processes and real HTTP."""
+"""Play the main job on real processes over real HTTP."""

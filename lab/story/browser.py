@@ -1,205 +1,202 @@
-"""A small browser without JavaScript: follows links by their words, fills real forms by their labels, presses buttons."""
+"""A browser without JavaScript: follows links by their text, fills forms by their labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import requests
-
-from lab.story import html
-from lab.story.html import Element
+from lxml import html
+from lxml.html import FormElement, HtmlElement
 
 TIMEOUT = 60
+HIDDEN = (
+    "//title | //script | //style | //template | //dialog | //svg | //*[@hidden]"
+    " | //*[contains(concat(' ', normalize-space(@class), ' '), ' js-only ')]"
+)
+LOCKED = "//fieldset[@disabled]//*[self::input or self::select or self::textarea]"
+WITHOUT_VALUE = "//input[not(@value) and not(@type = 'checkbox' or @type = 'radio')]"
+INLINE = ("a", "bdi", "em", "span", "strong")
+FIELDS = ".//input | .//select | .//textarea"
 
 
 class NotOnPage(AssertionError):
-    """The page does not hold what somebody would look for; the text says what, and what the page says."""
+    """A link, field, button or text is missing; the message names it and quotes the page."""
+
+
+def parse(content: bytes, url: str) -> HtmlElement:
+    """Return the page as a browser without JavaScript shows it, its addresses absolute."""
+    page = html.document_fromstring(
+        content or b"<html>", parser=html.HTMLParser(encoding="utf-8"), base_url=url
+    )
+    for element in page.xpath(HIDDEN):
+        element.drop_tree()
+    for field in page.xpath(LOCKED):
+        field.set("disabled", "")
+    for field in page.xpath(WITHOUT_VALUE):
+        field.set("value", "")  # lxml leaves such a field out of a form, a browser sends it
+    for area in page.xpath("//textarea[not(*)]"):
+        area.text = (area.text or "").removeprefix("\n")  # HTML ignores a first line break
+    for element in page.iterdescendants("*"):
+        if element.tag not in INLINE:  # blocks and cells are apart even if no space is between
+            element.tail = f" {element.tail or ''}"
+    page.make_links_absolute(handle_failures="ignore")
+    return page
+
+
+def text_of(element: HtmlElement) -> str:
+    """Return all text of an element with single spaces."""
+    return " ".join(element.text_content().split())
 
 
 @dataclass
 class Form:
-    """One form of a page: what is in its fields, and how to change it the way a person does."""
+    """One form of a page and the values in its fields."""
 
     page: Page
-    element: Element
-    values: dict[str, list[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for control in self._controls():
-            for value in _preset(control):
-                self.values.setdefault(control.get("name"), []).append(value)
-
-    def _controls(self) -> list[Element]:
-        found = self.element.all("input", "select", "textarea")
-        return [one for one in found if one.get("name") and not _is_disabled(one)]
+    element: FormElement
 
     def fill(self, label: str, text: str) -> Form:
         """Type into the field with this label."""
-        self.values[self._labelled(label).get("name")] = [text]
+        self._field(label).value = text
         return self
 
     def choose(self, label: str, option: str) -> Form:
-        """Choose the option of a list whose words begin with ``option``."""
-        select = self._labelled(label)
-        for one in select.all("option"):
-            if one.text.startswith(option) and "disabled" not in one.attrs:
-                self.values[select.get("name")] = [one.get("value")]
+        """Choose the option whose text begins with ``option``."""
+        select = self._field(label)
+        offered = select.xpath(".//option")
+        for one in offered:
+            if text_of(one).startswith(option) and one.get("disabled") is None:
+                select.value = one.get("value")
                 return self
-        raise NotOnPage(
-            f"“{label}” offers no “{option}”, but: {[one.text for one in select.all('option')]}"
-        )
+        raise NotOnPage(f"“{label}” offers no “{option}”, but: {[text_of(one) for one in offered]}")
 
     def tick(self, label: str) -> Form:
-        """Tick the box, or choose the button of a row, whose words begin with ``label``."""
-        box = self._labelled(label)
-        name, value = box.get("name"), box.get("value") or "on"
-        others = [] if box.get("type") == "radio" else self.values.get(name, [])
-        self.values[name] = [*(one for one in others if one != value), value]
+        """Tick the box, or select the radio button, whose label begins with ``label``."""
+        box = self._field(label)
+        if box.type == "radio":
+            self.element.inputs[box.name].value = box.get("value")
+        else:
+            box.checked = True
         return self
 
-    def press(self, words: str) -> Page:
-        """Press a button of the form."""
-        for button in self.element.all("button"):
-            if button.text == words and button.get("type") in ("", "submit"):
+    def press(self, text: str) -> Page:
+        """Submit the form by one of its buttons."""
+        buttons = self.element.xpath(".//button[not(@type) or @type = 'submit']")
+        for button in buttons:
+            if text_of(button) == text:
                 return self._submit(button)
         raise NotOnPage(
-            f"No button “{words}” in the form, but: {[one.text for one in self.element.all('button')]}"
+            f"No button “{text}” in the form, but: {[text_of(button) for button in buttons]}"
         )
 
-    def _submit(self, button: Element) -> Page:
-        values = dict(self.values)
+    def _submit(self, button: HtmlElement) -> Page:
+        values = self.element.form_values()
         if button.get("name"):
-            values[button.get("name")] = [button.get("value")]
-        action = button.get("formaction") or self.element.get("action") or self.page.url
-        method = self.element.get("method").upper() or "GET"
-        pairs = [(name, one) for name, listed in values.items() for one in listed]
-        return self.page.browser.go(urljoin(self.page.url, action), method, pairs)
+            values.append((button.get("name"), button.get("value") or ""))
+        url = button.get("formaction") or self.element.action or self.page.url
+        return self.page.browser.open(url, self.element.method, values)
 
-    def _labelled(self, words: str) -> Element:
-        for label in self.element.all("label"):
-            if _plain(label.text).startswith(_plain(words)):
-                control = self.element.by_id(label.get("for")) if label.get("for") else None
-                control = control or label.first("input", "select", "textarea")
-                if control is not None and not _is_disabled(control):
-                    return control
+    def _field(self, label_text: str) -> HtmlElement:
+        labels = self.element.xpath(".//label")
+        for label in labels:
+            if _plain(text_of(label)).startswith(_plain(label_text)):
+                field = _labelled_by(label)
+                if field is not None and field.get("disabled") is None:
+                    return field
         raise NotOnPage(
-            f"No field “{words}” in the form, but: {[one.text for one in self.element.all('label')]}"
+            f"No field “{label_text}” in the form, but: {[text_of(label) for label in labels]}"
         )
 
 
 @dataclass
 class Page:
-    """What the server answered."""
+    """An answer of the server."""
 
     browser: Browser
     url: str
     status: int
-    root: Element
+    root: HtmlElement
 
     @property
     def text(self) -> str:
-        """All words on the page."""
-        return self.root.text
+        """All visible text."""
+        return text_of(self.root)
 
     def form(self, button: str) -> Form:
-        """The form with this button."""
-        for form in self.root.all("form"):
-            if any(one.text == button for one in form.all("button")):
+        """Return the form with this button. Raises NotOnPage."""
+        for form in self.root.forms:
+            if any(text_of(one) == button for one in form.xpath(".//button")):
                 return Form(self, form)
         raise self.missing(f"a form with the button “{button}”")
 
     def press(self, button: str) -> Page:
-        """Press a button whose form needs nothing more."""
+        """Submit the form with this button as it is."""
         return self.form(button).press(button)
 
-    def follow(self, words: str) -> Page:
-        """Follow the link with these words."""
-        return self.browser.go(self.address_of(words))
+    def follow(self, text: str) -> Page:
+        """Follow the link with this text."""
+        return self.browser.open(self.address_of(text))
 
-    def address_of(self, words: str) -> str:
-        """Where the link leads whose words are these; else the first one that begins with them."""
-        links = [
-            link for link in self.root.all("a") if link.get("href") and link.text.startswith(words)
-        ]
+    def address_of(self, text: str) -> str:
+        """Return the address of the link with this text, else of the first that begins with it."""
+        links = [link for link in self.root.xpath("//a[@href]") if text_of(link).startswith(text)]
         if not links:
-            raise self.missing(f"a link “{words}”")
-        best = next((link for link in links if link.text == words), links[0])
-        return urljoin(self.url, best.get("href"))
+            raise self.missing(f"a link “{text}”")
+        best: str = next((one for one in links if text_of(one) == text), links[0]).get("href")
+        return best
 
-    def expect(self, words: str) -> Page:
-        """Go on only if the page says this."""
-        if words not in self.text:
-            raise self.missing(f"the words “{words}”")
+    def expect(self, text: str) -> Page:
+        """Return the page. Raises NotOnPage unless it holds this text."""
+        if text not in self.text:
+            raise self.missing(f"the words “{text}”")
         return self
 
-    def element(self, value: str) -> Element:
-        """The element with this id."""
-        found = self.root.by_id(value)
-        if found is None:
-            raise self.missing(f"the part “{value}”")
-        return found
-
     def missing(self, what: str) -> NotOnPage:
-        """The error that tells what was looked for."""
-        main = self.root.by_id("main") or self.root
-        alerts = " ".join(one.text for one in self.root.all("div") if one.has_class("alert"))
+        """Return the error that quotes the page."""
+        alerts = " ".join(map(text_of, self.root.find_class("alert")))
+        main = self.root.get_element_by_id("main", self.root)
         return NotOnPage(
-            f"{self.url} ({self.status}) lacks {what}. It says: {alerts} … {main.text[:600]}"
+            f"{self.url} ({self.status}) lacks {what}. It says: {alerts} … {text_of(main)[:600]}"
         )
 
 
 class Browser:
-    """Keeps cookies; every address must answer with a page."""
+    """One session with its cookies."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
         self.session.trust_env = False  # our own machine: no proxy, no .netrc
         self.session.headers["Accept-Language"] = "en"
-        self.n_pages = 0
 
-    def go(
+    def open(
         self, url: str, method: str = "GET", values: list[tuple[str, str]] | None = None
     ) -> Page:
-        """Open an address, follow redirects. Raises NotOnPage for a server error or a refusal to show the page."""
-        sent = {"params": values} if method == "GET" else {"data": values}
-        answer = self.session.request(method, url, timeout=TIMEOUT, **sent)  # type: ignore[arg-type]  # pairs of texts either way
-        self.n_pages += 1
-        page = Page(self, answer.url, answer.status_code, html.parse(answer.text))
+        """Open an address, following redirects. Raises NotOnPage for a status of 400 or above."""
+        if method == "GET":
+            answer = self.session.get(url, params=values, timeout=TIMEOUT)
+        else:
+            answer = self.session.post(url, data=values, timeout=TIMEOUT)
+        url = urljoin(url, answer.url)
+        page = Page(self, url, answer.status_code, parse(answer.content, url))
         if answer.status_code >= 400:
             raise page.missing("a good answer")
         return page
 
-    def text(self, url: str) -> str:
-        """What a file for downloading holds."""
+    def download(self, url: str) -> str:
+        """Return the text of a file."""
         answer = self.session.get(url, timeout=TIMEOUT)
         answer.raise_for_status()
         answer.encoding = "utf-8-sig"
         return answer.text
 
 
-def _plain(words: str) -> str:
-    """People find "E-mail" where "Email" is written."""
-    return words.casefold().replace("-", "")
+def _labelled_by(label: HtmlElement) -> HtmlElement | None:
+    if label.get("for"):
+        return label.getroottree().getroot().get_element_by_id(label.get("for"), None)
+    return next(iter(label.xpath(FIELDS)), None)
 
 
-def _preset(control: Element) -> list[str]:
-    """What a control sends before anybody touches it."""
-    if control.tag == "textarea":
-        return [
-            "".join(child for child in control.children if isinstance(child, str)).removeprefix(
-                "\n"
-            )
-        ]
-    if control.tag == "select":
-        options = list(control.all("option"))
-        chosen = [one for one in options if "selected" in one.attrs] or options[:1]
-        return [one.get("value") for one in chosen]
-    if control.get("type") in ("checkbox", "radio"):
-        return [control.get("value") or "on"] if "checked" in control.attrs else []
-    return [] if control.get("type") in ("submit", "button", "file") else [control.get("value")]
-
-
-def _is_disabled(control: Element) -> bool:
-    around = (one for one in control.ancestors() if one.tag == "fieldset")
-    return "disabled" in control.attrs or any("disabled" in one.attrs for one in around)
+def _plain(text: str) -> str:
+    # the field "E-mail" is found where "Email" is written
+    return text.casefold().replace("-", "")

@@ -1,6 +1,6 @@
-"""Counts people one by one, in plain Python over the rows: who has anything to be added or removed by.
+"""Count sendable people one by one, in plain Python over the rows.
 
-On purpose it shares nothing with the set-wise SQL of the queue, whose numbers it judges.
+On purpose it shares no code with the set-wise SQL of the queue, which it checks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from django.db.utils import ConnectionHandler
 
 SCHEMAS = ("EMAIL_SHA256", "PHONE_SHA256", "IDFA_SHA256", "AAID_SHA256")
 PEOPLE = """
-SELECT p.ads_consent, p.ad_tracking_enabled, p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
+SELECT p.ads_consent, p.ad_tracking_enabled,
+       p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id WHERE g.name = %s
 """
+ROWS_PER_FETCH = 10_000
 
 
 @contextmanager
 def connected(database_url: str) -> Iterator[BaseDatabaseWrapper]:
-    """A connection to the rehearsal's own database, beside that of these settings."""
+    """Open a connection to a database that is not the one of these settings."""
     connection = ConnectionHandler({"default": environ.Env.db_url_config(database_url)})["default"]
     try:
         yield connection
@@ -32,31 +34,29 @@ def connected(database_url: str) -> Iterator[BaseDatabaseWrapper]:
 
 
 def is_empty(database_url: str) -> bool:
-    """Whether a database holds no table yet."""
+    """Return whether a database has no tables."""
     with connected(database_url) as connection:
         return not connection.introspection.table_names()
 
 
 @dataclass
 class Census:
-    """How many people of a group can be added by e-mail, phone or device id, how many removed, and what is sent of them."""
+    """How many people of a group can be added and removed by any identifier."""
 
     can_add: int = 0
     can_remove: int = 0
-    n_shared: int = (
-        0  # identifiers that several people have in common: the partner may take those for one
-    )
-    sent: set[tuple[str, str]] = field(
-        default_factory=set
-    )  # (schema, hash in hex) of who can be added
+    # Identifiers that several people have in common: the partner may count those people as one.
+    n_shared: int = 0
+    # (schema, hash in hex) of all people who can be added
+    sent: set[tuple[str, str]] = field(default_factory=set)
 
 
 def count(database_url: str, group: str) -> Census:
-    """Look at each person of a group."""
+    """Count the people of the group with this name."""
     found = Census()
     with connected(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(PEOPLE, [group])
-        while rows := cursor.fetchmany(10_000):
+        while rows := cursor.fetchmany(ROWS_PER_FETCH):
             for row in rows:
                 sent = _sent(*row)
                 found.can_add += bool(sent)
@@ -67,12 +67,12 @@ def count(database_url: str, group: str) -> Census:
 
 
 def _sent(consent: Any, tracking: Any, *hashes: Any) -> set[tuple[str, str]]:
-    """What is sent of one person: nothing without consent, device ids unless tracking was switched off."""
+    """Return the identifiers sent for one person.
+
+    None are sent without consent, and no device ids if tracking is switched off.
+    """
     if consent is not None and not consent:
         return set()
     n_kinds = len(SCHEMAS) if tracking is None or tracking else len(SCHEMAS) - 2
-    return {
-        (schema, bytes(one).hex())
-        for schema, one in zip(SCHEMAS[:n_kinds], hashes, strict=False)
-        if one
-    }
+    sendable = zip(SCHEMAS[:n_kinds], hashes, strict=False)
+    return {(schema, bytes(digest).hex()) for schema, digest in sendable if digest}

@@ -1,4 +1,4 @@
-"""What a marketer does, page by page and without JavaScript: sign in, connect TikTok, build a canvas, launch, watch."""
+"""A marketer's way through the pages: sign in, connect TikTok, build a canvas, launch, watch."""
 
 from __future__ import annotations
 
@@ -7,37 +7,31 @@ import io
 import re
 import time
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
-from lab.story.browser import Browser, NotOnPage, Page
+from lab.story.browser import Browser, Form, NotOnPage, Page, text_of
 
 GROUP, CANVAS, SEGMENT = "Acme", "Rehearsal", "Everybody there is"
 NEW_AUDIENCE, OLD_AUDIENCE = "Rehearsal", "Newsletter readers"
 AD_ACCOUNTS = ("Acme EU", "Acme UK")
 FIELDS = ("E-mail", "Phone", "iOS IDFA", "Android GAID")
 SIGN_IN = re.compile(r"sign in as (?P<email>\S+) with the password (?P<password>\S+)")
-METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
-CSV_METRICS = dict(
-    zip(
-        METRICS,
-        (
-            "Entered",
-            "Proceeded to next step",
-            "Users synced",
-            "Users not synced",
-            "Users pending",
-            "Users errored",
-            "Exited canvas",
-        ),
-        strict=True,
-    )
-)
-LOOK_EVERY = 0.5
+ENTERING = re.compile(r"([\d,.]+) (?:person enters|people enter) at the launch")
+CSV_METRICS = {
+    "entered": "Entered",
+    "proceeded": "Proceeded to next step",
+    "synced": "Users synced",
+    "not_synced": "Users not synced",
+    "pending": "Users pending",
+    "errored": "Users errored",
+    "exited": "Exited canvas",
+}
+METRICS = tuple(CSV_METRICS)
+LOOK_EVERY = 0.5  # seconds
 
 
 @dataclass
-class Told:
-    """What the marketer read: the metrics of each step, from its card and from the staff's table."""
+class Readings:
+    """Numbers that the marketer has read: metrics by step, from its card and from the analytics."""
 
     n_enter: int = 0
     cards: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -47,148 +41,132 @@ class Told:
 
 @dataclass
 class Marketer:
-    """One person at one browser."""
+    """One user with one browser."""
 
     url: str
     browser: Browser = field(default_factory=Browser)
     page: Page = field(init=False)
-    told: Told = field(default_factory=Told)
+    readings: Readings = field(default_factory=Readings)
 
-    def sign_in(self, told: str) -> None:
-        """With the account that the demo printed."""
-        found = SIGN_IN.search(told)
+    def sign_in(self, demo_output: str) -> None:
+        """Sign in with the account that the demo command printed."""
+        found = SIGN_IN.search(demo_output)
         if found is None:
-            raise NotOnPage(f"The demo does not tell how to sign in: {told}")
-        form = self.browser.go(self.url).form("Sign in")
-        self.page = (
-            form.fill("E-mail", found["email"]).fill("Password", found["password"]).press("Sign in")
-        )
-        self.page = self.page.follow(GROUP)
+            raise NotOnPage(f"The demo printed no account: {demo_output}")
+        form = self.browser.open(self.url).form("Sign in")
+        form.fill("E-mail", found["email"]).fill("Password", found["password"])
+        self.page = form.press("Sign in").follow(GROUP)
 
     def connect(self) -> None:
         """Authorise at TikTok and choose two of the four ad accounts."""
         page = self.page.follow("Partner integrations")
-        partner = self.browser.go(page.address_of("TikTok"))
+        partner = self.browser.open(page.address_of("TikTok"))
         choice = partner.press("Connect TikTok").press("Confirm").form("Save")
         for name in AD_ACCOUNTS:
             choice.tick(name)
         self.page = choice.press("Save").expect(f"Connected {len(AD_ACCOUNTS)} ad accounts")
 
     def make_segment(self) -> None:
-        """A segment that holds all people."""
+        """Make a segment of all people."""
         form = self.page.follow("Segments").follow("New segment").form("Save segment")
         self.page = form.fill("Name", SEGMENT).press("Save segment")
 
     def build(self) -> None:
-        """A canvas: wait, add to a new audience, remove from an old one."""
+        """Build a canvas: wait, add to a new audience, remove from an old one."""
         form = self.page.follow("Canvases").follow("New canvas").form("Create canvas")
         canvas = form.fill("Name", CANVAS).choose("Segment", SEGMENT).press("Create canvas")
-        delay = (
-            self._add(canvas, "Delay")
-            .form("Save")
-            .fill("How long", "1")
-            .choose("Unit", "seconds")
-            .press("Save")
-        )
-        self._build_add(delay.expect("Saved."))
+        delay = self._add_step(canvas, "Delay").form("Save")
+        delay.fill("How long", "1").choose("Unit", "seconds")
+        self._build_add(delay.press("Save").expect("Saved."))
         self._build_remove(self.page)
 
     def _build_add(self, page: Page) -> None:
-        form = (
-            self._add(page, "Audience Sync")
-            .form("Create audience")
-            .choose("Ad account", AD_ACCOUNTS[0])
-        )
+        form = self._sync_form(page)
         form.fill("Choose a new or existing audience", NEW_AUDIENCE).tick("Add users")
-        for name in FIELDS:
-            form.tick(name)
-        created = form.press("Create audience")
+        created = _tick_fields(form).press("Create audience")
         created.expect(f"“{NEW_AUDIENCE}” was created as a new audience")
         self.page = created.press("Save").expect("Saved.")
 
     def _build_remove(self, page: Page) -> None:
-        form = (
-            self._add(page, "Audience Sync")
-            .form("Create audience")
-            .choose("Ad account", AD_ACCOUNTS[0])
-        )
+        form = self._sync_form(page)
         form = form.press("Show the audiences of this ad account").form("Create audience")
-        form.choose("Choose an existing audience", OLD_AUDIENCE).fill(
-            "Choose a new or existing audience", ""
-        )
-        form.tick("Remove users")
-        for name in FIELDS:
-            form.tick(name)
-        self.page = form.press("Save").expect("Saved.")
+        form.choose("Choose an existing audience", OLD_AUDIENCE)
+        form.fill("Choose a new or existing audience", "").tick("Remove users")
+        self.page = _tick_fields(form).press("Save").expect("Saved.")
 
-    def _add(self, page: Page, label: str) -> Page:
+    def _sync_form(self, page: Page) -> Form:
+        form = self._add_step(page, "Audience Sync").form("Create audience")
+        return form.choose("Ad account", AD_ACCOUNTS[0])
+
+    def _add_step(self, page: Page, label: str) -> Page:
         """Add a component after the last one."""
-        plus = [link for link in page.root.all("a") if link.get("id").startswith("add-")]
+        plus = page.root.xpath("//a[starts-with(@id, 'add-')]")
         if not plus:
             raise page.missing("a plus to add a component")
-        menu = self.browser.go(urljoin(page.url, plus[-1].get("href")))
-        words = (button.text for button in menu.root.all("button") if button.text.startswith(label))
-        return menu.press(next(words, label))
+        menu = self.browser.open(plus[-1].get("href"))
+        buttons = map(text_of, menu.root.xpath("//button"))
+        return menu.press(next((text for text in buttons if text.startswith(label)), label))
 
     def launch(self) -> None:
-        """Read the checklist, launch."""
+        """Read the checklist, then launch."""
         checklist = self.page.follow("Launch")
         if "Missing:" in checklist.text:
             raise checklist.missing("nothing on the checklist")
-        people = re.search(
-            r"([\d,.]+) (?:person enters|people enter) at the launch", checklist.text
-        )
-        self.told.n_enter = number(people[1]) if people else 0
+        entering = ENTERING.search(checklist.text)
+        self.readings.n_enter = number(entering[1]) if entering else 0
         self.page = checklist.press("Launch").expect("Launched.")
 
     def watch(self, *, seconds: float) -> None:
-        """Look at the numbers until they rest: all have entered, nobody waits, nobody is pending."""
+        """Reload the canvas until all have entered and none waits or is pending."""
         url, ends_at = self.page.url.partition("?")[0], time.monotonic() + seconds
-        while not self.told.is_at_rest and time.monotonic() < ends_at:
+        while not self.readings.is_at_rest and time.monotonic() < ends_at:
             time.sleep(LOOK_EVERY)
-            self.page = self.browser.go(url)
-            self.told.is_at_rest = is_at_rest(rows_of(self.page), self.told.n_enter)
+            self.page = self.browser.open(url)
+            self.readings.is_at_rest = is_at_rest(rows_of(self.page), self.readings.n_enter)
 
     def read(self) -> None:
-        """The seven metrics of each step: on its card, and in the analytics of the staff."""
+        """Read the seven metrics of each step, on its card and in the analytics of the staff."""
         for name, link in cards_of(self.page).items():
-            card = self.browser.go(urljoin(self.page.url, link))
-            cells = [cell for cell in card.root.all("td") if cell.get("data-metric")]
-            found = {cell.get("data-metric"): number(cell.text) for cell in cells}
-            self.told.cards[name] = {metric: found.get(metric, 0) for metric in METRICS}
-        lines = self.browser.text(f"{self.page.address_of('Analytics')}?format=csv")
+            cells = self.browser.open(link).root.xpath("//td[@data-metric]")
+            found = {cell.get("data-metric"): number(text_of(cell)) for cell in cells}
+            self.readings.cards[name] = {metric: found.get(metric, 0) for metric in METRICS}
+        lines = self.browser.download(f"{self.page.address_of('Analytics')}?format=csv")
         for row in csv.DictReader(io.StringIO(lines)):
             if row["Canvas"] == CANVAS:
                 counts = {metric: int(row[head] or 0) for metric, head in CSV_METRICS.items()}
-                self.told.table[row["Component"]] = counts
+                self.readings.table[row["Component"]] = counts
 
 
-def number(words: str) -> int:
-    """A whole number as the pages write it, such as 5,000."""
-    digits = re.sub(r"[^\d-]", "", words)
+def _tick_fields(form: Form) -> Form:
+    for name in FIELDS:
+        form.tick(name)
+    return form
+
+
+def number(text: str) -> int:
+    """Parse a whole number as the pages write it, such as 5,000."""
+    digits = re.sub(r"[^\d-]", "", text)
     return int(digits) if digits else 0
 
 
 def cards_of(page: Page) -> dict[str, str]:
-    """What each step does -> the address that opens it, in the order of the flow."""
-    found = {}
-    for card in page.root.all("a"):
-        if card.get("id").startswith("card-") and card.get("id") != "card-entry":
-            note = next(one for one in card.all("span") if one.has_class("step-note"))
-            found[note.text] = card.get("href")
-    return found
+    """Return the summary of each step and the address of its card, in the order of the flow."""
+    cards = page.root.xpath("//a[starts-with(@id, 'card-')][not(@id = 'card-entry')]")
+    return {text_of(card.find_class("step-note")[0]): card.get("href") for card in cards}
 
 
 def rows_of(page: Page) -> list[dict[str, int]]:
-    """The table of numbers below the flow: label -> number, a row per step."""
-    rows = page.element("numbers").all("tr")
-    found = [{cell.get("data-label"): number(cell.text) for cell in row.all("td")} for row in rows]
-    return [row for row in found if row]  # the others hold headings
+    """Return a row per step of the table below the flow: label of the column -> number."""
+    rows = page.root.xpath("//*[@id = 'numbers']//tr[.//td]")
+    if not rows:
+        raise page.missing("the table of numbers")
+    return [
+        {cell.get("data-label"): number(text_of(cell)) for cell in row.xpath(".//td")}
+        for row in rows
+    ]
 
 
 def is_at_rest(rows: list[dict[str, int]], n_enter: int) -> bool:
-    """Whether everybody has come as far as they get and every answer is here."""
-    if not rows:
-        return False
-    waits = any(row["Waiting here"] or row["Users pending"] for row in rows)
-    return not waits and all(row["Entered"] >= n_enter for row in rows)
+    """Return whether all people have reached their last step and have an outcome."""
+    is_waiting = any(row["Waiting here"] or row["Users pending"] for row in rows)
+    return not is_waiting and all(row["Entered"] >= n_enter for row in rows)

@@ -1,7 +1,4 @@
-"""Holds what the marketer read, what the sandbox counted and what the people look like against each other.
-
-Every sentence names one thing that is not exactly as it must be; no sentence: all is well.
-"""
+"""Compare the numbers on the pages, at the sandbox and in the rows; report each difference."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from lab.story.story import METRICS, NEW_AUDIENCE, OLD_AUDIENCE
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request and one second may hold; None: not limited."""
+class RequestLimits:
+    """The most that one request may hold, and the most requests per second; None: no limit."""
 
     people: int | None
     ids: int | None
@@ -22,41 +19,36 @@ class Limits:
 
 
 LIMITS = {
-    "published_by_braze": Limits(10_000, None, 50),
-    "published_by_tiktok": Limits(None, 1_000, 5_000),
+    "published_by_braze": RequestLimits(10_000, None, 50),
+    "published_by_tiktok": RequestLimits(None, 1_000, 5_000),
 }
 
 
 @dataclass
 class Findings:
-    """All that was read, from three sides."""
+    """Everything that one rehearsal has read."""
 
-    people: int  # asked for
+    people: int  # requested
     n_enter: int  # announced by the checklist
     is_at_rest: bool
-    cards: dict[
-        str, dict[str, int]
-    ]  # what a step does -> its seven metrics, in the order of the flow
-    table: dict[str, dict[str, int]]  # the same from the staff's analytics
-    can_add: int  # people who have anything to be added by, counted one by one
+    cards: dict[str, dict[str, int]]  # summary of a step -> its metrics, in the order of the flow
+    table: dict[str, dict[str, int]]  # the same from the analytics of the staff
+    can_add: int  # people who can be added by any identifier, counted one by one
     can_remove: int
     preset: str
     n_shared: int = 0  # identifiers that several people have in common
     n_missing: int = 0  # identifiers that the new audience should hold and does not
     n_extra: int = 0  # identifiers that it holds and should not
-    counters: list[str] = field(default_factory=list)  # broken laws that check_counters found
-    before: dict[str, int] = field(
-        default_factory=dict
-    )  # audience -> members at the sandbox, before the launch
+    counters: list[str] = field(default_factory=list)  # broken laws found by check_counters
+    before: dict[str, int] = field(default_factory=dict)  # audience -> members before the launch
     after: dict[str, int] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # the sandbox's log of mapping requests
+    # the mapping requests in the sandbox's log, oldest first
+    requests: list[dict[str, Any]] = field(default_factory=list)
     most_in_one_second: int = 0
 
 
 def broken(found: Findings) -> list[str]:
-    """One sentence for each thing that is not exact."""
+    """Return one sentence for each wrong number."""
     return [
         *_rest(found),
         *(f"check_counters: {sentence}" for sentence in found.counters),
@@ -67,19 +59,13 @@ def broken(found: Findings) -> list[str]:
 
 
 def expected(found: Findings) -> list[dict[str, int]]:
-    """The seven metrics that each of the three steps must show: delay, add, remove."""
-    nothing, n = dict.fromkeys(METRICS, 0), found.people
+    """Return the right metrics of the three steps: delay, add, remove."""
+    zero, n = dict.fromkeys(METRICS, 0), found.people
+    add, remove = found.can_add, found.can_remove
     return [
-        nothing | {"entered": n, "proceeded": n},
-        nothing
-        | {"entered": n, "proceeded": n, "synced": found.can_add, "not_synced": n - found.can_add},
-        nothing
-        | {
-            "entered": n,
-            "exited": n,
-            "synced": found.can_remove,
-            "not_synced": n - found.can_remove,
-        },
+        zero | {"entered": n, "proceeded": n},
+        zero | {"entered": n, "proceeded": n, "synced": add, "not_synced": n - add},
+        zero | {"entered": n, "exited": n, "synced": remove, "not_synced": n - remove},
     ]
 
 
@@ -96,25 +82,28 @@ def _metrics(found: Findings) -> Iterator[str]:
     for (step, card), wanted in zip(found.cards.items(), expected(found), strict=False):
         for metric, n in wanted.items():
             if card.get(metric) != n:
-                yield f"{step}: {metric} is {card.get(metric)} on the card, exactly {n} would be right."
+                yield f"{step}: {metric} is {card.get(metric)} on the card, should be {n}."
         if found.table.get(step) != card:
             yield f"{step}: the card says {card}, the analytics say {found.table.get(step)}."
 
 
 def _sandbox(found: Findings) -> Iterator[str]:
-    """L5: what the sandbox accepted is what we believe."""
+    """L5: the sandbox has accepted the people that we count as synced."""
     synced = [card.get("synced", 0) for card in found.cards.values()]
     if len(synced) != 3:
         return
     if found.n_missing or found.n_extra:
-        yield f"L5 {NEW_AUDIENCE}: {found.n_missing} identifiers are missing at the sandbox, {found.n_extra} too many."
-    there = found.after.get(NEW_AUDIENCE, 0)
-    if there > synced[1] or (there < synced[1] and not found.n_shared):
-        yield f"L5 {NEW_AUDIENCE}: the sandbox holds {there} people, we synced {synced[1]}."
+        yield (
+            f"L5 {NEW_AUDIENCE}: {found.n_missing} identifiers are missing at the sandbox, "
+            f"{found.n_extra} too many."
+        )
+    members = found.after.get(NEW_AUDIENCE, 0)
+    if members > synced[1] or (members < synced[1] and not found.n_shared):
+        yield f"L5 {NEW_AUDIENCE}: the sandbox holds {members} people, we synced {synced[1]}."
     if found.after.get(OLD_AUDIENCE) != found.before.get(OLD_AUDIENCE):
         yield (
-            f"L5 {OLD_AUDIENCE}: none of our people was in it, yet its {found.before.get(OLD_AUDIENCE)} members "
-            f"are {found.after.get(OLD_AUDIENCE)} now."
+            f"L5 {OLD_AUDIENCE}: it had {found.before.get(OLD_AUDIENCE)} members, none of them "
+            f"ours, and has {found.after.get(OLD_AUDIENCE)} now."
         )
     for action, n in (("add", synced[1]), ("delete", synced[2])):
         accepted = sum(
@@ -130,7 +119,7 @@ def _requests(found: Findings) -> Iterator[str]:
     limits = LIMITS[found.preset]
     for at, line in enumerate(found.requests):
         if line["code"] != 0:
-            yield f"Request {at} was answered with {line['code']}; nothing disturbed it, so each must succeed."
+            yield f"Request {at} was answered with {line['code']}; each must succeed."
         if limits.people is not None and line["people"] > limits.people:
             yield f"Request {at} carried {line['people']} people, {limits.people} are allowed."
         if limits.ids is not None and line["ids"] > limits.ids:
@@ -138,4 +127,7 @@ def _requests(found: Findings) -> Iterator[str]:
         if len(line["advertisers"]) != 1:
             yield f"L7: request {at} named {len(line['advertisers'])} ad accounts instead of one."
     if found.most_in_one_second > limits.per_second:
-        yield f"{found.most_in_one_second} requests fell into one second, {limits.per_second} are allowed."
+        yield (
+            f"{found.most_in_one_second} requests fell into one second, "
+            f"{limits.per_second} are allowed."
+        )

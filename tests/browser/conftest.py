@@ -35,14 +35,15 @@ def pytest_collection_modifyitems(items):
 def template(tmp_path_factory):
     """A prepared folder (database, static files, demo) that each stack starts from."""
     var = tmp_path_factory.mktemp("template")
-    return var, stacks.prepared(var)
+    return var, stacks.prepare(var)
 
 
 @pytest.fixture(scope="module")
 def stack(template, tmp_path_factory):
     """Web, engine and sandbox with the demo, fresh for each test file."""
-    var, told = template
-    running = stacks.Stack(stacks.copied(var, tmp_path_factory.mktemp("stack")), told=told)
+    var, demo_output = template
+    folder = stacks.copied(var, tmp_path_factory.mktemp("stack"))
+    running = stacks.Stack(folder, demo_output=demo_output)
     try:
         running.start()
         yield running

@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wire")]
 BODY = json.dumps({"attributes": [{"external_id": "wire", "n": {"inc": 1}}]})
 LENGTH = len(BODY)
 ISSUE = """
-from audiencesync.groups import keys
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import AppGroup
 group, _ = AppGroup.objects.get_or_create(name="Acme", slug="acme")
-print(keys.issue(group, name="x", scopes=["users.track"], by=None)[1])
+print(api_keys.issue(group, name="x", scopes=["users.track"], by=None)[1])
 """
 REVOKE = """
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""The process stack of the rehearsal, for tests: it beats every second and its keys are the same each time."""
+"""The stack of lab for tests: a beat every second, the same keys each time."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from lab.stack.stack import ROOT, answers, copied, free_port, manage, wait_until
 __all__ = [
     "ADMIN",
     "PASSWORD",
-    "ADMIN",
     "ROOT",
     "Stack",
     "answers",
@@ -19,7 +18,7 @@ __all__ = [
     "environment",
     "free_port",
     "manage",
-    "prepared",
+    "prepare",
     "wait_until",
 ]
 
@@ -32,14 +31,14 @@ FAST = {
 
 
 def environment(var: Path, **more: str) -> dict[str, str]:
-    """The settings of one stack, for commands beside it."""
+    """Return the environment of a stack, for commands beside it."""
     return stack.environment(var, **FAST | more)
 
 
-def prepared(var: Path) -> str:
-    """A folder that stacks start from, its demo with the password of tests; returns what the demo told."""
+def prepare(var: Path) -> str:
+    """Prepare a folder that stacks start from, its demo with PASSWORD; return the demo's output."""
     (var / PASSWORD_FILE).write_text(PASSWORD)
-    return stack.prepared(var, env=environment(var))
+    return stack.prepare(var, env=environment(var))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""``manage.py bench``: measures on this machine, beside what the machine can do at all; a table and JSON."""
+"""``manage.py bench``: measure the product beside the machine itself; print a table and JSON."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ MOST_PEOPLE = 10_000_000
 
 
 class Command(BaseCommand):
-    """manage.py bench [--people N ...] [--databases NAME ...] [--only NAME ...] [--kinds KIND ...] [--backlog N] [--json]"""
+    """manage.py bench [--people N ...] [--databases NAME ...] [--only NAME ...] [--json] ..."""
 
-    help = "Measures launch-to-synced, building, draining and idling on fresh databases of its own. Asserts nothing."
+    help = (
+        "Measures launch-to-synced, building, draining and idling on fresh databases of its own. "
+        "Asserts nothing. Needs the development packages."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options."""
+        """Add the options."""
         databases = ["sqlite", "postgresql"]
         parser.add_argument("--people", type=int, nargs="+", default=[100_000])
         parser.add_argument("--databases", nargs="+", choices=databases, default=databases)
@@ -49,7 +52,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        """Measure and print."""
+        """Measure and print the results."""
         if options["idle_seconds"] < 1:
             raise CommandError("--idle-seconds takes 1 or more.")
         if not all(1 <= n <= MOST_PEOPLE for n in options["people"]):
@@ -76,14 +79,14 @@ class Command(BaseCommand):
         table.write("\n".join(lines_of(found)))
         self.stdout.write(json.dumps(found))
 
-    def say(self, words: str) -> None:
-        """What is going on: beside the result."""
-        self.stderr.write(words, self.style.HTTP_INFO)
+    def say(self, text: str) -> None:
+        """Print progress on stderr, beside the result."""
+        self.stderr.write(text, self.style.HTTP_INFO)
         self.stderr.flush()
 
 
 def lines_of(found: dict[str, Any]) -> list[str]:
-    """The table: a line per number."""
+    """Return the table: a line per number."""
     rows = list(rows_of(found))
     widths = [max([len(row[column]) for row in rows] or [0]) for column in range(3)]
     return [
@@ -93,7 +96,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Database, people, what, how much."""
+    """Return database, people, name and value of each number."""
     for database, by_people in found.items():
         if isinstance(by_people, str):
             yield database, "", by_people, ""
@@ -108,12 +111,12 @@ def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                 )
 
 
-def _flat(measured: dict[str, Any], before: str = "") -> Iterator[tuple[str, int | float | str]]:
+def _flat(measured: dict[str, Any], path: str = "") -> Iterator[tuple[str, int | float | str]]:
     for name, value in measured.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}: ")
+            yield from _flat(value, f"{path}{name}: ")
         else:
-            yield f"{before}{name}", value
+            yield f"{path}{name}", value
 
 
 def _interrupt(*_: object) -> None:

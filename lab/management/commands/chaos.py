@@ -1,4 +1,4 @@
-"""``manage.py chaos``: engines that are killed and stopped, a partner that fails, people at work; exit 1 on a violation."""
+"""``manage.py chaos``: kill and stop engines amid faults and user acts; exit 1 on a violation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from lab.bench import bench
 from lab.chaos.report import Report
 from lab.chaos.run import Chaos
+from lab.stack.servers import has_postgres
 from lab.stack.stack import StackError
 
 MOST_ENGINES = 8
@@ -22,17 +22,18 @@ MOST_SECONDS = 24 * 3600
 
 
 class Command(BaseCommand):
-    """manage.py chaos [--seconds N] [--seed N] [--engines N] [--database NAME] [--redis] [--json]"""
+    """manage.py chaos [--seconds N] [--seed N] [--engines N] [--database NAME] ..."""
 
     help = (
-        "Storms on processes of its own: several engines on one database are killed and stopped at random while the "
-        "sandbox fails four calls in ten and people enter, launch, stop, disconnect and retry. The laws are read all "
-        "the time, and every person is accounted for at the end."
+        "Runs several engines on one database as processes of its own. They are killed and "
+        "stopped at random while the sandbox fails four calls in ten and users enter people, "
+        "launch, stop, disconnect and retry. The laws are checked all the time, and every person "
+        "is accounted for at the end. Needs the development packages."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options."""
+        """Add the options."""
         parser.add_argument(
             "--seconds", type=float, default=60.0, help="how long it storms (default: 60)"
         )
@@ -59,8 +60,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        """Storm, print, judge."""
-        self.refuse(options)
+        """Run and print the report."""
+        self.check_options(options)
         signal.signal(signal.SIGTERM, _interrupt)
         seed = (
             options["seed"]
@@ -82,37 +83,38 @@ class Command(BaseCommand):
             raise CommandError(f"{error}\nThe logs are in {chaos.folder}") from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
-        self.judge(report, as_json=options["json"])
+        self.finish(report, as_json=options["json"])
 
-    def refuse(self, options: dict[str, Any]) -> None:
-        """Refuse what cannot work before anything is started."""
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Raise CommandError for options that cannot work, before a process is started."""
         if not 1 <= options["engines"] <= MOST_ENGINES:
             raise CommandError(f"--engines takes 1 to {MOST_ENGINES}.")
         if not 1 <= options["seconds"] <= MOST_SECONDS:
             raise CommandError(f"--seconds takes 1 to {MOST_SECONDS}.")
-        if options["database"] == "postgresql" and not bench.has_postgres():
+        if options["database"] == "postgresql" and not has_postgres():
             raise CommandError("PostgreSQL is missing (Debian: apt-get install postgresql).")
 
-    def say(self, words: str) -> None:
-        """What is going on: beside the result."""
-        self.stderr.write(words, self.style.HTTP_INFO)
+    def say(self, text: str) -> None:
+        """Print progress on stderr, beside the result."""
+        self.stderr.write(text, self.style.HTTP_INFO)
         self.stderr.flush()
 
-    def judge(self, report: Report, *, as_json: bool) -> None:
-        """Print and keep the result. Raises CommandError, which is exit code 1, if anything is wrong."""
-        told = json.dumps(report.as_dict(), indent=1)
-        (Path(report.folder) / "report.json").write_text(told)
-        self.stdout.write(told if as_json else "\n".join(report.lines()))
+    def finish(self, report: Report, *, as_json: bool) -> None:
+        """Print and keep the report. Raises CommandError, exit code 1, on a violation."""
+        text = json.dumps(report.as_dict(), indent=1)
+        (Path(report.folder) / "report.json").write_text(text)
+        self.stdout.write(text if as_json else "\n".join(report.lines()))
         if report.violations:
-            again = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g} --engines {report.engines}"
-            again += f" --database {report.database}{' --redis' if report.redis else ''}"
+            again = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g}"
+            again += f" --engines {report.engines} --database {report.database}"
+            again += " --redis" if report.redis else ""
             raise CommandError(
                 f"{len(report.violations)} violations, named above. The same dice again: {again}"
             )
 
 
 def _folder(seed: int) -> Path:
-    """A fresh one for the logs, which stays."""
+    """Make a folder for the logs, which is kept."""
     folder = Path(settings.VAR_DIR).resolve() / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{seed}"
     folder.mkdir(parents=True)
     return folder

@@ -1,4 +1,4 @@
-"""``manage.py rehearse``: the whole story headless on processes of its own; exit 1 if anything is not exact."""
+"""``manage.py rehearse``: play the whole story on processes; exit 1 if a number is wrong."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Command(BaseCommand):
     """manage.py rehearse [--people N] [--json] [--keep] [--preset NAME] [--database-url URL]"""
 
     help = (
-        "Plays the whole story in real time over real HTTP, in a temporary folder with a fresh sandbox and database: "
-        "connects, builds a canvas, launches, waits until the numbers rest, and checks every one of them."
+        "Plays the whole story in real time over real HTTP, in a temporary folder with a fresh "
+        "sandbox and database: connects, builds a canvas, launches, waits until the numbers rest, "
+        "and checks every one of them. Needs the development packages."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options."""
+        """Add the options."""
         parser.add_argument(
             "--people", type=int, default=5000, help="how many made-up people enter (default: 5000)"
         )
@@ -48,8 +49,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        """Play, print, judge."""
-        self.refuse(options)
+        """Play the story and print the report."""
+        self.check_options(options)
         signal.signal(signal.SIGTERM, _interrupt)
         rehearsal = Rehearsal(
             people=options["people"],
@@ -65,10 +66,10 @@ class Command(BaseCommand):
             report.broken.append(f"The story could not go on: {error}")
         except KeyboardInterrupt:
             raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
-        self.judge(report, as_json=options["json"])
+        self.finish(report, as_json=options["json"])
 
-    def refuse(self, options: dict[str, Any]) -> None:
-        """Refuse what cannot work before anything is started."""
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Raise CommandError for options that cannot work, before a process is started."""
         if not 1 <= options["people"] <= MOST_PEOPLE:
             raise CommandError(f"--people takes 1 to {MOST_PEOPLE}.")
         url = options["database_url"]
@@ -87,13 +88,13 @@ class Command(BaseCommand):
                 "The database of --database-url is not empty; a rehearsal needs one of its own."
             )
 
-    def say(self, words: str) -> None:
-        """What is going on: beside the result."""
-        self.stderr.write(words, self.style.HTTP_INFO)
+    def say(self, text: str) -> None:
+        """Print progress on stderr, beside the result."""
+        self.stderr.write(text, self.style.HTTP_INFO)
         self.stderr.flush()
 
-    def judge(self, report: Report, *, as_json: bool) -> None:
-        """Print the result. Raises CommandError, which is exit code 1, if anything is not exact."""
+    def finish(self, report: Report, *, as_json: bool) -> None:
+        """Print the report. Raises CommandError, exit code 1, if a number is wrong."""
         if as_json:
             self.stdout.write(json.dumps(report.as_dict()))
         else:
@@ -105,7 +106,7 @@ class Command(BaseCommand):
 
 
 def lines_of(report: Report) -> list[str]:
-    """The report for people to read."""
+    """Return the report as text."""
     width = max([len(step) for step in report.metrics] or [0])
     return [
         f"{report.people:,} people, {report.database}, {report.preset}",

@@ -1,4 +1,4 @@
-"""The rehearsal's browser sees and sends what a browser without JavaScript would."""
+"""The rehearsal's browser shows and sends what a browser without JavaScript would."""
 
 import pytest
 import responses
@@ -10,12 +10,14 @@ PAGE = """<!doctype html><title>x</title><main id="main">
 <form method="post" action="/save/">
   <input type="hidden" name="token" value="t">
   <label for="n">E-mail</label><input id="n" name="mail" value="a@b">
-  <label class="check"><input type="checkbox" name="kinds" value="phone"><span>Phone (2 of 3)</span></label>
+  <label class="check">
+    <input type="checkbox" name="kinds" value="phone"><span>Phone (2 of 3)</span></label>
   <label><input type="checkbox" name="kinds" value="idfa" checked>IDFA</label>
   <label><input type="radio" name="act" value="add" checked>Add users</label>
   <label><input type="radio" name="act" value="remove">Remove users</label>
-  <label for="s">List</label><select id="s" name="list"><option value="">Choose<option value="1">One – 1
-    <option value="2" disabled>Two</select>
+  <label for="s">List</label><select id="s" name="list"><option value="">Choose
+    <option value="1">One – 1<option value="2" disabled>Two</select>
+  <input name="blank">
   <fieldset disabled><label for="d">Locked</label><input id="d" name="locked" value="x"></fieldset>
   <textarea name="words">
 first
@@ -40,17 +42,19 @@ def wire():
 
 @pytest.fixture
 def page(wire):
-    return Browser().go("http://shop.test/")
+    return Browser().open("http://shop.test/")
 
 
 def sent(wire):
     return wire.calls[-1].request.body
 
 
-def test_a_form_sends_what_is_in_it(page, wire):
+def test_a_form_sends_its_fields(page, wire):
     page.form("Save").press("Save").expect("Done.")
 
-    assert sent(wire) == "token=t&mail=a%40b&kinds=idfa&act=add&list=&words=first%0Asecond&save=1"
+    assert sent(wire) == (
+        "token=t&mail=a%40b&kinds=idfa&act=add&list=&blank=&words=first%0Asecond&save=1"
+    )
 
 
 def test_labels_lead_to_fields(page, wire):
@@ -64,12 +68,12 @@ def test_labels_lead_to_fields(page, wire):
     form.press("Create")
 
     assert wire.calls[-1].request.url == "http://shop.test/other/"
-    assert (
-        sent(wire) == "token=t&mail=c&kinds=idfa&kinds=phone&act=remove&list=1&words=first%0Asecond"
+    assert sent(wire) == (
+        "token=t&mail=c&kinds=phone&kinds=idfa&act=remove&list=1&blank=&words=first%0Asecond"
     )
 
 
-def test_links_are_followed_by_their_words(page, wire):
+def test_links_are_followed_by_their_text(page, wire):
     assert page.follow("Go there").url == "http://shop.test/there/"
 
 
@@ -90,13 +94,20 @@ def test_links_are_followed_by_their_words(page, wire):
         "words",
     ],
 )
-def test_what_nobody_could_see_or_use_is_missing(page, act):
+def test_hidden_and_disabled_parts_are_missing(page, act):
     with pytest.raises(NotOnPage):
         act(page)
 
 
-def test_a_refusal_stops_the_story(page, wire):
+def test_cells_are_apart_and_inline_parts_are_not(wire):
+    cells = "<table><tr><td>1</td><td>2 <b>€</b></td></tr></table><p>“<bdi>A</bdi>” was made.</p>"
+    wire.get("http://shop.test/cells/", body=cells)
+
+    assert Browser().open("http://shop.test/cells/").text == "1 2 € “A” was made."
+
+
+def test_an_error_page_stops_the_story(page, wire):
     wire.get("http://shop.test/gone/", body="<main id='main'>Not found</main>", status=404)
 
     with pytest.raises(NotOnPage, match="404"):
-        page.browser.go("http://shop.test/gone/")
+        page.browser.open("http://shop.test/gone/")

@@ -1,4 +1,4 @@
-"""`manage.py rehearse`: the whole story is exact, and whatever is not exact makes it fail with a sentence."""
+"""`manage.py rehearse`: all numbers of the story are right; a wrong one is named and fails it."""
 
 import copy
 import json
@@ -19,16 +19,16 @@ DELAY, ADD, REMOVE = "Wait 1 second", "Add to “Rehearsal”", "Remove from “
 
 
 @pytest.mark.slow
-def test_the_whole_story_is_exact(tmp_path):
+def test_the_whole_story_has_right_numbers(tmp_path):
     command = [sys.executable, "manage.py", "rehearse", "--people", "300", "--json"]
     env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["ok"]
-    assert told["broken"] == []
-    delay, add, remove = (told["metrics"][step] for step in (DELAY, ADD, REMOVE))
+    report = json.loads(done.stdout)
+    assert report["ok"]
+    assert report["broken"] == []
+    delay, add, remove = (report["metrics"][step] for step in (DELAY, ADD, REMOVE))
     nothing = dict.fromkeys(METRICS, 0)
     assert delay == nothing | {"entered": 300, "proceeded": 300}
     assert 0 < add["not_synced"] < 100
@@ -40,7 +40,7 @@ def test_the_whole_story_is_exact(tmp_path):
     }
     assert remove["entered"] == remove["exited"] == 300
     assert remove["synced"] + remove["not_synced"] == 300
-    assert told["sandbox"] == {"Rehearsal": add["synced"], "Newsletter readers": 1500}
+    assert report["sandbox"] == {"Rehearsal": add["synced"], "Newsletter readers": 1500}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -50,7 +50,7 @@ def numbers(**changed):
 
 @pytest.fixture
 def found():
-    """What a good rehearsal of ten people finds: eight can be added, nine removed."""
+    """The findings of a good rehearsal of ten people: eight can be added, nine removed."""
     cards = {
         DELAY: numbers(entered=10, proceeded=10),
         ADD: numbers(entered=10, proceeded=10, synced=8, not_synced=2),
@@ -76,11 +76,11 @@ def found():
     )
 
 
-def test_exact_numbers_break_nothing(found):
+def test_right_numbers_give_no_sentence(found):
     assert verify.broken(found) == []
 
 
-def test_people_who_share_an_identifier_may_be_one_at_the_partner(found):
+def test_people_with_a_shared_identifier_may_be_one_member(found):
     found.after["Rehearsal"], found.n_shared = 7, 1
 
     assert verify.broken(found) == []
@@ -118,7 +118,7 @@ def test_the_analytics_must_say_what_the_card_says(found):
         ),
         ({"n_missing": 1}, "1 identifiers are missing"),
         ({"n_extra": 2}, "2 too many"),
-        ({"can_add": 7}, "exactly 7 would be right"),
+        ({"can_add": 7}, "should be 7"),
         ({"most_in_one_second": 51}, "51 requests fell into one second"),
         ({"requests": []}, "accepted 0 people to add, we count 8"),
         ({"cards": {}}, "0 steps instead of 3"),
@@ -128,7 +128,7 @@ def test_one_wrong_number_is_one_sentence(found, change, sentence):
     for name, value in change.items():
         setattr(found, name, value)
 
-    assert any(sentence in told for told in verify.broken(found))
+    assert any(sentence in one for one in verify.broken(found))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_one_wrong_number_is_one_sentence(found, change, sentence):
 def test_each_request_is_judged(found, change, sentence):
     found.requests[0] |= change
 
-    assert any(sentence in told for told in verify.broken(found))
+    assert any(sentence in one for one in verify.broken(found))
 
 
 def test_the_other_preset_limits_ids(found):
@@ -160,11 +160,11 @@ def test_a_finding_ends_with_an_error_and_its_sentence(as_json):
     )
 
     with pytest.raises(CommandError):
-        command.judge(report, as_json=as_json)
+        command.finish(report, as_json=as_json)
 
     assert "L5: the sandbox accepted 7 people" in command.stderr._out.getvalue()
-    told = command.stdout._out.getvalue()
-    assert json.loads(told)["ok"] is False if as_json else "NOT ok" in told
+    printed = command.stdout._out.getvalue()
+    assert json.loads(printed)["ok"] is False if as_json else "NOT ok" in printed
 
 
 @pytest.mark.django_db  # a connection of its own to a database that is not there
@@ -177,6 +177,6 @@ def test_a_finding_ends_with_an_error_and_its_sentence(as_json):
         (["--database-url", "postgres://nobody@127.0.0.1:1/x"], "does not answer"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_starts(options, words):
+def test_impossible_options_are_refused(options, words):
     with pytest.raises(CommandError, match=words):
         call_command("rehearse", *options)

@@ -17,19 +17,19 @@ ERASED = "file external id"
 OWN_REDIS = 13  # the number of a database that no other test uses
 PLANT = """
 from audiencesync.groups.models import AppGroup
-from audiencesync.people import identifiers
+from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
 planted = Profile(app_group=AppGroup.objects.get(slug="acme"), external_id="bird", ads_consent=True,
                   ad_tracking_enabled=True, **{fields})
-identifiers.apply(planted, region="DE")
+normalise.apply(planted, region="DE")
 planted.save()
-print("\\n" + ",".join(planted_hash.hex() for planted_hash in identifiers.stored(planted)[:4]))
+print("\\n" + ",".join(planted_hash.hex() for planted_hash in normalise.stored(planted)[:4]))
 """
 ISSUE = """
-from audiencesync.groups import keys
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import AppGroup
 acme = AppGroup.objects.get(slug="acme")
-print("\\n" + keys.issue(acme, name="canary", scopes=list(keys.SCOPES), by=None)[1])
+print("\\n" + api_keys.issue(acme, name="canary", scopes=list(api_keys.SCOPES), by=None)[1])
 """
 READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.objects.get().token)"
 
@@ -66,7 +66,7 @@ class Journey:
         return self.stack.manage("shell", "-c", code).strip().splitlines()[-1]
 
     def prepare(self):
-        self.stack.told = stack.stack.prepared(self.stack.var, env=self.stack.env, people=50)
+        self.stack.demo_output = stack.stack.prepare(self.stack.var, env=self.stack.env, people=50)
         hashes = self.told(PLANT.replace("{fields}", repr(self.birds.people))).split(",")
         assert len(hashes) == 4
         self.birds.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
@@ -74,7 +74,7 @@ class Journey:
     def go(self):
         """Sign in, mail, connect, build, launch amid faults, erase, back up, look at all pages, disconnect."""
         self.wrong_password()
-        self.marketer.sign_in(self.stack.told)
+        self.marketer.sign_in(self.stack.demo_output)
         self.odd_callbacks()
         self.send_mails()
         for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
@@ -86,7 +86,7 @@ class Journey:
             self.fault(kind)
         self.marketer.launch()
         self.marketer.watch(seconds=60)
-        assert self.marketer.told.is_at_rest
+        assert self.marketer.readings.is_at_rest
         self.erase()
         self.look_around()
         self.stack.manage("backup", str(self.stack.var / "backup"))
@@ -98,7 +98,7 @@ class Journey:
         self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
         form = (
             Browser()
-            .go(self.stack.url)
+            .open(self.stack.url)
             .form("Sign in")
             .fill("E-mail", self.birds.people["typed e-mail"])
         )
@@ -145,13 +145,13 @@ class Journey:
         self.birds.people[ERASED] = name = word("name")
         body = f'external_id,{",".join(told)}\r\n{name},{row}\r\n,{row}\r\nfile-bird-2,"{row}'
         browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
-        browser.go(url)
+        browser.open(url)
         sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
         answer = browser.session.post(
             url, data=sent, files={"file": ("people.csv", body)}, timeout=20
         )
-        browser.go(answer.url).press("Check first")
-        browser.go(answer.url).press("Start the import")
+        browser.open(answer.url).press("Check first")
+        browser.open(answer.url).press("Start the import")
         stack.wait_until(
             lambda: "The import is done" in browser.session.get(answer.url, timeout=20).text,
             seconds=60,
@@ -168,11 +168,13 @@ class Journey:
         """An invitation and a new password; what the links of both hold."""
         self.birds.people["invited e-mail"] = f"{word('invited')}@example.org"
         url, browser = f"{self.stack.url}/g/acme/members/", self.marketer.browser
-        browser.go(url)
+        browser.open(url)
         sent = {"email": self.birds.people["invited e-mail"], "role": "viewer"}
         sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
         assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
-        form = Browser().go(f"{self.stack.url}/accounts/password/reset/").form("Reset my password")
+        form = (
+            Browser().open(f"{self.stack.url}/accounts/password/reset/").form("Reset my password")
+        )
         form.fill("E-mail", "viewer@example.org").press("Reset my password")
 
     def erase(self):
@@ -201,12 +203,12 @@ class Journey:
         self.admins_pages = crawl(self.marketer.browser.session, start)
 
     def viewer_signs_in(self):
-        password = self.stack.told.partition("with the password ")[2].split()[0]
-        form = self.viewer.go(self.stack.url).form("Sign in").fill("E-mail", "viewer@example.org")
+        password = self.stack.demo_output.partition("with the password ")[2].split()[0]
+        form = self.viewer.open(self.stack.url).form("Sign in").fill("E-mail", "viewer@example.org")
         form.fill("Password", password).press("Sign in")
 
     def disconnect(self):
-        page = self.marketer.browser.go(f"{self.stack.url}/g/acme/partners/tiktok/disconnect/")
+        page = self.marketer.browser.open(f"{self.stack.url}/g/acme/partners/tiktok/disconnect/")
         page.press("Disconnect")
 
     def keep_cookies(self):

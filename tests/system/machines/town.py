@@ -1,13 +1,12 @@
 """Several machines: each a web and an engine with a folder of its own, on one PostgreSQL, one Redis and one sandbox."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psycopg
@@ -43,9 +42,9 @@ class Machine(stack.Stack):
 
     def lose_power(self):
         """Every process of the machine ends at once, those that were started by others, too."""
-        pids = [pid for process in self.processes.values() for pid in processes.tree(process.pid)]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        trees = [processes.tree(process.pid) for process in self.processes.values()]
+        for process in chain.from_iterable(trees):
+            process.kill()
         for process in self.processes.values():
             process.wait()
         self.processes.clear()

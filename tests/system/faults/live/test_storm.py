@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from canvases.engine import ADMITTED
-from lab.stack.processes import most_memory_mb, tree
+from lab.stack.processes import peak_memory_mb, tree
 from tests.system.faults.live import crowd
 
 pytestmark = pytest.mark.slow
@@ -80,6 +80,6 @@ def test_everything_adds_up_all_the_time(site):
     assert [card for card in watcher.cards if not adds_up(card)] == []
     assert len({card["synced"] for card in watcher.cards}) > 2
     assert one.do(crowd.largest_chunk) <= ADMITTED < N
-    assert most_memory_mb(tree(one.processes["engine"].pid)) < MOST_MB
+    assert peak_memory_mb(tree(one.processes["engine"].pid)) < MOST_MB
     assert max(line.people for line in one.pushes()) <= 10_000
     one.judge()

@@ -1,6 +1,6 @@
-"""The engine's cluster with a counter in front of every database: ``python -m lab.bench.counted FILE``.
+"""Run the engine's cluster and count its SQL statements: ``-m lab.bench.statement_counter FILE``.
 
-The counter is a few bytes shared with the processes that django-q2 forks, and with whoever maps FILE.
+The count is 8 bytes of FILE, mapped into the memory of all processes that django-q2 forks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from django.db.backends.signals import connection_created
 
 
 class Counter:
-    """Adds up over processes."""
+    """An execute wrapper that counts over processes."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
@@ -41,7 +41,7 @@ class Counter:
 
 
 def count(file: Path) -> int:
-    """How many statements were counted so far."""
+    """Return how many statements were counted so far."""
     return int(struct.unpack("q", file.read_bytes()[:8])[0])
 
 

@@ -1,0 +1,96 @@
+"""Make any number of people pending, and measure how the engine sends them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from audiencesync.people.models import Profile
+from lab.bench import world
+from partners.models import Action, Audience, Batch, Delivery, Sync, Tally
+from partners.queue import collect, tally
+from partners.queue.enqueue import reason_sql
+
+BATCHES_PER_TRANSACTION = 50
+KEY_SPAN = 10**9  # the entry keys of two batches are this far apart
+_FILL = """
+INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
+SELECT b.sync_id, p.id, b.seq * %s + p.id, b.id, NULL, NULL
+FROM {batch} b CROSS JOIN (
+    SELECT q.id FROM {profile} q
+    WHERE q.app_group_id = %s AND ({reason}) IS NULL ORDER BY q.id LIMIT %s
+) p WHERE b.sync_id = %s AND b.seq > %s AND b.seq <= %s
+"""
+
+
+def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Make about ``n`` people pending in full requests: the same people in every batch."""
+    _canvas, sync = world.draft(kinds)
+    account = sync.audience.ad_account
+    cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
+    each = _sendable(sync, most=min(n, cap))
+    last = -(-n // each)
+    started = time.monotonic()
+    for first in range(0, last, BATCHES_PER_TRANSACTION):
+        _fill(sync, each, first, min(first + BATCHES_PER_TRANSACTION, last))
+    return {
+        "pending": Tally.objects.get(pk=sync.pk).pending,
+        "filled_seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _sendable(sync: Sync, *, most: int) -> int:
+    """Count the profiles that can be sent, up to ``most``."""
+    people = Profile.objects.filter(app_group=sync.app_group_id, email_sha256__isnull=False)
+    return people.exclude(ads_consent=False)[:most].count()
+
+
+def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
+    """Watch the engine send the pending people, for ``seconds`` at most.
+
+    ``started`` is the monotonic time of the engine's start.
+    """
+    while (left := _pending()) and time.monotonic() < started + seconds:
+        time.sleep(0.5)
+    spent = time.monotonic() - started
+    return {
+        "sent": pending - left,
+        "seconds": round(spent, 1),
+        "people_per_second": round((pending - left) / spent),
+    }
+
+
+def _pending() -> int:
+    return Tally.objects.aggregate(n=Sum("pending"))["n"] or 0
+
+
+def _fill(sync: Sync, each: int, first: int, last: int) -> None:
+    """Write batches of ``each`` people, numbered from ``first + 1`` to ``last``."""
+    now = timezone.now()
+    common = {
+        "audience": sync.audience,
+        "ad_account": sync.audience.ad_account,
+        "created_at": now,
+        "due_at": now,
+    }
+    with tally.gathered(now=now) as moves:
+        Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
+        Batch.objects.bulk_create(
+            Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=each, **common)
+            for seq in range(first + 1, last + 1)
+        )
+        sql = _FILL.format(
+            delivery=Delivery._meta.db_table,
+            batch=Batch._meta.db_table,
+            profile=Profile._meta.db_table,
+            reason=reason_sql(Action.ADD, sync.kinds, is_strict=False),
+        )
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql, [KEY_SPAN, sync.app_group_id, each, sync.pk, first, last])
+            n = cursor.rowcount
+        moves.add(sync.pk, entered=n, pending=n)

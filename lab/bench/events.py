@@ -1,0 +1,83 @@
+"""Measure the time from one REST call to its person being synced at the sandbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.utils import timezone
+
+from audiencesync.groups import api_keys
+from canvases.models import Canvas
+from lab.bench import world
+from partners.models import Delivery, Outcome, Sync, Tally
+
+GAP = 0.37  # seconds between two calls: they fall at different times between two beats
+LONGEST = 120.0
+
+
+def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Post ``n`` calls, each with one new person who enters a live canvas at once.
+
+    A time runs from just before the call to ``settled_at`` of the person's batch, which the engine
+    takes after the sandbox's answer. Web process and engine must be running.
+    """
+    canvas, sync = world.draft(kinds)
+    # Live without a launch, which would admit everybody there is.
+    Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.LIVE)
+    Sync.objects.filter(pk=sync.pk).update(is_live=True)
+    scopes = ["canvas.trigger", "users.track"]
+    _key, text = api_keys.issue(world.group(), name="bench", scopes=scopes, by=None)
+    posted_at = {}
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {text}"
+        for number in range(n):
+            name = f"event-{canvas.pk}-{number}"
+            posted_at[name] = timezone.now()
+            _post(session, canvas, name)
+            time.sleep(GAP)
+    _await_settled(sync, n)
+    seconds = sorted(_seconds(sync, posted_at))
+    if len(seconds) < n:
+        raise SystemExit(f"Of {n} people {len(seconds)} were synced.")
+    return {"events": n} | {f"p{share}_seconds": _share(seconds, share) for share in (50, 95, 100)}
+
+
+def _post(session: requests.Session, canvas: Canvas, name: str) -> None:
+    recipient = {
+        "external_user_id": name,
+        "send_to_existing_only": False,
+        "attributes": {"email": f"{name}@example.org"},
+    }
+    body = {"canvas_id": str(canvas.api_id), "recipients": [recipient]}
+    answer = session.post(f"{settings.SITE_URL}/canvas/trigger/send", json=body, timeout=60)
+    answer.raise_for_status()
+    if answer.json()["entered"] != 1:
+        raise SystemExit(f"A call let nobody in: {answer.text}")
+
+
+def _await_settled(sync: Sync, n: int) -> None:
+    deadline = time.monotonic() + LONGEST
+    while time.monotonic() < deadline:
+        if Tally.objects.filter(pk=sync.pk, entered__gte=n, pending=0).exists():
+            return
+        time.sleep(0.2)
+
+
+def _seconds(sync: Sync, posted_at: dict[str, datetime]) -> list[float]:
+    synced = Delivery.objects.filter(sync=sync, batch__state=Outcome.SYNCED)
+    times = synced.values_list("profile__external_id", "batch__settled_at")
+    return [
+        (settled_at - posted_at[name]).total_seconds()
+        for name, settled_at in times
+        if name in posted_at and settled_at
+    ]
+
+
+def _share(seconds: Sequence[float], share: int) -> float:
+    return round(seconds[min(len(seconds) - 1, len(seconds) * share // 100)], 2)

@@ -1,0 +1,82 @@
+"""Inject faults at the sandbox: four in ten calls fail, each kind of fault at random."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+from lab.chaos import world
+from lab.stack.sandbox import SandboxClient
+
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "throttle"},
+    {"kind": "http_error", "status": 502},
+    {"kind": "http_error", "status": 429},
+    {"kind": "drop"},
+    {"kind": "apply_then_drop"},
+    {"kind": "apply_then_drop"},
+    {"kind": "slow", "seconds": 1.5},
+    {"kind": "drip", "seconds": 0.02},
+    {"kind": "truncated"},
+    {"kind": "not_json"},
+    {"kind": "empty"},
+    {"kind": "redirect"},
+    {"kind": "huge", "megabytes": 2},
+    {"kind": "code_null"},
+    {"kind": "partial", "rows": [0]},
+    {"kind": "partial", "rows": [0, 1], "named": True},
+    *(
+        {"kind": "code", "code": code}
+        for code in (40002, 40007, 40050, 40105, 40118, 40133, 50000, 59999)
+    ),
+)
+SHARE = 0.4  # of the calls that fail
+# Mappings, creating and listing. With faults at authorisation hardly any connection would succeed.
+ENDPOINTS = ("segment/", "dmp/")
+N_POISON = 3  # people whose batches are rejected
+BETWEEN = (4.0, 9.0)  # seconds between two changes of the special faults
+
+
+class FaultInjector:
+    """Sets the lasting faults, changes the special ones, clears all."""
+
+    def __init__(self, url: str, *, seed: int) -> None:
+        self.sandbox = SandboxClient(url)
+        self.random = random.Random(f"{seed}-faults")  # noqa: S311  # for repeating a run
+        self.next_at = 0.0
+        self.special: list[int] = []
+
+    def begin(self) -> None:
+        """Set each kind of fault, with shares that make SHARE in all."""
+        each = 1 - (1 - SHARE) ** (1 / len(FAULTS))
+        for endpoint in ENDPOINTS:
+            for fault in FAULTS:
+                self.sandbox.set_fault({**fault, "endpoint": endpoint, "share": round(each, 4)})
+
+    def change(self) -> None:
+        """Change the poison people if it is time; sometimes fail all calls or revoke all tokens."""
+        now = time.monotonic()
+        if now < self.next_at:
+            return
+        self.next_at = now + self.random.uniform(*BETWEEN)
+        for fault_id in self.special:
+            self.sandbox.clear_fault(fault_id)
+        poison = [{"kind": "poison", "hash": self._random_hash()} for _ in range(N_POISON)]
+        self.special = [self.sandbox.set_fault(fault) for fault in poison]
+        dice = self.random.random()
+        if dice < 0.3:
+            self.sandbox.set_fault({"kind": "http_error", "status": 503, "for_seconds": 1.5})
+        elif dice < 0.45:
+            self.sandbox.set_fault({"kind": "revoke_token"})
+        elif dice < 0.55:  # rarely, because the cap that is learned from it lasts
+            too_many = {"kind": "code", "code": 40061, "endpoint": "segment/mapping", "count": 1}
+            self.sandbox.set_fault(too_many)
+
+    def clear(self) -> None:
+        """End all faults."""
+        self.sandbox.clear_faults()
+
+    def _random_hash(self) -> str:
+        group, actor = self.random.choice(world.GROUPS), self.random.randrange(2)
+        return world.hash_of(f"{group}-{actor}-{self.random.randrange(2, 300)}").hex()
