@@ -8,6 +8,9 @@ TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 PARALLEL = -n 2 --dist loadgroup
 
+# Compiled modules are kept, whatever the caller's shell says: the tests start some hundred processes.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help run test test-fast prove lint format bench chaos messages style types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
@@ -19,7 +22,7 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 test: venv-dev lint ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
 	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml
 	$(PYTEST) -m browser -n 2 --dist loadfile --junitxml=build/junit-browser.xml
-	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not no_database" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases
 	$(PYTEST) tests/system/crash $(PARALLEL) --every-point

@@ -1,5 +1,6 @@
 """The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
 
+import gc
 import time
 
 import pytest
@@ -27,15 +28,29 @@ def pytest_addoption(parser):
 
 
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
+EACH = ("django_db", "machines", "each_database")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What does not touch the database of the run need not run on two; what starts processes gives them SQLite."""
+    """Mark the tests that touch no database: `make test` runs them on one of the two only.
+
+    Tests that start processes without a fixture of this list give them SQLite.
+    """
     for item in items:
-        is_marked = any(map(item.get_closest_marker, ("django_db", "machines", "each_database")))
-        if not is_marked and DATABASE.isdisjoint(item.fixturenames):
-            item.add_marker("no_database")
+        if not any(map(item.get_closest_marker, EACH)) and DATABASE.isdisjoint(item.fixturenames):
+            item.add_marker("once")
+
+
+def pytest_report_collectionfinish(items):
+    once = sum(item.get_closest_marker("once") is not None for item in items)
+    return f"{once} of {len(items)} tests need to run on one database only"
+
+
+def pytest_collection_finish():
+    # The collected tests live as long as the run: the collector of garbage need not look at them again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from tests.support import stack
 
 CLAIM_FIFTY = """
 import django; django.setup()
-from audiencesync.beat import claim
+from audiencesync.core.beat import claim
 print(*[slot for slot in range(1, 51) if claim("contested", slot)])
 """
 

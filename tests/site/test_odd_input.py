@@ -27,6 +27,9 @@ TEXTS = {
     "half a pair": "a\ud83d",
     "line breaks": "a\r\nBcc: x@example.org",
 }
+# What a database makes of a text can differ between the two only here.
+STORED_DIFFERENTLY = ["emoji", "10,000 letters", "spaces", "NUL", "half a pair"]
+SAME = [name for name in TEXTS if name not in STORED_DIFFERENTLY]
 MARKUP = ("<script>alert", "<img src=x", '"><img', 'href="javascript:')
 REFUSED = {"10,000 letters", "NUL", "spaces", "no-break space", "half a pair"}
 MORE = {"scopes": "users.track"}
@@ -42,7 +45,9 @@ def pages(client, things):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "name", [*STORED_DIFFERENTLY, *(pytest.param(name, marks=pytest.mark.once) for name in SAME)]
+)
 def test_every_text_field_of_every_page(admin, things, name):
     text = TEXTS[name]
     forms = {}

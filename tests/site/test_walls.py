@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.site import addresses
 
+# An admin opens every page on both databases; what the walks beside it prove is decided before a page's own queries.
 ROUTES = addresses.of_groups()
 WRITES = re.compile(r'^(INSERT|UPDATE|DELETE)\b(?!.*"django_session")', re.IGNORECASE)
 
@@ -17,6 +18,7 @@ def test_there_is_something_to_walk():
     assert len(ROUTES) > 10
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_stranger_finds_nothing(route, things, charlie, signed_in):
     client, path = signed_in(charlie), addresses.path(route, things)
@@ -34,6 +36,7 @@ def test_an_admin_is_let_in(route, things, admin):
     assert answer.status_code in {200, 204, 302, 303, 409, 410, 422}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_visitor_is_asked_to_sign_in(route, things):
     client, path = Client(), addresses.path(route, things)
@@ -46,6 +49,7 @@ LOGGED = ["g/<slug:group>/people/profiles/", "g/<slug:group>/people/profiles/<in
 LINE = re.compile(r"INSERT INTO \"groups_activity\" .*'viewed'")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_get_changes_nothing(route, things, admin):
     path = addresses.path(route, things)
@@ -55,6 +59,7 @@ def test_a_get_changes_nothing(route, things, admin):
     assert [sql for sql in writes if not (route in LOGGED and LINE.match(sql))] == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_post_without_its_token_is_refused(route, things, alice):
     client = Client(enforce_csrf_checks=True)
@@ -62,6 +67,7 @@ def test_a_post_without_its_token_is_refused(route, things, alice):
     assert client.post(addresses.path(route, things)).status_code in {403, 405}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<int:" in route])
 def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, charlie, signed_in):
     """Charlie puts his own group into the address of alice's objects."""
@@ -71,6 +77,7 @@ def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, c
     assert answers <= {404, 405}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
 def test_what_answers_get_answers_head(route, things, admin):
     path = addresses.path(route, things)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 
 import pytest
 from django.db import transaction
@@ -87,11 +88,10 @@ class World:
             flush.Flush(seconds=seconds).run()
 
     def drain(self, seconds=6.0):
-        """Flush until nobody is pending."""
-        import time
-
+        """Flush until no batch of people and no repeat is pending."""
         ends = time.monotonic() + seconds
-        while time.monotonic() < ends and Batch.objects.filter(state="pending").exists():
+        pending = Batch.objects.filter(state="pending").exclude(n=0, repeat_of=None)
+        while time.monotonic() < ends and pending.exists():
             flush.Flush(seconds=1).run()
             time.sleep(0.02)
 

@@ -61,7 +61,7 @@ def test_the_second_waits_for_the_first():
         child = f"""
 import django; django.setup()
 from django.db import connections
-from audiencesync import migration_lock
+from audiencesync.core.database import migration_lock
 connections['default'].settings_dict['NAME'] = {str(connection.settings_dict["NAME"])!r}
 with migration_lock.hold('default', wait=lambda: print('waits', flush=True)): print('has it', flush=True)
 """
