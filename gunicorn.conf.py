@@ -1,4 +1,4 @@
-"""gunicorn reads this by itself: the same environment variables for Procfile, systemd and containers; JSON logs."""
+"""The configuration of gunicorn, from the same environment variables as the other processes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 from audiencesync.core import environment, start
 
 env = environment.Environment()
-with start.in_one_line():
+with start.exit_on_bad_settings():
     port = env.whole("WEB_PORT", 8000, least=1, most=65_535)
     workers = env.whole("WEB_WORKERS", 2, least=1, most=256)
     threads = env.whole("WEB_THREADS", 8, least=1, most=256)
@@ -19,24 +19,21 @@ wsgi_app = "audiencesync.wsgi"
 bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{port}"
 worker_class = "gthread"
 max_requests, max_requests_jitter = 5000, 500
-graceful_timeout = 20  # requests that run when SIGTERM comes may end within this
+graceful_timeout = 20  # seconds for running requests after SIGTERM
 control_socket_disable = True
-forwarder_headers = (
-    ""  # a caller shall not choose SCRIPT_NAME, and with it the addresses on our pages
-)
-BODY_SECONDS = 30  # of silence: then a body that does not arrive gives its thread back
+forwarder_headers = ""  # a client must not set SCRIPT_NAME, and with it the URLs on our pages
+BODY_SECONDS = 30  # without data; then the thread of a request whose body stalls is freed
 
 
 def pre_request(worker: object, request: Any) -> None:
-    """gunicorn cuts off headers that do not arrive, but waits for a body for ever."""
+    """Set a timeout for the body: gunicorn itself limits only the time for headers."""
     request.unreader.sock.settimeout(BODY_SECONDS)
 
 
 def on_starting(server: object) -> None:
-    """Before any worker: where one refuses to start, another may stumble over its end with a traceback.
-
-    In a process of its own, so that the code is not loaded here: HUP starts workers with what is on the disk then.
-    """
+    """Run the start-up checks once before any worker starts."""
+    # In the workers, one that refuses to start would make the others end with a traceback. In a
+    # separate process, so that no code is loaded here: after HUP, workers load it from the disk.
     if ended := subprocess.run(
         [sys.executable, "-m", "audiencesync.core.start"], check=False
     ).returncode:

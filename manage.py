@@ -7,21 +7,20 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-from audiencesync.core.start import in_one_line
+from audiencesync.core.start import exit_on_bad_settings
 
 
 def main() -> None:
     """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
     try:
-        with in_one_line():
+        with exit_on_bad_settings():
             execute_from_command_line(sys.argv)
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(
-            f"The database does not answer as it should: {' '.join(str(error).split())} (--traceback tells more)"
-        )
+        text = " ".join(str(error).split())
+        sys.exit(f"The database does not answer as it should: {text} (--traceback tells more)")
 
 
 if __name__ == "__main__":

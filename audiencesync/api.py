@@ -1,4 +1,4 @@
-"""The REST API put together: one router per storey. Documented at /api/docs."""
+"""The REST API: one router per area. Documented at /api/docs."""
 
 from audiencesync.api_docs import Docs
 from audiencesync.people.api.segments import router as segments

@@ -1,4 +1,4 @@
-"""The page /api/docs: the OpenAPI document drawn on the server, without a script."""
+"""The page /api/docs: the OpenAPI document rendered on the server, without JavaScript."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 
-DEEPEST = 4  # levels of fields that are shown
+MAX_DEPTH = 4  # levels of fields that are shown
 LIMITS = {
     "maxLength": "at most {} characters",
     "minimum": "from {}",
@@ -24,7 +24,7 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a body or a parameter of an address; ``name`` holds the whole path, such as events[].time."""
+    """A field of a body or a query parameter; ``name`` is its path, such as events[].time."""
 
     name: str
     kind: str
@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call."""
+    """An operation of the API."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class Operation:
 
     @property
     def curl(self) -> str:
-        """A line for a shell that makes the call."""
+        """A shell command that makes the call."""
         data = (
             f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{self.example}'"
             if self.body
@@ -62,10 +62,10 @@ class Operation:
 
 
 class Docs(DocsBase):
-    """Draws the document in the frame of every other page."""
+    """Renders the document in our own page layout."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
-        """Answer the page; open to everybody, as the document is."""
+        """Return the page; it is public, as the document is."""
         document = Document(api.get_openapi_schema())
         failure = (
             document.fields(document.schemas["Failure"]) if "Failure" in document.schemas else []
@@ -75,7 +75,7 @@ class Docs(DocsBase):
 
 
 class Document:
-    """Reads an OpenAPI document."""
+    """An OpenAPI document."""
 
     def __init__(self, schema: Any) -> None:
         self.paths: dict[str, Any] = schema["paths"]
@@ -83,7 +83,7 @@ class Document:
         self.description: str = schema["info"].get("description", "")
 
     def sections(self) -> dict[str, list[Operation]]:
-        """The calls by their first tag, in the order of the document."""
+        """Return the operations by their first tag, in the order of the document."""
         found: dict[str, list[Operation]] = {}
         for path, calls in self.paths.items():
             for method, call in calls.items():
@@ -113,8 +113,8 @@ class Document:
         return Field(one["name"], _kind(schema), bool(one.get("required")), _notes(one | schema))
 
     def fields(self, schema: Any) -> list[Field]:
-        """The fields of an object and of what is in it, one after the other."""
-        return list(self._walk(self._whole(schema), "", DEEPEST))
+        """Return the fields of an object and, after each, those nested in it."""
+        return list(self._walk(self._whole(schema), "", MAX_DEPTH))
 
     def _walk(self, schema: dict[str, Any], before: str, depth: int) -> Iterator[Field]:
         for name, raw in schema.get("properties", {}).items():
@@ -131,13 +131,13 @@ class Document:
                 yield from self._walk(inner, f"{before}{name}{after}", depth - 1)
 
     def _whole(self, schema: Any) -> dict[str, Any]:
-        """The schema with its reference followed and ``or null`` left out."""
+        """Return the schema with its reference resolved and ``or null`` removed."""
         found: dict[str, Any] = schema or {}
         if "$ref" in found:
             named: dict[str, Any] = self.schemas[found["$ref"].rsplit("/", 1)[-1]]
             return named
         options = [one for one in found.get("anyOf", []) if one.get("type") != "null"]
-        return self._whole(options[0]) | _told(found) if len(options) == 1 else found
+        return self._whole(options[0]) | _annotations(found) if len(options) == 1 else found
 
     def _example(self, schema: Any) -> Any:
         whole = self._whole(schema)
@@ -157,7 +157,7 @@ def _content(part: dict[str, Any]) -> Any:
     return part.get("content", {}).get("application/json", {}).get("schema")
 
 
-def _told(schema: dict[str, Any]) -> dict[str, Any]:
+def _annotations(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: schema[name] for name in ("description", "default", "examples") if name in schema}
 
 

@@ -1,4 +1,7 @@
-"""All settings. Every value that differs between machines is read from the environment (docs/settings.md)."""
+"""All settings. Values that differ between installations come from the environment.
+
+See docs/settings.md.
+"""
 
 import hashlib
 from importlib.util import find_spec
@@ -17,7 +20,7 @@ sqlite.install()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.Environment()
 
-DEMO = env.flag("DEMO", False)  # set by `make run`: demo keys, console mail, sandbox
+DEMO = env.flag("DEMO", False)  # set by `make run`: demo keys, mail to the console, sandbox
 DEBUG = env.flag("DEBUG", False)
 VAR_DIR = env.place("VAR_DIR", BASE_DIR / "var")
 environment.make_folder(VAR_DIR)
@@ -42,7 +45,7 @@ INSTALLED_APPS = [
     "audiencesync.people",
     "partners",
     "canvases",
-    *(["lab"] if find_spec("lab") else []),  # not in the image
+    *(["lab"] if find_spec("lab") else []),  # for development only; not in the image
     "tiktok_sandbox",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -67,9 +70,9 @@ MIDDLEWARE = [
     "audiencesync.core.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "audiencesync.core.private.keep_private",
+    "audiencesync.core.response_headers.private_responses",
     "csp.middleware.CSPMiddleware",
-    "audiencesync.rest.middleware.Door",
+    "audiencesync.rest.middleware.ApiResponses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -80,7 +83,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "audiencesync.core.error_pages.with_a_way_back",
+    "audiencesync.core.error_pages.method_not_allowed_page",
 ]
 
 ROOT_URLCONF = "audiencesync.urls"
@@ -119,12 +122,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON;"
         ),
     }
-else:  # a host that swallows packets must not hold a page for minutes
+else:  # an unreachable host that drops packets must not block a page for minutes
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = addresses.redis("REDIS_URL", env.str("REDIS_URL", ""))
-# Two installations on one Redis must not take each other's tasks, whose signatures they could not read.
+# Two installations on one Redis must not take each other's tasks: they could not verify the
+# signatures.
 INSTALLATION = f"audiencesync-{hashlib.sha256(f'redis {SECRET_KEY}'.encode()).hexdigest()[:12]}"
 CACHES = (
     {
@@ -140,19 +144,19 @@ CACHES = (
         "default": {
             "BACKEND": "django.core.cache.backends.db.DatabaseCache",
             "LOCATION": "cache",
-            # Limits of sign-in lie here: nobody shall wash them away with rows of his own (Django's limit is 300).
-            # What has ended is deleted by groups/retention.py.
+            # The cache holds the rate limits of sign-in. With Django's default of 300 entries, an
+            # attacker could evict them. groups/retention.py deletes expired entries.
             "OPTIONS": {"MAX_ENTRIES": 1_000_000},
         }
     }
 )
-# django-q2 writes its statistics twice a second; nobody reads them (the heartbeat is better), so they stay in memory.
+# django-q2 writes statistics twice a second. They are not used, so they stay in memory.
 CACHES["engine"] = {
     "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
     "LOCATION": "engine",
 }
 
-# The alarm clock: see audiencesync/core/beat.py. Everything that matters is a row; a task may be lost, late, doubled.
+# See audiencesync/core/beat.py. All state is in rows: a task may be lost, late or repeated.
 Q_CLUSTER = {
     "name": "audiencesync",
     "workers": env.whole("ENGINE_WORKERS", 3, least=1, most=64),
@@ -179,20 +183,21 @@ if REDIS_URL:
 else:
     Q_CLUSTER |= {"broker_class": "audiencesync.core.beat.TickOrm", "orm": "default"}
 BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
-# Slot name -> (seconds, dotted function). The tick hook claims a slot and hands the function to a worker.
+# Name of the job -> (period in seconds, dotted path of its function). The names are stored.
 BEATS = {
     "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
     "sync": (BEAT_SECONDS, "partners.queue.flush.beat"),
     "privacy": (3 * BEAT_SECONDS, "canvases.privacy.erase.beat"),
     "deletions": (3 * BEAT_SECONDS, "canvases.deleting.beat"),
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
-    "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),  # else it is woken
+    # Imports are started by `wake`; this job finds those whose process died.
+    "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),
     "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 
-# The supervisor of `manage.py engine`: silence that means "stuck", and the longest stop, in seconds.
+# The supervisor of `manage.py engine`: the longest time without a heartbeat, and the longest stop.
 ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=6, most=3600)
 ENGINE_STOP_SECONDS = env.amount("ENGINE_STOP_SECONDS", 20.0, least=1, most=600)
 
@@ -207,8 +212,8 @@ TIKTOK_PRESET = env.choice(
     "TIKTOK_PRESET", "published_by_braze", among=("published_by_braze", "published_by_tiktok")
 )
 HOUR, DAY = 3600.0, 86_400.0
-# Sync engine, seconds. Tests scale time here, never in code. A run ends within Q_CLUSTER's time-out.
-SHORTEST_DEADLINE = 1 if DEMO else 600  # "13" meant hours
+# Times of the sync queue in seconds. A flush must end within the timeout of Q_CLUSTER.
+SHORTEST_DEADLINE = 1 if DEMO else 600  # refuses "13" by an operator who thinks of hours
 SYNC = {
     "requests_per_second": env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
     "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
@@ -238,7 +243,7 @@ environment.shorter(
 )
 if SYNC["backoff_base"] > SYNC["backoff_max"]:
     raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
-if not DEMO:  # a call that comes after the last removal would leave an erased person in an audience
+if not DEMO:  # a push that arrives after the last removal would leave an erased profile in there
     environment.shorter(
         "SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"]
     )
@@ -249,7 +254,7 @@ if not DEMO:  # a call that comes after the last removal would leave an erased p
         limit=SYNC["erasure_deadline"],
     )
 
-# People signing in
+# Sign-in
 AUTH_USER_MODEL = "groups.User"
 AUTHENTICATION_BACKENDS = ["audiencesync.groups.accounts.backend.AddressBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -273,20 +278,16 @@ ACCOUNT_FORMS = {
     "reset_password": "audiencesync.groups.accounts.forms.ResetForm",
     "reset_password_from_key": "audiencesync.groups.accounts.forms.ResetKeyForm",
 }
-ACCOUNT_CHANGE_EMAIL = (
-    True  # one address; a new one counts once its owner has opened the mailed link
-)
-ACCOUNT_EMAIL_VERIFICATION = (
-    "optional"  # a mailed invitation proves the address; after one passed on by hand we mail
-)
+# One address per account; a new one replaces it once the mailed link was opened.
+ACCOUNT_CHANGE_EMAIL = True
+# A mailed invitation confirms the address; after a link passed on by hand a mail is sent.
+ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a new address (to the old one), password, second factor
-ACCOUNT_REAUTHENTICATION_REQUIRED = (
-    True  # for the address and the second factor always; more in groups/fresh.py
-)
+# For a change of address or second factor. Our own actions use groups/reauthentication.py.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = (
-    False  # a password reset mails nobody who has no account; the page says the same
-)
+# A password reset for an unknown address sends no mail; the page is the same.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AudienceSync: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
@@ -298,9 +299,8 @@ EMAIL_BACKEND = env.str(
     "EMAIL_BACKEND",
     f"django.core.mail.backends.{'console' if DEMO or DEBUG else 'smtp'}.EmailBackend",
 )
-HAS_MAIL = EMAIL_BACKEND != SMTP or bool(
-    env.str("EMAIL_HOST", "")
-)  # else pages say that no mail leaves
+# Without mail, pages say that no mail is sent.
+HAS_MAIL = EMAIL_BACKEND != SMTP or bool(env.str("EMAIL_HOST", ""))
 EMAIL_HOST = env.str("EMAIL_HOST", "") or "localhost"
 EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
@@ -311,10 +311,11 @@ DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", f"AudienceSync <noreply@{urlsplit(SITE_URL).hostname or 'localhost'}>"
 )
 
-# Words, times, files
+# Languages, time, files
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# The second folder replaces texts of allauth and Django.
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "overrides"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
@@ -336,27 +337,26 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Browser security
 SECURE_SSL_REDIRECT = HTTPS and env.flag("SSL_REDIRECT", True)
-# Who watches a process speaks to it without a proxy between. A program that sends its API key bare must hear it.
+# Probes call a process without a proxy. A client that sends its API key over plain HTTP must get
+# an error instead of a redirect.
 API_PATHS = r"(?:users|canvas|segments|audiences|deliveries|campaigns|feed|events)(?:/|$)"
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", f"^{API_PATHS}"]
 BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-ALLAUTH_TRUSTED_PROXY_COUNT = int(
-    BEHIND_PROXY
-)  # else the proxy's address counts as everybody's, and one locks out all
+# Else rate limits would see only the proxy's IP address, and one client could lock out all.
+ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-if HTTPS:  # names that a browser takes from this very host only, never from one beside or above it
+if HTTPS:  # browsers accept cookies with these names from exactly this host only
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-SESSION_IDLE_MINUTES = env.whole(
-    "SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60
-)  # 0: no such end
+# 0: sessions do not end when idle.
+SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "audiencesync.core.error_pages.csrf_failure"
@@ -374,7 +374,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# The REST API. A limit is "calls/seconds" per app group; the names are those that rest.require is given.
+# The REST API. A limit is "calls/seconds" per app group; door.require uses the names.
 API_MAX_OBJECTS = env.whole("API_MAX_OBJECTS", 75, least=1, most=10_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.whole(
     "API_MAX_BODY_BYTES", 2_621_440, least=65_536, most=100_000_000
@@ -387,9 +387,11 @@ _LIMITS = {
     "broadcast": "250/60",
     "default": "250000/3600",
 }
-API_LIMITS = environment.limits("API_LIMITS", env.dict("API_LIMITS", default={}), known=_LIMITS)
+API_LIMITS = environment.rate_limits(
+    "API_LIMITS", env.dict("API_LIMITS", default={}), defaults=_LIMITS
+)
 
-# How many days things are kept; 0: for ever (docs/operations.md, "What is kept how long").
+# Retention times in days; 0: for ever (docs/operations.md, "What is kept how long").
 KEEP_DAYS = {
     "deliveries": env.days("KEEP_DELIVERIES_DAYS", 90.0),
     "pushes": env.days("KEEP_PUSHES_DAYS", 30.0),
@@ -400,15 +402,14 @@ KEEP_DAYS = {
     "members": env.days("KEEP_MEMBERS_DAYS", 30.0),
 }
 
-DEADMAN_URL = addresses.call(
-    "DEADMAN_URL", env.str("DEADMAN_URL", "")
-)  # called every minute by an engine that lives
-# Salted names of who was erased, beside the database: what a restored backup no longer knows (docs/operations.md).
+# Called every minute while an engine runs.
+DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))
+# Salted hashes of erased identifiers, outside the database: a restored backup does not know of
+# later erasures (docs/operations.md).
 ERASURE_LEDGER = str(env.place("ERASURE_LEDGER", VAR_DIR / "erasures.jsonl"))
 
-METRICS_TOKEN = env.token("METRICS_TOKEN", least=16)  # without it /metrics does not exist
+METRICS_TOKEN = env.token("METRICS_TOKEN", least=16)  # without it /metrics is 404
 
-# One JSON object per line for machines; in the demo people read along.
 LOG_FORMAT = env.choice("LOG_FORMAT", "plain" if DEMO else "json", among=("json", "plain"))
 LOGGING = {
     "version": 1,
@@ -418,9 +419,9 @@ LOGGING = {
         "json": {"()": "audiencesync.core.logs.JsonLines"},
     },
     "filters": {
-        "routes": {"()": "audiencesync.core.logs.RoutesOnly"},
-        "not_again": {"()": "audiencesync.core.logs.NotAgain"},
-        "no_host": {"()": "audiencesync.core.logs.NoHost"},
+        "paths_to_routes": {"()": "audiencesync.core.logs.PathsToRoutes"},
+        "once_per_minute": {"()": "audiencesync.core.logs.OncePerMinute"},
+        "short_disallowed_host": {"()": "audiencesync.core.logs.ShortDisallowedHost"},
     },
     "handlers": {
         "console": {
@@ -430,14 +431,18 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "INFO")},
     "loggers": {
-        "audiencesync.core.logs": {
-            "level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"
-        },  # a line per request
+        # One line per request.
+        "audiencesync.core.logs": {"level": "WARNING" if LOG_FORMAT == "plain" else "NOTSET"},
         "urllib3": {"level": "WARNING"},
-        "django.request": {"filters": ["routes"]},
-        "django.security.csrf": {"filters": ["routes"]},
-        "django.security.DisallowedHost": {"filters": ["no_host", "not_again"]},
-        "django-q": {"level": env.level("TASK_LOG_LEVEL", "WARNING"), "filters": ["not_again"]},
+        "django.request": {"filters": ["paths_to_routes"]},
+        "django.security.csrf": {"filters": ["paths_to_routes"]},
+        "django.security.DisallowedHost": {
+            "filters": ["short_disallowed_host", "once_per_minute"],
+        },
+        "django-q": {
+            "level": env.level("TASK_LOG_LEVEL", "WARNING"),
+            "filters": ["once_per_minute"],
+        },
         "django.db.backends": {"level": "WARNING"},
     },
 }

@@ -1,4 +1,4 @@
-"""Every address. Tenancy is in the URL: all pages of a group live under /g/<slug>/."""
+"""All URLs. The tenant is part of the URL: all pages of a group are under /g/<slug>/."""
 
 from allauth.account.views import login
 from django.urls import include, path
@@ -18,9 +18,8 @@ urlpatterns = [
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": people.load}, name="setup"),
-    path(
-        "accounts/login/", setup.explained_before_setup(login), name="account_login"
-    ),  # before allauth's own
+    # Before allauth's own URLs.
+    path("accounts/login/", setup.explained_before_setup(login), name="account_login"),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.people_urls")),

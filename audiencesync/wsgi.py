@@ -1,14 +1,13 @@
-"""The WSGI door for gunicorn."""
+"""The WSGI application for gunicorn."""
 
 from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from audiencesync.core.start import refuse_if_unsafe
+from audiencesync.core.start import exit_if_unsafe
 
-refuse_if_unsafe()
+exit_if_unsafe()
 application = get_wsgi_application()
-import_module(
-    settings.ROOT_URLCONF
-)  # else the first caller waits for it, and programs wait two seconds at most
+# Imported now: else the first request waits for it, and some API clients wait only two seconds.
+import_module(settings.ROOT_URLCONF)

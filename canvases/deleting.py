@@ -65,7 +65,7 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
 def beat() -> None:
     """Carry on every deletion for a bounded time; one beat at a time."""
     ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
-    with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
+    with clock.exclusive(TASK, settings.SYNC["lease"]) as is_mine:
         if not is_mine:
             return
         for group in AppGroup.objects.exclude(deleting_at=None).order_by("deleting_at"):

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from audiencesync.groups.changes import Change
+from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
 from canvases import leaving
@@ -204,7 +204,7 @@ def _name(value: Any) -> str:
     return str(value) if value else ""
 
 
-def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[Change]) -> None:
+def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -> None:
     """Write a line about a canvas, unless it was saved as it is."""
     if any(before != after for _what, before, after in changes):
         Activity.log(
@@ -212,9 +212,9 @@ def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[Change]) -> None
         )
 
 
-def _log_step(step: Step, by: User, verb: str, changes: Sequence[Change] = ()) -> None:
+def _log_step(step: Step, by: User, verb: str, changes: Sequence[LoggedChange] = ()) -> None:
     label, verbs = KINDS[step.kind].label, Activity.Verb
-    came_or_went: dict[str, list[Change]] = {
+    came_or_went: dict[str, list[LoggedChange]] = {
         verbs.CREATED: [(_("Component"), None, label)],
         verbs.REMOVED: [(_("Component"), label, None)],
     }

@@ -1,4 +1,4 @@
-"""Exit code 0 if the web process of this machine answers /healthz, else 1. For HEALTHCHECK; standard library only."""
+"""The HEALTHCHECK of the container: exit code 0 if the web process answers /healthz, else 1."""
 
 import http.client
 import os
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def main() -> int:
-    """Ask our own port, by the name that ALLOWED_HOSTS allows: that of SITE_URL."""
+    """Call our own port with the host of SITE_URL, which ALLOWED_HOSTS allows."""
     name = urlsplit(os.environ.get("SITE_URL", "http://127.0.0.1")).netloc
     connection = http.client.HTTPConnection(
         "127.0.0.1", int(os.environ.get("WEB_PORT", "8000")), timeout=4

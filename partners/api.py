@@ -13,7 +13,7 @@ from audiencesync.people.api.person_reference import Refused
 from audiencesync.people.writing import lookup
 from audiencesync.people.writing.identify import family
 from audiencesync.rest import door
-from audiencesync.rest.pagination import PAGE, Listing, number
+from audiencesync.rest.pagination import PAGE_SIZE, Listing, number
 from partners.models import Audience, Delivery, Tally
 from partners.models.queue import COLUMNS, numbers_of
 
@@ -95,7 +95,7 @@ def list_deliveries(request: door.ApiRequest, who: Query[Who]) -> HttpResponse:
     rows = rows.select_related("sync__audience__ad_account", "batch")
     if who.before is not None:
         rows = rows.filter(pk__lt=number(who.before, "before"))
-    return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE]])
+    return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE_SIZE]])
 
 
 def _profile(request: door.ApiRequest, who: Who) -> int:

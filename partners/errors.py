@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from django.utils.translation import gettext
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 
 MAX_LOG_TEXT = 200
 _SECRET_LOOKING = re.compile(
@@ -100,7 +100,7 @@ class Retry(PartnerError):
         return _retry_sentence(self.cause) % {
             "partner": self.partner,
             "code": self.code,
-            "patience": patience.retry(),
+            "patience": deadlines.delivery(),
         }
 
 
@@ -139,7 +139,7 @@ class Rejected(PartnerError):
         return f"Rejected({self.cause})"
 
     def sentence(self) -> str:
-        words = {"partner": self.partner, "code": self.code, "patience": patience.retry()}
+        words = {"partner": self.partner, "code": self.code, "patience": deadlines.delivery()}
         return _rejected_sentence(self.cause) % words
 
 
@@ -150,7 +150,7 @@ class Disconnected(PartnerError):
         return gettext(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are sent then. Who has "
             "waited %(patience)s counts as errored and can be sent again with Try again."
-        ) % {"partner": self.partner, "patience": patience.retry()}
+        ) % {"partner": self.partner, "patience": deadlines.delivery()}
 
 
 def _retry_sentence(cause: RetryCause) -> str:

@@ -63,7 +63,7 @@ def beat() -> None:
         stopped__lt=now - KEEP_TASKS
     ).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
-    idempotency.forget(now=now)
+    idempotency.delete_old(now=now)
     _say_that_we_live()
     revoke.sweep(now=timezone.now())
     purge(now=timezone.now())

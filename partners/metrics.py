@@ -53,7 +53,7 @@ def families(*, now: datetime) -> Iterator[Metric]:
     yield _attention()
     yield _audiences()
     yield from _room()
-    if (pulse := beat.last_pulse()) is not None:
+    if (pulse := beat.last_heartbeat()) is not None:
         yield _gauge(
             "engine_heartbeat_age_seconds",
             "Since a task last passed through an engine",

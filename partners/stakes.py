@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext, pgettext
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Sync
 from partners.queue.collect import PAUSED
@@ -36,7 +36,7 @@ class Stake:
             text = gettext(
                 "Nobody is waiting yet; people who come meanwhile count as errored %(patience)s later."
             )
-            return text % {"patience": patience.retry()}
+            return text % {"patience": deadlines.delivery()}
         text = ngettext(
             "Otherwise %(n)s person counts as errored.",
             "Otherwise %(n)s people count as errored.",

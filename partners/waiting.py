@@ -112,7 +112,7 @@ def _overdue(
     waiting: QuerySet[Batch], words: dict[str, str], ad_account: AdAccount, *, now: datetime
 ) -> str:
     """They could be sent, but are not."""
-    pulse = beat.last_pulse()
+    pulse = beat.last_heartbeat()
     if pulse is None or pulse < now - NO_PULSE:
         if pulse is None:
             return gettext(

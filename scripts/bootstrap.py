@@ -1,6 +1,6 @@
-"""What must be on the machine before our own code can run: Python, .venv with the locked packages, Debian's tools.
+"""Prepares a machine: checks Python, creates .venv with the locked packages, installs Debian tools.
 
-Only the standard library. `python3 scripts/bootstrap.py requirements.lock [--tools]`
+Uses only the standard library. `python3 scripts/bootstrap.py requirements.lock [--tools]`
 """
 
 import hashlib
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
-# What `make test` needs from Debian: a file that shows it is there -> the package that brings it.
+# What `make test` needs from Debian: a file of the package -> the package.
 TOOLS = {
     "/usr/bin/chromium": "chromium",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
@@ -25,12 +25,12 @@ TOOLS = {
 
 
 def stop(line: str) -> None:
-    """End with one clear line."""
+    """Exit with one line."""
     sys.exit(line)
 
 
 def check_python() -> None:
-    """Refuse a Python that is too old, before anything else."""
+    """Exit if Python is too old."""
     if sys.version_info < OLDEST:
         stop(
             f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}."
@@ -38,12 +38,12 @@ def check_python() -> None:
 
 
 def may_install() -> bool:
-    """Whether we can call Debian's package manager."""
+    """Return whether we can run Debian's package manager."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def install(packages: "list[str]", why: str) -> None:
-    """Install Debian packages as root, else end with the line that tells which command does."""
+    """Install Debian packages as root, else exit with the command to run."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if not may_install():
         stop(f"{why} Please run: sudo apt-get install {' '.join(packages)}")
@@ -55,7 +55,7 @@ def install(packages: "list[str]", why: str) -> None:
 
 
 def need_tools() -> None:
-    """Chromium, PostgreSQL, Redis and gettext for the tests."""
+    """Install what the tests need: Chromium, PostgreSQL, Redis and gettext."""
     missing = [
         package for path, package in TOOLS.items() if not list(Path("/").glob(path.lstrip("/")))
     ]
@@ -64,7 +64,7 @@ def need_tools() -> None:
 
 
 def make_venv() -> None:
-    """Create .venv unless a working one is there."""
+    """Create .venv unless it works already."""
     if (
         PYTHON.exists()
         and subprocess.call([str(PYTHON), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
@@ -77,7 +77,7 @@ def make_venv() -> None:
 
 
 def install_lock(name: str) -> None:
-    """Install a lock file, every package checked by its hash; only when the lock is not the one installed last."""
+    """Install a lock file with hash checking, unless it is the one installed last."""
     lock = ROOT / name
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     stamp = VENV / (name + ".sha256")
@@ -99,7 +99,7 @@ def install_lock(name: str) -> None:
 
 
 def install_clients() -> None:
-    """JavaScript clients that the tests run, by the lock of npm; Node.js itself comes with the Python packages."""
+    """Install the JavaScript clients that the tests run, from the npm lock."""
     source, folder = ROOT / "tests" / "system" / "clients", VENV / "clients"
     lock = (source / "package-lock.json").read_bytes()
     if (folder / "node_modules").is_dir() and (folder / "package-lock.json").read_bytes() == lock:
@@ -118,7 +118,7 @@ def install_clients() -> None:
 
 
 def main(lock: str, with_tools: bool = False) -> None:
-    """Everything for one lock file."""
+    """Prepare everything for one lock file."""
     check_python()
     if with_tools:
         need_tools()

@@ -1,4 +1,4 @@
-"""Django's own judgement of a production set-up, and whether every model change has its migration."""
+"""Runs Django's deployment checks on production settings, and looks for missing migrations."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def production(var: str) -> dict[str, str]:
-    """An environment as docs/settings.md asks for, with keys of the moment."""
+    """Return an environment as docs/settings.md asks for, with random keys."""
     return dict(os.environ) | {
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -29,7 +29,7 @@ def production(var: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """Exit code 0 if both are content."""
+    """Return 0 if both commands succeed."""
     checks = (
         ["check", "--deploy", "--fail-level", "WARNING"],
         ["makemigrations", "--check", "--dry-run"],

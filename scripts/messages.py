@@ -1,6 +1,7 @@
-"""The German texts: collects and compiles them (needs gettext); --check: is anything missing or fuzzy?
+"""Collects and compiles the translations (needs gettext). With --check: reports what is missing.
 
-The English file holds other words for texts of allauth; it is written by hand and only compiled here.
+The catalogues in locale/overrides replace texts of allauth and Django. They are written by hand
+and only compiled here.
 """
 
 import shutil
@@ -13,7 +14,7 @@ import polib
 
 ROOT = Path(__file__).resolve().parent.parent
 PO = Path("locale/de/LC_MESSAGES/django.po")
-ENGLISH = Path("locale/en/LC_MESSAGES/django.po")
+OVERRIDES = [Path(f"locale/overrides/{code}/LC_MESSAGES/django.po") for code in ("de", "en")]
 COLLECT = [
     "makemessages",
     "-l",
@@ -30,21 +31,21 @@ COLLECT += ["-i", "tests"]
 
 
 def manage(root: Path, *arguments: str) -> None:
-    """Run one of Django's message commands."""
+    """Run a management command."""
     subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL
     )
 
 
 def keys(po: polib.POFile) -> set[tuple[str, str, str]]:
-    """What identifies the texts of a catalogue."""
+    """Return the keys (context, text, plural) of a catalogue."""
     return {
         (entry.msgctxt or "", entry.msgid, entry.msgid_plural) for entry in po if not entry.obsolete
     }
 
 
 def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str], object]:
-    """Text -> what it becomes."""
+    """Return {(context, text): translation or plural forms}."""
     entries = (
         entry
         for entry in catalogue
@@ -56,8 +57,8 @@ def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str]
     }
 
 
-def collected_anew() -> polib.POFile:
-    """The catalogue that `make messages` would write, made in a copy of the project."""
+def collect_in_copy() -> polib.POFile:
+    """Return the catalogue that `make messages` would write, made in a copy of the project."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT,
@@ -76,23 +77,23 @@ def collected_anew() -> polib.POFile:
 
 
 def problems() -> list[str]:
-    """Every reason why the German version is not complete, one line each."""
+    """Return one line per missing, fuzzy, unused or uncompiled translation."""
     if not (ROOT / PO).exists():
         return [f"{PO} is missing"]
-    po, fresh = polib.pofile(str(ROOT / PO)), collected_anew()
+    po, collected = polib.pofile(str(ROOT / PO)), collect_in_copy()
     found = [f"not translated: {entry.msgid!r}" for entry in po.untranslated_entries()]
     found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
-    found += [f"not collected: {key[1]!r}" for key in sorted(keys(fresh) - keys(po))]
-    found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(fresh))]
+    found += [f"not collected: {key[1]!r}" for key in sorted(keys(collected) - keys(po))]
+    found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(collected))]
     return found + [
         f"{path.with_suffix('.mo')} is not compiled"
-        for path in (PO, ENGLISH)
+        for path in (PO, *OVERRIDES)
         if not is_compiled(path)
     ]
 
 
 def is_compiled(path: Path) -> bool:
-    """Whether the file for the machine holds what the file for people says."""
+    """Return whether the .mo file holds the translations of the .po file."""
     po, mo = ROOT / path, (ROOT / path).with_suffix(".mo")
     return mo.exists() and translations(polib.mofile(str(mo))) == translations(
         polib.pofile(str(po))
@@ -110,7 +111,8 @@ def main() -> int:
         print(line)
     if found:
         print(
-            f"{len(found)} problems with the German texts: run `make messages`, translate, run it again, commit both files."
+            f"{len(found)} problems with the German texts: "
+            "run `make messages`, translate, run it again, commit both files."
         )
     return 1 if found else 0
 

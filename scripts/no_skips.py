@@ -1,4 +1,4 @@
-"""Fails unless `make test` has left its three JUnit reports in a folder, each of tests that ran, none of them skipped.
+"""Fails if a JUnit report of `make test` is missing, or holds a skipped test or none at all.
 
 `no_skips.py build`
 """
@@ -11,7 +11,7 @@ REPORTS = ("junit-sqlite.xml", "junit-browser.xml", "junit-postgresql.xml")
 
 
 def problem(report: Path) -> str | None:
-    """What is wrong with one report."""
+    """Return what is wrong with a report, or None."""
     if not report.is_file():
         return f"{report}: no such report"
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))  # noqa: S314 - as above
@@ -26,7 +26,7 @@ def problem(report: Path) -> str | None:
 
 
 def main() -> int:
-    """Exit code 1 if a report has a problem."""
+    """Return 1 if a report has a problem."""
     found = [text for name in REPORTS if (text := problem(Path(sys.argv[1]) / name))]
     print("\n".join(found) or f"No test was skipped in {len(REPORTS)} reports.")
     return 1 if found else 0

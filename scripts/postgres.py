@@ -1,4 +1,4 @@
-"""Runs a command with DATABASE_URL pointing at a private PostgreSQL on a free port, and removes both afterwards."""
+"""Runs a command with DATABASE_URL set to a temporary PostgreSQL server on a free port."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ QUICK = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_c
 
 
 def binary(name: str) -> str:
-    """A program of the newest PostgreSQL that Debian installed, or the one on the path."""
+    """Return the path of a program of the newest PostgreSQL that Debian installed, or from PATH."""
     found = sorted(
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4])
     )
@@ -25,14 +25,14 @@ def binary(name: str) -> str:
 
 
 def as_postgres(*command: str) -> None:
-    """PostgreSQL refuses to run as root: become its own user then."""
+    """Run a command, as user postgres if we are root: PostgreSQL refuses to run as root."""
     switch = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     subprocess.run([*switch, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A fresh server; gives its URL."""
+    """Start a server, yield its URL, remove it afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,7 +55,7 @@ def server() -> Iterator[str]:
 
 
 def main() -> int:
-    """`postgres.py command arguments ...`; the exit code is the command's."""
+    """Run `postgres.py command arguments ...`; return the exit code of the command."""
     with server() as url:
         return subprocess.call(sys.argv[1:], env=os.environ | {"DATABASE_URL": url})
 

@@ -1,4 +1,4 @@
-"""Runs a command with REDIS_URL pointing at a private Redis (a password, a free port), and removes both afterwards."""
+"""Runs a command with REDIS_URL set to a temporary Redis server on a free port."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ START_SECONDS = 20
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -24,12 +24,15 @@ def free_port() -> int:
 
 
 def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]":
-    """A Redis that keeps nothing on disk and answers now; whoever starts it ends it."""
+    """Start a Redis that stores nothing on disk and wait until it answers. The caller ends it."""
     program = shutil.which("redis-server")
     if program is None:
         sys.exit("redis-server is missing (Debian: apt-get install redis-server).")
-    options = f"port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ''\ndir {folder}\nlogfile {folder}/log\n"
-    file = folder / "redis.conf"  # not on the command line, where everybody may read a password
+    options = (
+        f"port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ''\n"
+        f"dir {folder}\nlogfile {folder}/log\n"
+    )
+    file = folder / "redis.conf"  # other users could read a password on the command line
     file.touch(mode=0o600)
     file.write_text(options)
     process = subprocess.Popen([program, str(file)])
@@ -44,7 +47,7 @@ def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A fresh server; gives its URL."""
+    """Start a server, yield its URL, remove it afterwards."""
     password = secrets.token_urlsafe(24)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="audiencesync-redis-") as name:
@@ -57,7 +60,7 @@ def server() -> Iterator[str]:
 
 
 def main() -> int:
-    """`redis_server.py command arguments ...`; the exit code is the command's."""
+    """Run `redis_server.py command arguments ...`; return the exit code of the command."""
     with server() as url:
         return subprocess.call(sys.argv[1:], env=os.environ | {"REDIS_URL": url})
 

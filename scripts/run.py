@@ -1,4 +1,4 @@
-"""`make run`: web, engine and sandbox on this machine with made-up people. Standard library only."""
+"""`make run`: web, engine and sandbox on this machine with demo data. Standard library only."""
 
 import argparse
 import base64
@@ -21,7 +21,7 @@ NO = ("", "0", "no", "n", "false", "off")  # as audiencesync/core/environment.py
 
 
 def parse() -> argparse.Namespace:
-    """The two ports."""
+    """Parse the two ports."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", required=True)
     parser.add_argument("--sandbox-port", required=True)
@@ -29,10 +29,11 @@ def parse() -> argparse.Namespace:
 
 
 def check_ports(web: str, sandbox: str) -> None:
-    """Refuse nonsense and taken ports before anything is installed or started."""
+    """Exit if a port is invalid or in use, before anything is installed."""
     if web == sandbox:
         stop(
-            f"PORT and SANDBOX_PORT are both {web}. They must differ: make run PORT=8000 SANDBOX_PORT=8900"
+            f"PORT and SANDBOX_PORT are both {web}. They must differ: "
+            "make run PORT=8000 SANDBOX_PORT=8900"
         )
     for name, value in (("PORT", web), ("SANDBOX_PORT", sandbox)):
         if not value.isdecimal() or not 0 < int(value) < 65536:
@@ -40,13 +41,12 @@ def check_ports(web: str, sandbox: str) -> None:
                 f"{name}={value} is not a port. Use a number from 1 to 65535: make run {name}=8123"
             )
         if problem := port_problem(int(value)):
-            stop(
-                f"{name} {value} {problem}. Choose another one: make run {name}={int(value) % 65000 + 100}"
-            )
+            other = int(value) % 65000 + 100
+            stop(f"{name} {value} {problem}. Choose another one: make run {name}={other}")
 
 
 def port_problem(port: int) -> "str | None":
-    """Why we cannot listen on a port of this machine, or None."""
+    """Return why we cannot listen on a port, or None."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -59,7 +59,7 @@ def port_problem(port: int) -> "str | None":
 
 
 def demo_keys(file: Path) -> "dict[str, str]":
-    """The keys of the demo: made once, readable by their owner only, never overwritten."""
+    """Return the keys of the demo; create them once, in a file with mode 0600."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.exists():
         key = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -74,7 +74,7 @@ def demo_keys(file: Path) -> "dict[str, str]":
 
 
 def environment(args: argparse.Namespace) -> "dict[str, str]":
-    """What the three processes read. A variable that is already set wins."""
+    """Return the environment of the three processes. Variables that are set already win."""
     var = Path(os.environ.get("VAR_DIR", ROOT / "var"))
     sandbox = f"http://127.0.0.1:{args.sandbox_port}"
     demo = {
@@ -91,7 +91,7 @@ def environment(args: argparse.Namespace) -> "dict[str, str]":
 
 
 def manage(env: "dict[str, str]", *arguments: str) -> str:
-    """Run one management command; its words on failure, its output on success."""
+    """Run a management command and return its output; exit with its output if it fails."""
     command = [PYTHON, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -101,7 +101,10 @@ def manage(env: "dict[str, str]", *arguments: str) -> str:
 
 
 def prepare(env: "dict[str, str]") -> str:
-    """Database, static files, demo data; may be run again. Returns how to sign in, or with DEMO=0 how to begin."""
+    """Prepare database, static files and demo data. Can be repeated.
+
+    Returns how to sign in, or with DEMO=0 how to create the first account.
+    """
     print("Preparing the database, the static files and the demo ...", flush=True)
     manage(env, "migrate", "--no-input")
     manage(env, "createcachetable")
@@ -110,7 +113,7 @@ def prepare(env: "dict[str, str]") -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether something speaks HTTP there."""
+    """Return whether an HTTP server answers."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own address
             return True
@@ -121,7 +124,7 @@ def answers(url: str) -> bool:
 
 
 def wait_for(urls: "list[str]", honcho: "subprocess.Popen[bytes]") -> bool:
-    """Wait until every address answers; False if the processes end first or it takes too long."""
+    """Wait until all URLs answer. Return False if the processes end first or it takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and honcho.poll() is None:
         if all(answers(url) for url in urls):
@@ -131,25 +134,24 @@ def wait_for(urls: "list[str]", honcho: "subprocess.Popen[bytes]") -> bool:
 
 
 def box(lines: "list[str]") -> str:
-    """The lines in a frame that is easily found among the log."""
+    """Return the lines in a frame that stands out from the log."""
     width = max(len(line) for line in lines)
     middle = [f"║  {line.ljust(width)}  ║" for line in lines]
     return "\n".join(["", f"╔{'═' * (width + 4)}╗", *middle, f"╚{'═' * (width + 4)}╝", ""])
 
 
-def serve(env: "dict[str, str]", told: str) -> int:
-    """Start the three processes, say where to go, and stay until they end."""
+def serve(env: "dict[str, str]", sign_in: str) -> int:
+    """Start the three processes, print where to go, and wait until they end."""
     honcho = subprocess.Popen(
         [PYTHON, "-m", "honcho", "start", "web", "engine", "sandbox"], cwd=ROOT, env=env
     )
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches honcho by itself; it stops all three
+    # Ctrl-C reaches honcho by itself, which stops all three.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
     if wait_for([env["SITE_URL"], env["TIKTOK_API_URL"]], honcho):
         sandbox = f"The sandbox that plays TikTok: {env['TIKTOK_API_URL']}/"
         print(
-            box([*told.splitlines(), sandbox, "Ctrl-C stops everything; the data stays."]),
+            box([*sign_in.splitlines(), sandbox, "Ctrl-C stops everything; the data stays."]),
             flush=True,
         )
     elif honcho.poll() is None:
@@ -161,7 +163,7 @@ def serve(env: "dict[str, str]", told: str) -> int:
 
 
 def main() -> int:
-    """From nothing to a running AudienceSync."""
+    """Install, prepare and run everything."""
     args = parse()
     bootstrap.check_python()
     check_ports(args.port, args.sandbox_port)

@@ -1,1 +1,4 @@
-"""The ground floor: what every part stands on and nothing of the product is in."""
+"""What every other package builds on: start-up, logging, checks, encryption, periodic jobs.
+
+No product code.
+"""

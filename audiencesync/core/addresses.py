@@ -1,4 +1,7 @@
-"""The shapes of addresses in settings. What does not fit is named, never repeated: it may hold a password."""
+"""Validation of URLs in settings.
+
+An error names the variable, not its value: it may hold a password.
+"""
 
 import ipaddress
 import re
@@ -21,52 +24,56 @@ _REDIS = re.compile(
 _WEB = re.compile(rf"(https?)://({_HOST})(/[^\s?#@;,\"'<>\\]*)?({_QUERY})", re.ASCII)
 
 
-def _refuse_unless(fits: object, variable: str, example: str) -> None:
-    if not fits:
+def _require(is_valid: object, variable: str, example: str) -> None:
+    if not is_valid:
         raise ImproperlyConfigured(f"{variable} must look like {example}.")
 
 
-def _has_ports(netloc: str) -> bool:
-    """Whether every port is one; the digits were counted before."""
+def _has_valid_ports(netloc: str) -> bool:
+    """Return whether every port is below 65,536; the patterns above count only digits."""
     ports = re.findall(r":(\d+)(?:,|\Z)", re.sub(r"\[[^\]]*\]", "", netloc.rpartition("@")[2]))
     return all(0 < int(port) < 65_536 for port in ports)
 
 
 def database(variable: str, url: str) -> str:
-    """The address of PostgreSQL or of a file of SQLite; a database in memory ends with its process."""
+    """Return the URL of a PostgreSQL or of a SQLite file. Raises ImproperlyConfigured."""
+    # A SQLite database in memory is refused: it would end with its process.
     if url.startswith("sqlite:"):
-        _refuse_unless(
-            _SQLITE.fullmatch(url) and "\0" not in url,
-            variable,
-            "sqlite:////path/of/a/file.sqlite3",
-        )
+        is_valid = _SQLITE.fullmatch(url) and "\0" not in url
+        _require(is_valid, variable, "sqlite:////path/of/a/file.sqlite3")
     else:
-        fits = _POSTGRES.fullmatch(url) and _has_ports(url.partition("://")[2].partition("/")[0])
-        _refuse_unless(fits, variable, "postgres://<user>:<password>@<host>/<name>")
+        netloc = url.partition("://")[2].partition("/")[0]
+        is_valid = _POSTGRES.fullmatch(url) and _has_valid_ports(netloc)
+        _require(is_valid, variable, "postgres://<user>:<password>@<host>/<name>")
     return url
 
 
 def redis(variable: str, url: str) -> str:
-    """The address of a Redis, or nothing."""
-    fits = _REDIS.fullmatch(url) and _has_ports(
-        url.partition("://")[2].partition("/")[0].partition("?")[0]
-    )
-    _refuse_unless(not url or fits, variable, "redis://:<password>@<host>:6379/0")
+    """Return the URL of a Redis, or an empty text. Raises ImproperlyConfigured."""
+    netloc = url.partition("://")[2].partition("/")[0].partition("?")[0]
+    is_valid = _REDIS.fullmatch(url) and _has_valid_ports(netloc)
+    _require(not url or is_valid, variable, "redis://:<password>@<host>:6379/0")
     return url
 
 
 def site(variable: str, url: str) -> str:
-    """Scheme, host and port of a page of ours, without a path."""
+    """Return scheme, host and port of this installation, without a path.
+
+    Raises ImproperlyConfigured.
+    """
     found = _web(url)
-    _refuse_unless(found and not found[3] and not found[4], variable, "https://sync.example.org")
+    _require(found and not found[3] and not found[4], variable, "https://sync.example.org")
     return url
 
 
 def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
-    """Scheme, host and port of a page whose forms are taken; ``*.`` stands for every name below."""
+    """Return an origin whose forms are accepted; ``*.`` allows all subdomains.
+
+    Raises ImproperlyConfigured.
+    """
     found = _web(url.replace("://*.", "://any.", 1))
     is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
-    _refuse_unless(
+    _require(
         found and not found[3] and not found[4] and (is_safe or not must_be_safe),
         variable,
         "https://sync.example.org",
@@ -75,28 +82,27 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
 
 
 def service(variable: str, url: str) -> str:
-    """A page of a partner that secrets are sent to: readable for others only on the way to a local name."""
+    """Return the URL of a partner's API. Raises ImproperlyConfigured."""
+    # Secrets are sent there: plain HTTP is allowed to local hosts only.
     found = _web(url)
-    fits = (
-        found and not found[4] and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
-    )
-    _refuse_unless(fits, variable, "https://business-api.example.org")
+    is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
+    _require(found and not found[4] and is_safe, variable, "https://business-api.example.org")
     return url
 
 
 def call(variable: str, url: str) -> str:
-    """A page that is called and not read, or nothing."""
-    _refuse_unless(not url or _web(url), variable, "https://ping.example.org/abc")
+    """Return a URL to ping, or an empty text. Raises ImproperlyConfigured."""
+    _require(not url or _web(url), variable, "https://ping.example.org/abc")
     return url
 
 
 def _web(url: str) -> re.Match[str] | None:
     found = _WEB.fullmatch(url)
-    return found if found and _has_ports(found[2]) else None
+    return found if found and _has_valid_ports(found[2]) else None
 
 
 def is_local(name: str) -> bool:
-    """Whether a host name is this machine's, or of a network that is not the internet."""
+    """Return whether a host name belongs to this machine or to a private network."""
     bare = name.strip("[]").rstrip(".").lower()
     try:
         return not ipaddress.ip_address(bare).is_global

@@ -6,12 +6,12 @@ from audiencesync.core import checks, interpreter
 
 
 class CoreConfig(AppConfig):
-    """The ground floor."""
+    """The core app."""
 
     name = "audiencesync.core"
     label = "core"
 
     def ready(self) -> None:
-        """Set up what the whole installation needs; this app is there whenever it starts."""
+        """Register the system checks and tune the interpreter."""
         checks.register()
         interpreter.tune()

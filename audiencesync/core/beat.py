@@ -1,7 +1,10 @@
-"""The beat: a tick hook in front of django-q2's brokers, a heartbeat, and `wake`. Knows slots, not what runs in them.
+"""Calls the periodic jobs of settings.BEATS through django-q2, writes the heartbeat, and offers
+`wake`.
 
-django-q2 looks at its own schedules every 30 s only; its pusher asks the broker for work all the time. So the broker
-answers with the beat that is due: one claim per slot, however many engines; handed over in memory, never stored.
+Django-q2 reads its own schedules only every 30 s, but its pusher asks the broker for work all the
+time. The brokers below therefore answer with the jobs whose time slot has begun. However many
+engines run, each slot is claimed once; its task is handed over in memory and never stored. This
+module does not know what the jobs do.
 """
 
 import logging
@@ -27,38 +30,43 @@ from django_q.tasks import async_task
 
 from audiencesync.core import logs
 from audiencesync.core.models import BeatSlot
-from audiencesync.core.supervisor import PULSE_FILE
+from audiencesync.core.supervisor import HEARTBEAT_FILE
 
 Packages = list[tuple[Any, Any]] | None
 
-PULSE = "pulse"  # the name of the heartbeat's row; its slot is the time of the last one
-PULSE_SECONDS = 5.0
+HEARTBEAT = (
+    "pulse"  # primary key of the heartbeat's row; its slot is the time of the last heartbeat
+)
+HEARTBEAT_SECONDS = 5.0
 WAKE_SECONDS = 0.3
-WAITING_ENOUGH = 10  # alarms already queued; one more would tell nothing new
-WRONG_CLOCK_MS = 600_000  # a slot so far ahead was written by a wrong clock
-TROUBLE_PAUSE = 1.0
+MAX_QUEUED = 10  # with so many tasks queued, another `wake` would change nothing
+CLOCK_SKEW_MS = 600_000  # a slot this far in the future was written by a machine with a wrong clock
+ERROR_PAUSE = 1.0
 
 logger = logging.getLogger(__name__)
 _woken_at: dict[str, float] = {}
 
 
 def slot_at(now: float, seconds: float) -> int:
-    """The start of the slot that ``now`` lies in: milliseconds since 1970, the same for every engine, without drift."""
+    """Return the start of the slot around ``now`` in ms since 1970, the same for every engine."""
     period = max(1, int(seconds * 1000))
     return int(now * 1000) // period * period
 
 
 def claim(name: str, slot: int) -> bool:
-    """Take a slot. True for exactly one caller: the row moves only forward, by one conditional UPDATE."""
-    return _move(name, Q(slot__lt=slot) | Q(slot__gt=slot + WRONG_CLOCK_MS), slot)
+    """Claim a slot. Return True for exactly one caller."""
+    return _advance(name, Q(slot__lt=slot) | Q(slot__gt=slot + CLOCK_SKEW_MS), slot)
 
 
 @contextmanager
-def alone(name: str, seconds: float) -> Iterator[bool]:
-    """Whether nobody is at this work. Then nobody else begins it before the end, or ``seconds`` after a death."""
+def exclusive(name: str, seconds: float) -> Iterator[bool]:
+    """Hold a lease on a job; yield False if another process holds it.
+
+    The lease ends with the block, or ``seconds`` after its process died.
+    """
     now = int(time.time() * 1000)
     until = now + int(seconds * 1000)
-    is_mine = _move(name, Q(slot__lte=now) | Q(slot__gt=until + WRONG_CLOCK_MS), until)
+    is_mine = _advance(name, Q(slot__lte=now) | Q(slot__gt=until + CLOCK_SKEW_MS), until)
     try:
         yield is_mine
     finally:
@@ -66,15 +74,16 @@ def alone(name: str, seconds: float) -> Iterator[bool]:
             BeatSlot.objects.filter(pk=name, slot=until).update(slot=now)
 
 
-def _move(name: str, is_free: Q, slot: int) -> bool:
+def _advance(name: str, is_free: Q, slot: int) -> bool:
+    """Set the slot of a row if it is free, by one conditional UPDATE."""
     if BeatSlot.objects.filter(is_free, pk=name).update(slot=slot):
         return True
     _row, created = BeatSlot.objects.get_or_create(pk=name, defaults={"slot": slot})
     return created
 
 
-class _Keep:
-    """Stands in for a broker: keeps the signed package that `async_task` builds."""
+class _CapturingBroker:
+    """Keeps the signed package that `async_task` builds instead of queueing it."""
 
     list_key = "beat"
     package: Any = None
@@ -85,100 +94,112 @@ class _Keep:
 
 
 def _package(function: str) -> tuple[None, Any]:
-    """A task for ``function`` as the pusher takes it. Without an acknowledgement id it is never delivered again."""
-    keep = _Keep()
-    async_task(function, save=False, broker=keep)
-    return None, keep.package
+    """Return (acknowledgement id, task) as the pusher expects; without an id there is no
+    redelivery.
+    """
+    broker = _CapturingBroker()
+    async_task(function, save=False, broker=broker)
+    return None, broker.package
 
 
 class Ticker:
-    """What one pusher process remembers: the slots it has seen, and whether the database or Redis is away."""
+    """State of one pusher process: the slots it has seen, and whether the database or Redis is
+    down.
+    """
 
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
-        self.away: set[str] = set()
+        self.down: set[str] = set()
 
     def dequeue(self, pull: Callable[[], Packages]) -> Packages:
-        """The beats that are due, else what ``pull`` finds. Never raises for a database or Redis that is away."""
+        """Return the jobs that are due, else the result of ``pull``.
+
+        Never raise if a backend is down.
+        """
         try:
             if found := self.due(time.time()):
                 return found
             found = pull()
         except (db.Error, redis.RedisError) as error:
-            self._note(error)
-            time.sleep(TROUBLE_PAUSE)
+            self._note_failure(error)
+            time.sleep(ERROR_PAUSE)
             return None
-        self._answers("Redis")
+        self._note_answer("Redis")
         return found
 
     def due(self, now: float) -> Packages:
-        """Claim and pack every slot that has begun. The heartbeat is each engine's own and needs no database."""
+        """Claim and package every job whose slot has begun."""
+        # Every engine has its own heartbeat, which needs no claim and thus no database.
         due = (
-            [_package("audiencesync.core.beat.pulse")]
-            if self.begins(PULSE, slot_at(now, PULSE_SECONDS))
+            [_package("audiencesync.core.beat.heartbeat")]
+            if self.begins(HEARTBEAT, slot_at(now, HEARTBEAT_SECONDS))
             else []
         )
         for name, (seconds, function) in settings.BEATS.items():
-            if self._wins(name, slot_at(now, seconds)):
+            if self._claims(name, slot_at(now, seconds)):
                 due.append(_package(function))
         return due
 
     def pause(self, now: float) -> float:
-        """Seconds until the next slot begins, at most one: how long a pull may block."""
+        """Return how many seconds a pull may block: until the next slot, at most one second."""
         periods: list[float] = [
-            PULSE_SECONDS,
+            HEARTBEAT_SECONDS,
             *(seconds for seconds, _function in settings.BEATS.values()),
         ]
         return min(1.0, *(slot_at(now, period) / 1000 + period - now + 0.01 for period in periods))
 
     def begins(self, name: str, slot: int) -> bool:
-        """Whether this process sees the slot for the first time."""
+        """Return whether this process sees the slot for the first time."""
         if self.seen.get(name) == slot:
             return False
         self.seen[name] = slot
         return True
 
-    def _wins(self, name: str, slot: int) -> bool:
+    def _claims(self, name: str, slot: int) -> bool:
         if self.seen.get(name) == slot:
             return False
         try:
             db.close_old_connections()
-            won = claim(name, slot)
+            is_mine = claim(name, slot)
         except db.Error as error:
-            self._note(error)
+            self._note_failure(error)
             return False
         self.seen[name] = slot
-        self._answers("the database")
-        return won
+        self._note_answer("the database")
+        return is_mine
 
     def finish(self, mark: Callable[[], object]) -> None:
-        """Mark a task as done with ``mark``; a task that cannot be marked comes again, which does no harm.
+        """Mark a task as done with ``mark``.
 
-        Never raises for a database that is away: a monitor that dies of it tells thirty lines, each time anew.
+        A task that cannot be marked runs again without harm.
         """
+        # An exception would end the monitor process with a long traceback, again after each
+        # restart.
         try:
             mark()
         except db.Error as error:
-            self._note(error)
+            self._note_failure(error)
             return
-        self._answers("the database")
+        self._note_answer("the database")
 
-    def _note(self, error: Exception) -> None:
-        """One line per incident, and a fresh connection for the next try."""
-        who = "the database" if isinstance(error, db.Error) else "Redis"
-        if who not in self.away:
-            logger.warning("The beat waits: %s does not answer (%s).", who, type(error).__name__)
-        self.away.add(who)
+    def _note_failure(self, error: Exception) -> None:
+        """Log one line per incident, and reconnect for the next attempt."""
+        backend = "the database" if isinstance(error, db.Error) else "Redis"
+        if backend not in self.down:
+            logger.warning(
+                "The beat waits: %s does not answer (%s).", backend, type(error).__name__
+            )
+        self.down.add(backend)
         db.close_old_connections()
 
-    def _answers(self, who: str) -> None:
-        if who in self.away:
-            logger.warning("The beat goes on: %s answers again.", who)
-            self.away.remove(who)
+    def _note_answer(self, backend: str) -> None:
+        if backend in self.down:
+            logger.warning("The beat goes on: %s answers again.", backend)
+            self.down.remove(backend)
 
 
 class TickOrm(ORM):
-    """The queue in the database (one machine, or several with PostgreSQL)."""
+    """Broker with the queue in the database (one machine, or several with PostgreSQL)."""
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
@@ -188,16 +209,16 @@ class TickOrm(ORM):
         return self.ticker.dequeue(super().dequeue)
 
     def acknowledge(self, task_id: Any) -> None:
-        """In the monitor: the task is over."""
+        """Called by the monitor when the task is over."""
         self.ticker.finish(lambda: super(TickOrm, self).acknowledge(task_id))
 
     def fail(self, task_id: Any) -> None:
-        """In the pusher: the task cannot be read."""
+        """Called by the pusher when the task cannot be read."""
         self.ticker.finish(lambda: super(TickOrm, self).fail(task_id))
 
 
 class TickRedis(Redis):
-    """The queue in Redis. Its pop blocks no longer than to the next slot."""
+    """Broker with the queue in Redis."""
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
@@ -214,51 +235,54 @@ class TickRedis(Redis):
 _monitor = Ticker()
 
 
-def pulse() -> None:
-    """The heartbeat's task: does nothing but travel from pusher to worker to monitor."""
+def heartbeat() -> None:
+    """Do nothing: the task only travels from pusher to worker to monitor."""
 
 
 @receiver(pre_execute)
-def _name_the_lines(task: dict[str, Any], **_kwargs: Any) -> None:
-    """In a worker: what a task logs belongs together, as the lines of a request do."""
+def _set_request_id(task: dict[str, Any], **_kwargs: Any) -> None:
+    """In a worker: give all log lines of a task its id, as the lines of a request have one."""
     logs.request_id.set(task["id"])
 
 
 @receiver(post_execute)
-def _beat_passed(**_kwargs: Any) -> None:
-    """In the monitor: a task came through, so the engine lives. Tells the supervisor (file) and the web (row)."""
+def _write_heartbeat(**_kwargs: Any) -> None:
+    """In the monitor: a task came through; write it for the supervisor (file) and the web (row)."""
     try:
-        if path := os.environ.get(PULSE_FILE):
+        if path := os.environ.get(HEARTBEAT_FILE):
             Path(path).touch()
-        if _monitor.begins(PULSE, slot := slot_at(time.time(), PULSE_SECONDS)):
-            claim(PULSE, slot)
+        if _monitor.begins(HEARTBEAT, slot := slot_at(time.time(), HEARTBEAT_SECONDS)):
+            claim(HEARTBEAT, slot)
     except (OSError, db.Error) as error:
         logger.warning("The heartbeat could not be written (%s).", type(error).__name__)
         db.close_old_connections()
 
 
-def last_pulse() -> datetime | None:
-    """When a task last passed through any engine, to about five seconds; None before the first."""
-    slot = BeatSlot.objects.filter(pk=PULSE).values_list("slot", flat=True).first()
+def last_heartbeat() -> datetime | None:
+    """Return when a task last passed through any engine, to about five seconds; None before the
+    first.
+    """
+    slot = BeatSlot.objects.filter(pk=HEARTBEAT).values_list("slot", flat=True).first()
     return None if slot is None else datetime.fromtimestamp(slot / 1000, UTC)
 
 
 def wake(function: str) -> None:
-    """Ask an engine to call ``function`` (dotted name) as soon as the transaction is through. An alarm, not a promise.
+    """Ask an engine to call ``function`` (a dotted name) as soon as the transaction is committed.
 
-    Never raises, and asks at most once per 0.3 s and process: whatever gets lost here, the next beat finds.
+    Never raises, and asks at most once per 0.3 s and process. A request that is lost costs only
+    time: the next beat does the work.
     """
-    transaction.on_commit(lambda: _ring(function))
+    transaction.on_commit(lambda: _queue(function))
 
 
-def _ring(function: str) -> None:
+def _queue(function: str) -> None:
     now = time.monotonic()
     if now - _woken_at.get(function, -WAKE_SECONDS) < WAKE_SECONDS:
         return
     _woken_at[function] = now
     try:
         broker = get_broker()
-        if broker.queue_size() < WAITING_ENOUGH:
+        if broker.queue_size() < MAX_QUEUED:
             async_task(function, save=False, broker=broker)
-    except Exception:  # whatever hinders an alarm must not hinder the work that asked for it
+    except Exception:  # a broker that is down must not fail the caller's work
         logger.exception("The engine could not be woken; the next beat does it.")

@@ -1,4 +1,4 @@
-"""System checks: would this installation start, keep its secrets and keep its data?"""
+"""System checks of the settings: secrets, hosts, backends, mail, the erasure ledger."""
 
 import os
 import re
@@ -24,22 +24,20 @@ from audiencesync.core.database import sqlite
 from audiencesync.core.demo_accounts import EMAILS
 
 Apps = Sequence[AppConfig] | None
-SHORTEST_KEY = 50
-SHORTEST_PACKED = (
-    38  # bytes of a packed key; 50 random digits, the worst that is random, need 42 or more
-)
-FEWEST_BYTES = 18  # different ones in 32 random bytes: 30 is usual
+MIN_KEY_LENGTH = 50
+# Bytes of a compressed SECRET_KEY. 50 random digits, the weakest random key, need 42 or more.
+MIN_COMPRESSED = 38
+MIN_DISTINCT_BYTES = 18  # of 32 random bytes, about 30 differ
 _PLACEHOLDER = re.compile(
     r"\Adjango-insecure-|change.?me|random.?(?:string|characters)", re.IGNORECASE
 )
-_SUFFIX = re.compile(
-    r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}"
-)  # under which anybody may register a name
+# Domains such as .co.uk, in which anyone may register a name.
+_PUBLIC_SUFFIX = re.compile(r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}")
 _NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
 
 
 def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """SECRET_KEY is set, and long enough outside DEBUG."""
+    """Require a SECRET_KEY, long and random outside DEBUG."""
     try:
         key = settings.SECRET_KEY
     except ImproperlyConfigured:
@@ -54,10 +52,10 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
         ]
     if settings.DEBUG:
         return []
-    if len(key) < SHORTEST_KEY:
+    if len(key) < MIN_KEY_LENGTH:
         return [
             checks.Error(
-                f"SECRET_KEY is shorter than {SHORTEST_KEY} characters.", id="audiencesync.E002"
+                f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters.", id="audiencesync.E002"
             )
         ]
     named = [
@@ -69,20 +67,23 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
             f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007"
         )
         for name, one in named
-        if len(zlib.compress(one.encode(), 9)) < SHORTEST_PACKED or _PLACEHOLDER.search(one)
+        if len(zlib.compress(one.encode(), 9)) < MIN_COMPRESSED or _PLACEHOLDER.search(one)
     ]
 
 
 def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """TOKEN_KEYS seals and opens."""
-    hint = "Make a key: python -c 'from audiencesync.core.crypto import new_key; print(new_key(\"a\"))'"
+    """Require TOKEN_KEYS that open what they seal, and that look random."""
+    hint = (
+        "Make a key: python -c "
+        "'from audiencesync.core.crypto import new_key; print(new_key(\"a\"))'"
+    )
     try:
         works = (
             crypto.open_sealed(crypto.seal("probe", context="check"), context="check") == "probe"
         )
     except (ImproperlyConfigured, crypto.CannotOpen) as error:
         return [checks.Error(str(error), hint=hint, id="audiencesync.E003")]
-    if any(len(set(key)) < FEWEST_BYTES for key in crypto.ring()):
+    if any(len(set(key)) < MIN_DISTINCT_BYTES for key in crypto.ring()):
         return [
             checks.Error(
                 "TOKEN_KEYS holds a key that is not random.", hint=hint, id="audiencesync.E008"
@@ -96,7 +97,7 @@ def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """The host of SITE_URL is allowed. SITE_URL is what partners send people back to."""
+    """Require the host of SITE_URL in ALLOWED_HOSTS: partners redirect to SITE_URL."""
     parts = urlsplit(settings.SITE_URL)
     name, _port = split_domain_port(parts.netloc)
     if parts.scheme not in ("http", "https") or not name:
@@ -115,47 +116,60 @@ def hosts(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _matches_anything(pattern: str) -> bool:
-    """Whether a name of ALLOWED_HOSTS lets every host in, or all of a top-level domain."""
+    """Return whether an entry of ALLOWED_HOSTS allows all hosts, or all of a public suffix."""
     bare = pattern.strip().lower()
     return (
         bare == "*"
-        or bool(_SUFFIX.fullmatch(bare))
+        or bool(_PUBLIC_SUFFIX.fullmatch(bare))
         or (bare.startswith(".") and "." not in bare.strip(".") and bare != ".localhost")
     )
 
 
 def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Outside the demo nothing is open that is convenient on one's own machine only."""
+    """Refuse wildcards outside the demo, and DEMO, DEBUG or plain HTTP on a public host."""
     name, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
     is_public = bool(name) and not addresses.is_local(name)
     if settings.DEMO:
-        text = f"DEMO opens what is convenient on one's own machine: it must be off where SITE_URL is public ({name})."
+        text = (
+            "DEMO opens what is convenient on one's own machine: "
+            f"it must be off where SITE_URL is public ({name})."
+        )
         return [checks.Error(text, id="audiencesync.E014")] if is_public else []
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
-    found = {
-        "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.": any(
-            _matches_anything(one) for one in settings.ALLOWED_HOSTS
+    rules = [
+        (
+            any(_matches_anything(one) for one in settings.ALLOWED_HOSTS),
+            "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.",
+            "audiencesync.E009",
         ),
-        "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.": any(
-            _matches_anything(one.removeprefix("*") or "*")
-            for one in trusted
-            if one.startswith("*")
+        (
+            any(
+                _matches_anything(one.removeprefix("*") or "*")
+                for one in trusted
+                if one.startswith("*")
+            ),
+            "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.",
+            "audiencesync.E010",
         ),
-        f"DEBUG shows settings and data to visitors: it must be off where SITE_URL is public ({name}).": is_public
-        and settings.DEBUG,
-        f"SITE_URL must begin with https:// for a public name ({name}): passwords would travel readable.": is_public
-        and not settings.HTTPS,
-    }
-    ids = ("audiencesync.E009", "audiencesync.E010", "audiencesync.E011", "audiencesync.E012")
-    return [
-        checks.Error(text, id=number)
-        for number, (text, is_so) in zip(ids, found.items(), strict=True)
-        if is_so
+        (
+            is_public and settings.DEBUG,
+            "DEBUG shows settings and data to visitors: "
+            f"it must be off where SITE_URL is public ({name}).",
+            "audiencesync.E011",
+        ),
+        (
+            is_public and not settings.HTTPS,
+            f"SITE_URL must begin with https:// for a public name ({name}): "
+            "passwords would travel readable.",
+            "audiencesync.E012",
+        ),
     ]
+    return [checks.Error(text, id=number) for is_broken, text, number in rules if is_broken]
 
 
 def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Nobody signs in with an account of the demo outside the demo. Without a database or its tables nobody does."""
+    """Refuse active demo accounts outside the demo."""
+    # Without a database or its tables there are no accounts, and this check passes.
     if settings.DEMO or (
         connection.vendor == "sqlite" and not _exists(connection.settings_dict["NAME"])
     ):
@@ -178,12 +192,13 @@ def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _exists(name: object) -> bool:
-    """Whether the file of SQLite is there: to look must not make it. A name such as file::memory: counts as there."""
+    """Return whether the SQLite file exists; connecting would create it."""
+    # A name such as file::memory: needs no file.
     return str(name).startswith((":", "file:")) or Path(str(name)).exists()
 
 
 def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """SQLite is new enough for the write-ahead log, or the slower rollback journal is used."""
+    """Warn if SQLite is too old for the write-ahead log."""
     if (
         not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
         or sqlite.journal_mode() == "WAL"
@@ -194,7 +209,8 @@ def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage
     )
     return [
         checks.Warning(
-            f"SQLite {found} is older than {wanted}: the rollback journal is used instead of WAL, which is slower.",
+            f"SQLite {found} is older than {wanted}: "
+            "the rollback journal is used instead of WAL, which is slower.",
             hint="Install the package pysqlite3, or use PostgreSQL (DATABASE_URL).",
             id="audiencesync.W001",
         )
@@ -202,7 +218,7 @@ def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage
 
 
 def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """The TikTok app is named."""
+    """Warn if the TikTok app is not set."""
     missing = [
         name for name in ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET") if not getattr(settings, name)
     ]
@@ -213,19 +229,22 @@ def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Mails have a server to leave by."""
+    """Warn if there is no mail server."""
     if settings.HAS_MAIL:
         return []
-    hint = "Set it, then try: manage.py sendtestemail you@example.org. Until then no alert and no password reset arrives."
+    hint = (
+        "Set it, then try: manage.py sendtestemail you@example.org. "
+        "Until then no alert and no password reset arrives."
+    )
     return [checks.Warning("EMAIL_HOST not set.", hint=hint, id="audiencesync.W003")]
 
 
 def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """What is named by its Python path exists, and the sender of mails is one address."""
+    """Require backends whose Python path can be imported, and one address as sender of mails."""
     found: list[checks.CheckMessage] = []
     try:
         get_connection()
-    except Exception:  # noqa: BLE001 - another's class may raise anything
+    except Exception:  # noqa: BLE001 - a class of the operator may raise anything
         found.append(
             checks.Error("EMAIL_BACKEND names nothing that sends mails.", id="audiencesync.E015")
         )
@@ -245,7 +264,7 @@ def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """The ledger of erasures can be written: without it a restored backup brings erased people back."""
+    """Require a writable erasure ledger: without it a restored backup brings erased people back."""
     file = Path(settings.ERASURE_LEDGER)
     folder = file.parent
     if file.is_dir():
@@ -266,7 +285,7 @@ def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Staff read the numbers of all groups, and archive groups: a password alone is little."""
+    """Warn (--deploy) if staff, who read all groups' analytics, sign in with a password alone."""
     if settings.DEMO or settings.STAFF_REQUIRE_SECOND_FACTOR:
         return []
     hint = "Set STAFF_REQUIRE_SECOND_FACTOR=1."
@@ -278,8 +297,8 @@ def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMe
 
 
 def register() -> None:
-    """Tell Django; called when the groups app is ready."""
-    refusals = (secret_key, token_keys, hosts, openness, demo_users)
-    for check in (*refusals, backends, sqlite_version, tiktok_app, mail, ledger):
+    """Register the checks with Django."""
+    required = (secret_key, token_keys, hosts, openness, demo_users)
+    for check in (*required, backends, sqlite_version, tiktok_app, mail, ledger):
         checks.register(check, checks.Tags.security)
     checks.register(staff_second_factor, checks.Tags.security, deploy=True)

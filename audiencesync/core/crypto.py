@@ -1,4 +1,6 @@
-"""Seal and open secrets at rest: AES-256-GCM with a key ring of its own (TOKEN_KEYS), separate from SECRET_KEY."""
+"""Encryption of stored secrets: AES-256-GCM with the key ring TOKEN_KEYS, which is separate from
+SECRET_KEY.
+"""
 
 import base64
 import os
@@ -11,12 +13,15 @@ from django.views.decorators.debug import sensitive_variables
 
 
 class CannotOpen(Exception):
-    """The sealed text, its context or the key ring do not fit together. Carries no part of the secret."""
+    """The sealed text, its context and the key ring do not match. Carries no part of the secret."""
 
 
 @sensitive_variables()
 def _ring() -> dict[str, bytes]:
-    """Key id -> 32 bytes, in the order of the setting; the first seals. Raises ImproperlyConfigured."""
+    """Return {key id: 32 bytes} in the order of the setting; the first key seals.
+
+    Raises ImproperlyConfigured.
+    """
     ring: dict[str, bytes] = {}
     for entry in settings.TOKEN_KEYS:
         key_id, _, encoded = entry.partition(":")
@@ -35,13 +40,18 @@ def _ring() -> dict[str, bytes]:
 
 
 def ring() -> list[bytes]:
-    """The keys of TOKEN_KEYS, for a look at their quality. Raises ImproperlyConfigured."""
+    """Return the keys of TOKEN_KEYS, for the check of their quality.
+
+    Raises ImproperlyConfigured.
+    """
     return list(_ring().values())
 
 
 @sensitive_variables("secret", "key")
 def seal(secret: str, *, context: str) -> str:
-    """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same ``context``."""
+    """Encrypt ``secret`` as ``v1.<key id>.<nonce>.<ciphertext>``; it opens only with the same
+    ``context``.
+    """
     key_id, key = next(iter(_ring().items()))
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, secret.encode(), context.encode())
@@ -50,7 +60,7 @@ def seal(secret: str, *, context: str) -> str:
 
 @sensitive_variables("key", "ring")
 def open_sealed(sealed: str, *, context: str) -> str:
-    """Decrypt what ``seal`` made. Raises CannotOpen on a wrong key, context or text: it never hands back ciphertext."""
+    """Decrypt the result of ``seal``. Raises CannotOpen if key, context or text is wrong."""
     ring = _ring()
     try:
         version, key_id, nonce, text = sealed.split(".")
@@ -65,12 +75,12 @@ def open_sealed(sealed: str, *, context: str) -> str:
 
 
 def is_current(sealed: str) -> bool:
-    """Whether ``sealed`` was made with the first key of the ring."""
+    """Return whether ``sealed`` was encrypted with the first key of the ring."""
     return sealed.split(".")[1:2] == [next(iter(_ring()))]
 
 
 def new_key(key_id: str) -> str:
-    """A fresh entry for TOKEN_KEYS."""
+    """Return a new random entry for TOKEN_KEYS."""
     return f"{key_id}:{base64.b64encode(os.urandom(32)).decode()}"
 
 

@@ -1,4 +1,7 @@
-"""The environment that settings are read from; what cannot be read is named, without its value: it may be a secret."""
+"""Typed reading of environment variables.
+
+An error names the variable, not its value: it may be a secret.
+"""
 
 import logging
 import math
@@ -10,22 +13,20 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 DAY_SECONDS = 86_400.0
-SHORTEST_PERIOD, MOST_CALLS = 0.1, 1_000_000_000  # of a limit
-LONGEST_KEPT = 36_500  # days
-YES, NO = (
-    frozenset({"1", "true", "yes", "y", "on", "ok"}),
-    frozenset({"", "0", "false", "no", "n", "off"}),
-)
+MIN_PERIOD, MAX_CALLS = 0.1, 1_000_000_000  # of a rate limit
+MAX_KEPT_DAYS = 36_500
+YES = frozenset({"1", "true", "yes", "y", "on", "ok"})
+NO = frozenset({"", "0", "false", "no", "n", "off"})
 
 
 class Environment(environ.Env):
-    """Every variable is read through `get_value`; every number has bounds."""
+    """Readers for our settings; every number has bounds."""
 
     def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
-        """The value of a variable in its type. Raises ImproperlyConfigured."""
+        """Return the value of a variable in its type. Raises ImproperlyConfigured."""
         text = self.ENVIRON.get(var, "")
         try:
-            if text.startswith("$"):  # a password may: it is no name of another variable
+            if text.startswith("$"):  # environ would read another variable; ours may be a password
                 return self.parse_value(text, args[0] if args else kwargs.get("cast"))
             return super().get_value(var, *args, **kwargs)
         except (ValueError, TypeError) as error:
@@ -34,7 +35,10 @@ class Environment(environ.Env):
             ) from error
 
     def flag(self, var: str, default: bool) -> bool:  # noqa: FBT001 - as environ's own readers take it
-        """Return a boolean; a word that is neither yes nor no is refused instead of read as no."""
+        """Return a boolean.
+
+        Raises ImproperlyConfigured for any other word instead of reading it as no.
+        """
         word = self.str(var, "1" if default else "0").strip().lower()
         if word not in YES | NO:
             raise ImproperlyConfigured(f"{var} must be 1 or 0.")
@@ -52,16 +56,16 @@ class Environment(environ.Env):
     def amount(self, var: str, default: float, *, least: float, most: float) -> float:
         """Return a number within bounds, decimals allowed. Raises ImproperlyConfigured."""
         try:
-            number = plain(self.str(var, str(default)))
+            number = ascii_float(self.str(var, str(default)))
         except ValueError:
             number = math.nan
-        if not least <= number <= most:  # NaN neither
+        if not least <= number <= most:  # refuses NaN, too
             raise ImproperlyConfigured(f"{var} must be a number from {least:g} to {most:g}.")
         return number
 
     def days(self, var: str, default: float) -> float:
         """Return how many days something is kept, 0 for ever. Raises ImproperlyConfigured."""
-        number = self.amount(var, default, least=0, most=LONGEST_KEPT)
+        number = self.amount(var, default, least=0, most=MAX_KEPT_DAYS)
         if 0 < number < 1:  # a typing error must not empty a table
             raise ImproperlyConfigured(f"{var} must be 0 (for ever), or at least 1.")
         return number
@@ -81,7 +85,10 @@ class Environment(environ.Env):
         return name
 
     def token(self, var: str, *, least: int) -> str:
-        """Return a secret that is sent in a header, or nothing. Raises ImproperlyConfigured."""
+        """Return a secret that is sent in a header, or an empty text.
+
+        Raises ImproperlyConfigured.
+        """
         text: str = self.str(var, "")
         if text and not (
             len(text) >= least and text.isascii() and text.isprintable() and " " not in text
@@ -92,15 +99,18 @@ class Environment(environ.Env):
         return text
 
     def choice(self, var: str, default: str, *, among: tuple[str, ...]) -> str:
-        """Return one of some words. Raises ImproperlyConfigured."""
+        """Return one of the words ``among``. Raises ImproperlyConfigured."""
         word: str = self.str(var, default).strip()
         if word not in among:
             raise ImproperlyConfigured(f"{var} must be {' or '.join(among)}.")
         return word
 
 
-def plain(text: str) -> float:
-    """The number of a text; float() takes digits of other scripts and underscores, too. Raises ValueError."""
+def ascii_float(text: str) -> float:
+    """Return a text as a number, without underscores or digits of other scripts.
+
+    Raises ValueError.
+    """
     return float(text if text.isascii() and "_" not in text else "nan")
 
 
@@ -112,33 +122,37 @@ def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
         )
 
 
-def limit(variable: str, text: str) -> tuple[int, float]:
-    """Calls and seconds of "3000/3" in numbers. Raises ImproperlyConfigured."""
+def rate_limit(variable: str, text: str) -> tuple[int, float]:
+    """Parse "3000/3" as (calls, seconds). Raises ImproperlyConfigured."""
     calls, _sign, seconds = text.partition("/")
     try:
-        n, period = plain(calls), plain(seconds)
+        n, period = ascii_float(calls), ascii_float(seconds)
     except ValueError as error:
         raise ImproperlyConfigured(
             f"{variable} must look like track=3000/3,export=250/60."
         ) from error
-    if not (n.is_integer() and 1 <= n <= MOST_CALLS and SHORTEST_PERIOD <= period <= DAY_SECONDS):
+    if not (n.is_integer() and 1 <= n <= MAX_CALLS and MIN_PERIOD <= period <= DAY_SECONDS):
         raise ImproperlyConfigured(
-            f"{variable} needs at least 1 call and at most {MOST_CALLS}, in {SHORTEST_PERIOD} to 86400 seconds."
+            f"{variable} needs at least 1 call and at most {MAX_CALLS}, "
+            f"in {MIN_PERIOD} to 86400 seconds."
         )
     return int(n), period
 
 
-def limits(
-    variable: str, given: dict[str, str], *, known: dict[str, str]
+def rate_limits(
+    variable: str, given: dict[str, str], *, defaults: dict[str, str]
 ) -> dict[str, tuple[int, float]]:
-    """Return every limit by its name; a name that does not exist is refused. Raises ImproperlyConfigured."""
-    if unknown := sorted(given.keys() - known.keys()):
-        raise ImproperlyConfigured(f"{variable} knows {', '.join(known)}, not {unknown[0]}.")
-    return {name: limit(variable, text) for name, text in (known | given).items()}
+    """Return every rate limit by its name: ``defaults`` updated by ``given``.
+
+    Raises ImproperlyConfigured.
+    """
+    if unknown := sorted(given.keys() - defaults.keys()):
+        raise ImproperlyConfigured(f"{variable} knows {', '.join(defaults)}, not {unknown[0]}.")
+    return {name: rate_limit(variable, text) for name, text in (defaults | given).items()}
 
 
 def make_folder(folder: Path) -> None:
-    """VAR_DIR, for its owner only. Raises ImproperlyConfigured."""
+    """Create VAR_DIR with access for its owner only. Raises ImproperlyConfigured."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

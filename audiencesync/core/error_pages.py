@@ -1,4 +1,7 @@
-"""Error pages in words: no database, no session, no context processor, so that they appear when those are what failed."""
+"""Error pages.
+
+They use no database, session or context processor, because those may be what failed.
+"""
 
 import errno
 import sys
@@ -13,22 +16,21 @@ from redis import RedisError
 
 from audiencesync.core import logs
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _page(status: int, title: str, text: str, *, back: str = "") -> HttpResponse:
-    facts = {
+    context = {
         "status": status,
         "error_title": title,
         "text": text,
         "request_id": logs.request_id.get(),
         "back": back,
     }
-    return HttpResponse(render_to_string("error.html", facts), status=status)
+    return HttpResponse(render_to_string("error.html", context), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """400."""
     return _page(
         400,
         _("This request makes no sense to us"),
@@ -37,29 +39,31 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """403: a member without the role."""
+    """Return 403 for a member without the role."""
     return _page(
         403,
         _("You may not do this"),
         _(
-            "Your role in this app group does not include it. An admin of the group can change that."
+            "Your role in this app group does not include it. "
+            "An admin of the group can change that."
         ),
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403: the form came without its token. ``reason`` is for the log, Django has written it there."""
+    """Return 403 for a form without its token. Django has logged the ``reason``."""
     return _page(
         403,
         _("This form is out of date"),
         _(
-            "Nothing was changed. Go back, reload the page and send the form again; cookies must be allowed."
+            "Nothing was changed. Go back, reload the page and send the form again; "
+            "cookies must be allowed."
         ),
     )
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """404: not there, or not for this user; the page does not say which."""
+    """Return 404. The page does not say whether the object exists and belongs to another group."""
     return _page(
         404,
         _("There is no such page"),
@@ -68,18 +72,20 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """429: allauth's limits of sign-in, sign-up and password reset."""
+    """Return 429 for allauth's limits of sign-in, sign-up and password reset."""
     return _page(
         429, _("Too many attempts"), _("For safety we wait a little. Try again in a few minutes.")
     )
 
 
-def with_a_way_back(
+def method_not_allowed_page(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: who opens an address that only takes forms (a reload, a sign-in in between) is shown the way back."""
+    """Middleware: answer a GET of a POST-only URL (after a reload or a sign-in) with a page that
+    links back.
+    """
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if request.method != "GET" or response.status_code != 405 or response.content:
             return response
@@ -87,18 +93,19 @@ def with_a_way_back(
             405,
             _("Nothing was done"),
             _(
-                "This address only takes what a form sends. Go back to the page and press the button again."
+                "This address only takes what a form sends. "
+                "Go back to the page and press the button again."
             ),
             back=_nearest_page(request.path),
         )
         page["Allow"] = response["Allow"]
         return page
 
-    return answer
+    return middleware
 
 
 def _nearest_page(path: str) -> str:
-    """The closest address above ``path`` that exists."""
+    """Return the closest parent of ``path`` that is a page."""
     while path.strip("/"):
         path = path.rstrip("/").rpartition("/")[0] + "/"
         try:
@@ -110,16 +117,17 @@ def _nearest_page(path: str) -> str:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, or 503 while the database or Redis does not answer, or the disk is full."""
+    """Return 503 while the database or Redis does not answer or the disk is full, else 500."""
     match sys.exc_info()[1]:
         case OperationalError() | InterfaceError():
             return _not_ready(_("The database is not ready. Try again in a minute."))
         case RedisError():
             return _not_ready(_("The cache is not ready. Try again in a minute."))
-        case OSError(errno=number) if number in NO_ROOM:
+        case OSError(errno=number) if number in DISK_FULL:
             return _not_ready(
                 _(
-                    "The disk is full. Whoever runs this installation has to make room; then try again."
+                    "The disk is full. Whoever runs this installation has to make room; "
+                    "then try again."
                 )
             )
     return _page(

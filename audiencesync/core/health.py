@@ -1,4 +1,4 @@
-"""Is this process alive, and is all it needs there? The answers name what fails; the log says why."""
+"""The probes /healthz and /readyz. A response names the checks that fail; the log says why."""
 
 import logging
 import shutil
@@ -20,25 +20,27 @@ from audiencesync.core import beat, crypto
 from audiencesync.core.database import sqlite
 from audiencesync.core.models import BeatSlot
 
-Check = Callable[[], str]  # what is wrong, in words for the log; "" if nothing
+Check = Callable[[], str]  # returns what is wrong, in words for the log, or an empty text
 
 logger = logging.getLogger(__name__)
-SILENCE = timedelta(seconds=30)
-LEAST_FREE = 0.05
-LOGGED_EVERY = 60.0  # seconds; a probe comes every few seconds
+MAX_HEARTBEAT_AGE = timedelta(seconds=30)
+MIN_FREE_SHARE = 0.05  # of the disk
+LOG_SECONDS = 60.0  # a failing check is logged this often; probes come every few seconds
 PROBES = frozenset({"/healthz", "/readyz"})
 
-_logged: dict[str, float] = {}  # check that fails -> when its reason was written last
+_logged_at: dict[str, float] = {}  # failing check -> when its reason was logged last
 
 
 class Probes:
-    """Middleware: answer /healthz and /readyz whatever host is asked for; orchestrators ask by IP address."""
+    """Middleware: answer the probes before the host is validated; orchestrators call them by IP
+    address.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Neither page reads the host, and both are open to everybody."""
+        # Safe without validation: neither view uses the host, and both are public.
         if request.path_info not in PROBES:
             return self.get_response(request)
         request.resolver_match = match = resolve(request.path_info)
@@ -49,44 +51,51 @@ class Probes:
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers: nothing else is asked, so that a sick database restarts no healthy process."""
+    """Answer 200 as long as this process answers at all."""
+    # No backend is checked: a database that is down must not restart healthy processes.
     return JsonResponse({"process": "ok"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest, more: dict[str, Check] | None = None) -> JsonResponse:
-    """200 if everything is there, else 503: {"database": "ok", "engine": "fail", ...}. ``more``: of other storeys."""
-    answer = {name: _state(name, check) for name, check in (CHECKS | (more or {})).items()}
-    return JsonResponse(answer, status=503 if "fail" in answer.values() else 200)
+    """Answer 200, or 503 if a check fails: {"database": "ok", "engine": "fail", ...}.
+
+    ``more``: checks of the apps above this one, given in urls.py.
+    """
+    states = {name: _state(name, check) for name, check in (CHECKS | (more or {})).items()}
+    return JsonResponse(states, status=503 if "fail" in states.values() else 200)
 
 
 def _state(name: str, check: Check) -> str:
     try:
         reason = check()
-    except Exception as error:  # whatever a broken dependency raises is the answer "fail"
-        if _is_news(name):
+    except Exception as error:  # any exception of a broken dependency means "fail"
+        if _should_log(name):
             logger.warning("readyz: %s fails: %s", name, type(error).__name__, exc_info=True)
         return "fail"
-    if reason and _is_news(name):
+    if reason and _should_log(name):
         logger.warning("readyz: %s fails: %s", name, reason)
-    if not reason and name in _logged:
-        del _logged[name]
+    if not reason and name in _logged_at:
+        del _logged_at[name]
         logger.warning("readyz: %s is well again", name)
     return "fail" if reason else "ok"
 
 
-def _is_news(name: str) -> bool:
-    """Whether to write why a check fails: when it begins, and once a minute while it lasts. Notes that it was written."""
+def _should_log(name: str) -> bool:
+    """Return whether to log a failure: when it begins and once a minute while it lasts.
+
+    Remember that it was.
+    """
     now = time.monotonic()
-    if name in _logged and now - _logged[name] < LOGGED_EVERY:
+    if name in _logged_at and now - _logged_at[name] < LOG_SECONDS:
         return False
-    _logged[name] = now
+    _logged_at[name] = now
     return True
 
 
 def database() -> str:
-    """A write works; it is rolled back."""
+    """Check that a write works; it is rolled back."""
     with transaction.atomic():
         BeatSlot.objects.update_or_create(pk="readyz", defaults={"slot": 0})
         transaction.set_rollback(True)
@@ -94,7 +103,7 @@ def database() -> str:
 
 
 def migrations() -> str:
-    """The tables are those of this version."""
+    """Check that all migrations of this version are applied."""
     executor = MigrationExecutor(connection)
     missing = [
         f"{one.app_label}.{one.name}"
@@ -104,38 +113,36 @@ def migrations() -> str:
 
 
 def keys() -> str:
-    """What the key ring seals opens again."""
+    """Check that TOKEN_KEYS opens a text that it sealed."""
     opened = crypto.open_sealed(crypto.seal("sample", context="readyz"), context="readyz")
     return "" if opened == "sample" else "what TOKEN_KEYS seals does not open again"
 
 
 def shared_cache() -> str:
-    """The cache gives back what it was given."""
+    """Check that the cache returns a stored value."""
     cache.set("readyz", value=True, timeout=10)
     return "" if cache.get("readyz") is True else "the cache does not give back what it was given"
 
 
 def engine() -> str:
-    """A task has passed through some engine lately."""
-    pulse = beat.last_pulse()
-    if pulse is None:
+    """Check that an engine has processed a task lately."""
+    last = beat.last_heartbeat()
+    if last is None:
         return "no engine has ever run (manage.py engine)"
-    age = timezone.now() - pulse
-    return f"last heartbeat {age.total_seconds():.0f} s ago" if age > SILENCE else ""
+    age = timezone.now() - last
+    return f"last heartbeat {age.total_seconds():.0f} s ago" if age > MAX_HEARTBEAT_AGE else ""
 
 
 def disk() -> str:
-    """There is room for the files of this process."""
+    """Check that the disk under VAR_DIR has free space."""
     usage = shutil.disk_usage(settings.VAR_DIR)
-    return (
-        ""
-        if usage.free >= LEAST_FREE * usage.total
-        else f"{usage.free / usage.total:.1%} free under VAR_DIR"
-    )
+    if usage.free >= MIN_FREE_SHARE * usage.total:
+        return ""
+    return f"{usage.free / usage.total:.1%} free under VAR_DIR"
 
 
 def sqlite_version() -> str:
-    """The library can be trusted with the write-ahead log, or the file does not use it."""
+    """Check that a write-ahead log is used only with a SQLite library that is safe for it."""
     if connection.vendor != "sqlite" or sqlite.version() >= sqlite.SAFE_WAL:
         return ""
     with connection.cursor() as cursor:

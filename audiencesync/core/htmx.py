@@ -1,4 +1,4 @@
-"""Answers that htmx understands: a toast beside the fragment, a redirect in the browser."""
+"""Response headers that htmx and app.js read."""
 
 import json
 
@@ -6,6 +6,9 @@ from django.http import HttpResponse
 
 
 def toast(response: HttpResponse, text: str, *, kind: str = "success") -> HttpResponse:
-    """Add a toast to ``response``; app.js shows it in the live region. ``kind``: success or danger."""
+    """Add a toast to ``response``; app.js shows it in the live region.
+
+    ``kind``: success or danger.
+    """
     response["HX-Trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
     return response

@@ -1,4 +1,6 @@
-"""Logs: one JSON object per line, a request id in every line, and nothing about people: addresses as routes only."""
+"""Logging: one JSON object per line, a request id in every line, routes instead of paths, no
+personal data.
+"""
 
 import json
 import logging
@@ -12,22 +14,22 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+_CLIENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
-# PostgreSQL repeats there the values that it refused, and the place in the statement or the copied line
+# In these lines PostgreSQL repeats the values it refused, and the place in the statement or the
+# copied row.
 DETAIL = re.compile(r"^(DETAIL|CONTEXT|LINE \d+):.*\n?", re.MULTILINE)
-WATCHED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
-AGAIN_SECONDS = 60.0
-UNKNOWN = "an unknown address"
+POLLED_ROUTES = ("/healthz", "/readyz", "/metrics")  # requested every few seconds
+REPEAT_SECONDS = 60.0
+UNKNOWN_ROUTE = "an unknown address"
 
 logger = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON. Of what is attached to it only ``EXTRAS`` are written: a new one is a decision."""
+    """Formats a record as one line of JSON with only those extra fields that ``EXTRAS`` allows."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Keys in the order in which one reads them."""
         line: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -41,28 +43,30 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class RoutesOnly(logging.Filter):
-    """Django logs the path of a refused request; a path may carry the key of an invitation. Its route does not."""
+class PathsToRoutes(logging.Filter):
+    """Replaces the path in Django's records about a request by its route: a path may hold an
+    invitation token.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the path among the arguments."""
         request = getattr(record, "request", None)
         if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
             paths = (
                 request.path,
-                request.path.encode("unicode_escape").decode("ascii"),
-            )  # Django escapes it
+                request.path.encode("unicode_escape").decode("ascii"),  # Django logs it escaped
+            )
             record.args = tuple(
                 route_of(request) if part in paths else part for part in record.args
             )
         return True
 
 
-class NoHost(logging.Filter):
-    """Django logs a host that is not allowed as an error, with a trace of forty lines and the words of the caller."""
+class ShortDisallowedHost(logging.Filter):
+    """Turns Django's error about a host that is not allowed into a one-line warning without the
+    host.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Make it one line that says what to do."""
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = (
             "A request named a host that is not in ALLOWED_HOSTS; it was answered with 400.",
@@ -72,39 +76,41 @@ class NoHost(logging.Filter):
         return True
 
 
-class NotAgain(logging.Filter):
-    """For a library that says the same twice a second while Redis is away: once a minute is enough."""
+class OncePerMinute(logging.Filter):
+    """Drops warnings repeated within a minute: django-q2 writes two a second without Redis."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said_at: dict[str, float] = {}
+        self.logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this was not said within the last minute. What tells of work done is never dropped."""
-        if record.levelno < logging.WARNING:
+        if record.levelno < logging.WARNING:  # these report finished work; none is dropped
             return True
-        words, now = record.getMessage(), record.created
-        self.said_at = {said: at for said, at in self.said_at.items() if now - at < AGAIN_SECONDS}
-        is_new = words not in self.said_at
-        self.said_at.setdefault(words, now)
+        text, now = record.getMessage(), record.created
+        self.logged_at = {
+            logged: at for logged, at in self.logged_at.items() if now - at < REPEAT_SECONDS
+        }
+        is_new = text not in self.logged_at
+        self.logged_at.setdefault(text, now)
         return is_new
 
 
 def route_of(request: HttpRequest) -> str:
-    """The pattern that an address matched, such as /invitation/<str:token>/."""
-    return f"/{request.resolver_match.route}" if request.resolver_match else UNKNOWN
+    """Return the URL pattern that a path matched, such as /invitation/<str:token>/."""
+    return f"/{request.resolver_match.route}" if request.resolver_match else UNKNOWN_ROUTE
 
 
 class RequestIds:
-    """Middleware: takes the caller's id if it looks like one, else makes one; answers with it; logs the request."""
+    """Middleware: give every request an id (X-Request-ID, the client's own if it is well-formed)
+    and log it.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The id stays set while the answer is made: error pages and logs show it."""
         given = request.headers.get("X-Request-ID", "")
-        request_id.set(given if GIVEN.fullmatch(given) else uuid.uuid4().hex)
+        request_id.set(given if _CLIENT_ID.fullmatch(given) else uuid.uuid4().hex)
         started = time.monotonic()
         response = self.get_response(request)
         response["X-Request-ID"] = request_id.get()
@@ -114,11 +120,11 @@ class RequestIds:
 
 
 def _log(request: HttpRequest, status: int, duration_ms: int) -> None:
-    facts = {
+    fields = {
         "route": route_of(request),
         "method": request.method,
         "status": status,
         "duration_ms": duration_ms,
     }
-    level = logging.DEBUG if facts["route"] in WATCHED else logging.INFO
-    logger.log(level, "%s %s %s", request.method, facts["route"], status, extra=facts)
+    level = logging.DEBUG if fields["route"] in POLLED_ROUTES else logging.INFO
+    logger.log(level, "%s %s %s", request.method, fields["route"], status, extra=fields)

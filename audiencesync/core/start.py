@@ -1,4 +1,6 @@
-"""Before the first request: an installation that could not keep its secrets is refused in one line, not in a crash loop."""
+"""Start-up checks: a process with unsafe settings ends with one line per error instead of a crash
+loop.
+"""
 
 import logging
 import os
@@ -11,14 +13,16 @@ import django
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
-DO_NOT_RESTART = 4  # gunicorn and the systemd units do not start again what ends with this
+DO_NOT_RESTART = (
+    4  # exit code after which gunicorn and the systemd units do not start the process again
+)
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def in_one_line() -> Iterator[None]:
-    """Settings that cannot be read end this process with the one line that matters."""
+def exit_on_bad_settings() -> Iterator[None]:
+    """End this process with one line if a setting is malformed."""
     try:
         yield
     except ImproperlyConfigured as error:
@@ -26,33 +30,33 @@ def in_one_line() -> Iterator[None]:
         sys.exit(DO_NOT_RESTART)
 
 
-def refuse_if_unsafe() -> None:
-    """End this process with one line per error of the system checks. Other commands of manage.py tell it by themselves."""
+def exit_if_unsafe() -> None:
+    """End this process with one line per failed system check."""
+    # For web and engine only: the other commands of manage.py run the checks themselves.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
-    with in_one_line():
+    with exit_on_bad_settings():
         django.setup()
-    found = checks.run_checks()
-    errors = [message for message in found if message.is_serious()]
+    errors = [message for message in checks.run_checks() if message.is_serious()]
     for error in errors:
-        sys.stderr.write(f"AudienceSync does not start: {_words(error)}\n")
+        sys.stderr.write(f"AudienceSync does not start: {_text(error)}\n")
     if errors:
         sys.exit(DO_NOT_RESTART)
 
 
-def tell_what_is_unwise() -> None:
-    """One line of the log per warning; the other commands of manage.py tell it by themselves."""
+def log_warnings() -> None:
+    """Log one line per message of the system checks; call after `exit_if_unsafe`."""
     for warning in checks.run_checks():
-        logger.warning("AudienceSync starts, but: %s", _words(warning))
+        logger.warning("AudienceSync starts, but: %s", _text(warning))
 
 
-def _words(message: checks.CheckMessage) -> str:
+def _text(message: checks.CheckMessage) -> str:
     return f"{message.msg} {message.hint}" if message.hint else message.msg
 
 
-if __name__ == "__main__":  # before the workers of the web
-    refuse_if_unsafe()
-    tell_what_is_unwise()
-    # it knows models, which nobody can import before django.setup()
+if __name__ == "__main__":  # gunicorn.conf.py runs this before the web workers start
+    exit_if_unsafe()
+    log_warnings()
+    # Imported here because it needs models, which can be imported only after django.setup().
     import_module("audiencesync.groups.first_start.setup_link").announce(
         f"web on port {os.environ.get('WEB_PORT', '8000')}"
     )

@@ -1,6 +1,7 @@
-"""Keeps one qcluster alive: watches its heartbeat file, kills what went silent, starts it again, stops it in time.
+"""Keeps one django-q2 cluster alive: watches its heartbeat file, kills it when it hangs, restarts
+and stops it.
 
-Needed because django-q2 can fall silent for ever while its processes live (docs/operations.md tells how).
+Needed because django-q2 can hang for ever while its processes stay alive (see docs/operations.md).
 """
 
 import ctypes
@@ -14,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-PULSE_FILE = "ENGINE_PULSE_FILE"  # environment: tells the cluster which file its heartbeat touches
+HEARTBEAT_FILE = "ENGINE_PULSE_FILE"  # environment variable: the file that the cluster touches
 PR_SET_PDEATHSIG = 1
-LOOK_SECONDS = 0.5
-WAIT_SECONDS = 1.0
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 1.0
 BACKOFF_MAX = 30.0
-HEALTHY_SECONDS = 60.0  # who lived that long starts again at once
+HEALTHY_SECONDS = 60.0  # a cluster that ran this long is restarted without back-off
 
 logger = logging.getLogger(__name__)
 
@@ -33,22 +34,25 @@ class Terms:
 
 
 class Engine:
-    """One qcluster in a process group of its own, so that its orphans can be found and killed."""
+    """One cluster in a process group of its own, so that its orphans can be found and killed.
+
+    ``missing`` returns what the cluster needs and does not have, in words, or an empty text.
+    """
 
     def __init__(
         self,
         command: list[str],
         *,
-        pulse_file: Path,
+        heartbeat_file: Path,
         env: dict[str, str],
         terms: Terms,
         missing: Callable[[], str] = lambda: "",
     ) -> None:
-        self.command, self.pulse_file, self.env, self.terms = command, pulse_file, env, terms
-        self.missing = missing
+        self.command, self.heartbeat_file, self.env = command, heartbeat_file, env
+        self.terms, self.missing = terms, missing
         self.process: subprocess.Popen[bytes] | None = None
-        self.started = self.heard = 0.0
-        self.last_touch = 0
+        self.started_at = self.heartbeat_at = 0.0
+        self.last_mtime = 0
         self.failures = 0
         self.is_stopping = False
 
@@ -56,23 +60,25 @@ class Engine:
         """Start, watch and restart until `ask_to_stop` was called."""
         self.start()
         while not self.is_stopping:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             if (incident := self.incident()) and not self.is_stopping:
                 self.restart(incident)
         self.stop()
 
     def ask_to_stop(self, *_signal: object) -> None:
-        """The handler of SIGTERM and SIGINT."""
+        """Handle SIGTERM and SIGINT."""
         self.is_stopping = True
 
     def start(self) -> None:
-        """A fresh cluster, once nothing is missing; its first heartbeat must come within the time of silence."""
-        self.await_others()
+        """Start a cluster once nothing is missing; the first heartbeat must come within
+        ``terms.silence``.
+        """
+        self.wait_for_backends()
         if self.is_stopping:
             return
-        self.pulse_file.touch()
-        self.last_touch = self.pulse_file.stat().st_mtime_ns
-        self.started = self.heard = time.monotonic()
+        self.heartbeat_file.touch()
+        self.last_mtime = self.heartbeat_file.stat().st_mtime_ns
+        self.started_at = self.heartbeat_at = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
             env=self.env,
@@ -81,42 +87,47 @@ class Engine:
         )
         logger.info("Engine started (process group %s).", self.process.pid)
 
-    def await_others(self) -> None:
-        """Without its database a cluster dies of a traceback, again and again: wait, and say so in one line."""
+    def wait_for_backends(self) -> None:
+        """Wait until nothing is missing, and log it in one line."""
+        # Without its database a cluster would end with a traceback again and again.
         if not (missing := self.missing()):
             return
         logger.error("The engine waits: %s.", missing)
         while missing and not self.is_stopping:
-            time.sleep(WAIT_SECONDS)
+            time.sleep(RETRY_SECONDS)
             missing = self.missing()
         if not missing:
             logger.warning("The engine goes on: everything answers.")
 
     def incident(self) -> str | None:
-        """What is wrong with the cluster now, in words, or None."""
+        """Return what is wrong with the cluster now, in words, or None."""
         if self.process is None or self.process.poll() is not None:
             return "its main process ended"
-        touched = self.pulse_file.stat().st_mtime_ns if self.pulse_file.exists() else 0
-        if touched != self.last_touch:
-            self.last_touch, self.heard = touched, time.monotonic()
-        silent = time.monotonic() - self.heard
+        mtime = self.heartbeat_file.stat().st_mtime_ns if self.heartbeat_file.exists() else 0
+        if mtime != self.last_mtime:
+            self.last_mtime, self.heartbeat_at = mtime, time.monotonic()
+        silent = time.monotonic() - self.heartbeat_at
         return f"no heartbeat for {silent:.0f} s" if silent > self.terms.silence else None
 
     def restart(self, incident: str) -> None:
-        """Kill all that is left of the cluster and start anew, slower each time it dies young."""
-        lived = time.monotonic() - self.started
+        """Kill what is left of the cluster and start a new one, with back-off if it keeps failing
+        early.
+        """
+        lived = time.monotonic() - self.started_at
         self.failures = 0 if lived > HEALTHY_SECONDS else self.failures + 1
         wait = min(BACKOFF_MAX, 2.0 ** (self.failures - 2)) if self.failures > 1 else 0.0
         logger.error("Engine restarts in %.0f s: %s.", wait, incident)
         self.kill()
         until = time.monotonic() + wait
         while time.monotonic() < until and not self.is_stopping:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         if not self.is_stopping:
             self.start()
 
     def stop(self) -> None:
-        """Let running tasks end, but not for ever: django-q2 can deadlock while it stops."""
+        """Let running tasks end within ``terms.stop``; kill what remains, as django-q2 can deadlock
+        on its way.
+        """
         if self.process is None:
             return
         self.process.terminate()
@@ -128,7 +139,7 @@ class Engine:
         self.kill()
 
     def kill(self) -> None:
-        """End every process of the group, orphans too."""
+        """Kill every process of the group, orphans too."""
         if self.process is None:
             return
         try:
@@ -140,6 +151,8 @@ class Engine:
 
 
 def _end_with_parent() -> None:
-    """Linux: a supervisor that is killed takes its cluster along, else nobody would ever stop it."""
+    """On Linux: end the cluster when its supervisor is killed, else it would run on without
+    control.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

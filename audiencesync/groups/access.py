@@ -1,4 +1,4 @@
-"""The only door from a request to an object: strangers get 404, members without the role 403."""
+"""The only way from a request to an object. Non-members get 404, members without the role 403."""
 
 from typing import Any, TypeVar
 
@@ -21,53 +21,57 @@ signed_in = login_required
 
 
 def user(request: HttpRequest) -> User:
-    """The signed-in user. Raises PermissionDenied for anybody else (views are ``@access.signed_in``)."""
+    """Return the signed-in user, else raise PermissionDenied (views are ``@access.signed_in``)."""
     if not request.user.is_authenticated:
         raise PermissionDenied
     return request.user
 
 
 def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
-    """The groups the user is a member of; archived ones are hidden."""
+    """Return the groups that the user is a member of, without archived ones."""
     return AppGroup.objects.filter(memberships__user=user(request), archived_at=None).order_by(
         "name"
     )
 
 
 def membership(request: HttpRequest) -> Membership:
-    """The user's membership in the group named in the URL. Raises Http404 for strangers."""
+    """Return the user's membership in the group of the URL. Raises Http404 for non-members."""
     if request.resolver_match is None or "group" not in request.resolver_match.kwargs:
-        request.resolver_match = resolve(
-            request.path_info
-        )  # allauth repeats a request after it asked for the password
+        # allauth repeats a request after it asked for the password; that one is not resolved yet.
+        request.resolver_match = resolve(request.path_info)
     slug = request.resolver_match.kwargs["group"]
     cached: Membership | None = getattr(request, "membership", None)
     if cached is not None and cached.app_group.slug == slug:
         return cached
-    mine = Membership.objects.filter(user=user(request), app_group__archived_at=None)
-    found = mine.select_related("app_group").filter(app_group__slug=slug).first()
+    own = Membership.objects.filter(user=user(request), app_group__archived_at=None)
+    found = own.select_related("app_group").filter(app_group__slug=slug).first()
     if found is None:
         raise Http404
-    request.membership = found  # type: ignore[attr-defined]  # one query a request; read by the context processor
+    request.membership = found  # type: ignore[attr-defined]  # for later calls and templates
     return found
 
 
 def group(request: HttpRequest, role: Role = Role.VIEWER) -> AppGroup:
-    """The app group of the URL, if the user has ``role`` in it. Raises Http404 or PermissionDenied."""
-    mine = membership(request)
-    if not mine.may(role):
+    """Return the group of the URL if the user has ``role`` in it.
+
+    Raises Http404 or PermissionDenied.
+    """
+    own = membership(request)
+    if not own.may(role):
         raise PermissionDenied
-    return mine.app_group
+    return own.app_group
 
 
 def all_of(request: HttpRequest, model: type[M], role: Role = Role.VIEWER) -> QuerySet[M]:
-    """The rows of ``model`` in the group of the URL. A model far from the group names its way in ``GROUP_PATH``."""
+    """Return the rows of ``model`` in the group of the URL; a model sets its path to it as
+    ``GROUP_PATH``.
+    """
     path = getattr(model, "GROUP_PATH", "app_group")
     return model._default_manager.filter(**{path: group(request, role)})
 
 
 def get(request: HttpRequest, model: type[M], role: Role = Role.VIEWER, **lookup: Any) -> M:
-    """One row of the group of the URL. A row of another group is as unknown as one that never was: Http404."""
+    """Return one row of the group of the URL. Raises Http404, also for a row of another group."""
     try:
         return all_of(request, model, role).get(**lookup)
     except (model.DoesNotExist, ValueError, OverflowError):  # type: ignore[attr-defined]  # every concrete model has it
@@ -75,12 +79,15 @@ def get(request: HttpRequest, model: type[M], role: Role = Role.VIEWER, **lookup
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Whether the user is staff of this installation."""
+    """Return whether the user is staff of this installation."""
     return user(request).is_staff
 
 
 def staff(request: HttpRequest) -> User:
-    """The user, if staff. Raises PermissionDenied; without a second factor that is required, leads to where one is made."""
+    """Return the user if staff, else raise PermissionDenied.
+
+    Without a second factor that the installation requires, redirect to the page that sets one up.
+    """
     if not is_staff(request):
         raise PermissionDenied
     if settings.STAFF_REQUIRE_SECOND_FACTOR and not is_mfa_enabled(user(request)):

@@ -1,4 +1,4 @@
-"""Keys of the REST API: issue, find, revoke. Asked anew on every call, so that a revoked key is dead at once."""
+"""Keys of the REST API: issue, find, revoke. Nothing is cached, so a revoked key ends at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPES: dict[str, str | Promise] = {
     "audiences.read": gettext_lazy("Read audiences"),
     "deliveries.read": gettext_lazy("Read what was sent of a person, and why not"),
 }
-USED_EVERY = timedelta(minutes=1)  # so often at most is written down that a key was used
+LAST_USED_PRECISION = timedelta(minutes=1)  # last_used_at is written this often at most
 _KEY = re.compile(r"ask_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}", re.ASCII)
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
@@ -37,7 +37,7 @@ def issue(
     by: User | None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Save a key; returns it with its text, which is shown once and never stored."""
+    """Save a key; return it with its text, which is shown once and never stored."""
     prefix = "".join(secrets.choice(_LETTERS) for _ in range(8))
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
@@ -55,7 +55,7 @@ def issue(
 
 
 def revoke(key: ApiKey, *, by: User, now: datetime) -> bool:
-    """End a key for ever. False if it was revoked before."""
+    """Revoke a key. Return False if it was revoked before."""
     with transaction.atomic():
         revoked = bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now))
         if revoked:
@@ -66,14 +66,14 @@ def revoke(key: ApiKey, *, by: User, now: datetime) -> bool:
 
 
 def find(text: str, *, now: datetime) -> ApiKey | None:
-    """The open key with this text, with its group; writes down that it was used."""
+    """Return the open key with this text and its group, and record the use."""
     if not _KEY.fullmatch(text):
         return None
-    used = ApiKey.objects.filter(app_group__archived_at=None)
-    key = used.select_related("app_group").filter(sha256=_sha256(text)).first()
+    active = ApiKey.objects.filter(app_group__archived_at=None)
+    key = active.select_related("app_group").filter(sha256=_sha256(text)).first()
     if key is None or not key.is_open(now=now):
         return None
-    stale = now - USED_EVERY
+    stale = now - LAST_USED_PRECISION
     if key.last_used_at is None or key.last_used_at <= stale:
         unused = Q(last_used_at=None) | Q(last_used_at__lte=stale)
         ApiKey.objects.filter(unused, pk=key.pk).update(last_used_at=now)

@@ -1,4 +1,4 @@
-"""What every page knows: the current app group, the role in it, the groups to switch to."""
+"""Template context of every page: the current app group, the user's role in it, their groups."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from audiencesync.groups.models import AppGroup, Role
 
 
 def current(request: HttpRequest) -> dict[str, Any]:
-    """Context: ``has_mail``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit``, ``may_admin``."""
+    """Context: ``has_mail``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy),
+    ``may_edit``, ``may_admin``.
+    """
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {"has_mail": settings.HAS_MAIL}
     membership = getattr(request, "membership", None)
-    mine = AppGroup.objects.filter(memberships__user=request.user, archived_at=None).order_by(
-        "name"
-    )
+    own_groups = AppGroup.objects.filter(memberships__user=request.user, archived_at=None)
     return {
         "has_mail": settings.HAS_MAIL,
         "membership": membership,
         "app_group": membership.app_group if membership else None,
-        "my_groups": mine,
+        "my_groups": own_groups.order_by("name"),
         "may_edit": bool(membership and membership.may(Role.MARKETER)),
         "may_admin": bool(membership and membership.may(Role.ADMIN)),
     }

@@ -9,13 +9,13 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 from audiencesync.groups.api_keys import SCOPES
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
 
 class InvitationForm(forms.ModelForm):
-    """Whom to invite, as what."""
+    """An invitation: address and role."""
 
     class Meta:
         model = Invitation
@@ -26,11 +26,12 @@ class InvitationForm(forms.ModelForm):
         self.app_group = app_group
         self.fields["email"].widget.attrs["autocomplete"] = "off"
         self.fields["role"].help_text = _(
-            "Viewers see everything, marketers build and launch canvases, admins also connect partners and invite members."
+            "Viewers see everything, marketers build and launch canvases, "
+            "admins also connect partners and invite members."
         )
 
     def clean_email(self) -> str:
-        """Lower case; refuses an address that is a member already."""
+        """Return the address in lower case; refuse that of a member."""
         email: str = self.cleaned_data["email"].strip().lower()
         if self.app_group.memberships.filter(user__email=email).exists():
             raise forms.ValidationError(_("This person is a member already."))
@@ -69,7 +70,8 @@ class GroupForm(forms.ModelForm):
         label=_("Default country of phone numbers"),
         choices=regions,
         help_text=_(
-            "For phone numbers written without a country code. It applies to numbers saved from now on."
+            "For phone numbers written without a country code. "
+            "It applies to numbers saved from now on."
         ),
     )
     language = forms.ChoiceField(
@@ -81,10 +83,10 @@ class GroupForm(forms.ModelForm):
     quota_stops_clock = forms.BooleanField(
         label=_("Wait longer while a partner's daily limit is used up"),
         required=False,
-        help_text=patience.filled(
+        help_text=deadlines.lazy_text(
             _(
-                "People who cannot be sent count as errors after %(patience)s. With this, up to 24 hours of such a "
-                "lock-out do not count."
+                "People who cannot be sent count as errors after %(patience)s. "
+                "With this, up to 24 hours of such a lock-out do not count."
             )
         ),
     )
@@ -93,8 +95,8 @@ class GroupForm(forms.ModelForm):
         label=_("Store hashes only"),
         required=False,
         help_text=_(
-            "E-mails, phone numbers and device IDs are kept as hashes only; TikTok gets the same. What is stored now is "
-            "wiped, for good."
+            "E-mails, phone numbers and device IDs are kept as hashes only; "
+            "TikTok gets the same. What is stored now is wiped, for good."
         ),
     )
     consent_attribute = forms.CharField(
@@ -126,8 +128,8 @@ class GroupForm(forms.ModelForm):
         min_value=1,
         max_value=3650,
         help_text=_(
-            "So long no import brings back an e-mail or phone of a person who was erased. Their old ID stays held back "
-            "until an admin releases it under Erasures."
+            "So long no import brings back an e-mail or phone of a person who was erased. "
+            "Their old ID stays held back until an admin releases it under Erasures."
         ),
     )
 
@@ -152,24 +154,24 @@ class GroupForm(forms.ModelForm):
         self.initial["consent_values"] = ", ".join(self.instance.consent_values)
 
     def clean_name(self) -> str:
-        """One line: it stands in the subjects of mails."""
+        """Return the name as one line, because it is part of mail subjects."""
         return " ".join(str(self.cleaned_data["name"]).split())
 
     def clean_language(self) -> str:
-        """What is not sent stays as it is."""
+        """Keep the stored value if none was sent."""
         return str(self.cleaned_data["language"] or self.instance.language)
 
     def clean_suppression_days(self) -> int:
-        """What is not sent stays as it is."""
+        """Keep the stored value if none was sent."""
         return int(self.cleaned_data["suppression_days"] or self.instance.suppression_days)
 
     def clean_consent_values(self) -> list[str]:
-        """The words, each once."""
-        words = (word.strip() for word in self.cleaned_data["consent_values"].split(","))
-        return list(dict.fromkeys(word for word in words if word))
+        """Return the values between the commas without duplicates."""
+        values = (value.strip() for value in self.cleaned_data["consent_values"].split(","))
+        return list(dict.fromkeys(value for value in values if value))
 
     def clean(self) -> dict[str, Any]:
-        """An attribute without a word that means yes would refuse everybody."""
+        """Require a value for an attribute: without one no profile would have consent."""
         cleaned = super().clean() or {}
         if cleaned.get("consent_attribute") and not cleaned.get("consent_values"):
             self.add_error("consent_values", _("Name at least one value that counts as consent."))
@@ -177,19 +179,19 @@ class GroupForm(forms.ModelForm):
 
     @property
     def wipes(self) -> bool:
-        """Whether what is stored of people goes for good, which is asked about first."""
+        """Whether raw identifiers will be deleted, which needs a confirmation."""
         return "hash_only" in self.changed_data and bool(self.cleaned_data.get("hash_only"))
 
     @property
     def changes_people(self) -> bool:
-        """Whether everybody stored must be fitted to the new settings (people/consent.py)."""
+        """Whether stored profiles must be updated, too (people/privacy/consent.py)."""
         return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(
             self.changed_data
         )
 
 
 class ApiKeyForm(forms.ModelForm):
-    """A new key. What it may do cannot be changed afterwards."""
+    """A new key. Its scopes cannot be changed later."""
 
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"), choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple
@@ -211,13 +213,13 @@ class ApiKeyForm(forms.ModelForm):
         fields = ["name"]
 
     def expires_at(self, *, now: datetime) -> datetime | None:
-        """When the key ends by itself."""
+        """Return when the key expires, or None."""
         days = self.cleaned_data["lifetime"]
         return now + timedelta(days=int(days)) if days else None
 
 
 class ActivityFilter(forms.Form):
-    """What to show of the activity log."""
+    """Filter of the activity log."""
 
     verb = forms.ChoiceField(label=_("What"), required=False)
     person = forms.ChoiceField(label=_("Who"), required=False)

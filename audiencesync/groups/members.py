@@ -1,6 +1,6 @@
-"""Changing and removing members. A group always keeps an admin, also when two admins act at the same moment.
+"""Changes and removals of members. A group always keeps an admin, also with two changes at once.
 
-Who is no admin any more has no way left to bring people in: the invitations that they issued end.
+When a member stops being an admin, the invitations that they issued end.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ class LastAdmin(Exception):
 
 
 def _locked(membership: Membership) -> Membership | None:
-    """The row as it is now, with its group locked, so that changes of members happen one after the other."""
+    """Lock the group and read the row again, so that changes of members run one after the other."""
     AppGroup.objects.select_for_update().get(pk=membership.app_group_id)
     return Membership.objects.select_related("user", "app_group").filter(pk=membership.pk).first()
 
@@ -39,15 +39,15 @@ def _keep_an_admin(membership: Membership) -> None:
 
 
 def keys_of(membership: Membership) -> QuerySet[ApiKey]:
-    """The keys that this member has made and that still open something: they may know them."""
-    still_open = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    """Return the open keys that this member has created and may know."""
+    is_open = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     return membership.app_group.api_keys.filter(
-        still_open, created_by=membership.user, revoked_at=None
+        is_open, created_by=membership.user, revoked_at=None
     )
 
 
 def invitations_of(membership: Membership) -> QuerySet[Invitation]:
-    """What this member has issued and nobody has accepted."""
+    """Return the open invitations that this member has issued."""
     return membership.app_group.invitations.filter(invited_by=membership.user, accepted_at=None)
 
 
@@ -72,7 +72,7 @@ def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool 
         return
     if role != Role.ADMIN:
         _keep_an_admin(current)
-        _end_ways_in(current, by=by, revoke_keys=revoke_keys)
+        _end_access(current, by=by, revoke_keys=revoke_keys)
     changes = [(_("Role"), Role(current.role).label, role.label)]
     current.role = role
     current.save(update_fields=["role"])
@@ -88,19 +88,20 @@ def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool 
 
 @transaction.atomic
 def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> None:
-    """End a membership. Raises LastAdmin."""
+    """Delete a membership. Raises LastAdmin."""
     current = _locked(membership)
     if current is None:
         return
     _keep_an_admin(current)
-    _end_ways_in(current, by=by, revoke_keys=revoke_keys)
+    _end_access(current, by=by, revoke_keys=revoke_keys)
     current.delete()
     Activity.log(
         current.app_group, by, Activity.Verb.REMOVED, current.user.email, kind=Activity.Kind.MEMBER
     )
 
 
-def _end_ways_in(membership: Membership, *, by: User, revoke_keys: bool) -> None:
+def _end_access(membership: Membership, *, by: User, revoke_keys: bool) -> None:
+    """Delete open invitations of a member and, if asked, revoke their keys."""
     invitations_of(membership).delete()
     for key in keys_of(membership) if revoke_keys else ():
         api_keys.revoke(key, by=by, now=timezone.now())

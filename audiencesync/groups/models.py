@@ -1,4 +1,4 @@
-"""Users, app groups and what a person may do in them; API keys; the activity log; the slots of the beat."""
+"""Users, app groups, memberships and roles, invitations, API keys and the activity log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.changes import Change, Shown, as_json, shown
-from audiencesync.groups.letter_model import Letter  # noqa: F401 - a table of this app
+from audiencesync.groups.logged_changes import LoggedChange, Shown, as_json, shown
+from audiencesync.groups.mail_model import OutgoingMail  # noqa: F401 - a table of this app
 
 INVITATION_LIFETIME = timedelta(days=7)
 SETUP_LIFETIME = timedelta(days=1)
-LOGGED_EVERY = timedelta(hours=1)  # who goes on looking at the same
+VIEW_LOG_INTERVAL = timedelta(hours=1)  # repeated views of the same object are logged this often
 REWORK_AGAIN = timedelta(minutes=2)  # longer than any call or chunk of an import takes
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users whose name is their e-mail address."""
+    """Creates users that are identified by their e-mail address."""
 
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
-        """Save a user with a hashed password; the address is stored in lower case, and counts as confirmed."""
+        """Save a user whose address is stored in lower case and counts as confirmed."""
         user = self.model(email=email.strip().lower(), **extra)
         user.set_password(password)
         with transaction.atomic(using=self._db):
@@ -40,19 +40,17 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
-        """Save a member of staff who may do everything (``manage.py createsuperuser``)."""
+        """Save a superuser (``manage.py createsuperuser``)."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """Sign-in is blind to upper and lower case.
-
-        Never ``iexact``: PostgreSQL takes a dotless i and a long s for the letters of another address.
-        """
+        """Return the user with an address, whatever its case."""
+        # Not ``iexact``: in PostgreSQL a dotless i or a long s would match another address.
         return self.get(email=(username or "").strip().lower())
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who signs in. Staff read the analytics of all groups."""
+    """A person who signs in. Staff can read the analytics of all groups."""
 
     email = models.EmailField(_("e-mail address"), unique=True)
     name = models.CharField(_("name"), max_length=120, blank=True)
@@ -62,7 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("staff of this installation"), default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
-    groups = None  # type: ignore[assignment]  # roles live in Membership; Django's own groups would be a second truth
+    groups = None  # type: ignore[assignment]  # roles are in Membership, not in Django's groups
     user_permissions = None  # type: ignore[assignment]  # as above
 
     objects: ClassVar[UserManager] = UserManager()
@@ -78,35 +76,35 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def language_in(self, app_group: AppGroup) -> str:
-        """The language of mails to this user about a group: the user's own, else the group's."""
+        """Return the language of mails about a group: the user's own, else the group's."""
         return self.language or app_group.language
 
 
 class Role(models.TextChoices):
-    """What a member may do, weakest first: each includes the ones before."""
+    """Roles, weakest first: each includes the rights of the ones before."""
 
     VIEWER = "viewer", _("Viewer")
     MARKETER = "marketer", _("Marketer")
     ADMIN = "admin", _("Admin")
 
     def includes(self, other: Role) -> bool:
-        """Whether this role may do all that ``other`` may."""
+        """Return whether this role has all rights of ``other``."""
         order = list(Role)
         return order.index(self) >= order.index(other)
 
 
 def yes_words() -> list[str]:
-    """What counts as consent unless somebody says otherwise; compared in lower case."""
+    """Return the default values that count as consent; they are compared in lower case."""
     return ["true", "yes", "1", "ja", "wahr", "oui", "si", "sí", "vrai"]
 
 
 def erasure_salt() -> bytes:
-    """A salt of one group."""
+    """Return a new salt for one group."""
     return os.urandom(32)
 
 
 class AppGroup(models.Model):
-    """A tenant. Connections, people and canvases belong to exactly one."""
+    """A tenant. Connections, profiles and canvases belong to exactly one."""
 
     name = models.CharField(_("name"), max_length=80)
     slug = models.SlugField(max_length=50, unique=True)
@@ -117,7 +115,7 @@ class AppGroup(models.Model):
     phone_region = models.CharField(
         _("default country of phone numbers"), max_length=2, default="DE"
     )
-    # Privacy, see people/consent.py. ``rework_cursor``: the highest profile that fits the settings below; null: all do.
+    # Privacy settings, applied to stored profiles by people/privacy/consent.py.
     hash_only = models.BooleanField(_("store hashes only"), default=False)
     consent_attribute = models.CharField(
         _("attribute that tells consent"), max_length=80, blank=True
@@ -128,18 +126,19 @@ class AppGroup(models.Model):
     suppression_days = models.PositiveSmallIntegerField(
         _("days that erased people are held back"), default=90
     )
+    # Profiles up to this id conform to the settings above; null: all profiles do.
     rework_cursor = models.BigIntegerField(null=True, blank=True)
-    rework_again_at = models.DateTimeField(
-        null=True, blank=True
-    )  # for what was under way when the settings changed
-    # The rule that reads phones and e-mails changed then: names in the ledger of erasures of before are of the old one.
+    # A second pass, for writes that were in progress when the settings changed.
+    rework_again_at = models.DateTimeField(null=True, blank=True)
+    # When the rule that normalises phones and e-mails changed; older ledger entries follow the old.
     reread_at = models.DateTimeField(null=True, blank=True)
-    erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)  # see people/ledger.py
+    # Used by people/privacy/erasure_ledger.py.
+    erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)
     quota_stops_clock = models.BooleanField(
         _("daily limits of partners stop the clock"), default=False
     )
-    # Put away by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` it goes once its people are out
-    # of every audience (canvases/deleting.py).
+    # Archived by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` the group is
+    # deleted once its profiles are removed from every audience (canvases/deleting.py).
     archived_at = models.DateTimeField(null=True, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")
@@ -158,7 +157,8 @@ class AppGroup(models.Model):
         return self.name
 
     def rework(self, *, now: datetime) -> None:
-        """Fit everybody to changed settings, twice: who wrote by the old ones may end behind the first pass (not saved)."""
+        """Schedule two passes that apply changed settings to all profiles. Does not save."""
+        # A write that began with the old settings may end after the first pass.
         self.rework_cursor, self.rework_again_at = 0, now + REWORK_AGAIN
 
 
@@ -182,12 +182,12 @@ class Membership(models.Model):
         return f"{self.user} in {self.app_group}: {self.role}"
 
     def may(self, role: Role) -> bool:
-        """Whether this membership includes ``role``."""
+        """Return whether this membership includes the rights of ``role``."""
         return Role(self.role).includes(role)
 
 
 class Invitation(models.Model):
-    """A mailed link that lets one address join one group. Only the hash of its token is stored."""
+    """A mailed link that lets one address join one group. Only a hash of the token is stored."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="invitations")
     email = models.EmailField(_("e-mail address"))
@@ -196,9 +196,8 @@ class Invitation(models.Model):
     invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
-    link_shown = models.BooleanField(
-        default=False, db_default=False
-    )  # to the inviter, because no mail could be sent: it proves nothing
+    # The inviter saw the link because no mail could be sent, so it proves no address.
+    link_shown = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
         return f"{self.app_group}: {self.role}"
@@ -207,7 +206,7 @@ class Invitation(models.Model):
     def issue(
         cls, app_group: AppGroup, *, email: str, role: str, by: User
     ) -> tuple[Invitation, str]:
-        """Save an invitation; returns it with the token, which is shown or mailed once and never stored."""
+        """Save an invitation; return it with its token, which is shown or mailed once."""
         token = secrets.token_urlsafe(32)
         email = email.strip().lower()
         row = cls.objects.create(
@@ -217,29 +216,28 @@ class Invitation(models.Model):
 
     @staticmethod
     def hash(token: str) -> str:
-        """What is stored of a token."""
+        """Return the hash of a token that is stored."""
         return hashlib.sha256(token.encode()).hexdigest()
 
 
 class SetupLink(models.Model):
-    """A printed link that makes the first account, see first_start/setup_link.py. Only the hash of its token is stored."""
+    """A printed link that creates the first account (first_start/setup_link.py); only its hash."""
 
     token_hash = models.CharField(max_length=64, unique=True)
-    printed_by = models.CharField(
-        max_length=200
-    )  # printing again ends the link that the same process printed before
+    # A new link of the same process replaces its former one.
+    printed_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"by {self.printed_by}"
 
     def is_open(self, *, now: datetime) -> bool:
-        """Not too old."""
+        """Return whether the link is not expired."""
         return now < self.created_at + SETUP_LIFETIME
 
 
 class ApiKey(models.Model):
-    """A key of the REST API. The key itself is shown once; only its start and its SHA-256 are stored."""
+    """A key of the REST API. It is shown once; only its prefix and its SHA-256 are stored."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="api_keys")
     name = models.CharField(_("name"), max_length=80)
@@ -259,12 +257,12 @@ class ApiKey(models.Model):
         return self.name
 
     def is_open(self, *, now: datetime) -> bool:
-        """Neither revoked nor expired."""
+        """Return whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class RateWindow(models.Model):
-    """How many calls of one kind a group has made since ``starts_at``; one row each, moved by rate_limits.py."""
+    """The calls of a group against one rate limit since ``starts_at`` (ms since 1970)."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=20)
@@ -281,7 +279,7 @@ class RateWindow(models.Model):
 
 
 class KeptAnswer(models.Model):
-    """The answer to a call that carried an Idempotency-Key: given again if the same call comes again."""
+    """The response to a call with an Idempotency-Key, replayed if the same call is repeated."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     key_sha256 = models.CharField(max_length=64)
@@ -301,11 +299,12 @@ class KeptAnswer(models.Model):
 
 
 class Activity(models.Model):
-    """One line of a group's activity log: who did what, when. Never personal data of customers."""
+    """A line of a group's activity log: actor, verb, object, time.
+
+    Never personal data of profiles.
+    """
 
     class Verb(models.TextChoices):
-        """What can be logged."""
-
         CONNECTED = "connected", _("connected")
         DISCONNECTED = "disconnected", _("disconnected")
         CREATED = "created", _("created")
@@ -325,7 +324,7 @@ class Activity(models.Model):
         DISCARDED = "discarded", _("discarded waiting people")
 
     class Kind(models.TextChoices):
-        """What sort of object a line is about."""
+        """Kinds of objects."""
 
         CANVAS = "canvas", _("Canvas")
         COMPONENT = "component", _("Component")
@@ -343,9 +342,8 @@ class Activity(models.Model):
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="activities")
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     verb = models.CharField(max_length=20, choices=Verb.choices)
-    kind = models.CharField(
-        max_length=20, blank=True, default=""
-    )  # of Kind; empty in lines of older versions
+    # One of Kind; empty in lines of older versions.
+    kind = models.CharField(max_length=20, blank=True, default="")
     subject = models.CharField(max_length=200)
     changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
@@ -361,12 +359,12 @@ class Activity(models.Model):
 
     @property
     def kind_label(self) -> str:
-        """What sort of object it is, in words; empty in lines of older versions."""
+        """The translated kind of the object; empty in lines of older versions."""
         return str(self.Kind(self.kind).label) if self.kind in self.Kind.values else ""
 
     @property
     def shown_changes(self) -> list[Shown]:
-        """What was changed from what to what."""
+        """The changes in the language of the reader."""
         return shown(self.changes)
 
     @classmethod
@@ -378,39 +376,42 @@ class Activity(models.Model):
         subject: str,
         *,
         kind: str = "",
-        changes: Iterable[Change] = (),
+        changes: Iterable[LoggedChange] = (),
     ) -> None:
-        """Write one line, inside the caller's transaction. ``changes``: never secrets, never data of customers."""
-        told = as_json(changes)
+        """Write a line in the caller's transaction.
+
+        ``changes`` must hold no secret and no personal data.
+        """
         cls.objects.create(
             app_group=app_group,
             actor=actor,
             verb=verb,
             kind=kind,
             subject=subject[:200],
-            changes=told,
+            changes=as_json(changes),
         )
 
     @classmethod
     def log_view(
         cls, app_group: AppGroup, actor: User, subject: str, *, kind: str, now: datetime
     ) -> None:
-        """Somebody saw personal data unmasked: one line per actor, subject and hour."""
+        """Log a view of unmasked personal data, once per actor, subject and hour."""
         recent = cls.objects.filter(
-            app_group=app_group, at__gt=now - LOGGED_EVERY, actor=actor, subject=subject
+            app_group=app_group, at__gt=now - VIEW_LOG_INTERVAL, actor=actor, subject=subject
         )
         if not recent.filter(verb=cls.Verb.VIEWED).exists():
             cls.log(app_group, actor, cls.Verb.VIEWED, subject, kind=kind)
 
 
-class Lap(models.Model):
-    """How far the daily walk through a table has come that drops what is too old (retention.py)."""
+class PurgeCursor(models.Model):
+    """The position of the daily walk through a table that deletes old rows (retention.py)."""
 
     name = models.CharField(max_length=40, primary_key=True)
-    after = models.BigIntegerField(
-        default=0
-    )  # the highest id that was looked at; 0: the lap is over
+    after = models.BigIntegerField(default=0)  # the last id processed; 0: the walk is over
     begun_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "groups_lap"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.after}"

@@ -1,4 +1,4 @@
-"""How often a group may call the API: one row per group and limit, moved by one statement, so all processes agree."""
+"""Rate limits per app group: one row per group and limit, counted atomically by one statement."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _COUNT = """
 INSERT INTO {table} (app_group_id, name, starts_at, n) {values}
 ON CONFLICT (app_group_id, name) DO UPDATE SET
   n = CASE WHEN {table}.starts_at < excluded.starts_at THEN 1 ELSE {table}.n + 1 END,
-  starts_at = CASE WHEN {table}.starts_at < excluded.starts_at THEN excluded.starts_at ELSE {table}.starts_at END
+  starts_at = CASE WHEN {table}.starts_at < excluded.starts_at
+    THEN excluded.starts_at ELSE {table}.starts_at END
 RETURNING n
 """
-# A count that a crash of PostgreSQL forgets is no harm, so nobody waits for the disk.
+# PostgreSQL need not flush a count to disk: one that is lost in a crash does no harm.
 _VALUES = {
     "sqlite": "VALUES (%s, %s, %s, 1)",
     "postgresql": "SELECT %s, %s, %s, 1 FROM set_config('synchronous_commit', 'off', true)",
@@ -26,7 +27,7 @@ _VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Where a group stands with one limit. ``ends_at``: seconds since 1970."""
+    """The state of one limit of a group. ``ends_at``: seconds since 1970."""
 
     limit: int
     n: int
@@ -34,21 +35,21 @@ class Rate:
 
     @property
     def is_over(self) -> bool:
-        """Whether this very call is one too many."""
+        """Whether the call that was counted last exceeds the limit."""
         return self.n > self.limit
 
     def headers(self, *, now: datetime) -> dict[str, str]:
-        """As clients of Braze expect: the reset in seconds to wait, but on a refusal as a moment."""
+        """Return the headers that clients of Braze expect."""
+        # Their X-RateLimit-Reset holds seconds to wait, but on a refusal a Unix timestamp.
         wait = max(1, -int(-(self.ends_at - now.timestamp()) // 1))
-        left = {
+        headers = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(max(0, self.limit - self.n)),
         }
         if not self.is_over:
-            return left | {"X-RateLimit-Reset": str(wait)}
-        moment = str(int(now.timestamp()) + wait)
-        return left | {
-            "X-RateLimit-Reset": moment,
+            return headers | {"X-RateLimit-Reset": str(wait)}
+        return headers | {
+            "X-RateLimit-Reset": str(int(now.timestamp()) + wait),
             "X-Ratelimit-Retry-After": str(wait),
             "Retry-After": str(wait),
         }
@@ -61,7 +62,7 @@ def count(app_group: AppGroup, name: str, *, now: datetime) -> Rate:
 
 
 def count_in(app_group: AppGroup, name: str, limit: int, *, seconds: float, now: datetime) -> Rate:
-    """Count one act of the group against ``limit`` in so many seconds."""
+    """Count one action of the group against ``limit`` per ``seconds``."""
     period = max(1, int(seconds * 1000))
     starts_at = int(now.timestamp() * 1000) // period * period
     with connection.cursor() as cursor:

@@ -1,4 +1,6 @@
-"""Drops what is too old, a stretch at a time: how many days things are kept, and the walk through a table by its ids."""
+"""Deletes rows that are too old, in chunks: retention times, and a walk through a table by primary
+key.
+"""
 
 from __future__ import annotations
 
@@ -17,91 +19,99 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
 
-from audiencesync.groups.models import Activity, Lap
+from audiencesync.groups.models import Activity, PurgeCursor
 
-STRETCH = 1000
-SHARE = 0.08  # seconds of a turn for one table
-LAP = timedelta(days=1)  # from the beginning of one walk through a table to that of the next
+CHUNK = 1000
+TABLE_SECONDS = 0.08  # time for one table per call
+WALK_EVERY = timedelta(days=1)  # from the start of one walk through a table to the next
 
 
-def limit(name: str, *, now: datetime) -> datetime | None:
-    """What is older than this goes; None if such things are kept for ever."""
+def cutoff(name: str, *, now: datetime) -> datetime | None:
+    """Return the time before which rows are deleted, or None if they are kept for ever."""
     days = settings.KEEP_DAYS[name]
     return now - timedelta(days=days) if days else None
 
 
-def walk(
+def walk_in_chunks(
     name: str,
     rows: models.QuerySet[Any],
-    stretch: Callable[[Sequence[int]], None],
+    process: Callable[[Sequence[int]], None],
     *,
     now: datetime,
-    seconds: float = SHARE,
+    seconds: float = TABLE_SECONDS,
 ) -> None:
-    """Hand the ids of ``rows`` to ``stretch``, some at a time, each in a transaction; go on where the last turn stopped.
+    """Call ``process`` with chunks of the ids of ``rows``, each in a transaction, until the time is
+    up.
 
-    Once through, it begins again a day later. The row of the lap is locked first: one process walks a table at a time.
+    The next call continues there. After the last row, the walk starts again a day after its start.
     """
-    Lap.objects.bulk_create([Lap(name=name)], ignore_conflicts=True)
+    PurgeCursor.objects.bulk_create([PurgeCursor(name=name)], ignore_conflicts=True)
     ends_at = time.monotonic() + seconds
     is_over = False
     while not is_over and time.monotonic() < ends_at:
         with transaction.atomic():
-            is_over = _step(Lap.objects.select_for_update().get(pk=name), rows, stretch, now=now)
+            # The lock on the cursor lets one process at a time walk a table.
+            cursor = PurgeCursor.objects.select_for_update().get(pk=name)
+            is_over = _process_chunk(cursor, rows, process, now=now)
 
 
-def _step(
-    lap: Lap, rows: models.QuerySet[Any], stretch: Callable[[Sequence[int]], None], *, now: datetime
+def _process_chunk(
+    cursor: PurgeCursor,
+    rows: models.QuerySet[Any],
+    process: Callable[[Sequence[int]], None],
+    *,
+    now: datetime,
 ) -> bool:
-    """The next ids of a lap; whether it is over."""
-    if not lap.after:
-        if lap.begun_at and now < lap.begun_at + LAP:
+    """Process the next chunk; return whether the walk is over."""
+    if not cursor.after:
+        if cursor.begun_at and now < cursor.begun_at + WALK_EVERY:
             return True
-        lap.begun_at = now
-    ids = list(rows.filter(pk__gt=lap.after).order_by("pk").values_list("pk", flat=True)[:STRETCH])
+        cursor.begun_at = now
+    after = rows.filter(pk__gt=cursor.after).order_by("pk")
+    ids = list(after.values_list("pk", flat=True)[:CHUNK])
     if ids:
-        stretch(ids)
-    lap.after = ids[-1] if len(ids) == STRETCH else 0
-    lap.save(update_fields=["after", "begun_at"])
-    return not lap.after
+        process(ids)
+    cursor.after = ids[-1] if len(ids) == CHUNK else 0
+    cursor.save(update_fields=["after", "begun_at"])
+    return not cursor.after
 
 
-def drop(rows: models.QuerySet[Any], *, seconds: float = SHARE) -> None:
-    """Delete rows that an index finds, some at a time."""
+def delete_in_chunks(rows: models.QuerySet[Any], *, seconds: float = TABLE_SECONDS) -> None:
+    """Delete rows that an index finds, until the time is up."""
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
-        ids = list(rows.values_list("pk", flat=True)[:STRETCH])
+        ids = list(rows.values_list("pk", flat=True)[:CHUNK])
         rows.model._default_manager.filter(pk__in=ids).delete()
-        if len(ids) < STRETCH:
+        if len(ids) < CHUNK:
             return
 
 
 def purge(*, now: datetime) -> None:
-    """What of this storey is too old: lines of the activity log, sessions that ended."""
-    if before := limit("activities", now=now):
+    """Delete old lines of the activity log, expired sessions and expired cache entries."""
+    if before := cutoff("activities", now=now):
         old = Activity.objects.filter(at__lt=before)
-        walk("activities", Activity.objects.all(), partial(delete, old), now=now)
-    drop(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
-    going_on = Session.objects.filter(pk=OuterRef("session_key"))
-    drop(UserSession.objects.filter(~Exists(going_on)).order_by("pk"))
-    drop_ended(caches["default"], now=now)
+        walk_in_chunks("activities", Activity.objects.all(), partial(delete_rows, old), now=now)
+    delete_in_chunks(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
+    active = Session.objects.filter(pk=OuterRef("session_key"))
+    delete_in_chunks(UserSession.objects.filter(~Exists(active)).order_by("pk"))
+    delete_expired(caches["default"], now=now)
 
 
-def drop_ended(cache: BaseCache, *, now: datetime) -> None:
-    """Delete what has ended in a cache that lies in the database, some at a time; others do it by themselves."""
+def delete_expired(cache: BaseCache, *, now: datetime) -> None:
+    """Delete expired entries of a cache in the database; other caches do it themselves."""
     if not isinstance(cache, DatabaseCache):
         return
     table = connection.ops.quote_name(str(settings.CACHES["default"]["LOCATION"]))
-    ended = f"SELECT cache_key FROM {table} WHERE expires < %s ORDER BY expires LIMIT {STRETCH}"  # noqa: S608 - our own names
+    expired = f"SELECT cache_key FROM {table} WHERE expires < %s ORDER BY expires LIMIT {CHUNK}"  # noqa: S608 - our own names
     before = connection.ops.adapt_datetimefield_value(now.replace(microsecond=0))
-    ends_at = time.monotonic() + SHARE
+    ends_at = time.monotonic() + TABLE_SECONDS
     with connection.cursor() as cursor:
         while time.monotonic() < ends_at:
-            cursor.execute(f"DELETE FROM {table} WHERE cache_key IN ({ended})", [before])  # noqa: S608 - our own names
-            if cursor.rowcount < STRETCH:
+            cursor.execute(f"DELETE FROM {table} WHERE cache_key IN ({expired})", [before])  # noqa: S608 - our own names
+            if cursor.rowcount < CHUNK:
                 return
 
 
-def delete(rows: models.QuerySet[Any], ids: Sequence[int]) -> None:
-    """Those of ``rows`` that have one of these ids."""
+def delete_rows(rows: models.QuerySet[Any], ids: Sequence[int]) -> None:
+    """Delete those of ``rows`` that have one of these ids."""
     rows.filter(pk__in=ids).delete()

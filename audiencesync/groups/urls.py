@@ -1,4 +1,4 @@
-"""Addresses of the roof: home, members, activity, settings, invitations, language."""
+"""URLs of home, members, API keys, activity log, group settings, account and invitations."""
 
 from django.urls import path
 

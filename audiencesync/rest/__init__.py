@@ -1,1 +1,1 @@
-"""The door of the REST API: keys, limits, strict JSON, pages of lists, answers that are given again."""
+"""The REST API without its operations: authentication, rate limits, strict JSON, idempotency."""

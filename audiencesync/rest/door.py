@@ -1,7 +1,7 @@
-"""The door of the REST API: whose key, may it, how often; the body; errors as JSON, whatever they come from.
+"""The front door of the REST API: authentication, scopes, rate limits, request bodies, JSON errors.
 
-An operation is ``@router.post("/users/track", auth=rest.require("users.track"))``, takes an ApiRequest and answers
-with ``rest.success(...)`` or raises ApiError.
+An operation is ``@router.post("/users/track", auth=door.require("users.track"))``. It takes an
+ApiRequest, and returns ``door.success(...)`` or raises ApiError.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from audiencesync.groups.models import ApiKey, AppGroup
 from audiencesync.rest import openapi, strict_json
 
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE | re.ASCII)
-KEYLESS_BYTES = 65_536  # without a key in a header, a longer body is not even read
-Problem = Mapping[str, object]
+MAX_BYTES_WITHOUT_KEY = 65_536  # a longer body is not read unless a header holds a key
+ErrorDetail = Mapping[str, object]
 BrazeId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})]
 ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
-Moment = Annotated[
+Timestamp = Annotated[
     str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})
 ]
 # PHP writes an empty object as an empty list
@@ -43,7 +43,7 @@ TextId = Annotated[
 
 
 class ApiRequest(HttpRequest):
-    """A request that ``require`` let in."""
+    """A request that ``require`` has admitted."""
 
     api_key: ApiKey
     app_group: AppGroup
@@ -52,13 +52,16 @@ class ApiRequest(HttpRequest):
 
 
 class ApiError(Exception):
-    """Ends an operation with an answer. ``errors``: one object per thing that is wrong; no values of people in it."""
+    """Ends an operation with an error response.
+
+    ``errors``: one object per error, without personal data.
+    """
 
     def __init__(
         self,
         status: int,
         message: str,
-        errors: Sequence[Problem] = (),
+        errors: Sequence[ErrorDetail] = (),
         *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -71,18 +74,21 @@ class ApiError(Exception):
         )
 
 
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 
 
 class Success(Schema):
-    """What every answer begins with. Answers that go on are subclasses, for the documentation."""
+    """The fields that every response begins with.
+
+    Longer ones are subclasses, for the documentation.
+    """
 
     message: str
     errors: list[dict[str, Any]] | None = None
 
 
 class Failure(Schema):
-    """What every error looks like."""
+    """The shape of every error."""
 
     message: str
     errors: list[dict[str, Any]]
@@ -94,16 +100,21 @@ ERRORS: dict[int, type[Schema]] = dict.fromkeys(
 )
 
 
-def success(status: int = 200, *, errors: Sequence[Problem] = (), **facts: object) -> HttpResponse:
-    """``{"message": "success", ...}``; ``errors`` only if there are any, since clients take the key as a failure."""
-    body: dict[str, object] = {"message": "success", **facts}
+def success(
+    status: int = 200, *, errors: Sequence[ErrorDetail] = (), **fields: object
+) -> HttpResponse:
+    """Return ``{"message": "success", ...}``.
+
+    ``errors`` is left out if empty: clients read its presence as a failure.
+    """
+    body: dict[str, object] = {"message": "success", **fields}
     if errors:
         body["errors"] = list(errors)
     return JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
 
 
-def check_any(n_done: int, errors: Sequence[Problem]) -> None:
-    """No answer says success where nothing was done and something is wrong. Raises ApiError."""
+def check_any(n_done: int, errors: Sequence[ErrorDetail]) -> None:
+    """Raise ApiError if there are errors and no object was processed."""
     if errors and not n_done:
         raise ApiError(400, "No object could be processed.", errors)
 
@@ -111,10 +122,10 @@ def check_any(n_done: int, errors: Sequence[Problem]) -> None:
 def failure(
     status: int,
     message: str,
-    errors: Sequence[Problem] = (),
+    errors: Sequence[ErrorDetail] = (),
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """An error as every error of the API looks. ``request_id`` finds the lines of the log."""
+    """Return an error response. ``request_id`` finds its lines in the log."""
     body = {"message": message, "errors": list(errors), "request_id": logs.request_id.get()}
     return JsonResponse(
         body, status=status, headers=headers, json_dumps_params={"ensure_ascii": False}
@@ -122,9 +133,10 @@ def failure(
 
 
 class ApiKeyAuth(HttpBearer):
-    """Lets a call in whose key is open and has the scope, and reads its body.
+    """Admits a call if its key is open and has the scope, and reads its body.
 
-    ``limit``: of settings.API_LIMITS; ``also``: the name of a further one that a body counts against, or "".
+    ``limit``: a name of settings.API_LIMITS. ``also``: returns the name of a further limit that
+    applies to a body, or an empty text.
     """
 
     def __init__(self, scope: str, limit: str, also: Callable[[strict_json.Json], str]) -> None:
@@ -132,41 +144,43 @@ class ApiKeyAuth(HttpBearer):
         self.scope, self.limit, self.also = scope, limit, also
 
     def __call__(self, request: HttpRequest) -> ApiKey:
-        """The key. Sets what ApiRequest has."""
+        """Return the key, and set the attributes of ApiRequest."""
         if "api_key" in request.GET:
             raise _unauthorized(
-                "A key never belongs into an address: addresses are logged. Revoke it and send the new one as a header."
+                "A key never belongs into an address: addresses are logged. "
+                "Revoke it and send the new one as a header."
             )
         header = request.headers.get("Authorization")
-        body = _body(request, longest=KEYLESS_BYTES) if header is None else None
+        body = _body(request, longest=MAX_BYTES_WITHOUT_KEY) if header is None else None
         text = _legacy(request, body) if header is None else header
-        given = _BEARER.fullmatch(text)
-        key = api_keys.find(given[1], now=timezone.now()) if given else None
+        bearer = _BEARER.fullmatch(text)
+        key = api_keys.find(bearer[1], now=timezone.now()) if bearer else None
         if key is None:
             raise _unauthorized("Send a valid key: Authorization: Bearer ask_…")
-        let_in = cast(ApiRequest, request)
-        let_in.api_key, let_in.app_group = key, key.app_group
-        check_scope(let_in, self.scope)
-        _count(let_in, self.limit)
+        api_request = cast(ApiRequest, request)
+        api_request.api_key, api_request.app_group = key, key.app_group
+        check_scope(api_request, self.scope)
+        _count(api_request, self.limit)
         _check_parameters(request)
-        let_in.json = _body(request) if header is not None else body
-        if further := self.also(let_in.json):
-            _count(let_in, further)
+        api_request.json = _body(request) if header is not None else body
+        if further := self.also(api_request.json):
+            _count(api_request, further)
         return key
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
-        """Never called: the key may stand in the body, too."""
+        """Never called: __call__ is overridden, because the key may be in the body."""
         raise NotImplementedError
 
 
 def check_scope(request: ApiRequest, scope: str) -> None:
-    """Refuse a key without the scope. Raises ApiError."""
+    """Raise ApiError if the key lacks the scope."""
     if scope not in request.api_key.scopes:
         raise ApiError(403, f"This key may not do this: it lacks {scope}.")
 
 
 def _count(request: ApiRequest, limit: str) -> None:
-    """Give the call the headers of a limit. Outside any transaction: others wait for the count. Raises ApiError."""
+    """Count the call against a limit. Raises ApiError."""
+    # Outside any transaction, because parallel calls wait for this row.
     request.rate = rate_limits.count(request.app_group, limit, now=timezone.now())
     if request.rate.is_over:
         raise ApiError(429, "Too many calls. Wait as Retry-After says.")
@@ -178,14 +192,14 @@ def require(
     limit: str = "default",
     also: Callable[[strict_json.Json], str] = lambda _body: "",
 ) -> ApiKeyAuth:
-    """What an operation asks of a key, and what limits it has (see ApiKeyAuth)."""
+    """Return the authentication of an operation (see ApiKeyAuth)."""
     if scope not in api_keys.SCOPES:
         raise ValueError(scope)
     return ApiKeyAuth(scope, limit, also)
 
 
 def _legacy(request: HttpRequest, body: strict_json.Json) -> str:
-    """The key in the body, as older clients of Braze send it; never one in the address."""
+    """Return the key that older clients of Braze send in the body; never one from the URL."""
     text = body.get("api_key") if isinstance(body, dict) else None
     return f"Bearer {text}" if isinstance(text, str) else ""
 
@@ -195,7 +209,10 @@ def _unauthorized(message: str) -> ApiError:
 
 
 def _check_parameters(request: HttpRequest) -> None:
-    """No text in the address that a database cannot look for, and none without a value. Raises ApiError."""
+    """Refuse texts that the database cannot search for; drop parameters without a value.
+
+    Raises ApiError.
+    """
     try:
         strict_json.check_texts(text for _name, values in request.GET.lists() for text in values)
     except strict_json.NotJson as error:
@@ -204,11 +221,14 @@ def _check_parameters(request: HttpRequest) -> None:
         given = request.GET.copy()
         for name in [name for name, text in request.GET.items() if not text]:
             del given[name]
-        request.GET = given  # type: ignore[assignment]  # as changeable as a copy is
+        request.GET = given  # type: ignore[assignment]  # a copy is mutable
 
 
 def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Json:
-    """The JSON of a POST; None for a GET. Raises ApiError. ``longest``: of a caller whose key may stand in there."""
+    """Return the JSON of the body, or None for a GET. Raises ApiError.
+
+    ``longest``: the limit of a caller without a key in a header.
+    """
     if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
         return None
     if (
@@ -218,9 +238,8 @@ def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Js
         raise ApiError(415, "Send JSON, not compressed, with Content-Type: application/json.")
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if _is_chunked(request):
-        request._body = _chunks(
-            request, longest or most
-        )  # Django itself reads as far as Content-Length
+        # Django itself reads no more than Content-Length says, here nothing.
+        request._body = _chunks(request, longest or most)
     length = request.headers.get("Content-Length") or (
         "" if not _is_chunked(request) else str(len(request.body))
     )
@@ -241,7 +260,7 @@ def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Js
 
 
 def _is_chunked(request: HttpRequest) -> bool:
-    """Whether the body comes in chunks, whose end the server knows (gunicorn says so)."""
+    """Return whether the body is chunked and the server knows its end (gunicorn says so)."""
     is_chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
     return (
         is_chunked
@@ -251,7 +270,7 @@ def _is_chunked(request: HttpRequest) -> bool:
 
 
 def _chunks(request: HttpRequest, longest: int) -> bytes:
-    """The body of a call without Content-Length. Raises ApiError."""
+    """Return the body of a call without Content-Length. Raises ApiError."""
     if hasattr(request, "_body"):
         return bytes(request._body)
     try:
@@ -264,18 +283,17 @@ def _chunks(request: HttpRequest, longest: int) -> bytes:
 
 
 class _Parsed(Parser):
-    """Hands ninja the body that ``require`` has read."""
+    """Gives ninja the body that ``require`` has parsed."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        """Never parses twice, and never by ninja's own rules."""
         return request.json  # type: ignore[attr-defined]  # see ApiRequest
 
 
 class _Api(openapi.Api):
-    """Keeps its document: to make it costs as much as many calls, and anybody may ask for it."""
+    """Caches the OpenAPI document, which is public and costs as much as many calls."""
 
     def get_openapi_schema(self, **options: Any) -> Any:
-        """Of each language one."""
+        """Return the document, cached per language."""
         kept: dict[tuple[object, ...], Any] = self.__dict__.setdefault("kept_schemas", {})
         key = (settings.SITE_URL, get_language(), options.get("path_prefix"))
         if options.get("path_params"):
@@ -286,7 +304,7 @@ class _Api(openapi.Api):
 
 
 def new_api(**options: Any) -> NinjaAPI:
-    """A NinjaAPI whose errors all look the same."""
+    """Return a NinjaAPI with uniform errors."""
     api = _Api(parser=_Parsed(), **options)
     api.add_exception_handler(ApiError, _api_error)
     api.add_exception_handler(ValidationError, _invalid)
@@ -295,7 +313,7 @@ def new_api(**options: Any) -> NinjaAPI:
 
 
 def _field(place: Sequence[object]) -> str:
-    """Of ("body", "body", "events", 3) only what the caller wrote: events.3."""
+    """Return the path in the caller's body: ("body", "body", "events", 3) becomes events.3."""
     start = 2 if place[0] == "body" else 1
     return ".".join(str(part) for part in place[start:])
 
@@ -309,9 +327,9 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """What pydantic found, without the values it quotes. Fields are named as they were sent."""
+    """Return pydantic's errors without the values they quote."""
     problems = [
         {"type": one["type"], "field": _field(one["loc"]), "message": one["msg"]}
-        for one in error.errors[:MOST_ERRORS]
+        for one in error.errors[:MAX_ERRORS]
     ]
     return failure(400, "The call is not as the documentation says.", problems)

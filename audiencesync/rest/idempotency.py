@@ -1,4 +1,7 @@
-"""Idempotency-Key: the same call twice is done once. The claim, the work and the answer are one transaction."""
+"""The Idempotency-Key header: a repeated call is processed once.
+
+The claim of the key, the work and the stored response are one transaction.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,29 @@ from django.utils import timezone
 from audiencesync.groups.models import KeptAnswer
 from audiencesync.rest.door import ApiError, ApiRequest
 
-KEPT = timedelta(hours=24)
-READS = frozenset(
-    {"/users/export/ids"}
-)  # asked twice they answer twice; what they tell of people is not kept
-PATIENCE = "10s"  # for the same call on its way elsewhere
-LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's word for patience that is at its end
+KEEP = timedelta(hours=24)
+# Responses with personal data are not stored; reading twice does no harm.
+NOT_STORED = frozenset({"/users/export/ids"})
+LOCK_TIMEOUT = "10s"  # for the same call that another process is working on
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code after a lock timeout
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 View = Callable[..., HttpResponse]
 
 
 def once(view: View) -> View:
-    """Wrap an operation of the API. What ends in an error has changed nothing and may be asked again."""
+    """Wrap an operation of the API. A call that fails changes nothing and may be repeated."""
 
     @wraps(view)
     def answer(request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        if key is None or request.method != "POST" or request.path in READS:
+        if key is None or request.method != "POST" or request.path in NOT_STORED:
             return view(request, *args, **kwargs)
         if not _KEY.fullmatch(key):
             raise ApiError(400, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
         with transaction.atomic():
             row, is_new = _claim(request, key, now=timezone.now())
             if not is_new:
-                return _again(row, request)
+                return _replay(row, request)
             response = view(request, *args, **kwargs)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
@@ -53,15 +55,18 @@ def once(view: View) -> View:
 
 
 def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer, bool]:
-    """The row of this key. Whoever has it open elsewhere is waited for: the row is there only when they are done."""
-    mine = {"app_group": request.app_group, "key_sha256": hashlib.sha256(key.encode()).hexdigest()}
+    """Return the row of this key and whether it is new.
+
+    Waits for the same call in another process.
+    """
+    row = {"app_group": request.app_group, "key_sha256": hashlib.sha256(key.encode()).hexdigest()}
     try:
-        _wait_at_most(PATIENCE)
-        KeptAnswer.objects.filter(**mine, at__lte=now - KEPT).delete()
+        _set_lock_timeout(LOCK_TIMEOUT)
+        KeptAnswer.objects.filter(**row, at__lte=now - KEEP).delete()
         found = KeptAnswer.objects.get_or_create(
-            **mine, defaults={"call_sha256": _call(request), "at": now}
+            **row, defaults={"call_sha256": _call_hash(request), "at": now}
         )
-        _wait_at_most("DEFAULT")
+        _set_lock_timeout("DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
@@ -73,27 +78,27 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
     return found
 
 
-def _wait_at_most(time: str) -> None:
-    """For locks, within this transaction. SQLite waits as its own time-out says."""
+def _set_lock_timeout(time: str) -> None:
+    """Set PostgreSQL's lock timeout for this transaction; SQLite has its own timeout."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {time if time == 'DEFAULT' else repr(time)}")
 
 
-def _call(request: HttpRequest) -> str:
-    """What makes a call the same: method, address and body."""
+def _call_hash(request: HttpRequest) -> str:
+    """Return a hash of method, URL and body."""
     start = f"{request.method} {request.get_full_path()}\n".encode()
     return hashlib.sha256(start + request.body).hexdigest()
 
 
-def _again(row: KeptAnswer, request: HttpRequest) -> HttpResponse:
-    if row.call_sha256 != _call(request):
+def _replay(row: KeptAnswer, request: HttpRequest) -> HttpResponse:
+    if row.call_sha256 != _call_hash(request):
         raise ApiError(422, "This Idempotency-Key was used with another body.")
     response = HttpResponse(row.body, status=row.status, content_type="application/json")
     response["Idempotent-Replayed"] = "true"
     return response
 
 
-def forget(*, now: datetime) -> None:
-    """Drop answers that are too old to be given again."""
-    KeptAnswer.objects.filter(at__lte=now - KEPT).delete()
+def delete_old(*, now: datetime) -> None:
+    """Delete responses that are too old to be replayed."""
+    KeptAnswer.objects.filter(at__lte=now - KEEP).delete()

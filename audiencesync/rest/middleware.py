@@ -1,4 +1,4 @@
-"""Middleware at the door of the REST API: no answer but JSON, in English, and no address lost to an extra slash."""
+"""Middleware of the REST API: JSON responses only, in English; doubled slashes are ignored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 from audiencesync.rest import door
 
 PATHS = re.compile(f"/{settings.API_PATHS}")
-# The first parts of Braze's addresses: a client that moves here asks for some that we do not offer.
+# The first path segments of Braze's API: clients that move here call some that we do not offer.
 _BRAZE = re.compile(
     r"/(?:users|canvas|segments|campaigns|feed|events|app_group|catalogs|cdi|content_blocks|custom_attributes|email|kpi"
     r"|live_activity|media_library|messages|preference_center|purchases|push|scim|sdk_authentication|sends|sessions|sms"
@@ -22,32 +22,31 @@ _BRAZE = re.compile(
 )
 _SLASHES = re.compile(r"/{2,}")
 _BEARER = re.compile(r"Bearer +\S+", re.IGNORECASE | re.ASCII)
-LANGUAGE = "en"  # programs compare messages
+LANGUAGE = "en"  # clients compare messages
 
 
-class Door:
-    """Under the API's paths no answer but JSON, no redirect, and the headers of the rate limit.
+class ApiResponses:
+    """Turns every response under the API's paths into JSON, without redirects, with rate-limit
+    headers.
 
-    A client of the API who asks for what nobody offers, such as /email/status, is told so in JSON, too.
+    An API client that calls an unknown path, such as /email/status, gets JSON, too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Errors of Django and of the database come through here, too."""
-        _collapse(request)
+        _collapse_slashes(request)
         if not PATHS.match(request.path_info):
             response = self.get_response(request)
-            is_lost = (
+            is_unknown = (
                 response.status_code == 404
                 and request.resolver_match is None
-                and _speaks_json(request)
+                and _is_api_client(request)
             )
-            return _as_json(request, response) if is_lost else response
-        if (
-            settings.SECURE_SSL_REDIRECT and not request.is_secure()
-        ):  # a redirect would hide that the key was sent bare
+            return _as_json(request, response) if is_unknown else response
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            # A redirect would hide that the key was sent unencrypted.
             response = door.failure(
                 403, "Use https. The key was sent readable for everybody: revoke it."
             )
@@ -64,21 +63,21 @@ class Door:
         return response
 
     def process_view(self, request: HttpRequest, view: object, args: Any, kwargs: Any) -> None:
-        """Messages for programs are in one language, whatever the reader's browser says."""
+        """Switch to English, whatever language the request asks for."""
         if PATHS.match(request.path_info):
             translation.activate(LANGUAGE)
 
 
-def _collapse(request: HttpRequest) -> None:
-    """``//users/track`` is /users/track: the address of the API was configured with a slash at its end."""
+def _collapse_slashes(request: HttpRequest) -> None:
+    """Treat ``//users/track`` as /users/track: a client's base URL may end with a slash."""
     path = _SLASHES.sub("/", request.path_info)
     if path != request.path_info and PATHS.match(path):
         request.path = request.path.removesuffix(request.path_info) + path
         request.path_info = path
 
 
-def _speaks_json(request: HttpRequest) -> bool:
-    """Whether a program calls, and no browser."""
+def _is_api_client(request: HttpRequest) -> bool:
+    """Return whether a program calls, not a browser."""
     has_key = _BEARER.fullmatch(request.headers.get("Authorization", "")) is not None
     accept = request.headers.get("Accept", "")
     wants_json = "application/json" in accept and "text/html" not in accept
@@ -87,13 +86,13 @@ def _speaks_json(request: HttpRequest) -> bool:
 
 def _as_json(request: HttpRequest, page: HttpResponse) -> HttpResponse:
     kept = {name: page[name] for name in ("Allow", "Retry-After") if name in page}
-    return door.failure(page.status_code, _words(request, page.status_code), headers=kept)
+    return door.failure(page.status_code, _message(request, page.status_code), headers=kept)
 
 
-def _words(request: HttpRequest, status: int) -> str:
-    """What an error means that did not come from the API itself."""
+def _message(request: HttpRequest, status: int) -> str:
+    """Return the text of an error that did not come from the API itself."""
     if status == 404:
-        return _lost(_SLASHES.sub("/", request.path_info))
+        return _not_found(_SLASHES.sub("/", request.path_info))
     known = {
         405: "This address does not take this method.",
         413: "The body is too long.",
@@ -103,7 +102,7 @@ def _words(request: HttpRequest, status: int) -> str:
     return known.get(status) or HTTPStatus(status).phrase
 
 
-def _lost(path: str) -> str:
+def _not_found(path: str) -> str:
     if path.endswith("/") and PATHS.match(path):
         return "There is no such address. Addresses end without a slash."
     if _BRAZE.match(path):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what ninja knows from the code, and what holds for every operation."""
+"""The OpenAPI document: ninja's document plus what is common to all operations."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 Part = dict[str, Any]
-UNKEPT = frozenset({"/users/export/ids"})  # no Idempotency-Key: what it tells of people is not kept
-_WHOLE = {"type": "integer", "minimum": 0}
+NOT_STORED = frozenset({"/users/export/ids"})  # holds personal data, so it takes no Idempotency-Key
+_NON_NEGATIVE = {"type": "integer", "minimum": 0}
 _RATE: Part = {
     "X-RateLimit-Limit": {
         "description": "Calls in the window, of the whole app group",
-        "schema": _WHOLE,
+        "schema": _NON_NEGATIVE,
     },
-    "X-RateLimit-Remaining": {"description": "Calls that are left in the window", "schema": _WHOLE},
-    "X-RateLimit-Reset": {"description": "Seconds until the window ends", "schema": _WHOLE},
+    "X-RateLimit-Remaining": {
+        "description": "Calls that are left in the window",
+        "schema": _NON_NEGATIVE,
+    },
+    "X-RateLimit-Reset": {"description": "Seconds until the window ends", "schema": _NON_NEGATIVE},
 }
 _WAIT: Part = {
-    "Retry-After": {"description": "Seconds to wait", "schema": _WHOLE},
-    "X-Ratelimit-Retry-After": {"description": "Seconds to wait", "schema": _WHOLE},
+    "Retry-After": {"description": "Seconds to wait", "schema": _NON_NEGATIVE},
+    "X-Ratelimit-Retry-After": {"description": "Seconds to wait", "schema": _NON_NEGATIVE},
     "X-RateLimit-Limit": _RATE["X-RateLimit-Limit"],
-    "X-RateLimit-Reset": {"description": "When the window ends, in Unix time", "schema": _WHOLE},
+    "X-RateLimit-Reset": {
+        "description": "When the window ends, in Unix time",
+        "schema": _NON_NEGATIVE,
+    },
 }
-_ONCE: Part = {
+_IDEMPOTENCY_KEY: Part = {
     "in": "header",
     "name": "Idempotency-Key",
     "required": False,
-    "description": "The same call with the same key is done once; for 24 hours its repetition gets the same answer.",
+    "description": "The same call with the same key is done once; "
+    "for 24 hours its repetition gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 _REPLAYED: Part = {
@@ -41,33 +48,35 @@ _REPLAYED: Part = {
 
 
 class Api(NinjaAPI):
-    """A NinjaAPI whose document holds what it cannot know."""
+    """A NinjaAPI with a completed document."""
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        """Name operations by their addresses: generated clients make functions of these names."""
+        """Add server, headers and limits; name operations by their paths, as generated clients use
+        the names.
+        """
         document = super().get_openapi_schema(**options)
         document["servers"] = [{"url": settings.SITE_URL, "description": "This installation"}]
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 operation["operationId"] = path.strip("/").replace("/", "_")
-                _add_headers(operation, is_kept=method == "post" and path not in UNKEPT)
+                _add_headers(operation, is_stored=method == "post" and path not in NOT_STORED)
         for name in ("attributes", "events", "purchases"):
-            _bound(document["components"]["schemas"]["Track"]["properties"][name])
+            _set_max_items(document["components"]["schemas"]["Track"]["properties"][name])
         return document
 
 
-def _add_headers(operation: Part, *, is_kept: bool) -> None:
-    if is_kept:
-        operation["parameters"] = [*operation["parameters"], _ONCE]
+def _add_headers(operation: Part, *, is_stored: bool) -> None:
+    if is_stored:
+        operation["parameters"] = [*operation["parameters"], _IDEMPOTENCY_KEY]
     for status, answer in operation["responses"].items():
         if int(status) == 429:
             answer["headers"] = _WAIT
         elif int(status) < 300:
-            answer["headers"] = _RATE | (_REPLAYED if is_kept else {})
+            answer["headers"] = _RATE | (_REPLAYED if is_stored else {})
 
 
-def _bound(array: Part) -> None:
-    """How many objects of one kind a call of /users/track may bring; the operator sets it."""
+def _set_max_items(array: Part) -> None:
+    """Set how many objects of one kind a call of /users/track may hold (API_MAX_OBJECTS)."""
     for shape in (array, *array.get("anyOf", [])):
         if shape.get("type") == "array":
             shape["maxItems"] = settings.API_MAX_OBJECTS

@@ -1,4 +1,4 @@
-"""JSON from outside, read strictly: what one reader takes this way and the next one that way is refused."""
+"""A strict JSON parser: it refuses documents that other parsers read in different ways."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 Json = Any  # None, bool, int, float, str, or lists and dicts of them
-DEEPEST = 24  # of a whole body; what is stored of it has a limit of its own
-BIGGEST = 2**63 - 1
+MAX_DEPTH = 24  # of a whole body; attributes have their own, lower limit
+MAX_INT = 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
-_SUSPECT = re.compile(
-    rb"\\u(?:0000|[dD][89a-fA-F])"
-)  # only escapes can bring these in: UTF-8 and JSON refuse them bare
+# NUL and surrogates. Only escapes can contain them: unescaped, UTF-8 and JSON refuse them.
+_SUSPECT_ESCAPES = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 class NotJson(ValueError):
-    """Why a body is refused, in words that repeat no value."""
+    """Why a body is refused; the text repeats no value of it."""
 
 
 def loads(body: bytes) -> Json:
-    """The document in ``body``. Raises NotJson."""
+    """Return the document in ``body``. Raises NotJson."""
     try:
         text = body.removeprefix(_BOM).decode()
     except UnicodeDecodeError:
@@ -35,23 +34,23 @@ def loads(body: bytes) -> Json:
         raise NotJson(_too_deep()) from None
     except ValueError as error:
         raise NotJson(f"The body is not JSON ({_where(error)}).") from None
-    _walk(document, check_text=_SUSPECT.search(body) is not None)
+    _check(document, check_text=_SUSPECT_ESCAPES.search(body) is not None)
     return document
 
 
 def number_as_text(value: Json) -> Json:
-    """A whole number as its decimal text, anything else as it is: importers turn ids of digits into numbers."""
+    """Return a whole number as text, any other value unchanged: importers turn ids into numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _too_deep() -> str:
-    return f"The body is nested more than {DEEPEST} deep."
+    return f"The body is nested more than {MAX_DEPTH} deep."
 
 
 def _where(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}"
-    return "a number"  # the only other thing that a decoder of ours converts
+    return "a number"  # our decoder converts nothing else
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -62,7 +61,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _int(digits: str) -> int:
-    if len(digits) > 20 or not -BIGGEST <= (number := int(digits)) <= BIGGEST:
+    if len(digits) > 20 or not -MAX_INT <= (number := int(digits)) <= MAX_INT:
         raise NotJson("A number is too big.")
     return number
 
@@ -82,10 +81,12 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _walk(document: Json, *, check_text: bool) -> None:
-    """Refuse what is nested too deep and, where there is a suspicion, characters that no database keeps."""
+def _check(document: Json, *, check_text: bool) -> None:
+    """Refuse documents that are nested too deep and, with ``check_text``, texts that cannot be
+    stored.
+    """
     level = [document]
-    for _depth in range(DEEPEST + 1):
+    for _depth in range(MAX_DEPTH + 1):
         if check_text:
             check_texts(text for one in level for text in _texts(one))
         level = [inner for one in level for inner in _inside(one)]
@@ -95,7 +96,7 @@ def _walk(document: Json, *, check_text: bool) -> None:
 
 
 def _inside(value: Json) -> list[Json]:
-    """The values inside a value; texts and numbers stay outside unless they must be looked at, where they are."""
+    """Return the objects and lists directly inside a value."""
     if isinstance(value, dict):
         return [inner for inner in value.values() if isinstance(inner, dict | list)]
     if isinstance(value, list):
@@ -114,7 +115,7 @@ def _texts(value: Json) -> list[str]:
 
 
 def check_texts(texts: Iterable[str]) -> None:
-    """Refuse characters that no database keeps. Raises NotJson."""
+    """Raise NotJson for characters that no database stores."""
     for text in texts:
         if "\0" in text:
             raise NotJson("A text holds a NUL character.")

@@ -14,7 +14,7 @@ from ninja import Field, Query, Router, Schema
 from pydantic import WithJsonSchema
 
 from audiencesync.rest import door, strict_json
-from audiencesync.rest.pagination import Listing, api_id, moment
+from audiencesync.rest.pagination import Listing, api_id, timestamp
 from canvases import engine
 from canvases.api import series
 from canvases.api import trigger as triggering
@@ -29,7 +29,7 @@ class CanvasListing(Listing):
     """Which page, archived ones too or not, edited since when."""
 
     include_archived: bool = False
-    edited_after: door.Moment | None = Field(None, alias="last_edit.time[gt]")
+    edited_after: door.Timestamp | None = Field(None, alias="last_edit.time[gt]")
 
 
 class Canvases(door.Success):
@@ -47,7 +47,7 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
     if not asked.include_archived:
         rows = rows.exclude(state=Canvas.State.ARCHIVED)
     if asked.edited_after is not None:
-        rows = rows.filter(edited_at__gt=moment(asked.edited_after, "last_edit.time[gt]"))
+        rows = rows.filter(edited_at__gt=timestamp(asked.edited_after, "last_edit.time[gt]"))
     found = [
         {
             "id": str(row.api_id),
@@ -159,8 +159,8 @@ class DataSeries(Schema):
     """Which days: ``length`` of them (1 to 14), or from ``starting_at``, until ``ending_at``."""
 
     canvas_id: door.ApiId
-    ending_at: door.Moment | None = Field(None, description="Now, if not given")
-    starting_at: door.Moment | None = None
+    ending_at: door.Timestamp | None = Field(None, description="Now, if not given")
+    starting_at: door.Timestamp | None = None
     length: int | None = Field(None, ge=1, le=series.LONGEST)
     include_variant_breakdown: bool = False
     include_step_breakdown: bool = False
@@ -226,13 +226,15 @@ def _days(
 
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
     """The days that are asked for. Raises ApiError."""
-    ending_at = timezone.now() if asked.ending_at is None else moment(asked.ending_at, "ending_at")
+    ending_at = (
+        timezone.now() if asked.ending_at is None else timestamp(asked.ending_at, "ending_at")
+    )
     if asked.length is not None:
         return series.Span.until(ending_at, days=asked.length, zone=zone)
     if asked.starting_at is None:
         raise door.ApiError(400, "Give length or starting_at.")
     first, last = (
-        moment(asked.starting_at, "starting_at").astimezone(zone).date(),
+        timestamp(asked.starting_at, "starting_at").astimezone(zone).date(),
         ending_at.astimezone(zone).date(),
     )
     if not 0 <= (last - first).days < series.LONGEST:

@@ -125,7 +125,7 @@ def beat() -> None:
         lambda: compensation.settle(now=timezone.now(), seconds=seconds),
         lambda: proceed(now=timezone.now(), seconds=seconds),
     )
-    with clock.alone(TASK, settings.SYNC["lease"]) as is_mine:
+    with clock.exclusive(TASK, settings.SYNC["lease"]) as is_mine:
         left = [_carry_on(part) for part in parts if is_mine]
     if any(left):
         clock.wake(TASK)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.changes import Change
+from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
@@ -100,7 +100,7 @@ class AudienceSync:
         """Nothing is chosen yet."""
         return {}
 
-    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the ad account, the audience, the action and each field."""
         return [
             (

@@ -11,7 +11,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
-from audiencesync.groups.changes import Change
+from audiencesync.groups.logged_changes import LoggedChange
 
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
@@ -73,7 +73,7 @@ class Kind(Protocol):
     def first_settings(self) -> dict[str, Any]:
         """What a step has before anybody edited it."""
 
-    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Name each setting with its old and its new value in words, for the activity log."""
 
     def saved(self, step: Step) -> None:

@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
-from audiencesync.groups.changes import Change
+from audiencesync.groups.logged_changes import LoggedChange
 from canvases.steps.base import Problem, StepForm, Text
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Delay:
         """One day, to be changed at once."""
         return dict(FIRST)
 
-    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[Change]:
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the length and its unit."""
         units = dict(UNITS)
         return [

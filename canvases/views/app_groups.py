@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.groups import access, fresh, members
+from audiencesync.groups import access, members, reauthentication
 from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
@@ -96,7 +96,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     """Invite an admin, or become one without a mail."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug, archived_at=None)
     if "myself" in request.POST:
-        fresh.require(request)
+        reauthentication.require(request)
         members.join(row, user, Role.ADMIN, now=timezone.now())
         return redirect("group", slug)
     data = request.POST.copy()
@@ -104,7 +104,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     form = InvitationForm(data, app_group=row)
     if not form.is_valid():
         return _page(request, row, status=422, invite=form)
-    fresh.require(request)
+    reauthentication.require(request)
     if too_many(row, form):
         return _page(request, row, status=429, invite=form)
     send_invitation(request, row, form.cleaned_data, keep_as=LINK)
@@ -121,7 +121,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
             "#question" if getattr(request, "htmx", False) else ""
         )
         return render(request, template, {"group": row, "live": _live(row)})
-    fresh.require(request)
+    reauthentication.require(request)
     if deleting.archive(row, by=user, now=timezone.now()):
         messages.success(request, _("%(group)s is archived.") % {"group": row.name})
     return redirect("staff_group", slug)
@@ -173,7 +173,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
         return render(
             request, "staff/group_delete.html", context, status=422 if form.errors else 200
         )
-    fresh.require(request)
+    reauthentication.require(request)
     deleting.delete(row, by=user, now=timezone.now())
     messages.success(
         request,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.core import csv_files
 from audiencesync.core.database.time_limit import TooSlow, at_most
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.views import masking
 from canvases import behind
@@ -72,7 +72,7 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     """The same people as a file; that it was taken is written down."""
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     outcome, reason = _asked(request.POST)
-    fresh.require(request)
+    reauthentication.require(request)
     who = access.user(request)
     Activity.log(
         step.canvas.app_group,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people.models import Erasure
 from audiencesync.people.privacy import erasure_ledger
@@ -68,7 +68,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             "segments": edit.naming(app_group, found.values()),
         }
         return render(request, "canvases/erase.html", context)
-    fresh.require(request)
+    reauthentication.require(request)
     n = len(
         privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now())
     )

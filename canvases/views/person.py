@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.models import Profile
 from audiencesync.people.views.profiles import NEWEST, facts
@@ -47,7 +47,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
 def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     """Everything about a person as a file; that it was taken is written down."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
-    fresh.require(request)
+    reauthentication.require(request)
     Activity.log(
         row.app_group,
         access.user(request),
@@ -73,7 +73,7 @@ def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
         is_part = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
         template = f"{name}#question" if is_part else name
         return render(request, template, {"profile": row})
-    fresh.require(request)
+    reauthentication.require(request)
     privacy.erase_by(access.user(request), row.app_group, [row.pk], now=timezone.now())
     messages.success(
         request,

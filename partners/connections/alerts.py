@@ -1,7 +1,7 @@
 """Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
 
 And one a day at most where people were given up, whatever the trouble was; one a day to the admins while somebody who was
-erased, or withdrew their consent, cannot be taken out. What a mail says is made here, groups/letters.py sends it.
+erased, or withdrew their consent, cannot be taken out. What a mail says is made here, groups/outbox.py sends it.
 """
 
 import logging
@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiencesync.core import beat as clock
-from audiencesync.core import patience
-from audiencesync.groups import letters
-from audiencesync.groups.letters import Words
+from audiencesync.core import deadlines
+from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
+from audiencesync.groups.outbox import Text
 from partners import stakes
 from partners.connections import mailing, problems
 from partners.models import (
@@ -95,13 +95,13 @@ def _drop_what_is_over() -> None:
     """A trouble that ended before the mail about its beginning could go out needs none."""
     for model in (Connection, AdAccount, Audience):
         kind = f"begun:{model.__name__}:"
-        waiting = letters.waiting(kind)
+        waiting = outbox.pending_keys(kind)
         if waiting:
             places = {int(key.split(":")[2]) for key in waiting}
             for pk in model._default_manager.filter(pk__in=places, parked_by="").values_list(
                 "pk", flat=True
             ):
-                letters.forget(f"{kind}{pk}")
+                outbox.delete(f"{kind}{pk}")
 
 
 def _key(what: str, place: Place) -> str:
@@ -109,7 +109,7 @@ def _key(what: str, place: Place) -> str:
 
 
 def _write_begun(place: Place, *, now: datetime) -> None:
-    def words(reader: Membership) -> Words:
+    def words(reader: Membership) -> Text:
         problem = _problem(place, now=now)
         subject = _("TikTok needs attention in %(group)s: %(what)s")
         what = {"group": _group(place).name, "what": _what(place)}
@@ -120,7 +120,7 @@ def _write_begun(place: Place, *, now: datetime) -> None:
 
     to = recipients(_connection(place))
     _nobody(to, place)
-    letters.write(_key("begun", place), _group(place), to, words, now=now)
+    outbox.enqueue(_key("begun", place), _group(place), to, words, now=now)
 
 
 def _what(place: Place) -> str:
@@ -161,7 +161,7 @@ def _body(place: Place, text: str, url: str) -> str:
 
 def letter(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
     """What is wrong, where it is mended, and which canvases it concerns."""
-    parts = [text, letters.link(url)]
+    parts = [text, outbox.absolute_url(url)]
     if lines:
         parts.append("\n".join([_("Canvases and audiences concerned:"), *lines]))
     parts.append(_("Times are those of %(zone)s.") % {"zone": group.time_zone})
@@ -174,7 +174,7 @@ def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
     found = []
     for sync in syncs[:MOST_LINES]:
         n = people.get(sync.pk, 0)
-        words = {"label": sync.label, "n": number_format(n), "url": letters.link(sync.url)}
+        words = {"label": sync.label, "n": number_format(n), "url": outbox.absolute_url(sync.url)}
         found.append(
             ngettext("- %(label)s: %(n)s person, %(url)s", "- %(label)s: %(n)s people, %(url)s", n)
             % words
@@ -183,7 +183,7 @@ def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
 
 
 def _write_over(place: Place, *, now: datetime) -> None:
-    def words(reader: Membership) -> Words:
+    def words(reader: Membership) -> Text:
         subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
         n = _canvases(place).aggregate(n=Sum("n"))["n"] or 0
         text = _("%(what)s: this is over. You need not do anything.") % {"what": _what(place)}
@@ -193,7 +193,7 @@ def _write_over(place: Place, *, now: datetime) -> None:
         text = f"{text} {sent % {'n': number_format(n)}}" if n else text
         return subject, _body(place, text, problems.partner_page(_connection(place)))
 
-    letters.write(_over_key(place), _group(place), recipients(_connection(place)), words, now=now)
+    outbox.enqueue(_over_key(place), _group(place), recipients(_connection(place)), words, now=now)
 
 
 def _over_key(place: Place) -> str:
@@ -202,17 +202,17 @@ def _over_key(place: Place) -> str:
 
 def _mark_begun(place: Place, *, now: datetime) -> None:
     """The incident counts as mailed once its mails went out."""
-    if letters.is_settled(_key("begun", place)):
+    if outbox.is_done(_key("begun", place)):
         type(place)._default_manager.filter(pk=place.pk, alerted_at=None).update(alerted_at=now)
 
 
 def _mark_over(place: Place) -> None:
-    if letters.is_settled(_over_key(place)):
+    if outbox.is_done(_over_key(place)):
         rows = type(place)._default_manager.filter(
             pk=place.pk, parked_by="", alerted_at=place.alerted_at
         )
         if rows.update(alerted_at=None):
-            letters.forget(_key("begun", place))
+            outbox.delete(_key("begun", place))
 
 
 def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
@@ -228,7 +228,7 @@ def _today(now: datetime) -> int:
 def _daily(
     what: str,
     batches: QuerySet[Batch],
-    words: Callable[[Connection, QuerySet[Batch]], Words],
+    words: Callable[[Connection, QuerySet[Batch]], Text],
     *,
     to: Callable[[Connection], list[Membership]],
     now: datetime,
@@ -240,11 +240,11 @@ def _daily(
 
         def written(
             _reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine
-        ) -> Words:
+        ) -> Text:
             return words(connection, mine)
 
         _nobody(readers, connection)
-        letters.write(
+        outbox.enqueue(
             f"{what}:{connection.pk}:{_today(now)}", connection.app_group, readers, written, now=now
         )
 
@@ -255,7 +255,7 @@ def _given_up(*, now: datetime) -> None:
     _daily("given-up", over, _given_up_words, to=recipients, now=now)
 
 
-def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Words:
+def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     n = over.aggregate(n=Sum("n"))["n"] or 0
     batch = over.select_related("sync").order_by("-settled_at").first()
     subject = _("People were not sent to TikTok in %(group)s") % {
@@ -269,7 +269,7 @@ def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Words:
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = {"n": number_format(n), "patience": patience.retry()}
+    words = {"n": number_format(n), "patience": deadlines.delivery()}
     words["time"] = stakes.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
@@ -282,7 +282,7 @@ def _not_taken_out(*, now: datetime) -> None:
     _daily("not-taken-out", over, _not_taken_out_words, to=_admins, now=now)
 
 
-def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words:
+def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     subject = _("People were not taken out of audiences of %(group)s") % {
         "group": connection.app_group.name
     }
@@ -294,8 +294,8 @@ def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Words
         :MOST_LINES
     ]
     listed = "\n".join(f"- {name}" for name in names)
-    url = letters.link(problems.partner_page(connection))
-    return subject, f"{text % {'patience': patience.removal()}}\n\n{url}\n\n{listed}\n"
+    url = outbox.absolute_url(problems.partner_page(connection))
+    return subject, f"{text % {'patience': deadlines.removal()}}\n\n{url}\n\n{listed}\n"
 
 
 def _removals_wait(*, now: datetime) -> None:
@@ -310,7 +310,7 @@ def _removals_wait(*, now: datetime) -> None:
     _daily("removals-wait", waiting, _removals_wait_words, to=_admins, now=now)
 
 
-def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Words:
+def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Text:
     n = (
         Delivery.objects.filter(batch__in=waiting, outcome=None)
         .values("profile")
@@ -330,11 +330,14 @@ def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Wo
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    parts = [text % {"n": number_format(n), "patience": patience.removal()}]
+    parts = [text % {"n": number_format(n), "patience": deadlines.removal()}]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
         parts.append(until % {"time": stakes.clock(ends_at, connection.app_group)})
-    return subject, f"{' '.join(parts)}\n\n{letters.link(problems.partner_page(connection))}\n"
+    return (
+        subject,
+        f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",
+    )
 
 
 def _problem(place: Place, *, now: datetime) -> problems.Problem | None:

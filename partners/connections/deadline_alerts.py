@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audiencesync.core import beat as clock
-from audiencesync.groups import letters
-from audiencesync.groups.letters import Words
+from audiencesync.groups import outbox
 from audiencesync.groups.models import Membership
+from audiencesync.groups.outbox import Text
 from partners import stakes
 from partners.connections import alerts, mailing, problems
 from partners.models import Batch, Connection, Sync
@@ -41,7 +41,7 @@ def _warn(connection: Connection, *, now: datetime) -> None:
         if soon.exists():
             # Who was mailed about the last hour needs no mail about the last six any more.
             nearer = [_key(connection, one, now=now) for one in HOURS[:at]]
-            if not any(letters.exists(key) for key in nearer):
+            if not any(outbox.has_any(key) for key in nearer):
                 _write(connection, soon, level, now=now)
             return
 
@@ -55,13 +55,13 @@ def _key(connection: Connection, level: int, *, now: datetime) -> str:
 def _write(connection: Connection, soon: QuerySet[Batch], level: int, *, now: datetime) -> None:
     readers = alerts.recipients(connection)
 
-    def words(_reader: Membership) -> Words:
+    def words(_reader: Membership) -> Text:
         return _words(connection, soon, now=now)
 
-    letters.write(_key(connection, level, now=now), connection.app_group, readers, words, now=now)
+    outbox.enqueue(_key(connection, level, now=now), connection.app_group, readers, words, now=now)
 
 
-def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> Words:
+def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> Text:
     found = soon.aggregate(first=Min("deadline_at"), n=Sum("n"))
     first = max(found["first"], now + timedelta(minutes=1))
     batch = soon.select_related(f"sync__{problems.SYNC_RELATED}").order_by("deadline_at").first()

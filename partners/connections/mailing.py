@@ -1,4 +1,4 @@
-"""Sends letters (groups/letters.py) by the clock, and counts what the mail server did not take."""
+"""Sends letters (groups/outbox.py) by the clock, and counts what the mail server did not take."""
 
 from datetime import datetime
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from django.utils import timezone
 
 from audiencesync.core import beat as clock
-from audiencesync.groups import letters
+from audiencesync.groups import outbox
 from partners.models import Count
 
 LONGEST_TURN = 90.0  # seconds after which another worker takes over
@@ -14,11 +14,11 @@ LONGEST_TURN = 90.0  # seconds after which another worker takes over
 
 def beat() -> None:
     """One worker at a time: a mail server that hangs must not hold them all."""
-    with clock.alone("letters", LONGEST_TURN) as is_mine:
+    with clock.exclusive("letters", LONGEST_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 
 
 def send_due(*, now: datetime) -> int:
     """Send what is due; answers how many went out."""
-    return letters.send_due(now=now, count_failure=partial(Count.add, Count.MAILS_FAILED, 1))
+    return outbox.send_due(now=now, count_failure=partial(Count.add, Count.MAILS_FAILED, 1))

@@ -24,19 +24,21 @@ WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)  # states of a batch whose last
 
 def purge(*, now: datetime) -> None:
     """A bounded stretch of all that is too old."""
-    if before := retention.limit("deliveries", now=now):
+    if before := retention.cutoff("deliveries", now=now):
         _purge_deliveries(before, now=now)
         settled = Batch.objects.filter(settled_at__lt=before)
-        retention.walk("batches", settled, partial(_drop_batches, before=before), now=now)
-    if before := retention.limit("pushes", now=now):
-        retention.drop(Push.objects.filter(at__lt=before).order_by("at"))
+        retention.walk_in_chunks("batches", settled, partial(_drop_batches, before=before), now=now)
+    if before := retention.cutoff("pushes", now=now):
+        retention.delete_in_chunks(Push.objects.filter(at__lt=before).order_by("at"))
 
 
 def _purge_deliveries(before: datetime, *, now: datetime) -> None:
     last = _last_before(before)
     if last:
         rows = Delivery.objects.filter(pk__lte=last)
-        retention.walk("deliveries", rows, partial(_drop, before=before), now=now, seconds=SHARE)
+        retention.walk_in_chunks(
+            "deliveries", rows, partial(_drop, before=before), now=now, seconds=SHARE
+        )
 
 
 def _last_before(before: datetime) -> int:

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audiencesync.core import crypto
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Role, User
 from partners import audiences, sync
 from partners.base import Partner
@@ -39,7 +39,7 @@ def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
     if not found.is_configured():
         messages.error(request, oauth.not_configured(found))
         return redirect("partner", group, partner)
-    fresh.require(request)
+    reauthentication.require(request)
     user = access.user(request)
     return HttpResponseRedirect(
         oauth.begin(app_group, found, by=user, session=request.session, now=timezone.now())
@@ -260,7 +260,7 @@ def _disconnect(
         }  # fmt: skip
         template = "partners/disconnect.html#ask" if request.htmx else "partners/disconnect.html"  # type: ignore[attr-defined]  # set by django-htmx
         return render(request, template, context, status=422 if is_sure else 200)
-    fresh.require(request)
+    reauthentication.require(request)
     done = connecting.disconnect(
         subject, discard=form.is_discard, by=access.user(request), now=timezone.now()
     )

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 from partners.connections.oauth import Offer
 
 
@@ -40,7 +40,7 @@ class DisconnectForm(forms.Form):
         choices=[
             (
                 "wait",
-                patience.filled(
+                deadlines.lazy_text(
                     _("They wait: if TikTok is connected again within %(patience)s, they are sent")
                 ),
             ),

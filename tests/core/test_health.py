@@ -20,12 +20,12 @@ NAMES = {"database", "migrations", "keys", "tokens", "cache", "engine", "disk", 
 
 @pytest.fixture(autouse=True)
 def _nothing_was_written():
-    health._logged.clear()
+    health._logged_at.clear()
 
 
 @pytest.fixture
 def beating(db):
-    beat.claim(beat.PULSE, beat.slot_at(time.time(), 5))
+    beat.claim(beat.HEARTBEAT, beat.slot_at(time.time(), 5))
 
 
 def failing():
@@ -94,7 +94,7 @@ def test_a_cache_that_is_away(beating, settings):
 
 @pytest.mark.parametrize(("age", "bad"), [(20, set()), (40, {"engine"})])
 def test_an_engine_that_fell_silent(db, age, bad):
-    beat.claim(beat.PULSE, beat.slot_at(time.time() - age, 5))
+    beat.claim(beat.HEARTBEAT, beat.slot_at(time.time() - age, 5))
     assert failing() == bad
 
 
@@ -116,9 +116,9 @@ def test_an_old_library_in_a_wal_file(beating, monkeypatch):
 
 
 def test_the_log_says_why_a_check_fails_once_a_minute_and_when_it_is_over(db, settings, caplog):
-    beat.claim(beat.PULSE, beat.slot_at(time.time() - 400, 5))
+    beat.claim(beat.HEARTBEAT, beat.slot_at(time.time() - 400, 5))
     assert [failing() for _ in range(3)] == [{"engine"}] * 3
-    beat.claim(beat.PULSE, beat.slot_at(time.time(), 5))
+    beat.claim(beat.HEARTBEAT, beat.slot_at(time.time(), 5))
     assert [failing() for _ in range(2)] == [set()] * 2
     said = [
         record.getMessage()

@@ -60,7 +60,7 @@ def test_a_refusal_of_postgresql_repeats_no_values():
 
 
 def test_the_same_complaint_is_told_once_a_minute():
-    said = logs.NotAgain()
+    said = logs.OncePerMinute()
 
     def told(level, words, at):
         return said.filter(logging.makeLogRecord({"levelno": level, "msg": words, "created": at}))
@@ -87,7 +87,7 @@ def test_a_callers_id_is_taken(given):
 def test_an_odd_id_is_replaced(given):
     found = Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
     assert found != given
-    assert logs.GIVEN.fullmatch(found)
+    assert logs._CLIENT_ID.fullmatch(found)
 
 
 def test_error_pages_show_the_id():

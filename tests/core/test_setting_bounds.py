@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from audiencesync.core.environment import Environment, limits, shorter
+from audiencesync.core.environment import Environment, rate_limits, shorter
 from tests.support import stack
 
 SETTINGS = (stack.ROOT / "audiencesync" / "settings.py").read_text()
@@ -20,7 +20,10 @@ LIMITS = {"track": "3000/3", "users": "20000/60"}
 def load(**more):
     """Load the settings in a process of their own, as every process of the product does first."""
     env = stack.environment(stack.ROOT / "build" / "var-of-settings", **more)
-    code = "from audiencesync.core.start import in_one_line\nwith in_one_line():\n    from audiencesync import settings"
+    code = (
+        "from audiencesync.core.start import exit_on_bad_settings\n"
+        "with exit_on_bad_settings():\n    from audiencesync import settings"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=stack.ROOT, env=env, capture_output=True, text=True
     )
@@ -107,11 +110,11 @@ def test_a_misspelt_boolean_is_refused_and_not_taken_for_no(monkeypatch):
 )
 def test_limits_that_would_close_the_api_are_refused(given, words):
     with pytest.raises(ImproperlyConfigured, match=words):
-        limits("API_LIMITS", given, known=LIMITS)
+        rate_limits("API_LIMITS", given, defaults=LIMITS)
 
 
 def test_limits_that_are_not_given_keep_their_value():
-    assert limits("API_LIMITS", {"users": "5/1"}, known=LIMITS) == {
+    assert rate_limits("API_LIMITS", {"users": "5/1"}, defaults=LIMITS) == {
         "track": (3000, 3.0),
         "users": (5, 1.0),
     }

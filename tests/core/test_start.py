@@ -140,7 +140,7 @@ def test_the_engine_starts_once_everything_answers(tmp_path):
     away = ["the database does not answer", "the database does not answer", ""]
     one = Engine(
         [sys.executable, "-c", "import time; time.sleep(60)"],
-        pulse_file=tmp_path / "pulse",
+        heartbeat_file=tmp_path / "pulse",
         env=dict(os.environ),
         terms=Terms(),
         missing=lambda: away.pop(0),

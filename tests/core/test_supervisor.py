@@ -34,11 +34,13 @@ def engine(tmp_path):
     made = []
 
     def make(script, *arguments):
-        pulse_file = tmp_path / "pulse"
-        env = dict(os.environ) | {"PULSE": str(pulse_file)}
+        heartbeat_file = tmp_path / "pulse"
+        env = dict(os.environ) | {"PULSE": str(heartbeat_file)}
         command = [sys.executable, "-c", script, *arguments]
         made.append(
-            Engine(command, pulse_file=pulse_file, env=env, terms=Terms(silence=0.6, stop=0.6))
+            Engine(
+                command, heartbeat_file=heartbeat_file, env=env, terms=Terms(silence=0.6, stop=0.6)
+            )
         )
         made[-1].start()
         return made[-1]

@@ -18,32 +18,32 @@ NOW = 1_800_000_000.0
 @pytest.fixture(autouse=True)
 def _one_beat(settings, monkeypatch):
     settings.BEATS = {"journeys": (5.0, "canvases.engine.beat")}
-    monkeypatch.setattr(beat, "TROUBLE_PAUSE", 0.0)
+    monkeypatch.setattr(beat, "ERROR_PAUSE", 0.0)
 
 
 def functions(packages):
     return [SignedPackage.loads(package)["func"] for _ack_id, package in packages or []]
 
 
-PULSE, BEAT = "audiencesync.core.beat.pulse", "canvases.engine.beat"
+HEARTBEAT, BEAT = "audiencesync.core.beat.heartbeat", "canvases.engine.beat"
 
 
 def test_a_slot_gives_heartbeat_and_beat_once(transactional_db):
     ticker = Ticker()
-    assert functions(ticker.due(NOW)) == [PULSE, BEAT]
+    assert functions(ticker.due(NOW)) == [HEARTBEAT, BEAT]
     assert functions(ticker.due(NOW + 4.9)) == []
-    assert functions(ticker.due(NOW + 5.0)) == [PULSE, BEAT]
+    assert functions(ticker.due(NOW + 5.0)) == [HEARTBEAT, BEAT]
 
 
 def test_the_second_engine_gets_only_its_own_heartbeat(transactional_db):
-    assert functions(Ticker().due(NOW)) == [PULSE, BEAT]
-    assert functions(Ticker().due(NOW)) == [PULSE]
+    assert functions(Ticker().due(NOW)) == [HEARTBEAT, BEAT]
+    assert functions(Ticker().due(NOW)) == [HEARTBEAT]
 
 
 def test_missed_slots_are_not_made_up(transactional_db):
     ticker = Ticker()
     ticker.due(NOW)
-    assert functions(ticker.due(NOW + 3600)) == [PULSE, BEAT]
+    assert functions(ticker.due(NOW + 3600)) == [HEARTBEAT, BEAT]
     assert functions(ticker.due(NOW + 3601)) == []
 
 
@@ -57,7 +57,7 @@ def test_beats_are_never_delivered_again_nor_stored(transactional_db):
 def test_the_beat_goes_in_front_of_the_queue(transactional_db):
     broker = TickOrm("test")
     async_task("builtins.len", "abc", broker=broker)
-    assert functions(broker.dequeue()) == [PULSE, BEAT]
+    assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]
     assert functions(broker.dequeue()) == ["builtins.len"]
 
 
@@ -66,7 +66,7 @@ def test_without_database_the_heartbeat_goes_on_and_the_beat_comes_later(
 ):
     ticker = Ticker()
     with database_away():
-        assert functions(ticker.due(NOW)) == [PULSE]
+        assert functions(ticker.due(NOW)) == [HEARTBEAT]
         assert functions(ticker.due(NOW + 0.2)) == []
     assert functions(ticker.due(NOW + 0.4)) == [BEAT]
     assert [record.message[:18] for record in caplog.records] == [
@@ -107,7 +107,7 @@ def test_dequeue_lets_other_errors_through(transactional_db):
 def test_redis_gives_beats_then_the_queue_and_survives_its_end(transactional_db, redis_server):
     broker = TickRedis("test")
     async_task("builtins.len", "abc", broker=broker)
-    assert functions(broker.dequeue()) == [PULSE, BEAT]
+    assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]
     assert functions(broker._pop()) == ["builtins.len"]
     redis_server.kill()
     redis_server.wait()

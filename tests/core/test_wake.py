@@ -62,9 +62,9 @@ def test_wake_rings_once_in_a_while_for_each_function():
 
 def test_alarms_do_not_pile_up_while_no_engine_runs(monkeypatch):
     monkeypatch.setattr(beat, "WAKE_SECONDS", 0.0)
-    for _ in range(beat.WAITING_ENOUGH + 5):
+    for _ in range(beat.MAX_QUEUED + 5):
         beat.wake("canvases.engine.beat")
-    assert len(queued()) == beat.WAITING_ENOUGH
+    assert len(queued()) == beat.MAX_QUEUED
 
 
 def test_wake_never_raises(database_away, monkeypatch, caplog):
@@ -77,16 +77,16 @@ def test_wake_never_raises(database_away, monkeypatch, caplog):
 
 def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
-    assert beat.last_pulse() is None
+    monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
+    assert beat.last_heartbeat() is None
     post_execute.send(sender="django_q", task={})
     assert file.exists()
-    assert (datetime.now(UTC) - beat.last_pulse()).total_seconds() < 2 * beat.PULSE_SECONDS
+    assert (datetime.now(UTC) - beat.last_heartbeat()).total_seconds() < 2 * beat.HEARTBEAT_SECONDS
 
 
 def test_the_heartbeat_outlives_a_missing_database(tmp_path, monkeypatch, database_away):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(supervisor.PULSE_FILE, str(file))
+    monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
     with database_away():
         post_execute.send(sender="django_q", task={})
     assert file.exists()

@@ -71,7 +71,7 @@ def test_old_answers_are_dropped(api):
     call(api, key="old")
     KeptAnswer.objects.update(at=timezone.now() - timedelta(hours=25))
     call(api, key="new")
-    idempotency.forget(now=timezone.now())
+    idempotency.delete_old(now=timezone.now())
     assert KeptAnswer.objects.count() == 1
 
 

@@ -1,1 +1,3 @@
-"""What both databases need: SQLite's settings, migrations, backups, moving from one to the other."""
+"""SQLite settings, migration lock, statement time limit, backups, and the move from SQLite to
+PostgreSQL.
+"""

@@ -1,6 +1,7 @@
-"""One file that holds the whole database, made while everything runs, and the way back into an empty database.
+"""Backup of the whole database into one file while everything runs, and its restore into an empty
+database.
 
-SQLite: VACUUM INTO, consistent and in nobody's way. PostgreSQL: pg_dump and pg_restore. TOKEN_KEYS are not in it.
+SQLite uses VACUUM INTO, PostgreSQL pg_dump and pg_restore. TOKEN_KEYS are not part of a backup.
 """
 
 import os
@@ -13,24 +14,25 @@ from typing import Any
 from django.db import connection
 from django.db.backends.postgresql.client import DatabaseClient
 
-SQLITE_HEAD, DUMP_HEAD = b"SQLite format 3\0", b"PGDMP"
-BESIDE = (
-    "-wal",
-    "-shm",
-    "-journal",
-)  # what SQLite keeps beside its file; of another file it is poison
+SQLITE_MAGIC, DUMP_MAGIC = b"SQLite format 3\0", b"PGDMP"
+# Files that SQLite keeps beside its database. Left over from another database they would corrupt a
+# restored one.
+SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
-class Refused(Exception):
-    """It was not done; the text says why, and what to do."""
+class BackupError(Exception):
+    """Nothing was written or restored; the text says why and what to do."""
 
 
 def write(target: Path) -> None:
-    """Copy the database into a new file that only its owner may read. Raises Refused, OSError or a database error."""
+    """Copy the database into a new file with mode 0600.
+
+    Raises BackupError, OSError or a database error.
+    """
     part = target.with_name(f"{target.name}.part")
     for file in (target, part):
         if file.exists():
-            raise Refused(
+            raise BackupError(
                 f"{file} is there already. A backup overwrites nothing: choose another name."
             )
     for file in (target, part):
@@ -39,12 +41,12 @@ def write(target: Path) -> None:
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM INTO %s", [str(part)])
-            _check(part)
+            _check_integrity(part)
         else:
             _postgres(
                 "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={part}"
             )
-        _flush(part)
+        _fsync(part)
         part.replace(target)
     except BaseException:
         target.unlink(missing_ok=True)
@@ -54,18 +56,21 @@ def write(target: Path) -> None:
 
 
 def restore(source: Path) -> None:
-    """Fill the empty database of the settings from a backup. Raises Refused, OSError or a database error."""
+    """Fill the empty database of the settings from a backup.
+
+    Raises BackupError, OSError or a database error.
+    """
     with source.open("rb") as file:
-        head = file.read(len(SQLITE_HEAD))
-    wanted = SQLITE_HEAD if connection.vendor == "sqlite" else DUMP_HEAD
-    if not head.startswith(wanted):
-        raise Refused(
+        head = file.read(len(SQLITE_MAGIC))
+    magic = SQLITE_MAGIC if connection.vendor == "sqlite" else DUMP_MAGIC
+    if not head.startswith(magic):
+        raise BackupError(
             f"{source} is no backup of {connection.display_name}, the database of DATABASE_URL."
         )
     if connection.vendor == "sqlite":
         _restore_file(source, Path(connection.settings_dict["NAME"]))
     elif connection.introspection.table_names():
-        raise Refused("The database of DATABASE_URL is not empty. Restore into a new one.")
+        raise BackupError("The database of DATABASE_URL is not empty. Restore into a new one.")
     else:
         _postgres(
             "pg_restore", "--no-owner", "--no-privileges", "--single-transaction", source=source
@@ -73,37 +78,37 @@ def restore(source: Path) -> None:
 
 
 def _restore_file(source: Path, target: Path) -> None:
-    _check(source)
+    _check_integrity(source)
     if (
         target.exists()
         and target.stat().st_size
-        and _reads(target, "SELECT count(*) FROM sqlite_master") != 0
+        and _query(target, "SELECT count(*) FROM sqlite_master") != 0
     ):
-        raise Refused(f"{target} holds data. Stop web and engine, move it away, and try again.")
+        raise BackupError(f"{target} holds data. Stop web and engine, move it away, and try again.")
     part = target.with_name(f"{target.name}.part")
     part.touch(mode=0o600)
     try:
         shutil.copyfile(source, part)
-        _flush(part)
-        for end in BESIDE:
-            target.with_name(target.name + end).unlink(missing_ok=True)
+        _fsync(part)
+        for suffix in SIDE_FILES:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _check(file: Path) -> None:
-    """Raises Refused if the file of SQLite is not whole."""
-    if (found := _reads(file, "PRAGMA integrity_check")) != "ok":
-        raise Refused(f"{file} is damaged: {found}")
+def _check_integrity(file: Path) -> None:
+    """Raise BackupError if a SQLite file is damaged."""
+    if (found := _query(file, "PRAGMA integrity_check")) != "ok":
+        raise BackupError(f"{file} is damaged: {found}")
 
 
-def _reads(file: Path, question: str) -> Any:
-    """The first value of the answer, in words what SQLite says of a broken file."""
-    sqlite3 = import_module("sqlite3")  # by now the one that the settings chose
+def _query(file: Path, sql: str) -> Any:
+    """Return the first value of the result, or SQLite's error text for a damaged file."""
+    sqlite3 = import_module("sqlite3")  # imported late: settings may have replaced it (sqlite.py)
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
-        return database.execute(question).fetchone()[0]
+        return database.execute(sql).fetchone()[0]
     except sqlite3.DatabaseError as error:
         return str(error)
     finally:
@@ -111,20 +116,20 @@ def _reads(file: Path, question: str) -> Any:
 
 
 def _postgres(program: str, *arguments: str, source: Path | None = None) -> None:
-    """Run a program of PostgreSQL against our database; the password travels in its environment."""
+    """Run a PostgreSQL program against our database. Raises BackupError."""
     if shutil.which(program) is None:
-        raise Refused(f"{program} is missing (Debian: apt-get install postgresql-client).")
-    where, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    name, files = where.pop(), [] if source is None else [str(source)]
-    command = [program, *where[1:], f"--dbname={name}", *arguments, *files]
+        raise BackupError(f"{program} is missing (Debian: apt-get install postgresql-client).")
+    # The password is passed in the environment: other users could read it on the command line.
+    connect, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
+    name, files = connect.pop(), [] if source is None else [str(source)]
+    command = [program, *connect[1:], f"--dbname={name}", *arguments, *files]
     done = subprocess.run(
         command, env=os.environ | (env or {}), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise Refused(f"{program} failed: {done.stderr.strip()[-500:]}")
+        raise BackupError(f"{program} failed: {done.stderr.strip()[-500:]}")
 
 
-def _flush(file: Path) -> None:
-    """Until it is on the disk it is no backup."""
+def _fsync(file: Path) -> None:
     with file.open("rb") as written:
         os.fsync(written.fileno())

@@ -1,4 +1,4 @@
-"""One process at a time changes the tables of a database, however many are started at once."""
+"""A lock that lets one process at a time migrate a database."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-NUMBER = 0x41534D << 32  # a number of our own among PostgreSQL's advisory locks
+LOCK_ID = 0x41534D << 32  # our advisory lock in PostgreSQL
 
 
 @contextmanager
 def hold(alias: str, *, wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Wait for the lock of a database and keep it. ``wait`` is called once if another process has it."""
+    """Hold the lock during the block. ``wait`` is called once if another process has it."""
     connection = connections[alias]
     if connection.vendor == "postgresql":
         with _advisory(connection, wait):
@@ -30,14 +30,14 @@ def hold(alias: str, *, wait: Callable[[], object] = lambda: None) -> Iterator[N
 
 @contextmanager
 def _advisory(connection: BaseDatabaseWrapper, wait: Callable[[], object]) -> Iterator[None]:
-    """Hold it in a session of its own: commands may close the connection they work with."""
+    # In a separate session, because commands may close the connection they work with.
     own = connection.copy()
     try:
         with own.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [NUMBER])
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_ID])
             if not cursor.fetchone()[0]:
                 wait()
-                cursor.execute("SELECT pg_advisory_lock(%s)", [NUMBER])
+                cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_ID])
             yield
     finally:
         own.close()  # ends the session, and with it the lock

@@ -1,4 +1,4 @@
-"""From one database to another: every row of our tables goes from a SQLite file into an empty PostgreSQL, all or nothing."""
+"""Moves all rows of our tables from a SQLite file into an empty PostgreSQL, in one transaction."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from django.db.models import Field, Model
 from django.db.utils import ConnectionHandler
 
 SOURCE = "move_from"
-MADE_BY_MIGRATE = {"contenttypes", "auth"}
-ALARMS_ONLY = {"django_q"}
-READ_AT_ONCE = 5_000
+FILLED_BY_MIGRATE = {"contenttypes", "auth"}
+TASK_QUEUE = {"django_q"}  # its tasks may be lost: the next beat finds the work
+FETCH_ROWS = 5_000
 
 
-class Refused(Exception):
-    """It was not done; the text says why, and what to do."""
+class MoveError(Exception):
+    """Nothing was moved; the text says why and what to do."""
 
 
 def move(file: Path) -> dict[str, int]:
-    """Copy everything; rows by table. Nobody else can write to the source meanwhile. Raises Refused, database errors."""
+    """Copy everything and return the number of rows by table. Raises MoveError or a database error.
+
+    Other processes cannot write to the source meanwhile.
+    """
     if connection.vendor != "postgresql":
-        raise Refused("DATABASE_URL must name the PostgreSQL to move to.")
+        raise MoveError("DATABASE_URL must name the PostgreSQL to move to.")
     if not file.is_file():
-        raise Refused(f"There is no file {file}.")
+        raise MoveError(f"There is no file {file}.")
     with _source(file), transaction.atomic(using=SOURCE):
         _check()
         with transaction.atomic():
@@ -41,17 +44,17 @@ def move(file: Path) -> dict[str, int]:
 
 
 def models() -> list[type[Model]]:
-    """The tables that are moved: all that hold what would be missed."""
+    """Return the models whose rows are moved."""
     found = apps.get_models(include_auto_created=True)
-    left_out = MADE_BY_MIGRATE | ALARMS_ONLY
+    skipped = FILLED_BY_MIGRATE | TASK_QUEUE
     return [
-        model for model in found if not model._meta.proxy and model._meta.app_label not in left_out
+        model for model in found if not model._meta.proxy and model._meta.app_label not in skipped
     ]
 
 
 @contextmanager
 def _source(file: Path) -> Iterator[None]:
-    """The file as a second database; a transaction on it is a write lock, so that nothing changes under our eyes."""
+    """Open the file as a second database connection; a transaction on it takes the write lock."""
     options = {"transaction_mode": "IMMEDIATE", "timeout": 5}
     values = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file), "OPTIONS": options}
     connections.settings[SOURCE] = ConnectionHandler({"default": values}).settings["default"]
@@ -63,23 +66,25 @@ def _source(file: Path) -> Iterator[None]:
 
 
 def _check() -> None:
-    """Both are of this version, and the new one holds nothing yet."""
+    """Raise MoveError unless both databases have the same migrations and the target is empty."""
     ours, theirs = (
         set(MigrationRecorder(connections[name]).applied_migrations())
         for name in ("default", SOURCE)
     )
     if ours != theirs:
-        apps_told = ", ".join(sorted({app for app, _name in ours ^ theirs}))
-        raise Refused(
-            f"The two are not of one version ({apps_told}). Run `manage.py migrate` on both."
+        labels = ", ".join(sorted({app for app, _name in ours ^ theirs}))
+        raise MoveError(
+            f"The two are not of one version ({labels}). Run `manage.py migrate` on both."
         )
     full = [model._meta.db_table for model in models() if model._base_manager.exists()]
     if full:
-        raise Refused(f"The PostgreSQL is not empty: {', '.join(full)}. Move into a new one.")
+        raise MoveError(f"The PostgreSQL is not empty: {', '.join(full)}. Move into a new one.")
 
 
 def _copy(model: type[Model]) -> int:
-    """All rows of one table, streamed. Foreign keys are looked at when the transaction ends."""
+    """Stream all rows of one table and return their number."""
+    # PostgreSQL checks the foreign keys when the transaction ends, so the order of tables does not
+    # matter.
     fields = [
         field for field in model._meta.local_concrete_fields if field.column and not field.generated
     ]
@@ -93,26 +98,27 @@ def _copy(model: type[Model]) -> int:
     n = 0
     with (
         connection.cursor() as cursor,
-        cursor.copy(_sql(quote(model._meta.db_table), columns)) as copy,
+        cursor.copy(_copy_sql(quote(model._meta.db_table), columns)) as copy,
     ):
-        for row in rows.iterator(READ_AT_ONCE):
-            copy.write_row(_prepared(fields, row))
+        for row in rows.iterator(FETCH_ROWS):
+            copy.write_row(_db_values(fields, row))
             n += 1
     return n
 
 
-def _sql(table: str, columns: str) -> str:
+def _copy_sql(table: str, columns: str) -> str:
     return f"COPY {table} ({columns}) FROM STDIN"
 
 
-def _prepared(fields: list[Field[Any, Any]], row: tuple[Any, ...]) -> list[Any]:
+def _db_values(fields: list[Field[Any, Any]], row: tuple[Any, ...]) -> list[Any]:
     return [
         field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)
     ]
 
 
 def _reset_sequences() -> None:
-    """The next row gets a number above all that there ever were: entry keys are such numbers, also of rows long deleted."""
+    """Let each sequence continue above the highest id that was ever used."""
+    # Above those of deleted rows, too: entry keys contain such ids and must stay unique.
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("SELECT name, seq FROM sqlite_sequence")
         highest = dict(cursor.fetchall())

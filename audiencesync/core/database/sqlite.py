@@ -1,4 +1,4 @@
-"""Puts a SQLite without the WAL-reset race (fixed in 3.51.3) under Django, where a wheel with one is installed."""
+"""Uses pysqlite3, if installed: its SQLite has no WAL-reset race (fixed in 3.51.3)."""
 
 import sys
 from importlib import import_module
@@ -10,35 +10,36 @@ SAFE_WAL = (3, 51, 3)
 
 
 def install() -> None:
-    """Let ``import sqlite3`` mean pysqlite3 if that wheel is here. Call before Django loads a database backend."""
+    """Make ``import sqlite3`` return pysqlite3. Call before Django loads a database backend."""
     if find_spec("pysqlite3") is not None:
         sys.modules["sqlite3"] = import_module("pysqlite3")
         sys.modules["sqlite3.dbapi2"] = import_module("pysqlite3.dbapi2")
 
 
 def version() -> tuple[int, ...]:
-    """The SQLite library in use, such as (3, 53, 4)."""
+    """Return the version of the SQLite library in use, such as (3, 53, 4)."""
     info: tuple[int, ...] = import_module("sqlite3").sqlite_version_info
     return info
 
 
 def journal_mode() -> str:
-    """WAL where the library is safe with several connections, else the rollback journal."""
+    """Return WAL if the library is safe for it, else DELETE, the mode of the rollback journal."""
     return "WAL" if version() >= SAFE_WAL else "DELETE"
 
 
 def empty_wal() -> None:
-    """Write what the log beside the file holds into the file and cut the log: erased values must not stay readable in it.
+    """Write the WAL file into the database and truncate it. Does nothing on PostgreSQL.
 
-    Whatever reads or writes just then keeps it as it is; the next call tries again. PostgreSQL: nothing to do.
+    Erased values must not stay readable in it. While another connection reads or writes, SQLite
+    leaves the WAL as it is; the next call tries again.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout")
-        (patience,) = cursor.fetchone()
+        (timeout_ms,) = cursor.fetchone()
         cursor.execute("PRAGMA busy_timeout=100")
         try:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
-            cursor.execute(f"PRAGMA busy_timeout={int(patience)}")
+            cursor.execute(f"PRAGMA busy_timeout={int(timeout_ms)}")

@@ -1,4 +1,4 @@
-"""A statement that may take only so long: what a page can do without, it does not wait for."""
+"""A time limit for database statements that a page can do without."""
 
 import time
 from collections.abc import Iterator
@@ -6,16 +6,19 @@ from contextlib import contextmanager
 
 from django.db import OperationalError, connection, transaction
 
-LOOKED_AT_EVERY = 20_000  # instructions of SQLite's machine, well below a millisecond
+PROGRESS_STEPS = 20_000  # instructions of SQLite's virtual machine: well below a millisecond
 
 
 class TooSlow(Exception):
-    """The time was over before the answer was there."""
+    """The time limit was reached before the statement ended."""
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Let the statements within take ``seconds`` together (PostgreSQL: each). Raises TooSlow."""
+    """Limit the statements in the block to ``seconds`` together (on PostgreSQL: each).
+
+    Raises TooSlow.
+    """
     ends_at = time.monotonic() + seconds
     try:
         with _postgresql(seconds) if connection.vendor == "postgresql" else _sqlite(ends_at):
@@ -43,7 +46,7 @@ def _postgresql(seconds: float) -> Iterator[None]:
 def _sqlite(ends_at: float) -> Iterator[None]:
     connection.ensure_connection()
     library = connection.connection
-    library.set_progress_handler(lambda: time.monotonic() > ends_at, LOOKED_AT_EVERY)
+    library.set_progress_handler(lambda: time.monotonic() > ends_at, PROGRESS_STEPS)
     try:
         yield
     finally:

@@ -1,1 +1,1 @@
-"""Commands of the installation."""
+"""Management commands of the core app."""

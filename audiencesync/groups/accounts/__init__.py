@@ -1,1 +1,1 @@
-"""Invitations and signing in: forms and mails of django-allauth as this product needs them."""
+"""Invitations and accounts: the adapters, forms and mails that we change in django-allauth."""

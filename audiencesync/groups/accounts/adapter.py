@@ -1,4 +1,4 @@
-"""Sign-up only by invitation; mails with links of this installation only; mails that a server refuses."""
+"""The allauth adapter: sign-up by invitation only, mails with links under SITE_URL only."""
 
 import logging
 from typing import Any
@@ -19,15 +19,16 @@ INVITATION = "invitation"  # session key: the primary key of the invitation this
 
 
 def ours(url: str) -> str:
-    """The same page under SITE_URL: a request may name any host and port that is allowed, a mail must not."""
+    """Return the URL of the same page under SITE_URL."""
+    # Mails must not take the host from the request, which may name any allowed host and port.
     return f"{settings.SITE_URL}{urlsplit(url).path}"
 
 
 class InvitationAdapter(DefaultAccountAdapter):
-    """Opens sign-up only to a session that holds an open invitation."""
+    """Allows sign-up only to a session with an open invitation."""
 
     def open_invitation(self, request: HttpRequest) -> Invitation | None:
-        """The invitation this visitor came with, if it can still be accepted."""
+        """Return the invitation of this session if it can still be accepted."""
         found = (
             Invitation.objects.select_related("app_group")
             .filter(pk=request.session.get(INVITATION, 0))
@@ -36,27 +37,27 @@ class InvitationAdapter(DefaultAccountAdapter):
         return found if found and invitations.is_open(found, now=timezone.now()) else None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Whether this visitor came through an open invitation."""
         return self.open_invitation(request) is not None
 
     def set_password(self, user: Any, password: str) -> None:
-        """A new password, by change or by reset, ends what may have been begun with the old one."""
+        """Set a new password, and cancel changes of the address that began with the old one."""
         super().set_password(user, password)
         addresses.end_pending_changes(user)
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
-        """A link that ends with the password (accounts.find), other than allauth's own."""
+        """Return a link that a change of the password invalidates, unlike allauth's own."""
         key = addresses.confirmation_key(emailconfirmation.email_address)
         return ours(reverse("account_confirm_email", args=[key]))
 
     def send_confirmation_mail(
         self, request: HttpRequest, emailconfirmation: Any, signup: bool
     ) -> None:
-        """allauth puts its own key beside the link, too; nobody shall find a use for it."""
+        """Send the mail with our key only: allauth would put its own key beside the link."""
         super().send_confirmation_mail(request, _Keyless(emailconfirmation.email_address), signup)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A refused mail is logged without its address. The page says the same, or it would tell who has an account."""
+        """Send a mail; if the server refuses, log it without the address."""
+        # The page does not report it: the report would reveal which addresses have an account.
         links = {name: ours(text) for name, text in context.items() if _is_link(text)}
         try:
             super().send_mail(
@@ -68,17 +69,16 @@ class InvitationAdapter(DefaultAccountAdapter):
             )
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Attempts count by the account alone: a caller chooses the port in the name of the host."""
+        # By account alone: allauth adds the host, whose port the caller may choose.
         login: str = credentials.get("email", credentials.get("username", ""))
         return login.strip().lower()
 
 
 class _Keyless(EmailConfirmationHMAC):
-    """A confirmation whose only key is that of our link."""
+    """A confirmation with our key instead of allauth's."""
 
     @property
     def key(self) -> str:
-        """As in the link."""
         return addresses.confirmation_key(self.email_address)
 
 

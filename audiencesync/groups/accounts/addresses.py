@@ -1,7 +1,8 @@
-"""What proves that an account is its owner's: the address in it, and the links that confirm one.
+"""Confirmation of e-mail addresses.
 
-`User.email` is the address that signs in. allauth keeps beside it rows of EmailAddress: the same address, confirmed or
-not, and at most one more that is waited for. A row that waits counts for nothing: it signs in nobody, blocks nobody.
+`User.email` is the address for sign-in. Beside it allauth keeps EmailAddress rows: the same
+address, confirmed or not, and at most one pending address that the user wants to change to.
+A pending address allows no sign-in and does not block other accounts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SALT = "audiencesync.groups.accounts.addresses"
 
 
 class Site:
-    """What allauth's mails say of this installation; never what a request says of itself."""
+    """Name and domain in allauth's mails, from our settings instead of the request."""
 
     name: ClassVar[str] = "AudienceSync"
 
@@ -33,12 +34,13 @@ class Site:
 
 
 def is_proven(user: User) -> bool:
-    """Whether a mail has proved that the address is this user's. Who runs the installation vouches for the others."""
+    """Return whether the user has confirmed the address of the account."""
+    # An account without such a row was created by the operator, who vouches for it.
     return not EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()
 
 
 def prove(user: User) -> None:
-    """A mail to the address was answered by its owner."""
+    """Mark the address of an account as confirmed, because its owner opened a mailed link."""
     EmailAddress.objects.filter(email=user.email).exclude(user=user).delete()
     address = EmailAddress.objects.filter(user=user, email=user.email).first()
     address = address or EmailAddress(user=user, email=user.email.lower())
@@ -48,30 +50,30 @@ def prove(user: User) -> None:
 
 
 def waiting(user: User) -> QuerySet[EmailAddress]:
-    """The address that this user wants to change to."""
+    """Return the pending address that this user wants to change to."""
     rows: QuerySet[EmailAddress] = EmailAddress.objects.filter(user=user, verified=False)
     return rows.exclude(email=user.email)
 
 
 def end_pending_changes(user: User) -> None:
-    """Changes of the address that began before this end; their links do not work any more."""
+    """Cancel pending changes of the address; their links stop working."""
     waiting(user).delete()
 
 
 def free(email: str) -> None:
-    """Who only asked for an address does not keep it from who proves that it is theirs."""
+    """Delete other users' pending changes to an address that its owner now proves."""
     EmailAddress.objects.filter(email=email.lower(), verified=False).exclude(
         user__email=email.lower()
     ).delete()
 
 
 def confirmation_key(address: EmailAddress) -> str:
-    """What a mailed link carries: good for one row, and until the password or the address of the account changes."""
+    """Return the key of a mailed link: valid until the account's password or address changes."""
     return signing.dumps([address.pk, _state(address)], salt=_SALT)
 
 
 def find(key: str) -> EmailAddress | None:
-    """The unconfirmed address of a link, unless it is too old or the account has changed since."""
+    """Return the unconfirmed address of a link, or None if it is too old or the account changed."""
     try:
         pk, state = signing.loads(
             key, salt=_SALT, max_age=86400 * app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS

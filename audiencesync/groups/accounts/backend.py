@@ -1,4 +1,4 @@
-"""Signing in: by the address of the account, never by one that it only asked for."""
+"""Sign-in by the address of the account, never by a pending one."""
 
 from allauth.account.auth_backends import AuthenticationBackend
 
@@ -6,7 +6,7 @@ from audiencesync.groups.models import User
 
 
 class AddressBackend(AuthenticationBackend):
-    """allauth's backend without its look among unconfirmed addresses."""
+    """allauth's backend, without its search among unconfirmed addresses."""
 
     def _authenticate_by_email(self, email: str, password: str) -> User | None:
         user = User.objects.filter(email=email.strip().lower()).first()

@@ -1,4 +1,4 @@
-"""allauth's forms of the account where a row that waits for its confirmation would count for too much there."""
+"""Account forms of allauth, changed so that a pending address never counts as the account's own."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audiencesync.groups.accounts import addresses, asked_mails
+from audiencesync.groups.accounts import addresses, requested_mails
 
 
 class ChangeEmailForm(AddEmailForm):
-    """Another address: only for an account whose present one was confirmed."""
+    """A change of the address, for accounts whose present address is confirmed."""
 
     def clean_email(self) -> str:
-        """Else the unconfirmed address would be lost, and with it the way to sign in."""
+        # Else the unconfirmed address would be lost, and with it the way to sign in.
         if not addresses.is_proven(self.user):
             raise forms.ValidationError(
                 _("Confirm your present address first: open the link that we mailed to it.")
@@ -33,10 +33,10 @@ class ChangeEmailForm(AddEmailForm):
 
 
 class NewPasswordForm(ChangePasswordForm):
-    """A new password in exchange for the old one, which is guessed here no more often than at sign-in."""
+    """A change of the password, with the rate limit of sign-in for the old password."""
 
     def clean_oldpassword(self) -> str:
-        """The password of the account. Wrong ones count as failed sign-ins of it."""
+        """Check the old password; a wrong one counts as a failed sign-in."""
         password: str = self.cleaned_data["oldpassword"]
         adapter = get_adapter()
         if (
@@ -48,25 +48,24 @@ class NewPasswordForm(ChangePasswordForm):
 
 
 class ResetForm(ResetPasswordForm):
-    """The engine mails the address of the account, never one that it only asked for; here nothing tells accounts."""
+    """A request for a password reset. The engine sends the mail, to the account's address only."""
 
     def clean_email(self) -> str:
-        """The address as typed."""
+        # Without allauth's look at the accounts, so that the response does not reveal them.
         email: str = self.cleaned_data["email"]
         return email
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
-        """Ask for the mail."""
+        """Queue the mail."""
         email: str = self.cleaned_data["email"]
-        asked_mails.ask(asked_mails.PASSWORD_RESET, email, now=timezone.now())
+        requested_mails.request(requested_mails.PASSWORD_RESET, email, now=timezone.now())
         return email
 
 
 class ResetKeyForm(ResetPasswordKeyForm):
-    """A new password by the mailed link, which proves the address as well."""
+    """A new password by the mailed link, which also confirms the address."""
 
     @transaction.atomic
     def save(self) -> None:
-        """Pending changes of the address end with the old password (adapter.set_password)."""
-        super().save()
+        super().save()  # adapter.set_password cancels pending changes of the address
         addresses.prove(self.user)

@@ -1,4 +1,4 @@
-"""Inviting somebody into a group, and accepting: one link, one address, one use, seven days."""
+"""Invitations into a group: one link for one address, usable once within seven days."""
 
 import logging
 from dataclasses import dataclass
@@ -24,16 +24,19 @@ from audiencesync.groups.models import (
 )
 
 logger = logging.getLogger(__name__)
-PER_HOUR = 20  # of one group: they are mails to addresses of the inviter's choice
+PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
 
 
 class Unproven(Exception):
-    """It is not known yet whether the account belongs to the owner of its address."""
+    """The address of the account is not confirmed yet."""
 
 
 @transaction.atomic
 def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
-    """Issue an invitation and log it; an open one for the same address is replaced. Returns it with its token."""
+    """Issue an invitation and log it. An open one for the same address is replaced.
+
+    Returns the invitation with its token.
+    """
     app_group.invitations.filter(email=email.strip().lower(), accepted_at=None).delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
     changes = [(gettext_lazy("Role"), None, Role(role).label)]
@@ -49,7 +52,10 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 
 
 def mail(invitation: Invitation, link: str) -> bool:
-    """Send the link. False if the mail server refused; then the inviter may see it (``show``) and pass it on."""
+    """Send the link.
+
+    Return False if the mail server refused; the inviter may then see it (``show``).
+    """
     words = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
     group, known = invitation.app_group, User.objects.filter(email=invitation.email).first()
     with translation.override(known.language_in(group) if known else group.language):
@@ -59,20 +65,20 @@ def mail(invitation: Invitation, link: str) -> bool:
         body = render_to_string("groups/invitation_mail.txt", words)
     try:
         send_mail(subject, body, None, [invitation.email])
-    except Exception as error:  # noqa: BLE001 - any backend; its words repeat the address
+    except Exception as error:  # noqa: BLE001 - any backend; its error text repeats the address
         logger.error("An invitation could not be mailed (%s).", type(error).__name__)
         return False
     return True
 
 
 def show(invitation: Invitation) -> None:
-    """Write down that somebody beside the owner of the mailbox sees the link: from now on it proves no address."""
+    """Record that the inviter sees the link, so that it no longer proves the address."""
     invitation.link_shown = True
     invitation.save(update_fields=["link_shown"])
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation with this token, open or not."""
+    """Return the invitation with this token, open or not."""
     return (
         Invitation.objects.select_related("app_group", "invited_by")
         .filter(token_hash=Invitation.hash(token))
@@ -81,7 +87,7 @@ def find(token: str) -> Invitation | None:
 
 
 def backed() -> QuerySet[Invitation]:
-    """Those whose inviters may still invite into the group: its admins, and staff."""
+    """Return the invitations whose inviters may still invite: admins of the group, and staff."""
     admins = Membership.objects.filter(
         user=OuterRef("invited_by"), app_group=OuterRef("app_group"), role=Role.ADMIN
     )
@@ -90,12 +96,12 @@ def backed() -> QuerySet[Invitation]:
 
 
 def is_open(invitation: Invitation, *, now: datetime) -> bool:
-    """Not accepted yet and not too old, into a group that is not archived, by one who may still invite."""
+    """Return whether the invitation can be accepted (used, age, inviter and group are checked)."""
     return _open(invitation.pk, now=now).exists()
 
 
 def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, str]:
-    """Why a link does not work any more, and what to do; None: there is no such invitation."""
+    """Return why a link does not work and what to do. None: there is no such invitation."""
     ask_again = _("Ask the person who invited you for a new link.")
     if invitation is None:
         return _(
@@ -110,25 +116,28 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
         )
     if not backed().filter(pk=invitation.pk).exists():
         reason = _(
-            "It has ended: the person who invited you may no longer invite people into this app group."
+            "It has ended: the person who invited you "
+            "may no longer invite people into this app group."
         )
         return reason, _("Ask an admin of the app group for a new link.")
     is_old = now >= invitation.created_at + INVITATION_LIFETIME
-    return _(
-        "It is too old."
-    ) if is_old else used, ask_again  # else an account was made with it at the same time
+    # Neither: it is being used by another request at the same time.
+    return _("It is too old.") if is_old else used, ask_again
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An invitation nobody has accepted yet. ``has_ended``: nobody can, since its inviter may no longer invite."""
+    """An unused invitation.
+
+    ``has_ended``: it cannot be accepted, as its inviter may no longer invite.
+    """
 
     invitation: Invitation
     has_ended: bool
 
 
 def pending(app_group: AppGroup, *, now: datetime) -> list[Pending]:
-    """The invitations of a group that are not used and not too old, newest first."""
+    """Return the unused invitations of a group that are not expired, newest first."""
     waiting = app_group.invitations.filter(
         accepted_at=None, created_at__gt=now - INVITATION_LIFETIME
     )
@@ -145,16 +154,16 @@ def _open(pk: int, *, now: datetime) -> QuerySet[Invitation]:
 
 
 def locked(pk: int, *, now: datetime) -> Invitation | None:
-    """An open invitation, locked until the end of the transaction: who comes second waits and finds it used."""
+    """Return an open invitation, locked until the transaction ends, so that it is used once."""
     return _open(pk, now=now).select_for_update().first()
 
 
 @transaction.atomic
 def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
-    """Make ``user`` a member. False if the invitation was used, withdrawn, has ended or become too old meanwhile.
+    """Make ``user`` a member; cancel pending changes of the user's address.
 
-    Raises Unproven: an account made with a link that its inviter saw may be the inviter's; a group that mails its links
-    takes it only after its owner has answered a mail. Changes of the address that are pending end.
+    Returns False if the invitation was used, withdrawn or has expired meanwhile. Raises Unproven if
+    the user must confirm the address first.
     """
     if not may_accept(invitation, user):
         raise Unproven
@@ -174,5 +183,5 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
 
 
 def may_accept(invitation: Invitation, user: User) -> bool:
-    """Whether the account is surely its owner's, or the group passes its links on by hand anyway."""
+    """Return whether the user has confirmed the address, or the link was passed on by hand."""
     return invitation.link_shown or addresses.is_proven(user)

@@ -1,4 +1,4 @@
-"""Second factors lie in the database sealed, as the tokens of partners do."""
+"""Encryption of second factors in the database, as of partners' tokens."""
 
 import logging
 
@@ -14,16 +14,15 @@ SEALED_FIELDS = ("secret", "seed")  # of Authenticator.data
 
 
 class SealingAdapter(DefaultMFAAdapter):
-    """Seals the secret of an authenticator app and the seed of recovery codes with TOKEN_KEYS."""
+    """Encrypts the secrets of authenticator apps and recovery codes with TOKEN_KEYS."""
 
     @sensitive_variables("text")
     def encrypt(self, text: str) -> str:
-        """What is stored."""
         return crypto.seal(text, context=CONTEXT)
 
     @sensitive_variables()
     def decrypt(self, encrypted_text: str) -> str:
-        """What was sealed. If it does not open, a secret that fits no code: the answer is "wrong", never a way in."""
+        """Return the secret; if it cannot be decrypted, a random one that fits no code."""
         try:
             opened: str = crypto.open_sealed(encrypted_text, context=CONTEXT)
         except crypto.CannotOpen:
@@ -34,7 +33,10 @@ class SealingAdapter(DefaultMFAAdapter):
 
 @sensitive_variables()
 def resealed(data: dict[str, object]) -> dict[str, object] | None:
-    """``data`` of an authenticator under the first key; None if it is that already. Raises CannotOpen."""
+    """Return ``data`` of an authenticator sealed with the first key, or None if it already is.
+
+    Raises CannotOpen.
+    """
     stale = [
         name for name in SEALED_FIELDS if name in data and not crypto.is_current(str(data[name]))
     ]

@@ -1,4 +1,4 @@
-"""Sessions end: one that was not used for a while (SESSION_IDLE_MINUTES), and all others of an account on request."""
+"""Sessions: sign out after SESSION_IDLE_MINUTES, list them, end all others of an account."""
 
 import time
 from collections.abc import Callable
@@ -16,48 +16,51 @@ from django.utils.translation import gettext as _
 from audiencesync.groups import access
 
 USED = "used_at"  # session key
-NOTED_EVERY = 60  # seconds; a session is not written with each page
+SAVE_SECONDS = 60  # the time of use is saved this often, not with each page
 
-Answer = Callable[[HttpRequest], HttpResponse]
+View = Callable[[HttpRequest], HttpResponse]
 
 
-def end_idle(get_response: Answer) -> Answer:
-    """Middleware: sign out who comes back too late."""
+def end_idle(get_response: View) -> View:
+    """Middleware: sign out a user whose session was idle for too long."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.SESSION_IDLE_MINUTES and request.user.is_authenticated:
-            _look(request, now=time.time())
+            _check_idle(request, now=time.time())
         return get_response(request)
 
     return middleware
 
 
-def _look(request: HttpRequest, *, now: float) -> None:
+def _check_idle(request: HttpRequest, *, now: float) -> None:
     used_at = request.session.setdefault(USED, now)
     if now - used_at > settings.SESSION_IDLE_MINUTES * 60:
         logout(request)
         messages.info(
             request, _("You were signed out because this session was not used for a while.")
         )
-    elif now - used_at > NOTED_EVERY // 2 and not _is_by_itself(request):
+    elif now - used_at > SAVE_SECONDS // 2 and not _is_background(request):
         request.session[USED] = now
 
 
-def _is_by_itself(request: HttpRequest) -> bool:
-    """An open page that fetches numbers tells nothing of its reader."""
+def _is_background(request: HttpRequest) -> bool:
+    """Return whether the page itself sent this request, which shows no activity of the user."""
     return request.method == "GET" and "HX-Request" in request.headers
 
 
 def listed(request: HttpRequest) -> list[UserSession]:
-    """The sessions of the account, this one first; one that began before sessions were listed shows only itself."""
+    """Return the sessions of the account, the current one first.
+
+    A session that began before sessions were recorded gets an unsaved row.
+    """
     user = access.user(request)
     found: list[UserSession] = UserSession.objects.purge_and_list(user)
     if not any(one.is_current() for one in found):
-        found.append(_this_one(request))
+        found.append(_current(request))
     return sorted(found, key=lambda one: (not one.is_current(), -one.created_at.timestamp()))
 
 
-def _this_one(request: HttpRequest) -> UserSession:
+def _current(request: HttpRequest) -> UserSession:
     user, adapter = access.user(request), get_adapter()
     return UserSession(
         user=user,
@@ -69,7 +72,7 @@ def _this_one(request: HttpRequest) -> UserSession:
 
 
 def end_others(request: HttpRequest) -> None:
-    """All sessions of the account but this one, listed or not."""
+    """End all sessions of the account except this one, also those that are not listed."""
     user, mine = access.user(request), request.session.session_key
     others = Session.objects.exclude(pk=mine).filter(expire_date__gt=timezone.now())
     ended = [

@@ -1,4 +1,4 @@
-"""Sign-up by invitation: the address is the invited one, the group is joined in the same transaction."""
+"""Sign-up by invitation: the address is fixed, and the group is joined in the same transaction."""
 
 from typing import Any
 
@@ -33,14 +33,17 @@ class InvitedSignupForm(SignupForm):
         self.initial["email"] = invitation.email if invitation else ""
 
     def validate_unique_email(self, value: str) -> str:
-        """Only an account has an address; who merely asked for it does not."""
+        """Refuse the address of an account; a pending change to it does not count."""
         if User.objects.filter(email=value.lower()).exists():
             raise get_adapter().validation_error("email_taken")
         self.account_already_exists = False
         return value
 
     def save(self, request: HttpRequest) -> User:
-        """The new user, a member of the group. Of several at once with one invitation, one; the others get a page."""
+        """Create the user as a member of the group.
+
+        If the invitation was used meanwhile, show a page.
+        """
         try:
             with transaction.atomic():
                 return self._join(request)
@@ -48,7 +51,7 @@ class InvitedSignupForm(SignupForm):
             raise ImmediateHttpResponse(_used(request)) from None
 
     def _join(self, request: HttpRequest) -> User:
-        """Inside a transaction; raises _Used."""
+        """Run inside a transaction. Raises _Used."""
         adapter = get_adapter()
         invitation = invitations.locked(request.session.get(INVITATION, 0), now=timezone.now())
         if invitation is None:
@@ -66,7 +69,7 @@ class InvitedSignupForm(SignupForm):
 
 
 class _Used(Exception):
-    """The invitation was accepted, withdrawn or has ended meanwhile."""
+    """The invitation was accepted or withdrawn, or has expired meanwhile."""
 
 
 def _used(request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Forms of what is new: an app group, and with the first one the first account."""
+"""Forms that create an app group, and with the first one the first account."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ _CHOOSE = ("", _("Choose …"))
 
 
 class NewGroupForm(forms.ModelForm):
-    """What an app group needs from its first day on. All but its address can be changed later."""
+    """The settings of a new app group. All but its slug can be changed later."""
 
     slug = forms.SlugField(
         label=_("Address"),
         max_length=50,
         required=False,
         help_text=_(
-            "Small letters, digits and hyphens, for the address of the group's pages. Leave it empty and it is made from "
-            "the name. It cannot be changed later."
+            "Small letters, digits and hyphens, for the address of the group's pages. "
+            "Leave it empty and it is made from the name. It cannot be changed later."
         ),
     )
     time_zone = forms.ChoiceField(
@@ -58,7 +58,7 @@ class NewGroupForm(forms.ModelForm):
         return " ".join(str(self.cleaned_data["name"]).split())
 
     def clean(self) -> dict[str, Any]:
-        """The address that was typed, else one made of the name; in small letters and not taken."""
+        """Use the typed slug or make one from the name, in lower case; refuse one that exists."""
         cleaned = super().clean() or {}
         if "slug" in self.errors or "name" in self.errors:
             return cleaned
@@ -72,7 +72,7 @@ class NewGroupForm(forms.ModelForm):
 
 
 class RenameForm(forms.ModelForm):
-    """Another name for a group; its address stays."""
+    """Another name for a group; its slug stays."""
 
     class Meta:
         model = AppGroup
@@ -84,7 +84,7 @@ class RenameForm(forms.ModelForm):
 
 
 class SetupForm(NewGroupForm):
-    """The first account, the first app group and, if wanted, the people of the demo."""
+    """The first account, the first app group and, on request, demo profiles."""
 
     email = forms.EmailField(
         label=_("Your e-mail address"),
@@ -103,7 +103,8 @@ class SetupForm(NewGroupForm):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_(
-            "At least 12 characters, not one of the common passwords, and not like your name or address."
+            "At least 12 characters, not one of the common passwords, "
+            "and not like your name or address."
         ),
     )
     demo_people = forms.BooleanField(
@@ -118,14 +119,14 @@ class SetupForm(NewGroupForm):
     GROUP = ("name", "slug", "time_zone", "phone_region", "language", "demo_people")
 
     def clean_email(self) -> str:
-        """In lower case, and nobody's yet."""
+        """Return the address in lower case; refuse one that has an account."""
         email = str(self.cleaned_data["email"]).strip().lower()
         if User.objects.filter(email=email).exists():
             raise forms.ValidationError(_("There is an account with this address already."))
         return email
 
     def clean(self) -> dict[str, Any]:
-        """The password is judged beside the name and the address."""
+        """Validate the password, which must not resemble name or address."""
         cleaned = super().clean()
         if password := cleaned.get("password"):
             user = User(email=cleaned.get("email", ""), name=cleaned.get("person", ""))
@@ -136,9 +137,9 @@ class SetupForm(NewGroupForm):
         return cleaned
 
     def account(self) -> list[Any]:
-        """The fields of the account, in their order."""
+        """Return the bound fields of the account."""
         return [self[name] for name in self.ACCOUNT]
 
     def group(self) -> list[Any]:
-        """The fields of the group, in their order."""
+        """Return the bound fields of the group."""
         return [self[name] for name in self.GROUP]

@@ -1,7 +1,8 @@
-"""The first start: a one-time link, printed where only the operator reads, makes the first account and its app group.
+"""The setup link: printed into the log at first start, it creates the first account and app group.
 
-A link works once, for a day, and never while a member of staff exists. Every process that starts prints its own link and
-ends only the one that it printed before, so the links in the logs of web and engine all work until one of them is used.
+A link works once, for a day, and only while there is no staff user. Every process that starts
+prints its own link and replaces only the one that it printed before. So the links in the logs of
+web and engine all work until one of them is used.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 
 class NotOpen(Exception):
-    """The link was used, replaced or is too old, or there is a member of staff."""
+    """The link was used or replaced, or has expired, or there is a staff user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who the first account is for."""
+    """The data of the first account."""
 
     email: str
     name: str
@@ -47,17 +48,17 @@ class Account:
 
 
 def is_set_up() -> bool:
-    """Whether there is any account."""
+    """Return whether there is any account."""
     return User.objects.exists()
 
 
 def has_staff() -> bool:
-    """Whether a member of staff exists, able to sign in or not."""
+    """Return whether there is a staff user, active or not."""
     return User.objects.filter(Q(is_staff=True) | Q(is_superuser=True)).exists()
 
 
 def announce(process: str) -> None:
-    """Print a link into the log of a process that starts, if there is no account. ``process`` names it on this machine."""
+    """Log a new link if there is no account. ``process`` names the caller on this machine."""
     try:
         if not is_set_up():
             link = print_link(f"{process} at {socket.gethostname()}", now=timezone.now())
@@ -65,36 +66,37 @@ def announce(process: str) -> None:
                 "There is no account yet. This link makes the first one, once, within a day: %s",
                 link,
             )
-    except DatabaseError:  # away, or not migrated yet: the process itself says so
+    except DatabaseError:  # down, or not migrated yet: the process itself reports it
         logger.info("Whether there is an account could not be read.")
 
 
 @transaction.atomic
 def print_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str:
-    """A new link. It ends the one that was printed by the same before, or with ``ends_all`` every other."""
-    ended = SetupLink.objects.filter(
+    """Save and return a new link.
+
+    Delete the former one of the same process, or with ``ends_all`` all.
+    """
+    replaced = SetupLink.objects.filter(
         Q(printed_by=printed_by) | Q(created_at__lte=now - SETUP_LIFETIME)
     )
-    (SetupLink.objects.all() if ends_all else ended).delete()
+    (SetupLink.objects.all() if ends_all else replaced).delete()
     token = secrets.token_urlsafe(32)
     SetupLink.objects.create(token_hash=_hash(token), printed_by=printed_by[:200], created_at=now)
     return f"{settings.SITE_URL}{reverse('setup', args=[token])}"
 
 
 def find(token: str) -> SetupLink | None:
-    """The link with this token, open or not."""
+    """Return the link with this token, open or not."""
     return SetupLink.objects.filter(token_hash=_hash(token)).first()
 
 
 def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) -> User:
-    """Save the first account and its group, and end every link. Raises NotOpen.
-
-    All links are locked first, always in the same order: of two that are used at the same time, one finds them gone.
-    """
+    """Save the first account and its group, and delete every link. Raises NotOpen."""
     with transaction.atomic():
+        # All links are locked, in the same order: of two used at the same time, one finds none.
         links = list(SetupLink.objects.select_for_update().order_by("pk"))
-        mine = next((link for link in links if link.token_hash == _hash(token)), None)
-        if mine is None or not mine.is_open(now=now) or has_staff():
+        own = next((link for link in links if link.token_hash == _hash(token)), None)
+        if own is None or not own.is_open(now=now) or has_staff():
             raise NotOpen
         user = User.objects.create_superuser(
             account.email, account.password, name=account.name, language=account.language

@@ -1,4 +1,4 @@
-"""Tags of the kit: icons, navigation links, query strings, moments."""
+"""Template tags: icons, navigation links, query strings, timestamps, deadlines."""
 
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 
 register = template.Library()
-ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # those that have a name in German
+ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # time zones with a German abbreviation
 
 
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
-    """A symbol of static/icons.svg, hidden from screen readers: the words stand beside it."""
+    """A symbol of static/icons.svg, hidden from screen readers, which read the text beside it."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
         css,
@@ -33,35 +33,38 @@ def icon(name: str, css: str = "") -> SafeString:
 
 @register.simple_tag
 def retry_time() -> str:
-    """How long people are tried for before they count as errored, in words."""
-    return patience.retry()
+    """The deadline of deliveries in words."""
+    return deadlines.delivery()
 
 
 @register.simple_tag
 def removal_time() -> str:
-    """How long a removal is tried that an erasure asks for, in words."""
-    return patience.removal()
+    """The deadline of removals after an erasure in words."""
+    return deadlines.removal()
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)
 def nav_link(
-    context: Context, url_name: str, label: str, icon_name: str, *beside: str
+    context: Context, url_name: str, label: str, icon_name: str, *also_current: str
 ) -> dict[str, Any]:
-    """A link to a page of the group, or to one of no group, marked when it is the current one or one ``beside`` it."""
+    """A link to a page of the group, or to one outside groups.
+
+    It is marked as current on its page and on the pages with the URL names ``also_current``.
+    """
     group, request = context.get("app_group"), context.get("request")
     of_group = [group.slug] if group else []
-    url = _address(url_name, of_group) or _address(url_name, [])
-    places = tuple(filter(None, (url, *(_address(name, of_group) for name in beside))))
+    url = _url(url_name, of_group) or _url(url_name, [])
+    paths = tuple(filter(None, (url, *(_url(name, of_group) for name in also_current))))
     return {
         "url": url,
         "label": label,
         "icon_name": icon_name,
-        "is_current": bool(request and places and request.path.startswith(places)),
+        "is_current": bool(request and paths and request.path.startswith(paths)),
     }
 
 
-def _address(url_name: str, args: list[str]) -> str:
-    """Empty if there is no such page."""
+def _url(url_name: str, args: list[str]) -> str:
+    """Return an empty text if there is no such page."""
     try:
         return reverse(url_name, args=args)
     except NoReverseMatch:
@@ -70,7 +73,7 @@ def _address(url_name: str, args: list[str]) -> str:
 
 @register.simple_tag(takes_context=True)
 def query(context: Context, **changes: object) -> str:
-    """The query string of this page with ``changes``; None takes a parameter away. Numbers stay unlocalised."""
+    """The query string of this page with ``changes``; None removes a parameter."""
     params = context["request"].GET.copy()
     for name, value in changes.items():
         params.pop(name, None)
@@ -81,11 +84,11 @@ def query(context: Context, **changes: object) -> str:
 
 @register.simple_tag(takes_context=True)
 def moment(context: Context, at: datetime | None) -> str:
-    """A moment in the time zone of the group, which it names; a dash for none."""
+    """A timestamp with its time zone, that of the group; a dash for None."""
     if at is None:
         return "–"
     group = context.get("app_group")
     local = timezone.localtime(at, ZoneInfo(group.time_zone) if group else None)
     zone = ZONES.get(local.tzname() or "", local.tzname())
-    words = f"{date_format(local, 'DATETIME_FORMAT')} {zone}"
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), words)
+    text = f"{date_format(local, 'DATETIME_FORMAT')} {zone}"
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), text)

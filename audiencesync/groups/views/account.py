@@ -1,4 +1,4 @@
-"""The pages of the account that allauth's own would answer too kindly, and that of its sessions."""
+"""Account pages that differ from allauth's own: confirm and change the address, sessions."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from audiencesync.groups.models import User
 @never_cache
 @access.signed_in
 def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
-    """The page behind the link that confirms an address: for the account that asked for it, signed in."""
+    """The page of a mailed link that confirms an address, for the account that requested it."""
     address = addresses.find(key)
     is_mine = address is not None and address.user_id == access.user(request).pk
     if request.method == "POST" and address and is_mine:
@@ -43,7 +43,7 @@ def _is_free(address: EmailAddress) -> bool:
 
 
 def _confirm(request: HttpRequest, address: EmailAddress) -> bool:
-    """Make the address that of the account; the old one is told by mail."""
+    """Make it the address of the account; allauth notifies the old one by mail."""
     if address.email.lower() == address.user.email.lower():
         addresses.prove(address.user)
         messages.success(request, _("You have confirmed %(email)s.") % {"email": address.email})
@@ -51,15 +51,15 @@ def _confirm(request: HttpRequest, address: EmailAddress) -> bool:
     try:
         with transaction.atomic():
             return bool(get_adapter().confirm_email(request, address))
-    except IntegrityError:  # another account took it in this very second
+    except IntegrityError:  # another account took it at the same time
         return False
 
 
 class ChangeEmail(EmailView):
-    """allauth's page of the address; the present address hears of a wish to change it, too."""
+    """allauth's page for a change of the address, which also notifies the present address."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Ask the new address to confirm, and tell the present one."""
+        """Send the confirmation to the new address and a notification to the present one."""
         answer: HttpResponse = super().form_valid(form)
         get_adapter().send_notification_mail(
             "groups/email_change_asked",
@@ -76,7 +76,7 @@ change_email = ChangeEmail.as_view()
 @never_cache
 @access.signed_in
 def sessions(request: HttpRequest) -> HttpResponse:
-    """Where the account is signed in; POST ends all sessions but this one."""
+    """List the sessions of the account; POST ends all others."""
     if request.method == "POST":
         sessions_of.end_others(request)
         messages.success(request, _("All other sessions have ended."))

@@ -1,4 +1,4 @@
-"""Home, entering a group."""
+"""The home page and the entry into a group: both redirect."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -16,7 +16,7 @@ LAST_GROUP = "last_group"  # session key
 @explained_before_setup
 @access.signed_in
 def home(request: HttpRequest) -> HttpResponse:
-    """To the group visited last, else to the only one, else to the choice."""
+    """Redirect to the group visited last, else to the only group, else to the list of groups."""
     mine = access.my_groups(request)
     slug = request.session.get(LAST_GROUP)
     chosen = mine.filter(slug=slug).first() if slug else None
@@ -28,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @access.signed_in
 def group(request: HttpRequest, group: str) -> HttpResponse:
-    """Enter a group: remember it, go to its canvases."""
+    """Remember the group and redirect to its canvases."""
     entered = access.group(request)
     request.session[LAST_GROUP] = entered.slug
     return redirect(_first_page(entered))

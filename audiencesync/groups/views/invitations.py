@@ -1,4 +1,4 @@
-"""The page behind an invitation link."""
+"""The page of an invitation link."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +17,7 @@ from audiencesync.groups.models import Invitation, User
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Who invites into which group; POST accepts, or leads on to sign-up or sign-in."""
+    """Show inviter and group. POST accepts, or redirects to sign-up."""
     found = invitations.find(token)
     if found is None or not invitations.is_open(found, now=timezone.now()):
         return _not_open(request, found)

@@ -1,4 +1,4 @@
-"""The page of API keys, for admins: which there are, a new one (its text is shown once), revoke one."""
+"""The page of API keys, for admins: list, create (the key is shown once), revoke."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +9,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from audiencesync.core import crypto
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups import api_keys as domain
 from audiencesync.groups.forms import ApiKeyForm
 from audiencesync.groups.models import ApiKey, AppGroup, Role
@@ -20,11 +20,11 @@ SHOWN_ONCE = "new_api_key"  # session key: sealed, until the next look at the pa
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def keys(request: HttpRequest, group: str) -> HttpResponse:
-    """All keys; a POST makes one."""
+    """List all keys; POST creates one."""
     app_group = access.group(request, Role.ADMIN)
     form = ApiKeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        fresh.require(request)
+        reauthentication.require(request)
         _issue(request, app_group, form)
         return redirect("api_keys", group)
     now = timezone.now()
@@ -52,7 +52,9 @@ def _issue(request: HttpRequest, app_group: AppGroup, form: ApiKeyForm) -> None:
 
 
 def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
-    """The text of the key that was just made; empty the next time, and in another group."""
+    """Return the text of the key that was just created; empty on the next request and in other
+    groups.
+    """
     if request.method != "GET" or SHOWN_ONCE not in request.session:
         return ""
     try:
@@ -66,7 +68,7 @@ def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def revoke(request: HttpRequest, group: str, key: int) -> HttpResponse:
-    """Ask, then end a key for ever."""
+    """Ask for confirmation, then revoke a key."""
     row = access.get(request, ApiKey, Role.ADMIN, pk=key)
     if request.method != "POST":
         template = "groups/key_revoke.html"

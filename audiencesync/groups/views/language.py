@@ -1,4 +1,4 @@
-"""The language menu: for this browser, and for the mails of the user who is signed in."""
+"""The language menu: sets a cookie, and stores the choice of a signed-in user for mails."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +10,6 @@ from audiencesync.groups.models import User
 
 @require_POST
 def choose(request: HttpRequest) -> HttpResponse:
-    """Django's way, by a cookie; a signed-in user's choice is kept, too."""
     language = request.POST.get("language", "")
     if request.user.is_authenticated and language in dict(settings.LANGUAGES):
         User.objects.filter(pk=request.user.pk).update(language=language)

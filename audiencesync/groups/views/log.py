@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audiencesync.groups import access, fresh
-from audiencesync.groups.changes import Change, Value, masked_email
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.forms import ActivityFilter, GroupForm
+from audiencesync.groups.logged_changes import LoggedChange, Value, masked_email
 from audiencesync.groups.models import Activity, AppGroup, Role, User
 
 PER_PAGE = 50
@@ -23,7 +23,7 @@ PER_PAGE = 50
 @require_safe
 @access.signed_in
 def activity(request: HttpRequest, group: str) -> HttpResponse:
-    """Who did what and when, newest first; ``verb`` and ``person`` narrow it down."""
+    """List the activity log, newest first, filtered by ``verb`` and ``person``."""
     lines = access.all_of(request, Activity)
     form = ActivityFilter(request.GET, people=_people(access.group(request)))
     if form.is_valid():
@@ -38,14 +38,14 @@ def activity(request: HttpRequest, group: str) -> HttpResponse:
 
 
 def _mask_invited(lines: Iterable[Activity]) -> None:
-    """Whom an admin has invited is for admins, as on the page of members."""
+    """Mask the addresses of invited persons, which only admins see."""
     for line in lines:
         if line.verb == Activity.Verb.INVITED:
             line.subject = masked_email(line.subject)
 
 
 def _people(app_group: AppGroup) -> list[tuple[str, str]]:
-    """Members, and those who have left their traces in the log."""
+    """Return choices for the filter: members, and former members in the log."""
     acted = app_group.activities.order_by().values("actor")
     people = User.objects.filter(memberships__app_group=app_group) | User.objects.filter(
         pk__in=acted
@@ -61,8 +61,8 @@ def _narrow(lines: QuerySet[Activity], *, verb: str, person: str) -> QuerySet[Ac
     return lines
 
 
-def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[Change]:
-    """Each setting that the form may change, as it was and as it is."""
+def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[LoggedChange]:
+    """Return the changed settings with old and new value."""
     names = form.changed_data
     return [
         (form.fields[name].label or name, _value(stored, name), _value(edited, name))
@@ -78,7 +78,7 @@ def _value(app_group: AppGroup, name: str) -> Value:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
-    """Name, time zone, phone region of the group, whether daily limits stop the clock, and privacy."""
+    """Show and save the settings of the group."""
     app_group = copy(
         access.group(request, Role.ADMIN)
     )  # a form puts bad input into its instance; the header keeps the good one
@@ -87,9 +87,9 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
         if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
             return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
         if form.wipes:
-            fresh.require(request)
+            reauthentication.require(request)
         changes = _changes(access.group(request), app_group, form)
-        if form.changes_people:  # in the background, a stretch of people after the other
+        if form.changes_people:  # the engine updates the stored profiles
             form.instance.rework(now=timezone.now())
         form.save()
         if form.changed_data:

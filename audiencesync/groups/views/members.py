@@ -1,4 +1,4 @@
-"""The members page: who is here, invite, change a role, remove."""
+"""The members page: list, invite, change a role, remove, leave."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,20 +10,21 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync.core import crypto
-from audiencesync.groups import access, fresh, rate_limits
+from audiencesync.groups import access, rate_limits, reauthentication
 from audiencesync.groups import members as domain
 from audiencesync.groups.accounts import invitations
 from audiencesync.groups.accounts.adapter import ours
 from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
-LINK = "invitation_link"  # session key: sealed; shown once on the page after inviting, if no mail could be sent
+# Session key: sealed; shown once on the page after inviting, if no mail could be sent.
+LINK = "invitation_link"
 
 
 @require_safe
 @access.signed_in
 def members(request: HttpRequest, group: str) -> HttpResponse:
-    """Everybody in the group; admins also see who is invited."""
+    """List the members; admins also see the open invitations."""
     app_group = access.group(request)
     return _page(request, app_group, InvitationForm(app_group=app_group))
 
@@ -48,7 +49,7 @@ def _page(
 
 
 def shown_once(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> str:
-    """The link that could not be mailed; empty the next time, and in another group."""
+    """Return the link that could not be mailed; empty on the next request and in other groups."""
     if request.method != "GET" or kept_as not in request.session:
         return ""
     try:
@@ -63,13 +64,13 @@ def shown_once(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> st
 @access.signed_in
 @sensitive_variables("link", "token")
 def invite(request: HttpRequest, group: str) -> HttpResponse:
-    """Invite an address; the link is mailed. Only if that fails does the admin see it, once."""
+    """Invite an address and mail the link. If that fails, the admin sees the link once."""
     app_group = access.group(request, Role.ADMIN)
     form = InvitationForm(request.POST, app_group=app_group)
     if not form.is_valid():
         return _page(request, app_group, form, status=422)
     if form.cleaned_data["role"] == Role.ADMIN:
-        fresh.require(request)
+        reauthentication.require(request)
     if too_many(app_group, form):
         return _page(request, app_group, form, status=429)
     send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
@@ -77,7 +78,7 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
 
 
 def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
-    """Count an invitation of the group; the form says so if this is one too many of this hour."""
+    """Count an invitation; add an error to the form if the hourly limit is exceeded."""
     limit = invitations.PER_HOUR
     is_over = rate_limits.count_in(
         app_group, "invitations", limit, seconds=3600, now=timezone.now()
@@ -93,7 +94,7 @@ def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
 def send_invitation(
     request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str
 ) -> None:
-    """Invite, mail the link and say so; if no mail leaves, the session keeps the link under ``keep_as`` for one look."""
+    """Invite, mail the link and show a message. If the mail fails, keep the link in the session."""
     invitation, token = invitations.invite(
         app_group, email=data["email"], role=data["role"], by=access.user(request)
     )
@@ -113,7 +114,7 @@ def send_invitation(
 @require_POST
 @access.signed_in
 def withdraw(request: HttpRequest, group: str, invitation: int) -> HttpResponse:
-    """Make an open invitation useless."""
+    """Delete an open invitation."""
     row = access.get(request, Invitation, Role.ADMIN, pk=invitation, accepted_at=None)
     row.delete()
     messages.success(
@@ -131,7 +132,7 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Choose one of the roles."))
         return redirect("members", group)
-    fresh.require(request)
+    reauthentication.require(request)
     new_role, sure = Role(form.cleaned_data["role"]), "sure" in request.POST
     if not new_role.includes(Role.ADMIN) and not sure and domain.keys_of(membership).exists():
         context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(
@@ -152,7 +153,7 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
-    """Ask, then end a membership; also the way to leave a group."""
+    """Ask for confirmation, then delete a membership."""
     membership = access.get(request, Membership, Role.ADMIN, pk=member)
     if request.method != "POST":
         template = (
@@ -161,7 +162,7 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
             else "groups/member_remove.html"
         )
         return render(request, template, _consequences(membership))
-    fresh.require(request)
+    reauthentication.require(request)
     try:
         domain.remove(
             membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST
@@ -176,7 +177,7 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def leave(request: HttpRequest, group: str) -> HttpResponse:
-    """Ask, then end one's own membership; every member may."""
+    """Ask for confirmation, then delete the user's own membership."""
     mine = access.membership(request)
     if request.method != "POST":
         template = "groups/leave.html" + ("#question" if getattr(request, "htmx", False) else "")
@@ -191,7 +192,7 @@ def leave(request: HttpRequest, group: str) -> HttpResponse:
 
 
 def _consequences(membership: Membership) -> dict[str, object]:
-    """What a question about a member must name."""
+    """Return the context of a confirmation page: what else ends with the membership."""
     return {
         "member": membership,
         "their_keys": domain.keys_of(membership),

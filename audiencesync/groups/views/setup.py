@@ -1,4 +1,4 @@
-"""Before the first account: pages say what to do, and a one-time link opens the page that makes it."""
+"""Before the first account: a page with instructions, and the page of the one-time setup link."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -26,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def explained_before_setup(view: View) -> View:
-    """Until there is an account, looking at this page says how the first one is made."""
+    """Decorate a view: until there is an account, show how to create the first one."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def explained_before_setup(view: View) -> View:
 @never_cache
 @sensitive_post_parameters("password")
 def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse:
-    """The page behind the link: the first account, the first app group, the people of the demo."""
+    """The page of the setup link: creates the first account and app group, and demo profiles."""
     if reason := _not_open(domain.find(token)):
         return _closed(request, reason)
     form = SetupForm(request.POST or None)
@@ -68,13 +68,13 @@ def _account(form: SetupForm) -> domain.Account:
 
 
 def _sign_in(request: HttpRequest, user: User) -> None:
-    """As after typing the password on the sign-in page, which was just done here."""
+    """Sign in and record the password as just proved, as the sign-in page would."""
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     record_authentication(request, user, "password")
 
 
 def _not_open(link: SetupLink | None) -> str:
-    """Why a link does not work, in words; empty if it does."""
+    """Return why a link does not work, in words; empty if it works."""
     if domain.has_staff():
         return _used()
     if link is None:

@@ -14,7 +14,7 @@ from audiencesync.people.segments import edit as segments
 from audiencesync.people.segments import filters
 from audiencesync.people.writing import event_names
 from audiencesync.rest import door
-from audiencesync.rest.pagination import Listing, api_id, moment
+from audiencesync.rest.pagination import Listing, api_id, timestamp
 
 router = Router(tags=["segments"])
 READ = door.require("segments.read")
@@ -97,8 +97,8 @@ class SegmentSeries(Schema):
 
     segment_id: door.ApiId
     length: int = Field(14, ge=1, le=LONGEST)
-    ending_at: door.Moment | None = Field(None, description="Now, if not given")
-    starting_at: door.Moment | None = None
+    ending_at: door.Timestamp | None = Field(None, description="Now, if not given")
+    starting_at: door.Timestamp | None = None
 
 
 class Sizes(door.Success):
@@ -119,7 +119,9 @@ def segment_series(request: door.ApiRequest, asked: Query[SegmentSeries]) -> Htt
     now, zone = timezone.now(), ZoneInfo(row.app_group.time_zone)
     today = now.astimezone(zone).date()
     last = (
-        (moment(asked.ending_at, "ending_at") if asked.ending_at else now).astimezone(zone).date()
+        (timestamp(asked.ending_at, "ending_at") if asked.ending_at else now)
+        .astimezone(zone)
+        .date()
     )
     if not last - timedelta(days=asked.length) < today <= last:
         return door.success(data=[])

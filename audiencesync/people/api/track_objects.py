@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from audiencesync.groups import moments
+from audiencesync.groups import timestamps
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference
 from audiencesync.people.api.person_reference import Refused
@@ -119,7 +119,7 @@ def _day(text: str) -> str | None:
     """A day, or the day of a moment."""
     day = text[:10]
     is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (
-        len(text) == 10 or moments.read(text)
+        len(text) == 10 or timestamps.parse(text)
     )
     try:
         return date.fromisoformat(day).isoformat() if is_day else None
@@ -388,7 +388,7 @@ def _title(item: Mapping[str, Any], field: str) -> str:
 def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
     """In UTC; the future is now."""
     value = item.get("time")
-    at = moments.read(value) if isinstance(value, str) else None
+    at = timestamps.parse(value) if isinstance(value, str) else None
     if at is None or at < OLDEST:
         raise Refused("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
     return min(at, now)

@@ -195,17 +195,17 @@ def tidy() -> None:
     """The task of every minute: files without an import, imports nobody started, what is kept for some days only."""
     now = timezone.now()
     uploads.sweep(now=now)
-    if before := retention.limit("uploads", now=now):
+    if before := retention.cutoff("uploads", now=now):
         for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=before):
             discard(run)
-    if before := retention.limit("rejects", now=now):
+    if before := retention.cutoff("rejects", now=now):
         RejectPart.objects.filter(run__ended_at__lt=before).delete()
     _forget_members(now=now)
 
 
 def _forget_members(*, now: datetime) -> None:
     """Nobody asks any more who came by an old import, unless a segment does."""
-    before = retention.limit("members", now=now)
+    before = retention.cutoff("members", now=now)
     old = (
         Import.objects.filter(ended_at__lt=before, n_people__gt=0)
         if before

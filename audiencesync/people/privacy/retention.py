@@ -9,6 +9,8 @@ from audiencesync.people.models import Event
 
 def purge(*, now: datetime) -> None:
     """Events that happened too long ago."""
-    if before := retention.limit("events", now=now):
+    if before := retention.cutoff("events", now=now):
         old = Event.objects.filter(at__lt=before)
-        retention.walk("events", Event.objects.all(), partial(retention.delete, old), now=now)
+        retention.walk_in_chunks(
+            "events", Event.objects.all(), partial(retention.delete_rows, old), now=now
+        )

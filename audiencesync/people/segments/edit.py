@@ -14,7 +14,7 @@ from django.db.models import Count, F
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
-from audiencesync.groups.changes import Change
+from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
@@ -87,7 +87,7 @@ def save(
         raise NameTaken from error
 
 
-def _conditions(before: Any, after: Any) -> Change:
+def _conditions(before: Any, after: Any) -> LoggedChange:
     """Which fields the conditions ask for; the values stay out of the log, as they may be data of a customer."""
     old, new = (", ".join(_fields_of(one)) for one in (before, after))
     return (

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from audiencesync.core import csv_files
-from audiencesync.groups import access, fresh
+from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
@@ -46,7 +46,7 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBa
 def _file(
     request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str
 ) -> HttpResponseBase:
-    fresh.require(request)
+    reauthentication.require(request)
     Activity.log(
         access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind
     )

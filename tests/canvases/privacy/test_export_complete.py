@@ -51,8 +51,8 @@ KNOWS_NOBODY = {
             "Invitation",
             "ApiKey",
             "RateWindow",
-            "Lap",
-            "Letter",
+            "PurgeCursor",
+            "OutgoingMail",
             "SetupLink",
         )
     ),

@@ -48,7 +48,7 @@ def test_beat_by_beat_everybody_leaves(world, audience):
 
 
 def test_a_second_beat_does_nothing_meanwhile(audience):
-    with clock.alone(erase.TASK, 60):
+    with clock.exclusive(erase.TASK, 60):
         erase.beat()
         assert Withdrawal.objects.count() == 5
     erase.beat()
@@ -56,7 +56,7 @@ def test_a_second_beat_does_nothing_meanwhile(audience):
 
 
 def test_a_beat_that_died_holds_up_the_next_ones_no_longer_than_a_lease(audience):
-    dead = clock.alone(erase.TASK, 0.2)
+    dead = clock.exclusive(erase.TASK, 0.2)
     dead.__enter__()
     erase.beat()
     assert Withdrawal.objects.count() == 5

@@ -72,5 +72,5 @@ def test_the_subject_of_a_mail_in_sentence_case(alice):
 def test_every_text_of_the_english_file_is_still_one_of_allauths():
     """A text that allauth has changed would silently fall back to its own English."""
     theirs = translation("django", Path(allauth.__file__).parent / "locale", ["de"])
-    ours = polib.pofile(str(Path(settings.BASE_DIR) / "locale/en/LC_MESSAGES/django.po"))
+    ours = polib.pofile(str(Path(settings.BASE_DIR) / "locale/overrides/en/LC_MESSAGES/django.po"))
     assert [entry.msgid for entry in ours if theirs.gettext(entry.msgid) == entry.msgid] == []

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audiencesync.groups import retention as groups_retention
-from audiencesync.groups.models import Lap
+from audiencesync.groups.models import PurgeCursor
 from audiencesync.people.models import Profile
 from canvases import laws
 from partners import housekeeping, sync
@@ -33,7 +33,7 @@ def errored(world):
 
 
 def purge():
-    Lap.objects.update(begun_at=None, after=0)
+    PurgeCursor.objects.update(begun_at=None, after=0)
     housekeeping.purge(now=timezone.now())
 
 
@@ -69,7 +69,7 @@ def test_who_is_being_tried_again_is_waited_for(world, errored):
 
 
 def test_the_laws_hold_and_everybody_arrives(world, errored, monkeypatch):
-    monkeypatch.setattr(groups_retention, "STRETCH", 20)
+    monkeypatch.setattr(groups_retention, "CHUNK", 20)
     audience, people = errored[0].audience, list(Profile.objects.all())
     last = world.sync(audience)
     errors = []

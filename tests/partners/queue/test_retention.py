@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from audiencesync.groups import retention as groups_retention
-from audiencesync.groups.models import Activity, Lap
+from audiencesync.groups.models import Activity, PurgeCursor
 from audiencesync.people.models import Event, Profile
 from canvases import laws
 from canvases.privacy import erase as privacy
@@ -24,7 +24,7 @@ def _ledger(settings, tmp_path):
 
 def purge(days=100):
     """What housekeeping drops when so many days have passed. A lap a day, so every call begins another."""
-    Lap.objects.update(begun_at=None)
+    PurgeCursor.objects.update(begun_at=None)
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
     assert laws.broken(now=timezone.now()) == []
 
@@ -179,7 +179,7 @@ def test_a_turn_without_time_begins_no_stretch_and_the_next_goes_on(world, monke
     audience = world.audience()
     syncs = [world.sync(audience) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
-    monkeypatch.setattr(groups_retention, "STRETCH", 2)
+    monkeypatch.setattr(groups_retention, "CHUNK", 2)
     monkeypatch.setattr(retention, "SHARE", 0.0)
     purge()
     assert Delivery.objects.count() == 10

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from audiencesync.groups import retention
-from audiencesync.groups.models import Activity, Lap
+from audiencesync.groups.models import Activity, PurgeCursor
 from audiencesync.people.models import Event, Profile
 from partners import housekeeping
 from partners.models import Batch, Delivery, Push, Tally
@@ -41,8 +41,8 @@ def _before_the_purge(world: World) -> None:
 
 def _purge(_world: World, days: int = DAYS) -> None:
     """One turn of housekeeping, in small stretches; it has time enough, so that it is the same in every run."""
-    retention.STRETCH = 3
-    for walking in (retention.walk, retention.drop):
+    retention.CHUNK = 3
+    for walking in (retention.walk_in_chunks, retention.delete_in_chunks):
         walking.__kwdefaults__["seconds"] = PATIENCE
     purging.SHARE = PATIENCE
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
@@ -65,7 +65,7 @@ def _finish(world: World) -> None:
         ends_at = real_monotonic() + 4
         _purge(world, days)
         while real_monotonic() < ends_at and (
-            Lap.objects.exclude(after=0).exists() or Push.objects.exists()
+            PurgeCursor.objects.exclude(after=0).exists() or Push.objects.exists()
         ):
             _purge(world, days)
 

@@ -44,7 +44,7 @@ def test_people_are_synced_once_and_the_budget_is_kept_over_all(servers, start):
 def test_one_beat_per_slot_over_all_engines(servers, start):
     machines = start(engines=3, BEAT_SECONDS="0.5")
     servers.sees(
-        lambda: min(len(starts(one, "audiencesync.core.beat.pulse")) for one in machines) >= 3,
+        lambda: min(len(starts(one, "audiencesync.core.beat.heartbeat")) for one in machines) >= 3,
         seconds=60,
     )
     beats = sorted(

@@ -1,4 +1,4 @@
-"""`manage.py createcachetable`, one at a time, as `migrate`: every machine may run both at its start."""
+"""`manage.py createcachetable` under the migration lock: every machine may run it at its start."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from audiencesync.core.database import migration_lock
 
 
 class Command(createcachetable.Command):
-    """Django's command under a lock of the database."""
+    """Django's command under the migration lock."""
 
     def handle(self, *tablenames: Any, **options: Any) -> None:
-        """Look for the table within the lock."""
+        # Whether the table exists is read under the lock.
         with migration_lock.hold(options["database"]):
             super().handle(*tablenames, **options)

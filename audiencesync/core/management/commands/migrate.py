@@ -1,4 +1,4 @@
-"""`manage.py migrate`, one at a time: a second one waits for the first and then finds nothing to do."""
+"""`manage.py migrate` under the migration lock: a second process waits for the first one."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from audiencesync.core.database import migration_lock
 
 
 class Command(migrate.Command):
-    """Django's command under a lock of the database."""
+    """Django's command under the migration lock."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Plan within the lock: what another process applied meanwhile is not planned again."""
+        # The plan is made under the lock, so it leaves out what another process has applied
+        # meanwhile.
         with migration_lock.hold(
             options["database"], wait=lambda: self.stderr.write("Another migrate is running ...")
         ):

@@ -1,4 +1,6 @@
-"""``manage.py move_database var/audiencesync.sqlite3``: into the empty PostgreSQL of DATABASE_URL."""
+"""`manage.py move_database var/audiencesync.sqlite3`: copies it into the empty PostgreSQL of
+DATABASE_URL.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,22 +12,18 @@ from audiencesync.core.database import move_database
 
 
 class Command(BaseCommand):
-    """All rows, or none."""
-
     help = (
         "Moves everything from a SQLite file into the empty, migrated PostgreSQL of DATABASE_URL."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where it comes from."""
         parser.add_argument("file", type=Path, help="the SQLite file; it stays as it is")
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
-        """Move and tell how much."""
         try:
             moved = move_database.move(file)
-        except move_database.Refused as refused:
-            raise CommandError(str(refused)) from refused
+        except move_database.MoveError as error:
+            raise CommandError(str(error)) from error
         except db.Error as error:
             raise CommandError(f"Nothing was moved: {error}") from error
         self.stdout.write(

@@ -15,17 +15,19 @@ from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from audiencesync.core.start import refuse_if_unsafe, tell_what_is_unwise
-from audiencesync.core.supervisor import PULSE_FILE, Engine, Terms
+from audiencesync.core.start import exit_if_unsafe, log_warnings
+from audiencesync.core.supervisor import HEARTBEAT_FILE, Engine, Terms
 from audiencesync.groups.first_start import setup_link
 
-ABANDONED_SECONDS = 86_400.0
+STALE_SECONDS = 86_400.0
 
 
-def missing(pulse_file: Path) -> str:
-    """What a cluster needs and cannot have, in words: a file, the database, Redis; or nothing."""
+def missing(heartbeat_file: Path) -> str:
+    """Return what a cluster needs and does not have (file, database or Redis) in words, or an empty
+    text.
+    """
     try:
-        pulse_file.touch()
+        heartbeat_file.touch()
     except OSError as error:
         return f"VAR_DIR cannot be written ({error.strerror})"
     try:
@@ -42,11 +44,13 @@ def missing(pulse_file: Path) -> str:
     return ""
 
 
-def tidy(folder: Path) -> None:
-    """Remove the heartbeat files of supervisors that were killed; a living one is touched every few seconds."""
+def delete_stale_files(folder: Path) -> None:
+    """Delete heartbeat files of supervisors that were killed; a live file is touched every few
+    seconds.
+    """
     for file in folder.glob("engine-*.pulse"):
         with suppress(OSError):
-            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - file.stat().st_mtime > STALE_SECONDS:
                 file.unlink()
 
 
@@ -54,22 +58,23 @@ class Command(BaseCommand):
     """Runs until SIGTERM or Ctrl-C."""
 
     help = "Runs the engine: everything that happens by itself (journeys, syncing, housekeeping)."
-    requires_system_checks = ()  # it makes them itself, in fewer words
+    requires_system_checks = ()  # exit_if_unsafe runs them, with shorter output
 
     def handle(self, *args: Any, **options: Any) -> None:
-        refuse_if_unsafe()
-        tell_what_is_unwise()
+        exit_if_unsafe()
+        log_warnings()
         setup_link.announce("engine")
-        db.connection.close()  # this process needs none from now on
-        own = f"{socket.gethostname()}-{os.getpid()}"  # containers that share a folder may have the same process id
-        pulse_file = settings.VAR_DIR / f"engine-{own}.pulse"
-        tidy(settings.VAR_DIR)
+        db.connection.close()  # the supervisor itself needs none from here on
+        # The host belongs to the name: containers that share a folder may have the same process id.
+        name = f"engine-{socket.gethostname()}-{os.getpid()}.pulse"
+        heartbeat_file = settings.VAR_DIR / name
+        delete_stale_files(settings.VAR_DIR)
         engine = Engine(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
-            pulse_file=pulse_file,
-            env=os.environ | {PULSE_FILE: str(pulse_file)},
+            heartbeat_file=heartbeat_file,
+            env=os.environ | {HEARTBEAT_FILE: str(heartbeat_file)},
             terms=Terms(silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS),
-            missing=partial(missing, pulse_file),
+            missing=partial(missing, heartbeat_file),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, engine.ask_to_stop)
@@ -77,4 +82,4 @@ class Command(BaseCommand):
             engine.run()
         finally:
             engine.kill()
-            pulse_file.unlink(missing_ok=True)
+            heartbeat_file.unlink(missing_ok=True)

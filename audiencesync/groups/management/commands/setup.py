@@ -1,4 +1,4 @@
-"""``manage.py setup``: prints a one-time link that makes the first account."""
+"""`manage.py setup`: prints a one-time link that creates the first account."""
 
 from typing import Any
 
@@ -9,15 +9,16 @@ from audiencesync.groups.first_start import setup_link
 
 
 class Command(BaseCommand):
-    """Print a new link; those printed before end."""
-
-    help = "Print a one-time link that makes the first account and app group. Links printed before stop working."
+    help = (
+        "Print a one-time link that makes the first account and app group. "
+        "Links printed before stop working."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Refuse where a member of staff exists: staff make accounts by invitation."""
-        if setup_link.has_staff():
+        if setup_link.has_staff():  # staff create further accounts by invitation
             raise CommandError(
-                "There is a member of staff already. Sign in and invite others, or run manage.py changepassword."
+                "There is a member of staff already. Sign in and invite others, "
+                "or run manage.py changepassword."
             )
         link = setup_link.print_link("manage.py setup", now=timezone.now(), ends_all=True)
         self.stdout.write(f"This link makes the first account, once, within a day:\n{link}")

@@ -133,7 +133,7 @@ def largest_chunk():
 
 def has_beaten():
     """Whether a heartbeat has passed through an engine."""
-    return beat.last_pulse() is not None
+    return beat.last_heartbeat() is not None
 
 
 def knows(number):

@@ -1,24 +1,27 @@
-"""What every answer says to the browser about itself: who may keep it, and what the page may use."""
+"""Middleware for the headers that limit caching and the features a page may use."""
 
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-UNUSED = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+PERMISSIONS_POLICY = (
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+)
 
 
-def keep_private(
+def private_responses(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: what is answered to a session stays in no cache, neither the browser's nor one between.
+    """Middleware: forbid caches, in browsers and proxies, to store responses that belong to a
+    session.
 
-    It stands behind the one that serves static files: they say themselves how long they may be kept.
+    It stands behind WhiteNoise, which sets the caching headers of static files itself.
     """
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response.setdefault("Permissions-Policy", UNUSED)
+        response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         has_session = (
             settings.SESSION_COOKIE_NAME in request.COOKIES
             or settings.SESSION_COOKIE_NAME in response.cookies
@@ -27,4 +30,4 @@ def keep_private(
             response["Cache-Control"] = "no-store"
         return response
 
-    return answer
+    return middleware

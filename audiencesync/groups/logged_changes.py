@@ -1,4 +1,6 @@
-"""What a line of the activity log says was changed: kept without a language, shown in the reader's."""
+"""The changes in a line of the activity log: stored without a language, shown in the reader's
+language.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,14 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-LONGEST = 200
+MAX_LENGTH = 200
 
 Value = str | Promise | bool | int | None
-Change = tuple[str | Promise, Value, Value]
-"""What was changed, from what, to what. Texts of ours are lazy: they are translated when somebody reads them."""
+LoggedChange = tuple[str | Promise, Value, Value]
+"""(what was changed, old value, new value).
+
+Our own texts are lazy: they are translated when read.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +31,24 @@ class Shown:
     after: str
 
 
-def as_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    """Only what really differs, ready for a JSON column."""
+def as_json(changes: Iterable[LoggedChange]) -> list[dict[str, Any]]:
+    """Return the changes whose values differ, ready for a JSON column."""
     with translation.override(None):
-        kept = [
-            {"what": str(what), "before": _kept(old), "after": _kept(new)}
+        stored = [
+            {"what": str(what), "before": _stored(old), "after": _stored(new)}
             for what, old, new in changes
         ]
-    return [one for one in kept if one["before"] != one["after"]]
+    return [one for one in stored if one["before"] != one["after"]]
 
 
-def _kept(value: Value) -> Any:
+def _stored(value: Value) -> Any:
     if isinstance(value, Promise):
         return {"text": str(value)}
-    return value if isinstance(value, bool) or value is None else str(value)[:LONGEST]
+    return value if isinstance(value, bool) or value is None else str(value)[:MAX_LENGTH]
 
 
 def shown(stored: Iterable[dict[str, Any]]) -> list[Shown]:
-    """The changes of a line, translated."""
+    """Return the translated changes of a line."""
     return [
         Shown(_translated(one["what"]), _shown(one["before"]), _shown(one["after"]))
         for one in stored
@@ -63,6 +68,6 @@ def _translated(text: str) -> str:
 
 
 def masked_email(email: str) -> str:
-    """An address that only admins may read, for the others: n•••@example.org."""
+    """Return an address as members without the admin role see it: n•••@example.org."""
     name, at, domain = email.partition("@")
     return f"{name[:1]}•••@{domain}" if at else "•••"

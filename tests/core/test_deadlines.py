@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as configured
 from django.utils import translation
 
-from audiencesync.core import patience
+from audiencesync.core import deadlines
 from partners.errors import Disconnected
 from partners.views.forms import DisconnectForm
 
@@ -39,9 +39,9 @@ def other(settings):
     ],
 )
 def test_a_duration_in_words(seconds, english, german):
-    assert patience.spell(seconds) == english
+    assert deadlines.in_words(seconds) == english
     with translation.override("de"):
-        assert patience.spell(seconds) == german
+        assert deadlines.in_words(seconds) == german
 
 
 def test_no_text_names_the_usual_times_itself():

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audiencesync.groups.letter_model import Letter
+from audiencesync.groups.mail_model import OutgoingMail
 from partners.connections import mailing
 from partners.models import Count
 
@@ -58,7 +58,7 @@ def test_no_mail_leaves_within_the_request_and_the_beat_of_the_engine_sends_it(a
     assert mail.outbox == []
     mailing.beat()
     assert [message.to for message in mail.outbox] == [["alice@example.org"]]
-    assert not Letter.objects.exists()
+    assert not OutgoingMail.objects.exists()
 
 
 def test_a_known_and_an_unknown_address_cost_the_same_statements_and_rows(alice):
@@ -66,7 +66,7 @@ def test_a_known_and_an_unknown_address_cost_the_same_statements_and_rows(alice)
     known, unknown = statements("alice@example.org"), statements("dora@example.org")
     assert known == unknown
     assert not [statement for statement in known if "groups_user" in statement]
-    assert sorted(Letter.objects.values_list("address", flat=True)) == [
+    assert sorted(OutgoingMail.objects.values_list("address", flat=True)) == [
         "alice@example.org",
         "alice@example.org",
         "dora@example.org",
@@ -80,12 +80,12 @@ def test_an_address_without_an_account_gets_no_mail_and_leaves_no_row(alice):
         ask(email)
     assert send() == 0
     assert mail.outbox == []
-    assert not Letter.objects.exists()
+    assert not OutgoingMail.objects.exists()
 
 
 def test_no_link_lies_in_the_database_before_it_is_mailed(alice):
     ask()
-    row = Letter.objects.get()
+    row = OutgoingMail.objects.get()
     assert (row.subject, row.body, row.user) == ("", "", None)
     send()
     link = LINK.search(mail.outbox[0].body)[1]
@@ -108,7 +108,7 @@ def test_a_mail_server_that_is_away_delays_the_mail_and_several_requests_become_
     assert send(2) == 1
     assert send(4) == 0
     assert len(mail.outbox) == 1
-    assert not Letter.objects.exists()
+    assert not OutgoingMail.objects.exists()
 
 
 def test_what_no_server_takes_is_given_up_after_days_and_its_row_goes(alice, away):
@@ -116,7 +116,7 @@ def test_what_no_server_takes_is_given_up_after_days_and_its_row_goes(alice, awa
     ask()
     send()
     send(3 * 24 * 60 + 1)
-    assert not Letter.objects.exists()
+    assert not OutgoingMail.objects.exists()
 
 
 @pytest.mark.parametrize(

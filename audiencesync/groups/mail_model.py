@@ -1,4 +1,4 @@
-"""The table of mails that are on their way; models.py takes it in."""
+"""The outbox table; models.py imports it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from django.db import models
 from django.db.models import Q
 
 
-class Letter(models.Model):
-    """One mail that the engine sends and tries again. Two sorts:
+class OutgoingMail(models.Model):
+    """A mail that the engine sends and retries. There are two sorts:
 
-    To a member about trouble: with ``user``, written in their language, kept until it went out; then only that it did.
-    ``key`` names the incident and the reader, so that however many workers look, one writes it.
+    An alert to a member: ``user`` is set; subject and body are written in the user's language and
+    cleared once sent. ``key`` names incident and reader, so that parallel workers write only one.
 
-    Asked for by a visitor: with ``kind``, ``address`` as it was typed, and the language of the page. Whether there is
-    such an account, and the words with their link, turn out as it is sent (asked_mails.py). Then the row goes.
+    A mail that a visitor requested: ``kind``, ``address`` (as typed) and ``language`` (of the page)
+    are set. Whether there is such an account is looked up on sending (requested_mails.py). Then the
+    row is deleted.
     """
 
     key = models.CharField(max_length=160, unique=True)
@@ -25,12 +26,12 @@ class Letter(models.Model):
     subject = models.CharField(max_length=250, blank=True)
     body = models.TextField(blank=True)
     created_at = models.DateTimeField(db_index=True)
-    due_at = models.DateTimeField(null=True)  # of the next try; null: it went out or was given up
+    due_at = models.DateTimeField(null=True)  # of the next attempt; null: sent, or given up
     tries = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
-        db_table = "partners_letter"  # its name of before: other versions may run beside this one during an update
+        db_table = "partners_letter"  # a new name would break older versions during an update
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="letter_due")
         ]
@@ -41,4 +42,4 @@ class Letter(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"letter {self.pk}"
+        return f"mail {self.pk}"

@@ -10,7 +10,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.db import connections
 from django.utils import timezone
 
-from audiencesync.groups.letter_model import Letter
+from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Membership, User
 from partners.connections import alerts, deadline_alerts
 from partners.models import Audience, Batch, Connection, Count, Sync
@@ -82,7 +82,7 @@ def test_a_mail_server_that_is_away_is_asked_ever_more_rarely(broken, backend):
     backend(Away)
     for minute in range(32):
         send(minute)
-    assert Letter.objects.get().tries == 6  # after 0, 1, 3, 7, 15 and 31 minutes
+    assert OutgoingMail.objects.get().tries == 6  # after 0, 1, 3, 7, 15 and 31 minutes
     assert Count.objects.get(pk="mails_failed").n == 6
 
 
@@ -148,8 +148,8 @@ def test_after_days_a_letter_is_given_up(broken, backend):
     backend(Away)
     send()
     send(3 * 24 * 60 + 1)
-    assert Letter.objects.get().due_at is None
-    assert Letter.objects.get().body == ""
+    assert OutgoingMail.objects.get().due_at is None
+    assert OutgoingMail.objects.get().body == ""
 
 
 @pytest.mark.django_db(transaction=True)

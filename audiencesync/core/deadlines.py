@@ -1,0 +1,34 @@
+"""Deadlines of the settings in words, so that texts name the time that the engine keeps."""
+
+from django.conf import settings
+from django.utils.functional import Promise, lazy
+from django.utils.translation import ngettext
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in one unit: days if at least 3, hours if at least 2, else minutes."""
+    if seconds >= 3 * DAY:
+        n = round(seconds / DAY)
+        return ngettext("%(n)s day", "%(n)s days", n) % {"n": n}
+    if seconds >= 2 * HOUR:
+        n = round(seconds / HOUR)
+        return ngettext("%(n)s hour", "%(n)s hours", n) % {"n": n}
+    n = max(1, round(seconds / MINUTE))
+    return ngettext("%(n)s minute", "%(n)s minutes", n) % {"n": n}
+
+
+def delivery() -> str:
+    """Return how long a delivery is retried before the profile counts as errored."""
+    return in_words(settings.SYNC["deadline"])
+
+
+def removal() -> str:
+    """Return how long a removal after an erasure or a withdrawn consent is retried."""
+    return in_words(settings.SYNC["erasure_deadline"])
+
+
+def lazy_text(text: Promise) -> str:
+    """Return the lazy ``text`` with ``%(patience)s`` filled in when it is rendered."""
+    return lazy(lambda: str(text) % {"patience": delivery()}, str)()

@@ -1,0 +1,174 @@
+"""The outbox: mails that the engine sends until the mail server accepts them.
+
+Alerts are sent once per incident and reader. A mail counts as sent only after the server accepted
+it, so a server that is down for an hour delays mails and loses none.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from smtplib import SMTPException, SMTPSenderRefused
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.utils import translation
+
+from audiencesync.groups.accounts import requested_mails
+from audiencesync.groups.mail_model import OutgoingMail
+from audiencesync.groups.models import AppGroup, Membership
+
+logger = logging.getLogger(__name__)
+BATCH = 100
+TURN_SECONDS = 20.0
+BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
+DEADLINE = timedelta(days=3)
+KEEP = timedelta(days=7)
+
+Text = tuple[str, str]  # subject and body
+
+
+def enqueue(
+    key: str,
+    group: AppGroup,
+    readers: Iterable[Membership],
+    write: Callable[[Membership], Text],
+    *,
+    now: datetime,
+) -> int:
+    """Queue a mail to each reader in their language, once per ``key``; return how many are new.
+
+    A mail with this key that is not sent yet gets the new text.
+    """
+    n_new = 0
+    for reader in readers:
+        own_key = f"{key}:{reader.user_id}"
+        mails = OutgoingMail.objects.filter(key=own_key)
+        due_at = mails.values_list("due_at", flat=True).first()
+        if due_at is None and mails.exists():
+            continue
+        with translation.override(reader.user.language_in(group)):
+            subject, body = write(reader)
+        subject = " ".join(subject.split())[:250]
+        if due_at is not None:
+            mails.filter(due_at__isnull=False).update(subject=subject, body=body)
+            continue
+        mail = OutgoingMail(
+            key=own_key, user=reader.user, subject=subject, body=body, created_at=now, due_at=now
+        )
+        OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
+        n_new += 1
+    return n_new
+
+
+def is_done(key: str) -> bool:
+    """Return whether every mail of an incident was sent or given up."""
+    return not OutgoingMail.objects.filter(key__startswith=f"{key}:", due_at__isnull=False).exists()
+
+
+def has_any(key: str) -> bool:
+    """Return whether an incident has any mail, sent or not."""
+    return OutgoingMail.objects.filter(key__startswith=f"{key}:").exists()
+
+
+def pending_keys(prefix: str) -> list[str]:
+    """Return the keys with this prefix of mails that are not sent yet."""
+    return list(
+        OutgoingMail.objects.filter(key__startswith=prefix, due_at__isnull=False).values_list(
+            "key", flat=True
+        )
+    )
+
+
+def delete(key: str) -> None:
+    """Delete the mails of an incident that is over, so that the next one is mailed again."""
+    OutgoingMail.objects.filter(key__startswith=f"{key}:").delete()
+
+
+def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
+    """Send the mails that are due and return their number; delete old rows.
+
+    Each mail is sent once however many workers call this.
+    """
+    OutgoingMail.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
+    n_sent, ends_at = 0, time.monotonic() + TURN_SECONDS
+    due = OutgoingMail.objects.filter(due_at__lte=now).select_related("user")
+    for mail in due.order_by("due_at", "pk")[:BATCH]:
+        if time.monotonic() > ends_at:
+            break
+        if not _claim(mail, now=now):
+            continue
+        message = _message(mail)
+        error = _send(message) if message else None
+        if error is None:
+            _finish(mail, now=now)
+            n_sent += message is not None
+            continue
+        _note_failure(mail, error, count_failure, now=now)
+        if not isinstance(error, (SMTPException, ValueError)) or isinstance(
+            error, SMTPSenderRefused
+        ):
+            break  # the server is down: it would refuse the others, too
+    return n_sent
+
+
+def _claim(mail: OutgoingMail, *, now: datetime) -> bool:
+    """Move ``due_at`` to the next attempt, which happens if this process dies or the server
+    refuses.
+    """
+    pause = min(BACKOFF_BASE * 2 ** min(mail.tries, 10), BACKOFF_MAX)
+    unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
+    return bool(unclaimed.update(due_at=now + timedelta(seconds=pause), tries=mail.tries + 1))
+
+
+def _message(mail: OutgoingMail) -> EmailMessage | None:
+    """Return None if it was requested for an address without an account."""
+    if mail.kind:
+        return requested_mails.message(mail)
+    return EmailMessage(mail.subject, mail.body, to=[mail.user.email] if mail.user else [])
+
+
+def _send(message: EmailMessage) -> Exception | None:
+    try:
+        message.send()
+    except Exception as error:  # noqa: BLE001 - a backend of the operator may raise anything
+        return error
+    return None
+
+
+def _finish(mail: OutgoingMail, *, now: datetime) -> None:
+    if mail.kind:  # further requests that were made until now are answered by the same mail
+        requested_mails.requested(mail.kind, mail.address).filter(created_at__lte=now).delete()
+    else:
+        OutgoingMail.objects.filter(pk=mail.pk).update(
+            sent_at=now, due_at=None, subject="", body=""
+        )
+
+
+def _note_failure(
+    mail: OutgoingMail, error: Exception, count_failure: Callable[[], None], *, now: datetime
+) -> None:
+    is_over = mail.created_at < now - DEADLINE
+    with transaction.atomic():
+        count_failure()
+        if is_over:
+            _give_up(mail)
+    logger.error(  # without the text of the error, which repeats the address
+        "A mail (%s) could not be sent (%s); %s.",
+        mail.key,
+        type(error).__name__,
+        "given up after three days" if is_over else "it is tried again",
+    )
+
+
+def _give_up(mail: OutgoingMail) -> None:
+    if mail.kind:
+        OutgoingMail.objects.filter(pk=mail.pk).delete()
+    else:
+        OutgoingMail.objects.filter(pk=mail.pk).update(due_at=None, subject="", body="")
+
+
+def absolute_url(path: str) -> str:
+    """Return the URL of a path under SITE_URL."""
+    return f"{settings.SITE_URL}{path}"
