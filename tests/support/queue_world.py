@@ -1,4 +1,4 @@
-"""A small world for the queue: a connected ad account at a running sandbox, people with hashes, time scaled down."""
+"""A connected ad account at a running sandbox, profiles with hashes, and short retry times."""
 
 import dataclasses
 import hashlib
@@ -35,7 +35,7 @@ def sha256(text):
 
 
 class World:
-    """One connected ad account, and ways to let people enter, flush, and look."""
+    """One connected ad account, with methods to enqueue people, flush and read the outcome."""
 
     def __init__(self, server, app_group):
         self.server, self.app_group = server, app_group
@@ -73,14 +73,14 @@ class World:
             made.append(Profile(app_group=self.app_group, external_id=f"p{self.n}", **values))
         return Profile.objects.bulk_create(made)
 
-    def enter(self, asked, people, now=None):
-        """Let people enter; the entry key is the profile's id, so a repeated call enters nobody anew."""
+    def enter(self, to_sync, people, now=None):
+        """Enqueue people; the entry key is the profile id, so a repeated call adds nothing."""
         crowd = Profile.objects.filter(pk__in=[person.pk for person in people]).annotate(
             profile_id=F("pk")
         )
         with transaction.atomic():
             return sync.enqueue(
-                asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
+                to_sync, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
             )
 
     def flush(self, times=1, seconds=3.0):
@@ -96,7 +96,7 @@ class World:
             time.sleep(0.02)
 
     def frozen_before_the_call(self):
-        """What a worker has built and not sent when it stands still; its lease is over."""
+        """Return a request that a worker has built and not sent when its lease expired."""
         [request] = collect.plan(self.eu.remote_id, most=1, now=timezone.now())
         assert collect.take(request, now=timezone.now())
         parcel = pack(request, post_by=float("inf"), most_rows=10_000)
@@ -104,8 +104,8 @@ class World:
         collect.reclaim(now=timezone.now())
         return parcel
 
-    def counts(self, asked):
-        tally = Tally.objects.filter(pk=asked.pk).first()
+    def counts(self, to_sync):
+        tally = Tally.objects.filter(pk=to_sync.pk).first()
         return {name: n for name, n in (tally.as_dict() if tally else {}).items() if n}
 
     def members(self, audience):

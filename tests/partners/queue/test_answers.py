@@ -1,4 +1,4 @@
-"""Every class of answer in the engine's table does what the table says, shown against the sandbox."""
+"""Every class of answer leads to the transition that the queue's table names."""
 
 from datetime import timedelta
 
@@ -10,12 +10,12 @@ from partners.models import AdAccount, Audience, Batch, Budget, Connection, Deli
 from partners.queue import budget, flush
 
 
-def test_transient_troubles_are_tried_again(world):
+def test_a_server_error_is_retried(world):
     world.fault("code", code=50000, count=2)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.drain()
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
     assert len(world.mappings()) == 3
 
 
@@ -33,48 +33,48 @@ def test_transient_troubles_are_tried_again(world):
         "code_missing",
     ],
 )
-def test_an_unknown_outcome_is_never_a_success(world, kind):
+def test_an_unreadable_answer_never_counts_as_success(world, kind):
     world.fault(kind)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.flush()
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    assert world.counts(sync_row) == {"entered": 3, "pending": 3}
     world.sandbox.faults.clear()
     world.drain()
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
 def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": 0.5}
     world.fault("slow", seconds=4, count=1)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.drain(seconds=10)
     assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["no_answer", "0"]
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
-def test_applied_but_unheard_counts_once(world):
+def test_an_applied_push_without_an_answer_counts_once(world):
     world.fault("apply_then_drop", count=1)
-    asked = world.sync()
-    world.enter(asked, world.people(4))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(4))
     world.drain()
-    assert world.counts(asked) == {"entered": 4, "synced": 4}
-    assert world.members(asked.audience) == 4
+    assert world.counts(sync_row) == {"entered": 4, "synced": 4}
+    assert world.members(sync_row.audience) == 4
     assert len(world.mappings()) == 2
 
 
-def test_a_throttle_answer_burns_no_try(world):
+def test_a_throttle_answer_uses_up_no_attempt(world):
     world.fault("throttle", count=1)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.drain()
     assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["40100", "0"]
     assert Batch.objects.get().attempts == 0
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
-def test_throttle_answers_park_the_budget_longer_and_longer(world, settings):
+def test_repeated_throttle_answers_double_the_park_time(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     limit = budget.Limit("app:x", 48.0)
     budget.book_many(limit, 1)
@@ -87,7 +87,7 @@ def test_throttle_answers_park_the_budget_longer_and_longer(world, settings):
     assert parked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
 
 
-def test_throttle_answers_to_requests_under_way_together_count_once(world, settings):
+def test_throttle_answers_to_concurrent_requests_count_once(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     limit = budget.Limit("app:x", 48.0)
     budget.book_many(limit, 1)
@@ -98,19 +98,19 @@ def test_throttle_answers_to_requests_under_way_together_count_once(world, setti
 
 
 def test_a_refused_token_parks_the_connection(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.sandbox.accounts.revoke(world.remote_token)
     world.flush()
     connection = Connection.objects.get()
     assert (connection.parked_by, connection.parked_code) == ("token", "40105")
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    assert world.counts(sync_row) == {"entered": 3, "pending": 3}
 
 
-def test_a_new_token_wakes_who_waits(world, settings):
+def test_a_new_token_makes_pending_batches_due(world, settings):
     settings.SYNC = settings.SYNC | {"probe": 600}
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.sandbox.accounts.revoke(world.remote_token)
     world.flush()
     connection = Connection.objects.get()
@@ -119,7 +119,7 @@ def test_a_new_token_wakes_who_waits(world, settings):
     connection.save()
     sync.woken(connection)
     world.flush()
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
 def test_a_missing_audience_parks_only_itself(world):
@@ -145,12 +145,12 @@ def test_a_refused_ad_account_parks_only_itself(world):
     assert world.counts(uk) == {"entered": 2, "synced": 2}
 
 
-def test_an_unknown_code_waits_and_is_told_once(world, caplog):
+def test_an_unknown_code_is_retried_and_logged_once(world, caplog):
     world.fault("code", code=49999, count=3)
-    asked = world.sync()
-    world.enter(asked, world.people(2))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(2))
     world.drain()
-    assert world.counts(asked) == {"entered": 2, "synced": 2}
+    assert world.counts(sync_row) == {"entered": 2, "synced": 2}
     assert [
         record.message
         for record in caplog.records
@@ -158,27 +158,27 @@ def test_an_unknown_code_waits_and_is_told_once(world, caplog):
     ] == ["The partner answered with the unknown code 49999; people wait and are tried again."]
 
 
-def test_nobody_is_errored_before_the_deadline_and_everybody_then(world, settings):
+def test_people_are_errored_at_the_deadline_and_not_before(world, settings):
     world.fault("code", code=50000)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.flush(seconds=0.3)
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
-    tries = len(world.mappings())
+    assert world.counts(sync_row) == {"entered": 3, "pending": 3}
+    attempts = len(world.mappings())
     Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())
     world.flush()
-    assert world.counts(asked) == {"entered": 3, "errored": 3}
-    assert len(world.mappings()) == tries + 1
+    assert world.counts(sync_row) == {"entered": 3, "errored": 3}
+    assert len(world.mappings()) == attempts + 1
     assert Batch.objects.get().last_code == "50000"
 
 
-def test_without_a_token_the_clock_runs_out_as_well(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_the_retry_window_also_runs_without_a_token(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     Connection.objects.update(token_sealed="")
     now = timezone.now()
     flush.watch_blocked(now=now)
     assert Batch.objects.get().deadline_at > now
     flush.watch_blocked(now=now + timedelta(hours=2))
-    assert world.counts(asked) == {"entered": 3, "errored": 3}
+    assert world.counts(sync_row) == {"entered": 3, "errored": 3}
     assert Delivery.objects.filter(outcome=None).count() == 3

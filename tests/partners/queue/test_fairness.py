@@ -1,4 +1,4 @@
-"""A noisy neighbour: who has few people is not kept waiting by who has many. Shown by the order of the requests."""
+"""A tenant with many pending people does not delay others; the order of requests shows it."""
 
 import dataclasses
 
@@ -9,16 +9,16 @@ from partners.queue import flush
 from tiktok_sandbox.limits import DEFAULT
 
 
-def _place(world, asked):
-    """How many requests were sent before the first one to this audience."""
-    return [line.audiences for line in world.mappings()].index([asked.audience.remote_id])
+def _requests_before(world, sync_row):
+    """Return the number of requests before the first one to this audience."""
+    return [line.audiences for line in world.mappings()].index([sync_row.audience.remote_id])
 
 
-def _until_sent(world, asked):
-    """Run after run until nobody of ``asked`` waits, as long as a busy machine takes."""
+def _flush_until_sent(world, sync_row):
+    """Flush until the sync has no pending people, for at most 40 runs."""
     for _ in range(40):
         world.flush(seconds=1)
-        if "pending" not in world.counts(asked):
+        if "pending" not in world.counts(sync_row):
             return
 
 
@@ -29,7 +29,7 @@ def _cap(ad_account, people):
 
 @pytest.fixture
 def neighbours(world, other_group):
-    """An ad account of each of two tenants: one has a thousand people waiting in a hundred requests, the other ten."""
+    """Two tenants: one with 1,000 pending people in 100 requests, one with 10 people."""
     connection = Connection(app_group=other_group)
     connection.set_token(world.remote_token)
     connection.save()
@@ -44,39 +44,39 @@ def neighbours(world, other_group):
     return many, few
 
 
-def test_a_tenant_with_few_people_is_served_at_once(world, neighbours):
+def test_a_tenant_with_few_people_is_served_first(world, neighbours):
     many, few = neighbours
     world.drain(seconds=60)
     assert (
-        _place(world, few) <= flush.PLAN_AT_ONCE + 16
-    )  # SYNC["threads"]: what was under way already
+        _requests_before(world, few) <= flush.PLAN_AT_ONCE + 16
+    )  # SYNC["threads"]: the requests already in flight
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "synced": 1000}
     assert len(world.mappings()) == 101
 
 
-def test_a_tenant_in_trouble_delays_nobody(world, neighbours):
+def test_a_failing_tenant_delays_no_other_tenant(world, neighbours):
     many, few = neighbours
     world.fault("code", code=50000, advertiser_id=world.eu.remote_id)
-    _until_sent(world, few)
-    assert _place(world, few) <= flush.PLAN_AT_ONCE + 16
+    _flush_until_sent(world, few)
+    assert _requests_before(world, few) <= flush.PLAN_AT_ONCE + 16
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "pending": 1000}
 
 
-def test_a_trickle_goes_before_bulk_of_the_same_ad_account(world):
+def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
     _cap(world.eu, flush.collect.BULK)
     bulk, trickle = world.sync(), world.sync(world.audience("trickle"))
     world.enter(bulk, world.people(5 * flush.collect.BULK))
     world.enter(trickle, world.people(3))
     assert Batch.objects.filter(sync=bulk).count() == 5
     world.drain(seconds=60)
-    assert _place(world, trickle) <= flush.PLAN_AT_ONCE
+    assert _requests_before(world, trickle) <= flush.PLAN_AT_ONCE
     assert [line.people for line in world.mappings()].count(flush.collect.BULK) == 5
 
 
-def test_what_waits_for_a_repeat_hides_nothing_behind_it(world, monkeypatch):
-    """More batches wait for older ones under way than are looked at together."""
+def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
+    """More blocked batches are pending than one query looks at."""
     monkeypatch.setattr(flush.collect, "CANDIDATES", 3)
     audience, people = world.audience(), world.people(6)
     add = world.sync(audience)
@@ -89,15 +89,15 @@ def test_what_waits_for_a_repeat_hides_nothing_behind_it(world, monkeypatch):
     other = world.sync(world.audience("other"))
     world.enter(other, world.people(2))
     Batch.objects.filter(sync=other).update(due_at=Batch.objects.latest("due_at").due_at)
-    _until_sent(world, other)
+    _flush_until_sent(world, other)
     assert world.counts(other) == {"entered": 2, "synced": 2}
 
 
-def test_requests_are_as_full_as_they_may_be(world):
+def test_small_batches_share_requests_up_to_ten_audiences(world):
     """Small batches of ten audiences share a request, an eleventh needs another."""
     assert dataclasses.astuple(DEFAULT)[1] == 10_000
-    asked = [world.sync(world.audience(f"a{n}")) for n in range(11)]
-    for one in asked:
+    sync_row = [world.sync(world.audience(f"a{n}")) for n in range(11)]
+    for one in sync_row:
         world.enter(one, world.people(4))
     world.drain()
     assert sorted((len(line.audiences), line.people) for line in world.mappings()) == [

@@ -1,10 +1,10 @@
-"""Lanes take turns: a throttled or slow ad account delays nobody else, and is left alone itself."""
+"""A throttled or slow ad account delays no other ad account."""
 
 from partners.models import Budget
 from partners.queue import flush
 
 
-def test_a_throttled_ad_account_is_left_alone(world, settings):
+def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.fault("throttle", advertiser_id=world.eu.remote_id)
     eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
@@ -16,7 +16,7 @@ def test_a_throttled_ad_account_is_left_alone(world, settings):
     assert world.counts(uk) == {"entered": 3, "synced": 3}
 
 
-def test_a_slow_call_does_not_keep_the_queue_from_looking(world, settings):
+def test_new_people_are_sent_during_a_slow_call(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": 6.0, "lease": 60.0}
     world.fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
     eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))

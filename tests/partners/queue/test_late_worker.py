@@ -1,4 +1,4 @@
-"""A worker that was frozen past its lease and sent after all: nothing is counted twice, and the last wish still wins."""
+"""A push after the lease expired counts nothing twice and does not overrule a newer state."""
 
 from django.utils import timezone
 
@@ -8,17 +8,17 @@ from partners.queue import collect, flush, settle
 from partners.queue.push import send
 
 
-def test_a_late_worker_changes_nothing(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_a_late_push_counts_nothing_twice(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     late = world.frozen_before_the_call()
     world.flush()
     settle.settle(send(late, at=0), now=timezone.now())
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
-    assert world.members(asked.audience) == 3
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
+    assert world.members(sync_row.audience) == 3
 
 
-def test_a_removal_that_was_overtaken_by_a_late_add_is_repeated(world):
+def test_a_late_add_makes_the_newer_removal_repeat(world):
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
@@ -34,7 +34,7 @@ def test_a_removal_that_was_overtaken_by_a_late_add_is_repeated(world):
     assert world.counts(add) == {"entered": 5, "synced": 5}
 
 
-def test_a_wish_after_the_repeat_is_sent_after_it(world):
+def test_an_add_after_the_repeated_removal_is_sent_last(world):
     audience, people = world.audience(), world.people(5)
     add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
     world.enter(add, people)
@@ -48,21 +48,21 @@ def test_a_wish_after_the_repeat_is_sent_after_it(world):
     assert world.members(audience) == 5
 
 
-def test_an_expired_lease_frees_the_batch(world):
-    asked = world.sync()
-    world.enter(asked, world.people(2))
+def test_an_expired_lease_releases_the_batch(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(2))
     world.frozen_before_the_call()
     world.flush()
-    assert world.counts(asked) == {"entered": 2, "synced": 2}
+    assert world.counts(sync_row) == {"entered": 2, "synced": 2}
 
 
-def test_what_was_discarded_while_a_worker_held_it_ends_when_that_worker_dies(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_a_batch_discarded_in_flight_is_cancelled_when_its_lease_expires(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     assert sync.discard(connection=world.connection, now=timezone.now()) == 0
     Batch.objects.update(lease_until=timezone.now())
     flush.beat()
-    assert world.counts(asked) == {"entered": 3, "cancelled": 3}
-    assert world.members(asked.audience) == 0
+    assert world.counts(sync_row) == {"entered": 3, "cancelled": 3}
+    assert world.members(sync_row.audience) == 0

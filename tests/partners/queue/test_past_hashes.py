@@ -1,4 +1,4 @@
-"""Removals that carry hashes of the past: they fit, they end, and every person gets the right outcome."""
+"""Removals that carry past hashes fit into a request and give every person their outcome."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from partners.models import Delivery, Push
 from tiktok_sandbox.limits import DEFAULT
 
 
-def test_more_rows_than_fit_are_split(world):
+def test_a_removal_with_too_many_past_hashes_is_split(world):
     tight = dataclasses.replace(DEFAULT, app_rate=None, people_per_request=10)
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
     audience, people = world.audience(), world.people(6)
@@ -22,7 +22,7 @@ def test_more_rows_than_fit_are_split(world):
     assert world.counts(remove) == {"entered": 6, "synced": 6}
 
 
-def test_one_person_with_many_past_hashes_is_sent(world, settings):
+def test_past_hashes_of_one_person_may_exceed_the_published_limit(world, settings):
     settings.TIKTOK_PRESET = "published_by_tiktok"
     audience, [person] = world.audience(), world.people(1)
     remove = world.sync(audience, "remove")
@@ -33,7 +33,7 @@ def test_one_person_with_many_past_hashes_is_sent(world, settings):
     assert world.counts(remove) == {"entered": 1, "synced": 1}
 
 
-def test_who_was_erased_is_not_hidden_by_a_past_hash_of_others(world):
+def test_an_erased_person_is_cancelled_beside_past_hashes_of_others(world):
     audience, people = world.audience(), world.people(3)
     remove = world.sync(audience, "remove")
     PastIdentifier.objects.create(profile=people[0], kind="email", sha256=b"o" * 32)
@@ -43,7 +43,7 @@ def test_who_was_erased_is_not_hidden_by_a_past_hash_of_others(world):
     assert world.counts(remove) == {"entered": 3, "cancelled": 1, "synced": 2}
 
 
-def test_a_named_row_hits_its_person(world):
+def test_a_named_row_errors_the_person_of_that_row(world):
     audience, people = world.audience(), world.people(3)
     remove = world.sync(audience, "remove")
     PastIdentifier.objects.create(profile=people[0], kind="email", sha256=b"o" * 32)
@@ -58,20 +58,18 @@ def test_a_named_row_hits_its_person(world):
     assert wrong == people[1].pk
 
 
-def test_a_named_row_of_the_past_hits_its_person(world):
+def test_a_named_past_hash_errors_its_person(world):
     audience, people = world.audience(), world.people(3)
     remove = world.sync(audience, "remove")
     PastIdentifier.objects.create(profile=people[1], kind="email", sha256=b"o" * 32)
     world.enter(remove, people)
-    world.fault(
-        "partial", hash="6f" * 32, named=True, count=1
-    )  # what people[1] was known by before
+    world.fault("partial", hash="6f" * 32, named=True, count=1)  # the past hash of people[1]
     world.drain()
     assert world.counts(remove) == {"entered": 3, "errored": 1, "synced": 2}
     assert Delivery.objects.get(outcome="errored").profile == people[1]
 
 
-def test_batches_that_fit_only_without_their_past_travel_apart(world):
+def test_batches_that_fit_only_without_past_hashes_are_sent_apart(world):
     world.eu.learned_cap = 10
     world.eu.save()
     audience, people = world.audience(), world.people(10)

@@ -1,4 +1,4 @@
-"""Probes while TikTok takes connections and answers none: they hold one worker up, no longer than a task may run."""
+"""Hanging token probes occupy one worker for a bounded time."""
 
 import time
 from datetime import timedelta
@@ -15,7 +15,7 @@ DEADLINE, BOUND = 0.4, 0.3
 
 @pytest.fixture
 def hung(world, settings):
-    """Five tokens in use, of five groups."""
+    """Five tokens in use by five groups; the partner accepts connections and never answers."""
     settings.SYNC = settings.SYNC | {"request_deadline": DEADLINE, "flush_seconds": BOUND}
     for n in range(5):
         group = AppGroup.objects.create(name=f"g{n}", slug=f"g{n}")
@@ -30,20 +30,20 @@ def hung(world, settings):
     return world
 
 
-def test_a_turn_ends_although_every_probe_hangs(hung):
+def test_a_probe_run_ends_within_its_bound_when_every_probe_hangs(hung):
     began = time.monotonic()
     housekeeping.probe()
     assert time.monotonic() - began < BOUND + DEADLINE + 0.3
     assert Connection.objects.exclude(probed_at=None).count() == 1
 
 
-def test_nobody_asks_while_a_probe_has_no_answer(hung):
+def test_no_second_probe_starts_while_one_is_open(hung):
     Connection.objects.filter(app_group__slug="g0").update(probed_at=timezone.now())
     housekeeping.probe()
     assert Connection.objects.exclude(probed_at=None).count() == 1
 
 
-def test_others_are_asked_when_its_deadline_is_over(hung):
+def test_other_tokens_are_probed_after_the_deadline_of_an_open_probe(hung):
     hung.sandbox.faults.clear()
     Connection.objects.filter(app_group__slug="g0").update(
         probed_at=timezone.now() - timedelta(seconds=DEADLINE)

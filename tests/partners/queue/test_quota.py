@@ -1,4 +1,4 @@
-"""A daily limit that is used up: the 13 hours run on, or stand still where the group wants it so."""
+"""A used-up daily quota: the retry window runs on, or stops if the group chose so."""
 
 from datetime import timedelta
 
@@ -9,51 +9,51 @@ from partners import laws
 from partners.models import Batch, Budget, Connection
 from partners.queue import budget
 
-PARK = 0.1  # the longest park of these tests, as 5 minutes are in life
+PARK = 0.1  # seconds; 300 in production
 
 
 @pytest.fixture
-def locked_out(world, settings):
-    """Three people, tried for the first time; from now on every park is as long as they get."""
+def throttled_sync(world, settings):
+    """Three people after their first attempt; every park now has the maximum length."""
     settings.SYNC = settings.SYNC | {"throttle_park": PARK}
     world.fault("code", code=50000, count=1)
     world.fault("throttle")
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     while not Budget.objects.filter(throttles__gt=0).exists():
         world.flush(seconds=0.5)
-    return asked
+    return sync_row
 
 
-def _deadline_is_near():
-    """Whoever waits has been waiting for nearly 13 hours."""
+def _approach_deadline():
+    """Put the deadline of every pending batch just ahead."""
     at = timezone.now() + timedelta(seconds=PARK / 2)
     Batch.objects.update(
         deadline_at=at, first_failed_at=at - timedelta(seconds=3600), due_at=timezone.now()
     )
 
 
-def test_by_default_the_time_counts(world, locked_out):
-    _deadline_is_near()
+def test_throttled_time_counts_by_default(world, throttled_sync):
+    _approach_deadline()
     world.drain(seconds=4)
-    assert world.counts(locked_out) == {"entered": 3, "errored": 3}
+    assert world.counts(throttled_sync) == {"entered": 3, "errored": 3}
     assert Batch.objects.get().last_code == "40100"
 
 
-def test_the_clock_stands_still_where_the_group_wants_it(world, locked_out):
+def test_throttled_time_does_not_count_if_the_group_chose_so(world, throttled_sync):
     world.app_group.quota_stops_clock = True
     world.app_group.save()
     for _ in range(4):
-        _deadline_is_near()
+        _approach_deadline()
         world.flush(seconds=PARK * 6)
-        assert world.counts(locked_out) == {"entered": 3, "pending": 3}
+        assert world.counts(throttled_sync) == {"entered": 3, "pending": 3}
         assert list(laws.broken(now=timezone.now())) == []
     world.sandbox.faults.clear()
     world.drain()
-    assert world.counts(locked_out) == {"entered": 3, "synced": 3}
+    assert world.counts(throttled_sync) == {"entered": 3, "synced": 3}
 
 
-def test_it_stands_still_for_a_day_at_most(world, locked_out):
+def test_the_retry_window_is_extended_by_a_day_at_most(world, throttled_sync):
     world.app_group.quota_stops_clock = True
     world.app_group.save()
     now = timezone.now()
@@ -61,10 +61,10 @@ def test_it_stands_still_for_a_day_at_most(world, locked_out):
     Batch.objects.update(deadline_at=now, first_failed_at=began, due_at=now)
     Budget.objects.update(parked_us=0, next_us=0)
     world.drain(seconds=4)
-    assert world.counts(locked_out) == {"entered": 3, "errored": 3}
+    assert world.counts(throttled_sync) == {"entered": 3, "errored": 3}
 
 
-def test_a_short_throttle_is_no_daily_limit(world, locked_out, settings):
+def test_a_short_throttle_does_not_extend_the_deadline(world, throttled_sync, settings):
     world.app_group.quota_stops_clock = True
     world.app_group.save()
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
@@ -75,7 +75,7 @@ def test_a_short_throttle_is_no_daily_limit(world, locked_out, settings):
     assert Batch.objects.get().deadline_at == before
 
 
-def test_a_lane_of_its_own_stops_no_other_clock(world, settings):
+def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": PARK}
     world.app_group.quota_stops_clock = True
     world.app_group.save()
@@ -96,13 +96,13 @@ def test_a_lane_of_its_own_stops_no_other_clock(world, settings):
 
 
 @pytest.mark.parametrize("advertiser_id", [None, "the ad account's own"])
-def test_each_of_many_requests_has_its_last_try_at_the_deadline(world, settings, advertiser_id):
+def test_each_throttled_request_has_a_last_attempt_at_the_deadline(world, settings, advertiser_id):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.eu.learned_cap = 10
     world.eu.save()
     world.fault("throttle", **({"advertiser_id": world.eu.remote_id} if advertiser_id else {}))
-    asked = world.sync()
-    world.enter(asked, world.people(50))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(50))
     while not Budget.objects.filter(throttles__gt=0).exists():
         world.flush(seconds=0.5)
     Budget.objects.update(parked_us=budget.now_us() + 250_000_000, throttles=9)
@@ -111,11 +111,11 @@ def test_each_of_many_requests_has_its_last_try_at_the_deadline(world, settings,
         deadline_at=timezone.now(), first_failed_at=timezone.now() - timedelta(hours=1)
     )
     world.drain(seconds=10)
-    assert world.counts(asked) == {"entered": 50, "errored": 50}
+    assert world.counts(sync_row) == {"entered": 50, "errored": 50}
     assert len(world.mappings()) - before == 5
 
 
-def test_whose_time_is_not_over_waits(world, locked_out):
+def test_throttled_batches_before_their_deadline_are_not_sent(world, throttled_sync):
     Budget.objects.update(parked_us=budget.now_us() + 250_000_000, throttles=9)
     before = len(world.mappings())
     world.flush(seconds=1)

@@ -1,4 +1,4 @@
-"""Old deliveries, events, lines and sessions go; the numbers stay, the laws hold, and erasing still reaches everybody."""
+"""Old rows are purged; counts, laws and later erasures stay correct."""
 
 from datetime import timedelta
 
@@ -23,16 +23,19 @@ def _ledger(settings, tmp_path):
 
 
 def purge(days=100):
-    """What housekeeping drops when so many days have passed. A lap a day, so every call begins another."""
+    """Purge as housekeeping does after this number of days.
+
+    There is one round a day, so every call has to begin a new one.
+    """
     PurgeCursor.objects.update(begun_at=None)
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
     assert laws.broken(now=timezone.now()) == []
 
 
-def sent(world, *wishes, people):
-    """Let people enter these Syncs one after the other, and send them."""
-    for wish in wishes:
-        world.enter(wish, people)
+def sent(world, *syncs, people):
+    """Enqueue people for these syncs one after the other, and send them."""
+    for row in syncs:
+        world.enter(row, people)
         world.drain()
 
 
@@ -44,7 +47,7 @@ def erase(world, person):
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_older_wishes_go_and_the_newest_stays(world):
+def test_older_deliveries_are_purged_and_the_newest_stays(world):
     audience = world.audience()
     syncs = [world.sync(audience) for _ in range(3)]
     sent(world, *syncs, people=world.people(3))
@@ -59,7 +62,7 @@ def test_older_wishes_go_and_the_newest_stays(world):
     assert syncs[0].is_used
 
 
-def test_who_was_added_is_erased_from_every_audience_after_a_purge(world):
+def test_an_erasure_after_a_purge_reaches_every_audience(world):
     audiences = [world.audience("one"), world.audience("two", world.uk)]
     person, other = world.people(2)
     for audience in audiences:
@@ -71,7 +74,7 @@ def test_who_was_added_is_erased_from_every_audience_after_a_purge(world):
     assert not Profile.everybody.filter(pk=person.pk).exists()
 
 
-def test_an_add_that_was_synced_outlives_later_ones_that_were_not(world):
+def test_a_synced_add_is_kept_although_a_later_one_was_cancelled(world):
     audience = world.audience()
     first, second = world.sync(audience), world.sync(audience)
     (person,) = people = world.people(1)
@@ -84,59 +87,63 @@ def test_an_add_that_was_synced_outlives_later_ones_that_were_not(world):
     assert world.members(audience) == 0
 
 
-def test_reasons_are_counted_on_after_a_purge(world):
-    asked = world.sync()
+def test_reasons_keep_their_counts_after_a_purge(world):
+    sync_row = world.sync()
     sent(
         world,
-        asked,
+        sync_row,
         people=[
             *world.people(2),
             *world.people(3, email_sha256=None),
             *world.people(1, ads_consent=False),
         ],
     )
-    before, counts = sync.reasons([asked.pk]), world.counts(asked)
-    sent(world, world.sync(asked.audience), people=world.people(1))
+    before, counts = sync.reasons([sync_row.pk]), world.counts(sync_row)
+    sent(world, world.sync(sync_row.audience), people=world.people(1))
     purge()
-    assert not Delivery.objects.filter(sync=asked, outcome="not_synced").exists()
+    assert not Delivery.objects.filter(sync=sync_row, outcome="not_synced").exists()
     assert (
-        sync.reasons([asked.pk]) == before == {"not_synced": {"no_identifier": 3, "no_consent": 1}}
+        sync.reasons([sync_row.pk])
+        == before
+        == {"not_synced": {"no_identifier": 3, "no_consent": 1}}
     )
-    assert world.counts(asked) == counts
+    assert world.counts(sync_row) == counts
 
 
-def test_who_waits_stays_whatever_their_age(world):
-    asked = world.sync()
-    sent(world, world.sync(asked.audience), people=world.people(1))
+def test_pending_deliveries_are_never_purged(world):
+    sync_row = world.sync()
+    sent(world, world.sync(sync_row.audience), people=world.people(1))
     people = world.people(2)
-    world.enter(asked, people, now=timezone.now() - timedelta(days=500))
-    Batch.objects.filter(sync=asked).update(due_at=timezone.now())
+    world.enter(sync_row, people, now=timezone.now() - timedelta(days=500))
+    Batch.objects.filter(sync=sync_row).update(due_at=timezone.now())
     purge()
-    assert world.counts(asked) == {"entered": 2, "pending": 2}
+    assert world.counts(sync_row) == {"entered": 2, "pending": 2}
     world.drain()
-    assert world.counts(asked) == {"entered": 2, "synced": 2}
+    assert world.counts(sync_row) == {"entered": 2, "synced": 2}
 
 
-def test_errored_people_are_tried_again_after_a_purge(world):
+def test_errored_people_are_retried_after_a_purge(world):
     audience = world.audience()
-    asked = world.sync(audience)
+    sync_row = world.sync(audience)
     people = world.people(2)
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     long_ago = timezone.now() - timedelta(days=200)
     Batch.objects.update(state="errored", settled_at=long_ago, last_code="50000")
     Tally.objects.update(pending=0, errored=2)
     sent(world, world.sync(audience), people=people[:1])
     purge()
-    assert Delivery.objects.filter(sync=asked).count() == 1  # the other has a newer wish
-    assert sync.reasons([asked.pk]) == {"errored": {"50000": 2}}
-    assert sync.retry_errored(asked, now=timezone.now()) == 1
+    assert (
+        Delivery.objects.filter(sync=sync_row).count() == 1
+    )  # the other person has a newer delivery
+    assert sync.reasons([sync_row.pk]) == {"errored": {"50000": 2}}
+    assert sync.retry_errored(sync_row, now=timezone.now()) == 1
     world.drain()
-    assert world.counts(asked) == {"entered": 2, "synced": 1, "errored": 1}
+    assert world.counts(sync_row) == {"entered": 2, "synced": 1, "errored": 1}
     assert world.members(audience) == 2
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_an_open_erasure_keeps_what_it_needs(world):
+def test_deliveries_of_an_open_erasure_are_kept(world):
     audience = world.audience()
     (person,) = people = world.people(1)
     sent(world, world.sync(audience), world.sync(audience), people=people)
@@ -149,11 +156,11 @@ def test_an_open_erasure_keeps_what_it_needs(world):
     privacy.proceed(now=timezone.now())
     assert world.members(audience) == 0
     purge(days=300)
-    assert Delivery.objects.count() == 0  # nobody is left who could ask
+    assert Delivery.objects.count() == 0  # no profile is left
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_nothing_goes_where_the_setting_says_for_ever(world, settings):
+def test_nothing_is_purged_when_retention_is_disabled(world, settings):
     settings.KEEP_DAYS = dict.fromkeys(settings.KEEP_DAYS, 0.0)
     audience = world.audience()
     sent(world, world.sync(audience), world.sync(audience), people=world.people(2))
@@ -161,7 +168,7 @@ def test_nothing_goes_where_the_setting_says_for_ever(world, settings):
     assert (Delivery.objects.count(), Push.objects.count()) == (4, 2)
 
 
-def test_events_lines_and_sessions_go_by_their_age(world, alice):
+def test_events_activities_and_sessions_are_purged_by_age(world, alice):
     now = timezone.now()
     (person,) = world.people(1)
     for days in (700, 740):
@@ -175,7 +182,7 @@ def test_events_lines_and_sessions_go_by_their_age(world, alice):
     assert [model.objects.count() for model in (Event, Activity, Session)] == [1, 1, 1]
 
 
-def test_a_turn_without_time_begins_no_stretch_and_the_next_goes_on(world, monkeypatch):
+def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monkeypatch):
     audience = world.audience()
     syncs = [world.sync(audience) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
@@ -192,18 +199,22 @@ def test_a_turn_without_time_begins_no_stretch_and_the_next_goes_on(world, monke
 @pytest.mark.parametrize(
     "table", ["partners_batch", "partners_tally", "partners_delivery", "groups_lap"]
 )
-def test_a_stretch_that_dies_halfway_changes_nothing(world, table):
+def test_a_chunk_that_fails_halfway_is_rolled_back(world, table):
     audience = world.audience()
     syncs = [world.sync(audience) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
 
-    def dies(execute, sql, params, many, context):
-        is_ours = table != "groups_lap" or "deliveries" in (params or ())
-        if sql.startswith(("UPDATE", "DELETE")) and table in sql.split("WHERE")[0] and is_ours:
+    def fail(execute, sql, params, many, context):
+        is_of_the_purge = table != "groups_lap" or "deliveries" in (params or ())
+        if (
+            sql.startswith(("UPDATE", "DELETE"))
+            and table in sql.split("WHERE")[0]
+            and is_of_the_purge
+        ):
             raise OperationalError("the connection was lost")
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(dies), pytest.raises(OperationalError):
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
         housekeeping.purge(now=timezone.now() + timedelta(days=100))
     assert Delivery.objects.count() == 10
     assert laws.broken(now=timezone.now()) == []

@@ -1,4 +1,4 @@
-"""Refused content is narrowed down to the people it is about; refused sizes teach a cap."""
+"""Rejected content is narrowed down by splitting; rejected sizes teach a cap."""
 
 import dataclasses
 
@@ -12,13 +12,13 @@ def _poison(world, person):
     world.fault("poison", hash=person.email_sha256.hex())
 
 
-def test_one_poisonous_person_is_errored_alone(world):
-    asked, people = world.sync(), world.people(1000)
+def test_one_poison_row_is_errored_alone(world):
+    sync_row, people = world.sync(), world.people(1000)
     _poison(world, people[537])
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 1000, "errored": 1, "synced": 999}
-    assert world.members(asked.audience) == 999
+    assert world.counts(sync_row) == {"entered": 1000, "errored": 1, "synced": 999}
+    assert world.members(sync_row.audience) == 999
     assert (
         Delivery.objects.get(batch__state="errored", batch__n=1, outcome=None).profile_id
         == people[537].pk
@@ -26,16 +26,16 @@ def test_one_poisonous_person_is_errored_alone(world):
     assert len(world.mappings()) <= 22  # 2 * log2(n) + 2
 
 
-def test_several_poisonous_people_are_found(world):
-    asked, people = world.sync(), world.people(64)
+def test_several_poison_rows_are_found(world):
+    sync_row, people = world.sync(), world.people(64)
     for place in (0, 31, 32, 63):
         _poison(world, people[place])
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 64, "errored": 4, "synced": 60}
+    assert world.counts(sync_row) == {"entered": 64, "errored": 4, "synced": 60}
 
 
-def test_poison_in_one_audience_leaves_the_others_alone(world):
+def test_a_poison_row_of_one_audience_leaves_other_audiences_alone(world):
     bad, good = world.sync(world.audience("bad")), world.sync(world.audience("good"))
     people = world.people(8)
     _poison(world, people[3])
@@ -46,51 +46,51 @@ def test_poison_in_one_audience_leaves_the_others_alone(world):
     assert world.counts(good) == {"entered": 5, "synced": 5}
 
 
-def test_too_many_teaches_a_cap(world):
+def test_a_rejected_size_teaches_a_cap(world):
     tight = dataclasses.replace(DEFAULT, people_per_request=40, app_rate=None)
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
-    asked = world.sync()
-    world.enter(asked, world.people(100))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(100))
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 100, "synced": 100}
+    assert world.counts(sync_row) == {"entered": 100, "synced": 100}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 25
-    later = world.sync(Audience.objects.get(pk=asked.audience_id))
+    later = world.sync(Audience.objects.get(pk=sync_row.audience_id))
     world.enter(later, world.people(60))
     assert sorted(Batch.objects.filter(sync=later).values_list("n", flat=True)) == [10, 25, 25]
 
 
 def test_named_rows_are_errored_and_the_others_synced(world):
     world.fault("partial", rows=[1, 3], named=True, count=1)
-    asked, people = world.sync(), world.people(5)
-    world.enter(asked, people)
+    sync_row, people = world.sync(), world.people(5)
+    world.enter(sync_row, people)
     world.drain()
-    assert world.counts(asked) == {"entered": 5, "errored": 2, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 5, "errored": 2, "synced": 3}
     errored = Delivery.objects.filter(outcome="errored").values_list("profile", "reason")
     assert set(errored) == {(people[1].pk, "20001"), (people[3].pk, "20001")}
 
 
-def test_unnamed_partial_success_is_sent_once_more(world):
+def test_a_partial_success_without_named_rows_is_sent_once_more(world):
     world.fault("partial", rows=[1], named=False, count=1)
-    asked = world.sync()
-    world.enter(asked, world.people(5))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(5))
     world.drain()
-    assert world.counts(asked) == {"entered": 5, "synced": 5}
+    assert world.counts(sync_row) == {"entered": 5, "synced": 5}
     assert len(world.mappings()) == 2
 
 
-def test_named_rows_that_were_not_sent_count_as_unnamed(world, monkeypatch):
+def test_named_rows_outside_the_request_count_as_unnamed(world, monkeypatch):
     monkeypatch.setattr(segment, "failed_rows", lambda _fault, batch: {3, len(batch.rows)})
     world.fault("partial", named=True, count=1)
-    asked = world.sync()
-    world.enter(asked, world.people(5))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(5))
     world.drain()
-    assert world.counts(asked) == {"entered": 5, "synced": 5}
+    assert world.counts(sync_row) == {"entered": 5, "synced": 5}
     assert len(world.mappings()) == 2
-    assert world.members(asked.audience) == 5
+    assert world.members(sync_row.audience) == 5
 
 
-def _refuses_more_than(world, monkeypatch, most):
-    """The sandbox answers 40002, as for bad content, to more people than ``most``."""
+def _reject_more_than(world, monkeypatch, most):
+    """Let the sandbox answer 40002, as for bad content, to more than ``most`` people."""
 
     def wrong(batch, limits):
         if batch.people > most:
@@ -99,34 +99,34 @@ def _refuses_more_than(world, monkeypatch, most):
     monkeypatch.setattr(segment, "require_size", wrong)
 
 
-def test_a_size_refused_as_bad_content_is_learned(world, monkeypatch):
-    _refuses_more_than(world, monkeypatch, 300)
-    asked = world.sync()
-    world.enter(asked, world.people(1000))
+def test_a_size_rejected_as_bad_content_teaches_a_cap(world, monkeypatch):
+    _reject_more_than(world, monkeypatch, 300)
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(1000))
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 1000, "synced": 1000}
+    assert world.counts(sync_row) == {"entered": 1000, "synced": 1000}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250
     before = len(world.mappings())
-    later = world.sync(Audience.objects.get(pk=asked.audience_id))
+    later = world.sync(Audience.objects.get(pk=sync_row.audience_id))
     world.enter(later, world.people(500))
     world.drain(seconds=60)
     assert [line.people for line in world.mappings()[before:]] == [250, 250]
 
 
-def test_poison_in_both_halves_teaches_no_cap(world):
-    asked, people = world.sync(), world.people(64)
+def test_poison_rows_in_both_halves_teach_no_cap(world):
+    sync_row, people = world.sync(), world.people(64)
     for place in (3, 40):
         _poison(world, people[place])
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 64, "errored": 2, "synced": 62}
+    assert world.counts(sync_row) == {"entered": 64, "errored": 2, "synced": 62}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
 
 
-def test_a_passing_trouble_teaches_no_cap(world):
+def test_a_temporary_rejection_teaches_no_cap(world):
     world.fault("code", code=40002, count=4)
-    asked = world.sync()
-    world.enter(asked, world.people(64))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(64))
     world.drain(seconds=60)
-    assert world.counts(asked) == {"entered": 64, "synced": 64}
+    assert world.counts(sync_row) == {"entered": 64, "synced": 64}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None

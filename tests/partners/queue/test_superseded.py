@@ -1,4 +1,4 @@
-"""Only who enters anew and can be sent has a new wish: nobody else's removal is cancelled for it."""
+"""A removal is superseded only by a new, sendable entry of the same person."""
 
 import pytest
 from django.utils import timezone
@@ -10,8 +10,8 @@ from partners.queue.push import pack, send
 
 
 @pytest.fixture
-def leaving(world):
-    """Three people who are in an audience and wait to be taken out, and who asked: (add, remove, people)."""
+def pending_removal(world):
+    """Three synced people with a pending removal. Shape: (add, remove, people)."""
     audience, people = world.audience(), world.people(3)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
@@ -20,37 +20,37 @@ def leaving(world):
     return add, remove, people
 
 
-def _all_leave(world, remove):
+def _assert_all_removed(world, remove):
     world.drain()
     assert world.counts(remove) == {"entered": 3, "synced": 3}
     assert world.members(remove.audience) == 0
 
 
-def test_a_repeated_call_cancels_nothing(world, leaving):
-    add, remove, people = leaving
+def test_a_repeated_enqueue_supersedes_no_removal(world, pending_removal):
+    add, remove, people = pending_removal
     assert world.enter(add, people) == 0
-    _all_leave(world, remove)
+    _assert_all_removed(world, remove)
 
 
-def test_who_refuses_to_be_added_is_taken_out(world, leaving):
-    _add, remove, people = leaving
+def test_an_add_without_consent_supersedes_no_removal(world, pending_removal):
+    _add, remove, people = pending_removal
     again = world.sync(remove.audience)
     Profile.objects.update(ads_consent=False)
     world.enter(again, people)
-    _all_leave(world, remove)
+    _assert_all_removed(world, remove)
     assert world.counts(again) == {"entered": 3, "not_synced": 3}
 
 
-def test_whoever_enters_anew_stays(world, leaving):
-    _add, remove, people = leaving
+def test_a_new_add_supersedes_the_removal(world, pending_removal):
+    _add, remove, people = pending_removal
     world.enter(world.sync(remove.audience), people[:1])
     world.drain()
     assert world.counts(remove) == {"entered": 3, "cancelled": 1, "synced": 2}
     assert world.members(remove.audience) == 1
 
 
-def test_an_add_that_came_to_nothing_saves_nobody_from_a_removal_under_way(world, leaving):
-    _add, remove, people = leaving
+def test_a_cancelled_add_supersedes_no_removal_in_flight(world, pending_removal):
+    _add, remove, people = pending_removal
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
@@ -61,4 +61,4 @@ def test_an_add_that_came_to_nothing_saves_nobody_from_a_removal_under_way(world
     assert world.counts(again) == {"entered": 3, "cancelled": 3}
     world.fault("code", code=50000, count=1)
     settle.settle(send(parcel, at=0), now=timezone.now())
-    _all_leave(world, remove)
+    _assert_all_removed(world, remove)

@@ -1,4 +1,4 @@
-"""What a worker has built is what it judges: named rows, late calls, batches whose numbers do not add up."""
+"""A worker judges the body it has built: named rows, late calls, wrong batch sizes."""
 
 import time
 
@@ -10,19 +10,19 @@ from partners.queue import collect, flush, settle
 from partners.queue.push import pack, send
 
 
-def _parcel(world, post_by=float("inf")):
+def _leased_request(world, post_by=float("inf")):
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     return pack(request, post_by=post_by, most_rows=10_000)
 
 
-def test_a_past_hash_that_comes_during_the_call_moves_no_named_row(world):
+def test_a_past_hash_stored_during_the_call_shifts_no_named_row(world):
     audience, people = world.audience(), world.people(4)
     first, second = world.sync(audience, "remove"), world.sync(world.audience("other"), "remove")
     world.enter(first, people[:2])
     world.enter(second, people[2:])
     PastIdentifier.objects.create(profile=people[2], kind="email", sha256=b"a" * 32)
-    parcel = _parcel(world)
+    parcel = _leased_request(world)
     for digest in b"bcd":
         PastIdentifier.objects.create(profile=people[0], kind="email", sha256=bytes([digest]) * 32)
     world.fault("partial", rows=[2], named=True, count=1)
@@ -32,37 +32,37 @@ def test_a_past_hash_that_comes_during_the_call_moves_no_named_row(world):
     ]
 
 
-def test_a_call_whose_time_is_over_is_not_made(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
-    parcel = _parcel(world, post_by=time.monotonic() - 1)
+def test_no_call_is_made_after_its_deadline(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
+    parcel = _leased_request(world, post_by=time.monotonic() - 1)
     settle.settle(send(parcel, at=0), now=timezone.now())
     assert world.mappings() == []
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    assert world.counts(sync_row) == {"entered": 3, "pending": 3}
     world.flush()
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
-def test_a_run_books_no_call_after_its_end(world, settings):
-    """At one request in five seconds, a run of one second makes the first call and leaves the second to the next run."""
+def test_a_run_books_no_call_after_its_own_end(world, settings):
+    """At one request in five seconds, a run of one second leaves the second call to the next."""
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.2}
     for name in ("one", "two"):
-        asked = world.sync(world.audience(name))
-        world.enter(asked, world.people(1))
+        sync_row = world.sync(world.audience(name))
+        world.enter(sync_row, world.people(1))
         Batch.objects.update(sharing=Batch.Sharing.ALONE)
     flush.Flush(seconds=1).run()
     assert len(world.mappings()) == 1
     assert Batch.objects.filter(state="pending", lease="").count() == 1
 
 
-def test_a_batch_that_does_not_add_up_ends_at_its_deadline(world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
-    Batch.objects.update(n=4)  # as a bug or a hand on the database might leave it
+def test_a_batch_with_a_wrong_size_is_errored_at_its_deadline(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
+    Batch.objects.update(n=4)  # as a bug or a manual change of the database might leave it
     Tally.objects.update(entered=4, pending=4)
     world.flush(seconds=0.5)
     assert Batch.objects.get().state == "pending"
     Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())
     world.flush(seconds=0.5)
     assert (Batch.objects.get().state, Batch.objects.get().last_code) == ("errored", "internal")
-    assert world.counts(asked) == {"entered": 4, "errored": 4}
+    assert world.counts(sync_row) == {"entered": 4, "errored": 4}

@@ -1,4 +1,4 @@
-"""The town of the machine: four people, two audiences, a clock that is ours, and workers that freeze."""
+"""The world of the state machine: four profiles, two audiences, a moved clock, frozen workers."""
 
 import dataclasses
 import secrets
@@ -20,19 +20,19 @@ from partners import laws as queue_laws
 from partners.connections import connect
 from partners.models import Batch, Connection, OAuthState, Outcome, Sync
 from partners.queue import collect, flush, push, settle, tidy
-from tests.partners.queue.fold import Witness
+from tests.partners.queue.expected import Recorder
 from tests.support.queue_world import World
 from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU, MARA, UK
 
 N_PEOPLE = 4
 KINDS = (["email"], ["email", "phone"])  # of the two audiences
-VISIT = 1_000_000  # entry keys of one crowd and of the next are so far apart
-LATEST = timedelta(minutes=10)  # a worker is not frozen for longer; an erasure rests for 15 minutes
+CROWD_KEYS = 1_000_000  # distance between the entry keys of two crowds
+LONGEST_FREEZE = timedelta(minutes=10)  # hashes of an erasure stay for 15 minutes
 
 
-class Town(Witness, World):
-    """What can happen in it."""
+class RandomWorld(Recorder, World):
+    """The steps that the state machine can take."""
 
     def __init__(self, server, app_group, alice, clock):
         cache.clear()
@@ -43,16 +43,16 @@ class Town(Witness, World):
         for audience, kinds in zip(self.audiences, KINDS, strict=True):
             for action in ("add", "remove"):
                 self.sync(audience, action, kinds)
-        self.allow(None)
-        self.visits, self.last, self.is_well = 0, None, True
+        self.limit_people(None)
+        self.n_crowds, self.last, self.is_unblocked = 0, None, True
         self.frozen, self.erased = [], set()
-        told = [Change(external_id=f"p{n}", fields=_fields(n, "a")) for n in range(N_PEOPLE)]
-        self.ids = upsert(app_group, told, now=timezone.now()).profile_ids
-        self.note()
+        changes = [Change(external_id=f"p{n}", fields=_fields(n, "a")) for n in range(N_PEOPLE)]
+        self.ids = upsert(app_group, changes, now=timezone.now()).profile_ids
+        self.record()
 
-    # what people do
+    # profiles
 
-    def tell(self, number, **fields):
+    def change_profile(self, number, **fields):
         if number not in self.erased:
             upsert(
                 self.app_group,
@@ -64,41 +64,41 @@ class Town(Witness, World):
         self.erased.add(number)
         privacy.erase(self.app_group, [self.ids[number]], asked_by="x", now=timezone.now())
 
-    def walk_in(self, audience, action, numbers):
-        self.visits += 1
+    def enqueue_crowd(self, audience, action, numbers):
+        self.n_crowds += 1
         self.last = (
-            self.asked(audience, action).pk,
+            self.sync_of(audience, action).pk,
             [self.ids[number] for number in numbers],
-            self.visits * VISIT,
+            self.n_crowds * CROWD_KEYS,
         )
-        self.walk_in_again()
+        self.repeat_enqueue()
 
-    def walk_in_again(self):
-        """The task that lets them enter is given twice."""
-        asked, ids, key = self.last
+    def repeat_enqueue(self):
+        """Repeat the last enqueue; return the number of new deliveries."""
+        sync_id, ids, key = self.last
         found = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(
-            pk=asked
+            pk=sync_id
         )
         crowd = Profile.everybody.filter(pk__in=ids).annotate(key=F("pk") + key, profile_id=F("pk"))
         return sync.enqueue(found, crowd.values_list("key", "profile_id"), now=timezone.now())
 
-    def asked(self, audience, action):
+    def sync_of(self, audience, action):
         return Sync.objects.get(audience=self.audiences[audience], action=action, purpose="")
 
     def retry(self, audience, action):
-        asked = self.asked(audience, action)
-        self.retried.add(asked.pk)
-        sync.retry_errored(asked, now=timezone.now())
+        row = self.sync_of(audience, action)
+        self.retried.add(row.pk)
+        sync.retry_errored(row, now=timezone.now())
 
-    # what admins do
+    # admins
 
-    def trouble(self, what):
-        """One that bars the way, until somebody mends it; a deleted audience stays away."""
-        self.is_well = False
+    def block(self, kind):
+        """Block deliveries until ``repair``; a deleted audience stays deleted."""
+        self.is_unblocked = False
         now, mine = timezone.now(), Connection.objects.get()
-        match what:
+        match kind:
             case "disconnected" | "discarded":
-                connect.disconnect(mine, discard=what == "discarded", by=self.alice, now=now)
+                connect.disconnect(mine, discard=kind == "discarded", by=self.alice, now=now)
             case "account gone":
                 connect.disconnect(
                     mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now
@@ -112,8 +112,8 @@ class Town(Witness, World):
             case "dropped":
                 self.sandbox.accounts.set_dropped(True, advertiser_id=EU)
 
-    def mend(self):
-        self.is_well = True
+    def repair(self):
+        self.is_unblocked = True
         self.sandbox.accounts.restore()
         sync.resume(Sync.objects.filter(purpose=""))
         self.reconnect()
@@ -134,9 +134,9 @@ class Town(Witness, World):
         state.save()
         connect.choose(state, [EU, UK], now=now)
 
-    # what the partner and the machines do
+    # the partner and the workers
 
-    def allow(self, people):
+    def limit_people(self, people):
         limits = dataclasses.replace(
             DEFAULT, app_rate=None, segment_rate=None, people_per_request=people
         )
@@ -147,15 +147,15 @@ class Town(Witness, World):
         return bytes(row.email_sha256).hex() if row and row.email_sha256 else ""
 
     def freeze(self, *, loses_lease):
-        """A worker leases and builds a request, and stands still."""
+        """Freeze a worker that has leased and built a request."""
         now = timezone.now()
         for request in collect.plan(EU, most=1, now=now):
             if not collect.take(request, now=now):
                 continue
             try:
                 parcel = push.pack(request, post_by=float("inf"), most_rows=10_000)
-            except push.Incomplete as trouble:
-                tidy.tidy(request, trouble, most_rows=10_000, now=now)
+            except push.Incomplete as error:
+                tidy.tidy(request, error, most_rows=10_000, now=now)
             else:
                 self.frozen.append((now, parcel))
                 if loses_lease:
@@ -163,11 +163,12 @@ class Town(Witness, World):
                     collect.reclaim(now=timezone.now())
 
     def thaw(self, *, sends, dies):
-        """It goes on: sends or not, and dies before or after it; but nobody who is late dies after it has sent."""
+        """Wake a frozen worker: it sends or dies."""
         if not self.frozen:
             return
         _since, parcel = self.frozen.pop(0)
         held = Batch.objects.filter(lease=parcel.request.lease, lease_until__gt=timezone.now())
+        # A worker without a lease never dies after sending.
         if dies and not (sends and held.exists()):
             return
         answer = push.send(parcel, at=0)
@@ -176,16 +177,16 @@ class Town(Witness, World):
 
     def beat(self):
         flush.beat()
-        time.sleep(0.002)  # so long a throttle answer parks, by the clock of the database
+        time.sleep(0.002)  # the park time of a throttle answer, by the clock of the database
 
-    def look_after(self):
+    def housekeep(self):
         privacy.beat()
         housekeeping.probe()
 
-    def pass_time(self, seconds):
-        """And the beats of that time, until nothing is due; whoever was frozen for too long has died."""
+    def advance_clock(self, seconds):
+        """Move the clock and beat until nothing is due. Workers frozen too long have died."""
         self.clock.shift(seconds)
-        self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LATEST]
+        self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LONGEST_FREEZE]
         for _ in range(12):
             self.beat()
             if not (
@@ -193,20 +194,20 @@ class Town(Witness, World):
                 or list(queue_laws.broken(now=timezone.now()))
             ):
                 break
-            self.clock.shift(6)  # what was away for long, has something to catch up on
+            self.clock.shift(6)  # repairs after a long pause take several beats
         housekeeping.purge(now=timezone.now())
 
-    def come_to_rest(self):
-        """All troubles end; who is frozen goes on, and whoever can arrive, arrives."""
+    def settle_everything(self):
+        """End all faults, wake all workers, and beat until nothing is pending."""
         self.sandbox.heal()
-        self.allow(None)
+        self.limit_people(None)
         while self.frozen:
             self.thaw(sends=True, dies=False)
-        self.mend()
+        self.repair()
         for round in range(40):
-            self.look_after()
-            self.pass_time(600 if round < 10 else 3 * 3600)
-            self.judge()
+            self.housekeep()
+            self.advance_clock(600 if round < 10 else 3 * 3600)
+            self.check()
             if not (
                 _pending()
                 or Withdrawal.objects.exists()
@@ -215,7 +216,7 @@ class Town(Witness, World):
                 assert laws.broken(now=timezone.now()) == []
                 return
         raise AssertionError(
-            f"never at rest: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}"
+            f"never idle: {_pending()}, {Withdrawal.objects.count()}, {Erasure.objects.values()}"
         )
 
 

@@ -1,4 +1,4 @@
-"""While a canvas is stopped its adds wait and their time stands still; nobody else is held up by them."""
+"""A paused sync keeps its adds and their retry window, and blocks no other sync."""
 
 from datetime import timedelta
 
@@ -11,16 +11,16 @@ from partners.queue import collect, flush, settle
 from partners.queue.push import pack, send
 
 
-def _stop(asked):
-    sync.pause(Sync.objects.filter(pk=asked.pk))
+def _pause(sync_row):
+    sync.pause(Sync.objects.filter(pk=sync_row.pk))
 
 
-def _launch(asked):
-    sync.resume(Sync.objects.filter(pk=asked.pk))
+def _resume(sync_row):
+    sync.resume(Sync.objects.filter(pk=sync_row.pk))
 
 
-def _days_pass(days):
-    """All that has a time is as much older."""
+def _age_batches(days):
+    """Shift the retry window of every tried batch into the past."""
     for row in Batch.objects.exclude(first_failed_at=None):
         row.first_failed_at -= timedelta(days=days)
         row.deadline_at -= timedelta(days=days)
@@ -30,36 +30,36 @@ def _days_pass(days):
 
 @pytest.fixture
 def failed_once(world):
-    """Three people whose 13 hours run."""
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    """Three people whose retry window has begun."""
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.fault("code", code=50000, count=1)
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     settle.settle(send(pack(request, post_by=float("inf"), most_rows=10), at=0), now=timezone.now())
     assert Batch.objects.get().deadline_at is not None
-    return asked
+    return sync_row
 
 
-def test_a_weekend_costs_nobody_their_tries(world, failed_once):
-    _stop(failed_once)
-    _days_pass(2)
+def test_paused_time_does_not_count_in_the_retry_window(world, failed_once):
+    _pause(failed_once)
+    _age_batches(2)
     flush.beat()
     assert world.counts(failed_once) == {"entered": 3, "pending": 3}
-    _launch(failed_once)
+    _resume(failed_once)
     world.fault("code", code=50000, count=1)
     world.drain()
     assert world.counts(failed_once) == {"entered": 3, "synced": 3}
 
 
-def test_without_a_stop_the_time_is_over(world, failed_once):
-    _days_pass(2)
+def test_people_are_errored_after_the_retry_window_without_a_pause(world, failed_once):
+    _age_batches(2)
     world.fault("code", code=50000, count=1)
     world.drain()
     assert world.counts(failed_once) == {"entered": 3, "errored": 3}
 
 
-def test_a_repeat_of_its_add_bars_no_removal(world):
+def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
     audience, people = world.audience(), world.people(5)
     first, remove, add = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
     world.enter(first, people)
@@ -73,8 +73,10 @@ def test_a_repeat_of_its_add_bars_no_removal(world):
     world.flush()
     world.enter(add, people[:2])
     world.flush()
-    _stop(add)
-    settle.settle(send(parcel, at=0), now=timezone.now())  # it was frozen: the add is repeated
+    _pause(add)
+    settle.settle(
+        send(parcel, at=0), now=timezone.now()
+    )  # sent late: the add of the same people is repeated
     later = world.sync(audience, "remove")
     world.enter(later, people[2:])
     world.drain()

@@ -1,4 +1,4 @@
-"""No trouble on the way lets an older wish overtake a newer one: splits, repeats, races with an enqueue."""
+"""Splits, repeats and concurrent calls never let an older sync overrule a newer one."""
 
 import dataclasses
 import threading
@@ -25,7 +25,7 @@ def _lose_the_lease():
     collect.reclaim(now=timezone.now())
 
 
-def test_a_split_add_does_not_undo_a_removal(world):
+def test_a_split_add_does_not_revert_a_removal(world):
     tight = dataclasses.replace(DEFAULT, app_rate=None, people_per_request=6)
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
     audience, people = world.audience(), world.people(10)
@@ -39,7 +39,7 @@ def test_a_split_add_does_not_undo_a_removal(world):
     assert world.members(audience) == 7
 
 
-def test_a_repeat_leaves_out_who_has_a_later_wish(world):
+def test_a_repeated_removal_leaves_out_people_with_a_newer_add(world):
     audience, people = world.audience(), world.people(5)
     add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
     world.enter(add, people)
@@ -56,7 +56,7 @@ def test_a_repeat_leaves_out_who_has_a_later_wish(world):
     assert world.members(audience) == 5
 
 
-def test_a_repeat_is_sent_under_small_limits_as_well(world, settings):
+def test_a_removal_is_repeated_under_published_limits(world, settings):
     settings.TIKTOK_PRESET = "published_by_tiktok"
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
@@ -71,10 +71,10 @@ def test_a_repeat_is_sent_under_small_limits_as_well(world, settings):
     assert world.members(audience) == 0
 
 
-def _in_thread(act):
+def _in_thread(work):
     def run():
         try:
-            act()
+            work()
         finally:
             connection.close()
 
@@ -83,8 +83,8 @@ def _in_thread(act):
     return thread
 
 
-def _beside_an_enqueue(world, remove, people, act):
-    """``act`` begins while the removal has entered but is not committed."""
+def _during_an_open_enqueue(world, remove, people, work):
+    """Run ``act`` while the transaction that enqueues the removal is still open."""
     entered, go = threading.Event(), threading.Event()
 
     def enter():
@@ -95,7 +95,7 @@ def _beside_an_enqueue(world, remove, people, act):
 
     first = _in_thread(enter)
     assert entered.wait(10)
-    second = _in_thread(act)
+    second = _in_thread(work)
     second.join(1)
     go.set()
     first.join()
@@ -103,7 +103,9 @@ def _beside_an_enqueue(world, remove, people, act):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_putting_back_beside_an_enqueue(transactional_db, world):
+def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
+    transactional_db, world
+):
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
@@ -113,18 +115,20 @@ def test_putting_back_beside_an_enqueue(transactional_db, world):
     def put_back():
         settle.fail(request, code="50000", now=timezone.now(), due_at=None, burn=True)
 
-    _beside_an_enqueue(world, remove, people, put_back)
+    _during_an_open_enqueue(world, remove, people, put_back)
     world.drain()
     assert world.members(audience) == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_retrying_beside_a_removal(transactional_db, world):
+def test_a_retry_during_an_enqueue_does_not_overrule_a_removal(transactional_db, world):
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
     with tally.gathered(now=timezone.now()):
         settle.finish(list(Batch.objects.all()), Outcome.ERRORED, now=timezone.now(), code="1")
-    _beside_an_enqueue(world, remove, people, lambda: sync.retry_errored(add, now=timezone.now()))
+    _during_an_open_enqueue(
+        world, remove, people, lambda: sync.retry_errored(add, now=timezone.now())
+    )
     world.drain()
     assert world.members(audience) == 0

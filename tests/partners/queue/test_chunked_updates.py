@@ -1,4 +1,4 @@
-"""After an outage more batches may wait than one statement takes: all of them are woken, timed and discarded."""
+"""More batches than one statement takes are made due, timed and discarded completely."""
 
 from datetime import timedelta
 
@@ -13,34 +13,34 @@ N = 10
 
 
 @pytest.fixture
-def asked(world, monkeypatch):
-    """Ten batches wait, and three are what is handled at once."""
+def sync_row(world, monkeypatch):
+    """Ten pending batches; one chunk takes three."""
     monkeypatch.setattr(collect, "STRETCH", 3)
-    made = world.sync()
+    row = world.sync()
     for person in world.people(N):
-        world.enter(made, [person])
+        world.enter(row, [person])
     assert Batch.objects.count() == N
-    return made
+    return row
 
 
-def test_all_are_discarded(world, asked):
+def test_a_discard_covers_all_chunks(world, sync_row):
     assert sync.discard(connection=world.connection, now=timezone.now()) == N
-    assert world.counts(asked) == {"entered": N, "cancelled": N}
+    assert world.counts(sync_row) == {"entered": N, "cancelled": N}
 
 
-def test_all_are_woken(world, asked):
+def test_a_new_token_makes_all_chunks_due(world, sync_row):
     Batch.objects.update(due_at=timezone.now() + timedelta(minutes=20))
     sync.woken(world.connection)
     assert not Batch.objects.filter(due_at__gt=timezone.now()).exists()
 
 
-def test_the_clock_of_all_begins(world, asked):
+def test_the_retry_window_of_all_chunks_begins(world, sync_row):
     AdAccount.objects.update(is_chosen=False)
     flush.watch_blocked(now=timezone.now())
     assert not Batch.objects.filter(deadline_at=None).exists()
 
 
-def test_the_clock_of_all_stands_still(world, asked):
+def test_the_deadline_of_all_chunks_is_extended(world, sync_row):
     world.app_group.quota_stops_clock = True
     world.app_group.save()
     now = timezone.now()
@@ -50,7 +50,7 @@ def test_the_clock_of_all_stands_still(world, asked):
 
 
 @pytest.mark.parametrize("n", [3, 3 * N])
-def test_who_waits_behind_a_removal_is_passed_over_at_once(world, django_assert_num_queries, n):
+def test_adds_behind_a_removal_are_skipped_in_one_query(world, django_assert_num_queries, n):
     audience = world.audience()
     world.enter(world.sync(audience, "remove"), world.people(1))
     Batch.objects.update(lease="x", lease_until=timezone.now() + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""Old deliveries go while errored people are tried again, others enter, and a second process purges, too."""
+"""A purge runs beside retries, enqueues, pushes and a second purge."""
 
 import threading
 from datetime import timedelta
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def errored(world):
-    """Two Syncs of one audience whose people ended as errored long ago."""
+    """Two syncs of one audience with people errored 200 days ago."""
     audience, people = world.audience(), world.people(60)
     syncs = [world.sync(audience) for _ in range(2)]
     long_ago = timezone.now() - timedelta(days=200)
@@ -37,12 +37,12 @@ def purge():
     housekeeping.purge(now=timezone.now())
 
 
-def in_thread(errors, work, times=6):
+def in_thread(errors, function, times=6):
     def run():
         try:
             for _turn in range(times):
-                work()
-        except DatabaseError as error:  # a deadlock, numbers that do not add up
+                function()
+        except DatabaseError as error:  # a deadlock or a broken constraint
             errors.append(error)
         finally:
             connection.close()
@@ -52,12 +52,12 @@ def in_thread(errors, work, times=6):
     return thread
 
 
-def test_who_is_being_tried_again_is_waited_for(world, errored):
+def test_a_purge_waits_for_an_open_retry(world, errored):
     errors = []
     with transaction.atomic():
         assert sync.retry_errored(errored[0], now=timezone.now()) == 60
         other = in_thread(errors, purge, times=1)
-        other.join(0.7)  # it waits for the batch by now, or for the whole database
+        other.join(0.7)  # by now it waits for the batch or the whole database
     other.join(30)
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
@@ -68,12 +68,12 @@ def test_who_is_being_tried_again_is_waited_for(world, errored):
     )
 
 
-def test_the_laws_hold_and_everybody_arrives(world, errored, monkeypatch):
+def test_the_laws_hold_and_all_people_are_synced(world, errored, monkeypatch):
     monkeypatch.setattr(groups_retention, "CHUNK", 20)
     audience, people = errored[0].audience, list(Profile.objects.all())
     last = world.sync(audience)
     errors = []
-    works = [
+    functions = [
         purge,
         purge,
         lambda: sync.retry_errored(errored[0], now=timezone.now()),
@@ -81,7 +81,7 @@ def test_the_laws_hold_and_everybody_arrives(world, errored, monkeypatch):
         lambda: world.enter(last, people),
         lambda: world.flush(seconds=0.3),
     ]
-    for thread in [in_thread(errors, work) for work in works]:
+    for thread in [in_thread(errors, function) for function in functions]:
         thread.join(60)
     world.drain(seconds=20)
     assert errors == []

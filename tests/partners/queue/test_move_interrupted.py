@@ -1,4 +1,4 @@
-"""A move that is interrupted, cut, repeated: the marks on the batches say what is left to do."""
+"""An interrupted, split or repeated move continues from the marks on the batches."""
 
 import pytest
 from django.utils import timezone
@@ -6,14 +6,12 @@ from django.utils import timezone
 from canvases import laws
 from partners.models import Batch, Outcome
 from partners.queue import flush, move, settle
-from tests.partners.queue.test_moving import moved, net, pair, under_way
+from tests.partners.queue.test_move import leased, moved, net, pair
 
 __all__ = ["moved", "pair"]
 
 
-def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_beat(
-    world, pair, monkeypatch
-):
+def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair, monkeypatch):
     old, new = pair
     people = world.people(30)
     for start in range(0, 30, 10):
@@ -22,13 +20,13 @@ def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_be
     move.move([old], to=new)
     real, calls = move._enter, []
 
-    def dying(*args, **kwargs):
+    def failing(*args, **kwargs):
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(move, "_enter", dying)
+    monkeypatch.setattr(move, "_enter", failing)
     with pytest.raises(KeyboardInterrupt):
         move.go_on(now=timezone.now())
     assert (net(old, new), world.counts(new)) == (
@@ -41,7 +39,7 @@ def test_a_worker_that_dies_between_two_stretches_leaves_the_rest_to_the_next_be
     assert (world.members(old.audience), world.members(new.audience)) == (0, 30)
 
 
-def test_one_stretch_that_fails_holds_up_no_other(world, pair, monkeypatch, caplog):
+def test_a_failing_chunk_blocks_no_other_chunk(world, pair, monkeypatch, caplog):
     old, new = pair
     world.enter(old, world.people(2))
     world.enter(old, world.people(3))
@@ -55,10 +53,10 @@ def test_one_stretch_that_fails_holds_up_no_other(world, pair, monkeypatch, capl
     assert world.counts(new) == {"entered": 3, "pending": 3}
 
 
-def test_pieces_that_a_worker_cuts_keep_the_mark(world, pair):
+def test_split_batches_keep_the_mark(world, pair):
     old, new = pair
     world.enter(old, world.people(6))
-    request, _parcel = under_way(world)
+    request, _parcel = leased(world)
     move.move([old], to=new)
     settle._cut_to(request, 2, code="40011", now=timezone.now())
     assert Batch.objects.filter(state=Outcome.PENDING).count() == 3
@@ -67,7 +65,7 @@ def test_pieces_that_a_worker_cuts_keep_the_mark(world, pair):
     assert world.counts(new)["pending"] == 6
 
 
-def test_moved_twice_they_end_where_the_step_leads_last(world, pair, moved):
+def test_people_moved_twice_end_in_the_last_audience(world, pair, moved):
     old, new = pair
     last = world.sync(world.audience("last"))
     world.enter(old, world.people(4))
@@ -80,7 +78,7 @@ def test_moved_twice_they_end_where_the_step_leads_last(world, pair, moved):
     assert net(old, new, last) == {"entered": 4, "synced": 4}
 
 
-def test_a_sync_that_people_are_on_their_way_into_counts_as_used(world, pair):
+def test_the_target_of_an_open_move_counts_as_used(world, pair):
     old, new = pair
     world.enter(old, world.people(1))
     assert not new.is_used

@@ -1,4 +1,4 @@
-"""Retry beside entering people, a settled batch beside a disconnect: whoever holds rows never waits in a circle."""
+"""Concurrent retries, settlements, discards and disconnects take locks in one order."""
 
 from datetime import timedelta
 
@@ -17,25 +17,24 @@ from tests.support.threads import Threads
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
-def beside(held, *works):
-    """Do these works at once, each begun while ``held`` is locked; answers what went wrong."""
+def run_while_locked(held, *functions):
+    """Run these functions at once while ``held`` is locked. Return their errors."""
     threads = Threads()
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=held.pk)
-        for work in works:
-            threads.start(work).join(
-                0.7
-            )  # it waits for the batch by now, for another one, or for the whole database
+        for function in functions:
+            # After 0.7 s it waits for this batch, another one or the whole database.
+            threads.start(function).join(0.7)
     return threads.join()
 
 
-def end(batch, state):
+def settle_as(batch, state):
     with tally.gathered(now=timezone.now()):
         mine = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
         settle.finish(list(mine), state, now=timezone.now())
 
 
-def copy(batch, **values):
+def copy_of(batch, **values):
     batch = Batch.objects.get(pk=batch.pk)
     batch.pk, batch.n = None, 0
     for name, value in values.items():
@@ -44,31 +43,31 @@ def copy(batch, **values):
     return batch
 
 
-def test_retry_beside_who_is_removed(world):
+def test_retry_and_removal_do_not_deadlock(world):
     audience, people = world.audience(), world.people(4)
     one, two, remove = world.sync(audience), world.sync(audience), world.sync(audience, "remove")
     world.enter(one, people)
     world.enter(two, people)
     first, second = Batch.objects.order_by("pk")
-    errors = beside(
+    errors = run_while_locked(
         first,
         lambda: world.enter(remove, people),
-        lambda: end(second, Outcome.ERRORED),
+        lambda: settle_as(second, Outcome.ERRORED),
         lambda: sync.retry_errored(two, now=timezone.now()),
     )
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_learned_cap_beside_a_disconnect(world, alice):
+def test_a_learned_cap_and_a_disconnect_do_not_deadlock(world, alice):
     world.enter(world.sync(), world.people(2))
     batch = Batch.objects.get()
     Batch.objects.update(refused_n=8)
-    copy(batch, state=Outcome.SYNCED)
-    held = copy(batch, waits_for=batch)
-    errors = beside(
+    copy_of(batch, state=Outcome.SYNCED)
+    held = copy_of(batch, waits_for=batch)
+    errors = run_while_locked(
         held,
-        lambda: end(batch, Outcome.SYNCED),
+        lambda: settle_as(batch, Outcome.SYNCED),
         lambda: connect.disconnect(world.eu, discard=True, by=alice, now=timezone.now()),
     )
     assert errors == []
@@ -77,7 +76,7 @@ def test_a_learned_cap_beside_a_disconnect(world, alice):
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_lock_out_that_stops_the_clock_beside_a_discard(world, settings):
+def test_a_deadline_extension_and_a_discard_do_not_deadlock(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 0.1}
     world.app_group.quota_stops_clock = True
     world.app_group.save()
@@ -92,7 +91,7 @@ def test_a_lock_out_that_stops_the_clock_beside_a_discard(world, settings):
     Budget.objects.create(key=limit.key, throttles=5, parked_us=budget.now_us() - 1)
     world.fault("throttle")
     answer = send(pack(request, post_by=float("inf"), most_rows=10), at=0)
-    errors = beside(
+    errors = run_while_locked(
         first,
         lambda: sync.discard(connection=world.connection, now=timezone.now()),
         lambda: settle.settle(answer, now=timezone.now()),

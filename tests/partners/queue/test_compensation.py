@@ -1,4 +1,4 @@
-"""A repair carries as many people as the batch it repeats: it is cut to what a request may carry, and poison is found."""
+"""A compensating removal keeps to the caps of a request and isolates poison rows."""
 
 import dataclasses
 
@@ -10,8 +10,8 @@ from partners.queue.push import pack, send
 from tiktok_sandbox.limits import DEFAULT
 
 
-def _removal_to_repeat(world, n):
-    """An add that was sent late, after the removal of the same people was synced: the removal is repeated."""
+def _late_add_after_a_removal(world, n):
+    """Send an add late, after the removal of its people was synced. Return the repeated removal."""
     audience, people = world.audience(), world.people(n)
     world.enter(world.sync(audience), people)
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
@@ -28,8 +28,8 @@ def _removal_to_repeat(world, n):
     return audience, remove, people
 
 
-def test_a_repeat_is_cut_to_the_learned_cap(world):
-    audience, remove, _people = _removal_to_repeat(world, 20)
+def test_a_repeated_removal_is_split_to_the_learned_cap(world):
+    audience, remove, _people = _late_add_after_a_removal(world, 20)
     AdAccount.objects.update(learned_cap=6)
     before = len(world.mappings())
     world.drain()
@@ -38,8 +38,8 @@ def test_a_repeat_is_cut_to_the_learned_cap(world):
     assert [line.people for line in world.mappings()[before:]] == [5, 5, 5, 5]
 
 
-def test_a_repeat_that_is_too_large_teaches_a_cap(world):
-    audience, remove, _people = _removal_to_repeat(world, 20)
+def test_a_repeated_removal_that_is_too_large_teaches_a_cap(world):
+    audience, remove, _people = _late_add_after_a_removal(world, 20)
     tight = dataclasses.replace(DEFAULT, people_per_request=6, app_rate=None)
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
     world.drain()
@@ -49,8 +49,8 @@ def test_a_repeat_that_is_too_large_teaches_a_cap(world):
     assert world.counts(remove) == {"entered": 20, "synced": 20}
 
 
-def test_poison_in_a_repeat_hinders_only_itself(world):
-    audience, _remove, people = _removal_to_repeat(world, 16)
+def test_a_poison_row_in_a_repeated_removal_blocks_only_itself(world):
+    audience, _remove, people = _late_add_after_a_removal(world, 16)
     world.fault("poison", hash=people[5].email_sha256.hex())
     world.drain(seconds=15)
     assert world.members(audience) == 1

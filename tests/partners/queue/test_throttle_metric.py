@@ -1,4 +1,4 @@
-"""Whoever waits for a partner's limits is counted with that cause."""
+"""People parked by a partner's limits are counted by cause."""
 
 import pytest
 
@@ -9,8 +9,8 @@ PARKED = "audsync_parked_people{by=%s}"
 
 
 @pytest.fixture
-def waiting(world):
-    """Three people who wait for their first try."""
+def pending_people(world):
+    """Three people before their first attempt."""
     world.enter(world.sync(), world.people(3))
 
 
@@ -23,7 +23,9 @@ def waiting(world):
         ("lane:{lane}", 12, "daily_limit"),
     ],
 )
-def test_people_behind_a_limit(scrape, world, waiting, settings, key, throttles, by):
+def test_people_parked_by_a_limit_are_counted_by_cause(
+    scrape, world, pending_people, settings, key, throttles, by
+):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     key = key.format(app=settings.TIKTOK_APP_ID, lane=world.eu.remote_id)
     Budget.objects.create(key=key, throttles=throttles, parked_us=budget.now_us() + 60_000_000)

@@ -1,4 +1,4 @@
-"""What each answer costs: the number of requests at the sandbox until all is quiet, one after the other."""
+"""Each answer costs a known number of requests at the sandbox until the queue is idle."""
 
 import dataclasses
 from pathlib import Path
@@ -16,25 +16,25 @@ from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU
 
-ONE_AT_A_TIME = 5  # threads: four are kept for planning
+ONE_AT_A_TIME = 5  # threads; four of them are reserved for planning
 DOC = Path(conf.BASE_DIR) / "docs" / "reliability.md"
 
 
 @pytest.fixture(autouse=True)
-def _in_line(world, settings):
+def _one_request_at_a_time(world, settings):
     settings.SYNC = settings.SYNC | {"threads": ONE_AT_A_TIME}
 
 
 def _enter(world, *sizes, names="abcdefghijk"):
-    """So many people for one audience each."""
-    asked = [world.sync(world.audience(name)) for name in names[: len(sizes)]]
-    for one, n in zip(asked, sizes, strict=True):
+    """Enqueue one sync per size, each to an audience of its own."""
+    syncs = [world.sync(world.audience(name)) for name in names[: len(sizes)]]
+    for one, n in zip(syncs, sizes, strict=True):
         world.enter(one, world.people(n))
-    return asked
+    return syncs
 
 
-def _poison(world, asked, place):
-    person = Batch.objects.get(sync=asked).deliveries.order_by("pk")[place].profile
+def _poison(world, sync_row, place):
+    person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[place].profile
     world.fault("poison", hash=bytes(person.email_sha256).hex())
 
 
@@ -51,25 +51,25 @@ def _once(kind, **details):
     return scene
 
 
-def taken(world, _monkeypatch):
+def ten_audiences(world, _monkeypatch):
     _enter(world, *[3] * 10)
 
 
-def eleven(world, _monkeypatch):
+def eleven_audiences(world, _monkeypatch):
     _enter(world, *[3] * 11)
 
 
-def gone(world, _monkeypatch):
-    asked = _enter(world, 3, 3, 3)
-    world.sandbox.audiences.delete(asked[1].audience.remote_id)
+def deleted_audience(world, _monkeypatch):
+    syncs = _enter(world, 3, 3, 3)
+    world.sandbox.audiences.delete(syncs[1].audience.remote_id)
 
 
-def forbidden(world, _monkeypatch):
+def rejected_ad_account(world, _monkeypatch):
     _enter(world, 3, 3, 3)
     world.sandbox.accounts.set_dropped(True, advertiser_id=world.eu.remote_id)
 
 
-def token(world, _monkeypatch):
+def rejected_token(world, _monkeypatch):
     _enter(world, 3, 3, 3)
     world.sandbox.accounts.revoke(world.remote_token)
 
@@ -85,7 +85,7 @@ def known_cap(world, _monkeypatch):
     _limit(world, 40)
 
 
-def odd_size(world, monkeypatch):
+def rejected_size(world, monkeypatch):
     def wrong(batch, limits):
         if batch.people > 300:
             raise params.wrong("batch_data", "is odd")
@@ -94,36 +94,36 @@ def odd_size(world, monkeypatch):
     _enter(world, 1000)
 
 
-def poison(world, _monkeypatch):
-    [asked] = _enter(world, 1000)
-    _poison(world, asked, 537)
+def one_poison_row(world, _monkeypatch):
+    [sync_row] = _enter(world, 1000)
+    _poison(world, sync_row, 537)
 
 
-def poison_beside_others(world, _monkeypatch):
+def poison_row_and_other_audiences(world, _monkeypatch):
     bad, _good, _other = _enter(world, 8, 3, 3)
     _poison(world, bad, 3)
 
 
-def two_poisons(world, _monkeypatch):
-    [asked] = _enter(world, 1000)
-    _poison(world, asked, 10)
-    _poison(world, asked, 990)
+def two_poison_rows(world, _monkeypatch):
+    [sync_row] = _enter(world, 1000)
+    _poison(world, sync_row, 10)
+    _poison(world, sync_row, 990)
 
 
-def partial_unnamed_for_ever(world, _monkeypatch):
-    [asked] = _enter(world, 1000)
-    person = Batch.objects.get(sync=asked).deliveries.order_by("pk")[537].profile
+def always_partial_unnamed(world, _monkeypatch):
+    [sync_row] = _enter(world, 1000)
+    person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[537].profile
     world.fault("partial", hash=bytes(person.email_sha256).hex(), named=False)
 
 
-def last_try(world, _monkeypatch):
+def last_attempt(world, _monkeypatch):
     _enter(world, 3)
     now = timezone.now()
     Batch.objects.update(first_failed_at=now, deadline_at=now)
     world.fault("code", code=50000)
 
 
-def opposite(world, _monkeypatch):
+def superseded_add(world, _monkeypatch):
     [add] = _enter(world, 3)
     people = [delivery.profile for delivery in add.deliveries.all()]
     world.enter(world.sync(add.audience, "remove"), people[:1])
@@ -135,17 +135,23 @@ def _leased(world):
     return pack(request, post_by=float("inf"), most_rows=10_000)
 
 
-def discarded(world, _monkeypatch):
+def discarded_in_flight(world, _monkeypatch):
     _enter(world, 3)
     parcel = _leased(world)
     sync.discard(ad_account=world.eu, now=timezone.now())
     settle.settle(send(parcel, at=0), now=timezone.now())
 
 
-HALVING = {"odd_size", "poison", "two_poisons", "poison_beside_others", "partial_unnamed_for_ever"}
+HALVING = {
+    "rejected_size",
+    "one_poison_row",
+    "two_poison_rows",
+    "poison_row_and_other_audiences",
+    "always_partial_unnamed",
+}
 ROWS = {
-    "success: ten audiences in one request": (taken, 1),
-    "success: an eleventh audience": (eleven, 2),
+    "success: ten audiences in one request": (ten_audiences, 1),
+    "success: an eleventh audience": (eleven_audiences, 2),
     "40100, throttled once": (_once("code", code=40100), 2),
     "40133, throttled once": (_once("throttle", advertiser_id=EU), 2),
     "HTTP 429 once": (_once("http_error", status=429), 2),
@@ -154,42 +160,45 @@ ROWS = {
     "connection lost, nothing applied": (_once("drop"), 2),
     "connection lost after it was applied": (_once("apply_then_drop"), 2),
     "answer that is not JSON": (_once("not_json"), 2),
-    "a code nobody knows, once": (_once("code", code=49999), 2),
-    "token refused: three audiences wait": (token, 1),
-    "40001: the ad account is refused, three audiences": (forbidden, 2),
-    "40007: one of three audiences is gone": (gone, 4),
+    "an unknown code, once": (_once("code", code=49999), 2),
+    "token rejected: three audiences wait": (rejected_token, 1),
+    "40001: the ad account is rejected, three audiences": (rejected_ad_account, 2),
+    "40007: one of three audiences is gone": (deleted_audience, 4),
     "40061: at most 40 of 100 people, not known before": (too_many, 6),
-    "the same, the cap being known": (known_cap, 4),
-    "40002: more than 300 of 1,000 are refused, cap learned": (odd_size, 25),
-    "40002: one poisonous person of 1,000": (poison, 22),
-    "40002: two poisonous people of 1,000": (two_poisons, 44),
-    "40002: one poisonous person of 8, two other audiences beside": (poison_beside_others, 12),
-    "20001, refused rows named": (_once("partial", rows=[1], named=True), 1),
+    "the same with a known cap": (known_cap, 4),
+    "40002: more than 300 of 1,000 are rejected, cap learned": (rejected_size, 25),
+    "40002: one poison row of 1,000": (one_poison_row, 22),
+    "40002: two poison rows of 1,000": (two_poison_rows, 44),
+    "40002: one poison row of 8, two other audiences in the request": (
+        poison_row_and_other_audiences,
+        12,
+    ),
+    "20001, rejected rows named": (_once("partial", rows=[1], named=True), 1),
     "20001, not named, once": (_once("partial", rows=[1], named=False), 2),
-    "20001, not named, for one person of 1,000 for ever": (partial_unnamed_for_ever, 22),
-    "50000 at the deadline": (last_try, 1),
-    "a removal overtakes an add that waits": (opposite, 2),
-    "discarded while under way, and applied": (discarded, 2),
+    "20001, not named, always for one person of 1,000": (always_partial_unnamed, 22),
+    "50000 at the deadline": (last_attempt, 1),
+    "a removal supersedes a pending add": (superseded_add, 2),
+    "discarded in flight, and applied": (discarded_in_flight, 2),
 }
 HALVED = {row for row, (scene, _n) in ROWS.items() if scene.__name__ in HALVING}
-"""Second halves travel together or not, as they fall due."""
+# Second halves share a request or not, depending on when they fall due.
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_cost(world, monkeypatch, settings, row):
+def test_an_answer_costs_this_many_requests(world, monkeypatch, settings, row):
     scene, cost = ROWS[row]
     settings.SYNC = settings.SYNC | {"probe": 600.0}
     scene(world, monkeypatch)
     for _ in range(60):
         world.flush(seconds=2)
-        if not collect.due(now=timezone.now()).exists() and not _comes_back():
+        if not collect.due(now=timezone.now()).exists() and not _has_backoff():
             break
     n = len(world.mappings())
     assert n <= cost if row in HALVED else n == cost
 
 
-def _comes_back():
-    """Somebody waits for a back-off, and not behind a parked way."""
+def _has_backoff():
+    """Return whether a pending batch waits for its back-off and is not parked."""
     free = {
         "ad_account__connection__parked_by": "",
         "ad_account__parked_by": "",
@@ -199,6 +208,6 @@ def _comes_back():
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_page_says_so(row):
+def test_the_reliability_page_names_the_same_number(row):
     most = "at most " if row in HALVED else ""
     assert f"| {row} | {most}{ROWS[row][1]} |" in DOC.read_text()

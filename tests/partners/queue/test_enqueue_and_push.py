@@ -1,37 +1,38 @@
-"""People enter a Sync and arrive at TikTok, counted exactly."""
+"""Enqueued people reach the audience and are counted exactly."""
 
 from partners.models import Batch, Delivery, Push
 
 
 def test_people_arrive_at_the_audience(world):
-    asked = world.sync()
-    world.enter(asked, world.people(7))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(7))
     world.flush()
-    assert world.counts(asked) == {"entered": 7, "synced": 7}
-    assert world.members(asked.audience) == 7
+    assert world.counts(sync_row) == {"entered": 7, "synced": 7}
+    assert world.members(sync_row.audience) == 7
 
 
-def test_entering_again_changes_nothing(world):
-    asked, people = world.sync(), world.people(5)
-    assert world.enter(asked, people) == 5
-    assert world.enter(asked, people) == 0
+def test_enqueue_is_idempotent(world):
+    sync_row, people = world.sync(), world.people(5)
+    assert world.enter(sync_row, people) == 5
+    assert world.enter(sync_row, people) == 0
     world.flush()
-    assert world.counts(asked) == {"entered": 5, "synced": 5}
+    assert world.counts(sync_row) == {"entered": 5, "synced": 5}
     assert Batch.objects.count() == 1
 
 
-def test_who_can_never_be_sent_is_told_why(world):
-    asked = world.sync(kinds=("email", "gaid"))
+def test_unsendable_people_are_not_synced_and_keep_their_reason(world):
+    sync_row = world.sync(kinds=("email", "gaid"))
     world.people(1)
-    world.enter(asked, world.people(1, email_sha256=None))
-    world.enter(asked, world.people(1, email_sha256=None, invalid_kinds=1))
-    world.enter(asked, world.people(1, ads_consent=False))
+    world.enter(sync_row, world.people(1, email_sha256=None))
+    world.enter(sync_row, world.people(1, email_sha256=None, invalid_kinds=1))
+    world.enter(sync_row, world.people(1, ads_consent=False))
     world.enter(
-        asked, world.people(1, email_sha256=None, gaid_sha256=bytes(32), ad_tracking_enabled=False)
+        sync_row,
+        world.people(1, email_sha256=None, gaid_sha256=bytes(32), ad_tracking_enabled=False),
     )
-    world.enter(asked, world.people(1))
+    world.enter(sync_row, world.people(1))
     world.flush()
-    assert world.counts(asked) == {"entered": 5, "not_synced": 4, "synced": 1}
+    assert world.counts(sync_row) == {"entered": 5, "not_synced": 4, "synced": 1}
     reasons = (
         Delivery.objects.filter(outcome="not_synced")
         .order_by("pk")
@@ -40,10 +41,10 @@ def test_who_can_never_be_sent_is_told_why(world):
     assert list(reasons) == ["no_identifier", "invalid_value", "no_consent", "ad_tracking_off"]
 
 
-def test_several_identifiers_travel_in_one_row(world):
-    asked = world.sync(kinds=("email", "phone", "idfa"))
+def test_identifiers_of_one_person_share_a_row(world):
+    sync_row = world.sync(kinds=("email", "phone", "idfa"))
     world.enter(
-        asked,
+        sync_row,
         world.people(2, phone_sha256=bytes(range(32))) + world.people(1, idfa_sha256=b"i" * 32),
     )
     world.flush()
@@ -51,16 +52,16 @@ def test_several_identifiers_travel_in_one_row(world):
     assert (line.people, line.ids) == (3, 6)
 
 
-def test_audiences_of_one_account_share_a_request(world):
+def test_audiences_of_one_ad_account_share_a_request(world):
     syncs = [world.sync(world.audience(f"a{i}")) for i in range(12)]
-    for asked in syncs:
-        world.enter(asked, world.people(3))
+    for sync_row in syncs:
+        world.enter(sync_row, world.people(3))
     world.flush()
     assert sorted(len(line.audiences) for line in world.mappings()) == [2, 10]
-    assert all(world.members(asked.audience) == 3 for asked in syncs)
+    assert all(world.members(sync_row.audience) == 3 for sync_row in syncs)
 
 
-def test_removal_reaches_the_same_people(world):
+def test_a_removal_removes_the_added_people(world):
     audience, people = world.audience(), world.people(6)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
@@ -71,7 +72,7 @@ def test_removal_reaches_the_same_people(world):
     assert world.counts(remove) == {"entered": 4, "synced": 4}
 
 
-def test_a_removal_sends_every_hash_ever_sent(world):
+def test_a_removal_sends_past_hashes(world):
     audience = world.audience()
     add, remove = world.sync(audience), world.sync(audience, "remove")
     [person] = world.people(1)
@@ -85,7 +86,7 @@ def test_a_removal_sends_every_hash_ever_sent(world):
     assert world.members(audience) == 0
 
 
-def test_the_last_wish_wins(world):
+def test_a_removal_supersedes_a_pending_add(world):
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
@@ -95,20 +96,20 @@ def test_the_last_wish_wins(world):
     assert world.members(audience) == 3
 
 
-def test_a_call_leaves_a_row_without_identifiers(world):
-    asked = world.sync()
-    world.enter(asked, world.people(4))
+def test_a_push_row_holds_no_identifiers(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(4))
     world.flush()
     push = Push.objects.get()
     assert (push.code, push.people, push.ids, push.action) == ("0", 4, 4, "add")
 
 
-def test_the_erased_and_the_stripped_are_left_out(world):
-    asked, people = world.sync(), world.people(5)
-    world.enter(asked, people)
+def test_people_who_became_unsendable_are_left_out(world):
+    sync_row, people = world.sync(), world.people(5)
+    world.enter(sync_row, people)
     people[0].delete()
     people[1].email_sha256 = None
     people[1].save()
     world.drain()
-    assert world.counts(asked) == {"entered": 5, "cancelled": 1, "not_synced": 1, "synced": 3}
-    assert world.members(asked.audience) == 3
+    assert world.counts(sync_row) == {"entered": 5, "cancelled": 1, "not_synced": 1, "synced": 3}
+    assert world.members(sync_row.audience) == 3

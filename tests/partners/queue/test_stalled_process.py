@@ -1,4 +1,4 @@
-"""A machine that stands still: what should have been sent meanwhile is not sent in one burst, but gets a new time."""
+"""A process that stalled sends no burst: overdue requests are booked again."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +13,13 @@ STALL = flush.LATEST + 0.3
 
 @pytest.fixture
 def stalled(monkeypatch):
-    """The first call of a run is handed to a thread that only wakes up long after its time."""
-    handed = []
+    """Delay the first submitted call until long after its booked time."""
+    submitted = []
 
     class Stalling(ThreadPoolExecutor):
         def submit(self, call, /, *arguments, **named):
-            handed.append(call)
-            if len(handed) == 1:
+            submitted.append(call)
+            if len(submitted) == 1:
                 return super().submit(self._later, call, *arguments, **named)
             return super().submit(call, *arguments, **named)
 
@@ -28,25 +28,25 @@ def stalled(monkeypatch):
             return call(*arguments, **named)
 
     monkeypatch.setattr(flush, "ThreadPoolExecutor", Stalling)
-    return handed
+    return submitted
 
 
-def test_a_late_thread_does_not_send(world, stalled):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_a_late_thread_does_not_send_and_books_again(world, stalled):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.flush(seconds=10.0)
-    assert len(stalled) == 2  # handed over again, with a new time
+    assert len(stalled) == 2  # submitted again with a new time
     assert len(world.mappings()) == 1
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
     assert Push.objects.count() == 1
-    assert world.members(asked.audience) == 3
+    assert world.members(sync_row.audience) == 3
 
 
-def test_what_was_booked_with_a_request_whose_lease_took_long_is_booked_again(world, monkeypatch):
+def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch):
     world.eu.learned_cap = 1
     world.eu.save()
-    asked = world.sync()
-    world.enter(asked, world.people(flush.PLAN_AT_ONCE))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(flush.PLAN_AT_ONCE))
     taken, plan, take = [], collect.plan, collect.take
 
     def planning(*arguments, **named):
@@ -56,7 +56,7 @@ def test_what_was_booked_with_a_request_whose_lease_took_long_is_booked_again(wo
     def slow_at_first(request, *, now):
         taken[-1] += 1
         if sum(taken) == 1:
-            time.sleep(0.5)  # longer than all of them were booked for
+            time.sleep(0.5)  # longer than the time booked for all of them
         return take(request, now=now)
 
     monkeypatch.setattr(collect, "plan", planning)
@@ -64,10 +64,10 @@ def test_what_was_booked_with_a_request_whose_lease_took_long_is_booked_again(wo
     world.flush(seconds=10.0)
     assert taken[0] == 1
     assert sum(taken) == flush.PLAN_AT_ONCE
-    assert world.counts(asked) == {"entered": flush.PLAN_AT_ONCE, "synced": flush.PLAN_AT_ONCE}
+    assert world.counts(sync_row) == {"entered": flush.PLAN_AT_ONCE, "synced": flush.PLAN_AT_ONCE}
 
 
-def test_what_was_booked_for_after_the_run_is_left(world, settings, monkeypatch):
+def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings, monkeypatch):
     taken, take = [], collect.take
     monkeypatch.setattr(
         collect, "take", lambda request, *, now: taken.append(request) or take(request, now=now)
@@ -75,8 +75,8 @@ def test_what_was_booked_for_after_the_run_is_left(world, settings, monkeypatch)
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
     world.eu.learned_cap = 1
     world.eu.save()
-    asked = world.sync()
-    world.enter(asked, world.people(2))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(2))
     world.flush(seconds=1.0)
-    assert world.counts(asked) == {"entered": 2, "pending": 1, "synced": 1}
+    assert world.counts(sync_row) == {"entered": 2, "pending": 1, "synced": 1}
     assert len(taken) == Push.objects.count() == 1

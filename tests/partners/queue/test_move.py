@@ -1,4 +1,4 @@
-"""People who wait for what a step asked before enter what it asks now: each once, whatever happens meanwhile."""
+"""A move takes pending people from an old sync to a new one, each exactly once."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ from partners.queue.push import pack, send
 
 @pytest.fixture
 def pair(world):
-    """What a step asked before, and what it asks now."""
+    """The old and the new sync of a step."""
     return world.sync(world.audience("old")), world.sync(world.audience("new"))
 
 
 @pytest.fixture
 def moved(world):
-    """Mark, then move as a beat does; answers how many were marked."""
+    """moved(old, new): mark, then move as a beat does. Return the number of marked people."""
 
     def move(old, new):
         n = moving.move([old], to=new)
@@ -34,7 +34,7 @@ def moved(world):
 
 
 def net(*syncs):
-    """The numbers of a step that has had these Syncs."""
+    """Return the counts of a step over these syncs, without zeros."""
     return {
         name: n
         for name, n in sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs])).items()
@@ -42,14 +42,14 @@ def net(*syncs):
     }
 
 
-def under_way(world):
-    """A request that a worker has built and leased."""
+def leased(world):
+    """Return a leased request and its body."""
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     return request, pack(request, post_by=float("inf"), most_rows=10_000)
 
 
-def test_everybody_goes_to_the_new_audience_and_counts_once(world, pair, moved):
+def test_all_pending_people_move_and_count_once(world, pair, moved):
     old, new = pair
     world.enter(old, world.people(25))
     assert moved(old, new) == 25
@@ -62,7 +62,7 @@ def test_everybody_goes_to_the_new_audience_and_counts_once(world, pair, moved):
     assert moved(old, new) == 0
 
 
-def test_they_are_judged_by_the_fields_that_are_asked_now(world, pair, moved):
+def test_moved_people_need_an_identifier_of_the_new_sync(world, pair, moved):
     old, _new = pair
     by_phone = world.sync(world.audience("phones"), kinds=("phone",))
     people = world.people(3) + world.people(1, phone_sha256=b"p" * 32)
@@ -71,7 +71,7 @@ def test_they_are_judged_by_the_fields_that_are_asked_now(world, pair, moved):
     assert world.counts(by_phone) == {"entered": 4, "pending": 1, "not_synced": 3}
 
 
-def test_who_withdrew_or_was_erased_meanwhile_is_not_added(world, pair, moved):
+def test_people_without_consent_or_erased_are_not_added(world, pair, moved):
     old, new = pair
     people = world.people(4)
     world.enter(old, people)
@@ -81,7 +81,7 @@ def test_who_withdrew_or_was_erased_meanwhile_is_not_added(world, pair, moved):
     assert world.counts(new) == {"entered": 4, "pending": 2, "not_synced": 1, "cancelled": 1}
 
 
-def test_an_add_becomes_a_removal_and_what_waited_is_not_sent_before(world, moved):
+def test_an_add_moved_to_a_removal_is_never_sent(world, moved):
     audience = world.audience()
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, world.people(5))
@@ -91,11 +91,11 @@ def test_an_add_becomes_a_removal_and_what_waited_is_not_sent_before(world, move
     assert net(add, remove) == {"entered": 5, "synced": 5}
 
 
-def test_what_is_under_way_is_decided_by_its_answer(world, pair, moved):
+def test_a_batch_in_flight_is_settled_by_its_answer(world, pair, moved):
     old, new = pair
     world.enter(old, world.people(5))
-    _request, parcel = under_way(world)
-    assert moved(old, new) == 5  # marked; the answer decides first
+    _request, parcel = leased(world)
+    assert moved(old, new) == 5  # marked only: the answer comes first
     assert world.counts(old) == {"entered": 5, "pending": 5}
     settle.settle(send(parcel, at=0), now=timezone.now())
     world.drain()
@@ -104,11 +104,11 @@ def test_what_is_under_way_is_decided_by_its_answer(world, pair, moved):
 
 
 @pytest.mark.parametrize("is_over", [False, True])
-def test_what_comes_back_unsent_is_moved_then_even_at_its_deadline(world, pair, is_over):
+def test_a_failed_batch_in_flight_is_moved_even_at_its_deadline(world, pair, is_over):
     old, new = pair
     world.enter(old, world.people(5))
     world.fault("code", code=50000, count=1)
-    _request, parcel = under_way(world)
+    _request, parcel = leased(world)
     if is_over:
         past = timezone.now() - timedelta(minutes=1)
         Batch.objects.update(first_failed_at=past, deadline_at=past)
@@ -124,11 +124,11 @@ def test_what_comes_back_unsent_is_moved_then_even_at_its_deadline(world, pair, 
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_adds_that_arrived_although_the_answer_was_lost_are_taken_back(world, pair, moved):
+def test_an_applied_add_without_an_answer_is_reverted(world, pair, moved):
     old, new = pair
     world.enter(old, world.people(5))
     world.fault("apply_then_drop", count=1)
-    _request, parcel = under_way(world)
+    _request, parcel = leased(world)
     settle.settle(send(parcel, at=0), now=timezone.now())
     assert world.members(old.audience) == 5
     moved(old, new)
@@ -136,9 +136,7 @@ def test_adds_that_arrived_although_the_answer_was_lost_are_taken_back(world, pa
     assert (world.members(old.audience), world.members(new.audience)) == (0, 5)
 
 
-def test_a_worker_that_stood_still_and_sends_late_leaves_nobody_in_the_old_audience(
-    world, pair, moved
-):
+def test_a_moved_add_sent_by_a_late_worker_is_reverted(world, pair, moved):
     old, new = pair
     world.enter(old, world.people(5))
     parcel = world.frozen_before_the_call()
@@ -151,9 +149,7 @@ def test_a_worker_that_stood_still_and_sends_late_leaves_nobody_in_the_old_audie
     assert net(old, new) == {"entered": 5, "synced": 5}
 
 
-def test_who_was_removed_from_the_new_audience_later_on_is_not_added_by_the_move(
-    world, pair, moved
-):
+def test_a_move_does_not_overrule_a_newer_removal(world, pair, moved):
     old, new = pair
     people = world.people(3)
     world.enter(old, people, now=timezone.now() - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""A person whose data kill every worker: found like a poisonous one, and nobody innocent ends as an error."""
+"""A row that kills every worker is isolated like a poison row; other rows are synced."""
 
 import pytest
 from django.utils import timezone
@@ -10,7 +10,7 @@ from partners.tiktok.partner import TikTok
 
 
 class Killed(BaseException):
-    """Stands for a worker that dies: nothing catches it."""
+    """The death of a worker: no handler catches it."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def deadly(world, monkeypatch):
 
 
 def _beat():
-    """A beat in a worker that may die; then the time of its leases is over."""
+    """Run a beat in a worker that may die, then let its leases expire. Return whether it died."""
     died = False
     try:
         flush.beat()
@@ -51,24 +51,24 @@ def _beats(most=60):
     return deaths
 
 
-def test_only_the_deadly_person_is_errored(world, deadly):
-    asked, people = world.sync(), world.people(16)
+def test_only_the_crashing_row_is_errored(world, deadly):
+    sync_row, people = world.sync(), world.people(16)
     deadly(people[5])
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     others = world.sync(world.audience("others"))
     world.enter(others, world.people(3))
     deaths = _beats()
     assert world.counts(others) == {"entered": 3, "synced": 3}
-    assert world.counts(asked) == {"entered": 16, "errored": 1, "synced": 15}
+    assert world.counts(sync_row) == {"entered": 16, "errored": 1, "synced": 15}
     errored = Delivery.objects.get(batch__state="errored", outcome=None)
     assert (errored.profile_id, errored.batch.last_code) == (people[5].pk, "internal")
-    assert deaths <= 3 + 4 + 4  # until it is halved, halving, and alone
+    assert deaths <= 3 + 4 + 4  # before the first split, while splitting, and alone
 
 
-def test_others_are_sent_before_what_has_killed(world, deadly):
-    asked, people = world.sync(), world.people(2)
+def test_other_batches_are_sent_before_a_suspect(world, deadly):
+    sync_row, people = world.sync(), world.people(2)
     deadly(people[0])
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     assert _beat()
     later = world.sync(world.audience("later"))
     world.enter(later, world.people(3))
@@ -77,21 +77,21 @@ def test_others_are_sent_before_what_has_killed(world, deadly):
 
 
 @pytest.mark.parametrize("n", [1, 8])
-def test_whoever_was_killed_by_new_releases_is_synced(world, n):
-    asked = world.sync()
-    world.enter(asked, world.people(n))
+def test_batches_that_lost_workers_to_deployments_are_synced(world, n):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(n))
     for _ in range(5):
         for request in collect.plan(world.eu.remote_id, most=4, now=timezone.now()):
             assert collect.take(request, now=timezone.now())
         Batch.objects.exclude(lease="").update(lease_until=timezone.now())
         collect.reclaim(now=timezone.now())
     _beats()
-    assert world.counts(asked) == {"entered": n, "synced": n}
+    assert world.counts(sync_row) == {"entered": n, "synced": n}
 
 
-def test_an_answer_ends_the_suspicion(world):
-    asked = world.sync()
-    world.enter(asked, world.people(4))
+def test_an_answer_resets_the_crash_count(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(4))
     [request] = collect.plan(world.eu.remote_id, most=4, now=timezone.now())
     collect.take(request, now=timezone.now())
     Batch.objects.update(lease_until=timezone.now())
@@ -100,9 +100,9 @@ def test_an_answer_ends_the_suspicion(world):
     assert {batch.crashes for batch in Batch.objects.filter(attempts=2)} == {0}
 
 
-def test_a_suspect_is_alone_in_its_process(world):
-    asked = world.sync()
-    world.enter(asked, world.people(4))
+def test_a_suspect_batch_is_sent_alone(world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(4))
     Batch.objects.update(crashes=2, sharing=Batch.Sharing.ALONE)
     world.enter(world.sync(world.audience("others")), world.people(3))
     world.fault("slow", seconds=0.5)

@@ -1,4 +1,4 @@
-"""Clocks that jump: nobody ends untried, and nothing waits for a time that a wrong clock wrote."""
+"""Clock skew errors no untried person and blocks no batch."""
 
 from datetime import timedelta
 
@@ -13,23 +13,23 @@ from partners.queue.push import pack, send
 AHEAD = timedelta(hours=2)
 
 
-def test_a_jump_during_a_call_ends_nobody(world):
-    """Sent before the clock went on by 14 hours, answered after it."""
+def test_a_clock_jump_during_a_call_errors_no_person(world):
+    """The clock jumps ahead by 14 hours between the request and its answer."""
     world.fault("code", code=50000)
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     world.flush(seconds=0.3)
     Batch.objects.update(due_at=timezone.now())
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
-    assert world.counts(asked) == {"entered": 3, "pending": 3}
+    assert world.counts(sync_row) == {"entered": 3, "pending": 3}
     Batch.objects.update(
         deadline_at=timezone.now(), due_at=timezone.now()
-    )  # a try after the jump, and that is all
+    )  # one more attempt after the jump is enough
     world.flush()
-    assert world.counts(asked) == {"entered": 3, "errored": 3}
+    assert world.counts(sync_row) == {"entered": 3, "errored": 3}
 
 
 def _due_in_two_hours(world):
@@ -73,19 +73,19 @@ def _budget_parked_for_two_hours(world):
         _budget_parked_for_two_hours,
     ],
 )
-def test_a_clock_that_went_back_two_hours_keeps_nobody(world, wrong):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_timestamps_two_hours_ahead_block_no_batch(world, wrong):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     wrong(world)
     flush.beat()
     flush.beat()
-    assert world.counts(asked) == {"entered": 3, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
-def test_what_other_machines_hold_stays_theirs(world):
-    """Their clocks may be some seconds ahead."""
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def test_leases_of_other_machines_survive_a_small_skew(world):
+    """The clocks of other machines may be some seconds ahead."""
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
     [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now() + timedelta(seconds=20))
     assert collect.reclaim(now=timezone.now()) == 0
