@@ -56,10 +56,10 @@ format: venv-dev ## write Python and templates in the one style that lint checks
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 	git ls-files -z -- $(TEMPLATES) | xargs -0 $(BIN)/djade --target-version 5.2 || true
 
-bench: venv ## measure: ARGS are handed to `manage.py bench`
+bench: venv-dev ## measure: ARGS are handed to `manage.py bench`
 	$(BIN)/python manage.py bench $(ARGS)
 
-chaos: venv ## storm: engines killed and stopped, a failing partner, people at work; ARGS are handed to `manage.py chaos`
+chaos: venv-dev ## kill and stop engines at random amid faults and user acts; ARGS are handed to `manage.py chaos`
 	$(BIN)/python manage.py chaos $(ARGS)
 
 messages: venv-dev ## collect the texts into locale/ and compile the translations

@@ -1,1 +1,1 @@
-"""A pretend TikTok: its API for audiences, its authorisation page and its Ads Manager, in a process of its own."""
+"""A stand-in for TikTok: its audience API, authorisation page and Ads Manager in one process."""

@@ -1,11 +1,11 @@
-"""TikTok users, the ad accounts they reach, authorisation codes and access tokens (kept as digests)."""
+"""TikTok users, their ad accounts, authorisation codes and access tokens (stored as digests)."""
 
 import secrets
 import time
 from dataclasses import dataclass
 
 from tiktok_sandbox.store import Store, digest
-from tiktok_sandbox.wire import Refuse
+from tiktok_sandbox.wire import TikTokError
 
 CODE_SECONDS = 3600
 AD_ACCOUNTS, AUDIENCES = 1, 3
@@ -56,8 +56,8 @@ class Accounts:
         rows = self.store.all(
             "SELECT advertiser_id FROM access WHERE user_id = ? AND NOT is_dropped", int(user_id)
         )
-        reached = {str(row[0]) for row in rows}
-        return [advertiser for advertiser in self.advertisers() if advertiser.id in reached]
+        ids = {str(row[0]) for row in rows}
+        return [advertiser for advertiser in self.advertisers() if advertiser.id in ids]
 
     def reaches(self, user_id: str, advertiser_id: str) -> bool:
         sql = "SELECT 1 FROM access WHERE user_id = ? AND advertiser_id = ? AND NOT is_dropped"
@@ -66,8 +66,9 @@ class Accounts:
     def set_dropped(
         self, is_dropped: bool, *, advertiser_id: str, user_id: str | None = None
     ) -> int:
-        """How many users' access was changed."""
-        sql = "UPDATE access SET is_dropped = ? WHERE advertiser_id = ? AND (? IS NULL OR user_id = ?)"
+        """Take access away or give it back; return for how many users it changed."""
+        sql = """UPDATE access SET is_dropped = ?
+                 WHERE advertiser_id = ? AND (? IS NULL OR user_id = ?)"""
         user = int(user_id) if user_id else None
         return self.store.write(sql, is_dropped, int(advertiser_id), user, user)
 
@@ -85,57 +86,58 @@ class Accounts:
     def issue_code(self, user_id: str, scope: frozenset[int]) -> str:
         code = secrets.token_hex(20)
         sql = "INSERT INTO auth_code (digest, user_id, scope, issued_at) VALUES (?, ?, ?, ?)"
-        self.store.write(sql, digest(code), int(user_id), written(scope), time.time())
+        self.store.write(sql, digest(code), int(user_id), scope_text(scope), time.time())
         return code
 
     def redeem(self, code: str) -> Token:
-        """An authorisation code is good for one hour and one use."""
+        """Use a code, which is valid for one hour and one use. Raises TikTokError."""
         with self.store.lock:
             sql = "SELECT user_id, scope, issued_at, used_at FROM auth_code WHERE digest = ?"
             found = self.store.all(sql, digest(code))
             if not found:
-                raise Refuse(40101, "Invalid auth_code.")
+                raise TikTokError(40101, "Invalid auth_code.")
             user_id, scope, issued_at, used_at = found[0]
             if used_at:
-                raise Refuse(40110, "Auth_code is used, please re-authorize.")
+                raise TikTokError(40110, "Auth_code is used, please re-authorize.")
             if issued_at + CODE_SECONDS < time.time():
-                raise Refuse(
+                raise TikTokError(
                     40110,
                     "Auth_code is expired. Please re-authorize and try again with a new auth_code.",
                 )
             self.store.write(
                 "UPDATE auth_code SET used_at = ? WHERE digest = ?", time.time(), digest(code)
             )
-        return Token(str(user_id), read(scope))
+        return Token(str(user_id), parse_scope(scope))
 
     def issue_token(
         self, user_id: str, scope: frozenset[int] = frozenset({AD_ACCOUNTS, AUDIENCES})
     ) -> str:
         token = secrets.token_hex(20)
         sql = "INSERT INTO token (digest, user_id, scope, issued_at) VALUES (?, ?, ?, ?)"
-        self.store.write(sql, digest(token), int(user_id), written(scope), time.time())
+        self.store.write(sql, digest(token), int(user_id), scope_text(scope), time.time())
         return token
 
     def token(self, secret: str) -> Token | None:
-        """None if unknown or revoked."""
+        """Return the token, None if it is unknown or revoked."""
         sql = "SELECT user_id, scope FROM token WHERE digest = ? AND revoked_at IS NULL"
         found = self.store.all(sql, digest(secret))
-        return Token(str(found[0][0]), read(found[0][1])) if found else None
+        return Token(str(found[0][0]), parse_scope(found[0][1])) if found else None
 
     def revoke(self, secret: str) -> bool:
         sql = "UPDATE token SET revoked_at = ? WHERE digest = ? AND revoked_at IS NULL"
         return bool(self.store.write(sql, time.time(), digest(secret)))
 
     def revoke_all(self, user_id: str | None = None) -> int:
-        """Tokens revoked: of one user, or of all."""
+        """Revoke the tokens of one user, or all; return how many."""
         user = int(user_id) if user_id else None
-        sql = "UPDATE token SET revoked_at = ? WHERE revoked_at IS NULL AND (? IS NULL OR user_id = ?)"
+        sql = """UPDATE token SET revoked_at = ?
+                 WHERE revoked_at IS NULL AND (? IS NULL OR user_id = ?)"""
         return self.store.write(sql, time.time(), user, user)
 
 
-def written(scope: frozenset[int]) -> str:
+def scope_text(scope: frozenset[int]) -> str:
     return ",".join(map(str, sorted(scope)))
 
 
-def read(scope: str) -> frozenset[int]:
+def parse_scope(scope: str) -> frozenset[int]:
     return frozenset(map(int, filter(None, scope.split(","))))

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class TiktokSandboxConfig(AppConfig):
-    """The command of the sandbox; it has no models."""
+    """Only a command, no models."""
 
     name = "tiktok_sandbox"

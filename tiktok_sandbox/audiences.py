@@ -1,4 +1,4 @@
-"""Audiences of the ad accounts, and who is in them: a journal of accepted mappings, folded when somebody asks."""
+"""Audiences and their members: a journal of accepted mappings, folded when it is read."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tiktok_sandbox.store import Store
 
 PARTNER = "Partner"
 LOOKALIKE = "Lookalike Audience"
-ENTRIES_AT_ONCE = 4
+ENTRIES_PER_READ = 4
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Audience:
 
 @dataclass(frozen=True)
 class Entry:
-    """One accepted mapping request, as the history tells it."""
+    """One accepted mapping request in the history."""
 
     action: str
     people: int
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Audiences:
-    """`size_delay`: a size is computed anew at most every so many seconds, as TikTok takes a day or two."""
+    """All audiences. `size_delay`: seconds until a size is computed again; TikTok takes days."""
 
     def __init__(self, store: Store, *, size_delay: float = 0) -> None:
         self.store = store
@@ -45,7 +45,7 @@ class Audiences:
         self.folding = RLock()  # always taken before the store's own lock
 
     def of(self, advertiser_id: str) -> list[Audience]:
-        """Newest first."""
+        """Return the audiences of an ad account, newest first."""
         sql = "SELECT * FROM live_audience WHERE advertiser_id = ? ORDER BY id DESC"
         return [built(row) for row in self.store.all(sql, int(advertiser_id))]
 
@@ -68,9 +68,11 @@ class Audiences:
         kind: str = PARTNER,
         lookalike_spec: str | None = None,
     ) -> str:
-        """The id of the new audience."""
-        sql = """INSERT INTO audience (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
-                 SELECT max(id) + 1, ?, ?, ?, ?, ?, ? FROM audience RETURNING id"""
+        """Create an audience; return its id."""
+        sql = """
+            INSERT INTO audience
+                (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
+            SELECT max(id) + 1, ?, ?, ?, ?, ?, ? FROM audience RETURNING id"""
         calculate_type = "MULTIPLE_TYPES" if kind == PARTNER else None
         values = (int(advertiser_id), name, kind, calculate_type, lookalike_spec, time.time())
         with self.store.lock, self.store.db:
@@ -85,8 +87,9 @@ class Audiences:
             self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
 
     def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
-        """Write down one accepted request: the columns for each of its audiences."""
-        sql = "INSERT INTO mapping (audience_id, action, schemas, n, people, at, block) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        """Store one accepted request: the columns for each of its audiences."""
+        sql = """INSERT INTO mapping (audience_id, action, schemas, n, people, at, block)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"""
         now = time.time()
         rows = [
             (*entry(audience, action, columns), now, pack(columns)) for audience, columns in parts
@@ -94,11 +97,13 @@ class Audiences:
         self.store.write_many(sql, rows)
 
     def members(self, audience_id: str) -> Members:
-        """Folds what came since the last reading, a few requests at a time, so that others get at the store meanwhile."""
-        sql = "SELECT seq, action, schemas, n, block FROM mapping WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        """Return the members, folding the requests accepted since the last read."""
+        # A few requests at a time, so that other threads can use the store meanwhile.
+        sql = """SELECT seq, action, schemas, n, block FROM mapping
+                 WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"""
         with self.folding:
             folded, members = self.folds.get(audience_id, (0, Members()))
-            while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_AT_ONCE):
+            while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_PER_READ):
                 for _, action, schemas, n, block in rows:
                     members.apply(action, unpack(schemas.split(","), n, block))
                 folded = rows[-1][0]
@@ -106,7 +111,7 @@ class Audiences:
             return members
 
     def listed(self, audience_id: str) -> list[tuple[str, str]]:
-        """(schema, hash) of every member id at this moment."""
+        """Return (schema, hash in hex) of every member id."""
         with self.folding:
             return list(self.members(audience_id))
 
@@ -114,7 +119,7 @@ class Audiences:
         return audience.base_size + self.members(audience.id).people
 
     def cover_num(self, audience: Audience) -> int:
-        """The size as the API shows it."""
+        """Return the size as the API shows it."""
         if not self.size_delay:
             return self.people(audience)
         cover_num, covered_at = self.store.all(
@@ -129,18 +134,15 @@ class Audiences:
         return people
 
     def history(self, audience_id: str, size: int) -> list[Entry]:
-        """The newest mapping requests, newest first."""
+        """Return the newest mapping requests, newest first."""
         sql = (
             "SELECT action, people, at FROM mapping WHERE audience_id = ? ORDER BY seq DESC LIMIT ?"
         )
         return [Entry(*row) for row in self.store.all(sql, int(audience_id), size)]
 
     def history_count(self, audience_id: str) -> int:
-        return int(
-            self.store.all("SELECT count(*) FROM mapping WHERE audience_id = ?", int(audience_id))[
-                0
-            ][0]
-        )
+        sql = "SELECT count(*) FROM mapping WHERE audience_id = ?"
+        return int(self.store.all(sql, int(audience_id))[0][0])
 
     def clear(self) -> None:
         with self.folding:

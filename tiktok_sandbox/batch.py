@@ -1,4 +1,4 @@
-"""The batch_data of a mapping request, from JSON to packed columns. A bad cell refuses the whole request by name."""
+"""Read the batch_data of a mapping request: from JSON to packed columns, or to an error."""
 
 from dataclasses import dataclass, field
 from itertools import chain
@@ -6,10 +6,10 @@ from typing import Any
 
 from tiktok_sandbox import params
 from tiktok_sandbox.members import WIDTHS, Column, either, people
-from tiktok_sandbox.wire import Refuse
+from tiktok_sandbox.wire import TikTokError
 
-Cell = dict[str, Any]  # JSON, not yet judged
-STRETCH = 1_000  # rows read together: few enough to stay in the processor's cache
+Cell = dict[str, Any]  # JSON, not yet checked
+CHUNK = 1_000  # rows read together: few enough to stay in the processor's cache
 HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -50,7 +50,7 @@ class Batch:
 
 
 def pick(column: Column, cells: tuple[Cell, ...], audience: str) -> Column:
-    """The part of a column that names one audience."""
+    """Return the part of a column that names one audience."""
     mask, ids = bytearray(len(cells)), []
     for at, (cell, value) in enumerate(zip(cells, column.cells(), strict=True)):
         if value is not None and audience in list_of(cell):
@@ -74,7 +74,7 @@ def read(body: params.Source) -> Batch:
     try:
         return packed(schemas, rows)
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise first_fault(schemas, rows) from None
+        raise first_error(schemas, rows) from None
 
 
 def read_schemas(value: object) -> list[str]:
@@ -95,13 +95,13 @@ def read_schemas(value: object) -> list[str]:
 
 
 def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
-    """The fast way, in bulk. Raises some ValueError, KeyError or TypeError at a bad cell: first_fault() says which."""
+    """Read all rows in bulk. Raises ValueError, KeyError or TypeError for a bad cell."""
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(schemas)}:
         raise ValueError
     pieces: list[list[tuple[bytes, bytes]]] = [[] for _ in schemas]
     audiences: set[tuple[str, ...]] = set()
-    for start in range(0, len(rows), STRETCH):
-        for at, cells in enumerate(zip(*rows[start : start + STRETCH], strict=True)):
+    for start in range(0, len(rows), CHUNK):
+        for at, cells in enumerate(zip(*rows[start : start + CHUNK], strict=True)):
             mask, raw, named = read_cells(WIDTHS[schemas[at]], cells)
             pieces[at].append((mask, raw))
             audiences |= named
@@ -120,7 +120,7 @@ def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
 
 
 def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[tuple[str, ...]]]:
-    """Mask, ids and the lists of audiences of one column of a stretch."""
+    """Return mask, ids and the distinct lists of audiences of one column of a chunk."""
     if set(map(type, cells)) != {dict}:
         raise ValueError
     filled = [cell for cell in cells if cell]
@@ -130,7 +130,7 @@ def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[t
 
 
 def distinct(named: list[list[str]]) -> set[tuple[str, ...]]:
-    """Most requests name the same audiences in every cell: then comparing is much faster than hashing."""
+    # Most requests name the same audiences in every cell: comparing is then faster than hashing.
     if named and type(named[0]) is list and named.count(named[0]) == len(named):
         return {tuple(named[0])}
     if set(map(type, named)) - {list}:
@@ -139,15 +139,15 @@ def distinct(named: list[list[str]]) -> set[tuple[str, ...]]:
 
 
 def raw_ids(width: int, values: list[str]) -> bytes:
-    """A length check for each and one for all, because fromhex() skips blanks."""
     raw = bytes.fromhex("".join(values))
+    # Both lengths are checked, of each value and of all, because fromhex() skips blanks.
     if len(raw) != width * len(values) or not set(map(len, values)) <= {2 * width}:
         raise ValueError
     return raw
 
 
-def first_fault(schemas: list[str], rows: list[object]) -> Refuse:
-    """Names the first bad row or cell; only called when there is one."""
+def first_error(schemas: list[str], rows: list[object]) -> TikTokError:
+    """Return the error that names the first bad row or cell; called only if there is one."""
     for at, row in enumerate(rows):
         place = f"batch_data[{at}]"
         if not isinstance(row, list) or len(row) != len(schemas):
@@ -157,13 +157,13 @@ def first_fault(schemas: list[str], rows: list[object]) -> Refuse:
         if all(cell == {} for cell in row):
             return params.wrong(place, "holds no id")
         for column, (schema, cell) in enumerate(zip(schemas, row, strict=True)):
-            fault = cell_fault(f"{place}[{column}]", WIDTHS[schema], cell)
-            if fault:
-                return fault
+            error = cell_error(f"{place}[{column}]", WIDTHS[schema], cell)
+            if error:
+                return error
     return params.wrong("batch_data", "is malformed")
 
 
-def cell_fault(place: str, width: int, cell: object) -> Refuse | None:
+def cell_error(place: str, width: int, cell: object) -> TikTokError | None:
     if not isinstance(cell, dict):
         return params.wrong(place, "should be an object")
     if not cell:
@@ -172,7 +172,9 @@ def cell_fault(place: str, width: int, cell: object) -> Refuse | None:
     if not isinstance(value, str) or not value:
         return params.wrong(f"{place}.id", "should be a string")
     if len(value) != 2 * width or not HEX.issuperset(value):
-        return Refuse(40062, f"{place}.id: should be hashed, {2 * width} hexadecimal characters.")
+        return TikTokError(
+            40062, f"{place}.id: should be hashed, {2 * width} hexadecimal characters."
+        )
     if not isinstance(named, list) or not named or not all(map(params.is_id, named)):
         return params.wrong(
             f"{place}.audience_ids", "should be a non-empty list of integers in strings"

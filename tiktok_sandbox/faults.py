@@ -1,4 +1,4 @@
-"""Troubles that can be switched on: which call they hit, how often, and what they do to its answer."""
+"""Faults that can be set: the calls they hit, how often, and their effect on the answer."""
 
 import random
 import time
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from threading import Lock
 
 from tiktok_sandbox import params
-from tiktok_sandbox.wire import HTML, TEXT, Answer, Manner, Refuse, envelope
+from tiktok_sandbox.wire import HTML, TEXT, Answer, Delivery, TikTokError, envelope
 
 # kind -> the parameters it takes, with their defaults; None: must be given
 KINDS: dict[str, dict[str, object]] = {
@@ -32,15 +32,18 @@ KINDS: dict[str, dict[str, object]] = {
     "apply_then_drop": {},
 }
 COMMON = {"kind", "endpoint", "advertiser_id", "count", "for_seconds", "share", "code"}
-INSTEAD = {"throttle", "code", "http_error", "drop"}  # of handling the call: nothing is applied
-WITHIN = {"not_allowlisted", "poison", "partial"}  # the handling asks for these
-AFTER = KINDS.keys() - INSTEAD - WITHIN  # the call is handled, its answer spoilt
+INSTEAD = {"throttle", "code", "http_error", "drop"}  # the call is not handled
+WITHIN = {"not_allowlisted", "poison", "partial"}  # the handler looks for these
+AFTER = KINDS.keys() - INSTEAD - WITHIN  # the call is handled, its answer damaged
 MESSAGES = {40105: "Access token is incorrect or has been revoked.", 50000: "System error."}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`count` calls are left to be hit, `until` is on the monotonic clock; None: until cleared. `share`: of the calls."""
+    """It hits `count` more calls and ends at `until` (monotonic); both None: until cleared.
+
+    `share` is the part of the matching calls that it hits.
+    """
 
     id: int
     kind: str
@@ -65,28 +68,28 @@ class Fault:
             and (self.share >= 1 or random.random() < self.share)  # noqa: S311  # dice, no secret
         )
 
-    def refusal(self, app_id: str) -> Refuse:
+    def error(self, app_id: str) -> TikTokError:
         code = self.code or (40133 if self.advertiser_id else 40100)
         if code == 40100:
-            return Refuse(
+            return TikTokError(
                 code,
                 f"Due to too many requests, requests from App {app_id} are temporarily restricted.",
             )
         if code == 40133:
-            return Refuse(code, qps_message(self.advertiser_id or "?", 0))
-        return Refuse(code, MESSAGES.get(code, f"Sandbox fault with code {code}."))
+            return TikTokError(code, qps_message(self.advertiser_id or "?", 0))
+        return TikTokError(code, MESSAGES.get(code, f"Sandbox fault with code {code}."))
 
     def shown(self) -> dict[str, object]:
-        """Without what does not belong to its kind; the poisonous hash only by its beginning."""
-        said = {
+        """Return its fields for JSON; of a hash only the beginning."""
+        fields = {
             name: value
             for name, value in asdict(self).items()
             if name in KINDS[self.kind] or name in ALWAYS
         }
         if self.hash:
-            said["hash"] = f"{self.hash[:8]}..."
-        said["seconds_left"] = round(self.until - time.monotonic(), 1) if self.until else None
-        return said
+            fields["hash"] = f"{self.hash[:8]}..."
+        fields["seconds_left"] = round(self.until - time.monotonic(), 1) if self.until else None
+        return fields
 
 
 ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
@@ -94,47 +97,47 @@ ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
 
 def qps_message(advertiser_id: str, limit: int) -> str:
     return (
-        f"Advertiser ({advertiser_id})'s QPS ({limit + 1}) reaches QPS limit {limit} for current path, "
-        "request is temporarily restricted."
+        f"Advertiser ({advertiser_id})'s QPS ({limit + 1}) reaches QPS limit {limit} "
+        "for current path, request is temporarily restricted."
     )
 
 
 class Faults:
-    """The standing faults, oldest first; the first that hits a call is the one that counts."""
+    """The active faults, oldest first; the first that hits a call applies."""
 
     def __init__(self) -> None:
-        self.standing: list[Fault] = []
+        self.active: list[Fault] = []
         self.lock = Lock()
         self.n = 0
 
     def set(self, kind: str, **details: object) -> Fault:
-        """As KINDS says; all take endpoint, advertiser_id, count, for_seconds and share, too. ValueError if wrong."""
+        """Set a fault with the parameters of KINDS and COMMON. Raises ValueError."""
         return self.add({"kind": kind, **details})
 
-    def add(self, wish: Mapping[str, object]) -> Fault:
+    def add(self, fields: Mapping[str, object]) -> Fault:
         try:
-            fault = parse(wish)
-        except Refuse as refusal:
-            raise ValueError(refusal.message) from refusal
+            fault = parse(fields)
+        except TikTokError as error:
+            raise ValueError(error.message) from error
         with self.lock:
             self.n += 1
             fault = replace(fault, id=self.n)
-            self.standing.append(fault)
+            self.active.append(fault)
         return fault
 
     def clear(self, fault_id: int | None = None) -> None:
         with self.lock:
-            self.standing = [fault for fault in self.standing if fault_id not in (None, fault.id)]
+            self.active = [fault for fault in self.active if fault_id not in (None, fault.id)]
 
     def list(self) -> list[Fault]:
         with self.lock:
-            self.forget_old()
-            return list(self.standing)
+            self.drop_ended()
+            return list(self.active)
 
     def find(
         self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]
     ) -> Fault | None:
-        """The first fault that hits, not yet used."""
+        """Return the first fault that hits, without counting a use."""
         return next(
             (one for one in self.list() if one.kind in kinds and one.hits(endpoint, advertisers)),
             None,
@@ -143,37 +146,36 @@ class Faults:
     def take(
         self, kinds: Collection[str], endpoint: str, advertisers: Collection[str]
     ) -> Fault | None:
-        """The first fault that hits, one of its times used."""
+        """Return the first fault that hits, and count its use."""
         fault = self.find(kinds, endpoint, advertisers)
         return fault if fault and self.use(fault) else None
 
     def use(self, fault: Fault) -> bool:
-        """False if somebody else used it up meanwhile."""
+        """Count a use; return False if another call has used the fault up meanwhile."""
         with self.lock:
-            for at, one in enumerate(self.standing):
+            for at, one in enumerate(self.active):
                 if one.id == fault.id:
                     if one.count is not None:
-                        self.standing[at] = replace(one, count=one.count - 1)
-                        self.forget_old()
+                        self.active[at] = replace(one, count=one.count - 1)
+                        self.drop_ended()
                     return True
         return False
 
-    def forget_old(self) -> None:
+    def drop_ended(self) -> None:
         now = time.monotonic()
-        self.standing = [
-            one
-            for one in self.standing
-            if one.count != 0 and (one.until is None or one.until > now)
+        self.active = [
+            one for one in self.active if one.count != 0 and (one.until is None or one.until > now)
         ]
 
 
-def parse(wish: Mapping[str, object]) -> Fault:
-    """From JSON or a form (all texts). Refuses what is unknown: no test shall wait for a fault with a typing error."""
-    kind = params.choice(wish, "kind", KINDS)
-    unknown = wish.keys() - KINDS[kind].keys() - COMMON
+def parse(fields: Mapping[str, object]) -> Fault:
+    """Read a fault from JSON or from a form, whose values are texts. Raises TikTokError."""
+    kind = params.choice(fields, "kind", KINDS)
+    # A fault with a typing error must not be taken: a test would wait for it in vain.
+    unknown = fields.keys() - KINDS[kind].keys() - COMMON
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")
-    given = {name: value for name, value in wish.items() if value not in (None, "")}
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
     needed = [
         name for name, default in KINDS[kind].items() if default is None and name not in given
     ]
@@ -234,22 +236,22 @@ def row_numbers(values: Mapping[str, object]) -> tuple[int, ...]:
     return tuple(rows)
 
 
-def spoil(answer: Answer, fault: Fault) -> Answer:
-    """What the wire makes of a good answer."""
-    bad = spoilt_body(answer, fault)
+def damage(answer: Answer, fault: Fault) -> Answer:
+    """Return the answer as a fault changes it."""
+    bad = damaged_body(answer, fault)
     if bad:
         return bad
-    manner = {
-        "slow": Manner(delay=fault.seconds),
-        "drip": Manner(drip=fault.seconds),
-        "truncated": Manner(is_cut=True),
-        "drop": Manner(is_dropped=True),
-        "apply_then_drop": Manner(is_dropped=True),
+    delivery = {
+        "slow": Delivery(delay=fault.seconds),
+        "drip": Delivery(drip=fault.seconds),
+        "truncated": Delivery(is_cut=True),
+        "drop": Delivery(is_dropped=True),
+        "apply_then_drop": Delivery(is_dropped=True),
     }[fault.kind]
-    return replace(answer, manner=manner)
+    return replace(answer, delivery=delivery)
 
 
-def spoilt_body(answer: Answer, fault: Fault) -> Answer | None:
+def damaged_body(answer: Answer, fault: Fault) -> Answer | None:
     match fault.kind:
         case "http_error":
             return Answer(b"<html><body>Bad gateway</body></html>", fault.status, HTML)

@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass(frozen=True)
 class Limits:
-    """None means: not limited. Rates are requests in any window of one second."""
+    """Limits of one preset; None: no limit. Rates are requests in any window of one second."""
 
     name: str
     people_per_request: int | None
@@ -37,7 +37,7 @@ DEFAULT = PRESETS["published_by_braze"]
 
 
 class Windows:
-    """Sliding windows of one second: admits at most `rate` calls per key in any of them."""
+    """Sliding windows of one second that admit at most `rate` calls per key."""
 
     def __init__(self) -> None:
         self.admitted: dict[Hashable, deque[float]] = {}

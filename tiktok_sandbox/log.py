@@ -1,4 +1,4 @@
-"""What was asked: one line per API call, without tokens, names or hashes, and how many fell into one second at most."""
+"""The log of API calls, without tokens, names or hashes."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass
 class Line:
-    """`at` is seconds since 1970; code is None where nothing was answered in TikTok's form."""
+    """One call. `at`: seconds since 1970; `code`: None if the answer was not TikTok's envelope."""
 
     at: float
     endpoint: str
@@ -48,7 +48,7 @@ class Log:
 
 
 def busiest_second(times: Iterable[float]) -> int:
-    """The most calls that fell into any window of one second."""
+    """Return the most calls within any window of one second."""
     window: deque[float] = deque()
     most = 0
     for at in sorted(times):

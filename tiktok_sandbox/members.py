@@ -1,4 +1,4 @@
-"""Who is in an audience: the columns of one mapping request, packed, and the fold of all of them in order."""
+"""The members of an audience: packed columns of mapping requests, folded in their order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ STRENGTH = {schema: strength for strength, schema in enumerate(WIDTHS)}
 
 @dataclass(frozen=True)
 class Column:
-    """One id schema of a request: mask has a byte per person (0 or 1), ids the bytes of the filled cells in order."""
+    """One id schema of a request.
+
+    `mask` has a byte per person, 0 or 1; `ids` are the bytes of the filled cells in order.
+    """
 
     schema: str
     mask: bytes
@@ -39,12 +42,12 @@ class Column:
 
 
 def people(columns: list[Column]) -> int:
-    """How many rows carry at least one identifier."""
+    """Count the rows with at least one identifier."""
     return either([column.mask for column in columns]).count(1)
 
 
 def either(masks: list[bytes]) -> bytes:
-    """The byte-wise OR of masks of one length."""
+    """Return the byte-wise OR of masks of the same length."""
     together = 0
     for mask in masks:
         together |= int.from_bytes(mask)
@@ -66,7 +69,10 @@ def unpack(schemas: list[str], n: int, block: bytes) -> list[Column]:
 
 
 class Members:
-    """The people of one audience. `owners[schema][id]` is the first identifier of the row that brought the id."""
+    """The members of one audience.
+
+    `owners[schema][id]` is the first identifier of the row that the id came with.
+    """
 
     def __init__(self) -> None:
         self.owners: dict[str, dict[bytes, bytes]] = {}

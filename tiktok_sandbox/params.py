@@ -1,20 +1,20 @@
-"""Reading parameters of API calls: every function returns a checked value or refuses with 40002, naming the field."""
+"""Read parameters of API calls: return a checked value or raise 40002, naming the field."""
 
 from collections.abc import Iterable, Mapping
 
 import orjson
 
-from tiktok_sandbox.wire import Refuse
+from tiktok_sandbox.wire import TikTokError
 
 Source = Mapping[str, object]
 
 
-def missing(*names: str) -> Refuse:
-    return Refuse(40002, f"Missing required field(s): {', '.join(names)}.")
+def missing(*names: str) -> TikTokError:
+    return TikTokError(40002, f"Missing required field(s): {', '.join(names)}.")
 
 
-def wrong(name: str, expectation: str) -> Refuse:
-    return Refuse(40002, f"{name}: {expectation}.")
+def wrong(name: str, expectation: str) -> TikTokError:
+    return TikTokError(40002, f"{name}: {expectation}.")
 
 
 def text(source: Source, name: str, *, longest: int | None = None) -> str:
@@ -40,14 +40,14 @@ def digits(source: Source, name: str) -> str:
 
 
 def digits_list(source: Source, name: str, *, most: int) -> list[str]:
-    """A non-empty list of ids. In a query string the list is JSON text."""
+    """Return a non-empty list of ids. In a query string the list is JSON."""
     value = decoded(source.get(name), name)
     if value is None:
         raise missing(name)
     if not isinstance(value, list) or not value or not all(map(is_id, value)):
         raise wrong(name, "should be a non-empty list of integers in strings")
     if len(value) > most:
-        raise Refuse(40002, f"{name}: should not hold more than {most} items.")
+        raise TikTokError(40002, f"{name}: should not hold more than {most} items.")
     return value
 
 
@@ -73,7 +73,7 @@ def choices(source: Source, name: str, allowed: Iterable[str]) -> list[str]:
     return value
 
 
-def truth(source: Source, name: str) -> bool:
+def boolean(source: Source, name: str) -> bool:
     value = source.get(name)
     if value is None:
         raise missing(name)
@@ -83,7 +83,7 @@ def truth(source: Source, name: str) -> bool:
 
 
 def whole(source: Source, name: str, *, default: int, least: int = 1, most: int) -> int:
-    """A whole number between least and most, from a query string or JSON."""
+    """Return a whole number from ``least`` to ``most``, given as number or text."""
     value = source.get(name, default)
     if isinstance(value, str) and is_id(value):
         value = int(value)

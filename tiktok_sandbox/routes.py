@@ -1,4 +1,4 @@
-"""The table of API endpoints, and the way of every call through throttles, faults and its handler."""
+"""The table of API endpoints, and the path of a call through limits, faults and its handler."""
 
 import logging
 import time
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from tiktok_sandbox.call import Call
 from tiktok_sandbox.endpoints import audience, oauth, segment
-from tiktok_sandbox.faults import AFTER, INSTEAD, spoil
+from tiktok_sandbox.faults import AFTER, INSTEAD, damage
 from tiktok_sandbox.log import Line
 from tiktok_sandbox.sandbox import Sandbox
-from tiktok_sandbox.wire import Answer, Refuse, Request, envelope, text
+from tiktok_sandbox.wire import Answer, Request, TikTokError, envelope, text
 
 logger = logging.getLogger(__name__)
 ROOT = "/open_api/v1.3/"
@@ -38,8 +38,8 @@ ENDPOINTS = {
     "dmp/custom_audience/lookalike/create": Endpoint("POST", audience.lookalike_create),
 }
 
-# Of TikTok's audience interface, not played here: answered in TikTok's envelope, for its SDK takes anything else for a
-# broken line.
+# Endpoints that the sandbox does not have. They are answered in TikTok's envelope, because TikTok's
+# SDK takes any other answer for a network error.
 NOT_PLAYED = {
     "audience/insight/overlap": "GET",
     "dmp/custom_audience/create": "POST",
@@ -59,7 +59,7 @@ NOT_PLAYED = {
 
 
 def not_played(call: Call) -> dict[str, object]:
-    raise Refuse(40008, f"The sandbox does not play {call.endpoint}; see docs/sandbox.md.")
+    raise TikTokError(40008, f"The sandbox does not play {call.endpoint}; see docs/sandbox.md.")
 
 
 ENDPOINTS |= {name: Endpoint(method, not_played) for name, method in NOT_PLAYED.items()}
@@ -75,7 +75,7 @@ def answer_api(sandbox: Sandbox, request: Request) -> Answer:
     started = time.perf_counter()
     line = Line(at=time.time(), endpoint=name.rstrip("/"), method=request.method)
     call = Call(sandbox, line.endpoint, request, line)
-    answer = worked(call, endpoint)
+    answer = answer_call(call, endpoint)
     line.ms = round((time.perf_counter() - started) * 1000, 2)
     line.advertisers = call.advertisers
     line.fault = ", ".join(fault.kind for fault in call.used)
@@ -83,41 +83,41 @@ def answer_api(sandbox: Sandbox, request: Request) -> Answer:
     return answer
 
 
-def worked(call: Call, endpoint: Endpoint) -> Answer:
-    """The answer as it goes out: handled, or put in its place by a fault, or spoilt by one afterwards."""
+def answer_call(call: Call, endpoint: Endpoint) -> Answer:
+    """Return the answer: of a fault instead of the handler, or the handler's, maybe damaged."""
     try:
         throttle(call, endpoint)
         instead = call.fault(*INSTEAD)
         if instead:
             if instead.kind in ("throttle", "code"):
-                raise instead.refusal(call.sandbox.options.app_id)
-            return spoil(Answer(), instead)
-        answer = handled(call, endpoint)
-    except Refuse as refusal:
-        call.line.code = refusal.code
-        return envelope(refusal.code, refusal.message, refusal.data)
+                raise instead.error(call.sandbox.options.app_id)
+            return damage(Answer(), instead)
+        answer = handle(call, endpoint)
+    except TikTokError as error:
+        call.line.code = error.code
+        return envelope(error.code, error.message, error.data)
     after = call.fault(*AFTER)
-    return spoil(answer, after) if after else answer
+    return damage(answer, after) if after else answer
 
 
 def throttle(call: Call, endpoint: Endpoint) -> None:
-    """The app's limit first: the body is not even read for it."""
+    """Apply the rate limits, the app's first: it does not need the body. Raises TikTokError."""
     options = call.sandbox.options
     if not (endpoint.is_streaming and options.limits.mapping_rate):
         key, now = ("app", options.app_id), time.monotonic()
         if not call.sandbox.windows.admit(key, rate=options.limits.app_rate, now=now):
-            raise Refuse(40100, "App reaches the QPS limit.")
+            raise TikTokError(40100, "App reaches the QPS limit.")
     if endpoint.is_streaming:
         segment.throttle(call)
 
 
-def handled(call: Call, endpoint: Endpoint) -> Answer:
+def handle(call: Call, endpoint: Endpoint) -> Answer:
     try:
         if endpoint.needs_token:
             call.authenticate()
         data = endpoint.handle(call)
-    except Refuse as refusal:
-        call.line.code = refusal.code
-        return envelope(refusal.code, refusal.message, refusal.data)
+    except TikTokError as error:
+        call.line.code = error.code
+        return envelope(error.code, error.message, error.data)
     call.line.code = 0
     return envelope(0, "OK", data)

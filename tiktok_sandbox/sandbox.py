@@ -1,4 +1,4 @@
-"""The sandbox as one object: its world, its limits, its faults and its log."""
+"""The sandbox as one object: its data, limits, faults and log."""
 
 import threading
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ DEMO_APP_ID, DEMO_SECRET = "7000000000000000001", "sandbox-secret"
 
 @dataclass(frozen=True)
 class Options:
-    """`allowed_redirects`: beginnings of redirect addresses registered for the app; empty allows all."""
+    """`allowed_redirects`: registered beginnings of redirect addresses; empty allows all."""
 
     app_id: str = DEMO_APP_ID
     app_secret: str = DEMO_SECRET
@@ -38,7 +38,7 @@ class Sandbox:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def reset(self) -> None:
-        """Back to the demo world; every token is void."""
+        """Restore the demo data; every token becomes invalid."""
         with self.audiences.folding, self.store.lock:
             self.store.clear()
             self.audiences.clear()
@@ -53,7 +53,7 @@ class Sandbox:
         self.accounts.restore()
 
 
-def opened(path: str, options: Options) -> Sandbox:
+def open_sandbox(path: str, options: Options) -> Sandbox:
     store = Store(path)
     audiences = Audiences(store, size_delay=options.size_delay)
     seed(store, audiences)

@@ -1,4 +1,4 @@
-"""The demo world: two TikTok users, four ad accounts, and audiences of several kinds that were there before us."""
+"""The demo data: two TikTok users, four ad accounts, audiences of several kinds."""
 
 import hashlib
 import time
@@ -48,7 +48,7 @@ ADVERTISERS = (
     ),
 )
 ACCESS = {MARA: (EU, UK, US, OUTLET), JONAS: (EU, UK, OUTLET)}
-# name, type, calculate_type, size. The readers' audience is filled through the journal, like any other of its kind.
+# name, type, calculate_type, size. The audience of readers is filled through the journal.
 AUDIENCES = (
     ("Newsletter readers", PARTNER, "MULTIPLE_TYPES", 0),
     ("Customers of last year", "Customer File Audience", "EMAIL_SHA256", 48_210),
@@ -59,7 +59,7 @@ AUDIENCES = (
 
 
 def seed(store: Store, audiences: Audiences) -> None:
-    """Fill an empty store; one that holds users is left alone."""
+    """Fill an empty store; do nothing if it holds users."""
     with store.lock:
         if store.all("SELECT 1 FROM user LIMIT 1"):
             return
@@ -83,26 +83,20 @@ def values(one: User | Advertiser) -> tuple[object, ...]:
 
 
 def seed_audiences(store: Store, audiences: Audiences) -> None:
-    sql = """INSERT INTO audience (id, advertiser_id, name, type, calculate_type, base_size, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)"""
+    sql = """
+        INSERT INTO audience (id, advertiser_id, name, type, calculate_type, base_size, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)"""
     created_at = time.time() - 60 * DAY
     for at, advertiser in enumerate(ADVERTISERS):
         for nth, (name, kind, calculate_type, size) in enumerate(AUDIENCES):
             audience_id = FIRST_AUDIENCE + at * len(AUDIENCES) + nth
-            details = (
-                audience_id,
-                int(advertiser.id),
-                name,
-                kind,
-                calculate_type,
-                size // (at + 1),
-            )
-            store.write(sql, *details, created_at + nth * DAY)
+            details = (audience_id, int(advertiser.id), name, kind, calculate_type)
+            store.write(sql, *details, size // (at + 1), created_at + nth * DAY)
             if kind == PARTNER:
                 audiences.map("add", [(str(audience_id), [readers()])])
 
 
 def readers() -> Column:
-    """Made-up people under a domain that cannot exist."""
+    """Return made-up people under a domain that cannot exist."""
     ids = b"".join(hashlib.sha256(b"reader-%d@news.invalid" % n).digest() for n in range(READERS))
     return Column("EMAIL_SHA256", b"\1" * READERS, ids)

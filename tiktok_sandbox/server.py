@@ -1,4 +1,4 @@
-"""The HTTP server: threads, keep-alive, and answers that may be slow, cut or never sent."""
+"""The HTTP server: threads, keep-alive, and answers that may be slow, cut or dropped."""
 
 import logging
 import socket
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tiktok_sandbox.pages.routes import answer_page
 from tiktok_sandbox.routes import ROOT, answer_api
-from tiktok_sandbox.sandbox import Options, Sandbox, opened
+from tiktok_sandbox.sandbox import Options, Sandbox, open_sandbox
 from tiktok_sandbox.wire import Answer, Request, envelope, text
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             sys.stderr.write(f"{self.command} {path} {answer.status} {ms:.1f} ms\n")
 
     def read(self) -> Request | None:
-        """None if the body cannot be read."""
+        """Return the request, None if its body cannot be read."""
         length = self.headers.get("Content-Length", "0")
         if (
             "Transfer-Encoding" in self.headers
@@ -57,19 +57,19 @@ class Handler(BaseHTTPRequestHandler):
         return Request(self.command, unquote(parts.path), query, headers, body)
 
     def write(self, answer: Answer) -> None:
-        manner = answer.manner
-        if manner.delay:
-            self.server.sandbox.closing.wait(manner.delay)
-        if manner.is_dropped:
+        delivery = answer.delivery
+        if delivery.delay:
+            self.server.sandbox.closing.wait(delivery.delay)
+        if delivery.is_dropped:
             self.hang_up()
             return
         if answer.chunks is not None and self.command != "HEAD":
             self.write_chunks(answer)
             return
         head, body = self.head(answer), b"" if self.command == "HEAD" else answer.body
-        if manner.drip:
-            self.drip(head, body, manner.drip)
-        elif manner.is_cut:
+        if delivery.drip:
+            self.drip(head, body, delivery.drip)
+        elif delivery.is_cut:
             self.wfile.write(head + body[: len(body) // 2])
             self.hang_up()
         else:
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The base class would print the query, and with it secrets."""
+        """Print nothing: the base class would print the query, which holds secrets."""
 
 
 for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -117,7 +117,7 @@ for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves in its own thread until close(). `url` has no slash at its end."""
+    """Serves in its own thread until close(). `url` has no slash at the end."""
 
     daemon_threads = True
     block_on_close = False
@@ -128,9 +128,8 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.sandbox = sandbox
         self.is_loud = is_loud
-        self.desk = (
-            threading.Lock()
-        )  # two large bodies read by turns take twice as long as one after the other
+        # Two large bodies read in parallel take twice as long as one after the other.
+        self.large_bodies = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
         self.thread = threading.Thread(
@@ -140,10 +139,10 @@ class Server(ThreadingHTTPServer):
     def answer(self, request: Request) -> Answer:
         try:
             if request.path.startswith(ROOT):
-                with self.desk if len(request.body) > SMALL_BODY else nullcontext():
+                with self.large_bodies if len(request.body) > SMALL_BODY else nullcontext():
                     return answer_api(self.sandbox, request)
             return answer_page(self.sandbox, request)
-        except Exception:  # the edge: whatever breaks, the caller gets TikTok's own answer for it
+        except Exception:  # the edge: for any failure the caller gets TikTok's answer
             logger.exception("The sandbox failed at %s", request.path)
             return envelope(50000, "System error.", {})
 
@@ -156,7 +155,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no error."""
+        """Log errors, except of a client that has disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             logger.exception("The sandbox failed on a connection")
 
@@ -187,7 +186,7 @@ def serve(
     is_loud: bool = False,
     options: Options | None = None,
 ) -> Server:
-    """A running sandbox; port 0 takes a free one. OSError if the port is taken."""
-    server = Server(host, port, opened(db, options or Options()), is_loud=is_loud)
+    """Start a sandbox; port 0 takes a free one. Raises OSError if the port is taken."""
+    server = Server(host, port, open_sandbox(db, options or Options()), is_loud=is_loud)
     server.thread.start()
     return server

@@ -1,4 +1,4 @@
-"""The sandbox's own SQLite file: one connection, one lock, no wish to survive a power cut."""
+"""The sandbox's own SQLite file: one connection, one lock, not safe against power cuts."""
 
 import hashlib
 import sqlite3
@@ -9,8 +9,8 @@ from typing import Any
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 CLEAR = """
-    DELETE FROM user; DELETE FROM advertiser; DELETE FROM access; DELETE FROM auth_code; DELETE FROM token;
-    DELETE FROM audience; DELETE FROM mapping;
+    DELETE FROM user; DELETE FROM advertiser; DELETE FROM access; DELETE FROM auth_code;
+    DELETE FROM token; DELETE FROM audience; DELETE FROM mapping;
 """
 
 
@@ -19,12 +19,10 @@ def digest(secret: str) -> str:
 
 
 class Store:
-    """May be used from any thread; hold `lock` around what must not be interleaved, and around a fork.
+    """Usable from any thread; hold `lock` around several statements, and around a fork."""
 
-    One lock for all stores of a process: a fork in the midst of SQLite's work would leave the child SQLite's own locks,
-    which nobody there gives back.
-    """
-
+    # One lock for all stores of a process: a fork during a statement would copy SQLite's own locks
+    # into the child, where no thread releases them.
     lock = RLock()
 
     def __init__(self, path: str) -> None:
@@ -38,7 +36,7 @@ class Store:
             return self.db.execute(sql, values).fetchall()
 
     def write(self, sql: str, *values: object) -> int:
-        """Rows changed."""
+        """Run a statement; return the number of changed rows."""
         with self.lock, self.db:
             return self.db.execute(sql, values).rowcount
 

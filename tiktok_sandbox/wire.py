@@ -1,4 +1,4 @@
-"""What travels: requests, answers, TikTok's envelope, and the ways an answer can go wrong on the wire."""
+"""Requests, answers, TikTok's envelope, and how an answer is delivered."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 
-class Refuse(Exception):
-    """An application error: TikTok answers HTTP 200 with this code and message."""
+class TikTokError(Exception):
+    """An error that TikTok answers with HTTP 200, this code and this message."""
 
     def __init__(self, code: int, message: str, data: Mapping[str, object] | None = None) -> None:
         super().__init__(f"{code} {message}")
@@ -24,7 +24,7 @@ class Refuse(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; names of headers are lower-case."""
+    """One HTTP request; header names are lower-case."""
 
     method: str
     path: str
@@ -34,8 +34,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How the answer is put on the wire. Seconds; `drip` is the pause between single bytes."""
+class Delivery:
+    """How an answer is sent; in seconds, `drip` is the pause between two bytes."""
 
     delay: float = 0
     drip: float = 0
@@ -50,25 +50,25 @@ class Answer:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     chunks: Iterator[bytes] | None = None
-    manner: Manner = Manner()
+    delivery: Delivery = Delivery()
 
 
 def request_id(now: datetime | None = None) -> str:
-    """Timestamp and 20 hex digits, the form of TikTok's samples."""
+    """Return a timestamp and 20 hex digits, like TikTok's samples."""
     now = now or datetime.now(UTC)
     return f"{now:%Y%m%d%H%M%S}{secrets.token_hex(10).upper()}"
 
 
 def envelope(code: object, message: str, data: Mapping[str, object]) -> Answer:
-    """The answer to every API call; its code outranks the HTTP status, which is always 200."""
+    """Return the answer to an API call: HTTP 200, the outcome is in ``code``."""
     log_id = request_id()
     content = {"code": code, "message": message, "request_id": log_id, "data": data}
     return Answer(orjson.dumps(content), headers={"X-TT-LOGID": log_id})
 
 
-def text(words: str, status: int = 200, **headers: str) -> Answer:
+def text(content: str, status: int = 200, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(words.encode(), status, TEXT, named)
+    return Answer(content.encode(), status, TEXT, named)
 
 
 def json(content: object, status: int = 200) -> Answer:

@@ -1,1 +1,1 @@
-"""The API that TikTok offers, as far as it is played."""
+"""The endpoints of TikTok that the sandbox has."""

@@ -1,4 +1,4 @@
-"""The audience library of an ad account: dmp/custom_audience/list, get, delete, lookalike/create."""
+"""The audience library: dmp/custom_audience/list, get, delete, lookalike/create."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from tiktok_sandbox import params
 from tiktok_sandbox.accounts import AUDIENCES
 from tiktok_sandbox.audiences import LOOKALIKE, PARTNER, Audience
 from tiktok_sandbox.call import Call
-from tiktok_sandbox.wire import Refuse
+from tiktok_sandbox.wire import TikTokError
 
 LASTS = 365 * 86_400
 SEED_SIZE = 100
@@ -20,7 +20,7 @@ SPEC_CHOICES = {
 PLACEMENTS = ("TikTok", "TopBuzz & BuzzVideo", "TopBuzz_BuzzVideo", "Pangle")
 
 
-def moment(at: float) -> str:
+def time_text(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -51,15 +51,15 @@ def permit(call: Call, advertiser_id: str) -> None:
 
 
 def summary(call: Call, audience: Audience) -> dict[str, object]:
-    """What list and get have in common."""
+    """Return the fields that list and get have in common."""
     size = call.sandbox.audiences.cover_num(audience)
     return {
         "audience_id": audience.id,
         "name": audience.name,
         "calculate_type": audience.calculate_type,
         "cover_num": size,
-        "create_time": moment(audience.created_at),
-        "expired_time": moment(audience.created_at + LASTS),
+        "create_time": time_text(audience.created_at),
+        "expired_time": time_text(audience.created_at + LASTS),
         "is_valid": size >= TARGETABLE_SIZE,
         "is_expiring": False,
         "shared": False,
@@ -68,7 +68,7 @@ def summary(call: Call, audience: Audience) -> dict[str, object]:
 
 
 def get(call: Call) -> dict[str, object]:
-    """Unknown ids are left out."""
+    """Return details and history; unknown ids are left out."""
     advertiser_id = params.digits(call.body, "advertiser_id")
     wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
     size = params.whole(call.body, "history_size", default=100, most=100)
@@ -98,7 +98,7 @@ def details(call: Call, audience: Audience) -> dict[str, object]:
 
 
 def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]]:
-    """Newest first; the last is the creation."""
+    """Return the changes, newest first; the last is the creation."""
     rows = [
         ("upload - add" if entry.action == "add" else "upload remove", entry.people, entry.at)
         for entry in call.sandbox.audiences.history(audience.id, size)
@@ -112,7 +112,7 @@ def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]
             "action_detail": str(n),
             "editor": editor,
             "msg": None,
-            "opt_time": moment(at),
+            "opt_time": time_text(at),
         }
         for action, n, at in rows
     ]
@@ -141,12 +141,12 @@ def lookalike_create(call: Call) -> dict[str, object]:
             "lookalike_spec.source_audience_id", "should not be a lookalike audience"
         )
     if call.sandbox.audiences.people(source) < SEED_SIZE:
-        raise Refuse(
+        raise TikTokError(
             40002, f"The source audience is too small: at least {SEED_SIZE} people are needed."
         )
-    written = orjson.dumps(spec).decode()
+    spec_text = orjson.dumps(spec).decode()
     audience_id = call.sandbox.audiences.create(
-        advertiser_id, name, kind=LOOKALIKE, lookalike_spec=written
+        advertiser_id, name, kind=LOOKALIKE, lookalike_spec=spec_text
     )
     call.line.action, call.line.audiences = "create", [audience_id]
     return {"custom_audience_id": audience_id}
@@ -169,7 +169,7 @@ def read_spec(value: object) -> dict[str, object]:
         raise params.wrong("location_ids", "should be a non-empty list of strings")
     return {
         "source_audience_id": params.digits(value, "source_audience_id"),
-        "include_source": params.truth(value, "include_source"),
+        "include_source": params.boolean(value, "include_source"),
         "placements": placements,
         "location_ids": locations,
         **{name: params.choice(value, name, allowed) for name, allowed in SPEC_CHOICES.items()},

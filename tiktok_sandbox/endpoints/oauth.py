@@ -75,15 +75,15 @@ def advertiser_info(call: Call) -> dict[str, object]:
         call.require_advertiser(advertiser_id)
     call.require_scope(AD_ACCOUNTS)
     known = {advertiser.id: advertiser for advertiser in call.sandbox.accounts.advertisers()}
-    return {"list": [picked(info(known[advertiser_id]), fields) for advertiser_id in wanted]}
+    return {"list": [select(info(known[advertiser_id]), fields) for advertiser_id in wanted]}
 
 
 def info(advertiser: Advertiser) -> dict[str, object]:
-    said = asdict(advertiser)
+    fields = asdict(advertiser)
     return dict.fromkeys(INFO_FIELDS) | {
-        "advertiser_id": said.pop("id"),
-        "create_time": said.pop("created_at"),
-        **said,
+        "advertiser_id": fields.pop("id"),
+        "create_time": fields.pop("created_at"),
+        **fields,
         "role": "ROLE_ADVERTISER",
         "company": "Acme GmbH",
         "industry": "290501",
@@ -96,14 +96,17 @@ def info(advertiser: Advertiser) -> dict[str, object]:
     }
 
 
-def picked(said: dict[str, object], fields: list[str]) -> dict[str, object]:
-    """Everything but the three special ones by default; asking for one of those gives only those and the id."""
+def select(info: dict[str, object], fields: list[str]) -> dict[str, object]:
+    """Return these fields, or all but ON_REQUEST.
+
+    With a field of ON_REQUEST TikTok returns only those fields and the id.
+    """
     special = [name for name in ON_REQUEST if name in fields]
     if special:
-        return {"advertiser_id": said["advertiser_id"], **dict.fromkeys(special, False)}
+        return {"advertiser_id": info["advertiser_id"], **dict.fromkeys(special, False)}
     if fields:
-        return {name: said[name] for name in ["advertiser_id", *fields]}
-    return said
+        return {name: info[name] for name in ["advertiser_id", *fields]}
+    return info
 
 
 def user_info(call: Call) -> dict[str, object]:

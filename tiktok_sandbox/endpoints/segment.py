@@ -1,4 +1,4 @@
-"""The streaming audience API: segment/audience (create, delete) and segment/mapping (add, remove people)."""
+"""The streaming API: segment/audience (create, delete), segment/mapping (add, delete people)."""
 
 import time
 
@@ -10,7 +10,7 @@ from tiktok_sandbox.batch import Batch
 from tiktok_sandbox.call import Call
 from tiktok_sandbox.faults import Fault, qps_message
 from tiktok_sandbox.limits import Limits
-from tiktok_sandbox.wire import Refuse
+from tiktok_sandbox.wire import TikTokError
 
 LONGEST_NAME = 70
 
@@ -26,10 +26,8 @@ def audience(call: Call) -> dict[str, object]:
     most = call.sandbox.options.limits.audiences_per_account
     with call.sandbox.store.lock:
         if call.sandbox.audiences.count(advertiser_id) >= most:
-            raise Refuse(
-                40002,
-                f"The ad account has reached the limit of {most} audiences. Delete audiences first.",
-            )
+            reason = f"The ad account has reached the limit of {most} audiences."
+            raise TikTokError(40002, f"{reason} Delete audiences first.")
         audience_id = call.sandbox.audiences.create(advertiser_id, shortened(name))
     call.line.audiences = [audience_id]
     return {"audience_id": audience_id}
@@ -69,7 +67,7 @@ def mapping(call: Call) -> dict[str, object]:
                 "audience_ids", f"people cannot be mapped to audience {audience_id} of this type"
             )
     require_size(batch, call.sandbox.options.limits)
-    refuse_poison(call, batch)
+    check_poison(call, batch)
     partial = partial_fault(call, batch)
     accepted = batch.without(failed_rows(partial, batch)) if partial else batch
     if accepted:
@@ -85,17 +83,17 @@ def mapping(call: Call) -> dict[str, object]:
 def require_size(batch: Batch, limits: Limits) -> None:
     people, ids = limits.people_per_request, limits.ids_per_request
     if people is not None and batch.people > people:
-        raise Refuse(40061, f"batch_data: at most {people} users per request.")
+        raise TikTokError(40061, f"batch_data: at most {people} users per request.")
     if ids is not None and batch.ids > ids:
-        raise Refuse(40061, f"batch_data: at most {ids} ids per request.")
+        raise TikTokError(40061, f"batch_data: at most {ids} ids per request.")
     if len(batch.audiences) > limits.audiences_per_request:
-        raise Refuse(
+        raise TikTokError(
             40011, f"audience_ids: at most {limits.audiences_per_request} audiences per request."
         )
 
 
-def refuse_poison(call: Call, batch: Batch) -> None:
-    """Each standing poison is tried, and used only where its hash is in the batch."""
+def check_poison(call: Call, batch: Batch) -> None:
+    """Raise TikTokError for the first poison fault with a hash in the batch; count its use."""
     for fault in call.sandbox.faults.list():
         if (
             fault.kind == "poison"
@@ -126,18 +124,18 @@ def failed_rows(fault: Fault, batch: Batch) -> set[int]:
     return {row for row in fault.rows if row < len(batch.rows)}
 
 
-def partial_success(fault: Fault, batch: Batch) -> Refuse:
-    """20001. That `failed_rows` names the rows is our invention: TikTok documents no payload."""
+def partial_success(fault: Fault, batch: Batch) -> TikTokError:
+    # That `failed_rows` names the rows is our invention: TikTok documents no payload.
     named = {"failed_rows": sorted(failed_rows(fault, batch))} if fault.named else {}
-    return Refuse(20001, "Partial success.", named)
+    return TikTokError(20001, "Partial success.", named)
 
 
 def throttle(call: Call) -> None:
-    """The limits per ad account; monotonic time, the call's own advertisers."""
+    """Apply the limits per ad account to each one that the call names. Raises TikTokError."""
     limits, windows, now = call.sandbox.options.limits, call.sandbox.windows, time.monotonic()
     rate = limits.segment_rate if call.endpoint == "segment/audience" else limits.mapping_rate
     if rate is None:
         return
     for advertiser_id in call.advertisers:
         if not windows.admit((call.endpoint, advertiser_id), rate=rate, now=now):
-            raise Refuse(40133, qps_message(advertiser_id, rate))
+            raise TikTokError(40133, qps_message(advertiser_id, rate))

@@ -1,1 +1,1 @@
-"""The pages of the sandbox: authorisation, controls, Ads Manager."""
+"""The pages of the sandbox: authorisation, faults, Ads Manager."""

@@ -1,4 +1,4 @@
-"""The authorisation page: who asks for which access, as which TikTok user; confirm or cancel."""
+"""The authorisation page: choose a TikTok user and permissions, confirm or cancel."""
 
 import secrets
 from collections.abc import Mapping
@@ -20,29 +20,29 @@ def form(request: Request) -> list[tuple[str, str]]:
 
 
 def ask(sandbox: Sandbox, request: Request) -> Answer:
-    wish = request.query
-    problem = problem_with(wish, sandbox.options)
+    query = request.query
+    problem = problem_with(query, sandbox.options)
     if problem:
         return page(request, "refused.html", {"problem": problem}, 400)
     users = [(user, sandbox.accounts.advertisers_of(user.id)) for user in sandbox.accounts.users()]
     context = {
         "users": users,
-        "kept": {name: wish.get(name, "") for name in KEPT},
-        "host": host(wish["redirect_uri"]),
+        "kept": {name: query.get(name, "") for name in KEPT},
+        "host": host(query["redirect_uri"]),
     }
     return page(request, "authorise.html", context)
 
 
 def decide(sandbox: Sandbox, request: Request) -> Answer:
     pairs = form(request)
-    wish = dict(pairs)
-    problem = problem_with(wish, sandbox.options)
+    query = dict(pairs)
+    problem = problem_with(query, sandbox.options)
     if problem:
         return page(request, "refused.html", {"problem": problem}, 400)
-    if "cancel" in wish:
+    if "cancel" in query:
         # TikTok documents no parameters for this case: `error` is our invention.
-        return redirect(back(wish, error="access_denied"))
-    user = sandbox.accounts.user(wish.get("user", ""))
+        return redirect(back(query, error="access_denied"))
+    user = sandbox.accounts.user(query.get("user", ""))
     if user is None:
         return page(
             request, "refused.html", {"problem": _("Choose the TikTok user to continue as.")}, 400
@@ -50,14 +50,14 @@ def decide(sandbox: Sandbox, request: Request) -> Answer:
     granted = {value for name, value in pairs if name == "scope"}
     scope = frozenset(one for one in (AD_ACCOUNTS, AUDIENCES) if str(one) in granted)
     code = sandbox.accounts.issue_code(user.id, scope)
-    return redirect(back(wish, auth_code=code, code=secrets.token_hex(20)))
+    return redirect(back(query, auth_code=code, code=secrets.token_hex(20)))
 
 
-def problem_with(wish: Mapping[str, str], options: Options) -> Promise | None:
-    """Why nobody may be sent back to this address, if so."""
-    if wish.get("app_id") != options.app_id:
+def problem_with(query: Mapping[str, str], options: Options) -> Promise | None:
+    """Return why this request cannot be redirected back, None if it can."""
+    if query.get("app_id") != options.app_id:
         return _("The link names an app that is not known here. Check the app ID in the settings.")
-    address = wish.get("redirect_uri", "")
+    address = query.get("redirect_uri", "")
     try:
         parts = urlsplit(address)
         is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
@@ -74,10 +74,10 @@ def host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def back(wish: Mapping[str, str], **answer: str) -> str:
-    """The redirect address with our answer and the state, whatever query it had."""
-    parts = urlsplit(wish["redirect_uri"])
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *answer.items()]
-    if wish.get("state"):
-        query.append(("state", wish["state"]))
-    return urlunsplit(parts._replace(query=urlencode(query)))
+def back(query: Mapping[str, str], **answer: str) -> str:
+    """Return the redirect address with our answer and the state added to its query."""
+    parts = urlsplit(query["redirect_uri"])
+    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *answer.items()]
+    if query.get("state"):
+        pairs.append(("state", query["state"]))
+    return urlunsplit(parts._replace(query=urlencode(pairs)))

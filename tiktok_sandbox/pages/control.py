@@ -1,4 +1,4 @@
-"""The control page: switch troubles on and off with a form."""
+"""The control page: set and clear faults by form."""
 
 from datetime import UTC, datetime
 
@@ -54,15 +54,15 @@ def answer(sandbox: Sandbox, request: Request, *, problem: str, status: int) -> 
 
 
 def change(sandbox: Sandbox, request: Request) -> Answer:
-    wish = {name: value for name, value in form(request) if value.strip()}
-    match wish.pop("do", "set"):
+    fields = {name: value for name, value in form(request) if value.strip()}
+    match fields.pop("do", "set"):
         case "clear":
             sandbox.heal()
         case "reset":
             sandbox.reset()
         case _:
             try:
-                acts.do(sandbox, wish)
+                acts.do(sandbox, fields)
             except ValueError as error:
                 return answer(sandbox, request, problem=str(error), status=400)
     return redirect("/control/", 303)

@@ -1,4 +1,4 @@
-"""A page in the manner of an Ads Manager: the audiences of every ad account and their sizes."""
+"""A page like the Ads Manager: the audiences of every ad account and their sizes."""
 
 from datetime import UTC, datetime
 
@@ -12,14 +12,14 @@ REFRESH_SECONDS = 5
 
 
 def show(sandbox: Sandbox, request: Request) -> Answer:
-    is_still = request.query.get("refresh") == "off"
+    is_paused = request.query.get("refresh") == "off"
     accounts = [
         (advertiser, [row(sandbox, audience) for audience in sandbox.audiences.of(advertiser.id)])
         for advertiser in sandbox.accounts.advertisers()
     ]
     context = {
         "accounts": accounts,
-        "refresh": None if is_still else REFRESH_SECONDS,
+        "refresh": None if is_paused else REFRESH_SECONDS,
         "least": TARGETABLE_SIZE,
         "now": datetime.now(UTC),
         "limits": sandbox.options.limits,

@@ -1,4 +1,4 @@
-"""Pages for people: Django templates of our own, in the language the browser asks for, without a line of script."""
+"""Render pages from Django templates, in the language of the browser, without scripts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,9 @@ ENGINE = Engine(
     },
 )
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Language",
@@ -27,21 +29,21 @@ HEADERS = {
 
 
 def language(request: Request) -> str:
-    wishes = parse_accept_lang_header(request.headers.get("accept-language", ""))
-    spoken = (wish.partition("-")[0] for wish, _ in wishes)
-    return next((wish for wish in spoken if wish in LANGUAGES), LANGUAGES[0])
+    accepted = parse_accept_lang_header(request.headers.get("accept-language", ""))
+    codes = (tag.partition("-")[0] for tag, _ in accepted)
+    return next((code for code in codes if code in LANGUAGES), LANGUAGES[0])
 
 
 def page(
     request: Request, template: str, context: Mapping[str, object], status: int = 200
 ) -> Answer:
-    """Texts in the context are made here too, so give lazy ones."""
-    spoken = language(request)
-    with translation.override(spoken):
-        written = ENGINE.get_template(f"tiktok_sandbox/{template}").render(
-            Context({"lang": spoken, **context})
+    """Render a page. Texts in the context must be lazy: they are translated here."""
+    code = language(request)
+    with translation.override(code):
+        html = ENGINE.get_template(f"tiktok_sandbox/{template}").render(
+            Context({"lang": code, **context})
         )
-    return Answer(written.encode(), status, HTML, {"Content-Language": spoken, **HEADERS})
+    return Answer(html.encode(), status, HTML, {"Content-Language": code, **HEADERS})
 
 
 def style() -> Answer:

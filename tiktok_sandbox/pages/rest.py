@@ -1,4 +1,4 @@
-"""The sandbox's own JSON interface for tests: members, faults, requests, reset. Nothing here exists at TikTok."""
+"""The sandbox's own JSON interface for tests, which TikTok does not have."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,7 +21,10 @@ def health(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def audiences(sandbox: Sandbox, request: Request) -> Answer:
-    """Exact numbers: `people` and `ids` count what came through the API, `base_size` what was there before."""
+    """List all audiences with exact numbers.
+
+    `people` and `ids` count members that came through the API, `base_size` the earlier ones.
+    """
     found = []
     for audience in sandbox.audiences.everything():
         members = sandbox.audiences.members(audience.id)
@@ -36,7 +39,7 @@ def audiences(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def members(sandbox: Sandbox, request: Request) -> Answer:
-    """One JSON list [schema, hash] per line, in no order."""
+    """Stream one JSON list [schema, hash] per line, in no order."""
     audience_id = request.path.removeprefix(f"{ROOT}audiences/").removesuffix("/members/")
     if not audience_id.isdigit() or sandbox.audiences.get(audience_id) is None:
         return json({"error": "unknown audience"}, 404)
@@ -51,22 +54,22 @@ def lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
 
 
 def faults(sandbox: Sandbox, request: Request) -> Answer:
-    standing = [fault.shown() for fault in sandbox.faults.list()]
-    return json({"faults": standing, "dropped_accounts": sandbox.accounts.dropped()})
+    active = [fault.shown() for fault in sandbox.faults.list()]
+    return json({"faults": active, "dropped_accounts": sandbox.accounts.dropped()})
 
 
 def set_fault(sandbox: Sandbox, request: Request) -> Answer:
     try:
-        wish = orjson.loads(request.body)
-        if not isinstance(wish, dict):
+        fields = orjson.loads(request.body)
+        if not isinstance(fields, dict):
             raise ValueError("The body should be a JSON object.")
-        return json(acts.do(sandbox, wish), 201)
+        return json(acts.do(sandbox, fields), 201)
     except ValueError as error:
         return json({"error": str(error)}, 400)
 
 
 def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
-    """All of them, or `?id=` one; all gives dropped ad accounts back, too."""
+    """Clear the fault `?id=`, or all; all also gives dropped ad accounts back."""
     fault_id = request.query.get("id", "")
     if fault_id.isdigit():
         sandbox.faults.clear(int(fault_id))
@@ -76,7 +79,7 @@ def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def requests(sandbox: Sandbox, request: Request) -> Answer:
-    """API calls, newest first, `?limit=` of them (default 100), and figures over all that are remembered."""
+    """List `?limit=` API calls (default 100), newest first, and figures over the whole log."""
     limit = request.query.get("limit", "100")
     kept = sandbox.log.all()
     content = {
@@ -94,13 +97,13 @@ def requests(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def auth_code(sandbox: Sandbox, request: Request) -> Answer:
-    """A code as the consent page gives it: `{"user_id": ..., "scope": [1, 3]}`, both optional."""
+    """Issue a code without the consent page: `{"user_id": ..., "scope": [1, 3]}`, both optional."""
     try:
-        wish = orjson.loads(request.body or b"{}")
-        scope = wish.get("scope", [AD_ACCOUNTS, AUDIENCES])
+        fields = orjson.loads(request.body or b"{}")
+        scope = fields.get("scope", [AD_ACCOUNTS, AUDIENCES])
         if not isinstance(scope, list) or not all(one in (AD_ACCOUNTS, AUDIENCES) for one in scope):
             raise ValueError("scope should be a list of 1 and 3.")
-        user = sandbox.accounts.user(str(wish.get("user_id", sandbox.accounts.users()[0].id)))
+        user = sandbox.accounts.user(str(fields.get("user_id", sandbox.accounts.users()[0].id)))
         if user is None:
             raise ValueError("user_id names no TikTok user of the sandbox.")
     except (ValueError, AttributeError) as error:
@@ -117,5 +120,5 @@ def reset(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def elsewhere(sandbox: Sandbox, request: Request) -> Answer:
-    """Where the redirect fault leads: nobody should follow it."""
+    """Answer at the target of the redirect fault, which no client should follow."""
     return Answer(b"You followed a redirect.", 200, TEXT)

@@ -1,4 +1,4 @@
-"""Which function answers which address, outside TikTok's own API."""
+"""The addresses outside TikTok's API."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -47,14 +47,13 @@ def answer_page(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def _is_foreign(request: Request) -> bool:
-    """Whether a browser sends this from a page that is not ours, or by a name that is not of this machine."""
+    """Return whether a browser sent this from another site, or to a foreign host name."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
     site = request.headers.get("sec-fetch-site", "")
     if not (origin or site):
-        return False  # no browser
+        return False  # not from a browser
     name = urlsplit(f"//{host}").hostname or ""
-    is_local = (
-        "." not in name or name.replace(".", "").isdigit()
-    )  # localhost, a container's name, or an IP address
+    # localhost, a container's name, or an IP address
+    is_local = "." not in name or name.replace(".", "").isdigit()
     is_same = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
     return not (is_local and is_same)

@@ -1,4 +1,4 @@
-"""Run the pretend TikTok in a process of its own."""
+"""Run the sandbox."""
 
 import gc
 import os
@@ -37,7 +37,8 @@ class Command(BaseCommand):
         parser.add_argument("--allow-redirect", action="append", default=[], metavar="PREFIX")
 
     def handle(self, *args: object, **options: Any) -> None:
-        # A request of 30,000 cells is 60,000 short-lived containers: the collector would take half of the time.
+        # A request of 30,000 cells makes 60,000 short-lived containers: with the default thresholds
+        # the garbage collector takes half of the time.
         gc.set_threshold(1_000_000, 20, 100)
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
