@@ -1,13 +1,16 @@
 """The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
 
 import gc
+import shutil
 import time
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from django.test import Client
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
+from tests.support import migrated
 
 pytest_plugins = [
     "tests.support.import_pages",
@@ -51,6 +54,22 @@ def pytest_collection_finish():
     # The collected tests live as long as the run: the collector of garbage need not look at them again.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings):
+    """Begin with a copy of a migrated database; Django finds all migrations applied."""
+    name, values = migrated.template(), connections["default"].settings_dict["TEST"]
+    if connections["default"].vendor == "sqlite":
+        shutil.copyfile(name, values["NAME"])
+    else:
+        values["TEMPLATE"] = name
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb):
+    """Keep the copied file; the folder it is in goes with the process."""
+    return django_db_keepdb or connections["default"].vendor == "sqlite"
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,11 @@ import shutil
 from itertools import count
 from pathlib import Path
 
-from django.core.management import call_command
 from django.db import connections
 
+from tests.support import migrated
 from tests.system.crash.processes import MOST_SECONDS, Child
 
-MIGRATING = 300  # seconds, at most: many at once on a small machine take their time
 _kept = []  # connections inherited from the test process: closing them here would disturb it
 
 
@@ -21,14 +20,7 @@ def enter(name: str, busy_seconds: float = 20) -> None:
     values = connections.databases["default"]
     values["NAME"] = name
     if values["ENGINE"].endswith("sqlite3"):
-        pragmas = values["OPTIONS"]["init_command"].replace(
-            "synchronous=FULL", "synchronous=OFF"
-        )  # nobody pulls the plug
-        values["OPTIONS"] |= {"timeout": busy_seconds, "init_command": pragmas}
-
-
-def _migrate(_tell) -> None:
-    call_command("migrate", verbosity=0)
+        values["OPTIONS"] |= {"timeout": busy_seconds}
 
 
 class Databases:
@@ -37,10 +29,7 @@ class Databases:
     def __init__(self, unblock, folder: Path) -> None:
         self.unblock, self.folder = unblock, folder
         self.numbers = count()
-        self.base = self.create()
-        child = self.child(self.base, _migrate, most_seconds=MIGRATING)
-        assert (child.wait(MIGRATING), child.said("error")) == ("ended", [])
-        child.end()
+        self.base = self.create(migrated.template())
 
     def child(
         self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS

@@ -1,0 +1,69 @@
+"""A database with all migrations applied, made once: test databases begin as copies of it."""
+
+import fcntl
+import hashlib
+import sqlite3
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+from django.conf import settings
+
+from tests.support.stack import ROOT, environment, manage
+
+BUILD = ROOT / "build"
+
+
+def template() -> str:
+    """Return the file of the SQLite template, or the name of the database on PostgreSQL.
+
+    It is made at the first call, and again when a migration or a dependency changes.
+    """
+    name = f"migrated_{_digest()}"
+    BUILD.mkdir(exist_ok=True)
+    with _one_at_a_time():
+        if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+            return str(_sqlite(BUILD / f"{name}.sqlite3"))
+        return _postgresql(name)
+
+
+def _digest() -> str:
+    changes = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/*/migrations/*.py")]
+    text = b"".join(
+        path.read_bytes() for path in [*sorted(changes), ROOT / "requirements-dev.lock"]
+    )
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+@contextmanager
+def _one_at_a_time():
+    """Hold a lock among the processes of a run."""
+    with (BUILD / "migrated.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sqlite(path: Path) -> Path:
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            manage(environment(Path(folder)), "migrate", "--no-input")
+            made = path.with_suffix(".part")
+            made.unlink(missing_ok=True)
+            with closing(sqlite3.connect(Path(folder) / "audiencesync.sqlite3")) as database:
+                database.execute("VACUUM INTO ?", [str(made)])
+            made.rename(path)
+    return path
+
+
+def _postgresql(name: str) -> str:
+    values = settings.DATABASES["default"]
+    address = f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as session:
+        found = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if not found:
+            session.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            with tempfile.TemporaryDirectory() as folder:
+                env = environment(Path(folder), DATABASE_URL=f"{address}/{name}")
+                manage(env, "migrate", "--no-input")
+    return name
