@@ -83,7 +83,7 @@ def query(context: Context, **changes: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def moment(context: Context, at: datetime | None) -> str:
+def timestamp(context: Context, at: datetime | None) -> str:
     """A timestamp with its time zone, that of the group; a dash for None."""
     if at is None:
         return "–"
