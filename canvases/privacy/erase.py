@@ -25,6 +25,7 @@ from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from audiencesync.people.privacy import erasure_ledger
 from audiencesync.people.writing import rework
+from audiencesync.people.writing.columns import ALTERNATIVES
 from audiencesync.people.writing.identify import family
 from canvases.models import Canvas
 from partners.models import Reason, Sync
@@ -102,6 +103,7 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
     """All goes but the hashes, which the removals need."""
     blank: dict[str, Any] = {
         **dict.fromkeys(KINDS, ""),
+        **dict.fromkeys(ALTERNATIVES.values()),  # never sent, so no removal needs them
         "country": "",
         "language": "",
         "attributes": {},

@@ -21,12 +21,12 @@ from audiencesync.people.models import (
     Withdrawal,
 )
 from audiencesync.people.models.imports import Import
+from audiencesync.people.writing.columns import HASHES
 from audiencesync.people.writing.identify import family
 from canvases.behind import reason_text
 from canvases.models import VARIANT, Step, Visit, name_of
 from partners.models import Delivery
 
-HASHES = tuple(f"{kind}_sha256" for kind in KINDS)
 # What /users/export/ids can be asked for: what we tell, and what only Braze knows, which is null here.
 _FIELDS = (
     "external_id braze_id user_aliases created_at email phone country language ads_consent devices first_name last_name"

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.demo import people
-from audiencesync.people.models import KINDS, Profile, Segment
+from audiencesync.people.models import Profile, Segment
 from audiencesync.people.writing.bulk import NewProfile
+from audiencesync.people.writing.columns import HASHES
 from canvases.models import Canvas, Step
 from lab.stack.sandbox import SandboxClient
 from partners import registry
@@ -48,8 +49,8 @@ def _multiply(invented: int, more: int) -> None:
     highest = Profile.objects.order_by("pk").values_list("pk", flat=True).last() or 0
     values = {name: f"p.{name}" for name in NewProfile._fields}
     values["external_id"] = "p.external_id || '-' || copies.n"
-    for kind in KINDS:
-        column, digest = f"{kind}_sha256", _RANDOM[connection.vendor]
+    for column in HASHES:
+        digest = _RANDOM[connection.vendor]
         values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {digest} END"
     copies = -(-more // invented)
     step = max(1, COPIES_PER_STATEMENT // invented)

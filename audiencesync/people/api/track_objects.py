@@ -195,7 +195,7 @@ def _truth(name: str, value: object, _problems: Problems) -> Fields:
 
 
 def _email(name: str, value: object, _problems: Problems) -> Fields:
-    if isinstance(value, str) and normalise.is_unsaid(value) and value.strip():
+    if isinstance(value, str) and normalise.is_placeholder(value) and value.strip():
         return {}
     return {name: None if is_blank(value) else person_reference.email(value)}
 

@@ -16,7 +16,7 @@ from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.demo.names import COUNTRIES, GERMANY, Country
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Segment
-from audiencesync.people.writing import bulk
+from audiencesync.people.writing import bulk, rows
 
 T = TypeVar("T")
 CHUNK = 10_000
@@ -147,7 +147,10 @@ def _rows(
     app_group: AppGroup, people: list[_Person], first: int, now: datetime
 ) -> Iterator[bulk.NewProfile]:
     """Rows with their hashes, as the database takes them."""
-    today, days = bulk.moment(now), [bulk.moment(now - timedelta(days=age)) for age in range(700)]
+    today, days = (
+        rows.database_time(now),
+        [rows.database_time(now - timedelta(days=age)) for age in range(700)],
+    )
     hashes = normalise.hash_rows((person.raw for person in people), region=app_group.phone_region)
     for number, (person, found) in enumerate(zip(people, hashes, strict=True), first):
         yield bulk.NewProfile(
@@ -163,6 +166,8 @@ def _rows(
             found.phone,
             found.idfa,
             found.gaid,
+            found.email_gmail,
+            found.phone_digits,
             found.invalid,
             normalise.RULE_VERSION,
             days[person.age_days],

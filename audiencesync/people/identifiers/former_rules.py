@@ -1,22 +1,33 @@
-"""What a hash was by the rule before: people sent under it are found, and taken out of audiences."""
+"""Hashes by the former rule: profiles hashed by it are found, and its hashes leave audiences."""
 
 import phonenumbers
 
-from audiencesync.people.identifiers import normalise
+from audiencesync.people.identifiers import phones
+from audiencesync.people.identifiers.normalise import Rule, digest, normalise, plain_email
+from audiencesync.people.identifiers.phones import PhoneReading
+
+
+def _phone(raw: str, region: str) -> PhoneReading:
+    number = raw if phones.is_clean(raw) else phones.parse(raw, region)
+    return PhoneReading(number, None if number else "invalid")
+
+
+FORMER_RULE = Rule(plain_email, _phone, clean=str)
 
 
 def hashes_before(kind: str, raw: str, *, region: str) -> set[bytes]:
-    """What the old rule may have made of a value, or of another spelling of the number that it means."""
-    told = normalise.normalise(kind, raw, region=region)
-    old = normalise.normalise(kind, raw, region=region, rule=normalise.BEFORE).sha256
-    if told.value is None or told.sha256 != normalise.digest(told.value):  # a hash
-        return {old} - {told.sha256, None}  # type: ignore[return-value]  # without None
-    spelt = _phones_before(told.value, region) if kind == "phone" else _emails_before(told.value)
-    return {old, *map(normalise.digest, spelt)} - {told.sha256, None}  # type: ignore[return-value]  # without None
+    """Return what the former rule may have made of a value, or of other spellings of that number."""
+    current = normalise(kind, raw, region=region)
+    former = normalise(kind, raw, region=region, rule=FORMER_RULE).sha256
+    found = {former}
+    if current.value is not None and current.sha256 == digest(current.value):  # else it is a hash
+        spell = _phones_before(current.value, region) if kind == "phone" else None
+        found |= set(map(digest, spell or _emails_before(current.value)))
+    return {one for one in found if one is not None and one != current.sha256}
 
 
 def _phones_before(number: str, region: str) -> list[str]:
-    """Its digits without a plus were a number at home, and a decimal's zeros were digits."""
+    """Its digits without a plus counted as a national number, and ".0" of a decimal as digits."""
     at_home = f"+{phonenumbers.country_code_for_region(region.upper())}{number[1:]}"
     return [spelt + zeros for spelt in (number, at_home) for zeros in ("", "0", "00")]
 

@@ -1,6 +1,7 @@
-"""E-mail, phone, IDFA and GAID -> the one spelling a partner expects, and its SHA-256. Rules are versioned.
+"""Identifiers (e-mail, phone, IDFA, GAID) in the spelling that partners expect, and their SHA-256.
 
-A removal needs the identical hash that was once added: never change a rule, add one.
+A removal must send the hash that was once added. So a change of how values are spelt is a new
+RULE_VERSION, and former_rules.py keeps the spelling of before.
 """
 
 from __future__ import annotations
@@ -17,25 +18,23 @@ from typing import Literal, NamedTuple
 import email_validator
 
 from audiencesync.people.identifiers import phones
-from audiencesync.people.identifiers.phones import Reading
+from audiencesync.people.identifiers.phones import PhoneReading
 from audiencesync.people.models import KINDS, Profile
 from audiencesync.people.readings import placeholders
 
-RULE_VERSION = 7
-BEFORE = (
-    1  # the rule that phones and e-mails were hashed by until it took some for numbers of others
-)
+RULE_VERSION = 8  # 7 spelt values the same, but stored no alternative hashes
 LONGEST_EMAIL = 254
-ZERO = "00000000-0000-0000-0000-000000000000"  # what a device says whose owner refuses tracking
-Problem = Literal["empty", "invalid", "ambiguous", "spreadsheet"]  # the last two: of phones
+ZERO = "00000000-0000-0000-0000-000000000000"  # the device id when its owner refuses tracking
+GMAIL = ("gmail.com", "googlemail.com")
+# "ambiguous" and "spreadsheet" are problems of phones only.
+IdentifierProblem = Literal["empty", "invalid", "ambiguous", "spreadsheet"]
 Digest = bytes | None
 Raw = tuple[str, str, str, str]  # in the order of KINDS
 CHUNK = 4096
 
 _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
-_NOTHING = frozenset(
-    {sha256(b"").digest(), sha256(ZERO.encode()).digest()}
-)  # hashed by somebody, but nobody's
+# Hashes of no value: systems that hash every cell send them for profiles without one.
+_HASHES_OF_NOTHING = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})
 _EMAIL = (  # a part of what the library accepts, by far the most common one
     rf"(?!{placeholders.EMAIL}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
@@ -46,24 +45,35 @@ _clean_email = re.compile(_EMAIL).fullmatch
 _device_id = re.compile(_DEVICE).fullmatch
 _EMAIL_LINES = re.compile(f"^(?:({_EMAIL})$|.*$)".encode(), re.MULTILINE)
 _DEVICE_LINES = re.compile(f"^(?:({_DEVICE})$|.*$)".encode(), re.MULTILINE)
+_WHOLE_EMAIL = re.compile(r"[^@]+@[^@]+\.[^@]+")
+# Signs of variation, fillers and joiners outside Cf (Unicode: Default_Ignorable_Code_Point)
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_AT_GMAIL = tuple(f"@{domain}".encode() for domain in GMAIL)
 
 
 class Normalised(NamedTuple):
-    """One identifier, judged: ``value`` is what was hashed (hashed input: the hash in hex), or there is a problem."""
+    """One judged identifier: ``value`` was hashed (of hashed input: the hash in hex), or a problem."""
 
     value: str | None
     sha256: Digest
-    problem: Problem | None
+    problem: IdentifierProblem | None
 
 
 class Hashes(NamedTuple):
-    """What a profile stores of its identifiers. ``invalid``: bit i set if KINDS[i] is present but unusable."""
+    """The hashes that a profile stores. ``invalid``: bit i set if KINDS[i] is present but unusable.
+
+    ``email_gmail`` and ``phone_digits`` are the alternative hashes; None for hashed input.
+    """
 
     email: Digest
     phone: Digest
     idfa: Digest
     gaid: Digest
     invalid: int
+    email_gmail: Digest = None
+    phone_digits: Digest = None
 
 
 _AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(
@@ -71,75 +81,56 @@ _AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(
 )  # Hashes._make without its checks
 
 
-def email_a(raw: str) -> str:
-    """Variant A, TikTok's newest page: all white space goes, lower case. Full-width letters become plain ones."""
+def plain_email(raw: str) -> str:
+    """Return an e-mail without white space, in lower case, with full-width letters made plain."""
     return "".join(unicodedata.normalize("NFKC", raw).split()).lower()
 
 
-def email_b(raw: str) -> str:
-    """Variant B: as A, and ``+tag`` is cut."""
-    local, at, domain = email_a(raw).rpartition("@")
-    return local.split("+", 1)[0] + at + domain
+def email_spelling(raw: str) -> str:
+    """Return an e-mail as it is hashed; the result of raw text may not be a valid address.
 
-
-def email_c(raw: str) -> str:
-    """Variant C: as B, and the dots before the @ are cut, whatever the domain."""
-    local, at, domain = email_b(raw).rpartition("@")
-    return local.replace(".", "") + at + domain
-
-
-def email_d(raw: str) -> str:
-    """As A, but words beside a whole address are no part of it: they stay, and nothing is an address with them.
-
-    What cannot be seen goes, a Turkish capital I with its dot becomes a plain i, an ideographic full stop a dot.
+    Words beside a whole address stay, so that the result is no address. Invisible characters go, a
+    Turkish capital I with its dot becomes a plain i, an ideographic full stop a dot.
     """
     text = visible(raw).replace("\u3002", ".")
     words = unicodedata.normalize("NFKC", text).split()
     if len(words) > 1 and any(map(_WHOLE_EMAIL.fullmatch, words)):
         return " ".join(words)
-    return email_a(text).replace("i\u0307", "i")
+    return plain_email(text).replace("i\u0307", "i")
 
 
-# Signs of variation, fillers and joiners of other categories than Cf (Unicode: Default_Ignorable_Code_Point)
-_WHOLE_EMAIL = re.compile(r"[^@]+@[^@]+\.[^@]+")
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+def gmail_spelling(address: str) -> str:
+    """Return a normalised address without the dots and the +tag that Gmail ignores.
+
+    Addresses of other providers stay as they are, and so does one with nothing left before its @.
+    """
+    local, at, domain = address.rpartition("@")
+    if domain not in GMAIL:
+        return address
+    return (local.split("+", 1)[0].replace(".", "") or local) + at + domain
 
 
 def visible(raw: str) -> str:
-    """Without characters that nobody sees and a copied cell often has: zero-width ones, marks of direction and order."""
+    """Return the text without zero-width characters and marks of direction, as copied cells have."""
     if raw.isascii():
         return raw
     return _UNSEEN.sub("", "".join(one for one in raw if unicodedata.category(one) != "Cf"))
 
 
-def said(raw: str) -> str:
-    """What of a value counts: nothing of a placeholder, or of what cannot be seen."""
+def without_placeholder(raw: str) -> str:
+    """Return the visible text, or nothing if it is a placeholder such as ``n/a``."""
     text = visible(raw).strip()
     return "" if placeholders.is_placeholder(text) else text
 
 
-def is_unsaid(raw: str) -> bool:
-    """Whether a value that is there says nothing. An empty one may be meant: somewhere it deletes."""
-    return bool(raw) and not said(raw)
+def is_placeholder(raw: str) -> bool:
+    """Tell whether a value is present but says nothing. The empty text is none: it may delete."""
+    return bool(raw) and not without_placeholder(raw)
 
 
-def is_refusal(kind: str, raw: str) -> bool:
-    """Whether a device says by its id, which nobody can be found by, that its owner refuses tracking."""
+def is_tracking_refusal(kind: str, raw: str) -> bool:
+    """Tell whether a device id is the one of zeros, as text or hashed."""
     return kind in ("idfa", "gaid") and raw.strip() in (ZERO, digest(ZERO).hex())
-
-
-def phone_with_plus(raw: str, region: str) -> Reading:
-    """E.164 as it is written, such as +442071838750, of whatever the library makes a number of."""
-    number = raw if phones.is_clean(raw) else phones.parse(raw, region)
-    return Reading(number, None if number else "invalid")
-
-
-def phone_without_plus(raw: str, region: str) -> Reading:
-    """E.164 without its plus."""
-    number, problem = phone_with_plus(raw, region)
-    return Reading(number and number[1:], problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +138,15 @@ class Rule:
     """How e-mails and phones are spelt before hashing. Device ids have one spelling only."""
 
     email: Callable[[str], str]
-    phone: Callable[[str, str], Reading]
-    clean: Callable[[str], str] = str  # before anything is judged
+    phone: Callable[[str, str], PhoneReading]
+    clean: Callable[[str], str]  # applied first, to values of every kind
 
 
-RULES = {
-    1: Rule(email_a, phone_with_plus),
-    2: Rule(email_b, phone_with_plus),
-    3: Rule(email_c, phone_with_plus),
-    4: Rule(email_a, phone_without_plus),
-    5: Rule(email_b, phone_without_plus),
-    6: Rule(email_c, phone_without_plus),
-    7: Rule(email_d, phones.read, said),
-}
+CURRENT_RULE = Rule(email_spelling, phones.read, without_placeholder)
 
 
 def is_email(value: str) -> bool:
-    """Whether ``value``, already normalised, is an address somebody could have. Nobody is asked over the network."""
+    """Tell whether a normalised value is a possible address. Nothing is asked over the network."""
     if len(value) > LONGEST_EMAIL:
         return False
     if _clean_email(value):
@@ -178,18 +161,19 @@ def is_email(value: str) -> bool:
 
 
 def device_id(raw: str) -> str | None:
-    """An IDFA or GAID in lower case with its hyphens; None if it is none, or all zeros."""
+    """Return an IDFA or GAID in lower case with its hyphens; None if invalid or all zeros."""
     value = raw.strip().lower()
     return value if _device_id(value) else None
 
 
 def digest(value: str) -> bytes:
-    """SHA-256 of a normalised value: 32 bytes."""
+    """Return the SHA-256 of a normalised value: 32 bytes."""
     return sha256(value.encode()).digest()
 
 
-def _spelling(kind: str, raw: str, region: str, rule: Rule) -> tuple[str | None, Problem | None]:
-    """What is hashed of one raw value; or None, and why."""
+def _spelling(
+    kind: str, raw: str, region: str, rule: Rule
+) -> tuple[str | None, IdentifierProblem | None]:
     if kind == "phone":
         return rule.phone(raw, region)
     if kind == "email":
@@ -200,103 +184,116 @@ def _spelling(kind: str, raw: str, region: str, rule: Rule) -> tuple[str | None,
     return value, None if value else "invalid"
 
 
-def normalise(kind: str, raw: str | None, *, region: str, rule: int = RULE_VERSION) -> Normalised:
-    """Judge one raw identifier. Empty and invalid values are never hashed; 64 hex digits count as a hash already."""
-    chosen = RULES[rule]
-    text = chosen.clean(raw or "").strip()
+def normalise(kind: str, raw: str | None, *, region: str, rule: Rule = CURRENT_RULE) -> Normalised:
+    """Judge one raw identifier. 64 hex digits are a hash already; empty and invalid have no hash."""
+    text = rule.clean(raw or "").strip()
     if not text:
         return Normalised(None, None, "empty")
     if _HASHED.fullmatch(text):
         hashed = bytes.fromhex(text)
-        return (
-            Normalised(None, None, "invalid")
-            if hashed in _NOTHING
-            else Normalised(text.lower(), hashed, None)
-        )
-    value, problem = _spelling(kind, text, region, chosen)
+        if hashed in _HASHES_OF_NOTHING:
+            return Normalised(None, None, "invalid")
+        return Normalised(text.lower(), hashed, None)
+    value, problem = _spelling(kind, text, region, rule)
     return Normalised(value, digest(value), None) if value else Normalised(None, None, problem)
 
 
-def is_hash_of(told: str, known: Digest) -> bool:
-    """Whether somebody tells the hash of what is known: it says nothing new, and must not replace what can be read."""
-    return known is not None and told.strip().lower() == known.hex()
+def alternative(kind: str, found: Normalised) -> Digest:
+    """Return the hash of an e-mail by Gmail's rule, or of a phone without its plus.
+
+    None for hashed input, of which no other spelling can be computed, and for device ids.
+    """
+    value = found.value
+    if value is None or found.sha256 is None or value == found.sha256.hex():
+        return None
+    if kind == "phone":
+        return digest(value[1:])
+    return digest(gmail_spelling(value)) if kind == "email" else None
 
 
-def hash_rows(rows: Iterable[Raw], *, region: str, rule: int = RULE_VERSION) -> Iterator[Hashes]:
-    """Hashes of many people from their raw (e-mail, phone, IDFA, GAID), in order. Clean values take a short cut."""
+def is_hash_of(given: str, known: Digest) -> bool:
+    """Tell whether a given value is the hash of a known one, which it must not replace."""
+    return known is not None and given.strip().lower() == known.hex()
+
+
+def hash_rows(rows: Iterable[Raw], *, region: str) -> Iterator[Hashes]:
+    """Yield the hashes of raw (e-mail, phone, IDFA, GAID), in order. Clean values skip the libraries."""
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
         invalid = [0] * len(chunk)
-        digests = [
-            _column(KINDS[bit], column, invalid, region=region, rule=rule)
-            for bit, column in enumerate(zip(*chunk, strict=True))
-        ]
-        yield from map(_AS_HASHES, zip(*digests, invalid, strict=True))
+        emails, phone_numbers, *devices = zip(*chunk, strict=True)
+        email, gmail = _column("email", emails, invalid, region=region)
+        phone, digits = _column("phone", phone_numbers, invalid, region=region)
+        idfa, gaid = (
+            _column(kind, column, invalid, region=region)[0]
+            for kind, column in zip(KINDS[2:], devices, strict=True)
+        )
+        yield from map(
+            _AS_HASHES, zip(email, phone, idfa, gaid, invalid, gmail, digits, strict=True)
+        )
 
 
 def _column(
-    kind: str, raws: Sequence[str], invalid: list[int], *, region: str, rule: int
-) -> list[Digest]:
-    """The digests of one column; sets the bit of ``kind`` in ``invalid`` where a value is unusable."""
+    kind: str, raws: Sequence[str], invalid: list[int], *, region: str
+) -> tuple[list[Digest], list[Digest]]:
+    """Return the hashes and alternative hashes of a column; set the bit of unusable values."""
     if not any(raws):
-        return [None] * len(raws)
+        return [None] * len(raws), [None] * len(raws)
     if kind == "phone":
         patterns = phones.PATTERNS
         clean = [raw.encode() if raw and patterns[raw[1:4]].fullmatch(raw) else b"" for raw in raws]
     else:
         clean = _clean_lines(kind, raws)
-    if RULES[rule] is not RULES[RULE_VERSION] and kind in ("email", "phone"):
-        clean = [b""] * len(raws)
     digests: list[Digest] = [sha256(value).digest() if value else None for value in clean]
+    alternatives = _alternatives(kind, clean, digests)
     bit = 1 << KINDS.index(kind)
-    for place in (
-        ()
-        if all(clean)
-        else [place for place, value in enumerate(clean) if not value and raws[place]]
-    ):
-        _, digests[place], problem = normalise(kind, raws[place], region=region, rule=rule)
-        if problem not in (None, "empty"):
+    for place, value in () if all(clean) else enumerate(clean):
+        if value or not raws[place]:
+            continue
+        found = normalise(kind, raws[place], region=region)
+        digests[place], alternatives[place] = found.sha256, alternative(kind, found)
+        if found.problem not in (None, "empty"):
             invalid[place] |= bit
-    return digests
+    return digests, alternatives
+
+
+def _alternatives(kind: str, clean: list[bytes], digests: list[Digest]) -> list[Digest]:
+    """Return the alternative hashes of clean values; e-mails of other providers share theirs."""
+    if kind == "phone":
+        return [sha256(value[1:]).digest() if value else None for value in clean]
+    if kind == "email":
+        return [
+            digest(gmail_spelling(value.decode())) if value.endswith(_AT_GMAIL) else known
+            for value, known in zip(clean, digests, strict=True)
+        ]
+    return [None] * len(clean)
 
 
 def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
-    """For each value its normalised bytes if one look is enough, else nothing. One expression reads them all."""
+    """Return each value as normalised bytes if it is clean, else nothing. One regex reads them all."""
     try:
         text = "\n".join(raws).lower().encode()
     except UnicodeEncodeError:
         return [b""] * len(raws)
     found = (_EMAIL_LINES if kind == "email" else _DEVICE_LINES).findall(text)
-    return (
-        found if len(found) == len(raws) else [b""] * len(raws)
-    )  # a value with a line break inside
+    # A value with a line break inside would shift all after it.
+    return found if len(found) == len(raws) else [b""] * len(raws)
 
 
-def _hash_row(row: Raw, region: str, rule: int) -> Hashes:
-    """Hashes of one person, every value judged in full."""
-    found = [
-        normalise(kind, raw, region=region, rule=rule) for kind, raw in zip(KINDS, row, strict=True)
-    ]
-    invalid = sum(1 << bit for bit, one in enumerate(found) if one.problem not in (None, "empty"))
-    email, phone, idfa, gaid = (one.sha256 for one in found)
-    return Hashes(email, phone, idfa, gaid, invalid)
-
-
-def apply(profile: Profile, *, region: str, rule: int = RULE_VERSION) -> None:
-    """Set what ``profile`` stores of its identifiers from their raw values; the caller saves it."""
-    found = _hash_row((profile.email, profile.phone, profile.idfa, profile.gaid), region, rule)
-    store(profile, found, rule=rule)
-
-
-def store(profile: Profile, found: Hashes, *, rule: int = RULE_VERSION) -> None:
-    """Write hashes, as ``hash_rows`` gives them, into the columns of ``profile``; the caller saves it."""
-    profile.email_sha256, profile.phone_sha256 = found.email, found.phone
-    profile.idfa_sha256, profile.gaid_sha256 = found.idfa, found.gaid
-    profile.invalid_kinds, profile.rule_version = found.invalid, rule
+def apply(profile: Profile, *, region: str) -> None:
+    """Set the hashes of an unsaved ``profile`` from its raw values."""
+    raw = (profile.email, profile.phone, profile.idfa, profile.gaid)
+    (found,) = hash_rows([raw], region=region)
+    for name, value in zip(found._fields, found, strict=True):
+        if name != "invalid":
+            setattr(profile, f"{name}_sha256", value)
+    profile.invalid_kinds, profile.rule_version = found.invalid, RULE_VERSION
 
 
 def stored(profile: Profile) -> Hashes:
-    """The hashes in the columns of ``profile`` now: take them before ``apply`` to know what changed."""
-    columns = (getattr(profile, f"{kind}_sha256") for kind in KINDS)
-    email, phone, idfa, gaid = (None if column is None else bytes(column) for column in columns)
-    return Hashes(email, phone, idfa, gaid, profile.invalid_kinds)
+    """Return the hashes in the columns of ``profile``."""
+    columns = {
+        name: getattr(profile, f"{name}_sha256") for name in Hashes._fields if name != "invalid"
+    }
+    digests = {name: None if value is None else bytes(value) for name, value in columns.items()}
+    return Hashes(**digests, invalid=profile.invalid_kinds)

@@ -60,29 +60,29 @@ _LONG = 11  # digits: more likely a number with its country and a mistake than a
 _BEFORE_A_SLASH = 9  # digits: a country and an area; more is a number, and another one follows
 
 
-class Reading(NamedTuple):
+class PhoneReading(NamedTuple):
     """The number in E.164 with its plus, or why there is none: no number, perhaps two, or digits may be lost."""
 
     number: str | None
     problem: Problem | None = None
 
 
-def read(raw: str, region: str) -> Reading:
+def read(raw: str, region: str) -> PhoneReading:
     """What ``raw`` means. ``region``: where national numbers are from."""
     if is_clean(raw):
-        return Reading(raw)
+        return PhoneReading(raw)
     if len(raw) > LONGEST:
-        return Reading(None, "invalid")
+        return PhoneReading(None, "invalid")
     text = _without_float(plain(raw))
     if text is None:
-        return Reading(None, "spreadsheet")
+        return PhoneReading(None, "spreadsheet")
     body = _body(text)
     if body is None or _are_two(body, region):
-        return Reading(None, "invalid")
+        return PhoneReading(None, "invalid")
     found = _readings(body, region)
     if len(found) > 1:
-        return Reading(None, "ambiguous")
-    return Reading(found.pop()) if found else Reading(None, "invalid")
+        return PhoneReading(None, "ambiguous")
+    return PhoneReading(found.pop()) if found else PhoneReading(None, "invalid")
 
 
 def plain(raw: str) -> str:

@@ -24,6 +24,7 @@ from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
 from audiencesync.people.writing import lookup
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
+from audiencesync.people.writing.columns import ALTERNATIVES, CONSENTS, HASHES, hashes_of
 
 PROFILES, PAST, MEMBERS, ERASED = (
     model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
@@ -68,6 +69,7 @@ class Columns:
         self.hashes_only = app_group.hash_only
         targets = {column.target for _place, column in plan.used()}
         self.kinds = [kind for kind in KINDS if kind in targets]
+        self.hashes = [name for kind in self.kinds for name in hashes_of(kind)]
         self.plain = [
             name
             for name in ("country", "language", "ad_tracking_enabled", "ads_consent")
@@ -87,18 +89,16 @@ class Columns:
         blank = [None] * n
         for kind in self.kinds:  # a placeholder is an empty cell
             fields[kind] = [
-                None if value and normalise.is_unsaid(value) else value for value in fields[kind]
+                None if value and normalise.is_placeholder(value) else value
+                for value in fields[kind]
             ]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
         hashes = normalise.hash_rows(zip(*raw, strict=True), region=region)
-        *digests, invalid = zip(*hashes, strict=True) if n else ([], [], [], [], [])
-        for kind, column in zip(KINDS, digests, strict=True):
-            fields[f"{kind}_sha256"] = list(column)
-        fields["invalid"], fields["attributes"], judged = (
-            list(invalid),
-            batch.attributes,
-            list(invalid),
-        )
+        names_of_hashes = normalise.Hashes._fields
+        by_name = dict(zip(names_of_hashes, map(list, zip(*hashes, strict=True)), strict=False))
+        fields["invalid"] = by_name.pop("invalid", [])
+        fields["attributes"], judged = batch.attributes, list(fields["invalid"])
+        fields |= {f"{name}_sha256": by_name.get(name, []) for name in names_of_hashes}
         keys, names = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)
@@ -136,10 +136,12 @@ class Columns:
                 is_worse = (
                     hashes[place] is None
                     and hashes[at] is not None
-                    and not normalise.is_refusal(kind, told or "")
+                    and not normalise.is_tracking_refusal(kind, told or "")
                 )
                 if told is not None and not is_worse and not normalise.is_hash_of(told, hashes[at]):
-                    fields[kind][at], hashes[at] = told, hashes[place]
+                    fields[kind][at] = told
+                    for name in hashes_of(kind):
+                        fields[name][at] = fields[name][place]
                     fields["invalid"][at] = (
                         fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
                     )
@@ -151,8 +153,7 @@ class Columns:
     def names(self) -> list[str]:
         """The columns of the temporary table that COPY fills, the key first."""
         attributes = ["attributes"] if self.has_attributes else []
-        hashes = [f"{kind}_sha256" for kind in self.kinds]
-        return ["key", *self.kinds, *hashes, *self.plain, "invalid", *attributes]
+        return ["key", *self.kinds, *self.hashes, *self.plain, "invalid", *attributes]
 
     def _lines(self, fields: dict[str, list[Any]]) -> bytes:
         """The rows as COPY reads them."""
@@ -167,7 +168,7 @@ class Columns:
                 else fields[kind]
             )
             columns.append(copy_lines.texts(told))
-        columns += [copy_lines.hashes(fields[f"{kind}_sha256"]) for kind in self.kinds]
+        columns += [copy_lines.hashes(fields[name]) for name in self.hashes]
         for name in self.plain:
             is_truth = name in ("ad_tracking_enabled", "ads_consent")
             columns.append(
@@ -187,6 +188,14 @@ def _is_new(kind: str) -> str:
     """Whether ``t`` tells a value, and not the hash of the one that is ``known`` and can be read."""
     is_hash = f"length(t.{kind}) = 64 AND known.{kind} <> '' AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
     return f"t.{kind} IS NOT NULL AND ({is_hash}) IS NOT TRUE"
+
+
+def _is_rehashed(kind: str) -> str:
+    """Whether a hash of ``t`` differs from the known one; a missing alternative hash does not."""
+    main = f"t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256"
+    name = ALTERNATIVES.get(kind)
+    is_news = f"t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name}"
+    return f"{main} OR {is_news}" if name else main
 
 
 def _odd(kinds: Sequence[str]) -> str:
@@ -273,7 +282,7 @@ class _Writer:
         key = "text" if self.columns.plan.key == "external_id" else "bytea"
         self.cursor.execute(
             f"CREATE TEMP TABLE import_rows (key {key} NOT NULL, email text, phone text, idfa text, gaid text,"
-            " email_sha256 bytea, phone_sha256 bytea, idfa_sha256 bytea, gaid_sha256 bytea, country text, language text,"
+            f" {''.join(f'{name} bytea, ' for name in HASHES)} country text, language text,"
             " ad_tracking_enabled boolean, ads_consent boolean, invalid smallint, attributes jsonb,"
             f" {''.join(f'was_{kind} bytea, ' for kind in kinds)}"
             " profile_id bigint, is_new boolean NOT NULL DEFAULT false, is_changed boolean, is_full boolean,"
@@ -343,14 +352,10 @@ class _Writer:
             "ad_tracking_enabled": "NULL",
             "ads_consent": "NULL",
         }
-        told |= dict.fromkeys(KINDS, "''") | {f"{kind}_sha256": "NULL" for kind in KINDS}
+        told |= dict.fromkeys(KINDS, "''") | dict.fromkeys(HASHES, "NULL")
         for name in (*columns.kinds, "country", "language"):
             told[name] = f"COALESCE(t.{name}, '')"
-        for name in (
-            *(f"{kind}_sha256" for kind in columns.kinds),
-            "ad_tracking_enabled",
-            "ads_consent",
-        ):
+        for name in (*columns.hashes, *CONSENTS):
             told[name] = f"t.{name}"
         is_named = columns.plan.key == "external_id"
         name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
@@ -388,7 +393,7 @@ class _Writer:
         """Lock the known people in the order of their ids: how many, how many change, how many are unusual."""
         columns = self.columns
         tests = [
-            f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256))"
+            f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR {_is_rehashed(kind)}))"
             for kind in columns.kinds
         ]
         tests += [
@@ -405,7 +410,7 @@ class _Writer:
             )
         names = [
             *columns.kinds,
-            *(f"{kind}_sha256" for kind in columns.kinds),
+            *columns.hashes,
             *columns.plain,
             "attributes",
             "rule_version",
@@ -443,6 +448,9 @@ class _Writer:
             sets.append(
                 f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END"
             )
+            if name := ALTERNATIVES.get(kind):  # hashed input has none, and the known one may stay
+                is_kept = f"t.{kind} IS NULL OR t.{name} IS NULL AND t.{hashed} = p.{hashed}"
+                sets.append(f"{name} = CASE WHEN {is_kept} THEN p.{name} ELSE t.{name} END")
         if columns.has_attributes:
             sets.append("attributes = p.attributes || t.attributes")
         if columns.kinds:

@@ -49,7 +49,7 @@ class Spelling:
 
     raw: str
     value: str | None
-    problem: normalise.Problem | None = None
+    problem: normalise.IdentifierProblem | None = None
 
     @property
     def why(self) -> str:

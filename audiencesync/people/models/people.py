@@ -27,7 +27,7 @@ class KnownPeople(models.Manager["Profile"]):
 
 
 class Profile(models.Model):
-    """One customer of the marketer. The ``*_sha256`` columns are written only by ``normalise.apply``."""
+    """One customer of the marketer. Written in bulk, see writing/columns.py."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="profiles")
     external_id = models.CharField(
@@ -53,7 +53,12 @@ class Profile(models.Model):
     invalid_kinds = models.PositiveSmallIntegerField(
         default=0
     )  # bit i set: KINDS[i] is present but unusable
-    rule_version = models.PositiveSmallIntegerField(default=7)  # of identifiers.RULES
+    # Alternative hashes, for partners that spell differently: the e-mail by Gmail's rule, the phone
+    # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet, so
+    # past identifiers and misreadings do without them.
+    email_gmail_sha256 = models.BinaryField(max_length=32, null=True)
+    phone_digits_sha256 = models.BinaryField(max_length=32, null=True)
+    rule_version = models.PositiveSmallIntegerField(default=8)  # normalise.RULE_VERSION
     # Turned out to be somebody we knew: all that is known went there. Left behind for the visits and deliveries it
     # had; whoever erases or exports that person takes these with them.
     merged_into = models.ForeignKey(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -29,15 +28,12 @@ class NewProfile(NamedTuple):
     phone_sha256: bytes | None
     idfa_sha256: bytes | None
     gaid_sha256: bytes | None
+    email_gmail_sha256: bytes | None
+    phone_digits_sha256: bytes | None
     invalid_kinds: int
     rule_version: int
     created_at: Any
     updated_at: Any
-
-
-def moment(at: datetime) -> Any:
-    """A time as this database stores it."""
-    return connection.ops.adapt_datetimefield_value(at)
 
 
 def insert(rows: Sequence[NewProfile]) -> None:

@@ -15,7 +15,7 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.models.imports import ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
-from audiencesync.people.writing import lookup, rows
+from audiencesync.people.writing import columns, lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
@@ -178,10 +178,8 @@ def _merge(
     _fill(person, visitor)
     if person.ads_consent is False and before is not False:
         consent.remember(app_group, [person.id], now=now)
-    for bit, kind in enumerate(KINDS):
-        setattr(visitor, kind, "")
-        setattr(visitor, f"{kind}_sha256", None)
-        visitor.invalid_kinds &= ~(1 << bit)
+    for kind in KINDS:
+        visitor.clear(kind)
     visitor.attributes = {}
     rows.update(sorted((visitor, person), key=lambda row: row.id), now=now)
     rows.remember(past, now=now)
@@ -198,7 +196,7 @@ def _merge(
     return None
 
 
-def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
+def _past(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, bytes]]:
     """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
     before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
     had = {(kind, bytes(digest)) for kind, digest in before}
@@ -210,18 +208,18 @@ def _past(visitor: rows.Row, person: rows.Row) -> list[tuple[int, str, bytes]]:
     return [(owner.id, kind, digest) for kind, digest in sorted(had) for owner in (visitor, person)]
 
 
-def _fill(person: rows.Row, visitor: rows.Row) -> None:
+def _fill(person: columns.Row, visitor: columns.Row) -> None:
     """Only what is missing, or cannot be used and the visitor's can."""
     for bit, kind in enumerate(KINDS):
-        is_bare = getattr(person, f"{kind}_sha256") is None
-        if is_bare and (
-            not getattr(person, kind) or getattr(visitor, f"{kind}_sha256") is not None
-        ):
-            setattr(person, kind, getattr(visitor, kind))
-            setattr(person, f"{kind}_sha256", getattr(visitor, f"{kind}_sha256"))
+        known, theirs = (getattr(row, f"{kind}_sha256") for row in (person, visitor))
+        if known is None and (not getattr(person, kind) or theirs is not None):
+            for name in (kind, *columns.hashes_of(kind)):
+                setattr(person, name, getattr(visitor, name))
             person.invalid_kinds = (
                 person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
             )
+        elif known == theirs and (name := columns.ALTERNATIVES.get(kind)):
+            setattr(person, name, getattr(person, name) or getattr(visitor, name))
     for name in ("country", "language"):
         setattr(person, name, getattr(person, name) or getattr(visitor, name))
     for name in ("ad_tracking_enabled", "ads_consent"):

@@ -47,7 +47,7 @@ def _rework(group_id: int) -> bool:
             return False
         mine = Profile.objects.filter(app_group=group, pk__gt=group.rework_cursor)
         people = list(mine.select_for_update(no_key=True).order_by("pk")[:AT_ONCE])
-        rehash.reread(group, [person.pk for person in people], now=now)
+        rehash.rehash(group, [person.pk for person in people], now=now)
         _fit(group, people, now=now)
         group.rework_cursor = people[-1].pk if len(people) == AT_ONCE else None
         if group.hash_only and group.rework_cursor is None:

@@ -20,6 +20,7 @@ from audiencesync.people.models import KINDS, UserAlias
 from audiencesync.people.privacy import consent, erasure_ledger
 from audiencesync.people.writing import attribute_changes, lookup, ordering, rehash, rows
 from audiencesync.people.writing.attribute_changes import Unfit, merged
+from audiencesync.people.writing.columns import Row
 from audiencesync.people.writing.lookup import Key
 
 
@@ -176,7 +177,7 @@ class _Upsert:
         missing.sort(key=lambda key: (key[0], key[1]))
         ids = rows.new_ids(len(missing))
         new = {
-            key: rows.Row(pk, external_id=key[1] if key[0] == "external_id" else None)
+            key: Row(pk, external_id=key[1] if key[0] == "external_id" else None)
             for key, pk in zip(missing, ids, strict=True)
         }
         self._fold([(row, self._indexes(key)) for key, row in new.items()])
@@ -232,10 +233,10 @@ class _Upsert:
         for index in self.result.problems:
             self.result.profile_ids[index] = None
 
-    def _locked(self, wishes: dict[int, list[int]]) -> dict[int, rows.Row]:
+    def _locked(self, wishes: dict[int, list[int]]) -> dict[int, Row]:
         """Lock those who existed. Who has turned out to be somebody since they were found is written as that person."""
         known = {row.id: row for row in rows.locked(self.app_group.pk, wishes)}
-        merged = rows.merged(wishes.keys() - known.keys())
+        merged = rows.merged_into(wishes.keys() - known.keys())
         for pk, person in merged.items():
             wishes[person] += wishes.pop(pk)
             for index in wishes[person]:
@@ -249,7 +250,7 @@ class _Upsert:
                 self.result.problems[index] = "gone"
         return known
 
-    def _fold(self, people: list[tuple[rows.Row, list[int]]]) -> list[rows.Row]:
+    def _fold(self, people: list[tuple[Row, list[int]]]) -> list[Row]:
         """Apply the changes with these indexes to their rows; answers the rows that are not as they were."""
         touched = []
         for row, indexes in people:
@@ -266,7 +267,7 @@ class _Upsert:
             if news or row.attributes is not attributes or row.columns() != before
         ]
 
-    def _is_news(self, row: rows.Row, kind: str, told: str) -> bool:
+    def _is_news(self, row: Row, kind: str, told: str) -> bool:
         """Whether an identifier must be written."""
         known = getattr(row, kind)
         if self.hashes_only or not known:
@@ -280,7 +281,7 @@ class _Upsert:
         """Whether the group stores hashes instead of identifiers."""
         return self.app_group.hash_only
 
-    def _apply(self, row: rows.Row, raw: dict[str, str], index: int) -> None:
+    def _apply(self, row: Row, raw: dict[str, str], index: int) -> None:
         """Set what one change names. Identifiers are gathered in ``raw``: they are hashed together."""
         change, known = self.changes[index], row.ads_consent
         try:
@@ -305,10 +306,10 @@ class _Upsert:
         if self.app_group.consent_attribute:
             row.ads_consent = consent.followed(self.app_group, row.attributes, known)
 
-    def _gather(self, row: rows.Row, raw: dict[str, str], index: int, kind: str, told: str) -> None:
+    def _gather(self, row: Row, raw: dict[str, str], index: int, kind: str, told: str) -> None:
         """Take an identifier, unless it says nothing, or cannot be used and an earlier change told one that can."""
         before = raw.get(kind, "")
-        if normalise.is_unsaid(told) or self._is_told(before, kind, told):
+        if normalise.is_placeholder(told) or self._is_told(before, kind, told):
             return
         if not told:
             self.deleted.add((row.id, kind))
@@ -319,7 +320,7 @@ class _Upsert:
 
     def _is_worse(self, kind: str, told: str, before: str) -> bool:
         """Whether what is told cannot be used, and what was told before can."""
-        if normalise.is_refusal(kind, told):
+        if normalise.is_tracking_refusal(kind, told):
             return False
         new, old = (
             normalise.normalise(kind, one, region=self.app_group.phone_region).sha256
@@ -335,7 +336,7 @@ class _Upsert:
             told, normalise.normalise(kind, before, region=self.app_group.phone_region).sha256
         )
 
-    def _hash(self, people: list[tuple[rows.Row, dict[str, str]]]) -> None:
+    def _hash(self, people: list[tuple[Row, dict[str, str]]]) -> None:
         """Set the named identifiers and their hashes; remember the hashes they replace."""
         past: list[tuple[int, str, bytes]] = []
         given = [
@@ -354,14 +355,13 @@ class _Upsert:
                     continue
                 if old is not None and old != new:
                     past.append((row.id, kind, old))
-                setattr(row, f"{kind}_sha256", new)
+                row.set_hashes(kind, found)
                 setattr(row, kind, "" if self.hashes_only else raw[kind])
-                row.invalid_kinds = row.invalid_kinds & ~(1 << bit) | found.invalid & 1 << bit
             row.rule_version = normalise.RULE_VERSION
         rows.remember(past, now=self.now)
 
-    def _stays(self, row: rows.Row, kind: str, told: str, found: normalise.Hashes) -> bool:
+    def _stays(self, row: Row, kind: str, told: str, found: normalise.Hashes) -> bool:
         """Whether what is known can be used, and what is told instead cannot."""
         if getattr(row, f"{kind}_sha256") is None or not found.invalid >> KINDS.index(kind) & 1:
             return False
-        return not normalise.is_refusal(kind, told) and (row.id, kind) not in self.deleted
+        return not normalise.is_tracking_refusal(kind, told) and (row.id, kind) not in self.deleted

@@ -64,7 +64,7 @@ def _damaged(value, rng, letters):
 
 
 def email_by_the_library(raw):
-    value = normalise.email_d(raw)
+    value = normalise.email_spelling(raw)
     try:
         email_validator.validate_email(value, check_deliverability=False)
     except email_validator.EmailNotValidError:

@@ -71,7 +71,9 @@ def test_a_placeholder_changes_nothing(acme, ann, value):
 def test_a_placeholder_is_empty_and_never_hashed(kind, raw):
     assert normalise.normalise(kind, raw, region="DE").problem == "empty"
     row = tuple(raw if one == kind else "" for one in normalise.KINDS)
-    assert list(normalise.hash_rows([row], region="DE")) == [(None, None, None, None, 0)]
+    assert list(normalise.hash_rows([row], region="DE")) == [
+        (None, None, None, None, 0, None, None)
+    ]
 
 
 @pytest.mark.parametrize("value", ["", None])
