@@ -114,7 +114,7 @@ def truth(item: Mapping[str, Any], field: str) -> bool | None:
     """A switch of the object: true, false, or None if nothing is said. Raises Refused."""
     value = item.get(field)
     if value is not None and not isinstance(value, bool):
-        raise Refused("NOT_A_TRUTH", "It must be true, false or null.", field)
+        raise Refused("NOT_A_BOOLEAN", "It must be true, false or null.", field)
     return value
 
 

@@ -190,7 +190,7 @@ def _truth(name: str, value: object, _problems: Problems) -> Fields:
     read = spellings.consent if name == "ads_consent" else spellings.truth
     found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
     if found is None:
-        raise Refused("NOT_A_TRUTH", "It must be true, false or null.", name)
+        raise Refused("NOT_A_BOOLEAN", "It must be true, false or null.", name)
     return {name: found}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -93,12 +94,12 @@ class Columns:
                 for value in fields[kind]
             ]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
-        hashes = normalise.hash_rows(zip(*raw, strict=True), region=region)
-        names_of_hashes = normalise.Hashes._fields
-        by_name = dict(zip(names_of_hashes, map(list, zip(*hashes, strict=True)), strict=False))
-        fields["invalid"] = by_name.pop("invalid", [])
-        fields["attributes"], judged = batch.attributes, list(fields["invalid"])
-        fields |= {f"{name}_sha256": by_name.get(name, []) for name in names_of_hashes}
+        hashes = list(normalise.hash_rows(zip(*raw, strict=True), region=region))
+        invalid = [one.invalid for one in hashes]
+        for name in HASHES:
+            fields[name] = list(map(attrgetter(name.removesuffix("_sha256")), hashes))
+        fields["invalid"], fields["attributes"] = invalid, batch.attributes
+        judged = list(invalid)
         keys, names = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)

@@ -64,7 +64,7 @@ def test_a_placeholder_in_a_standard_field_changes_nothing(api, person, field, t
 
 def test_none_is_no_consent_answer_and_na_is_namibia(api, person):
     body = api.track(attributes=[{"external_id": "a", "ads_consent": "none", "country": "NA"}])
-    assert [error["type"] for error in body["errors"]] == ["NOT_A_TRUTH"]
+    assert [error["type"] for error in body["errors"]] == ["NOT_A_BOOLEAN"]
     assert (person("a").country, person("a").ads_consent) == ("NA", None)
 
 
