@@ -80,7 +80,7 @@ ATTRIBUTES = COLUMNS.index("attributes")
 HASHES = tuple(name for name in COLUMNS if name.endswith("_sha256"))
 ALTERNATIVES = {"email": "email_gmail_sha256", "phone": "phone_digits_sha256"}
 CONSENTS = ("ad_tracking_enabled", "ads_consent")
-_TYPES: dict[type[models.Field[Any, Any]], str] = {  # of PostgreSQL, as records of JSON have them
+_TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
     models.BigAutoField: "bigint",
     models.BinaryField: "bytea",
     models.BooleanField: "boolean",

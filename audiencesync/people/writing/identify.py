@@ -218,8 +218,9 @@ def _fill(person: columns.Row, visitor: columns.Row) -> None:
             person.invalid_kinds = (
                 person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
             )
-        elif known == theirs and (name := columns.ALTERNATIVES.get(kind)):
-            setattr(person, name, getattr(person, name) or getattr(visitor, name))
+        elif known == theirs and kind in columns.ALTERNATIVES:
+            other = columns.ALTERNATIVES[kind]
+            setattr(person, other, getattr(person, other) or getattr(visitor, other))
     for name in ("country", "language"):
         setattr(person, name, getattr(person, name) or getattr(visitor, name))
     for name in ("ad_tracking_enabled", "ads_consent"):
