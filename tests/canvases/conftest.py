@@ -1,4 +1,4 @@
-"""A group with people, a segment, a connected ad account with audiences, and a way to press the buttons."""
+"""A group with people, a segment, a connected ad account, audiences, and an editor client."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ def segment(acme):
 
 @pytest.fixture
 def people(acme):
-    """Ten people with an e-mail address, two of them with a phone, too, and two with nothing."""
+    """Twelve people: ten with an e-mail address, two of these with a phone, two without either."""
     made = [
         Profile(
             app_group=acme,
@@ -62,7 +62,7 @@ def winback(eu):
 
 @pytest.fixture
 def sandbox(eu, settings):
-    """The sandbox as TikTok, to which the ad account is connected."""
+    """A running sandbox in the place of TikTok, with a token for the ad account."""
     limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
     running = serve(db=":memory:", options=Options(limits=limits))
     settings.TIKTOK_API_URL = running.url
@@ -73,7 +73,7 @@ def sandbox(eu, settings):
 
 
 class Editor:
-    """One user's hands on one canvas."""
+    """The requests of one user to the editor of one canvas."""
 
     def __init__(self, client, canvas):
         self.client, self.canvas = client, canvas
@@ -88,7 +88,7 @@ class Editor:
         return self.client.post(self.url(url_name, *args), data, headers=HTMX if htmx else {})
 
     def add(self, kind, after="first"):
-        """Add a step by form; the new one."""
+        """Add a step by form; return it."""
         known = set(Step.objects.values_list("pk", flat=True))
         answer = self.post("step_add", kind=kind, after=getattr(after, "pk", after))
         assert answer.status_code == 302, answer.content.decode()
@@ -115,7 +115,7 @@ def canvas(acme, segment, bob):
 
 @pytest.fixture
 def editor(signed_in, canvas):
-    """editor(user) -> that user's hands on the canvas."""
+    """editor(user, canvas) -> the Editor of that user."""
     return lambda user, row=canvas: Editor(signed_in(user), row)
 
 

@@ -1,4 +1,4 @@
-"""Lets the numbers of a Sync move as the queue moves them."""
+"""Change the counts of a sync as the queue does."""
 
 from django.utils import timezone
 

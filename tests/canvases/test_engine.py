@@ -1,4 +1,4 @@
-"""People enter at launch, wait, go on and leave; the tallies say so exactly."""
+"""People enter at launch, wait, proceed and leave; the tallies are exact."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 SYNC = ("audience_sync", {})
 
 
-def test_everybody_in_the_segment_enters_once(journeys):
+def test_each_person_of_the_segment_enters_once(journeys):
     journeys.people(25)
     canvas, [step] = journeys.canvas(DELAY)
     journeys.launch(canvas)
@@ -24,7 +24,7 @@ def test_everybody_in_the_segment_enters_once(journeys):
     assert Canvas.objects.get().entered == 25
 
 
-def test_people_of_later_do_not_enter(journeys):
+def test_people_added_after_the_launch_do_not_enter(journeys):
     journeys.people(3)
     canvas, [step] = journeys.canvas(DELAY)
     journeys.launch(canvas)
@@ -33,7 +33,7 @@ def test_people_of_later_do_not_enter(journeys):
     assert journeys.numbers(step) == (3, 0, 0, 3)
 
 
-def test_a_delay_holds_people_until_it_is_over(journeys):
+def test_a_delay_holds_people_until_it_ends(journeys):
     journeys.people(4)
     canvas, [first, second] = journeys.canvas(DELAY, SYNC)
     journeys.asks(second)
@@ -47,20 +47,23 @@ def test_a_delay_holds_people_until_it_is_over(journeys):
     assert journeys.numbers(second) == (4, 0, 4, 0)
 
 
-def test_leaving_people_are_queued_for_the_partner(journeys):
+def test_people_who_leave_a_sync_step_are_enqueued(journeys):
     journeys.people(6)
     canvas, [step] = journeys.canvas(SYNC)
-    asked = journeys.asks(step)
+    sync_row = journeys.asks(step)
     journeys.launch(canvas)
     journeys.run()
-    assert (Tally.objects.get(pk=asked.pk).entered, Tally.objects.get(pk=asked.pk).pending) == (
+    assert (
+        Tally.objects.get(pk=sync_row.pk).entered,
+        Tally.objects.get(pk=sync_row.pk).pending,
+    ) == (
         6,
         6,
     )
     assert Visit.objects.filter(left_at=None).count() == 0
 
 
-def test_large_crowds_move_in_pieces(journeys, monkeypatch):
+def test_large_crowds_advance_in_chunks(journeys, monkeypatch):
     monkeypatch.setattr(engine, "CROWD", 7)
     monkeypatch.setattr(engine, "ADMITTED", 7)
     journeys.people(50)
@@ -75,21 +78,21 @@ def test_large_crowds_move_in_pieces(journeys, monkeypatch):
     assert journeys.numbers(second) == (50, 0, 50, 0)
 
 
-def test_a_first_step_that_makes_nobody_wait_acts_on_who_enters(journeys):
+def test_a_first_step_without_delay_acts_at_admission(journeys):
     journeys.people(4)
     canvas, [first, second] = journeys.canvas(SYNC, DELAY)
-    asked = journeys.asks(first)
+    sync_row = journeys.asks(first)
     journeys.launch(canvas)
     engine.admit(canvas.pk, now=timezone.now())
     assert (journeys.numbers(first), journeys.numbers(second)) == ((4, 4, 0, 0), (4, 0, 0, 4))
-    assert Tally.objects.get(pk=asked.pk).entered == 4
+    assert Tally.objects.get(pk=sync_row.pk).entered == 4
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_only_newcomers_reach_a_first_step_that_makes_nobody_wait(journeys):
+def test_only_new_people_reach_a_first_step_after_a_relaunch(journeys):
     journeys.people(3)
     canvas, [step] = journeys.canvas(SYNC)
-    asked = journeys.asks(step)
+    sync_row = journeys.asks(step)
     journeys.launch(canvas)
     journeys.run()
     engine.stop(canvas, by=journeys.user, now=timezone.now())
@@ -97,10 +100,10 @@ def test_only_newcomers_reach_a_first_step_that_makes_nobody_wait(journeys):
     journeys.launch(canvas)
     journeys.run()
     assert journeys.numbers(step) == (5, 0, 5, 0)
-    assert Tally.objects.get(pk=asked.pk).entered == 5
+    assert Tally.objects.get(pk=sync_row.pk).entered == 5
 
 
-def test_a_stopped_canvas_moves_nobody_and_holds_adds(journeys):
+def test_a_stopped_canvas_advances_no_visit_and_pauses_adds(journeys):
     journeys.people(5)
     canvas, [first, second] = journeys.canvas(DELAY, SYNC)
     journeys.asks(second)
@@ -112,7 +115,7 @@ def test_a_stopped_canvas_moves_nobody_and_holds_adds(journeys):
     assert Sync.objects.get().paused
 
 
-def test_launching_again_admits_only_newcomers(journeys):
+def test_a_relaunch_admits_only_new_people(journeys):
     journeys.people(3)
     canvas, [step] = journeys.canvas(DELAY)
     journeys.launch(canvas)
@@ -124,7 +127,7 @@ def test_launching_again_admits_only_newcomers(journeys):
     assert journeys.numbers(step) == (5, 0, 0, 5)
 
 
-def test_only_one_launch_has_an_effect(journeys):
+def test_a_second_launch_has_no_effect(journeys):
     canvas, _ = journeys.canvas(DELAY)
     assert journeys.launch(canvas)
     assert not journeys.launch(canvas)
@@ -139,7 +142,7 @@ def test_only_one_launch_has_an_effect(journeys):
         lambda: Canvas.objects.update(entered=7),
     ],
 )
-def test_drift_is_seen(journeys, drift):
+def test_drift_breaks_a_law(journeys, drift):
     journeys.people(6)
     canvas, [step] = journeys.canvas(SYNC)
     journeys.asks(step)
@@ -150,15 +153,15 @@ def test_drift_is_seen(journeys, drift):
     assert laws.broken(now=timezone.now())
 
 
-def test_who_was_erased_while_waiting_is_counted_as_cancelled(journeys):
+def test_a_person_erased_during_a_delay_counts_as_cancelled(journeys):
     people = journeys.people(4)
     canvas, [first, second] = journeys.canvas(DELAY, SYNC)
-    asked = journeys.asks(second)
+    sync_row = journeys.asks(second)
     journeys.launch(canvas)
     journeys.run()
     people[0].delete()
     journeys.run(timezone.now() + timedelta(minutes=11))
     assert journeys.numbers(second) == (4, 0, 4, 0)
-    counts = Tally.objects.get(pk=asked.pk)
+    counts = Tally.objects.get(pk=sync_row.pk)
     assert (counts.entered, counts.pending, counts.cancelled) == (4, 3, 1)
     assert laws.broken(now=timezone.now()) == []

@@ -1,4 +1,4 @@
-"""What the launch panel foretells is what the engine then does, also to odd people."""
+"""The forecast of the launch panel equals what the engine then does."""
 
 import pytest
 from django.utils import timezone
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 KINDS = ["email", "phone", "idfa", "gaid"]
 
 
-def made(acme, name, **fields):
+def make_profile(acme, name, **fields):
     row = Profile(app_group=acme, external_id=name, **fields)
     normalise.apply(row, region="DE")
     row.save()
@@ -21,26 +21,26 @@ def made(acme, name, **fields):
 
 
 @pytest.fixture
-def odd(acme, people):
-    """Ten with an e-mail, two of them with a phone, two with nothing; and everybody odd."""
+def special_cases(acme, people):
+    """Twelve plain profiles and one of every special case."""
     device = {"idfa": "6D92078A-8246-4BA4-AE5B-76104861E7DC"}
     rows = [
-        made(acme, "refused", email="a@example.org", ads_consent=False),
-        made(acme, "refused-nameless", ads_consent=False),
-        made(acme, "agreed", email="b@example.org", ads_consent=True),
-        made(acme, "same-hash", email="b@example.org"),
-        made(acme, "bad-email", email="no address", ads_consent=True),
-        made(acme, "bad-email-good-phone", email="no address", phone="+4915112345679"),
-        made(acme, "untracked", ad_tracking_enabled=False, **device),
-        made(
+        make_profile(acme, "refused", email="a@example.org", ads_consent=False),
+        make_profile(acme, "refused-nameless", ads_consent=False),
+        make_profile(acme, "agreed", email="b@example.org", ads_consent=True),
+        make_profile(acme, "same-hash", email="b@example.org"),
+        make_profile(acme, "bad-email", email="no address", ads_consent=True),
+        make_profile(acme, "bad-email-good-phone", email="no address", phone="+4915112345679"),
+        make_profile(acme, "untracked", ad_tracking_enabled=False, **device),
+        make_profile(
             acme, "untracked-with-email", email="c@example.org", ad_tracking_enabled=False, **device
         ),
-        made(acme, "tracked", **device),
-        made(acme, "erased", email="d@example.org", erased_at=timezone.now()),
+        make_profile(acme, "tracked", **device),
+        make_profile(acme, "erased", email="d@example.org", erased_at=timezone.now()),
     ]
-    merged = made(acme, "merged", email="e@example.org")
+    merged = make_profile(acme, "merged", email="e@example.org")
     Profile.everybody.filter(pk=merged.pk).update(merged_into=rows[2])
-    past = made(acme, "past-only")
+    past = make_profile(acme, "past-only")
     PastIdentifier.objects.create(
         profile=past, kind="email", sha256=b"p" * 32, replaced_at=timezone.now()
     )
@@ -50,40 +50,40 @@ def odd(acme, people):
 @pytest.mark.parametrize("is_strict", [False, True])
 @pytest.mark.parametrize("action", ["add", "remove"])
 @pytest.mark.parametrize("kinds", [["email"], ["gaid", "idfa"], KINDS])
-def test_the_launch_does_what_was_foretold(
-    bobs, winback, canvas, acme, odd, bob, action, kinds, is_strict
+def test_the_launch_does_what_the_forecast_says(
+    bobs, winback, canvas, acme, special_cases, bob, action, kinds, is_strict
 ):
     acme.consent_required = is_strict
     acme.save()
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback, action=action, kinds=kinds)
     step.refresh_from_db()
-    foretold = forecast(engine.entering(canvas), step.sync)
+    expected = forecast(engine.entering(canvas), step.sync)
 
     engine.launch(canvas, by=bob, now=timezone.now())
     engine.move_all(now=timezone.now())
 
     tally = Tally.objects.get(pk=step.sync_id)
-    assert (tally.pending, tally.not_synced) == (foretold.sent, sum(foretold.held.values()))
+    assert (tally.pending, tally.not_synced) == (expected.sent, sum(expected.held.values()))
     reasons = Delivery.objects.exclude(reason=None).values_list("reason", flat=True)
-    assert {reason: list(reasons).count(reason) for reason in reasons} == foretold.held
-    assert tally.entered == 22 == foretold.sent + sum(foretold.held.values())
+    assert {reason: list(reasons).count(reason) for reason in reasons} == expected.held
+    assert tally.entered == 22 == expected.sent + sum(expected.held.values())
 
 
-def test_the_panel_says_it_in_one_line(bobs, winback, canvas, odd):
+def test_the_panel_shows_the_forecast_in_one_line(bobs, winback, canvas, special_cases):
     bobs.set_up(bobs.add("audience_sync"), winback)
     page = bobs.get(launch=1).content.decode()
     assert "22 people enter at the launch." in page
     assert "13 people will be sent, 9 not: 2 without consent, 7 without a usable field." in page
 
 
-def test_who_has_been_in_the_canvas_is_not_foretold_again(bobs, winback, canvas, odd, bob, acme):
+def test_earlier_visitors_are_not_in_the_forecast(bobs, winback, canvas, special_cases, bob, acme):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     engine.launch(canvas, by=bob, now=timezone.now())
     engine.move_all(now=timezone.now())
     engine.stop(canvas, by=bob, now=timezone.now())
-    made(acme, "new", email="new@example.org")
+    make_profile(acme, "new", email="new@example.org")
 
     page = bobs.get(launch=1).content.decode()
 
@@ -92,7 +92,7 @@ def test_who_has_been_in_the_canvas_is_not_foretold_again(bobs, winback, canvas,
     assert "1 person will be sent." in page
 
 
-def test_a_step_behind_a_delay_is_foretold_for_later(bobs, winback, canvas, people):
+def test_a_step_behind_a_delay_is_forecast_for_later(bobs, winback, canvas, people):
     bobs.set_up(bobs.add("audience_sync"), winback)
     bobs.add("delay")  # before it
     [found] = checklist.prospects(canvas, engine.entering(canvas), now=timezone.now())
@@ -100,9 +100,7 @@ def test_a_step_behind_a_delay_is_foretold_for_later(bobs, winback, canvas, peop
     assert "after the delay, as people are today:" in bobs.get(launch=1).content.decode()
 
 
-def test_it_is_one_query_however_many_people(
-    bobs, winback, canvas, people, django_assert_num_queries
-):
+def test_a_forecast_takes_one_query(bobs, winback, canvas, people, django_assert_num_queries):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     step.refresh_from_db()

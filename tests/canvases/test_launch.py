@@ -1,4 +1,4 @@
-"""Launch and stop: the checklist names what is missing until nothing is."""
+"""Launch and stop: the checklist names every missing setting."""
 
 import re
 from datetime import timedelta
@@ -23,7 +23,7 @@ def checklist(editor):
     return editor.get(launch=1).content.decode().split('id="checklist"')[1].split("</ul>")[0]
 
 
-def test_an_empty_canvas_names_what_is_missing(bobs, canvas):
+def test_the_checklist_of_an_empty_canvas(bobs, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(segment=None)
 
     found = checklist(bobs)
@@ -33,7 +33,7 @@ def test_an_empty_canvas_names_what_is_missing(bobs, canvas):
     assert f'href="{canvas.get_absolute_url()}?entry=1#id_segment"' in found
 
 
-def test_the_message_is_no_link_and_the_link_says_where_it_leads(bobs, canvas):
+def test_a_checklist_item_has_a_separate_link(bobs, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(segment=None)
     outside = re.sub(r"<a .*?</a>", "", checklist(bobs), flags=re.DOTALL)
     assert "Choose the segment whose people enter." in outside
@@ -55,7 +55,7 @@ def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_canvas_with_something_missing_is_not_launched(bobs, step, canvas, htmx):
+def test_an_incomplete_canvas_is_not_launched(bobs, step, canvas, htmx):
     answer = bobs.post("canvas_launch", htmx=htmx)
 
     assert answer.status_code == 422
@@ -78,9 +78,7 @@ def test_a_canvas_with_something_missing_is_not_launched(bobs, step, canvas, htm
         (Audience, {"gone_at": timezone.now()}, "no longer exists"),
     ],
 )
-def test_trouble_at_the_partner_blocks_the_launch(
-    bobs, step, winback, canvas, model, change, words
-):
+def test_a_partner_problem_blocks_the_launch(bobs, step, winback, canvas, model, change, words):
     bobs.set_up(step, winback)
     assert bobs.post("canvas_launch").status_code == 302
     Canvas.objects.update(state="draft")
@@ -93,19 +91,19 @@ def test_trouble_at_the_partner_blocks_the_launch(
     assert "has-problem" in bobs.get().content.decode()
 
 
-def test_launch_goes_live_at_once(bobs, step, winback, canvas, people, bob):
+def test_a_launched_canvas_is_live(bobs, step, winback, canvas, people, bob):
     bobs.set_up(step, winback)
 
     answer = bobs.post("canvas_launch")
 
-    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"  # its numbers
+    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"  # shows its numbers
     canvas.refresh_from_db()
     step.refresh_from_db()
     assert (canvas.state, step.sync.is_live, step.sync.paused) == ("live", True, False)
     assert Activity.objects.filter(actor=bob, verb="launched", subject="Cart").count() == 1
 
 
-def test_launching_twice_has_one_effect(bobs, step, winback, canvas):
+def test_launch_is_idempotent(bobs, step, winback, canvas):
     bobs.set_up(step, winback)
 
     answers = [bobs.post("canvas_launch") for _ in range(2)]
@@ -114,7 +112,7 @@ def test_launching_twice_has_one_effect(bobs, step, winback, canvas):
     assert Activity.objects.filter(verb="launched").count() == 1
 
 
-def test_warnings_do_not_block(bobs, step, winback, canvas, people):
+def test_warnings_do_not_block_the_launch(bobs, step, winback, canvas, people):
     Audience.objects.update(size=10)
     bobs.set_up(step, winback, kinds=("email", "gaid"))
 
@@ -127,14 +125,14 @@ def test_warnings_do_not_block(bobs, step, winback, canvas, people):
     assert bobs.post("canvas_launch").status_code == 302
 
 
-def test_removing_from_a_small_audience_warns(bobs, step, winback):
+def test_removing_from_a_small_audience_is_a_warning(bobs, step, winback):
     Audience.objects.update(size=10)
     bobs.set_up(step, winback, action="remove")
 
     assert "TikTok may refuse to make one so small" in checklist(bobs)
 
 
-def test_the_stop_panel_names_how_many_it_concerns(bobs, winback, canvas, people):
+def test_the_stop_panel_counts_waiting_and_pending_people(bobs, winback, canvas, people):
     bobs.add("delay")
     bobs.post("canvas_launch")
     engine.admit(canvas.pk, now=timezone.now())
@@ -145,7 +143,7 @@ def test_the_stop_panel_names_how_many_it_concerns(bobs, winback, canvas, people
     assert "0 people are pending" in page
 
 
-def test_stop_lets_nobody_move_on(bobs, step, winback, canvas, people, bob):
+def test_a_stopped_canvas_advances_no_visit(bobs, step, winback, canvas, people, bob):
     bobs.set_up(step, winback)
     bobs.add("delay")
     bobs.post("canvas_launch")

@@ -1,4 +1,4 @@
-"""The broken laws as a metric: read beside the scrape, which never waits long for them."""
+"""The number of broken laws is a metric, read beside the scrape and never awaited for long."""
 
 import threading
 
@@ -13,23 +13,23 @@ NAME = "audsync_conservation_violations"
 
 
 @pytest.fixture
-def waiting(transactional_db, world):
-    asked = world.sync()
-    world.enter(asked, world.people(3))
+def pending_people(transactional_db, world):
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
 
 
-def test_all_laws_hold(waiting, scrape):
+def test_no_broken_law_is_0(pending_people, scrape):
     assert scrape()[NAME] == 0
 
 
-def test_a_broken_law_shows(waiting, scrape):
+def test_a_broken_law_is_counted(pending_people, scrape):
     Tally.objects.update(entered=4, pending=4)
     assert laws.broken(now=timezone.now()) != []
     assert scrape()[NAME] == 1
 
 
-def test_a_long_reading_holds_no_scrape(waiting, scrape, monkeypatch):
-    """The first scrape tells nothing yet, a later one what was read."""
+def test_a_slow_check_does_not_delay_a_scrape(pending_people, scrape, monkeypatch):
+    """The first scrape lacks the metric, a later one has it."""
     done = threading.Event()
     monkeypatch.setattr(metrics, "LAWS_WAIT", 0.1)
     monkeypatch.setattr(laws, "broken", lambda now: done.wait(10) and ["one", "two"])
@@ -40,7 +40,9 @@ def test_a_long_reading_holds_no_scrape(waiting, scrape, monkeypatch):
     assert metrics.kept.broken == 2
 
 
-def test_a_failed_reading_tells_nothing_and_is_tried_again(waiting, scrape, monkeypatch, caplog):
+def test_a_failed_check_omits_the_metric_and_is_retried(
+    pending_people, scrape, monkeypatch, caplog
+):
     def fail(now):
         raise RuntimeError("away")
 

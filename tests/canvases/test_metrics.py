@@ -1,4 +1,4 @@
-"""/metrics says what the rows say: how late, how many, why they wait, what partners answered, whether the laws hold."""
+"""/metrics reports lateness, pending and parked people, answers of partners and capacity."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ from tests.support.scrape import TOKEN
 
 
 @pytest.fixture
-def waiting(world):
-    """Three people who wait for their first try."""
-    asked = world.sync()
-    world.enter(asked, world.people(3))
-    return Batch.objects.filter(sync=asked)
+def pending_batch(world):
+    """The batch of three people before their first attempt."""
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
+    return Batch.objects.filter(sync=sync_row)
 
 
-def test_without_a_token_in_the_settings_there_is_no_page(db, settings):
+def test_without_a_token_in_the_settings_the_page_is_404(db, settings):
     settings.METRICS_TOKEN = ""
     for header in ({}, {"Authorization": "Bearer "}):
         assert Client().get("/metrics", headers=header).status_code == 404
@@ -30,13 +30,13 @@ def test_without_a_token_in_the_settings_there_is_no_page(db, settings):
 @pytest.mark.parametrize(
     "given", ["", "Bearer", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer é"]
 )
-def test_a_stranger_reads_nothing(scrape, given):
-    """No `db` fixture: nothing is read for a stranger."""
+def test_a_wrong_token_reads_nothing(scrape, given):
+    """No `db` fixture: an unauthorised request reads no table."""
     answer = Client().get("/metrics", headers={"Authorization": given} if given else {})
     assert (answer.status_code, answer.content) == (401, b"")
 
 
-def test_an_idle_installation(db, scrape):
+def test_the_metrics_of_an_idle_installation(db, scrape):
     found = scrape()
     assert found["audsync_oldest_due_seconds"] == 0
     assert found["audsync_pending_people"] == 0
@@ -44,15 +44,15 @@ def test_an_idle_installation(db, scrape):
     assert "audsync_deadline_next_seconds" not in found
 
 
-def test_who_waits_and_how_long(scrape, waiting):
-    waiting.update(due_at=timezone.now() - timedelta(seconds=90))
+def test_pending_people_and_their_delay(scrape, pending_batch):
+    pending_batch.update(due_at=timezone.now() - timedelta(seconds=90))
     found = scrape()
     assert found["audsync_pending_people"] == 3
     assert 90 <= found["audsync_oldest_due_seconds"] < 100
 
 
 @pytest.mark.parametrize(
-    ("model", "trouble", "by"),
+    ("model", "change", "by"),
     [
         (Connection, {"parked_by": "token"}, "token"),
         (Connection, {"token_sealed": ""}, "disconnected"),
@@ -61,12 +61,12 @@ def test_who_waits_and_how_long(scrape, waiting):
         (Sync, {"paused": True}, "canvas_stopped"),
     ],
 )
-def test_parked_people_have_a_cause_and_are_not_late(scrape, waiting, model, trouble, by):
-    waiting.update(due_at=timezone.now() - timedelta(seconds=90))
+def test_parked_people_have_a_cause_and_are_not_late(scrape, pending_batch, model, change, by):
+    pending_batch.update(due_at=timezone.now() - timedelta(seconds=90))
     parked = (
-        {"parked_until": timezone.now() + timedelta(minutes=5)} if "parked_by" in trouble else {}
+        {"parked_until": timezone.now() + timedelta(minutes=5)} if "parked_by" in change else {}
     )
-    model.objects.update(**trouble, **parked)
+    model.objects.update(**change, **parked)
     found = scrape()
     assert {name: n for name, n in found.items() if "parked" in name} == {
         f"audsync_parked_people{{by={by}}}": 3
@@ -74,10 +74,10 @@ def test_parked_people_have_a_cause_and_are_not_late(scrape, waiting, model, tro
     assert found["audsync_oldest_due_seconds"] == 0
 
 
-def test_the_time_from_entering_to_synced(scrape, world, waiting):
+def test_the_histogram_from_enqueue_to_synced(scrape, world, pending_batch):
     world.flush()
     now = timezone.now()
-    waiting.update(created_at=now - timedelta(seconds=6), settled_at=now)
+    pending_batch.update(created_at=now - timedelta(seconds=6), settled_at=now)
     found = scrape()
     buckets = {name: n for name, n in found.items() if "seconds_bucket" in name}
     assert len(buckets) == 10
@@ -86,11 +86,11 @@ def test_the_time_from_entering_to_synced(scrape, world, waiting):
     }
     assert set(buckets.values()) == {0, 3}
     assert found["audsync_enter_to_synced_seconds_sum"] == pytest.approx(18)
-    waiting.update(settled_at=now - timedelta(hours=2))
+    pending_batch.update(settled_at=now - timedelta(hours=2))
     assert scrape()["audsync_enter_to_synced_seconds_count"] == 0
 
 
-def test_answers_by_code(scrape, world, waiting):
+def test_answers_of_the_last_day_by_code(scrape, world, pending_batch):
     world.fault("code", code=50000, count=1)
     world.drain()
     old = Push.objects.first()
@@ -102,19 +102,19 @@ def test_answers_by_code(scrape, world, waiting):
     assert found["audsync_requests_day{code=0}"] == 1
 
 
-def test_the_next_deadline(scrape, waiting):
-    waiting.update(deadline_at=timezone.now() + timedelta(minutes=30))
+def test_seconds_to_the_next_deadline(scrape, pending_batch):
+    pending_batch.update(deadline_at=timezone.now() + timedelta(minutes=30))
     assert 1790 < scrape()["audsync_deadline_next_seconds"] <= 1800
 
 
-def test_leases_taken_back_are_counted(scrape, waiting):
+def test_reclaimed_leases_are_counted(scrape, pending_batch):
     for _time in range(2):
-        waiting.update(lease="dead", lease_until=timezone.now() - timedelta(seconds=1))
+        pending_batch.update(lease="dead", lease_until=timezone.now() - timedelta(seconds=1))
         collect.reclaim(now=timezone.now())
     assert scrape()["audsync_lease_reclaims_total"] == 2
 
 
-def test_connections_that_need_somebody(scrape, world, waiting):
+def test_connections_and_ad_accounts_that_need_attention(scrape, world, pending_batch):
     assert scrape()["audsync_attention{place=connection}"] == 0
     Connection.objects.update(token_sealed="")
     assert scrape()["audsync_attention{place=connection}"] == 1
@@ -124,7 +124,7 @@ def test_connections_that_need_somebody(scrape, world, waiting):
     assert scrape()["audsync_attention{place=ad_account}"] == 1
 
 
-def test_how_full_an_ad_account_is(scrape, world):
+def test_audiences_of_an_ad_account(scrape, world):
     AdAccount.objects.filter(pk=world.eu.pk).update(n_audiences=391)
     found = {name: n for name, n in scrape().items() if name.startswith("audsync_audiences{")}
     assert found == {
@@ -132,16 +132,16 @@ def test_how_full_an_ad_account_is(scrape, world):
     }
 
 
-def test_a_page_is_kept_for_some_seconds(scrape, waiting, monkeypatch):
+def test_a_page_is_cached_for_some_seconds(scrape, pending_batch, monkeypatch):
     scrape()
-    waiting.update(n=0)
+    pending_batch.update(n=0)
     header = {"Authorization": f"Bearer {TOKEN}"}
     assert b"audsync_pending_people 3.0" in Client().get("/metrics", headers=header).content
     monkeypatch.setattr(metrics.kept, "page_until", 0.0)
     assert b"audsync_pending_people 0.0" in Client().get("/metrics", headers=header).content
 
 
-def test_how_much_room_is_left(scrape, db):
-    told = scrape()
-    assert 0 < told["audsync_disk_free_ratio"] < 1
-    assert ("audsync_sqlite_wal_bytes" in told) == (connection.vendor == "sqlite")
+def test_free_disk_space(scrape, db):
+    found = scrape()
+    assert 0 < found["audsync_disk_free_ratio"] < 1
+    assert ("audsync_sqlite_wal_bytes" in found) == (connection.vendor == "sqlite")

@@ -1,4 +1,4 @@
-"""A running sandbox as TikTok, and the steps of the journeys: start, confirm, come back, choose."""
+"""A running sandbox in the place of TikTok, and an admin who connects it in the browser."""
 
 import hashlib
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +20,7 @@ from tiktok_sandbox.server import serve
 
 @pytest.fixture
 def sandbox(settings):
-    """The sandbox's world; our client speaks to it over HTTP."""
+    """The sandbox's state; our client speaks to it over HTTP."""
     with serve(options=Options()) as server:
         settings.TIKTOK_API_URL = server.url
         settings.TIKTOK_AUTH_URL = f"{server.url}/portal/auth"
@@ -28,7 +28,7 @@ def sandbox(settings):
 
 
 class Journey:
-    """What an admin does with the mouse."""
+    """The connect flow of one user in one app group."""
 
     def __init__(self, client, group):
         self.client, self.group = client, group
@@ -37,15 +37,15 @@ class Journey:
         return reverse(name, args=[self.group.slug, "tiktok", *args])
 
     def start(self):
-        """The address of TikTok's page."""
+        """Start a connection; return the URL of TikTok's page."""
         return self.client.post(self.url("connect_partner"))["Location"]
 
     def confirm(self, address, *, user=MARA, scope=("1", "3"), **more):
-        """The address TikTok sends the browser back to."""
-        wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        """Confirm on TikTok's page; return the callback URL."""
+        fields = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         answer = requests.post(
             address.split("?")[0],
-            data=wish | {"user": user, "scope": list(scope)} | more,
+            data=fields | {"user": user, "scope": list(scope)} | more,
             allow_redirects=False,
             timeout=5,
         )
@@ -56,7 +56,7 @@ class Journey:
         return self.client.get(f"{parts.path}?{parts.query}")
 
     def authorise(self, **how):
-        """The address of the page that offers ad accounts."""
+        """Start and confirm; return the URL of the page that offers ad accounts."""
         return self.come_back(self.confirm(self.start(), **how))["Location"]
 
     def connect(self, *ids, confirm="", **how):
@@ -69,7 +69,7 @@ class Journey:
 
 @pytest.fixture
 def journey(acme, signed_in, sandbox):
-    """journey(user) -> the steps of that user's way through the group Acme."""
+    """journey(user) -> the connect flow of that user in the group Acme."""
     return lambda user, group=acme: Journey(signed_in(user), group)
 
 
@@ -80,7 +80,7 @@ def alices(journey, alice):
 
 @pytest.fixture
 def live_step(acme):
-    """live_step(audience, n_people) -> a sync of a live canvas in which people wait."""
+    """live_step(audience, n_people) -> a sync of a live canvas with pending people."""
 
     def make(audience, n=0, **fields):
         values = {
@@ -108,7 +108,7 @@ def live_step(acme):
 
 @pytest.fixture
 def nothing_stored():
-    """Checks that no token and no connection came of it."""
+    """nothing_stored(): assert that no token and no connection is stored."""
 
     def check():
         assert not Connection.objects.exclude(token_sealed="").exists()

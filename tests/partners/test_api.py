@@ -1,4 +1,4 @@
-"""GET /audiences and GET /deliveries: where people were sent, and what became of one of them."""
+"""GET /audiences and GET /deliveries: audiences with counts, and the deliveries of one person."""
 
 import pytest
 from django.utils import timezone
@@ -27,7 +27,7 @@ def _person(group, external_id, email=""):
 
 
 def _sent(group, audience, *people):
-    wish = Sync.objects.create(
+    row = Sync.objects.create(
         app_group=group,
         audience=audience,
         action="add",
@@ -36,8 +36,8 @@ def _sent(group, audience, *people):
         url="/g/acme/canvases/1/",
     )
     crowd = Profile.objects.filter(pk__in=[one.pk for one in people])
-    sync.enqueue(wish, crowd.values_list("pk", "pk"), now=timezone.now())
-    return wish
+    sync.enqueue(row, crowd.values_list("pk", "pk"), now=timezone.now())
+    return row
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def bare(acme):
     return _person(acme, "bare")
 
 
-def test_audiences_with_their_numbers(api, acme, other_group, ann, bare):
+def test_audiences_are_listed_with_counts(api, acme, other_group, ann, bare):
     audience = _audience(acme)
     _sent(acme, audience, ann, bare)
     _audience(other_group, "2002")
@@ -68,7 +68,7 @@ def test_audiences_with_their_numbers(api, acme, other_group, ann, bare):
     )
 
 
-def test_what_was_sent_of_one_person(api, acme, ann, bare):
+def test_deliveries_of_one_person(api, acme, ann, bare):
     _sent(acme, _audience(acme), ann, bare)
     (row,) = api.get("/deliveries", {"external_id": "ann"}).json()["deliveries"]
     assert (row["state"], row["action"], row["reason"]) == ("pending", "add", None)
@@ -77,7 +77,7 @@ def test_what_was_sent_of_one_person(api, acme, ann, bare):
     assert (not_sent["state"], not_sent["reason"]) == ("not_synced", "no_identifier")
 
 
-def test_a_person_by_each_name(api, acme, ann):
+def test_a_person_is_found_by_any_identifier(api, acme, ann):
     _sent(acme, _audience(acme), ann)
     UserAlias.objects.create(app_group=acme, profile=ann, label="shop", name="a1")
     names = [
@@ -88,7 +88,7 @@ def test_a_person_by_each_name(api, acme, ann):
     assert [len(api.get("/deliveries", name).json()["deliveries"]) for name in names] == [1, 1, 1]
 
 
-def test_page_by_page(api, acme, ann):
+def test_deliveries_are_paged(api, acme, ann):
     audience = _audience(acme)
     for _n in range(3):
         _sent(acme, audience, ann)
@@ -100,7 +100,7 @@ def test_page_by_page(api, acme, ann):
 
 
 @pytest.mark.parametrize(
-    "who",
+    "query",
     [
         {},
         {"external_id": "nobody"},
@@ -112,8 +112,8 @@ def test_page_by_page(api, acme, ann):
         {"external_id": "ann", "before": "x"},
     ],
 )
-def test_odd_names_are_refused_in_words(api, ann, who):
-    answer = api.get("/deliveries", who)
+def test_an_invalid_identifier_is_rejected_without_an_echo(api, ann, query):
+    answer = api.get("/deliveries", query)
     assert answer.status_code == 400
     assert "ann@example.org" not in answer.content.decode()
 

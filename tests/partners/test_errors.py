@@ -1,4 +1,4 @@
-"""Every error has words for a marketer: what happened, what to do, whether people are lost."""
+"""Every error has a sentence for marketers: what happened, what to do, whether people are lost."""
 
 import pytest
 

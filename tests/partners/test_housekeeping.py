@@ -1,4 +1,4 @@
-"""What is too old goes; a token in use that was revoked is noticed although nobody is pending."""
+"""Housekeeping purges old rows and probes tokens without pending people."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from partners import housekeeping
 from partners.models import Connection, Push
 
 
-def test_old_calls_and_tasks_are_dropped(world):
+def test_old_pushes_and_tasks_are_purged(world):
     now = timezone.now()
     for days in (1, 40):
         at = now - timedelta(days=days)
@@ -22,7 +22,7 @@ def test_old_calls_and_tasks_are_dropped(world):
     assert list(Task.objects.values_list("id", flat=True)) == ["1"]
 
 
-def test_a_revoked_token_is_noticed_with_nobody_pending(world):
+def test_a_revoked_token_is_noticed_without_pending_people(world):
     world.sync()
     housekeeping.probe()
     assert Connection.objects.get().parked_by == ""
@@ -33,7 +33,7 @@ def test_a_revoked_token_is_noticed_with_nobody_pending(world):
     assert Connection.objects.get().parked_by == "token"
 
 
-def test_what_nobody_uses_is_not_asked_about(world):
+def test_unused_tokens_are_not_probed(world):
     world.sync()
     world.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(
         is_live=False

@@ -1,4 +1,4 @@
-"""rotate_keys: every stored token opens with the new key alone afterwards; nothing is lost on the way."""
+"""rotate_keys seals every stored token with the newest key."""
 
 from io import StringIO
 
@@ -35,9 +35,9 @@ def rotate():
     return out.getvalue()
 
 
-def test_tokens_open_with_the_new_key_alone(connection, state, settings):
+def test_rotated_tokens_open_with_the_new_key_only(connection, state, settings):
     settings.TOKEN_KEYS = [NEW, OLD]
-    told = rotate()
+    output = rotate()
     settings.TOKEN_KEYS = [NEW]
     connection.refresh_from_db()
     state.refresh_from_db()
@@ -45,8 +45,8 @@ def test_tokens_open_with_the_new_key_alone(connection, state, settings):
     assert (
         crypto.open_sealed(state.token_sealed, context=state.token_context) == "secret-in-waiting"
     )
-    assert "secret" not in told
-    assert "connections: 1 sealed anew" in told
+    assert "secret" not in output
+    assert "connections: 1 sealed anew" in output
 
 
 def test_a_second_run_changes_nothing(connection, settings):
@@ -75,7 +75,7 @@ def test_an_unreadable_token_is_counted_and_kept(connection, settings):
     assert connection.token_sealed == before
 
 
-def test_the_others_are_sealed_anew_beside_an_unreadable_one(connection, other_group, settings):
+def test_an_unreadable_token_does_not_stop_the_rotation(connection, other_group, settings):
     settings.TOKEN_KEYS = [NEW]
     lost = Connection.objects.create(app_group=other_group)
     lost.token_sealed = "v1.gone.AAAA.AAAA"

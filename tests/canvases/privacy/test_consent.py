@@ -1,4 +1,4 @@
-"""The consent of a group is enforced for adds and never for removals; whoever withdraws it is taken out."""
+"""The consent policy of a group applies to adds and not to removals; a withdrawal removes."""
 
 import pytest
 from django.urls import reverse
@@ -31,7 +31,7 @@ def policy(acme):
     return make
 
 
-def tell(group, *, at="ann", **attributes):
+def update_profile(group, *, at="ann", **attributes):
     change = Change(external_id=at, fields={"email": f"{at}@example.org"}, attributes=attributes)
     upsert(group, [change], now=timezone.now())
     return Profile.objects.get(external_id=at)
@@ -50,19 +50,19 @@ def tell(group, *, at="ann", **attributes):
         (["yes"], False),
     ],
 )
-def test_an_attribute_tells_consent(policy, value, consent):
-    assert tell(policy(consent_attribute="ads"), ads=value).ads_consent is consent
+def test_consent_is_read_from_the_attribute(policy, value, consent):
+    assert update_profile(policy(consent_attribute="ads"), ads=value).ads_consent is consent
 
 
 @pytest.mark.parametrize(("value", "consent"), [("yes", None), ("no", False)])
-def test_without_the_attribute_a_yes_is_over_and_a_refusal_stands(policy, value, consent):
+def test_deleting_the_attribute_ends_consent_and_keeps_a_withdrawal(policy, value, consent):
     group = policy(consent_attribute="ads")
-    tell(group, ads=value)
-    assert tell(group, ads=None).ads_consent is consent
+    update_profile(group, ads=value)
+    assert update_profile(group, ads=None).ads_consent is consent
 
 
-def test_who_refuses_is_not_added_but_removed(world, policy):
-    ann = tell(policy(consent_attribute="ads"), ads="no")
+def test_a_person_without_consent_is_not_added_but_removed(world, policy):
+    ann = update_profile(policy(consent_attribute="ads"), ads="no")
     audience = world.audience()
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, [ann])
@@ -74,8 +74,8 @@ def test_who_refuses_is_not_added_but_removed(world, policy):
 
 
 @pytest.mark.parametrize(("required", "outcome"), [(True, "not_synced"), (False, "synced")])
-def test_unknown_consent_counts_where_it_is_required(world, policy, required, outcome):
-    ann = tell(policy(consent_required=required))
+def test_unknown_consent_is_no_consent_where_it_is_required(world, policy, required, outcome):
+    ann = update_profile(policy(consent_required=required))
     world.app_group.refresh_from_db()
     add = world.sync()
     world.enter(add, [ann])
@@ -83,8 +83,8 @@ def test_unknown_consent_counts_where_it_is_required(world, policy, required, ou
     assert world.counts(add) == {"entered": 1, outcome: 1}
 
 
-def test_a_policy_that_gets_stricter_stops_who_waits(world, policy):
-    ann, add = tell(policy()), world.sync()
+def test_a_stricter_policy_stops_pending_adds(world, policy):
+    ann, add = update_profile(policy()), world.sync()
     world.enter(add, [ann])
     policy(consent_required=True)
     world.drain()
@@ -93,22 +93,20 @@ def test_a_policy_that_gets_stricter_stops_who_waits(world, policy):
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_withdrawn_consent_cancels_what_waits(world, policy):
+def test_a_withdrawal_cancels_pending_adds(world, policy):
     group = policy(consent_attribute="ads")
-    ann, add = tell(group, ads="yes"), world.sync()
+    ann, add = update_profile(group, ads="yes"), world.sync()
     world.enter(add, [ann])
-    tell(group, ads="no")
+    update_profile(group, ads="no")
     erase.beat()
     assert world.counts(add) == {"entered": 1, "cancelled": 1}
     assert Delivery.objects.get().reason == "no_consent"
 
 
-@pytest.mark.parametrize(("leaves", "members"), [(True, 0), (False, 1)])
-def test_who_withdraws_leaves_every_audience_where_the_group_says_so(
-    world, policy, leaves, members
-):
-    group = policy(remove_on_withdrawal=leaves)
-    ann, audience = tell(group), world.audience()
+@pytest.mark.parametrize(("removes", "members"), [(True, 0), (False, 1)])
+def test_a_withdrawal_removes_from_audiences_if_the_group_chose_so(world, policy, removes, members):
+    group = policy(remove_on_withdrawal=removes)
+    ann, audience = update_profile(group), world.audience()
     world.enter(world.sync(audience), [ann])
     world.drain()
     upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
@@ -120,23 +118,23 @@ def test_who_withdraws_leaves_every_audience_where_the_group_says_so(
 
 
 @pytest.fixture
-def visitor(acme):
-    """Somebody whom nobody knows but by e-mail."""
+def anonymous(acme):
+    """An anonymous profile with an e-mail address."""
     (pk,) = upsert(acme, [Change(email="v@example.org")], now=timezone.now()).profile_ids
     return Profile.objects.get(pk=pk)
 
 
-def becomes(group, visitor, external_id):
-    key = ("email", bytes(visitor.email_sha256))
+def merge_into(group, anonymous, external_id):
+    key = ("email", bytes(anonymous.email_sha256))
     assert identify(group, [Identity(key, external_id)], now=timezone.now()) == [None]
 
 
-def test_what_was_sent_of_them_as_a_visitor_is_removed_too(world, policy, visitor):
+def test_a_withdrawal_removes_what_was_sent_of_the_anonymous_profile(world, policy, anonymous):
     group, audience = policy(remove_on_withdrawal=True), world.audience()
-    world.enter(world.sync(audience), [visitor])
+    world.enter(world.sync(audience), [anonymous])
     world.drain()
-    tell(group)
-    becomes(group, visitor, "ann")
+    update_profile(group)
+    merge_into(group, anonymous, "ann")
     upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
     erase.beat()
     world.drain()
@@ -144,23 +142,23 @@ def test_what_was_sent_of_them_as_a_visitor_is_removed_too(world, policy, visito
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_refusal_that_they_told_as_a_visitor_is_a_withdrawal(world, policy, visitor):
+def test_a_withdrawal_of_the_anonymous_profile_survives_the_merge(world, policy, anonymous):
     group, audience = policy(remove_on_withdrawal=True), world.audience()
-    world.enter(world.sync(audience), [tell(group)])
+    world.enter(world.sync(audience), [update_profile(group)])
     world.drain()
     upsert(
-        group, [Change(profile_id=visitor.pk, fields={"ads_consent": False})], now=timezone.now()
+        group, [Change(profile_id=anonymous.pk, fields={"ads_consent": False})], now=timezone.now()
     )
     erase.beat()
-    becomes(group, visitor, "ann")
+    merge_into(group, anonymous, "ann")
     erase.beat()
     world.drain()
     assert world.members(audience) == 0
 
 
-def test_who_consents_again_meanwhile_stays(world, policy):
+def test_consent_given_again_before_the_beat_removes_nothing(world, policy):
     group = policy(remove_on_withdrawal=True)
-    ann, audience = tell(group), world.audience()
+    ann, audience = update_profile(group), world.audience()
     world.enter(world.sync(audience), [ann])
     world.drain()
     for consent in (False, True):
@@ -172,8 +170,11 @@ def test_who_consents_again_meanwhile_stays(world, policy):
     assert world.members(audience) == 1
 
 
-def test_changed_settings_fit_everybody(policy, signed_in, alice):
-    ann, bert = tell(policy(), plan="Gold"), tell(policy(), at="bert", plan="free")
+def test_changed_settings_are_applied_to_all_profiles(policy, signed_in, alice):
+    ann, bert = (
+        update_profile(policy(), plan="Gold"),
+        update_profile(policy(), at="bert", plan="free"),
+    )
     url = reverse("group_settings", args=["acme"])
     data = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "hash_only": "on"}
     data |= {"consent_attribute": "plan", "consent_values": "gold, platinum", "sure": "1"}
@@ -186,10 +187,12 @@ def test_changed_settings_fit_everybody(policy, signed_in, alice):
     assert bytes(ann.email_sha256)
 
 
-def test_a_refusal_outlives_a_policy_that_knows_nothing_of_it(policy, signed_in, alice):
+def test_a_withdrawal_survives_a_change_of_policy(policy, signed_in, alice):
     group = policy()
     upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
-    tell(policy(consent_attribute="plan", consent_values=["gold"], rework_cursor=0), at="bert")
+    update_profile(
+        policy(consent_attribute="plan", consent_values=["gold"], rework_cursor=0), at="bert"
+    )
     erase.beat()
     upsert(
         group,
@@ -200,10 +203,10 @@ def test_a_refusal_outlives_a_policy_that_knows_nothing_of_it(policy, signed_in,
         "ann": False,
         "bert": None,
     }
-    assert tell(group, plan="gold").ads_consent is True
+    assert update_profile(group, plan="gold").ads_consent is True
 
 
-def test_an_attribute_without_a_yes_is_refused(policy, signed_in, alice):
+def test_a_policy_without_consent_values_is_rejected(policy, signed_in, alice):
     policy()
     data = {
         "name": "Acme",

@@ -1,4 +1,4 @@
-"""The export of one person tells of every table that knows them, whoever they were before."""
+"""The export of a profile covers every table that refers to it, merged profiles included."""
 
 import pytest
 from django.apps import apps
@@ -22,7 +22,7 @@ from canvases import engine
 from canvases.privacy import export
 
 OURS = ("groups", "people", "partners", "canvases")
-TOLD = {  # table -> where the export tells of it
+EXPORTED = {  # table -> section of the export
     "people.Profile": "known_before_as",
     "people.PastIdentifier": "past_identifiers",
     "people.UserAlias": "aliases",
@@ -34,14 +34,14 @@ TOLD = {  # table -> where the export tells of it
     "partners.Delivery": "deliveries",
     "groups.Activity": "activity",
 }
-NOT_TOLD = {  # parts of files and answers, for some days, that nobody can look for a person in
+NOT_EXPORTED = {  # short-lived parts of files and answers, not searchable by person
     "people.UploadPart",
     "people.RejectPart",
     "groups.KeptAnswer",
     "people.ErasedName",  # salted
-    "people.Misreading",  # a hash that is not theirs; goes with them, and within minutes
+    "people.Misreading",  # a wrong hash; deleted with the profile, and within minutes
 }
-KNOWS_NOBODY = {
+WITHOUT_PROFILES = {
     *(
         f"groups.{name}"
         for name in (
@@ -75,8 +75,8 @@ KNOWS_NOBODY = {
 
 
 @pytest.fixture
-def visitor(acme, bobs, winback, alice, canvas, signed_in):
-    """Somebody known by e-mail only, with a row in every table."""
+def anonymous(acme, bobs, winback, alice, canvas, signed_in):
+    """An anonymous profile with a row in every table."""
     row = Profile(app_group=acme, email="v@example.org")
     normalise.apply(row, region="DE")
     row.save()
@@ -98,8 +98,8 @@ def visitor(acme, bobs, winback, alice, canvas, signed_in):
 
 
 @pytest.fixture
-def ann(acme, visitor):
-    """Whom the visitor has turned out to be; nothing else is known of her."""
+def ann(acme, anonymous):
+    """The otherwise empty profile that the anonymous one is merged into."""
     row = Profile.objects.create(app_group=acme, external_id="ann")
     assert identify(acme, [Identity(("alias", ("web", "cookie")), "ann")], now=timezone.now()) == [
         None
@@ -107,28 +107,28 @@ def ann(acme, visitor):
     return row
 
 
-@pytest.mark.parametrize("section", TOLD.values())
-def test_the_export_tells_of_every_table(ann, section):
+@pytest.mark.parametrize("section", EXPORTED.values())
+def test_the_export_has_every_section(ann, section):
     assert export.everything(Profile.objects.get(pk=ann.pk))[section]
 
 
-def test_no_table_is_forgotten():
+def test_every_table_is_classified():
     tables = {model._meta.label for model in apps.get_models() if model._meta.app_label in OURS}
-    assert tables == TOLD.keys() | NOT_TOLD | KNOWS_NOBODY, (
-        "does the new table know people? Then export and erase it"
+    assert tables == EXPORTED.keys() | NOT_EXPORTED | WITHOUT_PROFILES, (
+        "if the new table refers to profiles, export and erase it"
     )
     pointing = {relation.related_model._meta.label for relation in Profile._meta.related_objects}
-    assert pointing - {"people.Misreading"} <= TOLD.keys()
+    assert pointing - {"people.Misreading"} <= EXPORTED.keys()
 
 
-def test_who_was_imported_as_a_visitor_stays_in_the_segment_of_the_imported(ann, acme):
+def test_a_merged_profile_stays_in_the_segment_of_its_import(ann, acme):
     number = str(Import.objects.get().pk)
     chosen = {"all": [{"field": "import", "op": "is", "value": number}]}
     segment = Segment.objects.create(app_group=acme, name="Fair", filter=chosen)
     assert list(filters.members(segment)) == [ann]
 
 
-def test_who_was_imported_as_both_is_told_once(acme, visitor):
+def test_an_import_of_both_profiles_is_exported_once(acme, anonymous):
     row = Profile.objects.create(app_group=acme, external_id="ann")
     ImportMember.objects.create(run=Import.objects.get(), profile=row)
     identify(acme, [Identity(("alias", ("web", "cookie")), "ann")], now=timezone.now())

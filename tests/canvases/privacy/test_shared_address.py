@@ -1,4 +1,4 @@
-"""Two people share an e-mail and one of them is erased: the other stays, and the erased one does not return."""
+"""Erasing one of two people who share an e-mail address keeps the other one."""
 
 from pathlib import Path
 
@@ -19,17 +19,19 @@ def _ledger(settings, tmp_path):
 
 
 @pytest.fixture
-def told(acme):
-    """told(change, ...) -> the problems of one call."""
+def change_people(acme):
+    """change(change, ...) -> the problems of one upsert."""
     return lambda *changes: upsert(acme, changes, now=timezone.now()).problems
 
 
 @pytest.fixture
-def family(acme, told):
-    """Ann was erased; Bert, her alias-only son and the ledger are left."""
+def family(acme, change_people):
+    """Ann was erased; Bert, a profile with only an alias and the ledger are left."""
     given = {"fields": {"email": EMAIL}}
-    assert not told(Change(external_id="ann", **given), Change(external_id="bert", **given))
-    assert not told(Change(alias=("crm", "son"), **given))
+    assert not change_people(
+        Change(external_id="ann", **given), Change(external_id="bert", **given)
+    )
+    assert not change_people(Change(alias=("crm", "son"), **given))
     erase(acme, "ann")
     return acme
 
@@ -40,17 +42,17 @@ def erase(group, external_id):
     privacy.beat()
 
 
-def again(settings):
+def erase_again(settings):
     return privacy.erase_again(Path(settings.ERASURE_LEDGER), now=timezone.now())
 
 
-def known():
+def external_ids():
     return set(Profile.objects.values_list("external_id", flat=True))
 
 
-def test_who_only_shares_an_address_is_not_erased_again(family, settings):
-    assert again(settings) == 0
-    assert known() == {"bert", None}
+def test_a_person_who_only_shares_the_address_is_not_erased_again(family, settings):
+    assert erase_again(settings) == 0
+    assert external_ids() == {"bert", None}
 
 
 @pytest.fixture
@@ -61,29 +63,31 @@ def restored(family):
     return family
 
 
-def test_who_was_erased_by_their_id_is_erased_again(restored, told, settings):
-    told(Change(external_id="ann"))
-    assert again(settings) == 1
-    assert known() == {"bert", None}
+def test_a_person_erased_by_external_id_is_erased_again(restored, change_people, settings):
+    change_people(Change(external_id="ann"))
+    assert erase_again(settings) == 1
+    assert external_ids() == {"bert", None}
 
 
-def test_who_was_nobody_but_an_address_then_is_erased_again(restored, told, settings):
+def test_an_anonymous_profile_of_the_address_is_erased_again(restored, change_people, settings):
     Profile.objects.filter(external_id=None).delete()
-    told(Change(external_id="x", fields={"email": EMAIL}))
+    change_people(Change(external_id="x", fields={"email": EMAIL}))
     Profile.objects.filter(external_id="x").update(external_id=None)
-    assert again(settings) == 1
-    assert known() == {"bert"}
+    assert erase_again(settings) == 1
+    assert external_ids() == {"bert"}
 
 
 @pytest.mark.parametrize("name", [{"external_id": "bert"}, {"alias": ("crm", "son")}])
-def test_who_has_the_address_already_keeps_it(family, told, name):
-    assert told(Change(**name, fields={"email": "Family@Example.org", "country": "DE"})) == {}
+def test_another_owner_of_the_address_keeps_it(family, change_people, name):
+    assert (
+        change_people(Change(**name, fields={"email": "Family@Example.org", "country": "DE"})) == {}
+    )
     assert Profile.objects.get(country="DE").email == "Family@Example.org"
 
 
-def test_by_its_number_somebody_keeps_it_too(family, told):
+def test_a_profile_changed_by_id_keeps_the_address(family, change_people):
     bert = Profile.objects.get(external_id="bert")
-    assert told(Change(profile_id=bert.pk, fields={"email": EMAIL})) == {}
+    assert change_people(Change(profile_id=bert.pk, fields={"email": EMAIL})) == {}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +100,10 @@ def test_by_its_number_somebody_keeps_it_too(family, told):
         Change(external_id="ann"),
     ],
 )
-def test_a_file_gives_nobody_what_the_erased_person_had(family, told, change):
-    told(Change(external_id="carl"), Change(external_id="dora", fields={"phone": "+4915112345678"}))
+def test_an_import_does_not_assign_identifiers_of_an_erased_person(family, change_people, change):
+    change_people(
+        Change(external_id="carl"), Change(external_id="dora", fields={"phone": "+4915112345678"})
+    )
     erase(family, "dora")
     done = upsert(family, [change], now=timezone.now(), from_file=True)
     assert done.problems == {0: "erased"}

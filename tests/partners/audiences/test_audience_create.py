@@ -1,4 +1,4 @@
-"""Creating an audience: exactly one at TikTok, whatever happens on the way."""
+"""Create exactly one audience at TikTok, whatever fails on the way."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -28,17 +28,17 @@ def create(eu, alice):
 
 @pytest.fixture
 def at_tiktok(sandbox):
-    """Names of the audiences of the ad account at TikTok, by how often."""
+    """at_tiktok(name) -> the ids of the ad account's audiences of this name at TikTok."""
     return lambda name="winback": [one.id for one in sandbox.audiences.of(EU) if one.name == name]
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def short_waits(monkeypatch):
     monkeypatch.setattr(creation, "WAIT_SECONDS", 1.5)
     monkeypatch.setattr(creation, "LOOK_AGAIN_SECONDS", (0.01, 0.02))
 
 
-def test_it_is_created_and_known(create, at_tiktok, eu, alice):
+def test_an_audience_is_created_and_stored(create, at_tiktok, eu, alice):
     audience = create()
     assert at_tiktok() == [audience.remote_id]
     assert (audience.name, audience.created_by, audience.is_appendable) == ("winback", alice, True)
@@ -47,13 +47,13 @@ def test_it_is_created_and_known(create, at_tiktok, eu, alice):
     assert eu.n_audiences == 6
 
 
-def test_a_second_click_answers_the_same(create, at_tiktok):
+def test_a_second_click_returns_the_same_audience(create, at_tiktok):
     assert create().pk == create().pk
     assert len(at_tiktok()) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_tabs_at_once_create_one(create, at_tiktok):
+def test_concurrent_clicks_create_one_audience(create, at_tiktok):
     def click(_):
         try:
             return create().pk
@@ -65,21 +65,21 @@ def test_many_tabs_at_once_create_one(create, at_tiktok):
     assert len(at_tiktok()) == 1
 
 
-def test_a_name_used_before_is_refused(create, at_tiktok):
+def test_a_used_name_is_rejected(create, at_tiktok):
     with pytest.raises(AudienceNameError, match="exists already. Choose it from the list"):
         create("Newsletter readers")
     assert len(at_tiktok("Newsletter readers")) == 1
     assert not Audience.objects.filter(remote_id="").exists()
 
 
-def test_a_name_made_elsewhere_since_the_last_list_is_refused(create, at_tiktok, sandbox):
+def test_a_name_created_elsewhere_since_the_last_list_is_rejected(create, at_tiktok, sandbox):
     sandbox.audiences.create(EU, "winback")
     with pytest.raises(AudienceNameError, match="exists already"):
         create()
     assert len(at_tiktok()) == 1
 
 
-def test_ones_own_name_is_refused_later(create, at_tiktok):
+def test_the_name_of_an_own_audience_is_rejected_later(create, at_tiktok):
     audience = create()
     Audience.objects.filter(pk=audience.pk).update(
         create_until=timezone.now() - timedelta(minutes=5)
@@ -89,12 +89,16 @@ def test_ones_own_name_is_refused_later(create, at_tiktok):
 
 
 @pytest.mark.parametrize("kind", ["apply_then_drop", "truncated", "not_json", "empty"])
-def test_created_though_the_answer_was_lost(create, at_tiktok, sandbox, quick, kind):
+def test_a_creation_with_a_lost_answer_is_found_in_the_list(
+    create, at_tiktok, sandbox, short_waits, kind
+):
     sandbox.faults.set(kind, endpoint="segment/audience", count=1)
     assert [create().remote_id] == at_tiktok()
 
 
-def test_answer_and_list_lost_then_clicked_again(create, at_tiktok, sandbox, quick):
+def test_a_second_click_after_lost_answer_and_list_creates_no_second_one(
+    create, at_tiktok, sandbox, short_waits
+):
     sandbox.faults.set("apply_then_drop", endpoint="segment/audience", count=1)
     list_fault(sandbox, after=1)
     with pytest.raises(PartnerError) as error:
@@ -105,7 +109,7 @@ def test_answer_and_list_lost_then_clicked_again(create, at_tiktok, sandbox, qui
 
 
 def list_fault(sandbox, *, after):
-    """Let `after` lists pass, then break them."""
+    """Drop list requests after the first ``after`` ones."""
     real, passed = sandbox.faults.take, []
 
     def take(kinds, endpoint, advertisers):
@@ -125,8 +129,8 @@ def list_fault(sandbox, *, after):
     ({"kind": "throttle"}, "did not answer or has a problem"),
     ({"kind": "http_error"}, "Press Create audience again in a moment"),
 ])  # fmt: skip
-def test_a_refusal_is_told_in_words_and_can_be_repeated(
-    create, at_tiktok, sandbox, quick, fault, words
+def test_a_rejection_is_explained_and_can_be_retried(
+    create, at_tiktok, sandbox, short_waits, fault, words
 ):
     sandbox.faults.set(endpoint="segment/audience", **fault)
     with pytest.raises(PartnerError) as error:
@@ -137,8 +141,8 @@ def test_a_refusal_is_told_in_words_and_can_be_repeated(
     assert [create().remote_id] == at_tiktok()
 
 
-def test_somebody_who_died_while_creating_is_waited_for_and_then_replaced(
-    create, at_tiktok, eu, alice, quick
+def test_a_dead_creation_blocks_the_name_until_its_lease_expires(
+    create, at_tiktok, eu, alice, short_waits
 ):
     Audience.objects.create(
         ad_account=eu,
@@ -155,7 +159,7 @@ def test_somebody_who_died_while_creating_is_waited_for_and_then_replaced(
     assert [create().remote_id] == at_tiktok()
 
 
-def test_the_four_hundredth_is_the_last(create, eu, sandbox, at_tiktok):
+def test_the_limit_is_400_audiences(create, eu, sandbox, at_tiktok):
     for n in range(394):
         sandbox.audiences.create(EU, f"old {n}")
     create("number 400")
@@ -164,7 +168,7 @@ def test_the_four_hundredth_is_the_last(create, eu, sandbox, at_tiktok):
     assert at_tiktok("number 401") == []
 
 
-def test_one_creation_a_second(create, eu, quick):
+def test_creations_are_throttled(create, eu, short_waits):
     create("first")
     Budget.objects.filter(key=f"create:{EU}").update(next_us=budget.now_us() + 30_000_000)
     with pytest.raises(PartnerError) as error:
@@ -172,7 +176,7 @@ def test_one_creation_a_second(create, eu, quick):
     assert "Too many audiences are being created" in error.value.sentence()
 
 
-def test_not_while_disconnected(create, alices, eu, at_tiktok):
+def test_a_disconnected_partner_creates_no_audience(create, alices, eu, at_tiktok):
     alices.client.post(alices.url("disconnect_partner"))
     eu.refresh_from_db()
     with pytest.raises(PartnerError) as error:

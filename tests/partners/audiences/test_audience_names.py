@@ -1,4 +1,4 @@
-"""Names of audiences: what is taken, what is refused and in which words."""
+"""Names of audiences: valid ones, and the error of each invalid one."""
 
 import pytest
 
@@ -8,18 +8,18 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
 
 @pytest.mark.parametrize("name", [
-    "winback", "Winback 2025", "a", "x" * 70, "20251224", "Käufer – Q4 (DE/AT)", "\U0001f389", FAMILY,
-    "عملاء", "客户", "50 % off!",
+    "winback", "Winback 2025", "a", "x" * 70, "20251224", "Käufer – Q4 (DE/AT)", "\U0001f389",
+    FAMILY, "عملاء", "客户", "50 % off!",
 ])  # fmt: skip
-def test_good_names_stay_as_they_are(name):
+def test_valid_names_are_not_changed(name):
     assert check_name(name) == name
 
 
-def test_spaces_around_are_trimmed():
+def test_surrounding_spaces_are_trimmed():
     assert check_name("  winback \t") == "winback"
 
 
-def test_one_spelling_of_the_same_letters():
+def test_letters_are_normalised():
     assert check_name("Ka\u0308ufer") == "K\u00e4ufer"
 
 
@@ -46,7 +46,7 @@ def test_length_counts_characters_not_bytes():
     ("0151-1234 5678", "phone number"),
     ("(0151) 1234567890", "phone number"),
 ])  # fmt: skip
-def test_bad_names_are_refused_in_words(name, words):
+def test_an_invalid_name_has_a_clear_error(name, words):
     with pytest.raises(AudienceNameError) as error:
         check_name(name)
     assert words in error.value.sentence()

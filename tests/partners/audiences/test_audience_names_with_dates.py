@@ -1,4 +1,4 @@
-"""Names of campaigns are full of dates; they are no phone numbers, and phone numbers are still refused."""
+"""Dates in a name are not taken for phone numbers; phone numbers are rejected."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from partners.audiences.listing import AudienceNameError, check_name
         ),
     ],
 )
-def test_dates_are_no_phone_number(name):
+def test_dates_are_not_phone_numbers(name):
     assert check_name(name) == name
 
 
@@ -32,6 +32,6 @@ def test_dates_are_no_phone_number(name):
     "name",
     ["+49 151 12345678", "0151 12345678", "(0151) 123-45678", "4915112345678", "0049151 1234567"],
 )
-def test_a_phone_number_is_refused(name):
+def test_a_phone_number_is_rejected(name):
     with pytest.raises(AudienceNameError, match="phone number"):
         check_name(name)

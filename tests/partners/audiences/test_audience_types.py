@@ -1,4 +1,4 @@
-"""The type of an audience is said in plain words, never as TikTok's API calls it."""
+"""The type of an audience is shown in plain words, not as TikTok's API names it."""
 
 import pytest
 from django.utils import translation
@@ -19,12 +19,12 @@ from partners.models import Audience
         ("", ""),
     ],
 )
-def test_the_type_in_the_words_of_a_marketer(kind, german):
+def test_the_type_is_shown_in_plain_words(kind, german):
     with translation.override("de"):
         assert type_of(Audience(kind=kind)) == german
 
 
-def test_an_audience_created_here_names_this_product():
+def test_the_type_of_an_audience_created_here_names_this_product():
     with translation.override("de"):
         assert (
             type_of(Audience(kind="Partner", created_by=User(pk=1))) == "Mit AudienceSync erstellt"

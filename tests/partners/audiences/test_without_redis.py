@@ -1,4 +1,4 @@
-"""While Redis is away the queue goes on: what was settled stays settled, audiences are read."""
+"""Without Redis answers are settled and audiences are read."""
 
 import pytest
 from django.utils import timezone
@@ -16,17 +16,17 @@ def _no_redis(world, settings):
     settings.CACHES = {"default": away}
 
 
-def test_an_unknown_answer_is_settled_and_told(world, caplog):
-    asked = world.sync()
+def test_an_unknown_answer_is_settled_and_logged(world, caplog):
+    sync_row = world.sync()
     world.fault("code", code=98765, count=1)
-    world.enter(asked, world.people(2))
+    world.enter(sync_row, world.people(2))
     world.flush()
     assert Push.objects.order_by("pk").first().code == "98765"
     assert "unknown code 98765" in caplog.text
     world.drain()
-    assert world.counts(asked) == {"entered": 2, "synced": 2}
+    assert world.counts(sync_row) == {"entered": 2, "synced": 2}
 
 
-def test_audiences_are_read(world):
+def test_audiences_are_refreshed(world):
     assert listing.refresh(world.eu, now=timezone.now())
     assert world.eu.audiences.exclude(remote_id="").exists()

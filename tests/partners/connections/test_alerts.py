@@ -1,4 +1,4 @@
-"""Who is mailed when a partner refuses us: once per incident, and once when it is over."""
+"""Mails about a rejected access: one per incident, and one when it is over."""
 
 import pytest
 from django.utils import timezone
@@ -20,7 +20,7 @@ def send():
     return alerts.send_due(now=timezone.now())
 
 
-def test_a_refused_token_is_mailed_once(broken, mailoutbox):
+def test_a_rejected_token_is_mailed_once(broken, mailoutbox):
     send()
     send()
     [mail] = mailoutbox
@@ -30,7 +30,7 @@ def test_a_refused_token_is_mailed_once(broken, mailoutbox):
     assert "/g/acme/partners/tiktok/" in mail.body
 
 
-def test_a_name_of_two_lines_hinders_no_mail(broken, mailoutbox):
+def test_a_line_break_in_a_name_does_not_inject_headers(broken, mailoutbox):
     broken.app_group.name = "Acme\r\nBcc: eve@example.org"
     broken.app_group.save()
     send()
@@ -40,7 +40,7 @@ def test_a_name_of_two_lines_hinders_no_mail(broken, mailoutbox):
     assert [mail.bcc for mail in mailoutbox] == [[]]
 
 
-def test_the_end_is_mailed_once(broken, mailoutbox):
+def test_the_end_of_an_incident_is_mailed_once(broken, mailoutbox):
     send()
     Connection.objects.update(parked_by="", parked_until=None)
     send()
@@ -48,7 +48,7 @@ def test_the_end_is_mailed_once(broken, mailoutbox):
     assert [mail.subject for mail in mailoutbox][1:] == ["TikTok works again in Acme"]
 
 
-def test_a_second_incident_is_mailed_again(broken, mailoutbox):
+def test_a_second_incident_is_mailed(broken, mailoutbox):
     send()
     Connection.objects.update(parked_by="")
     send()
@@ -57,14 +57,14 @@ def test_a_second_incident_is_mailed_again(broken, mailoutbox):
     assert len(mailoutbox) == 3
 
 
-def test_all_admins_are_mailed_when_the_connector_has_left(broken, alice, bob, mailoutbox):
+def test_all_admins_are_mailed_when_the_connecting_user_has_left(broken, alice, bob, mailoutbox):
     Connection.objects.update(connected_by=bob)
     bob.memberships.all().delete()
     send()
     assert [mail.to for mail in mailoutbox] == [["alice@example.org"]]
 
 
-def test_what_no_live_canvas_uses_is_not_mailed(broken, mailoutbox):
+def test_an_incident_without_live_canvases_is_not_mailed(broken, mailoutbox):
     broken.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(
         is_live=False
     )
@@ -73,13 +73,15 @@ def test_what_no_live_canvas_uses_is_not_mailed(broken, mailoutbox):
 
 
 def test_a_missing_audience_is_mailed(world, alice, mailoutbox):
-    asked = world.sync()
-    Audience.objects.filter(pk=asked.audience_id).update(parked_by="gone", gone_at=timezone.now())
+    sync_row = world.sync()
+    Audience.objects.filter(pk=sync_row.audience_id).update(
+        parked_by="gone", gone_at=timezone.now()
+    )
     send()
     assert "winback" in mailoutbox[0].body
 
 
-def test_a_mail_server_that_is_down_harms_nobody(broken, settings, caplog):
+def test_an_unreachable_mail_server_is_logged(broken, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     assert send() == 0
@@ -87,7 +89,7 @@ def test_a_mail_server_that_is_down_harms_nobody(broken, settings, caplog):
     assert "alice@example.org" not in caplog.text
 
 
-def test_a_disconnect_is_no_recovery(broken, alice, mailoutbox):
+def test_a_disconnect_is_not_mailed_as_a_recovery(broken, alice, mailoutbox):
     send()
     connect.disconnect(Connection.objects.get(), discard=False, by=alice, now=timezone.now())
     send()

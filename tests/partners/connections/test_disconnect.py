@@ -1,4 +1,4 @@
-"""Letting go of TikTok or of one ad account: who is touched is named first, and what becomes of the waiting is asked."""
+"""A disconnect names the affected steps first and asks what becomes of pending people."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def counts(step):
     return {name: n for name, n in Tally.objects.get(pk=step.pk).as_dict().items() if n}
 
 
-def test_it_names_the_steps_and_the_waiting_people(alices, audience, live_step, one_account):
+def test_the_question_names_live_steps_and_pending_people(alices, audience, live_step, one_account):
     live_step(audience, 3)
     live_step(audience, 0, label="Quiet / Step 1", is_live=False)
     for url in (alices.url("disconnect_partner"), one_account):
@@ -40,7 +40,7 @@ def test_it_names_the_steps_and_the_waiting_people(alices, audience, live_step, 
         assert "checked" not in page
 
 
-def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(
+def test_the_question_names_canvas_and_audience_and_lists_pending_first(
     alices, audience, live_step, one_account
 ):
     live_step(audience, 0, label=f"A first: {audience.name}")
@@ -50,20 +50,20 @@ def test_canvas_and_audience_are_told_apart_and_who_waits_comes_first(
     assert page.index("B second") < page.index("A first")
 
 
-def test_it_says_that_nobody_is_touched(alices, connection):
+def test_the_question_says_that_no_step_is_affected(alices, connection):
     page = alices.client.get(alices.url("disconnect_partner")).content.decode()
     assert "No live canvas uses it, and nobody is waiting." in page
     assert 'type="radio"' not in page
 
 
-def test_asking_changes_nothing(alices, connection):
+def test_the_question_changes_nothing(alices, connection):
     alices.client.get(alices.url("disconnect_partner"))
     connection.refresh_from_db()
     assert connection.is_connected
 
 
 @pytest.mark.parametrize("answer", [{}, {"people": ""}, {"people": "eat"}])
-def test_without_an_answer_nothing_happens(alices, audience, live_step, answer):
+def test_a_disconnect_without_a_choice_is_rejected(alices, audience, live_step, answer):
     step = live_step(audience, 2)
     page = alices.client.post(alices.url("disconnect_partner"), answer)
     assert page.status_code == 422
@@ -71,7 +71,7 @@ def test_without_an_answer_nothing_happens(alices, audience, live_step, answer):
     assert counts(step) == {"entered": 2, "pending": 2}
 
 
-def test_waiting_for_a_reconnect(alices, audience, live_step, sandbox):
+def test_pending_people_wait_for_a_reconnect(alices, audience, live_step, sandbox):
     step, token = live_step(audience, 2), alices.connection().token
     page = alices.client.post(alices.url("disconnect_partner"), {"people": "wait"}, follow=True)
     assert "TikTok is disconnected." in page.content.decode()
@@ -85,14 +85,16 @@ def test_waiting_for_a_reconnect(alices, audience, live_step, sandbox):
     assert counts(step) == {"entered": 2, "pending": 2}
 
 
-def test_discarding(alices, audience, live_step):
+def test_pending_people_are_discarded(alices, audience, live_step):
     step = live_step(audience, 2)
     page = alices.client.post(alices.url("disconnect_partner"), {"people": "discard"}, follow=True)
     assert "2 people were discarded." in page.content.decode()
     assert counts(step) == {"entered": 2, "cancelled": 2}
 
 
-def test_one_ad_account_leaves_the_others(alices, audience, live_step, one_account, sandbox):
+def test_disconnecting_one_ad_account_keeps_the_others(
+    alices, audience, live_step, one_account, sandbox
+):
     step = live_step(audience, 2)
     other = live_step(
         alices.connection().ad_accounts.get(remote_id=UK).audiences.get(name="Newsletter readers"),
@@ -108,14 +110,14 @@ def test_one_ad_account_leaves_the_others(alices, audience, live_step, one_accou
     )
 
 
-def test_the_last_ad_account_gone_needs_attention(alices, connection):
+def test_a_connection_without_ad_accounts_needs_attention(alices, connection):
     for ad_account in connection.ad_accounts.all():
         alices.client.post(alices.url("disconnect_ad_account", ad_account.pk))
     page = alices.client.get(alices.url("partner")).content.decode()
     assert "No ad account is connected any more" in page
 
 
-def test_tiktok_does_not_confirm_the_revocation(alices, connection, sandbox):
+def test_a_failed_revocation_is_shown_and_retried(alices, connection, sandbox):
     sandbox.faults.set("http_error", endpoint="oauth2/revoke_token")
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert (
@@ -125,7 +127,7 @@ def test_tiktok_does_not_confirm_the_revocation(alices, connection, sandbox):
     assert not alices.connection().is_connected
 
 
-def test_who_refuses_for_good_is_not_asked_again(alices, connection, sandbox):
+def test_a_rejected_revocation_is_not_retried(alices, connection, sandbox):
     sandbox.faults.set("code", endpoint="oauth2/revoke_token", code=40002)
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert (
@@ -135,31 +137,31 @@ def test_who_refuses_for_good_is_not_asked_again(alices, connection, sandbox):
     assert not SpentToken.objects.exists()
 
 
-def test_a_token_that_does_not_open_cannot_be_ended(alices, connection, settings):
+def test_a_token_with_a_lost_key_cannot_be_revoked(alices, connection, settings):
     settings.TOKEN_KEYS = [crypto.new_key("other")]
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert "please remove the app in the settings of your TikTok account" in page.content.decode()
 
 
-def test_a_token_void_already_is_no_trouble(alices, connection, sandbox):
+def test_revoking_a_void_token_is_a_success(alices, connection, sandbox):
     sandbox.accounts.revoke_all()
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert "did not confirm" not in page.content.decode()
 
 
-def test_a_second_click_has_no_effect(alices, connection):
+def test_disconnect_is_idempotent(alices, connection):
     alices.client.post(alices.url("disconnect_partner"))
     again = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert "TikTok is not connected." in again.content.decode()
     assert Activity.objects.filter(verb="disconnected").count() == 1
 
 
-def test_an_ad_account_gone_already_is_no_page(alices, one_account):
+def test_a_disconnected_ad_account_has_no_question_page(alices, one_account):
     assert alices.client.post(one_account).status_code == 302
     assert alices.client.get(one_account).status_code == 404
 
 
-def test_it_is_written_down(alices, connection, one_account):
+def test_disconnects_are_in_the_activity_log(alices, connection, one_account):
     alices.client.post(one_account)
     alices.client.post(alices.url("disconnect_partner"))
     lines = (
@@ -173,7 +175,7 @@ def test_it_is_written_down(alices, connection, one_account):
     ]
 
 
-def test_a_dialog_gets_the_question_alone(alices, connection):
+def test_a_dialog_gets_the_question_as_a_fragment(alices, connection):
     page = alices.client.get(
         alices.url("disconnect_partner"), headers={"HX-Request": "true"}
     ).content.decode()

@@ -1,4 +1,4 @@
-"""An authorisation belongs to one browser, one user, one group: nobody is connected to somebody else's TikTok."""
+"""An authorisation is bound to one browser session, one user and one app group."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,13 +17,13 @@ def charlies(journey, charlie, other_group):
     return journey(charlie, other_group)
 
 
-def test_forced_connection_a_victim_opens_the_attackers_callback(alices, charlies, nothing_stored):
+def test_a_victim_cannot_open_the_callback_of_an_attacker(alices, charlies, nothing_stored):
     attackers = alices.confirm(alices.start(), user=JONAS)
     assert charlies.come_back(attackers).status_code == 400
     nothing_stored()
 
 
-def test_forced_connection_within_one_group(
+def test_another_admin_cannot_open_the_callback(
     alices, journey, acme, other_group, charlie, nothing_stored
 ):
     Membership.objects.create(app_group=acme, user=charlie, role=Role.ADMIN)
@@ -32,21 +32,25 @@ def test_forced_connection_within_one_group(
     nothing_stored()
 
 
-def test_another_browser_of_the_same_user(alices, journey, alice, nothing_stored):
+def test_another_session_of_the_user_cannot_open_the_callback(
+    alices, journey, alice, nothing_stored
+):
     address = alices.confirm(alices.start())
     assert journey(alice).come_back(address).status_code == 400
     nothing_stored()
     assert alices.come_back(address).status_code == 302
 
 
-def test_another_browser_that_started_its_own(alices, journey, alice, nothing_stored):
+def test_another_session_with_its_own_state_cannot_open_the_callback(
+    alices, journey, alice, nothing_stored
+):
     address, other = alices.confirm(alices.start()), journey(alice)
     other.start()
     assert other.come_back(address).status_code == 400
     nothing_stored()
 
 
-def test_the_offer_is_for_the_same_browser(alices, journey, alice, acme):
+def test_the_offer_is_bound_to_the_session(alices, journey, alice, acme):
     page = alices.authorise()
     assert journey(alice).client.get(page).status_code == 404
     assert journey(alice).client.post(page, {"ad_accounts": [EU]}).status_code == 404
@@ -54,14 +58,14 @@ def test_the_offer_is_for_the_same_browser(alices, journey, alice, acme):
     assert not Connection.objects.exists()
 
 
-def test_the_offer_is_for_the_same_user(alices, journey, acme, charlie, other_group):
+def test_the_offer_is_bound_to_the_user(alices, journey, acme, charlie, other_group):
     Membership.objects.create(app_group=acme, user=charlie, role=Role.ADMIN)
     page = alices.authorise()
     assert journey(charlie).client.post(page, {"ad_accounts": [EU]}).status_code == 404
     assert not Connection.objects.exists()
 
 
-def test_the_offer_is_for_the_same_group(alices, alice):
+def test_the_offer_is_bound_to_the_group(alices, alice):
     second = AppGroup.objects.create(name="Second", slug="second")
     Membership.objects.create(app_group=second, user=alice, role=Role.ADMIN)
     page = alices.authorise().replace("/g/acme/", "/g/second/")
@@ -69,7 +73,7 @@ def test_the_offer_is_for_the_same_group(alices, alice):
     assert not Connection.objects.exists()
 
 
-def test_the_offer_ends_after_an_hour(alices):
+def test_the_offer_expires_after_an_hour(alices):
     page = alices.authorise()
     OAuthState.objects.update(used_at=timezone.now() - timedelta(hours=1, seconds=1))
     answer = alices.client.post(page, {"ad_accounts": [EU]})
@@ -78,14 +82,14 @@ def test_the_offer_ends_after_an_hour(alices):
     assert not Connection.objects.exists()
 
 
-def test_old_offers_are_forgotten_with_their_tokens(alices):
+def test_expired_offers_are_deleted_with_their_tokens(alices):
     alices.authorise()
     OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=2))
     alices.start()
     assert not OAuthState.objects.exclude(token_sealed="").exists()
 
 
-def test_nobody_is_sent_elsewhere(alices, settings):
+def test_the_callback_redirects_to_this_site_only(alices, settings):
     address = (
         alices.confirm(alices.start())
         + "&next=https://evil.example/&redirect_uri=https://evil.example/"
@@ -103,7 +107,7 @@ def test_only_the_hash_of_a_state_is_stored(alices):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_callbacks_at_once_exchange_once(alices, sandbox):
+def test_concurrent_callbacks_exchange_the_code_once(alices, sandbox):
     address = alices.confirm(alices.start())
 
     def visit(_):

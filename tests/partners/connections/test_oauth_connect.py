@@ -5,7 +5,7 @@ from partners.models import OAuthState
 from tiktok_sandbox.seed import EU, MARA, UK
 
 
-def test_the_page_offers_what_the_tiktok_user_reaches(alices):
+def test_the_page_offers_the_ad_accounts_of_the_tiktok_user(alices):
     page = alices.client.get(alices.authorise())
     assert page.status_code == 200
     assert [one.name for one, _ticked in page.context["rows"]] == [
@@ -18,7 +18,7 @@ def test_the_page_offers_what_the_tiktok_user_reaches(alices):
         assert fact in page.content.decode()
 
 
-def test_choosing_connects_the_chosen_ones(alices):
+def test_chosen_ad_accounts_are_connected(alices):
     page = alices.client.get(alices.connect(EU, UK)["Location"])
     assert "Connected 2 ad accounts" in page.content.decode()
     connection = alices.connection()
@@ -27,7 +27,7 @@ def test_choosing_connects_the_chosen_ones(alices):
     assert {one.remote_id for one in connection.ad_accounts.filter(is_chosen=True)} == {EU, UK}
 
 
-def test_the_token_is_sealed_and_the_waiting_copy_wiped(alices, sandbox):
+def test_the_token_is_sealed_and_its_copy_in_the_offer_deleted(alices, sandbox):
     alices.connect(EU)
     connection = alices.connection()
     assert sandbox.accounts.token(connection.token)
@@ -37,7 +37,7 @@ def test_the_token_is_sealed_and_the_waiting_copy_wiped(alices, sandbox):
     assert state.chosen_at
 
 
-def test_the_partner_page_tells_who_connected_what(alices):
+def test_the_partner_page_shows_the_connection(alices):
     alices.connect(EU)
     page = alices.client.get(alices.url("partner")).content.decode()
     for fact in (
@@ -54,13 +54,13 @@ def test_the_partner_page_tells_who_connected_what(alices):
     assert "Acme UK" not in page
 
 
-def test_it_is_written_down(alices):
+def test_a_connection_is_in_the_activity_log(alices):
     alices.connect(EU, UK)
     line = Activity.objects.get(verb="connected")
     assert (line.actor.email, line.subject) == ("alice@example.org", "TikTok: Acme EU, Acme UK")
 
 
-def test_choosing_nothing_is_a_clear_error(alices, nothing_stored):
+def test_an_empty_choice_is_rejected(alices, nothing_stored):
     page = alices.authorise()
     answer = alices.client.post(page, {})
     assert answer.status_code == 422
@@ -68,7 +68,7 @@ def test_choosing_nothing_is_a_clear_error(alices, nothing_stored):
     assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
 
 
-def test_an_ad_account_that_was_not_offered_is_refused(alices):
+def test_an_ad_account_that_was_not_offered_is_rejected(alices):
     assert (
         alices.client.post(alices.authorise(), {"ad_accounts": ["7012345678901234999"]}).status_code
         == 422
@@ -83,7 +83,7 @@ def test_a_choice_works_once(alices):
     assert [one.remote_id for one in alices.connection().ad_accounts.all()] == [EU]
 
 
-def test_searching_keeps_what_is_ticked(alices):
+def test_a_search_keeps_the_selection(alices):
     page = alices.authorise()
     found = alices.client.post(page, {"act": "search", "q": "uk", "ad_accounts": [EU]})
     assert [(one.id, ticked) for one, ticked in found.context["rows"]] == [(UK, False)]
@@ -92,6 +92,6 @@ def test_searching_keeps_what_is_ticked(alices):
     assert [(one.id, is_ticked) for one, is_ticked in ticked.context["rows"]] == [(UK, True)]
 
 
-def test_the_search_may_stand_in_the_address(alices):
+def test_the_search_term_may_be_in_the_url(alices):
     page = alices.client.get(alices.authorise() + "?q=outlet")
     assert [one.name for one, _ticked in page.context["rows"]] == ["Acme Outlet"]

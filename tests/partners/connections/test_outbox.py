@@ -1,4 +1,4 @@
-"""A mail about trouble counts as sent after it went out, is tried again until then, and speaks the reader's language."""
+"""Alert mails count as sent after delivery, are retried, and use the reader's language."""
 
 import smtplib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,15 @@ from partners.models import Audience, Batch, Connection, Count, Sync
 ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
 
 
-class Away(BaseEmailBackend):
-    """A mail server that does not answer."""
+class Unreachable(BaseEmailBackend):
+    """A mail server that refuses the connection."""
 
     def send_messages(self, email_messages):
         raise ConnectionRefusedError
 
 
 class Picky(EmailBackend):
-    """Refuses one address, takes the others."""
+    """A mail server that rejects one address."""
 
     def send_messages(self, messages):
         if messages[0].to == ["alice@example.org"]:
@@ -49,12 +49,12 @@ def works(backend):
 
 @pytest.fixture
 def broken(world, alice):
-    """A refused token; 1,000 people wait until 02:07 in Berlin."""
+    """A rejected token and 1,000 pending people with the deadline 02:07 in Berlin."""
     world.app_group.time_zone = "Europe/Berlin"
     world.app_group.save()
-    asked = world.sync()
+    sync_row = world.sync()
     Sync.objects.update(label="Cart: winback", url="/g/acme/canvases/7/?step=9")
-    world.enter(asked, world.people(1000))
+    world.enter(sync_row, world.people(1000))
     Batch.objects.update(first_failed_at=timezone.now(), deadline_at=ENDS_AT)
     now = timezone.now()
     Connection.objects.update(
@@ -67,8 +67,8 @@ def send(minutes=0.0):
     return alerts.send_due(now=timezone.now() + timedelta(minutes=minutes))
 
 
-def test_an_alert_is_marked_sent_only_after_the_mail_went_out(broken, backend, works, mailoutbox):
-    backend(Away)
+def test_an_alert_is_marked_sent_only_after_its_delivery(broken, backend, works, mailoutbox):
+    backend(Unreachable)
     assert send() == 0
     assert Connection.objects.get().alerted_at is None
     works()
@@ -78,15 +78,15 @@ def test_an_alert_is_marked_sent_only_after_the_mail_went_out(broken, backend, w
     assert len(mailoutbox) == 1
 
 
-def test_a_mail_server_that_is_away_is_asked_ever_more_rarely(broken, backend):
-    backend(Away)
+def test_failed_mails_are_retried_with_backoff(broken, backend):
+    backend(Unreachable)
     for minute in range(32):
         send(minute)
     assert OutgoingMail.objects.get().tries == 6  # after 0, 1, 3, 7, 15 and 31 minutes
     assert Count.objects.get(pk="mails_failed").n == 6
 
 
-def test_one_refused_address_delays_no_other(broken, backend, works, mailoutbox, bob):
+def test_a_rejected_address_delays_no_other_mail(broken, backend, works, mailoutbox, bob):
     Membership.objects.filter(user=bob).update(role="admin")
     Connection.objects.update(connected_by=None)
     backend(Picky)
@@ -97,10 +97,10 @@ def test_one_refused_address_delays_no_other(broken, backend, works, mailoutbox,
     assert sorted(mail.to[0] for mail in mailoutbox) == ["alice@example.org", "bob@example.org"]
 
 
-def test_a_trouble_that_ended_before_its_mail_could_go_out_is_not_mailed(
+def test_an_incident_that_ended_before_its_delivery_is_not_mailed(
     broken, backend, works, mailoutbox
 ):
-    backend(Away)
+    backend(Unreachable)
     send()
     Connection.objects.update(parked_by="", parked_until=None)
     works()
@@ -108,10 +108,12 @@ def test_a_trouble_that_ended_before_its_mail_could_go_out_is_not_mailed(
     assert mailoutbox == []
 
 
-def test_the_end_is_mailed_once_the_mail_server_is_back(broken, backend, works, mailoutbox):
+def test_the_end_of_an_incident_is_mailed_when_the_server_is_back(
+    broken, backend, works, mailoutbox
+):
     send()
     Connection.objects.update(parked_by="", parked_until=None)
-    backend(Away)
+    backend(Unreachable)
     assert send() == 0
     assert Connection.objects.get().alerted_at is not None
     works()
@@ -121,8 +123,8 @@ def test_the_end_is_mailed_once_the_mail_server_is_back(broken, backend, works, 
     assert Connection.objects.get().alerted_at is None
 
 
-def test_a_deadline_mail_is_tried_again_on_the_same_day(broken, backend, works, mailoutbox):
-    backend(Away)
+def test_a_deadline_mail_is_retried_on_the_same_day(broken, backend, works, mailoutbox):
+    backend(Unreachable)
     now = ENDS_AT - timedelta(minutes=3)
     assert deadline_alerts.warn(now=now) == 0
     works()
@@ -130,13 +132,13 @@ def test_a_deadline_mail_is_tried_again_on_the_same_day(broken, backend, works, 
     assert deadline_alerts.warn(now=now + timedelta(minutes=3)) == 0
 
 
-def test_people_given_up_while_the_mail_server_was_away_for_hours_are_mailed_later(
+def test_errored_people_are_mailed_after_hours_without_a_mail_server(
     broken, backend, works, mailoutbox
 ):
     now = timezone.now()
     Batch.objects.update(state="errored", settled_at=now, deadline_at=now)
     Connection.objects.update(parked_by="")
-    backend(Away)
+    backend(Unreachable)
     assert send() == 0
     works()
     assert send(180) == 1
@@ -144,8 +146,8 @@ def test_people_given_up_while_the_mail_server_was_away_for_hours_are_mailed_lat
     assert "- Cart: winback: 1,000 people, http" in mailoutbox[0].body
 
 
-def test_after_days_a_letter_is_given_up(broken, backend):
-    backend(Away)
+def test_a_mail_is_given_up_after_days(broken, backend):
+    backend(Unreachable)
     send()
     send(3 * 24 * 60 + 1)
     assert OutgoingMail.objects.get().due_at is None
@@ -153,8 +155,8 @@ def test_after_days_a_letter_is_given_up(broken, backend):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_four_workers_one_mails_what_failed_before(broken, backend, works, mailoutbox):
-    backend(Away)
+def test_only_one_of_four_workers_retries_a_mail(broken, backend, works, mailoutbox):
+    backend(Unreachable)
     send()
     works()
 
@@ -169,7 +171,7 @@ def test_of_four_workers_one_mails_what_failed_before(broken, backend, works, ma
     assert len(mailoutbox) == 1
 
 
-def test_a_mail_names_canvas_people_time_and_the_place_to_mend(broken, mailoutbox):
+def test_a_mail_names_canvas_people_deadline_and_link(broken, mailoutbox):
     send()
     [mail] = mailoutbox
     assert (
@@ -184,7 +186,7 @@ def test_a_mail_names_canvas_people_time_and_the_place_to_mend(broken, mailoutbo
     assert "An admin of this app group can do that." not in mail.body
 
 
-def test_a_mail_speaks_the_language_of_its_reader_else_of_the_group(broken, mailoutbox, alice, bob):
+def test_a_mail_is_in_the_language_of_its_reader_or_the_group(broken, mailoutbox, alice, bob):
     Membership.objects.filter(user=bob).update(role="admin")
     Connection.objects.update(connected_by=None)
     User.objects.filter(pk=alice.pk).update(language="de")
@@ -199,7 +201,7 @@ def test_a_mail_speaks_the_language_of_its_reader_else_of_the_group(broken, mail
     assert mails["bob@example.org"].subject == "TikTok needs attention in Acme: access refused"
 
 
-def test_a_mail_about_a_deleted_audience_leads_to_the_step(broken, mailoutbox):
+def test_a_mail_about_a_deleted_audience_links_to_the_step(broken, mailoutbox):
     Connection.objects.update(parked_by="", parked_until=None)
     Audience.objects.update(parked_by="gone", gone_at=timezone.now())
     send()

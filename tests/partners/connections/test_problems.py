@@ -1,4 +1,4 @@
-"""What is wrong is derived when somebody looks, and said where it matters."""
+"""Problems are derived when read, and shown on the pages where they matter."""
 
 from datetime import timedelta
 
@@ -36,11 +36,11 @@ def probe(alices):
     return audiences.probe(alices.connection(), now=timezone.now())
 
 
-def test_all_is_well(problem):
+def test_a_healthy_sync_has_no_problem(problem):
     assert problem() is None
 
 
-def test_it_takes_one_query(step, django_assert_num_queries):
+def test_the_problem_of_a_sync_takes_one_query(step, django_assert_num_queries):
     with django_assert_num_queries(1):
         fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
         problems.of_sync(fresh, now=timezone.now())
@@ -56,14 +56,14 @@ def test_a_token_revoked_at_tiktok_shows_after_a_probe(alices, problem, code, sa
     assert "TikTok no longer accepts our access: " in page
 
 
-def test_a_good_probe_ends_it(alices, code):
+def test_a_successful_probe_ends_the_problem(alices, code):
     park.park_connection(alices.connection(), 40105, timezone.now())
     assert code() == "token_refused"
     assert probe(alices)
     assert code() is None
 
 
-def test_a_probe_that_is_not_answered_proves_nothing(alices, code, sandbox):
+def test_a_probe_without_an_answer_changes_nothing(alices, code, sandbox):
     sandbox.faults.set("http_error", endpoint="user/info")
     before = alices.connection().checked_at
     assert not probe(alices)
@@ -71,7 +71,7 @@ def test_a_probe_that_is_not_answered_proves_nothing(alices, code, sandbox):
     assert alices.connection().checked_at == before
 
 
-def test_a_token_sealed_with_a_lost_key_names_the_keys_and_parks_nothing(alices, problem, caplog):
+def test_a_token_with_a_lost_key_names_the_setting_and_parks_nothing(alices, problem, caplog):
     Connection.objects.update(token_sealed="v1.gone.AAAA.AAAA")
     assert not probe(alices)
     assert problem().code == "sealed"
@@ -81,21 +81,21 @@ def test_a_token_sealed_with_a_lost_key_names_the_keys_and_parks_nothing(alices,
     assert "TOKEN_KEYS of the machine" in caplog.text
 
 
-def test_an_ad_account_refused(alices, problem, code):
+def test_a_rejected_ad_account_is_a_problem(alices, problem, code):
     park.park_ad_account(AdAccount.objects.get(), 40001, timezone.now())
     assert code() == "ad_account_refused"
     assert "Acme EU" in problem().text
     assert "Needs attention" in alices.client.get(alices.url("partner")).content.decode()
 
 
-def test_slowing_down_is_only_a_warning(problem):
+def test_throttling_is_only_a_warning(problem):
     now = timezone.now()
     until = now + timedelta(seconds=30)
     park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
     assert (problem().code, problem().severity) == ("throttled", problems.Severity.WARNING)
 
 
-def test_slowing_down_does_not_hide_what_is_broken(step, code):
+def test_throttling_does_not_hide_a_deleted_audience(step, code):
     now = timezone.now()
     until = now + timedelta(seconds=30)
     park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
@@ -111,14 +111,14 @@ def test_an_audience_deleted_at_tiktok_shows_after_a_refresh(step, code, sandbox
     assert not audiences.choices(ad_account).filter(pk=step.audience_id).exists()
 
 
-def test_an_audience_that_takes_no_people(alices, step, problem):
+def test_an_audience_that_is_not_appendable_is_a_problem(alices, step, problem):
     step.audience = Audience.objects.get(name="Similar to customers")
     step.save()
     assert problem().code == "audience_not_appendable"
     assert "made another way" in problem().text
 
 
-def test_the_moment_a_trouble_began_is_kept(step):
+def test_parking_again_keeps_the_first_timestamp(step):
     first, second = timezone.now(), timezone.now() + timedelta(minutes=5)
     park.park_audience(step.audience, 40007, first)
     park.park_audience(step.audience, 40007, second)
@@ -130,14 +130,14 @@ def test_the_moment_a_trouble_began_is_kept(step):
 
 
 class TestBanner:
-    def test_every_page_of_the_group_says_it(self, alices, step, sandbox):
+    def test_every_page_of_the_group_shows_the_banner(self, alices, step, sandbox):
         sandbox.accounts.revoke_all()
         probe(alices)
         page = alices.client.get("/g/acme/partners/").content.decode()
         assert "People are not being sent." in page
         assert 'href="/g/acme/partners/tiktok/"' in page
 
-    def test_not_where_no_live_canvas_needs_it(self, alices, step):
+    def test_no_banner_without_live_canvases(self, alices, step):
         Sync.objects.update(is_live=False)
         Connection.objects.update(token_sealed="")
         assert (
@@ -145,13 +145,13 @@ class TestBanner:
             not in alices.client.get("/g/acme/partners/").content.decode()
         )
 
-    def test_not_while_all_is_well(self, alices, step):
+    def test_no_banner_without_problems(self, alices, step):
         assert (
             "People are not being sent."
             not in alices.client.get("/g/acme/partners/").content.decode()
         )
 
-    def test_other_groups_do_not_see_it(self, alices, step, journey, charlie, other_group):
+    def test_no_banner_for_other_groups(self, alices, step, journey, charlie, other_group):
         Connection.objects.update(token_sealed="")
         page = journey(charlie, other_group).client.get("/g/umbrella/partners/").content.decode()
         assert "People are not being sent." not in page

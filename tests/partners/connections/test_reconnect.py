@@ -1,4 +1,4 @@
-"""Connecting again, by the same or another TikTok user: steps keep their rows and go on."""
+"""A reconnect by the same or another TikTok user keeps the rows of steps and resumes them."""
 
 import pytest
 from django.utils import timezone
@@ -24,7 +24,7 @@ def problem_of(step):
     return problems.of_sync(step, now=timezone.now())
 
 
-def test_people_who_waited_are_sent_after_a_reconnect_by_another_user(alices, audience, live_step):
+def test_pending_people_are_sent_after_a_reconnect_by_another_user(alices, audience, live_step):
     step = live_step(audience, 3)
     alices.client.post(alices.url("disconnect_partner"), {"people": "wait"})
     assert problem_of(step).code == "not_connected"
@@ -35,7 +35,7 @@ def test_people_who_waited_are_sent_after_a_reconnect_by_another_user(alices, au
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_a_reconnect_says_how_many_waiting_people_are_sent_now(alices, audience, live_step, paused):
+def test_a_reconnect_says_how_many_pending_people_are_sent(alices, audience, live_step, paused):
     step = live_step(audience, 3)
     Sync.objects.filter(pk=step.pk).update(paused=paused)
     alices.client.post(alices.url("disconnect_partner"), {"people": "wait"})
@@ -45,7 +45,7 @@ def test_a_reconnect_says_how_many_waiting_people_are_sent_now(alices, audience,
     assert ("3 waiting people are being sent now." in page) is not paused
 
 
-def test_the_same_rows_are_used_again(alices, audience):
+def test_a_reconnect_reuses_the_rows(alices, audience):
     before = audience.ad_account_id
     alices.client.post(alices.url("disconnect_partner"))
     alices.connect(EU)
@@ -54,9 +54,7 @@ def test_the_same_rows_are_used_again(alices, audience):
     assert ad_account.audiences.get(remote_id=audience.remote_id).pk == audience.pk
 
 
-def test_a_reconnect_frees_what_was_parked_and_wakes_it_at_once(
-    alices, audience, live_step, sandbox
-):
+def test_a_reconnect_unparks_and_makes_batches_due(alices, audience, live_step, sandbox):
     live_step(audience, 1)
     sandbox.accounts.revoke_all()
     Flush(seconds=1).run()
@@ -66,7 +64,7 @@ def test_a_reconnect_frees_what_was_parked_and_wakes_it_at_once(
     assert Batch.objects.get(state="pending").due_at <= timezone.now()
 
 
-def test_the_old_token_is_made_void_after_a_change(alices, audience, sandbox):
+def test_a_change_of_user_revokes_the_old_token(alices, audience, sandbox):
     old = alices.connection().token
     alices.connect(EU, user=JONAS)
     assert sandbox.accounts.token(old) is None
@@ -74,12 +72,12 @@ def test_the_old_token_is_made_void_after_a_change(alices, audience, sandbox):
     assert alices.connection().remote_user_name == "Jonas Weber"
 
 
-def test_what_was_connected_is_ticked_beforehand(alices, audience):
+def test_connected_ad_accounts_are_preselected(alices, audience):
     page = alices.client.get(alices.authorise())
     assert {one.id for one, ticked in page.context["rows"] if ticked} == {EU, US}
 
 
-def test_ad_accounts_not_chosen_again_are_let_go(alices, audience):
+def test_ad_accounts_not_chosen_again_are_disconnected(alices, audience):
     alices.connect(UK)
     chosen = alices.connection().ad_accounts.filter(is_chosen=True)
     assert [one.remote_id for one in chosen] == [UK]
@@ -87,39 +85,39 @@ def test_ad_accounts_not_chosen_again_are_let_go(alices, audience):
 
 class TestLosses:
     @pytest.fixture
-    def lonely(self, alices, audience, live_step):
-        """A live step in the ad account that Jonas does not reach."""
+    def lost_step(self, alices, audience, live_step):
+        """A live step in an ad account that Jonas cannot reach."""
         return live_step(
             alices.connection()
             .ad_accounts.get(remote_id=US)
             .audiences.get(name="Newsletter readers")
         )
 
-    def test_they_are_named_before_anything_is_saved(self, alices, lonely):
+    def test_lost_steps_are_named_before_anything_is_saved(self, alices, lost_step):
         page = alices.client.get(alices.authorise(user=JONAS)).content.decode()
         assert "Winback / Step 2" in page
 
-    def test_they_need_a_tick(self, alices, lonely):
+    def test_lost_steps_need_a_confirmation(self, alices, lost_step):
         answer = alices.connect(EU, user=JONAS)
         assert answer.status_code == 422
         assert "Winback / Step 2" in answer.content.decode()
         assert alices.connection().remote_user_name == "Mara Lindner"
 
-    def test_with_the_tick_it_is_saved(self, alices, lonely):
+    def test_a_confirmed_loss_is_saved(self, alices, lost_step):
         assert alices.connect(EU, user=JONAS, confirm="on").status_code == 302
-        assert problem_of(lonely).code == "ad_account_disconnected"
+        assert problem_of(lost_step).code == "ad_account_disconnected"
 
-    def test_unticking_a_needed_ad_account_counts_too(self, alices, lonely):
+    def test_unticking_a_used_ad_account_needs_a_confirmation(self, alices, lost_step):
         assert alices.connect(EU).status_code == 422
         assert alices.connect(EU, US).status_code == 302
 
-    def test_an_audience_that_is_not_reached_counts_too(self, alices, lonely, sandbox):
-        sandbox.audiences.delete(lonely.audience.remote_id)
+    def test_an_unreachable_audience_needs_a_confirmation(self, alices, lost_step, sandbox):
+        sandbox.audiences.delete(lost_step.audience.remote_id)
         answer = alices.connect(EU, US)
         assert answer.status_code == 422
         assert "Winback / Step 2" in answer.content.decode()
 
-    def test_if_it_cannot_be_checked_nothing_is_saved(self, alices, lonely, sandbox):
+    def test_nothing_is_saved_if_the_losses_cannot_be_checked(self, alices, lost_step, sandbox):
         page = alices.authorise(user=JONAS)
         sandbox.faults.set("http_error", endpoint="dmp/custom_audience/list")
         answer = alices.client.post(page, {"ad_accounts": [EU, US], "confirm": "on"})
@@ -134,6 +132,6 @@ def test_a_worker_with_the_old_token_does_not_park_the_new_one(alices, audience)
     assert alices.connection().parked_by == ""
 
 
-def test_waking_is_harmless_without_work(alices, audience):
+def test_a_new_token_without_pending_people_changes_nothing(alices, audience):
     sync.woken(alices.connection())
     assert alices.connection().parked_by == ""

@@ -1,4 +1,4 @@
-"""What the tests of partners share."""
+"""A TLS server context for the tests of the TikTok client."""
 
 import datetime
 import ipaddress
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
-    """Give a server context for 127.0.0.1 and the file that a client must trust."""
+    """Return a server context for 127.0.0.1 and the CA file for its clients."""
     folder: Path = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

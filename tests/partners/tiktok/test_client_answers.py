@@ -1,4 +1,4 @@
-"""What the client makes of TikTok's answers."""
+"""The client maps every answer of TikTok to a value or a typed error."""
 
 import pytest
 import requests
@@ -16,7 +16,7 @@ def push() -> str:
 
 
 def answer(code: object, *, status: int = 200, **more: object) -> PartnerError:
-    """Let TikTok answer with this code, and give the error."""
+    """Return the error that this answer of TikTok raises."""
     with responses.RequestsMock() as mock:
         envelope = {"code": code, "message": "no", "request_id": "R7", "data": {}} | more
         mock.post(MAPPING, json=envelope, status=status)
@@ -33,13 +33,13 @@ def test_code_0_is_success_whatever_the_status(status: int) -> None:
 
 
 @responses.activate
-def test_code_200_is_success_where_the_docs_print_it() -> None:
+def test_code_200_is_success_for_a_push() -> None:
     responses.post(MAPPING, json={"code": 200, "message": "OK"})
     assert push() == ""
 
 
 @responses.activate
-def test_code_200_is_no_success_elsewhere() -> None:
+def test_code_200_is_no_success_for_other_endpoints() -> None:
     responses.get(
         f"{API}/open_api/v1.3/user/info/", json={"code": 200, "data": {"core_user_id": "1"}}
     )
@@ -65,7 +65,7 @@ def test_code_200_is_no_success_elsewhere() -> None:
         (-1, RetryCause.UNKNOWN_CODE),
     ],
 )
-def test_it_asks_again_later(code: int, cause: RetryCause, status: int) -> None:
+def test_a_temporary_code_raises_retry(code: int, cause: RetryCause, status: int) -> None:
     error = answer(code, status=status)
     assert isinstance(error, Retry)
     assert (error.cause, error.code, error.request_id) == (cause, code, "R7")
@@ -82,14 +82,14 @@ def test_it_asks_again_later(code: int, cause: RetryCause, status: int) -> None:
         (40000, RejectedCause.OTHER),
     ],
 )
-def test_it_is_refused(code: int, cause: RejectedCause) -> None:
+def test_a_permanent_code_raises_rejected(code: int, cause: RejectedCause) -> None:
     error = answer(code)
     assert isinstance(error, Rejected)
     assert (error.cause, error.code, error.request_id) == (cause, code, "R7")
 
 
 @pytest.mark.parametrize("code", [40102, 40104, 40105, 40106, 40114, 40130])
-def test_it_is_disconnected(code: int) -> None:
+def test_a_code_of_lost_access_raises_disconnected(code: int) -> None:
     error = answer(code)
     assert isinstance(error, Disconnected)
     assert (error.code, error.request_id) == (code, "R7")
@@ -105,7 +105,7 @@ def test_it_is_disconnected(code: int) -> None:
         (None, None),
     ],
 )
-def test_partial_success_names_the_failed_rows_or_none(
+def test_partial_success_has_the_failed_rows_or_none(
     data: object, rows: tuple[int, ...] | None
 ) -> None:
     error = answer(20001, data=data)
@@ -149,7 +149,7 @@ def test_an_answer_without_a_code_is_never_a_success(
     ("header", "seconds"),
     [("7", 7.0), ("999999", 3600.0), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
 )
-def test_retry_after_is_read_within_reason(header: str, seconds: float | None) -> None:
+def test_retry_after_is_capped(header: str, seconds: float | None) -> None:
     responses.post(MAPPING, body="", status=503, headers={"Retry-After": header})
     with pytest.raises(Retry) as caught:
         push()

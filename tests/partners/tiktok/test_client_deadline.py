@@ -1,4 +1,4 @@
-"""Whatever a server does, a call ends at its deadline."""
+"""A call ends at its deadline, whatever the server does."""
 
 import socket
 import ssl
@@ -73,7 +73,9 @@ def reads_slowly(connection: socket.socket) -> None:
     ],
     ids=lambda behave: behave.__name__,
 )
-def test_it_ends_in_time_with_an_unknown_outcome(behave: Callable[[socket.socket], None]) -> None:
+def test_a_call_to_a_slow_server_ends_at_its_deadline(
+    behave: Callable[[socket.socket], None],
+) -> None:
     with serve(behave) as (address, _):
         client = Client("1", "s", address, deadline=DEADLINE)
         started = time.monotonic()
@@ -84,7 +86,7 @@ def test_it_ends_in_time_with_an_unknown_outcome(behave: Callable[[socket.socket
     assert "deadline" in caught.value.message_for_log
 
 
-def test_it_ends_in_time_while_tls_shakes_hands() -> None:
+def test_a_slow_tls_handshake_ends_at_the_deadline() -> None:
     def drips_handshake(connection: socket.socket) -> None:
         connection.recv(65536)
         drip(connection, b"\x16\x03\x03\x40\x00" + b"\x02" * 1000)
@@ -97,7 +99,9 @@ def test_it_ends_in_time_while_tls_shakes_hands() -> None:
         assert DEADLINE - 0.1 < time.monotonic() - started < DEADLINE + 10
 
 
-def test_it_ends_in_time_on_a_reused_tls_connection(tls: tuple[ssl.SSLContext, str]) -> None:
+def test_a_call_on_a_reused_tls_connection_ends_at_its_deadline(
+    tls: tuple[ssl.SSLContext, str],
+) -> None:
     def answers_once(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(http(OK_BODY))
@@ -116,7 +120,7 @@ def test_it_ends_in_time_on_a_reused_tls_connection(tls: tuple[ssl.SSLContext, s
         assert len(connections) == 1
 
 
-def test_a_finished_call_leaves_its_connection_alone() -> None:
+def test_the_deadline_of_a_finished_call_keeps_the_connection_open() -> None:
     def answers_always(connection: socket.socket) -> None:
         while read_request(connection):
             connection.sendall(http(OK_BODY))

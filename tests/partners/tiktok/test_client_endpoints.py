@@ -1,4 +1,4 @@
-"""Each endpoint: what goes over the wire, and what comes back as a value."""
+"""Each endpoint: the request on the wire and the returned value."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def ok(data: Any) -> dict[str, Any]:
 
 
 def sent(wire: responses.RequestsMock, index: int = 0) -> tuple[str | None, dict[str, Any]]:
-    """Give the token and the body or the query of a request."""
+    """Return the token and the body or the query of a request."""
     request = wire.calls[index].request
     query = {key: value[0] for key, value in parse_qs(urlsplit(str(request.url)).query).items()}
     return request.headers.get("Access-Token"), json.loads(request.body) if request.body else query
@@ -72,7 +72,7 @@ def test_advertisers(wire: responses.RequestsMock, client: Client) -> None:
     assert sent(wire) == ("tok", {"app_id": "7001", "secret": "the-secret"})
 
 
-def test_advertiser_info_asks_for_100_at_a_time(
+def test_advertiser_info_is_requested_for_100_at_a_time(
     wire: responses.RequestsMock, client: Client
 ) -> None:
     item = {
@@ -127,7 +127,7 @@ def test_delete_audience(wire: responses.RequestsMock, client: Client) -> None:
     )
 
 
-def test_push_sends_the_body_as_it_is(wire: responses.RequestsMock, client: Client) -> None:
+def test_push_sends_the_body_unchanged(wire: responses.RequestsMock, client: Client) -> None:
     wire.post(BASE + "segment/mapping/", json=ok({}))
     assert client.push("tok", b'{"ready": "made"}').request_id == "R1"
     assert sent(wire) == ("tok", {"ready": "made"})
@@ -140,7 +140,7 @@ def page(ids: range, total: int | None) -> dict[str, Any]:
     )
 
 
-def test_list_audiences_reads_all_pages_and_nobody_twice(
+def test_list_audiences_reads_all_pages_without_duplicates(
     wire: responses.RequestsMock, client: Client
 ) -> None:
     for ids in (range(100), range(99, 199), range(199, 201)):
@@ -149,7 +149,7 @@ def test_list_audiences_reads_all_pages_and_nobody_twice(
     assert sent(wire, 2) == ("tok", {"advertiser_id": "12", "page": "3", "page_size": "100"})
 
 
-def test_list_audiences_without_page_info_ends_at_the_page_that_is_not_full(
+def test_list_audiences_without_page_info_ends_at_a_short_page(
     wire: responses.RequestsMock, client: Client
 ) -> None:
     wire.get(BASE + "dmp/custom_audience/list/", json=page(range(100), None))
@@ -157,7 +157,7 @@ def test_list_audiences_without_page_info_ends_at_the_page_that_is_not_full(
     assert len(client.list_audiences("tok", "12")) == 110
 
 
-def test_list_audiences_ends_though_the_pages_do_not(
+def test_list_audiences_reads_50_pages_at_most(
     wire: responses.RequestsMock, client: Client
 ) -> None:
     wire.get(BASE + "dmp/custom_audience/list/", json=page(range(100), 10**9))

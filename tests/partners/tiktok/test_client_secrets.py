@@ -1,4 +1,4 @@
-"""No token, secret, code, hash or address in any log line, exception text, traceback or repr, on any path."""
+"""No token, secret, code, hash or address appears in a log line, exception, traceback or repr."""
 
 import hashlib
 import logging
@@ -15,7 +15,7 @@ from partners.tiktok.wire import build_mapping_body
 from tests.support.odd_servers import http, read_request, serve
 
 TOKEN, CODE = hashlib.sha1(b"token").hexdigest(), hashlib.sha1(b"code").hexdigest()
-SECRET = "canary-secret"  # too short to be known by its looks
+SECRET = "canary-secret"  # too short to be recognised by its form
 HASH = hashlib.sha256(b"canary@example.org")
 PEOPLE = ["canary@example.org", "+4915112345678", "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"]
 CANARIES = [TOKEN, SECRET, CODE, HASH.hexdigest(), *PEOPLE]
@@ -36,9 +36,8 @@ ECHO = ", ".join(CANARIES)
 
 
 def envelope(code: int) -> bytes:
-    return http(
-        f'{{"code": {code}, "message": "bad: {ECHO}", "data": {{"list": [{{"x": "{ECHO}"}}]}}}}'.encode()
-    )
+    data = f'{{"list": [{{"x": "{ECHO}"}}]}}'
+    return http(f'{{"code": {code}, "message": "bad: {ECHO}", "data": {data}}}'.encode())
 
 
 ANSWERS = {
@@ -60,8 +59,8 @@ ANSWERS = {
 }
 
 
-def spoken(error: BaseException, log: pytest.LogCaptureFixture) -> str:
-    """Gather all that a log, a console or an error report may show."""
+def shown_texts(error: BaseException, log: pytest.LogCaptureFixture) -> str:
+    """Return everything that a log, a console or an error report may show."""
     texts = [
         log.text,
         str(error),
@@ -83,7 +82,9 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_no_secret_is_told(call: str, answer: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged_or_shown(
+    call: str, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
     content = ANSWERS[answer]
 
     def behave(connection: socket.socket) -> None:
@@ -98,27 +99,27 @@ def test_no_secret_is_told(call: str, answer: str, caplog: pytest.LogCaptureFixt
         try:
             CALLS[call](client)
         except PartnerError as error:
-            told = spoken(error, caplog) + repr(client) + error.sentence()
+            output = shown_texts(error, caplog) + repr(client) + error.sentence()
         else:
-            told = caplog.text
-    assert "Starting new HTTP connection" in told
-    assert [canary for canary in CANARIES if canary in told] == []
+            output = caplog.text
+    assert "Starting new HTTP connection" in output
+    assert [canary for canary in CANARIES if canary in output] == []
 
 
 @pytest.mark.parametrize("token", [TOKEN + "\n", " " + TOKEN, TOKEN + "\N{SNOWMAN}"])
-def test_an_impossible_token_is_not_told(token: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_token_is_not_shown(token: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(PartnerError) as caught:
         Client("1", SECRET, "http://127.0.0.1:9").user_info(token)
-    assert TOKEN not in spoken(caught.value, caplog)
+    assert TOKEN not in shown_texts(caught.value, caplog)
 
 
-def test_an_impossible_address_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_is_not_shown_with_an_invalid_address(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(PartnerError) as caught:
         Client("1", SECRET, "http://[bad").advertisers(TOKEN)
-    assert SECRET not in spoken(caught.value, caplog)
+    assert SECRET not in shown_texts(caught.value, caplog)
 
 
-def test_values_do_not_show_what_they_carry() -> None:
+def test_the_repr_of_values_hides_their_content() -> None:
     shown = repr(
         [
             Token(TOKEN),
@@ -129,7 +130,7 @@ def test_values_do_not_show_what_they_carry() -> None:
     assert [canary for canary in [*CANARIES, repr(HASH.digest())] if canary in shown] == []
 
 
-def test_a_short_token_is_not_told_when_tiktok_repeats_it() -> None:
+def test_a_short_token_repeated_by_tiktok_is_not_shown() -> None:
     answer = http(b'{"code": 40105, "message": "Access token short-token is incorrect."}')
     with (
         serve(lambda connection: connection.sendall(answer)) as (address, _),
@@ -140,6 +141,9 @@ def test_a_short_token_is_not_told_when_tiktok_repeats_it() -> None:
     assert "is incorrect" in str(caught.value)
 
 
-def test_scrub_leaves_what_helps() -> None:
-    text = "No permission to operate advertiser 7123456789012345678.\nMissing required field(s): account_id."
+def test_scrub_keeps_ids_and_field_names() -> None:
+    text = (
+        "No permission to operate advertiser 7123456789012345678.\n"
+        "Missing required field(s): account_id."
+    )
     assert scrub(text) == text.replace("\n", " ")

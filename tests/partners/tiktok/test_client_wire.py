@@ -1,4 +1,4 @@
-"""On real sockets: nobody is followed, nothing is read without end, nothing half is taken for whole."""
+"""On real sockets: no redirect is followed, sizes are capped, truncated answers are unknown."""
 
 import gzip
 import socket
@@ -13,7 +13,7 @@ from tests.support.odd_servers import OK_BODY, http, read_request, serve
 
 
 def push_to(content: bytes) -> str:
-    """Give what the client makes of an answer of these bytes."""
+    """Return the request id that the client reads from these bytes."""
 
     def behave(connection: socket.socket) -> None:
         read_request(connection)

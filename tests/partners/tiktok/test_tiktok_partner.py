@@ -1,4 +1,4 @@
-"""TikTok as a partner: permissions, ad accounts, which audiences take people."""
+"""TikTok as a partner: permissions, ad accounts, appendable audiences."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _tiktok(settings: Any) -> None:
     settings.TIKTOK_APP_ID = "7001"
 
 
-def test_it_is_found_by_its_key() -> None:
+def test_the_partner_is_found_by_its_key() -> None:
     assert registry.get("tiktok").label == "TikTok"
     with pytest.raises(KeyError):
         registry.get("facebook")
@@ -52,7 +52,7 @@ def test_permissions(scopes: tuple[int, ...], *, lacks: bool) -> None:
 
 
 @responses.activate
-def test_ad_accounts_keep_their_order_and_stay_though_details_are_missing() -> None:
+def test_ad_accounts_keep_their_order_with_and_without_details() -> None:
     listed = [
         {"advertiser_id": "2", "advertiser_name": "Two"},
         {"advertiser_id": "1", "advertiser_name": "One"},
@@ -82,7 +82,7 @@ def test_ad_accounts_keep_their_order_and_stay_though_details_are_missing() -> N
         ({"expired_time": "2026-11-23 16:00:00"}, "expired"),
     ],
 )
-def test_an_audience_takes_people_or_says_why_not(changes: dict[str, Any], word: str) -> None:
+def test_an_audience_is_appendable_or_has_a_reason(changes: dict[str, Any], word: str) -> None:
     item = {
         "audience_id": "9",
         "name": "Buyers",
@@ -102,7 +102,7 @@ def test_an_audience_takes_people_or_says_why_not(changes: dict[str, Any], word:
     assert bool(audience.why_not) is (word != "")
 
 
-def test_presets_hold_what_was_published() -> None:
+def test_presets_hold_the_published_limits() -> None:
     presets = registry.get("tiktok").presets
     braze, tiktok = presets["published_by_braze"], presets["published_by_tiktok"]
     assert (braze.people_per_request, braze.ids_per_request, braze.requests_per_second) == (

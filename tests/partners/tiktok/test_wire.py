@@ -1,4 +1,4 @@
-"""The body of a mapping request: exactly what TikTok reads, from 32-byte hashes."""
+"""The body of a mapping request, built from 32-byte hashes."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ def sha(text: str) -> bytes:
 A, B, C = sha("a"), sha("b"), sha("c")
 
 
-def test_one_kind() -> None:
+def test_a_body_with_one_kind() -> None:
     body = build_mapping_body("70", Action.ADD, ["email"], [Cells(("9",), [(A,), (B,)])])
     assert json.loads(body) == {
         "advertiser_ids": ["70"],
@@ -30,7 +30,7 @@ def test_one_kind() -> None:
     }
 
 
-def test_all_kinds_with_missing_cells() -> None:
+def test_a_body_with_all_kinds_and_missing_cells() -> None:
     body = build_mapping_body(
         "70", Action.REMOVE, KINDS, [Cells(("9",), [(A, None, B, None), (None, None, None, C)])]
     )
@@ -44,7 +44,7 @@ def test_all_kinds_with_missing_cells() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_several_parts_each_to_its_own_audiences(width: int) -> None:
+def test_each_part_has_its_own_audiences(width: int) -> None:
     parts = [
         Cells(("9", "10"), [(A,) * width]),
         Cells(("11",), []),
@@ -58,7 +58,7 @@ def test_several_parts_each_to_its_own_audiences(width: int) -> None:
     ]
 
 
-def test_nobody() -> None:
+def test_a_body_without_rows() -> None:
     assert json.loads(build_mapping_body("70", Action.ADD, ["phone"], []))["batch_data"] == []
 
 
@@ -86,26 +86,24 @@ def test_10_000_people_keep_their_order(kinds: tuple[str, ...]) -> None:
         ([], [()]),
     ],
 )
-def test_what_must_not_leave_is_refused(
-    kinds: list[str], rows: list[tuple[bytes | None, ...]]
-) -> None:
+def test_invalid_rows_are_rejected(kinds: list[str], rows: list[tuple[bytes | None, ...]]) -> None:
     with pytest.raises(ValueError, match=r"identifier|cell|kinds|shorter|longer"):
         build_mapping_body("70", Action.ADD, kinds, [Cells(("9",), rows)])
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_an_unknown_kind_is_rejected() -> None:
     with pytest.raises(KeyError):
         build_mapping_body("70", Action.ADD, ["fax"], [Cells(("9",), [(A,)])])
 
 
-def test_ids_cannot_break_out_of_the_json() -> None:
+def test_ids_are_escaped_in_the_json() -> None:
     body = build_mapping_body('7"0', Action.ADD, ["email"], [Cells(('9"]}',), [(A,)])])
     assert json.loads(body)["advertiser_ids"] == ['7"0']
     assert json.loads(body)["batch_data"][0][0]["audience_ids"] == ['9"]}']
 
 
 @pytest.mark.parametrize("width", [1, 3])
-def test_it_is_fast(width: int) -> None:
+def test_building_a_body_is_fast(width: int) -> None:
     rows = [(A,) * width] * 10_000
     seconds = []
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The partner pages: who may read, who may act, what they say, and how they grow."""
+"""The partner pages: permissions, content and number of queries."""
 
 import re
 
@@ -22,61 +22,63 @@ def ad_account(alices):
 
 @pytest.fixture
 def pages(ad_account):
-    """Addresses everybody in the group may read."""
+    """URLs that every member of the group may read."""
     return ["/g/acme/partners/", TIKTOK, f"{TIKTOK}ad-accounts/{ad_account.pk}/audiences/"]
 
 
 @pytest.fixture
-def acts(ad_account, alices):
-    """Addresses that change something, for admins."""
+def admin_urls(ad_account, alices):
+    """URLs that change something, for admins only."""
     state = alices.authorise().split("/")[-2]
-    acts = [
+    admin_urls = [
         "connect/",
         f"choose/{state}/",
         "disconnect/",
         f"ad-accounts/{ad_account.pk}/disconnect/",
     ]
-    return [TIKTOK + act for act in acts]
+    return [TIKTOK + action for action in admin_urls]
 
 
 @pytest.mark.parametrize("name", ["alice", "bob", "vera"])
-def test_members_read(pages, signed_in, request, name):
+def test_members_may_read(pages, signed_in, request, name):
     client = signed_in(request.getfixturevalue(name))
     assert [client.get(page).status_code for page in pages] == [200, 200, 200]
 
 
-def test_strangers_get_no_page(pages, acts, signed_in, charlie):
+def test_users_of_other_groups_get_404(pages, admin_urls, signed_in, charlie):
     client = signed_in(charlie)
     assert {client.get(page).status_code for page in pages} == {404}
-    assert {client.post(act).status_code for act in acts} == {404}
+    assert {client.post(action).status_code for action in admin_urls} == {404}
     assert client.post(f"{pages[2]}refresh/").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["bob", "vera"])
-def test_only_admins_act(acts, signed_in, request, name):
+def test_only_admins_may_change_connections(admin_urls, signed_in, request, name):
     client = signed_in(request.getfixturevalue(name))
-    assert {client.post(act).status_code for act in acts} == {403}
+    assert {client.post(action).status_code for action in admin_urls} == {403}
     assert OAuthState.objects.count() == 2
     assert not Activity.objects.filter(verb="disconnected").exists()
 
 
-def test_others_read_that_an_admin_connects(signed_in, vera, ad_account):
+def test_viewers_are_referred_to_an_admin(signed_in, vera, ad_account):
     page = signed_in(vera).get(TIKTOK).content.decode()
     assert "An admin of this app group connects and disconnects" in page
-    for act in ("connect/", "disconnect/"):
-        assert f'{act}"' not in page
+    for action in ("connect/", "disconnect/"):
+        assert f'{action}"' not in page
 
 
-def test_nobody_without_a_session(pages, acts):
-    for address in pages + acts:
+def test_an_anonymous_request_is_redirected_to_the_login(pages, admin_urls):
+    for address in pages + admin_urls:
         assert Client().get(address).status_code in (302, 405)
 
 
-def test_an_ad_account_of_another_group_is_unknown(journey, charlie, other_group, ad_account):
+def test_an_ad_account_of_another_group_is_404(journey, charlie, other_group, ad_account):
     client = journey(charlie, other_group).client
-    for act in ("audiences/", "disconnect/"):
+    for action in ("audiences/", "disconnect/"):
         assert (
-            client.get(f"/g/umbrella/partners/tiktok/ad-accounts/{ad_account.pk}/{act}").status_code
+            client.get(
+                f"/g/umbrella/partners/tiktok/ad-accounts/{ad_account.pk}/{action}"
+            ).status_code
             == 404
         )
 
@@ -84,18 +86,18 @@ def test_an_ad_account_of_another_group_is_unknown(journey, charlie, other_group
 @pytest.mark.parametrize(
     "address", ["myspace/", "tiktok/ad-accounts/999/audiences/", f"tiktok/choose/{2**70}/"]
 )
-def test_unknown_things_are_no_page(alices, address):
+def test_unknown_objects_are_404(alices, address):
     assert alices.client.get(f"/g/acme/partners/{address}").status_code == 404
 
 
-def test_the_tiles(alices):
+def test_the_partner_tiles(alices):
     page = alices.client.get("/g/acme/partners/").content.decode()
     names = ["TikTok", "Facebook", "Google", "Pinterest", "Snapchat"]
     assert sorted(names, key=lambda name: page.index(f">{name}<")) == names
     assert page.count("Coming later") == 4
 
 
-def test_before_anything_is_connected(alices):
+def test_the_page_before_a_connection(alices):
     page = alices.client.get(TIKTOK).content.decode()
     for words in (
         "Not connected",
@@ -108,7 +110,7 @@ def test_before_anything_is_connected(alices):
     assert "Disconnect" not in page
 
 
-def test_without_credentials_it_says_so(alices, settings):
+def test_missing_credentials_are_named(alices, settings):
     settings.TIKTOK_APP_ID = ""
     assert "TIKTOK_APP_ID" in alices.client.get(TIKTOK).content.decode()
     answer = alices.client.post(f"{TIKTOK}connect/", follow=True)
@@ -116,7 +118,7 @@ def test_without_credentials_it_says_so(alices, settings):
     assert not OAuthState.objects.exists()
 
 
-def test_the_address_of_tiktok_gets_no_more_than_it_needs(alices):
+def test_the_authorisation_url_has_four_parameters(alices):
     assert re.fullmatch(
         r"http://127.0.0.1:\d+/portal/auth\?app_id=7000000000000000001&state=[\w-]{43}"
         r"&redirect_uri=http%3A%2F%2F127.0.0.1%3A8000%2Foauth%2Ftiktok%2Fcallback%2F",
@@ -124,7 +126,7 @@ def test_the_address_of_tiktok_gets_no_more_than_it_needs(alices):
     )
 
 
-def test_neither_token_nor_code_nor_secret_is_shown_or_logged(alices, caplog, capfd, sandbox):
+def test_secrets_are_neither_shown_nor_logged(alices, caplog, capfd, sandbox):
     caplog.set_level("DEBUG")
     address = alices.confirm(alices.start())
     code = re.search("auth_code=([^&]+)", address)[1]
@@ -136,9 +138,9 @@ def test_neither_token_nor_code_nor_secret_is_shown_or_logged(alices, caplog, ca
         for page in (TIKTOK, "/g/acme/partners/", "/g/acme/activity/")
     ]
     alices.client.post(f"{TIKTOK}disconnect/", follow=True)
-    said = "".join([*shown, caplog.text, *capfd.readouterr()])
+    texts = "".join([*shown, caplog.text, *capfd.readouterr()])
     for secret in (code, token, "sandbox-secret", "auth_code="):
-        assert secret not in said
+        assert secret not in texts
 
 
 def test_names_from_tiktok_are_escaped(alices, ad_account):
@@ -150,7 +152,7 @@ def test_names_from_tiktok_are_escaped(alices, ad_account):
         assert "<img" not in text
 
 
-def test_german(alices, ad_account):
+def test_the_pages_in_german(alices, ad_account):
     with override("de"):
         alices.client.cookies["django_language"] = "de"
         for page in ("/g/acme/partners/", TIKTOK, f"{TIKTOK}disconnect/"):
@@ -159,22 +161,22 @@ def test_german(alices, ad_account):
             assert '<html lang="de"' in answer.content.decode()
 
 
-def test_the_partner_page_does_not_ask_more_for_more_ad_accounts(
+def test_the_partner_page_has_a_constant_number_of_queries(
     alices, ad_account, django_assert_max_num_queries
 ):
-    def asked():
+    def n_queries():
         with django_assert_max_num_queries(99) as queries:
             alices.client.get(TIKTOK)
         return len(queries)
 
     alices.client.get(TIKTOK)  # takes the banner away
-    before = asked()
+    before = n_queries()
     rows = [
         AdAccount(connection=ad_account.connection, remote_id=str(n), name=f"n {n}")
         for n in range(30)
     ]
     AdAccount.objects.bulk_create(rows)
-    assert asked() == before
+    assert n_queries() == before
 
 
 class TestAudiences:
@@ -182,7 +184,7 @@ class TestAudiences:
     def url(self, ad_account):
         return f"{TIKTOK}ad-accounts/{ad_account.pk}/audiences/"
 
-    def test_they_are_listed_with_why_some_take_no_people(self, alices, url):
+    def test_audiences_are_listed_with_the_reason_of_unusable_ones(self, alices, url):
         page = alices.client.get(url).content.decode()
         for words in (
             "Newsletter readers",
@@ -193,7 +195,7 @@ class TestAudiences:
         ):
             assert words in page
 
-    def test_searching(self, alices, url):
+    def test_audiences_are_searched(self, alices, url):
         page = alices.client.get(f"{url}?q=news").content.decode()
         assert "Newsletter readers" in page
         assert "Similar to customers" not in page
@@ -201,7 +203,7 @@ class TestAudiences:
             "No audience is named like" in alices.client.get(f"{url}?q=zebra%00").content.decode()
         )
 
-    def test_a_refresh_brings_what_is_new_once_a_minute(self, signed_in, bob, url, sandbox):
+    def test_a_refresh_reads_new_audiences_once_a_minute(self, signed_in, bob, url, sandbox):
         client = signed_in(bob)
         sandbox.audiences.create(EU, "Fresh")
         assert (
@@ -210,11 +212,11 @@ class TestAudiences:
         cache.clear()
         assert "Fresh" in client.post(f"{url}refresh/", follow=True).content.decode()
 
-    def test_viewers_do_not_refresh(self, signed_in, vera, url):
+    def test_viewers_may_not_refresh(self, signed_in, vera, url):
         assert signed_in(vera).post(f"{url}refresh/").status_code == 403
         assert "refresh/" not in signed_in(vera).get(url).content.decode()
 
-    def test_trouble_at_tiktok_is_said_in_words(self, alices, url, sandbox):
+    def test_a_failing_refresh_is_explained(self, alices, url, sandbox):
         cache.clear()
         sandbox.faults.set("http_error", endpoint="dmp/custom_audience/list")
         assert (
@@ -222,18 +224,18 @@ class TestAudiences:
             in alices.client.post(f"{url}refresh/", follow=True).content.decode()
         )
 
-    def test_more_rows_do_not_ask_more(
+    def test_the_list_has_a_constant_number_of_queries(
         self, alices, url, ad_account, django_assert_max_num_queries
     ):
-        def asked():
+        def n_queries():
             with django_assert_max_num_queries(99) as queries:
                 alices.client.get(url)
             return len(queries)
 
         alices.client.get(url)  # takes the banner away
-        before = asked()
+        before = n_queries()
         rows = [
             Audience(ad_account=ad_account, remote_id=str(n), name=f"n {n}") for n in range(300)
         ]
         Audience.objects.bulk_create(rows)
-        assert asked() == before
+        assert n_queries() == before

@@ -1,4 +1,4 @@
-"""Somebody is erased while a call or a file that names them is under way: whoever comes first, they do not come back."""
+"""A person erased during a call or an import does not come back."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ from canvases.privacy import erase
 
 EMAIL = "ann@example.org"
 ALIAS = ("crm", "ann")
-MOMENTS = {
-    "before_the_ledger_is_asked": "erasedname",
-    "before_people_are_looked_for": r"SELECT (found\.)?external_id",
+STATEMENTS = {
+    "before_the_ledger_is_read": "erasedname",
+    "before_profiles_are_read": r"SELECT (found\.)?external_id",
 }
 
 
@@ -40,15 +40,15 @@ def ann(acme):
 
 @pytest.fixture
 def bert(acme):
-    """Erased long ago, so that the ledger is in use."""
+    """An erased person, so that the ledger is in use."""
     row = Profile.objects.create(app_group=acme, external_id="bert")
     erase.erase(acme, [row.pk], asked_by="Alice", now=timezone.now())
     return row
 
 
-@pytest.fixture(params=MOMENTS.values(), ids=MOMENTS)
-def erased_meanwhile(request, acme, ann, bert):
-    """Around a call: Ann is erased right before its first statement of this kind."""
+@pytest.fixture(params=STATEMENTS.values(), ids=STATEMENTS)
+def erased_during_the_call(request, acme, ann, bert):
+    """Erase Ann right before the first statement of this kind in the wrapped call."""
     left = [ann.pk]
 
     def erase_first(execute, sql, params, many, context):
@@ -63,34 +63,34 @@ def erased_meanwhile(request, acme, ann, bert):
     assert not UserAlias.objects.exists()
 
 
-@pytest.mark.usefixtures("erased_meanwhile")
-def test_a_call_that_names_them_is_refused(acme):
+@pytest.mark.usefixtures("erased_during_the_call")
+def test_an_upsert_of_the_erased_person_is_rejected(acme):
     done = upsert(acme, [Change(external_id="ann", fields={"country": "DE"})], now=timezone.now())
     assert set(done.problems) == {0}
     assert done.problems[0] in {"erased", "gone"}
 
 
 @pytest.fixture
-def visitor(acme):
+def anonymous(acme):
     return upsert(acme, [Change(email="visitor@example.org")], now=timezone.now()).profile_ids[0]
 
 
-@pytest.mark.usefixtures("visitor", "erased_meanwhile")
-def test_no_visitor_becomes_them(acme, visitor):
+@pytest.mark.usefixtures("anonymous", "erased_during_the_call")
+def test_no_profile_is_merged_into_the_erased_person(acme, anonymous):
     key = ("email", normalise.normalise("email", "visitor@example.org", region="DE").sha256)
     assert identify(acme, [Identity(key, "ann")], now=timezone.now()) in (["erased"], ["unknown"])
-    assert Profile.objects.get(pk=visitor).external_id is None
+    assert Profile.objects.get(pk=anonymous).external_id is None
 
 
-@pytest.mark.usefixtures("erased_meanwhile")
-def test_nobody_gets_their_alias(acme):
+@pytest.mark.usefixtures("erased_during_the_call")
+def test_the_alias_of_the_erased_person_is_not_assigned(acme):
     assert add_aliases(acme, [NewAlias(ALIAS, "ann")], now=timezone.now()) in (
         ["erased"],
         ["unknown"],
     )
 
 
-def test_a_line_of_the_ledger_that_was_cut_off_takes_no_other_along(acme, ann, settings):
+def test_a_truncated_ledger_line_damages_no_other_line(acme, ann, settings):
     erase.erase(acme, [ann.pk], asked_by="Alice", now=timezone.now())
     with open(settings.ERASURE_LEDGER, "w") as out:
         out.write('{"group": 1, "ki')  # the disk was full
@@ -99,6 +99,6 @@ def test_a_line_of_the_ledger_that_was_cut_off_takes_no_other_along(acme, ann, s
     assert len(names) == n == 3
 
 
-def test_a_ledger_that_is_not_there_is_told_in_words(tmp_path):
+def test_a_missing_ledger_is_a_clear_error(tmp_path):
     with pytest.raises(CommandError, match="There is no ledger"):
         call_command("erase_again", tmp_path / "nothing.jsonl")

@@ -1,4 +1,4 @@
-"""Profiles that vanish without a word to us: whoever waits for one settles as erased, and the laws hold."""
+"""Deliveries and visits of a deleted profile row settle as erased, and the laws hold."""
 
 from datetime import timedelta
 
@@ -12,48 +12,48 @@ from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from partners.models import Delivery
 
 
-def vanish(person):
-    """Delete the row alone, as an erasure does that did not see the transaction which just sent the person on."""
+def delete_row(person):
+    """Delete the row only, as an erasure does that missed a concurrent transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {Profile._meta.db_table} WHERE id = %s", [person.pk])
 
 
 @pytest.mark.parametrize("action", ["add", "remove"])
-def test_a_pending_delivery_of_a_vanished_profile_is_cancelled_as_erased(world, action):
-    asked, people = world.sync(action=action), world.people(4)
-    world.enter(asked, people)
-    vanish(people[1])
+def test_a_pending_delivery_of_a_deleted_profile_is_cancelled_as_erased(world, action):
+    sync_row, people = world.sync(action=action), world.people(4)
+    world.enter(sync_row, people)
+    delete_row(people[1])
     world.drain()
-    assert world.counts(asked) == {"entered": 4, "cancelled": 1, "synced": 3}
+    assert world.counts(sync_row) == {"entered": 4, "cancelled": 1, "synced": 3}
     [gone] = Delivery.objects.exclude(outcome=None)
     assert (gone.profile_id, gone.reason) == (people[1].pk, "erased")
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_the_last_of_a_batch_may_vanish(world):
-    asked, people = world.sync(), world.people(2)
-    world.enter(asked, people)
+def test_a_batch_of_deleted_profiles_is_cancelled(world):
+    sync_row, people = world.sync(), world.people(2)
+    world.enter(sync_row, people)
     for person in people:
-        vanish(person)
+        delete_row(person)
     world.drain()
-    assert world.counts(asked) == {"entered": 2, "cancelled": 2}
+    assert world.counts(sync_row) == {"entered": 2, "cancelled": 2}
     assert world.mappings() == []
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_visit_of_a_vanished_profile_enters_as_erased(world, alice):
-    asked, people = world.sync(), world.people(3)
+def test_a_visit_of_a_deleted_profile_enters_as_erased(world, alice):
+    sync_row, people = world.sync(), world.people(3)
     canvas = Canvas.objects.create(
         app_group=world.app_group, name="Journey", state="live", entered=3
     )
     CanvasHour.objects.create(canvas=canvas, hour=timezone.now(), entered=3)
-    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
-    step.syncs.add(asked)
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync_row)
+    step.syncs.add(sync_row)
     now = timezone.now()
     at = {"canvas": canvas, "step": step, "due_at": now, "entered_at": now}
     Visit.objects.bulk_create(Visit(profile=person, **at) for person in people)
     StepTally.objects.create(step=step, entered=3, waiting=3)
-    vanish(people[0])
+    delete_row(people[0])
     assert engine.advance(step.pk, now=now + timedelta(seconds=1)) == 3
-    assert world.counts(asked) == {"entered": 3, "cancelled": 1, "pending": 2}
+    assert world.counts(sync_row) == {"entered": 3, "cancelled": 1, "pending": 2}
     assert laws.broken(now=timezone.now()) == []

@@ -1,4 +1,4 @@
-"""Erasing a person: hidden at once, removed by every hash from every audience that may hold them, then gone."""
+"""An erased person is hidden at once, removed from every audience by every hash, then deleted."""
 
 from datetime import timedelta
 
@@ -39,14 +39,14 @@ def erase(world, *people, by="Alice"):
     )
 
 
-def carry_on(world):
+def proceed(world):
     privacy.proceed(now=timezone.now())
     world.drain()
     privacy.proceed(now=timezone.now())
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_who_was_synced_is_removed_from_every_audience_and_gone(world, ann):
+def test_a_synced_person_is_removed_from_every_audience_and_deleted(world, ann):
     audiences = [world.audience("one"), world.audience("two", world.uk)]
     other = world.people(1)
     for audience in audiences:
@@ -54,7 +54,7 @@ def test_who_was_synced_is_removed_from_every_audience_and_gone(world, ann):
     world.drain()
     assert [world.members(audience) for audience in audiences] == [2, 2]
     (erasure,) = erase(world, ann)
-    carry_on(world)
+    proceed(world)
     assert [world.members(audience) for audience in audiences] == [1, 1]
     assert not Profile.everybody.filter(pk=ann.pk).exists()
     erasure.refresh_from_db()
@@ -65,7 +65,7 @@ def test_who_was_synced_is_removed_from_every_audience_and_gone(world, ann):
     ]
 
 
-def test_every_hash_they_ever_had_is_removed(world, ann):
+def test_past_hashes_are_removed(world, ann):
     audience = world.audience()
     world.enter(world.sync(audience), [ann])
     world.drain()
@@ -78,24 +78,24 @@ def test_every_hash_they_ever_had_is_removed(world, ann):
     world.drain()
     assert world.members(audience) == 2
     erase(world, ann)
-    carry_on(world)
+    proceed(world)
     assert world.members(audience) == 0
 
 
-def test_who_only_waits_is_never_sent(world, ann):
+def test_a_pending_person_is_never_sent(world, ann):
     audience = world.audience()
-    asked = world.sync(audience)
-    world.enter(asked, [ann])
+    sync_row = world.sync(audience)
+    world.enter(sync_row, [ann])
     erase(world, ann)
-    assert world.counts(asked) == {"entered": 1, "cancelled": 1}
-    assert Delivery.objects.get(sync=asked).reason == "erased"
-    carry_on(world)
+    assert world.counts(sync_row) == {"entered": 1, "cancelled": 1}
+    assert Delivery.objects.get(sync=sync_row).reason == "erased"
+    proceed(world)
     assert [line.code for line in world.mappings() if line.code != 0] == []
     assert world.members(audience) == 0
     assert Erasure.objects.get().state == "done"
 
 
-def test_nothing_personal_is_left_from_the_first_moment(world, ann):
+def test_personal_data_are_deleted_at_once(world, ann):
     world.enter(world.sync(), [ann])
     erase(world, ann)
     row = Profile.everybody.get(pk=ann.pk)
@@ -103,20 +103,20 @@ def test_nothing_personal_is_left_from_the_first_moment(world, ann):
     assert not Profile.objects.filter(pk=ann.pk).exists()
 
 
-def test_who_enters_after_the_wish_is_cancelled(world, ann):
-    asked = world.sync()
+def test_an_enqueue_after_the_erasure_is_cancelled(world, ann):
+    sync_row = world.sync()
     crowd = [ann]
     erase(world, ann)
-    Erasure.objects.update(asked_at=timezone.now())  # the removals are queued already
+    Erasure.objects.update(asked_at=timezone.now())  # the removals have been queued
     with transaction.atomic():
         people = Profile.everybody.filter(pk__in=[one.pk for one in crowd]).annotate(
             profile_id=F("pk")
         )
-        sync.enqueue(asked, people.values_list("pk", "profile_id"), now=timezone.now())
-    assert world.counts(asked) == {"entered": 1, "cancelled": 1}
+        sync.enqueue(sync_row, people.values_list("pk", "profile_id"), now=timezone.now())
+    assert world.counts(sync_row) == {"entered": 1, "cancelled": 1}
 
 
-def test_it_waits_for_a_new_token_longer_than_others(world, ann):
+def test_a_removal_of_an_erasure_has_a_longer_retry_window(world, ann):
     audience = world.audience()
     world.enter(world.sync(audience), [ann])
     world.drain()
@@ -130,7 +130,7 @@ def test_it_waits_for_a_new_token_longer_than_others(world, ann):
     assert Erasure.objects.get().state == "removing"
 
 
-def test_a_repeated_step_queues_nobody_twice(world, ann):
+def test_proceed_is_idempotent(world, ann):
     world.enter(world.sync(), [ann])
     world.drain()
     erase(world, ann)
@@ -138,13 +138,13 @@ def test_a_repeated_step_queues_nobody_twice(world, ann):
     Erasure.objects.update(asked_at=None)
     privacy.proceed(now=timezone.now())
     assert Delivery.objects.filter(sync__purpose="erasure").count() == 1
-    carry_on(world)
+    proceed(world)
 
 
-def test_who_was_never_sent_is_gone_at_once(world, ann):
+def test_a_person_never_sent_is_deleted_at_once(world, ann):
     PastIdentifier.objects.create(profile=ann, kind="email", sha256=b"x" * 32)
     erase(world, ann)
-    carry_on(world)
+    proceed(world)
     assert not Profile.everybody.exists()
     assert Erasure.objects.get().places == []
 
@@ -157,25 +157,25 @@ def test_who_was_never_sent_is_gone_at_once(world, ann):
         Change(external_id="another", fields={"email": EMAIL}),
     ],
 )
-def test_nobody_comes_back_by_a_file(world, ann, change):
+def test_an_erased_person_is_not_imported_again(world, ann, change):
     erase(world, ann)
-    carry_on(world)
+    proceed(world)
     changes = [change, Change(external_id="bert")]
     done = upsert(world.app_group, changes, now=timezone.now(), from_file=True)
     assert done.problems == {0: "erased"}
     assert Profile.objects.get().external_id == "bert"
 
 
-def test_the_ledger_names_nobody(world, ann):
+def test_the_ledger_is_filed_once(world, ann):
     erase(world, ann)
     assert erasure_ledger.file() == ErasedName.objects.count() == 2
     assert erasure_ledger.file() == 0
 
 
-def test_after_a_restore_they_are_erased_again(world, ann, settings, tmp_path):
+def test_the_ledger_erases_again_after_a_restore(world, ann, settings, tmp_path):
     erase(world, ann)
     erasure_ledger.file()
-    carry_on(world)
+    proceed(world)
     ErasedName.objects.all().delete()  # the backup is older than the erasure
     Erasure.objects.all().delete()
     back = Profile(app_group=world.app_group, external_id="ann", email=EMAIL)
@@ -185,5 +185,5 @@ def test_after_a_restore_they_are_erased_again(world, ann, settings, tmp_path):
     with open(settings.ERASURE_LEDGER, "a") as out:
         out.write('{"group": 1, "ki')  # cut off by a crash
     assert privacy.erase_again(tmp_path / "erasures.jsonl", now=timezone.now()) == 1
-    carry_on(world)
+    proceed(world)
     assert Profile.everybody.count() == 3

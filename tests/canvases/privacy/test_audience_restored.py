@@ -1,4 +1,4 @@
-"""Who is erased while an audience only seems gone leaves it when it is back; given up is what is gone for certain."""
+"""An erased person leaves an audience that reappears; removals end for one that stays deleted."""
 
 import time
 from datetime import timedelta
@@ -15,22 +15,22 @@ from partners.queue import flush
 
 
 @pytest.fixture
-def hidden(world, settings, tmp_path):
-    """An audience with one person in it, who is erased while the partner denies that it exists."""
+def hidden_audience(world, settings, tmp_path):
+    """An audience that the partner reports as deleted, with one erased member."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
-    audience, [ann] = world.audience(), world.people(1)
-    world.enter(world.sync(audience), [ann])
+    audience, [person] = world.audience(), world.people(1)
+    world.enter(world.sync(audience), [person])
     world.drain()
     world.sandbox.store.write(
         "UPDATE audience SET deleted_at = 1 WHERE id = ?", int(audience.remote_id)
     )
-    listed(world)
+    refresh_list(world)
     Audience.objects.update(parked_until=None)
-    erase.erase(world.app_group, [ann.pk], asked_by="Alice", now=timezone.now())
+    erase.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     return audience
 
 
-def listed(world):
+def refresh_list(world):
     Audience.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
     audiences.refresh(world.eu, now=timezone.now(), is_forced=True)
 
@@ -39,7 +39,7 @@ def beats(times=3):
     for _ in range(times):
         erase.beat()
         flush.beat()
-        time.sleep(0.06)  # a probe
+        time.sleep(0.06)  # longer than the probe interval
 
 
 def receipt():
@@ -47,32 +47,32 @@ def receipt():
     return erasure.state, [(place["state"], place["is_gone"]) for place in erasure.places]
 
 
-def test_they_leave_it_when_it_is_back(world, hidden):
+def test_an_erased_person_leaves_an_audience_that_reappears(world, hidden_audience):
     beats()
     assert receipt() == ("removing", [])
     world.sandbox.store.write(
-        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id)
+        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden_audience.remote_id)
     )
-    listed(world)
+    refresh_list(world)
     beats()
-    assert world.members(hidden) == 0
+    assert world.members(hidden_audience) == 0
     assert receipt() == ("done", [("synced", False)])
 
 
-def test_not_given_up_a_day_before(world, hidden):
+def test_a_removal_stays_open_before_the_deadline(world, hidden_audience):
     Audience.objects.update(gone_at=timezone.now() - timedelta(days=2))
     beats()
     assert receipt() == ("removing", [])
 
 
-def test_given_up_when_it_was_gone_for_days(world, hidden):
+def test_a_removal_is_cancelled_after_the_deadline(world, hidden_audience):
     Audience.objects.update(gone_at=timezone.now() - timedelta(days=3))
     beats()
     assert receipt() == ("done", [("cancelled", True)])
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_not_given_up_for_what_was_said_long_ago(world, hidden):
+def test_an_old_answer_does_not_end_a_removal(world, hidden_audience):
     beats()
     world.sandbox.accounts.revoke(world.remote_token)
     long_ago = timezone.now() - timedelta(days=31)
@@ -81,14 +81,14 @@ def test_not_given_up_for_what_was_said_long_ago(world, hidden):
     assert receipt() == ("removing", [])
 
 
-def test_not_given_up_untried(world, hidden):
+def test_a_removal_is_tried_once_more_before_it_is_cancelled(world, hidden_audience):
     long_ago = timezone.now() - timedelta(days=31)
     Audience.objects.update(
         gone_at=long_ago - timedelta(days=31), parked_until=long_ago, parked_code="40007"
     )
     world.sandbox.store.write(
-        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden.remote_id)
+        "UPDATE audience SET deleted_at = NULL WHERE id = ?", int(hidden_audience.remote_id)
     )
     beats()
-    assert world.members(hidden) == 0
+    assert world.members(hidden_audience) == 0
     assert receipt() == ("done", [("synced", False)])

@@ -1,4 +1,4 @@
-"""A receipt tells how the removals stand before the erasure has ended."""
+"""A receipt shows the progress of the removals before the erasure has ended."""
 
 import pytest
 from django.utils import timezone
@@ -15,15 +15,15 @@ def page(world, settings, tmp_path, alice, signed_in):
     return lambda: client.get(f"/g/{world.app_group.slug}/people/erasures/").content.decode()
 
 
-def test_places_before_the_end(world, page):
-    [ann] = world.people()
-    world.enter(world.sync(world.audience("Win back")), [ann])
+def test_a_receipt_shows_open_and_finished_removals(world, page):
+    [person] = world.people()
+    world.enter(world.sync(world.audience("Win back")), [person])
     world.drain()
-    erase.erase(world.app_group, [ann.pk], asked_by="Alice", now=timezone.now())
+    erase.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     erase.proceed(now=timezone.now())
     assert "is being removed" in page()
-    [told] = erase.so_far(erase.receipts(world.app_group))
-    assert [place["state"] for place in erase.receipt(told)["audiences"]] == ["pending"]
+    [erasure] = erase.so_far(erase.receipts(world.app_group))
+    assert [place["state"] for place in erase.receipt(erasure)["audiences"]] == ["pending"]
 
     world.drain()
     html = page()

@@ -1,4 +1,4 @@
-"""A token that was given up ends at TikTok, too: at once, or later if the process died or TikTok was away."""
+"""A replaced token is revoked at TikTok, at once or later if the process or TikTok failed."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from partners.connections import connect, oauth, revoke
 from partners.models import OAuthState, SpentToken
 from tiktok_sandbox.seed import EU
 
-DEAD = "oauth2/revoke_token"
+REVOKE = "oauth2/revoke_token"
 
 
 @pytest.fixture
@@ -29,15 +29,13 @@ def _later(minutes=2):
     return timezone.now() + timedelta(minutes=minutes)
 
 
-def test_nothing_is_kept_once_it_is_void(alices, sandbox, token):
+def test_a_revoked_token_is_not_kept(alices, sandbox, token):
     alices.client.post(alices.url("disconnect_partner"))
     assert sandbox.accounts.token(token) is None
     assert not SpentToken.objects.exists()
 
 
-def test_a_disconnect_ends_the_authorisation_too_that_nothing_was_chosen_with(
-    alices, sandbox, token
-):
+def test_a_disconnect_revokes_open_authorisations(alices, sandbox, token):
     alices.authorise()
     waiting = oauth.token_of(OAuthState.objects.exclude(token_sealed="").get())
     assert sandbox.accounts.token(waiting)
@@ -47,8 +45,8 @@ def test_a_disconnect_ends_the_authorisation_too_that_nothing_was_chosen_with(
     assert not OAuthState.objects.exclude(token_sealed="").exists()
 
 
-def test_housekeeping_asks_again_while_tiktok_is_away(alices, sandbox, token):
-    sandbox.faults.set("http_error", endpoint=DEAD)
+def test_housekeeping_retries_a_failed_revocation(alices, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
     assert sandbox.accounts.token(token)
     assert revoke.sweep(now=_later()) == 0
@@ -59,33 +57,35 @@ def test_housekeeping_asks_again_while_tiktok_is_away(alices, sandbox, token):
     assert not SpentToken.objects.exists()
 
 
-def test_a_process_that_dies_before_it_asks(alices, alice, connection, sandbox, token, monkeypatch):
+def test_a_revocation_survives_the_death_of_its_process(
+    alices, alice, connection, sandbox, token, monkeypatch
+):
     class Killed(BaseException):
         pass
 
-    def dies(self, access_token):
+    def die(self, access_token):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("partners.tiktok.client.Client.revoke", dies)
+        patch.setattr("partners.tiktok.client.Client.revoke", die)
         with pytest.raises(Killed):
             connect.disconnect(connection, discard=False, by=alice, now=timezone.now())
     assert not alices.connection().is_connected
     assert sandbox.accounts.token(token)
-    assert revoke.sweep(now=timezone.now()) == 0  # somebody may be at it
+    assert revoke.sweep(now=timezone.now()) == 0  # another process may be revoking it
     assert revoke.sweep(now=_later()) == 1
     assert sandbox.accounts.token(token) is None
 
 
-def test_it_is_asked_for_a_day_at_most(alices, sandbox, token):
-    sandbox.faults.set("http_error", endpoint=DEAD)
+def test_a_revocation_is_retried_for_a_day_at_most(alices, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
     revoke.sweep(now=_later(minutes=60 * 25))
     assert not SpentToken.objects.exists()
 
 
-def test_a_token_that_is_in_use_again_is_left_alone(alices, connection, sandbox, token):
-    sandbox.faults.set("http_error", endpoint=DEAD)
+def test_a_token_in_use_again_is_not_revoked(alices, connection, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
     sandbox.faults.clear()
     connection.set_token(token)
@@ -95,8 +95,8 @@ def test_a_token_that_is_in_use_again_is_left_alone(alices, connection, sandbox,
     assert not SpentToken.objects.exists()
 
 
-def test_it_is_sealed_and_opens_as_nothing_else(alices, connection, sandbox, token):
-    sandbox.faults.set("http_error", endpoint=DEAD)
+def test_a_spent_token_is_sealed_for_its_own_context(alices, connection, sandbox, token):
+    sandbox.faults.set("http_error", endpoint=REVOKE)
     sealed = connection.token_sealed
     alices.client.post(alices.url("disconnect_partner"))
     spent = SpentToken.objects.get()
@@ -107,8 +107,8 @@ def test_it_is_sealed_and_opens_as_nothing_else(alices, connection, sandbox, tok
         _ = connection.token
 
 
-def test_keys_are_rotated_here_as_well(alices, sandbox, token, settings, capsys):
-    sandbox.faults.set("http_error", endpoint=DEAD)
+def test_keys_of_spent_tokens_are_rotated(alices, sandbox, token, settings, capsys):
+    sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
     settings.TOKEN_KEYS = [revoke.crypto.new_key("next"), *settings.TOKEN_KEYS]
     call_command("rotate_keys")
@@ -118,25 +118,25 @@ def test_keys_are_rotated_here_as_well(alices, sandbox, token, settings, capsys)
     assert revoke.sweep(now=_later()) == 1
 
 
-def _tokens_alive(sandbox):
+def _valid_tokens(sandbox):
     return sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
 
 
-def test_a_token_whose_owner_cannot_be_asked_for_ends_at_once(alices, sandbox, nothing_stored):
+def test_a_token_without_user_info_is_revoked_at_once(alices, sandbox, nothing_stored):
     sandbox.faults.set("http_error", endpoint="user/info")
     assert alices.come_back(alices.confirm(alices.start())).status_code == 400
-    assert _tokens_alive(sandbox) == 0
+    assert _valid_tokens(sandbox) == 0
     nothing_stored()
 
 
-def test_a_token_that_nobody_chose_anything_with_ends_with_its_time(alices, sandbox):
+def test_the_token_of_an_expired_offer_is_revoked(alices, sandbox):
     alices.authorise()
-    assert _tokens_alive(sandbox) == 1
+    assert _valid_tokens(sandbox) == 1
     OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=9))
     housekeeping.beat()
     assert OAuthState.objects.count() == 1
     OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=11))
     housekeeping.beat()
     assert revoke.sweep(now=_later()) == 1
-    assert _tokens_alive(sandbox) == 0
+    assert _valid_tokens(sandbox) == 0
     assert not OAuthState.objects.exists()

@@ -1,4 +1,4 @@
-"""POST /users/delete and /users/export/ids: people out, and all that is known about them."""
+"""POST /users/delete erases people, POST /users/export/ids exports their data."""
 
 import json
 from datetime import UTC, datetime
@@ -58,12 +58,12 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("body", NAMES)
-def test_somebody_is_erased_by_each_name(api, ann, body):
-    answer = api.post("/users/delete", body)
+@pytest.mark.parametrize("payload", NAMES)
+def test_a_person_is_erased_by_any_identifier(api, ann, payload):
+    answer = api.post("/users/delete", payload)
     assert answer.status_code == 201
-    told = answer.json()
-    assert (told["message"], told["deleted"], len(told["erasures"])) == ("success", 1, 1)
+    body = answer.json()
+    assert (body["message"], body["deleted"], len(body["erasures"])) == ("success", 1, 1)
     assert not Profile.objects.exists()
     erase.proceed(now=timezone.now())
     assert not Profile.everybody.exists()
@@ -81,12 +81,12 @@ def test_the_receipt_is_read_by_its_key(api, ann):
     assert "ann" not in json.dumps(receipt)
 
 
-def test_who_is_unknown_is_not_counted(api, ann):
-    told = api.post("/users/delete", {"external_ids": ["nobody", "ann", "ann"]}).json()
-    assert (told["deleted"], [error["index"] for error in told["errors"]]) == (1, [0])
+def test_unknown_people_are_not_counted(api, ann):
+    body = api.post("/users/delete", {"external_ids": ["nobody", "ann", "ann"]}).json()
+    assert (body["deleted"], [error["index"] for error in body["errors"]]) == (1, [0])
 
 
-def test_the_same_erasure_again_is_a_success_with_the_same_receipt(api, ann):
+def test_a_repeated_erasure_returns_the_same_receipt(api, ann):
     first, second = (
         api.post("/users/delete", {"external_ids": ["ann"]}).json() for _turn in range(2)
     )
@@ -95,7 +95,7 @@ def test_the_same_erasure_again_is_a_success_with_the_same_receipt(api, ann):
 
 
 @pytest.mark.parametrize(
-    "body",
+    "payload",
     [
         {},
         {"external_ids": []},
@@ -108,32 +108,32 @@ def test_the_same_erasure_again_is_a_success_with_the_same_receipt(api, ann):
         {"user_aliases": [{"alias_name": "a"}]},
     ],
 )
-def test_odd_wishes_erase_nobody(api, ann, body):
-    assert api.post("/users/delete", body).status_code == 400
+def test_an_invalid_request_erases_no_profile(api, ann, payload):
+    assert api.post("/users/delete", payload).status_code == 400
     assert Profile.objects.count() == 1
 
 
-def test_nobody_of_another_group_is_erased_or_told(api, other_group):
+def test_people_of_other_groups_are_neither_erased_nor_exported(api, other_group):
     eve = Profile.objects.create(app_group=other_group, external_id="eve")
-    for body in ({"external_ids": ["eve"]}, {"braze_ids": [eve.braze_id]}):
-        answer = api.post("/users/delete", body)
+    for payload in ({"external_ids": ["eve"]}, {"braze_ids": [eve.braze_id]}):
+        answer = api.post("/users/delete", payload)
         assert (answer.status_code, answer.json()["errors"][0]["type"]) == (400, "UNKNOWN_USER")
-    told = api.post("/users/export/ids", {"external_ids": ["eve"]}).json()
-    assert (told["users"], told["invalid_user_ids"]) == ([], ["eve"])
+    body = api.post("/users/export/ids", {"external_ids": ["eve"]}).json()
+    assert (body["users"], body["invalid_user_ids"]) == ([], ["eve"])
     assert Profile.objects.count() == 1
 
 
-def test_the_scopes_differ(api, acme, issue, ann):
+def test_erase_and_export_need_different_scopes(api, acme, issue, ann):
     api.key = issue(acme, "users.export")
     assert api.post("/users/delete", {"external_ids": ["ann"]}).status_code == 403
     api.key = issue(acme, "users.delete")
     assert api.post("/users/export/ids", {"external_ids": ["ann"]}).status_code == 403
 
 
-def test_an_export_in_the_shape_of_braze(api, ann):
-    told = api.post("/users/export/ids", {"external_ids": ["ann", "nobody"]}).json()
-    (user,) = told["users"]
-    assert told["invalid_user_ids"] == ["nobody"]
+def test_an_export_has_the_shape_of_braze(api, ann):
+    body = api.post("/users/export/ids", {"external_ids": ["ann", "nobody"]}).json()
+    (user,) = body["users"]
+    assert body["invalid_user_ids"] == ["nobody"]
     assert (user["email"], user["custom_attributes"], user["country"]) == (
         "ann@example.org",
         {"plan": "gold"},
@@ -145,7 +145,7 @@ def test_an_export_in_the_shape_of_braze(api, ann):
     assert user["purchases"][0]["count"] == 2
 
 
-def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
+def test_known_fields_are_exported_at_the_top_level(api, person):
     api.track(
         attributes=[{"external_id": "ann", "first_name": "Ann", "gender": "F", "plan": "gold"}]
     )
@@ -154,9 +154,9 @@ def test_fields_that_braze_knows_stand_where_braze_tells_them(api, person):
     assert user["custom_attributes"] == {"plan": "gold"}
 
 
-def test_only_the_fields_asked_for(api, ann):
-    body = {"external_ids": ["ann"], "fields_to_export": ["email", "push_tokens"]}
-    assert api.post("/users/export/ids", body).json()["users"] == [
+def test_an_export_holds_only_the_requested_fields(api, ann):
+    payload = {"external_ids": ["ann"], "fields_to_export": ["email", "push_tokens"]}
+    assert api.post("/users/export/ids", payload).json()["users"] == [
         {"email": "ann@example.org", "push_tokens": None}
     ]
 
@@ -164,7 +164,7 @@ def test_only_the_fields_asked_for(api, ann):
 @pytest.mark.parametrize(
     "names", [["email", "nonsense"], ["email"] * 101, [f"x{n}" for n in range(20_000)]]
 )
-def test_an_export_of_unknown_or_endless_fields_is_refused(api, ann, names):
+def test_an_export_of_unknown_or_too_many_fields_is_rejected(api, ann, names):
     answer = api.post("/users/export/ids", {"external_ids": ["ann"], "fields_to_export": names})
     assert answer.status_code == 400
     assert "fields_to_export" in {
@@ -173,7 +173,7 @@ def test_an_export_of_unknown_or_endless_fields_is_refused(api, ann, names):
     assert len(answer.content) < 2000
 
 
-def test_somebody_is_told_by_their_device(api, ann):
+def test_an_export_finds_a_person_by_device(api, ann):
     idfa, gaid = "6D92078A-8246-4BA4-AE5B-76104861E7DC", "cdda802e-fb9c-47ad-9866-0794d394c912"
     api.track(
         attributes=[
@@ -190,23 +190,23 @@ def test_somebody_is_told_by_their_device(api, ann):
     "device",
     ["", "x", "00000000-0000-0000-0000-000000000000", "6d92078a-8246-4ba4-ae5b-76104861e7dc"],
 )
-def test_nobody_has_this_device(api, ann, device):
-    told = api.post("/users/export/ids", {"device_id": device}).json()
-    assert (told["users"], told["invalid_user_ids"]) == ([], [device])
+def test_an_unknown_device_is_an_invalid_id(api, ann, device):
+    body = api.post("/users/export/ids", {"device_id": device}).json()
+    assert (body["users"], body["invalid_user_ids"]) == ([], [device])
 
 
-def test_an_export_is_not_kept_for_a_repeat(api, ann):
-    told = [
+def test_an_export_is_not_kept_for_idempotency(api, ann):
+    body = [
         api.post("/users/export/ids", {"external_ids": ["ann"]}, Idempotency_Key="k1").status_code
         for _n in range(2)
     ]
-    assert told == [201, 201]
+    assert body == [201, 201]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM groups_keptanswer")
         assert cursor.fetchone() == (0,)
 
 
-def test_who_turned_out_to_be_somebody_is_erased_with_them(api, person):
+def test_merged_profiles_are_erased_with_their_profile(api, person):
     alias = {"alias_label": "web", "alias_name": "cookie"}
     api.track(
         attributes=[
@@ -214,8 +214,8 @@ def test_who_turned_out_to_be_somebody_is_erased_with_them(api, person):
             {"external_id": "ann"},
         ]
     )
-    body = {"aliases_to_identify": [{"external_id": "ann", "user_alias": alias}]}
-    assert api.post("/users/identify", body).status_code == 201
+    payload = {"aliases_to_identify": [{"external_id": "ann", "user_alias": alias}]}
+    assert api.post("/users/identify", payload).status_code == 201
     assert Profile.everybody.count() == 2
     assert Profile.objects.count() == 1
     api.post("/users/delete", {"external_ids": ["ann"]})

@@ -1,4 +1,4 @@
-"""Every trouble says what happens without action, until when on the clock of the group, and to how many people."""
+"""The text of a problem names the deadline in the group's time zone and the people affected."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,25 +12,25 @@ ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
 
 
 @pytest.fixture
-def waiting(world):
-    """2,759 people wait; the time of the first of them ends at 02:07 in Berlin, that of two others later."""
+def waiting_world(world):
+    """2,759 pending people; the first deadline is 02:07 in Berlin."""
     world.app_group.time_zone = "Europe/Berlin"
     world.app_group.save()
-    world.asked = world.sync()
+    world.sync_row = world.sync()
     for n, ends_at in ((2757, ENDS_AT), (2, ENDS_AT + timedelta(hours=3))):
-        world.enter(world.asked, world.people(n))
+        world.enter(world.sync_row, world.people(n))
         Batch.objects.filter(deadline_at=None).update(
             first_failed_at=timezone.now(), deadline_at=ends_at
         )
     return world
 
 
-def text(asked):
-    fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=asked.pk)
+def text(sync_row):
+    fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=sync_row.pk)
     return problems.of_sync(fresh, now=timezone.now()).text
 
 
-TROUBLES = [
+PROBLEMS = [
     (Connection, {"parked_by": "token"}, "Reconnect TikTok by 29 Nov, 02:07."),
     (Connection, {"token_sealed": ""}, "Connect TikTok by 29 Nov, 02:07."),
     (Connection, {"token_sealed": "v1.gone.AAAA.AAAA"}, "add that key by 29 Nov, 02:07;"),
@@ -45,40 +45,42 @@ TROUBLES = [
 ]
 
 
-@pytest.mark.parametrize(("model", "change", "words"), TROUBLES)
-def test_a_trouble_says_until_when_and_how_many_count_as_errored(waiting, model, change, words):
+@pytest.mark.parametrize(("model", "change", "words"), PROBLEMS)
+def test_a_problem_names_deadline_and_pending_people(waiting_world, model, change, words):
     model.objects.update(**change)
-    assert words in text(waiting.asked)
-    assert "Otherwise 2,759 people count as errored." in text(waiting.asked)
+    assert words in text(waiting_world.sync_row)
+    assert "Otherwise 2,759 people count as errored." in text(waiting_world.sync_row)
 
 
-@pytest.mark.parametrize(("model", "change", "words"), TROUBLES)
-def test_a_trouble_for_which_nobody_waits_says_so(world, model, change, words):
-    asked = world.sync()
+@pytest.mark.parametrize(("model", "change", "words"), PROBLEMS)
+def test_a_problem_without_pending_people_says_so(world, model, change, words):
+    sync_row = world.sync()
     model.objects.update(**change)
     assert (
         "Nobody is waiting yet; people who come meanwhile count as errored 60 minutes later."
-        in text(asked)
+        in text(sync_row)
     )
-    assert "29 Nov" not in text(asked)
+    assert "29 Nov" not in text(sync_row)
 
 
-def test_the_german_words(waiting):
+def test_a_problem_in_german(waiting_world):
     Connection.objects.update(parked_by="token")
     with translation.override("de"):
-        assert "Verbinden Sie TikTok bis 29.11., 02:07 Uhr neu." in text(waiting.asked)
-        assert "Sonst zählen 2.759 Nutzer:innen als Fehler." in text(waiting.asked)
+        assert "Verbinden Sie TikTok bis 29.11., 02:07 Uhr neu." in text(waiting_world.sync_row)
+        assert "Sonst zählen 2.759 Nutzer:innen als Fehler." in text(waiting_world.sync_row)
 
 
-def test_the_banner_counts_everybody_behind_the_connection(waiting):
-    waiting.enter(waiting.sync(waiting.audience("other")), waiting.people(41))
+def test_the_banner_counts_all_pending_people_of_the_connection(waiting_world):
+    waiting_world.enter(
+        waiting_world.sync(waiting_world.audience("other")), waiting_world.people(41)
+    )
     Connection.objects.update(parked_by="token")
-    [found] = problems.broken_connections(waiting.app_group, now=timezone.now())
+    [found] = problems.broken_connections(waiting_world.app_group, now=timezone.now())
     assert "Otherwise 2,800 people count as errored." in found.text
-    assert "2,759" in text(waiting.asked)
+    assert "2,759" in text(waiting_world.sync_row)
 
 
-def test_people_of_a_stopped_canvas_do_not_count_their_time_stands_still(waiting):
+def test_people_of_a_stopped_canvas_are_not_counted(waiting_world):
     Sync.objects.update(paused=True)
     Connection.objects.update(parked_by="token")
-    assert "Nobody is waiting yet" in text(waiting.asked)
+    assert "Nobody is waiting yet" in text(waiting_world.sync_row)

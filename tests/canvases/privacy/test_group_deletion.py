@@ -1,4 +1,4 @@
-"""Deleting an app group: its people leave every audience first, then all rows go; the neighbour keeps everything."""
+"""Deleting an app group removes its people from audiences, then its rows, and no others."""
 
 import pytest
 from django.apps import apps
@@ -13,7 +13,7 @@ from canvases.privacy import erase
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
 
-OF_ANOTHER_LIFE = {
+WITHOUT_GROUP = {
     "groups.BeatSlot",
     "groups.Activity",
     "partners.Budget",
@@ -28,21 +28,21 @@ def _ledger(settings, tmp_path):
 
 
 @pytest.fixture
-def busy(world, alice):
-    """Three people synced, three waiting, a live canvas."""
-    asked = world.sync(world.audience())
+def busy_world(world, alice):
+    """A group with three synced people, three pending people and a live canvas."""
+    sync_row = world.sync(world.audience())
     canvas = Canvas.objects.create(
         app_group=world.app_group, name="Welcome", state=Canvas.State.LIVE, entered=1
     )
-    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
-    step.syncs.add(asked)
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync_row)
+    step.syncs.add(sync_row)
     StepTally.objects.create(step=step, entered=1, waiting=1)
     people = world.people(3)
-    world.enter(asked, people)
+    world.enter(sync_row, people)
     world.drain()
     now = timezone.now()
     Visit.objects.create(canvas=canvas, profile=people[0], step=step, due_at=now, entered_at=now)
-    world.enter(asked, world.people(3))
+    world.enter(sync_row, world.people(3))
     return world
 
 
@@ -50,88 +50,88 @@ def delete(world, by):
     assert deleting.delete(world.app_group, by=by, now=timezone.now())
 
 
-def step(world):
-    """What the beats do."""
+def beat(world):
+    """Run the beats once."""
     BeatSlot.objects.filter(name=deleting.TASK).delete()
     deleting.beat()
     erase.proceed(now=timezone.now())
     assert list(laws.broken(now=timezone.now())) == []
 
 
-def test_its_people_leave_every_audience_before_it_is_gone(busy, alice, other_group):
+def test_people_leave_every_audience_before_the_group_is_deleted(busy_world, alice, other_group):
     audience = Audience.objects.get()
     Profile.objects.create(app_group=other_group, external_id="stays")
-    delete(busy, alice)
+    delete(busy_world, alice)
     assert Canvas.objects.get().state == Canvas.State.STOPPED
-    step(busy)
-    assert busy.members(audience) == 3
-    assert AppGroup.objects.filter(pk=busy.app_group.pk).exists()
-    busy.drain()
-    assert busy.members(audience) == 0
-    step(busy)
-    step(busy)
+    beat(busy_world)
+    assert busy_world.members(audience) == 3
+    assert AppGroup.objects.filter(pk=busy_world.app_group.pk).exists()
+    busy_world.drain()
+    assert busy_world.members(audience) == 0
+    beat(busy_world)
+    beat(busy_world)
     assert list(AppGroup.objects.all()) == [other_group]
     assert [one.external_id for one in Profile.everybody.all()] == ["stays"]
     assert not Delivery.objects.exists()
     assert not Erasure.objects.exists()
 
 
-def test_nothing_of_it_is_left_in_any_table(busy, alice):
-    delete(busy, alice)
+def test_no_table_keeps_rows_of_the_group(busy_world, alice):
+    delete(busy_world, alice)
     for _ in range(3):
-        step(busy)
-        busy.drain()
+        beat(busy_world)
+        busy_world.drain()
     kept = {
         "groups.User",
         "account.EmailAddress",
         "django_q.OrmQ",
         "contenttypes.ContentType",
         "auth.Permission",
-        *OF_ANOTHER_LIFE,
+        *WITHOUT_GROUP,
     }
     left = {model._meta.label for model in apps.get_models() if model._base_manager.exists()}
     assert left - kept == set()
 
 
-def test_nobody_who_waits_is_sent(busy, alice):
+def test_pending_people_of_the_group_are_not_sent(busy_world, alice):
     audience = Audience.objects.get()
-    delete(busy, alice)
-    step(busy)
+    delete(busy_world, alice)
+    beat(busy_world)
     assert not Delivery.objects.filter(
         outcome=None, batch__state="pending", batch__action="add"
     ).exists()
-    busy.drain()
-    assert busy.members(audience) == 0
+    busy_world.drain()
+    assert busy_world.members(audience) == 0
 
 
-def test_it_stays_until_the_removals_are_done(busy, alice):
+def test_the_group_is_kept_until_the_removals_are_done(busy_world, alice):
     audience = Audience.objects.get()
-    delete(busy, alice)
+    delete(busy_world, alice)
     for _ in range(3):
-        step(busy)
-    assert AppGroup.objects.filter(pk=busy.app_group.pk, deleting_at__isnull=False).exists()
-    assert busy.members(audience) == 3
+        beat(busy_world)
+    assert AppGroup.objects.filter(pk=busy_world.app_group.pk, deleting_at__isnull=False).exists()
+    assert busy_world.members(audience) == 3
 
 
-def test_its_token_ends_at_the_partner_too(busy, alice):
-    delete(busy, alice)
+def test_the_token_of_the_group_is_revoked(busy_world, alice):
+    delete(busy_world, alice)
     for _ in range(3):
-        step(busy)
-        busy.drain()
+        beat(busy_world)
+        busy_world.drain()
     assert not SpentToken.objects.exists()
-    assert busy.sandbox.accounts.token(busy.remote_token) is None
+    assert busy_world.sandbox.accounts.token(busy_world.remote_token) is None
 
 
-def test_an_erasure_asked_for_before_is_not_lost(busy, alice):
+def test_an_open_erasure_does_not_block_the_deletion(busy_world, alice):
     person = Profile.objects.first()
-    erase.erase(busy.app_group, [person.pk], asked_by="Alice", now=timezone.now())
-    delete(busy, alice)
+    erase.erase(busy_world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
+    delete(busy_world, alice)
     for _ in range(3):
-        step(busy)
-        busy.drain()
-    assert not AppGroup.objects.filter(pk=busy.app_group.pk).exists()
+        beat(busy_world)
+        busy_world.drain()
+    assert not AppGroup.objects.filter(pk=busy_world.app_group.pk).exists()
 
 
-def test_asking_twice_changes_nothing(busy, alice):
-    delete(busy, alice)
-    assert not deleting.delete(busy.app_group, by=alice, now=timezone.now())
+def test_deletion_is_idempotent(busy_world, alice):
+    delete(busy_world, alice)
+    assert not deleting.delete(busy_world.app_group, by=alice, now=timezone.now())

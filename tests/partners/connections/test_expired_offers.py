@@ -1,4 +1,4 @@
-"""The minutely beat forgets authorisations that nobody chose anything with."""
+"""Housekeeping deletes expired offers."""
 
 from datetime import timedelta
 
@@ -8,13 +8,13 @@ from partners import housekeeping
 from partners.models import OAuthState
 
 
-def test_an_open_offer_stays(alices):
+def test_an_open_offer_is_kept(alices):
     alices.authorise()
     housekeeping.beat()
     assert OAuthState.objects.exclude(token_sealed="").count() == 1
 
 
-def test_an_old_offer_goes_with_its_token(alices):
+def test_an_expired_offer_is_deleted_with_its_token(alices):
     alices.authorise()
     OAuthState.objects.update(created_at=timezone.now() - timedelta(minutes=71))
     housekeeping.beat()

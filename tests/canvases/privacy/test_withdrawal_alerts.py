@@ -1,4 +1,4 @@
-"""Who withdraws consent while TikTok is disconnected leaves after the reconnect; the admins are told until then."""
+"""A withdrawal while TikTok is disconnected is sent after a reconnect; admins are mailed."""
 
 from datetime import timedelta
 
@@ -14,23 +14,23 @@ from partners.models import AdAccount, Batch
 from partners.queue import flush
 from tiktok_sandbox.seed import MARA
 
-WAITS = "People who must leave are still in audiences of Acme"
-OVER = "People were not taken out of audiences of Acme"
+WAITING = "People who must leave are still in audiences of Acme"
+EXPIRED = "People were not taken out of audiences of Acme"
 
 
 @pytest.fixture
 def audience(world, alice, settings, tmp_path):
-    """With one person in it who withdrew while there was no token."""
+    """An audience with one person who withdrew consent while there was no token."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
-    audience, [ann] = world.audience(), world.people()
-    world.enter(world.sync(audience), [ann])
+    audience, [person] = world.audience(), world.people()
+    world.enter(world.sync(audience), [person])
     world.drain()
     connect.disconnect(world.connection, discard=False, by=alice, now=timezone.now())
     upsert(
         world.app_group,
-        [Change(external_id=ann.external_id, fields={"ads_consent": False})],
+        [Change(external_id=person.external_id, fields={"ads_consent": False})],
         now=timezone.now(),
     )
     erase.beat()
@@ -39,7 +39,7 @@ def audience(world, alice, settings, tmp_path):
 
 
 def later(**time):
-    """So much time passes for those who wait."""
+    """Shift the retry window of pending batches into the past."""
     waiting = Batch.objects.filter(state="pending")
     for batch in waiting:
         waiting.filter(pk=batch.pk).update(
@@ -49,7 +49,7 @@ def later(**time):
     flush.beat()
 
 
-def test_they_leave_after_a_reconnect_however_late(world, audience):
+def test_a_removal_is_sent_after_a_late_reconnect(world, audience):
     later(days=29)
     world.connection.set_token(world.sandbox.accounts.issue_token(MARA))
     world.connection.save()
@@ -59,24 +59,24 @@ def test_they_leave_after_a_reconnect_however_late(world, audience):
     assert world.members(audience) == 0
 
 
-def test_the_admins_are_mailed_while_they_wait(audience, mailoutbox):
+def test_admins_are_mailed_while_a_removal_waits(audience, mailoutbox):
     alerts.send_due(now=timezone.now())
-    [mail] = [mail for mail in mailoutbox if mail.subject == WAITS]
+    [mail] = [mail for mail in mailoutbox if mail.subject == WAITING]
     assert mail.body.startswith("1 person was erased here or withdrew their consent")
 
 
-def test_nobody_is_sent_to_a_step_that_is_none(audience, mailoutbox):
+def test_the_mail_about_an_expired_removal_links_to_the_partner_page(audience, mailoutbox):
     later(days=30)
     mailoutbox.clear()
     now = timezone.now()
     alerts.send_due(now=now)
     alerts.send_due(now=now)
     [mail] = mailoutbox
-    assert (mail.subject, mail.to) == (OVER, ["alice@example.org"])
+    assert (mail.subject, mail.to) == (EXPIRED, ["alice@example.org"])
     assert "/g/acme/partners/tiktok/" in mail.body
 
 
-def test_no_errors_of_steps_are_announced_for_them(audience, mailoutbox):
+def test_removals_cause_no_deadline_alert_of_steps(audience, mailoutbox):
     later(days=29, hours=23, minutes=30)
     mailoutbox.clear()
     assert deadline_alerts.warn(now=timezone.now()) == 0

@@ -1,4 +1,4 @@
-"""The rest of an erasure: the hashes stay for a while, so that a removal can be repeated after an add that came late."""
+"""Hashes of an erased person are kept for a while, to repeat a removal after a late add."""
 
 from datetime import timedelta
 
@@ -14,22 +14,22 @@ from partners.models import Batch
 from partners.queue import settle
 from partners.queue.push import send
 
-REST = timedelta(seconds=900)
+RETENTION = timedelta(seconds=900)
 
 
 @pytest.fixture(autouse=True)
-def _rest(settings, tmp_path, world):
+def _retention(settings, tmp_path, world):
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
-    settings.SYNC = settings.SYNC | {"erasure_rest": REST.total_seconds()}
+    settings.SYNC = settings.SYNC | {"erasure_rest": RETENTION.total_seconds()}
 
 
 @pytest.fixture
-def ann(world):
+def person(world):
     return world.people()[0]
 
 
 def erase(world, person):
-    """Ask, queue the removals and send them; when the last of them was settled."""
+    """Erase and send all removals. Return when the last one was settled."""
     privacy.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     privacy.proceed(now=timezone.now())
     world.drain()
@@ -41,66 +41,66 @@ def state():
     return Erasure.objects.get().state
 
 
-def test_the_hashes_stay_until_the_rest_is_over(world, ann):
+def test_hashes_are_kept_until_the_retention_ends(world, person):
     audience = world.audience()
-    world.enter(world.sync(audience), [ann])
+    world.enter(world.sync(audience), [person])
     world.drain()
-    last = erase(world, ann)
+    last = erase(world, person)
     assert world.members(audience) == 0
-    privacy.proceed(now=last + REST - timedelta(seconds=1))
+    privacy.proceed(now=last + RETENTION - timedelta(seconds=1))
     assert (state(), Profile.everybody.count()) == ("removing", 1)
-    privacy.proceed(now=last + REST)
+    privacy.proceed(now=last + RETENTION)
     assert (state(), Profile.everybody.count()) == ("done", 0)
     assert Erasure.objects.get().places[0]["state"] == "synced"
 
 
-def test_who_was_never_asked_to_be_added_has_no_rest(world, ann):
-    privacy.erase(world.app_group, [ann.pk], asked_by="Alice", now=timezone.now())
+def test_a_person_without_deliveries_is_deleted_at_once(world, person):
+    privacy.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     privacy.proceed(now=timezone.now())
     assert state() == "done"
 
 
-def test_an_add_that_comes_during_the_rest_is_taken_back_and_that_is_waited_for(world, ann):
+def test_a_late_add_is_reverted_before_the_erasure_ends(world, person):
     audience = world.audience()
-    world.enter(world.sync(audience), [ann])
+    world.enter(world.sync(audience), [person])
     late = world.frozen_before_the_call()
-    last = erase(world, ann)
+    last = erase(world, person)
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
-    privacy.proceed(now=last + REST)
+    privacy.proceed(now=last + RETENTION)
     assert state() == "removing"
     world.drain()
     assert world.members(audience) == 0
-    privacy.proceed(now=last + 2 * REST)
+    privacy.proceed(now=last + 2 * RETENTION)
     assert state() == "done"
 
 
-def test_an_add_of_whoever_turned_out_to_be_the_person_is_taken_back_too(world, acme, ann):
+def test_a_late_add_of_a_merged_profile_is_reverted(world, acme, person):
     upsert(
         acme,
         [Change(alias=("web", "cookie"), fields={"email": "c@example.org"})],
         now=timezone.now(),
     )
-    visitor = Profile.objects.get(external_id=None)
+    anonymous = Profile.objects.get(external_id=None)
     audience = world.audience()
-    world.enter(world.sync(audience), [visitor])
+    world.enter(world.sync(audience), [anonymous])
     late = world.frozen_before_the_call()
-    wish = Identity(("alias", ("web", "cookie")), ann.external_id)
-    assert identify(acme, [wish], now=timezone.now()) == [None]
-    erase(world, ann)
+    identity = Identity(("alias", ("web", "cookie")), person.external_id)
+    assert identify(acme, [identity], now=timezone.now()) == [None]
+    erase(world, person)
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
     world.drain()
     assert world.members(audience) == 0
 
 
-def test_what_waits_for_long_is_looked_at_seldom_and_found_when_it_is_over(
-    world, ann, django_assert_num_queries
+def test_a_long_blocked_erasure_is_checked_rarely_and_still_ends(
+    world, person, django_assert_num_queries
 ):
-    world.enter(world.sync(), [ann])
+    world.enter(world.sync(), [person])
     world.drain()
     world.fault("code", code=50000)
-    privacy.erase(world.app_group, [ann.pk], asked_by="Alice", now=timezone.now())
+    privacy.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     privacy.proceed(now=timezone.now())
     much_later = timezone.now() + timedelta(days=3)
     privacy.proceed(now=much_later)
@@ -112,10 +112,10 @@ def test_what_waits_for_long_is_looked_at_seldom_and_found_when_it_is_over(
     assert state() == "done"
 
 
-def test_a_clock_that_was_wrong_keeps_nobody_waiting(world, ann):
-    world.enter(world.sync(), [ann])
+def test_a_timestamp_far_ahead_does_not_delay_the_erasure(world, person):
+    world.enter(world.sync(), [person])
     world.drain()
-    last = erase(world, ann)
+    last = erase(world, person)
     Batch.objects.update(settled_at=last + timedelta(days=400))
     Erasure.objects.update(look_at=last + timedelta(days=400))
     privacy.proceed(now=last)

@@ -1,4 +1,4 @@
-"""A launch looks at TikTok first: what is definitely wrong blocks it, what cannot be reached is a warning."""
+"""A launch checks TikTok: definite problems block it, an unreachable TikTok is a warning."""
 
 import pytest
 from django.utils import timezone
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ready(bobs, sandbox, eu, people):
-    """A draft that adds to an audience which exists."""
+    """A draft that adds people to an existing audience."""
     remote_id = str(sandbox.audiences.create(EU, "winback"))
     audience = Audience.objects.create(
         ad_account=eu, remote_id=remote_id, name="winback", seen_at=timezone.now()
@@ -21,7 +21,7 @@ def ready(bobs, sandbox, eu, people):
     return audience
 
 
-def test_all_is_well(bobs, ready, sandbox):
+def test_a_launch_without_problems(bobs, ready, sandbox):
     assert "Missing:" not in bobs.get(launch=1).content.decode()
     assert bobs.post("canvas_launch").status_code == 302
     assert Canvas.objects.get().state == "live"
@@ -46,14 +46,14 @@ def test_a_revoked_token_blocks_the_launch(bobs, ready, sandbox):
     assert "no longer accepts our access" in answer.content.decode()
 
 
-def test_a_refused_ad_account_blocks_the_launch(bobs, ready, sandbox):
+def test_a_rejected_ad_account_blocks_the_launch(bobs, ready, sandbox):
     AdAccount.objects.update(remote_id="7000000000000009999")
     answer = bobs.post("canvas_launch")
     assert answer.status_code == 422
     assert "does not let us use the ad account Acme EU" in answer.content.decode()
 
 
-def test_a_tiktok_that_cannot_be_reached_is_a_warning(bobs, ready, settings):
+def test_an_unreachable_tiktok_is_a_warning(bobs, ready, settings):
     settings.TIKTOK_API_URL = "http://127.0.0.1:1"
     page = bobs.get(launch=1).content.decode()
     assert "TikTok could not be reached just now" in page
@@ -62,14 +62,14 @@ def test_a_tiktok_that_cannot_be_reached_is_a_warning(bobs, ready, settings):
     assert Canvas.objects.get().state == "live"
 
 
-def test_a_trouble_that_is_over_blocks_no_more(bobs, ready):
+def test_a_solved_problem_does_not_block_the_launch(bobs, ready):
     Audience.objects.update(gone_at=timezone.now(), parked_by="gone")
     Connection.objects.update(parked_by="token", parked_until=timezone.now())
     assert "Missing:" not in bobs.get(launch=1).content.decode()
     assert Connection.objects.get().parked_by == ""
 
 
-def test_a_viewer_makes_nobody_ask(editor, vera, ready, sandbox):
+def test_a_viewer_causes_no_request(editor, vera, ready, sandbox):
     before = len(sandbox.log.all())
     assert editor(vera).get(launch=1).status_code == 200
     assert len(sandbox.log.all()) == before

@@ -1,4 +1,4 @@
-"""An erasure that cannot go on: no access to TikTok for weeks, no room on the disk for the ledger."""
+"""An erasure without access to TikTok for weeks, or without disk space for the ledger."""
 
 import logging
 from datetime import timedelta
@@ -21,8 +21,8 @@ def path(settings, tmp_path):
 
 
 @pytest.fixture
-def locked_out(world, path):
-    """Somebody who was synced is erased, and the token is refused."""
+def without_access(world, path):
+    """A synced person is erased while the token is rejected."""
     people = world.people(1)
     world.enter(world.sync(), people)
     world.drain()
@@ -37,11 +37,9 @@ def state_after(days):
     return Erasure.objects.get().state
 
 
-@pytest.mark.usefixtures("locked_out")
+@pytest.mark.usefixtures("without_access")
 @pytest.mark.parametrize(("deadline", "before", "after"), [(30, 30.9, 31.1), (60, 60.9, 61.1)])
-def test_the_hashes_are_kept_for_a_day_longer_than_removals_are_tried(
-    settings, deadline, before, after
-):
+def test_hashes_are_kept_one_day_longer_than_removals_are_tried(settings, deadline, before, after):
     settings.SYNC = settings.SYNC | {"erasure_deadline": deadline * 86400.0}
     assert state_after(before) == "removing"
     assert state_after(after) == "done"
@@ -49,14 +47,14 @@ def test_the_hashes_are_kept_for_a_day_longer_than_removals_are_tried(
 
 @pytest.fixture
 def erased(acme, path):
-    """Somebody is erased while the place of the ledger cannot be written."""
+    """A person is erased while the ledger cannot be written."""
     path.parent.touch()  # a file where the folder should be
     person = Profile.objects.create(app_group=acme, external_id="ann")
     erase.erase(acme, [person.pk], asked_by="Alice", now=timezone.now())
 
 
 @pytest.mark.usefixtures("erased")
-def test_without_room_for_the_ledger_the_erasure_goes_on(path, caplog):
+def test_an_unwritable_ledger_does_not_stop_the_erasure(path, caplog):
     erase.beat()
     assert Erasure.objects.get().state == "done"
     (line,) = caplog.records
@@ -65,7 +63,7 @@ def test_without_room_for_the_ledger_the_erasure_goes_on(path, caplog):
 
 
 @pytest.mark.usefixtures("erased")
-def test_the_ledger_is_written_once_there_is_room(path):
+def test_the_ledger_is_written_when_it_becomes_writable(path):
     erase.beat()
     path.parent.unlink()
     erase.beat()

@@ -1,4 +1,4 @@
-"""While an erasure waits for access, the admins are mailed about it once a day; nothing in it tells who it is."""
+"""Admins are mailed once a day while an erasure waits for access; the mail names no person."""
 
 from datetime import timedelta
 
@@ -14,8 +14,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def waiting(world, alice, settings, tmp_path):
-    """Two people who were synced into two audiences are erased, and the token is refused."""
+def blocked_erasure(world, alice, settings, tmp_path):
+    """Two people erased from two audiences while the token is rejected."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     Connection.objects.update(connected_by=None)
     people = world.people(2)
@@ -30,14 +30,14 @@ def waiting(world, alice, settings, tmp_path):
 
 
 def mails(mailoutbox, at):
-    """Those about erasures that two looks at a moment send."""
+    """Return the mails about erasures that two runs at this time send."""
     mailoutbox.clear()
     alerts.send_due(now=at)
     alerts.send_due(now=at)
     return [mail for mail in mailoutbox if mail.subject == SUBJECT]
 
 
-def test_it_is_mailed_once_a_day_to_admins(waiting, mailoutbox, bob):
+def test_admins_are_mailed_once_a_day(blocked_erasure, mailoutbox, bob):
     now = timezone.now()
     for day in range(3):
         [mail] = mails(mailoutbox, now + day * DAY)
@@ -47,17 +47,17 @@ def test_it_is_mailed_once_a_day_to_admins(waiting, mailoutbox, bob):
         assert "/g/acme/partners/tiktok/" in mail.body
 
 
-def test_somebody_who_left_is_not_mailed(waiting, mailoutbox, alice):
+def test_an_inactive_admin_is_not_mailed(blocked_erasure, mailoutbox, alice):
     alice.is_active = False
     alice.save()
     assert mails(mailoutbox, timezone.now()) == []
 
 
-def test_a_disconnect_does_not_end_it(waiting, mailoutbox):
+def test_a_disconnect_does_not_end_the_alert(blocked_erasure, mailoutbox):
     Connection.objects.update(parked_by="", token_sealed="")
     assert len(mails(mailoutbox, timezone.now())) == 1
 
 
-def test_a_removal_that_waits_for_nothing_but_its_turn_is_not_mailed(waiting, mailoutbox):
+def test_a_removal_that_is_not_blocked_is_not_mailed(blocked_erasure, mailoutbox):
     Connection.objects.update(parked_by="", parked_until=None)
     assert mails(mailoutbox, timezone.now()) == []

@@ -1,4 +1,4 @@
-"""The beat of privacy works in stretches: no part keeps the others waiting, and two beats do not do the same."""
+"""The privacy beat works in chunks: no part delays another, and two beats do not overlap."""
 
 import time
 
@@ -14,7 +14,7 @@ from partners.queue import withdrawals
 
 @pytest.fixture
 def audience(world, settings, tmp_path, monkeypatch):
-    """With six people, of whom five withdraw consent and one is erased. A stretch is one person, and time for one."""
+    """An audience of five withdrawn people and an erased one; a chunk is one person."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
     monkeypatch.setattr(withdrawals, "AT_ONCE", 1)
@@ -32,13 +32,13 @@ def audience(world, settings, tmp_path, monkeypatch):
     return audience
 
 
-def test_an_erasure_goes_on_while_many_withdraw(audience):
+def test_many_withdrawals_do_not_delay_an_erasure(audience):
     erase.beat()
     assert Withdrawal.objects.count() == 4
     assert Erasure.objects.exclude(asked_at=None).exists()
 
 
-def test_beat_by_beat_everybody_leaves(world, audience):
+def test_repeated_beats_remove_all_people(world, audience):
     for _ in range(5):
         erase.beat()
     assert not Withdrawal.objects.exists()
@@ -47,7 +47,7 @@ def test_beat_by_beat_everybody_leaves(world, audience):
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_second_beat_does_nothing_meanwhile(audience):
+def test_a_concurrent_beat_does_nothing(audience):
     with clock.exclusive(erase.TASK, 60):
         erase.beat()
         assert Withdrawal.objects.count() == 5
@@ -55,7 +55,7 @@ def test_a_second_beat_does_nothing_meanwhile(audience):
     assert Withdrawal.objects.count() == 4
 
 
-def test_a_beat_that_died_holds_up_the_next_ones_no_longer_than_a_lease(audience):
+def test_a_dead_beat_blocks_the_next_one_until_its_lease_expires(audience):
     dead = clock.exclusive(erase.TASK, 0.2)
     dead.__enter__()
     erase.beat()

@@ -1,4 +1,4 @@
-"""Taking a component out of a draft asks for nothing that grows with the visits of others."""
+"""Removing a step from a draft runs no query that grows with the visits of other canvases."""
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -7,10 +7,10 @@ from django.utils import timezone
 from canvases import edit
 
 
-def test_it_looks_for_visits_by_index_only(journeys):
+def test_removing_a_step_reads_visits_by_index_only(journeys):
     canvas, [step] = journeys.canvas(("delay", {"days": 1}))
     with CaptureQueriesContext(connection) as queries:
         edit.remove(step, by=journeys.user, now=timezone.now())
-    asked = [query["sql"] for query in queries if "canvases_visit" in query["sql"]]
-    assert [sql for sql in asked if "left_at" not in sql] == []
+    statements = [query["sql"] for query in queries if "canvases_visit" in query["sql"]]
+    assert [sql for sql in statements if "left_at" not in sql] == []
     assert not canvas.steps.exists()

@@ -1,4 +1,4 @@
-"""Before people count as errors somebody is mailed: some six hours and one hour ahead, once each however many look."""
+"""A mail warns six hours and one hour before pending people become errored, once each."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
@@ -13,7 +13,7 @@ from partners.models import Batch, Connection, Sync
 
 @pytest.fixture
 def ends_in(world, alice, settings):
-    """ends_in(hours) -> a thousand people wait, whose time ends then."""
+    """ends_in(hours): set the deadline of a thousand pending people."""
     settings.SYNC = settings.SYNC | {"deadline": 13 * 3600.0}
     Connection.objects.update(connected_by=alice)
     world.enter(world.sync(), world.people(1000))
@@ -31,7 +31,7 @@ def warn():
 @pytest.mark.parametrize(
     ("hours", "words"), [(5, ", in 5\xa0hours, because"), (0.5, ", in 30\xa0minutes, because")]
 )
-def test_how_many_and_when(ends_in, mailoutbox, hours, words):
+def test_the_mail_names_people_and_deadline(ends_in, mailoutbox, hours, words):
     ends_in(hours)
     warn()
     [mail] = mailoutbox
@@ -43,7 +43,7 @@ def test_how_many_and_when(ends_in, mailoutbox, hours, words):
     )
 
 
-def test_nobody_is_mailed_too_early(ends_in, mailoutbox):
+def test_no_mail_more_than_six_hours_ahead(ends_in, mailoutbox):
     ends_in(7)
     assert warn() == 0
     assert mailoutbox == []
@@ -56,7 +56,7 @@ def test_each_level_is_mailed_once(ends_in, mailoutbox):
     assert len(mailoutbox) == 2
 
 
-def test_the_last_hour_makes_the_last_six_superfluous(ends_in, mailoutbox):
+def test_no_six_hour_mail_after_the_one_hour_mail(ends_in, mailoutbox):
     ends_in(0.5)
     warn()
     ends_in(5)
@@ -64,14 +64,14 @@ def test_the_last_hour_makes_the_last_six_superfluous(ends_in, mailoutbox):
     assert len(mailoutbox) == 1
 
 
-def test_a_stopped_canvas_stops_the_clock(ends_in, mailoutbox):
+def test_paused_syncs_are_not_mailed(ends_in, mailoutbox):
     ends_in(1)
     Sync.objects.update(paused=True)
     assert warn() == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_four_workers_one_mails(ends_in, mailoutbox):
+def test_only_one_of_four_workers_mails(ends_in, mailoutbox):
     ends_in(1)
 
     def work(_):

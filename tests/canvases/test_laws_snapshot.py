@@ -1,4 +1,4 @@
-"""The laws are read in one snapshot that neither sees later writes nor keeps anybody from writing."""
+"""The laws are read in one snapshot, which blocks no writer."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +17,7 @@ def write():
     connection.close()
 
 
-def test_others_write_and_the_reader_does_not_see_it():
+def test_a_snapshot_does_not_see_concurrent_writes():
     with laws._snapshot(), ThreadPoolExecutor(1) as pool:
         assert not Count.objects.exists()
         pool.submit(write).result(timeout=10)
@@ -25,7 +25,7 @@ def test_others_write_and_the_reader_does_not_see_it():
     assert Count.objects.get().n == 1
 
 
-def test_reading_leaves_no_transaction_behind():
+def test_reading_the_laws_leaves_no_open_transaction():
     assert laws.broken(now=timezone.now()) == []
     Count.add("here", 1)
     assert Count.objects.get().n == 1
