@@ -1,4 +1,4 @@
-"""Helps for the engine's tests: a database that is away, a private Redis."""
+"""Fixtures for the engine's tests: a failing database and a private Redis."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.stack import free_port, wait_until
 
 @pytest.fixture
 def database_away():
-    """with database_away(): every statement fails, as if the server had gone."""
+    """Return a context manager in which every statement fails, as without a server."""
 
     def refuse(*_args):
         raise OperationalError("the server has gone away")
@@ -28,7 +28,7 @@ def database_away():
 
 @pytest.fixture
 def redis_server(tmp_path, monkeypatch):
-    """A Redis of our own, already set as django-q2's; gives its process."""
+    """Start a private Redis for django-q2 and yield its process."""
     port = free_port()
     command = [
         shutil.which("redis-server"),

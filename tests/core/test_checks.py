@@ -1,4 +1,4 @@
-"""System checks: each thing that is wrong has its own message, and what is right has none."""
+"""Each system check reports one kind of wrong setting, and nothing for a right one."""
 
 import base64
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from django.conf import settings as live
+from django.conf import settings as configured
 
 from audiencesync.core import checks, crypto
 from partners import apps
@@ -35,31 +35,31 @@ def ids(check):
         (secrets.token_urlsafe(64), []),
         ("".join(secrets.choice("0123456789") for _ in range(50)), []),
     ],
-    ids=range(11),  # the keys differ in each process of the tests
+    ids=range(11),  # the keys differ in each test process, so they cannot be ids
 )
-def test_secret_key(settings, key, found):
+def test_a_weak_secret_key_is_refused(settings, key, found):
     settings.SECRET_KEY = key
     assert ids(checks.secret_key) == found
 
 
 @pytest.mark.parametrize("keys", [[], ["nonsense"], ["a:c2hvcnQ="], [":" + "A" * 43 + "="]])
-def test_token_keys_that_do_not_work(settings, keys):
+def test_malformed_token_keys_are_refused(settings, keys):
     settings.TOKEN_KEYS = keys
     assert ids(checks.token_keys) == ["audiencesync.E003"]
 
 
-def test_a_weak_key_of_before_is_refused_too(settings):
+def test_a_weak_fallback_key_is_refused(settings):
     settings.SECRET_KEY_FALLBACKS = [secrets.token_hex(32), "y" * 50]
     assert ids(checks.secret_key) == ["audiencesync.E007"]
 
 
 @pytest.mark.parametrize("raw", [bytes(32), b"a" * 32, b"0123456789" * 3 + b"ab", b"changeme" * 4])
-def test_token_keys_that_are_not_random(settings, raw):
+def test_token_keys_without_randomness_are_refused(settings, raw):
     settings.TOKEN_KEYS = [crypto.new_key("a"), f"b:{base64.b64encode(raw).decode()}"]
     assert ids(checks.token_keys) == ["audiencesync.E008"]
 
 
-def test_token_keys_that_work(settings):
+def test_random_token_keys_are_accepted(settings):
     settings.TOKEN_KEYS = [crypto.new_key("b"), crypto.new_key("a")]
     assert ids(checks.token_keys) == []
 
@@ -77,7 +77,7 @@ def test_token_keys_that_work(settings):
         ("https://", ["*"], ["audiencesync.E005"]),
     ],
 )
-def test_hosts(settings, url, allowed, found):
+def test_the_site_url_must_be_an_allowed_host(settings, url, allowed, found):
     settings.SITE_URL, settings.ALLOWED_HOSTS = url, allowed
     assert ids(checks.hosts) == found
 
@@ -85,19 +85,19 @@ def test_hosts(settings, url, allowed, found):
 @pytest.mark.parametrize(
     ("version", "found"), [((3, 40, 1), ["audiencesync.W001"]), ((3, 51, 3), [])]
 )
-def test_sqlite_version(monkeypatch, settings, version, found):
+def test_an_old_sqlite_library_is_a_warning(monkeypatch, settings, version, found):
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
     monkeypatch.setattr("sqlite3.sqlite_version_info", version)
     assert ids(checks.sqlite_version) == found
 
 
-def test_tiktok_app(settings):
+def test_a_missing_tiktok_secret_is_named(settings):
     settings.TIKTOK_APP_SECRET = ""
     messages = checks.tiktok_app(None)
     assert [message.msg for message in messages] == ["TIKTOK_APP_SECRET not set."]
 
 
-def test_preset(settings):
+def test_an_unknown_preset_is_refused(settings):
     assert ids(apps.preset) == []
     settings.TIKTOK_PRESET = "published_by_nobody"
     assert ids(apps.preset) == ["partners.E001"]
@@ -118,6 +118,11 @@ def test_check_deploy_is_clean_in_production(tmp_path):
     }
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     done = subprocess.run(
-        command, cwd=live.BASE_DIR, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=configured.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

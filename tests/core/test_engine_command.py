@@ -1,4 +1,4 @@
-"""`manage.py engine` for real: it survives the deaths that silence django-q2 for ever, and stops without leftovers."""
+"""Run `manage.py engine`: it survives crashes that silence django-q2, and stops cleanly."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ from tests.support import stack
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engine command")]
 
 
-def group(pgid):
-    """The living processes of a group, oldest first: main, sentinel, workers, monitor, pusher."""
+def processes_of(pgid):
+    """Return the live processes of a group by age: main, sentinel, workers, monitor, pusher."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -47,11 +47,11 @@ class Running:
         return (self.var / "engine.log").read_text()
 
     def groups(self):
-        """The process groups that were started so far."""
+        """Return the process groups started so far."""
         return [int(part.split(")")[0]) for part in self.log().split("(process group ")[1:]]
 
     def pulse(self):
-        """The time of the last heartbeat row, 0 before the first."""
+        """Return the time of the last heartbeat row, 0 before the first."""
         with closing(sqlite3.connect(self.var / "audiencesync.sqlite3")) as database:
             rows = database.execute(
                 "SELECT slot FROM groups_beatslot WHERE name = 'pulse'"
@@ -65,7 +65,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory):
-    """A folder with a fresh database."""
+    """Return a folder with a migrated database."""
     var = tmp_path_factory.mktemp("migrated")
     stack.manage(stack.environment(var), "migrate")
     return var
@@ -79,49 +79,49 @@ def engine(migrated, tmp_path):
     running.process.kill()
     running.process.wait()
     for pgid in running.groups():
-        if group(pgid):
+        if processes_of(pgid):
             os.killpg(pgid, signal.SIGKILL)
     running.log_file.close()
 
 
 def workers(pgid):
-    """The two worker processes."""
-    return group(pgid)[2:4]
+    """Return the two worker processes."""
+    return processes_of(pgid)[2:4]
 
 
-def test_it_goes_on_after_all_workers_were_killed(engine):
+def test_the_engine_continues_after_all_workers_were_killed(engine):
     for pid in workers(engine.groups()[-1]):
         os.kill(pid, signal.SIGKILL)
     engine.wait_for_next_pulse()
 
 
-def test_a_silent_cluster_is_replaced(engine):
+def test_a_silent_cluster_is_restarted(engine):
     first = engine.groups()[-1]
     for pid in workers(first):
         os.kill(pid, signal.SIGSTOP)
     stack.wait_until(lambda: len(engine.groups()) == 2, seconds=30, what="it was not restarted")
     engine.wait_for_next_pulse()
     assert "no heartbeat" in engine.log()
-    assert group(first) == []
+    assert processes_of(first) == []
 
 
-def test_it_goes_on_after_the_main_process_was_killed(engine):
+def test_the_engine_continues_after_its_main_process_was_killed(engine):
     first = engine.groups()[-1]
     os.kill(first, signal.SIGKILL)
     stack.wait_until(lambda: len(engine.groups()) == 2, seconds=10, what="it was not restarted")
     engine.wait_for_next_pulse()
-    assert group(first) == []
+    assert processes_of(first) == []
 
 
-def test_sigterm_ends_everything_in_time(engine):
+def test_sigterm_stops_all_processes_in_time(engine):
     before = time.monotonic()
     engine.process.terminate()
     assert engine.process.wait(15) == 0
     assert time.monotonic() - before < 10
-    assert group(engine.groups()[-1]) == []
+    assert processes_of(engine.groups()[-1]) == []
 
 
-def test_a_killed_supervisor_takes_its_cluster_along(engine):
+def test_a_killed_supervisor_stops_its_cluster(engine):
     last = engine.groups()[-1]
     engine.process.kill()
-    stack.wait_until(lambda: group(last) == [], seconds=20, what="the cluster lived on")
+    stack.wait_until(lambda: processes_of(last) == [], seconds=20, what="the cluster lived on")

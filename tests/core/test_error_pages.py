@@ -1,4 +1,4 @@
-"""Errors speak in words, lead back, and need neither database nor session."""
+"""Error pages explain the error, link home, and need neither database nor session."""
 
 import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -36,8 +36,8 @@ handler400, handler403, handler404, handler500 = (
 
 @pytest.mark.parametrize("kind", ["400", "403", "404", "500", "503", "503-cache"])
 @override_settings(ROOT_URLCONF=__name__)
-def test_an_error_says_what_to_do_and_leads_back(kind):
-    """No `db` fixture: a query would fail the test."""
+def test_an_error_page_explains_and_links_home(kind):
+    # Without the `db` fixture a query would fail the test.
     answer = Client(raise_request_exception=False).get(f"/{kind}/")
     page = answer.content.decode()
     assert answer.status_code == int(kind[:3])
@@ -47,11 +47,11 @@ def test_an_error_says_what_to_do_and_leads_back(kind):
 
 
 @override_settings(ROOT_URLCONF=__name__)
-def test_a_sleeping_database_asks_to_come_back():
+def test_a_lost_database_gives_a_retry_after():
     assert Client(raise_request_exception=False).get("/503/")["Retry-After"] == "60"
 
 
-def test_a_form_without_its_token_is_explained(rf):
+def test_a_form_without_its_csrf_token_is_explained(rf):
     answer = error_pages.csrf_failure(rf.post("/"), reason="inside")
     assert answer.status_code == 403
     assert "out of date" in answer.content.decode()

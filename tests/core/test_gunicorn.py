@@ -1,4 +1,4 @@
-"""What gunicorn lets a caller do: neither choose the addresses on our pages nor hold a thread with nothing."""
+"""Gunicorn: a client can neither set the URL prefix nor hold a thread without sending."""
 
 import runpy
 import socket
@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from tests.support.stack import ROOT
 
 
-def test_a_caller_does_not_choose_the_prefix_of_our_addresses():
+def test_a_client_cannot_set_the_url_prefix():
     assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["forwarder_headers"] == ""
 
 
-def test_a_body_that_does_not_arrive_ends_after_a_while():
+def test_a_body_that_does_not_arrive_times_out():
     names = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     ours, theirs = socket.socketpair()
     with ours, theirs:

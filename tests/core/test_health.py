@@ -1,4 +1,4 @@
-"""/healthz asks for nothing; /readyz names what is missing, and only that, and tells nothing else."""
+"""/healthz needs nothing; /readyz names exactly the failed checks and no details."""
 
 import json
 import re
@@ -19,16 +19,16 @@ NAMES = {"database", "migrations", "keys", "tokens", "cache", "engine", "disk", 
 
 
 @pytest.fixture(autouse=True)
-def _nothing_was_written():
+def _forget_logged_failures():
     health._logged_at.clear()
 
 
 @pytest.fixture
-def beating(db):
+def heartbeat(db):
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time(), 5))
 
 
-def failing():
+def failed_checks():
     answer = Client().get("/readyz")
     found = json.loads(answer.content)
     assert found.keys() == NAMES
@@ -38,24 +38,24 @@ def failing():
     return bad
 
 
-def test_a_process_answers_without_a_database():
-    """No `db` fixture: a query would fail the test."""
+def test_healthz_needs_no_database():
+    # Without the `db` fixture a query would fail the test.
     answer = Client().get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"process": "ok"})
 
 
-def test_over_http_too(settings):
+def test_healthz_answers_over_http(settings):
     settings.SECURE_SSL_REDIRECT = True
     assert Client().get("/healthz").status_code == 200
 
 
-def test_all_is_there(beating):
-    assert failing() == set()
+def test_readyz_is_ok_if_all_checks_pass(heartbeat):
+    assert failed_checks() == set()
     assert not BeatSlot.objects.filter(pk="readyz").exists()
 
 
-def test_a_dead_database_is_named_and_hides_its_words(monkeypatch):
-    """No `db` fixture: every query raises, as with a database that is away."""
+def test_a_lost_database_is_named_without_details(monkeypatch):
+    # Without the `db` fixture every query raises, as without a database server.
     page = Client().get("/readyz")
     bad = {name for name, state in page.json().items() if state == "fail"}
     assert page.status_code == 503
@@ -63,93 +63,95 @@ def test_a_dead_database_is_named_and_hides_its_words(monkeypatch):
     assert "django_db" not in page.content.decode()
 
 
-def test_a_missing_migration(beating):
+def test_a_missing_migration_is_named(heartbeat):
     newest = next(
         node for node in MigrationLoader(connection).graph.leaf_nodes() if node[0] == "partners"
     )
     MigrationRecorder(connection).record_unapplied(*newest)
-    assert failing() == {"migrations"}
+    assert failed_checks() == {"migrations"}
 
 
 @pytest.mark.parametrize("keys", [[], ["nonsense"]])
-def test_keys_that_do_not_work(beating, settings, keys):
+def test_unusable_keys_are_named(heartbeat, settings, keys):
     settings.TOKEN_KEYS = keys
-    assert failing() == {"keys"}
+    assert failed_checks() == {"keys"}
 
 
-def test_a_cache_that_forgets(beating, settings):
+def test_a_cache_that_stores_nothing_is_named(heartbeat, settings):
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
-    assert failing() == {"cache"}
+    assert failed_checks() == {"cache"}
 
 
-def test_a_cache_that_is_away(beating, settings):
+def test_an_unreachable_cache_is_named(heartbeat, settings):
     settings.CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": "redis://127.0.0.1:9",
         }
     }
-    assert failing() == {"cache"}
+    assert failed_checks() == {"cache"}
 
 
 @pytest.mark.parametrize(("age", "bad"), [(20, set()), (40, {"engine"})])
-def test_an_engine_that_fell_silent(db, age, bad):
+def test_a_silent_engine_is_named(db, age, bad):
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time() - age, 5))
-    assert failing() == bad
+    assert failed_checks() == bad
 
 
-def test_an_engine_that_never_ran(db):
-    assert failing() == {"engine"}
+def test_an_engine_that_never_ran_is_named(db):
+    assert failed_checks() == {"engine"}
 
 
-def test_a_full_disk(beating, monkeypatch):
+def test_a_full_disk_is_named(heartbeat, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 96, 4))
-    assert failing() == {"disk"}
+    assert failed_checks() == {"disk"}
 
 
-def test_an_old_library_in_a_wal_file(beating, monkeypatch):
+def test_an_old_sqlite_library_with_a_wal_file_is_named(heartbeat, monkeypatch):
     with connection.cursor() as cursor:
         mode = connection.vendor == "sqlite" and cursor.execute("PRAGMA journal_mode").fetchone()[0]
     monkeypatch.setattr("audiencesync.core.database.sqlite.version", lambda: (3, 40, 1))
-    assert failing() == ({"sqlite"} if mode == "wal" else set())
+    assert failed_checks() == ({"sqlite"} if mode == "wal" else set())
 
 
-def test_the_log_says_why_a_check_fails_once_a_minute_and_when_it_is_over(db, settings, caplog):
+def test_a_failing_check_is_logged_once_a_minute_and_when_it_recovers(db, settings, caplog):
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time() - 400, 5))
-    assert [failing() for _ in range(3)] == [{"engine"}] * 3
+    assert [failed_checks() for _ in range(3)] == [{"engine"}] * 3
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time(), 5))
-    assert [failing() for _ in range(2)] == [set()] * 2
-    said = [
+    assert [failed_checks() for _ in range(2)] == [set()] * 2
+    messages = [
         record.getMessage()
         for record in caplog.records
         if record.name == "audiencesync.core.health"
     ]
-    assert re.fullmatch(r"readyz: engine fails: last heartbeat 40\d s ago", said[0])
-    assert said[1:] == ["readyz: engine is well again"]
+    assert re.fullmatch(r"readyz: engine fails: last heartbeat 40\d s ago", messages[0])
+    assert messages[1:] == ["readyz: engine is well again"]
 
 
-def test_a_probe_may_ask_by_ip_address(beating, settings):
+def test_a_probe_may_use_an_ip_address(heartbeat, settings):
     settings.ALLOWED_HOSTS = ["audiences.example.org"]
-    asked = {
+    answers = {
         path: Client(headers={"host": "10.0.0.7:8000"}).get(path)
         for path in ("/healthz", "/readyz")
     }
-    assert {path: answer.status_code for path, answer in asked.items()} == {
+    assert {path: answer.status_code for path, answer in answers.items()} == {
         "/healthz": 200,
         "/readyz": 200,
     }
 
 
-def test_a_host_that_is_not_allowed_is_one_line_without_its_words(settings, caplog):
+def test_a_host_that_is_not_allowed_is_logged_in_one_line(settings, caplog):
     settings.ALLOWED_HOSTS = ["audiences.example.org"]
     assert Client(headers={"host": "canary.example.org"}).get("/accounts/login/").status_code == 400
-    said = [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
-    assert [(record.levelname, record.exc_info) for record in said] == [("WARNING", None)]
+    records = [
+        record for record in caplog.records if record.name == "django.security.DisallowedHost"
+    ]
+    assert [(record.levelname, record.exc_info) for record in records] == [("WARNING", None)]
     assert "canary" not in caplog.text
 
 
-def test_names_tell_no_values(beating, settings):
+def test_readyz_shows_no_secrets(heartbeat, settings):
     page = Client().get("/readyz").content.decode()
     assert [
         word

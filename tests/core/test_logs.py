@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line, a request id in each, routes instead of addresses, and only what is allowed to be told."""
+"""Logs: one JSON object per line, with request id and route, and only allowed fields."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from django.test import Client
 from audiencesync.core import logs
 
 
-def line(**more):
+def formatted(**more):
     record = logging.makeLogRecord(
         {"name": "a.b", "levelname": "WARNING", "msg": "two\nlines of %s", "args": ("x",)} | more
     )
@@ -21,7 +21,7 @@ def line(**more):
 
 def test_a_record_is_one_line_of_json():
     logs.request_id.set("abc-12345")
-    found = line(batch=7, code="40100", tiktok_request_id="t1", duration_ms=12)
+    found = formatted(batch=7, code="40100", tiktok_request_id="t1", duration_ms=12)
     assert found.pop("ts").endswith("+00:00")
     assert found == {
         "level": "warning",
@@ -35,68 +35,69 @@ def test_a_record_is_one_line_of_json():
     }
 
 
-def test_what_is_not_named_is_not_written():
-    assert "eve@example.org" not in json.dumps(line(email="eve@example.org"))
+def test_an_unknown_field_is_not_logged():
+    assert "eve@example.org" not in json.dumps(formatted(email="eve@example.org"))
 
 
 def test_an_exception_stays_in_its_line():
     try:
         raise ValueError("why")
     except ValueError as error:
-        found = line(exc_info=(ValueError, error, error.__traceback__))
+        found = formatted(exc_info=(ValueError, error, error.__traceback__))
     assert "ValueError: why" in found["exception"]
 
 
-def test_a_refusal_of_postgresql_repeats_no_values():
+def test_values_in_a_postgresql_error_are_removed():
     words = "duplicate key\nDETAIL:  Key (email)=(eve@example.org) already exists.\n"
     words += "LINE 1: ... VALUES ('eve@example.org')\n"
     words += "CONTEXT:  COPY import_rows, line 3, column email: eve@example.org\n"
     try:
         raise IntegrityError(words)
     except IntegrityError as error:
-        found = line(exc_info=(IntegrityError, error, error.__traceback__))
+        found = formatted(exc_info=(IntegrityError, error, error.__traceback__))
     assert "duplicate key" in found["exception"]
     assert "eve" not in found["exception"]
 
 
-def test_the_same_complaint_is_told_once_a_minute():
-    said = logs.OncePerMinute()
+def test_a_repeated_error_is_logged_once_a_minute():
+    log_filter = logs.OncePerMinute()
 
-    def told(level, words, at):
-        return said.filter(logging.makeLogRecord({"levelno": level, "msg": words, "created": at}))
+    def passes(level, message, at):
+        record = {"levelno": level, "msg": message, "created": at}
+        return log_filter.filter(logging.makeLogRecord(record))
 
-    assert [told(logging.ERROR, "away", at) for at in (0, 1, 59, 61, 62)] == [
+    assert [passes(logging.ERROR, "away", at) for at in (0, 1, 59, 61, 62)] == [
         True,
         False,
         False,
         True,
         False,
     ]
-    assert told(logging.ERROR, "something else", 62)
-    assert [told(logging.INFO, "done", at) for at in (0, 1)] == [True, True]
+    assert passes(logging.ERROR, "something else", 62)
+    assert [passes(logging.INFO, "done", at) for at in (0, 1)] == [True, True]
 
 
 @pytest.mark.parametrize("given", ["abcd-1234", "A" * 64])
-def test_a_callers_id_is_taken(given):
+def test_a_valid_request_id_of_the_client_is_used(given):
     assert Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] == given
 
 
 @pytest.mark.parametrize(
     "given", ["", "short", "A" * 65, "abc def 12345", "abcd-1234\n", "é" * 10, "a@example.org"]
 )
-def test_an_odd_id_is_replaced(given):
+def test_an_invalid_request_id_is_replaced(given):
     found = Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
     assert found != given
     assert logs._CLIENT_ID.fullmatch(found)
 
 
-def test_error_pages_show_the_id():
+def test_error_pages_show_the_request_id():
     answer = Client().get("/there-is-no-such-page", headers={"X-Request-ID": "abcd-1234"})
     assert answer.status_code == 404
     assert "<code>abcd-1234</code>" in answer.content.decode()
 
 
-def test_a_request_is_one_line_with_its_route(caplog, signed_in, alice):
+def test_a_request_is_logged_with_its_route(caplog, signed_in, alice):
     caplog.set_level(logging.INFO)
     signed_in(alice).get("/g/acme/members/")
     [found] = [record for record in caplog.records if record.name == "audiencesync.core.logs"]
@@ -107,7 +108,7 @@ def test_a_request_is_one_line_with_its_route(caplog, signed_in, alice):
 @pytest.mark.parametrize(
     "path", ["/invitation/canary-token/", "/canary-token", "/invitation/canary-tokén/"]
 )
-def test_a_refused_address_is_told_as_its_route(caplog, db, path):
+def test_a_refused_request_is_logged_without_its_path(caplog, db, path):
     caplog.set_level(logging.DEBUG)
     answer = Client(enforce_csrf_checks=True).post(path)
     assert answer.status_code in {403, 404, 405, 410}

@@ -1,4 +1,4 @@
-"""A wrong value of a setting stops the start in one line that names it; it never wipes data or stalls the engine."""
+"""A wrong setting stops the start with one line that names it; it never deletes or stalls."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ LIMITS = {"track": "3000/3", "users": "20000/60"}
 
 
 def load(**more):
-    """Load the settings in a process of their own, as every process of the product does first."""
+    """Load the settings in a new process and return its exit code and output."""
     env = stack.environment(stack.ROOT / "build" / "var-of-settings", **more)
     code = (
         "from audiencesync.core.start import exit_on_bad_settings\n"
@@ -30,7 +30,7 @@ def load(**more):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_every_number_of_the_settings_has_bounds():
+def test_every_numeric_setting_has_bounds():
     assert re.findall(r"env\.(int|float|bool)\(", SETTINGS) == []
     assert len(DAYS) == 7
     assert len(NUMBERS) >= 18
@@ -46,7 +46,7 @@ def test_days_that_would_empty_a_table_are_refused(monkeypatch, name, value):
 
 
 @pytest.mark.parametrize(("value", "days"), [("0", 0), ("1", 1), ("365.5", 365.5), (" 30 ", 30)])
-def test_days_that_make_sense_are_taken(monkeypatch, value, days):
+def test_valid_days_are_accepted(monkeypatch, value, days):
     monkeypatch.setenv("KEEP_PUSHES_DAYS", value)
     assert Environment().days("KEEP_PUSHES_DAYS", 90.0) == days
 
@@ -71,7 +71,7 @@ def test_seconds_out_of_bounds_are_refused(monkeypatch, value):
     "value",
     [" ", "x", "fifteen-letters", "seventeen letters", "a-tab-at-the-end\t", "sechzehnmal-ein-ü"],
 )
-def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(monkeypatch, value):
+def test_a_short_or_unprintable_token_is_refused(monkeypatch, value):
     monkeypatch.setenv("METRICS_TOKEN", value)
     with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN must be at least 16"):
         Environment().token("METRICS_TOKEN", least=16)
@@ -80,19 +80,19 @@ def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(monkeypatch, va
 @pytest.mark.parametrize(
     ("value", "flag"), [("1", True), ("True", True), ("on", True), ("0", False), ("", False)]
 )
-def test_a_boolean_is_read_by_its_word(monkeypatch, value, flag):
+def test_a_boolean_is_read(monkeypatch, value, flag):
     monkeypatch.setenv("BEHIND_PROXY", value)
     assert Environment().flag("BEHIND_PROXY", not flag) is flag
 
 
-def test_a_misspelt_boolean_is_refused_and_not_taken_for_no(monkeypatch):
+def test_a_misspelt_boolean_is_refused(monkeypatch):
     monkeypatch.setenv("BEHIND_PROXY", "tru")
     with pytest.raises(ImproperlyConfigured, match="BEHIND_PROXY must be 1 or 0"):
         Environment().flag("BEHIND_PROXY", default=False)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ({"foo": "1/2"}, "API_LIMITS knows track, users, not foo"),
         ({"track": "3000"}, "API_LIMITS must look like track=3000/3"),
@@ -108,19 +108,19 @@ def test_a_misspelt_boolean_is_refused_and_not_taken_for_no(monkeypatch):
         ({"track": "3000/nan"}, "API_LIMITS needs at least 1 call"),
     ],
 )
-def test_limits_that_would_close_the_api_are_refused(given, words):
-    with pytest.raises(ImproperlyConfigured, match=words):
+def test_rate_limits_that_would_close_the_api_are_refused(given, message):
+    with pytest.raises(ImproperlyConfigured, match=message):
         rate_limits("API_LIMITS", given, defaults=LIMITS)
 
 
-def test_limits_that_are_not_given_keep_their_value():
+def test_other_rate_limits_keep_their_default():
     assert rate_limits("API_LIMITS", {"users": "5/1"}, defaults=LIMITS) == {
         "track": (3000, 3.0),
         "users": (5, 1.0),
     }
 
 
-def test_a_time_that_must_be_shorter_is_compared():
+def test_a_duration_must_be_shorter_than_its_limit():
     shorter("A", 1, than="B", limit=2)
     with pytest.raises(ImproperlyConfigured, match=r"A \(2\) must be shorter than B \(2\)"):
         shorter("A", 2, than="B", limit=2)
@@ -128,7 +128,7 @@ def test_a_time_that_must_be_shorter_is_compared():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         (
             {"SYNC_LEASE": "20", "SYNC_REQUEST_DEADLINE": "20"},
@@ -156,15 +156,15 @@ def test_a_time_that_must_be_shorter_is_compared():
         ({"KEEP_PUSHES_DAYS": "-1"}, "KEEP_PUSHES_DAYS must be a number from 0 to 36500."),
     ],
 )
-def test_the_settings_are_refused_in_one_line(more, words):
-    code, said = load(**more)
-    assert (code, said.count("\n")) == (4, 1)
-    assert said.startswith(f"AudienceSync does not start: {words}")
+def test_invalid_settings_are_refused_in_one_line(more, message):
+    code, output = load(**more)
+    assert (code, output.count("\n")) == (4, 1)
+    assert output.startswith(f"AudienceSync does not start: {message}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "WEB_PORT"])
-def test_the_web_names_the_variable_it_cannot_use(tmp_path, name):
+def test_the_web_server_names_an_invalid_variable(tmp_path, name):
     env = stack.environment(tmp_path, **{name: "three"})
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn"],

@@ -1,4 +1,4 @@
-"""A slot of the beat belongs to exactly one engine, and moves only forward."""
+"""Exactly one engine claims each slot of the scheduler; slots only move forward."""
 
 import subprocess
 import sys
@@ -17,12 +17,12 @@ print(*[slot for slot in range(1, 51) if claim("contested", slot)])
 """
 
 
-def test_second_claimer_loses(db):
+def test_the_second_claim_of_a_slot_fails(db):
     assert beat.claim("x", 10)
     assert not beat.claim("x", 10)
 
 
-def test_slot_moves_only_forward(db):
+def test_a_slot_only_moves_forward(db):
     assert beat.claim("x", 10)
     assert not beat.claim("x", 9)
     assert beat.claim("x", 11)
@@ -33,20 +33,20 @@ def test_each_beat_has_its_own_slot(db):
     assert beat.claim("y", 10)
 
 
-def test_slot_of_a_wrong_clock_does_not_silence_the_beat(db):
+def test_a_slot_of_a_skewed_clock_does_not_block_the_beat(db):
     far_ahead = 10 + beat.CLOCK_SKEW_MS + 1
     assert beat.claim("x", far_ahead)
     assert beat.claim("x", 10)
 
 
-def test_slots_are_the_same_for_every_engine_and_follow_without_gap():
+def test_slots_are_equal_for_all_engines_and_without_gap():
     assert beat.slot_at(100.0, 5.0) == beat.slot_at(104.9, 5.0) == 100_000
     assert beat.slot_at(105.0, 5.0) == 105_000
 
 
 @pytest.fixture
 def shared_database(transactional_db, tmp_path):
-    """The environment of processes that share one database of the kind under test."""
+    """Return the environment of processes that share one database of the kind under test."""
     if connection.vendor == "sqlite":
         env = stack.environment(tmp_path)
         stack.manage(env, "migrate", "groups")
@@ -57,7 +57,7 @@ def shared_database(transactional_db, tmp_path):
 
 
 @pytest.mark.slow
-def test_three_engines_at_once_win_each_slot_once(shared_database):
+def test_three_engines_claim_each_slot_once(shared_database):
     env = shared_database
     command = [sys.executable, "-c", CLAIM_FIFTY]
     claimers = [

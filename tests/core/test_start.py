@@ -1,4 +1,4 @@
-"""A start without what is needed: one clear line, no crash loop; while something is away, pages say so."""
+"""A start with a missing requirement prints one clear line; pages report a lost service."""
 
 import os
 import subprocess
@@ -13,12 +13,15 @@ from audiencesync.core.supervisor import Engine, Terms
 from tests.support import stack
 
 pytestmark = pytest.mark.slow
-NOWHERE = "127.0.0.1:9"
+UNREACHABLE = "127.0.0.1:9"
 
 
 def run(var, *command, until=None, **more):
-    """What a process says until it ends, or some seconds after it has said ``until``; its exit code."""
-    env, log = stack.environment(var, **more), var / "said.log"
+    """Run a command and return its output and exit code.
+
+    With ``until``, terminate it a few seconds after it has printed that text.
+    """
+    env, log = stack.environment(var, **more), var / "output.log"
     with log.open("w") as file:
         process = subprocess.Popen(command, cwd=stack.ROOT, env=env, stdout=file, stderr=file)
         try:
@@ -26,7 +29,7 @@ def run(var, *command, until=None, **more):
                 stack.wait_until(
                     lambda: until in log.read_text(), seconds=60, what=f"it did not say {until}"
                 )
-                time.sleep(3)  # would it say it again?
+                time.sleep(3)  # would it print the text again?
                 process.terminate()
             process.wait(60)
         finally:
@@ -45,44 +48,44 @@ UNSAFE = [
 ]
 
 
-@pytest.mark.parametrize(("more", "words"), UNSAFE)
-def test_the_engine_does_not_start_unsafe(tmp_path, more, words):
-    said, code = run(tmp_path, sys.executable, "manage.py", "engine", **more)
-    assert said.startswith(f"AudienceSync does not start: {words}")
-    assert said.count("\n") == 1
-    assert "canary-pw" not in said
+@pytest.mark.parametrize(("more", "message"), UNSAFE)
+def test_the_engine_refuses_an_unsafe_start(tmp_path, more, message):
+    output, code = run(tmp_path, sys.executable, "manage.py", "engine", **more)
+    assert output.startswith(f"AudienceSync does not start: {message}")
+    assert output.count("\n") == 1
+    assert "canary-pw" not in output
     assert code == 4
 
 
-@pytest.mark.parametrize(("more", "words"), UNSAFE)
-def test_the_web_does_not_start_unsafe(tmp_path, more, words):
-    said, code = run(
+@pytest.mark.parametrize(("more", "message"), UNSAFE)
+def test_the_web_server_refuses_an_unsafe_start(tmp_path, more, message):
+    output, code = run(
         tmp_path, sys.executable, "-m", "gunicorn", WEB_PORT=str(stack.free_port()), **more
     )
-    assert said.count(f"AudienceSync does not start: {words}") == 1
-    assert "Traceback" not in said
-    assert "Booting worker" not in said
+    assert output.count(f"AudienceSync does not start: {message}") == 1
+    assert "Traceback" not in output
+    assert "Booting worker" not in output
     assert code == 4
 
 
 @pytest.mark.parametrize(
-    ("command", "begun"),
+    ("command", "started"),
     [
         (("-m", "gunicorn"), "Booting worker"),
         (("manage.py", "engine"), "Engine started (process group"),
     ],
 )
-def test_what_is_unwise_is_one_line_of_the_log(tmp_path, command, begun):
+def test_a_warning_is_one_line_of_the_log(tmp_path, command, started):
     more = {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": "", "LOG_FORMAT": "json"}
     (tmp_path / "static").mkdir()
-    said, _code = run(tmp_path, sys.executable, *command, until=begun, **more)
-    assert said.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1
-    assert [line for line in said.splitlines() if not line.startswith('{"ts"')] == []
-    assert "does not start" not in said
+    output, _code = run(tmp_path, sys.executable, *command, until=started, **more)
+    assert output.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1
+    assert [line for line in output.splitlines() if not line.startswith('{"ts"')] == []
+    assert "does not start" not in output
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         (
             {"DATABASE_URL": "db.internal"},
@@ -101,44 +104,44 @@ def test_what_is_unwise_is_one_line_of_the_log(tmp_path, command, begun):
             "AudienceSync does not start: VAR_DIR /proc/nowhere cannot be made",
         ),
         (
-            {"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"},
+            {"DATABASE_URL": f"postgres://u:canary-pw@{UNREACHABLE}/x"},
             "The database does not answer as it should:",
         ),
     ],
 )
-def test_a_command_says_what_is_wrong_in_one_line(tmp_path, more, words):
-    said, code = run(tmp_path, sys.executable, "manage.py", "showmigrations", **more)
-    assert (said.startswith(words), said.count("\n")) == (True, 1)
-    assert "canary-pw" not in said
+def test_a_command_reports_an_error_in_one_line(tmp_path, more, message):
+    output, code = run(tmp_path, sys.executable, "manage.py", "showmigrations", **more)
+    assert (output.startswith(message), output.count("\n")) == (True, 1)
+    assert "canary-pw" not in output
     assert code != 0
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         (
-            {"DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x"},
+            {"DATABASE_URL": f"postgres://u:canary-pw@{UNREACHABLE}/x"},
             "The engine waits: the database does not answer.",
         ),
         (
-            {"REDIS_URL": f"redis://:canary-pw@{NOWHERE}/0"},
+            {"REDIS_URL": f"redis://:canary-pw@{UNREACHABLE}/0"},
             "The engine waits: Redis does not answer.",
         ),
     ],
 )
-def test_the_engine_waits_in_one_line(tmp_path, more, words):
-    said, code = run(
-        tmp_path, sys.executable, "manage.py", "engine", until=words, LOG_FORMAT="json", **more
+def test_the_engine_logs_its_waiting_once(tmp_path, more, message):
+    output, code = run(
+        tmp_path, sys.executable, "manage.py", "engine", until=message, LOG_FORMAT="json", **more
     )
-    assert said.count(words) == 1
-    assert "Traceback" not in said
-    assert "canary-pw" not in said
+    assert output.count(message) == 1
+    assert "Traceback" not in output
+    assert "canary-pw" not in output
     assert code == 0
 
 
-def test_the_engine_starts_once_everything_answers(tmp_path):
+def test_the_engine_starts_once_all_services_answer(tmp_path):
     away = ["the database does not answer", "the database does not answer", ""]
-    one = Engine(
+    engine = Engine(
         [sys.executable, "-c", "import time; time.sleep(60)"],
         heartbeat_file=tmp_path / "pulse",
         env=dict(os.environ),
@@ -146,54 +149,56 @@ def test_the_engine_starts_once_everything_answers(tmp_path):
         missing=lambda: away.pop(0),
     )
     started = time.monotonic()
-    one.start()
+    engine.start()
     try:
         assert time.monotonic() - started > 1.5
-        assert one.incident() is None
+        assert engine.incident() is None
     finally:
-        one.kill()
+        engine.kill()
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/"])
-def test_pages_say_that_redis_is_away(db, settings, path):
+def test_pages_report_an_unreachable_redis(db, settings, path):
     redis = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {"default": {"BACKEND": redis, "LOCATION": f"redis://{NOWHERE}"}}
+    settings.CACHES = {"default": {"BACKEND": redis, "LOCATION": f"redis://{UNREACHABLE}"}}
     form = {"login": "alice@example.org", "password": "wrong", "email": "alice@example.org"}
     answer = Client(raise_request_exception=False).post(path, form)
     assert answer.status_code == 503
     assert "The cache is not ready" in answer.content.decode()
 
 
-def test_without_a_database_the_web_lives_and_says_so(tmp_path):
-    one = stack.Stack(
+def test_the_web_server_reports_an_unreachable_database(tmp_path):
+    installation = stack.Stack(
         tmp_path,
         more={
-            "DATABASE_URL": f"postgres://u:canary-pw@{NOWHERE}/x",
+            "DATABASE_URL": f"postgres://u:canary-pw@{UNREACHABLE}/x",
             "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
         },
     )
-    one.spawn(
+    installation.spawn(
         "web",
         "-m",
         "gunicorn",
         "audiencesync.wsgi",
         "--bind",
-        f"127.0.0.1:{one.port}",
+        f"127.0.0.1:{installation.port}",
         "--no-control-socket",
     )
     try:
-        one.await_answer("web", f"{one.url}/healthz")
+        installation.await_answer("web", f"{installation.url}/healthz")
         cookie = {"Cookie": f"sessionid={'a' * 32}"}
         answers = {
-            path: requests.get(f"{one.url}{path}", headers=cookie, timeout=10)
+            path: requests.get(f"{installation.url}{path}", headers=cookie, timeout=10)
             for path in ("/healthz", "/readyz", "/g/acme/")
         }
     finally:
-        one.stop()
+        installation.stop()
     assert [answer.status_code for answer in answers.values()] == [200, 503, 503]
     assert answers["/readyz"].json() | {"disk": "ok"} == {
         **dict.fromkeys(("database", "migrations", "tokens", "cache", "engine"), "fail"),
         **dict.fromkeys(("keys", "disk", "sqlite"), "ok"),
     }
     assert "The database is not ready" in answers["/g/acme/"].text
-    assert "canary-pw" not in one.log() + "".join(answer.text for answer in answers.values())
+    assert "canary-pw" not in installation.log() + "".join(
+        answer.text for answer in answers.values()
+    )

@@ -1,4 +1,4 @@
-"""The supervisor: what went silent or died is killed with its orphans and started again; a stop is bounded."""
+"""The supervisor kills a silent or dead engine with its orphans, restarts it, and stops in time."""
 
 import os
 import re
@@ -11,17 +11,23 @@ import pytest
 from audiencesync.core.supervisor import Engine, Terms
 from tests.support.stack import wait_until
 
-QUIET = "import time; time.sleep(600)"
-DEAF = (
+SILENT = "import time; time.sleep(600)"
+IGNORES_SIGTERM = (
     "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); "
     "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 )
-LIVELY = "import os, pathlib, time\nwhile True: pathlib.Path(os.environ['PULSE']).touch(); time.sleep(0.1)"
-ORPHAN = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, file=open(sys.argv[1], 'w'), flush=True)"
+BEATING = (
+    "import os, pathlib, time\n"
+    "while True: pathlib.Path(os.environ['PULSE']).touch(); time.sleep(0.1)"
+)
+ORPHAN = (
+    "import subprocess, sys; "
+    "print(subprocess.Popen(['sleep', '600']).pid, file=open(sys.argv[1], 'w'), flush=True)"
+)
 
 
 def is_alive(pid):
-    """Running, and not a zombie that waits for its parent."""
+    """Return whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -30,7 +36,7 @@ def is_alive(pid):
 
 @pytest.fixture
 def engine(tmp_path):
-    """engine(script) -> a supervised pretend cluster."""
+    """Return engine(script) -> a supervised fake cluster."""
     made = []
 
     def make(script, *arguments):
@@ -50,16 +56,16 @@ def engine(tmp_path):
         one.kill()
 
 
-def test_a_living_engine_is_left_alone(engine):
-    one = engine(LIVELY)
+def test_a_beating_engine_is_left_alone(engine):
+    one = engine(BEATING)
     until = time.monotonic() + 1.5
     while time.monotonic() < until:
         assert one.incident() is None
         time.sleep(0.1)
 
 
-def test_a_silent_engine_is_replaced(engine, caplog):
-    one = engine(QUIET)
+def test_a_silent_engine_is_restarted(engine, caplog):
+    one = engine(SILENT)
     first = one.process.pid
     wait_until(one.incident, seconds=5)
     one.restart(one.incident())
@@ -79,7 +85,7 @@ def test_orphans_of_a_dead_main_process_are_killed(engine, tmp_path):
     wait_until(lambda: not is_alive(orphan), seconds=5)
 
 
-def test_who_dies_young_again_and_again_is_started_slower(engine, caplog):
+def test_repeated_early_deaths_delay_the_restart(engine, caplog):
     one = engine("pass")
     one.failures = 0
     for _ in range(3):
@@ -88,17 +94,17 @@ def test_who_dies_young_again_and_again_is_started_slower(engine, caplog):
     assert re.findall(r"restarts in (\d) s", caplog.text) == ["0", "1", "2"]
 
 
-def test_stop_lets_it_end_by_itself(engine):
-    one = engine(QUIET)
+def test_stop_lets_the_engine_exit_by_itself(engine):
+    one = engine(SILENT)
     pid = one.process.pid
     one.stop()
     assert not is_alive(pid)
 
 
-def test_stop_is_bounded_when_the_engine_does_not_listen(engine, tmp_path, caplog):
-    one = engine(DEAF, str(tmp_path / "deaf"))
+def test_stop_kills_an_engine_that_ignores_sigterm(engine, tmp_path, caplog):
+    one = engine(IGNORES_SIGTERM, str(tmp_path / "ignores"))
     pid = one.process.pid
-    wait_until((tmp_path / "deaf").exists)
+    wait_until((tmp_path / "ignores").exists)
     one.stop()  # it sleeps for ten minutes
     assert not is_alive(pid)
     assert "was killed" in caplog.text

@@ -1,4 +1,4 @@
-"""wake: an alarm for the engine, after the commit, not too often, never in the way."""
+"""wake() queues a task for the engine after the commit, is throttled, and never raises."""
 
 import time
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ def _fresh(monkeypatch, transactional_db):
 
 
 def queued():
-    """What waits in the queue of this installation, oldest first."""
+    """Return the functions in the queue of this installation, oldest first."""
     broker = get_broker()
     if hasattr(broker.connection, "lrange"):
         return [
@@ -43,14 +43,14 @@ def test_wake_waits_for_the_commit():
     assert queued() == ["canvases.engine.beat"]
 
 
-def test_a_rolled_back_transaction_wakes_nobody():
+def test_a_rolled_back_transaction_queues_nothing():
     with transaction.atomic():
         beat.wake("canvases.engine.beat")
         transaction.set_rollback(True)
     assert queued() == []
 
 
-def test_wake_rings_once_in_a_while_for_each_function():
+def test_wake_is_throttled_for_each_function():
     for _ in range(5):
         beat.wake("canvases.engine.beat")
     beat.wake("partners.sync.beat")
@@ -60,7 +60,7 @@ def test_wake_rings_once_in_a_while_for_each_function():
     assert len(queued()) == 3
 
 
-def test_alarms_do_not_pile_up_while_no_engine_runs(monkeypatch):
+def test_tasks_do_not_pile_up_without_an_engine(monkeypatch):
     monkeypatch.setattr(beat, "WAKE_SECONDS", 0.0)
     for _ in range(beat.MAX_QUEUED + 5):
         beat.wake("canvases.engine.beat")
@@ -68,14 +68,15 @@ def test_alarms_do_not_pile_up_while_no_engine_runs(monkeypatch):
 
 
 def test_wake_never_raises(database_away, monkeypatch, caplog):
-    with database_away(), monkeypatch.context() as away:
-        away.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")  # whichever of the two holds the queue
+    with database_away(), monkeypatch.context() as patch:
+        # the queue is in one of the two
+        patch.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")
         beat.wake("canvases.engine.beat")
     assert "could not be woken" in caplog.text
     assert queued() == []
 
 
-def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
+def test_a_finished_task_counts_as_heartbeat(tmp_path, monkeypatch):
     file = tmp_path / "pulse"
     monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
     assert beat.last_heartbeat() is None
@@ -84,7 +85,7 @@ def test_a_passed_task_is_the_heartbeat(tmp_path, monkeypatch):
     assert (datetime.now(UTC) - beat.last_heartbeat()).total_seconds() < 2 * beat.HEARTBEAT_SECONDS
 
 
-def test_the_heartbeat_outlives_a_missing_database(tmp_path, monkeypatch, database_away):
+def test_the_heartbeat_needs_no_database(tmp_path, monkeypatch, database_away):
     file = tmp_path / "pulse"
     monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
     with database_away():

@@ -1,4 +1,4 @@
-"""An open invitation."""
+"""Fixtures of invitations and mail."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from audiencesync.groups.models import Invitation, Role
 
 @pytest.fixture
 def invited(acme, alice):
-    """invited(email="dora@...", role="viewer") -> (invitation, path of its link)"""
+    """Return invited(email, role) -> (invitation, path of its link)."""
 
     def make(email="dora@example.org", role=Role.VIEWER):
         invitation, token = Invitation.issue(acme, email=email, role=role, by=alice)
@@ -18,6 +18,6 @@ def invited(acme, alice):
 
 @pytest.fixture
 def refused_mail(settings):
-    """No mail server answers."""
+    """Use a mail server that does not answer."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1

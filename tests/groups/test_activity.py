@@ -1,4 +1,4 @@
-"""The activity log: who, what, when; filtered, paged, readable by every member."""
+"""The activity log: filters, pages, time zone, and access for every member."""
 
 from datetime import UTC, datetime
 
@@ -21,13 +21,13 @@ def subjects(page):
     return [line.subject for line in page.context["page"]]
 
 
-def test_a_viewer_reads_it(lines, vera, signed_in):
+def test_a_viewer_sees_the_log(lines, vera, signed_in):
     page = signed_in(vera).get(PATH)
     assert subjects(page) == ["Winter <b>sale</b> 🎉", "Welcome back"]
     assert "Winter &lt;b&gt;sale&lt;/b&gt; 🎉" in page.content.decode()
 
 
-def test_times_stand_in_the_groups_zone_and_name_it(acme, lines, vera, signed_in):
+def test_times_are_shown_in_the_zone_of_the_group(acme, lines, vera, signed_in):
     acme.time_zone = "Europe/Berlin"
     acme.save()
     Activity.objects.update(at=datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
@@ -36,20 +36,20 @@ def test_times_stand_in_the_groups_zone_and_name_it(acme, lines, vera, signed_in
     assert 'datetime="2026-07-01T22:30:00+00:00"' in page
 
 
-def test_it_shows_one_verb(lines, vera, signed_in):
+def test_the_log_is_filtered_by_verb(lines, vera, signed_in):
     assert subjects(signed_in(vera).get(PATH, {"verb": "launched"})) == ["Welcome back"]
 
 
-def test_it_shows_one_person(lines, bob, vera, signed_in):
+def test_the_log_is_filtered_by_person(lines, bob, vera, signed_in):
     assert subjects(signed_in(vera).get(PATH, {"person": bob.pk})) == ["Winter <b>sale</b> 🎉"]
 
 
-def test_someone_who_left_can_still_be_chosen(lines, bob, vera, signed_in):
+def test_a_former_member_can_still_be_chosen(lines, bob, vera, signed_in):
     bob.memberships.all().delete()
     assert subjects(signed_in(vera).get(PATH, {"person": bob.pk})) == ["Winter <b>sale</b> 🎉"]
 
 
-def test_a_deleted_person_leaves_the_line(lines, bob, vera, signed_in):
+def test_the_lines_of_a_deleted_user_remain(lines, bob, vera, signed_in):
     bob.delete()
     page = signed_in(vera).get(PATH)
     assert len(subjects(page)) == 2
@@ -59,18 +59,18 @@ def test_a_deleted_person_leaves_the_line(lines, bob, vera, signed_in):
 @pytest.mark.parametrize(
     "query", [{"verb": "eaten"}, {"person": "x"}, {"person": "99999999999999999999"}]
 )
-def test_a_bad_filter_gets_words(lines, vera, signed_in, query):
+def test_an_invalid_filter_is_refused_with_a_message(lines, vera, signed_in, query):
     page = signed_in(vera).get(PATH, query)
     assert page.status_code == 422
     assert "Select a valid choice" in page.content.decode()
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 30])
-def test_a_bad_page_is_no_crash(lines, vera, signed_in, page):
+def test_an_invalid_page_number_is_accepted(lines, vera, signed_in, page):
     assert signed_in(vera).get(PATH, {"page": page}).status_code == 200
 
 
-def test_pages_keep_the_filter_and_plain_numbers(acme, alice, signed_in):
+def test_page_links_keep_the_filter_and_plain_numbers(acme, alice, signed_in):
     Activity.objects.bulk_create(
         Activity(app_group=acme, actor=alice, verb="created", subject=f"n{n}") for n in range(120)
     )
@@ -79,11 +79,11 @@ def test_pages_keep_the_filter_and_plain_numbers(acme, alice, signed_in):
     assert "?verb=created&amp;page=1" in page
 
 
-def test_an_empty_log_says_so(acme, vera, signed_in):
+def test_an_empty_log_shows_a_message(acme, vera, signed_in):
     assert "Nothing has happened" in signed_in(vera).get(PATH).content.decode()
 
 
-def test_the_page_asks_no_more_for_more_lines(acme, alice, bob, lines, signed_in):
+def test_the_page_needs_no_more_queries_for_more_lines(acme, alice, bob, lines, signed_in):
     client = signed_in(alice)
 
     def queries():

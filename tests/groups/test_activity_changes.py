@@ -1,4 +1,4 @@
-"""The activity log says what was changed from what to what; secrets and personal data stay out of it."""
+"""The activity log shows changes from old to new value, without secrets and personal data."""
 
 import pytest
 from django.utils import translation
@@ -10,8 +10,8 @@ pytestmark = pytest.mark.django_db
 PATH = "/g/acme/activity/"
 
 
-def line():
-    """The newest line: verb, kind, and each change as what, before, after."""
+def newest_line():
+    """Return verb, kind and changes (name, before, after) of the newest line."""
     newest = Activity.objects.first()
     return (
         newest.verb,
@@ -20,7 +20,7 @@ def line():
     )
 
 
-def test_settings_tell_what_was_before_and_after(acme, alice, signed_in):
+def test_a_change_of_settings_is_logged_with_old_and_new_values(acme, alice, signed_in):
     client = signed_in(alice)
     data = client.get("/g/acme/settings/").context["form"].initial
     data = {name: value for name, value in data.items() if value not in (None, False)}
@@ -30,22 +30,22 @@ def test_settings_tell_what_was_before_and_after(acme, alice, signed_in):
     )
 
     assert answer.status_code == 302
-    verb, kind, changes = line()
+    verb, kind, changes = newest_line()
     assert (verb, kind) == ("changed", "group")
     assert ("Time zone", acme.time_zone, "Europe/Oslo") in changes
     assert ("Add nobody whose consent is unknown", "no", "yes") in changes
 
 
-def test_a_role_is_told_in_the_language_of_the_reader(acme, alice, bob, signed_in):
+def test_a_role_is_shown_in_the_language_of_the_reader(acme, alice, bob, signed_in):
     member = acme.memberships.get(user=bob)
     signed_in(alice).post(f"/g/acme/members/{member.pk}/role/", {"role": "viewer"})
 
-    assert line() == ("changed", "member", [("Role", "Marketer", "Viewer")])
+    assert newest_line() == ("changed", "member", [("Role", "Marketer", "Viewer")])
     with translation.override("de"):
-        assert line()[2] == [("Rolle", "Marketer", "Betrachter:in")]
+        assert newest_line()[2] == [("Rolle", "Marketer", "Betrachter:in")]
 
 
-def test_a_segment_names_its_fields_and_never_the_values(acme, bob, signed_in):
+def test_values_of_a_segment_filter_are_not_logged(acme, bob, signed_in):
     old = {"all": [{"field": "email", "op": "is", "value": "maria@example.org"}]}
     segment = Segment.objects.create(app_group=acme, name="Maria", filter=old)
     data = {
@@ -62,7 +62,7 @@ def test_a_segment_names_its_fields_and_never_the_values(acme, bob, signed_in):
 
 
 @pytest.mark.parametrize(("reader", "sees"), [("vera", False), ("bob", False), ("alice", True)])
-def test_only_admins_read_whom_somebody_invited(acme, alice, signed_in, request, reader, sees):
+def test_only_admins_see_the_invited_address(acme, alice, signed_in, request, reader, sees):
     signed_in(alice).post(
         "/g/acme/members/invite/", {"email": "nina@example.org", "role": "viewer"}
     )
@@ -74,13 +74,13 @@ def test_only_admins_read_whom_somebody_invited(acme, alice, signed_in, request,
     assert ("n•••@example.org" in page) is not sees
 
 
-def test_an_older_invitation_is_masked_too(acme, alice, vera, signed_in):
+def test_an_older_log_line_of_an_invitation_is_masked(acme, alice, vera, signed_in):
     Activity.objects.create(app_group=acme, actor=alice, verb="invited", subject="nina@example.org")
 
     assert "nina@" not in signed_in(vera).get(PATH).content.decode()
 
 
-def test_who_looked_at_a_person_reads_as_such(acme, alice, signed_in):
+def test_a_view_of_a_person_is_logged(acme, alice, signed_in):
     Activity.log(
         acme, alice, Activity.Verb.VIEWED, "00000000000000000000157d", kind=Activity.Kind.PERSON
     )

@@ -1,4 +1,4 @@
-"""The page of API keys: admins make and revoke them; the text is shown once and stored nowhere."""
+"""The page of API keys: admins create and revoke keys; the text is shown once, stored nowhere."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ NEW = {"name": "Shop", "scopes": ["users.track", "canvas.read"], "lifetime": "30
 TEXT = re.compile(r"ask_\w{8}_[\w-]{43}")
 
 
-def test_a_key_is_made_and_shown_once(acme, alice, signed_in):
+def test_a_key_is_created_and_shown_once(acme, alice, signed_in):
     client = signed_in(alice)
     assert client.post(PAGE, NEW).status_code == 302
     text = TEXT.search(client.get(PAGE).content.decode())[0]
@@ -34,7 +34,7 @@ def test_a_key_is_made_and_shown_once(acme, alice, signed_in):
     assert text.startswith(f"ask_{key.prefix}_")
 
 
-def test_the_text_is_stored_nowhere(acme, alice, signed_in):
+def test_the_text_of_a_key_is_stored_nowhere(acme, alice, signed_in):
     client = signed_in(alice)
     client.post(PAGE, NEW)
     stored = [repr(vars(row)) for model in (ApiKey, Activity) for row in model.objects.all()]
@@ -43,7 +43,7 @@ def test_the_text_is_stored_nowhere(acme, alice, signed_in):
     assert text.rpartition("_")[2] not in "".join(stored)
 
 
-def test_making_and_revoking_is_logged(acme, alice, signed_in):
+def test_creating_and_revoking_is_logged(acme, alice, signed_in):
     client = signed_in(alice)
     client.post(PAGE, NEW)
     key = ApiKey.objects.get()
@@ -54,7 +54,7 @@ def test_making_and_revoking_is_logged(acme, alice, signed_in):
     assert list(lines) == [("created", subject, alice.pk), ("revoked", subject, alice.pk)]
 
 
-def test_revoking_is_asked_first(acme, alice, signed_in):
+def test_revoking_asks_for_confirmation(acme, alice, signed_in):
     key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     client = signed_in(alice)
     assert "Revoke the key Shop?" in client.get(f"{PAGE}{key.pk}/revoke/").content.decode()
@@ -64,10 +64,10 @@ def test_revoking_is_asked_first(acme, alice, signed_in):
 
 
 @pytest.mark.parametrize(
-    ("who", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)]
+    ("name", "status"), [("alice", 302), ("bob", 403), ("vera", 403), ("charlie", 404)]
 )
-def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
-    user = {"alice": alice, "bob": bob, "vera": vera, "charlie": charlie}[who]
+def test_only_admins_manage_keys(name, status, acme, alice, bob, vera, charlie, signed_in):
+    user = {"alice": alice, "bob": bob, "vera": vera, "charlie": charlie}[name]
     key, text = api_keys.issue(acme, name="Shop", scopes=["users.track"], by=alice)
     client = signed_in(user)
     assert client.post(PAGE, NEW).status_code == status
@@ -81,14 +81,14 @@ def test_only_admins(who, status, acme, alice, bob, vera, charlie, signed_in):
     "bad",
     [{"name": ""}, {"name": "x" * 81}, {"scopes": []}, {"scopes": ["root"]}, {"lifetime": "9"}],
 )
-def test_bad_input_is_told_in_words(acme, alice, signed_in, bad):
+def test_invalid_input_is_refused_with_a_message(acme, alice, signed_in, bad):
     answer = signed_in(alice).post(PAGE, NEW | bad)
     assert answer.status_code == 422
     assert "invalid-feedback" in answer.content.decode() or "is-invalid" in answer.content.decode()
     assert not ApiKey.objects.exists()
 
 
-def test_more_keys_make_no_more_queries(acme, alice, signed_in):
+def test_the_page_needs_no_more_queries_for_more_keys(acme, alice, signed_in):
     client = signed_in(alice)
 
     def cost():

@@ -1,4 +1,4 @@
-"""Acts that a borrowed screen must not do ask for the password again, and then go on with what was typed."""
+"""Sensitive actions ask for the password again, then continue with the submitted form."""
 
 import time
 
@@ -11,8 +11,8 @@ from audiencesync.people.models import Profile
 
 PASSWORD = "correct horse battery"
 KEY = {"name": "Shop", "scopes": ["users.track"], "lifetime": "30"}
-ASKS = "/accounts/reauthenticate/"
-ACTS = {
+REAUTHENTICATE = "/accounts/reauthenticate/"
+ACTIONS = {
     "keys": ("/g/acme/keys/", KEY),
     "connect": ("/g/acme/partners/tiktok/connect/", {}),
     "export": ("/g/acme/people/profiles/export/", {}),
@@ -20,9 +20,13 @@ ACTS = {
     "invite an admin": ("/g/acme/members/invite/", {"email": "new@example.org", "role": "admin"}),
     "erase many": ("/g/acme/people/erase/", {"ids": "anna", "sure": "1"}),
 }
-OF_BOB = {"role": {"role": "admin"}, "remove": {}}
-OF_ANNA = {"erase": {}, "export": {}}
-OF_STAFF = [("invite", {"email": "new@example.org"}), ("invite", {"myself": "1"}), ("archive", {})]
+MEMBER_ACTIONS = {"role": {"role": "admin"}, "remove": {}}
+PERSON_ACTIONS = {"erase": {}, "export": {}}
+STAFF_ACTIONS = [
+    ("invite", {"email": "new@example.org"}),
+    ("invite", {"myself": "1"}),
+    ("archive", {}),
+]
 
 
 def signed_in_before(user, seconds):
@@ -41,12 +45,12 @@ def anna(acme):
     return Profile.objects.create(app_group=acme, external_id="anna")
 
 
-@pytest.mark.parametrize("act", ACTS)
-def test_the_password_is_asked_again_a_quarter_of_an_hour_later(act, alice, anna):
-    path, form = ACTS[act]
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_password_is_asked_again_after_15_minutes(action, alice, anna):
+    path, form = ACTIONS[action]
     client = signed_in_before(alice, 901)
     answer = client.post(path, form)
-    assert answer["Location"].startswith(ASKS)
+    assert answer["Location"].startswith(REAUTHENTICATE)
     assert not ApiKey.objects.exists()
     assert not Activity.objects.exists()
     assert not Invitation.objects.exists()
@@ -54,27 +58,35 @@ def test_the_password_is_asked_again_a_quarter_of_an_hour_later(act, alice, anna
     assert alice.emailaddress_set.count() == 1
 
 
-@pytest.mark.parametrize("act", OF_BOB)
-def test_no_member_is_removed_or_made_admin_by_a_borrowed_screen(act, alice, bob, acme):
+@pytest.mark.parametrize("action", MEMBER_ACTIONS)
+def test_changing_members_requires_a_fresh_password(action, alice, bob, acme):
     member = acme.memberships.get(user=bob)
-    path = f"/g/acme/members/{member.pk}/{act}/"
-    assert signed_in_before(alice, 901).post(path, OF_BOB[act])["Location"].startswith(ASKS)
+    path = f"/g/acme/members/{member.pk}/{action}/"
+    assert (
+        signed_in_before(alice, 901)
+        .post(path, MEMBER_ACTIONS[action])["Location"]
+        .startswith(REAUTHENTICATE)
+    )
     assert acme.memberships.get(user=bob).role == member.role
-    signed_in_before(alice, 10).post(path, OF_BOB[act])
+    signed_in_before(alice, 10).post(path, MEMBER_ACTIONS[action])
     assert not acme.memberships.filter(user=bob, role=member.role).exists()
 
 
-@pytest.mark.parametrize("act", OF_ANNA)
-def test_a_person_is_neither_erased_nor_told_by_a_borrowed_screen(act, alice, anna):
-    path = f"/g/acme/people/profiles/{anna.pk}/{act}/"
-    assert signed_in_before(alice, 901).post(path, OF_ANNA[act])["Location"].startswith(ASKS)
+@pytest.mark.parametrize("action", PERSON_ACTIONS)
+def test_erasing_or_exporting_a_person_requires_a_fresh_password(action, alice, anna):
+    path = f"/g/acme/people/profiles/{anna.pk}/{action}/"
+    assert (
+        signed_in_before(alice, 901)
+        .post(path, PERSON_ACTIONS[action])["Location"]
+        .startswith(REAUTHENTICATE)
+    )
     assert Profile.objects.filter(pk=anna.pk).exists()
     assert not Activity.objects.exists()
-    signed_in_before(alice, 10).post(path, OF_ANNA[act])
+    signed_in_before(alice, 10).post(path, PERSON_ACTIONS[action])
     assert Activity.objects.exists()
 
 
-def test_no_addresses_are_wiped_by_a_borrowed_screen(alice, acme, anna):
+def test_switching_to_hash_only_requires_a_fresh_password(alice, acme, anna):
     form = {
         "name": "Acme",
         "time_zone": "UTC",
@@ -83,7 +95,11 @@ def test_no_addresses_are_wiped_by_a_borrowed_screen(alice, acme, anna):
         "keep_erased_days": "90",
     }
     form |= {"consent_attribute": "", "hash_only": "on", "sure": "1"}
-    assert signed_in_before(alice, 901).post("/g/acme/settings/", form)["Location"].startswith(ASKS)
+    assert (
+        signed_in_before(alice, 901)
+        .post("/g/acme/settings/", form)["Location"]
+        .startswith(REAUTHENTICATE)
+    )
     acme.refresh_from_db()
     assert not acme.hash_only
     signed_in_before(alice, 10).post("/g/acme/settings/", form)
@@ -91,12 +107,12 @@ def test_no_addresses_are_wiped_by_a_borrowed_screen(alice, acme, anna):
     assert acme.hash_only
 
 
-@pytest.mark.parametrize(("act", "form"), OF_STAFF)
-def test_staff_are_asked_before_they_open_or_close_a_group(act, form, charlie, acme):
+@pytest.mark.parametrize(("action", "form"), STAFF_ACTIONS)
+def test_staff_changes_to_a_group_require_a_fresh_password(action, form, charlie, acme):
     charlie.is_staff = True
     charlie.save()
-    path = f"/staff/groups/g/acme/{act}/"
-    assert signed_in_before(charlie, 901).post(path, form)["Location"].startswith(ASKS)
+    path = f"/staff/groups/g/acme/{action}/"
+    assert signed_in_before(charlie, 901).post(path, form)["Location"].startswith(REAUTHENTICATE)
     acme.refresh_from_db()
     assert (acme.archived_at, acme.memberships.filter(user=charlie).exists(), mail.outbox) == (
         None,
@@ -104,47 +120,45 @@ def test_staff_are_asked_before_they_open_or_close_a_group(act, form, charlie, a
         [],
     )
     answer = signed_in_before(charlie, 10).post(path, form)
-    assert not answer.headers["Location"].startswith(ASKS)
+    assert not answer.headers["Location"].startswith(REAUTHENTICATE)
 
 
-def test_inviting_somebody_who_may_less_asks_nothing(alice):
+def test_inviting_a_marketer_requires_no_fresh_password(alice):
     form = {"email": "new@example.org", "role": "marketer"}
-    assert (
-        signed_in_before(alice, 901).post("/g/acme/members/invite/", form)["Location"]
-        == "/g/acme/members/"
-    )
+    answer = signed_in_before(alice, 901).post("/g/acme/members/invite/", form)
+    assert answer["Location"] == "/g/acme/members/"
 
 
-@pytest.mark.parametrize("act", ["keys", "connect", "export"])
-def test_just_after_signing_in_it_is_not(act, alice):
-    path, form = ACTS[act]
+@pytest.mark.parametrize("action", ["keys", "connect", "export"])
+def test_no_password_is_asked_just_after_signing_in(action, alice):
+    path, form = ACTIONS[action]
     answer = signed_in_before(alice, 10).post(path, form)
-    assert not answer.headers.get("Location", "").startswith(ASKS)
+    assert not answer.headers.get("Location", "").startswith(REAUTHENTICATE)
 
 
 @pytest.mark.parametrize("path", ["/accounts/email/", "/accounts/2fa/totp/activate/"])
-def test_the_account_itself_asks_always(path, alice):
+def test_account_changes_always_ask_for_the_password(path, alice):
     form = {"email": "new@example.org", "action_add": "", "code": "123456"}
-    assert signed_in_before(alice, 1).post(path, form)["Location"].startswith(ASKS)
+    assert signed_in_before(alice, 1).post(path, form)["Location"].startswith(REAUTHENTICATE)
 
 
-def test_nothing_typed_is_lost_by_being_asked(alice):
+def test_the_submitted_form_is_continued_after_the_password(alice):
     client = signed_in_before(alice, 901)
-    asked = client.post("/g/acme/keys/", KEY)["Location"]
-    assert client.post(asked, {"password": "wrong"}).status_code == 200
+    question = client.post("/g/acme/keys/", KEY)["Location"]
+    assert client.post(question, {"password": "wrong"}).status_code == 200
     assert not ApiKey.objects.exists()
-    assert client.post(asked, {"password": PASSWORD})["Location"] == "/g/acme/keys/"
+    assert client.post(question, {"password": PASSWORD})["Location"] == "/g/acme/keys/"
     assert ApiKey.objects.get().name == "Shop"
     assert "ask_" in client.get("/g/acme/keys/").context["new_key"]
     assert client.post("/g/acme/keys/", KEY | {"name": "Second"})["Location"] == "/g/acme/keys/"
 
 
-def test_who_may_not_do_it_is_not_asked(alice, bob, charlie):
+def test_a_user_without_permission_is_not_asked(alice, bob, charlie):
     assert signed_in_before(bob, 901).post("/g/acme/keys/", KEY).status_code == 403
     assert signed_in_before(charlie, 901).post("/g/acme/keys/", KEY).status_code == 404
 
 
-def test_a_fragment_leads_the_whole_page_to_the_question(alice):
+def test_an_htmx_request_redirects_the_whole_page_to_the_question(alice):
     headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/g/acme/keys/"}
     answer = signed_in_before(alice, 901).post("/g/acme/keys/", KEY, headers=headers)
-    assert answer.headers["HX-Redirect"] == f"{ASKS}?next=/g/acme/keys/"
+    assert answer.headers["HX-Redirect"] == f"{REAUTHENTICATE}?next=/g/acme/keys/"

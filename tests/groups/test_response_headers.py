@@ -1,4 +1,4 @@
-"""Pages of who is signed in stay in no cache; limits of sign-in cannot be washed out of theirs."""
+"""Pages of signed-in users are not cached; sign-in limits cannot be evicted from their cache."""
 
 import json
 import subprocess
@@ -30,56 +30,56 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_an_answer_to_who_is_signed_in_is_kept_nowhere(acme, alice, signed_in, path):
+def test_an_answer_to_a_signed_in_user_is_not_cached(acme, alice, signed_in, path):
     assert "no-store" in signed_in(alice).get(path)["Cache-Control"]
 
 
-def test_so_is_the_answer_that_begins_the_session(alice):
+def test_the_answer_to_a_sign_in_is_not_cached(alice):
     form = {"login": alice.email, "password": "correct horse battery"}
     answer = Client().post("/accounts/login/", form)
     assert answer.status_code == 302
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_pages_ask_for_no_camera_place_or_microphone(db):
+def test_pages_request_no_camera_location_or_microphone(db):
     policy = Client().get("/accounts/login/")["Permissions-Policy"]
     assert "camera=()" in policy
     assert "geolocation=()" in policy
 
 
-def test_the_attempts_at_an_account_count_whatever_the_name_of_the_host(alice):
+def test_failed_sign_ins_count_across_host_headers(alice):
     def guess(port):
         form = {"login": alice.email, "password": "wrong"}
-        return (
-            Client()
-            .post("/accounts/login/", form, headers={"Host": f"127.0.0.1:{port}"})
-            .content.decode()
-        )
+        headers = {"Host": f"127.0.0.1:{port}"}
+        return Client().post("/accounts/login/", form, headers=headers).content.decode()
 
     pages = [guess(9000 + n) for n in range(7)]
     assert ["Too many failed login attempts" in page for page in pages] == [False] * 5 + [True] * 2
 
 
-def test_the_cache_in_the_database_has_room_for_more_than_a_caller_can_fill(tmp_path):
-    say = "import json; from django.conf import settings; print(json.dumps(settings.CACHES['default']))"
+def test_the_database_cache_is_larger_than_a_caller_can_fill(tmp_path):
+    code = (
+        "import json; from django.conf import settings; "
+        "print(json.dumps(settings.CACHES['default']))"
+    )
     cache = json.loads(
-        subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, env=environment(tmp_path))
+        subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path))
     )
     assert cache["BACKEND"].endswith("DatabaseCache")
     assert cache["OPTIONS"]["MAX_ENTRIES"] >= 1_000_000
 
 
-def test_over_https_the_cookies_belong_to_this_very_host(tmp_path):
-    say = "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
+def test_cookies_over_https_are_bound_to_the_host(tmp_path):
+    code = "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
     env = environment(
         tmp_path, SITE_URL="https://sync.example.org", ALLOWED_HOSTS="sync.example.org"
     )
-    names = subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, env=env, text=True)
+    names = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=env, text=True)
     assert names.split() == ["__Host-sessionid", "__Host-csrftoken"]
 
 
 @override_settings(CACHES=DATABASE_CACHE)
-def test_what_has_ended_in_it_is_deleted(db):
+def test_expired_entries_of_the_cache_are_deleted(db):
     call_command("createcachetable", verbosity=0)
     try:
         cache = DatabaseCache("cache", {})

@@ -1,4 +1,4 @@
-"""Bodies that no honest client sends: a clear refusal each time, nothing written, no 5xx on either database."""
+"""Refuse bodies that no proper client sends: nothing is written, never a 5xx."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from canvases.models import Canvas, Visit
 from tests.people.api.test_bad_values import CASES, FIELD_CASES
 from tests.rest.test_every_operation import OPERATIONS
 
-GOOD = b'{"external_id":"ok"}'
+VALID = b'{"external_id":"ok"}'
 DEEP = 100_000
 
 
@@ -51,7 +51,7 @@ NOT_JSON = {
     "Latin-1": '{"attributes":[{"external_id":"ä"}]}'.encode("latin-1"),
     "surrogate bytes": track(b'{"external_id":"\xed\xa0\xbd"}'),
     "overlong UTF-8": track(b'{"external_id":"\xc0\xaf"}'),
-    "two BOMs": b"\xef\xbb\xbf\xef\xbb\xbf" + track(GOOD),
+    "two BOMs": b"\xef\xbb\xbf\xef\xbb\xbf" + track(VALID),
     "deep lists": b'{"attributes":' + b"[" * DEEP + b"]" * DEEP + b"}",
     "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "900 deep": track(b'{"external_id":"a","x":' + b"[" * 900 + b"]" * 900 + b"}"),
@@ -63,39 +63,39 @@ NOT_A_CALL = {
     "a list": b"[]",
     "a text": b'"attributes"',
     "a number": b"1",
-    "a truth": b"true",
+    "a boolean": b"true",
     "an empty object": b"{}",
     "nothing to do": b'{"attributes":[],"events":[],"purchases":[]}',
     "nulls": b'{"attributes":null}',
     "an object for a list": b'{"attributes":{}}',
     "a text for a list": b'{"attributes":"x"}',
     "a number for a list": b'{"events":1}',
-    "a truth for a list": b'{"purchases":false}',
+    "a boolean for a list": b'{"purchases":false}',
     "other names": b'{"users":[{"external_id":"a"}]}',
     "only bad ones": b'{"attributes":[null,1,"x",[],{}]}',
-    "76 objects": track(b",".join([GOOD] * 76)),
-    "10000 objects": track(b",".join([GOOD] * 10_000)),
+    "76 objects": track(b",".join([VALID] * 76)),
+    "10000 objects": track(b",".join([VALID] * 10_000)),
 }
 
 
-def test_the_corpus_is_long():
+def test_the_corpus_is_large():
     assert len(NOT_JSON) + len(NOT_A_CALL) + len(CASES) + len(FIELD_CASES) >= 300
 
 
 @pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "post"])
 @pytest.mark.parametrize("name", [*NOT_JSON, *NOT_A_CALL])
-def test_it_is_refused(api, acme, path, name):
+def test_a_bad_body_is_refused_and_changes_nothing(api, acme, path, name):
     Profile.objects.create(app_group=acme, external_id="here", email="here@example.org")
     Canvas.objects.create(app_group=acme, name="Cart", state="live")
-    before = kept()
+    before = rows()
     answer = api.post(path, (NOT_JSON | NOT_A_CALL)[name])
     assert answer.status_code == 400, answer.content
     body = answer.json()
     assert body["message"]
-    assert kept() == before
+    assert rows() == before
 
 
-def kept():
+def rows():
     models = (
         Profile.everybody,
         UserAlias.objects,
@@ -110,8 +110,8 @@ def kept():
 @pytest.mark.parametrize(
     "body",
     [
-        b"\xef\xbb\xbf" + track(GOOD),
-        b" \r\n\t" + track(GOOD) + b"\n",
+        b"\xef\xbb\xbf" + track(VALID),
+        b" \r\n\t" + track(VALID) + b"\n",
         track(b'{"external_id":"ok","x":"\\ud83d\\ude00","y":"\\\\u0000"}'),
         track(
             b'{"external_id":"ok","x":9007199254740992,"y":-1e300,"z":0.1e-7}'.replace(
@@ -122,6 +122,6 @@ def kept():
     ],
     ids=["a BOM", "white space", "a pair, and a written backslash", "numbers", "unknown names"],
 )
-def test_it_is_taken(api, person, body):
+def test_an_unusual_but_valid_body_is_accepted(api, person, body):
     assert api.post("/users/track", body).status_code == 201
     assert person("ok")

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same call twice is done once, and gets the same answer."""
+"""Idempotency-Key: a repeated call is executed once and gets the same answer."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ def call(api, body=None, key="k-1", path="/users/track"):
     return api.post(path, EVENT if body is None else body, Idempotency_Key=key)
 
 
-def test_the_same_call_is_done_once(api):
+def test_a_repeated_call_is_executed_once(api):
     first, second = call(api), call(api)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.content == second.content
@@ -26,26 +26,26 @@ def test_the_same_call_is_done_once(api):
     assert Event.objects.count() == 1
 
 
-def test_without_a_key_every_call_counts(api):
+def test_calls_without_a_key_are_all_executed(api):
     api.post("/users/track", EVENT)
     api.post("/users/track", EVENT)
     assert Event.objects.count() == 2
 
 
-def test_another_body_under_the_same_key(api):
+def test_another_body_with_the_same_key_is_refused(api):
     call(api)
     assert call(api, {"attributes": [{"external_id": "b"}]}).status_code == 422
     assert call(api, {"user_aliases": []}, path="/users/alias/new").status_code == 422
     assert Profile.objects.count() == 1
 
 
-def test_keys_of_two_groups_do_not_meet(api, issue, other_group):
+def test_keys_of_two_groups_are_independent(api, issue, other_group):
     call(api)
     assert "Idempotent-Replayed" not in call(Caller(issue(other_group)))
     assert Event.objects.count() == 2
 
 
-def test_no_copy_is_kept_of_what_is_only_read(api):
+def test_the_answer_of_a_reading_call_is_not_stored(api):
     api.track(attributes=[{"external_id": "a", "email": "max@example.org"}])
     read = {"external_ids": ["a"], "fields_to_export": ["email"]}
     answers = [call(api, read, path="/users/export/ids") for _ in range(2)]
@@ -55,19 +55,19 @@ def test_no_copy_is_kept_of_what_is_only_read(api):
     assert not KeptAnswer.objects.exists()
 
 
-def test_a_failure_is_not_kept(api):
+def test_a_failed_call_can_be_repeated(api):
     assert call(api, {"attributes": [{"email": "nobody"}]}).status_code == 400
     assert call(api).status_code == 201
 
 
-def test_after_a_day_it_is_a_new_call(api):
+def test_a_key_is_free_after_a_day(api):
     call(api)
     KeptAnswer.objects.update(at=timezone.now() - timedelta(hours=25))
     assert "Idempotent-Replayed" not in call(api)
     assert (Event.objects.count(), KeptAnswer.objects.count()) == (2, 1)
 
 
-def test_old_answers_are_dropped(api):
+def test_old_answers_are_deleted(api):
     call(api, key="old")
     KeptAnswer.objects.update(at=timezone.now() - timedelta(hours=25))
     call(api, key="new")
@@ -76,6 +76,6 @@ def test_old_answers_are_dropped(api):
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "ü", "two words"])
-def test_a_key_that_is_none(api, key):
+def test_an_invalid_key_is_refused(api, key):
     assert call(api, key=key).status_code == 400
     assert not Event.objects.exists()

@@ -1,4 +1,4 @@
-"""Odd parameters of a GET, moments with odd offsets: an answer in JSON, no 5xx on either database."""
+"""Odd GET parameters and timestamps with odd offsets get a JSON answer, never a 5xx."""
 
 import pytest
 
@@ -22,7 +22,7 @@ PARAMETERS = {
     "/users/erasures": ["key"],
 }
 NUL = ["\0", "a\0b"]
-ODD = [
+ODD_VALUES = [
     "",
     "0",
     "-1",
@@ -39,12 +39,12 @@ ODD = [
     "\u202e",
     "😀",
 ]
-MOMENTS = [
+TIMESTAMPS = [
     "2026-11-01T00:00:00+16:00",
     "2026-11-01T00:00:00+23:59",
     "2026-11-01T00:00:00-23:59:59.999999",
 ]
-MOMENTS += [
+TIMESTAMPS += [
     "9998-12-31T23:59:59-23:59",
     "1970-01-01T00:00:00+23:59",
     "2026-02-30",
@@ -80,8 +80,8 @@ def test_a_nul_is_refused(get, path, name, value):
 
 
 @pytest.mark.parametrize(("path", "name"), FIELDS)
-def test_odd_values(get, path, name):
-    for value in [*ODD, *MOMENTS]:
+def test_an_odd_value_is_answered_in_json(get, path, name):
+    for value in [*ODD_VALUES, *TIMESTAMPS]:
         answer = get(path, name, value)
         assert answer.status_code in (200, 400), (value, answer.content)
         assert answer["Content-Type"] == "application/json"
@@ -90,18 +90,18 @@ def test_odd_values(get, path, name):
 @pytest.mark.parametrize(
     "offset", ["+16:00", "+23:59", "-23:59", "+00:00:00.000001", "-15:59:59.999999"]
 )
-def test_an_event_with_an_odd_offset_is_kept(api, offset):
+def test_an_event_with_an_odd_offset_is_stored(api, offset):
     api.track(events=[{"external_id": "a", "name": "cart", "time": f"2026-01-01T00:00:00{offset}"}])
     assert Event.objects.get().at.year in (2025, 2026)
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999999-23:59"])
-def test_the_far_future_is_now(api, time):
+def test_a_far_future_time_becomes_now(api, time):
     api.track(events=[{"external_id": "a", "name": "cart", "time": time}])
     assert Event.objects.get().at.year < 2999
 
 
-def test_a_key_in_the_address_is_refused_beside_a_good_one(api):
+def test_a_key_in_the_url_is_refused_beside_a_valid_header(api):
     for path in ("/canvas/list", "/users/track"):
         answer = (
             api.post(f"{path}?api_key=x", {"attributes": [{"external_id": "a"}]})

@@ -1,4 +1,4 @@
-"""Two web processes and what comes over the wire: keys die in both at once, odd requests end in a refusal, none in a 5xx."""
+"""Two web processes behind a socket: revoked keys fail in both, odd requests are refused."""
 
 import json
 import socket
@@ -46,7 +46,7 @@ def key(web):
 
 
 def calls(web, key, n=16, **headers):
-    """The statuses of calls that both processes share."""
+    """Return the statuses of n calls that both processes share."""
     mine = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
 
     def call(_n):
@@ -56,28 +56,33 @@ def calls(web, key, n=16, **headers):
         return set(pool.map(call, range(n)))
 
 
-def test_a_revoked_key_is_dead_in_every_process(web):
+def test_a_revoked_key_is_refused_in_every_process(web):
     key = web.manage("shell", "-v", "0", "-c", ISSUE).split()[-1]
     assert calls(web, key) == {201}
     web.manage("shell", "-v", "0", "-c", REVOKE.replace("{prefix}", key.split("_")[1]))
     assert calls(web, key) == {401}
 
 
-def test_one_of_many_equal_calls_is_done(web, key):
+def test_one_of_many_equal_calls_is_executed(web, key):
     assert calls(web, key, **{"Idempotency-Key": "wire"}) == {201}
-    read = "from audiencesync.people.models import Profile; print(Profile.objects.get().attributes['n'])"
+    read = (
+        "from audiencesync.people.models import Profile; "
+        "print(Profile.objects.get().attributes['n'])"
+    )
     before = int(web.manage("shell", "-v", "0", "-c", read).split()[-1])
     assert calls(web, key, **{"Idempotency-Key": "wire"}) == {201}
     assert int(web.manage("shell", "-v", "0", "-c", read).split()[-1]) == before
 
 
-def raw(web, head, body=BODY, *, end=True):
-    """The first line of the answer to bytes as they are."""
-    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as line:
-        line.sendall(f"POST /users/track HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n{body}".encode())
+def send(web, head, body=BODY, *, end=True):
+    """Send these bytes and return the beginning of the answer."""
+    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
+        connection.sendall(
+            f"POST /users/track HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n{body}".encode()
+        )
         if end:
-            line.shutdown(socket.SHUT_WR)
-        return line.recv(65536).decode(errors="replace")
+            connection.shutdown(socket.SHUT_WR)
+        return connection.recv(65536).decode(errors="replace")
 
 
 def head(key, *lines, length=LENGTH):
@@ -92,8 +97,8 @@ def head(key, *lines, length=LENGTH):
     )
 
 
-def test_the_plain_request_is_taken(web, key):
-    assert raw(web, head(key, "Connection: close")).startswith("HTTP/1.1 201 ")
+def test_a_plain_request_is_accepted(web, key):
+    assert send(web, head(key, "Connection: close")).startswith("HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize(
@@ -108,12 +113,12 @@ def test_the_plain_request_is_taken(web, key):
         (["Bad Header"], {"400"}),
     ],
 )
-def test_odd_headers(web, key, lines, statuses):
-    answer = raw(web, head(key, "Connection: close", *lines))
+def test_odd_headers_are_refused_or_ignored(web, key, lines, statuses):
+    answer = send(web, head(key, "Connection: close", *lines))
     assert answer.split(" ")[1] in statuses, answer[:300]
 
 
-def test_another_host(web, key):
+def test_another_host_is_refused(web, key):
     headers = {
         "Authorization": f"Bearer {key}",
         "Content-Type": "application/json",
@@ -123,14 +128,14 @@ def test_another_host(web, key):
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
 
 
-def test_a_body_that_ends_too_early(web, key):
-    answer = raw(web, head(key, "Connection: close", length=5000))
+def test_a_body_that_ends_early_is_refused(web, key):
+    answer = send(web, head(key, "Connection: close", length=5000))
     assert answer == "" or answer.startswith("HTTP/1.1 400 ")
     assert calls(web, key, n=2) == {201}
 
 
-def test_nothing_of_it_was_a_crash(web, key):
-    """Last: the log of all that was done to the two processes."""
+def test_the_log_has_no_crash_and_no_key(web, key):
+    # Runs last: this is the log of all requests above.
     log = (web.var / "web.log").read_text()
     assert "Internal Server Error" not in log
     assert key not in log

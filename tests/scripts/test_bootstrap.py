@@ -1,4 +1,4 @@
-"""What `make` needs from the machine: old Pythons and missing packages get one clear line."""
+"""`make` explains old Pythons and missing packages in one clear line."""
 
 import ast
 import importlib
@@ -10,13 +10,13 @@ from tests.support.stack import ROOT
 
 @pytest.fixture
 def bootstrap(monkeypatch):
-    """The module scripts/bootstrap.py."""
+    """Return the module scripts/bootstrap.py."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     return importlib.import_module("bootstrap")
 
 
 @pytest.mark.parametrize("name", ["bootstrap.py", "run.py"])
-def test_an_old_python_can_read_the_script_far_enough_to_refuse(name):
+def test_an_old_python_can_parse_the_script(name):
     ast.parse((ROOT / "scripts" / name).read_text(), feature_version=(3, 8))
 
 
@@ -26,7 +26,7 @@ def test_an_old_python_is_refused(bootstrap, monkeypatch):
         bootstrap.check_python()
 
 
-def test_who_may_not_install_is_told_the_command(bootstrap, monkeypatch):
+def test_a_user_who_cannot_install_sees_the_command(bootstrap, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(
         SystemExit,
@@ -46,13 +46,13 @@ def test_missing_tools_are_named(bootstrap, monkeypatch):
         bootstrap.need_tools()
 
 
-def test_tools_that_are_there_install_nothing(bootstrap, monkeypatch):
+def test_existing_tools_are_not_installed(bootstrap, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(bootstrap, "TOOLS", {"/usr/bin/env": "coreutils"})
     bootstrap.need_tools()
 
 
-def test_a_lock_that_was_installed_is_not_installed_again(bootstrap, monkeypatch, tmp_path):
+def test_an_installed_lock_is_not_installed_again(bootstrap, monkeypatch, tmp_path):
     (tmp_path / "some.lock").write_text("nothing==0\n")
     calls = []
     monkeypatch.setattr("subprocess.call", lambda command, **_kw: calls.append(command) or 0)

@@ -1,4 +1,4 @@
-"""`make run` before it starts anything: ports, keys, box."""
+"""`make run` checks ports and keys, and prints a box, before it starts anything."""
 
 import importlib
 import socket
@@ -14,7 +14,7 @@ from tests.support.stack import ROOT, free_port
 
 @pytest.fixture
 def run(monkeypatch):
-    """The module scripts/run.py."""
+    """Return the module scripts/run.py."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     return importlib.import_module("run")
 
@@ -34,7 +34,7 @@ def launch(port, sandbox_port):
 
 
 @pytest.mark.parametrize("taken", ["PORT", "SANDBOX_PORT"])
-def test_a_taken_port_gives_one_clear_line(taken):
+def test_a_taken_port_is_reported_in_one_line(taken):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -51,20 +51,20 @@ def test_a_taken_port_gives_one_clear_line(taken):
     ("port", "words"),
     [("80a", "is not a port"), ("0", "is not a port"), ("70000", "is not a port")],
 )
-def test_nonsense_for_a_port_gives_one_clear_line(port, words):
+def test_an_invalid_port_is_reported_in_one_line(port, words):
     done = launch(port, free_port())
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert words in done.stderr
 
 
-def test_one_port_for_both_gives_one_clear_line():
+def test_equal_ports_are_reported_in_one_line():
     port = free_port()
     done = launch(port, port)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "must differ" in done.stderr
 
 
-def test_keys_are_made_once_and_only_their_owner_may_read_them(run, tmp_path):
+def test_keys_are_created_once_and_private(run, tmp_path):
     file = tmp_path / "var" / "demo.env"
     first = run.demo_keys(file)
     assert set(first) == {"SECRET_KEY", "TOKEN_KEYS"}
@@ -73,7 +73,7 @@ def test_keys_are_made_once_and_only_their_owner_may_read_them(run, tmp_path):
     assert run.demo_keys(file) == first
 
 
-def test_made_keys_open_what_they_sealed(run, tmp_path, settings):
+def test_created_keys_encrypt_and_decrypt(run, tmp_path, settings):
     settings.TOKEN_KEYS = [run.demo_keys(tmp_path / "demo.env")["TOKEN_KEYS"]]
     assert crypto.open_sealed(crypto.seal("token", context="c"), context="c") == "token"
 

@@ -1,4 +1,4 @@
-"""Every address under /g/, read from the resolver: a new view is walked without being named here."""
+"""List every route under /g/ from the resolver, so that a new view is tested by itself."""
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -15,12 +15,15 @@ def walk(resolver: URLResolver, before: str = ""):
 
 
 def of_groups() -> list[str]:
-    """The routes of a group's pages."""
+    """Return the routes of a group's pages."""
     return [route for route, _entry in walk(get_resolver()) if route.startswith(START)]
 
 
 def path(route: str, things: dict) -> str:
-    """The route with its placeholders filled. A placeholder that ``things`` does not know is a failure, not a skip."""
+    """Return the route with its placeholders filled.
+
+    An unknown placeholder is a failure, not a skip.
+    """
     filled = []
     for part in route.split("/"):
         if not part.startswith("<"):

@@ -1,4 +1,4 @@
-"""One object of every kind that an address can name, in the group of alice."""
+"""One object of every kind that a URL can name, in the group of alice."""
 
 import pytest
 import responses
@@ -15,7 +15,7 @@ from partners.models import AdAccount, Audience, Connection, OAuthState, Sync
 
 @pytest.fixture
 def things(acme, alice, bob):
-    """kwargs of every address by name; a new name in an address belongs here."""
+    """Return the kwargs of every URL by name; a new name in a URL belongs here."""
     connection = Connection.objects.create(app_group=acme, partner="tiktok", connected_by=alice)
     connection.set_token("token-of-no-value")
     connection.save()
@@ -52,14 +52,14 @@ def things(acme, alice, bob):
 
 @pytest.fixture(autouse=True)
 def _no_network():
-    """Views that ask TikTok get a refused connection."""
+    """Refuse requests of views to TikTok."""
     with responses.RequestsMock(assert_all_requests_are_fired=False):
         yield
 
 
 @pytest.fixture
 def admin(things, alice, signed_in):
-    """Alice's client, in the browser session that began the authorisation."""
+    """Return Alice's client, with the session that began the authorisation."""
     client = signed_in(alice)
     session = client.session
     OAuthState.objects.filter(pk=things["state_id"]).update(

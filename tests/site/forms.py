@@ -1,4 +1,4 @@
-"""The forms of a page as a browser would send them, read from its HTML."""
+"""Parse the forms of a page, and the fields that a browser would send."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,10 @@ TEXTS = {"text", "search", "email", "url", "tel", None}
 
 
 class Forms(HTMLParser):
-    """``found``: one dict per form: action, method, fields (name -> value), texts (names that a person types into)."""
+    """Collect one dict per form in ``found``.
+
+    Keys: action, method, fields (name -> value), texts (names of text fields).
+    """
 
     def __init__(self, html):
         super().__init__()
@@ -14,31 +17,38 @@ class Forms(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
-        told = dict(attrs)
+        attributes = dict(attrs)
         if tag == "form":
-            method = (told.get("method") or "get").lower()
+            method = (attributes.get("method") or "get").lower()
             self.found.append(
-                {"action": told.get("action") or "", "method": method, "fields": {}, "texts": []}
+                {
+                    "action": attributes.get("action") or "",
+                    "method": method,
+                    "fields": {},
+                    "texts": [],
+                }
             )
         elif not self.found:
             return
         elif tag == "option" and self._select:
-            if "selected" in told or not self.found[-1]["fields"].get(self._select):
-                self.found[-1]["fields"][self._select] = told.get("value", "")
-        elif "name" in told:
-            self._field(tag, told)
+            if "selected" in attributes or not self.found[-1]["fields"].get(self._select):
+                self.found[-1]["fields"][self._select] = attributes.get("value", "")
+        elif "name" in attributes:
+            self._field(tag, attributes)
 
-    def _field(self, tag, told):
-        form, name = self.found[-1], told["name"]
+    def _field(self, tag, attributes):
+        form, name = self.found[-1], attributes["name"]
         if tag == "select":
             self._select = name
-        elif tag == "textarea" or (tag == "input" and told.get("type") in TEXTS):
+        elif tag == "textarea" or (tag == "input" and attributes.get("type") in TEXTS):
             form["texts"].append(name)
-            form["fields"][name] = told.get("value") or ""
-        elif (tag == "input" and told.get("type") in ("hidden", "number")) or "checked" in told:
-            form["fields"][name] = told.get("value") or "on"
+            form["fields"][name] = attributes.get("value") or ""
+        elif (
+            tag == "input" and attributes.get("type") in ("hidden", "number")
+        ) or "checked" in attributes:
+            form["fields"][name] = attributes.get("value") or "on"
         elif tag == "button":
-            form["fields"].setdefault(name, told.get("value") or "")
+            form["fields"].setdefault(name, attributes.get("value") or "")
 
     def handle_endtag(self, tag):
         if tag == "select":

@@ -1,4 +1,4 @@
-"""The documentation names what is there: every setting, every command of the Makefile, every file it links to."""
+"""The docs name every setting, and only files, tests and make targets that exist."""
 
 import re
 from pathlib import Path
@@ -12,23 +12,23 @@ RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
 def table_names():
-    """The variables in the first column of the tables."""
+    """Return the variables in the first column of the tables."""
     cells = [line.split("|")[1] for line in SETTINGS.splitlines() if line.startswith("| `")]
     return {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)}
 
 
-def test_every_setting_is_in_the_table_and_nothing_else():
+def test_the_settings_table_is_complete():
     source = (ROOT / "audiencesync" / "settings.py").read_text()
     assert table_names() == set(re.findall(r"\benv\.\w+\(\s*\"([A-Z_]+)\"", source))
 
 
-def test_the_variables_of_the_procfile_are_told():
+def test_the_variables_of_the_procfile_are_documented():
     used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "Procfile").read_text()))
     assert used <= set(re.findall(r"`([A-Z_]+)`", SETTINGS))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files_that_are_there(page):
+def test_linked_files_exist(page):
     targets = [
         t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if not t.startswith("http")
     ]
@@ -36,7 +36,7 @@ def test_links_lead_to_files_that_are_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_tests_that_are_named_are_there(page):
+def test_named_tests_exist(page):
     named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()))
     assert [
         f"{file}::{test}" for file, test in sorted(named) if not has_test(ROOT / file, test)
@@ -44,14 +44,14 @@ def test_tests_that_are_named_are_there(page):
 
 
 def has_test(file, name):
-    """A method of a class counts, too."""
+    # A method of a class counts, too.
     return file.exists() and (
         not name or re.search(rf"^ *def {name}\(", file.read_text(), re.MULTILINE)
     )
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_every_make_target_that_is_named_is_there(page):
+def test_named_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z-]+)", (ROOT / page).read_text())) <= targets
 

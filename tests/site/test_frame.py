@@ -1,4 +1,4 @@
-"""The frame of every page: language, title, navigation, sign-in pages, and no inline script or style anywhere."""
+"""The frame of every page: language, title, navigation, and no inline script or style."""
 
 import hashlib
 import re
@@ -14,12 +14,12 @@ ALLAUTH = ["login", "password/reset", "signup", "password/reset/done"]
 ACCOUNT = ["email", "password/change", "2fa", "2fa/totp/activate", "logout", "reauthenticate"]
 
 
-def test_titles_name_page_group_and_product(alice, signed_in):
+def test_a_title_names_page_group_and_product(alice, signed_in):
     page = signed_in(alice).get("/g/acme/members/").content.decode()
     assert "<title>Members · Acme · AudienceSync</title>" in page
 
 
-def test_group_names_are_escaped_and_isolated(acme, alice, signed_in):
+def test_a_group_name_is_escaped_and_isolated(acme, alice, signed_in):
     acme.name = "<script>x</script> مرحبا 🎉"
     acme.save()
     page = signed_in(alice).get("/g/acme/members/").content.decode()
@@ -27,7 +27,7 @@ def test_group_names_are_escaped_and_isolated(acme, alice, signed_in):
     assert "<bdi>&lt;script&gt;x&lt;/script&gt; مرحبا 🎉</bdi>" in page
 
 
-def test_the_language_of_the_browser_is_spoken(alice):
+def test_the_language_of_the_browser_is_used(alice):
     page = Client(headers={"Accept-Language": "de"}).get("/accounts/login/").content.decode()
     assert '<html lang="de">' in page
     assert "Passwort" in page
@@ -51,13 +51,13 @@ def test_our_pages_render_in_german(alice, signed_in, address):
     assert answer["Content-Language"] == "de"
 
 
-def test_home_leads_a_member_on(acme, other_group, alice, signed_in):
+def test_home_redirects_a_member_to_the_group(acme, other_group, alice, signed_in):
     client = signed_in(alice)
     assert client.get("/")["Location"] == "/g/acme/"
     assert client.get("/g/acme/")["Location"] == "/g/acme/canvases/"
 
 
-def test_home_remembers_the_group_visited_last(acme, other_group, alice, signed_in):
+def test_home_redirects_to_the_group_visited_last(acme, other_group, alice, signed_in):
     other_group.memberships.create(user=alice)
     client = signed_in(alice)
     assert client.get("/")["Location"] == "/groups/"
@@ -67,25 +67,25 @@ def test_home_remembers_the_group_visited_last(acme, other_group, alice, signed_
     assert client.get("/")["Location"] == "/g/acme/"
 
 
-def test_home_asks_visitors_to_sign_in(alice):
+def test_home_requires_sign_in(alice):
     assert Client().get("/")["Location"] == "/accounts/login/?next=/"
 
 
-def test_someone_without_a_group_gets_a_friendly_page(charlie, signed_in):
+def test_a_user_without_a_group_sees_an_explanation(charlie, signed_in):
     charlie.memberships.all().delete()
     page = signed_in(charlie).get("/", follow=True)
     assert "not a member of any app group" in page.content.decode()
 
 
 @pytest.mark.parametrize("address", ALLAUTH)
-def test_pages_before_sign_in_wear_our_frame(db, address):
+def test_sign_in_pages_have_our_frame(db, address):
     page = Client().get(f"/accounts/{address}/").content.decode()
     assert "AudienceSync</title>" in page
     assert "entrance" in page
 
 
 @pytest.mark.parametrize("address", ACCOUNT)
-def test_account_pages_wear_our_frame(alice, address):
+def test_account_pages_have_our_frame(alice, address):
     client = Client()
     client.post(
         "/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"}
@@ -96,21 +96,15 @@ def test_account_pages_wear_our_frame(alice, address):
     assert "{%" not in page.content.decode()
 
 
-def test_a_wrong_password_is_summed_up_on_top(alice):
-    page = (
-        Client()
-        .post("/accounts/login/", {"login": "alice@example.org", "password": "wrong"})
-        .content.decode()
-    )
+def test_a_wrong_password_is_summarised_on_top(alice):
+    form = {"login": "alice@example.org", "password": "wrong"}
+    page = Client().post("/accounts/login/", form).content.decode()
     assert page.index("There is a problem") < page.index("id_password")
 
 
-def test_a_field_is_tied_to_its_error_and_hint(acme, alice, bob, signed_in):
-    page = (
-        signed_in(alice)
-        .post("/g/acme/members/invite/", {"email": "bob@example.org", "role": "king"})
-        .content.decode()
-    )
+def test_a_field_refers_to_its_error_and_hint(acme, alice, bob, signed_in):
+    form = {"email": "bob@example.org", "role": "king"}
+    page = signed_in(alice).post("/g/acme/members/invite/", form).content.decode()
     role = re.search(
         r"<select[^>]*name=\"role\"[^>]*id=\"id_role\"[^>]*>|<select[^>]*id=\"id_role\"[^>]*>", page
     )[0]
@@ -122,26 +116,26 @@ def test_a_field_is_tied_to_its_error_and_hint(acme, alice, bob, signed_in):
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_templates_hold_no_inline_script_or_style(template):
+def test_templates_contain_no_inline_script_or_style(template):
     text = template.read_text()
     assert not re.search(
         r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\ssrc=)", text
     )
 
 
-def test_vendored_files_are_what_the_readme_says():
+def test_vendored_files_match_their_readme():
     vendor = ROOT / "static" / "vendor"
-    told = dict(
+    documented = dict(
         re.findall(
             r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", (vendor / "README.md").read_text(), re.MULTILINE
         )
     )
-    there = {
+    present = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in vendor.iterdir()
         if file.name != "README.md"
     }
-    assert told == there
+    assert documented == present
 
 
 @pytest.mark.parametrize(
@@ -154,14 +148,14 @@ def test_static_files_name_no_source_map_and_no_other_host(file):
     assert not re.search(r"url\(['\"]?https?:|@import", text)
 
 
-def test_every_icon_asked_for_is_in_the_sprite():
-    there = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text()))
-    asked = set()
+def test_every_used_icon_is_in_the_sprite():
+    present = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text()))
+    used = set()
     for template in TEMPLATES:
-        asked |= set(
+        used |= set(
             re.findall(
                 r'{% icon "([^"]+)"|icon_name="([^"]+)"|{% nav_link "\w+" label "([^"]+)"',
                 template.read_text(),
             )
         )
-    assert {name for names in asked for name in names if name} <= there
+    assert {name for names in used for name in names if name} <= present

@@ -1,4 +1,4 @@
-"""German pages: nothing English is left, numbers are written the German way, and never inside ids and addresses."""
+"""German pages contain no English, use German number formats, and no separators in ids."""
 
 import re
 from html.parser import HTMLParser
@@ -14,8 +14,8 @@ from canvases.models import Canvas, Step
 from partners.models import AdAccount, Audience, Connection, OAuthState, Sync, Tally
 from tests.site import addresses
 
-FAR = 1_234_567  # ids of this size get separators wherever a template prints them carelessly
-TORN = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
+LARGE = 1_234_567  # ids of this size get separators in a template without "unlocalize"
+SEPARATED_ID = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
 NAMES = {"TikTok Ads Manager", "TikTok Business Center", "TikTok Audience Sync", "Audience Sync"}
 NAMES |= {"Audience Sync:", "Android GAID", "iOS IDFA", "Acme ads"}
 CANVAS_PANELS = [
@@ -30,25 +30,27 @@ CANVAS_PANELS = [
 
 
 @pytest.fixture
-def far_ids(db):
-    """Every id that is given from now on is greater than FAR."""
-    group = AppGroup.objects.create(pk=FAR, name="Far", slug="far")
-    user = User.objects.create(pk=FAR, email="far@example.org")
-    Membership.objects.create(pk=FAR, user=user, app_group=group, role=Role.ADMIN)
+def large_ids(db):
+    """Make every later id greater than LARGE."""
+    group = AppGroup.objects.create(pk=LARGE, name="Far", slug="far")
+    user = User.objects.create(pk=LARGE, email="far@example.org")
+    Membership.objects.create(pk=LARGE, user=user, app_group=group, role=Role.ADMIN)
     Invitation.objects.create(
-        pk=FAR, app_group=group, email="f@example.org", token_hash="f", invited_by=user
+        pk=LARGE, app_group=group, email="f@example.org", token_hash="f", invited_by=user
     )
-    segment = Segment.objects.create(pk=FAR, app_group=group, name="Far")
-    Profile.objects.create(pk=FAR, app_group=group, external_id="far")
-    tiktok = Connection.objects.create(pk=FAR, app_group=group)
-    ad_account = AdAccount.objects.create(pk=FAR, connection=tiktok, remote_id="1", name="Far")
-    audience = Audience.objects.create(pk=FAR, ad_account=ad_account, remote_id="1", name="Far")
+    segment = Segment.objects.create(pk=LARGE, app_group=group, name="Far")
+    Profile.objects.create(pk=LARGE, app_group=group, external_id="far")
+    tiktok = Connection.objects.create(pk=LARGE, app_group=group)
+    ad_account = AdAccount.objects.create(pk=LARGE, connection=tiktok, remote_id="1", name="Far")
+    audience = Audience.objects.create(pk=LARGE, ad_account=ad_account, remote_id="1", name="Far")
     sync = Sync.objects.create(
-        pk=FAR, app_group=group, audience=audience, action="add", kinds=["email"]
+        pk=LARGE, app_group=group, audience=audience, action="add", kinds=["email"]
     )
-    OAuthState.objects.create(pk=FAR, state_hash="f", session_hash="f", user=user, app_group=group)
-    canvas = Canvas.objects.create(pk=FAR, app_group=group, name="Far", segment=segment)
-    Step.objects.create(pk=FAR, canvas=canvas, kind="audience_sync", sync=sync)
+    OAuthState.objects.create(
+        pk=LARGE, state_hash="f", session_hash="f", user=user, app_group=group
+    )
+    canvas = Canvas.objects.create(pk=LARGE, app_group=group, name="Far", segment=segment)
+    Step.objects.create(pk=LARGE, canvas=canvas, kind="audience_sync", sync=sync)
     models = [
         AppGroup,
         User,
@@ -69,16 +71,16 @@ def far_ids(db):
 
 
 @pytest.fixture
-def far_things(far_ids, things):
-    """The cast and its objects, all with large ids and versions."""
+def things_with_large_ids(large_ids, things):
+    """Return ``things``, all with large ids and versions."""
     for model in (Canvas, Segment, Step):
-        model.objects.update(version=FAR + 4)
+        model.objects.update(version=LARGE + 4)
     return things
 
 
 @pytest.fixture
 def paths(things):
-    """Every page of a group that a GET shows, with the panels of the canvas."""
+    """Return every page of a group that answers GET, with the panels of the canvas."""
     found = [addresses.path(route, things) for route in addresses.of_groups()]
     canvas = reverse("canvas", args=["acme", things["canvas_id"]])
     return (
@@ -90,7 +92,7 @@ def paths(things):
 
 @pytest.fixture
 def read(admin, alice):
-    """read(path, language) -> the HTML of a page, empty if the address shows none."""
+    """Return read(path, language) -> the HTML of a page, empty if there is none."""
     User.objects.filter(pk=alice.pk).update(is_staff=True)
 
     def get(path, language):
@@ -102,7 +104,7 @@ def read(admin, alice):
 
 
 class Words(HTMLParser):
-    """The texts of a page, those of attributes included; what people have typed stands in <bdi>."""
+    """Collect the texts of a page and its attributes, without user input, which is in <bdi>."""
 
     def __init__(self):
         super().__init__()
@@ -127,7 +129,7 @@ class Words(HTMLParser):
 
 
 def sentences(page):
-    """Texts of two words and more."""
+    """Return texts of at least two words."""
     words = Words()
     words.feed(page)
     return {
@@ -135,27 +137,31 @@ def sentences(page):
     }
 
 
-def test_no_sentence_is_the_same_in_both_languages(paths, read):
-    same = {
+def test_no_sentence_is_equal_in_both_languages(paths, read):
+    equal = {
         text for path in paths for text in sentences(read(path, "en")) & sentences(read(path, "de"))
     }
-    assert same - NAMES == set()
+    assert equal - NAMES == set()
 
 
-def test_english_pages_hold_no_german(paths, read):
+def test_english_pages_contain_no_german(paths, read):
     texts = {text for path in paths for text in sentences(read(path, "en"))}
     assert {text for text in texts if re.search("[äöüßÄÖÜ„]", text)} == set()
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_no_separator_inside_an_id(language, far_things, paths, read):
+def test_an_id_contains_no_separator(language, things_with_large_ids, paths, read):
     pages = {path: read(path, language) for path in paths}
-    assert sum(str(FAR + 1) in page for page in pages.values()) > 5
-    assert {path: TORN.findall(page) for path, page in pages.items() if TORN.search(page)} == {}
+    assert sum(str(LARGE + 1) in page for page in pages.values()) > 5
+    assert {
+        path: SEPARATED_ID.findall(page)
+        for path, page in pages.items()
+        if SEPARATED_ID.search(page)
+    } == {}
 
 
 @pytest.mark.parametrize(("language", "size"), [("en", "12,345"), ("de", "12.345")])
-def test_numbers_are_written_as_the_reader_writes_them(language, size, things, read):
+def test_numbers_use_the_format_of_the_language(language, size, things, read):
     Audience.objects.update(size=12345)
     page = read(reverse("audiences", args=["acme", "tiktok", things["ad_account_id"]]), language)
     assert f">{size}<" in page

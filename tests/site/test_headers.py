@@ -1,4 +1,4 @@
-"""Every answer, also an error, carries the headers that keep other people's scripts out."""
+"""Every answer, including errors, has the security headers."""
 
 import pytest
 from django.test import Client, override_settings
@@ -13,7 +13,7 @@ urlpatterns = [path("crash/", crash)]
 handler500 = "audiencesync.core.error_pages.server_error"
 
 
-def assert_guarded(answer):
+def assert_secure(answer):
     policy = answer["Content-Security-Policy"]
     for directive in (
         "default-src 'self'",
@@ -33,8 +33,8 @@ def assert_guarded(answer):
     "address",
     ["/accounts/login/", "/accounts/signup/", "/invitation/x/", "/nowhere/", "/g/acme/members/"],
 )
-def test_pages_of_visitors_are_guarded(db, address):
-    assert_guarded(Client().get(address))
+def test_pages_of_visitors_are_secure(db, address):
+    assert_secure(Client().get(address))
 
 
 @pytest.mark.parametrize(
@@ -47,25 +47,25 @@ def test_pages_of_visitors_are_guarded(db, address):
         "/g/umbrella/members/",
     ],
 )
-def test_pages_of_members_are_guarded(alice, other_group, signed_in, address):
-    assert_guarded(signed_in(alice).get(address))
+def test_pages_of_members_are_secure(alice, other_group, signed_in, address):
+    assert_secure(signed_in(alice).get(address))
 
 
-def test_a_refused_form_is_guarded(db):
+def test_a_refused_form_is_secure(db):
     answer = Client(enforce_csrf_checks=True).post("/accounts/login/")
     assert answer.status_code == 403
-    assert_guarded(answer)
+    assert_secure(answer)
 
 
 @override_settings(ROOT_URLCONF=__name__)
-def test_a_crash_is_guarded_and_tells_no_secrets(db):
+def test_a_crash_is_secure_and_shows_no_details(db):
     answer = Client(raise_request_exception=False).get("/crash/")
     assert answer.status_code == 500
-    assert_guarded(answer)
+    assert_secure(answer)
     assert "alice@example.org" not in answer.content.decode()
 
 
-def test_the_session_cookie_is_out_of_reach_of_scripts(alice, signed_in):
+def test_the_session_cookie_is_hidden_from_scripts(alice, signed_in):
     client = Client()
     client.post(
         "/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"}
@@ -77,6 +77,5 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(alice, signed_in):
 
 def test_forms_may_lead_to_the_partner_only(db, settings):
     policy = Client().get("/accounts/login/")["Content-Security-Policy"]
-    assert "form-action 'self' https://business-api.tiktok.com" in policy.split(
-        "; "
-    )  # in any order
+    # the order of directives is not fixed
+    assert "form-action 'self' https://business-api.tiktok.com" in policy.split("; ")

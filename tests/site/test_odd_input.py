@@ -1,4 +1,4 @@
-"""What people and robots type into fields, addresses and headers: never a crash, never markup of theirs in a page."""
+"""Odd text in fields, URLs and headers never crashes a page or becomes markup."""
 
 import html as escaping
 from urllib.parse import urlencode
@@ -31,12 +31,12 @@ TEXTS = {
 STORED_DIFFERENTLY = ["emoji", "10,000 letters", "spaces", "NUL", "half a pair"]
 SAME = [name for name in TEXTS if name not in STORED_DIFFERENTLY]
 MARKUP = ("<script>alert", "<img src=x", '"><img', 'href="javascript:')
-REFUSED = {"10,000 letters", "NUL", "spaces", "no-break space", "half a pair"}
-MORE = {"scopes": "users.track"}
+REFUSED_TEXTS = {"10,000 letters", "NUL", "spaces", "no-break space", "half a pair"}
+DEFAULTS = {"scopes": "users.track"}
 
 
 def pages(client, things):
-    """Every page of the group: address and HTML."""
+    """Yield path and HTML of every page of the group."""
     for route in ROUTES:
         path = addresses.path(route, things)
         answer = client.get(path)
@@ -48,7 +48,7 @@ def pages(client, things):
 @pytest.mark.parametrize(
     "name", [*STORED_DIFFERENTLY, *(pytest.param(name, marks=pytest.mark.once) for name in SAME)]
 )
-def test_every_text_field_of_every_page(admin, things, name):
+def test_odd_text_in_every_field_is_stored_escaped_or_refused(admin, things, name):
     text = TEXTS[name]
     forms = {}
     for path, html in pages(admin, things):
@@ -57,20 +57,20 @@ def test_every_text_field_of_every_page(admin, things, name):
                 forms[form["action"] or path, tuple(form["texts"])] = form
     assert len({field for _action, texts in forms for field in texts}) > 10
     for (action, texts), form in forms.items():
-        for odd in (texts[:1], texts):  # a name alone may be fine; all at once are not
-            answer = sent(admin, action, form, dict.fromkeys(odd, text))
+        for odd in (texts[:1], texts):  # one field alone may be accepted, all together are not
+            answer = submit(admin, action, form, dict.fromkeys(odd, text))
             assert answer.status_code < 500, action
             assert_clean("" if answer.streaming else answer.content.decode(), action)
     shown = 0
     for path, html in pages(admin, things):
         assert_clean(html, path)
         shown += bool(text.strip()) and escaping.escape(text.strip()) in html
-    assert (shown == 0) == (name in REFUSED)
+    assert (shown == 0) == (name in REFUSED_TEXTS)
 
 
-def sent(client, action, form, odd):
-    """The form as a browser sends it, with a scope for a key; half a pair goes as it is."""
-    body = urlencode(form["fields"] | MORE | odd, errors="surrogatepass")
+def submit(client, action, form, odd):
+    """Submit the form as a browser does, with a scope for a key and lone surrogates unchanged."""
+    body = urlencode(form["fields"] | DEFAULTS | odd, errors="surrogatepass")
     if form["method"] == "get":
         return client.get(f"{action}?{body}")
     return client.post(action, body, content_type="application/x-www-form-urlencoded")
@@ -83,7 +83,7 @@ def assert_clean(html, path):
 @pytest.mark.parametrize(
     "text", [TEXTS["a script"], TEXTS["an attribute"], "https://evil.example/x", "{{7*7}}"]
 )
-def test_headers_of_htmx_are_not_trusted(admin, things, text):
+def test_htmx_headers_are_not_trusted(admin, things, text):
     names = ("HX-Target", "HX-Trigger", "HX-Trigger-Name", "HX-Current-URL", "HX-Prompt")
     for route in ROUTES:
         answer = admin.get(
@@ -116,7 +116,7 @@ ODD_QUERIES = [
 
 
 @pytest.mark.parametrize("query", ODD_QUERIES)
-def test_odd_queries(admin, things, query):
+def test_an_odd_query_does_not_crash(admin, things, query):
     for route in ROUTES:
         answer = admin.get(f"{addresses.path(route, things)}?{query}")
         assert answer.status_code < 500, route
@@ -144,7 +144,7 @@ def test_odd_queries(admin, things, query):
         f"/invitation/{'x' * 5000}/",
     ],
 )
-def test_odd_addresses_are_not_found(admin, path):
+def test_an_odd_path_is_not_found(admin, path):
     answer = admin.get(path)
     assert answer.status_code in {400, 404}
     assert reverse("home") in answer.content.decode()

@@ -1,4 +1,4 @@
-"""The walls of the house that no linter knows: sizes, no code in templates, no escape from escaping, no hidden skips."""
+"""Rules of the code that no linter checks: sizes, inline scripts, escaping, translations, skips."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INLINE = re.compile(
     r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=\"|javascript:", re.IGNORECASE
 )
-REASON = r"(?!.*(\{#|# ))"  # a comment further right on the line
+REASON = r"(?!.*(\{#|# ))"  # a comment later in the line
 UNESCAPED = re.compile(rf"(mark_safe\(|SafeString\(|\|\s*safe\b|autoescape off){REASON}")
 MARKS = re.compile(r"# noqa\b(?!: [A-Z0-9, ]+ ( #|-) \S)|# type: ignore(?!\[[\w, -]+\]  # \S)")
 UNCOLLECTED = re.compile(
@@ -21,7 +21,7 @@ SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 
 
 def files(*patterns):
-    """Our own files (tracked, or new and not ignored), without migrations and what others wrote."""
+    """Return our own files, tracked or new, without migrations and vendored files."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "--", *patterns],
         cwd=ROOT,
@@ -42,7 +42,7 @@ TEMPLATES = files("*.html")
 
 
 def lines_with(pattern, paths):
-    """file:line of each match."""
+    """Return file:line of each match."""
     return [
         f"{path.relative_to(ROOT)}:{number}"
         for path in paths
@@ -58,7 +58,7 @@ def functions(path):
     ]
 
 
-def test_no_function_has_more_than_48_lines():
+def test_no_function_is_longer_than_48_lines():
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in PYTHON
@@ -84,7 +84,7 @@ def test_no_file_is_too_long(most, paths):
     ] == []
 
 
-def test_every_module_says_what_lives_in_it():
+def test_every_module_has_a_docstring():
     silent = [
         path
         for path in PYTHON
@@ -93,7 +93,7 @@ def test_every_module_says_what_lives_in_it():
     assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 
-def test_templates_hold_no_script_and_no_style():
+def test_templates_contain_no_inline_script_or_style():
     assert lines_with(INLINE, TEMPLATES) == []
 
 
@@ -104,7 +104,7 @@ def test_nothing_is_shown_unescaped():
     )
 
 
-def test_every_silenced_warning_has_its_reason_beside_it():
+def test_every_silenced_warning_has_a_reason():
     assert lines_with(MARKS, [path for path in PYTHON if path != Path(__file__)]) == []
 
 
@@ -132,6 +132,6 @@ def test_no_test_is_skipped():
         (SKIPS, "@pytest.mark.skip", "@pytest.mark.slow"),
     ],
 )
-def test_the_walls_see_what_they_must(pattern, bad, good):
+def test_the_patterns_detect_violations(pattern, bad, good):
     assert pattern.search(bad)
     assert not pattern.search(good)

@@ -1,4 +1,4 @@
-"""F09: a SQLite library with the WAL-reset race meets a file that was written ahead."""
+"""F09: a SQLite library with the WAL-reset race opens a file in WAL mode."""
 
 import sqlite3
 import subprocess
@@ -11,7 +11,7 @@ from audiencesync.core.database import sqlite
 from tests.support.stack import ROOT, environment
 
 pytestmark = pytest.mark.slow
-WITHOUT_THE_WHEEL = """
+WITHOUT_PYSQLITE = """
 import sys
 sys.modules["pysqlite3"] = None
 import django; django.setup()
@@ -23,13 +23,13 @@ with connection.cursor() as cursor:
 """
 
 
-def test_f09_an_old_library_writes_no_wal_and_says_so(tmp_path):
+def test_f09_an_old_library_leaves_wal_mode_and_warns(tmp_path):
     env = environment(tmp_path)
     with closing(sqlite3.connect(tmp_path / "audiencesync.sqlite3")) as database:
         assert database.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
         database.execute("CREATE TABLE people (id)")
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_THE_WHEEL],
+        [sys.executable, "-c", WITHOUT_PYSQLITE],
         cwd=ROOT,
         env=env,
         capture_output=True,

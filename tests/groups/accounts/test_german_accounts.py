@@ -1,4 +1,4 @@
-"""The German of allauth's pages and mails: Sie instead of du (locale/overrides)."""
+"""The pages and mails of allauth use the polite form in German (locale/overrides)."""
 
 import re
 from gettext import translation
@@ -43,28 +43,28 @@ def words(answer):
 
 
 @pytest.mark.parametrize("path", VISITOR)
-def test_to_visitors(path, db):
+def test_pages_of_visitors_are_polite(path, db):
     answer = Client(headers=GERMAN).get(f"/accounts/{path}", follow=True)
     assert '<html lang="de">' in answer.content.decode()
     assert DU.findall(words(answer)) == []
 
 
 @pytest.mark.parametrize("path", MEMBER)
-def test_to_members(path, alice, signed_in):
+def test_pages_of_members_are_polite(path, alice, signed_in):
     client = signed_in(alice)
     answer = client.get(f"/accounts/{path}", headers=GERMAN, follow=True)
     assert '<html lang="de">' in answer.content.decode()
     assert DU.findall(words(answer)) == []
 
 
-def test_after_a_wrong_password(alice):
+def test_the_message_after_a_wrong_password_is_polite(alice):
     answer = Client(headers=GERMAN).post(
         "/accounts/login/", {"login": alice.email, "password": "wrong"}
     )
     assert "E-Mail-Adresse oder Passwort sind leider falsch." in words(answer)
 
 
-def test_in_the_mail_about_a_forgotten_password(alice):
+def test_the_password_reset_mail_is_polite(alice):
     Client(headers=GERMAN).post("/accounts/password/reset/", {"email": alice.email})
     mailing.beat()
     assert "Sie erhalten diese E-Mail" in mail.outbox[0].body
@@ -72,7 +72,7 @@ def test_in_the_mail_about_a_forgotten_password(alice):
 
 
 def test_every_override_is_a_text_of_allauth_or_django():
-    """If they change a text, our override has no effect any more."""
+    # An override of a changed text would have no effect.
     catalogue = Path(settings.BASE_DIR) / "locale/overrides/de/LC_MESSAGES/django.po"
     overrides = [entry.msgid for entry in polib.pofile(str(catalogue))]
     folders = (Path(allauth.__file__).parent, Path(django.__file__).parent / "contrib/auth")
@@ -81,7 +81,7 @@ def test_every_override_is_a_text_of_allauth_or_django():
     assert [text for text in overrides if all(one.gettext(text) == text for one in known)] == []
 
 
-def test_about_the_choice_of_a_password(alice, signed_in):
+def test_the_password_rules_are_polite(alice, signed_in):
     page = words(signed_in(alice).get("/accounts/password/change/", headers=GERMAN))
     assert "Verwenden Sie kein häufiges Passwort." in page
     assert "allgemein üblich" not in page

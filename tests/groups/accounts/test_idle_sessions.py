@@ -1,4 +1,4 @@
-"""A session that is not used ends; what an open page fetches by itself is no use. Staff may be required a second factor."""
+"""End an unused session, not counting background requests; require a second factor of staff."""
 
 import time
 
@@ -17,7 +17,7 @@ def is_in(client, minutes, **headers):
         return client.get("/groups/", headers=headers).status_code == 200
 
 
-def test_a_session_that_is_not_used_for_so_long_ends_and_says_why(alice, signed_in, settings):
+def test_an_unused_session_ends_with_a_message(alice, signed_in, settings):
     settings.SESSION_IDLE_MINUTES = 30
     client = signed_in(alice)
     assert [is_in(client, minutes) for minutes in (0, 29, 58, 87, 118)] == [
@@ -33,7 +33,7 @@ def test_a_session_that_is_not_used_for_so_long_ends_and_says_why(alice, signed_
     ).exists()
 
 
-def test_what_an_open_page_fetches_by_itself_keeps_no_session(alice, signed_in, settings):
+def test_background_requests_do_not_keep_a_session(alice, signed_in, settings):
     settings.SESSION_IDLE_MINUTES = 30
     client, live = signed_in(alice), {"HX-Request": "true"}
     assert [is_in(client, minutes, **live) for minutes in (0, 15, 29, 31)] == [
@@ -45,7 +45,7 @@ def test_what_an_open_page_fetches_by_itself_keeps_no_session(alice, signed_in, 
     assert not is_in(client, 0)
 
 
-def test_without_the_setting_a_session_lasts(alice, signed_in):
+def test_a_session_lasts_without_the_setting(alice, signed_in):
     client = signed_in(alice)
     assert is_in(client, 0)
     assert is_in(client, 13 * 24 * 60)
@@ -60,7 +60,7 @@ def staff(alice, settings):
 
 
 @pytest.mark.parametrize("path", STAFF_PAGES)
-def test_pages_of_staff_open_only_with_a_second_factor_where_it_is_required(staff, signed_in, path):
+def test_pages_of_staff_require_a_second_factor(staff, signed_in, path):
     client = signed_in(staff)
     assert client.get(path)["Location"] == "/accounts/2fa/"
     assert "Set up a second factor first" in client.get("/accounts/2fa/").content.decode()
@@ -68,20 +68,20 @@ def test_pages_of_staff_open_only_with_a_second_factor_where_it_is_required(staf
     assert client.get(path).status_code == 200
 
 
-def test_without_a_second_factor_staff_change_nothing_either(staff, signed_in, acme):
+def test_staff_change_nothing_without_a_second_factor(staff, signed_in, acme):
     answer = signed_in(staff).post("/staff/groups/g/acme/archive/")
     assert answer["Location"] == "/accounts/2fa/"
     acme.refresh_from_db()
     assert acme.archived_at is None
 
 
-def test_who_is_not_staff_is_refused_and_the_other_pages_stay_open(bob, signed_in, settings):
+def test_other_users_are_not_asked_for_a_second_factor(bob, signed_in, settings):
     settings.STAFF_REQUIRE_SECOND_FACTOR = True
     assert signed_in(bob).get("/analytics/").status_code == 403
     assert signed_in(bob).get("/g/acme/analytics/").status_code == 200
 
 
-def test_the_deploy_check_warns_while_a_password_alone_opens_pages_of_staff(settings):
+def test_the_deploy_check_warns_without_a_required_second_factor(settings):
     assert [message.id for message in checks.staff_second_factor(None)] == ["audiencesync.W005"]
     settings.STAFF_REQUIRE_SECOND_FACTOR = True
     assert checks.staff_second_factor(None) == []

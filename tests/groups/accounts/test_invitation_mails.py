@@ -1,4 +1,4 @@
-"""The mail of an invitation: who invites does not see the link in it, unless no mail could be sent."""
+"""Mail an invitation; the inviter sees the link only if no mail could be sent."""
 
 import re
 
@@ -10,7 +10,7 @@ from audiencesync.groups.models import Invitation
 from partners.connections import mailing
 
 
-def test_the_link_is_mailed_and_not_shown_to_who_invites(acme, alice, signed_in):
+def test_a_mailed_link_is_not_shown_to_the_inviter(acme, alice, signed_in):
     client = signed_in(alice)
     client.post("/g/acme/members/invite/", {"email": "Dora@Example.org ", "role": "viewer"})
     page = client.get("/g/acme/members/")
@@ -22,7 +22,7 @@ def test_the_link_is_mailed_and_not_shown_to_who_invites(acme, alice, signed_in)
     assert not Invitation.objects.get().link_shown
 
 
-def test_a_link_that_no_mail_could_carry_is_shown_once_and_kept_sealed(
+def test_a_link_that_could_not_be_mailed_is_shown_once_and_stored_encrypted(
     acme, alice, signed_in, refused_mail
 ):
     client = signed_in(alice)
@@ -35,7 +35,7 @@ def test_a_link_that_no_mail_could_carry_is_shown_once_and_kept_sealed(
     assert Invitation.objects.get().link_shown
 
 
-def test_mailed_links_name_the_address_of_this_installation(acme, alice, signed_in, settings):
+def test_mailed_links_use_the_site_url(acme, alice, signed_in, settings):
     settings.SITE_URL = "https://sync.example.org"
     headers = {"Host": "127.0.0.1:9999"}
     signed_in(alice).post(
@@ -55,7 +55,7 @@ def test_mailed_links_name_the_address_of_this_installation(acme, alice, signed_
     assert sum("https://sync.example.org/" in message.body for message in mail.outbox) == 3
 
 
-def test_a_group_mails_twenty_invitations_an_hour(acme, alice, signed_in):
+def test_a_group_may_send_20_invitations_an_hour(acme, alice, signed_in):
     client = signed_in(alice)
     for n in range(20):
         client.post("/g/acme/members/invite/", {"email": f"d{n}@example.org", "role": "viewer"})
@@ -68,7 +68,7 @@ def test_a_group_mails_twenty_invitations_an_hour(acme, alice, signed_in):
     assert len(mail.outbox) == 20
 
 
-def test_a_mail_server_that_refuses_is_no_crash(acme, alice, signed_in, refused_mail):
+def test_an_unreachable_mail_server_is_reported(acme, alice, signed_in, refused_mail):
     client = signed_in(alice)
     page = client.post(
         "/g/acme/members/invite/", {"email": "dora@example.org", "role": "viewer"}, follow=True

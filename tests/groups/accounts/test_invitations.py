@@ -1,4 +1,4 @@
-"""Invitations: who invites sees no link that was mailed, who is invited joins once, everybody else gets a clear page."""
+"""Invitations: sign up or accept once; every other case gets a clear page."""
 
 from datetime import timedelta
 
@@ -32,14 +32,14 @@ def test_a_token_is_not_stored(invited):
     assert invitation.token_hash == Invitation.hash(token)
 
 
-def test_the_page_says_who_invites_into_what(invited):
+def test_the_page_names_inviter_group_and_address(invited):
     page = Client().get(invited()[1]).content.decode()
     assert "alice@example.org" in page
     assert "Acme" in page
     assert "dora@example.org" in page
 
 
-def test_a_new_person_signs_up_and_is_a_member(acme, invited):
+def test_a_new_user_signs_up_and_becomes_a_member(acme, invited):
     _invitation, path = invited()
     client = Client()
     answer = sign_up(client, path)
@@ -57,19 +57,19 @@ def test_the_invited_address_cannot_be_changed_at_sign_up(acme, invited):
     assert not User.objects.filter(email="mallory@example.org").exists()
 
 
-def test_the_address_counts_as_verified(invited):
+def test_the_invited_address_is_verified(invited):
     sign_up(Client(), invited()[1])
     assert User.objects.get(email="dora@example.org").emailaddress_set.get().verified
 
 
-def test_without_an_invitation_sign_up_is_closed(db):
+def test_sign_up_is_closed_without_an_invitation(db):
     client = Client()
     assert "form" not in client.get("/accounts/signup/").context
     client.post("/accounts/signup/", {"email": "mallory@example.org", "password1": PASSWORD})
     assert not User.objects.exists()
 
 
-def test_an_invitation_withdrawn_after_the_first_page_closes_sign_up(invited):
+def test_a_withdrawn_invitation_closes_sign_up(invited):
     invitation, path = invited()
     client = Client()
     client.post(path)
@@ -78,13 +78,13 @@ def test_an_invitation_withdrawn_after_the_first_page_closes_sign_up(invited):
     assert not User.objects.filter(email="dora@example.org").exists()
 
 
-def test_a_weak_password_is_refused_in_words(invited):
+def test_a_weak_password_is_refused_with_a_message(invited):
     answer = sign_up(Client(), invited()[1], password1="short")
     assert "There is a problem" in answer.content.decode()
     assert not User.objects.filter(email="dora@example.org").exists()
 
 
-def test_a_known_person_accepts_by_post(acme, charlie, signed_in, invited):
+def test_a_known_user_accepts_by_post(acme, charlie, signed_in, invited):
     _invitation, path = invited(email="charlie@example.org")
     client = signed_in(charlie)
     client.get(path)
@@ -93,12 +93,12 @@ def test_a_known_person_accepts_by_post(acme, charlie, signed_in, invited):
     assert role_of("charlie@example.org", acme) == "viewer"
 
 
-def test_a_known_person_is_led_to_sign_in(charlie, invited):
+def test_a_known_user_is_led_to_sign_in(charlie, invited):
     _invitation, path = invited(email="charlie@example.org")
     assert f"/accounts/login/?next={path}" in Client().get(path).content.decode()
 
 
-def test_somebody_else_cannot_accept(acme, charlie, signed_in, invited):
+def test_another_user_cannot_accept(acme, charlie, signed_in, invited):
     invitation, path = invited()
     client = signed_in(charlie)
     client.post(path)
@@ -114,7 +114,7 @@ def test_accepting_does_not_lower_a_role(acme, alice, signed_in, invited):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_used_link_says_so(acme, charlie, signed_in, invited, method):
+def test_a_used_link_shows_a_message(acme, charlie, signed_in, invited, method):
     _invitation, path = invited(email="charlie@example.org")
     client = signed_in(charlie)
     client.post(path)
@@ -125,7 +125,7 @@ def test_a_used_link_says_so(acme, charlie, signed_in, invited, method):
     assert role_of("charlie@example.org", acme) is None
 
 
-def test_an_old_link_says_so(invited):
+def test_an_expired_link_shows_a_message(invited):
     invitation, path = invited()
     Invitation.objects.filter(pk=invitation.pk).update(
         created_at=timezone.now() - INVITATION_LIFETIME - timedelta(minutes=1)
@@ -136,7 +136,7 @@ def test_an_old_link_says_so(invited):
 
 
 @pytest.mark.parametrize("token", ["nonsense", "ä€😀", "x" * 3000])
-def test_a_wrong_link_says_so(db, token):
+def test_an_unknown_link_shows_a_message(db, token):
     answer = Client().get(f"/invitation/{token}/")
     assert answer.status_code == 404
     assert "does not work any more" in answer.content.decode()
@@ -149,7 +149,7 @@ def test_inviting_again_replaces_the_link(acme, alice, signed_in, invited):
     assert acme.invitations.get().role == "admin"
 
 
-def test_a_withdrawn_link_is_dead(alice, signed_in, invited):
+def test_a_withdrawn_link_is_refused(alice, signed_in, invited):
     invitation, path = invited()
     signed_in(alice).post(f"/g/acme/members/invitations/{invitation.pk}/withdraw/")
     assert Client().get(path).status_code == 404
@@ -164,15 +164,15 @@ def test_a_withdrawn_link_is_dead(alice, signed_in, invited):
         ("d@example.org", "king"),
     ],
 )
-def test_bad_input_gets_words(acme, alice, bob, signed_in, email, role):
+def test_invalid_input_is_refused_with_a_message(acme, alice, bob, signed_in, email, role):
     answer = signed_in(alice).post("/g/acme/members/invite/", {"email": email, "role": role})
     assert answer.status_code == 422
     assert "There is a problem" in answer.content.decode()
     assert not Invitation.objects.exists()
 
 
-def test_two_tabs_accept_once(acme, alice, charlie, invited):
-    """Both tabs saw the invitation open."""
+def test_an_invitation_is_accepted_once_in_two_tabs(acme, alice, charlie, invited):
+    # Both tabs were opened before the first acceptance.
     invitation, _path = invited(email="charlie@example.org")
     now = timezone.now()
     assert invitations.accept(invitation, charlie, now=now)

@@ -1,4 +1,4 @@
-"""Which language a user reads and is written to in: the user's own choice, else the group's."""
+"""Choose the language of a user: own choice first, then the group's."""
 
 import pytest
 from django.test import Client
@@ -6,7 +6,7 @@ from django.test import Client
 from audiencesync.groups.models import AppGroup, User
 
 
-def test_the_language_menu_saves_the_choice_of_a_signed_in_user(alice, signed_in):
+def test_the_language_menu_stores_the_choice_of_a_user(alice, signed_in):
     signed_in(alice).post("/i18n/setlang/", {"language": "de", "next": "/"})
     alice.refresh_from_db()
     assert alice.language == "de"
@@ -20,13 +20,13 @@ def test_an_unknown_language_changes_nothing(alice, signed_in, language):
     assert alice.language == ""
 
 
-def test_a_visitor_chooses_for_the_browser_only(db):
+def test_the_choice_of_a_visitor_is_stored_in_a_cookie(db):
     answer = Client().post("/i18n/setlang/", {"language": "de", "next": "/accounts/login/"})
     assert answer.cookies["django_language"].value == "de"
 
 
 @pytest.mark.parametrize(("own", "expected"), [("", "de"), ("en", "en")])
-def test_mails_speak_the_language_of_the_user_else_of_the_group(acme, alice, own, expected):
+def test_mails_use_the_language_of_the_user_or_the_group(acme, alice, own, expected):
     acme.language, alice.language = "de", own
     assert alice.language_in(acme) == expected
 
@@ -44,7 +44,7 @@ def test_an_admin_sets_the_language_of_the_group(acme, alice, signed_in):
     assert acme.language == "de"
 
 
-def test_settings_refuse_a_language_that_nobody_translated(acme, alice, signed_in):
+def test_an_untranslated_language_is_refused(acme, alice, signed_in):
     data = {
         "name": "Acme",
         "time_zone": "UTC",
@@ -55,7 +55,7 @@ def test_settings_refuse_a_language_that_nobody_translated(acme, alice, signed_i
     assert signed_in(alice).post("/g/acme/settings/", data).status_code == 422
 
 
-def test_an_invitation_speaks_the_language_of_its_reader_else_of_the_group(
+def test_an_invitation_uses_the_language_of_its_reader_or_the_group(
     alice, signed_in, acme, charlie, mailoutbox
 ):
     AppGroup.objects.update(language="de")

@@ -1,4 +1,4 @@
-"""The migration that spells addresses in lower case: two rows that differed by case only become one."""
+"""The migration to lower-case addresses merges rows that differ only by case."""
 
 import importlib
 
@@ -12,7 +12,7 @@ from audiencesync.groups.models import Invitation, Role, User
 migration = importlib.import_module("audiencesync.groups.migrations.0020_lower_case_addresses")
 
 
-def migrated():
+def migrate():
     migration.lower(apps, None)
     connection.check_constraints()
     return set(EmailAddress.objects.values_list("user", "email", "verified", "primary"))
@@ -34,7 +34,7 @@ def add(user, email, *, verified=False, primary=False):
         ({}, {}),
     ],
 )
-def test_two_rows_of_one_account_become_one_that_has_what_either_had(alice, first, second, order):
+def test_two_rows_of_one_account_are_merged(alice, first, second, order):
     alice.emailaddress_set.all().delete()
     User.objects.filter(pk=alice.pk).update(email="Alice@Example.org")
     rows = [("Alice@Example.org", first), ("alice@example.org", second)]
@@ -48,13 +48,13 @@ def test_two_rows_of_one_account_become_one_that_has_what_either_had(alice, firs
         either.get("verified", False),
         either.get("primary", False),
     )
-    assert migrated() == {expected}
+    assert migrate() == {expected}
     alice.refresh_from_db()
     assert alice.email == "alice@example.org"
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_an_address_two_accounts_have_proven_stays_with_the_account_that_signs_in_by_it(
+def test_an_address_verified_by_two_accounts_stays_with_the_one_signing_in_with_it(
     acme, alice, bob, order
 ):
     EmailAddress.objects.all().delete()
@@ -63,13 +63,13 @@ def test_an_address_two_accounts_have_proven_stays_with_the_account_that_signs_i
     for user, email in rows[::order]:
         add(user, email, verified=True, primary=user == alice)
 
-    assert migrated() == {
+    assert migrate() == {
         (alice.pk, "alice@example.org", True, True),
         (bob.pk, "alice@example.org", False, False),
     }
 
 
-def test_other_addresses_and_invitations_are_only_spelled_in_lower_case(acme, alice, bob):
+def test_other_addresses_and_invitations_are_lower_cased(acme, alice, bob):
     EmailAddress.objects.all().delete()
     add(alice, "Alice@Example.org", verified=True, primary=True)
     add(bob, "bob@example.org", verified=True, primary=True)
@@ -77,7 +77,7 @@ def test_other_addresses_and_invitations_are_only_spelled_in_lower_case(acme, al
     Invitation.issue(acme, email="x@example.org", role=Role.VIEWER, by=alice)
     Invitation.objects.update(email="Dora@Example.org")
 
-    assert migrated() == {
+    assert migrate() == {
         (alice.pk, "alice@example.org", True, True),
         (bob.pk, "bob@example.org", True, True),
         (bob.pk, "bob@new.example.org", False, False),

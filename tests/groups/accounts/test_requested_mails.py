@@ -1,4 +1,4 @@
-"""A forgotten password: the request only writes a row, and costs the same whoever has an account; the engine mails."""
+"""A password reset only writes a row, at equal cost for any address; the engine sends the mail."""
 
 import re
 from datetime import timedelta
@@ -19,7 +19,7 @@ NEW = "battery staple horse"
 LINK = re.compile(r"http://127\.0\.0\.1:8000(\S+)")
 
 
-class Away(BaseEmailBackend):
+class Unavailable(BaseEmailBackend):
     """A mail server that does not answer."""
 
     def send_messages(self, email_messages):
@@ -27,17 +27,19 @@ class Away(BaseEmailBackend):
 
 
 @pytest.fixture
-def away(settings):
-    """away(True): the mail server does not answer; away(False): it does again."""
+def mail_server_down(settings):
+    """Return switch(is_down), which stops or restarts the mail server."""
     works = settings.EMAIL_BACKEND
 
-    def switch(is_away):
-        settings.EMAIL_BACKEND = f"{Away.__module__}.{Away.__qualname__}" if is_away else works
+    def switch(is_down):
+        settings.EMAIL_BACKEND = (
+            f"{Unavailable.__module__}.{Unavailable.__qualname__}" if is_down else works
+        )
 
     return switch
 
 
-def ask(email="alice@example.org", **headers):
+def request_reset(email="alice@example.org", **headers):
     return Client().post("/accounts/password/reset/", {"email": email}, headers=headers)
 
 
@@ -46,23 +48,23 @@ def send(minutes=0.0):
 
 
 def statements(email):
-    """What the request does in the database, without values."""
+    """Return the statements of a request, without values."""
     with CaptureQueriesContext(connection) as seen:
-        answer = ask(email)
+        answer = request_reset(email)
     assert answer["Location"] == "/accounts/password/reset/done/"
     return [re.sub(r"'[^']*'|\d+", "?", query["sql"]) for query in seen]
 
 
-def test_no_mail_leaves_within_the_request_and_the_beat_of_the_engine_sends_it(alice):
-    ask()
+def test_the_engine_sends_the_mail_not_the_request(alice):
+    request_reset()
     assert mail.outbox == []
     mailing.beat()
     assert [message.to for message in mail.outbox] == [["alice@example.org"]]
     assert not OutgoingMail.objects.exists()
 
 
-def test_a_known_and_an_unknown_address_cost_the_same_statements_and_rows(alice):
-    ask()  # what the first request of a process does besides
+def test_a_known_and_an_unknown_address_cost_the_same(alice):
+    request_reset()  # the first request of a process runs additional statements
     known, unknown = statements("alice@example.org"), statements("dora@example.org")
     assert known == unknown
     assert not [statement for statement in known if "groups_user" in statement]
@@ -77,14 +79,14 @@ def test_an_address_without_an_account_gets_no_mail_and_leaves_no_row(alice):
     alice.is_active = False
     alice.save()
     for email in ("alice@example.org", "nobody@example.org", f"{'x' * 60}@{'y' * 60}.example.org"):
-        ask(email)
+        request_reset(email)
     assert send() == 0
     assert mail.outbox == []
     assert not OutgoingMail.objects.exists()
 
 
-def test_no_link_lies_in_the_database_before_it_is_mailed(alice):
-    ask()
+def test_no_link_is_stored_before_it_is_mailed(alice):
+    request_reset()
     row = OutgoingMail.objects.get()
     assert (row.subject, row.body, row.user) == ("", "", None)
     send()
@@ -96,41 +98,40 @@ def test_no_link_lies_in_the_database_before_it_is_mailed(alice):
     assert alice.check_password(NEW)
 
 
-def test_a_mail_server_that_is_away_delays_the_mail_and_several_requests_become_one_mail(
-    alice, away
-):
-    away(True)
-    ask()
-    ask(" ALICE@example.org")
+def test_requests_during_a_mail_outage_become_one_mail(alice, mail_server_down):
+    mail_server_down(True)
+    request_reset()
+    request_reset(" ALICE@example.org")
     assert send() == 0
     assert Count.objects.get(pk="mails_failed").n == 1
-    away(False)
+    mail_server_down(False)
     assert send(2) == 1
     assert send(4) == 0
     assert len(mail.outbox) == 1
     assert not OutgoingMail.objects.exists()
 
 
-def test_what_no_server_takes_is_given_up_after_days_and_its_row_goes(alice, away):
-    away(True)
-    ask()
+def test_a_mail_is_given_up_after_days(alice, mail_server_down):
+    mail_server_down(True)
+    request_reset()
     send()
     send(3 * 24 * 60 + 1)
     assert not OutgoingMail.objects.exists()
 
 
 @pytest.mark.parametrize(
-    ("mine", "page", "words"), [("", "de", "Sie erhalten diese"), ("en", "de", "You're receiving")]
+    ("own", "page", "sentence"),
+    [("", "de", "Sie erhalten diese"), ("en", "de", "You're receiving")],
 )
-def test_the_mail_speaks_the_language_of_its_reader_else_of_the_page(alice, mine, page, words):
-    alice.language = mine
+def test_the_mail_is_in_the_language_of_the_user_or_the_page(alice, own, page, sentence):
+    alice.language = own
     alice.save()
-    ask(**{"Accept-Language": page})
+    request_reset(**{"Accept-Language": page})
     send()
-    assert words in mail.outbox[0].body
+    assert sentence in mail.outbox[0].body
 
 
-def test_the_page_says_that_it_may_take_a_minute_and_does_not_claim_that_a_mail_was_sent():
+def test_the_page_does_not_claim_that_a_mail_was_sent():
     page = Client().get("/accounts/password/reset/done/").content.decode()
     assert "If there is an account" in page
     assert "may take a minute" in page

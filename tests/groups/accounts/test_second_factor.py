@@ -1,4 +1,4 @@
-"""Second factors lie sealed in the database, open with the keys of this installation only, and move with them."""
+"""Second factors are stored encrypted and re-encrypted when TOKEN_KEYS rotate."""
 
 import importlib
 import json
@@ -30,8 +30,8 @@ def stored():
 
 
 @pytest.fixture(autouse=True)
-def _one_code():
-    """No code grows old between two lines."""
+def _frozen_time():
+    """Stop the clock, so that no code expires within a test."""
     with time_machine.travel(time.time(), tick=False):
         yield
 
@@ -45,7 +45,7 @@ def secret(alice, settings):
     return key
 
 
-def opens(alice, text):
+def signs_in(alice, text):
     client = Client()
     client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
     client.post("/accounts/2fa/authenticate/", {"code": text})
@@ -55,10 +55,10 @@ def opens(alice, text):
 def test_neither_secret_nor_seed_is_stored_in_clear(alice, secret):
     assert secret not in stored()
     assert stored().count("v1.old.") == 2
-    assert opens(alice, code(secret))
+    assert signs_in(alice, code(secret))
 
 
-def test_what_was_stored_in_clear_is_sealed_by_the_migration(alice, settings):
+def test_the_migration_encrypts_stored_secrets(alice, settings):
     settings.TOKEN_KEYS = [OLD]
     key = generate_totp_secret()
     Authenticator.objects.create(user=alice, type="totp", data={"secret": key})
@@ -72,28 +72,28 @@ def test_what_was_stored_in_clear_is_sealed_by_the_migration(alice, settings):
     codes.refresh_from_db()
     assert codes.data["used_mask"] == 1
     assert len(codes.wrap().get_unused_codes()) == 9
-    assert opens(alice, code(key))
+    assert signs_in(alice, code(key))
     migration.open_again(apps, None)
     assert key in stored()
 
 
-def test_rotate_keys_seals_them_under_the_new_key(alice, secret, settings):
+def test_rotate_keys_encrypts_secrets_with_the_new_key(alice, secret, settings):
     settings.TOKEN_KEYS = [NEW, OLD]
     out = StringIO()
     call_command("rotate_keys", stdout=out)
     assert "second factors: 2 sealed anew" in out.getvalue()
     settings.TOKEN_KEYS = [NEW]
-    assert opens(alice, code(secret))
+    assert signs_in(alice, code(secret))
     out = StringIO()
     call_command("rotate_keys", stdout=out)
     assert "second factors: 0 sealed anew, 2 already current" in out.getvalue()
 
 
-def test_a_second_factor_that_does_not_open_lets_nobody_in_and_is_named(
+def test_an_unreadable_second_factor_refuses_sign_in_and_is_reported(
     alice, secret, settings, caplog
 ):
     settings.TOKEN_KEYS = [NEW]
-    assert not opens(alice, code(secret))
+    assert not signs_in(alice, code(secret))
     assert "does not open with TOKEN_KEYS" in caplog.text
     with pytest.raises(CommandError, match="second factors"):
         call_command("rotate_keys", stdout=StringIO())

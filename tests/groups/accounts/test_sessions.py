@@ -1,4 +1,4 @@
-"""Everybody sees where their account is signed in, and ends all other sessions at once."""
+"""Users see where their account is signed in and can end all other sessions."""
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
@@ -21,7 +21,7 @@ def is_in(client):
     return client.get("/groups/").status_code == 200
 
 
-def test_the_page_lists_the_sessions_of_the_account_this_one_first(alice, bob):
+def test_the_page_lists_the_current_session_first(alice, bob):
     sign_in(alice.email, "Phone <b>", "203.0.113.8")
     sign_in(bob.email, "Bobs browser")
     page = sign_in(alice.email).get(PAGE)
@@ -33,9 +33,9 @@ def test_the_page_lists_the_sessions_of_the_account_this_one_first(alice, bob):
     assert "Phone &lt;b&gt;" in page.content.decode()
 
 
-def test_all_other_sessions_of_the_account_end_and_no_ones_elses(alice, bob, signed_in):
+def test_ending_other_sessions_spares_other_accounts(alice, bob, signed_in):
     mine, phone, bobs = sign_in(alice.email), sign_in(alice.email), sign_in(bob.email)
-    from_before = signed_in(alice)  # began before sessions were listed
+    from_before = signed_in(alice)  # a session without a UserSession row
     page = mine.post(PAGE, follow=True)
     assert "All other sessions have ended" in page.content.decode()
     assert [is_in(client) for client in (mine, phone, from_before, bobs)] == [
@@ -47,20 +47,20 @@ def test_all_other_sessions_of_the_account_end_and_no_ones_elses(alice, bob, sig
     assert UserSession.objects.filter(user=alice).count() == 1
 
 
-def test_a_session_from_before_shows_itself_and_looking_writes_nothing(alice, signed_in):
+def test_a_session_without_a_row_is_shown_and_reading_writes_nothing(alice, signed_in):
     page = signed_in(alice).get(PAGE)
     assert len(page.context["sessions"]) == 1
     assert "This session" in page.content.decode()
     assert not UserSession.objects.exists()
 
 
-def test_the_page_is_for_the_signed_in_and_is_linked_from_the_account(alice, signed_in):
+def test_the_page_requires_sign_in_and_is_linked_from_the_account(alice, signed_in):
     assert Client().get(PAGE)["Location"].startswith("/accounts/login/")
     assert Client().post(PAGE)["Location"].startswith("/accounts/login/")
     assert f'href="{PAGE}"' in signed_in(alice).get("/accounts/email/").content.decode()
 
 
-def test_what_is_kept_of_a_session_goes_with_it(alice):
+def test_the_row_of_an_ended_session_is_deleted(alice):
     client, other = sign_in(alice.email), sign_in(alice.email)
     client.post("/accounts/logout/")
     assert Session.objects.count() >= 1

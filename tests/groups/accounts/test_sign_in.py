@@ -1,4 +1,4 @@
-"""Signing in by e-mail, with a second factor, after a forgotten password; signing out."""
+"""Sign in by e-mail and second factor, reset a password, sign out."""
 
 import re
 import time
@@ -26,7 +26,7 @@ def is_in(client):
 
 @pytest.fixture
 def secret(alice):
-    """Alice has an authenticator app with this secret, and recovery codes."""
+    """Give Alice an authenticator app with this secret, and recovery codes."""
     key = generate_totp_secret()
     TOTP.activate(alice, key)
     RecoveryCodes.activate(alice)
@@ -34,7 +34,7 @@ def secret(alice):
 
 
 @pytest.mark.parametrize("email", ["alice@example.org", "ALICE@Example.org", " alice@example.org "])
-def test_the_address_is_the_name(alice, email):
+def test_the_address_signs_in_in_any_case(alice, email):
     client, answer = sign_in(email)
     assert answer["Location"] == "/"
     assert is_in(client)
@@ -44,53 +44,47 @@ def test_the_address_is_the_name(alice, email):
     ("email", "password"),
     [("alice@example.org", "wrong"), ("nobody@example.org", PASSWORD), ("", "")],
 )
-def test_anything_else_is_refused_with_the_same_words(alice, email, password):
+def test_wrong_credentials_get_one_message(alice, email, password):
     client, answer = sign_in(email, password)
     assert answer.status_code == 200
     assert "There is a problem" in answer.content.decode()
     assert not is_in(client)
 
 
-def test_somebody_switched_off_stays_out(alice):
+def test_an_inactive_user_cannot_sign_in(alice):
     alice.is_active = False
     alice.save()
     assert not is_in(sign_in()[0])
 
 
-def test_guesses_at_the_form_of_a_new_password_count_as_failed_sign_ins(alice, signed_in):
+def test_guesses_in_the_password_change_form_count_as_failed_sign_ins(alice, signed_in):
     client = signed_in(alice)
     new = {"password1": "a new horse battery", "password2": "a new horse battery"}
     for _ in range(5):
-        assert (
-            client.post("/accounts/password/change/", {"oldpassword": "guess", **new}).status_code
-            == 200
-        )
+        form = {"oldpassword": "guess", **new}
+        assert client.post("/accounts/password/change/", form).status_code == 200
     assert "Too many failed login attempts" in sign_in()[1].content.decode()
 
 
-def test_with_the_old_password_comes_a_new_one(alice, signed_in):
+def test_the_password_is_changed_with_the_old_one(alice, signed_in):
     new = {"password1": "a new horse battery", "password2": "a new horse battery"}
-    assert (
-        signed_in(alice)
-        .post("/accounts/password/change/", {"oldpassword": PASSWORD, **new})
-        .status_code
-        == 302
-    )
+    form = {"oldpassword": PASSWORD, **new}
+    assert signed_in(alice).post("/accounts/password/change/", form).status_code == 302
     assert is_in(sign_in(password="a new horse battery")[0])
 
 
-def test_sign_in_leads_where_one_wanted_to_go(alice):
+def test_sign_in_redirects_to_the_requested_page(alice):
     assert sign_in(query="?next=/g/acme/activity/")[1]["Location"] == "/g/acme/activity/"
 
 
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"]
 )
-def test_sign_in_leads_nowhere_else(alice, target):
+def test_sign_in_does_not_redirect_to_another_site(alice, target):
     assert sign_in(query=f"?next={target}")[1]["Location"] == "/"
 
 
-def test_signing_out_takes_a_post(alice, signed_in):
+def test_signing_out_requires_a_post(alice, signed_in):
     client = signed_in(alice)
     client.get("/accounts/logout/")
     assert is_in(client)
@@ -98,7 +92,7 @@ def test_signing_out_takes_a_post(alice, signed_in):
     assert not is_in(client)
 
 
-def test_a_second_factor_is_asked_for(alice, secret):
+def test_a_second_factor_is_required(alice, secret):
     client, answer = sign_in()
     assert answer["Location"] == "/accounts/2fa/authenticate/"
     assert not is_in(client)
@@ -107,14 +101,14 @@ def test_a_second_factor_is_asked_for(alice, secret):
     assert is_in(client)
 
 
-def test_a_wrong_code_does_not_open(alice, secret):
+def test_a_wrong_code_is_refused(alice, secret):
     client, _answer = sign_in()
     answer = client.post("/accounts/2fa/authenticate/", {"code": "000000"})
     assert "There is a problem" in answer.content.decode()
     assert not is_in(client)
 
 
-def test_a_recovery_code_opens_once(alice, secret):
+def test_a_recovery_code_works_once(alice, secret):
     codes = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()
     for opens in (True, False):
         client, _answer = sign_in()
@@ -122,7 +116,7 @@ def test_a_recovery_code_opens_once(alice, secret):
         assert is_in(client) is opens
 
 
-def test_a_forgotten_password_is_set_anew(alice):
+def test_a_forgotten_password_is_reset_by_mail(alice):
     client = Client()
     client.post("/accounts/password/reset/", {"email": "alice@example.org"})
     mailing.beat()
@@ -133,7 +127,7 @@ def test_a_forgotten_password_is_set_anew(alice):
     assert is_in(sign_in(password="battery staple horse")[0])
 
 
-def test_a_reset_for_a_stranger_says_the_same_and_mails_nobody(alice):
+def test_a_reset_for_an_unknown_address_shows_the_same_page(alice):
     known, unknown = (
         Client().post("/accounts/password/reset/", {"email": email}, follow=True).content.decode()
         for email in ("alice@example.org", "nobody@example.org")

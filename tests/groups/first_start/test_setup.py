@@ -1,4 +1,4 @@
-"""The first start: one link, one account, one app group."""
+"""The first start: one link creates one account and one app group."""
 
 from datetime import timedelta
 
@@ -32,19 +32,19 @@ def path_of(url):
 
 
 @pytest.mark.parametrize("address", ["/", "/accounts/login/"])
-def test_until_there_is_an_account_a_page_explains_how_to_make_it(db, address):
+def test_without_an_account_a_page_explains_the_setup(db, address):
     page = Client().get(address).content.decode()
     assert "manage.py setup" in page
     assert "Password" not in page
 
 
-def test_with_an_account_the_sign_in_page_is_as_always(alice):
+def test_with_an_account_the_sign_in_page_is_shown(alice):
     page = Client().get("/", follow=True).content.decode()
     assert "manage.py setup" not in page
     assert 'name="password"' in page
 
 
-def test_the_link_makes_the_account_its_group_and_signs_in(link):
+def test_the_link_creates_account_and_group_and_signs_in(link):
     client = Client()
     assert client.get(link).status_code == 200
     answer = client.post(link, FORM)
@@ -67,19 +67,19 @@ def test_the_link_makes_the_account_its_group_and_signs_in(link):
     assert Client().login(email="olga@example.org", password=FORM["password"])
 
 
-def test_the_demos_people_come_only_if_wanted(link, settings, monkeypatch):
+def test_demo_people_are_created_if_chosen(link, settings, monkeypatch):
     monkeypatch.setattr("audiencesync.people.demo.people.PEOPLE", 20)
     Client().post(link, FORM | {"demo_people": "on"})
     group = AppGroup.objects.get()
     assert (group.profiles.count(), group.segments.count()) == (20, 2)
 
 
-def test_without_the_demos_people_the_group_is_empty(link):
+def test_the_group_is_empty_without_demo_people(link):
     Client().post(link, FORM)
     assert AppGroup.objects.get().profiles.count() == 0
 
 
-def test_a_used_link_makes_no_second_account(link):
+def test_a_used_link_creates_no_second_account(link):
     Client().post(link, FORM)
     again = Client().post(link, FORM | {"email": "eve@example.org", "slug": "eve"})
     assert again.status_code == 410
@@ -87,7 +87,7 @@ def test_a_used_link_makes_no_second_account(link):
     assert not SetupLink.objects.exists()
 
 
-def test_a_link_ends_after_a_day(link):
+def test_a_link_expires_after_a_day(link):
     SetupLink.objects.update(created_at=timezone.now() - SETUP_LIFETIME)
     assert Client().get(link).status_code == 410
     assert Client().post(link, FORM).status_code == 410
@@ -97,10 +97,9 @@ def test_a_link_ends_after_a_day(link):
 @pytest.mark.parametrize(
     "rights", [{"is_staff": True}, {"is_superuser": True}, {"is_staff": True, "is_active": False}]
 )
-def test_a_link_never_works_while_a_member_of_staff_exists(link, rights):
-    User.objects.create_user(
-        "boss@example.org", "a long password", **rights
-    )  # as createsuperuser does meanwhile
+def test_a_link_is_refused_while_a_member_of_staff_exists(link, rights):
+    # as "createsuperuser" may do meanwhile
+    User.objects.create_user("boss@example.org", "a long password", **rights)
     assert Client().get(link).status_code == 410
     assert Client().post(link, FORM).status_code == 410
     assert User.objects.count() == 1
@@ -114,13 +113,13 @@ def test_only_the_hash_of_the_token_is_stored(link):
     assert token not in stored
 
 
-def test_printing_again_ends_the_old_link(link):
+def test_a_new_link_replaces_the_old_one(link):
     newer = path_of(setup_link.print_link("a test", now=timezone.now()))
     assert Client().get(link).status_code == 410
     assert Client().get(newer).status_code == 200
 
 
-def test_two_processes_that_start_do_not_end_each_others_link(db):
+def test_links_of_two_starting_processes_are_both_valid(db):
     web, engine = (
         path_of(setup_link.print_link(one, now=timezone.now())) for one in ("web", "engine")
     )
@@ -137,13 +136,13 @@ def test_the_command_prints_a_link_and_ends_all_others(link, capsys):
     assert SetupLink.objects.count() == 1
 
 
-def test_the_command_refuses_where_a_member_of_staff_exists(db):
+def test_the_command_refuses_if_a_member_of_staff_exists(db):
     User.objects.create_superuser("boss@example.org", "a long password")
     with pytest.raises(CommandError, match="member of staff"):
         call_command("setup")
 
 
-def test_a_start_prints_a_link_only_while_there_is_no_account(db, caplog):
+def test_a_start_prints_a_link_only_without_an_account(db, caplog):
     setup_link.announce("web")
     assert "http://127.0.0.1:8000/setup/" in caplog.text
     caplog.clear()
@@ -152,7 +151,7 @@ def test_a_start_prints_a_link_only_while_there_is_no_account(db, caplog):
     assert "/setup/" not in caplog.text
 
 
-def test_links_that_are_too_old_are_tidied_by_the_next_one(link):
+def test_expired_links_are_deleted_with_the_next_one(link):
     SetupLink.objects.update(created_at=timezone.now() - SETUP_LIFETIME - timedelta(days=1))
     setup_link.print_link("another", now=timezone.now())
     assert [one.printed_by for one in SetupLink.objects.all()] == ["another"]

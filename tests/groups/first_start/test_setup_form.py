@@ -1,4 +1,4 @@
-"""What the page behind the setup link refuses, and two who use it at the same time."""
+"""Validate the setup form; two simultaneous submissions create one account."""
 
 from functools import partial
 
@@ -34,7 +34,7 @@ __all__ = ["link"]
         ("person", "\0"),
     ],
 )
-def test_bad_input_is_told_beside_its_field_and_makes_nothing(link, field, value):
+def test_an_invalid_field_is_reported_and_nothing_created(link, field, value):
     answer = Client().post(link, FORM | {field: value})
     assert answer.status_code == 422
     assert field in answer.context["form"].errors
@@ -42,7 +42,7 @@ def test_bad_input_is_told_beside_its_field_and_makes_nothing(link, field, value
     assert SetupLink.objects.exists()
 
 
-def test_a_name_without_latin_letters_asks_for_an_address(link):
+def test_a_name_without_latin_letters_requires_a_slug(link):
     answer = Client().post(link, FORM | {"name": "مرحبا"})
     assert list(answer.context["form"].errors) == ["slug"]
     assert Client().post(link, FORM | {"name": "مرحبا", "slug": "Hello"})["Location"] == "/g/hello/"
@@ -50,7 +50,7 @@ def test_a_name_without_latin_letters_asks_for_an_address(link):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("printed_by", [("web", "web"), ("web", "engine")])
-def test_two_who_submit_at_once_make_exactly_one_account(printed_by):
+def test_two_simultaneous_submissions_create_one_account(printed_by):
     links = [path_of(setup_link.print_link(one, now=timezone.now())) for one in printed_by]
     if printed_by[0] == printed_by[1]:
         links[0] = links[1]

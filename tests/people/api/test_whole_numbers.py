@@ -78,12 +78,12 @@ def test_another_json_type_is_no_id(api, acme, path, build, wrong):
 
 
 def test_a_call_that_did_nothing_is_no_success(api, launched):
-    nobody = {"external_user_id": "nobody"}
+    unknown = {"external_user_id": "nobody"}
     bodies = {
         "/users/alias/new": {"user_aliases": [{"alias_name": "", "alias_label": "l"}]},
         "/users/identify": {"emails_to_identify": [{"external_id": "a", "email": "a@example.org"}]},
         "/users/delete": {"external_ids": ["nobody"]},
-        "/canvas/trigger/send": {"canvas_id": str(launched.api_id), "recipients": [nobody, None]},
+        "/canvas/trigger/send": {"canvas_id": str(launched.api_id), "recipients": [unknown, None]},
     }
     for path, body in bodies.items():
         assert post(api, path, body, 400)["errors"], path

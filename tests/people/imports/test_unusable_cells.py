@@ -8,7 +8,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 
 @pytest.mark.parametrize("cells", ["n/a,-", "nobody,12", "NULL,\\N", "none@none,0"])
 def test_an_unusable_cell_keeps_the_usable_identifier(imports, make_profile, cells):
-    before = make_profile(external_id="c-1", email="before@example.org", phone="+4915112345678")
+    before = make_profile(external_id="c-1", email="ann@example.org", phone="+4915112345678")
     row = imports.run(f"external_id,email,phone,city\nc-1,{cells},Ulm\n")
     assert (row.n_updated, row.n_rejected) == (1, 0)
     profile = Profile.objects.get()
@@ -22,11 +22,11 @@ def test_an_unusable_cell_keeps_the_usable_identifier(imports, make_profile, cel
 
 def test_a_later_unusable_row_keeps_the_identifier_of_an_earlier_row(imports):
     imports.run(
-        "external_id,email,phone\nc-1,before@example.org,+4915112345678\nc-1,nobody,12\nc-1,n/a,0\n"
+        "external_id,email,phone\nc-1,ann@example.org,+4915112345678\nc-1,nobody,12\nc-1,n/a,0\n"
     )
     profile = Profile.objects.get()
     assert (profile.email, profile.phone, profile.invalid_kinds) == (
-        "before@example.org",
+        "ann@example.org",
         "+4915112345678",
         0,
     )

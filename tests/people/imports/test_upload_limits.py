@@ -21,7 +21,7 @@ def opened(monkeypatch):
     """Return a list that grows with every temporary file of an upload."""
     files, real = [], tempfile.TemporaryFile
     monkeypatch.setattr(
-        uploads.tempfile, "TemporaryFile", lambda **told: files.append(1) or real(**told)
+        uploads.tempfile, "TemporaryFile", lambda **options: files.append(1) or real(**options)
     )
     return files
 

@@ -1,4 +1,4 @@
-"""A body in chunks, without Content-Length: taken where the server knows its end, refused in words where it does not."""
+"""Accept a chunked body where the server detects its end; refuse it elsewhere."""
 
 import io
 import json
@@ -12,7 +12,7 @@ BODY = json.dumps({"attributes": [{"external_id": "a"}]}).encode()
 
 
 def post(api, body, **more):
-    """The status and the answer, from the application as gunicorn calls it."""
+    """Return status and answer of a request built as gunicorn builds it."""
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/users/track",
@@ -29,25 +29,25 @@ def post(api, body, **more):
     return answer.status_code, json.loads(answer.content)
 
 
-def test_chunks_are_taken_where_the_server_knows_their_end(api):
+def test_a_chunked_body_with_a_known_end_is_accepted(api):
     assert post(api, BODY, **{"wsgi.input_terminated": True})[0] == 201
     assert Profile.objects.get().external_id == "a"
 
 
-def test_the_same_chunks_with_an_idempotency_key_are_one_call(api):
+def test_a_chunked_body_supports_an_idempotency_key(api):
     more = {"wsgi.input_terminated": True, "HTTP_IDEMPOTENCY_KEY": "k"}
     assert [post(api, BODY, **more)[0] for _turn in range(2)] == [201, 201]
     assert post(api, BODY.replace(b'"a"', b'"b"'), **more)[0] == 422
 
 
-def test_chunks_without_a_known_end_are_refused(api):
+def test_a_chunked_body_without_a_known_end_is_refused(api):
     status, answer = post(api, BODY)
     assert (status, "Content-Length" in answer["message"]) == (411, True)
     assert not Profile.objects.exists()
 
 
 @pytest.mark.parametrize("head", [b"", b"{"])
-def test_endless_chunks_are_refused(api, settings, head):
+def test_an_endless_chunked_body_is_refused(api, settings, head):
     status, _answer = post(
         api,
         head + b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1),

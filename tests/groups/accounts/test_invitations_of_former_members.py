@@ -1,4 +1,4 @@
-"""An invitation lives only as long as the right of the one who invited."""
+"""An invitation is valid only while its inviter may invite."""
 
 import pytest
 from django.test import Client
@@ -12,7 +12,7 @@ NOW = timezone.now
 
 @pytest.fixture
 def invited(acme):
-    """invited(by) -> the open invitation, and its address."""
+    """Return invited(by) -> (open invitation, path of its link)."""
 
     def make(by):
         row, token = invitations.invite(acme, email="second@example.org", role=Role.ADMIN, by=by)
@@ -22,7 +22,7 @@ def invited(acme):
 
 
 @pytest.mark.parametrize("loses", ["staff", "account"])
-def test_who_lost_staff_does_not_come_back_by_an_invitation(acme, invited, loses):
+def test_an_invitation_by_former_staff_is_refused(acme, invited, loses):
     by = User.objects.create_user("staff@example.org", "correct horse battery", is_staff=True)
     row, address = invited(by)
     assert Client().get(address).status_code == 200
@@ -38,7 +38,7 @@ def test_who_lost_staff_does_not_come_back_by_an_invitation(acme, invited, loses
     assert Client().get(address).status_code in (404, 410)
 
 
-def test_who_is_no_admin_any_more_invites_nobody(acme, alice, invited):
+def test_an_invitation_by_a_former_admin_is_refused(acme, alice, invited):
     row, _address = invited(alice)
     Membership.objects.filter(app_group=acme, user=alice).update(role=Role.VIEWER)
     second = User.objects.create_user("second@example.org", "correct horse battery")
@@ -46,7 +46,7 @@ def test_who_is_no_admin_any_more_invites_nobody(acme, alice, invited):
     assert invitations.accept(row, second, now=NOW()) is False
 
 
-def test_a_link_that_ended_with_the_right_of_its_inviter_says_so(acme, alice, invited):
+def test_the_page_explains_that_the_inviter_may_no_longer_invite(acme, alice, invited):
     _row, address = invited(alice)
     Membership.objects.filter(app_group=acme, user=alice).update(role=Role.VIEWER)
 
@@ -63,7 +63,7 @@ def test_a_link_that_ended_with_the_right_of_its_inviter_says_so(acme, alice, in
     )
 
 
-def test_a_link_into_an_archived_group_says_so(acme, alice, invited):
+def test_the_page_explains_that_the_group_is_archived(acme, alice, invited):
     _row, address = invited(alice)
     acme.archived_at = NOW()
     acme.save()
@@ -73,7 +73,7 @@ def test_a_link_into_an_archived_group_says_so(acme, alice, invited):
     assert ("archived" in page, "too old" in page) == (True, False)
 
 
-def test_a_link_that_has_ended_meanwhile_makes_no_account(acme, alice, invited):
+def test_an_ended_invitation_creates_no_account(acme, alice, invited):
     _row, address = invited(alice)
     client = Client()
     client.post(address)
@@ -84,7 +84,7 @@ def test_a_link_that_has_ended_meanwhile_makes_no_account(acme, alice, invited):
     assert not User.objects.filter(email="second@example.org").exists()
 
 
-def test_the_members_page_calls_such_an_invitation_ended(acme, alice, invited, signed_in):
+def test_the_members_page_marks_an_ended_invitation(acme, alice, invited, signed_in):
     mine, _address = invited(alice)
     other = User.objects.create_user("zoe@example.org", "correct horse battery")
     Membership.objects.create(app_group=acme, user=other, role=Role.ADMIN)

@@ -1,4 +1,4 @@
-"""An address in the settings that cannot work stops the start by its name, and never repeats what it holds."""
+"""An unusable URL in the settings stops the start; the error names the setting, not its value."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -7,7 +7,7 @@ from audiencesync.core import addresses
 from audiencesync.core.environment import Environment
 from tests.core.test_setting_bounds import load
 
-TAKEN = [
+VALID = [
     (addresses.database, "postgres://u:p@db/n"),
     (addresses.database, "postgresql://u:p%2F%40@db.internal:5432/n?sslmode=require"),
     (addresses.database, "postgres://u:p@@db/n"),
@@ -30,7 +30,7 @@ TAKEN = [
     (addresses.call, ""),
     (addresses.call, "https://hc.example.org/ping/canary?rid=1"),
 ]
-REFUSED = [
+INVALID = [
     *(
         (addresses.database, url)
         for url in (
@@ -143,7 +143,7 @@ REFUSED = [
 ]
 
 
-FORMS_OF = [
+VALID_ORIGINS = [
     *(
         "https://sync.example.org",
         "https://sync.example.org:8443",
@@ -152,7 +152,7 @@ FORMS_OF = [
     ),
     "http://sync.internal",
 ]
-FORMS_NOT_OF = [
+INVALID_ORIGINS = [
     *(
         "",
         " ",
@@ -172,42 +172,42 @@ FORMS_NOT_OF = [
 ]
 
 
-@pytest.mark.parametrize("url", FORMS_OF)
-def test_forms_of_safe_pages_are_taken(url):
+@pytest.mark.parametrize("url", VALID_ORIGINS)
+def test_an_https_origin_is_accepted(url):
     assert addresses.origin("NAME", url, must_be_safe=True) == url
 
 
-def test_without_https_forms_are_taken_without_https():
+def test_an_http_origin_is_accepted_without_https():
     assert addresses.origin("NAME", "http://sync.example.org", must_be_safe=False)
 
 
-@pytest.mark.parametrize("url", FORMS_NOT_OF)
-def test_forms_of_pages_that_others_can_write_into_are_not_taken(url):
+@pytest.mark.parametrize("url", INVALID_ORIGINS)
+def test_an_origin_that_others_control_is_refused(url):
     with pytest.raises(ImproperlyConfigured, match=r"\ANAME must look like [^\n]*\.\Z"):
         addresses.origin("NAME", url, must_be_safe=True)
 
 
-@pytest.mark.parametrize(("reads", "url"), TAKEN)
-def test_an_address_that_works_is_taken(reads, url):
-    assert reads("NAME", url) == url
+@pytest.mark.parametrize(("parse", "url"), VALID)
+def test_a_valid_url_is_accepted(parse, url):
+    assert parse("NAME", url) == url
 
 
-@pytest.mark.parametrize(("reads", "url"), REFUSED)
-def test_an_address_that_cannot_work_is_refused_by_its_name_alone(reads, url):
+@pytest.mark.parametrize(("parse", "url"), INVALID)
+def test_an_invalid_url_is_refused_without_its_value(parse, url):
     with pytest.raises(ImproperlyConfigured, match=r"\ANAME must look like [^\n]*\.\Z") as refused:
-        reads("NAME", url)
+        parse("NAME", url)
     assert "canary" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ["$canary", "$", "$EMAIL_HOST_PASSWORD", "$$a"])
-def test_a_password_that_begins_with_a_dollar_is_taken_as_it_is(monkeypatch, value):
+def test_a_password_beginning_with_a_dollar_is_read_literally(monkeypatch, value):
     monkeypatch.setenv("EMAIL_HOST_PASSWORD", value)
     assert Environment().str("EMAIL_HOST_PASSWORD", "") == value
 
 
 @pytest.mark.slow
-def test_a_slash_in_the_password_of_the_database_is_refused_in_one_line_without_it():
-    code, said = load(DATABASE_URL="postgres://user:Sec/ret@db/n")
-    assert (code, said.count("\n")) == (4, 1)
-    assert said.startswith("AudienceSync does not start: DATABASE_URL must look like postgres://")
-    assert "Sec" not in said
+def test_a_slash_in_the_database_password_is_refused_in_one_line():
+    code, output = load(DATABASE_URL="postgres://user:Sec/ret@db/n")
+    assert (code, output.count("\n")) == (4, 1)
+    assert output.startswith("AudienceSync does not start: DATABASE_URL must look like postgres://")
+    assert "Sec" not in output

@@ -1,4 +1,4 @@
-"""One invitation, opened and sent by several at once: one account, and a page for the others."""
+"""One invitation used by several clients at once creates one account."""
 
 import pytest
 from django.test import Client
@@ -7,15 +7,15 @@ from audiencesync.groups.models import Invitation, Role, User
 from tests.support.threads import Threads
 
 PASSWORD = "correct horse battery"
-MANY = 8
+N_CLIENTS = 8
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_sign_up_with_one_invitation_one_gets_an_account(acme, alice, settings):
+def test_concurrent_sign_ups_with_one_invitation_create_one_account(acme, alice, settings):
     settings.ACCOUNT_RATE_LIMITS = False
     _row, token = Invitation.issue(acme, email="dora@example.org", role=Role.VIEWER, by=alice)
     clients, answers, threads = (
-        [Client(raise_request_exception=False) for _n in range(MANY)],
+        [Client(raise_request_exception=False) for _n in range(N_CLIENTS)],
         [],
         Threads(),
     )
@@ -35,7 +35,7 @@ def test_of_many_who_sign_up_with_one_invitation_one_gets_an_account(acme, alice
     )
     assert sum(answer.status_code == 302 for answer in answers) == 1
     refused = [answer.content.decode() for answer in answers if answer.status_code != 302]
-    assert len(refused) == MANY - 1
+    assert len(refused) == N_CLIENTS - 1
     assert all(
         "used already" in page or "already registered" in page or "closed" in page
         for page in refused

@@ -1,4 +1,4 @@
-"""Every machine may migrate at its start: one does, the others wait for it and find nothing left to do."""
+"""Several machines may migrate at once: one migrates, the others wait and find nothing to do."""
 
 import os
 import subprocess
@@ -18,28 +18,28 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def empty_database(tmp_path):
-    """The environment of a process whose database holds no table yet."""
+    """Yield the environment of a process with an empty database."""
     if connection.vendor == "sqlite":
         yield stack.environment(tmp_path)
         return
     name = f"empty_{os.getpid()}"
-    made = connection.copy()
-    with made._nodb_cursor() as cursor:
+    maintenance = connection.copy()
+    with maintenance._nodb_cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
     try:
         yield stack.environment(
             tmp_path, DATABASE_URL=f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
         )
     finally:
-        with made._nodb_cursor() as cursor:
+        with maintenance._nodb_cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ["migrate", "createcachetable"])
-def test_two_at_once_both_end_well(empty_database, command):
+def test_two_simultaneous_migrations_both_succeed(empty_database, command):
     run = [sys.executable, "manage.py", command]
-    both = [
+    processes = [
         subprocess.Popen(
             run,
             cwd=stack.ROOT,
@@ -49,30 +49,32 @@ def test_two_at_once_both_end_well(empty_database, command):
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[0].decode() for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert "Traceback" not in "".join(said)
+    outputs = [process.communicate(timeout=120)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "Traceback" not in "".join(outputs)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_second_waits_for_the_first():
-    asked = []
+def test_the_second_migration_waits_for_the_first():
+    printed = []
     with migration_lock.hold("default"):
         child = f"""
 import django; django.setup()
 from django.db import connections
 from audiencesync.core.database import migration_lock
 connections['default'].settings_dict['NAME'] = {str(connection.settings_dict["NAME"])!r}
-with migration_lock.hold('default', wait=lambda: print('waits', flush=True)): print('has it', flush=True)
+wait = lambda: print('waits', flush=True)
+with migration_lock.hold('default', wait=wait):
+    print('has it', flush=True)
 """
         env = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
         second = subprocess.Popen(
             [sys.executable, "-c", child], cwd=stack.ROOT, env=env, stdout=subprocess.PIPE
         )
-        asked.append(second.stdout.readline())
+        printed.append(second.stdout.readline())
         assert second.poll() is None
-    asked.append(second.stdout.readline())
-    assert asked == [b"waits\n", b"has it\n"]
+    printed.append(second.stdout.readline())
+    assert printed == [b"waits\n", b"has it\n"]
     assert second.wait(60) == 0
 
 
@@ -85,14 +87,17 @@ def test_heartbeat_files_of_killed_supervisors_are_removed(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["engine-vm-2.pulse"]
 
 
-def test_two_installations_on_one_redis_have_queues_and_caches_of_their_own():
+def test_two_installations_on_one_redis_have_separate_queues_and_caches():
     names = set()
     for key in ("first", "second"):
         env = stack.environment(
             settings.VAR_DIR, SECRET_KEY=key * 12, REDIS_URL="redis://127.0.0.1:9/0"
         )
-        code = "from audiencesync.settings import *; print(Q_CLUSTER['name'], CACHES['default']['KEY_PREFIX'])"
-        said = subprocess.run(
+        code = (
+            "from audiencesync.settings import *; "
+            "print(Q_CLUSTER['name'], CACHES['default']['KEY_PREFIX'])"
+        )
+        done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=stack.ROOT,
             env=env,
@@ -100,6 +105,6 @@ def test_two_installations_on_one_redis_have_queues_and_caches_of_their_own():
             capture_output=True,
             text=True,
         )
-        names |= set(said.stdout.split())
+        names |= set(done.stdout.split())
     assert len(names) == 2
     assert not any("first" in name or "second" in name for name in names)

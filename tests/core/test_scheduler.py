@@ -1,4 +1,4 @@
-"""What the brokers hand to the pusher: the beats that are due first, then the queue; whatever goes wrong, no exception."""
+"""Brokers deliver due beats before queued tasks, and survive every error."""
 
 import time
 
@@ -35,33 +35,33 @@ def test_a_slot_gives_heartbeat_and_beat_once(transactional_db):
     assert functions(ticker.due(NOW + 5.0)) == [HEARTBEAT, BEAT]
 
 
-def test_the_second_engine_gets_only_its_own_heartbeat(transactional_db):
+def test_a_second_engine_gets_only_its_own_heartbeat(transactional_db):
     assert functions(Ticker().due(NOW)) == [HEARTBEAT, BEAT]
     assert functions(Ticker().due(NOW)) == [HEARTBEAT]
 
 
-def test_missed_slots_are_not_made_up(transactional_db):
+def test_missed_slots_are_not_repeated(transactional_db):
     ticker = Ticker()
     ticker.due(NOW)
     assert functions(ticker.due(NOW + 3600)) == [HEARTBEAT, BEAT]
     assert functions(ticker.due(NOW + 3601)) == []
 
 
-def test_beats_are_never_delivered_again_nor_stored(transactional_db):
+def test_beats_are_neither_redelivered_nor_stored(transactional_db):
     for ack_id, package in Ticker().due(NOW):
         assert ack_id is None
         assert SignedPackage.loads(package)["save"] is False
     assert OrmQ.objects.count() == 0
 
 
-def test_the_beat_goes_in_front_of_the_queue(transactional_db):
+def test_beats_come_before_queued_tasks(transactional_db):
     broker = TickOrm("test")
     async_task("builtins.len", "abc", broker=broker)
     assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]
     assert functions(broker.dequeue()) == ["builtins.len"]
 
 
-def test_without_database_the_heartbeat_goes_on_and_the_beat_comes_later(
+def test_without_a_database_heartbeats_continue_and_beats_are_delayed(
     transactional_db, database_away, caplog
 ):
     ticker = Ticker()
@@ -82,29 +82,27 @@ def test_dequeue_survives_a_broken_queue(transactional_db, database_away):
         assert broker.dequeue() is None
 
 
-def test_a_task_that_cannot_be_marked_as_done_ends_nobody_and_comes_again(
-    transactional_db, database_away, caplog
-):
+def test_a_task_that_cannot_be_acknowledged_is_redelivered(transactional_db, database_away, caplog):
     broker = TickOrm("test")
     async_task("builtins.len", "abc", broker=broker)
-    waiting = OrmQ.objects.get().pk
+    pk = OrmQ.objects.get().pk
     with database_away():
         for mark in (broker.acknowledge, broker.fail, broker.acknowledge):
-            mark(waiting)
+            mark(pk)
     assert OrmQ.objects.count() == 1
-    broker.acknowledge(waiting)
+    broker.acknowledge(pk)
     assert OrmQ.objects.count() == 0
     assert len(caplog.records) == 2
 
 
-def test_dequeue_lets_other_errors_through(transactional_db):
+def test_dequeue_raises_other_errors(transactional_db):
     ticker = Ticker()
     ticker.dequeue(list)
     with pytest.raises(ZeroDivisionError):
         ticker.dequeue(lambda: 1 / 0)
 
 
-def test_redis_gives_beats_then_the_queue_and_survives_its_end(transactional_db, redis_server):
+def test_redis_delivers_beats_before_tasks_and_survives_its_loss(transactional_db, redis_server):
     broker = TickRedis("test")
     async_task("builtins.len", "abc", broker=broker)
     assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]
@@ -115,12 +113,12 @@ def test_redis_gives_beats_then_the_queue_and_survives_its_end(transactional_db,
     assert broker.dequeue() is None
 
 
-def test_redis_waits_no_longer_than_to_the_next_slot():
+def test_redis_waits_at_most_until_the_next_slot():
     assert Ticker().pause(NOW + 4.5) == pytest.approx(0.51, abs=0.01)
     assert Ticker().pause(NOW + 1) == 1.0
 
 
-def test_trouble_of_the_database_is_told_once(transactional_db, caplog):
+def test_a_database_error_is_logged_once(transactional_db, caplog):
     def broken():
         raise OperationalError("secret@example.org")
 
@@ -131,19 +129,19 @@ def test_trouble_of_the_database_is_told_once(transactional_db, caplog):
     assert "secret" not in caplog.text
 
 
-def test_redis_away_is_told_once_though_the_database_answers(transactional_db, caplog):
+def test_an_unreachable_redis_is_logged_once(transactional_db, caplog):
     def broken():
         raise redis.ConnectionError
 
     ticker = Ticker()
     for at in (0, 5, 10):
-        ticker.due(NOW + at)  # claims in the database go on
-        ticker.dequeue(broken)  # what is due in front of the queue
+        ticker.due(NOW + at)  # claims in the database still work
+        ticker.dequeue(broken)  # called for the due beats first
         ticker.dequeue(broken)
     ticker.dequeue(list)
     ticker.dequeue(list)
-    words = [record.message.partition(" (")[0] for record in caplog.records]
-    assert words == [
+    messages = [record.message.partition(" (")[0] for record in caplog.records]
+    assert messages == [
         "The beat waits: Redis does not answer",
         "The beat goes on: Redis answers again.",
     ]

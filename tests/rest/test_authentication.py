@@ -1,4 +1,4 @@
-"""Who is let in: the key, its scopes, its end; another group's people are never seen."""
+"""Authenticate by a key with scopes and expiry; a key reaches only its own group."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ def status(key, **headers):
     return Caller(key).post("/users/track", ONE, **headers).status_code
 
 
-def test_the_right_key(acme, issue):
+def test_a_valid_key_is_accepted(acme, issue):
     key = issue(acme, "users.track")
     assert status(key) == 201
     assert status(None, Authorization=f"bearer {key}") == 201
@@ -27,7 +27,7 @@ def test_the_right_key(acme, issue):
     "header",
     ["", "Bearer", "Bearer x", "Basic {0}", "{0}", "Bearer {0}, Bearer {0}", "Bearer {0}x"],
 )
-def test_no_such_key(acme, issue, header):
+def test_an_unknown_or_malformed_key_is_refused(acme, issue, header):
     key = issue(acme)
     answer = Caller(None).post("/users/track", ONE, Authorization=header.format(key))
     assert answer.status_code == 401
@@ -36,36 +36,36 @@ def test_no_such_key(acme, issue, header):
     assert not Profile.objects.exists()
 
 
-def test_the_key_in_the_body_as_older_clients_send_it(acme, issue):
+def test_a_key_in_the_body_is_accepted(acme, issue):
     assert Caller(None).post("/users/track", ONE | {"api_key": issue(acme)}).status_code == 201
     assert Caller(None).post("/users/track", ONE | {"api_key": ["x"]}).status_code == 401
 
 
-def test_never_in_the_address(acme, issue):
+def test_a_key_in_the_url_is_refused(acme, issue):
     answer = Caller(None).post(f"/users/track?api_key={issue(acme)}", ONE)
     assert answer.status_code == 401
     assert "address" in answer.json()["message"]
 
 
-def test_a_scope_is_needed(acme, issue):
+def test_a_key_without_the_scope_is_refused(acme, issue):
     answer = Caller(issue(acme, "users.delete", "canvas.read")).post("/users/track", ONE)
     assert answer.status_code == 403
     assert "users.track" in answer.json()["message"]
     assert not Profile.objects.exists()
 
 
-def test_a_revoked_key_is_dead_at_once(acme, issue):
+def test_a_revoked_key_is_refused_at_once(acme, issue):
     key = issue(acme)
     assert status(key) == 201
     ApiKey.objects.update(revoked_at=timezone.now())
     assert status(key) == 401
 
 
-def test_an_expired_key(acme, issue):
+def test_an_expired_key_is_refused(acme, issue):
     assert status(issue(acme, expires_at=timezone.now() - timedelta(seconds=1))) == 401
 
 
-def test_last_used_is_written_once_a_minute(acme, issue):
+def test_the_last_use_is_written_once_a_minute(acme, issue):
     key = issue(acme)
     status(key)
     first = ApiKey.objects.get().last_used_at
@@ -78,23 +78,19 @@ def test_last_used_is_written_once_a_minute(acme, issue):
     assert ApiKey.objects.get().last_used_at > earlier
 
 
-def test_a_key_sees_its_own_group_only(acme, other_group, issue, api):
+def test_a_key_reaches_its_own_group_only(acme, other_group, issue, api):
     lead = {"alias_label": "l", "alias_name": "n"}
     api.track(attributes=[{"external_id": "a", "email": "a@example.org", "plan": "acme"}])
     api.post("/users/alias/new", {"user_aliases": [lead | {"external_id": "a"}]})
     before = Profile.objects.values().get()
-    stranger, braze_id = Caller(issue(other_group)), Profile.objects.get().braze_id
-    told = [{"external_id": "a", "plan": "b"}, {"email": "a@example.org", "plan": "b"}]
-    stranger.track(
-        attributes=[*told, {"user_alias": lead, "plan": "b", "_update_existing_only": False}]
+    foreign, braze_id = Caller(issue(other_group)), Profile.objects.get().braze_id
+    items = [{"external_id": "a", "plan": "b"}, {"email": "a@example.org", "plan": "b"}]
+    foreign.track(
+        attributes=[*items, {"user_alias": lead, "plan": "b", "_update_existing_only": False}]
     )
-    assert (
-        stranger.track(status=400, attributes=[{"braze_id": braze_id, "plan": "b"}])["errors"][0][
-            "type"
-        ]
-        == "UNKNOWN_USER"
-    )
-    stranger.post(
+    answer = foreign.track(status=400, attributes=[{"braze_id": braze_id, "plan": "b"}])
+    assert answer["errors"][0]["type"] == "UNKNOWN_USER"
+    foreign.post(
         "/users/identify", {"aliases_to_identify": [{"external_id": "z", "user_alias": lead}]}
     )
     assert Profile.objects.filter(app_group=acme).values().get() == before
@@ -104,6 +100,6 @@ def test_a_key_sees_its_own_group_only(acme, other_group, issue, api):
     }
 
 
-def test_a_session_is_no_key(alice, signed_in):
+def test_a_session_does_not_replace_a_key(alice, signed_in):
     answer = signed_in(alice).post("/users/track", ONE, content_type="application/json")
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""A start that would be open to others is refused in one line: wildcards, DEBUG, http, accounts of the demo."""
+"""Refuse a start that is open to others: wildcards, DEBUG, http, demo accounts."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from audiencesync.core.demo_accounts import EMAILS
 from audiencesync.groups.models import User
 
 PUBLIC = {"SITE_URL": "https://sync.example.org", "ALLOWED_HOSTS": ["sync.example.org"]}
-AT_HOME = {"SITE_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": ["127.0.0.1"]}
+LOCAL = {"SITE_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": ["127.0.0.1"]}
 
 
 def found(settings, check=checks.openness, **values):
@@ -29,21 +29,21 @@ def found(settings, check=checks.openness, **values):
         [".co.uk"],
     ],
 )
-@pytest.mark.parametrize("place", [PUBLIC, AT_HOME], ids=["public", "at home"])
-def test_a_wildcard_of_hosts_is_refused(settings, hosts, place):
-    assert found(settings, **place | {"ALLOWED_HOSTS": hosts}) == ["E009"]
+@pytest.mark.parametrize("installation", [PUBLIC, LOCAL], ids=["public", "local"])
+def test_a_wildcard_host_is_refused(settings, hosts, installation):
+    assert found(settings, **installation | {"ALLOWED_HOSTS": hosts}) == ["E009"]
 
 
 @pytest.mark.parametrize("origin", ["https://*", "https://*.com", "http://*"])
-def test_a_wildcard_of_trusted_origins_is_refused(settings, origin):
+def test_a_wildcard_origin_is_refused(settings, origin):
     assert found(settings, **PUBLIC, CSRF_TRUSTED_ORIGINS=[origin]) == ["E010"]
 
 
 @pytest.mark.parametrize(
-    ("place", "expected"), [(PUBLIC, ["E011"]), (AT_HOME, [])], ids=["public", "at home"]
+    ("installation", "expected"), [(PUBLIC, ["E011"]), (LOCAL, [])], ids=["public", "local"]
 )
-def test_debug_is_for_ones_own_machine(settings, place, expected):
-    assert found(settings, **place, DEBUG=True) == expected
+def test_debug_is_refused_on_a_public_host(settings, installation, expected):
+    assert found(settings, **installation, DEBUG=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_debug_is_for_ones_own_machine(settings, place, expected):
         ("https://sync.example.org", []),
     ],
 )
-def test_http_is_for_names_that_are_not_public(settings, url, expected):
+def test_http_is_refused_on_a_public_host(settings, url, expected):
     assert found(settings, SITE_URL=url) == expected
 
 
-def test_what_is_named_well_is_allowed(settings):
+def test_explicit_hosts_and_origins_are_accepted(settings):
     origins = ["https://sync.example.org", "https://*.example.org"]
     hosts = ["sync.example.org", ".example.org", "localhost", "[::1]"]
     assert found(settings, **PUBLIC | {"ALLOWED_HOSTS": hosts}, CSRF_TRUSTED_ORIGINS=origins) == []
@@ -82,12 +82,12 @@ def test_what_is_named_well_is_allowed(settings):
         ("http://8.8.8.8", ["E014"]),
     ],
 )
-def test_the_demo_may_be_open_where_nobody_else_comes(settings, url, expected):
+def test_an_open_demo_is_refused_on_a_public_host(settings, url, expected):
     assert found(settings, DEMO=True, SITE_URL=url, ALLOWED_HOSTS=["*"], DEBUG=True) == expected
 
 
 @pytest.mark.parametrize("email", EMAILS)
-def test_an_account_of_the_demo_is_refused_outside_the_demo(db, settings, email):
+def test_an_active_demo_account_is_refused_outside_the_demo(db, settings, email):
     user = User.objects.create_user(email, "any password")
     assert found(settings, checks.demo_users) == ["E013"]
     assert found(settings, checks.demo_users, DEMO=True) == []
@@ -95,5 +95,5 @@ def test_an_account_of_the_demo_is_refused_outside_the_demo(db, settings, email)
     assert found(settings, checks.demo_users, DEMO=False) == []
 
 
-def test_other_accounts_are_not_refused(alice, settings):
+def test_other_accounts_are_accepted(alice, settings):
     assert found(settings, checks.demo_users) == []

@@ -1,4 +1,4 @@
-"""Nobody gets into the account of an address whose mailbox they do not read."""
+"""An account can be used only by a person who reads its mailbox."""
 
 import re
 
@@ -40,16 +40,16 @@ def reset(email, password=NEW):
     return client.post(form, {"password1": password, "password2": password})
 
 
-def ask_for(client, email):
-    """Ask for a change of the address; answers the path of the mailed link."""
+def request_change(client, email):
+    """Request a change of the address and return the path of the mailed link."""
     client.post("/accounts/email/", {"email": email, "action_add": ""})
     sent = [message for message in mail.outbox if message.to == [email]]
     return LINK.search(sent[-1].body)[1] if sent else None
 
 
 @pytest.fixture
-def shown(acme, alice):
-    """The path of a link that the inviter has seen."""
+def shown_link(acme, alice):
+    """Return the path of a link that the inviter has seen."""
     invitation, token = Invitation.issue(
         acme, email="victim@example.org", role=Role.VIEWER, by=alice
     )
@@ -62,37 +62,37 @@ def victim(acme):
     return User.objects.create_user("victim@example.org", PASSWORD)
 
 
-def test_a_link_that_was_shown_makes_an_account_whose_address_is_not_confirmed(acme, shown):
-    client, _answer = sign_up(shown)
+def test_a_shown_link_creates_an_unconfirmed_account(acme, shown_link):
+    client, _answer = sign_up(shown_link)
     user = User.objects.get(email="victim@example.org")
     assert is_in(client)
     assert not user.emailaddress_set.get().verified
     assert [message.to for message in mail.outbox] == [["victim@example.org"]]
 
 
-def test_such_an_account_is_confirmed_by_its_mail(shown):
-    client, _answer = sign_up(shown)
+def test_an_unconfirmed_account_is_confirmed_by_its_mail(shown_link):
+    client, _answer = sign_up(shown_link)
     client.post(LINK.search(mail.outbox[0].body)[1])
     address = EmailAddress.objects.get(user__email="victim@example.org")
     assert (address.email, address.verified, address.primary) == ("victim@example.org", True, True)
 
 
-def test_an_earlier_mailed_link_of_another_address_confirms_nothing(acme, alice, shown):
+def test_a_mailed_link_of_another_address_confirms_nothing(acme, alice, shown_link):
     _invitation, token = Invitation.issue(
         acme, email="mallory@example.org", role=Role.VIEWER, by=alice
     )
     client = Client()
     client.post(f"/invitation/{token}/")
-    client.post(shown)
+    client.post(shown_link)
     client.post("/accounts/signup/", {"password1": PASSWORD})
     assert not EmailAddress.objects.filter(verified=True).exclude(user=alice).exists()
     assert User.objects.filter(email="victim@example.org").exists()
 
 
-def test_an_unconfirmed_account_takes_no_mailed_invitation_until_a_reset_by_mail(
-    shown, other_group, charlie
+def test_an_unconfirmed_account_accepts_a_mailed_invitation_only_after_a_reset(
+    shown_link, other_group, charlie
 ):
-    attacker, _answer = sign_up(shown)
+    attacker, _answer = sign_up(shown_link)
     _row, token = Invitation.issue(
         other_group, email="victim@example.org", role=Role.ADMIN, by=charlie
     )
@@ -105,14 +105,12 @@ def test_an_unconfirmed_account_takes_no_mailed_invitation_until_a_reset_by_mail
     reset("victim@example.org")
     assert not is_in(attacker)
     sign_in("victim@example.org", NEW).post(path)
-    assert (
-        Membership.objects.get(app_group=other_group, user__email="victim@example.org").role
-        == Role.ADMIN
-    )
+    membership = Membership.objects.get(app_group=other_group, user__email="victim@example.org")
+    assert membership.role == Role.ADMIN
 
 
-def test_without_any_mail_server_a_second_group_can_still_be_joined(shown, other_group, charlie):
-    client, _answer = sign_up(shown)
+def test_a_shown_link_to_a_second_group_works_without_mail(shown_link, other_group, charlie):
+    client, _answer = sign_up(shown_link)
     row, token = Invitation.issue(
         other_group, email="victim@example.org", role=Role.VIEWER, by=charlie
     )
@@ -123,9 +121,9 @@ def test_without_any_mail_server_a_second_group_can_still_be_joined(shown, other
     ).exists()
 
 
-def test_an_unconfirmed_account_cannot_change_its_address_or_lose_it(shown, settings):
+def test_an_unconfirmed_account_cannot_change_or_remove_its_address(shown_link, settings):
     settings.ACCOUNT_RATE_LIMITS = False
-    client, _answer = sign_up(shown)
+    client, _answer = sign_up(shown_link)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     page = client.post("/accounts/email/", {"email": "evil@example.org", "action_add": ""})
     assert "Confirm your present address first" in page.content.decode()
@@ -135,8 +133,8 @@ def test_an_unconfirmed_account_cannot_change_its_address_or_lose_it(shown, sett
 
 
 @pytest.mark.parametrize("end", ["reset", "change", "shell", "accept"])
-def test_a_pending_change_of_the_address_ends(end, victim, acme, alice, signed_in):
-    link = ask_for(signed_in(victim), "evil@example.org")
+def test_a_pending_change_of_address_is_cancelled(end, victim, acme, alice, signed_in):
+    link = request_change(signed_in(victim), "evil@example.org")
     if end == "reset":
         reset("victim@example.org")
     elif end == "change":
@@ -156,7 +154,7 @@ def test_a_pending_change_of_the_address_ends(end, victim, acme, alice, signed_i
 
 
 def test_a_change_is_confirmed_only_in_a_session_of_the_account(victim, charlie, signed_in):
-    link = ask_for(signed_in(victim), "new@example.org")
+    link = request_change(signed_in(victim), "new@example.org")
     answer = Client().post(link)
     assert answer["Location"].startswith("/accounts/login/?next=")
     other = signed_in(charlie)
@@ -172,14 +170,13 @@ def test_a_change_is_confirmed_only_in_a_session_of_the_account(victim, charlie,
     assert [(one.email, one.verified) for one in victim.emailaddress_set.all()] == [
         ("new@example.org", True)
     ]
-    assert (
-        Client().get("/accounts/confirm-email/nonsense/")["Location"].startswith("/accounts/login/")
-    )
+    answer = Client().get("/accounts/confirm-email/nonsense/")
+    assert answer["Location"].startswith("/accounts/login/")
     assert signed_in(victim).get("/accounts/confirm-email/nonsense/").status_code == 410
 
 
-def test_an_address_that_another_account_has_is_not_taken(victim, charlie, signed_in):
-    link = ask_for(signed_in(victim), "later@example.org")
+def test_an_address_of_another_account_is_refused(victim, charlie, signed_in):
+    link = request_change(signed_in(victim), "later@example.org")
     charlie.email = "later@example.org"
     charlie.save()
     EmailAddress.objects.filter(user=charlie).delete()
@@ -189,8 +186,8 @@ def test_an_address_that_another_account_has_is_not_taken(victim, charlie, signe
     assert victim.email == "victim@example.org"
 
 
-def test_an_address_that_was_only_asked_for_signs_nobody_in_and_gets_no_reset(victim, signed_in):
-    ask_for(signed_in(victim), "evil@example.org")
+def test_an_unconfirmed_address_neither_signs_in_nor_gets_a_reset(victim, signed_in):
+    request_change(signed_in(victim), "evil@example.org")
     assert not is_in(sign_in("evil@example.org", PASSWORD))
     mail.outbox.clear()
     Client().post("/accounts/password/reset/", {"email": "evil@example.org"})
@@ -198,10 +195,8 @@ def test_an_address_that_was_only_asked_for_signs_nobody_in_and_gets_no_reset(vi
     assert mail.outbox == []
 
 
-def test_an_address_that_was_only_asked_for_keeps_nobody_from_signing_up(
-    victim, signed_in, invited
-):
-    ask_for(signed_in(victim), "dora@example.org")
+def test_an_unconfirmed_address_does_not_block_a_sign_up(victim, signed_in, invited):
+    request_change(signed_in(victim), "dora@example.org")
     sign_up(invited()[1])
     assert is_in(sign_in("dora@example.org", PASSWORD))
     address = EmailAddress.objects.get(email="dora@example.org")

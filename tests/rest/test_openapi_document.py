@@ -1,4 +1,4 @@
-"""The OpenAPI document: names that do not change, the limits that are kept, headers, the address of the installation."""
+"""The OpenAPI document: stable operation ids, limits, headers and the server address."""
 
 import pytest
 
@@ -41,26 +41,24 @@ def operations(document):
     }
 
 
-def test_operations_are_named_by_their_addresses(operations):
+def test_operation_ids_follow_the_paths(operations):
     assert set(operations) == IDS
 
 
-def test_the_document_names_the_installation(document, settings):
+def test_the_server_is_the_site_url(document, settings):
     assert [server["url"] for server in document["servers"]] == [settings.SITE_URL]
 
 
-def test_every_answer_tells_its_headers(operations):
+def test_every_answer_documents_its_headers(operations):
     for name, operation in operations.items():
-        done = next(
-            answer for status, answer in operation["responses"].items() if int(status) < 300
-        )
-        assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(
-            done["headers"]
-        ), name
+        answers = operation["responses"].items()
+        success = next(answer for status, answer in answers if int(status) < 300)
+        limits = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+        assert limits <= set(success["headers"]), name
         assert "Retry-After" in operation["responses"][429]["headers"], name
 
 
-def test_calls_that_write_take_an_idempotency_key(operations):
+def test_writing_operations_accept_an_idempotency_key(operations):
     takes = {
         name
         for name, operation in operations.items()
@@ -76,7 +74,7 @@ def test_calls_that_write_take_an_idempotency_key(operations):
 
 
 def arrays(shape):
-    """Every array inside a schema."""
+    """Yield every array inside a schema."""
     if isinstance(shape, dict):
         if shape.get("type") == "array":
             yield shape
@@ -91,7 +89,7 @@ def arrays(shape):
     ("schema", "most"),
     [("Track", 75), ("Delete", 50), ("Export", 50), ("NewAliases", 50), ("Identify", 50)],
 )
-def test_every_list_of_people_has_its_greatest_length(document, schema, most):
+def test_every_list_of_people_has_a_maximum_length(document, schema, most):
     properties = document["components"]["schemas"][schema]["properties"]
     for name, shape in properties.items():
         outer = next(arrays(shape), None)
@@ -99,10 +97,9 @@ def test_every_list_of_people_has_its_greatest_length(document, schema, most):
             assert outer["maxItems"] == (100 if name == "fields_to_export" else most), name
 
 
-def test_ids_and_times_have_a_form(document):
-    item = next(arrays(document["components"]["schemas"]["Track"]["properties"]["events"]))[
-        "items"
-    ]["properties"]
+def test_ids_and_times_have_a_format(document):
+    events = next(arrays(document["components"]["schemas"]["Track"]["properties"]["events"]))
+    item = events["items"]["properties"]
     assert item["braze_id"]["pattern"] == "^[0-9a-f]{24}$"
     assert item["external_id"] == {"type": ["string", "integer"], "maxLength": 987}
     assert {"format": "date-time"} in item["time"]["anyOf"]

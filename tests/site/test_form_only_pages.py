@@ -1,4 +1,4 @@
-"""Opening an address that only takes forms explains itself and leads back to the nearest page."""
+"""A GET of a form-only URL explains itself and links to the nearest page."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def launch(acme):
     return f"/g/acme/canvases/{Canvas.objects.create(app_group=acme, name='Journey').pk}/launch/"
 
 
-def test_the_page_explains_and_leads_back(launch, alice, signed_in):
+def test_the_page_explains_and_links_back(launch, alice, signed_in):
     response = signed_in(alice).get(launch)
     assert response.status_code == 405
     assert response["Allow"] == "POST"
@@ -18,6 +18,6 @@ def test_the_page_explains_and_leads_back(launch, alice, signed_in):
     assert f'href="{launch.removesuffix("launch/")}"' in response.content.decode()
 
 
-def test_the_way_back_skips_addresses_that_do_not_exist(alice, signed_in):
+def test_the_link_skips_urls_that_do_not_exist(alice, signed_in):
     response = signed_in(alice).get("/g/acme/members/invitations/1/withdraw/")
     assert 'href="/g/acme/members/"' in response.content.decode()

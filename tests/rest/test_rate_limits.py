@@ -1,4 +1,4 @@
-"""How often: the headers clients read, and a refusal that tells when to come back."""
+"""Rate limits: headers of a success, and a refusal with a time to retry."""
 
 import time
 
@@ -19,13 +19,13 @@ def two_a_day(settings):
     settings.API_LIMITS = settings.API_LIMITS | {"track": (2, 86400.0 * 365)}
 
 
-def test_the_headers_of_a_success(api, two_a_day):
+def test_a_success_has_rate_limit_headers(api, two_a_day):
     answer = api.post("/users/track", ONE)
     assert (answer["X-RateLimit-Limit"], answer["X-RateLimit-Remaining"]) == ("2", "1")
     assert 0 < int(answer["X-RateLimit-Reset"]) <= 86400 * 365
 
 
-def test_one_too_many(api, two_a_day):
+def test_a_call_above_the_limit_is_refused(api, two_a_day):
     for _ in range(2):
         assert api.post("/users/track", ONE).status_code == 201
     answer = api.post("/users/track", {"attributes": [{"external_id": "late"}]})
@@ -36,35 +36,34 @@ def test_one_too_many(api, two_a_day):
     assert not Profile.objects.filter(external_id="late").exists()
 
 
-def test_groups_and_kinds_have_limits_of_their_own(api, issue, acme, other_group, two_a_day):
+def test_groups_and_endpoints_have_separate_limits(api, issue, acme, other_group, two_a_day):
     for _ in range(3):
         api.post("/users/track", ONE)
-    assert (
-        Caller(issue(acme)).post("/users/track", ONE).status_code == 429
-    )  # another key of the same group
+    # another key of the same group
+    assert Caller(issue(acme)).post("/users/track", ONE).status_code == 429
     assert Caller(issue(other_group)).post("/users/track", ONE).status_code == 201
     alias = {"user_aliases": [{"alias_label": "l", "alias_name": "n"}]}
     assert api.post("/users/alias/new", alias).status_code == 201
 
 
-def test_a_new_window_begins_at_one(api, two_a_day):
+def test_a_new_window_starts_at_one(api, two_a_day):
     for _ in range(3):
         api.post("/users/track", ONE)
     RateWindow.objects.update(starts_at=0)
     assert api.post("/users/track", ONE)["X-RateLimit-Remaining"] == "1"
 
 
-def test_an_unknown_key_counts_for_nobody(acme, two_a_day, db):
+def test_an_unknown_key_is_not_counted(acme, two_a_day, db):
     for _ in range(3):
         assert Caller("ask_nobody").post("/users/track", ONE).status_code == 401
     assert not RateWindow.objects.exists()
 
 
-def test_broadcasts_have_a_limit_of_their_own(api, acme, settings):
+def test_broadcasts_have_a_separate_limit(api, acme, settings):
     settings.API_LIMITS = settings.API_LIMITS | {"broadcast": (1, 86400.0 * 365)}
     canvas = Canvas.objects.create(app_group=acme, name="Welcome")
-    everybody = {"canvas_id": str(canvas.api_id), "broadcast": True}
-    first, second = (api.post("/canvas/trigger/send", everybody) for _ in range(2))
+    broadcast = {"canvas_id": str(canvas.api_id), "broadcast": True}
+    first, second = (api.post("/canvas/trigger/send", broadcast) for _ in range(2))
     assert (first.status_code, first["X-RateLimit-Limit"]) == (201, "1")
     assert (second.status_code, second["X-RateLimit-Remaining"]) == (429, "0")
     assert int(second["Retry-After"]) > 0
@@ -73,7 +72,7 @@ def test_broadcasts_have_a_limit_of_their_own(api, acme, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_waits_for_a_broadcast_because_it_is_counted(api, acme, monkeypatch):
+def test_counting_a_broadcast_holds_no_transaction(api, acme, monkeypatch):
     seen, counting = [], rate_limits.count
 
     def count(app_group, name, *, now):
@@ -82,6 +81,6 @@ def test_nobody_waits_for_a_broadcast_because_it_is_counted(api, acme, monkeypat
 
     monkeypatch.setattr(rate_limits, "count", count)
     canvas = Canvas.objects.create(app_group=acme, name="Welcome")
-    everybody = {"canvas_id": str(canvas.api_id), "broadcast": True}
-    assert api.post("/canvas/trigger/send", everybody, Idempotency_Key="once").status_code == 201
+    broadcast = {"canvas_id": str(canvas.api_id), "broadcast": True}
+    assert api.post("/canvas/trigger/send", broadcast, Idempotency_Key="once").status_code == 201
     assert seen == [("trigger", False), ("broadcast", False)]

@@ -1,4 +1,4 @@
-"""Every page of a group: strangers get 404, visitors the sign-in page, a GET changes nothing, a POST needs its token."""
+"""Pages of a group: other groups get 404, visitors sign in, GET writes nothing, POST needs CSRF."""
 
 import re
 
@@ -14,13 +14,13 @@ ROUTES = addresses.of_groups()
 WRITES = re.compile(r'^(INSERT|UPDATE|DELETE)\b(?!.*"django_session")', re.IGNORECASE)
 
 
-def test_there_is_something_to_walk():
+def test_there_are_routes():
     assert len(ROUTES) > 10
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_stranger_finds_nothing(route, things, charlie, signed_in):
+def test_a_member_of_another_group_gets_404(route, things, charlie, signed_in):
     client, path = signed_in(charlie), addresses.path(route, things)
     answers = {client.get(path).status_code, client.post(path).status_code}
     assert 404 in answers
@@ -28,8 +28,8 @@ def test_a_stranger_finds_nothing(route, things, charlie, signed_in):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_an_admin_is_let_in(route, things, admin):
-    """The other half of the wall: the 404 of a stranger is not that of an address without a page."""
+def test_an_admin_has_access(route, things, admin):
+    # Proves that the 404 of other groups is not that of a missing page.
     path = addresses.path(route, things)
     get = admin.get(path)
     answer = admin.post(path) if get.status_code == 405 else get
@@ -38,30 +38,33 @@ def test_an_admin_is_let_in(route, things, admin):
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_visitor_is_asked_to_sign_in(route, things):
+def test_a_visitor_is_redirected_to_sign_in(route, things):
     client, path = Client(), addresses.path(route, things)
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 405 or answer["Location"].startswith("/accounts/login/")
 
 
-# Who reads personal data is written down: a line of the activity log, and nothing else.
-LOGGED = ["g/<slug:group>/people/profiles/", "g/<slug:group>/people/profiles/<int:profile_id>/"]
-LINE = re.compile(r"INSERT INTO \"groups_activity\" .*'viewed'")
+# Reading personal data writes a line of the activity log, and nothing else.
+LOGGED_ROUTES = [
+    "g/<slug:group>/people/profiles/",
+    "g/<slug:group>/people/profiles/<int:profile_id>/",
+]
+LOG_LINE = re.compile(r"INSERT INTO \"groups_activity\" .*'viewed'")
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_get_changes_nothing(route, things, admin):
+def test_a_get_writes_nothing(route, things, admin):
     path = addresses.path(route, things)
     with CaptureQueriesContext(connection) as queries:
         admin.get(path)
     writes = [query["sql"] for query in queries if WRITES.match(query["sql"])]
-    assert [sql for sql in writes if not (route in LOGGED and LINE.match(sql))] == []
+    assert [sql for sql in writes if not (route in LOGGED_ROUTES and LOG_LINE.match(sql))] == []
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_post_without_its_token_is_refused(route, things, alice):
+def test_a_post_without_a_csrf_token_is_refused(route, things, alice):
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     assert client.post(addresses.path(route, things)).status_code in {403, 405}
@@ -69,8 +72,8 @@ def test_a_post_without_its_token_is_refused(route, things, alice):
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<int:" in route])
-def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, charlie, signed_in):
-    """Charlie puts his own group into the address of alice's objects."""
+def test_objects_of_another_group_are_404_in_the_own_group(route, things, charlie, signed_in):
+    # Charlie puts his own group into the URL of alice's objects.
     client, path = signed_in(charlie), addresses.path(route, things | {"group": "umbrella"})
     answers = {client.get(path).status_code, client.post(path).status_code}
     assert 404 in answers
@@ -79,7 +82,7 @@ def test_another_groups_objects_are_not_found_in_ones_own_group(route, things, c
 
 @pytest.mark.once
 @pytest.mark.parametrize("route", ROUTES)
-def test_what_answers_get_answers_head(route, things, admin):
+def test_every_get_page_answers_head(route, things, admin):
     path = addresses.path(route, things)
     get = admin.get(path)
     if get.status_code != 405:
