@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.site import addresses
 
-# An admin opens every page on both databases; what the walks beside it prove is decided before a page's own queries.
+# Only the walk of an admin runs on both databases: the other walks prove what is decided before
+# a page's own queries.
 ROUTES = addresses.of_groups()
 WRITES = re.compile(r'^(INSERT|UPDATE|DELETE)\b(?!.*"django_session")', re.IGNORECASE)
 
