@@ -11,7 +11,7 @@ PARALLEL = -n 2 --dist loadgroup
 # Compiled modules are kept, whatever the caller's shell says: the tests start some hundred processes.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-fast prove lint format bench chaos messages style types walls templates deploy german venv venv-dev python
+.PHONY: help run test test-fast prove lint format bench chaos messages style frontend types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -31,11 +31,14 @@ prove: venv-dev ## kill and freeze at every point instead of once per class of p
 test-fast: venv-dev ## the tests that take under two minutes
 	$(PYTEST) -m "not slow and not browser" -n 2 $(ARGS)
 
-lint: style types walls templates deploy german ## style, types, import contracts, templates, deployment check, migrations, translations
+lint: style frontend types walls templates deploy german ## style, types, import contracts, templates, CSS and JavaScript, deployment check, migrations, translations
 
 style: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+frontend: venv-dev
+	$(BIN)/python scripts/prettier.py
 
 types: venv-dev
 	$(BIN)/mypy
@@ -52,7 +55,8 @@ deploy: venv-dev
 german: venv-dev
 	$(BIN)/python scripts/messages.py --check
 
-format: venv-dev ## write Python and templates in the one style that lint checks
+format: venv-dev ## write Python, templates, CSS and JavaScript in the one style that lint checks
+	$(BIN)/python scripts/prettier.py --write
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 	git ls-files -z -- $(TEMPLATES) | xargs -0 $(BIN)/djade --target-version 5.2 || true
 

@@ -98,9 +98,15 @@ def install_lock(name: str) -> None:
     stamp.write_text(digest)
 
 
-def install_clients() -> None:
-    """Install the JavaScript clients that the tests run, from the npm lock."""
-    source, folder = ROOT / "tests" / "system" / "clients", VENV / "clients"
+# Folders with a lock of npm -> where in .venv their packages are installed.
+NPM_LOCKS = {
+    ROOT / "tests" / "system" / "clients": VENV / "clients",  # clients that the tests run
+    ROOT / "scripts" / "style": VENV / "style",  # the formatter of CSS and JavaScript
+}
+
+
+def install_npm(source: Path, folder: Path) -> None:
+    """Install the packages of an npm lock; Node.js itself comes with the Python packages."""
     lock = (source / "package-lock.json").read_bytes()
     if (folder / "node_modules").is_dir() and (folder / "package-lock.json").read_bytes() == lock:
         return
@@ -112,9 +118,7 @@ def install_clients() -> None:
     arguments = ["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
     if subprocess.call([str(PYTHON), "-c", npm, *arguments], cwd=folder):
         shutil.rmtree(folder)
-        stop(
-            "The JavaScript clients that the tests run could not be installed; npm says why above."
-        )
+        stop(f"The packages of {source}/package-lock.json could not be installed; npm says why.")
 
 
 def main(lock: str, with_tools: bool = False) -> None:
@@ -125,7 +129,8 @@ def main(lock: str, with_tools: bool = False) -> None:
     make_venv()
     install_lock(lock)
     if with_tools:
-        install_clients()
+        for source, folder in NPM_LOCKS.items():
+            install_npm(source, folder)
 
 
 if __name__ == "__main__":

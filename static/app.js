@@ -1,4 +1,5 @@
-// Behaviour hangs on data attributes: data-busy, data-dialog, data-close, data-dismiss, data-menu-toggle, data-theme-choice, data-focus, data-poll, data-copy.
+// Behaviour of every page hangs on data attributes: data-busy, data-dialog, data-close, data-dismiss,
+// data-menu-toggle, data-theme-choice, data-focus, data-poll, data-copy.
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const on = (name, act, capture = false) => document.addEventListener(name, act, capture);
@@ -13,10 +14,14 @@
   };
   on("toast", (event) => toast(event.detail.text, event.detail.kind));
 
-  // Copies what an element shows; selects it too, so that the keys do it where the browser does not.
+  // Copies the text of an element, and selects it, so that the keys copy it where the browser cannot.
   const copyText = async (from, done) => {
     getSelection().selectAllChildren(from);
-    try { await navigator.clipboard.writeText(from.textContent); } catch { if (!document.execCommand("copy")) return; }
+    try {
+      await navigator.clipboard.writeText(from.textContent);
+    } catch {
+      if (!document.execCommand("copy")) return;
+    }
     toast(done);
   };
 
@@ -34,27 +39,46 @@
     if (!was) return;
     was.button.replaceChildren(...was.label);
     was.button.disabled = false;
-    if (document.activeElement === document.body) was.button.focus({ preventScroll: true }); // it lost the focus when it was disabled
+    // A button loses the focus when it is disabled.
+    if (document.activeElement === document.body) was.button.focus({ preventScroll: true });
     waiting.delete(form);
   };
-  on("submit", (event) => {
-    const form = event.target;
-    if (form.method !== "post") return;
-    if (form.hasAttribute("aria-busy")) { event.preventDefault(); event.stopImmediatePropagation(); return; }
-    form.setAttribute("aria-busy", "true");
-    setTimeout(() => busy(form, event.submitter), 0); // once the form is read, or the button's own value would be lost
-  }, true);
-  const answered = (event) => { const form = event.detail.elt.closest?.("form"); if (form) free(form); };
+  on(
+    "submit",
+    (event) => {
+      const form = event.target;
+      if (form.method !== "post") return;
+      if (form.hasAttribute("aria-busy")) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        return;
+      }
+      form.setAttribute("aria-busy", "true");
+      // After the browser has read the form: a disabled button sends no value.
+      setTimeout(() => busy(form, event.submitter), 0);
+    },
+    true,
+  );
+  const answered = (event) => {
+    const form = event.detail.elt.closest?.("form");
+    if (form) free(form);
+  };
   on("htmx:beforeOnLoad", answered);
   on("htmx:afterRequest", answered);
-  addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("form[aria-busy]").forEach(free));
+  addEventListener(
+    "pageshow",
+    (event) => event.persisted && document.querySelectorAll("form[aria-busy]").forEach(free),
+  );
 
-  // What asked may be gone when its answer comes, replaced by another answer. htmx would look for the parts of the page in
-  // what is gone: it stands in the page, hidden and empty, until the answer is in. Old numbers are dropped.
+  // Another answer may have replaced the element of a request before its own answer comes. htmx looks for
+  // targets from that element, so it is put back, hidden and empty, until the swap. Old numbers are dropped.
   on("htmx:beforeSwap", ({ detail }) => {
     const { elt } = detail.requestConfig || {};
     if (!elt || elt.isConnected) return;
-    if (elt.id === "poll") { detail.shouldSwap = false; return; }
+    if (elt.id === "poll") {
+      detail.shouldSwap = false;
+      return;
+    }
     elt.hidden = true;
     elt.removeAttribute("id"); // what replaced it may have the same
     elt.replaceChildren();
@@ -62,7 +86,8 @@
     setTimeout(() => elt.remove(), 0);
   });
 
-  // Dialogs: data-dialog="#id" opens that one; a link with an empty data-dialog loads its page's fragment into the shared one.
+  // Dialogs: data-dialog="#id" opens that dialog; a link with an empty data-dialog loads the fragment of its
+  // page into the shared dialog.
   const load = async (address) => {
     const dialog = $("#dialog");
     dialog.replaceChildren();
@@ -71,32 +96,59 @@
   };
   on("click", (event) => {
     const at = (selector) => event.target.closest(selector);
-    const opener = at("[data-dialog]"), choice = at("[data-theme-choice]");
+    const opener = at("[data-dialog]"),
+      choice = at("[data-theme-choice]");
     if (opener && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       if (opener.dataset.dialog) $(opener.dataset.dialog).showModal();
       else load(opener.href);
     }
     const toggle = at("[data-menu-toggle]");
-    if (toggle) toggle.setAttribute("aria-expanded", $(toggle.dataset.menuToggle).classList.toggle("show"));
-    if (at("[data-close]")) { event.preventDefault(); at("dialog").close(); }
+    if (toggle)
+      toggle.setAttribute("aria-expanded", $(toggle.dataset.menuToggle).classList.toggle("show"));
+    if (at("[data-close]")) {
+      event.preventDefault();
+      at("dialog").close();
+    }
     const copy = at("[data-copy]");
     if (copy) copyText($(copy.dataset.copy), copy.dataset.copied);
     if (at("[data-dismiss]")) at("[data-dismissable]").remove();
-    if (choice) { localStorage.setItem("theme", choice.dataset.themeChoice); dispatchEvent(new Event("theme")); pressed(); }
-    document.querySelectorAll("details.menu[open]").forEach((menu) => menu.contains(event.target) || (menu.open = false));
+    if (choice) {
+      localStorage.setItem("theme", choice.dataset.themeChoice);
+      dispatchEvent(new Event("theme"));
+      pressed();
+    }
+    document
+      .querySelectorAll("details.menu[open]")
+      .forEach((menu) => menu.contains(event.target) || (menu.open = false));
   });
   on("keydown", (event) => {
     const menu = event.key === "Escape" && $("details.menu[open]");
-    if (menu) { menu.open = false; $("summary", menu).focus(); }
+    if (menu) {
+      menu.open = false;
+      $("summary", menu).focus();
+    }
   });
-  const pressed = () => document.querySelectorAll("[data-theme-choice]").forEach((button) =>
-    button.setAttribute("aria-pressed", button.dataset.themeChoice === (localStorage.getItem("theme") || "auto")));
+  const pressed = () =>
+    document
+      .querySelectorAll("[data-theme-choice]")
+      .forEach((button) =>
+        button.setAttribute(
+          "aria-pressed",
+          button.dataset.themeChoice === (localStorage.getItem("theme") || "auto"),
+        ),
+      );
   on("DOMContentLoaded", pressed);
 
-  // After a swap the focus goes to what the answer marked, once; if what had it is gone, to the heading of what came instead.
+  // After a swap the focus goes to the element that the answer marks with data-focus. If the focused
+  // element is gone and none is marked, it goes to the heading of its replacement.
   const heir = ({ target, requestConfig }) => {
-    if (document.activeElement !== document.body || !requestConfig || requestConfig.elt.matches("[data-poll]")) return null;
+    if (
+      document.activeElement !== document.body ||
+      !requestConfig ||
+      requestConfig.elt.matches("[data-poll]")
+    )
+      return null;
     const now = document.getElementById(target.id);
     return now && ($("h2", now) || now);
   };
@@ -106,19 +158,29 @@
     target.removeAttribute("data-focus");
     if (target.tabIndex < 0) target.tabIndex = -1;
     target.focus();
-    const panel = target.closest("#panel"), top = (element) => element.getBoundingClientRect().top;
+    const panel = target.closest("#panel"),
+      top = (element) => element.getBoundingClientRect().top;
     // Where the panel stands below the flow, it is brought into view as a whole.
-    if (panel && matchMedia("(max-width: 991.98px)").matches && top(target) - top(panel) < 200) panel.scrollIntoView({ block: "start" });
+    if (panel && matchMedia("(max-width: 991.98px)").matches && top(target) - top(panel) < 200)
+      panel.scrollIntoView({ block: "start" });
   });
   // Numbers are not asked for while nobody looks.
-  on("htmx:beforeRequest", (event) => document.hidden && event.detail.elt.matches("[data-poll]") && event.preventDefault());
+  on(
+    "htmx:beforeRequest",
+    (event) => document.hidden && event.detail.elt.matches("[data-poll]") && event.preventDefault(),
+  );
   // A session that ended answers with the sign-in page: show it as a page, not inside a panel.
   on("htmx:beforeSwap", (event) => {
-    if (new URL(event.detail.xhr.responseURL || location.href).pathname !== document.body.dataset.signIn) return;
+    if (
+      new URL(event.detail.xhr.responseURL || location.href).pathname !==
+      document.body.dataset.signIn
+    )
+      return;
     event.preventDefault();
     location.reload();
   });
-  const failed = (event) => event.detail.elt.matches?.("[data-poll]") || toast(document.body.dataset.failed, "danger");
+  const failed = (event) =>
+    event.detail.elt.matches?.("[data-poll]") || toast(document.body.dataset.failed, "danger");
   on("htmx:responseError", failed);
   on("htmx:sendError", failed);
 })();

@@ -1,6 +1,7 @@
-// Runs before the first paint: says that there is JavaScript, and puts the chosen colours on the page.
+// Runs before the first paint: marks the page as scripted and sets the chosen theme.
 (() => {
-  const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement,
+    dark = matchMedia("(prefers-color-scheme: dark)");
   const paint = () => {
     const choice = localStorage.getItem("theme") || "auto";
     root.dataset.bsTheme = choice === "auto" ? (dark.matches ? "dark" : "light") : choice;

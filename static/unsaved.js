@@ -1,53 +1,126 @@
-// Nothing typed is lost without a question. form[data-guard] is watched; data-unsaved: the server has drawn what it did not store.
+// Asks before typed input is lost. form[data-guard] is watched; data-unsaved marks a form that the server
+// has drawn with input it did not store.
 (() => {
   const guarded = () => document.querySelector("form[data-guard]");
-  const written = (form) => JSON.stringify([...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken").map(([name, value]) => [name, value.name ?? value]));
-  let form = null, was = "", goesOn = false;
-  const watch = () => { form = guarded(); was = form ? written(form) : ""; };
-  const isDirty = () => Boolean(form?.isConnected) && (form.hasAttribute("data-unsaved") || written(form) !== was);
-  addEventListener("DOMContentLoaded", () => setTimeout(watch, 0)); // once the other scripts have drawn their fields
-  addEventListener("pageshow", (event) => { if (event.persisted) goesOn = false; });
-  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target?.id === "panel") watch(); });
+  const written = (form) =>
+    JSON.stringify(
+      [...new FormData(form)]
+        .filter(([name]) => name !== "csrfmiddlewaretoken")
+        .map(([name, value]) => [name, value.name ?? value]),
+    );
+  let form = null,
+    was = "",
+    goesOn = false;
+  const watch = () => {
+    form = guarded();
+    was = form ? written(form) : "";
+  };
+  const isDirty = () =>
+    Boolean(form?.isConnected) && (form.hasAttribute("data-unsaved") || written(form) !== was);
+  // After the other scripts have filled in their fields.
+  addEventListener("DOMContentLoaded", () => setTimeout(watch, 0));
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) goesOn = false;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target?.id === "panel") watch();
+  });
   // Back draws the whole page again, and says no target.
-  document.addEventListener("htmx:historyRestore", () => { here = location.href; setTimeout(watch, 0); });
+  document.addEventListener("htmx:historyRestore", () => {
+    here = location.href;
+    setTimeout(watch, 0);
+  });
 
   const ask = (next) => {
     const dialog = document.getElementById("unsaved");
-    const done = (act) => { dialog.close(); act?.(); };
-    const choices = { discard: () => done(() => { form = null; next(); }), save: () => done(() => save(next)), stay: () => done() };
-    Object.entries(choices).forEach(([name, act]) => { dialog.querySelector(`[data-${name}]`).onclick = act; });
+    const done = (act) => {
+      dialog.close();
+      act?.();
+    };
+    const choices = {
+      discard: () =>
+        done(() => {
+          form = null;
+          next();
+        }),
+      save: () => done(() => save(next)),
+      stay: () => done(),
+    };
+    Object.entries(choices).forEach(([name, act]) => {
+      dialog.querySelector(`[data-${name}]`).onclick = act;
+    });
     dialog.showModal();
   };
   const save = (next) => {
-    const button = [...form.querySelectorAll("button:not([type=button])")].find((one) => one.offsetParent);
-    const saved = (event) => { if (event.detail.xhr.getResponseHeader("HX-Push-Url")) document.addEventListener("htmx:afterSettle", next, { once: true }); };
-    if (form.hasAttribute("hx-post")) form.addEventListener("htmx:beforeSwap", saved, { once: true });
+    const button = [...form.querySelectorAll("button:not([type=button])")].find(
+      (one) => one.offsetParent,
+    );
+    const saved = (event) => {
+      if (event.detail.xhr.getResponseHeader("HX-Push-Url"))
+        document.addEventListener("htmx:afterSettle", next, { once: true });
+    };
+    if (form.hasAttribute("hx-post"))
+      form.addEventListener("htmx:beforeSwap", saved, { once: true });
     form.requestSubmit(button);
   };
   const hold = (event, next) => {
     event.preventDefault();
     event.stopImmediatePropagation();
-    ask(() => { goesOn = true; next(); setTimeout(() => { goesOn = false; }, 0); });
+    ask(() => {
+      goesOn = true;
+      next();
+      setTimeout(() => {
+        goesOn = false;
+      }, 0);
+    });
   };
-  addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[href]");
-    if (!link || goesOn || event.ctrlKey || event.metaKey || event.shiftKey || link.target === "_blank") return;
-    if (link.getAttribute("href").startsWith("#") || link.matches("[data-dialog], [data-close], [download]") || !isDirty()) return;
-    hold(event, () => link.click());
-  }, true);
-  addEventListener("submit", (event) => {
-    const { target, submitter } = event;
-    if (goesOn || target.method === "dialog") return;
-    if (target === form) { if (!form.hasAttribute("hx-post")) form = null; return; }
-    if (isDirty()) hold(event, () => target.requestSubmit(submitter));
-  }, true);
+  addEventListener(
+    "click",
+    (event) => {
+      const link = event.target.closest?.("a[href]");
+      if (
+        !link ||
+        goesOn ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.shiftKey ||
+        link.target === "_blank"
+      )
+        return;
+      if (
+        link.getAttribute("href").startsWith("#") ||
+        link.matches("[data-dialog], [data-close], [download]") ||
+        !isDirty()
+      )
+        return;
+      hold(event, () => link.click());
+    },
+    true,
+  );
+  addEventListener(
+    "submit",
+    (event) => {
+      const { target, submitter } = event;
+      if (goesOn || target.method === "dialog") return;
+      if (target === form) {
+        if (!form.hasAttribute("hx-post")) form = null;
+        return;
+      }
+      if (isDirty()) hold(event, () => target.requestSubmit(submitter));
+    },
+    true,
+  );
   addEventListener("popstate", (event) => {
     if (!isDirty() || goesOn) return;
     event.stopImmediatePropagation();
     history.pushState({ htmx: true }, "", here);
     ask(() => history.back());
   });
-  addEventListener("beforeunload", (event) => { if (!goesOn && isDirty()) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => {
+    if (!goesOn && isDirty()) event.preventDefault();
+  });
   let here = location.href;
-  document.addEventListener("htmx:pushedIntoHistory", () => { here = location.href; });
+  document.addEventListener("htmx:pushedIntoHistory", () => {
+    here = location.href;
+  });
 })();
