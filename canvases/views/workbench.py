@@ -21,7 +21,7 @@ from canvases import analytics, checklist, leaving
 from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
-from canvases.steps.base import Kind, Problem, Text
+from canvases.steps.base import StepKind, StepProblem, Text
 from partners.connections import problems
 
 WAITING: Text = _("Waiting here")
@@ -32,13 +32,14 @@ class Card:
     """One step as the flow shows it. ``id`` is text, so that no page puts a thousands separator into it."""
 
     step: Step
-    kind: Kind
+    kind: StepKind
     summary: Text
-    problems: list[Problem]
+    problems: list[StepProblem]
     numbers: Numbers
     shares: list[Share] = field(default_factory=list)  # where it has had several audiences
     is_first: bool = False
     is_last: bool = False
+    is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
 
     @property
     def id(self) -> str:
@@ -54,6 +55,15 @@ class Card:
             return "trouble"
         is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
         return "new" if is_new else "incomplete"
+
+    @property
+    def css_class(self) -> str:
+        """Return the classes of the card; a new step is not marked before it is checked."""
+        if self.tone == "trouble":
+            return "step has-problem" + (" is-passing" if self.problems[0].is_passing else "")
+        if self.tone == "incomplete" or (self.tone and self.is_checked):
+            return "step is-incomplete"
+        return "step is-new" if self.tone else "step"
 
     @property
     def question(self) -> leaving.Question | None:
@@ -212,6 +222,10 @@ def answer(
 ) -> HttpResponse:
     """The page, or for htmx its panel with the changed rest out of band."""
     template = part if wants_parts(request) else "canvases/canvas.html"
+    form = panel.context.get("form")
+    for card in bench.cards:
+        has_errors = bool(form is not None and form.errors)
+        card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
     bench.may_edit = access.membership(request).may(Role.MARKETER)
     context = {"canvas": bench.canvas, "bench": bench, "panel": panel, "may_edit": bench.may_edit}
     context |= panel.context
