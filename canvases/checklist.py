@@ -1,4 +1,4 @@
-"""What stands between a canvas and its launch; computed when somebody looks."""
+"""The launch checklist of a canvas: problems, warnings, and a forecast. Computed, never stored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
-from canvases.steps.base import Problem, Text
+from canvases.steps.base import StepProblem, Text
 from partners.audiences import verify
 from partners.connections.problems import SYNC_RELATED
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist; ``url`` leads to the field that mends it."""
+    """A line of the checklist. ``url`` leads to the field that mends it."""
 
     where: Text
     text: Text
@@ -28,7 +28,7 @@ class Item:
 
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
-    """The steps of a canvas with all that their cards, problems and summaries read."""
+    """Return the steps of a canvas with the rows that cards, problems and summaries read."""
     related = (f"sync__{SYNC_RELATED}", "canvas__app_group", "canvas__segment")
     return (
         canvas.steps.filter(removed_at=None)
@@ -38,7 +38,7 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
-    """The steps as people walk through them: each before what comes after it."""
+    """Return the steps in the order of the flow: each parent before its children."""
     after: dict[int | None, list[Step]] = {}
     for step in sorted(steps, key=lambda step: step.branch):
         after.setdefault(step.parent_id, []).append(step)
@@ -52,7 +52,7 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a launch would do at one step; ``is_later``: people wait before they come to it."""
+    """The forecast of a launch at one step. ``is_later``: a delay comes before the step."""
 
     step: Text
     text: Text
@@ -60,25 +60,25 @@ class Prospect:
 
 
 def prospects(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
-    """What would become of ``people`` at each step that sends them somewhere, as they and it are now."""
+    """Return a forecast for each step that sends people, from the profiles as they are now."""
     found, later = [], False
     for step in in_order(steps_of(canvas)):
         kind = KINDS[step.kind]
-        if text := kind.foretell(step, people):
+        if text := kind.forecast(step, people):
             found.append(Prospect(kind.summary(step), text, later))
         later = later or kind.due_on_arrival(step, now=now) > now
     return found
 
 
 def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
-    """Ask the partner whether it would take people, in a bounded time; what is not in our rows then is answered."""
+    """Return the problems that only the partner knows. Sends requests, for a bounded time."""
     steps = {step.sync_id: step for step in in_order(steps_of(canvas)) if step.sync}
     page = canvas.get_absolute_url()
     return [
         _item(
             steps[finding.sync.pk],
             KINDS[steps[finding.sync.pk].kind].label,
-            Problem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
+            StepProblem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
             page,
         )
         for finding in verify.look([step.sync for step in steps.values() if step.sync], now=now)
@@ -86,7 +86,7 @@ def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
 
 
 def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """Blockers first, then warnings; with what else was ``found`` (by `verified`)."""
+    """Return blockers, then warnings, including the items that `verified` has ``found``."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page), *found]
@@ -98,7 +98,7 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
 
 
 def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """What must be mended before a launch; without the warnings, which take longer to find."""
+    """Return the items that block a launch. Skips the warnings, which count profiles."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page), *found]
@@ -126,7 +126,7 @@ def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str) -> list[Item]:
     return found
 
 
-def _item(step: Step, label: Text, problem: Problem, page: str) -> Item:
+def _item(step: Step, label: Text, problem: StepProblem, page: str) -> Item:
     url = problem.url or f"{page}?step={step.pk}" + (
         f"#id_{problem.field}" if problem.field else ""
     )

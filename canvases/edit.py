@@ -80,7 +80,7 @@ def save_entry(
         ]
         _log(canvas, by, Activity.Verb.CHANGED, changed)
         for step in _steps(canvas).select_related("canvas__app_group", "sync"):
-            KINDS[step.kind].saved(step)
+            KINDS[step.kind].on_saved(step)
 
 
 def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
@@ -186,7 +186,7 @@ def save_settings(
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale
         step = _here(step)
-        KINDS[step.kind].saved(step)
+        KINDS[step.kind].on_saved(step)
         _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
         return leaving.decide(step, choice, by=by)
 

@@ -290,7 +290,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
         if launched:
             canvas.refresh_from_db()
             for kind in KINDS.values():
-                kind.launched(canvas)
+                kind.on_launched(canvas)
             Activity.log(
                 canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS
             )
@@ -307,7 +307,7 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
         if stopped:
             canvas.refresh_from_db()
             for kind in KINDS.values():
-                kind.stopped(canvas)
+                kind.on_stopped(canvas)
             Activity.log(
                 canvas.app_group, by, Activity.Verb.STOPPED, canvas.name, kind=Activity.Kind.CANVAS
             )

@@ -1,8 +1,8 @@
-"""The kinds of steps: one file, one template, one line in KINDS."""
+"""The step kinds: one file, one template, one line in KINDS (docs/adding-a-step.md)."""
 
 from canvases.steps.audience_sync import AudienceSync
-from canvases.steps.base import Kind
+from canvases.steps.base import StepKind
 from canvases.steps.delay import Delay
 
-_ALL: tuple[Kind, ...] = (AudienceSync(), Delay())
-KINDS: dict[str, Kind] = {kind.key: kind for kind in _ALL}
+_ALL: tuple[StepKind, ...] = (AudienceSync(), Delay())
+KINDS: dict[str, StepKind] = {kind.key: kind for kind in _ALL}

@@ -1,4 +1,4 @@
-"""The Audience Sync step: adds people to an audience at a partner, or removes them. The one step that speaks to partners."""
+"""The Audience Sync step: adds people to an audience at a partner, or removes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
-from canvases.steps.base import Problem, StepForm, Text
+from canvases.steps.base import StepKind, StepProblem, Text
 from partners import audiences, sync, waiting
 from partners.audiences import AudienceNameError, creation
 from partners.connections import problems
@@ -32,48 +32,45 @@ if TYPE_CHECKING:
 SMALL = 1_000
 
 
-class AudienceSync:
-    """See the module."""
+class AudienceSync(StepKind):
+    """Add people to a partner's audience or remove them. The only kind that sends anything."""
 
     key = "audience_sync"
-    label: Text = _("Audience Sync")
-    help: Text = _("Adds people to a TikTok audience, or removes them from it.")
+    label = _("Audience Sync")
+    help = _("Adds people to a TikTok audience, or removes them from it.")
     icon = "brand-tiktok"
     template = "canvases/steps/audience_sync.html"
+    form = AudienceSyncForm
     sends = True
-    form: type[StepForm] = AudienceSyncForm
 
     def summary(self, step: Step) -> Text:
-        """Such as: Add to "winback"."""
+        """Return such as: Add to "winback"."""
         if step.sync is None:
             return gettext("Not set up yet")
         return former.asked(step.sync)
 
-    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """What is missing, or the first thing that stands in the way of the step's Sync; and what stands in the way of
-        people who wait for what it asked before."""
+    def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Return missing settings, or the worst problem of the Sync; then those of former Syncs."""
         if step.removed_at is not None:
             return _of_former(step, now=now)
         if step.sync is None:
-            return [
-                *_not_connected(step),
-                *(Problem(text, field=field) for field, text in MISSING.items()),
-            ]
+            missing = [StepProblem(text, field=field) for field, text in MISSING.items()]
+            return [*_not_connected(step), *missing]
         found = problems.of_sync(step.sync, now=now) or waiting.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER
-        mine = Problem(
+        current = StepProblem(
             found.text,
             blocks_launch=is_danger,
             url=found.url,
             short=found.short,
             is_passing=not is_danger,
         )
-        return [mine, *_of_former(step, now=now)]
+        return [current, *_of_former(step, now=now)]
 
-    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """Fields nobody has, audiences too small to be used. Who will be sent is foretold (`foretell`)."""
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Warn of fields that no profile of the segment has, and of audiences too small for ads."""
         segment = step.canvas.segment
         if step.sync is None or segment is None:
             return []
@@ -90,100 +87,88 @@ class AudienceSync:
             texts.append(("action", str(SMALL_AUDIENCE)))
         elif is_small and found.addable < SMALL:
             texts.append(("kinds", str(FEW)))
-        return [Problem(text, blocks_launch=False, field=field) for field, text in texts]
+        return [StepProblem(text, blocks_launch=False, field=field) for field, text in texts]
 
-    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
-        """How many would be sent and how many not, judged as the queue judges them."""
+    def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
+        """Return how many the queue would send and how many not, by the queue's own rules."""
         return forecast(people, step.sync).text if step.sync is not None else ""
-
-    def first_settings(self) -> dict[str, Any]:
-        """Nothing is chosen yet."""
-        return {}
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the ad account, the audience, the action and each field."""
-        return [
-            (
-                _("Ad account"),
-                _name(AdAccount, before, "ad_account"),
-                _name(AdAccount, after, "ad_account"),
-            ),
-            (
-                _("Audience"),
-                _name(Audience, before, "audience"),
-                _name(Audience, after, "audience"),
-            ),
-            (_("Action"), _action(before), _action(after)),
-            *(
-                (label, field in before.get("kinds", []), field in after.get("kinds", []))
-                for field, label in FIELD_NAMES.items()
-            ),
+        fields = [
+            (label, field in before.get("kinds", []), field in after.get("kinds", []))
+            for field, label in FIELD_NAMES.items()
         ]
+        names = [
+            (label, _name(model, before, field), _name(model, after, field))
+            for label, model, field in NAMED
+        ]
+        return [*names, (_("Action"), _action(before), _action(after)), *fields]
 
-    def saved(self, step: Step) -> None:
-        """Give the step the Sync its settings ask for. One that was used is never edited: another follows it."""
+    def on_saved(self, step: Step) -> None:
+        """Give the step the Sync that its settings describe.
+
+        A Sync that has deliveries is never changed: the step gets a new one, and the former one
+        only serves the deliveries that are still pending in it.
+        """
         if not step.settings:
             return
-        wanted = {key: step.settings[name] for key, name in WISH.items()}
-        mine = step.sync
-        if mine and all(getattr(mine, key) == value for key, value in wanted.items()):
+        wanted = {column: step.settings[name] for column, name in SETTINGS_OF_SYNC.items()}
+        current = step.sync
+        if current and all(getattr(current, name) == value for name, value in wanted.items()):
             pass
-        elif mine and not mine.is_used:
-            Sync.objects.filter(pk=mine.pk).update(**wanted)
-            step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=mine.pk)
+        elif current and not current.is_used:
+            Sync.objects.filter(pk=current.pk).update(**wanted)
+            step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=current.pk)
         else:
-            state = step.canvas.state
-            step.sync = Sync.objects.create(
-                app_group_id=step.canvas.app_group_id,
-                is_live=state == "live",
-                paused=state == "stopped",
-                **wanted,
-            )
-            step.syncs.update(
-                is_live=False
-            )  # what was asked before concerns only people who still wait for it
-            step.syncs.add(step.sync)
-            step.save(update_fields=["sync"])
-        _say_who_asks(step)
+            _replace_sync(step, wanted)
+        _label_syncs(step)
 
-    def launched(self, canvas: Canvas) -> None:
-        """Adds flow, and a problem at the partner shows."""
-        mine = Sync.objects.filter(steps__canvas=canvas)
-        sync.resume(mine)
-        asked = canvas.steps.filter(removed_at=None, sync__isnull=False).values("sync")
-        mine.exclude(pk__in=asked).update(is_live=False)
+    def on_launched(self, canvas: Canvas) -> None:
+        """Resume the Syncs; only the current ones report problems as live."""
+        syncs = Sync.objects.filter(steps__canvas=canvas)
+        sync.resume(syncs)
+        current = canvas.steps.filter(removed_at=None, sync__isnull=False).values("sync")
+        syncs.exclude(pk__in=current).update(is_live=False)
 
-    def stopped(self, canvas: Canvas) -> None:
-        """Adds wait, removals flow on."""
+    def on_stopped(self, canvas: Canvas) -> None:
+        """Pause adds; removals go on."""
         sync.pause(Sync.objects.filter(steps__canvas=canvas))
 
-    def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
-        """At once."""
-        return now
-
-    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
-        """Queue the crowd for the partner; everybody goes on at once, whatever becomes of it."""
+    def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
+        """Enqueue the visits. They move on at once, whatever becomes of their deliveries."""
         if step.sync is not None:
-            sync.enqueue(step.sync, crowd.values_list("pk", "profile_id"), now=now)
+            sync.enqueue(step.sync, visits.values_list("pk", "profile_id"), now=now)
 
 
-def _say_who_asks(step: Step) -> None:
-    """On each of the step's Syncs, for those who look at them from a partner: canvas and audience, and the way back."""
+def _replace_sync(step: Step, wanted: dict[str, Any]) -> None:
+    state = step.canvas.state
+    step.sync = Sync.objects.create(
+        app_group_id=step.canvas.app_group_id,
+        is_live=state == "live",
+        paused=state == "stopped",
+        **wanted,
+    )
+    step.syncs.update(is_live=False)
+    step.syncs.add(step.sync)
+    step.save(update_fields=["sync"])
+
+
+def _label_syncs(step: Step) -> None:
+    """Write canvas, audience and the way back into each Sync, for the pages of the partner."""
     url = f"{step.canvas.get_absolute_url()}?step={step.pk}"
     for pk, audience in step.syncs.values_list("pk", "audience__name"):
         Sync.objects.filter(pk=pk).update(label=f"{step.canvas.name}: {audience}"[:200], url=url)
 
 
-def _of_former(step: Step, *, now: datetime) -> list[Problem]:
-    """What stands in the way of people who wait for what the step asked before."""
-    waiting = (
-        (one, problems.of_former(one, one.tally.pending, now=now)) for one in former.of(step)
-    )
+def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
+    """Return the problems of former Syncs that still have pending deliveries."""
+    found = (problems.of_former(one, one.tally.pending, now=now) for one in former.of(step))
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [
-        Problem(found.text, blocks_launch=False, url=url, short=found.short)
-        for _one, found in waiting
-        if found
+        StepProblem(problem.text, blocks_launch=False, url=url, short=problem.short)
+        for problem in found
+        if problem
     ]
 
 
@@ -199,37 +184,36 @@ def _action(settings: dict[str, Any]) -> Text | None:
     return Action(value).label if value else None
 
 
-WISH = {"audience_id": "audience", "action": "action", "kinds": "kinds"}
+NAMED = ((_("Ad account"), AdAccount, "ad_account"), (_("Audience"), Audience, "audience"))
+SETTINGS_OF_SYNC = {"audience_id": "audience", "action": "action", "kinds": "kinds"}
 MISSING: dict[str, Text] = {
     "ad_account": _("Choose an ad account."),
     "audience": _("Choose or create an audience."),
     "kinds": _("Choose at least one field to match."),
 }
 FEW: Text = _(
-    "Fewer than 1,000 people can be sent today. TikTok shows a size and serves ads from about 1,000 matched people."
+    "Fewer than 1,000 people can be sent today. "
+    "TikTok shows a size and serves ads from about 1,000 matched people."
 )
 
 
-def _not_connected(step: Step) -> list[Problem]:
+def _not_connected(step: Step) -> list[StepProblem]:
     group = step.canvas.app_group
-    if (
-        Connection.objects.filter(app_group=group, partner="tiktok")
-        .exclude(token_sealed="")
-        .exists()
-    ):
+    connected = Connection.objects.filter(app_group=group, partner="tiktok")
+    if connected.exclude(token_sealed="").exists():
         return []
     url = reverse("partner", args=[group.slug, "tiktok"])
-    return [
-        Problem(
-            _("TikTok is not connected. An admin of this app group has to connect it."), url=url
-        )
-    ]
+    text = _("TikTok is not connected. An admin of this app group has to connect it.")
+    return [StepProblem(text, url=url)]
 
 
 def create_audience(
     form: AudienceSyncForm, *, by: User, now: datetime
 ) -> tuple[Audience | None, str]:
-    """Create the audience named in ``form`` at the partner; once, however often it is asked. Or say why it was not."""
+    """Create the audience named in ``form`` at the partner. Return it, or None and an error text.
+
+    Idempotent: a repeated call returns the same audience.
+    """
     account = form.ad_account_chosen
     if account is None:
         return None, gettext("Choose an ad account.")
@@ -240,7 +224,10 @@ def create_audience(
 
 
 def refresh_choices(form: AudienceSyncForm, *, now: datetime) -> str:
-    """Read the audiences of the form's ad account from the partner, at most once a minute. Answers what went wrong."""
+    """Read the audiences of the form's ad account from the partner, at most once a minute.
+
+    Return an error text; empty if all went well.
+    """
     if form.ad_account_chosen is None:
         return ""
     try:

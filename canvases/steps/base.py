@@ -1,11 +1,11 @@
-"""What every kind of step offers: its form, its summary, its problems, and what it does with a crowd of visits."""
+"""The contract of a step kind: its form, its texts, and what it does with the visits at a step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import QuerySet
@@ -21,10 +21,11 @@ Text = str | Promise
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something a marketer must or should mend. ``field`` names the form field that mends it, if one does.
+class StepProblem:
+    """A fault that a marketer must or should mend.
 
-    ``short``: only what to do, for a card. ``is_passing``: it mends itself.
+    ``field``: the form field that mends it. ``url``: the page that mends it, if not the step.
+    ``short``: only what to do, for a card. ``is_passing``: it ends without help.
     """
 
     text: Text
@@ -36,57 +37,72 @@ class Problem:
 
 
 class StepForm(forms.Form):
-    """The editor of one step. Built as ``form(data_or_None, step=step, initial=step.settings)``; a kind subclasses it."""
+    """The editor form of a step: ``form(data_or_None, step=step, initial=step.settings)``."""
 
     def __init__(self, *args: Any, step: Step, **kwargs: Any) -> None:
         self.step = step
         super().__init__(*args, **kwargs)
 
     def settings(self) -> dict[str, Any]:
-        """The JSON that ``Step.settings`` becomes; valid forms only."""
+        """Return the JSON to store in ``Step.settings``. Only for valid forms."""
         return dict(self.cleaned_data)
 
 
-class Kind(Protocol):
-    """One module in canvases/steps/, one line in KINDS."""
+class StepKind:
+    """Base of a step kind: a module in canvases/steps/, a template, a line in KINDS.
 
-    key: str
+    The attributes without a value and `summary` are required. The rest describes a step that needs
+    no settings, has no problems and lets visits go on at once.
+    """
+
+    key: str  # stored in Step.kind
     label: Text
     help: Text
-    icon: str
-    template: str  # of the editor
-    sends: bool  # whether people are synced to a partner here: the card shows all seven metrics
-    form: type[StepForm]
+    icon: str  # a symbol of static/icons.svg
+    template: str  # the fields and the save button of the editor
+    form: type[StepForm] = StepForm
+    sends: bool = False  # whether people are synced to a partner: the card shows all seven metrics
 
     def summary(self, step: Step) -> Text:
-        """One line for the card."""
+        """Return one line for the card."""
+        raise NotImplementedError
 
-    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """What is missing or broken right now; computed, never stored."""
+    def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Return what is missing or broken now. Computed for every page view, never stored."""
+        return []
 
-    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """What deserves a second look before a launch; may count people, so only the checklist and the editor ask."""
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Return doubts to show before a launch. May count profiles: only the checklist asks."""
+        return []
 
-    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
-        """What would become of these people if they came to the step now; empty if nothing can be said."""
+    def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
+        """Return what the step would do with these profiles today; empty if it sends nothing."""
+        return ""
 
     def first_settings(self) -> dict[str, Any]:
-        """What a step has before anybody edited it."""
+        """Return the settings of a new step."""
+        return {}
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
-        """Name each setting with its old and its new value in words, for the activity log."""
+        """Return each setting with its old and new value in words, for the activity log."""
+        return []
 
-    def saved(self, step: Step) -> None:
-        """After the settings were stored, in the same transaction (the Audience Sync step makes its Sync here)."""
+    def on_saved(self, step: Step) -> None:
+        """Act on new settings, in the transaction that stored them."""
 
-    def launched(self, canvas: Canvas) -> None:
-        """The canvas goes live, in the same transaction: let flow what waited."""
+    def on_launched(self, canvas: Canvas) -> None:
+        """Act on a launch, in its transaction. Called once per kind and canvas."""
 
-    def stopped(self, canvas: Canvas) -> None:
-        """The canvas was stopped, in the same transaction: hold back what should not happen any more."""
+    def on_stopped(self, canvas: Canvas) -> None:
+        """Act on a stop, in its transaction. Called once per kind and canvas."""
 
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
-        """When somebody who arrives now wants to be asked (Delay: later; others: now)."""
+        """Return when a visit that arrives at ``now`` is due: passed to `act`, then moved on."""
+        return now
 
-    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
-        """Do the step's work with a crowd (at most 10,000 due visits), inside the engine's transaction."""
+    def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
+        """Do the work of the step for at most 10,000 due visits, in the engine's transaction.
+
+        No request to the outside: the canvas is locked. ``visits`` is a condition, not a list of
+        ids: read it with one query or hand it on as a subquery.
+        """

@@ -1,4 +1,4 @@
-"""The Delay step: people wait here for a while, then go on."""
+"""The Delay step: visits wait for a number of seconds, minutes, hours or days."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from audiencesync.groups.logged_changes import LoggedChange
-from canvases.steps.base import Problem, StepForm, Text
+from canvases.steps.base import StepForm, StepKind, StepProblem, Text
 
 if TYPE_CHECKING:
-    from audiencesync.people.models import Profile
-    from canvases.models import Canvas, Step, Visit
+    from canvases.models import Step
 
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 LONGEST = timedelta(days=730)
@@ -38,7 +36,7 @@ class DelayForm(StepForm):
     unit = forms.ChoiceField(label=_("Unit"), choices=UNITS)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what nobody would live to see."""
+        """Refuse a delay of more than two years."""
         cleaned = super().clean() or {}
         if {"amount", "unit"} <= cleaned.keys() and length(cleaned) > LONGEST:
             self.add_error(
@@ -56,24 +54,23 @@ class DelayForm(StepForm):
 
 
 def length(settings: dict[str, Any]) -> timedelta:
-    """How long ``settings`` make people wait."""
+    """Return the length of the delay that ``settings`` describe."""
     settings = settings or FIRST
     return timedelta(seconds=settings["amount"] * SECONDS[settings["unit"]])
 
 
-class Delay:
-    """See the module."""
+class Delay(StepKind):
+    """Hold each visit for a while. A changed delay applies to visits that arrive afterwards."""
 
     key = "delay"
-    label: Text = _("Delay")
-    help: Text = _("People wait here before they go on.")
+    label = _("Delay")
+    help = _("People wait here before they go on.")
     icon = "hourglass"
     template = "canvases/steps/delay.html"
-    sends = False
-    form: type[StepForm] = DelayForm
+    form = DelayForm
 
     def summary(self, step: Step) -> Text:
-        """Such as "Wait 10 minutes"."""
+        """Return such as "Wait 10 minutes"."""
         settings = step.settings or FIRST
         n, words = settings["amount"], {"n": number_format(settings["amount"])}
         match settings["unit"]:
@@ -86,27 +83,19 @@ class Delay:
             case _:
                 return ngettext("Wait %(n)s day", "Wait %(n)s days", n) % words
 
-    def problems(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """None: a delay has always a length."""
-        return []
-
-    def warnings(self, step: Step, *, now: datetime) -> Sequence[Problem]:
-        """A wait after which nothing happens is of no use."""
+    def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Warn of a delay that is the last step: it has no effect."""
         if step.children.filter(removed_at=None).exists():
             return []
         return [
-            Problem(
+            StepProblem(
                 _("Nothing comes after this delay: people only wait and leave."),
                 blocks_launch=False,
             )
         ]
 
-    def foretell(self, step: Step, people: QuerySet[Profile]) -> Text:
-        """They wait."""
-        return ""
-
     def first_settings(self) -> dict[str, Any]:
-        """One day, to be changed at once."""
+        """Return a delay of one day."""
         return dict(FIRST)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
@@ -117,18 +106,6 @@ class Delay:
             (_("Unit"), units.get(before.get("unit", "")), units.get(after.get("unit", ""))),
         ]
 
-    def saved(self, step: Step) -> None:
-        """Nothing: a changed delay is for newcomers, those who wait keep the time they were given."""
-
-    def launched(self, canvas: Canvas) -> None:
-        """Nothing: the engine lets people go on."""
-
-    def stopped(self, canvas: Canvas) -> None:
-        """Nothing: in a stopped canvas nobody goes on."""
-
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
-        """When the wait is over."""
+        """Return when the delay ends."""
         return now + length(step.settings)
-
-    def act(self, step: Step, crowd: QuerySet[Visit], *, now: datetime) -> None:
-        """Nothing: to have waited is all."""
