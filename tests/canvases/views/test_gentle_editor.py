@@ -91,5 +91,5 @@ def test_trouble_that_comes_while_the_page_is_open_is_announced(bobs, winback, c
     after = bobs.get("canvas_counts", v="x", htmx=True).content.decode()
 
     region = re.compile(r'id="told"[^>]*aria-live="polite"[^>]*>([^<]*)<')
-    assert region.search(before)[1] == "No component is in trouble."
+    assert region.search(before)[1].strip() == "No component is in trouble."
     assert "Add to “winback”: " in region.search(after)[1]

@@ -84,7 +84,7 @@ def shown(hands, step, **query):
     while place is not None:
         html = hands.get("step_people", step.pk, **query, **place).content.decode()
         rows += html.count("<tr data-delivery>")
-        n = int(re.search(r'role="status">(\d+) (?:person|people)', html)[1])
+        n = int(re.search(r'role="status">\s*(\d+) (?:person|people)', html)[1])
         more = re.search(r'rel="next" href="[^"]*before=([0-9-]+)', html)
         place = {"before": more[1]} if more else None
     return rows, n
