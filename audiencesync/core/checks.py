@@ -24,6 +24,7 @@ from audiencesync.core.database import sqlite
 from audiencesync.core.demo_accounts import EMAILS
 
 Apps = Sequence[AppConfig] | None
+Rule = tuple[bool, str, str]  # whether it is broken, text, id of the check
 MIN_KEY_LENGTH = 50
 # Bytes of a compressed SECRET_KEY. 50 random digits, the weakest random key, need 42 or more.
 MIN_COMPRESSED = 38
@@ -43,32 +44,28 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     except ImproperlyConfigured:
         key = ""
     if not key:
-        return [
-            checks.Error(
-                "SECRET_KEY is not set.",
-                hint="Set it to 50 or more random characters.",
-                id="audiencesync.E001",
-            )
-        ]
+        hint = "Set it to 50 or more random characters."
+        return [checks.Error("SECRET_KEY is not set.", hint=hint, id="audiencesync.E001")]
     if settings.DEBUG:
         return []
     if len(key) < MIN_KEY_LENGTH:
-        return [
-            checks.Error(
-                f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters.", id="audiencesync.E002"
-            )
-        ]
-    named = [
-        ("SECRET_KEY", key),
-        *(("SECRET_KEY_FALLBACKS", old) for old in settings.SECRET_KEY_FALLBACKS),
+        text = f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters."
+        return [checks.Error(text, id="audiencesync.E002")]
+    weak = ["SECRET_KEY"] if _can_be_guessed(key) else []
+    weak += [
+        "SECRET_KEY_FALLBACKS" for old in settings.SECRET_KEY_FALLBACKS if _can_be_guessed(old)
     ]
     return [
         checks.Error(
             f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007"
         )
-        for name, one in named
-        if len(zlib.compress(one.encode(), 9)) < MIN_COMPRESSED or _PLACEHOLDER.search(one)
+        for name in weak
     ]
+
+
+def _can_be_guessed(key: str) -> bool:
+    packed = zlib.compress(key.encode(), 9)
+    return len(packed) < MIN_COMPRESSED or bool(_PLACEHOLDER.search(key))
 
 
 def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -135,22 +132,29 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
             f"it must be off where SITE_URL is public ({name})."
         )
         return [checks.Error(text, id="audiencesync.E014")] if is_public else []
+    rules = [*_wildcards(), *_public_site(name, is_public=is_public)]
+    return [checks.Error(text, id=number) for is_broken, text, number in rules if is_broken]
+
+
+def _wildcards() -> list[Rule]:
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
-    rules = [
+    suffixes = [one.removeprefix("*") or "*" for one in trusted if one.startswith("*")]
+    return [
         (
             any(_matches_anything(one) for one in settings.ALLOWED_HOSTS),
             "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.",
             "audiencesync.E009",
         ),
         (
-            any(
-                _matches_anything(one.removeprefix("*") or "*")
-                for one in trusted
-                if one.startswith("*")
-            ),
+            any(_matches_anything(one) for one in suffixes),
             "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.",
             "audiencesync.E010",
         ),
+    ]
+
+
+def _public_site(name: str, *, is_public: bool) -> list[Rule]:
+    return [
         (
             is_public and settings.DEBUG,
             "DEBUG shows settings and data to visitors: "
@@ -164,7 +168,6 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
             "audiencesync.E012",
         ),
     ]
-    return [checks.Error(text, id=number) for is_broken, text, number in rules if is_broken]
 
 
 def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -1,1 +1,1 @@
-"""How dates are written where Django's own way is too long for a table. Only what differs is named."""
+"""Date formats where Django's own are too long for a table; only differences are listed."""

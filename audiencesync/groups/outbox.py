@@ -17,7 +17,7 @@ from django.utils import translation
 
 from audiencesync.groups.accounts import requested_mails
 from audiencesync.groups.mail_model import OutgoingMail
-from audiencesync.groups.models import AppGroup, Membership
+from audiencesync.groups.models import AppGroup, Membership, User
 
 logger = logging.getLogger(__name__)
 BATCH = 100
@@ -43,23 +43,24 @@ def enqueue(
     """
     n_new = 0
     for reader in readers:
-        own_key = f"{key}:{reader.user_id}"
-        mails = OutgoingMail.objects.filter(key=own_key)
+        mails = OutgoingMail.objects.filter(key=f"{key}:{reader.user_id}")
         due_at = mails.values_list("due_at", flat=True).first()
         if due_at is None and mails.exists():
             continue
         with translation.override(reader.user.language_in(group)):
             subject, body = write(reader)
-        subject = " ".join(subject.split())[:250]
+        text = {"subject": " ".join(subject.split())[:250], "body": body}
         if due_at is not None:
-            mails.filter(due_at__isnull=False).update(subject=subject, body=body)
-            continue
-        mail = OutgoingMail(
-            key=own_key, user=reader.user, subject=subject, body=body, created_at=now, due_at=now
-        )
-        OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
-        n_new += 1
+            mails.filter(due_at__isnull=False).update(**text)
+        else:
+            _add(f"{key}:{reader.user_id}", reader.user, text, now=now)
+            n_new += 1
     return n_new
+
+
+def _add(key: str, user: User, text: dict[str, str], *, now: datetime) -> None:
+    mail = OutgoingMail(key=key, user=user, created_at=now, due_at=now, **text)
+    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
 def is_done(key: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.translation import get_language
 from ninja import NinjaAPI, Schema
@@ -23,11 +23,10 @@ from pydantic import BeforeValidator, WithJsonSchema
 from audiencesync.core import logs
 from audiencesync.groups import api_keys, rate_limits
 from audiencesync.groups.models import ApiKey, AppGroup
-from audiencesync.rest import openapi, strict_json
+from audiencesync.rest import bodies, openapi, strict_json
+from audiencesync.rest.errors import ApiError, ErrorDetail, unauthorized
 
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE | re.ASCII)
-MAX_BYTES_WITHOUT_KEY = 65_536  # a longer body is not read unless a header holds a key
-ErrorDetail = Mapping[str, object]
 BrazeId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})]
 ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Timestamp = Annotated[
@@ -49,29 +48,6 @@ class ApiRequest(HttpRequest):
     app_group: AppGroup
     json: strict_json.Json  # the body of a POST
     rate: rate_limits.Rate
-
-
-class ApiError(Exception):
-    """Ends an operation with an error response.
-
-    ``errors``: one object per error, without personal data.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        errors: Sequence[ErrorDetail] = (),
-        *,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(f"{status} {message}")
-        self.status, self.message, self.errors, self.headers = (
-            status,
-            message,
-            errors,
-            headers or {},
-        )
 
 
 MAX_ERRORS = 100
@@ -146,23 +122,25 @@ class ApiKeyAuth(HttpBearer):
     def __call__(self, request: HttpRequest) -> ApiKey:
         """Return the key, and set the attributes of ApiRequest."""
         if "api_key" in request.GET:
-            raise _unauthorized(
+            raise unauthorized(
                 "A key never belongs into an address: addresses are logged. "
                 "Revoke it and send the new one as a header."
             )
         header = request.headers.get("Authorization")
-        body = _body(request, longest=MAX_BYTES_WITHOUT_KEY) if header is None else None
+        body = (
+            bodies.read(request, longest=bodies.MAX_BYTES_WITHOUT_KEY) if header is None else None
+        )
         text = _legacy(request, body) if header is None else header
         bearer = _BEARER.fullmatch(text)
         key = api_keys.find(bearer[1], now=timezone.now()) if bearer else None
         if key is None:
-            raise _unauthorized("Send a valid key: Authorization: Bearer ask_…")
+            raise unauthorized("Send a valid key: Authorization: Bearer ask_…")
         api_request = cast(ApiRequest, request)
         api_request.api_key, api_request.app_group = key, key.app_group
         check_scope(api_request, self.scope)
         _count(api_request, self.limit)
         _check_parameters(request)
-        api_request.json = _body(request) if header is not None else body
+        api_request.json = bodies.read(request) if header is not None else body
         if further := self.also(api_request.json):
             _count(api_request, further)
         return key
@@ -204,10 +182,6 @@ def _legacy(request: HttpRequest, body: strict_json.Json) -> str:
     return f"Bearer {text}" if isinstance(text, str) else ""
 
 
-def _unauthorized(message: str) -> ApiError:
-    return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
-
-
 def _check_parameters(request: HttpRequest) -> None:
     """Refuse texts that the database cannot search for; drop parameters without a value.
 
@@ -222,64 +196,6 @@ def _check_parameters(request: HttpRequest) -> None:
         for name in [name for name, text in request.GET.items() if not text]:
             del given[name]
         request.GET = given  # type: ignore[assignment]  # a copy is mutable
-
-
-def _body(request: HttpRequest, *, longest: int | None = None) -> strict_json.Json:
-    """Return the JSON of the body, or None for a GET. Raises ApiError.
-
-    ``longest``: the limit of a caller without a key in a header.
-    """
-    if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
-        return None
-    if (
-        request.content_type != "application/json"
-        or request.headers.get("Content-Encoding", "identity") != "identity"
-    ):
-        raise ApiError(415, "Send JSON, not compressed, with Content-Type: application/json.")
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if _is_chunked(request):
-        # Django itself reads no more than Content-Length says, here nothing.
-        request._body = _chunks(request, longest or most)
-    length = request.headers.get("Content-Length") or (
-        "" if not _is_chunked(request) else str(len(request.body))
-    )
-    if not (length.isascii() and length.isdigit()):
-        raise ApiError(411, "Content-Length is missing.")
-    if int(length) > most:
-        raise ApiError(413, f"The body is longer than {most} bytes.")
-    if longest is not None and int(length) > longest:
-        raise _unauthorized("Send a valid key: Authorization: Bearer ask_…")
-    try:
-        if len(request.body) < int(length):
-            raise ApiError(400, "The body ended too early.")
-        return strict_json.loads(request.body)
-    except strict_json.NotJson as error:
-        raise ApiError(400, str(error)) from None
-    except UnreadablePostError:
-        raise ApiError(400, "The body ended too early.") from None
-
-
-def _is_chunked(request: HttpRequest) -> bool:
-    """Return whether the body is chunked and the server knows its end (gunicorn says so)."""
-    is_chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
-    return (
-        is_chunked
-        and "Content-Length" not in request.headers
-        and bool(request.META.get("wsgi.input_terminated"))
-    )
-
-
-def _chunks(request: HttpRequest, longest: int) -> bytes:
-    """Return the body of a call without Content-Length. Raises ApiError."""
-    if hasattr(request, "_body"):
-        return bytes(request._body)
-    try:
-        body = bytes(request.META["wsgi.input"].read(longest + 1))
-    except (OSError, ValueError):  # broken chunks
-        raise ApiError(400, "The body ended too early.") from None
-    if len(body) > longest:
-        raise ApiError(413, f"The body is longer than {longest} bytes.")
-    return body
 
 
 class _Parsed(Parser):
