@@ -1,19 +1,14 @@
 """A group with people, a segment, a connected ad account, audiences, and an editor client."""
 
-import dataclasses
-
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas, Step
-from partners.models import AdAccount, Audience, Connection
-from tiktok_sandbox.limits import DEFAULT
-from tiktok_sandbox.sandbox import Options
-from tiktok_sandbox.seed import EU, MARA
-from tiktok_sandbox.server import serve
+from partners.models import Audience
+from tests.support import builder
+from tiktok_sandbox.seed import MARA
 
 HTMX = {"HX-Request": "true"}
 
@@ -42,15 +37,12 @@ def people(acme):
 
 @pytest.fixture
 def connection(acme):
-    row = Connection(app_group=acme, connected_at=timezone.now())
-    row.set_token("a-token")
-    row.save()
-    return row
+    return builder.connect(acme)
 
 
 @pytest.fixture
 def eu(connection):
-    return AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+    return builder.add_account(connection)
 
 
 @pytest.fixture
@@ -63,8 +55,7 @@ def winback(eu):
 @pytest.fixture
 def sandbox(eu, settings):
     """A running sandbox in the place of TikTok, with a token for the ad account."""
-    limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
-    running = serve(db=":memory:", options=Options(limits=limits))
+    running = builder.run_sandbox()
     settings.TIKTOK_API_URL = running.url
     eu.connection.set_token(running.sandbox.accounts.issue_token(MARA))
     eu.connection.save()

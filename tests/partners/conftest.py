@@ -5,14 +5,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from django.db import transaction
-from django.db.models import F
 from django.urls import reverse
-from django.utils import timezone
 
 from audiencesync.people.models import Profile
-from partners import sync
-from partners.models import Connection, OAuthState, Sync
+from partners.models import Connection, OAuthState
+from tests.support import builder
 from tiktok_sandbox.sandbox import Options
 from tiktok_sandbox.seed import MARA
 from tiktok_sandbox.server import serve
@@ -90,17 +87,13 @@ def live_step(acme):
             "url": "/g/acme/canvases/1/",
             "is_live": True,
         }
-        step = Sync.objects.create(app_group=acme, audience=audience, **values | fields)
+        step = builder.make_sync(audience, **values | fields)
         for at in range(n):
             digest = hashlib.sha256(f"{step.pk}-{at}".encode()).digest()
             Profile.objects.create(
                 app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest
             )
-        crowd = Profile.objects.filter(external_id__startswith=f"{step.pk}-").annotate(
-            profile_id=F("pk")
-        )
-        with transaction.atomic():
-            sync.enqueue(step, crowd.values_list("pk", "profile_id"), now=timezone.now())
+        builder.enter(step, Profile.objects.filter(external_id__startswith=f"{step.pk}-"))
         return step
 
     return make

@@ -6,7 +6,8 @@ from django.utils import timezone
 from audiencesync.people.models import Profile, Segment
 from canvases import engine
 from canvases.models import Canvas, Step, StepTally
-from partners.models import AdAccount, Audience, Connection, Sync
+from partners.models import Audience
+from tests.support import builder
 
 
 class Journeys:
@@ -15,8 +16,7 @@ class Journeys:
     def __init__(self, app_group, user):
         self.app_group, self.user = app_group, user
         self.segment = Segment.objects.create(app_group=app_group, name="everybody", filter={})
-        connection = Connection.objects.create(app_group=app_group)
-        account = AdAccount.objects.create(connection=connection, remote_id="7", name="EU")
+        account = builder.add_account(builder.connect(app_group))
         self.audience = Audience.objects.create(ad_account=account, remote_id="8", name="winback")
 
     def people(self, n):
@@ -39,14 +39,7 @@ class Journeys:
         return canvas, steps
 
     def asks(self, step, action="add"):
-        step.sync = Sync.objects.create(
-            app_group=self.app_group,
-            audience=self.audience,
-            action=action,
-            kinds=["email"],
-            label="x",
-            url="/",
-        )
+        step.sync = builder.make_sync(self.audience, action, is_live=False)
         step.save()
         step.syncs.add(step.sync)
         return step.sync

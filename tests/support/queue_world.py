@@ -1,23 +1,17 @@
 """A connected ad account at a running sandbox, profiles with hashes, and short retry times."""
 
-import dataclasses
 import hashlib
 import time
 
 import pytest
-from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from audiencesync.people.models import Profile
-from partners import sync
-from partners.models import AdAccount, Audience, Batch, Connection, Sync, Tally
+from partners.models import Audience, Batch, Tally
 from partners.queue import collect, flush
 from partners.queue.push import pack
-from tiktok_sandbox.limits import DEFAULT
-from tiktok_sandbox.sandbox import Options
-from tiktok_sandbox.seed import EU, MARA, UK
-from tiktok_sandbox.server import serve
+from tests.support import builder
+from tiktok_sandbox.seed import MARA, UK
 
 FAST = {
     "deadline": 3600.0,
@@ -41,11 +35,9 @@ class World:
         self.server, self.app_group = server, app_group
         self.sandbox = server.sandbox
         self.remote_token = self.sandbox.accounts.issue_token(MARA)
-        self.connection = Connection(app_group=app_group, connected_at=timezone.now())
-        self.connection.set_token(self.remote_token)
-        self.connection.save()
-        self.eu = AdAccount.objects.create(connection=self.connection, remote_id=EU, name="Acme EU")
-        self.uk = AdAccount.objects.create(connection=self.connection, remote_id=UK, name="Acme UK")
+        self.connection = builder.connect(app_group, token=self.remote_token)
+        self.eu = builder.add_account(self.connection)
+        self.uk = builder.add_account(self.connection, UK, "Acme UK")
         self.n = self.keys = 0
 
     def audience(self, name="winback", account=None):
@@ -54,16 +46,7 @@ class World:
         return Audience.objects.create(ad_account=account, remote_id=remote_id, name=name)
 
     def sync(self, audience=None, action="add", kinds=("email",)):
-        audience = audience or self.audience()
-        return Sync.objects.create(
-            app_group=self.app_group,
-            audience=audience,
-            action=action,
-            kinds=list(kinds),
-            label="x",
-            url="/",
-            is_live=True,
-        )
+        return builder.make_sync(audience or self.audience(), action, kinds=kinds)
 
     def people(self, n=1, **fields):
         made = []
@@ -75,13 +58,8 @@ class World:
 
     def enter(self, to_sync, people, now=None):
         """Enqueue people; the entry key is the profile id, so a repeated call adds nothing."""
-        crowd = Profile.objects.filter(pk__in=[person.pk for person in people]).annotate(
-            profile_id=F("pk")
-        )
-        with transaction.atomic():
-            return sync.enqueue(
-                to_sync, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
-            )
+        profiles = Profile.objects.filter(pk__in=[person.pk for person in people])
+        return builder.enter(to_sync, profiles, now)
 
     def flush(self, times=1, seconds=3.0):
         for _ in range(times):
@@ -120,8 +98,7 @@ class World:
 
 @pytest.fixture
 def server():
-    limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
-    running = serve(db=":memory:", options=Options(limits=limits))
+    running = builder.run_sandbox()
     yield running
     running.close()
 

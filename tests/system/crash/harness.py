@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tests.support.clock import CLOCK
 from tests.system.crash.checks import judge
-from tests.system.crash.clock import CLOCK
 from tests.system.crash.databases import Databases, Sqlite
 from tests.system.crash.points import Point, frozen_alike, killed_alike
 from tests.system.crash.processes import MOST_SECONDS, Child

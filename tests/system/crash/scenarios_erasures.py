@@ -20,7 +20,7 @@ from audiencesync.people.models import (
 )
 from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase
-from tests.system.crash.clock import CLOCK, real_monotonic
+from tests.support.clock import CLOCK, real_monotonic
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import FAST, PAUSE, World, sha256
 

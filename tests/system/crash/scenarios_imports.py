@@ -14,7 +14,7 @@ from audiencesync.people.imports.reading import Layout
 from audiencesync.people.models import PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember, UploadPart
 from audiencesync.people.privacy import erasure_ledger
-from tests.system.crash.clock import CLOCK, real_monotonic
+from tests.support.clock import CLOCK, real_monotonic
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import LEASE, PAUSE, World
 

@@ -13,7 +13,7 @@ from partners.connections import connect
 from partners.connections.connect import AlreadyChosen
 from partners.models import OAuthState
 from partners.queue import flush
-from tests.system.crash.clock import CLOCK
+from tests.support.clock import CLOCK
 from tests.system.crash.scenarios_canvases import ADMIT, ADVANCE
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import PAUSE, World

@@ -11,7 +11,7 @@ from audiencesync.people.models import Event, Profile
 from partners import housekeeping
 from partners.models import Batch, Delivery, Push, Tally
 from partners.queue import retention as purging
-from tests.system.crash.clock import real_monotonic
+from tests.support.clock import real_monotonic
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 

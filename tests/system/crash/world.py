@@ -8,21 +8,19 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people.models import Profile
 from canvases import engine
 from canvases.models import Visit
-from partners import sync
 from partners.connections import revoke
 from partners.models import AdAccount, Audience, Batch, Connection, SpentToken, Sync
 from partners.queue import flush
 from partners.tiktok import client
-from tests.system.crash.clock import CLOCK, real_monotonic
-from tiktok_sandbox.seed import EU
+from tests.support import builder
+from tests.support.clock import CLOCK, real_monotonic
 
 LEASE = 0.6  # a busy machine must not lose it by itself: the points would be others than those that were numbered
 DATABASE_PAUSE = 0.025
@@ -80,10 +78,8 @@ class World:
         group = AppGroup.objects.create(name="Acme", slug="acme")
         alice = User.objects.create(email="alice@example.org")
         Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
-        connection = Connection(app_group=group, connected_at=timezone.now(), connected_by=alice)
-        connection.set_token(self.remote.tokens[0])
-        connection.save()
-        account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+        connection = builder.connect(group, token=self.remote.tokens[0], by=alice)
+        account = builder.add_account(connection)
         for name in AUDIENCES:
             Audience.objects.create(
                 ad_account=account, remote_id=self.remote.audiences[name], name=name
@@ -117,26 +113,13 @@ class World:
 
     def sync(self, label: str, action: str = "add", audience: str = "winback") -> Sync:
         """What a step asks; found again by its label."""
-        return Sync.objects.create(
-            app_group=self.group,
-            audience=Audience.objects.get(name=audience),
-            action=action,
-            kinds=["email"],
-            label=label,
-            url="/",
-            is_live=True,
-        )
+        return builder.make_sync(Audience.objects.get(name=audience), action, label=label)
 
     def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
         """People enter; the entry key is the person, so that a repetition is one."""
         asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
-        crowd = Profile.objects.filter(external_id__in=map(str, numbers)).annotate(
-            profile_id=F("pk")
-        )
-        with transaction.atomic():
-            return sync.enqueue(
-                asked, crowd.values_list("pk", "profile_id"), now=now or timezone.now()
-            )
+        profiles = Profile.objects.filter(external_id__in=map(str, numbers))
+        return builder.enter(asked, profiles, now)
 
     def waiting(self) -> bool:
         """Whether somebody is pending, or a repeat that has a way."""

@@ -13,8 +13,8 @@ from audiencesync.people.models import ErasedName, Erasure, Profile, Segment
 from canvases import engine, laws
 from canvases.models import Canvas, Step, Visit
 from canvases.privacy import erase as privacy
-from partners.models import AdAccount, Audience, Batch, Connection, Delivery, Sync, Tally
-from tiktok_sandbox.seed import EU
+from partners.models import Audience, Batch, Delivery, Sync, Tally
+from tests.support import builder
 
 
 def sha256(number):
@@ -27,10 +27,7 @@ def found(token, remote_id, n):
     group = AppGroup.objects.create(name="Acme", slug="acme")
     alice = User.objects.create_user("alice@example.org", "correct horse battery")
     Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
-    connection = Connection(app_group=group, connected_at=timezone.now(), connected_by=alice)
-    connection.set_token(token)
-    connection.save()
-    account = AdAccount.objects.create(connection=connection, remote_id=EU, name="Acme EU")
+    account = builder.add_account(builder.connect(group, token=token, by=alice))
     audience = Audience.objects.create(
         ad_account=account, remote_id=remote_id, name="winback", kind="Partner"
     )

@@ -1,4 +1,4 @@
-"""One clock for all processes of a scenario: waiting for a lease or a pause moves it forward instead of sleeping."""
+"""A clock for several processes: waiting for a lease moves it forward instead of sleeping."""
 
 import mmap
 import struct
@@ -17,7 +17,7 @@ class Clock:
         self.fresh()
 
     def fresh(self) -> None:
-        """Begin an offset of this process and the children it forks from now on."""
+        """Use a new offset for this process and the children it forks from now on."""
         self._shared = mmap.mmap(-1, 8)
 
     def reset(self) -> None:
@@ -25,11 +25,11 @@ class Clock:
         self._write(0.0)
 
     def wait(self, seconds: float) -> None:
-        """Let ``seconds`` pass for every process that reads this clock."""
+        """Move the clock forward for every process that reads it."""
         self._write(self._offset() + seconds)
 
     def install(self) -> None:
-        """In a child: the application reads this clock, whichever of the two it asks for."""
+        """Make the code of this process read this clock; meant for a child."""
         timezone.now = lambda: real_now() + timedelta(seconds=self._offset())
         time.monotonic = lambda: real_monotonic() + self._offset()
 
