@@ -12,7 +12,7 @@ from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import serve
 
 UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
-# The project's settings are not the sandbox's: nothing here touches Django's database.
+# The sandbox does not use the project's settings, and nothing here uses Django's database.
 
 
 class Caller:
@@ -93,7 +93,7 @@ def hashed():
 
 @pytest.fixture
 def row(hashed):
-    """row(audience, 1, None, 3) -> one person with the made-up ids 1 and 3 and an empty cell between."""
+    """row(audience, 1, None, 3) -> a person with made-up ids 1 and 3 and an empty cell between."""
 
     def cells(audience, *numbers):
         named = [audience] if isinstance(audience, str) else audience

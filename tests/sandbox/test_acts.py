@@ -1,4 +1,4 @@
-"""What can happen to the world: tokens revoked, ad accounts and audiences taken away."""
+"""Acts: tokens revoked, ad accounts dropped, audiences deleted."""
 
 import pytest
 import requests
@@ -35,7 +35,7 @@ def test_all_tokens_are_revoked(act, mara, jonas):
     assert (may(mara), may(jonas)) == (40105, 40105)
 
 
-def test_an_ad_account_leaves_the_reach_of_a_user(act, mara, jonas):
+def test_an_ad_account_is_dropped_for_one_user(act, mara, jonas):
     act("drop_account", advertiser_id=EU, user_id=MARA)
     assert (may(mara), may(mara, UK), may(jonas)) == (40001, 0, 0)
     act("restore_account", advertiser_id=EU)
@@ -53,14 +53,14 @@ def test_a_dropped_ad_account_is_listed_and_healed(act, mara, jonas, server):
     assert may(mara) == 0
 
 
-def test_an_audience_disappears(act, mara, row):
+def test_an_audience_is_deleted(act, mara, row):
     audience = str(FIRST_AUDIENCE)
     assert mara.map([row(audience, 1)]).json()["code"] == 0
     act("delete_audience", audience_id=audience)
     assert mara.map([row(audience, 1)]).json()["code"] == 40007
 
 
-def test_reset_brings_the_demo_world_back(act, mara, row, server):
+def test_reset_restores_the_demo_data(act, mara, row, server):
     audience = mara.create()
     mara.map([row(audience, 1)])
     act("drop_account", advertiser_id=EU)

@@ -1,4 +1,4 @@
-"""The authorisation page: who asks, as whom, confirm or cancel, and whom it never sends back."""
+"""The authorisation page: its texts, confirm, cancel, and links that it never redirects."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,7 +34,7 @@ def sent_back(answer):
     }
 
 
-def test_it_says_who_asks_for_what_and_as_whom(server):
+def test_it_shows_app_permissions_and_users(server):
     answer = ask(server, rid="8w8cll1xcbs")
     assert answer.status_code == 200
     for words in (
@@ -61,7 +61,7 @@ def test_it_says_who_asks_for_what_and_as_whom(server):
         ("", "en"),
     ],
 )
-def test_it_speaks_the_visitors_language(server, wish, language):
+def test_it_is_in_the_language_of_the_browser(server, wish, language):
     answer = ask(server, wish)
     with translation.override(language):
         words = [gettext("Confirm"), gettext("Cancel"), gettext("Permissions")]
@@ -70,7 +70,7 @@ def test_it_speaks_the_visitors_language(server, wish, language):
     assert all(f">{word}<" in answer.text for word in words)
 
 
-def test_confirm_sends_back_with_code_and_state(server, mara):
+def test_confirm_redirects_with_code_and_state(server, mara):
     back = sent_back(decide(server, confirm="1"))
     assert set(back) == {"auth_code", "code", "state"}
     assert back["state"] == "s & t"
@@ -86,13 +86,13 @@ def test_the_code_belongs_to_the_chosen_user(server, mara, user, n):
     assert len(mara.post("oauth2/access_token", **body).json()["data"]["advertiser_ids"]) == n
 
 
-def test_fewer_permissions_may_be_given(server, mara):
+def test_fewer_permissions_may_be_granted(server, mara):
     code = sent_back(decide(server, scope=["1"]))["auth_code"]
     body = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": code}
     assert mara.post("oauth2/access_token", **body).json()["data"]["scope"] == [1]
 
 
-def test_cancel_sends_back_without_a_code(server):
+def test_cancel_redirects_without_a_code(server):
     assert sent_back(decide(server, cancel="1")) == {"state": "s & t", "error": "access_denied"}
 
 
@@ -130,12 +130,12 @@ def test_an_unknown_user_gets_no_code(server):
     assert decide(server, user="1").status_code == 400
 
 
-def test_only_registered_addresses_when_told_so(start):
+def test_only_registered_addresses_are_taken(start):
     server = start(allowed_redirects=("http://localhost:8000/",))
     assert ask(server).status_code == 200
     assert ask(server, redirect_uri="http://localhost:8000.evil.example/").status_code == 400
 
 
-def test_what_the_link_says_is_escaped(server):
+def test_texts_of_the_link_are_escaped(server):
     answer = ask(server, state='"><b>x', redirect_uri="http://a.example/?<b>")
     assert "<b>" not in answer.text

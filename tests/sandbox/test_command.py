@@ -1,4 +1,4 @@
-"""manage.py tiktok_sandbox: its own process, port and file; says little and no secrets."""
+"""manage.py tiktok_sandbox: a process, port and file of its own; its output holds no secrets."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def ended(process):
 
 
 @pytest.mark.slow
-def test_it_keeps_its_world_and_ends_cleanly(run, tmp_path):
+def test_it_keeps_its_data_and_ends_cleanly(run, tmp_path):
     port, db = free_port(), tmp_path / "sandbox.db"
     for deleted in (0, 1):
         process = run("--port", port, "--db", db, "--preset", "published_by_tiktok")

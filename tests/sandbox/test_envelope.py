@@ -21,7 +21,7 @@ def test_success_says_ok(mara):
 
 
 @pytest.mark.parametrize("endpoint", LOCKED)
-def test_no_token_is_told_apart_from_a_wrong_one(server, endpoint):
+def test_a_missing_and_a_wrong_token_have_different_codes(server, endpoint):
     url, method = f"{server.url}/open_api/v1.3/{endpoint}/", ENDPOINTS[endpoint].method
     none = requests.request(method, url, timeout=5)
     wrong = requests.request(method, url, headers={"Access-Token": "guess"}, timeout=5)
@@ -42,7 +42,7 @@ def test_missing_parameters_are_refused(mara, endpoint):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null"])
-def test_a_body_that_is_no_json_object_is_refused(mara, body):
+def test_a_body_other_than_a_json_object_is_refused(mara, body):
     headers = {"Access-Token": mara.token, "Content-Type": "application/json"}
     url = f"{mara.server.url}/open_api/v1.3/segment/mapping/"
     answer = requests.post(url, data=body, headers=headers, timeout=5)
@@ -64,7 +64,7 @@ def test_the_wrong_method_is_405(mara, endpoint):
     assert mara.send(wrong, endpoint).status_code == 405
 
 
-def test_the_last_slash_may_be_missing_unless_told(start, caller):
+def test_the_last_slash_may_be_missing_unless_strict(start, caller):
     for strict, status in ((False, 200), (True, 404)):
         caller_ = caller(start(strict_slash=strict))
         url = f"{caller_.server.url}/open_api/v1.3/user/info"
@@ -75,11 +75,11 @@ def test_the_last_slash_may_be_missing_unless_told(start, caller):
         assert caller_.get("user/info").status_code == 200
 
 
-def test_the_token_is_judged_before_the_body(mara):
+def test_the_token_is_checked_before_the_body(mara):
     assert mara.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"] == 40105
 
 
-def test_the_body_is_judged_before_the_ad_account(caller, server):
+def test_the_body_is_checked_before_the_ad_account(caller, server):
     jonas = caller(server, JONAS)
     assert jonas.post("segment/audience", advertiser_id=US).json()["code"] == 40002
     assert (

@@ -1,4 +1,4 @@
-"""Faults that answer with a code: what they say, whom they hit, how often."""
+"""Faults that answer with a code: their messages, the calls they hit, how often."""
 
 import time
 
@@ -9,8 +9,8 @@ from tiktok_sandbox.seed import EU, UK
 
 
 @pytest.fixture
-def trouble(server):
-    """Switches a fault on, through the JSON interface."""
+def set_fault(server):
+    """Set a fault through the JSON interface."""
 
     def begin(**fault):
         answer = requests.post(f"{server.url}/sandbox/api/faults/", json=fault, timeout=5)
@@ -24,25 +24,25 @@ def code(caller, **query):
     return caller.get("user/info", **query).json()["code"]
 
 
-def test_a_throttle_ends_after_its_count(mara, trouble):
-    trouble(kind="throttle", count=2)
+def test_a_throttle_ends_after_its_count(mara, set_fault):
+    set_fault(kind="throttle", count=2)
     assert [code(mara) for _ in range(3)] == [40100, 40100, 0]
 
 
-def test_a_throttle_ends_after_its_seconds(mara, trouble):
-    trouble(kind="throttle", for_seconds=0.3)
+def test_a_throttle_ends_after_its_seconds(mara, set_fault):
+    set_fault(kind="throttle", for_seconds=0.3)
     assert code(mara) == 40100
     time.sleep(0.35)
     assert code(mara) == 0
 
 
-def test_a_share_hits_some_calls_and_not_others(mara, trouble):
-    trouble(kind="code", code=50000, share=0.5)
-    assert {code(mara) for _ in range(40)} == {0, 50000}  # one side of the coin 40 times: never
+def test_a_share_hits_some_calls_and_not_others(mara, set_fault):
+    set_fault(kind="code", code=50000, share=0.5)
+    assert {code(mara) for _ in range(40)} == {0, 50000}  # the same side of a coin 40 times: never
 
 
-def test_a_throttle_of_an_ad_account_hits_only_that(mara, trouble, row):
-    trouble(kind="throttle", advertiser_id=EU)
+def test_a_throttle_of_an_ad_account_hits_only_that(mara, set_fault, row):
+    set_fault(kind="throttle", advertiser_id=EU)
     german, british = (mara.sandbox.audiences.create(account, "x") for account in (EU, UK))
     assert mara.map([row(german, 1)]).json()["code"] == 40133
     assert mara.map([row(british, 1)], advertiser_ids=(UK,)).json()["code"] == 0
@@ -53,15 +53,15 @@ def test_a_throttle_of_an_ad_account_hits_only_that(mara, trouble, row):
 @pytest.mark.parametrize(
     "number", [40001, 40016, 40105, 40106, 40300, 50000, 50002, 51063, 60001, 61000, 12345]
 )
-def test_any_code(mara, trouble, number):
-    trouble(kind="code", code=number, count=1)
+def test_any_code(mara, set_fault, number):
+    set_fault(kind="code", code=number, count=1)
     answer = mara.get("user/info")
     assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (200, number, {})
     assert code(mara) == 0
 
 
-def test_a_fault_of_an_endpoint_hits_only_that(mara, trouble):
-    trouble(kind="code", code=50000, endpoint="segment/")
+def test_a_fault_of_an_endpoint_hits_only_that(mara, set_fault):
+    set_fault(kind="code", code=50000, endpoint="segment/")
     assert code(mara) == 0
     assert (
         mara.post("segment/audience", advertiser_id=EU, custom_audience_name="x").json()["code"]
@@ -70,49 +70,49 @@ def test_a_fault_of_an_endpoint_hits_only_that(mara, trouble):
     assert mara.sandbox.audiences.count(EU) == 5
 
 
-def test_it_stands_until_cleared(mara, trouble, server):
-    trouble(kind="code", code=50000)
+def test_a_fault_lasts_until_cleared(mara, set_fault, server):
+    set_fault(kind="code", code=50000)
     assert [code(mara) for _ in range(3)] == [50000] * 3
     assert len(requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()["faults"]) == 1
     requests.delete(f"{server.url}/sandbox/api/faults/", timeout=5)
     assert code(mara) == 0
 
 
-def test_one_of_several_is_cleared(mara, trouble, server):
-    first = trouble(kind="code", code=50000)
-    trouble(kind="code", code=50002)
+def test_one_of_several_is_cleared(mara, set_fault, server):
+    first = set_fault(kind="code", code=50000)
+    set_fault(kind="code", code=50002)
     requests.delete(f"{server.url}/sandbox/api/faults/?id={first['id']}", timeout=5)
     assert code(mara) == 50002
 
 
-def test_the_allowlist_is_asked_after_the_token(mara, trouble):
-    trouble(kind="not_allowlisted")
+def test_the_allowlist_is_checked_after_the_token(mara, set_fault):
+    set_fault(kind="not_allowlisted")
     body = {"advertiser_id": EU, "custom_audience_name": "x"}
     assert mara.post("segment/audience", **body).json()["code"] == 40118
     assert mara.send("POST", "segment/audience", token="guess", json=body).json()["code"] == 40105
     assert code(mara) == 0
 
 
-def test_a_poison_hash_refuses_its_whole_batch(mara, trouble, row, hashed):
+def test_a_poison_hash_refuses_its_whole_batch(mara, set_fault, row, hashed):
     audience = mara.create()
-    trouble(kind="poison", hash=hashed(2))
+    set_fault(kind="poison", hash=hashed(2))
     assert mara.map([row(audience, n) for n in range(4)]).json()["code"] == 40002
     assert mara.people(audience) == 0
     assert mara.map([row(audience, n) for n in (0, 1, 3)]).json()["code"] == 0
     assert mara.people(audience) == 3
 
 
-def test_partial_success_names_the_rows(mara, trouble, row):
+def test_partial_success_names_the_rows(mara, set_fault, row):
     audience = mara.create()
-    trouble(kind="partial", rows=[0, 2], named=True, count=1)
+    set_fault(kind="partial", rows=[0, 2], named=True, count=1)
     answer = mara.map([row(audience, n) for n in range(4)]).json()
     assert (answer["code"], answer["data"]) == (20001, {"failed_rows": [0, 2]})
     assert mara.people(audience) == 2
 
 
-def test_partial_success_may_name_nobody(mara, trouble, row, hashed):
+def test_partial_success_may_name_no_rows(mara, set_fault, row, hashed):
     audience = mara.create()
-    trouble(kind="partial", hash=hashed(1))
+    set_fault(kind="partial", hash=hashed(1))
     answer = mara.map([row(audience, n) for n in range(4)]).json()
     assert (answer["code"], answer["data"]) == (20001, {})
     assert mara.people(audience) == 3
@@ -142,13 +142,13 @@ def test_partial_success_may_name_nobody(mara, trouble, row, hashed):
         {"kind": "delete_audience", "audience_id": "1"},
     ],
 )
-def test_bad_wishes_are_explained(server, mara, wrong):
+def test_invalid_faults_are_explained(server, mara, wrong):
     answer = requests.post(f"{server.url}/sandbox/api/faults/", json=wrong, timeout=5)
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert code(mara) == 0
 
 
-def test_it_may_be_set_in_process(mara):
+def test_a_fault_can_be_set_in_process(mara):
     mara.sandbox.faults.set("code", code=50002, count=1)
     assert [code(mara), code(mara)] == [50002, 0]

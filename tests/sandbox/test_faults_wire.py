@@ -1,4 +1,4 @@
-"""Faults on the wire: answers late, cut, spoilt or missing."""
+"""Faults on the wire: answers late, cut, damaged or missing."""
 
 import contextlib
 import time
@@ -57,7 +57,7 @@ def test_a_slow_answer_comes(mara):
     assert time.monotonic() - started >= 0.3
 
 
-def test_others_do_not_wait_for_a_slow_one(mara):
+def test_other_calls_do_not_wait_for_a_slow_one(mara):
     set_fault(mara, "slow", seconds=2)
     with pytest.raises(requests.Timeout):
         create(mara, timeout=0.1)
@@ -66,14 +66,14 @@ def test_others_do_not_wait_for_a_slow_one(mara):
     assert time.monotonic() - started < 2  # the slow one is not over
 
 
-def test_a_dripping_answer_defeats_a_time_out_per_byte(mara):
+def test_a_dripping_answer_outlasts_a_timeout_per_byte(mara):
     set_fault(mara, "drip", seconds=0.01)
     started = time.monotonic()
     assert create(mara, timeout=0.5).json()["code"] == 0
     assert time.monotonic() - started > 1
 
 
-def test_a_truncated_answer_breaks_off(mara):
+def test_a_truncated_answer_ends_early(mara):
     set_fault(mara, "truncated")
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         create(mara)
@@ -125,7 +125,7 @@ def test_no_code(mara):
 
 
 @pytest.mark.parametrize("kind", ["slow", "not_json", "empty", "code_null", "apply_then_drop"])
-def test_what_is_spoilt_afterwards_was_applied(mara, kind):
+def test_damaged_answers_were_applied(mara, kind):
     set_fault(mara, kind, **({"seconds": 0.01} if kind == "slow" else {}))
     with contextlib.suppress(requests.ConnectionError):
         create(mara)

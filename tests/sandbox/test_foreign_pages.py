@@ -1,4 +1,4 @@
-"""A page that is visited while the demo runs cannot reset the sandbox behind one's back."""
+"""A page of another site cannot change the sandbox while the demo runs."""
 
 import pytest
 

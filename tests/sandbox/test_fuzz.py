@@ -1,4 +1,4 @@
-"""Whatever is sent, the sandbox answers in TikTok's form and never fails inside."""
+"""Any request gets TikTok's envelope and no internal error."""
 
 import orjson
 import pytest
@@ -9,8 +9,9 @@ from tiktok_sandbox.routes import ENDPOINTS
 from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 KEYS = [
-    "advertiser_id", "advertiser_ids", "action", "id_schema", "batch_data", "custom_audience_name", "delete_audience_id",
-    "custom_audience_ids", "lookalike_spec", "app_id", "secret", "auth_code", "access_token", "fields", "page", "page_size",
+    "advertiser_id", "advertiser_ids", "action", "id_schema", "batch_data", "custom_audience_name",
+    "delete_audience_id", "custom_audience_ids", "lookalike_spec", "app_id", "secret", "auth_code",
+    "access_token", "fields", "page", "page_size",
 ]  # fmt: skip
 CELL_KEYS = [
     "id",

@@ -51,14 +51,14 @@ def test_there_are_audiences_of_several_kinds(mara):
     assert {"Partner", "Customer File Audience", "Lookalike Audience", "Website Audience"} <= kinds
 
 
-def test_sizes_follow_the_members(mara, row):
+def test_a_size_follows_its_members(mara, row):
     audience = mara.create()
     mara.map([row(audience, n) for n in range(1_000)])
     listed = page(mara, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]
     assert (listed["cover_num"], listed["is_valid"]) == (1_000, True)
 
 
-def test_a_size_may_take_its_time(start, caller, row):
+def test_a_size_may_be_delayed(start, caller, row):
     mara = caller(start(size_delay=60))
     audience = mara.create()
     mara.map([row(audience, 1)])
@@ -67,7 +67,7 @@ def test_a_size_may_take_its_time(start, caller, row):
     assert page(mara, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]["cover_num"] == 1
 
 
-def test_get_tells_the_history_newest_first(mara, row):
+def test_get_returns_the_history_newest_first(mara, row):
     audience = mara.create()
     mara.map([row(audience, n) for n in range(3)])
     mara.map([row(audience, 1)], action="delete")
@@ -80,7 +80,7 @@ def test_get_tells_the_history_newest_first(mara, row):
     assert len(shorter["audience_history"]) == 1
 
 
-def test_get_leaves_out_what_is_not_there(mara):
+def test_get_leaves_out_unknown_ids(mara):
     ids = f'["{READERS}", "7999999999999999999"]'
     assert (
         len(
@@ -98,7 +98,7 @@ def test_get_leaves_out_what_is_not_there(mara):
     )
 
 
-def test_delete_takes_all_or_nothing(mara):
+def test_delete_is_all_or_nothing(mara):
     body = {"advertiser_id": EU, "custom_audience_ids": [READERS, "7999999999999999999"]}
     assert mara.post("dmp/custom_audience/delete", **body).json()["code"] == 40007
     assert mara.sandbox.audiences.get(READERS)

@@ -1,4 +1,4 @@
-"""Both published sets of limits are enforced as they are written."""
+"""Both published sets of limits are enforced."""
 
 import dataclasses
 import time
@@ -53,13 +53,13 @@ def test_the_app_is_throttled(start, caller):
     assert "Retry-After" not in answer.headers
 
 
-def test_the_throttle_counts_all_endpoints_together_and_comes_first(start, caller):
+def test_the_throttle_counts_all_endpoints_and_comes_first(start, caller):
     mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=1)))
     assert mara.get("user/info").json()["code"] == 0
     assert mara.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"] == 40100
 
 
-def test_the_presets_say_what_is_published():
+def test_the_presets_hold_the_published_limits():
     assert (
         BRAZE.people_per_request,
         BRAZE.ids_per_request,

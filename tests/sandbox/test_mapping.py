@@ -1,4 +1,4 @@
-"""Adding and removing people: who is a member after which requests."""
+"""Adding and removing people: the members after each request."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_people_are_removed(mara, audience, row):
     assert mara.people(audience) == 4
 
 
-def test_a_person_is_gone_when_the_last_id_is(mara, audience, row):
+def test_a_person_without_ids_is_removed(mara, audience, row):
     mara.map([row(audience, 1, 2)], (EMAIL, PHONE))
     mara.map([row(audience, 1)], (EMAIL,), action="delete")
     assert mara.people(audience) == 1
@@ -63,7 +63,7 @@ def test_the_same_person_by_fewer_ids_is_still_one(mara, audience, row, fewer_fi
     assert mara.people(audience) == 1
 
 
-def test_a_known_phone_leads_to_the_person_known_by_e_mail(mara, audience, row):
+def test_a_known_phone_identifies_the_person_of_its_e_mail(mara, audience, row):
     mara.map([row(audience, 1, 2, None)], (EMAIL, PHONE, IDFA))
     mara.map([row(audience, None, 2, 3)], (EMAIL, PHONE, IDFA))
     assert mara.people(audience) == 1
@@ -81,7 +81,7 @@ def test_upper_case_hashes_are_the_same(mara, audience, row, hashed):
     assert mara.people(audience) == 0
 
 
-def test_md5_is_for_devices(mara, audience):
+def test_md5_is_for_device_ids_only(mara, audience):
     mara.map([[{"id": "ab" * 16, "audience_ids": [audience]}]], ("IDFA_MD5",))
     assert mara.sandbox.audiences.listed(audience) == [("IDFA_MD5", "ab" * 16)]
 

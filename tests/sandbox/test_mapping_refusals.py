@@ -73,7 +73,7 @@ def test_a_schema_may_not_repeat(mara, audience, row):
         "ä" * 64,
     ],
 )
-def test_what_is_no_hash_is_refused(mara, audience, row, value):
+def test_a_value_other_than_a_hash_is_refused(mara, audience, row, value):
     bad = [{"id": value, "audience_ids": [audience]}]
     code, message = refused(mara, audience, [row(audience, 1), bad])
     assert code == (40062 if value else 40002)
@@ -108,7 +108,7 @@ def test_only_an_empty_object_is_an_empty_cell(mara, audience, row, empty):
     assert (code, "batch_data[0][1]" in message) == (40002, True)
 
 
-def test_a_short_hash_is_not_made_up_for_by_a_long_one(mara, audience):
+def test_a_short_hash_beside_a_long_one_is_refused(mara, audience):
     rows = [[{"id": "a" * length, "audience_ids": [audience]}] for length in (66, 62)]
     assert refused(mara, audience, rows)[0] == 40062
 

@@ -1,4 +1,4 @@
-"""What the sandbox does not play it says in TikTok's envelope, so that TikTok's SDK raises what it raises at TikTok."""
+"""Endpoints without an implementation answer in TikTok's envelope, as its SDK needs."""
 
 import business_api_client as sdk
 import pytest
@@ -12,14 +12,14 @@ from tiktok_sandbox.seed import JONAS, MARA
 
 
 @pytest.mark.parametrize(("endpoint", "method"), NOT_PLAYED.items())
-def test_a_call_that_is_not_played_answers_200_with_a_code(mara, endpoint, method):
+def test_a_call_without_implementation_answers_200_with_a_code(mara, endpoint, method):
     answer = mara.send(method, endpoint, json={} if method == "POST" else None)
     assert (answer.status_code, answer.json()["code"]) == (200, 40008)
     assert {"code", "message", "request_id", "data"} == set(answer.json())
     assert endpoint in answer.json()["message"]
 
 
-def test_the_sdk_raises_what_it_raises_at_tiktok(server, mara):
+def test_the_sdk_raises_its_own_error(server, mara):
     configuration = sdk.Configuration()
     configuration.host = server.url
     audiences = sdk.AudienceApi(sdk.ApiClient(configuration))
@@ -27,7 +27,7 @@ def test_the_sdk_raises_what_it_raises_at_tiktok(server, mara):
         audiences.dmp_custom_audience_share_log("7000", "1", mara.token)
 
 
-def test_a_wrong_token_is_told_first(mara):
+def test_a_wrong_token_is_answered_first(mara):
     assert (
         mara.send("POST", "dmp/custom_audience/create", token="wrong", json={}).json()["code"]
         == 40105
@@ -71,5 +71,5 @@ def test_a_program_gets_an_authorisation_code_and_a_token(server, mara, body, us
 @pytest.mark.parametrize(
     "body", [[], {"scope": [2]}, {"scope": 1}, {"scope": [[]]}, {"user_id": "1"}, {"user_id": "x"}]
 )
-def test_an_odd_wish_for_a_code_is_refused(server, body):
+def test_an_invalid_request_for_a_code_is_refused(server, body):
     assert codes(server, body).status_code == 400

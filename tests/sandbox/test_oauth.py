@@ -1,4 +1,4 @@
-"""Codes become tokens once; tokens reach ad accounts until they are revoked."""
+"""A code is exchanged for a token once; a token is valid until it is revoked."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def code(server):
     return server.sandbox.accounts.issue_code(JONAS, FULL)
 
 
-def test_a_code_becomes_a_token_of_its_user(mara, code):
+def test_a_code_is_exchanged_for_a_token_of_its_user(mara, code):
     data = mara.post("oauth2/access_token", **APP, auth_code=code).json()["data"]
     assert len(data["advertiser_ids"]) == 3
     assert (
@@ -58,13 +58,13 @@ def test_a_missing_field_is_named(mara):
     assert (answer["code"], answer["message"]) == (40002, "Missing required field(s): auth_code.")
 
 
-def test_a_revoked_token_is_dead(mara):
+def test_a_revoked_token_is_refused(mara):
     data = mara.post("oauth2/revoke_token", **APP, access_token=mara.token).json()["data"]
     assert len(data["advertiser_ids"]) == 4
     assert mara.get("user/info").json()["code"] == 40105
 
 
-def test_revoking_takes_the_secret(mara):
+def test_revoking_needs_the_secret(mara):
     wrong = {**APP, "secret": "guess"}
     assert (
         mara.post("oauth2/revoke_token", **wrong, access_token=mara.token).json()["code"] == 40101
@@ -72,7 +72,7 @@ def test_revoking_takes_the_secret(mara):
     assert mara.get("user/info").json()["code"] == 0
 
 
-def test_nobody_revokes_another_token(mara, caller, server):
+def test_a_token_cannot_revoke_another(mara, caller, server):
     jonas = caller(server, JONAS)
     assert jonas.post("oauth2/revoke_token", **APP, access_token=mara.token).json()["code"] == 40002
     assert mara.get("user/info").json()["code"] == 0
@@ -90,7 +90,7 @@ def test_each_user_sees_their_ad_accounts(mara, caller, server):
     assert ids - fewer == {US}
 
 
-def test_the_list_of_ad_accounts_takes_the_secret(mara):
+def test_the_list_of_ad_accounts_needs_the_secret(mara):
     assert (
         mara.get("oauth2/advertiser/get", app_id=DEMO_APP_ID, secret="guess").json()["code"]
         == 40101
@@ -105,7 +105,7 @@ def test_ad_accounts_are_described(mara):
     assert "ads_only_mode" not in described
 
 
-def test_special_fields_come_alone(mara):
+def test_special_fields_are_returned_alone(mara):
     answer = mara.get(
         "advertiser/info", advertiser_ids=f'["{EU}"]', fields='["name", "ads_only_mode"]'
     ).json()

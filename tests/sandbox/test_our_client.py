@@ -1,4 +1,4 @@
-"""The product's client and the sandbox, two strangers, understand each other on every endpoint."""
+"""The product's client works against the sandbox on every endpoint."""
 
 import orjson
 import pytest
@@ -46,7 +46,7 @@ def test_it_reads_every_page(client, token, server):
     assert len(client.list_audiences(token, US)) == 155
 
 
-def test_it_understands_a_refusal(client, token):
+def test_it_understands_an_error(client, token):
     with pytest.raises(Rejected):
         client.delete_audience(token, EU, "7999999999999999999")
 

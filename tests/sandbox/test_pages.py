@@ -1,4 +1,4 @@
-"""The Ads Manager and the control page, for eyes and for mice."""
+"""The Ads Manager and the control page."""
 
 import pytest
 import requests
@@ -42,7 +42,7 @@ def test_sizes_are_exact_and_localised_but_ids_are_not(server, mara, row, langua
     assert f'<html lang="{language}">' in text
 
 
-def test_it_reloads_until_told_not_to(server):
+def test_it_reloads_unless_switched_off(server):
     assert 'http-equiv="refresh" content="5"' in read(server, "/ads-manager/")
     assert "http-equiv" not in read(server, "/ads-manager/?refresh=off")
 
@@ -85,7 +85,7 @@ def test_the_control_page_offers_all_kinds(server, language):
     assert all(f'value="{kind}"' in text for kind in kinds)
 
 
-def test_a_trouble_is_switched_on_and_off_with_the_form(server, mara):
+def test_a_fault_is_set_and_cleared_with_the_form(server, mara):
     empty = {"code": "", "seconds": "", "rows": "", "hash": "", "status": "", "for_seconds": ""}
     assert (
         press(
@@ -107,12 +107,12 @@ def test_a_partial_success_takes_rows_from_the_form(server, mara, row):
     assert answer["data"] == {"failed_rows": [0, 2]}
 
 
-def test_an_act_happens_with_the_form(server, mara):
+def test_an_act_is_done_with_the_form(server, mara):
     assert press(server, kind="delete_audience", audience_id=str(FIRST_AUDIENCE)).status_code == 303
     assert mara.sandbox.audiences.get(str(FIRST_AUDIENCE)) is None
 
 
-def test_a_bad_wish_is_explained_on_the_page(server):
+def test_an_invalid_fault_is_explained_on_the_page(server):
     answer = press(server, kind="poison", hash="<b>abc")
     assert answer.status_code == 400
     assert "64 hexadecimal characters" in answer.text

@@ -1,4 +1,4 @@
-"""The JSON interface for tests: exact members, and what was asked."""
+"""The JSON interface for tests: exact members, and the log of requests."""
 
 import requests
 
@@ -74,7 +74,7 @@ def test_faults_are_logged(mara, server):
     assert (line["fault"], line["code"]) == ("http_error", None)
 
 
-def test_the_busiest_second_is_known(mara, server):
+def test_the_busiest_second_is_counted(mara, server):
     for _ in range(5):
         mara.get("user/info")
     content = fetch(server, "requests/?limit=2").json()

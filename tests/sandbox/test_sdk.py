@@ -1,4 +1,4 @@
-"""TikTok's official Python SDK, unmodified, works against the sandbox; what it lacks works through its generic call."""
+"""TikTok's official SDK works against the sandbox unmodified, also by its generic call."""
 
 import re
 
@@ -117,7 +117,7 @@ def test_it_creates_a_lookalike(client, token, server):
     assert server.sandbox.audiences.get(data["custom_audience_id"]).type == "Lookalike Audience"
 
 
-def test_it_raises_our_errors_as_tiktoks(client):
+def test_it_raises_the_sandbox_s_errors(client):
     with pytest.raises(TiktokSDKError, match=re.escape("Error Code: 40105")):
         sdk.AudienceApi(client).dmp_custom_audience_list(EU, "no such token")
 

@@ -50,7 +50,7 @@ def test_names_of_all_scripts_survive(mara):
 @pytest.mark.parametrize(
     "wrong", [{"custom_audience_name": ""}, {"custom_audience_name": 5}, {"action": "rename"}]
 )
-def test_bad_wishes_are_refused(mara, wrong):
+def test_invalid_requests_are_refused(mara, wrong):
     body = {"advertiser_id": EU, "custom_audience_name": "x", **wrong}
     assert mara.post("segment/audience", **body).json()["code"] == 40002
 

@@ -1,4 +1,4 @@
-"""Files of people, uploaded by bob the marketer."""
+"""Upload and import files of people as bob the marketer."""
 
 import re
 from dataclasses import dataclass
@@ -16,30 +16,30 @@ URL = "/g/acme/people/imports/"
 
 @dataclass
 class Imports:
-    """Bob before his browser, and an engine that takes turns when told to."""
+    """The import pages as bob uses them, and the engine's turns."""
 
     client: Client
 
     def upload(self, data, name="people.csv"):
-        """The answer to an upload."""
+        """Upload a file; return the response."""
         data = data.encode() if isinstance(data, str) else data
         return self.client.post(f"{URL}new/", {"file": SimpleUploadedFile(name, data)})
 
     def uploaded(self, data, name="people.csv"):
-        """The address of the import that an upload made."""
+        """Upload a file; return the address of the new import."""
         answer = self.upload(data, name)
         assert answer.status_code == 302, answer.content.decode()
         return answer["Location"]
 
     def form(self, url, **choices):
-        """The mapping form as the page fills it, with these layout choices."""
+        """Return the values of the mapping form, with these layout choices."""
         page = self.client.get(url, choices)
-        form, told = page.context["form"], page.context["layout_form"]
+        form, layout = page.context["form"], page.context["layout_form"]
         values = {name: form[name].value() or "" for name in form.fields}
-        return values | {name: told[name].value() for name in told.fields}
+        return values | {name: layout[name].value() for name in layout.fields}
 
     def post(self, url, act="start", **changes):
-        """The mapping form, sent with changes."""
+        """Submit the mapping form with changes."""
         layout = {
             name: changes[name] for name in ("encoding", "delimiter", "header") if name in changes
         }
@@ -50,27 +50,27 @@ class Imports:
         return self.client.post(url, self.form(url, **layout) | changes | {act: "1"})
 
     def started(self, data, **changes):
-        """An import that was uploaded and started; nothing ran yet."""
+        """Return an import that is uploaded and started, before its first turn."""
         url = self.uploaded(data)
         answer = self.post(url, **changes)
         assert answer.status_code == 302, re.findall(r"errorlist.*", answer.content.decode())
         return Import.objects.get(pk=int(url.split("/")[-2]))
 
     def run(self, data, **changes):
-        """An import from upload to end."""
+        """Return an import that has run to its end."""
         row = self.started(data, **changes)
         turns()
         row.refresh_from_db()
         return row
 
     def rejects(self, row):
-        """The lines of the file of rejected rows."""
+        """Return the lines of the file of rejected rows."""
         answer = self.client.get(f"{URL}{row.pk}/rejects/")
         return b"".join(answer.streaming_content).decode("utf-8-sig").split("\r\n")[:-1]
 
 
 def turns():
-    """The engine takes turns until no import is left."""
+    """Take the engine's turns until no import is left."""
     while (run := running.lease(now=timezone.now())) is not None:
         running.turn(run)
         running.let_go(run)

@@ -1,4 +1,4 @@
-"""A canvas in a small world: journeys without HTTP to TikTok."""
+"""Canvases of steps without HTTP to TikTok."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""Tiny servers on real sockets that misbehave in ways no library imitates."""
+"""Small servers on real sockets that misbehave in ways no library imitates."""
 
 import contextlib
 import socket
@@ -10,7 +10,8 @@ OK_BODY = b'{"code": 0, "message": "OK", "request_id": "R1", "data": {}}'
 
 
 def http(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n{headers}\r\n"
     return head.encode() + body
 
 
@@ -36,11 +37,11 @@ def read_request(connection: socket.socket) -> bytes:
 def serve(
     behave: Callable[[socket.socket], None], *, tls: ssl.SSLContext | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Let `behave` treat every connection; gives the address and a list with one entry per connection."""
+    """Handle every connection with `behave`; gives the URL and a list of all connections."""
     connections: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def treat(connection: socket.socket) -> None:
+    def handle(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             if tls:
                 connection = tls.wrap_socket(connection, server_side=True)
@@ -52,7 +53,7 @@ def serve(
             while True:
                 connection, _ = listener.accept()
                 connections.append("connection")
-                threading.Thread(target=treat, args=(connection,), daemon=True).start()
+                threading.Thread(target=handle, args=(connection,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:

@@ -8,7 +8,7 @@ from audiencesync.people.models import Profile
 
 @pytest.fixture
 def make_profile(acme):
-    """make_profile(**columns) -> a saved profile of acme with its hashes; external ids count up by themselves."""
+    """make_profile(**columns) -> a saved profile of acme with its hashes and a new external id."""
 
     def make(**columns):
         group = columns.pop("app_group", acme)

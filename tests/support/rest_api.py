@@ -1,4 +1,4 @@
-"""A key of acme with every scope, and a way to call with it."""
+"""A key of acme with every scope, and a client that uses it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A reader of /metrics."""
+"""Read /metrics."""
 
 import pytest
 from django.test import Client

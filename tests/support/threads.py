@@ -1,4 +1,4 @@
-"""Works in threads, each with a connection of its own to the database; what goes wrong in one belongs to the test."""
+"""Run functions in threads with database connections of their own; collect their errors."""
 
 from threading import Thread
 
@@ -6,19 +6,19 @@ from django.db import connection
 
 
 class Threads:
-    """Start some, join them, look at ``errors``."""
+    """Start some, join them, read ``errors``."""
 
     def __init__(self):
         self.errors, self.running = [], []
 
     def start(self, work):
-        """Begin at once; the thread."""
+        """Start a thread; return it."""
         self.running.append(Thread(target=self._run, args=(work,)))
         self.running[-1].start()
         return self.running[-1]
 
     def join(self, seconds=120):
-        """Until all are over; what went wrong."""
+        """Wait until all have ended; return their errors."""
         for thread in self.running:
             thread.join(seconds)
         assert not any(thread.is_alive() for thread in self.running), "they wait for each other"
@@ -27,7 +27,7 @@ class Threads:
     def _run(self, work):
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - given to the test
             self.errors.append(error)
         finally:
             connection.close()
