@@ -16,7 +16,7 @@ def private_responses(
     """Middleware: forbid caches, in browsers and proxies, to store responses that belong to a
     session.
 
-    It stands behind WhiteNoise, which sets the caching headers of static files itself.
+    It comes after WhiteNoise, which sets the caching headers of static files itself.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -67,12 +67,12 @@ def _source(file: Path) -> Iterator[None]:
 
 def _check() -> None:
     """Raise MoveError unless both databases have the same migrations and the target is empty."""
-    ours, theirs = (
+    target, source = (
         set(MigrationRecorder(connections[name]).applied_migrations())
         for name in ("default", SOURCE)
     )
-    if ours != theirs:
-        labels = ", ".join(sorted({app for app, _name in ours ^ theirs}))
+    if target != source:
+        labels = ", ".join(sorted({app for app, _name in target ^ source}))
         raise MoveError(
             f"The two are not of one version ({labels}). Run `manage.py migrate` on both."
         )

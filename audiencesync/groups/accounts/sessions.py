@@ -73,10 +73,10 @@ def _current(request: HttpRequest) -> UserSession:
 
 def end_others(request: HttpRequest) -> None:
     """End all sessions of the account except this one, also those that are not listed."""
-    user, mine = access.user(request), request.session.session_key
-    others = Session.objects.exclude(pk=mine).filter(expire_date__gt=timezone.now())
+    user, current = access.user(request), request.session.session_key
+    others = Session.objects.exclude(pk=current).filter(expire_date__gt=timezone.now())
     ended = [
         one.pk for one in others.iterator() if one.get_decoded().get(SESSION_KEY) == str(user.pk)
     ]
     Session.objects.filter(pk__in=ended).delete()
-    UserSession.objects.filter(user=user).exclude(session_key=mine).delete()
+    UserSession.objects.filter(user=user).exclude(session_key=current).delete()

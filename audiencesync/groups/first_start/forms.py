@@ -54,7 +54,7 @@ class NewGroupForm(forms.ModelForm):
         self.initial["time_zone"] = self.initial["phone_region"] = ""
 
     def clean_name(self) -> str:
-        """One line: it stands in the subjects of mails."""
+        """Return the name as one line, because it is part of mail subjects."""
         return " ".join(str(self.cleaned_data["name"]).split())
 
     def clean(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class RenameForm(forms.ModelForm):
         fields = ["name"]
 
     def clean_name(self) -> str:
-        """One line: it stands in the subjects of mails."""
+        """Return the name as one line, because it is part of mail subjects."""
         return " ".join(str(self.cleaned_data["name"]).split())
 
 

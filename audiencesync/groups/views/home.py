@@ -17,11 +17,11 @@ LAST_GROUP = "last_group"  # session key
 @access.signed_in
 def home(request: HttpRequest) -> HttpResponse:
     """Redirect to the group visited last, else to the only group, else to the list of groups."""
-    mine = access.my_groups(request)
+    groups = access.my_groups(request)
     slug = request.session.get(LAST_GROUP)
-    chosen = mine.filter(slug=slug).first() if slug else None
-    if chosen is None and len(mine) == 1:
-        chosen = mine[0]
+    chosen = groups.filter(slug=slug).first() if slug else None
+    if chosen is None and len(groups) == 1:
+        chosen = groups[0]
     return redirect("group", chosen.slug) if chosen else redirect("groups")
 
 

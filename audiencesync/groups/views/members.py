@@ -178,16 +178,16 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
 @access.signed_in
 def leave(request: HttpRequest, group: str) -> HttpResponse:
     """Ask for confirmation, then delete the user's own membership."""
-    mine = access.membership(request)
+    own = access.membership(request)
     if request.method != "POST":
         template = "groups/leave.html" + ("#question" if getattr(request, "htmx", False) else "")
-        return render(request, template, {"member": mine})
+        return render(request, template, {"member": own})
     try:
-        domain.remove(mine, by=access.user(request))
+        domain.remove(own, by=access.user(request))
     except domain.LastAdmin:
         messages.error(request, _last_admin())
         return redirect("members", group)
-    messages.success(request, _("You have left %(group)s.") % {"group": mine.app_group.name})
+    messages.success(request, _("You have left %(group)s.") % {"group": own.app_group.name})
     return redirect("home")
 
 
