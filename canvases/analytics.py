@@ -1,4 +1,4 @@
-"""One reading of all numbers: step cards, the list of canvases, the staff table and its CSV."""
+"""The numbers of steps and canvases: for cards, the list of canvases and the staff table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ SUMMED = (*SYNC_METRICS, "cancelled")
 
 @dataclass(slots=True)
 class Numbers:
-    """The seven metrics of a step, and who waits or was cancelled. None: not known for the chosen dates."""
+    """The seven metrics of a step, and its waiting and cancelled people.
+
+    None: not known for the chosen dates.
+    """
 
     entered: int | None = 0
     proceeded: int | None = 0
@@ -51,11 +54,11 @@ class Numbers:
 
     @property
     def error_rate(self) -> float | None:
-        """Errored people of those who entered, in percent."""
+        """Return errored of entered people, in percent; None if nobody entered."""
         return 100 * self.errored / self.entered if self.entered else None
 
     def metrics(self, *, sends: bool) -> list[tuple[str, Promise, int | None]]:
-        """Name, label and value in the fixed order; a step that sends to nobody has only those of the journey."""
+        """Return (name, label, value) in order; without the sync metrics if not ``sends``."""
         return [
             (name, label, getattr(self, name))
             for name, label in METRICS.items()
@@ -66,9 +69,9 @@ class Numbers:
 def step_numbers(
     steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None
 ) -> dict[int, Numbers]:
-    """The numbers of each step, over all Syncs it has had. ``ids``: the same steps as a query.
+    """Return the numbers of each step over all its Syncs. ``ids``: the same steps as a query.
 
-    One query, because the numbers of a card must add up: between two queries a crowd may move.
+    One query, because the numbers of a card must add up: between two queries visits may move.
     """
     found = {step.pk: Numbers() for step in steps}
     mine: Any = list(found) if ids is None else ids
@@ -82,22 +85,21 @@ def step_numbers(
             numbers_of(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True))),
         )
         numbers = {name: sent[name] for name in SUMMED} | dict(zip(PASSAGE, passed, strict=True))
-        found[step] = Numbers(
-            **{name: n or 0 for name, n in numbers.items()}
-        )  # a step may have come meanwhile
+        # No tally yet: NULL. A step added since ``steps`` was read is kept as well.
+        found[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a step's numbers that belongs to one audience."""
+    """The part of a step's numbers that belongs to one audience and action."""
 
     text: str
     metrics: list[tuple[str, Promise, int]]
 
 
 def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
-    """For steps that have sent to several audiences, or have added and removed: the numbers of each. One query."""
+    """Return the shares of steps whose Syncs differ in audience or action. One query."""
     rows = Tally.objects.filter(sync__steps__in=[step.pk for step in steps]).order_by("pk")
     rows = rows.select_related("sync__audience").annotate(step=F("sync__steps"))
     found: dict[int, dict[str, dict[str, int]]] = {}
@@ -117,13 +119,13 @@ def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
 
 
 def _sums_by_step(tallies: QuerySet[Any]) -> dict[int, dict[str, int]]:
-    """The counts of ``tallies``, summed over the Syncs of each step. One query."""
+    """Return the counts of ``tallies``, summed over the Syncs of each step. One query."""
     rows = tallies.order_by().values_list("sync__steps").annotate(*SUMS.values())
     return {step: numbers_of(dict(zip(SUMS, sums, strict=True))) for step, *sums in rows}
 
 
 def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
-    """Pending and errored people of each canvas. One query."""
+    """Return pending and errored people of each canvas. One query."""
     rows = (
         Tally.objects.filter(sync__steps__canvas__in=canvases)
         .order_by()
@@ -138,14 +140,17 @@ def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A canvas in whose component something stands in the way of people, for the list of canvases."""
+    """The worst problem of a canvas, for the list of canvases, with the step that has it."""
 
     step: int
     is_danger: bool
 
 
 def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]:
-    """Canvas -> its worst trouble, of what its components ask now and of what somebody still waits for. One query."""
+    """Return the worst trouble of each canvas, by its id. One query.
+
+    Looks at current Syncs, and at former ones with pending deliveries.
+    """
     asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None) | Q(
         paused=False, tally__pending__gt=0
     )
@@ -163,13 +168,13 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
 
 
 def retry(step: Step, *, now: datetime) -> int:
-    """Try the errored people of ``step`` again, with what it asks now. Answers how many."""
+    """Enqueue the errored people of ``step`` again in its current Sync; return how many."""
     return sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What staff want to see: one group, one state, a text, some days (both included, UTC), an order."""
+class TableQuery:
+    """Filter and order of the staff table. Days are UTC, both included."""
 
     group: str = ""
     state: str = ""
@@ -180,13 +185,13 @@ class Question:
 
     @property
     def has_dates(self) -> bool:
-        """Whether only some days are asked for."""
+        """Return whether only some days are counted."""
         return bool(self.since or self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step in the table."""
+    """A step in the staff table."""
 
     group: str
     group_slug: str
@@ -203,18 +208,18 @@ class Row:
 
     @property
     def metrics(self) -> list[tuple[str, Promise, int | None]]:
-        """The seven metrics in their order."""
+        """Return the seven metrics in their order."""
         return self.numbers.metrics(sends=True)
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether nothing can be sent from here."""
+        """Return whether the connection of the step does not work."""
         return self.connection not in ("", "connected")
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All rows of the table in one: the whole filter, not the page."""
+    """Sums over all rows of the filter, not only those of the page."""
 
     numbers: Numbers
     n_steps: int
@@ -224,12 +229,12 @@ class Totals:
 
     @property
     def metrics(self) -> list[tuple[str, Promise, int | None]]:
-        """The seven metrics in their order."""
+        """Return the seven metrics in their order."""
         return self.numbers.metrics(sends=True)
 
 
 def totals(rows: Sequence[Row]) -> Totals:
-    """The sums of the rows; what is not known of a row is left out."""
+    """Return the sums of the rows; unknown values count as 0."""
     sums = {name: sum(getattr(row.numbers, name) or 0 for row in rows) for name in METRICS}
     return Totals(
         numbers=Numbers(**sums),
@@ -262,32 +267,32 @@ CONNECTIONS: dict[str, Text] = {
 }
 
 
-def staff_rows(question: Question, *, now: datetime) -> list[Row]:
-    """All steps that fit, of one group or of all, in order; the number of queries does not depend on how many."""
-    steps = _steps_of(question)
+def staff_rows(query: TableQuery, *, now: datetime) -> list[Row]:
+    """Return the steps that match, in order. A constant number of queries."""
+    steps = _steps_of(query)
     listed = list(steps.select_related("canvas__app_group", f"sync__{problems.SYNC_RELATED}"))
     numbers = step_numbers(listed, steps.values("pk"))
-    if question.has_dates:
-        _only_dates(numbers, listed, steps.values("pk"), question)
+    if query.has_dates:
+        _only_dates(numbers, listed, steps.values("pk"), query)
     pending = Batch.objects.filter(
         sync__steps__in=steps.values("pk"), state=Outcome.PENDING, n__gt=0
     ).order_by()
     oldest = dict(pending.values_list("sync__steps").annotate(oldest=Min("created_at")))
     rows = [_row(step, numbers[step.pk], oldest.get(step.pk)) for step in listed]
-    return _sorted(rows, question.sort)
+    return _sorted(rows, query.sort)
 
 
-def _steps_of(question: Question) -> QuerySet[Step]:
+def _steps_of(query: TableQuery) -> QuerySet[Step]:
     steps = Step.objects.filter(Q(removed_at=None) | Q(tally__entered__gt=0))
-    if question.group:
-        steps = steps.filter(canvas__app_group__slug=question.group)
-    if question.state:
-        steps = steps.filter(canvas__state=question.state)
-    if question.text:
-        names = Q(canvas__name__icontains=question.text) | Q(
-            canvas__app_group__name__icontains=question.text
+    if query.group:
+        steps = steps.filter(canvas__app_group__slug=query.group)
+    if query.state:
+        steps = steps.filter(canvas__state=query.state)
+    if query.text:
+        names = Q(canvas__name__icontains=query.text) | Q(
+            canvas__app_group__name__icontains=query.text
         )
-        steps = steps.filter(names | Q(sync__audience__name__icontains=question.text))
+        steps = steps.filter(names | Q(sync__audience__name__icontains=query.text))
     return steps
 
 
@@ -316,14 +321,14 @@ def _only_dates(
     numbers: dict[int, Numbers],
     listed: Sequence[Step],
     steps: QuerySet[Any, Any],
-    question: Question,
+    query: TableQuery,
 ) -> None:
-    """Replace the sums by what happened on the days asked for, as far as the hours were counted."""
+    """Replace the sums by those of the chosen days, as far as they are counted by the hour."""
     hours = TallyHour.objects.filter(sync__steps__in=steps)
-    if question.since:
-        hours = hours.filter(hour__gte=datetime.combine(question.since, time.min, UTC))
-    if question.until:
-        hours = hours.filter(hour__lte=datetime.combine(question.until, time.max, UTC))
+    if query.since:
+        hours = hours.filter(hour__gte=datetime.combine(query.since, time.min, UTC))
+    if query.until:
+        hours = hours.filter(hour__lte=datetime.combine(query.until, time.max, UTC))
     found = _sums_by_step(hours)
     for step in listed:
         whole = numbers[step.pk]
@@ -332,7 +337,11 @@ def _only_dates(
 
 
 def _passage(days: Numbers, whole: Numbers, *, counted: bool) -> None:
-    """Who comes to an Audience Sync step leaves it at once: entered tells the way out, unless both ways were used."""
+    """Derive proceeded and exited of the chosen days.
+
+    A visit leaves an Audience Sync step at once, so the way out equals entered, unless both ways
+    were used. Other steps are not counted by the hour.
+    """
     if not counted:
         days.entered = days.proceeded = days.exited = None
     elif whole.proceeded and whole.exited:
@@ -358,7 +367,7 @@ def _sorted(rows: list[Row], sort: str) -> list[Row]:
 
 
 def _worst_first(rows: list[Row]) -> list[Row]:
-    """Group by group: those that cannot send first, then those with the most errors; so the steps within a group."""
+    """Sort by group, groups that cannot send first, then by errors; the same within each group."""
     trouble, errored = {row.group_slug for row in rows if row.is_in_trouble}, Counter[str]()
     for row in rows:
         errored[row.group_slug] += row.numbers.errored
@@ -378,7 +387,7 @@ def _worst_first(rows: list[Row]) -> list[Row]:
 
 
 def csv_rows(rows: Iterable[Row]) -> Iterable[list[str | int]]:
-    """The staff table for a spreadsheet: plain numbers, times in UTC."""
+    """Yield the staff table as CSV cells: plain numbers, times in UTC."""
     heads = [_("App group"), _("Canvas"), _("State"), _("Component"), *METRICS.values()]
     yield [
         str(head)

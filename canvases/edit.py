@@ -1,4 +1,4 @@
-"""What editing does to a canvas and its steps: create, add, move, remove, save; and who edited it when."""
+"""Edits of a canvas and its steps: create, add, move, remove, save."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from django.utils.translation import ngettext
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
-from canvases import leaving
+from canvases import pending
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 
 MOST_STEPS = 200
 
 
-class Refused(Exception):
-    """An edit that cannot be made now; the text says why and what to do."""
+class NotAllowed(Exception):
+    """The edit is not possible now; the text tells a marketer why and what to do."""
 
     def __init__(self, text: str | Promise) -> None:
         super().__init__(str(text))
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Stale(Exception):
-    """Somebody else saved in between; nothing was overwritten."""
+    """Another user has saved since the form was opened; nothing was overwritten."""
 
 
 def create(
@@ -45,7 +45,7 @@ def create(
     by: User,
     now: datetime,
 ) -> Canvas:
-    """A new draft."""
+    """Create a draft."""
     with transaction.atomic():
         canvas = Canvas.objects.create(
             app_group=app_group,
@@ -64,7 +64,7 @@ def create(
 def save_entry(
     canvas: Canvas, changes: dict[str, Any], *, version: int, by: User, now: datetime
 ) -> None:
-    """Store name, description and segment. Raises Stale if they were saved since ``version``."""
+    """Store name, description and segment. Raise Stale if ``version`` is no longer current."""
     with _editing(canvas, by=by, now=now) as locked:
         if locked.version != version:
             raise Stale
@@ -72,7 +72,7 @@ def save_entry(
             locked.state != Canvas.State.DRAFT
             and changes.get("segment", locked.segment) != locked.segment
         ):
-            raise Refused(_("The entry cannot change once the canvas was launched."))
+            raise NotAllowed(_("The entry cannot change once the canvas was launched."))
         Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
         changed = [
             (ENTRY_LABELS[name], _name(getattr(locked, name)), _name(value))
@@ -84,10 +84,10 @@ def save_entry(
 
 
 def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
-    """Put a canvas that does not run out of the way."""
+    """Archive a canvas that is not live."""
     with _editing(canvas, by=by, now=now) as locked:
         if locked.state == Canvas.State.LIVE:
-            raise Refused(_("A live canvas cannot be archived. Stop it first."))
+            raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
         _log(
             canvas,
@@ -98,7 +98,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
 
 
 def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
-    """Bring an archived canvas back as what it was: stopped, or a draft."""
+    """Make an archived canvas stopped if it was ever launched, else a draft."""
     with transaction.atomic():
         state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
@@ -112,12 +112,12 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
 
 
 def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetime) -> Step:
-    """Put a new step after ``after``, or in front of all; what came there before follows it."""
+    """Insert a new step after ``after``, or first if it is None."""
     with _editing(canvas, by=by, now=now, structure=True):
         if _steps(canvas).count() >= MOST_STEPS:
-            raise Refused(_("A canvas has at most 200 components."))
+            raise NotAllowed(_("A canvas has at most 200 components."))
         if after is not None and not _steps(canvas).filter(pk=after.pk).exists():
-            raise Refused(_("The component before was removed meanwhile."))
+            raise NotAllowed(_("The component before was removed meanwhile."))
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -127,7 +127,7 @@ def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetim
 
 
 def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
-    """Change places with the step before or after; at the end of the flow nothing happens."""
+    """Swap a step with the one before or after it; at the end of the flow do nothing."""
     with _editing(step.canvas, by=by, now=now, structure=True):
         step = _here(step)
         if up:
@@ -142,16 +142,16 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
         _link(step, after=target)
 
 
-def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> leaving.Done:
-    """Take a step out; the steps after it move up. Kept for its numbers once people were there.
+def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> pending.Decision:
+    """Remove a step; the steps after it move up. A step that had visits is kept for its numbers.
 
-    Raises leaving.Undecided if people wait to be sent and ``choice`` does not say what becomes of them.
+    Raise pending.Undecided if people are pending and ``choice`` does not decide about them.
     """
     with _editing(step.canvas, by=by, now=now, structure=True):
         step = _here(step)
         waiting = step.visits.filter(left_at=None).count()
         if waiting:
-            raise Refused(
+            raise NotAllowed(
                 ngettext(
                     "%(n)s person waits here. Remove the component when nobody does.",
                     "%(n)s people wait here. Remove the component when nobody does.",
@@ -162,7 +162,7 @@ def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> leaving.
         _unlink(step, now=now)
         _log_step(step, by, Activity.Verb.REMOVED)
         step.removed_at = now
-        done = leaving.decide(step, choice, by=by)
+        done = pending.decide(step, choice, by=by)
         syncs = step.syncs.all()
         if step.canvas.entered or any(one.is_used for one in syncs):
             return done
@@ -175,26 +175,29 @@ def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> leaving.
 
 def save_settings(
     step: Step, settings: dict[str, Any], *, version: int, choice: str = "", by: User, now: datetime
-) -> leaving.Done:
-    """Store what the step's form said. Raises Stale if something else was saved since ``version``, and leaving.Undecided
-    if people still wait for what the step asked before and ``choice`` does not say what becomes of them."""
+) -> pending.Decision:
+    """Store the settings of a step.
+
+    Raise Stale if ``version`` is no longer current, pending.Undecided if people are pending in a
+    former Sync and ``choice`` does not decide about them.
+    """
     with _editing(step.canvas, by=by, now=now):
         before = _here(step).settings
         if before == settings:
-            return leaving.Done()
+            return pending.Decision()
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale
         step = _here(step)
         KINDS[step.kind].on_saved(step)
         _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
-        return leaving.decide(step, choice, by=by)
+        return pending.decide(step, choice, by=by)
 
 
-def decide(step: Step, choice: str, *, by: User, now: datetime) -> leaving.Done:
-    """Say what becomes of people who still wait for what a step, perhaps a removed one, asked before."""
+def decide(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:
+    """Decide about people who are pending in former Syncs of a step, which may be removed."""
     with _editing(step.canvas, by=by, now=now):
-        return leaving.decide(step, choice, by=by)
+        return pending.decide(step, choice, by=by)
 
 
 ENTRY_LABELS = {"name": _("Name"), "description": _("Description"), "segment": _("Segment")}
@@ -205,7 +208,7 @@ def _name(value: Any) -> str:
 
 
 def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -> None:
-    """Write a line about a canvas, unless it was saved as it is."""
+    """Log an edit of a canvas, unless all given changes are none."""
     if any(before != after for _what, before, after in changes):
         Activity.log(
             canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes
@@ -214,18 +217,17 @@ def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -
 
 def _log_step(step: Step, by: User, verb: str, changes: Sequence[LoggedChange] = ()) -> None:
     label, verbs = KINDS[step.kind].label, Activity.Verb
-    came_or_went: dict[str, list[LoggedChange]] = {
+    of_component: dict[str, list[LoggedChange]] = {
         verbs.CREATED: [(_("Component"), None, label)],
         verbs.REMOVED: [(_("Component"), label, None)],
     }
-    told = [*came_or_went.get(verb, []), *changes]
     Activity.log(
         step.canvas.app_group,
         by,
         verb,
         step.canvas.name,
         kind=Activity.Kind.COMPONENT,
-        changes=told,
+        changes=[*of_component.get(verb, []), *changes],
     )
 
 
@@ -233,17 +235,21 @@ def _log_step(step: Step, by: User, verb: str, changes: Sequence[LoggedChange] =
 def _editing(
     canvas: Canvas, *, by: User, now: datetime, structure: bool = False
 ) -> Iterator[Canvas]:
-    """Hold the canvas while it is edited, and note by whom. Raises Refused where its state forbids the edit."""
+    """Lock the canvas for an edit and note the author.
+
+    ``structure``: the edit changes the flow. Raise NotAllowed if the state forbids the edit.
+    """
     with transaction.atomic():
         locked = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
         if locked.state == Canvas.State.ARCHIVED:
-            raise Refused(
+            raise NotAllowed(
                 _("An archived canvas cannot be edited. Take it out of the archive first.")
             )
         if structure and locked.state == Canvas.State.LIVE:
-            raise Refused(
+            raise NotAllowed(
                 _(
-                    "Components cannot be added, moved or removed while the canvas is live. Stop it first."
+                    "Components cannot be added, moved or removed while the canvas is live. "
+                    "Stop it first."
                 )
             )
         yield locked
@@ -255,16 +261,19 @@ def _steps(canvas: Canvas) -> QuerySet[Step]:
 
 
 def _here(step: Step) -> Step:
-    """``step`` as it is now. Raises Refused if it was removed meanwhile."""
+    """Read ``step`` again. Raise NotAllowed if it was removed meanwhile."""
     related = ("parent__parent", "canvas__app_group", "canvas__segment", "sync__audience")
     found = _steps(step.canvas).select_related(*related).filter(pk=step.pk).first()
     if found is None:
-        raise Refused(_("This component was removed meanwhile."))
+        raise NotAllowed(_("This component was removed meanwhile."))
     return found
 
 
 def _link(step: Step, *, after: Step | None) -> None:
-    """Put an unlinked step after ``after``. A place holds one step, so the newcomer shows itself last."""
+    """Put an unlinked step after ``after``.
+
+    A place holds one step that is not removed (a constraint), so the new one is shown last.
+    """
     next_one = _steps(step.canvas).filter(parent=after, branch=0)
     Step.objects.filter(pk=step.pk).update(parent=after, branch=0)
     next_one.update(parent=step)
@@ -272,7 +281,7 @@ def _link(step: Step, *, after: Step | None) -> None:
 
 
 def _unlink(step: Step, *, now: datetime) -> None:
-    """Take a step out of the flow; what came after it takes its place."""
+    """Take a step out of the flow; the step after it takes its place."""
     parent, branch = step.parent, step.branch
     Step.objects.filter(pk=step.pk).update(removed_at=now, parent=None, branch=0)
     _steps(step.canvas).filter(parent=step).update(parent=parent, branch=branch)

@@ -1,6 +1,7 @@
-"""Moves crowds: admits people to live canvases, lets them go on when they are due, launches and stops.
+"""The engine of journeys: admits profiles to live canvases and moves due visits from step to step.
 
-Every change to the visits of a canvas happens under the lock of its row, so a crowd that was read is the crowd that moves.
+Visits of a canvas change only under the lock of its row, so the visits that were read are those
+that move.
 """
 
 import logging
@@ -24,9 +25,8 @@ from canvases.steps import KINDS
 logger = logging.getLogger(__name__)
 TASK = "canvases.engine.beat"
 CROWD = 10_000
-ADMITTED = (
-    3 * CROWD
-)  # let in by one transaction: larger crowds would hold up others, smaller ones cost more
+# Profiles admitted in one transaction: more would block other writers, fewer cost more each.
+ADMITTED = 3 * CROWD
 
 _ADMIT = """
 INSERT INTO {visit} (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at)
@@ -36,7 +36,7 @@ _LEAVE_ALONE = "ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING"
 
 
 def beat() -> None:
-    """The task of the alarm clock: move crowds for a bounded time; asks for another run if work is left."""
+    """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
     ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
     while move_all(now=timezone.now()):
         if time.monotonic() > ends_at:
@@ -45,7 +45,7 @@ def beat() -> None:
 
 
 def move_all(*, now: datetime) -> int:
-    """Admit one crowd to each live canvas and move one crowd from each step with people due; answers how many moved."""
+    """Admit a crowd to each live canvas, move one from each due step; return how many."""
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
     entering = live.exclude(entry_until=None)
     due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
@@ -58,14 +58,11 @@ def move_all(*, now: datetime) -> int:
 
 
 def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
-    """Move one crowd; answers how many. What hinders one canvas must not hinder those of others."""
+    """Move one crowd and return its size. An error in one canvas must not stop the others."""
     try:
         return move(pk, now=now)
-    except (
-        OperationalError,
-        InterfaceError,
-    ):  # the database is away or busy: no other canvas would fare better
-        raise
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or busy: the other canvases would fail as well
     except Exception:  # the edge of a loop
         logger.exception(
             "A crowd could not be moved (%s %s); the next beat tries again.", move.__name__, pk
@@ -74,7 +71,7 @@ def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
 
 
 def admit(canvas_id: int, *, now: datetime) -> int:
-    """Let the next crowd of the entry segment in; answers how many profiles were looked at (0: all are in)."""
+    """Admit the next profiles of the entry segment; return how many were read (0: all are in)."""
     with transaction.atomic():
         canvas = _locked(canvas_id)
         if canvas is None or canvas.entry_until is None or canvas.segment is None:
@@ -100,7 +97,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
 
 
 def entering(canvas: Canvas) -> QuerySet[Profile]:
-    """Who would enter if the canvas was launched now: the people of its segment who have not been in it."""
+    """Return the profiles that a launch would admit: those of the segment without a visit."""
     if canvas.segment is None:
         return Profile.objects.none()
     been = Visit.objects.filter(canvas=canvas, profile=OuterRef("pk"), slot=0)
@@ -109,7 +106,7 @@ def entering(canvas: Canvas) -> QuerySet[Profile]:
 
 
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
-    """Let these profiles in at once, if they are in the entry segment and have not been in the canvas; answers how many."""
+    """Admit the profiles that are in the segment and have no visit; return how many."""
     with transaction.atomic():
         canvas = _locked(canvas_id)
         first = _children(canvas, None).first() if canvas else None
@@ -122,7 +119,7 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
 
 
 def admit_all(canvas_id: int) -> None:
-    """Let everybody in who is in the segment of a live canvas by now and has not been here."""
+    """Start admitting all profiles of the segment again. Those with a visit do not enter twice."""
     live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
     highest = Profile.objects.filter(app_group__canvases=canvas_id).aggregate(last=Max("pk"))[
         "last"
@@ -132,7 +129,7 @@ def admit_all(canvas_id: int) -> None:
 
 
 def _count(canvas: Canvas, n: int, *, now: datetime) -> None:
-    """Count entries: in all, by the hour, and when they began and ended."""
+    """Add ``n`` entries to the canvas and to its hour, and note the first and the last."""
     if not n:
         return
     Canvas.objects.filter(pk=canvas.pk).update(
@@ -149,7 +146,10 @@ def _count(canvas: Canvas, n: int, *, now: datetime) -> None:
 def _enter(
     canvas: Canvas, first: Step, people: QuerySet[Profile], *, is_new: bool, now: datetime
 ) -> int:
-    """Put people at the first step; if it makes nobody wait, let it act and put them behind it, each row written once."""
+    """Insert visits at the first step, or after it if it makes no visit wait; return how many.
+
+    A visit that does not wait is inserted once, after the step, instead of inserted and updated.
+    """
     if KINDS[first.kind].due_on_arrival(first, now=now) > now:
         n = _insert(canvas, first, people, is_new=is_new, now=now)
         _arrive(first, n)
@@ -159,9 +159,8 @@ def _enter(
     n = _insert(canvas, following, people, is_new=is_new, now=now)
     if n:
         first = _fresh(first.pk)
-        crowd = Visit.objects.filter(
-            canvas=canvas, pk__gt=before, pk__lte=_last_visit()
-        )  # both ends: an index is used
+        # With both ends the database uses the index.
+        crowd = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
         KINDS[first.kind].act(first, crowd, now=now)
     _arrive(first, n)
     _pass(first, following, n)
@@ -175,26 +174,27 @@ def _last_visit() -> int:
 def _insert(
     canvas: Canvas, place: Step | None, people: QuerySet[Profile], *, is_new: bool, now: datetime
 ) -> int:
-    """Visits at a step, or (None) of who is through at once, but for those who have been here before; answers how many.
+    """Insert visits at ``place``, or ended ones if it is None; return how many.
 
-    If nobody has, which the lock of the canvas makes sure, PostgreSQL need not look row by row: a third of its work.
+    ``is_new``: no profile has a visit yet, and none can get one under the lock of the canvas. Then
+    PostgreSQL need not check for conflicts row by row, a third of its work.
     """
     sql, params = people.order_by().values("id").query.sql_with_params()
-    moment = connection.ops.adapt_datetimefield_value
-    due_at = moment(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
-    left_at = None if place else moment(now)
+    timestamp = connection.ops.adapt_datetimefield_value
+    due_at = timestamp(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
+    left_at = None if place else timestamp(now)
     with connection.cursor() as cursor:
         statement = _ADMIT.format(
             visit=Visit._meta.db_table, people=sql, repeats="" if is_new else _LEAVE_ALONE
         )
-        values = [canvas.pk, place.pk if place else None, due_at, moment(now), left_at]
+        values = [canvas.pk, place.pk if place else None, due_at, timestamp(now), left_at]
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount
     return n
 
 
 def advance(step_id: int, *, now: datetime) -> int:
-    """Let the next crowd that is due at a step do what the step does, and go on; answers how many."""
+    """Let a step act on its next due visits and move them on; return how many."""
     with transaction.atomic():
         step = Step.objects.select_related("canvas").get(pk=step_id)
         if _locked(step.canvas_id) is None:
@@ -209,7 +209,7 @@ def advance(step_id: int, *, now: datetime) -> int:
 
 
 def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
-    """The visits that are due longest, at most CROWD of them, as a condition that no long list of ids has to carry."""
+    """Return the longest due visits, at most CROWD, as a condition without a list of ids."""
     due = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
     last = due.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
     if last is None:
@@ -219,7 +219,10 @@ def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
 
 
 def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: datetime) -> int:
-    """Move a crowd to the next step, or out of the canvas; the tallies move by the rows that changed."""
+    """Move visits to the next step, or out of the canvas; return how many.
+
+    The tallies move by the number of rows that changed.
+    """
     if following is None:
         n = crowd.update(step=None, due_at=None, left_at=now)
     else:
@@ -231,7 +234,7 @@ def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: d
 
 
 def _pass(step: Step, following: Step | None, n: int) -> None:
-    """Count people from a step to the next one, or out of the canvas."""
+    """Count ``n`` visits from a step to the next one, or out of the canvas."""
     if following is None:
         _leave(step, n, to="exited")
     else:
@@ -253,26 +256,29 @@ def _children(canvas: Canvas, parent: Step | None) -> QuerySet[Step]:
 
 
 def _fresh(step_id: int) -> Step:
-    """The step as it is under the lock, with all that its act reads."""
+    """Read a step again under the lock, with the rows that its `act` reads."""
     way = "sync__audience__ad_account__connection"
     return Step.objects.select_related("canvas", way).get(pk=step_id)
 
 
 def hold(canvas_id: int) -> bool:
-    """Lock a live canvas, inside the caller's transaction, before the people it is going to lock; whether it is live."""
+    """Lock a canvas in the caller's transaction; return whether it is live.
+
+    Locks are taken in this order everywhere: canvases, then profiles.
+    """
     return _locked(canvas_id) is not None
 
 
 def _locked(canvas_id: int) -> Canvas | None:
-    """The canvas under its row lock, if it is live."""
+    """Return the canvas under its row lock; None if it is not live."""
     live = Canvas.objects.select_for_update(of=("self",)).select_related("segment")
     return live.filter(pk=canvas_id, state=Canvas.State.LIVE).first()
 
 
 def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
-    """Go live: admit everybody in the segment, wake the engine. False if it is not a draft or stopped.
+    """Set a draft or stopped canvas live and wake the engine; return False if it is neither.
 
-    Whoever has been in the canvas before does not enter again. What blocks a launch is checked by the caller.
+    The caller has checked the blockers. Profiles with a visit do not enter again.
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
@@ -299,7 +305,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
 
 def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
-    """Let nobody enter or go on any more; queued adds wait, removals flow on. False if it is not live."""
+    """Stop a live canvas; return False if it is not live. Pending adds pause, removals go on."""
     with transaction.atomic():
         stopped = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.LIVE).update(
             state=Canvas.State.STOPPED, stopped_at=now

@@ -1,4 +1,4 @@
-"""The first steps of a new app group: what is done is read from the data, never stored."""
+"""The first steps of a new app group. Derived from the data, never stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTED = 10_000  # more people than that are not counted for a line of text
 
 @dataclass(frozen=True, slots=True)
 class FirstStep:
-    """One line of the list. ``url`` is empty where the reader may do nothing."""
+    """A line of the list. ``url`` is empty where the role of the reader allows nothing."""
 
     title: str
     fact: str
@@ -30,18 +30,18 @@ class FirstStep:
 
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
-    """All four, in their order."""
+    """The four steps in their order."""
 
     steps: list[FirstStep]
 
     @property
     def n_done(self) -> int:
-        """How many are done."""
+        """Return how many are done."""
         return sum(step.is_done for step in self.steps)
 
 
 def of_group(membership: Membership) -> FirstSteps | None:
-    """The list, or None once a canvas was launched. A constant number of queries."""
+    """Return the list, or None once a canvas was launched. A constant number of queries."""
     app_group = membership.app_group
     canvases = Canvas.objects.filter(app_group=app_group)
     if canvases.exclude(launched_at=None).exists():
@@ -75,7 +75,7 @@ def _connect(membership: Membership) -> FirstStep:
         if is_done
         else 0
     )
-    told = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {
+    done = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {
         "n": n
     }
     need = _(
@@ -86,7 +86,7 @@ def _connect(membership: Membership) -> FirstStep:
     url = reverse("partner", args=[group.slug, "tiktok"])
     return FirstStep(
         title=_("Connect TikTok"),
-        fact=told if is_done else need if may else others,
+        fact=done if is_done else need if may else others,
         button=_("Show") if is_done else _("Connect TikTok"),
         url=url if may or is_done else "",
         is_done=is_done,
@@ -98,11 +98,11 @@ def _people(membership: Membership) -> FirstStep:
     n = group.profiles.order_by().values("pk")[: COUNTED + 1].count()
     words = {"n": number_format(min(n, COUNTED))}
     counted = ngettext("%(n)s profile is here.", "%(n)s profiles are here.", n) % words
-    told = _("More than %(n)s profiles are here.") % words if n > COUNTED else counted
+    fact = _("More than %(n)s profiles are here.") % words if n > COUNTED else counted
     url = reverse("profiles" if n else "import_new", args=[group.slug])
     return FirstStep(
         title=_("Bring people in"),
-        fact=told if n else _("Upload a CSV file, or let your shop send them through the API."),
+        fact=fact if n else _("Upload a CSV file, or let your shop send them through the API."),
         button=_("Profiles") if n else _("Import people"),
         url=url if n or may else "",
         is_done=n > 0,

@@ -1,4 +1,4 @@
-"""Forms of the canvas pages; the steps bring their own."""
+"""Forms of the canvas pages. Those of steps are in canvases/steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Segment
-from canvases.analytics import SORTS, Question
+from canvases.analytics import SORTS, TableQuery
 from canvases.models import Canvas
 
 
@@ -36,7 +36,7 @@ class CanvasForm(forms.ModelForm):
 
 
 class CanvasFilter(forms.Form):
-    """Which canvases the list shows."""
+    """Filter of the list of canvases."""
 
     SHOWN = [("", _("All but archived")), *Canvas.State.choices]
 
@@ -45,7 +45,7 @@ class CanvasFilter(forms.Form):
 
 
 class StaffFilter(forms.Form):
-    """Which steps the table shows, and in which order; with ``slug`` those of this group only."""
+    """Filter and order of the staff table; with ``slug`` of one group only."""
 
     q = forms.CharField(label=_("Search"), required=False, max_length=120)
     group = forms.ModelChoiceField(
@@ -77,17 +77,17 @@ class StaffFilter(forms.Form):
             del self.fields["group"]
 
     def clean(self) -> dict[str, Any]:
-        """The days must come in order."""
+        """Refuse an end before the start."""
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and since > until:
             self.add_error("until", _("The end lies before the beginning."))
         return cleaned
 
-    def question(self) -> Question:
-        """What was asked; valid forms only."""
+    def query(self) -> TableQuery:
+        """Return the filter. Only for valid forms."""
         cleaned = self.cleaned_data
-        return Question(
+        return TableQuery(
             group=self.slug or (cleaned["group"].slug if cleaned["group"] else ""),
             state=cleaned["state"],
             text=cleaned["q"].strip(),

@@ -1,4 +1,4 @@
-"""All laws in one snapshot: those of the queue, and those of the journeys."""
+"""Invariants of the counters, checked in one snapshot: those of the queue and those of journeys."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from partners import laws as queue_laws
 
 
 def broken(*, now: datetime) -> list[str]:
-    """One sentence per broken law, read from one snapshot of the database; empty when all is well."""
+    """Return one sentence per broken invariant; empty if all hold."""
     with _snapshot():
         return [*queue_laws.broken(now=now), *_steps(), *_canvases()]
 
 
 @contextmanager
 def _snapshot() -> Iterator[None]:
-    """A transaction that sees one state and, unlike ours that write, keeps nobody from writing in SQLite."""
+    """Open a transaction that reads one state and, in SQLite, takes no write lock."""
     if connection.in_atomic_block:
         yield
         return
@@ -35,7 +35,7 @@ def _snapshot() -> Iterator[None]:
 
 
 def _steps() -> Iterator[str]:
-    """L4: entered = proceeded + exited + waiting, waiting is who is there, and who entered a Sync entered its step."""
+    """Check L4 of steps: entered = proceeded + exited + waiting, and the rows of each number."""
     wrong = ~Q(entered=F("proceeded") + F("exited") + F("waiting"))
     for tally in StepTally.objects.filter(wrong):
         yield f"L4 step {tally.pk}: entered {tally.entered} is not proceeded + exited + waiting"
@@ -44,18 +44,19 @@ def _steps() -> Iterator[str]:
     )
     for tally in StepTally.objects.select_related("step"):
         if tally.waiting != there.get(tally.pk, 0):
-            yield f"L4 step {tally.pk}: the tally says {tally.waiting} wait there, the visits say {there.get(tally.pk, 0)}"
-    went = F("step__syncs__tally__entered") - F(
-        "step__syncs__tally__moved"
-    )  # who was moved has entered twice
+            says, n = tally.waiting, there.get(tally.pk, 0)
+            yield f"L4 step {tally.pk}: the tally says {says} wait there, the visits say {n}"
+    # A moved delivery has entered two Syncs.
+    went = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
     synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(went))
     for tally in synced:
         if tally.entered - tally.waiting != (tally.sent or 0):
-            yield f"L4 step {tally.pk}: {tally.entered - tally.waiting} left it, its Syncs say {tally.sent or 0} entered"
+            n = tally.entered - tally.waiting
+            yield f"L4 step {tally.pk}: {n} left it, its Syncs say {tally.sent or 0} entered"
 
 
 def _canvases() -> Iterator[str]:
-    """Who entered a canvas is inside or has left."""
+    """Check L4 of canvases: entries equal visits, and the sum of the hours."""
     for canvas in Canvas.objects.annotate(n=Count("visits")).exclude(entered=F("n")):
         yield f"L4 canvas {canvas.pk}: {canvas.entered} entered, there are {canvas.n} visits"
     for counted in Canvas.objects.annotate(hours_sum=Sum("hours__entered", default=0)).exclude(

@@ -1,4 +1,4 @@
-"""/metrics: all storeys in one page for Prometheus, behind a token; what is costly to read is kept for a while."""
+"""/metrics for Prometheus, behind a token. Costly readings are cached."""
 
 import logging
 import threading
@@ -23,18 +23,18 @@ from partners import metrics as queue_metrics
 logger = logging.getLogger(__name__)
 PAGE_SECONDS = 5.0
 LAWS_SECONDS = 60.0
-LAWS_SHARE = 20  # reading the laws of many people takes a while: at most a twentieth of the time
-LAWS_WAIT = 3.0  # a scrape that waits longer is given up; it gets the last answer then
+LAWS_SHARE = 20  # check the invariants for at most a twentieth of the time
+LAWS_WAIT = 3.0  # a scrape waits no longer; it gets the last result then
 
 
 class Kept:
-    """A value of this process that is good until a moment."""
+    """The cached page and number of broken invariants, with the times at which they expire."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """The next look reads anew."""
+        """Empty the cache."""
         self.page, self.page_until = b"", 0.0
         self.broken: int | None = None
         self.broken_until = 0.0
@@ -47,7 +47,7 @@ kept = Kept()
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The page; 404 without METRICS_TOKEN, 401 without `Authorization: Bearer <METRICS_TOKEN>`."""
+    """Return the page; 404 if METRICS_TOKEN is not set, 401 without it as bearer token."""
     if not settings.METRICS_TOKEN:
         raise Http404
     given = request.headers.get("Authorization", "")
@@ -59,7 +59,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class _Rows:
-    """A collector that reads the rows."""
+    """A collector that reads the database."""
 
     def collect(self) -> Iterable[Metric]:
         yield from queue_metrics.families(now=timezone.now())
@@ -75,7 +75,7 @@ def _page() -> bytes:
 
 
 def _violations() -> int | None:
-    """How many laws were broken when they were last read; None before the first reading has ended."""
+    """Return the number of broken invariants at the last check; None before the first has ended."""
     is_reading = kept.reading is not None and kept.reading.is_alive()
     if not is_reading and time.monotonic() >= kept.broken_until:
         kept.reading = threading.Thread(target=_read_laws, daemon=True)
@@ -85,11 +85,14 @@ def _violations() -> int | None:
 
 
 def _read_laws() -> None:
-    """Runs in a thread with a database connection of its own. If it fails, the next scrape tries again."""
+    """Check the invariants, in a thread with its own database connection.
+
+    After an error the next scrape tries again.
+    """
     started = time.monotonic()
     try:
         kept.broken = len(laws.broken(now=timezone.now()))
-    except Exception:  # the end of a thread: nobody else would tell
+    except Exception:  # the edge of a thread
         logger.exception("The laws could not be read.")
         kept.broken = None
         return

@@ -1,4 +1,4 @@
-"""Canvases, their steps, the people walking through them, and how many."""
+"""Canvases, steps, visits, and the counters of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Canvas(models.Model):
     """A customer journey of one app group."""
 
     class State(models.TextChoices):
-        """Where a canvas is in its life."""
+        """The states of a canvas. Only a live one admits and moves profiles."""
 
         DRAFT = "draft", _("Draft")
         LIVE = "live", _("Live")
@@ -28,7 +28,7 @@ class Canvas(models.Model):
         ARCHIVED = "archived", _("Archived")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="canvases")
-    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
     name = models.CharField(_("name"), max_length=120)
     description = models.CharField(_("description"), max_length=500, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.DRAFT)
@@ -39,15 +39,13 @@ class Canvas(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     edited_at = models.DateTimeField(default=timezone.now)
-    version = models.PositiveIntegerField(
-        default=1
-    )  # of name, description and entry; a save names the one it started from
+    # Of name, description and entry: a save names the version it started from.
+    version = models.PositiveIntegerField(default=1)
     launched_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
-    entry_cursor = models.BigIntegerField(default=0)  # the highest profile admitted so far
-    entry_until = models.BigIntegerField(
-        null=True, blank=True
-    )  # the highest profile there was at launch
+    entry_cursor = models.BigIntegerField(default=0)  # the highest profile id admitted so far
+    # The highest profile id at launch; None once all were admitted.
+    entry_until = models.BigIntegerField(null=True, blank=True)
     entered = models.BigIntegerField(default=0)
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
@@ -60,7 +58,7 @@ class Canvas(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """The page of the canvas."""
+        """Return the path of the editor page."""
         return reverse("canvas", args=[self.app_group.slug, self.pk])
 
     @property
@@ -70,7 +68,7 @@ class Canvas(models.Model):
 
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:
-        """Inside a transaction: from now on nobody moves a crowd of this group; whoever does so now is waited for."""
+        """Lock all canvases of a group until the transaction ends: no visit of them can move."""
         list(
             cls.objects.select_for_update()
             .filter(app_group=app_group)
@@ -80,7 +78,7 @@ class Canvas(models.Model):
 
 
 class CanvasHour(models.Model):
-    """How many entered a canvas within an hour, moved with ``Canvas.entered``, for charts."""
+    """Entries into a canvas within an hour. Changes together with Canvas.entered."""
 
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="hours")
     hour = models.DateTimeField()
@@ -94,26 +92,24 @@ class CanvasHour(models.Model):
 
 
 class Step(models.Model):
-    """One component. ``parent`` is the step before it; ``sync`` is what it asks of a partner now."""
+    """A component of a canvas. ``parent`` is the step before it; ``sync`` is its current Sync."""
 
     GROUP_PATH = "canvas__app_group"
 
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="steps")
-    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
     kind = models.CharField(max_length=20)  # a key of canvases.steps.KINDS
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="children"
     )
-    branch = models.PositiveSmallIntegerField(default=0)  # which way out of the parent
+    branch = models.PositiveSmallIntegerField(default=0)  # of the parent
     settings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     sync = models.ForeignKey(Sync, models.PROTECT, null=True, blank=True, related_name="+")
-    syncs = models.ManyToManyField(
-        Sync, related_name="steps"
-    )  # all it has had; the card sums over them
+    # The current Sync and all former ones: the card sums over them.
+    syncs = models.ManyToManyField(Sync, related_name="steps")
     version = models.PositiveIntegerField(default=1)
-    removed_at = models.DateTimeField(
-        null=True, blank=True
-    )  # kept for its numbers once people have been here
+    # A removed step that had visits is kept for its numbers.
+    removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["pk"]
@@ -133,11 +129,11 @@ class Step(models.Model):
 
 
 class Visit(models.Model):
-    """One person's walk through one canvas."""
+    """The walk of one profile through one canvas."""
 
-    # None of the three is checked by the database: PostgreSQL checks row by row, which took a third of a launch. The
-    # engine holds the canvas locked when it writes visits, and so does whoever removes a step; a visit may outlive its
-    # profile, whom every step then takes for erased.
+    # No foreign key checks by the database: row by row they took a third of a launch on PostgreSQL.
+    # Visits are written, and steps removed, under the lock of the canvas. A visit may outlive its
+    # profile: every step then treats the profile as erased.
     canvas = models.ForeignKey(
         Canvas, models.CASCADE, related_name="visits", db_index=False, db_constraint=False
     )
@@ -149,11 +145,11 @@ class Visit(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    slot = models.PositiveIntegerField(default=0)  # 0: nobody enters a canvas twice
+    slot = models.PositiveIntegerField(default=0)  # 0: a profile enters a canvas once
     step = models.ForeignKey(
         Step, models.PROTECT, null=True, related_name="visits", db_index=False, db_constraint=False
     )
-    due_at = models.DateTimeField(null=True)  # when the step they are at wants to be asked
+    due_at = models.DateTimeField(null=True)  # when the engine passes it to the step
     entered_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True)
 
@@ -170,7 +166,10 @@ class Visit(models.Model):
 
 
 class StepTally(models.Model):
-    """How many came to a step, went on, left the canvas there, or wait. Moved with the visits it counts."""
+    """Visits that came to a step, went on, left the canvas there, or wait.
+
+    Changes in the transaction that changes the visits.
+    """
 
     step = models.OneToOneField(Step, models.CASCADE, primary_key=True, related_name="tally")
     entered = models.BigIntegerField(default=0)
@@ -194,9 +193,9 @@ class StepTally(models.Model):
         return f"tally of step {self.step_id}"
 
 
-VARIANT = "Variant 1"  # the only one
+VARIANT = "Variant 1"  # of the REST API: every canvas has one variant
 
 
 def name_of(step: Step) -> str:
-    """Steps have no names of their own: the audience, or the kind."""
+    """Return the name of the audience, or the kind: steps have no names of their own."""
     return step.sync.audience.name if step.sync is not None else step.kind

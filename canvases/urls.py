@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from canvases.views import audience, behind, editor, life, pages
+from canvases.views import audience, editor, launch, pages, reasons
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -10,9 +10,9 @@ urlpatterns = [
     path("<int:canvas_id>/", editor.canvas, name="canvas"),
     path("<int:canvas_id>/entry/", editor.entry, name="canvas_entry"),
     path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
-    path("<int:canvas_id>/launch/", life.launch, name="canvas_launch"),
-    path("<int:canvas_id>/stop/", life.stop, name="canvas_stop"),
-    path("<int:canvas_id>/counts/", life.counts, name="canvas_counts"),
+    path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
+    path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),
+    path("<int:canvas_id>/counts/", launch.counts, name="canvas_counts"),
     path("<int:canvas_id>/steps/", editor.add, name="step_add"),
     path("<int:canvas_id>/steps/<int:step_id>/", editor.save, name="step"),
     path("<int:canvas_id>/steps/<int:step_id>/move/", editor.move, name="step_move"),
@@ -20,11 +20,11 @@ urlpatterns = [
     path("<int:canvas_id>/steps/<int:step_id>/waiting/", editor.waiting, name="step_waiting"),
     path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
     path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
-    path("<int:canvas_id>/steps/<int:step_id>/people/", behind.people, name="step_people"),
+    path("<int:canvas_id>/steps/<int:step_id>/people/", reasons.people, name="step_people"),
     path(
         "<int:canvas_id>/steps/<int:step_id>/people/export/",
-        behind.export,
+        reasons.export,
         name="step_people_export",
     ),
-    path("<int:canvas_id>/steps/<int:step_id>/retry/", life.retry, name="step_retry"),
+    path("<int:canvas_id>/steps/<int:step_id>/retry/", launch.retry, name="step_retry"),
 ]

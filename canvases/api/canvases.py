@@ -1,4 +1,4 @@
-"""REST: canvases, their numbers, and people who enter by a call."""
+"""REST: canvases, their numbers, and entries by a call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiencesync.rest import door, strict_json
 from audiencesync.rest.pagination import Listing, api_id, timestamp
 from canvases import engine
 from canvases.api import series
-from canvases.api import trigger as triggering
+from canvases.api import trigger as recipients
 from canvases.models import VARIANT, Canvas, Step, name_of
 
 router = Router(tags=["canvas"])
@@ -124,7 +124,7 @@ def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpRespo
 
 
 def _canvas(request: door.ApiRequest, canvas_id: str) -> Canvas:
-    """The canvas of the group that the key belongs to. Raises ApiError."""
+    """Return a canvas of the group of the API key. Raise ApiError."""
     mine = Canvas.objects.filter(app_group=request.app_group, api_id=api_id(canvas_id, "canvas_id"))
     canvas = mine.select_related("app_group", "segment").first()
     if canvas is None:
@@ -212,7 +212,7 @@ def data_summary(request: door.ApiRequest, asked: Query[DataSummary]) -> HttpRes
 def _days(
     request: door.ApiRequest, asked: DataSeries
 ) -> tuple[dict[str, object], list[dict[str, Any]]]:
-    """Which canvas it is, and its numbers day by day. Raises ApiError."""
+    """Return name and time zone of the canvas, and its numbers by day. Raise ApiError."""
     canvas = _canvas(request, asked.canvas_id)
     days = series.stats(
         canvas,
@@ -225,7 +225,7 @@ def _days(
 
 
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
-    """The days that are asked for. Raises ApiError."""
+    """Return the requested days. Raise ApiError."""
     ending_at = (
         timezone.now() if asked.ending_at is None else timestamp(asked.ending_at, "ending_at")
     )
@@ -275,7 +275,7 @@ class Trigger(Schema):
 
 
 def _limit_of(body: strict_json.Json) -> str:
-    """Broadcasts have a limit of their own, whatever says that it is one."""
+    """Return the name of the rate limit: broadcasts have one of their own."""
     return "broadcast" if isinstance(body, dict) and body.get("broadcast") else ""
 
 
@@ -300,18 +300,18 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
     """
     canvas = _canvas(request, body.canvas_id)
     _check(body)
-    if triggering.writes(body.recipients or ()):
+    if recipients.writes(body.recipients or ()):
         door.check_scope(request, "users.track")
-    told: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
+    answer: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
     if not body.recipients:
         engine.admit_all(canvas.pk)
         return door.success(
-            201, **told | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE)
+            201, **answer | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE)
         )
-    done = triggering.trigger(canvas, body.recipients, now=timezone.now())
+    done = recipients.trigger(canvas, body.recipients, now=timezone.now())
     door.check_any(done.processed, done.errors)
-    told |= _notice(canvas, is_live=done.is_live)
-    return door.success(201, errors=done.errors, entered=done.entered, **told)
+    answer |= _notice(canvas, is_live=done.is_live)
+    return door.success(201, errors=done.errors, entered=done.entered, **answer)
 
 
 def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
@@ -322,7 +322,7 @@ def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
 
 
 def _check(body: Trigger) -> None:
-    """Raises ApiError."""
+    """Raise ApiError."""
     if body.audience is not None:
         raise door.ApiError(
             400, "audience is not offered: put the filters into the segment of the canvas."
@@ -332,7 +332,7 @@ def _check(body: Trigger) -> None:
             400, "Send recipients, or broadcast: true for everybody in the segment of the canvas."
         )
     for context in (body.context, body.canvas_entry_properties):
-        if context is not None and len(json.dumps(context)) > triggering.LONGEST_CONTEXT:
+        if context is not None and len(json.dumps(context)) > recipients.LONGEST_CONTEXT:
             raise door.ApiError(
-                400, f"The context is longer than {triggering.LONGEST_CONTEXT} bytes."
+                400, f"The context is longer than {recipients.LONGEST_CONTEXT} bytes."
             )

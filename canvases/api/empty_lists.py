@@ -1,4 +1,4 @@
-"""REST: lists of Braze that have nothing in them here. A connector asks for them first and stops at a 404."""
+"""REST: lists of Braze that are always empty here. Connectors read them first and stop at a 404."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REST: people are erased, told all that is known about them, or turn out to be somebody."""
+"""REST: erase, export and identify profiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiencesync.people.privacy import erasure_ledger
 from audiencesync.people.writing import lookup
 from audiencesync.rest import door
 from canvases.privacy import erase
-from canvases.privacy import export as telling
+from canvases.privacy import export as export_data
 from canvases.privacy import identify as identities
 
 router = Router(tags=["users"])
@@ -51,7 +51,7 @@ class Delete(Schema):
     phone_numbers: list[Phone] | None = Field(None, max_length=MOST)
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each person: the list they stood in, and the name as the API writes it."""
+        """Yield each reference: the list that holds it, and its object of the API."""
         yield from (("external_ids", {"external_id": text}) for text in self.external_ids or [])
         yield from (("user_aliases", {"user_alias": one.dict()}) for one in self.user_aliases or [])
         yield from (("braze_ids", {"braze_id": text}) for text in self.braze_ids or [])
@@ -92,7 +92,7 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
 def _missing(
     request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]], known: set[int]
 ) -> tuple[dict[int, str], list[dict[str, Any]]]:
-    """Of the names that found nobody: the receipts of those erased before by index, and the errors of the others."""
+    """Return, of references without a profile, receipts of erased ones and errors of others."""
     others = [index for index in range(len(names)) if index not in known]
     erased = erasure_ledger.receipts(
         request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
@@ -105,7 +105,7 @@ def _missing(
 def _found(
     request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]]
 ) -> tuple[dict[int, int], list[dict[str, Any]]]:
-    """Index -> id of who is known, and what is wrong with the other names."""
+    """Return profile ids by index, and errors of invalid references."""
     keys: dict[int, lookup.Key] = {}
     chosen: dict[int, int | None] = {}
     errors: list[dict[str, Any]] = []
@@ -128,7 +128,7 @@ def _found(
 
 
 def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
-    """How a person is found. Raises Refused."""
+    """Return the lookup key of a reference. Raise Refused."""
     return (
         ("device", name["device_id"])
         if "device_id" in name
@@ -150,7 +150,7 @@ class Export(Schema):
     )
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each person: how they were named in the answer, and the name as the API writes it."""
+        """Yield each reference: its text for the answer, and its object of the API."""
         yield from ((text, {"external_id": text}) for text in self.external_ids or [])
         yield from ((one.alias_name, {"user_alias": one.dict()}) for one in self.user_aliases or [])
         single = (
@@ -183,15 +183,17 @@ def export(request: door.ApiRequest, body: Export) -> HttpResponse:
         raise door.ApiError(400, f"Name 1 to {MOST} people.")
     found, _errors = _found(request, names)
     people = Profile.objects.filter(app_group=request.app_group).in_bulk(found.values())
-    told = [telling.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people]
+    exported = [
+        export_data.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people
+    ]
     if body.fields_to_export is not None:
-        told = [{name: one.get(name) for name in body.fields_to_export} for one in told]
+        exported = [{name: one.get(name) for name in body.fields_to_export} for one in exported]
     unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
-    return door.success(201, users=told, invalid_user_ids=unknown)
+    return door.success(201, users=exported, invalid_user_ids=unknown)
 
 
 def _check_fields(names: list[str]) -> None:
-    """Raises ApiError."""
+    """Raise ApiError."""
     unknown = [
         {
             "type": "UNKNOWN_FIELD",
@@ -200,7 +202,7 @@ def _check_fields(names: list[str]) -> None:
             "index": index,
         }
         for index, name in enumerate(names)
-        if name not in telling.FIELDS
+        if name not in export_data.FIELDS
     ]
     if unknown:
         raise door.ApiError(400, "fields_to_export names a field that does not exist.", unknown)

@@ -1,4 +1,4 @@
-"""The numbers of a canvas day by day, in the shape of Braze's /canvas/data_series."""
+"""The numbers of a canvas by day, in the shape of Braze's /canvas/data_series."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from partners.models.queue import COLUMNS, no_counts, numbers_of
 
 LONGEST = 14  # days
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
-ByDay = dict[
-    date, dict[int, dict[int, dict[str, object]]]
-]  # day -> step -> audience -> its name and counts
+# day -> step -> audience -> its name and counts
+ByDay = dict[date, dict[int, dict[int, dict[str, object]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some days, both included, in the time zone of the group."""
+    """A range of days, both included, in the time zone of the group."""
 
     first: date
     last: date
@@ -33,18 +32,18 @@ class Span:
 
     @classmethod
     def until(cls, ending_at: datetime, *, days: int, zone: ZoneInfo) -> Span:
-        """``days`` days that end with the one of ``ending_at``."""
+        """Return the range of ``days`` days that ends with the day of ``ending_at``."""
         last = ending_at.astimezone(zone).date()
         return cls(last - timedelta(days=days - 1), last, zone)
 
     @property
     def days(self) -> Iterable[date]:
-        """Each day."""
+        """Return each day."""
         return (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
 
     @property
     def hours(self) -> dict[str, datetime]:
-        """As a filter on ``hour``. What is counted by the hour of UTC belongs to the day in which that hour began."""
+        """Return the range as a filter. An hour belongs to the day in which it begins."""
         begin = datetime.combine(self.first, datetime.min.time(), self.zone)
         end = datetime.combine(self.last + timedelta(days=1), datetime.min.time(), self.zone)
         return {"hour__gte": begin, "hour__lt": end}
@@ -53,7 +52,10 @@ class Span:
 def stats(
     canvas: Canvas, span: Span, *, by_variant: bool, by_step: bool, removed: bool
 ) -> list[dict[str, object]]:
-    """One object per day. Steps that send to a partner have the six counts of each audience under ``audience_sync``."""
+    """Return an object per day.
+
+    Steps with a Sync have the six counts of each audience under ``audience_sync``.
+    """
     entries = _entries(canvas, span)
     steps = list(_steps(canvas, removed=removed)) if by_step else []
     counts = _counts(steps, span)
@@ -77,7 +79,7 @@ def stats(
 
 
 def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
-    """The stats of all days together: numbers are added, names stay, audiences meet by their names."""
+    """Return the sum of all days: numbers are added, audiences are merged by name."""
     found: dict[str, Any] = {}
     for day in days:
         found = _added(found, day)
@@ -108,7 +110,7 @@ def _steps(canvas: Canvas, *, removed: bool) -> Iterable[Step]:
 
 
 def _counts(steps: list[Step], span: Span) -> ByDay:
-    """Of every audience the steps have ever sent to. One query."""
+    """Return the counts of every audience the steps have ever sent to. One query."""
     hours = TallyHour.objects.filter(sync__steps__in=steps, **span.hours).order_by()
     by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone))
     by_audience = by_day.values_list("day", "sync__steps", "sync__audience", "sync__audience__name")
@@ -122,7 +124,7 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
 
 
 def _step(step: Step, counts: dict[int, dict[str, object]]) -> dict[str, object]:
-    """The audience of now stands first, though nothing was sent to it on this day."""
+    """Return the stats of a step. Its current audience comes first, also without counts."""
     shown: dict[str, object] = {"name": name_of(step)} | NOTHING_SOLD | {"messages": {}}
     if step.sync is not None:
         now = step.sync.audience

@@ -1,4 +1,4 @@
-"""Who is named by a call of the API enters a canvas at once."""
+"""Admit the recipients of an API call to a canvas at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ LONGEST_CONTEXT = 50_000  # bytes
 
 @dataclass(slots=True)
 class Triggered:
-    """How many entered, and what is wrong with whom. Who is not in the segment, or was here before, does not enter."""
+    """How many entered, and errors by recipient.
+
+    A profile outside the segment, or with a visit, does not enter; that is no error.
+    """
 
     entered: int = 0
     processed: int = 0  # recipients who are known, whether they entered or not
@@ -33,7 +36,7 @@ class Triggered:
 
 
 def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
-    """Write what is told about the recipients, then let those enter who may."""
+    """Write the attributes of the recipients, then admit them."""
     done = Triggered()
     read: list[tuple[int, Change, list[Refused]]] = []
     for index, item in enumerate(recipients):
@@ -42,7 +45,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
         except Refused as error:
             done.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
-        done.is_live = engine.hold(canvas.pk)  # before people, as whoever erases them
+        done.is_live = engine.hold(canvas.pk)  # locks: canvases before profiles
         if not done.is_live:
             done.processed = len(read)
             return done
@@ -63,7 +66,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
 
 
 def writes(recipients: Sequence[Any]) -> bool:
-    """Whether a call says more than who enters: it tells something about people, or may make new ones."""
+    """Return whether a call writes attributes or may create profiles."""
     return any(
         isinstance(one, dict)
         and (one.get("attributes") or one.get("send_to_existing_only") is False)
@@ -72,7 +75,7 @@ def writes(recipients: Sequence[Any]) -> bool:
 
 
 def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
-    """One recipient, and the fields that are left out. Raises Refused."""
+    """Return the change of one recipient, and the errors of left out fields. Raise Refused."""
     only_existing = (
         person_reference.truth(person_reference.checked(item), "send_to_existing_only") is not False
     )
@@ -89,7 +92,7 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
 
 
 def _check_context(name: str, context: object) -> None:
-    """Raises Refused."""
+    """Raise Refused."""
     if context is not None and context != [] and not isinstance(context, dict):
         raise Refused("NOT_AN_OBJECT", "It must be an object.", name)
     if len(json.dumps(context)) > LONGEST_CONTEXT:
@@ -97,7 +100,7 @@ def _check_context(name: str, context: object) -> None:
 
 
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
-    """The person, whose external id is called otherwise here. Raises Refused."""
+    """Return the reference; its external id is called external_user_id here. Raise Refused."""
     name, order = (
         person_reference.read(item, id_field="external_user_id"),
         person_reference.prioritization(item),

@@ -1,6 +1,6 @@
-"""Take people out, of every storey: hidden at once, removed from every audience, then gone. And tell all that is known.
+"""Erase profiles: hide them at once, remove them from every audience, then delete their rows.
 
-An erasure is a row that the beat carries on, so it survives a crash, a lost token and a restore.
+An erasure is a row that a periodic task continues: it survives crashes, lost tokens and restores.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.erase.beat"
 AT_ONCE = 500
 PURPOSE = Sync.Purpose.ERASURE
-SPARE = timedelta(days=1)  # the clock of a removal starts at its first failure, not at the wish
-EAGER = timedelta(minutes=1)  # so long every beat looks; afterwards ever more seldom,
-SELDOM = timedelta(minutes=5)  # down to this
+SPARE = timedelta(days=1)  # the deadline of a removal runs from its first failure
+EAGER = timedelta(minutes=1)  # an erasure younger than this is looked at in every run
+SELDOM = timedelta(minutes=5)  # the longest time between two looks
 
 
 def erase(
     app_group: AppGroup, profile_ids: Iterable[int], *, asked_by: str, now: datetime
 ) -> list[Erasure]:
-    """Hide these people of the group at once and queue their removal from every audience; one receipt per person.
+    """Hide profiles at once and queue their removal from every audience; return one receipt each.
 
-    Under the locks of the canvases: whoever moves a crowd right now is waited for, and later ones see who is erased.
+    Holds the locks of the canvases: visits that move now finish first, later ones see the erasure.
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)
@@ -72,7 +72,7 @@ def erase(
 def erase_by(
     user: User, app_group: AppGroup, profile_ids: Sequence[int], *, now: datetime
 ) -> list[Erasure]:
-    """What ``erase`` does, asked for on a page and written into the activity log."""
+    """Erase profiles for a user of a page, with a line in the activity log."""
     with transaction.atomic():
         made = erase(app_group, profile_ids, asked_by=str(user), now=now)
         people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
@@ -81,7 +81,7 @@ def erase_by(
 
 
 def release(user: User, erasure: Erasure, *, now: datetime) -> None:
-    """Let the person of a receipt come back by files and calls; written into the activity log."""
+    """Take the identity of a receipt off the suppression list, with a line in the activity log."""
     with transaction.atomic():
         if erasure_ledger.release(erasure, now=now):
             subject = gettext("erasure %(key)s: held back no longer") % {"key": erasure.key}
@@ -91,7 +91,7 @@ def release(user: User, erasure: Erasure, *, now: datetime) -> None:
 def _remember(
     app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime
 ) -> None:
-    """Their names, salted and hashed, so that they do not come back."""
+    """Write their identifiers, salted and hashed, to the suppression list."""
     names = defaultdict(list)
     for pk, name in erasure_ledger.names_of(app_group, people):
         names[pk].append(name)
@@ -100,7 +100,7 @@ def _remember(
 
 
 def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
-    """All goes but the hashes, which the removals need."""
+    """Delete all data but the hashes, which the removals need."""
     blank: dict[str, Any] = {
         **dict.fromkeys(KINDS, ""),
         **dict.fromkeys(ALTERNATIVES.values()),  # never sent, so no removal needs them
@@ -115,9 +115,10 @@ def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
 
 
 def beat() -> None:
-    """Carry on what the privacy of people asks for: changed settings, withdrawn consent, erasures and their ledger.
+    """Run as a task: apply changed settings and withdrawals, continue erasures, write their ledger.
 
-    One beat at a time, each part for a bounded time, so that none starves; asks for another run if work is left.
+    One run at a time, each part for a bounded time so that none starves. Schedule another run if
+    work is left.
     """
     seconds = settings.SYNC["flush_seconds"]
     parts: tuple[Callable[[], object], ...] = (
@@ -134,7 +135,10 @@ def beat() -> None:
 
 
 def _file() -> bool:
-    """Names that find no room stay in the database, whose own ledger refuses them until then. Whether some were filed."""
+    """Write new names to the ledger file; return whether some were written.
+
+    Names that cannot be written stay in the database and are suppressed from there.
+    """
     try:
         return bool(erasure_ledger.file())
     except OSError as error:
@@ -148,20 +152,20 @@ def _file() -> bool:
 
 
 def _carry_on(part: Callable[[], object]) -> bool:
-    """Do a part; whether it has left work."""
+    """Run a part; return whether work is left."""
     try:
         return bool(part())
-    except DatabaseError:  # no other part would fare better
-        raise
-    except Exception:  # the edge of a loop: what hinders one part must not hinder the others
+    except DatabaseError:
+        raise  # the other parts would fail as well
+    except Exception:  # the edge of a loop: an error in one part must not stop the others
         logger.exception("A part of the privacy beat failed; the next beat tries again.")
         return False
 
 
 def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
-    """One step of every open erasure that is due, in whatever state a crash or a clock that jumped has left it.
+    """Continue every open erasure that is due; return whether work is left.
 
-    Answers whether the time ended it.
+    ``look_at`` far in the future was written by a wrong clock, and counts as due.
     """
     ends_at = time.monotonic() + seconds
     is_due = Q(look_at__lte=now) | Q(look_at__gt=now + SELDOM)
@@ -180,7 +184,7 @@ def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
 
 
 def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
-    """Queue a removal per person and audience. Asked again after a crash, nobody is queued twice."""
+    """Queue a removal per profile and audience. Idempotent, so a crash does no harm."""
     mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
     who = family(list(mine))
     for audience, people in sorted(removals.places(list(who)).items()):
@@ -191,9 +195,10 @@ def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
 
 
 def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
-    """End those whose removals have all had their rest: write the receipt, delete what is left.
+    """End erasures whose removals were settled long enough ago: write the receipt, delete the rest.
 
-    A worker that stood still may send an add after the removal; the removal is repeated then, and that needs the hashes.
+    A late worker may push an add after the removal. The removal is repeated then (compensation),
+    and that needs the hashes: hence the rest time.
     """
     keys = [erasure.pk for erasure in erasures]
     removals.give_up(PURPOSE, keys, now=now)
@@ -213,14 +218,17 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
 
 
 def _given_up() -> timedelta:
-    """The queue ends a removal after this long; should it not, no hash is kept for longer."""
+    """Return the age after which an erasure ends even with removals still open."""
     return timedelta(seconds=settings.SYNC["erasure_deadline"]) + SPARE
 
 
 def _next_look(
     erasure: Erasure, standing: removals.Standing | None, *, now: datetime
 ) -> datetime | None:
-    """When to look again; None: all is over. What a clock that was wrong has written keeps nobody waiting."""
+    """Return when to look again, or None to end the erasure.
+
+    A settled time in the future was written by a wrong clock, and is ignored.
+    """
     age = now - erasure.requested_at
     if standing is None or age > _given_up():
         return None
@@ -245,7 +253,7 @@ def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> N
 
 
 def erase_again(path: Path, *, now: datetime) -> int:
-    """After a restore: who was erased since the backup is erased once more. Answers how many."""
+    """After a restore, repeat the erasures of the ledger; return how many."""
     n = 0
     for group_id, names in erasure_ledger.read(path).items():
         group = AppGroup.objects.filter(pk=group_id).first()
@@ -261,7 +269,7 @@ def erase_again(path: Path, *, now: datetime) -> int:
 
 
 def receipt(erasure: Erasure) -> dict[str, Any]:
-    """What may be shown to whoever asked. Nothing in it tells who it was."""
+    """Return the receipt as JSON. It does not identify the person."""
     return {
         "key": erasure.key,
         "state": erasure.state,
@@ -273,15 +281,15 @@ def receipt(erasure: Erasure) -> dict[str, Any]:
 
 
 def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
-    """The erasures of a group, newest first."""
+    """Return the erasures of a group, the newest first."""
     return Erasure.objects.filter(app_group=app_group)
 
 
 def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
-    """Erasures as they are told: the places of those that have not ended are how their removals stand just now."""
-    told = list(erasures)
-    open_still = [erasure.pk for erasure in told if erasure.state == Erasure.State.REMOVING]
+    """Return erasures with places; of open ones, the current state of their removals."""
+    listed = list(erasures)
+    open_still = [erasure.pk for erasure in listed if erasure.state == Erasure.State.REMOVING]
     answers = removals.answers(PURPOSE, open_still) if open_still else {}
-    for erasure in told:
+    for erasure in listed:
         erasure.places = answers.get(erasure.pk, erasure.places)
-    return told
+    return listed

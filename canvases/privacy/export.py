@@ -1,4 +1,4 @@
-"""All that is known about one person, from every table of every storey, as plain JSON."""
+"""Everything about one profile, from every table, as plain JSON."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from audiencesync.people.models import (
 from audiencesync.people.models.imports import Import
 from audiencesync.people.writing.columns import HASHES
 from audiencesync.people.writing.identify import family
-from canvases.behind import reason_text
 from canvases.models import VARIANT, Step, Visit, name_of
+from canvases.reasons import reason_text
 from partners.models import Delivery
 
-# What /users/export/ids can be asked for: what we tell, and what only Braze knows, which is null here.
+# The fields of /users/export/ids: ours, and those that only Braze has, which are null here.
 _FIELDS = (
-    "external_id braze_id user_aliases created_at email phone country language ads_consent devices first_name last_name"
-    " dob gender home_city time_zone email_subscribe custom_attributes custom_events purchases canvases_received"
-    " deliveries"
-    " apps attributed_ad attributed_adgroup attributed_campaign attributed_source bio campaigns_received cards_clicked"
-    " date_of_first_session date_of_last_session email_opted_in_at email_unsubscribed_at facebook id last_coordinates"
-    " push_opted_in_at push_subscribe push_tokens push_unsubscribed_at random_bucket subscription_groups total_revenue"
-    " twitter uninstalled_at"
+    "external_id braze_id user_aliases created_at email phone country language ads_consent"
+    " devices first_name last_name dob gender home_city time_zone email_subscribe"
+    " custom_attributes custom_events purchases canvases_received deliveries"
+    " apps attributed_ad attributed_adgroup attributed_campaign attributed_source bio"
+    " campaigns_received cards_clicked date_of_first_session date_of_last_session"
+    " email_opted_in_at email_unsubscribed_at facebook id last_coordinates push_opted_in_at"
+    " push_subscribe push_tokens push_unsubscribed_at random_bucket subscription_groups"
+    " total_revenue twitter uninstalled_at"
 )
 FIELDS = frozenset(_FIELDS.split())
 
 
 def everything(profile: Profile) -> dict[str, object]:
-    """The whole person, for a request under Article 15 of the GDPR; what they did before they were known included."""
+    """Return all data of a person (Article 15 GDPR), including merged anonymous profiles."""
     mine = sorted(family([profile.pk]))
     return {
         "profile": _profile(profile),
@@ -78,19 +79,19 @@ def everything(profile: Profile) -> dict[str, object]:
 
 
 def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:
-    """When members of the group looked at the page or took an export; who they are is not told."""
+    """Return when members looked at the profile or exported it, without their names."""
     names = [Profile(pk=pk).braze_id for pk in profile_ids]
     lines = Activity.objects.filter(app_group=app_group, subject__in=names).order_by("at", "pk")
     return [{"what": line.verb, "at": line.at.isoformat()} for line in lines]
 
 
 def _profile(profile: Profile) -> dict[str, object]:
-    told: dict[str, object] = {"braze_id": profile.braze_id, "external_id": profile.external_id}
-    told |= {kind: getattr(profile, kind) or None for kind in KINDS}
-    told |= {
+    data: dict[str, object] = {"braze_id": profile.braze_id, "external_id": profile.external_id}
+    data |= {kind: getattr(profile, kind) or None for kind in KINDS}
+    data |= {
         name: bytes(value).hex() if (value := getattr(profile, name)) else None for name in HASHES
     }
-    told |= {
+    data |= {
         "unusable": [kind for bit, kind in enumerate(KINDS) if profile.invalid_kinds >> bit & 1]
     }
     plain = (
@@ -101,30 +102,30 @@ def _profile(profile: Profile) -> dict[str, object]:
         "ads_consent",
         "rule_version",
     )
-    told |= {name: getattr(profile, name) for name in plain}
-    moments = {
+    data |= {name: getattr(profile, name) for name in plain}
+    times = {
         name: iso(getattr(profile, name)) for name in ("created_at", "updated_at", "erased_at")
     }
     return (
-        told
-        | moments
+        data
+        | times
         | {"merged_into": f"{profile.merged_into_id:024x}" if profile.merged_into_id else None}
     )
 
 
 def _event(event: Event) -> dict[str, object]:
-    told: dict[str, object] = {"kind": event.kind, "name": event.name, "at": event.at.isoformat()}
+    data: dict[str, object] = {"kind": event.kind, "name": event.name, "at": event.at.isoformat()}
     if event.kind == Event.Kind.PURCHASE:
-        told |= {
+        data |= {
             "price": event.price and str(event.price),
             "currency": event.currency,
             "quantity": event.quantity,
         }
-    return told | {"properties": event.properties}
+    return data | {"properties": event.properties}
 
 
 def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
-    """Walks through canvases, the newest first."""
+    """Return the visits of profiles, the newest first."""
     return (
         Visit.objects.filter(profile__in=list(profile_ids))
         .select_related("canvas", "step")
@@ -133,7 +134,7 @@ def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
 
 
 def visit(one: Visit) -> dict[str, object]:
-    """One walk."""
+    """Return a visit as JSON."""
     return {
         "canvas_id": str(one.canvas.api_id),
         "canvas": one.canvas.name,
@@ -145,13 +146,13 @@ def visit(one: Visit) -> dict[str, object]:
 
 
 def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
-    """What was sent of these people, or not, the newest first."""
+    """Return the deliveries of profiles, the newest first."""
     mine = Delivery.objects.filter(profile__in=list(profile_ids))
     return mine.select_related("sync__audience__ad_account", "batch").order_by("-pk")
 
 
 def delivery(one: Delivery) -> dict[str, object]:
-    """One delivery: to which audience, what became of it and when."""
+    """Return a delivery as JSON: its audience, state and times."""
     batch, audience = one.batch, one.sync.audience
     return {
         "audience": audience.name,
@@ -167,17 +168,17 @@ def delivery(one: Delivery) -> dict[str, object]:
 
 
 def why(one: Delivery) -> str:
-    """Why somebody was not synced, in words; empty if nothing is known."""
+    """Return the reason of a delivery in words; empty if it has none."""
     return reason_text(one.why) if one.why else ""
 
 
 def iso(at: datetime | None) -> str | None:
-    """A moment as text."""
+    """Return a timestamp as text."""
     return at.isoformat() if at else None
 
 
 def as_braze(profile: Profile) -> dict[str, Any]:
-    """The person as /users/export/ids tells it, with what Braze lacks: consent and deliveries."""
+    """Return a profile in the shape of /users/export/ids, with consent and deliveries added."""
     mine = sorted(family([profile.pk]))
     events = Event.objects.filter(profile__in=mine).order_by()
     device = {
@@ -209,7 +210,7 @@ def as_braze(profile: Profile) -> dict[str, Any]:
 
 
 def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
-    """Canvas -> its steps that sent these people, with when a batch of theirs ended last."""
+    """Return, by canvas, the steps that sent these profiles, with the time of the last batch."""
     sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related(
         "sync__audience"
     )
@@ -226,7 +227,7 @@ def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
 
 
 def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
-    """A canvas somebody walked through, as Braze tells it."""
+    """Return a visit in the shape of Braze."""
     return {
         "name": one.canvas.name,
         "api_canvas_id": str(one.canvas.api_id),
@@ -238,7 +239,7 @@ def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _counted(events: Any) -> list[dict[str, object]]:
-    """Name, first, last and how often."""
+    """Return name, first and last time, and count of each event."""
     rows = events.values_list("name").annotate(
         first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity")
     )

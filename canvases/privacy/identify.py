@@ -1,4 +1,4 @@
-"""Whoever turns out to be somebody goes on as that person: in canvases, and on the way to audiences."""
+"""Identify anonymous profiles: their visits and pending deliveries pass to the merged profile."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,9 +15,9 @@ from partners import sync
 
 
 def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
-    """Apply one body of ``/users/identify``, and hand over what was begun for visitors; all or nothing.
+    """Apply one body of /users/identify, and reassign visits and deliveries, in one transaction.
 
-    Under the locks of the canvases: no crowd moves meanwhile that still holds a visitor for somebody else.
+    Holds the locks of the canvases: no visit of an anonymous profile moves meanwhile.
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)
@@ -30,7 +30,10 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
 
 
 def _hand_over(visitor: int, *, to: int | None) -> None:
-    """Nobody walks through a canvas twice: where the person was already, the visit of the visitor stays with them."""
+    """Reassign visits and deliveries of an anonymous profile.
+
+    A visit stays where the person has one in the same canvas: a profile enters a canvas once.
+    """
     been_to = Visit.objects.filter(profile=to).values("canvas")
     Visit.objects.filter(profile=visitor).exclude(canvas__in=been_to).update(profile=to)
     sync.hand_over(visitor, to=to)

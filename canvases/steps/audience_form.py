@@ -27,7 +27,8 @@ FIELD_NAMES: dict[str, Text] = {
     "gaid": _("Android GAID"),
 }
 SMALL_AUDIENCE: Text = _(
-    "Audiences of fewer than about 1,000 people cannot be used for ads, and TikTok may refuse to make one so small."
+    "Audiences of fewer than about 1,000 people cannot be used for ads, "
+    "and TikTok may refuse to make one so small."
 )
 
 
@@ -35,12 +36,12 @@ class AdAccountField(forms.ModelChoiceField):
     """Accounts by name and the partner's id."""
 
     def label_from_instance(self, obj: Any) -> str:
-        """Such as: Acme EU – 7012."""
+        """Return such as: Acme EU – 7012."""
         return f"{obj.name} – {obj.remote_id}"
 
 
 class AudienceSelect(forms.Select):
-    """Every option carries what the combobox shows; one that takes no people is greyed, with the reason."""
+    """A select whose options carry the data of the combobox; unusable audiences are disabled."""
 
     def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Add the data of the audience to its option."""
@@ -59,26 +60,26 @@ class AudienceField(forms.ModelChoiceField):
     widget = AudienceSelect
 
     def label_from_instance(self, obj: Any) -> str:
-        """All on one line, for browsers without JavaScript."""
+        """Return all on one line, for browsers without JavaScript."""
         return f"{obj.name} – {facts(obj)}"
 
 
 class KindsWidget(forms.CheckboxSelectMultiple):
-    """Checkboxes that tell how many of today's people have each field."""
+    """Checkboxes with the number of profiles that have each field today."""
 
     form: AudienceSyncForm
 
     def create_option(
         self, name: str, value: Any, label: Any, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        """Count only when the boxes are drawn."""
+        """Add the count, which is read only when the boxes are drawn."""
         return super().create_option(
             name, value, self.form.with_count(str(value), label), *args, **kwargs
         )
 
 
 class AudienceSyncForm(StepForm):
-    """What to do with people who come to the step."""
+    """Ad account, audience, action and fields."""
 
     ad_account = AdAccountField(
         AdAccount.objects.none(),
@@ -145,7 +146,7 @@ class AudienceSyncForm(StepForm):
             self.initial["audience_name"] = self.step.sync.audience.name
 
     def _asking_for_audiences(self) -> dict[str, str]:
-        """Another ad account brings its own list of audiences."""
+        """Return the htmx attributes that load the audiences of another ad account."""
         canvas = self.step.canvas
         return {
             "hx-get": reverse(
@@ -160,12 +161,12 @@ class AudienceSyncForm(StepForm):
 
     @cached_property
     def has_accounts(self) -> bool:
-        """Whether there is an ad account to choose."""
+        """Return whether there is an ad account to choose."""
         return self.accounts.exists()
 
     @cached_property
     def ad_account_chosen(self) -> AdAccount | None:
-        """The account in the data or the settings, if it is one of the group's; its audiences are offered."""
+        """Return the account in the data or the settings if it belongs to the group, else None."""
         try:
             found: AdAccount | None = self.fields["ad_account"].clean(self["ad_account"].value())
         except ValidationError:
@@ -174,32 +175,32 @@ class AudienceSyncForm(StepForm):
 
     @property
     def typed_name(self) -> str:
-        """The name typed for an audience."""
+        """Return the typed name of an audience."""
         return str(self["audience_name"].value() or "").strip()
 
     @cached_property
     def coverage(self) -> Coverage | None:
-        """How many of today's people in the entry segment have each field."""
+        """Return how many profiles of the entry segment have each field today."""
         segment = self.step.canvas.segment
         return coverage(filters.members(segment)) if segment else None
 
     def with_count(self, kind: str, label: Text) -> str:
-        """Such as: E-mail (2,950 of 3,120)."""
+        """Return such as: E-mail (2,950 of 3,120)."""
         if self.coverage is None:
             return str(label)
         n, total = self.coverage.by_kind[kind], self.coverage.total
         words = {"field": label, "n": number_format(n), "of": number_format(total)}
-        # Not inside an f-string: those are not searched for texts to translate.
+        # makemessages finds no text inside an f-string.
         return gettext("%(field)s (%(n)s of %(of)s)") % words
 
     def clean(self) -> dict[str, Any]:
-        """An audience must be chosen, exist and take people; a name that fits exactly one is as good as choosing it."""
+        """Require an audience that takes people. A typed name that fits exactly one chooses it."""
         cleaned = super().clean() or {}
         if "audience" in self.errors or "audience_name" in self.errors:
             return cleaned
         name = cleaned.get("audience_name", "")
         if name and not cleaned.get("ad_account"):
-            return cleaned  # which audience is meant depends on the account
+            return cleaned  # the audience depends on the account
         audience = cleaned.get("audience") or self._named(name)
         if audience and why_not(audience):
             self.add_error("audience_name", f"{audience.name}: {why_not(audience)}")
@@ -220,7 +221,7 @@ class AudienceSyncForm(StepForm):
         return None
 
     def settings(self) -> dict[str, Any]:
-        """Ids, the action and the fields in their fixed order."""
+        """Return ids, the action and the fields in their fixed order."""
         cleaned = self.cleaned_data
         return {
             "ad_account": cleaned["ad_account"].pk,
@@ -237,7 +238,7 @@ def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
 
 
 def facts(audience: Audience) -> str:
-    """Id, type, size, and why it takes no people if it does not."""
+    """Return id, type and size of an audience, and why it takes no people if so."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
     return " · ".join(
         part
@@ -247,7 +248,7 @@ def facts(audience: Audience) -> str:
 
 
 def why_not(audience: Audience) -> str:
-    """Why people cannot be sent to ``audience``; empty if they can."""
+    """Return why people cannot be sent to ``audience``; empty if they can."""
     if not audience.is_appendable:
         return audiences.why_not(audience) or gettext(
             "TikTok does not let us add people to this audience."

@@ -1,4 +1,4 @@
-"""People of a step who still travel under what it asked before it was changed or removed."""
+"""Former Syncs of a step that still have pending deliveries."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from partners.models import Action, Sync
 if TYPE_CHECKING:
     from canvases.models import Step
 
-ASKED = ("audience_id", "action", "kinds")
+COMPARED = ("audience_id", "action", "kinds")
 WITH_PEOPLE = (
     Sync.objects.filter(tally__pending__gt=0).select_related("tally", SYNC_RELATED).order_by("pk")
 )
+# To prefetch before `of` is called for many steps.
 PREFETCH = Prefetch("syncs", WITH_PEOPLE, to_attr="syncs_with_people")
-"""What to prefetch_related() before asking `of` for many steps."""
 
 
-def of(step: Step, *, is_leaving: bool = False) -> list[Sync]:
-    """The Syncs that people of ``step`` wait for although it asks something else by now (or, if it is to be removed, any
-    at all), each with its tally."""
+def of(step: Step, *, is_removal: bool = False) -> list[Sync]:
+    """Return the Syncs with pending deliveries that are not what the step does now, with tallies.
+
+    ``is_removal``: return all Syncs with pending deliveries.
+    """
     found: list[Sync] | None = getattr(step, PREFETCH.to_attr or "", None)
     if found is None:
         found = list(WITH_PEOPLE.filter(steps=step))
-    return [one for one in found if is_leaving or not is_same(one, step)]
+    return [one for one in found if is_removal or not is_same(one, step)]
 
 
 def is_same(one: Sync, step: Step) -> bool:
-    """Whether ``one`` asks what the step asks now. A removed step asks nothing."""
+    """Return whether a Sync does what the current Sync of the step does."""
     if step.removed_at is not None or step.sync is None:
         return False
-    return all(getattr(one, name) == getattr(step.sync, name) for name in ASKED)
+    return all(getattr(one, name) == getattr(step.sync, name) for name in COMPARED)
 
 
 def asked(one: Sync) -> str:
-    """Such as: Add to “winback”."""
+    """Return such as: Add to “winback”."""
     words = {"name": one.audience.name}
     if one.action == Action.ADD:
         return gettext("Add to “%(name)s”") % words
@@ -47,6 +49,6 @@ def asked(one: Sync) -> str:
 
 
 def precisely(one: Sync) -> str:
-    """With the ad account and the fields, where several ask nearly the same."""
+    """Return the same with ad account and fields, to tell similar Syncs apart."""
     fields = ", ".join(str(FIELD_NAMES[kind]) for kind in one.kinds)
     return f"{asked(one)} ({one.audience.ad_account.name}; {fields})"

@@ -1,4 +1,4 @@
-"""Analytics: one table over all groups for staff, over one for its members; and the same as CSV."""
+"""Analytics: a table of steps, of all groups for staff or of one for its members; also as CSV."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
 @access.signed_in
 @require_safe
 def staff(request: HttpRequest) -> HttpResponseBase:
-    """All steps of all groups; ``?format=csv`` for a spreadsheet."""
+    """Show the steps of all groups; ``?format=csv`` downloads them."""
     access.staff(request)
     mine = {group.slug for group in access.my_groups(request)}
     return _table(request, StaffFilter(request.GET), readable=mine)
@@ -40,28 +40,27 @@ def staff(request: HttpRequest) -> HttpResponseBase:
 @access.signed_in
 @require_safe
 def of_group(request: HttpRequest, group: str) -> HttpResponseBase:
-    """The same table for one group; every member may look."""
+    """Show the steps of one group, to every member."""
     slug = access.group(request).slug
     return _table(request, StaffFilter(request.GET, slug=slug), readable={slug})
 
 
 def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> HttpResponseBase:
-    """``readable``: the groups whose canvases a link may lead to."""
+    """``readable``: the slugs of groups whose canvases are linked."""
     now = timezone.now()
     is_valid = form.is_valid()
-    rows = analytics.staff_rows(form.question(), now=now) if is_valid else []
+    rows = analytics.staff_rows(form.query(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
-        lines = list(
-            csv_files.lines(analytics.csv_rows(rows))
-        )  # before the language of the page is forgotten
+        # Made at once, because the language of the request is reset before the answer is streamed.
+        lines = list(csv_files.lines(analytics.csv_rows(rows)))
         return csv_files.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "totals": analytics.totals(rows),
         "readable": readable,
-        "columns": _columns(form.question().sort if is_valid else ""),
-        "has_dates": is_valid and form.question().has_dates,
+        "columns": _columns(form.query().sort if is_valid else ""),
+        "has_dates": is_valid and form.query().has_dates,
         "is_filtered": any(
             request.GET.get(name) for name in ("q", "group", "state", "since", "until")
         ),
@@ -70,7 +69,7 @@ def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> Ht
 
 
 def _columns(sort: str) -> list[dict[str, Any]]:
-    """The heads of the table: a click sorts, a second one turns round; numbers begin with the largest."""
+    """Return the column heads. A second click reverses; numbers start with the largest."""
     heads = []
     for name, label in COLUMNS.items():
         first, second = (f"-{name}", name) if name in NUMERIC else (name, f"-{name}")

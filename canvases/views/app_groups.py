@@ -1,4 +1,4 @@
-"""App groups, for staff: all of them, a new one, its first admin, put away, brought back, deleted."""
+"""App groups, for staff: list, create, invite the first admin, archive, restore, delete."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.views.members import send_invitation, shown_once, too_many
 from audiencesync.people.models import Profile
-from canvases import deleting
+from canvases import group_deletion
 from canvases.models import Canvas
 from partners.models import Audience
 
@@ -30,7 +30,7 @@ MOST_NAMES = 20
 @require_safe
 @access.signed_in
 def groups(request: HttpRequest) -> HttpResponse:
-    """All app groups of this installation, archived ones last."""
+    """List all app groups, archived ones last."""
     access.staff(request)
     live = Count("canvases", distinct=True, filter=Q(canvases__state=Canvas.State.LIVE))
     admins = Count("memberships", distinct=True, filter=Q(memberships__role=Role.ADMIN))
@@ -43,7 +43,7 @@ def groups(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def new(request: HttpRequest) -> HttpResponse:
-    """A new app group; whoever makes it invites its first admin, or becomes it."""
+    """Create an app group. Its first admin is invited on the next page."""
     user = access.staff(request)
     form = NewGroupForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -62,7 +62,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def group(request: HttpRequest, slug: str) -> HttpResponse:
-    """One app group: its name, its admins, an invitation for an admin; POST renames it."""
+    """Show an app group with its admins and an invitation form; POST renames it."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     form = RenameForm(request.POST or None, instance=AppGroup.objects.get(pk=row.pk))
     if request.method == "POST" and form.is_valid():
@@ -114,7 +114,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask, then hide the group and stop all it does."""
+    """Confirm, then archive the group and stop its canvases."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     if request.method != "POST":
         template = "staff/group_archive.html" + (
@@ -122,7 +122,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
         )
         return render(request, template, {"group": row, "live": _live(row)})
     reauthentication.require(request)
-    if deleting.archive(row, by=user, now=timezone.now()):
+    if group_deletion.archive(row, by=user, now=timezone.now()):
         messages.success(request, _("%(group)s is archived.") % {"group": row.name})
     return redirect("staff_group", slug)
 
@@ -130,9 +130,9 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @access.signed_in
 def restore(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the group again."""
+    """Restore an archived group."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
-    if deleting.restore(row, by=user):
+    if group_deletion.restore(row, by=user):
         messages.success(
             request,
             _("%(group)s is back. Its canvases stay stopped until a member launches them.")
@@ -144,7 +144,7 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 class _TypedName(forms.Form):
-    """The name of the group, typed to show that this one is meant."""
+    """The name of the group, typed to confirm the deletion."""
 
     name = forms.CharField(
         label=gettext_lazy("Type the name of the group to delete it"),
@@ -156,7 +156,7 @@ class _TypedName(forms.Form):
         self.wanted = wanted
 
     def clean_name(self) -> str:
-        """The same name, blanks around it aside."""
+        """Require the same name, apart from surrounding spaces."""
         if self.cleaned_data["name"].strip() != self.wanted.strip():
             raise forms.ValidationError(_("This is not the name of the group."))
         return self.wanted
@@ -165,7 +165,7 @@ class _TypedName(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say what goes, ask for the name, then have the group taken apart."""
+    """List what is deleted, ask for the name, then schedule the deletion."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     form = _TypedName(request.POST if request.method == "POST" else None, wanted=row.name)
     if not form.is_valid():
@@ -174,7 +174,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
             request, "staff/group_delete.html", context, status=422 if form.errors else 200
         )
     reauthentication.require(request)
-    deleting.delete(row, by=user, now=timezone.now())
+    group_deletion.delete(row, by=user, now=timezone.now())
     messages.success(
         request,
         _("%(group)s is being deleted. It goes once its people are out of every audience.")

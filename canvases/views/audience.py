@@ -1,4 +1,4 @@
-"""The audience part of the step editor: the list of an ad account, and a new audience at the partner."""
+"""The audience fields of the step editor: the list of an ad account, and a new audience."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from canvases.views.panels import Banner
 @access.signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """The audience fields for the ad account just picked, fresh from the partner at most once a minute.
+    """Return the audience fields of an ad account, read from the partner at most once a minute.
 
-    A POST comes from browsers without JavaScript: they get the whole page back, as it was filled in.
+    A POST comes from a browser without JavaScript: it gets the whole page, as it was filled in.
     """
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
@@ -43,7 +43,7 @@ def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
 @access.signed_in
 @require_POST
 def create(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Create the audience at the partner and choose it; the rest of the form is saved with it if it is complete."""
+    """Create the audience at the partner and choose it; save the form if it is valid."""
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id, Role.MARKETER)
     if step.canvas.state == step.canvas.State.ARCHIVED:

@@ -1,4 +1,4 @@
-"""The canvas page and every edit of its flow."""
+"""The canvas page and the edits of its flow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import edit, leaving
+from canvases import edit, pending
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
@@ -25,7 +25,7 @@ from canvases.views.workbench import Bench, Panel
 @access.signed_in
 @require_safe
 def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """The page; ``?step=``, ``?remove=``, ``?entry``, ``?add=``, ``?launch`` and ``?stop`` open the panel."""
+    """Show the page; ``?step=``, ``?entry``, ``?launch`` and others open a panel."""
     now = timezone.now()
     bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
     return workbench.answer(request, bench, panels.opened(request, bench, now=now))
@@ -39,9 +39,8 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     form = CanvasForm(request.POST, instance=row, app_group=row.app_group)
     is_valid = form.is_valid()
-    stored = access.get(
-        request, Canvas, Role.MARKETER, pk=canvas_id
-    )  # the form has written into the other one
+    # The form has written into its own instance.
+    stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if not is_valid:
         bench = workbench.read(stored, now=now)
         return workbench.answer(request, bench, panels.of_entry(bench, form), status=422)
@@ -59,8 +58,8 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         conflict = panels.differences(form, theirs)
         panel = panels.of_entry(bench, form, banner=_meanwhile(), conflict=conflict)
         return workbench.answer(request, bench, panel, status=409)
-    except edit.Refused as refused:
-        return refuse(request, stored, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, stored, error, now=now)
     return workbench.done(
         request, stored, panels.of_entry, text=_("Saved."), query="?entry=1", now=now
     )
@@ -69,7 +68,7 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Add a component after the one named, or first."""
+    """Add a step after the named one, or first."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     kind, after = request.POST.get("kind", ""), request.POST.get("after", "first")
@@ -86,8 +85,8 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     )
     try:
         step = edit.add(row, kind, after=parent, by=access.user(request), now=now)
-    except edit.Refused as refused:
-        return refuse(request, row, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, row, error, now=now)
     return show_step(request, step, now=now)
 
 
@@ -107,33 +106,33 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 @access.signed_in
 @require_POST
 def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Change places with the step before or after."""
+    """Swap a step with the one before or after it."""
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
         edit.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
-    except edit.Refused as refused:
-        return refuse(request, step.canvas, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
     return show_step(request, step, now=now)
 
 
 @access.signed_in
 @require_POST
 def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Take a step out of the flow."""
+    """Remove a step."""
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
         done = edit.remove(
             step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now
         )
-    except leaving.Undecided:
+    except pending.Undecided:
         bench = workbench.read(step.canvas, now=now)
         return workbench.answer(
             request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422
         )
-    except edit.Refused as refused:
-        return refuse(request, step.canvas, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
     removed = _("The component was removed.")
     text = f"{removed} {done.sentence}".strip()
     return show_message(request, step.canvas, text, now=now)
@@ -142,18 +141,18 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
 @access.signed_in
 @require_POST
 def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Say what becomes of people who wait for what a step, perhaps a removed one, asked before."""
+    """Decide about people pending in former Syncs of a step, which may be removed."""
     now = timezone.now()
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     try:
         done = edit.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
-    except leaving.Undecided:
+    except pending.Undecided:
         bench = workbench.read(step.canvas, now=now)
         return workbench.answer(
             request, bench, panels.of_former(bench, step, banner=_undecided()), status=422
         )
-    except edit.Refused as refused:
-        return refuse(request, step.canvas, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
     text = done.sentence or _("Nobody waits for what the component asked before.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
@@ -161,7 +160,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
 
 
 def step_of(request: HttpRequest, canvas_id: int, step_id: int, role: Role = Role.MARKETER) -> Step:
-    """A step that is still part of its canvas. Raises Http404 or PermissionDenied."""
+    """Return a step that is not removed. Raise Http404 or PermissionDenied."""
     return access.get(request, Step, role, pk=step_id, canvas=canvas_id, removed_at=None)
 
 
@@ -174,7 +173,7 @@ def store(
     banner: Banner | None = None,
     now: datetime,
 ) -> HttpResponse:
-    """Save a valid form; somebody else's save is never overwritten unseen."""
+    """Save a valid form; answer 409 with both versions if another user has saved meanwhile."""
     try:
         done = edit.save_settings(
             step,
@@ -191,12 +190,12 @@ def store(
         return show_form(
             request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now
         )
-    except leaving.Undecided as undecided:
+    except pending.Undecided as undecided:
         asked = undecided.question
         said = _undecided(banner.text if banner else "")
         return show_form(request, step, form, banner=said, question=asked, status=422, now=now)
-    except edit.Refused as refused:
-        return refuse(request, step.canvas, refused, now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
     if done.sentence:
         text, banner = (
             f"{text} {done.sentence}",
@@ -214,7 +213,7 @@ def show_form(
     now: datetime,
     **panel: Any,
 ) -> HttpResponse:
-    """The editor of a step with a form as it was typed."""
+    """Show the editor of a step with a form as it was typed."""
     bench = workbench.read(step.canvas, now=now)
     card = bench.card(step.pk)
     shown = panels.of_step(card, form, **panel) if card else Panel()
@@ -224,7 +223,7 @@ def show_form(
 def show_step(
     request: HttpRequest, step: Step, *, text: str = "", banner: Banner | None = None, now: datetime
 ) -> HttpResponse:
-    """After a change: the step as it is stored now."""
+    """Answer a change with the step as it is stored now."""
 
     def open_step(bench: Bench) -> Panel:
         card = bench.card(step.pk)
@@ -235,23 +234,23 @@ def show_step(
 
 
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
-    """After a change that leaves no step open: a message."""
+    """Answer a change that leaves no step open with a message."""
     panel = panels.of_message(Banner("success", text))
     return workbench.done(request, canvas, lambda _bench: panel, text=text, now=now)
 
 
 def refuse(
-    request: HttpRequest, canvas: Canvas, refused: edit.Refused, *, now: datetime
+    request: HttpRequest, canvas: Canvas, error: edit.NotAllowed, *, now: datetime
 ) -> HttpResponse:
-    """Say why an edit cannot be made."""
+    """Answer 409 with the reason why the edit is not allowed."""
     canvas.refresh_from_db()
     bench = workbench.read(canvas, now=now)
-    panel = panels.of_message(Banner("danger", refused.text))
+    panel = panels.of_message(Banner("danger", error.text))
     return workbench.answer(request, bench, panel, status=409)
 
 
 def posted_version(request: HttpRequest) -> int:
-    """The version the form was opened with; nonsense fits no version."""
+    """Return the version that the form was opened with; -1, which fits none, if it is invalid."""
     try:
         return int(request.POST.get("version", ""))
     except ValueError:
@@ -259,7 +258,7 @@ def posted_version(request: HttpRequest) -> int:
 
 
 def typed(data: QueryDict) -> dict[str, Any]:
-    """What was typed, for a form that shall not judge it yet."""
+    """Return typed data as initial data, for a form that shall not validate it yet."""
     return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {
         "typed": True
     }

@@ -1,4 +1,4 @@
-"""The page where a member chooses an app group: each tile shows the member's role and what is in the group."""
+"""The page on which a member chooses an app group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from canvases.models import Canvas
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One group. ``n_live`` and ``n_draft`` count canvases, ``n_canvases`` all that are not archived."""
+    """A group with the role of the member and counts of canvases that are not archived."""
 
     group: AppGroup
     role: Role
@@ -29,7 +29,7 @@ class Tile:
 @require_safe
 @access.signed_in
 def groups(request: HttpRequest) -> HttpResponse:
-    """The groups I may switch to."""
+    """List the groups of the member."""
     mine = list(access.my_groups(request))
     of_me = Membership.objects.filter(user=access.user(request), app_group__in=mine)
     roles = dict(of_me.values_list("app_group", "role"))
@@ -42,7 +42,7 @@ def groups(request: HttpRequest) -> HttpResponse:
 
 
 def _counts(mine: Iterable[AppGroup]) -> dict[int, tuple[int, int, int]]:
-    """Group -> canvases that are live, drafts, all. One query."""
+    """Return (live, draft, all) canvases by group. One query."""
     rows = Canvas.objects.filter(app_group__in=mine).exclude(state=Canvas.State.ARCHIVED).order_by()
     live, draft = (
         Count("pk", filter=Q(state=state)) for state in (Canvas.State.LIVE, Canvas.State.DRAFT)

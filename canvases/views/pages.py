@@ -1,4 +1,4 @@
-"""The list of canvases, a new canvas, the archive."""
+"""The list of canvases, the form of a new one, the archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
-from canvases import analytics, edit, first_steps, leaving
+from canvases import analytics, edit, first_steps, pending
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -27,7 +27,7 @@ PAGE = 50
 @access.signed_in
 @require_safe
 def canvases(request: HttpRequest, group: str) -> HttpResponse:
-    """All canvases of the group, the last edited first."""
+    """List the canvases of the group, the last edited first."""
     mine = access.all_of(request, Canvas)
     form = CanvasFilter(request.GET)
     found = _filtered(mine, form.cleaned_data) if form.is_valid() else mine.none()
@@ -60,7 +60,7 @@ def _filtered(found: QuerySet[Canvas], asked: dict[str, Any]) -> QuerySet[Canvas
 @access.signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, group: str) -> HttpResponse:
-    """A name and an entry segment make a draft."""
+    """Create a draft from a name and an entry segment."""
     app_group = access.group(request, Role.MARKETER)
     form = CanvasForm(request.POST or None, app_group=app_group)
     if request.method == "POST" and form.is_valid():
@@ -78,25 +78,25 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 @access.signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Ask, then put a canvas into the archive; or take it out again."""
+    """Confirm and archive a canvas; ``back=1`` takes it out of the archive."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if request.method != "POST":
         part = "#question" if getattr(request, "htmx", False) else ""
         return render(
             request,
             f"canvases/archive.html{part}",
-            {"canvas": canvas, "pending": leaving.n_pending(canvas)},
+            {"canvas": canvas, "pending": pending.n_pending(canvas)},
         )
     back = request.POST.get("back") == "1"
-    done = leaving.Done()
+    done = pending.Decision()
     try:
         with transaction.atomic():
             change = edit.unarchive if back else edit.archive
             change(canvas, by=access.user(request), now=timezone.now())
-            if not back and request.POST.get("waiting") == leaving.Choice.DISCARD:
-                done = leaving.discard_all(canvas, by=access.user(request))
-    except edit.Refused as refused:
-        messages.error(request, str(refused.text))
+            if not back and request.POST.get("waiting") == pending.Choice.DISCARD:
+                done = pending.discard_all(canvas, by=access.user(request))
+    except edit.NotAllowed as error:
+        messages.error(request, str(error.text))
         return redirect(canvas)
     said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {
         "name": canvas.name

@@ -1,4 +1,4 @@
-"""The right side of the canvas page: an opened step, the entry, the menu of components, launch and stop."""
+"""The right side of the canvas page: a step, the entry, the menu of components, launch and stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters
-from canvases import behind, checklist, engine, leaving
+from canvases import checklist, engine, pending, reasons
 from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
@@ -32,7 +32,7 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field that two people set to different values."""
+    """A field that two users have set to different values."""
 
     label: Text
     mine: str
@@ -40,10 +40,10 @@ class Difference:
 
 
 def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
-    """What the address asks for; what does not exist opens nothing."""
+    """Return the panel that the query string names; an empty one if it names none."""
     asked = request.GET
     if "step" in asked and (card := bench.card(asked["step"])):
-        return of_step(card, reasons="reasons" in asked)
+        return of_step(card, with_reasons="reasons" in asked)
     if "remove" in asked and bench.canvas.is_idle and (card := bench.card(asked["remove"])):
         return of_remove(bench, card.step)
     if "former" in asked and (card := bench.any_card(asked["former"])):
@@ -70,10 +70,10 @@ def of_step(
     *,
     banner: Banner | None = None,
     conflict: list[Difference] | None = None,
-    reasons: bool = False,
-    question: leaving.Question | None = None,
+    with_reasons: bool = False,
+    question: pending.Question | None = None,
 ) -> Panel:
-    """The editor of a step and its numbers."""
+    """Return the editor of a step with its numbers."""
     form = form or KINDS[card.step.kind].form(step=card.step, initial=card.step.settings)
     context = {
         "card": card,
@@ -81,27 +81,27 @@ def of_step(
         "banner": banner,
         "conflict": conflict,
         "version": str(card.step.version),
-        "reasons": behind.reasons(card.step) if reasons else None,
+        "reasons": reasons.reasons(card.step) if with_reasons else None,
         "question": question,
     }
     return Panel("canvases/panels/step.html", card.id, context)
 
 
 def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
-    """Asks before a step is taken out, and what becomes of its people who wait to be sent."""
+    """Return the confirmation of a removal, with the question about pending people."""
     card = bench.any_card(step.pk)
     if card is None:
         return Panel()
     context = {
         "card": card,
         "banner": banner,
-        "question": leaving.question(card.step, is_leaving=True),
+        "question": pending.question(card.step, is_removal=True),
     }
     return Panel("canvases/panels/remove.html", card.id, context)
 
 
 def of_former(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
-    """Asks what becomes of people who wait for what a step asked before."""
+    """Return the question about people pending in former Syncs."""
     card = bench.any_card(step.pk)
     if card is None or card.question is None:
         return Panel(context={"banner": banner} if banner else {})
@@ -115,7 +115,7 @@ def of_entry(
     banner: Banner | None = None,
     conflict: list[Difference] | None = None,
 ) -> Panel:
-    """Name, description and who enters."""
+    """Return the form of name, segment and description."""
     form = form or CanvasForm(instance=bench.canvas, app_group=bench.canvas.app_group)
     has_segments = Segment.objects.filter(app_group=bench.canvas.app_group).exists()
     context = {
@@ -128,7 +128,7 @@ def of_entry(
 
 
 def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
-    """The components to choose from, to be put after a step or first."""
+    """Return the menu of components to insert after a step, or first."""
     card = bench.card(after)
     context = {
         "kinds": list(KINDS.values()),
@@ -145,7 +145,10 @@ def of_launch(
     verified: Iterable[checklist.Item] = (),
     banner: Banner | None = None,
 ) -> Panel:
-    """The checklist with what the partner said (``verified``), what a launch would do, and the button."""
+    """Return the checklist, the forecast and the launch button.
+
+    ``verified``: the items that the partner has found.
+    """
     canvas = bench.canvas
     found = checklist.items(canvas, now=now, found=verified)
     is_blocked = any(item.blocks for item in found)
@@ -160,7 +163,7 @@ def of_launch(
 
 
 def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
-    """Asks, naming how many people it concerns."""
+    """Return the confirmation of a stop, with the number of people it concerns."""
     cards = [*bench.cards, *bench.removed]
     context = {
         "waiting": sum(card.numbers.waiting for card in cards),
@@ -171,12 +174,12 @@ def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
 
 
 def of_message(banner: Banner) -> Panel:
-    """Nothing is open, but something has to be said."""
+    """Return an empty panel with a message."""
     return Panel(context={"banner": banner})
 
 
 def differences(mine: forms.BaseForm, theirs: forms.BaseForm) -> list[Difference]:
-    """The fields in which a form as typed differs from what is stored."""
+    """Return the fields in which a typed form differs from the stored one."""
     pairs = [
         (field, theirs[field.name])
         for field in mine
@@ -200,5 +203,5 @@ def _shown(bound: forms.BoundField) -> str:
 
 
 def of_numbers(card: Card) -> Panel:
-    """Only the numbers of an opened step, without its form."""
+    """Return the numbers of an open step without its form, for a poll."""
     return Panel(key=card.id, context={"card": card})

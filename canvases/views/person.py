@@ -1,4 +1,4 @@
-"""One person: what is known, where they walk, what was sent; told as a file, or erased."""
+"""One profile: its data, visits and deliveries, as a page and as a file; and its erasure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from audiencesync.people.models import Profile
 from audiencesync.people.views.profiles import NEWEST, facts
 from audiencesync.people.writing.identify import family
 from canvases.privacy import erase as privacy
-from canvases.privacy import export as telling
+from canvases.privacy import export as export_data
 
 
 @require_safe
 @access.signed_in
 def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
-    """What is known of a person. Who sees it unmasked is written down."""
+    """Show a profile. Unmasked views are logged."""
     row = access.get(request, Profile, pk=profile_id)
     masked = not access.membership(request).may(Role.MARKETER)
     if not masked:
@@ -36,8 +36,10 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
         )
     mine = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
-        "visits": list(islice(telling.visits(mine), NEWEST)),
-        "deliveries": [(one, telling.why(one)) for one in islice(telling.deliveries(mine), NEWEST)],
+        "visits": list(islice(export_data.visits(mine), NEWEST)),
+        "deliveries": [
+            (one, export_data.why(one)) for one in islice(export_data.deliveries(mine), NEWEST)
+        ],
     }
     return render(request, "canvases/person.html", context)
 
@@ -45,7 +47,7 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
 @require_POST
 @access.signed_in
 def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
-    """Everything about a person as a file; that it was taken is written down."""
+    """Download everything about a profile. The download is logged."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
     reauthentication.require(request)
     Activity.log(
@@ -56,7 +58,7 @@ def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
         kind=Activity.Kind.PERSON,
     )
     answer = JsonResponse(
-        telling.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2}
+        export_data.everything(row), json_dumps_params={"ensure_ascii": False, "indent": 2}
     )
     answer["Content-Disposition"] = f'attachment; filename="person-{row.braze_id}.json"'
     answer["Cache-Control"] = "no-store"
@@ -66,7 +68,7 @@ def export(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
-    """Ask, then erase one person."""
+    """Confirm, then erase one profile."""
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
     if request.method != "POST":
         name = "canvases/person_erase.html"

@@ -1,4 +1,4 @@
-"""The canvas page as a whole and in parts: what the flow, the panel and the table of numbers show."""
+"""The data of the canvas page (the bench), and its answer as a page or as parts for htmx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist, leaving
+from canvases import analytics, checklist, pending
 from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
@@ -29,26 +29,26 @@ WAITING: Text = _("Waiting here")
 
 @dataclass(slots=True)
 class Card:
-    """One step as the flow shows it. ``id`` is text, so that no page puts a thousands separator into it."""
+    """A step as the flow shows it."""
 
     step: Step
     kind: StepKind
     summary: Text
     problems: list[StepProblem]
     numbers: Numbers
-    shares: list[Share] = field(default_factory=list)  # where it has had several audiences
+    shares: list[Share] = field(default_factory=list)  # for a step with several audiences
     is_first: bool = False
     is_last: bool = False
     is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
 
     @property
     def id(self) -> str:
-        """The step's id."""
+        """Return the id of the step as text: templates put a thousands separator into numbers."""
         return str(self.step.pk)
 
     @property
     def tone(self) -> str:
-        """``new``: nothing was saved yet. ``incomplete``: settings are missing. ``trouble``: people are not sent."""
+        """Return "new" (never saved), "incomplete" (settings missing), "trouble" or ""."""
         if not self.problems:
             return ""
         if not self.sends or self.step.sync_id is not None:
@@ -66,31 +66,31 @@ class Card:
         return "step is-new" if self.tone else "step"
 
     @property
-    def question(self) -> leaving.Question | None:
-        """What to ask about people who wait for what the step asked before; None if there are none."""
-        return leaving.question(self.step)
+    def question(self) -> pending.Question | None:
+        """Return the question about people pending in former Syncs; None if there are none."""
+        return pending.question(self.step)
 
     @property
     def metrics(self) -> list[tuple[str, Any, int | None]]:
-        """The seven metrics, or those of the journey if the step sends nobody anywhere."""
+        """Return the seven metrics, or those of the journey if the step does not send."""
         return self.numbers.metrics(sends=self.sends)
 
     @property
     def columns(self) -> list[tuple[str, Any, int | None]]:
-        """The seven metrics and who waits; None where a component has no such number."""
+        """Return the seven metrics and the waiting people; None where a step has no such number."""
         known = {name: n for name, _label, n in self.metrics}
         row = [(name, label, known.get(name)) for name, label in analytics.METRICS.items()]
         return [*row, ("waiting", WAITING, self.numbers.waiting)]
 
     @property
     def sends(self) -> bool:
-        """Whether people are synced here."""
+        """Return whether people are synced to a partner here."""
         return self.kind.sends
 
 
 @dataclass(slots=True)
 class Panel:
-    """What the right side shows. ``key`` tells the flow which card is open."""
+    """The right side of the page. ``key``: a step id, or the name of the open panel."""
 
     template: str = "canvases/panels/empty.html"
     key: str = ""
@@ -98,7 +98,7 @@ class Panel:
 
     @property
     def query(self) -> str:
-        """The query string that opens this panel again."""
+        """Return the query string that opens this panel again."""
         return f"?step={self.key}" if self.key.isdigit() else f"?{self.key}=1" if self.key else ""
 
     @property
@@ -109,7 +109,7 @@ class Panel:
 
 @dataclass(slots=True)
 class Bench:
-    """All that a canvas page reads from the database."""
+    """The data of a canvas page."""
 
     canvas: Canvas
     cards: list[Card]
@@ -128,36 +128,36 @@ class Bench:
         return self.may_edit and self.canvas.state != Canvas.State.ARCHIVED
 
     def card(self, step_id: object) -> Card | None:
-        """The card of one step."""
+        """Return the card of a step."""
         return next((card for card in self.cards if card.id == str(step_id)), None)
 
     def any_card(self, step_id: object) -> Card | None:
-        """The card of one step, though it was removed."""
+        """Return the card of a step, which may be removed."""
         return next((card for card in self.all_cards if card.id == str(step_id)), None)
 
     @property
     def all_cards(self) -> list[Card]:
-        """Those of the flow, then those of removed steps."""
+        """Return the cards of the flow, then those of removed steps."""
         return [*self.cards, *self.removed]
 
     @property
     def pending(self) -> int:
-        """How many people wait to be sent, in all steps."""
+        """Return the number of pending people in all steps."""
         return sum(card.numbers.pending for card in self.all_cards)
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether the people of a component are not sent."""
+        """Return whether a step of the flow has a problem."""
         return any(card.tone == "trouble" for card in self.cards)
 
     @property
     def heads(self) -> list[tuple[str, Text]]:
-        """The columns of the table of numbers."""
+        """Return the columns of the table of numbers."""
         return [*analytics.METRICS.items(), ("waiting", WAITING)]
 
     @property
     def version(self) -> str:
-        """Changes whenever something on the cards does."""
+        """Return a hash of everything that the cards show."""
         cards = [
             (
                 card.id,
@@ -182,7 +182,7 @@ class Bench:
 
 
 def read(canvas: Canvas, *, now: datetime) -> Bench:
-    """The cards of a canvas with their numbers; a handful of queries."""
+    """Read the bench of a canvas. A constant number of queries."""
     steps = checklist.in_order(checklist.steps_of(canvas))
     for step in steps:
         step.canvas = canvas
@@ -208,7 +208,7 @@ def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -
 
 
 def wants_parts(request: HttpRequest) -> bool:
-    """Whether htmx asks, and not to restore a page from its history."""
+    """Return whether htmx asks, and not to restore a page from its history."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
@@ -220,7 +220,7 @@ def answer(
     status: int = 200,
     part: str = "canvases/_answer.html",
 ) -> HttpResponse:
-    """The page, or for htmx its panel with the changed rest out of band."""
+    """Return the page, or for htmx its panel, with the other parts out of band."""
     template = part if wants_parts(request) else "canvases/canvas.html"
     form = panel.context.get("form")
     for card in bench.cards:

@@ -1,4 +1,4 @@
-"""Check the laws of counting; exit 1 when one is broken."""
+"""Check the invariants of the counters; exit 1 if one is broken."""
 
 import json
 from argparse import ArgumentParser
@@ -13,16 +13,19 @@ from canvases import laws
 class Command(BaseCommand):
     """manage.py check_counters [--json]"""
 
-    help = "Checks in one snapshot that every counter equals the rows it counts. Changes nothing; exit 1 on drift."
+    help = (
+        "Checks in one snapshot that every counter equals the rows it counts. "
+        "Changes nothing; exit 1 on drift."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Options."""
+        """Add --json."""
         parser.add_argument(
             "--json", action="store_true", help="print a JSON object instead of sentences"
         )
 
     def handle(self, **options: Any) -> None:
-        """Print what is broken."""
+        """Print a sentence per broken invariant."""
         broken = laws.broken(now=timezone.now())
         if options["json"]:
             self.stdout.write(json.dumps({"ok": not broken, "broken": broken}))

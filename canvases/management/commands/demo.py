@@ -1,4 +1,4 @@
-"""``manage.py demo``: loads made-up people, two app groups and three sign-ins, once."""
+"""Load the demo: two app groups, synthetic profiles and three accounts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from audiencesync.core.demo_accounts import ADMIN, EMAILS, password
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people.demo import people as demo
 
-_WHO = (("Dana Demo", Role.ADMIN), ("Mara Marketer", Role.MARKETER), ("Vic Viewer", Role.VIEWER))
-USERS = dict(zip(EMAILS, _WHO, strict=True))
+_ACCOUNTS = (
+    ("Dana Demo", Role.ADMIN),
+    ("Mara Marketer", Role.MARKETER),
+    ("Vic Viewer", Role.VIEWER),
+)
+USERS = dict(zip(EMAILS, _ACCOUNTS, strict=True))
 MOST_PEOPLE = 10_000_000
 
 
 class Command(BaseCommand):
-    """Load the demo. A second run finds everything there and changes nothing."""
+    """manage.py demo. Idempotent."""
 
-    help = "Load the demo: two app groups, made-up people, two segments, three sign-ins. Safe to repeat."
-    requires_system_checks = ()  # the accounts can be removed where a check refuses them
+    help = (
+        "Load the demo: two app groups, made-up people, two segments, three sign-ins. "
+        "Safe to repeat."
+    )
+    requires_system_checks = ()  # --remove-accounts must work although a check refuses the accounts
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How many people, and which ones."""
+        """Add the options."""
         parser.add_argument(
             "--people",
             type=int,
@@ -46,7 +53,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, people: int, seed: int, force: bool, remove_accounts: bool, **options: Any
     ) -> None:
-        """Load what is missing, all or nothing, and print how to sign in."""
+        """Load what is missing, in one transaction, and print how to sign in."""
         if remove_accounts:
             n = User.objects.filter(email__in=EMAILS).delete()[1].get(User._meta.label, 0)
             self.stdout.write(f"Deleted {n} accounts of the demo. Its app groups are still there.")
@@ -67,24 +74,25 @@ class Command(BaseCommand):
         self.stdout.write(f"(the same password opens {others})")
 
     def _refuse(self, *, people: int, force: bool) -> None:
-        """Raise CommandError where the demo has no place."""
+        """Raise CommandError where the demo must not be loaded."""
         if not settings.DEMO:
             raise CommandError(
-                "The demo is loaded with DEMO=1 only, as `make run` sets it: its accounts are no secret."
+                "The demo is loaded with DEMO=1 only, as `make run` sets it: "
+                "its accounts are no secret."
             )
         if not 0 <= people <= MOST_PEOPLE:
             raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")
-        is_demo = User.objects.filter(
-            email=ADMIN
-        ).exists()  # those who were invited since then are no strangers
+        # With the demo admin present, the other users were invited into the demo.
+        is_demo = User.objects.filter(email=ADMIN).exists()
         if not (force or is_demo) and User.objects.exists():
             raise CommandError(
-                "There are real users here, so the demo is not loaded. --force loads it all the same."
+                "There are real users here, so the demo is not loaded. "
+                "--force loads it all the same."
             )
 
 
 def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
-    """The user of that address, made if there is none. With a new password file, old passwords end."""
+    """Return the user of an address, created if missing. ``reset``: set the new password."""
     found = User.objects.filter(email=email).first()
     if found is None:
         found = User.objects.create_user(email, secret, name=name, is_staff=email == ADMIN)
@@ -95,7 +103,7 @@ def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
 
 
 def _group(name: str, slug: str, users: dict[str, User], *, people: int, seed: int) -> None:
-    """An app group with its members, people and segments. One that is there already stays as it is."""
+    """Create an app group with members, profiles and segments, unless it exists."""
     group, is_new = AppGroup.objects.get_or_create(
         slug=slug, defaults={"name": name, "time_zone": "Europe/Berlin"}
     )

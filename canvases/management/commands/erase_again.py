@@ -1,4 +1,4 @@
-"""After a restore: erase once more who was erased since the backup."""
+"""After a restore, repeat the erasures since the backup."""
 
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,28 @@ from canvases.privacy import erase
 class Command(BaseCommand):
     """manage.py erase_again [<file>]"""
 
-    help = "After a restore, before the engine starts: erases who is named in the ledger of erasures (ERASURE_LEDGER)."
+    help = (
+        "After a restore, before the engine starts: erases who is named in the ledger of erasures "
+        "(ERASURE_LEDGER)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The ledger."""
+        """Add the path of the ledger."""
         parser.add_argument(
             "file", type=Path, nargs="?", default=Path(settings.ERASURE_LEDGER), help="the ledger"
         )
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
-        """How many people; exit 1 if a ledger that was named is not there, or cannot be read."""
+        """Print how many people; exit 1 if a named ledger is missing or unreadable."""
         try:
             n = erase.erase_again(file, now=timezone.now())
         except FileNotFoundError as error:
             if file != Path(settings.ERASURE_LEDGER):
                 raise CommandError(f"There is no ledger {file}.") from error
-            # A script that restores must go on where no person was ever erased.
+            # Without an erasure there is no ledger; a restore script must go on.
             self.stderr.write(
-                f"There is no ledger {file}: no person is erased again. Name the one of the old place."
+                f"There is no ledger {file}: no person is erased again. "
+                "Name the one of the old place."
             )
             return
         except OSError as error:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from audiencesync.core.models import BeatSlot
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure, Profile
-from canvases import deleting
+from canvases import group_deletion
 from canvases.models import Canvas, Step, StepTally, Visit
 from canvases.privacy import erase
 from partners import laws
@@ -47,13 +47,13 @@ def busy_world(world, alice):
 
 
 def delete(world, by):
-    assert deleting.delete(world.app_group, by=by, now=timezone.now())
+    assert group_deletion.delete(world.app_group, by=by, now=timezone.now())
 
 
 def beat(world):
     """Run the beats once."""
-    BeatSlot.objects.filter(name=deleting.TASK).delete()
-    deleting.beat()
+    BeatSlot.objects.filter(name=group_deletion.TASK).delete()
+    group_deletion.beat()
     erase.proceed(now=timezone.now())
     assert list(laws.broken(now=timezone.now())) == []
 
@@ -134,4 +134,4 @@ def test_an_open_erasure_does_not_block_the_deletion(busy_world, alice):
 
 def test_deletion_is_idempotent(busy_world, alice):
     delete(busy_world, alice)
-    assert not deleting.delete(busy_world.app_group, by=alice, now=timezone.now())
+    assert not group_deletion.delete(busy_world.app_group, by=alice, now=timezone.now())

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from canvases import analytics, behind
+from canvases import analytics, reasons
 from canvases.models import Step, StepTally
 from partners.models import Batch, Delivery, Sync
 from tests.canvases.counting import count
@@ -137,7 +137,7 @@ def test_reasons_are_given_in_words(bobs, step, people):
         sync=step.sync, action="add", seq=1, n=7, state="errored", last_code="40007", **common
     )
 
-    found = [(why.outcome, why.text, why.n) for why in behind.reasons(step)]
+    found = [(why.outcome, why.text, why.n) for why in reasons.reasons(step)]
     page = bobs.get(step=step.pk, reasons=1).content.decode()
 
     assert found[0][0] == "errored"

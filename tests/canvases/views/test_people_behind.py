@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
-from canvases import behind
+from canvases import reasons
 from canvases.models import Step, Visit
-from canvases.views import behind as views
+from canvases.views import reasons as views
 from partners import laws
 from partners.models import Batch, Delivery, Outcome, Sync, Tally
 from partners.queue import tally
@@ -93,7 +93,7 @@ def shown(hands, step, **query):
 @pytest.mark.parametrize("size", [1, 50])
 def test_the_list_is_as_long_as_the_number_for_every_reason(bobs, step, monkeypatch, size):
     monkeypatch.setattr(views, "PAGE", size)
-    found = behind.reasons(step)
+    found = reasons.reasons(step)
 
     assert {(why.outcome, why.reason) for why in found} == {*ALONE, *TOGETHER} - {
         ("cancelled", "moved"),
@@ -126,7 +126,7 @@ def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
     answer = bobs.post("step_people_export", step.pk, outcome="errored", reason="40002")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
 
-    (why,) = (one for one in behind.reasons(step) if one.reason == "40002")
+    (why,) = (one for one in reasons.reasons(step) if one.reason == "40002")
     assert len(rows) == why.n
     assert {(row["email"], row["outcome"], row["reason_code"]) for row in rows} >= {
         ("p2@example.org", "errored", "40002")

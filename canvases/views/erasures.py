@@ -1,4 +1,4 @@
-"""Erase people by their ids, and read the receipts."""
+"""Erase profiles by external id, list the receipts, release a suppressed identity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = 25
 
 
 class EraseForm(forms.Form):
-    """External ids, one a line."""
+    """External ids, one per line."""
 
     ids = forms.CharField(
         label=_("External IDs, one per line"),
@@ -37,7 +37,7 @@ class EraseForm(forms.Form):
     )
 
     def clean_ids(self) -> list[str]:
-        """Each once."""
+        """Return each id once."""
         lines = (line.strip() for line in self.cleaned_data["ids"].splitlines())
         ids = list(dict.fromkeys(line for line in lines if line))
         if len(ids) > MOST:
@@ -48,7 +48,7 @@ class EraseForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def erase(request: HttpRequest, group: str) -> HttpResponse:
-    """Name people, read how many of them are known, then erase them."""
+    """Look up the ids, confirm with the number found, then erase the profiles."""
     app_group = access.group(request, Role.ADMIN)
     form = EraseForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -89,7 +89,7 @@ def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
 @require_safe
 @access.signed_in
 def erasures(request: HttpRequest, group: str) -> HttpResponse:
-    """The receipts, newest first."""
+    """List the receipts, the newest first."""
     page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(
         request.GET.get("page")
     )
@@ -111,7 +111,7 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def release(request: HttpRequest, group: str, receipt: str) -> HttpResponse:
-    """Ask, then hold the person of a receipt back no longer."""
+    """Confirm, then take the identity of a receipt off the suppression list."""
     erasure = access.get(request, Erasure, Role.ADMIN, key=receipt)
     if request.method != "POST":
         template = "canvases/erasure_release.html"

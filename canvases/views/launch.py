@@ -1,4 +1,4 @@
-"""Launch, stop, numbers while it runs, and another try for errored people."""
+"""Launch and stop a canvas, poll its numbers, retry errored people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
-from canvases import analytics, checklist, engine, leaving
+from canvases import analytics, checklist, engine, pending
 from canvases.models import Canvas
 from canvases.steps import KINDS
 from canvases.views import editor, panels, workbench
@@ -22,7 +22,7 @@ from canvases.views.panels import Banner
 @access.signed_in
 @require_POST
 def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Launch, unless something is missing; then the checklist says what."""
+    """Launch; answer 422 with the checklist if something is missing."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
@@ -45,7 +45,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Stop; the page has asked before."""
+    """Stop. The page has confirmed it."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     with transaction.atomic():
@@ -56,17 +56,17 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     return editor.show_message(request, canvas, text, now=now)
 
 
-def _discarded(request: HttpRequest, canvas: Canvas) -> leaving.Done:
-    """Discard who waits to be sent, if that was ticked."""
-    if request.POST.get("waiting") != leaving.Choice.DISCARD:
-        return leaving.Done()
-    return leaving.discard_all(canvas, by=access.user(request))
+def _discarded(request: HttpRequest, canvas: Canvas) -> pending.Decision:
+    """Discard the pending people, if that was ticked."""
+    if request.POST.get("waiting") != pending.Choice.DISCARD:
+        return pending.Decision()
+    return pending.discard_all(canvas, by=access.user(request))
 
 
 @access.signed_in
 @require_safe
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """The changed numbers out of band; 204 if they are those that ``v`` names."""
+    """Return the numbers out of band; 204 if the version ``v`` is current."""
     now = timezone.now()
     bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
     if request.GET.get("v") == bench.version:
@@ -79,7 +79,7 @@ def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Send the errored people of a step once more."""
+    """Retry the errored people of a step."""
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
     n = analytics.retry(step, now=now)

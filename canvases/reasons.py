@@ -1,4 +1,4 @@
-"""Why people of a step are not synced: the reasons with their counts, and the people behind each of them."""
+"""Reasons why people of a step are not synced: their counts, and the deliveries of each reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from partners import behind, registry, sync
 from partners.models import Delivery, Outcome, Reason
 
 OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.PENDING, Outcome.CANCELLED)
-OWN_CODES: dict[str, Promise] = {  # of batches that could not be tried
+# Of batches that could not be pushed.
+OWN_CODES: dict[str, Promise] = {
     "sealed": _(
         "The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"
     ),
@@ -35,14 +36,15 @@ ADVICE: dict[str, Promise] = {
     ),
     Reason.NO_CONSENT: _("They are added to no audience until they consent to advertising."),
     Reason.AD_TRACKING_OFF: _(
-        "Their device IDs are never sent. Choose e-mail or phone in the component, or import them if they are missing."
+        "Their device IDs are never sent. "
+        "Choose e-mail or phone in the component, or import them if they are missing."
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why people ended so or wait, and how many. ``reason``: the code behind the words, empty if none was noted."""
+    """The number of people with an outcome and a reason (a code; empty if none was noted)."""
 
     outcome: str
     reason: str
@@ -50,32 +52,31 @@ class Why:
 
     @property
     def text(self) -> str:
-        """The reason in words."""
-        if (
-            self.outcome == Outcome.PENDING and not self.reason.isdigit()
-        ):  # our own codes say why they were errored
+        """Return the reason in words."""
+        # Our own codes are reasons of errors, so a pending delivery has none of them.
+        if self.outcome == Outcome.PENDING and not self.reason.isdigit():
             return gettext("Waiting to be sent")
         return reason_text(self.reason)
 
     @property
     def outcome_label(self) -> Text:
-        """The outcome in words."""
+        """Return the outcome in words."""
         return Outcome(self.outcome).label
 
     @property
     def advice(self) -> Text:
-        """What to do about it, where the words of the reason do not say it."""
+        """Return what to do, where the words of the reason do not say it."""
         return ADVICE.get(self.reason, "")
 
     @property
     def is_final(self) -> bool:
-        """Whether a change of the component or of the person comes too late for these people."""
+        """Return whether a change of the step or the profile cannot send these people any more."""
         return self.outcome == Outcome.NOT_SYNCED
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One delivery with the person it is about (None: erased), when they entered the canvas, and since when it is so."""
+class DeliveryLine:
+    """A delivery with its profile (None: erased) and the time at which it entered the canvas."""
 
     delivery: Delivery
     profile: Profile | None
@@ -83,13 +84,13 @@ class Line:
 
     @property
     def at(self) -> datetime | None:
-        """When it was decided, or since when the person waits; None if that is when they entered."""
+        """Return when it was settled, or enqueued; None without a batch."""
         batch = self.delivery.batch
         return (batch.settled_at or batch.created_at) if batch else None
 
 
 def reasons(step: Step) -> list[Why]:
-    """Why people of ``step`` are not synced; the most frequent outcome and reason first."""
+    """Return why people of ``step`` are not synced; the most frequent outcome and reason first."""
     by_outcome = sync.reasons(_syncs(step))
     counted = [
         (outcome, reason, n)
@@ -104,7 +105,7 @@ def reasons(step: Step) -> list[Why]:
 
 
 def reason_text(reason: str) -> str:
-    """A reason or a partner's code in words."""
+    """Return a reason or a partner's code in words."""
     if reason in Reason.values:
         return str(Reason(reason).label)
     if reason in OWN_CODES:
@@ -115,19 +116,19 @@ def reason_text(reason: str) -> str:
 
 
 def counted(step: Step, outcome: Outcome, reason: str) -> tuple[Why, int]:
-    """The number of people as the step shows it, and how many of them are no longer kept."""
+    """Return the number that the step shows, and how many deliveries of it are no longer kept."""
     mine = _syncs(step)
     n = sync.reasons(mine).get(outcome, {}).get(reason, 0)
     return Why(outcome, reason, n), behind.no_longer_kept(mine, outcome, reason)
 
 
 def people(step: Step, outcome: Outcome, reason: str) -> QuerySet[Delivery]:
-    """The deliveries that the number counts."""
+    """Return the deliveries that a number counts."""
     return behind.people(_syncs(step), outcome, reason)
 
 
-def lines(step: Step, deliveries: Iterable[Delivery]) -> list[Line]:
-    """Each delivery with its person and visit. Two queries, however many."""
+def lines(step: Step, deliveries: Iterable[Delivery]) -> list[DeliveryLine]:
+    """Return each delivery with its profile and visit. Always two queries."""
     rows = list(deliveries)
     ids = {row.profile_id for row in rows if row.profile_id is not None}
     known = {
@@ -138,12 +139,16 @@ def lines(step: Step, deliveries: Iterable[Delivery]) -> list[Line]:
     entered = dict(
         Visit.objects.filter(canvas=step.canvas_id, pk__in=keys).values_list("pk", "entered_at")
     )
-    return [Line(row, known.get(row.profile_id or 0), entered.get(row.entry_key)) for row in rows]
+    return [
+        DeliveryLine(row, known.get(row.profile_id or 0), entered.get(row.entry_key))
+        for row in rows
+    ]
 
 
 def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[list[Cell]]:
-    """A row per delivery, as many as the list has: the fields of the person, when, and why. ``reason``: in words, since
-    the language of the page is forgotten while the rows travel.
+    """Yield a row per delivery: the fields of the profile, the times, the reason.
+
+    ``reason``: in words, because the rows are made after the language of the request is reset.
     """
     yield [
         csv_export.ID,

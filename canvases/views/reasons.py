@@ -1,4 +1,4 @@
-"""The people behind a number of a step: who is not synced for one reason, page by page and as a CSV file."""
+"""The people of a step who are not synced for one reason, in pages and as a CSV file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.views import masking
-from canvases import behind
+from canvases import reasons
 from canvases.models import Step
 from canvases.steps import KINDS
 from partners.behind import Page, Place, page
@@ -31,18 +31,18 @@ PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 @require_safe
 @access.signed_in
 def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Who they are. Who sees them unmasked is written down."""
+    """List them. Unmasked views are logged."""
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     outcome, reason = _asked(request.GET)
     masked = not access.membership(request).may(Role.MARKETER)
     is_slow = False
     try:
         with at_most(SECONDS):
-            why, gone = behind.counted(step, outcome, reason)
-            found = page(behind.people(step, outcome, reason), PAGE, **_place(request.GET))
+            why, gone = reasons.counted(step, outcome, reason)
+            found = page(reasons.people(step, outcome, reason), PAGE, **_place(request.GET))
     except TooSlow:
-        why, gone, found, is_slow = behind.Why(outcome, reason, 0), 0, Page([], None, None), True
-    lines = behind.lines(step, found.deliveries)
+        why, gone, found, is_slow = reasons.Why(outcome, reason, 0), 0, Page([], None, None), True
+    lines = reasons.lines(step, found.deliveries)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
         for line in lines
@@ -63,13 +63,13 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         "is_slow": is_slow,
         "may_edit": not masked,
     }
-    return render(request, "canvases/behind.html", context)
+    return render(request, "canvases/step_people.html", context)
 
 
 @require_POST
 @access.signed_in
 def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
-    """The same people as a file; that it was taken is written down."""
+    """Download them. The download is logged."""
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     outcome, reason = _asked(request.POST)
     reauthentication.require(request)
@@ -81,8 +81,8 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         step.canvas.name,
         kind=Activity.Kind.PEOPLE,
     )
-    found, why = behind.people(step, outcome, reason), behind.Why(outcome, reason, 0)
-    parts = csv_files.lines(behind.csv_rows(step, found, reason=why.text))
+    found, why = reasons.people(step, outcome, reason), reasons.Why(outcome, reason, 0)
+    parts = csv_files.lines(reasons.csv_rows(step, found, reason=why.text))
     return csv_files.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
 
 
@@ -94,14 +94,14 @@ def _log_view(request: HttpRequest, step: Step) -> None:
 
 
 def _asked(data: QueryDict) -> tuple[Outcome, str]:
-    """Outcome and reason. Raises Http404 for what no person can have."""
+    """Return outcome and reason. Raise Http404 for values that no delivery can have."""
     outcome, reason = data.get("outcome", Outcome.NOT_SYNCED), data.get("reason", "")
-    if outcome not in behind.OUTCOMES or not REASON.fullmatch(reason):
+    if outcome not in reasons.OUTCOMES or not REASON.fullmatch(reason):
         raise Http404
     return Outcome(outcome), reason
 
 
 def _place(data: QueryDict) -> dict[str, Any]:
-    """Where the page begins; what is no place is the beginning."""
+    """Return the key from which the page starts; the first page if it is invalid."""
     found = {name: PLACE.fullmatch(data.get(name, "")) for name in ("before", "after")}
     return {name: Place(int(match[1]), int(match[2])) for name, match in found.items() if match}

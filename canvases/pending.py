@@ -1,6 +1,6 @@
-"""People who wait for what a step asked before it was changed: they move, are sent as before, or are discarded.
+"""People who are pending in a former Sync of a step: move, send as before, or discard them.
 
-Nothing is chosen for those who edit: without a choice the edit is not made.
+There is no default: an edit that leaves people pending is not made without a choice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from partners.queue import move
 
 
 class Choice(models.TextChoices):
-    """What becomes of them."""
+    """What to do with the pending people."""
 
     MOVE = "move", _("Move them to what the component asks now")
     TRAVEL = (
@@ -40,8 +40,8 @@ VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """So many people, and what was asked for them."""
+class PendingLine:
+    """A number of people, and what their Sync does."""
 
     n: int
     text: str
@@ -49,27 +49,27 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask: who waits for what, and the choices with their words."""
+    """The question to a marketer: who is pending in which Sync, and the choices."""
 
-    lines: list[Line]
+    lines: list[PendingLine]
     choices: list[tuple[str, str]]
 
     @property
     def n(self) -> int:
-        """All of them."""
+        """Return the number of all of them."""
         return sum(line.n for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What was chosen for how many people; nothing where there were none."""
+class Decision:
+    """A choice and how many people it concerned; empty if nobody was pending."""
 
     n: int = 0
     choice: str = ""
 
     @property
     def sentence(self) -> str:
-        """For the message after the act; empty if there was nothing to choose."""
+        """Return the sentence for the success message; empty if nobody was pending."""
         texts = {
             Choice.MOVE: ngettext("%(n)s person is moved.", "%(n)s people are moved.", self.n),
             Choice.TRAVEL: ngettext(
@@ -85,47 +85,46 @@ class Done:
 
 
 class Undecided(Exception):
-    """People wait for what the step asked before, and it was not said what becomes of them."""
+    """People are pending in a former Sync, and no valid choice was made."""
 
     def __init__(self, question: Question) -> None:
         super().__init__("undecided")
         self.question = question
 
 
-def question(step: Step, *, is_leaving: bool = False) -> Question | None:
-    """What to ask about the people of ``step`` who wait for what it asked before (or of one that is to be removed, about
-    all who wait); None if there are none."""
-    left = former.of(step, is_leaving=is_leaving)
-    return Question(_lines(step, left), _choices(step, is_leaving=is_leaving)) if left else None
+def question(step: Step, *, is_removal: bool = False) -> Question | None:
+    """Return the question about people pending in former Syncs; None if there are none.
+
+    ``is_removal``: the step is about to be removed, so its current Sync counts as former.
+    """
+    syncs = former.of(step, is_removal=is_removal)
+    return Question(_lines(step, syncs), _choices(step, is_removal=is_removal)) if syncs else None
 
 
-def decide(step: Step, choice: str, *, by: User) -> Done:
-    """Do what was chosen, inside the caller's transaction, under the lock of the canvas. Raises Undecided."""
+def decide(step: Step, choice: str, *, by: User) -> Decision:
+    """Carry out a choice, in the caller's transaction under the lock of the canvas.
+
+    Raise Undecided if people are pending and the choice is none of those offered.
+    """
     asked = question(step)
     if asked is None:
-        return Done()
+        return Decision()
     if choice not in dict(asked.choices):
         raise Undecided(asked)
-    left = former.of(step)
-    counted = [(one, _act(one, choice, step)) for one in left]
-    now_asked = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
+    counted = [(one, _carry_out(one, choice, step)) for one in former.of(step)]
+    target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for one, n in counted:
-        _log(
-            step.canvas,
-            by,
-            Choice(choice),
-            n,
-            " → ".join(filter(None, (one.audience.name, now_asked))),
-        )
-    return Done(sum(n for _one, n in counted), choice)
+        audiences = " → ".join(filter(None, (one.audience.name, target)))
+        _log(step.canvas, by, Choice(choice), n, audiences)
+    return Decision(sum(n for _one, n in counted), choice)
 
 
 def n_pending(canvas: Canvas) -> int:
-    """How many wait to be sent from a canvas."""
-    return sum(one.tally.pending for one in _waiting(canvas))
+    """Return how many people of a canvas are pending."""
+    return sum(one.tally.pending for one in _pending_syncs(canvas))
 
 
-def _waiting(canvas: Canvas) -> list[Sync]:
+def _pending_syncs(canvas: Canvas) -> list[Sync]:
     return list(
         Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0)
         .select_related("tally")
@@ -133,15 +132,15 @@ def _waiting(canvas: Canvas) -> list[Sync]:
     )
 
 
-def discard_all(canvas: Canvas, *, by: User) -> Done:
-    """Discard all who wait to be sent from a canvas, inside the caller's transaction."""
-    n = move.discard(_waiting(canvas))
+def discard_all(canvas: Canvas, *, by: User) -> Decision:
+    """Discard all pending people of a canvas, in the caller's transaction."""
+    n = move.discard(_pending_syncs(canvas))
     if n:
         _log(canvas, by, Choice.DISCARD, n, "")
-    return Done(n, Choice.DISCARD)
+    return Decision(n, Choice.DISCARD)
 
 
-def _act(one: Sync, choice: str, step: Step) -> int:
+def _carry_out(one: Sync, choice: str, step: Step) -> int:
     if choice == Choice.MOVE and step.sync is not None:
         return move.move([one], to=step.sync)
     if choice == Choice.DISCARD:
@@ -154,19 +153,19 @@ def _log(canvas: Canvas, by: User, choice: Choice, n: int, where: str) -> None:
     Activity.log(canvas.app_group, by, VERBS[choice], subject)
 
 
-def _lines(step: Step, left: Sequence[Sync]) -> list[Line]:
-    texts = [former.asked(one) for one in left]
+def _lines(step: Step, syncs: Sequence[Sync]) -> list[PendingLine]:
+    texts = [former.asked(one) for one in syncs]
     seen = Counter([*texts, *([former.asked(step.sync)] if step.sync else [])])
     named = [
         former.precisely(one) if seen[text] > 1 else text
-        for one, text in zip(left, texts, strict=True)
+        for one, text in zip(syncs, texts, strict=True)
     ]
-    return [Line(one.tally.pending, text) for one, text in zip(left, named, strict=True)]
+    return [PendingLine(one.tally.pending, text) for one, text in zip(syncs, named, strict=True)]
 
 
-def _choices(step: Step, *, is_leaving: bool) -> list[tuple[str, str]]:
+def _choices(step: Step, *, is_removal: bool) -> list[tuple[str, str]]:
     words = {choice.value: str(choice.label) for choice in Choice}
-    if is_leaving or step.removed_at is not None or step.sync is None:
+    if is_removal or step.removed_at is not None or step.sync is None:
         del words[Choice.MOVE.value]
         return list(words.items())
     words[Choice.MOVE.value] = gettext("Move them: %(asked)s") % {"asked": former.asked(step.sync)}

@@ -1,6 +1,6 @@
-"""Put an app group away, bring it back, or delete it: its people leave every audience before its rows go.
+"""Archive, restore or delete an app group. Its profiles leave every audience before its rows go.
 
-A deletion is a column of the group that the beat carries on, so it survives a crash, a lost token and a restart.
+A deletion is a column of the group that a periodic task continues, so it survives crashes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from partners.connections import connect
 from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
 
 logger = logging.getLogger(__name__)
-TASK = "canvases.deleting.beat"
+TASK = "canvases.group_deletion.beat"
 
 
 def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
-    """Stop all canvases and hide the group. False if it is archived already."""
+    """Stop all canvases and hide the group; return False if it is archived already."""
     with transaction.atomic():
         archived = AppGroup.objects.filter(pk=app_group.pk, archived_at=None).update(
             archived_at=now
@@ -42,7 +42,7 @@ def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
 
 
 def restore(app_group: AppGroup, *, by: User) -> bool:
-    """Show the group again; its canvases stay stopped. False if it is not archived, or being deleted."""
+    """Show an archived group again, its canvases stopped; return False if it is being deleted."""
     with transaction.atomic():
         hidden = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).exclude(
             archived_at=None
@@ -54,7 +54,7 @@ def restore(app_group: AppGroup, *, by: User) -> bool:
 
 
 def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
-    """Archive the group and have the beat take it apart. False if that was asked before."""
+    """Archive the group and schedule its deletion; return False if it is scheduled already."""
     with transaction.atomic():
         archive(app_group, by=by, now=now)
         asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(deleting_at=now)
@@ -63,7 +63,7 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
 
 
 def beat() -> None:
-    """Carry on every deletion for a bounded time; one beat at a time."""
+    """Run as a task: continue every deletion for a bounded time, one run at a time."""
     ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
     with clock.exclusive(TASK, settings.SYNC["lease"]) as is_mine:
         if not is_mine:
@@ -71,18 +71,14 @@ def beat() -> None:
         for group in AppGroup.objects.exclude(deleting_at=None).order_by("deleting_at"):
             try:
                 _proceed(group, ends_at=ends_at)
-            except DatabaseError:  # no other group would fare better
-                raise
-            except (
-                Exception
-            ):  # the edge of a loop: what hinders one group must not hinder the others
-                logger.exception(
-                    "App group %s could not be taken apart; the next beat tries again.", group.pk
-                )
+            except DatabaseError:
+                raise  # the other groups would fail as well
+            except Exception:  # the edge of a loop: an error in one group must not stop the others
+                logger.exception("App group %s is not deleted; the next run tries again.", group.pk)
 
 
 def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
-    """Erase the next people; with the last of them out of every audience, disconnect and delete the group."""
+    """Erase the next profiles; once all have left every audience, delete the group."""
     people = Profile.objects.filter(app_group=app_group).order_by("pk").values_list("pk", flat=True)
     while some := list(people[: erase.AT_ONCE]):
         erase.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
@@ -98,7 +94,7 @@ def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
 
 
 def _delete_rows(app_group: AppGroup) -> None:
-    """All that is left, at once: whoever counts meanwhile sees everything or nothing. What others point at goes last."""
+    """Delete the remaining rows in one transaction, referenced tables last."""
     ours: dict[type[Any], str] = {
         Visit: "canvas__app_group",
         StepTally: "step__canvas__app_group",
@@ -118,5 +114,5 @@ def _delete_rows(app_group: AppGroup) -> None:
     with transaction.atomic():
         for model, path in ours.items():
             rows: QuerySet[Any] = model._base_manager.filter(**{path: app_group})
-            rows._raw_delete(rows.db)  # without loading them: what points at them went before
+            rows._raw_delete(rows.db)  # without loading: referencing rows are gone
         app_group.delete()
