@@ -1,4 +1,4 @@
-"""GET /canvas/data_series tells what Braze lacks: of every step, whom each of its audiences got, day by day."""
+"""GET /canvas/data_series gives the counts of every step by audience and day."""
 
 from datetime import UTC, datetime
 
@@ -8,13 +8,15 @@ from canvases.models import Canvas, Step
 from partners.models import AdAccount, Audience, Connection, Sync, TallyHour
 
 FIRST, SECOND = datetime(2026, 11, 22, 10, tzinfo=UTC), datetime(2026, 11, 23, 10, tzinfo=UTC)
-NOTHING = {"entered": 0, "synced": 0, "not_synced": 0, "pending": 0, "errored": 0, "cancelled": 0}
+ZEROS = {"entered": 0, "synced": 0, "not_synced": 0, "pending": 0, "errored": 0, "cancelled": 0}
 
 
 @pytest.fixture
 def step(acme):
-    """A step that sent three people to "old" on the first day and two to "new" on the second, when the last of the
-    three was taken, too."""
+    """A step with two audiences: three people to "old" on day one, two to "new" on day two.
+
+    The last of the three is synced on day two.
+    """
     account = AdAccount.objects.create(
         connection=Connection.objects.create(app_group=acme), remote_id="1", name="EU"
     )
@@ -36,20 +38,20 @@ def step(acme):
     return made
 
 
-def test_each_audience_has_the_people_who_went_there(api, step):
-    asked = {
+def test_each_audience_has_its_own_counts(api, step):
+    params = {
         "canvas_id": step.canvas.api_id,
         "length": 2,
         "ending_at": "2026-11-23",
         "include_step_breakdown": "true",
     }
-    days = api.get("/canvas/data_series", asked).json()["data"]["stats"]
+    days = api.get("/canvas/data_series", params).json()["data"]["stats"]
     first, second = (day["step_stats"][str(step.api_id)]["audience_sync"] for day in days)
     assert first == [
-        NOTHING | {"audience": "new"},
-        NOTHING | {"audience": "old", "entered": 3, "synced": 2, "pending": 1},
+        ZEROS | {"audience": "new"},
+        ZEROS | {"audience": "old", "entered": 3, "synced": 2, "pending": 1},
     ]
     assert second == [
-        NOTHING | {"audience": "new", "entered": 2, "synced": 2},
-        NOTHING | {"audience": "old", "synced": 1, "pending": -1},
+        ZEROS | {"audience": "new", "entered": 2, "synced": 2},
+        ZEROS | {"audience": "old", "synced": 1, "pending": -1},
     ]

@@ -1,4 +1,4 @@
-"""GET /canvas/*, /segments/*: what a team reads that leaves Braze, for its own group only."""
+"""GET /canvas/* and /segments/* for the app group of the key only."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -47,13 +47,13 @@ def test_a_page_past_the_end_is_empty(api, canvas):
     assert api.get("/canvas/list", {"page": 1}).json()["canvases"] == []
 
 
-def test_archived_canvases_come_when_asked_for(api, canvas):
+def test_archived_canvases_are_listed_on_request(api, canvas):
     Canvas.objects.update(state="archived")
     assert api.get("/canvas/list").json()["canvases"] == []
     assert len(api.get("/canvas/list", {"include_archived": "true"}).json()["canvases"]) == 1
 
 
-def test_the_newest_first(api, acme, canvas):
+def test_the_list_is_sorted_by_age(api, acme, canvas):
     newer = Canvas.objects.create(app_group=acme, name="Newer")
     found = api.get("/canvas/list", {"sort_direction": "desc"}).json()["canvases"]
     assert [row["id"] for row in found] == [str(newer.api_id), str(canvas.api_id)]
@@ -62,7 +62,7 @@ def test_the_newest_first(api, acme, canvas):
 @pytest.mark.parametrize(
     ("day", "n"), [("2026-11-22", 1), ("2026-11-24", 0), ("2026-11-23T13:00:00Z", 0)]
 )
-def test_edited_after_a_day(api, canvas, day, n):
+def test_the_list_is_filtered_by_the_last_edit(api, canvas, day, n):
     Canvas.objects.update(edited_at=NOW)
     assert len(api.get("/canvas/list", {"last_edit.time[gt]": day}).json()["canvases"]) == n
 
@@ -77,17 +77,17 @@ def test_edited_after_a_day(api, canvas, day, n):
         {"page": "9" * 30},
     ],
 )
-def test_odd_parameters_are_refused_in_words(api, params):
+def test_invalid_parameters_are_rejected(api, params):
     answer = api.get("/canvas/list", params)
     assert answer.status_code == 400
     assert answer.json()["message"] != "success"
 
 
-def test_unknown_parameters_are_left_alone(api, canvas):
+def test_unknown_parameters_are_ignored(api, canvas):
     assert api.get("/canvas/list", {"utm": "x"}).status_code == 200
 
 
-def test_details_name_the_steps_and_their_order(api, canvas):
+def test_details_have_the_steps_in_order(api, canvas):
     body = api.get("/canvas/details", {"canvas_id": canvas.api_id}).json()
     first, second = body["steps"]
     assert (body["name"], body["description"], body["draft"], body["enabled"]) == (
@@ -103,32 +103,32 @@ def test_details_name_the_steps_and_their_order(api, canvas):
 
 @pytest.mark.parametrize("path", ["/canvas/details", "/canvas/data_series"])
 def test_a_canvas_of_another_group_is_unknown(api, other_canvas, path):
-    asked = {"canvas_id": other_canvas.api_id, "length": 1, "ending_at": "2026-11-23"}
-    answer = api.get(path, asked)
-    unknown = api.get(path, asked | {"canvas_id": uuid4()})
+    query = {"canvas_id": other_canvas.api_id, "length": 1, "ending_at": "2026-11-23"}
+    answer = api.get(path, query)
+    unknown = api.get(path, query | {"canvas_id": uuid4()})
     assert answer.status_code == unknown.status_code == 400
     assert answer.json()["message"] == unknown.json()["message"]
 
 
-@pytest.mark.parametrize("odd", ["x", "-1", "1.5", "9" * 25, "", "١"])
-def test_an_id_that_is_none(api, odd):
-    assert api.get("/canvas/details", {"canvas_id": odd}).status_code == 400
+@pytest.mark.parametrize("invalid", ["x", "-1", "1.5", "9" * 25, "", "١"])
+def test_an_invalid_id_is_rejected(api, invalid):
+    assert api.get("/canvas/details", {"canvas_id": invalid}).status_code == 400
 
 
-def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
+def test_entries_are_counted_by_day_in_the_time_zone_of_the_group(api, acme, canvas, alice):
     acme.time_zone = "Europe/Berlin"
     acme.save()
     Profile.objects.bulk_create([Profile(app_group=acme, external_id=f"p{n}") for n in range(3)])
     engine.launch(canvas, by=alice, now=timezone.now())
     late = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # the 23rd in Berlin
     engine.admit(canvas.pk, now=late)
-    asked = {
+    query = {
         "canvas_id": canvas.api_id,
         "length": 2,
         "ending_at": "2026-11-23T12:00:00Z",
         "include_step_breakdown": "true",
     }
-    data = api.get("/canvas/data_series", asked | {"include_variant_breakdown": "true"}).json()[
+    data = api.get("/canvas/data_series", query | {"include_variant_breakdown": "true"}).json()[
         "data"
     ]
     assert [(day["time"], day["total_stats"]["entries"]) for day in data["stats"]] == [
@@ -146,7 +146,7 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "invalid",
     [
         {"length": "15"},
         {"length": "0"},
@@ -156,16 +156,16 @@ def test_entries_are_counted_by_the_day_of_the_group(api, acme, canvas, alice):
         {"length": "1", "ending_at": "0001-01-01"},
     ],
 )
-def test_odd_spans_are_refused(api, canvas, odd):
+def test_invalid_periods_are_rejected(api, canvas, invalid):
     assert (
         api.get(
-            "/canvas/data_series", {"canvas_id": canvas.api_id, "ending_at": "2026-11-23"} | odd
+            "/canvas/data_series", {"canvas_id": canvas.api_id, "ending_at": "2026-11-23"} | invalid
         ).status_code
         == 400
     )
 
 
-def test_segments(api, segment, acme, other_group):
+def test_segments_are_listed_with_details(api, segment, acme, other_group):
     Segment.objects.create(app_group=other_group, name="Not yours")
     Profile.objects.create(app_group=acme, external_id="a", created_at=NOW - timedelta(days=1))
     (row,) = api.get("/segments/list").json()["segments"]
@@ -187,7 +187,7 @@ def test_a_segment_of_another_group_is_unknown(api, other_group):
         ("/audiences", "audiences.read"),
     ],
 )
-def test_each_needs_its_scope(acme, issue, api, path, scope):
+def test_each_endpoint_needs_its_scope(acme, issue, api, path, scope):
     assert api.get(path).status_code == 200
     api.key = issue(acme, "users.track")
     assert api.get(path).status_code == 403

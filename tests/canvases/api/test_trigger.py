@@ -1,4 +1,4 @@
-"""POST /canvas/trigger/send: named people enter a canvas at once."""
+"""POST /canvas/trigger/send admits the named people to a canvas at once."""
 
 import pytest
 from django.utils import timezone
@@ -12,14 +12,14 @@ PATH = "/canvas/trigger/send"
 
 @pytest.fixture
 def canvas(launched):
-    """Nobody was known when it was launched."""
+    """A canvas that was launched with an empty segment."""
     engine.admit(launched.pk, now=timezone.now())
     return launched
 
 
 @pytest.fixture
 def ann(acme, canvas):
-    """Somebody who came after the launch."""
+    """A person added after the launch."""
     return Profile.objects.create(app_group=acme, external_id="ann")
 
 
@@ -30,7 +30,7 @@ def send(api, canvas, *recipients, status=201, **more):
     return answer.json()
 
 
-def test_somebody_enters(api, canvas, ann):
+def test_a_recipient_enters(api, canvas, ann):
     body = send(
         api, canvas, {"external_user_id": "ann"}, canvas_entry_properties={"cart": 1}, context={}
     )
@@ -41,34 +41,34 @@ def test_somebody_enters(api, canvas, ann):
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_nobody_enters_twice(api, canvas, ann):
+def test_a_recipient_enters_once(api, canvas, ann):
     send(api, canvas, {"external_user_id": "ann"}, {"external_user_id": "ann"})
     assert send(api, canvas, {"external_user_id": "ann"})["entered"] == 0
     canvas.refresh_from_db()
     assert (canvas.entered, Visit.objects.count()) == (1, 1)
 
 
-def test_who_is_not_in_the_segment_stays_out(api, canvas, ann):
+def test_a_recipient_outside_the_segment_does_not_enter(api, canvas, ann):
     filter_ = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
     Segment.objects.update(filter=filter_)
     before = send(api, canvas, {"external_user_id": "ann"})
-    told = send(api, canvas, {"external_user_id": "ann", "attributes": {"country": "DE"}})
-    assert (before["entered"], told["entered"]) == (0, 1)
+    after = send(api, canvas, {"external_user_id": "ann", "attributes": {"country": "DE"}})
+    assert (before["entered"], after["entered"]) == (0, 1)
 
 
-def test_somebody_new_is_made_only_when_told_so(api, canvas):
+def test_an_unknown_recipient_is_created_only_on_request(api, canvas):
     body = send(api, canvas, {"external_user_id": "new"}, status=400)
     assert (body["errors"][0]["type"], body["errors"][0]["index"]) == ("UNKNOWN_USER", 0)
-    made = {
+    recipient = {
         "external_user_id": "new",
         "send_to_existing_only": False,
         "attributes": {"email": "new@example.org"},
     }
-    assert send(api, canvas, made)["entered"] == 1
+    assert send(api, canvas, recipient)["entered"] == 1
     assert Profile.objects.get(external_id="new").email_sha256 is not None
 
 
-def test_a_bad_recipient_does_not_spoil_the_others(api, canvas, ann):
+def test_an_invalid_recipient_does_not_affect_the_others(api, canvas, ann):
     bad = [{"external_user_id": 5.5}, {}, "ann", {"external_user_id": "ann", "attributes": [1]}]
     body = send(api, canvas, *bad, {"external_user_id": "ann"})
     assert body["entered"] == 1
@@ -76,7 +76,7 @@ def test_a_bad_recipient_does_not_spoil_the_others(api, canvas, ann):
 
 
 @pytest.mark.parametrize("state", ["draft", "stopped", "archived"])
-def test_a_canvas_that_is_not_live_says_so(api, canvas, ann, state):
+def test_a_canvas_that_is_not_live_returns_a_notice(api, canvas, ann, state):
     Canvas.objects.update(state=state)
     body = send(api, canvas, {"external_user_id": "ann"})
     assert (body["entered"], body["message"]) == (0, "success")
@@ -84,7 +84,7 @@ def test_a_canvas_that_is_not_live_says_so(api, canvas, ann, state):
     assert not Visit.objects.exists()
 
 
-def test_a_broadcast_lets_in_who_came_after_the_launch(api, canvas, ann):
+def test_a_broadcast_admits_people_added_after_the_launch(api, canvas, ann):
     answer = api.post(PATH, {"canvas_id": str(canvas.api_id), "broadcast": True})
     assert answer.status_code == 201
     engine.move_all(now=timezone.now())
@@ -103,7 +103,7 @@ def test_a_broadcast_lets_in_who_came_after_the_launch(api, canvas, ann):
         {"recipients": "ann"},
     ],
 )
-def test_odd_calls_are_refused_in_words(api, canvas, ann, body):
+def test_an_invalid_request_is_rejected(api, canvas, ann, body):
     answer = api.post(PATH, {"canvas_id": str(canvas.api_id)} | body)
     assert answer.status_code == 400
     assert not Visit.objects.exists()
@@ -114,7 +114,7 @@ def test_a_canvas_of_another_group_is_unknown(api, other_group, ann):
     send(api, foreign, {"external_user_id": "ann"}, status=400)
 
 
-def test_somebody_of_another_group_is_unknown(api, canvas, other_group):
+def test_a_recipient_of_another_group_is_unknown(api, canvas, other_group):
     Profile.objects.create(app_group=other_group, external_id="eve")
     assert (
         send(api, canvas, {"external_user_id": "eve"}, status=400)["errors"][0]["type"]

@@ -1,4 +1,4 @@
-"""The Audience Sync step is set up by form posts; its Sync is the wish it hands to the partner."""
+"""The Audience Sync step is configured by form posts, which create and edit its sync."""
 
 import pytest
 from django.utils import timezone
@@ -15,7 +15,7 @@ def step(bobs):
     return bobs.add("audience_sync")
 
 
-def test_saving_makes_a_sync(bobs, step, winback, canvas):
+def test_saving_creates_a_sync(bobs, step, winback, canvas):
     answer = bobs.set_up(step, winback, action="remove", kinds=("gaid", "email"))
 
     assert answer.status_code == 302
@@ -38,7 +38,7 @@ def test_a_sync_without_deliveries_is_edited(bobs, step, winback):
     assert Sync.objects.get().kinds == ["phone"]
 
 
-def test_a_sync_with_deliveries_is_followed_by_another(bobs, step, winback, people, canvas):
+def test_a_sync_with_deliveries_is_replaced_by_a_new_one(bobs, step, winback, people, canvas):
     bobs.set_up(step, winback)
     step.refresh_from_db()
     first = step.sync
@@ -48,7 +48,7 @@ def test_a_sync_with_deliveries_is_followed_by_another(bobs, step, winback, peop
 
     assert (
         bobs.set_up(step, winback, kinds=("phone",)).status_code == 422
-    )  # it asks what becomes of who waits
+    )  # the form asks what becomes of pending people
     bobs.set_up(step, winback, kinds=("phone",), waiting="travel")
 
     step.refresh_from_db()
@@ -95,7 +95,7 @@ def test_the_name_of_an_existing_audience_chooses_it(bobs, step, winback):
     ],
 )
 @pytest.mark.parametrize("htmx", [True, False])
-def test_what_is_wrong_is_said_beside_the_field(bobs, step, winback, wrong, words, htmx):
+def test_an_error_is_shown_beside_its_field(bobs, step, winback, wrong, words, htmx):
     answer = bobs.set_up(step, winback, htmx=htmx, **wrong)
 
     assert answer.status_code == 422
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_beside_the_field(bobs, step, winback, wrong, word
     assert step.settings == {}
 
 
-def test_an_audience_that_takes_no_people_is_refused_with_the_reason(bobs, step, winback):
+def test_an_audience_that_is_not_appendable_is_rejected_with_the_reason(bobs, step, winback):
     Audience.objects.filter(pk=winback.pk).update(
         is_appendable=False, why_not="A lookalike audience."
     )
@@ -116,7 +116,7 @@ def test_an_audience_that_takes_no_people_is_refused_with_the_reason(bobs, step,
     assert "winback: A lookalike audience." in answer.content.decode()
 
 
-def test_a_lookalike_is_greyed_in_the_list(bobs, step, winback):
+def test_a_lookalike_is_disabled_in_the_list(bobs, step, winback):
     Audience.objects.filter(pk=winback.pk).update(
         is_appendable=False, why_not="A lookalike audience."
     )
@@ -131,7 +131,7 @@ def test_a_lookalike_is_greyed_in_the_list(bobs, step, winback):
 
 
 @pytest.mark.parametrize("field", ["ad_account", "audience"])
-def test_rows_of_another_group_are_as_unknown_as_none(bobs, step, winback, other_group, field):
+def test_rows_of_another_group_are_unknown(bobs, step, winback, other_group, field):
     foreign = Connection(app_group=other_group)
     foreign.set_token("x")
     foreign.save()

@@ -1,4 +1,4 @@
-"""Create audience in the step editor: one audience at TikTok, chosen and saved with the rest of the form."""
+"""Create audience in the step editor creates one audience and saves it with the form."""
 
 import re
 
@@ -28,8 +28,8 @@ def create(editor, step, account, *, htmx=True, **more):
     )
 
 
-def chosen(page):
-    """The name of the selected audience."""
+def selected_audience(page):
+    """Return the name of the selected audience."""
     select = page.split('name="audience"')[1].split("</select>")[0]
     return next(
         re.search('data-name="([^"]*)"', option)[1]
@@ -42,7 +42,7 @@ def named(sandbox, name):
     return [row for row in sandbox.audiences.of(EU) if row.name == name]
 
 
-def test_it_is_created_chosen_and_saved(bobs, step, eu, sandbox):
+def test_an_audience_is_created_selected_and_saved(bobs, step, eu, sandbox):
     answer = create(bobs, step, eu)
 
     assert answer.status_code == 200
@@ -53,18 +53,18 @@ def test_it_is_created_chosen_and_saved(bobs, step, eu, sandbox):
     )
     step.refresh_from_db()
     assert (step.sync.audience.name, step.sync.kinds) == ("cart 🛒", ["email", "phone"])
-    assert chosen(page) == "cart 🛒"
+    assert selected_audience(page) == "cart 🛒"
     assert len(named(sandbox, "cart 🛒")) == 1
 
 
-def test_without_javascript_it_comes_back_with_the_message(bobs, step, eu, canvas):
+def test_without_javascript_the_page_shows_the_message(bobs, step, eu, canvas):
     answer = create(bobs, step, eu, htmx=False)
 
     assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"
     assert "“cart 🛒” was created as a new audience" in bobs.get(step=step.pk).content.decode()
 
 
-def test_a_double_click_has_one_effect(bobs, step, eu, sandbox):
+def test_a_double_click_creates_one_audience(bobs, step, eu, sandbox):
     answers = [create(bobs, step, eu) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -72,14 +72,14 @@ def test_a_double_click_has_one_effect(bobs, step, eu, sandbox):
     assert Audience.objects.filter(name="cart 🛒").count() == 1
 
 
-def test_an_incomplete_form_keeps_what_was_typed(bobs, step, eu, sandbox):
+def test_an_incomplete_form_keeps_its_values(bobs, step, eu, sandbox):
     answer = create(bobs, step, eu, kinds=[], action="remove")
 
     page = answer.content.decode()
     assert answer.status_code == 422
     assert "was created as a new audience" in page
     assert "Choose at least one field to match." in page
-    assert chosen(page) == "cart 🛒"
+    assert selected_audience(page) == "cart 🛒"
     assert (
         'value="remove"' in page.split('id="id_action"')[1].split("checked")[0].split("<input")[-1]
     )
@@ -99,7 +99,7 @@ def test_an_incomplete_form_keeps_what_was_typed(bobs, step, eu, sandbox):
     ],
 )
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_name_that_cannot_be_used_is_refused_in_words(bobs, step, eu, sandbox, name, words, htmx):
+def test_an_invalid_name_has_a_clear_error(bobs, step, eu, sandbox, name, words, htmx):
     before = len(sandbox.audiences.of(EU))
 
     answer = create(bobs, step, eu, audience_name=name, htmx=htmx)
@@ -112,14 +112,14 @@ def test_a_name_that_cannot_be_used_is_refused_in_words(bobs, step, eu, sandbox,
     assert len(sandbox.audiences.of(EU)) == before
 
 
-def test_no_ad_account_is_said_in_words(bobs, step, eu):
+def test_a_missing_ad_account_has_a_clear_error(bobs, step, eu):
     answer = create(bobs, step, eu, ad_account="")
 
     assert answer.status_code == 422
     assert "Choose an ad account." in answer.content.decode()
 
 
-def test_trouble_at_tiktok_is_said_in_words(bobs, step, eu, sandbox):
+def test_a_failing_tiktok_has_a_clear_error(bobs, step, eu, sandbox):
     eu.connection.set_token("wrong")
     eu.connection.save()
 
@@ -129,7 +129,7 @@ def test_trouble_at_tiktok_is_said_in_words(bobs, step, eu, sandbox):
     assert "no longer accepts our access" in answer.content.decode()
 
 
-def test_picking_an_ad_account_reads_its_audiences(bobs, step, eu):
+def test_choosing_an_ad_account_reads_its_audiences(bobs, step, eu):
     page = bobs.get(
         "step_choices", step.pk, ad_account=eu.pk, audience_name="news", htmx=True
     ).content.decode()
@@ -153,7 +153,7 @@ def test_the_list_is_read_once_a_minute(bobs, step, eu, sandbox):
     )
 
 
-def test_without_javascript_the_form_comes_back_with_the_audiences(bobs, step, eu):
+def test_without_javascript_the_form_shows_the_audiences(bobs, step, eu):
     answer = bobs.post(
         "step_choices",
         step.pk,
@@ -171,7 +171,7 @@ def test_without_javascript_the_form_comes_back_with_the_audiences(bobs, step, e
     assert step.settings == {}
 
 
-def test_a_foreign_ad_account_shows_nothing(bobs, step, other_group, eu):
+def test_an_ad_account_of_another_group_shows_no_audience(bobs, step, other_group, eu):
     page = bobs.get("step_choices", step.pk, ad_account=str(eu.pk + 1), htmx=True).content.decode()
 
     assert "data-name" not in page

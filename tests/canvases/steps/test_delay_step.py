@@ -1,4 +1,4 @@
-"""The Delay step: how long people wait."""
+"""The Delay step: form values and due time."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def step(bobs):
         (730, "days", 63_072_000, "Wait 730 days"),
     ],
 )
-def test_people_wait_as_long_as_the_form_says(bobs, step, amount, unit, seconds, words):
+def test_the_due_time_follows_the_form(bobs, step, amount, unit, seconds, words):
     bobs.post("step", step.pk, version=1, amount=amount, unit=unit)
 
     step.refresh_from_db()
@@ -47,7 +47,7 @@ def test_people_wait_as_long_as_the_form_says(bobs, step, amount, unit, seconds,
         ("1\0", "days"),
     ],
 )
-def test_a_wait_that_makes_no_sense_is_refused(bobs, step, amount, unit):
+def test_an_invalid_delay_is_rejected(bobs, step, amount, unit):
     answer = bobs.post("step", step.pk, version=1, amount=amount, unit=unit)
 
     assert answer.status_code == 422
@@ -55,7 +55,7 @@ def test_a_wait_that_makes_no_sense_is_refused(bobs, step, amount, unit):
     assert step.settings == {"amount": 1, "unit": "days"}
 
 
-def test_a_live_delay_may_change_for_newcomers(bobs, step, canvas):
+def test_the_delay_of_a_live_canvas_may_change(bobs, step, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
     assert bobs.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 302
@@ -63,7 +63,7 @@ def test_a_live_delay_may_change_for_newcomers(bobs, step, canvas):
     assert step.settings["amount"] == 2
 
 
-def test_an_archived_delay_stays(bobs, step, canvas):
+def test_the_delay_of_an_archived_canvas_may_not_change(bobs, step, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(state="archived")
 
     assert bobs.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 409

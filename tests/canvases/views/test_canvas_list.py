@@ -1,4 +1,4 @@
-"""The list of canvases: found by state and name, made, archived, at a constant number of queries."""
+"""The list of canvases: filters, creation and archive at a constant number of queries."""
 
 import pytest
 from django.urls import reverse
@@ -15,7 +15,7 @@ URL = "/g/acme/canvases/"
 
 
 @pytest.fixture
-def bob_at(signed_in, bob):
+def bob_client(signed_in, bob):
     return signed_in(bob)
 
 
@@ -23,8 +23,8 @@ def make(acme, n, **columns):
     return [Canvas.objects.create(app_group=acme, name=f"Canvas {i}", **columns) for i in range(n)]
 
 
-def test_a_new_canvas_is_a_draft_of_the_group(bob_at, bob, acme, segment):
-    answer = bob_at.post(
+def test_a_new_canvas_is_a_draft_of_the_group(bob_client, bob, acme, segment):
+    answer = bob_client.post(
         f"{URL}new/", {"name": "Cart 🛒", "segment": segment.pk, "description": "عربي"}
     )
 
@@ -44,8 +44,8 @@ def test_a_new_canvas_is_a_draft_of_the_group(bob_at, bob, acme, segment):
     "wrong",
     [{"name": ""}, {"name": "x" * 121}, {"name": "a\0"}, {"segment": "9" * 30}, {"segment": "\0"}],
 )
-def test_a_canvas_that_makes_no_sense_is_refused(bob_at, segment, wrong):
-    answer = bob_at.post(
+def test_an_invalid_canvas_is_rejected(bob_client, segment, wrong):
+    answer = bob_client.post(
         f"{URL}new/", {"name": "X", "segment": segment.pk, "description": ""} | wrong
     )
 
@@ -53,34 +53,34 @@ def test_a_canvas_that_makes_no_sense_is_refused(bob_at, segment, wrong):
     assert not Canvas.objects.exists()
 
 
-def test_a_segment_of_another_group_is_refused(bob_at, segment, other_group):
+def test_a_segment_of_another_group_is_rejected(bob_client, segment, other_group):
     theirs = Segment.objects.create(app_group=other_group, name="Secret")
 
-    answer = bob_at.post(f"{URL}new/", {"name": "X", "segment": theirs.pk})
+    answer = bob_client.post(f"{URL}new/", {"name": "X", "segment": theirs.pk})
 
     assert answer.status_code == 422
     assert "Secret" not in answer.content.decode()
 
 
-def test_a_viewer_makes_none(signed_in, vera, segment):
+def test_a_viewer_may_not_create_a_canvas(signed_in, vera, segment):
     assert (
         signed_in(vera).post(f"{URL}new/", {"name": "X", "segment": segment.pk}).status_code == 403
     )
     assert "New canvas" not in signed_in(vera).get(URL).content.decode()
 
 
-def test_archived_canvases_are_shown_only_when_asked_for(bob_at, acme):
+def test_archived_canvases_are_shown_only_on_request(bob_client, acme):
     make(acme, 1, state="archived")
 
-    assert "Canvas 0" not in bob_at.get(URL).content.decode()
-    assert "Canvas 0" in bob_at.get(URL, {"state": "archived"}).content.decode()
+    assert "Canvas 0" not in bob_client.get(URL).content.decode()
+    assert "Canvas 0" in bob_client.get(URL, {"state": "archived"}).content.decode()
 
 
-def test_search_and_state_narrow_the_list(bob_at, acme):
+def test_the_list_is_filtered_by_search_and_state(bob_client, acme):
     make(acme, 3)
     make(acme, 1, state="live")
 
-    page = bob_at.get(URL, {"q": "canvas 2", "state": "draft"}).content.decode()
+    page = bob_client.get(URL, {"q": "canvas 2", "state": "draft"}).content.decode()
 
     assert "Canvas 2" in page
     assert "Canvas 1" not in page
@@ -88,18 +88,18 @@ def test_search_and_state_narrow_the_list(bob_at, acme):
 
 
 @pytest.mark.parametrize("query", [{"state": "x"}, {"q": "\0"}, {"q": "x" * 500}])
-def test_a_filter_that_makes_no_sense_is_said_so(bob_at, query):
-    assert bob_at.get(URL, query).status_code == 422
+def test_an_invalid_filter_is_rejected(bob_client, query):
+    assert bob_client.get(URL, query).status_code == 422
 
 
-def test_another_groups_canvases_are_not_listed(bob_at, other_group):
+def test_another_groups_canvases_are_not_listed(bob_client, other_group):
     Canvas.objects.create(app_group=other_group, name="Secret")
 
-    assert "Secret" not in bob_at.get(URL).content.decode()
+    assert "Secret" not in bob_client.get(URL).content.decode()
 
 
 @pytest.mark.parametrize(("launched", "state"), [(True, "stopped"), (False, "draft")])
-def test_out_of_the_archive_comes_what_went_in(bobs, canvas, launched, state):
+def test_a_restored_canvas_has_its_former_state(bobs, canvas, launched, state):
     Canvas.objects.filter(pk=canvas.pk).update(
         state=state, launched_at=timezone.now() if launched else None
     )
@@ -123,7 +123,7 @@ def test_a_live_canvas_is_not_archived(bobs, canvas):
     assert "Stop it first." in bobs.get().content.decode()
 
 
-def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
+def test_the_list_sums_pending_and_errors(bob_client, acme, winback):
     canvas = make(acme, 1)[0]
     sync = Sync.objects.create(
         app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/"
@@ -131,18 +131,18 @@ def test_the_list_sums_pending_and_errors(bob_at, acme, winback):
     Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync).syncs.add(sync)
     count(sync, entered=9_876, pending=5_432, errored=4_444)
 
-    page = bob_at.get(URL).content.decode()
+    page = bob_client.get(URL).content.decode()
 
     assert ">5,432<" in page
     assert ">4,444<" in page
 
 
-def test_the_list_takes_as_many_queries_for_many_as_for_one(
-    bob_at, acme, bob, django_assert_max_num_queries
+def test_the_canvas_list_has_a_constant_number_of_queries(
+    bob_client, acme, bob, django_assert_max_num_queries
 ):
     def queries():
         with django_assert_max_num_queries(30) as caught:
-            bob_at.get(reverse("canvases", args=["acme"]))
+            bob_client.get(reverse("canvases", args=["acme"]))
         return len(caught)
 
     make(acme, 1, edited_by=bob)

@@ -1,4 +1,4 @@
-"""Two people edit: the second save is told what the first one stored, and overwrites nothing."""
+"""A stale save shows both values and overwrites nothing."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_a_stale_step_shows_both_values(bobs, htmx):
     assert step.settings == {"amount": 5, "unit": "hours"}
 
 
-def test_saving_again_after_the_warning_overwrites_knowingly(bobs):
+def test_a_second_save_after_the_warning_overwrites(bobs):
     step = bobs.add("delay")
     bobs.post("step", step.pk, version=1, amount=5, unit="hours")
     warned = bobs.post("step", step.pk, version=1, amount=7, unit="hours")
@@ -58,7 +58,7 @@ def test_a_stale_entry_shows_both_values(bobs, canvas, segment):
 
 
 @pytest.mark.parametrize("version", ["", "x", "99999999999999999999999999", "-5", "\0", "1" * 5000])
-def test_a_version_that_never_was_is_stale(bobs, version):
+def test_an_invalid_version_is_stale(bobs, version):
     step = bobs.add("delay")
 
     assert bobs.post("step", step.pk, version=version, amount=5, unit="hours").status_code == 409
@@ -70,7 +70,7 @@ def test_a_version_that_never_was_is_stale(bobs, version):
     )
 
 
-def test_the_entry_of_a_launched_canvas_stays(bobs, canvas, acme):
+def test_the_segment_of_a_launched_canvas_is_not_changed(bobs, canvas, acme):
     Canvas.objects.filter(pk=canvas.pk).update(state="stopped")
     other = acme.segments.create(name="Others")
 

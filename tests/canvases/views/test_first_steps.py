@@ -1,4 +1,4 @@
-"""A new group sees what to do first; a tick stands for what the data say, and the list goes with the first launch."""
+"""A new group sees its first steps, ticked by its data, until the first launch."""
 
 import pytest
 
@@ -9,14 +9,14 @@ URL = "/g/acme/canvases/"
 
 
 def steps(client):
-    """Title, done and address of each step."""
+    """Return title, is_done and url of each step."""
     return [
         (step.title, step.is_done, step.url)
         for step in client.get(URL).context["first_steps"].steps
     ]
 
 
-def test_an_empty_group_gets_four_steps_with_one_button_each(acme, alice, signed_in):
+def test_an_empty_group_has_four_steps_and_one_primary_button(acme, alice, signed_in):
     page = signed_in(alice).get(URL)
 
     assert [
@@ -32,7 +32,7 @@ def test_an_empty_group_gets_four_steps_with_one_button_each(acme, alice, signed
     )  # the next step
 
 
-def test_the_steps_tick_themselves(bobs, people, eu, winback):
+def test_steps_are_ticked_by_the_data(bobs, people, eu, winback):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
 
@@ -42,11 +42,11 @@ def test_the_steps_tick_themselves(bobs, people, eu, winback):
     assert found[-1][2] == f"{bobs.canvas.get_absolute_url()}?launch=1"
 
 
-def test_a_canvas_without_a_component_is_not_built_yet(bobs):
+def test_a_canvas_without_steps_is_not_built(bobs):
     assert steps(bobs.client)[2][1] is False
 
 
-def test_the_list_goes_with_the_first_launch(bobs, people, eu, winback):
+def test_the_first_launch_hides_the_list(bobs, people, eu, winback):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     bobs.post("canvas_launch")
@@ -55,5 +55,5 @@ def test_the_list_goes_with_the_first_launch(bobs, people, eu, winback):
     assert bobs.client.get(URL).context["first_steps"] is None
 
 
-def test_a_viewer_is_offered_nothing_that_is_refused(acme, vera, signed_in):
+def test_a_viewer_gets_no_links(acme, vera, signed_in):
     assert [url for _title, _is_done, url in steps(signed_in(vera))] == ["", "", "", ""]

@@ -1,4 +1,4 @@
-"""The flow of a canvas is built by form posts: add, move, remove."""
+"""The flow of a canvas is edited by form posts: add, move, remove."""
 
 import pytest
 from django.utils import timezone
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 
 def flow(canvas):
-    """The ids of the steps as people walk through them."""
+    """Return the ids of the steps in the order of the flow."""
     found, parent = [], None
     while step := Step.objects.filter(canvas=canvas, parent=parent, removed_at=None).first():
         found.append(step.pk)
@@ -27,7 +27,7 @@ def test_steps_are_added_first_last_and_between(bobs, canvas):
 
 
 @pytest.mark.parametrize(("to", "order"), [("up", [1, 0, 2]), ("down", [0, 2, 1])])
-def test_a_step_changes_places(bobs, canvas, to, order):
+def test_a_step_is_moved(bobs, canvas, to, order):
     steps = [bobs.add("delay")]
     steps += [bobs.add("delay", steps[0])]
     steps += [bobs.add("delay", steps[1])]
@@ -38,7 +38,7 @@ def test_a_step_changes_places(bobs, canvas, to, order):
 
 
 @pytest.mark.parametrize("to", ["up", "down"])
-def test_at_the_end_of_the_flow_a_move_does_nothing(bobs, canvas, to):
+def test_a_move_beyond_the_end_does_nothing(bobs, canvas, to):
     step = bobs.add("delay")
 
     answer = bobs.post("step_move", step.pk, to=to)
@@ -47,7 +47,7 @@ def test_at_the_end_of_the_flow_a_move_does_nothing(bobs, canvas, to):
     assert flow(canvas) == [step.pk]
 
 
-def test_what_comes_after_a_removed_step_moves_up(bobs, canvas):
+def test_steps_after_a_removed_step_move_up(bobs, canvas):
     one = bobs.add("delay")
     two = bobs.add("delay", one)
     three = bobs.add("delay", two)
@@ -58,7 +58,7 @@ def test_what_comes_after_a_removed_step_moves_up(bobs, canvas):
     assert not Step.objects.filter(pk=two.pk).exists()
 
 
-def test_a_step_that_people_have_passed_is_kept_for_its_numbers(bobs, canvas, people):
+def test_a_removed_step_with_visits_keeps_its_numbers(bobs, canvas, people):
     one = bobs.add("delay")
     StepTally.objects.create(step=one, entered=1, exited=1)
     Visit.objects.create(
@@ -74,7 +74,7 @@ def test_a_step_that_people_have_passed_is_kept_for_its_numbers(bobs, canvas, pe
     assert "removed" in bobs.get().content.decode()
 
 
-def test_a_step_where_people_wait_stays(bobs, canvas, people):
+def test_a_step_with_waiting_people_is_not_removed(bobs, canvas, people):
     one = bobs.add("delay")
     now = timezone.now()
     Visit.objects.create(canvas=canvas, profile=people[0], step=one, entered_at=now, due_at=now)
@@ -89,7 +89,7 @@ def test_a_step_where_people_wait_stays(bobs, canvas, people):
 
 
 @pytest.mark.parametrize("state", ["live", "archived"])
-def test_the_flow_of_a_canvas_that_is_not_draft_or_stopped_stays(bobs, canvas, state):
+def test_the_flow_of_a_live_or_archived_canvas_is_not_changed(bobs, canvas, state):
     one = bobs.add("delay")
     two = bobs.add("delay", one)
     canvas.state = state
@@ -105,7 +105,7 @@ def test_the_flow_of_a_canvas_that_is_not_draft_or_stopped_stays(bobs, canvas, s
     assert flow(canvas) == [one.pk, two.pk]
 
 
-def test_an_edit_notes_who_and_when(bobs, canvas, alice, editor):
+def test_an_edit_stores_user_and_time(bobs, canvas, alice, editor):
     before = canvas.edited_at
 
     editor(alice).add("delay")
@@ -116,7 +116,7 @@ def test_an_edit_notes_who_and_when(bobs, canvas, alice, editor):
 
 
 @pytest.mark.parametrize("after", ["99999999999999999999999", "x", "-1", "\0", ""])
-def test_a_place_that_does_not_exist_is_not_found(bobs, canvas, after):
+def test_an_unknown_position_is_404(bobs, canvas, after):
     answer = bobs.post("step_add", kind="delay", after=after)
 
     assert answer.status_code == 404
@@ -124,6 +124,6 @@ def test_a_place_that_does_not_exist_is_not_found(bobs, canvas, after):
 
 
 @pytest.mark.parametrize("kind", ["", "split", "\0", "🙂"])
-def test_an_unknown_component_is_refused(bobs, canvas, kind):
+def test_an_unknown_kind_of_step_is_rejected(bobs, canvas, kind):
     assert bobs.post("step_add", kind=kind, after="first").status_code == 422
     assert flow(canvas) == []

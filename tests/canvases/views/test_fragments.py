@@ -1,4 +1,4 @@
-"""The same addresses answer htmx with fragments and everybody else with the page."""
+"""The same URLs answer htmx with fragments and other clients with the page."""
 
 import json
 
@@ -32,13 +32,13 @@ def test_htmx_gets_the_panel_and_the_flow_out_of_band(bobs, step):
     assert "HX-Request" in answer["Vary"]
 
 
-def test_a_page_restored_from_history_is_whole(bobs, step):
+def test_a_history_restore_gets_the_whole_page(bobs, step):
     headers = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
 
     assert "<html" in bobs.client.get(bobs.url("canvas"), headers=headers).content.decode()
 
 
-def test_saving_answers_with_the_changed_step_and_a_toast(bobs, step):
+def test_a_save_returns_the_changed_step_and_a_toast(bobs, step):
     answer = bobs.post("step", step.pk, htmx=True, version=1, amount=3, unit="hours")
 
     body = answer.content.decode()
@@ -49,7 +49,7 @@ def test_saving_answers_with_the_changed_step_and_a_toast(bobs, step):
     assert answer["HX-Push-Url"].endswith(f"?step={step.pk}")
 
 
-def test_what_is_wrong_comes_as_the_same_fragment(bobs, step):
+def test_an_invalid_form_returns_the_same_fragment(bobs, step):
     answer = bobs.post("step", step.pk, htmx=True, version=1, amount=0, unit="hours")
 
     body = answer.content.decode()
@@ -59,7 +59,7 @@ def test_what_is_wrong_comes_as_the_same_fragment(bobs, step):
     assert 'aria-invalid="true"' in body
 
 
-def test_adding_opens_the_new_step(bobs, step):
+def test_an_added_step_is_opened(bobs, step):
     body = bobs.post("step_add", htmx=True, kind="audience_sync", after=step.pk).content.decode()
 
     assert 'id="id_ad_account"' in body
@@ -67,7 +67,7 @@ def test_adding_opens_the_new_step(bobs, step):
     assert body.count('class="step is-new"') == 1
 
 
-def test_removing_closes_the_panel(bobs, step):
+def test_a_removal_closes_the_panel(bobs, step):
     answer = bobs.post("step_remove", step.pk, htmx=True)
 
     body = answer.content.decode()
@@ -76,7 +76,7 @@ def test_removing_closes_the_panel(bobs, step):
     assert answer["HX-Push-Url"] == bobs.canvas.get_absolute_url()
 
 
-def test_a_refusal_is_a_fragment_too(bobs, step):
+def test_a_conflict_returns_a_fragment(bobs, step):
     bobs.canvas.state = "live"
     bobs.canvas.save()
 
@@ -98,11 +98,11 @@ def test_a_refusal_is_a_fragment_too(bobs, step):
         {"reasons": 1},
     ],
 )
-def test_an_address_that_makes_no_sense_opens_nothing_and_breaks_nothing(bobs, step, query):
+def test_an_invalid_query_shows_the_plain_page(bobs, step, query):
     assert bobs.get(**query).status_code == 200
 
 
-def test_nothing_but_posts_changes_anything(bobs, step):
+def test_changes_need_a_post(bobs, step):
     for name, *args in [
         ("step", step.pk),
         ("step_remove", step.pk),

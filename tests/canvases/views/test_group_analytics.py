@@ -1,4 +1,4 @@
-"""The table of one group: every member may look, and finds only this group; totals count the whole filter."""
+"""The table of one group: for every member, only this group, with totals of the filter."""
 
 import pytest
 
@@ -22,15 +22,13 @@ def test_viewers_read_the_numbers_of_their_own_group(signed_in, vera, acme, othe
     assert b"Theirs" not in signed_in(vera).get(CSV).getvalue()
 
 
-def test_a_group_in_the_address_wins_over_one_in_the_query(
-    signed_in, vera, acme, other_group, winback
-):
+def test_the_group_in_the_query_is_ignored(signed_in, vera, acme, other_group, winback):
     make_step(other_group, winback, canvas="Theirs", synced=7)
 
     assert "Theirs" not in signed_in(vera).get(URL, {"group": "umbrella"}).content.decode()
 
 
-def test_rows_lead_to_the_step(signed_in, vera, acme, winback):
+def test_rows_link_to_the_step(signed_in, vera, acme, winback):
     step = make_step(acme, winback, canvas="Mine", synced=1)
 
     assert (
@@ -39,7 +37,7 @@ def test_rows_lead_to_the_step(signed_in, vera, acme, winback):
     )
 
 
-def test_staff_find_no_links_into_groups_that_they_may_not_enter(
+def test_staff_get_no_links_to_groups_without_a_membership(
     signed_in, charlie, acme, other_group, winback
 ):
     charlie.is_staff = True
@@ -54,9 +52,7 @@ def test_staff_find_no_links_into_groups_that_they_may_not_enter(
     assert own.canvas.get_absolute_url() in page
 
 
-def test_totals_count_the_whole_filter_and_not_the_page(
-    signed_in, vera, acme, winback, monkeypatch
-):
+def test_totals_cover_the_filter_and_not_only_the_page(signed_in, vera, acme, winback, monkeypatch):
     monkeypatch.setattr(analytics, "PAGE", 1)
     make_step(acme, winback, canvas="One", synced=1_000, errored=10)
     make_step(acme, winback, canvas="Two", synced=500)
@@ -69,7 +65,7 @@ def test_totals_count_the_whole_filter_and_not_the_page(
     assert page.count('data-metric="synced"') == 1
 
 
-def test_groups_that_cannot_send_come_first(
+def test_groups_with_problems_are_counted(
     signed_in, charlie, acme, other_group, winback, connection
 ):
     charlie.is_staff = True
@@ -85,7 +81,7 @@ def test_groups_that_cannot_send_come_first(
     assert (totals.n_groups_in_trouble, totals.n_groups) == (1, 1)
 
 
-def test_many_steps_take_as_many_queries_as_one(
+def test_the_group_table_has_a_constant_number_of_queries(
     signed_in, vera, acme, winback, django_assert_max_num_queries
 ):
     def queries():

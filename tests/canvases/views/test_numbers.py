@@ -1,4 +1,4 @@
-"""The numbers of a step: over all Syncs it has had, in words when people were not synced, live on the page."""
+"""The numbers of a step: summed over its syncs, with reasons, updated on the open page."""
 
 import pytest
 from django.utils import timezone
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def step(canvas, winback):
-    """A step that has had two Syncs."""
+    """A step with a former and a current sync."""
     first, second = (
         Sync.objects.create(
             app_group=canvas.app_group,
@@ -33,7 +33,7 @@ def step(canvas, winback):
     return row
 
 
-def test_the_card_sums_over_all_syncs_a_step_has_had(step):
+def test_the_card_sums_over_all_syncs_of_the_step(step):
     found = analytics.step_numbers([step])[step.pk]
 
     assert (found.entered, found.proceeded, found.exited, found.waiting) == (12_345, 0, 12_340, 5)
@@ -46,7 +46,7 @@ def test_the_card_sums_over_all_syncs_a_step_has_had(step):
     )
 
 
-def test_the_numbers_of_many_steps_are_read_at_one_moment(step, canvas, django_assert_num_queries):
+def test_the_numbers_of_many_steps_are_read_in_one_query(step, canvas, django_assert_num_queries):
     steps = [
         step,
         *(
@@ -57,11 +57,11 @@ def test_the_numbers_of_many_steps_are_read_at_one_moment(step, canvas, django_a
 
     with django_assert_num_queries(
         1
-    ):  # between two a crowd may move, and the card would not add up
+    ):  # between two queries a crowd may advance, and the sums would not match
         analytics.step_numbers(steps)
 
 
-def test_the_card_shows_the_seven_metrics_in_their_order(bobs, step):
+def test_the_card_shows_the_metrics_in_order(bobs, step):
     page = bobs.get(step=step.pk).content.decode()
 
     names = [part.split('"')[0] for part in page.split('data-metric="')[1:]]
@@ -89,7 +89,7 @@ def test_numbers_are_localised_on_screen_and_nowhere_else(bobs, step):
     assert 'name="version" value="1234"' in page
 
 
-def test_cancelled_is_shown_only_when_somebody_was(bobs, canvas, winback):
+def test_cancelled_is_hidden_when_it_is_0(bobs, canvas, winback):
     step = Step.objects.create(canvas=canvas, kind="audience_sync")
 
     assert 'data-metric="cancelled"' not in bobs.get(step=step.pk).content.decode()
@@ -105,7 +105,7 @@ def test_unchanged_numbers_are_not_sent_again(bobs, step):
     assert bobs.get("canvas_counts", v=version, htmx=True).status_code == 200
 
 
-def test_changed_numbers_come_out_of_band(bobs, step):
+def test_changed_numbers_are_swapped_out_of_band(bobs, step):
     body = bobs.get("canvas_counts", v="x", open=step.pk, htmx=True).content.decode()
 
     assert "<html" not in body
@@ -116,11 +116,11 @@ def test_changed_numbers_come_out_of_band(bobs, step):
 
 
 @pytest.mark.parametrize("opened", ["", "entry", "99999999999999999999", "\0", "x"])
-def test_numbers_come_whatever_is_open(bobs, step, opened):
+def test_numbers_are_sent_for_any_open_panel(bobs, step, opened):
     assert bobs.get("canvas_counts", v="x", open=opened, htmx=True).status_code == 200
 
 
-def test_reasons_are_given_in_words(bobs, step, people):
+def test_reasons_are_shown_in_words(bobs, step, people):
     now = timezone.now()
     for n, reason in enumerate(["no_identifier", "no_identifier", "no_consent"]):
         Delivery.objects.create(
@@ -149,7 +149,7 @@ def test_reasons_are_given_in_words(bobs, step, people):
     assert "None of the chosen fields is filled" in page
 
 
-def test_errored_people_can_be_tried_again(bobs, step, people, canvas):
+def test_errored_people_can_be_retried(bobs, step, people, canvas):
     now = timezone.now()
     common = {
         "audience_id": step.sync.audience_id,

@@ -1,4 +1,4 @@
-"""Who may do what: marketers edit and launch, viewers read, strangers know of nothing."""
+"""Marketers edit and launch, viewers read, other users get 404."""
 
 import pytest
 from django.urls import get_resolver
@@ -48,7 +48,7 @@ def test_a_marketer_may_edit(bobs, step, name):
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_a_stranger_finds_nothing(editor, charlie, step, pattern):
+def test_a_user_of_another_group_gets_404(editor, charlie, step, pattern):
     charlies = editor(charlie)
     path = f"/g/acme/canvases/{pattern.pattern}"
     path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace(
@@ -64,7 +64,7 @@ def test_a_stranger_finds_nothing(editor, charlie, step, pattern):
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_a_canvas_of_acme_is_unknown_in_another_group(editor, charlie, step, pattern):
+def test_a_canvas_is_404_under_another_group(editor, charlie, step, pattern):
     if "canvas_id" not in str(pattern.pattern):
         return
     charlies = editor(charlie)
@@ -76,7 +76,7 @@ def test_a_canvas_of_acme_is_unknown_in_another_group(editor, charlie, step, pat
     assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
 
 
-def test_a_step_of_another_canvas_is_unknown(bobs, step, acme):
+def test_a_step_of_another_canvas_is_404(bobs, step, acme):
     other = Canvas.objects.create(app_group=acme, name="Other")
     elsewhere = Step.objects.create(
         canvas=other, kind="delay", settings={"amount": 1, "unit": "days"}
@@ -86,7 +86,7 @@ def test_a_step_of_another_canvas_is_unknown(bobs, step, acme):
     assert bobs.post("step_add", kind="delay", after=elsewhere.pk).status_code == 404
 
 
-def test_a_viewer_reads_without_buttons(editor, vera, step):
+def test_a_viewer_gets_no_buttons(editor, vera, step):
     page = editor(vera).get(step=step.pk).content.decode()
 
     assert "<fieldset disabled>" in page
@@ -94,14 +94,14 @@ def test_a_viewer_reads_without_buttons(editor, vera, step):
     assert 'name="kind"' not in editor(vera).get(add="first").content.decode()
 
 
-def test_huge_numbers_in_the_address_are_not_found(bobs):
+def test_huge_ids_are_404(bobs):
     assert bobs.client.get("/g/acme/canvases/99999999999999999999999999/").status_code == 404
     assert (
         bobs.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code == 404
     )
 
 
-def test_whoever_is_not_signed_in_is_asked_to(client, canvas):
+def test_an_anonymous_user_is_sent_to_the_login(client, canvas):
     answer = client.get(canvas.get_absolute_url())
 
     assert answer.status_code == 302

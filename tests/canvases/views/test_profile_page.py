@@ -1,4 +1,4 @@
-"""The page of one person over all storeys, their export, and how they are erased by hand."""
+"""The page of a profile, its export, and erasures by an admin."""
 
 import json
 
@@ -20,7 +20,7 @@ def _ledger(settings, tmp_path):
 
 @pytest.fixture
 def ann(acme, bobs, winback, alice, canvas):
-    """She is in a canvas, waits for an audience, and bought something."""
+    """A person with a visit, a pending delivery, an alias and a purchase."""
     row = Profile(app_group=acme, external_id="ann", email="ann@example.org")
     normalise.apply(row, region="DE")
     row.save()
@@ -46,13 +46,13 @@ def url(name, *args):
     return reverse(name, args=["acme", *args])
 
 
-def test_the_page_tells_of_every_storey(ann, bob, signed_in):
+def test_the_page_shows_data_of_every_app(ann, bob, signed_in):
     html = signed_in(bob).get(url("profile", ann.pk)).content.decode()
-    for told in ("ann@example.org", "winback", "Cart", "shoe", "size 42", "crm-77", "pending"):
-        assert told in html
+    for expected in ("ann@example.org", "winback", "Cart", "shoe", "size 42", "crm-77", "pending"):
+        assert expected in html
 
 
-def test_viewers_read_neither_names_nor_properties(ann, vera, signed_in):
+def test_viewers_read_neither_identifiers_nor_properties(ann, vera, signed_in):
     html = signed_in(vera).get(url("profile", ann.pk)).content.decode()
     assert "winback" in html
     assert "shoe" in html
@@ -60,17 +60,17 @@ def test_viewers_read_neither_names_nor_properties(ann, vera, signed_in):
         assert hidden not in html
 
 
-def test_who_looks_is_written_down_once_an_hour(ann, bob, vera, signed_in):
+def test_a_view_is_logged_once_an_hour(ann, bob, vera, signed_in):
     for user in (bob, bob, vera):
         signed_in(user).get(url("profile", ann.pk))
     (line,) = Activity.objects.filter(verb="viewed")
     assert (line.actor, line.subject) == (bob, ann.braze_id)
 
 
-def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
+def test_an_admin_exports_a_profile(ann, alice, bob, signed_in):
     answer = signed_in(alice).post(url("profile_export", ann.pk))
-    told = json.loads(answer.content)
-    assert (told["profile"]["email"], told["deliveries"][0]["audience"]) == (
+    expected = json.loads(answer.content)
+    assert (expected["profile"]["email"], expected["deliveries"][0]["audience"]) == (
         "ann@example.org",
         "winback",
     )
@@ -79,10 +79,10 @@ def test_an_admin_takes_everything_as_a_file(ann, alice, bob, signed_in):
     assert signed_in(bob).post(url("profile_export", ann.pk)).status_code == 403
 
 
-def test_the_export_of_braze_tells_canvases_and_their_steps(ann, canvas):
-    (told,) = export.as_braze(ann)["canvases_received"]
-    (step,) = told["steps_received"]
-    assert (told["name"], told["api_canvas_id"], told["last_entered"] is None) == (
+def test_the_braze_export_has_canvases_and_steps(ann, canvas):
+    (expected,) = export.as_braze(ann)["canvases_received"]
+    (step,) = expected["steps_received"]
+    assert (expected["name"], expected["api_canvas_id"], expected["last_entered"] is None) == (
         "Cart",
         str(canvas.api_id),
         False,
@@ -94,7 +94,7 @@ def test_the_export_of_braze_tells_canvases_and_their_steps(ann, canvas):
     }
 
 
-def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
+def test_a_profile_is_erased_after_a_confirmation(ann, alice, signed_in):
     client = signed_in(alice)
     assert "cannot be undone" in client.get(url("profile_erase", ann.pk)).content.decode()
     assert Profile.objects.filter(pk=ann.pk).exists()
@@ -107,22 +107,22 @@ def test_one_person_is_erased_after_a_question(ann, alice, signed_in):
 
 
 @pytest.mark.parametrize(
-    ("asked_by", "told"),
+    ("asked_by", "expected"),
     [
         ("API key Shop", "API-Schlüssel Shop"),
         ("restore", "nach einer Wiederherstellung"),
         ("Al", "Al"),
     ],
 )
-def test_a_receipt_tells_who_asked_in_the_language_of_its_reader(
-    ann, acme, alice, signed_in, asked_by, told
+def test_a_receipt_names_its_origin_in_the_language_of_the_reader(
+    ann, acme, alice, signed_in, asked_by, expected
 ):
     erase.erase(acme, [ann.pk], asked_by=asked_by, now=timezone.now())
     html = signed_in(alice).get(url("erasures"), headers={"Accept-Language": "de"}).content.decode()
-    assert f"<bdi>{told}</bdi>" in html
+    assert f"<bdi>{expected}</bdi>" in html
 
 
-def test_many_are_named_counted_then_erased(ann, acme, alice, signed_in):
+def test_many_people_are_erased_after_a_confirmation(ann, acme, alice, signed_in):
     Profile.objects.create(app_group=acme, external_id="bert")
     client, ids = signed_in(alice), {"ids": "ann\n bert \n\nnobody\nann"}
     html = client.post(url("erase"), ids).content.decode()
@@ -138,13 +138,13 @@ def test_many_are_named_counted_then_erased(ann, acme, alice, signed_in):
     ("ids", "status"),
     [("", 422), ("\n".join(map(str, range(1001))), 422), ("nobody", 200), ("a\0b", 422)],
 )
-def test_odd_lists_erase_nobody(ann, alice, signed_in, ids, status):
+def test_an_invalid_list_erases_no_profile(ann, alice, signed_in, ids, status):
     assert signed_in(alice).post(url("erase"), {"ids": ids, "sure": "1"}).status_code == status
     assert Profile.objects.filter(pk=ann.pk).exists()
 
 
 @pytest.mark.parametrize("name", ["erase", "erasures", "profile_erase"])
-def test_only_admins_erase(ann, bob, charlie, signed_in, name):
+def test_only_admins_may_erase(ann, bob, charlie, signed_in, name):
     args = [ann.pk] if name == "profile_erase" else []
     assert signed_in(bob).get(url(name, *args)).status_code == 403
     assert signed_in(charlie).get(url(name, *args)).status_code == 404

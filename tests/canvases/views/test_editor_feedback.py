@@ -1,4 +1,4 @@
-"""The editor asks before something is lost, and scolds nobody for what was not touched yet."""
+"""The editor confirms removals and shows errors only for saved or launched steps."""
 
 import re
 
@@ -9,11 +9,11 @@ pytestmark = pytest.mark.django_db
 
 
 def card(page, step):
-    """The class of a step's card."""
+    """Return the CSS class of a step's card."""
     return re.search(rf'class="([^"]*)" id="card-{step.pk}"', page)[1]
 
 
-def test_a_new_component_is_quiet_until_launch_is_tried(bobs):
+def test_a_new_step_shows_no_error_before_a_launch(bobs):
     step = bobs.add("audience_sync")
 
     assert card(bobs.get(step=step.pk).content.decode(), step) == "step is-new"
@@ -21,7 +21,7 @@ def test_a_new_component_is_quiet_until_launch_is_tried(bobs):
     assert card(bobs.post("canvas_launch").content.decode(), step) == "step is-incomplete"
 
 
-def test_a_component_that_was_saved_with_errors_says_what_is_missing(bobs, sandbox):
+def test_a_step_saved_with_errors_is_incomplete(bobs, sandbox):
     step = bobs.add("audience_sync")
 
     page = bobs.post("step", step.pk, version=1, action="add").content.decode()
@@ -30,7 +30,7 @@ def test_a_component_that_was_saved_with_errors_says_what_is_missing(bobs, sandb
     assert "data-unsaved" in page
 
 
-def test_a_component_whose_people_are_not_sent_is_red(bobs, winback, connection):
+def test_a_step_with_a_partner_problem_is_red(bobs, winback, connection):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     winback.gone_at = timezone.now()
@@ -39,7 +39,7 @@ def test_a_component_whose_people_are_not_sent_is_red(bobs, winback, connection)
     assert card(bobs.get().content.decode(), step) == "step has-problem"
 
 
-def test_removing_a_component_asks_first(bobs, winback):
+def test_removing_a_step_needs_a_confirmation(bobs, winback):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
 
@@ -52,7 +52,7 @@ def test_removing_a_component_asks_first(bobs, winback):
     assert "Add to “winback”" in question
 
 
-def test_archiving_a_canvas_asks_first(bobs, canvas):
+def test_archiving_a_canvas_needs_a_confirmation(bobs, canvas):
     assert "Archive “Cart”?" in bobs.get("canvas_archive").content.decode()
     canvas.refresh_from_db()
     assert canvas.state == "draft"
@@ -63,7 +63,7 @@ def test_archiving_a_canvas_asks_first(bobs, canvas):
     assert canvas.state == "archived"
 
 
-def test_the_table_under_the_flow_has_all_seven_metrics_by_their_whole_names(bobs):
+def test_the_table_below_the_flow_names_all_metrics(bobs):
     bobs.add("delay")
 
     table = bobs.get().content.decode().split('id="numbers"')[1].split("</table>")[0]
@@ -81,7 +81,7 @@ def test_the_table_under_the_flow_has_all_seven_metrics_by_their_whole_names(bob
     ]
 
 
-def test_trouble_that_comes_while_the_page_is_open_is_announced(bobs, winback, connection):
+def test_a_problem_on_an_open_page_is_announced(bobs, winback, connection):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     before = bobs.get("canvas_counts", v="x", htmx=True).content.decode()

@@ -1,4 +1,4 @@
-"""Lists that a connector asks for before anything else, and parameters as connectors write them."""
+"""Lists that Braze connectors read first, and parameters as connectors write them."""
 
 import pytest
 from django.utils import timezone
@@ -15,12 +15,12 @@ def get(api, path, **params):
     return answer.json()
 
 
-def test_lists_that_are_empty_here(api):
+def test_unsupported_lists_are_empty(api):
     assert get(api, "/campaigns/list", page=0) == {"message": "success", "campaigns": []}
     assert get(api, "/feed/list") == {"message": "success", "cards": []}
 
 
-def test_the_names_of_events_each_once_and_of_this_group_only(api, other_group):
+def test_event_names_are_unique_and_of_this_group_only(api, other_group):
     events = [
         {"external_id": "a", "name": name, "time": WHEN}
         for name in ("cart", "visit", "cart", "Ärger")
@@ -38,7 +38,7 @@ def test_the_names_of_events_each_once_and_of_this_group_only(api, other_group):
     assert sorted(get(api, "/events/list")["events"]) == ["cart", "visit", "Ärger"]
 
 
-def test_events_are_told_page_by_page(api, acme):
+def test_event_names_are_paged(api, acme):
     ann = Profile.objects.create(app_group=acme, external_id="a")
     now = timezone.now()
     Event.objects.bulk_create(
@@ -49,30 +49,32 @@ def test_events_are_told_page_by_page(api, acme):
     assert pages[0] + pages[1] == [f"e{n:04}" for n in range(260)]
 
 
-def test_the_size_of_a_segment_is_told_for_today_alone(api, acme):
+def test_the_size_of_a_segment_is_known_for_today_only(api, acme):
     row = Segment.objects.create(app_group=acme, name="All")
     api.track(attributes=[{"external_id": "a"}])
-    wanted = {"segment_id": get(api, "/segments/list")["segments"][0]["id"]}
-    (day,) = get(api, "/segments/data_series", **wanted, length=7)["data"]
+    query = {"segment_id": get(api, "/segments/list")["segments"][0]["id"]}
+    (day,) = get(api, "/segments/data_series", **query, length=7)["data"]
     assert (day["size"], row.name) == (1, "All")
     assert (
-        get(api, "/segments/data_series", **wanted, length=7, ending_at="2020-01-01")["data"] == []
+        get(api, "/segments/data_series", **query, length=7, ending_at="2020-01-01")["data"] == []
     )
 
 
-def test_a_summary_adds_the_days_up(api, launched):
+def test_a_summary_is_the_sum_of_the_days(api, launched):
     api.track(attributes=[{"external_id": "a"}, {"external_id": "b"}])
     engine.admit_all(launched.pk)
     engine.admit(launched.pk, now=timezone.now())
-    wanted = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 3}
+    query = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 3}
     more = {"include_variant_breakdown": "true", "include_step_breakdown": "true"}
-    days = get(api, "/canvas/data_series", **wanted, **more)["data"]["stats"]
-    told = get(api, "/canvas/data_summary", **wanted, **more)["data"]
-    assert told["total_stats"]["entries"] == sum(day["total_stats"]["entries"] for day in days) == 2
-    assert set(told["variant_stats"]) == set(days[0]["variant_stats"])
-    assert set(told["step_stats"]) == set(days[0]["step_stats"])
-    assert {stats["name"] for stats in told["step_stats"].values()} == {"delay"}
-    assert "time" not in told
+    days = get(api, "/canvas/data_series", **query, **more)["data"]["stats"]
+    answer = get(api, "/canvas/data_summary", **query, **more)["data"]
+    assert (
+        answer["total_stats"]["entries"] == sum(day["total_stats"]["entries"] for day in days) == 2
+    )
+    assert set(answer["variant_stats"]) == set(days[0]["variant_stats"])
+    assert set(answer["step_stats"]) == set(days[0]["step_stats"])
+    assert {stats["name"] for stats in answer["step_stats"].values()} == {"delay"}
+    assert "time" not in answer
 
 
 @pytest.mark.parametrize(
@@ -82,11 +84,11 @@ def test_an_empty_parameter_means_its_default(api, path):
     assert get(api, path, page="", sort_direction="") == get(api, path)
 
 
-def test_an_empty_time_means_none(api, launched):
-    told = get(api, "/canvas/list", **{"last_edit.time[gt]": "", "include_archived": ""})
-    assert len(told["canvases"]) == 1
+def test_an_empty_time_means_no_filter(api, launched):
+    answer = get(api, "/canvas/list", **{"last_edit.time[gt]": "", "include_archived": ""})
+    assert len(answer["canvases"]) == 1
 
 
 def test_a_missing_end_means_now(api, launched):
-    wanted = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 1}
-    assert len(get(api, "/canvas/data_series", **wanted, ending_at="")["data"]["stats"]) == 1
+    query = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 1}
+    assert len(get(api, "/canvas/data_series", **query, ending_at="")["data"]["stats"]) == 1

@@ -1,4 +1,4 @@
-"""Edits of a canvas and its components are told with the value before and after."""
+"""Edits of a canvas and its steps are logged with the values before and after."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 
 def lines():
-    """Newest first: verb, kind, subject, and each change as what, before, after."""
+    """Return (verb, kind, subject, [(what, before, after)]) of each activity, newest first."""
     return [
         (
             one.verb,
@@ -21,7 +21,7 @@ def lines():
     ]
 
 
-def test_a_component_tells_which_settings_changed(bobs, eu, winback):
+def test_an_edited_step_logs_the_changed_settings(bobs, eu, winback):
     other = Audience.objects.create(
         ad_account=eu, remote_id="1002", name="lookback", kind="Partner", size=5000
     )
@@ -41,7 +41,7 @@ def test_a_component_tells_which_settings_changed(bobs, eu, winback):
     assert lines()[-1] == ("created", "component", "Cart", [("Component", "–", "Audience Sync")])
 
 
-def test_a_save_that_changes_nothing_is_no_line(bobs, winback):
+def test_a_save_without_changes_is_not_logged(bobs, winback):
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     before = Activity.objects.count()
@@ -51,19 +51,19 @@ def test_a_save_that_changes_nothing_is_no_line(bobs, winback):
     assert Activity.objects.count() == before
 
 
-def test_a_canvas_tells_its_old_name(bobs, canvas, segment):
+def test_a_renamed_canvas_logs_its_old_name(bobs, canvas, segment):
     bobs.post("canvas_entry", name="Basket", segment=segment.pk, version=1)
 
     assert lines() == [("changed", "canvas", "Cart", [("Name", "Cart", "Basket")])]
 
 
-def test_the_archive_tells_the_state_before(bobs):
+def test_archiving_logs_the_former_state(bobs):
     bobs.post("canvas_archive")
 
     assert lines() == [("removed", "canvas", "Cart", [("State", "Draft", "Archived")])]
 
 
-def test_a_removed_component_is_told(bobs):
+def test_a_removed_step_is_logged(bobs):
     step = bobs.add("delay")
     bobs.post("step_remove", step.pk)
 

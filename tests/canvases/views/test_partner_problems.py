@@ -1,4 +1,4 @@
-"""Trouble shows in the list of canvases, on the card, and on an open page without a reload."""
+"""Problems show in the list of canvases, on the card, and on an open page."""
 
 import re
 from datetime import timedelta
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def step(bobs, winback, canvas, people, bob):
-    """A live canvas; ten people wait."""
+    """A step of a live canvas with ten pending people."""
     row = bobs.add("audience_sync")
     bobs.set_up(row, winback)
     engine.launch(canvas, by=bob, now=timezone.now())
@@ -27,7 +27,7 @@ def card(page, step):
     return page.split(f'id="card-{step.pk}"')[1].split("</a>")[0]
 
 
-def test_the_list_of_canvases_shows_trouble_and_leads_to_the_step(bobs, step, canvas):
+def test_the_list_shows_a_problem_and_links_to_the_step(bobs, step, canvas):
     address = f"/g/{canvas.app_group.slug}/canvases/"
     assert "Needs attention" not in bobs.client.get(address).content.decode()
     Connection.objects.update(parked_by="token")
@@ -37,22 +37,20 @@ def test_the_list_of_canvases_shows_trouble_and_leads_to_the_step(bobs, step, ca
     assert "Needs attention" in page
 
 
-def test_the_list_needs_no_query_per_troubled_canvas(
-    bobs, step, canvas, django_assert_max_num_queries
-):
+def test_the_list_needs_no_query_per_problem(bobs, step, canvas, django_assert_max_num_queries):
     Audience.objects.update(gone_at=timezone.now())
     address = f"/g/{canvas.app_group.slug}/canvases/"
     with django_assert_max_num_queries(20):
         assert "pill-bad" in bobs.client.get(address).content.decode()
 
 
-def test_the_poll_brings_banner_card_and_panel_without_a_reload(bobs, step):
+def test_the_poll_updates_banner_card_and_panel(bobs, step):
     page = bobs.get(step=step.pk).content.decode()
     version = page.split("/counts/?v=")[1].split('"')[0]
     assert bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).status_code == 204
     Connection.objects.update(parked_by="token")
     answer = bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).content.decode()
-    # Morphed, not replaced: a reader of the screen hears of the trouble once, not with every poll.
+    # Morphed, not replaced: a screen reader announces the problem once, not at every poll.
     assert 'id="trouble" role="status" aria-live="polite" hx-swap-oob="morph"' in answer
     assert "People are not being sent." in answer
     assert f'id="problems-{step.pk}" hx-swap-oob="morph"' in answer
@@ -60,10 +58,10 @@ def test_the_poll_brings_banner_card_and_panel_without_a_reload(bobs, step):
     assert f'id="mend-{step.pk}" href="/g/acme/partners/tiktok/"' in answer
 
 
-def test_the_whole_sentence_stands_once_and_no_pill_is_green_beside_it(bobs, step):
+def test_a_problem_is_shown_once_and_without_a_green_pill(bobs, step):
     Connection.objects.update(parked_by="token")
     page = bobs.get(step=step.pk).content.decode()
-    seen = re.sub(r'<div id="told".*?</div>', "", page, flags=re.DOTALL)  # heard, not seen
+    seen = re.sub(r'<div id="told".*?</div>', "", page, flags=re.DOTALL)  # for screen readers only
     assert seen.count("TikTok no longer accepts our access") == 1
     assert "pill-good" not in page
     assert "Otherwise 10 people count as errored." in problem(bobs, step)
@@ -78,7 +76,7 @@ def problem(bobs, step):
     )
 
 
-def test_while_throttled_the_card_names_the_next_try(bobs, step, settings):
+def test_the_card_of_a_throttled_step_names_the_next_attempt(bobs, step, settings):
     at = timezone.now() + timedelta(seconds=64)
     us = int(at.timestamp() * 1_000_000)
     Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", throttles=7, parked_us=us, next_us=0)
@@ -89,7 +87,7 @@ def test_while_throttled_the_card_names_the_next_try(bobs, step, settings):
     assert words in partner
 
 
-def test_a_daily_limit_is_named(bobs, step, settings):
+def test_a_daily_quota_is_named(bobs, step, settings):
     at = timezone.now() + timedelta(seconds=250)
     us = int(at.timestamp() * 1_000_000)
     Budget.objects.create(
@@ -102,17 +100,17 @@ def test_a_daily_limit_is_named(bobs, step, settings):
     ("code", "words"),
     [("no_answer", "TikTok did not answer."), ("50000", "TikTok answered with the code 50000.")],
 )
-def test_a_pause_after_a_failure_names_cause_next_try_and_end(bobs, step, code, words):
+def test_a_backoff_names_cause_next_attempt_and_deadline(bobs, step, code, words):
     at, ends_at = timezone.now() + timedelta(seconds=40), timezone.now() + timedelta(hours=12)
     Batch.objects.update(
         due_at=at, last_code=code, first_failed_at=timezone.now(), deadline_at=ends_at
     )
-    said = problem(bobs, step)
-    assert f"{words} Next try at {at:%H:%M:%S}." in said
-    assert f"Who was not taken by {ends_at:%-d %b, %H:%M} counts as errored." in said
+    text = problem(bobs, step)
+    assert f"{words} Next try at {at:%H:%M:%S}." in text
+    assert f"Who was not taken by {ends_at:%-d %b, %H:%M} counts as errored." in text
 
 
-def test_an_engine_that_does_not_run_is_named(bobs, step):
+def test_a_stopped_engine_is_named(bobs, step):
     assert "engine" not in problem(bobs, step)
     Batch.objects.update(due_at=timezone.now() - timedelta(seconds=45))
     assert "No engine of this installation is running" in problem(bobs, step)

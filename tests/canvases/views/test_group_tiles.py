@@ -1,4 +1,4 @@
-"""The page where a member chooses a group: each tile shows the role and the canvases of that group."""
+"""The page of groups shows the role and the canvases of each group."""
 
 import re
 
@@ -25,7 +25,7 @@ def tiles(client, **headers):
     )
 
 
-def test_a_tile_shows_the_role_and_the_canvases(acme, other_group, bob, signed_in):
+def test_a_tile_shows_role_and_canvases(acme, other_group, bob, signed_in):
     Membership.objects.create(user=bob, app_group=other_group, role=Role.VIEWER)
     add(acme, "live", "live", "draft", "stopped", "archived")
     found = tiles(signed_in(bob))
@@ -43,7 +43,7 @@ def test_the_canvases_of_other_groups_are_not_counted(acme, other_group, bob, si
     assert "No canvas yet" in found["acme"]
 
 
-def test_the_number_of_queries_does_not_grow(acme, bob, signed_in):
+def test_the_page_has_a_constant_number_of_queries(acme, bob, signed_in):
     client = signed_in(bob)
 
     def queries():

@@ -1,4 +1,4 @@
-"""The page of receipts counts who is held back, and an admin lets the person of a receipt come back."""
+"""The receipts page counts suppressed people; an admin releases the person of a receipt."""
 
 import pytest
 from django.utils import timezone
@@ -12,11 +12,11 @@ from canvases.privacy import erase
 def erasure(acme, settings, tmp_path):
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     ann = Profile.objects.create(app_group=acme, external_id="ann")
-    (made,) = erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
-    return made
+    (row,) = erase.erase(acme, [ann.pk], asked_by="x", now=timezone.now())
+    return row
 
 
-def test_an_admin_lets_the_person_of_a_receipt_come_back(erasure, alice, signed_in):
+def test_an_admin_releases_the_person_of_a_receipt(erasure, alice, signed_in):
     client, path = signed_in(alice), f"/g/acme/people/erasures/{erasure.key}/release/"
     page = client.get("/g/acme/people/erasures/").content.decode()
     assert ("1 erased person is held back" in page, path in page) == (True, True)
@@ -28,15 +28,15 @@ def test_an_admin_lets_the_person_of_a_receipt_come_back(erasure, alice, signed_
     assert path not in client.get("/g/acme/people/erasures/").content.decode()
 
 
-def test_only_an_admin_may(erasure, bob, signed_in):
+def test_only_admins_may_release(erasure, bob, signed_in):
     assert signed_in(bob).post(f"/g/acme/people/erasures/{erasure.key}/release/").status_code == 403
     assert (ErasedName.objects.count(), Erasure.objects.count()) == (1, 1)
 
 
-def test_the_days_of_the_group_are_a_setting(acme, alice, signed_in):
+def test_the_suppression_days_are_a_setting_of_the_group(acme, alice, signed_in):
     client = signed_in(alice)
     body = {"name": "Acme", "time_zone": "UTC", "phone_region": "DE", "consent_values": "true"}
-    for told, kept in (("30", 30), ("", 30), ("0", 30), ("99999", 30), ("x", 30)):
-        client.post("/g/acme/settings/", body | {"suppression_days": told})
+    for value, kept in (("30", 30), ("", 30), ("0", 30), ("99999", 30), ("x", 30)):
+        client.post("/g/acme/settings/", body | {"suppression_days": value})
         acme.refresh_from_db()
         assert acme.suppression_days == kept

@@ -1,11 +1,11 @@
-"""What a page asks for first is filled with the accent; deleting people never is."""
+"""The main action of a page has a primary button; erasing people never has."""
 
 import pytest
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_page_of_erasures_asks_nobody_to_erase_people(alice, acme, signed_in):
+def test_erase_people_is_no_primary_button(alice, acme, signed_in):
     page = (
         signed_in(alice)
         .get("/g/acme/people/erasures/")

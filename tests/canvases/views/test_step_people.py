@@ -1,4 +1,4 @@
-"""The people behind each reason: the list is as long as the number, masked for viewers, and may be taken along."""
+"""The people of each outcome and reason: complete, masked for viewers, exportable."""
 
 import csv
 import io
@@ -20,13 +20,13 @@ from partners.queue import tally
 
 pytestmark = pytest.mark.django_db
 
-ALONE = [
+OWN_OUTCOMES = [
     ("not_synced", "no_identifier"),
     ("not_synced", ""),
     ("errored", "40002"),
     ("cancelled", "moved"),
 ]
-TOGETHER = [
+BATCH_OUTCOMES = [
     ("errored", "40007"),
     ("pending", ""),
     ("pending", "50000"),
@@ -37,7 +37,7 @@ TOGETHER = [
 
 @pytest.fixture
 def step(canvas, winback, people):
-    """A step that has had two Syncs; each person came through both, one of them with every outcome and reason."""
+    """A step with two syncs; each has a delivery of every outcome and reason."""
     row = Step.objects.create(canvas=canvas, kind="audience_sync")
     now = timezone.now()
     canvas.launched_at = now
@@ -45,7 +45,7 @@ def step(canvas, winback, people):
     visits = [Visit(canvas=canvas, profile=one, entered_at=now) for one in people]
     visits = Visit.objects.bulk_create(visits)
     for _ in range(2):
-        asked = Sync.objects.create(
+        sync_row = Sync.objects.create(
             app_group=canvas.app_group,
             audience=winback,
             action="add",
@@ -53,36 +53,40 @@ def step(canvas, winback, people):
             label="x",
             url="/",
         )
-        row.syncs.add(asked)
-        arrive(asked, visits, now=now)
+        row.syncs.add(sync_row)
+        deliver(sync_row, visits, now=now)
     return row
 
 
-def arrive(asked, visits, *, now):
-    common = {"sync": asked, "audience": asked.audience, "ad_account": asked.audience.ad_account}
+def deliver(sync_row, visits, *, now):
+    common = {
+        "sync": sync_row,
+        "audience": sync_row.audience,
+        "ad_account": sync_row.audience.ad_account,
+    }
     common |= {"action": "add", "kinds": ["email"], "created_at": now, "due_at": now}
-    ends = [(outcome, reason, None) for outcome, reason in ALONE]
-    for seq, (state, code) in enumerate(TOGETHER):
+    outcomes = [(outcome, reason, None) for outcome, reason in OWN_OUTCOMES]
+    for seq, (state, code) in enumerate(BATCH_OUTCOMES):
         batch = Batch.objects.create(**common, seq=seq, state=state, last_code=code)
-        ends.append((state, code, batch))
+        outcomes.append((state, code, batch))
     with tally.gathered(now=now) as moves:
         for place, visit in enumerate(visits):
-            outcome, reason, batch = ends[place % len(ends)]
+            outcome, reason, batch = outcomes[place % len(outcomes)]
             own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
             Delivery.objects.create(
-                sync=asked, profile_id=visit.profile_id, entry_key=visit.pk, **own
+                sync=sync_row, profile_id=visit.profile_id, entry_key=visit.pk, **own
             )
-            moves.add(asked.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
+            moves.add(sync_row.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
             if batch:
                 batch.n += 1
                 batch.save()
 
 
-def shown(hands, step, **query):
-    """Page after page; the rows and the number that the page names."""
+def shown(client_editor, step, **query):
+    """Read all pages. Return the number of rows and the number that the page shows."""
     rows, n, place = 0, None, {}
     while place is not None:
-        html = hands.get("step_people", step.pk, **query, **place).content.decode()
+        html = client_editor.get("step_people", step.pk, **query, **place).content.decode()
         rows += html.count("<tr data-delivery>")
         n = int(re.search(r'role="status">\s*(\d+) (?:person|people)', html)[1])
         more = re.search(r'rel="next" href="[^"]*before=([0-9-]+)', html)
@@ -91,11 +95,11 @@ def shown(hands, step, **query):
 
 
 @pytest.mark.parametrize("size", [1, 50])
-def test_the_list_is_as_long_as_the_number_for_every_reason(bobs, step, monkeypatch, size):
+def test_the_list_of_every_reason_has_as_many_rows_as_its_count(bobs, step, monkeypatch, size):
     monkeypatch.setattr(views, "PAGE", size)
     found = reasons.reasons(step)
 
-    assert {(why.outcome, why.reason) for why in found} == {*ALONE, *TOGETHER} - {
+    assert {(why.outcome, why.reason) for why in found} == {*OWN_OUTCOMES, *BATCH_OUTCOMES} - {
         ("cancelled", "moved"),
         ("synced", "0"),
     }
@@ -106,20 +110,20 @@ def test_the_list_is_as_long_as_the_number_for_every_reason(bobs, step, monkeypa
         assert shown(bobs, step, outcome=why.outcome, reason=why.reason) == (why.n, why.n)
 
 
-def test_newer_leads_back_through_the_same_pages(bobs, step, monkeypatch):
+def test_newer_pages_repeat_the_older_ones(bobs, step, monkeypatch):
     monkeypatch.setattr(views, "PAGE", 1)
     query = {"outcome": "not_synced", "reason": "no_identifier"}
-    there = [bobs.get("step_people", step.pk, **query).context["page"]]
-    while there[-1].older:
-        there.append(
-            bobs.get("step_people", step.pk, **query, before=there[-1].older).context["page"]
+    forward = [bobs.get("step_people", step.pk, **query).context["page"]]
+    while forward[-1].older:
+        forward.append(
+            bobs.get("step_people", step.pk, **query, before=forward[-1].older).context["page"]
         )
-    back = [there[-1]]
+    back = [forward[-1]]
     while back[-1].newer:
         back.append(bobs.get("step_people", step.pk, **query, after=back[-1].newer).context["page"])
 
-    assert len({page.deliveries[0].pk for page in there}) == len(there) > 2
-    assert [page.deliveries for page in back[::-1]] == [page.deliveries for page in there]
+    assert len({page.deliveries[0].pk for page in forward}) == len(forward) > 2
+    assert [page.deliveries for page in back[::-1]] == [page.deliveries for page in forward]
 
 
 def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
@@ -136,7 +140,7 @@ def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
     assert (line.actor, line.verb, line.subject) == (bob, "exported", "Cart")
 
 
-def test_the_erased_and_those_no_longer_kept_are_counted_and_said(bobs, step, people):
+def test_erased_and_purged_people_are_counted(bobs, step, people):
     query = {"outcome": "not_synced", "reason": "no_identifier"}
     before = shown(bobs, step, **query)
     Profile.objects.filter(pk=people[0].pk).update(erased_at=timezone.now())
@@ -152,12 +156,13 @@ def test_the_erased_and_those_no_longer_kept_are_counted_and_said(bobs, step, pe
     assert "p0@example.org" not in page
 
 
-def test_viewers_read_no_personal_data_and_take_no_file(editor, vera, bobs, step):
+def test_viewers_see_masked_data_and_may_not_export(editor, vera, bobs, step):
     query = {"outcome": "errored", "reason": "40002"}
     url = bobs.url("step_people_export", step.pk)
     veras = editor(vera)
     masked, plain = (
-        hands.get("step_people", step.pk, **query).content.decode() for hands in (veras, bobs)
+        client_editor.get("step_people", step.pk, **query).content.decode()
+        for client_editor in (veras, bobs)
     )
 
     assert ("p2@example.org" in plain, "p2@example.org" in masked) == (True, False)
@@ -167,9 +172,9 @@ def test_viewers_read_no_personal_data_and_take_no_file(editor, vera, bobs, step
     assert [line.verb for line in Activity.objects.all()] == ["viewed"]
 
 
-def test_no_other_group_is_reached(bobs, editor, charlie, step, other_group, canvas):
+def test_people_of_other_groups_are_not_shown(bobs, editor, charlie, step, other_group, canvas):
     foreign = type(canvas).objects.create(app_group=other_group, name="Theirs")
-    Profile.objects.update(app_group=other_group)  # rows that stray are shown as unknown
+    Profile.objects.update(app_group=other_group)  # profiles of another group are shown as unknown
 
     assert editor(charlie).get("step_people", step.pk).status_code == 404
     assert editor(charlie, foreign).get("step_people", step.pk).status_code == 404
@@ -182,7 +187,7 @@ def test_no_other_group_is_reached(bobs, editor, charlie, step, other_group, can
     )
 
 
-def test_the_number_of_queries_does_not_grow(bobs, step, people, canvas):
+def test_the_list_has_a_constant_number_of_queries(bobs, step, people, canvas):
     def queries():
         with CaptureQueriesContext(connection) as found:
             bobs.get("step_people", step.pk, outcome="errored", reason="40002")
@@ -194,10 +199,10 @@ def test_the_number_of_queries_does_not_grow(bobs, step, people, canvas):
     more = Visit.objects.bulk_create(
         Visit(canvas=canvas, profile=one, slot=1, entered_at=now) for one in people
     )
-    asked = step.syncs.first()
+    sync_row = step.syncs.first()
     Delivery.objects.bulk_create(
         Delivery(
-            sync=asked,
+            sync=sync_row,
             profile_id=one.profile_id,
             entry_key=one.pk,
             outcome="errored",
@@ -211,16 +216,16 @@ def test_the_number_of_queries_does_not_grow(bobs, step, people, canvas):
 @pytest.mark.parametrize(
     "query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 25}, {"outcome": "synced"}]
 )
-def test_what_nobody_can_have_is_not_found(bobs, step, query):
+def test_an_invalid_outcome_or_reason_is_404(bobs, step, query):
     assert bobs.get("step_people", step.pk, **query).status_code == 404
 
 
 @pytest.mark.parametrize("place", ["", "x", "1", "9" * 40, "1-" + "9" * 30, "-1-1", "\0", "0-0"])
-def test_what_is_no_place_is_the_beginning(bobs, step, place):
+def test_an_invalid_cursor_shows_the_first_page(bobs, step, place):
     assert bobs.get("step_people", step.pk, before=place).status_code == 200
 
 
-def test_the_file_asks_for_the_password_again(bob, signed_in, bobs, step):
+def test_an_export_needs_a_fresh_login(bob, signed_in, bobs, step):
     answer = signed_in(bob, fresh=False).post(bobs.url("step_people_export", step.pk))
     assert answer["Location"].startswith("/accounts/reauthenticate/")
     assert not Activity.objects.exists()

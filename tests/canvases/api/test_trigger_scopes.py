@@ -1,4 +1,4 @@
-"""The scope canvas.trigger lets people enter and no more: what it tells about people needs users.track."""
+"""The scope canvas.trigger admits people; changing their data also needs users.track."""
 
 import pytest
 from django.utils import timezone
@@ -17,7 +17,7 @@ WRITING = [
 
 @pytest.fixture
 def canvas(launched, acme):
-    """One person came after the launch, and refuses."""
+    """A live canvas and a person without consent, added after the launch."""
     engine.admit(launched.pk, now=timezone.now())
     Profile.objects.create(app_group=acme, external_id="ann", ads_consent=False)
     return launched
@@ -34,7 +34,7 @@ def people():
 
 
 @pytest.mark.parametrize("more", WRITING)
-def test_a_key_for_triggers_alone_writes_nothing_about_people(api, acme, issue, canvas, more):
+def test_a_trigger_key_changes_no_profile(api, acme, issue, canvas, more):
     before, api.key = people(), issue(acme, "canvas.trigger")
     answer = send(api, canvas, {"external_user_id": "ann"}, {"external_user_id": "ann"} | more)
     assert (answer.status_code, "users.track" in answer.json()["message"]) == (403, True)
@@ -47,14 +47,14 @@ def test_a_key_for_triggers_alone_writes_nothing_about_people(api, acme, issue, 
 @pytest.mark.parametrize(
     "more", [{}, {"attributes": {}}, {"attributes": None}, {"send_to_existing_only": True}]
 )
-def test_a_key_for_triggers_alone_lets_people_enter(api, acme, issue, canvas, more):
+def test_a_trigger_key_admits_people(api, acme, issue, canvas, more):
     api.key = issue(acme, "canvas.trigger")
     assert send(api, canvas, {"external_user_id": "ann"} | more).json()["entered"] == 1
 
 
 @pytest.mark.parametrize("state", ["draft", "stopped", "archived"])
 @pytest.mark.parametrize("more", WRITING)
-def test_nothing_is_written_for_a_canvas_that_is_not_live(api, canvas, state, more):
+def test_no_profile_changes_for_a_canvas_that_is_not_live(api, canvas, state, more):
     before = people()
     Canvas.objects.update(state=state)
     answer = send(api, canvas, {"external_user_id": "ann"} | more).json()
