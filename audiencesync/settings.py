@@ -191,8 +191,8 @@ BEATS = {
     "deletions": (3 * BEAT_SECONDS, "canvases.group_deletion.beat"),
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
     # Imports are started by `wake`; this job finds those whose process died.
-    "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.running.beat"),
-    "imports_tidy": (60.0, "audiencesync.people.imports.life.tidy"),
+    "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.runner.beat"),
+    "imports_tidy": (60.0, "audiencesync.people.imports.lifecycle.tidy"),
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }

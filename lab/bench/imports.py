@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audiencesync.people.imports import detecting, guessing, mapping, running, uploads
+from audiencesync.people.imports import column_guess, detection, mapping, runner, uploads
 from audiencesync.people.models.imports import Import
 from lab.bench import world
 
@@ -21,9 +21,9 @@ def measure(*, n: int) -> dict[str, Any]:
     for name, newsletter in (("new", "true"), ("changed", "false"), ("same", "false")):
         run = _started(_file(n, newsletter))
         begun, cpu = time.perf_counter(), time.process_time()
-        while leased := running.lease(now=timezone.now()):
-            running.turn(leased)
-            running.let_go(leased)
+        while leased := runner.lease(now=timezone.now()):
+            runner.turn(leased)
+            runner.let_go(leased)
         seconds = time.perf_counter() - begun
         run.refresh_from_db()
         if run.n_created + run.n_updated != n:
@@ -49,9 +49,11 @@ def _started(data: bytes) -> Import:
     """Make an import that is ready for its first turn."""
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
-    layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
+    layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
     row = ["x", "x", "x", "DE", "true", "1"]
-    guesses = guessing.columns(HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group)
+    guesses = column_guess.columns(
+        HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group
+    )
     columns = tuple(guess.column for guess in guesses)
     run.plan = mapping.Plan(layout, columns).as_json()
     run.state, run.started_at = Import.State.RUNNING, timezone.now()

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from audiencesync.people.imports import running
+from audiencesync.people.imports import runner
 from audiencesync.people.models.imports import Import
 
 URL = "/g/acme/people/imports/"
@@ -71,9 +71,9 @@ class Imports:
 
 def turns():
     """Take the engine's turns until no import is left."""
-    while (run := running.lease(now=timezone.now())) is not None:
-        running.turn(run)
-        running.let_go(run)
+    while (run := runner.lease(now=timezone.now())) is not None:
+        runner.turn(run)
+        runner.let_go(run)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.imports import cells, guessing, mapping, uploads
+from audiencesync.people.imports import cells, column_guess, mapping, uploads
+from audiencesync.people.imports.csv_reader import MOST_BYTES, MOST_COLUMNS, Layout
 from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEPT, KEYS, Column, Plan
-from audiencesync.people.imports.reading import MOST_BYTES, MOST_COLUMNS, Layout
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.forms import name_taken
@@ -213,7 +213,7 @@ class MappingForm(forms.Form):
         elif (
             what.startswith(filters.CUSTOM)
             and self.app_group.hash_only
-            and guessing.is_second(name)
+            and column_guess.is_second(name)
         ):
             self.add_error(
                 f"target_{i}",

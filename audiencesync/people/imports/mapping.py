@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells
-from audiencesync.people.imports.reading import Layout, Reject, Stretch
+from audiencesync.people.imports.csv_reader import Layout, Reject, Stretch
 from audiencesync.people.readings.placeholders import is_placeholder
 from audiencesync.people.writing import in_clear
 

@@ -27,7 +27,7 @@ from django.utils import timezone
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people.imports import eastern
-from audiencesync.people.imports.reading import MB, MOST_BYTES
+from audiencesync.people.imports.csv_reader import MB, MOST_BYTES
 from audiencesync.people.models.imports import Import, UploadPart
 
 PART = 2 * MB

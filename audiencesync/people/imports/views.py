@@ -18,7 +18,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audiencesync.core import csv_files
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people.imports import detecting, guessing, life, mapping, uploads, words, writing
+from audiencesync.people.imports import (
+    chunk_writer,
+    column_guess,
+    detection,
+    lifecycle,
+    mapping,
+    uploads,
+    words,
+)
+from audiencesync.people.imports.csv_reader import Layout, Reject
 from audiencesync.people.imports.forms import (
     LayoutForm,
     MappingForm,
@@ -27,7 +36,6 @@ from audiencesync.people.imports.forms import (
     layout_values,
     too_many,
 )
-from audiencesync.people.imports.reading import Layout, Reject
 from audiencesync.people.models.imports import Import
 from audiencesync.people.segments import edit
 from audiencesync.people.segments.forms import name_taken
@@ -108,19 +116,19 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     chosen = LayoutForm(told) if "encoding" in told else None
     is_wrong = chosen is not None and not chosen.is_valid()
     if chosen and not is_wrong:
-        layout = detecting.marked(source, chosen.layout())
+        layout = detection.marked(source, chosen.layout())
     else:
-        layout = detecting.layout(source, is_utf8=row.is_utf8)
+        layout = detection.layout(source, is_utf8=row.is_utf8)
     if chosen is None:
         chosen = LayoutForm(layout_values(layout))
-    shown = life.preview(row, layout)
+    shown = lifecycle.preview(row, layout)
     context: dict[str, Any] = {
         "run": row,
         "layout_form": chosen,
         "layout": layout_values(layout),
         "preview": shown,
     }
-    context["is_sure"] = detecting.is_sure(source, layout.encoding, is_utf8=row.is_utf8)
+    context["is_sure"] = detection.is_sure(source, layout.encoding, is_utf8=row.is_utf8)
     page = "people/imports/mapping.html"
     if trouble := too_many(len(shown.headers)):
         return render(
@@ -130,7 +138,7 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
             status=422 if request.method == "POST" else 200,
         )
     names, group = _names(shown, layout), row.app_group
-    guesses = guessing.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
+    guesses = column_guess.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
     columns = tuple(guess.column for guess in guesses)
     is_sent = request.method == "POST" and not is_wrong
     form = MappingForm(
@@ -140,7 +148,7 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
         if "start" in request.POST and (answer := _start(request, row, form)):
             return answer
         if not form.errors:
-            context |= _checked(life.check(row, form.plan()))
+            context |= _checked(lifecycle.check(row, form.plan()))
     status = 422 if is_wrong or form.errors else 200
     why = [guess.words() for guess in guesses]
     samples = [
@@ -150,14 +158,14 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     return render(request, page, context, status=status)
 
 
-def _checked(found: life.Checked) -> dict[str, Any]:
+def _checked(found: lifecycle.Checked) -> dict[str, Any]:
     """What a check found, in words."""
     problems = [(one.line, words.reason(one), " | ".join(one.cells)) for one in found.problems]
     usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
     return {"checked": found, "problems": problems, "usable": usable}
 
 
-def _names(shown: life.Preview, layout: Layout) -> list[str]:
+def _names(shown: lifecycle.Preview, layout: Layout) -> list[str]:
     """The names of the columns; without a header they are numbered."""
     return (
         shown.headers
@@ -169,7 +177,7 @@ def _names(shown: life.Preview, layout: Layout) -> list[str]:
 def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse | None:
     """Begin; None if the name of the segment was taken meanwhile."""
     try:
-        life.begin(
+        lifecycle.begin(
             row,
             form.plan(),
             segment_name=form.cleaned_data["segment_name"],
@@ -178,7 +186,7 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
     except edit.NameTaken:
         form.add_error("segment_name", name_taken())
         return None
-    except life.NotOpen:
+    except lifecycle.NotOpen:
         messages.error(request, _("This import was started already."))
     return redirect(row)
 
@@ -211,7 +219,7 @@ def _state(
 def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Stop it; what is imported stays."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    if life.cancel(row):
+    if lifecycle.cancel(row):
         messages.success(request, _("The import was cancelled. Rows that were imported stay."))
     else:
         messages.error(request, _("This import is not running."))
@@ -223,7 +231,7 @@ def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Throw an uploaded file away."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    if life.discard(row):
+    if lifecycle.discard(row):
         messages.success(request, _("The file was thrown away."))
         return redirect("imports", group)
     messages.error(request, _("This import was started already."))
@@ -241,7 +249,7 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         return redirect(row)
     if form.is_valid():
         try:
-            made = life.make_segment(row, form.cleaned_data["name"], by=access.user(request))
+            made = lifecycle.make_segment(row, form.cleaned_data["name"], by=access.user(request))
         except edit.NameTaken:
             form.add_error("name", name_taken())
         else:
@@ -257,7 +265,7 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpResponse:
     """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    rows = _rejected(row.plan.get("columns", []), writing.rejects(row), get_language() or "en")
+    rows = _rejected(row.plan.get("columns", []), chunk_writer.rejects(row), get_language() or "en")
     return csv_files.download(csv_files.lines(rows), f"rejected-{row.pk}.csv")
 
 

@@ -4,7 +4,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people.imports.reading import Reject
+from audiencesync.people.imports.csv_reader import Reject
 
 REASONS: dict[str, str | Promise] = {
     "columns": _("The row has more or fewer cells than the first row."),

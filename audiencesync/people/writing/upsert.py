@@ -18,7 +18,7 @@ from audiencesync.people.changes import Change, Problem
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import KINDS, UserAlias
 from audiencesync.people.privacy import consent, erasure_ledger
-from audiencesync.people.writing import attribute_changes, lookup, ordering, rehash, rows
+from audiencesync.people.writing import attribute_changes, change_order, lookup, rehash, rows
 from audiencesync.people.writing.attribute_changes import Unfit, merged
 from audiencesync.people.writing.columns import Row
 from audiencesync.people.writing.lookup import Key
@@ -58,7 +58,7 @@ def upsert(
     ``from_file``: they may be older than an erasure, see ledger.blocked.
     """
     with transaction.atomic(savepoint=False):
-        first, *others = ordering.of(app_group, changes)
+        first, *others = change_order.split(app_group, changes)
         if others:
             _hold(app_group, changes)
         done = _Upsert(app_group, first, now, from_file).run()

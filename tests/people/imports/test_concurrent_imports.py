@@ -7,7 +7,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from audiencesync.people.changes import Change
-from audiencesync.people.imports import running
+from audiencesync.people.imports import runner
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import
 from audiencesync.people.writing.upsert import upsert
@@ -29,12 +29,12 @@ def file_of(key, step):
 def take_turns():
     """Run turns as one of several engines until no import is running."""
     while Import.objects.filter(state="running").exists():
-        run = running.lease(now=timezone.now())
+        run = runner.lease(now=timezone.now())
         if run is None:
             threading.Event().wait(0.02)
             continue
-        running.turn(run)
-        running.let_go(run)
+        runner.turn(run)
+        runner.let_go(run)
 
 
 def call_api(app_group, key, step):
@@ -52,9 +52,9 @@ def call_api(app_group, key, step):
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
 def test_concurrent_imports_and_api_calls_create_each_person_once(imports, acme, monkeypatch, key):
-    monkeypatch.setattr(running, "CHUNK", 200)
-    monkeypatch.setattr(running, "AT_ONCE", AT_ONCE)
-    monkeypatch.setattr(running, "TURN_SECONDS", 0.3)
+    monkeypatch.setattr(runner, "CHUNK", 200)
+    monkeypatch.setattr(runner, "AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0.3)
     rows = [imports.started(file_of(key, step)) for step in (1, 7, 1199)]
     threads = Threads()
     jobs = [take_turns] * AT_ONCE + [

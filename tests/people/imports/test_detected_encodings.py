@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiencesync.people.imports import detecting
+from audiencesync.people.imports import detection
 from audiencesync.people.models import Profile
 from tests.people.imports.test_reader import Bytes
 
@@ -22,7 +22,7 @@ GREEK = (
     ("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")]
 )
 def test_a_legacy_encoding_is_detected_with_delimiter_and_header(text, encoding):
-    found = detecting.layout(Bytes(text.encode(encoding)), is_utf8=False)
+    found = detection.layout(Bytes(text.encode(encoding)), is_utf8=False)
     assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
 
 
@@ -80,7 +80,7 @@ def test_one_broken_byte_does_not_change_the_encoding_of_a_utf_8_file(imports):
 def test_one_umlaut_late_in_the_file_decides_the_encoding():
     # The first 128 KB are plain ASCII; the whole file was scanned when it was stored.
     raw = b"id;name\n" + b"1;Meier\n" * 20_000 + "2;Müller\n".encode("cp1252")
-    assert detecting.layout(Bytes(raw), is_utf8=False).encoding == "cp1252"
+    assert detection.layout(Bytes(raw), is_utf8=False).encoding == "cp1252"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -91,8 +91,8 @@ def test_a_quoted_delimiter_of_another_kind_is_ignored(delimiter):
         + delimiter.join(["1", '"x,y;z|w\tv"', "1,5"])
         + "\n"
     )
-    found = detecting.layout(Bytes(raw.encode()), is_utf8=True)
-    assert detecting.DELIMITERS[found.delimiter] == delimiter
+    found = detection.layout(Bytes(raw.encode()), is_utf8=True)
+    assert detection.DELIMITERS[found.delimiter] == delimiter
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from audiencesync.people.imports import running
+from audiencesync.people.imports import runner
 from audiencesync.people.models import ErasedName, Profile
 from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase as privacy
@@ -29,7 +29,7 @@ def erase(acme, errors, ids):
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
 def test_a_profile_erased_during_an_import_does_not_come_back(imports, acme, monkeypatch, key):
-    monkeypatch.setattr(running, "CHUNK", 20)
+    monkeypatch.setattr(runner, "CHUNK", 20)
     file = "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(N_ROWS))
     imports.run(file)
     more = file + "".join(f"d-{n},q{n}@example.org\n" for n in range(N_ERASED))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from audiencesync.core import csv_files
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.changes import Change
-from audiencesync.people.imports import detecting, guessing, life, mapping, uploads
+from audiencesync.people.imports import column_guess, detection, lifecycle, mapping, uploads
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import
 from audiencesync.people.views import csv_export
@@ -66,9 +66,9 @@ def imported(group, data):
     """Import by the suggested columns."""
     run = Import(app_group=group, file_name="x.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
-    layout = detecting.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
-    shown = life.preview(run, layout)
-    guesses = guessing.columns(
+    layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
+    shown = lifecycle.preview(run, layout)
+    guesses = column_guess.columns(
         shown.headers, shown.sample, delimiter=layout.delimiter, app_group=group
     )
     plan = mapping.Plan(layout, tuple(guess.column for guess in guesses))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiencesync.people.imports import charsets, forms, reading
+from audiencesync.people.imports import charsets, csv_reader, forms
 from audiencesync.people.models import Profile
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_escape_makes_the_encoding_a_guess(imports):
 
 
 def test_every_readable_encoding_is_offered():
-    assert {name for name, _label in forms.ENCODINGS} == set(reading.ENCODINGS)
+    assert {name for name, _label in forms.ENCODINGS} == set(csv_reader.ENCODINGS)
 
 
 def test_euc_jp_text_keeps_its_length_in_bytes():

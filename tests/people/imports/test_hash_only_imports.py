@@ -2,8 +2,8 @@
 
 import pytest
 
+from audiencesync.people.imports.csv_reader import Layout, Stretch
 from audiencesync.people.imports.mapping import Column, Converter, Plan
-from audiencesync.people.imports.reading import Layout, Stretch
 
 
 def read(cell, target="text", name="note", *, hash_only=True):
@@ -42,6 +42,6 @@ def test_a_cell_with_an_address_is_kept_in_other_groups():
 def test_an_address_beyond_the_sampled_rows_is_left_out(imports, acme, monkeypatch):
     acme.hash_only = True
     acme.save()
-    monkeypatch.setattr("audiencesync.people.imports.life.SAMPLE", 2)
+    monkeypatch.setattr("audiencesync.people.imports.lifecycle.SAMPLE", 2)
     row = imports.run("external_id,note\nc-1,a\nc-2,b\nc-3,write to b@example.org\n")
     assert (row.n_created, row.told) == (3, {"left_out": {"note": 1}})

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from audiencesync.people.imports import life, running, uploads
+from audiencesync.people.imports import lifecycle, runner, uploads
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart, UploadPart
 from tests.support.import_pages import URL, turns
@@ -21,13 +21,13 @@ FILE = (
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(running, "CHUNK", 7)
+    monkeypatch.setattr(runner, "CHUNK", 7)
 
 
 def run_chunks(n):
     """Process n chunks, then die with the lease in hand."""
-    run = running.lease(now=timezone.now())
-    with running.Worker(run) as worker:
+    run = runner.lease(now=timezone.now())
+    with runner.Worker(run) as worker:
         for _ in range(n):
             worker.chunk(now=timezone.now())
     return run
@@ -43,7 +43,7 @@ def test_a_killed_import_resumes_where_it_stopped(imports):
     row = imports.started(FILE)
     run_chunks(3)
     assert counts(row) == ("running", 21, 21, 0, 0, 21)
-    assert running.lease(now=timezone.now()) is None
+    assert runner.lease(now=timezone.now()) is None
     Import.objects.update(leased_until=timezone.now())
     turns()
     assert counts(row) == ("done", N, 40, 8, 2, 40)
@@ -53,8 +53,8 @@ def test_a_killed_import_resumes_where_it_stopped(imports):
 
 def test_a_worker_without_its_lease_changes_nothing(imports):
     row = imports.started(FILE)
-    late = running.lease(now=timezone.now())
-    with running.Worker(late) as worker:
+    late = runner.lease(now=timezone.now())
+    with runner.Worker(late) as worker:
         worker.chunk(now=timezone.now())
         Import.objects.update(leased_until=timezone.now())
         turns()
@@ -79,22 +79,22 @@ def test_cancel_ends_an_import_and_keeps_its_profiles(imports):
 
 def test_a_running_worker_stops_after_cancel(imports):
     row = imports.started(FILE)
-    run = running.lease(now=timezone.now())
-    with running.Worker(run) as worker:
+    run = runner.lease(now=timezone.now())
+    with runner.Worker(run) as worker:
         worker.chunk(now=timezone.now())
-        life.cancel(row)
+        lifecycle.cancel(row)
         assert worker.chunk(now=timezone.now()) is False
     assert counts(row) == ("cancelled", 7, 7, 0, 0, 7)
     assert Profile.objects.count() == 7
 
 
 def test_two_imports_take_turns(imports, monkeypatch):
-    monkeypatch.setattr(running, "TURN_SECONDS", 0)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0)
     first, second = imports.started(FILE), imports.started(FILE.replace("c-", "d-"))
-    run = running.lease(now=timezone.now())
-    assert running.lease(now=timezone.now()) is None
-    running.turn(run)
-    running.let_go(run)
+    run = runner.lease(now=timezone.now())
+    assert runner.lease(now=timezone.now()) is None
+    runner.turn(run)
+    runner.let_go(run)
     assert [counts(first)[1], counts(second)[1]] == [7, 0]
     turns()
     assert counts(first) == counts(second) == ("done", N, 40, 8, 2, 40)
@@ -112,7 +112,7 @@ def test_an_import_posted_twice_starts_once(imports):
 
 def test_an_import_fails_after_too_many_tries(imports):
     row = imports.started(FILE)
-    Import.objects.update(n_tries=running.MOST_TRIES)
+    Import.objects.update(n_tries=runner.MOST_TRIES)
     turns()
     assert counts(row)[0] == "failed"
     assert "several times" in imports.client.get(f"{URL}{row.pk}/").content.decode()
@@ -127,7 +127,7 @@ def test_an_import_without_its_file_fails_with_a_message(imports):
 
 
 def test_rows_beyond_the_limit_are_not_imported(imports, monkeypatch):
-    monkeypatch.setattr(running, "MOST_ROWS", 10)
+    monkeypatch.setattr(runner, "MOST_ROWS", 10)
     row = imports.run(FILE)
     assert counts(row) == ("done", 10, 10, 0, 0, 10)
     assert (
@@ -137,7 +137,7 @@ def test_rows_beyond_the_limit_are_not_imported(imports, monkeypatch):
 
 
 def test_exactly_the_limit_of_rows_is_imported_without_a_warning(imports, monkeypatch):
-    monkeypatch.setattr(running, "MOST_ROWS", N)
+    monkeypatch.setattr(runner, "MOST_ROWS", N)
     assert imports.run(FILE).trouble == ""
 
 
@@ -168,24 +168,24 @@ def test_discarded_and_abandoned_uploads_are_deleted(imports, time_machine):
     imports.uploaded(FILE)
     with open(__file__, "rb") as file:
         uploads.store(file)  # the web process dies here
-    life.tidy()
+    lifecycle.tidy()
     assert UploadPart.objects.count() == 2
     time_machine.move_to(timezone.now() + timedelta(hours=1))
-    life.tidy()
+    lifecycle.tidy()
     assert UploadPart.objects.count() == 1
     time_machine.move_to(timezone.now() + timedelta(days=1))
-    life.tidy()
+    lifecycle.tidy()
     assert Import.objects.count() == UploadPart.objects.count() == 0
 
 
 def test_rejects_and_members_are_kept_for_a_limited_time(imports, time_machine):
     plain, with_segment = imports.run(FILE), imports.run(FILE, segment_name="Ours")
     time_machine.move_to(timezone.now() + timedelta(days=8))
-    life.tidy()
+    lifecycle.tidy()
     assert RejectPart.objects.count() == 0
     page = imports.client.get(f"{URL}{plain.pk}/")
     assert page.status_code in {200, 302}
     time_machine.move_to(timezone.now() + timedelta(days=31))
-    life.tidy()
+    lifecycle.tidy()
     assert set(ImportMember.objects.values_list("run", flat=True)) == {with_segment.pk}
     assert Segment.objects.count() == 1

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.imports import running, uploads
+from audiencesync.people.imports import runner, uploads
+from audiencesync.people.imports.csv_reader import Layout
 from audiencesync.people.imports.mapping import Column, Plan
-from audiencesync.people.imports.reading import Layout
 from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from tests.support.import_pages import turns
@@ -114,7 +114,7 @@ def expected(person):
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(first=st.lists(ROW, max_size=7), second=st.lists(ROW, max_size=7), chunk=st.integers(1, 4))
 def test_imported_profiles_match_the_model(monkeypatch, key, first, second, chunk):
-    monkeypatch.setattr(running, "CHUNK", chunk)
+    monkeypatch.setattr(runner, "CHUNK", chunk)
     group = AppGroup.objects.create(name="x", slug=f"x-{next(ORDER)}", phone_region="DE")
     people, past = {}, set()
     for rows in (first, second):

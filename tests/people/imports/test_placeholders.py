@@ -2,9 +2,9 @@
 
 import pytest
 
-from audiencesync.people.imports import cells, guessing
+from audiencesync.people.imports import cells, column_guess
+from audiencesync.people.imports.csv_reader import Layout, Stretch
 from audiencesync.people.imports.mapping import Column, Converter, Plan
-from audiencesync.people.imports.reading import Layout, Stretch
 from audiencesync.people.readings import spellings
 
 
@@ -56,7 +56,7 @@ def test_assigned_three_letter_language_codes_are_kept(text, code):
 
 
 def suggested(acme, name, values):
-    found = guessing.columns(
+    found = column_guess.columns(
         [name], [[value] for value in values], delimiter="comma", app_group=acme
     )
     return found[0].column.target

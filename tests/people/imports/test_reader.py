@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiencesync.people.imports import reading
-from audiencesync.people.imports.reading import DELIMITERS, ENCODINGS, Layout, Reader
+from audiencesync.people.imports import csv_reader
+from audiencesync.people.imports.csv_reader import DELIMITERS, ENCODINGS, Layout, Reader
 
 PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 LATIN = st.text(st.characters(codec="cp1252", exclude_characters="\0"), max_size=12)
@@ -46,10 +46,10 @@ def read_all(data, layout=PLAIN, *, n_columns, step=3):
         rejects += found.rejects
 
 
-@pytest.fixture(params=[64, reading.BLOCK])
+@pytest.fixture(params=[64, csv_reader.BLOCK])
 def block(request, monkeypatch):
     """Use blocks so small that every row spans several, and blocks of the real size."""
-    monkeypatch.setattr(reading, "BLOCK", request.param)
+    monkeypatch.setattr(csv_reader, "BLOCK", request.param)
 
 
 @PROPERTY
@@ -65,9 +65,9 @@ def test_rows_written_by_the_csv_module_are_read_unchanged(data):
     csv.writer(text, delimiter=DELIMITERS[name], lineterminator=end, quoting=quoting).writerows(
         rows
     )
-    mark = reading.BOMS.get(encoding, b"") if data.draw(st.booleans()) else b""
+    mark = csv_reader.BOMS.get(encoding, b"") if data.draw(st.booleans()) else b""
     if text.getvalue().startswith("\ufeff") and not mark:
-        mark = reading.BOMS.get(encoding, b"")  # a leading U+FEFF is read as a byte order mark
+        mark = csv_reader.BOMS.get(encoding, b"")  # a leading U+FEFF is read as a byte order mark
     raw = mark + text.getvalue().encode(encoding)
     found, rejects = read_all(
         raw, Layout(encoding, name), n_columns=3, step=data.draw(st.integers(1, 4))
@@ -92,11 +92,11 @@ def test_arbitrary_bytes_are_read_alike_from_any_offset(raw, encoding, delimiter
 def test_the_size_of_blocks_does_not_change_the_rows(parts, size):
     raw = "".join(parts).encode()
     whole = read_all(raw, n_columns=2, step=1000)
-    before, reading.BLOCK = reading.BLOCK, size
+    before, csv_reader.BLOCK = csv_reader.BLOCK, size
     try:
         assert read_all(raw, n_columns=2, step=1000) == whole
     finally:
-        reading.BLOCK = before
+        csv_reader.BLOCK = before
 
 
 def test_an_unclosed_quote_is_rejected_alone(block):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from audiencesync.people.imports import reading
-from audiencesync.people.imports.reading import Layout
+from audiencesync.people.imports import csv_reader
+from audiencesync.people.imports.csv_reader import Layout
 from tests.people.imports.test_reader import read_all
 
 
-@pytest.fixture(params=[64, reading.BLOCK])
+@pytest.fixture(params=[64, csv_reader.BLOCK])
 def block(request, monkeypatch):
     """Use blocks so small that every row spans several, and blocks of the real size."""
-    monkeypatch.setattr(reading, "BLOCK", request.param)
+    monkeypatch.setattr(csv_reader, "BLOCK", request.param)
 
 
 def test_a_row_may_lack_or_repeat_empty_cells_at_its_end(block):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from audiencesync.people.imports import guessing
+from audiencesync.people.imports import column_guess
 from audiencesync.people.models import Profile
 from audiencesync.people.writing import in_clear
 
 
 def suggest(group, headers, *rows, delimiter="comma"):
-    return guessing.columns(headers, rows, delimiter=delimiter, app_group=group)
+    return column_guess.columns(headers, rows, delimiter=delimiter, app_group=group)
 
 
 def targets(found):
@@ -25,7 +25,7 @@ def test_a_leading_zero_late_in_the_file_is_kept_as_text(imports, code):
 
 
 def test_a_leading_zero_beyond_the_sampled_rows_is_left_out(imports, monkeypatch):
-    monkeypatch.setattr("audiencesync.people.imports.life.SAMPLE", 2)
+    monkeypatch.setattr("audiencesync.people.imports.lifecycle.SAMPLE", 2)
     row = imports.run("external_id,plz\nc-1,50000\nc-2,50001\nc-3,01067\n")
     assert (row.n_created, row.told) == (3, {"left_out": {"plz": 1}})
     assert Profile.objects.get(external_id="c-3").attributes == {}

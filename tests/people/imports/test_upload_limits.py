@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from audiencesync.people.imports import life, running, uploads
+from audiencesync.people.imports import lifecycle, runner, uploads
 from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, UploadPart
 from tests.support.import_pages import URL
@@ -50,7 +50,7 @@ def test_a_group_may_have_a_limited_number_of_files_waiting(
         UploadPart.objects.count(),
         len(opened),
     ) == (2, 2, 2)
-    life.discard(Import.objects.filter(app_group__slug="acme").first())
+    lifecycle.discard(Import.objects.filter(app_group__slug="acme").first())
     assert imports.upload(FILE).status_code == 302
 
 
@@ -82,17 +82,17 @@ def test_a_full_disk_is_reported(imports, opened, monkeypatch):
 
 def test_groups_take_turns_regardless_of_their_number_of_imports(acme, other_group, monkeypatch):
     # One group has many small imports that end at once, the other has one long import.
-    monkeypatch.setattr(running, "PAUSE", running.PAUSE * 0)
+    monkeypatch.setattr(runner, "PAUSE", runner.PAUSE * 0)
     for _ in range(6):
         Import.objects.create(app_group=acme, size=1, state="running")
     Import.objects.create(app_group=other_group, size=1, state="running")
     order = []
     for turn in range(6):
-        run = running.lease(now=timezone.now())
+        run = runner.lease(now=timezone.now())
         order.append(run.app_group.slug)
         if run.app_group == acme and turn:
-            running.end(run, Import.State.DONE)
-        running.let_go(run)
+            runner.end(run, Import.State.DONE)
+        runner.let_go(run)
     assert order == ["acme", "umbrella"] * 3
 
 
@@ -103,5 +103,5 @@ def test_members_are_not_kept_for_a_segment_of_another_group(
     condition = {"all": [{"field": "import", "op": "in", "value": [str(run.pk)]}]}
     Segment.objects.create(app_group=other_group, name="All of them", filter=condition)
     time_machine.move_to(timezone.now() + timezone.timedelta(days=400))
-    life.tidy()
+    lifecycle.tidy()
     assert ImportMember.objects.count() == 0

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from audiencesync.people.imports import running, uploads, writing
+from audiencesync.people.imports import chunk_writer, runner, uploads
 from audiencesync.people.models import ErasedName, Erasure, Withdrawal
 from audiencesync.people.models.imports import Import
 from audiencesync.people.privacy import erasure_ledger
@@ -31,11 +31,11 @@ def offset_after_the_rows():
     def write(worker, chunk, *, now):
         with transaction.atomic():
             written = worker.writer.write(chunk.rows, now=now)
-            writing.note(worker.run, written.rejects, position=chunk.begin)
+            chunk_writer.note(worker.run, written.rejects, position=chunk.begin)
         worker.n_rows += chunk.n
         return worker._advance(chunk, written, now=now)
 
-    running.Worker._write = write
+    runner.Worker._write = write
 
 
 @seeded(imports.IMPORT, "pause")
@@ -51,25 +51,25 @@ def count_without_the_lease():
             "rejected": n_rejected,
         }
         moves = {f"n_{name}": F(f"n_{name}") + n for name, n in counts.items()}
-        where = {"position": chunk.end, "line": chunk.end_line, "leased_until": now + running.LEASE}
+        where = {"position": chunk.end, "line": chunk.end_line, "leased_until": now + runner.LEASE}
         Import.objects.filter(pk=worker.run.pk).update(
             **moves, **where, n_people=F("n_people") + written.people
         )
         return True
 
-    running.Worker._advance = advance
+    runner.Worker._advance = advance
 
 
 @seeded(imports.IMPORT, "kill")
 def file_goes_first():
     """the file of an import is deleted before its end is written down"""
-    end = running.end
+    end = runner.end
 
     def ending(run, state, *, trouble=""):
         uploads.drop(run.upload)
         return end(run, state, trouble=trouble)
 
-    running.end = ending
+    runner.end = ending
 
 
 @seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # what the scenario itself says
@@ -78,11 +78,11 @@ def lease_of_the_next():
 
     def lease(*, now):
         for run in Import.objects.filter(state=Import.State.RUNNING):
-            if running._take(run.pk, secrets.token_hex(16), now=now):
+            if runner._take(run.pk, secrets.token_hex(16), now=now):
                 return Import.objects.select_related("app_group").get(pk=run.pk)
         return None
 
-    running.lease = lease
+    runner.lease = lease
 
 
 @seeded(erasures.ERASE, "kill")

@@ -8,9 +8,9 @@ from datetime import timedelta
 from django.db.models import F
 from django.utils import timezone
 
-from audiencesync.people.imports import life, running, uploads, writing
+from audiencesync.people.imports import chunk_writer, lifecycle, runner, uploads
+from audiencesync.people.imports.csv_reader import Layout
 from audiencesync.people.imports.mapping import Column, Plan
-from audiencesync.people.imports.reading import Layout
 from audiencesync.people.models import PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember, UploadPart
 from audiencesync.people.privacy import erasure_ledger
@@ -56,7 +56,7 @@ def _before_with_an_erased_person(world: World) -> None:
 
 def hurry() -> None:
     """Time is scaled down, and so are chunks."""
-    running.CHUNK, running.LEASE, running.PAUSE = (
+    runner.CHUNK, runner.LEASE, runner.PAUSE = (
         CHUNK,
         timedelta(seconds=LEASE),
         timedelta(seconds=0.01),
@@ -67,15 +67,15 @@ def _carry_on(_world: World) -> None:
     """Turn after turn, as the alarm clock does, until the import is over."""
     hurry()
     ends_at = real_monotonic() + 6
-    running.beat()
+    runner.beat()
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
         CLOCK.wait(PAUSE)
-        running.beat()
+        runner.beat()
 
 
 def _a_turn(_world: World) -> None:
     hurry()
-    running.beat()
+    runner.beat()
 
 
 def _another_at_work(_world: World) -> None:
@@ -83,9 +83,9 @@ def _another_at_work(_world: World) -> None:
     hurry()
     ends_at = real_monotonic() + 1
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
-        if run := running.lease(now=timezone.now()):
-            running.LEASE = timedelta(hours=1)
-            with running.Worker(run) as worker:
+        if run := runner.lease(now=timezone.now()):
+            runner.LEASE = timedelta(hours=1)
+            with runner.Worker(run) as worker:
                 worker.chunk(now=timezone.now())
             Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(
                 file_name=F("n_rows")
@@ -107,14 +107,14 @@ def _only_the_other_wrote(world: World) -> None:
 def _a_turn_and_cancel(world: World) -> None:
     """An engine has done one chunk when the marketer cancels."""
     hurry()
-    seconds, running.TURN_SECONDS = running.TURN_SECONDS, 0.0
-    running.beat()
-    running.TURN_SECONDS = seconds
+    seconds, runner.TURN_SECONDS = runner.TURN_SECONDS, 0.0
+    runner.beat()
+    runner.TURN_SECONDS = seconds
     _cancel(world)
 
 
 def _cancel(world: World) -> None:
-    life.cancel(Import.objects.get())
+    lifecycle.cancel(Import.objects.get())
     _carry_on(world)
 
 
@@ -127,7 +127,7 @@ def _looks(**right) -> dict:
             name: getattr(run, f"n_{name}") for name in ("created", "updated", "rejected", "people")
         }
         found |= {
-            "lines": [reject.line for reject in writing.rejects(run)],
+            "lines": [reject.line for reject in chunk_writer.rejects(run)],
             "past": PastIdentifier.objects.count(),
         }
         if run.state != Import.State.DONE or found != right or run.n_rows != len(ROWS):
@@ -166,8 +166,8 @@ def _adds_up(run: Import) -> Iterator[str]:
         yield f"import: {run.n_rows} rows read to line {run.line}: {run.n_created}, {run.n_updated}, {run.n_rejected}"
     if ImportMember.objects.filter(run=run).count() != run.n_people:
         yield f"import: {run.n_people} people, {ImportMember.objects.count()} members"
-    if len(list(writing.rejects(run))) != run.n_rejected:
-        yield f"import: {run.n_rejected} rejected, {len(list(writing.rejects(run)))} kept"
+    if len(list(chunk_writer.rejects(run))) != run.n_rejected:
+        yield f"import: {run.n_rejected} rejected, {len(list(chunk_writer.rejects(run)))} kept"
     if UploadPart.objects.exists():
         yield "import: the file is still there"
 

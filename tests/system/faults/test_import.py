@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audiencesync.groups.models import User
-from audiencesync.people.imports import running
+from audiencesync.people.imports import runner
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import, UploadPart
 from tests.support.import_pages import Imports
@@ -42,14 +42,14 @@ def _start():
 
 def _turns(tell, kill_at, point):
     """An engine that takes turns of a chunk each; killed some points after so many bytes of the file are done."""
-    running.LEASE, running.TURN_SECONDS = timedelta(seconds=0.05), 0.0
+    runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
     points = Points(None, signal.SIGKILL, tell)
     points.install()
-    while (run := running.lease(now=timezone.now())) is not None:
+    while (run := runner.lease(now=timezone.now())) is not None:
         if kill_at is not None and points.at is None and run.position >= kill_at:
             points.at = len(points.found) + point
-        running.turn(run)
-        running.let_go(run)
+        runner.turn(run)
+        runner.let_go(run)
 
 
 def _size():

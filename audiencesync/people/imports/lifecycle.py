@@ -15,9 +15,9 @@ from audiencesync.core import csv_files
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.imports import cells, running, uploads, writing
+from audiencesync.people.imports import cells, chunk_writer, runner, uploads
+from audiencesync.people.imports.csv_reader import Layout, Reader, Reject, stretches
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
-from audiencesync.people.imports.reading import Layout, Reader, Reject, stretches
 from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.segments import edit, filters
@@ -98,7 +98,7 @@ def check(run: Import, plan: Plan) -> Checked:
         erased = [
             batch.places[index]
             for index in refused_as_erased(
-                run.app_group, writing.changes(batch, plan), now=timezone.now()
+                run.app_group, chunk_writer.changes(batch, plan), now=timezone.now()
             )
         ]
         rejects += [
@@ -153,7 +153,7 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
         Activity.log(
             run.app_group, by, Activity.Verb.CREATED, run.file_name, kind=Activity.Kind.IMPORT
         )
-        clock.wake(running.TASK)
+        clock.wake(runner.TASK)
 
 
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:

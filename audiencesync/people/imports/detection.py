@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from audiencesync.people.imports import charsets, guessing
-from audiencesync.people.imports.reading import (
+from audiencesync.people.imports import charsets, column_guess
+from audiencesync.people.imports.csv_reader import (
     BOMS,
     CURLY,
     DELIMITERS,
@@ -86,7 +86,7 @@ def _delimiter(text: str, *, is_cut: bool) -> str:
         if not rows:
             return 0.0, False, 0
         size, n = Counter(map(len, rows)).most_common(1)[0]
-        knows = size > 1 and any(guessing.known(cell) for cell in rows[0])
+        knows = size > 1 and any(column_guess.known(cell) for cell in rows[0])
         return (n / len(rows) if size > 1 else 0.0), knows, size
 
     found = max(DELIMITERS, key=fitness)
@@ -115,6 +115,6 @@ def has_header(source: Source, chosen: Layout) -> bool:
     if not first:
         return True
     cells = [cell.strip() for cell in first[0]]
-    if any(guessing.known(cell) for cell in cells):
+    if any(column_guess.known(cell) for cell in cells):
         return True
     return all(cells) and len(set(cells)) == len(cells) and not any(map(_VALUE.fullmatch, cells))

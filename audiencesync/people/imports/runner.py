@@ -19,12 +19,12 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from audiencesync.core import beat as clock
-from audiencesync.people.imports import uploads, writing
-from audiencesync.people.imports.reading import MOST_ROWS, Reader
+from audiencesync.people.imports import chunk_writer, uploads
+from audiencesync.people.imports.csv_reader import MOST_ROWS, Reader
 from audiencesync.people.models.imports import Import, UploadPart
 
 logger = logging.getLogger(__name__)
-TASK = "audiencesync.people.imports.running.beat"
+TASK = "audiencesync.people.imports.runner.beat"
 CHUNK = 5000
 TURN_SECONDS = 8.0
 LEASE = timedelta(seconds=60)
@@ -136,7 +136,7 @@ class Chunk:
     begin_line: int
     end: int
     end_line: int
-    rows: writing.Prepared
+    rows: chunk_writer.Prepared
 
     @property
     def n(self) -> int:
@@ -154,7 +154,7 @@ class Worker(AbstractContextManager["Worker"]):
 
     def __init__(self, run: Import) -> None:
         self.run = run
-        self.writer = writing.Writer(run, run.app_group)
+        self.writer = chunk_writer.Writer(run, run.app_group)
         self.source = uploads.Stored(run.upload, run.size)
         self.size, self.n_rows, self.n_planned = CHUNK, run.n_rows, run.n_rows
         self.reader = self._open(run.position, run.line)
@@ -225,7 +225,7 @@ class Worker(AbstractContextManager["Worker"]):
         """Everything about some rows, or nothing; False if the import is no longer ours."""
         with transaction.atomic():
             written = self.writer.write(chunk.rows, now=now)
-            writing.note(self.run, written.rejects, position=chunk.begin)
+            chunk_writer.note(self.run, written.rejects, position=chunk.begin)
             told = self.writer.told(written.rejects)
             is_ours = self._advance(chunk, written, told, now=now)
             if not is_ours:
@@ -236,7 +236,7 @@ class Worker(AbstractContextManager["Worker"]):
     def _advance(
         self,
         chunk: Chunk,
-        written: writing.Written,
+        written: chunk_writer.Written,
         told: dict[str, dict[str, int]],
         *,
         now: datetime,

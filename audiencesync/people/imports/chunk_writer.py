@@ -16,9 +16,9 @@ from django.db import connection, transaction
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.changes import Change, Problem
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.imports import copying
+from audiencesync.people.imports import bulk_copy
+from audiencesync.people.imports.csv_reader import Reject, Stretch
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
-from audiencesync.people.imports.reading import Reject, Stretch
 from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing.upsert import upsert
@@ -56,7 +56,7 @@ class Prepared:
     stretch: Stretch
     batch: Batch
     rejects: list[Reject]
-    copied: copying.Copied | None
+    copied: bulk_copy.Copied | None
 
 
 class Writer:
@@ -72,9 +72,9 @@ class Writer:
         watched = app_group.consent_attribute or (
             app_group.remove_on_withdrawal and "ads_consent" in told
         )
-        is_plain = self.plan.key in copying.KEYS and not watched and "rest" not in told
+        is_plain = self.plan.key in bulk_copy.KEYS and not watched and "rest" not in told
         is_fast = connection.vendor == "postgresql" and is_plain
-        self.columns = copying.Columns(self.plan, app_group) if is_fast else None
+        self.columns = bulk_copy.Columns(self.plan, app_group) if is_fast else None
 
     def is_stale(self) -> bool:
         """Whether the group has other rules now than when this began."""
@@ -133,9 +133,9 @@ class Writer:
         if self.columns and chunk.copied:
             try:
                 with transaction.atomic():
-                    done = copying.write(self.run, self.columns, chunk.copied, now=now)
+                    done = bulk_copy.write(self.run, self.columns, chunk.copied, now=now)
                 return Written(done.created, done.updated, done.people, chunk.rejects)
-            except copying.Unusual:
+            except bulk_copy.Unusual:
                 logger.info("A chunk of import %s takes the long way.", self.run.pk)
         return self._upserted(chunk, now=now)
 

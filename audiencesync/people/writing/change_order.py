@@ -1,0 +1,67 @@
+"""Split the changes of one call where one must be written before the next can find its profile.
+
+A profile that is given an e-mail is found by it from then on; one that loses it no longer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.identifiers import normalise
+from audiencesync.people.privacy import erasure_ledger
+from audiencesync.people.writing import lookup
+from audiencesync.people.writing.lookup import Key
+
+if TYPE_CHECKING:
+    from audiencesync.people.changes import Change
+
+_NO_KEY: Key = ("", None)  # of a change that names its profile by an unusable address
+
+
+def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Change]]:
+    """Return the changes in parts that can each be written at once. Nearly always there is one."""
+    if not any(_is_mixed(kind, changes) for kind in erasure_ledger.ADDRESSES):
+        return [changes]
+    keys = [lookup.key(change, region=app_group.phone_region) or _NO_KEY for change in changes]
+    profiles: dict[Key, int | Key] = {**lookup.find(app_group, set(keys) - {_NO_KEY})}
+    parts: list[list[Change]] = [[]]
+    named: set[Key] = set()  # in this part
+    changed: set[int | Key] = set()  # profiles that got or lost an address in this part
+    for change, key in zip(changes, keys, strict=True):
+        profile, new_keys = profiles.get(key, key), _new_keys(change, app_group.phone_region)
+        is_found_by_address = key[0] in erasure_ledger.ADDRESSES
+        if named & new_keys or (is_found_by_address and profile in changed):
+            parts.append([])
+            named, changed = set(), set()
+        parts[-1].append(change)
+        named.add(key)
+        if new_keys:
+            changed.add(profile)
+            profiles |= dict.fromkeys(new_keys, profile)
+    return list(parts)
+
+
+def _is_mixed(kind: str, changes: Sequence[Change]) -> bool:
+    """Tell whether some changes find by an e-mail (or phone) and some set another one."""
+    return any(_sets(kind, change) for change in changes) and any(
+        change.external_id is None and getattr(change, kind) is not None for change in changes
+    )
+
+
+def _sets(kind: str, change: Change) -> bool:
+    """Tell whether a change sets or deletes an address other than the one it finds by."""
+    return kind in change.fields and (
+        change.fields[kind] is None or change.fields[kind] != getattr(change, kind)
+    )
+
+
+def _new_keys(change: Change, region: str) -> set[Key]:
+    """Return the keys of the profile after the change; without a hash if deleted or unusable."""
+    found: set[Key] = set()
+    for kind in erasure_ledger.ADDRESSES:
+        if _sets(kind, change):
+            digest = normalise.normalise(kind, str(change.fields[kind] or ""), region=region).sha256
+            found.add((kind, digest))
+    return found
