@@ -9,7 +9,7 @@ from typing import Any, Literal
 Json = Any
 
 
-Problem = Literal[
+ChangeProblem = Literal[
     "unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"
 ]
 

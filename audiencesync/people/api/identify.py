@@ -16,10 +16,10 @@ from audiencesync.people.api import person_reference, track_objects
 from audiencesync.people.api.person_reference import Refused
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.writing import identify as identifying
-from audiencesync.people.writing.identify import Identity, NewAlias, Problem
+from audiencesync.people.writing.identify import IdentifyProblem, Identity, NewAlias
 
 IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
-_PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+_PROBLEMS: dict[IdentifyProblem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", "There is no such person."),
     "taken": ("ALIAS_TAKEN", "This alias is another person's."),
     "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
@@ -84,7 +84,7 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
 
 
 def _counted(
-    result: Renamed, places: list[tuple[str, int]], done: Sequence[Problem | None]
+    result: Renamed, places: list[tuple[str, int]], done: Sequence[IdentifyProblem | None]
 ) -> Renamed:
     for (array, index), problem in zip(places, done, strict=True):
         if problem is None:

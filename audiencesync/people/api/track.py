@@ -15,13 +15,13 @@ from audiencesync.core import beat
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track_objects
 from audiencesync.people.api.person_reference import Refused
-from audiencesync.people.changes import Change, Problem
+from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.models import Event
 from audiencesync.people.writing import attribute_changes
 from audiencesync.people.writing.upsert import upsert
 
 ARRAYS = ("attributes", "events", "purchases")
-PROBLEMS: dict[Problem, tuple[str, str | Promise]] = {
+PROBLEMS: dict[ChangeProblem, tuple[str, str | Promise]] = {
     "unknown": ("UNKNOWN_USER", "There is no such person, and this object makes nobody."),
     "gone": ("UNKNOWN_USER", "There is no such person any more."),
     "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
@@ -110,6 +110,6 @@ def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: dateti
     return _Told(array, index, change, event, problems)
 
 
-def unfit(names: Mapping[str, attribute_changes.Problem]) -> list[Refused]:
+def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[Refused]:
     """What to say of attributes that could not be changed."""
     return [Refused(*PROBLEMS[problem], name) for name, problem in names.items()]

@@ -18,7 +18,7 @@ import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
 LONGEST = 250  # the library's own limit
-Problem = Literal["invalid", "ambiguous", "spreadsheet"]
+PhoneProblem = Literal["invalid", "ambiguous", "spreadsheet"]
 _TYPES = (
     "mobile",
     "fixed_line",
@@ -64,7 +64,7 @@ class PhoneReading(NamedTuple):
     """The number in E.164 with its plus, or why there is none: no number, perhaps two, or digits may be lost."""
 
     number: str | None
-    problem: Problem | None = None
+    problem: PhoneProblem | None = None
 
 
 def read(raw: str, region: str) -> PhoneReading:

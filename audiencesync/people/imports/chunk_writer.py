@@ -14,7 +14,7 @@ import orjson
 from django.db import connection, transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.changes import Change, Problem
+from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import bulk_copy
 from audiencesync.people.imports.csv_reader import Reject, Stretch
@@ -31,7 +31,7 @@ RULES = (
 )  # of a group, that bear upon a chunk
 logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
-_REASONS: dict[Problem, str] = {
+_REASONS: dict[ChangeProblem, str] = {
     "invalid": "key_invalid",
     "gone": "gone",
     "erased": "erased",

@@ -14,13 +14,13 @@ LONGEST_LIST = 500
 MOST_BYTES = 100_000
 
 
-Problem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
+AttributeProblem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
 
 
 class Unfit(Exception):
     """A change that does not fit what is stored."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: AttributeProblem) -> None:
         super().__init__(problem)
         self.problem = problem
 
@@ -57,7 +57,7 @@ class EditObjects:
 
 
 def merged(
-    stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, Problem]
+    stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, AttributeProblem]
 ) -> dict[str, Any]:
     """The attributes after a change, ``stored`` itself if nothing is new.
 

@@ -19,7 +19,7 @@ from audiencesync.people.writing import columns, lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
-Problem = Literal[
+IdentifyProblem = Literal[
     "unknown", "taken", "known", "erased", "too_many"
 ]  # known: that person has another external id
 TRIES = 3
@@ -45,10 +45,10 @@ class Identity:
 
 def add_aliases(
     app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime
-) -> list[Problem | None]:
+) -> list[IdentifyProblem | None]:
     """One answer per wish, None for done. An alias that is there already is left as it is."""
 
-    def work() -> list[Problem | None]:
+    def work() -> list[IdentifyProblem | None]:
         named = [wish.external_id for wish in wishes if wish.external_id is not None]
         _lock(app_group, rows.by_external_id(app_group.pk, named).values())
         return [_add_alias(app_group, wish, now=now) for wish in wishes]
@@ -58,10 +58,10 @@ def add_aliases(
 
 def identify(
     app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime
-) -> list[Problem | None]:
+) -> list[IdentifyProblem | None]:
     """One answer per wish, None for done."""
 
-    def work() -> list[Problem | None]:
+    def work() -> list[IdentifyProblem | None]:
         lookup.lock_names(app_group, alone=True)
         visitors = [
             visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None
@@ -91,7 +91,9 @@ def family(profile_ids: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> list[Problem | None]:
+def _again(
+    work: Callable[[], list[IdentifyProblem | None]], app_group: AppGroup
+) -> list[IdentifyProblem | None]:
     """All or nothing, one transaction of the group at a time; anew if somebody took a name meanwhile."""
     for left in reversed(range(TRIES)):
         try:
@@ -104,7 +106,7 @@ def _again(work: Callable[[], list[Problem | None]], app_group: AppGroup) -> lis
     raise AssertionError
 
 
-def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem | None:
+def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> IdentifyProblem | None:
     owner = lookup.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
     if erasure_ledger.blocked(
         app_group, [Change(alias=wish.alias)], {}, now=now, from_file=False
@@ -125,7 +127,7 @@ def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> Problem
     return None
 
 
-def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> Problem | None:
+def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> IdentifyProblem | None:
     visitor = _visitor(app_group, wish)
     person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
     if visitor is None:
@@ -166,7 +168,7 @@ def _is_known_as(wish: Identity, person_id: int) -> bool:
 
 def _merge(
     app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime
-) -> Problem | None:
+) -> IdentifyProblem | None:
     """What the person lacks comes from the visitor, who stays behind empty."""
     found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
     if len(found) < 2:  # one of them is being erased

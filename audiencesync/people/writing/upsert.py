@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.changes import Change, Problem
+from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import KINDS, UserAlias
 from audiencesync.people.privacy import consent, erasure_ledger
@@ -31,11 +31,11 @@ class Upserted:
     profile_ids: list[int | None]  # one per change, None where there is a problem
     created: int = 0
     updated: int = 0  # profiles that existed, changed or not
-    problems: dict[int, Problem] = field(default_factory=dict)
+    problems: dict[int, ChangeProblem] = field(default_factory=dict)
     # Kinds whose usable value stays, because the given one is unusable.
     kept: dict[int, list[str]] = field(default_factory=dict)
     # Attributes that could not be changed.
-    unfit: dict[int, dict[str, attribute_changes.Problem]] = field(default_factory=dict)
+    unfit: dict[int, dict[str, attribute_changes.AttributeProblem]] = field(default_factory=dict)
 
     def append(self, more: Upserted) -> None:
         """Add the result of the changes after these."""
@@ -275,7 +275,7 @@ class _Upsert:
         """Set what one change names. Identifiers are collected in ``raw`` and hashed together."""
         change, consent_before = self.changes[index], row.ads_consent
         try:
-            unfit: dict[str, attribute_changes.Problem] = {}
+            unfit: dict[str, attribute_changes.AttributeProblem] = {}
             row.attributes = merged(row.attributes, change.attributes, unfit)
             if unfit:
                 self.result.unfit[index] = unfit
