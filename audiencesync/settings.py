@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import addresses, environment
 from audiencesync.core.database import sqlite
+from audiencesync.core.sync_times import SyncTimes
 
 sqlite.install()
 
@@ -214,44 +215,42 @@ TIKTOK_PRESET = env.choice(
 HOUR, DAY = 3600.0, 86_400.0
 # Times of the sync queue in seconds. A flush must end within the timeout of Q_CLUSTER.
 SHORTEST_DEADLINE = 1 if DEMO else 600  # refuses "13" by an operator who thinks of hours
-SYNC = {
-    "requests_per_second": env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
-    "deadline": env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
-    "erasure_deadline": env.amount(
+SYNC = SyncTimes(
+    requests_per_second=env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
+    deadline=env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
+    erasure_deadline=env.amount(
         "SYNC_ERASURE_DEADLINE", 30 * 86400.0, least=SHORTEST_DEADLINE, most=365 * DAY
     ),
-    "erasure_rest": env.amount("SYNC_ERASURE_REST", 900.0, least=0, most=7 * DAY),
-    "backoff_base": env.amount("SYNC_BACKOFF_BASE", 5.0, least=0.01, most=HOUR),
-    "backoff_max": env.amount("SYNC_BACKOFF_MAX", 1800.0, least=0.01, most=DAY),
-    "lease": env.amount("SYNC_LEASE", 60.0, least=1, most=HOUR),
-    "create_lease": env.amount("SYNC_CREATE_LEASE", 90.0, least=1, most=HOUR),
-    "request_deadline": env.amount("SYNC_REQUEST_DEADLINE", 20.0, least=0.5, most=50),
-    "flush_seconds": env.amount("SYNC_FLUSH_SECONDS", 8.0, least=0.5, most=30),
-    "probe": env.amount("SYNC_PROBE", 300.0, least=0.1, most=DAY),
-    "throttle_park": env.amount("SYNC_THROTTLE_PARK", 300.0, least=0.1, most=DAY),
-    "threads": env.whole("SYNC_THREADS", 16, least=1, most=256),
-}
+    erasure_rest=env.amount("SYNC_ERASURE_REST", 900.0, least=0, most=7 * DAY),
+    backoff_base=env.amount("SYNC_BACKOFF_BASE", 5.0, least=0.01, most=HOUR),
+    backoff_max=env.amount("SYNC_BACKOFF_MAX", 1800.0, least=0.01, most=DAY),
+    lease=env.amount("SYNC_LEASE", 60.0, least=1, most=HOUR),
+    create_lease=env.amount("SYNC_CREATE_LEASE", 90.0, least=1, most=HOUR),
+    request_deadline=env.amount("SYNC_REQUEST_DEADLINE", 20.0, least=0.5, most=50),
+    flush_seconds=env.amount("SYNC_FLUSH_SECONDS", 8.0, least=0.5, most=30),
+    probe=env.amount("SYNC_PROBE", 300.0, least=0.1, most=DAY),
+    throttle_park=env.amount("SYNC_THROTTLE_PARK", 300.0, least=0.1, most=DAY),
+    threads=env.whole("SYNC_THREADS", 16, least=1, most=256),
+)
 
 environment.shorter(
-    "SYNC_REQUEST_DEADLINE", SYNC["request_deadline"], than="SYNC_LEASE", limit=SYNC["lease"]
+    "SYNC_REQUEST_DEADLINE", SYNC.request_deadline, than="SYNC_LEASE", limit=SYNC.lease
 )
 environment.shorter(
     "SYNC_REQUEST_DEADLINE",
-    SYNC["request_deadline"],
+    SYNC.request_deadline,
     than="SYNC_CREATE_LEASE",
-    limit=SYNC["create_lease"],
+    limit=SYNC.create_lease,
 )
-if SYNC["backoff_base"] > SYNC["backoff_max"]:
+if SYNC.backoff_base > SYNC.backoff_max:
     raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
 if not DEMO:  # a push that arrives after the last removal would leave an erased profile in there
-    environment.shorter(
-        "SYNC_LEASE", SYNC["lease"], than="SYNC_ERASURE_REST", limit=SYNC["erasure_rest"]
-    )
+    environment.shorter("SYNC_LEASE", SYNC.lease, than="SYNC_ERASURE_REST", limit=SYNC.erasure_rest)
     environment.shorter(
         "SYNC_ERASURE_REST",
-        SYNC["erasure_rest"],
+        SYNC.erasure_rest,
         than="SYNC_ERASURE_DEADLINE",
-        limit=SYNC["erasure_deadline"],
+        limit=SYNC.erasure_deadline,
     )
 
 # Sign-in

@@ -18,7 +18,7 @@ from canvases.steps.base import Text
 from partners import sync
 from partners.connections import problems
 from partners.models import Batch, Outcome, Sync, Tally, TallyHour
-from partners.models.queue import COLUMNS, no_counts, numbers_of
+from partners.models.tallies import COLUMNS, no_counts, numbers_of
 
 SUMS = {name: Sum(name, default=0) for name in COLUMNS}
 METRICS: dict[str, Promise] = {

@@ -37,7 +37,7 @@ _LEAVE_ALONE = "ON CONFLICT (profile_id, canvas_id, slot) DO NOTHING"
 
 def beat() -> None:
     """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
-    ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
+    ends_at = time.monotonic() + settings.SYNC.flush_seconds
     while move_all(now=timezone.now()):
         if time.monotonic() > ends_at:
             clock.wake(TASK)

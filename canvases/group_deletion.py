@@ -64,8 +64,8 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
 
 def beat() -> None:
     """Run as a task: continue every deletion for a bounded time, one run at a time."""
-    ends_at = time.monotonic() + settings.SYNC["flush_seconds"]
-    with clock.exclusive(TASK, settings.SYNC["lease"]) as is_mine:
+    ends_at = time.monotonic() + settings.SYNC.flush_seconds
+    with clock.exclusive(TASK, settings.SYNC.lease) as is_mine:
         if not is_mine:
             return
         for group in AppGroup.objects.exclude(deleting_at=None).order_by("deleting_at"):

@@ -15,7 +15,7 @@ from audiencesync.people.writing.identify import family
 from audiencesync.rest import door
 from audiencesync.rest.pagination import PAGE_SIZE, Listing, number
 from partners.models import Audience, Delivery, Tally
-from partners.models.queue import COLUMNS, numbers_of
+from partners.models.tallies import COLUMNS, numbers_of
 
 router = Router(tags=["audiences"])
 

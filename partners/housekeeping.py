@@ -32,7 +32,7 @@ def probe() -> None:
     While the partner hangs, one worker waits and no more: a turn starts no call after some seconds, nor while another
     one's call has no answer.
     """
-    ends_at, now = time.monotonic() + settings.SYNC["flush_seconds"], timezone.now()
+    ends_at, now = time.monotonic() + settings.SYNC.flush_seconds, timezone.now()
     used = (
         Connection.objects.exclude(token_sealed="")
         .filter(ad_accounts__audiences__syncs__is_live=True)
@@ -40,7 +40,7 @@ def probe() -> None:
     )
     ready = used.filter(Q(parked_until=None) | Q(parked_until__lte=now))
     unanswered = Q(checked_at=None) | Q(checked_at__lt=F("probed_at"))
-    since = now - timedelta(seconds=settings.SYNC["request_deadline"])
+    since = now - timedelta(seconds=settings.SYNC.request_deadline)
     if ready.filter(unanswered, probed_at__gt=since, probed_at__lte=now).exists():
         return
     every = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, used.count()))

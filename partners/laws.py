@@ -7,8 +7,8 @@ from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
 from partners.models import Batch, Delivery, Outcome, Reason, Tally
-from partners.models.queue import COUNTS
-from partners.queue.collect import PAUSED
+from partners.models.batch_queries import PAUSED
+from partners.models.tallies import COUNTS
 
 LEASE_GRACE = timedelta(seconds=10)
 DEADLINE_GRACE = timedelta(minutes=10)

@@ -15,8 +15,8 @@ from prometheus_client.metrics_core import Metric
 from audiencesync.core import beat
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push
 from partners.models import Count as Counter
-from partners.queue import budget, collect
-from partners.queue.collect import PAUSED
+from partners.models.batch_queries import PAUSED
+from partners.queue import budget
 
 BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
 SLOW = {False: "throttled", True: "daily_limit"}
@@ -25,7 +25,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def families(*, now: datetime) -> Iterator[Metric]:
     """All metrics of the queue."""
-    oldest = collect.due(now=now).order_by().aggregate(at=Min("due_at"))["at"]
+    oldest = Batch.objects.due(now).order_by().aggregate(at=Min("due_at"))["at"]
     yield _gauge(
         "oldest_due_seconds",
         "How long the oldest work that could be sent now is waiting",
@@ -116,7 +116,7 @@ def _parked() -> GaugeMetricFamily:
     """The first thing on the way that is in trouble names the cause."""
     ways = ("ad_account__connection", "ad_account", "audience")
     slow = budget.parked_now()
-    app = slow.get(f"app:{settings.TIKTOK_APP_ID}")
+    app = slow.get(budget.app_key())
     lanes = {
         key.removeprefix("lane:"): is_daily
         for key, is_daily in slow.items()

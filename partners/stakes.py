@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext, pgettext
 from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
 from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Sync
-from partners.queue.collect import PAUSED
+from partners.models.batch_queries import PAUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +84,5 @@ def measured(batches: QuerySet[Batch]) -> Stake:
     found = batches.order_by().aggregate(n=Sum("n"), first=Min("deadline_at"))
     if not found["n"]:
         return Stake()
-    whole = timezone.now() + timedelta(seconds=settings.SYNC["deadline"])
+    whole = timezone.now() + timedelta(seconds=settings.SYNC.deadline)
     return Stake(found["n"], found["first"] or whole)

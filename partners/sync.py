@@ -1,4 +1,4 @@
-"""The face of the sync queue: what a step may ask of it. The way of a crowd: enqueue, collect, push, settle."""
+"""The face of the queue towards canvases: what a step may ask of it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,118 +19,123 @@ from partners.models import (
     Sync,
     Tally,
 )
-from partners.models.queue import COLUMNS, no_counts, numbers_of
-from partners.queue import collect, flush, move, settle, tally
-from partners.queue import enqueue as entering
+from partners.models.batch_queries import PAUSED, BatchQuerySet
+from partners.models.tallies import COLUMNS, no_counts, numbers_of
+from partners.queue import enqueue as queue_enqueue
+from partners.queue import flush, move, tally, transitions
 
 RETRY_CHUNK = 10_000
+ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
-    """Let a crowd enter ``sync`` inside the caller's transaction and wake the queue; answers how many were new.
+    """Let people enter ``sync``, inside the caller's transaction. Return how many were new.
 
-    ``people``: ``values_list(<entry key>, "profile_id")``, at most some ten thousand rows.
+    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows.
     """
-    entered = entering.enqueue(sync, people, now=now)
+    entered = queue_enqueue.enqueue(sync, people, now=now)
     if entered:
         clock.wake(flush.TASK)
     return entered
 
 
 def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
-    """The six counts by Sync id: entered, synced, not_synced, pending, errored, cancelled."""
+    """Return Sync id -> the six counts: entered, synced, not_synced, pending, errored, cancelled."""
     found = {row.pk: row.as_dict() for row in Tally.objects.filter(pk__in=list(syncs))}
     return {sync: found.get(sync, no_counts()) for sync in syncs}
 
 
 def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
-    """The six counts summed over ``syncs``."""
+    """Return the six counts summed over ``syncs``."""
     return numbers_of(
         Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS})
     )
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
-    """The asker runs: adds flow, and a problem here is shown. Whoever waited while it was stopped has all the time anew."""
-    stopped = Batch.objects.filter(
-        collect.PAUSED, sync__in=syncs, state=Outcome.PENDING, first_failed_at__isnull=False
-    )
-    for some in collect.stretches(stopped):
+    """The canvas is live: adds go on, and problems here are shown.
+
+    People who waited while it was stopped have the whole retry window again.
+    """
+    stopped = Batch.objects.pending().filter(PAUSED, sync__in=syncs, first_failed_at__isnull=False)
+    for some in stopped.chunks():
         with transaction.atomic():
-            Batch.objects.filter(pk__in=collect.in_order(some)).update(
-                first_failed_at=None, deadline_at=None
-            )
+            Batch.objects.filter(pk__in=some.lock()).update(first_failed_at=None, deadline_at=None)
     syncs.update(is_live=True, paused=False)
     clock.wake(flush.TASK)
 
 
 def pause(syncs: "QuerySet[Sync]") -> None:
-    """The asker was stopped: adds wait, removals flow on."""
+    """The canvas was stopped: adds wait, removals go on."""
     syncs.update(is_live=False, paused=True)
 
 
-def hand_over(profile: int, *, to: int | None) -> None:
-    """What was asked for somebody was asked for whom they turned out to be: the last wish of both wins."""
+def reassign(profile: int, *, to: int | None) -> None:
+    """Reassign the deliveries of a merged profile; None leaves them without a profile.
+
+    What was asked last for either profile wins.
+    """
     Delivery.objects.filter(profile=profile).update(profile=to)
 
 
-def woken(connection: Connection) -> None:
-    """A new token is here, or ad accounts were chosen anew: whoever waits is tried at once."""
+def retry_now(connection: Connection) -> None:
+    """Make all waiting batches due, after a new token or another choice of ad accounts."""
     accounts = AdAccount.objects.filter(connection=connection)
     accounts.exclude(parked_until=None).update(parked_until=None)
     Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(
         parked_until=None
     )
-    waiting = Batch.objects.filter(ad_account__in=accounts, state=Outcome.PENDING, lease="")
-    for some in collect.stretches(waiting):
+    for some in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
         with transaction.atomic():
-            Batch.objects.filter(pk__in=collect.in_order(some)).update(due_at=F("created_at"))
+            Batch.objects.filter(pk__in=some.lock()).update(due_at=F("created_at"))
     clock.wake(flush.TASK)
 
 
 def pending(*, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
-    """How many people wait to be sent through a connection or an ad account."""
-    sums = _of(connection, ad_account).filter(state=Outcome.PENDING).aggregate(n=Sum("n"))
-    return sums["n"] or 0
+    """Return how many people are pending in a connection or an ad account."""
+    return _people(_of(connection, ad_account).pending())
 
 
 def flowing(connection: Connection) -> int:
-    """How many people are sent as soon as the partner answers: not those of stopped canvases or left out ad accounts."""
-    waiting = Batch.objects.filter(
-        ad_account__connection=connection, ad_account__is_chosen=True, state=Outcome.PENDING
-    )
-    return waiting.exclude(collect.PAUSED).aggregate(n=Sum("n"))["n"] or 0
+    """Return how many people are sent as soon as the partner answers.
+
+    Not those of stopped canvases or of ad accounts that were left out.
+    """
+    waiting = _of(connection, None).pending().filter(ad_account__is_chosen=True)
+    return _people(waiting.not_paused())
+
+
+def _people(batches: BatchQuerySet) -> int:
+    return batches.aggregate(n=Sum("n"))["n"] or 0
 
 
 def discard(
     *, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None
 ) -> int:
-    """Cancel all who wait there; answers how many people. Who is under way right now is decided by the answer."""
+    """Cancel the pending people of steps in a connection or ad account. Return how many.
+
+    A batch in flight is decided by its answer. Removals that no step asked for wait for a
+    reconnect, and so do repeats.
+    """
     with tally.gathered(now=now):
-        mine = _of(connection, ad_account).filter(
-            state=Outcome.PENDING, repeat_of=None
-        )  # a repair is no wish
-        mine = mine.filter(
-            sync__purpose=Sync.Purpose.STEP
-        )  # who is to be taken out, waits for a reconnect
-        for some in collect.stretches(mine):
-            # All of them: what a worker is about to lease right now is waited for, and decided by its answer, too.
-            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(
-                cancel_requested=True
-            )
-        return sum(
-            settle.cancel(some, Reason.DISCARDED, now=now) for some in collect.stretches(mine)
-        )
+        mine = _of(connection, ad_account).pending().of_steps()
+        for some in mine.chunks():
+            # All of them are marked: the answer decides for a batch that a worker leases now.
+            Batch.objects.pending().filter(pk__in=some.lock()).update(cancel_requested=True)
+        return sum(transitions.cancel(some, Reason.DISCARDED, now=now) for some in mine.chunks())
 
 
-def _of(connection: Connection | None, ad_account: AdAccount | None) -> "QuerySet[Batch]":
+def _of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQuerySet:
     if ad_account is not None:
         return Batch.objects.filter(ad_account=ad_account)
     return Batch.objects.filter(ad_account__connection=connection)
 
 
 def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
-    """Why people of ``syncs`` are not synced: outcome (or pending) -> reason or code -> people. Listed by behind.py."""
+    """Return why people are not synced: outcome (or pending) -> reason or code -> people.
+
+    behind.py lists the people of each number.
+    """
     mine = list(syncs)
     own = (
         Delivery.objects.filter(sync__in=mine)
@@ -159,10 +164,10 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
 
 
 def retry_errored(sync: Sync, *, to: Sync | None = None, now: datetime) -> int:
-    """Give all errored people of ``sync`` another 13 hours, but for those who were asked the opposite later on.
+    """Give the errored people of ``sync`` another retry window. Return how many were errored.
 
-    They travel in new batches at the end of the order; if their step asks something else by now (``to``), for that.
-    Answers how many people were errored.
+    Not those with a later, opposite operation. They travel in new batches at the end of the
+    order. If the step has another Sync by now (``to``), they enter that one.
     """
     if to is not None and to.pk != sync.pk:
         return move.retry(sync, to=to, now=now)
@@ -174,27 +179,28 @@ def retry_errored(sync: Sync, *, to: Sync | None = None, now: datetime) -> int:
     return retried
 
 
-ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
-
-
 def _errored(sync: Sync, *, after: int) -> list[tuple[int, int, int | None]]:
-    """Some ten thousand of them with a larger entry key (delivery, key, batch): each row of the Sync is read once."""
+    """Return a chunk of errored deliveries by entry key: (delivery, entry key, batch).
+
+    The walk reads each row of the Sync once.
+    """
     rows = Delivery.objects.filter(ERRORED, sync=sync, entry_key__gt=after).order_by("entry_key")
     return list(rows.values_list("pk", "entry_key", "batch")[:RETRY_CHUNK])
 
 
 def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime) -> int:
-    """Move them in one transaction, under the locks of the audience and their batches; answers how many were errored."""
+    """Put a chunk into new batches, in one transaction. Return how many were still errored."""
     with tally.gathered(now=now) as moves:
+        # Lock the audience first and then the batches, as an enqueue does.
         list(
             Audience.objects.select_for_update(no_key=True)
             .filter(pk=sync.audience_id)
             .values_list("pk")
         )
-        theirs = Batch.objects.filter(
+        batches = Batch.objects.filter(
             pk__in={batch for _pk, _key, batch in rows if batch is not None}
         )
-        held = collect.in_order(theirs)
+        held = batches.lock()
         chosen = Delivery.objects.filter(
             ERRORED, batch__in=held, pk__in=[pk for pk, _key, _batch in rows]
         )
@@ -210,7 +216,6 @@ def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime
         for batch_id, n in sorted(left):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
         moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
-        entering.put_in_batches(
-            sync, ids, is_unsure=theirs.filter(attempts__gt=0).exists(), now=now
-        )
+        is_unclear = batches.filter(attempts__gt=0).exists()
+        queue_enqueue.put_in_batches(sync, ids, is_unclear=is_unclear, now=now)
         return len(ids)

@@ -14,7 +14,7 @@ from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.models import AdAccount, Batch, Connection, Outcome, Sync
 from partners.queue import budget, collect, sealed
-from partners.queue.settle import NO_ANSWER
+from partners.queue.push import NO_ANSWER
 
 SOON = timedelta(seconds=30)
 """People who were due so long ago and were not sent need a word; before that the queue is just at work."""
@@ -72,7 +72,7 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
     """The partner asked us to slow down, in the ad account or altogether."""
     limit = budget.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
-    slow = budget.next_try([limit.key, f"lane:{ad_account.remote_id}"])
+    slow = budget.next_try([limit.key, budget.lane_key(ad_account.remote_id)])
     if slow is None:
         return ""
     at = max(slow.at, now)

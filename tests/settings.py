@@ -22,7 +22,7 @@ STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
 HAS_MAIL = True  # Django keeps the mails of a test in memory
-SYNC["erasure_rest"] = 0.0  # whoever tests the rest of an erasure, says so
+SYNC = SYNC | {"erasure_rest": 0.0}  # tests of the rest of an erasure set it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if REDIS_URL:
     _number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1

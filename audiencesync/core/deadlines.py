@@ -21,12 +21,12 @@ def in_words(seconds: float) -> str:
 
 def delivery() -> str:
     """Return how long a delivery is retried before the profile counts as errored."""
-    return in_words(settings.SYNC["deadline"])
+    return in_words(settings.SYNC.deadline)
 
 
 def removal() -> str:
     """Return how long a removal after an erasure or a withdrawn consent is retried."""
-    return in_words(settings.SYNC["erasure_deadline"])
+    return in_words(settings.SYNC.erasure_deadline)
 
 
 def lazy_text(text: Promise) -> str:

@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDate
 
 from canvases.models import VARIANT, Canvas, CanvasHour, Step, name_of
 from partners.models import TallyHour
-from partners.models.queue import COLUMNS, no_counts, numbers_of
+from partners.models.tallies import COLUMNS, no_counts, numbers_of
 
 LONGEST = 14  # days
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}

@@ -29,7 +29,7 @@ from audiencesync.people.writing.columns import ALTERNATIVES
 from audiencesync.people.writing.identify import family
 from canvases.models import Canvas
 from partners.models import Reason, Sync
-from partners.queue import compensation, removals, withdrawals
+from partners.queue.removals import consent, misreadings, removal
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.erase.beat"
@@ -63,7 +63,7 @@ def erase(
         )
         _remember(app_group, people, made, now=now)
         mine = sorted(family([person.pk for person in people]))
-        removals.cancel_adds(mine, Reason.ERASED, now=now)
+        removal.cancel_adds(mine, Reason.ERASED, now=now)
         _strip(mine, now=now)
         clock.wake(TASK)
     return made
@@ -120,15 +120,15 @@ def beat() -> None:
     One run at a time, each part for a bounded time so that none starves. Schedule another run if
     work is left.
     """
-    seconds = settings.SYNC["flush_seconds"]
+    seconds = settings.SYNC.flush_seconds
     parts: tuple[Callable[[], object], ...] = (
         _file,
         lambda: rework.rework(seconds=seconds),
-        lambda: withdrawals.settle(now=timezone.now(), seconds=seconds),
-        lambda: compensation.settle(now=timezone.now(), seconds=seconds),
+        lambda: consent.act(now=timezone.now(), seconds=seconds),
+        lambda: misreadings.act(now=timezone.now(), seconds=seconds),
         lambda: proceed(now=timezone.now(), seconds=seconds),
     )
-    with clock.exclusive(TASK, settings.SYNC["lease"]) as is_mine:
+    with clock.exclusive(TASK, settings.SYNC.lease) as is_mine:
         left = [_carry_on(part) for part in parts if is_mine]
     if any(left):
         clock.wake(TASK)
@@ -187,10 +187,10 @@ def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """Queue a removal per profile and audience. Idempotent, so a crash does no harm."""
     mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
     who = family(list(mine))
-    for audience, people in sorted(removals.places(list(who)).items()):
+    for audience, people in sorted(removal.places(list(who)).items()):
         chosen = {mine[who[pk]] for pk in people}
         crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
-        removals.remove(audience, PURPOSE, crowd, now=now)
+        removal.remove(audience, PURPOSE, crowd, now=now)
     Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
 
 
@@ -201,8 +201,8 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
     and that needs the hashes: hence the rest time.
     """
     keys = [erasure.pk for erasure in erasures]
-    removals.give_up(PURPOSE, keys, now=now)
-    standing = removals.standing(PURPOSE, keys)
+    removal.give_up(PURPOSE, keys, now=now)
+    standing = removal.standing(PURPOSE, keys)
     over, later = [], []
     for erasure in erasures:
         at = _next_look(erasure, standing.get(erasure.pk), now=now)
@@ -212,18 +212,18 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
             erasure.look_at = min(at, now + SELDOM)
             later.append(erasure)
     Erasure.objects.bulk_update(later, ["look_at"])
-    answers = removals.answers(PURPOSE, [erasure.pk for erasure in over])
+    answers = removal.answers(PURPOSE, [erasure.pk for erasure in over])
     for erasure in over:
         _end(erasure, answers[erasure.pk], now=now)
 
 
 def _given_up() -> timedelta:
     """Return the age after which an erasure ends even with removals still open."""
-    return timedelta(seconds=settings.SYNC["erasure_deadline"]) + SPARE
+    return timedelta(seconds=settings.SYNC.erasure_deadline) + SPARE
 
 
 def _next_look(
-    erasure: Erasure, standing: removals.Standing | None, *, now: datetime
+    erasure: Erasure, standing: removal.Standing | None, *, now: datetime
 ) -> datetime | None:
     """Return when to look again, or None to end the erasure.
 
@@ -234,7 +234,7 @@ def _next_look(
         return None
     if standing.is_open:
         return now + age / 10 if age > EAGER else now
-    rest = timedelta(seconds=settings.SYNC["erasure_rest"])
+    rest = timedelta(seconds=settings.SYNC.erasure_rest)
     is_resting = standing.settled_at is not None and abs(now - standing.settled_at) < rest
     return standing.settled_at + rest if standing.settled_at and is_resting else None
 
@@ -289,7 +289,7 @@ def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
     """Return erasures with places; of open ones, the current state of their removals."""
     listed = list(erasures)
     open_still = [erasure.pk for erasure in listed if erasure.state == Erasure.State.REMOVING]
-    answers = removals.answers(PURPOSE, open_still) if open_still else {}
+    answers = removal.answers(PURPOSE, open_still) if open_still else {}
     for erasure in listed:
         erasure.places = answers.get(erasure.pk, erasure.places)
     return listed

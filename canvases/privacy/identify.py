@@ -36,4 +36,4 @@ def _hand_over(visitor: int, *, to: int | None) -> None:
     """
     been_to = Visit.objects.filter(profile=to).values("canvas")
     Visit.objects.filter(profile=visitor).exclude(canvas__in=been_to).update(profile=to)
-    sync.hand_over(visitor, to=to)
+    sync.reassign(visitor, to=to)

@@ -107,7 +107,7 @@ def _lease(row: Audience, *, by: User) -> Lease | None:
 
 
 def _lease_time() -> timedelta:
-    return timedelta(seconds=settings.SYNC["create_lease"])
+    return timedelta(seconds=settings.SYNC.create_lease)
 
 
 def _create(lease: Lease, *, by: User, now: datetime) -> Audience:

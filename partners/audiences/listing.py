@@ -174,7 +174,7 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     label, connection = partner_of(ad_account).label, ad_account.connection
     problem = problems.of_connection(connection, now=now) if not connection.is_connected else None
     if problem is None and not ad_account.is_chosen:
-        problem = problems.of_ad_account(ad_account, now=now)
+        problem = problems.of_ad_account(ad_account)
     if problem is not None:
         raise NotDone(label, problem.text)
     try:

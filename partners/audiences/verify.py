@@ -136,7 +136,7 @@ def _written(one: _Look, listed: list[RemoteAudience], *, now: datetime) -> list
     seen = {audience.id for audience in listed}
     listing.write_some(one.ad_account, listed, now=now)
     if any(freed):
-        sync.woken(connection)
+        sync.retry_now(connection)
     findings = []
     for mine in one.syncs:
         audience = mine.audience

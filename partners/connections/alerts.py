@@ -344,7 +344,7 @@ def _problem(place: Place, *, now: datetime) -> problems.Problem | None:
     if isinstance(place, Connection):
         return problems.of_connection(place, now=now)
     if isinstance(place, AdAccount):
-        return problems.of_ad_account(place, now=now)
+        return problems.of_ad_account(place)
     return problems.of_audience(place, now=now)
 
 

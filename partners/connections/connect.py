@@ -80,7 +80,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
             f"{_label(connection)}: {names}",
             kind=kind,
         )
-    sync.woken(connection)
+    sync.retry_now(connection)
     if spent:
         revoke.revoke(spent)
     return connection
@@ -189,7 +189,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
         checked_at=now
     )
     if park.unpark(connection):
-        sync.woken(connection)
+        sync.retry_now(connection)
     return True
 
 

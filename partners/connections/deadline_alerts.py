@@ -31,7 +31,7 @@ def warn(*, now: datetime) -> int:
 
 
 def _hours(n: int) -> timedelta:
-    return timedelta(seconds=settings.SYNC["deadline"]) * n / ALL_HOURS
+    return timedelta(seconds=settings.SYNC.deadline) * n / ALL_HOURS
 
 
 def _warn(connection: Connection, *, now: datetime) -> None:

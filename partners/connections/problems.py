@@ -100,38 +100,24 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
 }
 
 
-def of_ad_account(
-    ad_account: AdAccount, *, now: datetime, stake: Stake | None = None
-) -> Problem | None:
-    """Disconnected by an admin, refused by the partner, or slowed down."""
-    code = _ad_account_code(ad_account, now=now)
+def of_ad_account(ad_account: AdAccount, *, stake: Stake | None = None) -> Problem | None:
+    """Return the problem of an ad account that was disconnected or is refused by the partner."""
+    code = _ad_account_code(ad_account)
     if not code:
         return None
     stake = stakes.behind(ad_account) if stake is None else stake
     url, group = partner_page(ad_account.connection), ad_account.connection.app_group
     words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
     words["time"] = stake.by(group)
-    if code == "throttled" and ad_account.parked_until:
-        words["at"] = stakes.clock(ad_account.parked_until, group, seconds=True)
-        text = (
-            gettext(
-                "%(partner)s asked us to slow down in the ad account %(name)s. Next try at %(at)s."
-            )
-            % words
-        )
-        return Problem(code, text, url, Severity.WARNING, short=text)
     cause, act, act_by = _OF_AD_ACCOUNT[code]
     short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", url, short=short)
 
 
-def _ad_account_code(ad_account: AdAccount, *, now: datetime) -> str:
+def _ad_account_code(ad_account: AdAccount) -> str:
     if not ad_account.is_chosen:
         return "ad_account_disconnected"
-    if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
-        return "ad_account_refused"
-    is_slowed = ad_account.parked_by == ParkedBy.THROTTLED and ad_account.is_parked(now=now)
-    return "throttled" if is_slowed else ""
+    return "ad_account_refused" if ad_account.parked_by == ParkedBy.AD_ACCOUNT else ""
 
 
 _OF_AD_ACCOUNT = {
@@ -211,7 +197,7 @@ def _ways(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, .
         of_place = replace(of_place, url=sync.url + AUDIENCE_FIELD)
     return (
         of_connection(ad_account.connection, now=now, stake=stake),
-        of_ad_account(ad_account, now=now, stake=stake),
+        of_ad_account(ad_account, stake=stake),
         of_place,
     )
 

@@ -80,7 +80,7 @@ def sweep(*, now: datetime) -> int:
 
 def _later(now: datetime) -> datetime:
     """When to ask again: not while somebody may still be at it."""
-    return now + timedelta(seconds=settings.SYNC["lease"])
+    return now + timedelta(seconds=settings.SYNC.lease)
 
 
 @sensitive_variables()

@@ -1,4 +1,4 @@
-"""The tables of partners: connections.py is who we talk to, queue.py what we still have to tell them."""
+"""The tables of partners: connections and audiences, the queue with its deliveries, the counts."""
 
 from partners.models.connections import (
     AdAccount,
@@ -8,20 +8,10 @@ from partners.models.connections import (
     ParkedBy,
     SpentToken,
 )
-from partners.models.queue import (
-    Action,
-    Batch,
-    Budget,
-    Count,
-    Delivery,
-    Lane,
-    Outcome,
-    Push,
-    Reason,
-    Sync,
-    Tally,
-    TallyHour,
-)
+from partners.models.lanes import Budget, Lane
+from partners.models.outcomes import Action, Outcome, Reason
+from partners.models.queue import Batch, Delivery, Push, Sync
+from partners.models.tallies import Count, Tally, TallyHour
 
 __all__ = [
     "Action",

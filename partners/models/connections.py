@@ -26,7 +26,6 @@ class ParkedBy(models.TextChoices):
     TOKEN = "token", _("TikTok no longer accepts our authorisation")
     AD_ACCOUNT = "ad_account", _("TikTok refuses us this ad account")
     AUDIENCE_GONE = "gone", _("the audience no longer exists at TikTok")
-    THROTTLED = "throttled", _("TikTok asked us to slow down")
 
 
 class Parkable(models.Model):

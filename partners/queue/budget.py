@@ -1,4 +1,8 @@
-"""The request budget shared by every worker of every machine: send times are booked in one row by the database's clock."""
+"""The request budget that all workers of all machines share.
+
+Send times are booked in one row per limit, by the clock of the database. Times are in seconds,
+but microseconds since 1970 in the rows.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,12 +16,13 @@ from partners.base import Preset
 from partners.models import Budget
 
 HORIZON = 20.0
-"""Seconds: nothing is booked further ahead."""
+"""Seconds: no send is booked further ahead."""
 LONGEST_RETRY_AFTER = 3600.0
 LONGEST_PAUSE = 60.0
-"""Seconds that may pass from the end of a park to the answer to the next request; longer: we were away."""
+"""Seconds from the end of a park to the next answer. After a longer pause, the engine was off."""
 PARK_MAX_STEPS = 8
 SECOND = 1_000_000
+_LANE = "lane:"
 
 _NOW_US = {
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
@@ -33,37 +38,50 @@ RETURNING next_us - %s, {now}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of a partner: its row and its pace in requests per second."""
+    """One limit of a partner: the key of its row, and its pace in requests per second."""
 
     key: str
     rate: float
 
+    @property
+    def lane(self) -> str:
+        """The lane (remote advertiser id) that it is about, or nothing if it is about the app."""
+        return self.key.removeprefix(_LANE) if self.key.startswith(_LANE) else ""
+
+
+def lane_key(lane: str) -> str:
+    """Return the key of the limit of a lane (a remote advertiser id)."""
+    return f"{_LANE}{lane}"
+
+
+def app_key() -> str:
+    """Return the key of the limit of the whole installation."""
+    return f"app:{settings.TIKTOK_APP_ID}"
+
 
 def limit_of(preset: Preset, lane: str) -> Limit:
-    """The limit that requests of ``lane`` (a remote advertiser id) count against, paced at 96 % of the preset's."""
-    pace = settings.SYNC["requests_per_second"] / 50 * preset.requests_per_second
-    if preset.per == "app":
-        return Limit(f"app:{settings.TIKTOK_APP_ID}", pace)
-    return Limit(f"lane:{lane}", pace)
+    """Return the limit that requests of a lane count against, at 96 % of the preset's pace."""
+    pace = settings.SYNC.requests_per_second / 50 * preset.requests_per_second
+    return Limit(app_key() if preset.per == "app" else lane_key(lane), pace)
 
 
 def book(key: str, *, rate: float) -> float:
-    """Book one send; answers the seconds to wait for it (HORIZON and more: come back later, nothing was booked)."""
+    """Book one send and return the seconds to wait for it; HORIZON: no send was booked."""
     times = book_many(Limit(key, rate), 1)
     return times[0] if times else HORIZON
 
 
 def book_many(limit: Limit, k: int, *, within: float = HORIZON) -> list[float]:
-    """Book ``k`` sends in one statement; answers the seconds to wait for each, or nothing if the first of them is further
-    ahead than ``within``.
+    """Book ``k`` sends in one statement and return the seconds to wait for each.
 
-    A booked time that is not used just passes. After a throttle answer a single send is booked at a time.
+    Return nothing if the first would be further ahead than ``within``. A booked time that is not
+    used just passes. After a throttle answer, sends are booked one at a time.
     """
     if k <= 0:
         return []
     horizon = round(min(HORIZON, within) * SECOND)
     booked = _book(limit, k, horizon)
-    if booked is None and (_is_made(limit) or _right_the_clock(limit)):
+    if booked is None and (_make_row(limit) or _correct_clock(limit)):
         booked = _book(limit, k, horizon)
     if booked is None:
         return _book_probe(limit, horizon)
@@ -72,16 +90,19 @@ def book_many(limit: Limit, k: int, *, within: float = HORIZON) -> list[float]:
     return [max(0.0, (first + step * i - now) / SECOND) for i in range(k)]
 
 
-def _is_made(limit: Limit) -> bool:
-    """Make the row of a limit; whether that was needed, as far as anybody can say."""
+def _make_row(limit: Limit) -> bool:
+    """Make the row of a limit if there is none. Return whether there was none."""
     if Budget.objects.filter(key=limit.key).exists():
         return False
     Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
     return True
 
 
-def _right_the_clock(limit: Limit) -> bool:
-    """Forget times that a wrong clock of the database wrote: nobody books so far ahead. Whether there were any."""
+def _correct_clock(limit: Limit) -> bool:
+    """Reset times that a wrong clock of the database wrote. Return whether there were any.
+
+    They lie further ahead than any send that is booked.
+    """
     now = now_us()
     too_late = Q(throttles=0, next_us__gt=now + round(2 * HORIZON * SECOND)) | Q(
         next_us__gt=_latest(now)
@@ -91,14 +112,17 @@ def _right_the_clock(limit: Limit) -> bool:
 
 
 def _latest(now: int) -> int:
-    """No park and no probe is later than this, in microseconds."""
-    longest: float = settings.SYNC["throttle_park"] + LONGEST_RETRY_AFTER
+    """Return the latest time of a park or a probe, in microseconds."""
+    longest: float = settings.SYNC.throttle_park + LONGEST_RETRY_AFTER
     return now + round(longest * SECOND)
 
 
 def _book_probe(limit: Limit, horizon: int) -> list[float]:
-    """While the partner asks us to slow down: one send when the park is over, the next once it went through or an
-    interval later. Answers the seconds to wait for it, or nothing."""
+    """Book a single send while the limit is throttled: when the park is over.
+
+    The next one follows when it went through, or an interval later. Return the seconds to wait,
+    or nothing.
+    """
     row, now = Budget.objects.filter(key=limit.key, throttles__gt=0).first(), now_us()
     if row is None or row.next_us > now or row.parked_us > now + horizon:
         return []
@@ -112,10 +136,10 @@ def _book_probe(limit: Limit, horizon: int) -> list[float]:
 
 
 def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> float:
-    """The partner answered "too frequent" to a request sent at ``sent_us``: park the limit 1, 2, 4 ... s, then 5 min.
+    """Park a limit after a throttle answer to a request sent at ``sent_us``: 1, 2, 4 ... s, 5 min.
 
-    Several answers to requests that were under way together count once. Answers for how many seconds a daily limit has
-    locked us out since the answer before.
+    Several answers to requests that were in flight together count once. Return for how many
+    seconds a daily limit has locked us out since the answer before.
     """
     Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
     row, now = Budget.objects.filter(key=limit.key).first(), now_us()
@@ -129,8 +153,12 @@ def throttled(limit: Limit, *, sent_us: int, retry_after: float | None = None) -
 
 
 def _locked_out(row: Budget, now: int) -> float:
-    """Nobody tells which limit was hit. All but the daily one are over after a park as long as they get."""
-    longest: float = settings.SYNC["throttle_park"]
+    """Return the seconds of a daily limit since the answer before, or 0 for another limit.
+
+    The partner does not say which limit was hit. All but the daily one are over after the
+    longest park.
+    """
+    longest: float = settings.SYNC.throttle_park
     if not row.throttles or throttle_seconds(row.throttles - 1) < longest:
         return 0.0
     since = (now - row.parked_us) / SECOND + longest
@@ -138,63 +166,63 @@ def _locked_out(row: Budget, now: int) -> float:
 
 
 def throttled_lanes() -> dict[str, bool]:
-    """Remote advertiser ids that the partner asked us to slow down in, and whether they are left alone for now."""
+    """Return lane -> whether it is parked now, of the lanes with throttle answers."""
     now = now_us()
-    rows = Budget.objects.filter(key__startswith="lane:", throttles__gt=0).values_list(
+    rows = Budget.objects.filter(key__startswith=_LANE, throttles__gt=0).values_list(
         "key", "parked_us"
     )
-    return {key.removeprefix("lane:"): now < parked_us <= _latest(now) for key, parked_us in rows}
+    return {key.removeprefix(_LANE): now < parked_us <= _latest(now) for key, parked_us in rows}
 
 
 def parked_now() -> dict[str, bool]:
-    """The limits behind which everybody waits for now, and whether it is for a daily one."""
+    """Return key -> whether it may be a daily limit, of the limits that are parked now."""
     now = now_us()
     rows = Budget.objects.filter(throttles__gt=0, parked_us__gt=now, parked_us__lte=_latest(now))
-    longest: float = settings.SYNC["throttle_park"]
+    longest: float = settings.SYNC.throttle_park
     return {row.key: throttle_seconds(row.throttles - 1) >= longest for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """When the next request is tried after the partner asked us to slow down; ``is_daily``: perhaps a daily limit."""
+    """A throttled limit: when the next request is tried, and whether it may be a daily limit."""
 
     at: datetime
     is_daily: bool
 
 
 def next_try(keys: Iterable[str]) -> Slow | None:
-    """The latest of the next tries behind these limits; None if none of them was asked to slow down."""
+    """Return the latest of the next tries of these limits; None if none of them is throttled."""
     rows = list(Budget.objects.filter(key__in=list(keys), throttles__gt=0))
     if not rows:
         return None
-    latest, longest = _latest(now_us()), settings.SYNC["throttle_park"]
+    latest, longest = _latest(now_us()), settings.SYNC.throttle_park
     at = max(max(us for us in (row.parked_us, row.next_us, 0) if us <= latest) for row in rows)
     is_daily = any(throttle_seconds(row.throttles - 1) >= longest for row in rows)
     return Slow(datetime.fromtimestamp(at / SECOND, UTC), is_daily)
 
 
 def succeeded(limit: Limit, lane: str) -> None:
-    """A request went through: others may follow, and the next throttle answer starts again at one second."""
-    Budget.objects.filter(key__in=[limit.key, f"lane:{lane}"], throttles__gt=0).update(
+    """End the throttling of a limit after a request went through."""
+    Budget.objects.filter(key__in=[limit.key, lane_key(lane)], throttles__gt=0).update(
         throttles=0, next_us=0
     )
 
 
 def throttle_seconds(times_before: int) -> float:
-    """How long to park after one more throttle answer."""
-    longest: float = settings.SYNC["throttle_park"]
+    """Return how long to park after one more throttle answer."""
+    longest: float = settings.SYNC.throttle_park
     return min(float(2**times_before), longest) if times_before <= PARK_MAX_STEPS else longest
 
 
 def now_us() -> int:
-    """The database's clock in microseconds since 1970."""
+    """Return the time of the database in microseconds since 1970."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_NOW_US[connection.vendor]}")  # noqa: S608  # constants of this module
         return int(cursor.fetchone()[0])
 
 
 def _book(limit: Limit, k: int, horizon: int) -> tuple[int, int] | None:
-    """The first booked time and the clock, in microseconds."""
+    """Return the first booked time and the present time, in microseconds."""
     length = k * round(SECOND / limit.rate)
     sql = _BOOK.format(
         table=Budget._meta.db_table,

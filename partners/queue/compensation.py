@@ -1,114 +1,104 @@
-"""Takes hashes out of audiences that were sent for somebody and are not theirs: the old rule had misread their address.
+"""Send operations again, uncounted, where a late call or a discard left the audience wrong.
 
-The person stays in the audience with what is theirs, so the removal is nobody's wish about them: it is asked for a profile
-of its own that is merged into theirs and has nothing but the hash, and overtakes none of their adds.
+A worker that lost its lease may still send its request, after later operations on the same
+people. A repeat is a batch without deliveries of its own that sends those of another batch again,
+or takes them back.
 """
 
-from __future__ import annotations
-
-import math
-import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q, QuerySet
 
-from audiencesync.people.models import Misreading, PastIdentifier, Profile
-from audiencesync.people.writing.identify import family
-from partners.models import Sync
-from partners.queue import removals
-
-AT_ONCE = 500
-Hash = tuple[int, str, bytes]  # app group, kind, SHA-256
+from partners.models import Action, Batch, Delivery, Outcome
 
 
-def settle(*, now: datetime, seconds: float = math.inf) -> bool:
-    """Act on misreadings of groups whose people have all been read again; whether the time ended it.
+def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
+    """Repeat the later, opposite operations after a worker sent these batches too late.
 
-    Not before: until then the same hash may be another person's only because they are misread as well.
+    Only those that may have reached the partner before the late call: all others are sent after
+    it anyway. Adds of these batches that were discarded are taken back. Return how many batches
+    are repeated.
     """
-    ends_at = time.monotonic() + seconds
-    ready = Misreading.objects.filter(app_group__rework_cursor=None).order_by("pk")
-    while some := list(ready[:AT_ONCE]):
-        with transaction.atomic():
-            found = list(
-                ready.select_for_update(of=("self",)).filter(pk__in=[one.pk for one in some])
-            )
-            _take_out(found, now=now)
-            Misreading.objects.filter(pk__in=[one.pk for one in found]).delete()
-        if time.monotonic() > ends_at:
-            return True
-    return False
+    late = list(sent)
+    repeats = [
+        _repeat(lost, action=lost.action, now=now)
+        for batch in late
+        for lost in _sent_before(batch).distinct()
+    ]
+    with transaction.atomic():
+        Batch.objects.bulk_create(sorted(repeats, key=_repeated_id))
+        return len(repeats) + take_back(_discarded(late), now=now)
 
 
-def _take_out(found: Sequence[Misreading], *, now: datetime) -> None:
-    """Queue the removal of each hash from each audience that its person was sent to with such an identifier."""
-    wanted: dict[int, list[Misreading]] = defaultdict(list)  # audience id -> what to take out
-    owned = _owned(found)
-    for kind in {one.kind for one in found}:
-        mine = [one for one in found if one.kind == kind]
-        who = family([one.profile_id for one in mine])
-        for audience, people in removals.places(list(who), kind=kind).items():
-            theirs = {who[pk] for pk in people}
-            wanted[audience] += [
-                one
-                for one in mine
-                if one.profile_id in theirs and audience not in owned[_hash_of(one)]
-            ]
-    stands_for = _stand_ins(
-        {one.pk: one for some in wanted.values() for one in some}.values(), now=now
+def take_back(discarded: Iterable[Batch], *, now: datetime) -> int:
+    """Remove, uncounted, people whose add was discarded and may have arrived.
+
+    People whom another operation wants in the audience stay. Return how many batches are sent.
+    """
+    adds = [batch for batch in discarded if batch.action == Action.ADD and batch.n]
+    repeats = [_repeat(batch, action=Action.REMOVE, now=now) for batch in adds]
+    Batch.objects.bulk_create(sorted(repeats, key=_repeated_id))
+    return len(adds)
+
+
+def _sent_before(batch: Batch) -> QuerySet[Batch]:
+    """Return the later, opposite batches with people of ``batch`` that may have been sent."""
+    later = Batch.objects.filter(
+        Q(state=Outcome.SYNCED) | ~Q(lease=""),
+        audience=batch.audience_id,
+        action=Action(batch.action).opposite,
+        seq__gt=batch.seq,
+        repeat_of=None,
     )
-    for audience, some in sorted(wanted.items()):
-        chosen = Profile.everybody.filter(pk__in=[stands_for[one.pk] for one in some]).annotate(
-            profile_id=F("pk")
-        )
-        if some:
-            removals.remove(
-                audience, Sync.Purpose.MISREAD, chosen.values_list("pk", "profile_id"), now=now
-            )
+    people = _people_of(batch)
+    is_same_person = Q(deliveries__profile__in=people)
+    # An anonymous profile may have been merged into a known one since.
+    is_same_person |= Q(deliveries__profile__in=people.values("profile__merged_into"))
+    # The removal of a misread address has a profile of its own, merged into the person's.
+    is_same_person |= Q(deliveries__profile__merged_into__in=people)
+    return later.filter(is_same_person)
 
 
-def _hash_of(one: Misreading) -> Hash:
-    return one.app_group_id, one.kind, bytes(one.sha256)
+def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
+    """Return the profiles in a batch when it was built, and perhaps others of its Sync.
 
-
-def _owned(found: Sequence[Misreading]) -> dict[Hash, set[int]]:
-    """Hash -> audiences to which its true owner was sent, if the group knows one: there it stays."""
-    owned: dict[Hash, set[int]] = defaultdict(set)
-    for kind in {one.kind for one in found}:
-        mine = {_hash_of(one) for one in found if one.kind == kind}
-        groups, hashes = (
-            {group for group, _kind, _hash in mine},
-            [sha256 for _group, _kind, sha256 in mine],
-        )
-        column = f"{kind}_sha256"
-        people = Profile.objects.filter(Q(**{f"{column}__in": hashes}), app_group__in=groups)
-        owners = {
-            pk: (group, kind, bytes(sha256))
-            for pk, group, sha256 in people.values_list("pk", "app_group", column)
-        }
-        for audience, theirs in removals.places(list(owners), kind=kind).items():
-            for pk in theirs:
-                owned[owners[pk]].add(audience)
-    return owned
-
-
-def _stand_ins(found: Iterable[Misreading], *, now: datetime) -> dict[int, int]:
-    """Misreading -> id of a profile that has its hash and nothing else, and goes when the person goes."""
-    wanted = list(found)
-    made = Profile.everybody.bulk_create(
-        Profile(
-            app_group_id=one.app_group_id,
-            merged_into_id=one.profile_id,
-            ads_consent=False,
-            created_at=now,
-        )
-        for one in wanted
+    The batch may have been split since: the pieces keep its seq. A person who was errored and
+    tried again is in a batch with a larger one.
+    """
+    if batch.repeat_of_id:
+        return Delivery.objects.filter(batch=batch.repeat_of_id).values("profile")
+    return Delivery.objects.filter(batch__sync=batch.sync_id, batch__seq__gte=batch.seq).values(
+        "profile"
     )
-    PastIdentifier.objects.bulk_create(
-        PastIdentifier(profile=profile, kind=one.kind, sha256=one.sha256, replaced_at=now)
-        for profile, one in zip(made, wanted, strict=True)
+
+
+def _discarded(late: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield these batches, or pieces of them, if they were discarded and have ended."""
+    ended = Batch.objects.settled().filter(cancel_requested=True, repeat_of=None)
+    for batch in late:
+        if batch.repeat_of_id is None:
+            yield from ended.filter(sync=batch.sync_id, seq=batch.seq)
+
+
+def _repeated_id(repeat: Batch) -> int:
+    # Repeats are inserted in the order of the rows they refer to: the reference locks that row,
+    # and every transaction locks batches in this order.
+    return repeat.repeat_of_id or 0
+
+
+def _repeat(batch: Batch, *, action: str, now: datetime) -> Batch:
+    return Batch(
+        sync_id=batch.sync_id,
+        audience_id=batch.audience_id,
+        ad_account_id=batch.ad_account_id,
+        action=action,
+        kinds=batch.kinds,
+        seq=batch.seq,
+        sharing=Batch.Sharing.ALONE,
+        repeat_of=batch,
+        created_at=now,
+        due_at=now,
     )
-    return {one.pk: profile.pk for profile, one in zip(made, wanted, strict=True)}

@@ -1,4 +1,7 @@
-"""A crowd enters a Sync: who can never be sent is told why, the others are put into batches. Set-wise, never a loop."""
+"""Let people enter a Sync: a Reason for those who cannot be sent, batches for all others.
+
+Works on sets, one statement each; nothing loops over people.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -6,21 +9,22 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, F, Max, Model, QuerySet
 
+from audiencesync.people import eligibility
 from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from partners.models import Action, Audience, Batch, Delivery, Reason, Sync
-from partners.queue import collect, last_wish, tally
-
-DEVICE_KINDS = ("idfa", "gaid")
+from partners.queue import collect, outcomes, supersede, tally
 
 _INSERT = """
 INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
 WITH people (entry_key, profile_id) AS ({people}),
 judged AS (
-    SELECT people.entry_key, q.id AS profile_id, CASE WHEN q.id IS NULL THEN 'erased' ELSE {reason} END AS reason
+    SELECT people.entry_key, q.id AS profile_id,
+           CASE WHEN q.id IS NULL THEN 'erased' ELSE {reason} END AS reason
     FROM people LEFT JOIN {profile} q ON q.id = people.profile_id
 )
 SELECT %s, placed.profile_id, placed.entry_key, placed.batch_id,
-       CASE WHEN placed.reason IS NULL THEN NULL WHEN placed.reason = 'erased' THEN 'cancelled' ELSE 'not_synced' END,
+       CASE WHEN placed.reason IS NULL THEN NULL
+            WHEN placed.reason = 'erased' THEN 'cancelled' ELSE 'not_synced' END,
        placed.reason
 FROM ({placed}) placed
 WHERE true {repeats}
@@ -32,19 +36,23 @@ _LEAVE_ALONE = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
 _IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
 _IN_SEVERAL = """
 SELECT counted.*, b.id AS batch_id FROM (
-    SELECT judged.*, (count(*) FILTER (WHERE reason IS NULL) OVER (ROWS UNBOUNDED PRECEDING) - 1) / {cap} AS place
+    SELECT judged.*, (
+        count(*) FILTER (WHERE reason IS NULL) OVER (ROWS UNBOUNDED PRECEDING) - 1
+    ) / {cap} AS place
     FROM judged
 ) counted LEFT JOIN (
-    SELECT id, row_number() OVER (ORDER BY seq) - 1 AS place FROM {batch} WHERE sync_id = {sync} AND seq >= {first_seq}
+    SELECT id, row_number() OVER (ORDER BY seq) - 1 AS place
+    FROM {batch} WHERE sync_id = {sync} AND seq >= {first_seq}
 ) b ON b.place = counted.place AND counted.reason IS NULL
 """
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
-    """Let people enter ``sync``, inside the caller's transaction; answers how many had not entered before.
+    """Let people enter ``sync``, inside the caller's transaction. Return how many were new.
 
-    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows. An entry key that is known
-    is left alone, so a repeated call changes nothing. Whose profile is gone enters as cancelled: nothing is known to send.
+    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows. A
+    known entry key is left alone, so a repeated call changes nothing. A person without a profile
+    enters as cancelled.
     """
     account = sync.audience.ad_account
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
@@ -57,7 +65,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
         _insert(sync, people, batches, cap=cap, is_new=_is_new(sync, lowest))
         entered = _counted(sync, lowest, before)
         _fill(batches, entered)
-        last_wish.supersede(sync, [batch for batch in batches if batch.n], now=now)
+        supersede.cancel_opposite(sync, [batch for batch in batches if batch.n], now=now)
         for outcome, members in entered.items():
             waits = sum(members.values())
             moves.add(sync.pk, entered=waits, **{outcome or "pending": waits})
@@ -65,7 +73,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
 
 def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
-    """How many people there are, and their lowest entry key."""
+    """Return how many people there are, and their lowest entry key."""
     sql, params = people.order_by().query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(_EXTENT.format(people=sql), params)
@@ -74,35 +82,41 @@ def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
 
 
 def _is_new(sync: Sync, lowest: int) -> bool:
-    """Whether nobody can have entered before: keys rise. Certain under the lock of the audience's seq."""
+    """Whether none of the people can have entered before.
+
+    Entry keys rise; the lock of the audience's seq makes the answer certain.
+    """
     return lowest > (
         Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0
     )
 
 
-def put_in_batches(sync: Sync, deliveries: list[int], *, is_unsure: bool, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new pending batches, then drop who has a later, opposite wish.
+def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: datetime) -> None:
+    """Move deliveries of ``sync`` into new batches, without those that were superseded since.
 
-    ``is_unsure``: some may have arrived before.
+    ``is_unclear``: some of them may have arrived before.
     """
     account = sync.audience.ad_account
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
-    later = last_wish.with_later_wish(
-        sync, deliveries
-    )  # under the lock of the audience's seq: nobody overtakes
+    # Asked under the lock of the audience's seq: no later operation can be committed meanwhile.
+    later = supersede.with_later_opposite(sync, deliveries)
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=chosen).update(
             batch=batch, outcome=None, reason=None
         )
-        batch.attempts += is_unsure
+        batch.attempts += is_unclear
     Batch.objects.bulk_update(batches, ["n", "attempts"])
-    last_wish.drop(later, now=now)
+    superseded = Delivery.objects.filter(pk__in=later, outcome=None)
+    outcomes.cancel(superseded, Reason.SUPERSEDED, now=now)
 
 
 def _make_batches(sync: Sync, n: int, *, now: datetime) -> list[Batch]:
-    """Raise the audience's seq, whose row lock gives batches a commit-true order, and make ``n`` empty batches."""
+    """Raise the audience's seq and make ``n`` empty batches.
+
+    The lock of the audience's row puts batches in the order in which they are committed.
+    """
     Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + n)
     last = Audience.objects.values_list("seq", flat=True).get(pk=sync.audience_id)
     return Batch.objects.bulk_create(
@@ -128,8 +142,11 @@ def _insert(
     cap: int,
     is_new: bool,
 ) -> None:
-    """Insert the deliveries. Most crowds fill one batch, which spares sorting them; most are new, which spares PostgreSQL
-    a third of the work: it looks for repeats row by row."""
+    """Insert the deliveries.
+
+    Most crowds fill one batch, which spares sorting them. Most are new, which spares PostgreSQL
+    a third of the work: it looks for repeats row by row.
+    """
     people_sql, people_params = people.order_by().query.sql_with_params()
     placed = _IN_ONE if len(batches) == 1 else _IN_SEVERAL
     numbers = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
@@ -146,7 +163,10 @@ def _insert(
 
 
 def _counted(sync: Sync, lowest: int, before: int) -> dict[str | None, dict[int | None, int]]:
-    """Outcome -> batch -> people, of who has entered ``sync`` since the delivery ``before``: under the lock, only ours."""
+    """Count the deliveries after the id ``before``: outcome -> batch -> people.
+
+    Under the lock of the audience's seq, they are all ours.
+    """
     fresh = Delivery.objects.filter(sync=sync, entry_key__gte=lowest, pk__gt=before).order_by()
     found: dict[str | None, dict[int | None, int]] = {}
     for outcome, batch, n in fresh.values_list("outcome", "batch").annotate(n=Count("pk")):
@@ -155,52 +175,43 @@ def _counted(sync: Sync, lowest: int, before: int) -> dict[str | None, dict[int 
 
 
 def _fill(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]) -> None:
-    """Set each batch's n from the rows that were really inserted, drop the empty ones."""
+    """Set the n of each batch from the rows that were inserted, and drop empty batches."""
     sizes = entered.get(None, {})
     for batch in batches:
         batch.n = sizes.get(batch.pk, 0)
     Batch.objects.bulk_update([batch for batch in batches if batch.n], ["n"])
     empty = [batch.pk for batch in batches if not batch.n]
     if empty:
-        Batch.objects.filter(pk__in=empty)._raw_delete(
-            "default"
-        )  # made above: nothing refers to them
+        # They were made above, so nothing refers to them.
+        Batch.objects.filter(pk__in=empty)._raw_delete("default")
 
 
 def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
-    """SQL over profile ``q``: NULL for who can be sent, a Reason for who cannot. Made of constants only.
+    """Return SQL over profile ``q``: NULL if it can be sent, else a Reason. Of constants only.
 
-    ``is_strict``: who has not consented must not be added, even if nobody asked them yet.
+    ``is_strict``: a profile without a recorded consent must not be added.
     """
-    usable = " OR ".join(sendable_sql(kind, action) for kind in kinds)
     mask = sum(1 << KINDS.index(kind) for kind in kinds)
-    devices = [kind for kind in kinds if kind in DEVICE_KINDS]
+    usable = " OR ".join(_usable_sql(kind, action) for kind in kinds)
+    devices = eligibility.has_device_sql(kinds)
     cases = []
     if action == Action.ADD:
+        refused = eligibility.no_consent(is_strict=is_strict).sql
         cases.append(f"WHEN q.erased_at IS NOT NULL THEN '{Reason.ERASED}'")
-        cases.append(f"WHEN {refused_sql(is_strict=is_strict)} THEN '{Reason.NO_CONSENT}'")
+        cases.append(f"WHEN {refused} THEN '{Reason.NO_CONSENT}'")
     cases.append(f"WHEN {usable} THEN NULL")
     if action == Action.ADD and devices:
-        present = " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in devices)
-        cases.append(f"WHEN {present} THEN '{Reason.AD_TRACKING_OFF}'")
+        cases.append(f"WHEN {devices} THEN '{Reason.AD_TRACKING_OFF}'")
     cases.append(f"WHEN (q.invalid_kinds & {mask}) <> 0 THEN '{Reason.INVALID_VALUE}'")
     return f"CASE {' '.join(cases)} ELSE '{Reason.NO_IDENTIFIER}' END"
 
 
-def refused_sql(*, is_strict: bool) -> str:
-    """SQL condition over profile ``q``: no consent to advertising."""
-    return "q.ads_consent IS NOT TRUE" if is_strict else "q.ads_consent IS FALSE"
-
-
-def sendable_sql(kind: str, action: str) -> str:
-    """SQL condition over profile ``q``: this kind of identifier may be sent. A removal may send a past one, too."""
+def _usable_sql(kind: str, action: str) -> str:
+    """SQL over profile ``q``: this kind can be sent. A removal also sends past identifiers."""
     if action == Action.ADD:
-        tracked = " AND q.ad_tracking_enabled IS NOT FALSE" if kind in DEVICE_KINDS else ""
-        return f"(q.{kind}_sha256 IS NOT NULL{tracked})"
-    past = (
-        f"SELECT 1 FROM {_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"  # noqa: S608  # constants
-    )
-    return f"(q.{kind}_sha256 IS NOT NULL OR EXISTS ({past}))"
+        return eligibility.usable_sql(kind)
+    past = f"{_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"
+    return f"(q.{kind}_sha256 IS NOT NULL OR EXISTS (SELECT 1 FROM {past}))"  # noqa: S608  # constants
 
 
 def _table(model: type[Model]) -> str:

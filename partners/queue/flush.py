@@ -1,4 +1,4 @@
-"""One run of the sync queue: lanes take turns, bodies are built here, HTTP happens in threads, answers are settled here."""
+"""One run of the sync queue: lease batches, build requests, send them in threads, settle answers."""
 
 import logging
 import secrets
@@ -9,82 +9,75 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from audiencesync.core import beat as clock
 from audiencesync.core.crypto import CannotOpen
-from partners.models import Batch, Outcome, Sync
-from partners.queue import budget, collect, move, sealed, settle, tally, tidy
+from partners.models import Batch, Outcome
+from partners.models.batch_queries import BatchQuerySet
+from partners.queue import budget, collect, move, revalidate, sealed, settle, tally, transitions
 from partners.queue.collect import Request
-from partners.queue.push import Answer, Crowded, Incomplete, pack, send
+from partners.queue.push import Answer, Crowded, Incomplete, Parcel, pack, send
 
 logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
 RESERVE = 4
 """Threads that one lane leaves for others, and that each of many lanes has."""
 TARDY = 0.05
-"""Seconds after its time that a request may still be leased and built."""
+"""Seconds after its booked time that a request may still be leased and built."""
 LATEST = 1.0
-"""Seconds after its time that a request may still be sent."""
+"""Seconds after its booked time that a request may still be sent."""
 TASK = "partners.queue.flush.beat"
 
 
 def beat() -> None:
-    """The task of the alarm clock: reclaim, move, start clocks, flush; asks for another run if work is left."""
+    """Run the queue once, as the task of the beat. Ask for another run if work is left."""
     now = timezone.now()
     collect.reclaim(now=now)
-    settle.cancel_discarded(now=now)
-    is_more_to_move = move.go_on(now=now, seconds=settings.SYNC["flush_seconds"] / 2)
-    settle.quarantine(now=now)
+    transitions.cancel_discarded(now=now)
+    is_more_to_move = move.move_marked(now=now, seconds=settings.SYNC.flush_seconds / 2)
+    transitions.quarantine(now=now)
     watch_blocked(now=now)
-    if Flush(seconds=settings.SYNC["flush_seconds"]).run() or is_more_to_move:
+    if Flush(seconds=settings.SYNC.flush_seconds).run() or is_more_to_move:
         clock.wake(TASK)
 
 
 def watch_blocked(*, now: datetime) -> None:
-    """People behind a barred way: their 13 hours run; where there is no token for a last try, they end at the deadline."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, lease="", moves_to=None).exclude(
-        collect.PAUSED
-    )
-    barred = waiting.filter(collect.blocked_ways(now=now))
-    fresh = barred.filter(first_failed_at=None)
-    for some in collect.stretches(fresh):
+    """Start the retry window of blocked batches, and end those that cannot even be tried."""
+    waiting = Batch.objects.waiting().filter(moves_to=None).not_paused()
+    blocked = waiting.blocked(now)
+    for some in blocked.filter(first_failed_at=None).chunks():
         with transaction.atomic():
-            mine = Batch.objects.filter(pk__in=collect.in_order(some))
-            for purpose in Sync.Purpose.values:
-                deadline_at = now + settle.patience(purpose)
-                mine.filter(sync__purpose=purpose).update(
-                    first_failed_at=now, deadline_at=deadline_at
-                )
+            mine = Batch.objects.filter(pk__in=some.lock())
+            transitions.start_retry_windows(mine, now=now)
     with tally.gathered(now=now):
-        _end(barred.filter(collect.no_way(), deadline_at__lte=now), code="disconnected", now=now)
-        _end(waiting.filter(sealed.hopeless(now=now)), code=sealed.CODE, now=now)
+        _end(blocked.unreachable().filter(deadline_at__lte=now), code="disconnected", now=now)
+        _end(waiting.filter(sealed.is_hopeless(now=now)), code=sealed.CODE, now=now)
 
 
-def _end(hopeless: QuerySet[Batch], *, code: str, now: datetime) -> None:
-    """A stretch of those who could not even be tried, inside the caller's transaction."""
-    over = list(hopeless.select_for_update(of=("self",)).order_by("pk")[:1000])
+def _end(untried: BatchQuerySet, *, code: str, now: datetime) -> None:
+    """Error one chunk of batches that could not be tried, inside the caller's transaction."""
+    over = list(untried.locked()[:1000])
     if over:
-        settle.finish(over, Outcome.ERRORED, now=now, code=code)
+        transitions.finish(over, Outcome.ERRORED, now=now, code=code)
 
 
 class Flush:
-    """Sends what is due for a bounded time. All database work is done by the thread that calls ``run``."""
+    """Send what is due for a bounded time. Only the thread that calls ``run`` uses the database."""
 
     def __init__(self, *, seconds: float) -> None:
         self.ends_at = time.monotonic() + seconds
         self.lease = secrets.token_hex(16)
-        self.under_way: dict[Future[Answer], Request] = {}
+        self.in_flight: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
-        self.shut: set[int] | None = (
-            None  # connections whose tokens do not open here; None: not looked yet
-        )
-        self.threads = int(settings.SYNC["threads"])
+        # Connections whose tokens the keys of this machine do not open; None: not looked yet.
+        self.sealed: set[int] | None = None
+        self.threads = settings.SYNC.threads
 
     def run(self) -> bool:
-        """Flush until nothing is due or the time is over; whether work is left. Gives the lanes back in any case."""
+        """Flush until no batch is due or the time is over. Return whether work is left."""
         try:
             with ThreadPoolExecutor(self.threads) as pool:
                 return self._drain(pool)
@@ -95,25 +88,23 @@ class Flush:
         try:
             while time.monotonic() < self.ends_at:
                 sent = sum(self._serve(lane, pool) for lane in self._lanes())
-                if not sent and not self.under_way:
+                if not sent and not self.in_flight:
                     return False
-                self._settle(block=not sent or len(self.under_way) >= self.threads)
+                self._settle(block=not sent or len(self.in_flight) >= self.threads)
         finally:
-            while self.under_way:
+            while self.in_flight:
                 self._settle(block=True)
-        return collect.due(now=timezone.now()).exclude(self._is_shut()).exists()
+        return Batch.objects.due(timezone.now()).exclude(self._is_sealed()).exists()
 
     def _lanes(self) -> list[str]:
-        """The lanes with work that are ours for this turn."""
+        """Return the lanes with work that this run holds now."""
         now = timezone.now()
         slowed = budget.throttled_lanes()
         self.slowed = set(slowed)
-        left_alone = {lane for lane, is_parked in slowed.items() if is_parked}
-        if left_alone:
-            left_alone -= collect.overdue(left_alone, now=now)
-        found = [
-            lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in left_alone
-        ]
+        parked = {lane for lane, is_parked in slowed.items() if is_parked}
+        if parked:
+            parked -= collect.overdue(parked, now=now)
+        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in parked]
         mine = [
             lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)
         ]
@@ -121,50 +112,56 @@ class Flush:
         return mine
 
     def _open_lanes(self, *, now: datetime) -> list[str]:
-        """The free lanes with work that this machine's keys can send. A lane it cannot serve is left to others."""
-        lanes = collect.lanes(now=now, but=self._is_shut())
-        if lanes and self.shut is None:
-            self.shut = sealed.shut_here(lanes, now=now)
-            if self.shut:
-                lanes = collect.lanes(now=now, but=self._is_shut())
+        """Return the free lanes with work whose tokens this machine can open."""
+        lanes = collect.lanes(now=now, but=self._is_sealed())
+        if lanes and self.sealed is None:
+            self.sealed = sealed.find_sealed(lanes, now=now)
+            if self.sealed:
+                lanes = collect.lanes(now=now, but=self._is_sealed())
         return lanes
 
-    def _is_shut(self) -> Q:
-        return Q(ad_account__connection__in=self.shut or ())
+    def _is_sealed(self) -> Q:
+        return Q(ad_account__connection__in=self.sealed or ())
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
-        """Send some requests of one lane; answers how many. A suspected way gets one at a time."""
-        mine = [
-            request for request in self.under_way.values() if request.ad_account.remote_id == lane
-        ]
-        share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
-        most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.under_way))
-        if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
-            return 0
-        now = timezone.now()
-        planned = collect.plan(lane, most=most, now=now, but=self._is_shut())
-        requests = [request for request in planned if not request.is_suspect]
-        if not (requests or self.under_way):
-            requests = planned[:1]
-        if not requests or (mine and requests[0].is_probe):
+        """Send some requests of one lane, one at a time where something is parked."""
+        requests = self._planned(lane)
+        if not requests:
             return 0
         waits = self._book(lane, requests)
-        if not waits and (
-            requests := [request for request in requests if request.is_last_try(now=now)]
-        ):
-            waits = self._book_last(lane, requests)
+        if not waits:
+            now = timezone.now()
+            requests = [request for request in requests if request.is_last_try(now=now)]
+            waits = self._book_last(lane, requests) if requests else []
         booked_at = time.monotonic()
         posts = zip(requests, waits, strict=False)
         return sum(self._post(request, pool, at=booked_at + wait) for request, wait in posts)
 
+    def _planned(self, lane: str) -> list[Request]:
+        """Return the requests of a lane that may be sent beside those in flight."""
+        mine = [
+            request for request in self.in_flight.values() if request.ad_account.remote_id == lane
+        ]
+        share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
+        most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.in_flight))
+        if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
+            return []
+        planned = collect.plan(lane, most=most, now=timezone.now(), but=self._is_sealed())
+        requests = [request for request in planned if not request.is_suspect]
+        if not (requests or self.in_flight):
+            requests = planned[:1]
+        return [] if requests and mine and requests[0].is_probe else requests
+
     def _has_suspect(self) -> bool:
-        """Whether what may kill this process is under way in it: then nothing else should be."""
-        return any(request.is_suspect for request in self.under_way.values())
+        return any(request.is_suspect for request in self.in_flight.values())
 
     def _book(self, lane: str, requests: list[Request]) -> list[float]:
-        """The seconds to wait for each request, or for as many as may be sent. A lane that was slowed down gets one."""
+        """Return the seconds to wait for as many of the requests as may be sent.
+
+        A lane that was slowed down gets one.
+        """
         limit = budget.limit_of(collect.preset_of(requests[0].ad_account), lane)
-        own = budget.Limit(f"lane:{lane}", limit.rate)
+        own = budget.Limit(budget.lane_key(lane), limit.rate)
         left = max(0.0, self.ends_at - time.monotonic())
         if lane not in self.slowed or limit.key == own.key:
             return budget.book_many(limit, len(requests), within=left)
@@ -173,52 +170,58 @@ class Flush:
         )
 
     def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
-        """The seconds to wait for requests whose people's time is over while the partner asks us to slow down: nobody
-        becomes errored untried, and each is tried once, at a tenth of the pace."""
+        """Return the seconds to wait for the last tries of requests, despite a throttle.
+
+        No person is errored untried: each is tried once, at a tenth of the pace.
+        """
         limit = budget.limit_of(collect.preset_of(requests[0].ad_account), lane)
         last = budget.Limit(f"last:{limit.key}", limit.rate / 10)
-        return budget.book_many(
-            last, len(requests), within=max(0.0, self.ends_at - time.monotonic())
-        )
+        left = max(0.0, self.ends_at - time.monotonic())
+        return budget.book_many(last, len(requests), within=left)
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
-        """Lease, build and hand one request to a thread, which sends it ``at`` a monotonic time; whether it is under way.
+        """Lease and build one request, and let a thread send it ``at`` a monotonic time.
 
-        If its time has passed meanwhile, because a lease before it took long or the machine stood still, it is not sent:
-        with others like it there would be too many at once. Its people get a new time; so do they after this run's end.
+        Return whether something was done.
         """
+        # Too late, because a request before it took long or the machine stood still: with others
+        # like it there would be too many at once. It gets another time.
         if not time.monotonic() - TARDY <= at <= self.ends_at:
             return False
         now = timezone.now()
-        slack = (settings.SYNC["lease"] - settings.SYNC["request_deadline"]) * 7 / 8
+        slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)
         if not collect.take(request, now=now):
             return False
+        try:
+            parcel = self._pack(request, post_by=post_by, now=now)
+        except CannotOpen:  # the token was another one when this run looked
+            sealed.complain(request.connection.pk)
+            self.sealed = {*(self.sealed or ()), request.connection.pk}
+            transitions.release(request, now=now)
+            return False
+        if parcel is not None:
+            parcel.post_by = min(post_by, max(at, time.monotonic()) + LATEST)
+            self.in_flight[pool.submit(copy_context().run, send, parcel, at=at)] = request
+        return True
+
+    def _pack(self, request: Request, *, post_by: float, now: datetime) -> Parcel | None:
+        """Build the body, or put the request back (None) because its batches must change first."""
         preset = collect.preset_of(request.ad_account)
         most_rows = collect.most_people(preset, request.ad_account, len(request.kinds))
         try:
-            parcel = pack(request, post_by=post_by, most_rows=most_rows)
+            return pack(request, post_by=post_by, most_rows=most_rows)
         except Incomplete as trouble:
-            tidy.tidy(request, trouble, most_rows=most_rows, now=now)
-            return True
+            revalidate.revalidate(request, trouble, most_rows=most_rows, now=now)
         except Crowded:
-            settle.narrow(request, Batch.Sharing.ALONE, now=now)
-            return True
-        except CannotOpen:  # it was another one when this run looked
-            sealed.complain(request.connection.pk)
-            self.shut = {*(self.shut or ()), request.connection.pk}
-            with tally.gathered(now=now):
-                settle.put_back(settle.mine(request), now=now, due_at=now)
-            return False
-        parcel.post_by = min(post_by, max(at, time.monotonic()) + LATEST)
-        self.under_way[pool.submit(copy_context().run, send, parcel, at=at)] = request
-        return True
+            transitions.narrow(request, Batch.Sharing.ALONE, now=now)
+        return None
 
     def _settle(self, *, block: bool) -> None:
-        """Settle what has come back; with ``block``, wait for at least one answer."""
-        if not self.under_way:
+        """Settle the answers that came back; with ``block``, wait for at least one."""
+        if not self.in_flight:
             return
-        done, _ = wait(self.under_way, timeout=0.25 if block else 0, return_when=FIRST_COMPLETED)
+        done, _ = wait(self.in_flight, timeout=0.25 if block else 0, return_when=FIRST_COMPLETED)
         for future in done:
-            self.under_way.pop(future)
+            self.in_flight.pop(future)
             settle.settle(future.result(), now=timezone.now())

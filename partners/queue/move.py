@@ -1,8 +1,8 @@
-"""People who wait for what a step asked before it was changed: they enter what it asks now, or are discarded.
+"""Move people who wait for an edited step to its new Sync, or discard them.
 
-Whole batches are marked in the transaction that changes the step. From then on nothing sends them again; what a worker
-holds is decided by its answer first. The marks are the intent: each beat goes on until there is none left, in
-transactions of some ten thousand people, so a worker may die between any two.
+Whole batches are marked in the transaction that edits the step. From then on no worker sends
+them; a batch in flight is decided by its answer first. Each beat goes on with the marked batches,
+in transactions of some ten thousand people: a worker may die between any two.
 """
 
 from __future__ import annotations
@@ -19,61 +19,58 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from audiencesync.core import beat as clock
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
-from partners.queue import collect, enqueue, last_wish, settle, tally
+from partners.models.batch_queries import BatchQuerySet
+from partners.queue import compensation, enqueue, outcomes, supersede, tally, transitions
 
 logger = logging.getLogger(__name__)
 PEOPLE = 10_000
 CANDIDATES = 300
 TASK = "partners.queue.flush.beat"
-Key = tuple[int, int]
+Way = tuple[int, int]  # ids of the Sync that people leave, and of the one they enter
 
 
 def move(syncs: Iterable[Sync], *, to: Sync) -> int:
-    """Mark all who wait for ``syncs``, inside the caller's transaction: they are to enter ``to``. Answers how many."""
-    return _mark(_waiting(syncs).filter(cancel_requested=False), moves_to=to)
+    """Mark the pending people of ``syncs`` to enter ``to``. Return how many.
+
+    Inside the caller's transaction.
+    """
+    return _mark(_pending(syncs).filter(cancel_requested=False), moves_to=to)
 
 
 def discard(syncs: Iterable[Sync]) -> int:
-    """Mark all who wait for ``syncs``, inside the caller's transaction: they are not to be sent. Answers how many."""
-    return _mark(_waiting(syncs), moves_to=None, cancel_requested=True)
+    """Mark the pending people of ``syncs`` to be cancelled. Return how many.
+
+    Inside the caller's transaction.
+    """
+    return _mark(_pending(syncs), moves_to=None, cancel_requested=True)
 
 
-def _waiting(syncs: Iterable[Sync]) -> QuerySet[Batch]:
-    return Batch.objects.filter(
-        sync__in=[one.pk for one in syncs], state=Outcome.PENDING, repeat_of=None
-    )
+def _pending(syncs: Iterable[Sync]) -> BatchQuerySet:
+    return Batch.objects.pending().filter(sync__in=[sync.pk for sync in syncs], repeat_of=None)
 
 
-def _mark(waiting: QuerySet[Batch], **marks: Any) -> int:
-    """What a worker cuts meanwhile is found by another look: what was seen before is locked by then."""
-    unmarked = waiting.exclude(**marks)
+def _mark(pending: BatchQuerySet, **marks: Any) -> int:
+    unmarked = pending.exclude(**marks)
+    # A worker may cut a batch meanwhile: another look finds the pieces. All batches that were
+    # seen before are locked by then.
     while unmarked.exists():
-        for some in collect.stretches(unmarked):
-            Batch.objects.filter(pk__in=collect.in_order(some), state=Outcome.PENDING).update(
-                **marks
-            )
+        for some in unmarked.chunks():
+            Batch.objects.pending().filter(pk__in=some.lock()).update(**marks)
     clock.wake(TASK)
-    return waiting.filter(**marks).aggregate(people=Sum("n"))["people"] or 0
+    return pending.filter(**marks).aggregate(people=Sum("n"))["people"] or 0
 
 
-def go_on(*, now: datetime, seconds: float = math.inf) -> bool:
-    """Let people who are marked enter where they are to go; whether the time ended it."""
+def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
+    """Let people of marked batches enter their new Sync. Return whether the time ended it."""
     ends_at, after = time.monotonic() + seconds, 0
     while found := _next(after):
         (_, to), ids = found
+        still = Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False)
         try:
-            _enter(
-                ids,
-                to=to,
-                still=Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False),
-                now=now,
-            )
-        except (
-            OperationalError,
-            InterfaceError,
-        ):  # the database is away or busy: no other batch would fare better
-            raise
-        except Exception:  # the edge of a loop: what hinders these people must not hinder others
+            _enter(ids, to=to, still=still, now=now)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away or busy: no other batch would fare better
+        except Exception:  # the edge of a loop: these people must not block others
             logger.exception(
                 "The people of batches %s could not be moved; the next beat tries again.", ids
             )
@@ -83,21 +80,15 @@ def go_on(*, now: datetime, seconds: float = math.inf) -> bool:
     return False
 
 
-def _next(after: int) -> tuple[Key, list[int]] | None:
-    """Batches that go the same way, together some ten thousand people; (from, to) and their ids."""
-    free = Batch.objects.filter(
-        state=Outcome.PENDING, lease="", moves_to__isnull=False, cancel_requested=False
-    )
-    rows = (
-        free.filter(pk__gt=after)
-        .order_by("pk")
-        .values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
-    )
+def _next(after: int) -> tuple[Way, list[int]] | None:
+    """Return some batches of the same way, together some ten thousand people."""
+    marked = Batch.objects.to_move().filter(pk__gt=after).order_by("pk")
+    rows = marked.values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
     return _together((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
-def _together(rows: Iterable[tuple[int, Key, int]]) -> tuple[Key, list[int]] | None:
-    way: Key | None = None
+def _together(rows: Iterable[tuple[int, Way, int]]) -> tuple[Way, list[int]] | None:
+    way: Way | None = None
     ids: list[int] = []
     people = 0
     for pk, key, n in rows:
@@ -110,7 +101,7 @@ def _together(rows: Iterable[tuple[int, Key, int]]) -> tuple[Key, list[int]] | N
 
 
 def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
-    """Let all errored people of ``sync`` enter ``to``: those whose batch is errored, then those who are errored alone."""
+    """Let the errored people of ``sync`` enter ``to``. Return how many."""
     n, errored = 0, Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
     while found := _together(
         (pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]
@@ -118,6 +109,7 @@ def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
         n += _enter(
             found[1], to=to.pk, still=Q(state=Outcome.ERRORED), out_of=Outcome.ERRORED, now=now
         )
+    # People whom the partner refused by row: they are errored, and their batch is not.
     alone = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
     while ids := list(alone.values_list("pk", flat=True)[:PEOPLE]):
         n += _enter_alone(ids, to=to.pk, now=now)
@@ -128,10 +120,9 @@ def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
 def _enter(
     ids: Sequence[int], *, to: int, still: Q, out_of: Outcome = Outcome.PENDING, now: datetime
 ) -> int:
-    """Let the people of these batches enter ``to``, in one transaction; answers how many have left where they were.
+    """Let the people of these batches enter ``to``, in one transaction. Return how many.
 
-    They count as cancelled where they were, and as moved there. What may have arrived is taken back, and so it is should
-    a worker that stood still send it late: that is what ``cancel_requested`` says of an ended batch.
+    They count as cancelled and moved where they were.
     """
     with tally.gathered(now=now) as moves:
         target, seq = _hold(to, Q(pk__in=ids))
@@ -143,21 +134,24 @@ def _enter(
         n = sum(going.values_list("n", flat=True))
         members = Delivery.objects.filter(batch__in=held, outcome=None)
         if _has_later(target, oldest):
-            last_wish.cancel(
+            outcomes.cancel(
                 members.filter(_later(target)), Reason.SUPERSEDED, out_of=out_of, now=now
             )
         batches = list(going)
-        settle.finish(batches, Outcome.CANCELLED, out_of=out_of, code=Reason.MOVED.value, now=now)
+        transitions.finish(
+            batches, Outcome.CANCELLED, out_of=out_of, code=Reason.MOVED.value, now=now
+        )
+        # Adds that may have arrived are taken back, now or after a late worker has sent them.
         Batch.objects.filter(pk__in=held).update(cancel_requested=True)
         for batch in batches:
             moves.add(batch.sync_id, moved=batch.n)
-        last_wish.undo([batch for batch in batches if batch.attempts], now=now)
+        compensation.take_back([batch for batch in batches if batch.attempts], now=now)
         _let_in(target, members, seq=seq, oldest=oldest, now=now)
     return n
 
 
 def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
-    """The same for people who are errored although their batch is not: the partner has refused them by name."""
+    """Do the same for single deliveries that are errored although their batch is not."""
     with tally.gathered(now=now) as moves:
         rows = Delivery.objects.filter(pk__in=ids)
         target, seq = _hold(to, Q(pk__in=set(rows.values_list("batch", flat=True))))
@@ -166,32 +160,30 @@ def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
         oldest = (
             chosen.order_by("batch__created_at").values_list("batch__created_at", flat=True).first()
         )
-        late = set(chosen.filter(_later(target)).values_list("pk", flat=True))
-        going = [pk for pk, _sync in found if pk not in late]
-        rows.filter(pk__in=late).update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
+        superseded = set(chosen.filter(_later(target)).values_list("pk", flat=True))
+        going = [pk for pk, _sync in found if pk not in superseded]
+        rows.filter(pk__in=superseded).update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
         rows.filter(pk__in=going).update(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
         for pk, sync_id in found:
             moves.shift(sync_id, 1, out_of="errored", to="cancelled")
-            moves.add(sync_id, moved=int(pk not in late))
+            moves.add(sync_id, moved=int(pk not in superseded))
         if going:
-            _let_in(
-                target,
-                Delivery.objects.filter(pk__in=going),
-                seq=seq,
-                oldest=oldest or now,
-                now=now,
-            )
+            people = Delivery.objects.filter(pk__in=going)
+            _let_in(target, people, seq=seq, oldest=oldest or now, now=now)
     return len(found)
 
 
 def _hold(to: int, batches: Q) -> tuple[Sync, int]:
-    """Lock the audience people are to enter, then these batches and those that may be overtaken there, in one order."""
+    """Lock the audience of ``to``, then these batches and those that may be superseded there.
+
+    Always in this order. Return the Sync and the seq of its audience.
+    """
     target = Sync.objects.select_related("app_group", "audience__ad_account__connection").get(pk=to)
     row = Audience.objects.select_for_update(no_key=True).filter(pk=target.audience_id)
     seq: int = row.values_list("seq", flat=True).get()
     opposite = Action(target.action).opposite
     waiting = Q(audience=target.audience_id, action=opposite, state=Outcome.PENDING, lease="")
-    collect.in_order(Batch.objects.filter(batches | waiting))
+    Batch.objects.filter(batches | waiting).lock()
     return target, seq
 
 
@@ -203,17 +195,19 @@ def _has_later(target: Sync, since: datetime) -> bool:
 
 
 def _later(target: Sync) -> Exists:
-    """Who was asked the opposite of ``target`` after they had begun to wait: the later one counts."""
+    """Match deliveries that an operation opposite to ``target`` superseded while they waited."""
     return Exists(
-        last_wish.opposite_of(target).filter(batch__created_at__gt=OuterRef("batch__created_at"))
+        supersede.opposite_of(target).filter(batch__created_at__gt=OuterRef("batch__created_at"))
     )
 
 
 def _let_in(
     target: Sync, people: QuerySet[Delivery], *, seq: int, oldest: datetime, now: datetime
 ) -> None:
-    """They are judged by what ``target`` asks, and keep their age: how long they wait is shown, and who was asked the
-    opposite meanwhile is known if they are moved once more."""
+    """Enqueue people into ``target``. Their new batches keep the age of the oldest one.
+
+    The age shows how long they wait, and tells which operations are later if they move again.
+    """
     enqueue.enqueue(target, people.values_list("entry_key", "profile_id"), now=now)
     fresh = Batch.objects.filter(
         audience=target.audience_id, action=target.action, seq__gt=seq, sync=target

@@ -1,4 +1,7 @@
-"""Parking: nothing is sent through a parked row until its next probe. Plain conditional updates, safe from any process."""
+"""Park a connection, ad account or audience: the circuit breaker of the queue.
+
+No request is sent through a parked row until its next probe.
+"""
 
 from __future__ import annotations
 
@@ -14,34 +17,27 @@ FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since"
 
 
 def park_connection(connection: Connection, code: int | str | None, now: datetime) -> bool:
-    """The partner refused the token. False if the row holds another token by now: somebody has reconnected."""
+    """Park after the partner refused the token. Return False if it was replaced meanwhile."""
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
     ).exclude(token_sealed="")
     return _park(rows, ParkedBy.TOKEN, code, now)
 
 
-def park_ad_account(
-    ad_account: AdAccount,
-    code: int | str | None,
-    now: datetime,
-    *,
-    by: ParkedBy = ParkedBy.AD_ACCOUNT,
-    until: datetime | None = None,
-) -> bool:
-    """The partner refused this ad account, or (``by=THROTTLED``) asked to slow down in it."""
-    return _park(AdAccount.objects.filter(pk=ad_account.pk), by, code, now, until=until)
+def park_ad_account(ad_account: AdAccount, code: int | str | None, now: datetime) -> bool:
+    """Park after the partner refused this ad account."""
+    return _park(AdAccount.objects.filter(pk=ad_account.pk), ParkedBy.AD_ACCOUNT, code, now)
 
 
 def park_audience(audience: Audience, code: int | str | None, now: datetime) -> bool:
-    """The partner no longer knows this audience."""
+    """Park after the partner no longer knew this audience."""
     rows = Audience.objects.filter(pk=audience.pk)
     rows.filter(gone_at=None).update(gone_at=now)
     return _park(rows, ParkedBy.AUDIENCE_GONE, code, now)
 
 
 def unpark(row: Connection | AdAccount | Audience) -> bool:
-    """Something went through: the trouble is over. False if the row was not parked."""
+    """Open a row after a request went through. Return False if it was not parked."""
     match row:
         case Connection():
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
@@ -61,10 +57,8 @@ def _park(
     by: ParkedBy,
     code: int | str | None,
     now: datetime,
-    *,
-    until: datetime | None = None,
 ) -> bool:
-    """Park until the next probe; the moment the same trouble began is kept."""
+    """Park until the next probe. ``parked_since`` stays while the cause stays the same."""
     since = Case(
         When(parked_by=by, then=Coalesce(F("parked_since"), Value(now))), default=Value(now)
     )
@@ -72,7 +66,7 @@ def _park(
         rows.update(
             parked_by=by,
             parked_code="" if code is None else str(code)[:12],
-            parked_until=until or now + timedelta(seconds=settings.SYNC["probe"]),
+            parked_until=now + timedelta(seconds=settings.SYNC.probe),
             parked_since=since,
         )
     )

@@ -1,4 +1,4 @@
-"""Builds the body of a request from stored hashes and sends it. Knows no outcome: settle.py judges the answer."""
+"""Build the body of a request from stored hashes, and send it. settle.py judges the answer."""
 
 import time
 from collections.abc import Sequence
@@ -11,16 +11,17 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from audiencesync.people import eligibility
 from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
 from partners.base import Cells, Partner, Receipt
 from partners.errors import PartnerError
 from partners.models import Action, Batch, Delivery
 from partners.queue.collect import Request
-from partners.queue.enqueue import DEVICE_KINDS, refused_sql
-from partners.queue.last_wish import NO_END
+from partners.queue.supersede import LAST_SEQ
 
 Row = tuple[bytes | None, ...]
+NO_ANSWER = "no_answer"
 
 _ROWS = """
 SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
@@ -33,32 +34,33 @@ WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY z.id
 _PIECE = "AND d.id > %s AND d.id <= %s"
 _STILL_WANTED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
-WHERE e.profile_id = d.profile_id AND e.outcome IS NULL AND b.audience_id = %s AND b.action = %s AND b.seq > %s
-AND b.state IN ('pending', 'synced'))
+WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
+AND b.audience_id = %s AND b.action = %s AND b.seq > %s AND b.state IN ('pending', 'synced'))
 """
 _NOT_WANTED_OTHERWISE = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
-WHERE e.profile_id = d.profile_id AND e.outcome IS NULL AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
+WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
+AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
 AND NOT b.cancel_requested AND b.state IN ('pending', 'synced') AND NOT EXISTS (
     SELECT 1 FROM {delivery} f JOIN {batch} c ON c.id = f.batch_id
-    WHERE f.profile_id = d.profile_id AND f.outcome IS NULL AND c.audience_id = b.audience_id AND c.action = 'remove'
-    AND c.seq > b.seq AND c.state IN ('pending', 'synced')))
+    WHERE f.profile_id = d.profile_id AND f.outcome IS NULL
+    AND c.audience_id = b.audience_id AND c.action = 'remove' AND c.seq > b.seq AND c.state IN ('pending', 'synced')))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where the rows of a batch begin in the body, and whose they are (None: all its members, in the order of ids)."""
+    """The rows of one batch in the body."""
 
     batch: Batch
     start: int
     n: int
-    ids: list[int] | None
+    ids: list[int] | None  # deliveries by row; None: all of the batch, in the order of their ids
 
 
 @dataclass(slots=True)
 class Parcel:
-    """A request with its body, ready for a thread that knows no database."""
+    """A request with its body, ready for a thread that does not use the database."""
 
     request: Request
     partner: Partner
@@ -66,9 +68,7 @@ class Parcel:
     body: bytes
     people: int
     ids: int
-    post_by: (
-        float  # time.monotonic() after which it must not be sent: its time or its lease is over
-    )
+    post_by: float  # time.monotonic() after which it must not be sent: its lease would end
     spans: list[Span]
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back of one parcel; ``error`` is None when the partner took it."""
+    """The answer to one parcel. ``error`` is None if the partner accepted it."""
 
     parcel: Parcel
     error: PartnerError | None
@@ -87,33 +87,44 @@ class Answer:
     ms: int
     was_sent: bool = True
 
+    @property
+    def request(self) -> Request:
+        return self.parcel.request
+
+    @property
+    def code(self) -> str:
+        """The partner's code as it is stored: "0" if all was accepted, or NO_ANSWER."""
+        if self.error is None:
+            return "0"
+        return str(self.error.code) if self.error.code is not None else NO_ANSWER
+
 
 class Incomplete(Exception):
-    """A batch holds people who can no longer be sent, or more rows than fit: it must be tidied first."""
+    """A batch must be revalidated: people in it cannot be sent any more, or it has too many rows."""
 
     def __init__(self, batch: Batch, n_rows: int) -> None:
         self.batch = batch
         self.n_rows = n_rows
-        super().__init__(f"batch {batch.pk} must be tidied")
+        super().__init__(f"batch {batch.pk} must be revalidated")
 
 
 class Crowded(Exception):
-    """Batches that fit by their people carry more rows together than a request may, for there are past hashes among them."""
+    """Batches that fit by their people have more rows than a request may: some are past hashes."""
 
 
 def rows_of(batch: Batch) -> list[Row]:
-    """One row per person of the batch without an outcome of their own, in a fixed order: 32-byte hashes or None."""
+    """Return one row of 32-byte hashes (or None) per delivery without an outcome, by its id."""
     return _read(_ROWS, batch, cells=", ".join(_cell(kind, batch) for kind in batch.kinds))
 
 
 def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
-    """What a statement finds about the people of a batch; of a repeat, about those who are left of its piece."""
+    """Run a statement over the deliveries of a batch, or over those that a repeat still sends."""
     models = {"delivery": Delivery, "profile": Profile, "batch": Batch, "past": PastIdentifier}
     tables = {name: model._meta.db_table for name, model in models.items()}
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
     if batch.repeat_of_id:
-        wanted, more = _who_is_left(batch)
+        wanted, more = _still_to_repeat(batch)
         only, params = _PIECE + wanted.format(**tables), [*params, *_piece(batch), *more]
     with connection.cursor() as cursor:
         cursor.execute(sql.format(only=only, **parts, **tables), params)
@@ -122,19 +133,19 @@ def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
 
 
 def _piece(batch: Batch) -> tuple[int, int]:
-    """The deliveries that a repeat is about: after the first id, up to the second."""
-    return batch.repeat_after, NO_END if batch.repeat_until is None else batch.repeat_until
+    """Return the range of delivery ids of a repeat: after the first, up to the second."""
+    return batch.repeat_after, LAST_SEQ if batch.repeat_until is None else batch.repeat_until
 
 
-def _who_is_left(batch: Batch) -> tuple[str, list[int | str]]:
-    """A condition for who must not be overtaken by a repeat: asked the opposite since, or wanted by another wish."""
+def _still_to_repeat(batch: Batch) -> tuple[str, list[int | str]]:
+    """Return a condition and its parameters: no later operation on the person says otherwise."""
     if batch.is_undo:
         return _NOT_WANTED_OTHERWISE, [batch.audience_id]
     return _STILL_WANTED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
 
 
 def past_rows(batch: Batch) -> list[tuple[int, Row]]:
-    """For a removal: delivery and one more row for each hash that these people were known by before."""
+    """Return (delivery id, row) for each past hash of the people of a removal."""
     if batch.action != Action.REMOVE:
         return []
     return [
@@ -144,35 +155,33 @@ def past_rows(batch: Batch) -> list[tuple[int, Row]]:
     ]
 
 
-def _nameless(batch: Batch) -> "QuerySet[Delivery]":
-    """Members without any current identifier of the batch's kinds: erased, or known by past ones only."""
+def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
+    """Return deliveries whose profile has no current identifier of the kinds, or is gone."""
     none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
     return Delivery.objects.filter(batch=batch, outcome=None, **none)
 
 
-def _has_bare(batch: Batch) -> bool:
-    """Whether somebody of the batch has nothing to send at all."""
+def _has_unsendable(batch: Batch) -> bool:
+    """Whether a profile of the batch has nothing to send, not even a past hash."""
     if batch.action != Action.REMOVE:
         return True
     past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)
-    return _nameless(batch).exclude(Exists(past)).exists()
+    return _without_identifier(batch).exclude(Exists(past)).exists()
 
 
 def _cell(kind: str, batch: Batch) -> str:
-    """SQL for one column. An add withholds device ids without tracking, and all without consent or of who is erased."""
+    """Return the SQL of one column, or of NULL where an add may not send it."""
     column = f"q.{kind}_sha256"
     if batch.action == Action.REMOVE:
         return column
-    barred = [
-        refused_sql(is_strict=batch.sync.app_group.consent_required),
-        "q.erased_at IS NOT NULL",
-    ] + ["q.ad_tracking_enabled IS FALSE"] * (kind in DEVICE_KINDS)
-    return f"CASE WHEN {' OR '.join(barred)} THEN NULL ELSE {column} END"
+    is_strict = batch.sync.app_group.consent_required
+    barred = eligibility.barred_sql(kind, is_strict=is_strict)
+    return f"CASE WHEN {barred} THEN NULL ELSE {column} END"
 
 
 @sensitive_variables()
 def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
-    """Read the hashes and write the body. Raises Incomplete or Crowded before anything is sent, and crypto.CannotOpen."""
+    """Read the hashes and write the body. Raise Incomplete, Crowded or crypto.CannotOpen."""
     cells: list[Cells] = []
     spans: list[Span] = []
     n_rows = n_ids = 0
@@ -192,12 +201,14 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
 
 @sensitive_variables()
 def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int] | None]:
-    """The rows of a batch, past hashes last, and whose they are. Raises Incomplete."""
+    """Return the rows of a batch, past hashes last, and the delivery of each. Raise Incomplete."""
     rows = rows_of(batch)
     past = past_rows(batch)
     empty = (None,) * len(batch.kinds)
     people, ids = len(rows), None
-    if batch.repeat_of_id is None and (people != batch.n or (empty in rows and _has_bare(batch))):
+    if batch.repeat_of_id is None and (
+        people != batch.n or (empty in rows and _has_unsendable(batch))
+    ):
         raise Incomplete(batch, people)
     if past and batch.repeat_of_id is None:
         ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [
@@ -220,8 +231,10 @@ def _members(batch: Batch) -> list[int]:
 
 @sensitive_variables()
 def send(parcel: Parcel, *, at: float) -> Answer:
-    """Wait for the booked time (monotonic), then make the call, if it is not too late. Runs in a thread and touches no
-    database; never raises."""
+    """Wait for the booked time (monotonic), then make the call if it is not too late.
+
+    Runs in a thread without the database. Never raises a PartnerError.
+    """
     time.sleep(max(0.0, at - time.monotonic()))
     sent_at, sent_us, started = timezone.now(), time.time_ns() // 1000, time.monotonic()
     if started > parcel.post_by:
@@ -238,9 +251,9 @@ def send(parcel: Parcel, *, at: float) -> Answer:
 
 
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
-    """Positions in the body -> delivery ids by batch, for the rows a partner named. Repeats name nobody.
+    """Return the delivery ids by batch of the rows (indexes in the body) that the partner named.
 
-    Where the body put whom was noted when it was built: what has changed since moves nobody.
+    Repeats have no deliveries of their own.
     """
     named: dict[int, list[int]] = {}
     wanted = set(indexes)

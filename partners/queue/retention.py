@@ -1,7 +1,8 @@
-"""Drops what was sent long ago, but for what tells where a person may be; the numbers stay as they are.
+"""Delete old deliveries, batches and calls. The counts stay as they are.
 
-Of a person, an audience and an action the newest delivery is kept as long as the audience exists, and the newest that
-was synced: they say where somebody must be removed from. The others go into the base of their tally.
+Of each person, audience and action, the newest delivery and the newest synced one are kept as
+long as the audience exists: they tell from where a person must be removed. All others move into
+the base of their tally.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from django.db.models.functions import Coalesce
 from audiencesync.groups import retention
 from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Outcome, Push, Tally
-from partners.queue import collect
 
-SHARE = 0.3  # seconds of a turn
+SHARE = 0.3  # seconds of one call
 WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)  # states of a batch whose last code is the reason
 
 
 def purge(*, now: datetime) -> None:
-    """A bounded stretch of all that is too old."""
+    """Delete a bounded part of what is too old."""
     if before := retention.cutoff("deliveries", now=now):
         _purge_deliveries(before, now=now)
         settled = Batch.objects.filter(settled_at__lt=before)
@@ -42,7 +42,10 @@ def _purge_deliveries(before: datetime, *, now: datetime) -> None:
 
 
 def _last_before(before: datetime) -> int:
-    """An id that only older deliveries have: the highest in the newest batch that was settled by then."""
+    """Return the highest delivery id of the newest batch that was settled by then.
+
+    Deliveries with larger ids are not old enough.
+    """
     members = Delivery.objects.filter(batch=OuterRef("pk"))
     settled = Batch.objects.filter(Exists(members), settled_at__lt=before).order_by("-settled_at")
     newest = settled.values_list("pk", flat=True).first()
@@ -54,16 +57,15 @@ def _last_before(before: datetime) -> int:
 
 
 def _drop(ids: Sequence[int], *, before: datetime) -> None:
-    """Those of these deliveries that nobody needs: row, batch and base of the tally in one go."""
+    """Delete those of these deliveries that are not needed, and correct batch and tally."""
     rows = Delivery.objects.filter(pk__in=ids)
     settled = Batch.objects.filter(
         pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True))
     )
-    settled = settled.filter(settled_at__lt=before, lease="").exclude(state=Outcome.PENDING)
-    busy = Batch.objects.filter(repeat_of=OuterRef("pk"), state=Outcome.PENDING)
-    ended = collect.in_order(
-        settled.exclude(Exists(busy))
-    )  # whoever tries somebody again, waits for these locks
+    settled = settled.filter(settled_at__lt=before, lease="").settled()
+    busy = Batch.objects.pending().filter(repeat_of=OuterRef("pk"))
+    # "Try again" of errored people waits for these locks.
+    ended = settled.exclude(Exists(busy)).lock()
     chosen = list(_unneeded(rows, ended).values_list("pk", flat=True))
     if not chosen:
         return
@@ -78,7 +80,7 @@ def _drop(ids: Sequence[int], *, before: datetime) -> None:
 
 
 def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
-    """Of rows whose batches are in ``ended``, or that never had one, those that tell no longer where somebody may be."""
+    """Return the rows, of ended batches or without one, that no longer tell where a person is."""
     same = Delivery.objects.filter(
         profile=OuterRef("profile"),
         batch__audience=OuterRef("batch__audience"),
@@ -117,7 +119,7 @@ def _keep_counts(going: QuerySet[Delivery]) -> None:
 
 
 def _drop_batches(ids: Sequence[int], *, before: datetime) -> None:
-    """Settled batches whose deliveries are all gone; what repeated them goes with them."""
+    """Delete settled batches without deliveries. Their repeats are deleted with them."""
     members = Delivery.objects.filter(batch=OuterRef("pk"))
     busy = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(
         Q(state=Outcome.PENDING) | Q(settled_at__gte=before)
@@ -125,4 +127,4 @@ def _drop_batches(ids: Sequence[int], *, before: datetime) -> None:
     empty = Batch.objects.filter(
         ~Exists(members), ~Exists(busy), pk__in=ids, settled_at__lt=before, lease=""
     )
-    Batch.objects.filter(pk__in=collect.in_order(empty.exclude(state=Outcome.PENDING))).delete()
+    Batch.objects.filter(pk__in=empty.settled().lock()).delete()

@@ -1,7 +1,7 @@
-"""Tokens that the TOKEN_KEYS of this machine do not open: left to machines that open them, and said aloud.
+"""Tokens that the TOKEN_KEYS of this machine do not open: leave them to other machines, and log it.
 
-Nothing is parked for the others. Whom no machine can send ends at the deadline like everybody, some minutes later, so
-that a machine with the right keys comes first.
+Nothing is parked, so a machine with the right keys goes on. If there is none, the people end at
+their deadline, some minutes later than all others.
 """
 
 import logging
@@ -12,78 +12,70 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from redis import RedisError
 
-from partners.models import Batch, Connection, Outcome, Sync
-from partners.queue import collect, settle
+from partners.models import Batch, Connection
+from partners.models.batch_queries import BatchQuerySet
+from partners.queue import transitions
 
 logger = logging.getLogger(__name__)
 CODE = "sealed"
-SAID_EVERY = 60
+LOG_EVERY = 60
 OTHERS_FIRST = 60.0
-"""Seconds in which a machine with the right keys would have sent what another one could not."""
+"""Seconds within which a machine with the right keys would have sent a batch."""
 
 
-def shut_here(lanes: Iterable[str], *, now: datetime) -> set[int]:
-    """The connections behind these lanes whose tokens do not open here. Marks who waits for them, and logs it."""
+def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
+    """Return the connections of these lanes whose tokens do not open here; mark their batches."""
     used = (
         Connection.objects.exclude(token_sealed="")
         .filter(ad_accounts__remote_id__in=list(lanes))
         .distinct()
     )
-    shut = {connection.pk for connection in used if not connection.opens_here}
-    for pk in sorted(shut):
+    sealed = {connection.pk for connection in used if not connection.opens_here}
+    for pk in sorted(sealed):
         complain(pk)
         _mark(pk, now=now)
-    return shut
+    return sealed
 
 
 def complain(connection_id: int) -> None:
-    """One line of the log a minute: which machine, which connection, what to do."""
+    """Log which machine lacks the key of which connection, at most once a minute."""
     machine = socket.gethostname()
     if not _is_time(f"sealed:{machine}:{connection_id}"):
         return
     logger.error(
-        "TOKEN_KEYS of the machine %s do not open the token of connection %s: it sends nothing of it. Add the key that "
-        "sealed it (docs/operations.md, Rotate TOKEN_KEYS).",
+        "TOKEN_KEYS of the machine %s do not open the token of connection %s: it sends nothing of "
+        "it. Add the key that sealed it (docs/operations.md, Rotate TOKEN_KEYS).",
         machine,
         connection_id,
     )
 
 
 def _is_time(key: str) -> bool:
-    """Whether nobody on this machine said it within the last minute. Without the cache: yes."""
     try:
-        return cache.add(key, "1", SAID_EVERY)
+        return cache.add(key, "1", LOG_EVERY)
     except RedisError:
-        return True
+        return True  # better one line too many
 
 
 def _mark(connection_id: int, *, now: datetime) -> None:
-    """Their time runs from now on, and pages can say why they wait; a machine that sends them forgets the mark."""
-    waiting = Batch.objects.filter(
-        state=Outcome.PENDING, lease="", ad_account__connection=connection_id
-    )
-    for some in collect.stretches(waiting.exclude(collect.PAUSED).exclude(last_code=CODE)):
+    """Note why the batches wait, and start their retry window. The next answer clears the mark."""
+    waiting = Batch.objects.waiting().filter(ad_account__connection=connection_id)
+    for some in waiting.not_paused().exclude(last_code=CODE).chunks():
         with transaction.atomic():
-            mine = Batch.objects.filter(
-                pk__in=collect.in_order(some), state=Outcome.PENDING, lease=""
-            )
+            mine = Batch.objects.waiting().filter(pk__in=some.lock())
             mine.update(last_code=CODE)
-            for purpose in Sync.Purpose.values:
-                fresh = mine.filter(sync__purpose=purpose, first_failed_at=None)
-                fresh.update(first_failed_at=now, deadline_at=now + settle.patience(purpose))
+            transitions.start_retry_windows(mine, now=now)
 
 
-def stuck(*, now: datetime) -> "QuerySet[Batch]":
-    """Batches of people who wait because no machine that looked at them for a minute could open the token."""
-    waiting = Batch.objects.filter(state=Outcome.PENDING, last_code=CODE, n__gt=0).exclude(
-        collect.PAUSED
-    )
+def stuck(*, now: datetime) -> BatchQuerySet:
+    """Return batches that no machine could send within a minute for want of a key."""
+    waiting = Batch.objects.pending().filter(last_code=CODE, n__gt=0).not_paused()
     return waiting.filter(first_failed_at__lte=now - timedelta(seconds=OTHERS_FIRST))
 
 
-def hopeless(*, now: datetime) -> Q:
-    """Whose time is over although any machine with the right keys had some minutes for a last try."""
-    return Q(last_code=CODE, deadline_at__lte=now - timedelta(seconds=settings.SYNC["probe"]))
+def is_hopeless(*, now: datetime) -> Q:
+    """Match batches past their deadline that any machine with the key had minutes to send."""
+    return Q(last_code=CODE, deadline_at__lte=now - timedelta(seconds=settings.SYNC.probe))

@@ -1,4 +1,4 @@
-"""Cuts batches into pieces: to a learned cap, or in half again and again until a poisonous person stands alone."""
+"""Cut batches: to a learned cap, or in half until one person with bad data stands alone."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,17 +7,20 @@ from django.conf import settings
 from django.db.models import Count, Q
 
 from partners.models import AdAccount, Batch, Delivery, Outcome
-from partners.queue import last_wish
+from partners.queue import supersede
 
 
 def learn_cap(ad_account: AdAccount, people: int) -> None:
-    """Remember that a request to this ad account may carry at most ``people``; a cap only ever falls."""
+    """Store that a request to this ad account may carry at most ``people``. A cap only falls."""
     larger = Q(learned_cap=None) | Q(learned_cap__gt=people)
     AdAccount.objects.filter(larger, pk=ad_account.pk).update(learned_cap=max(1, people))
 
 
 def split_to_cap(batch: Batch, cap: int, *, now: datetime) -> None:
-    """Cut a batch into pieces of at most ``cap`` people, all of them due at once. Inside the caller's transaction."""
+    """Cut a batch into pieces of at most ``cap`` people, due at once.
+
+    Inside the caller's transaction.
+    """
     if batch.n > cap:
         _cut(batch, max(1, cap), now=now)
 
@@ -30,11 +33,12 @@ def bisect(
     crashes: int = 0,
     refused_n: int | None = None,
 ) -> None:
-    """Halve a batch that was refused as a whole (or killed its workers), inside the caller's transaction.
+    """Halve a batch that was refused as a whole, or killed its workers.
 
-    The first half is tried alone. Refused: it is halved in turn, and the second half may travel. Taken: the poison is
-    in the second half, which is halved without a try (``sibling_ended``). So one poisonous person costs about
-    log2(n) requests. ``refused_n``: how many people were refused together, where it may have been their number.
+    Inside the caller's transaction. The first half is tried alone. If it is refused, it is halved
+    in turn, and the second half may travel. If it is accepted, the bad data is in the second
+    half, which is halved without a try. So one bad person costs about log2(n) requests.
+    ``refused_n``: how many people were refused together, if their number may be the cause.
     """
     halves = _cut(batch, -(-batch.n // 2), now=now)
     for half in halves:
@@ -45,8 +49,11 @@ def bisect(
     Batch.objects.bulk_update(halves, ["sharing", "refusals", "crashes", "refused_n", "waits_for"])
 
 
-def sibling_ended(batches: Sequence[Batch], state: Outcome, *, now: datetime) -> None:
-    """Second halves that waited for these batches go on: halved if the first half was taken, else tried themselves."""
+def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: datetime) -> None:
+    """Go on with second halves that waited for these batches.
+
+    A second half is halved if its first half was accepted, and tried as it is otherwise.
+    """
     held = Batch.objects.select_for_update().filter(waits_for__in=[batch.pk for batch in batches])
     for half in held.filter(state=Outcome.PENDING).order_by("pk"):
         if state != Outcome.SYNCED or _has_changed(half):
@@ -67,15 +74,16 @@ def sibling_ended(batches: Sequence[Batch], state: Outcome, *, now: datetime) ->
 
 
 def _has_changed(half: Batch) -> bool:
-    """Whether the poison may have left a half or its first half: somebody in them was dropped meanwhile."""
+    """Whether a person left the half or its first half, perhaps the one with the bad data."""
     both = [half.pk, half.waits_for_id]
     return Delivery.objects.filter(batch__in=both).exclude(outcome=None).exists()
 
 
 def _learn_from_contradiction(batch: Batch) -> None:
-    """The poison had to be in ``batch``, and it was taken: so it was not about anybody, perhaps about how many they were.
+    """Learn a cap if the refusal was about the number of people.
 
-    If that happens to two pieces of a wish, both halves have failed and smaller pieces pass: the cap is learned.
+    The bad data had to be in ``batch``, which was accepted. If that happens to two pieces of one
+    batch, both halves were refused although smaller pieces pass.
     """
     if batch.refused_n is None:
         return
@@ -88,7 +96,10 @@ def _learn_from_contradiction(batch: Batch) -> None:
 
 
 def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
-    """Halve a repeat, whose people are those of another batch, inside the caller's transaction. False: it is too small."""
+    """Halve a repeat, inside the caller's transaction. Return False if it has one person.
+
+    A repeat has no deliveries of its own: each half gets a range of delivery ids.
+    """
     until = Q() if repeat.repeat_until is None else Q(pk__lte=repeat.repeat_until)
     members = Delivery.objects.filter(
         until, batch=repeat.repeat_of_id, outcome=None, pk__gt=repeat.repeat_after
@@ -98,11 +109,8 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
         return False
     middle = ids[(len(ids) - 1) // 2]
     second = _copy(repeat, now=now)
-    second.repeat_of_id, second.repeat_after, second.repeat_until = (
-        repeat.repeat_of_id,
-        middle,
-        repeat.repeat_until,
-    )
+    second.repeat_of_id, second.repeat_after = repeat.repeat_of_id, middle
+    second.repeat_until = repeat.repeat_until
     second.save(update_fields=["repeat_of", "repeat_after", "repeat_until"])
     Batch.objects.filter(pk=repeat.pk).update(
         repeat_until=middle, lease="", lease_until=None, due_at=now
@@ -112,16 +120,18 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
 
 
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
-    """The first half was refused as well: nothing is known about the second. It goes a little later, so that the
-    second halves of the levels to come may travel with it."""
-    later = now + timedelta(seconds=settings.SYNC["backoff_base"])
+    """Release the second half after the first one was refused too: it may be innocent.
+
+    It is due a little later, so that the second halves of the next levels may travel with it.
+    """
+    later = now + timedelta(seconds=settings.SYNC.backoff_base)
     Batch.objects.filter(waits_for=batch.pk).update(
         waits_for=None, refused_n=None, sharing=Batch.Sharing.AUDIENCE, due_at=later
     )
 
 
 def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
-    """Move everybody but the first ``size`` into new batches of the same wish; the batch keeps the first piece."""
+    """Keep the first ``size`` people in the batch, and move all others into new batches."""
     members = Delivery.objects.filter(batch=batch, outcome=None).order_by("pk")
     ids = list(members.values_list("pk", flat=True))
     pieces = [batch]
@@ -141,25 +151,14 @@ def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
     for piece in pieces:
         piece.n = counted.get(piece.pk, 0)
         piece.lease, piece.lease_until, piece.due_at = "", None, now
-    Batch.objects.bulk_update(
-        pieces,
-        [
-            "n",
-            "lease",
-            "lease_until",
-            "due_at",
-            "attempts",
-            "first_failed_at",
-            "deadline_at",
-            "last_code",
-        ],
-    )
-    last_wish.release(pieces, now=now)
+    fields = ["n", "lease", "lease_until", "due_at", "attempts", "first_failed_at", "deadline_at"]
+    Batch.objects.bulk_update(pieces, [*fields, "last_code"])
+    supersede.cancel_overtaken(pieces, now=now)
     return pieces
 
 
 def _copy(batch: Batch, *, now: datetime) -> Batch:
-    """A new empty batch with the wish, the place in the order and the clock of ``batch``."""
+    """Make an empty batch with the same operation, seq and deadline."""
     return Batch.objects.create(
         sync_id=batch.sync_id,
         audience_id=batch.audience_id,

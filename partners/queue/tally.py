@@ -1,4 +1,4 @@
-"""The one place that moves the counts of a Sync, inside the transaction that moves the rows they count."""
+"""Move the counts of a Sync, inside the transaction that changes the rows they count."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from partners.models import Tally, TallyHour
-from partners.models.queue import COLUMNS
+from partners.models.tallies import COLUMNS
 
 _HOUR = """
 INSERT INTO {table} (sync_id, hour, {columns}) VALUES (%s, %s, {marks})
@@ -25,16 +25,16 @@ ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
 
 
 class Moves(dict[int, dict[str, int]]):
-    """Increments per Sync: Sync id -> {count: how many more}."""
+    """Changes of the counts: Sync id -> {count: how many more}."""
 
     def add(self, sync_id: int, **step: int) -> None:
-        """Add to the increments of a Sync."""
+        """Add to the counts of a Sync."""
         mine = self.setdefault(sync_id, {})
         for name, by in step.items():
             mine[name] = mine.get(name, 0) + by
 
     def shift(self, sync_id: int, n: int, *, to: str, out_of: str = "pending") -> None:
-        """``n`` people of a Sync go from one count to another."""
+        """Move ``n`` people of a Sync from one count to another."""
         self.add(sync_id, **{out_of: -n})
         self.add(sync_id, **{to: n})
 
@@ -44,9 +44,9 @@ _gathering: ContextVar[Moves | None] = ContextVar("gathering", default=None)
 
 @contextmanager
 def gathered(*, now: datetime) -> Iterator[Moves]:
-    """A transaction that moves tallies last and in the order of their ids: two of them cannot wait for each other.
+    """Open a transaction that changes its tallies last, in the order of their ids.
 
-    Within another one, the outer one moves them.
+    So two transactions cannot deadlock on tallies. Inside another one, the outer one does it.
     """
     outer = _gathering.get()
     if outer is not None:

@@ -169,7 +169,7 @@ class TikTok:
 
 
 def _client() -> Client:
-    deadline: float = settings.SYNC["request_deadline"]
+    deadline: float = settings.SYNC.request_deadline
     app = settings.TIKTOK_APP_ID, settings.TIKTOK_APP_SECRET
     return _client_of(os.getpid(), *app, settings.TIKTOK_API_URL, deadline)
 

@@ -136,7 +136,7 @@ def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccoun
     lines, busy = [], waiting.busy_ad_accounts(connection)
     for ad_account in connection.ad_accounts.filter(is_chosen=True):
         ad_account.connection = connection
-        problem = problems.of_ad_account(ad_account, now=now)
+        problem = problems.of_ad_account(ad_account)
         if problem is None and ad_account.pk in busy:
             problem = waiting.of_ad_account(ad_account, now=now)
         lines.append(AdAccountLine(ad_account, problem))

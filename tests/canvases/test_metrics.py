@@ -56,7 +56,7 @@ def test_pending_people_and_their_delay(scrape, pending_batch):
     [
         (Connection, {"parked_by": "token"}, "token"),
         (Connection, {"token_sealed": ""}, "disconnected"),
-        (AdAccount, {"parked_by": "throttled"}, "throttled"),
+        (AdAccount, {"parked_by": "ad_account"}, "ad_account"),
         (AdAccount, {"is_chosen": False}, "ad_account_disconnected"),
         (Sync, {"paused": True}, "canvas_stopped"),
     ],

@@ -253,7 +253,7 @@ class ErasedName(models.Model):
 
 
 class Withdrawal(models.Model):
-    """Somebody withdrew their consent. Waits for the queue to cancel and remove (partners/queue/withdrawals.py)."""
+    """Somebody withdrew their consent. Waits for the queue to cancel and remove (partners/queue/removals/consent.py)."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="withdrawals")
@@ -264,7 +264,10 @@ class Withdrawal(models.Model):
 
 
 class Misreading(models.Model):
-    """A hash that was sent for somebody and is not theirs. Waits for its removal (partners/queue/compensation.py)."""
+    """A hash that was sent for a person and is not theirs, until it is removed from audiences.
+
+    The removal is queued by partners/queue/removals/misreadings.py.
+    """
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="misreadings")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
+from audiencesync.people import eligibility
 from audiencesync.people.models import KINDS, Profile
-
-DEVICE_KINDS = ("idfa", "gaid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,9 @@ def coverage(
 
     ``is_strict``: who has not been asked for consent counts as refused.
     """
-    nothing = _nothing(kinds)
-    refused = (Q(ads_consent=False) | Q(ads_consent=None)) if is_strict else Q(ads_consent=False)
-    by_device = _nothing([kind for kind in kinds if kind not in DEVICE_KINDS]) & Q(
-        ad_tracking_enabled=False
-    )
+    nothing = eligibility.has_none(kinds)
+    refused = eligibility.no_consent(is_strict=is_strict).q
+    by_device = eligibility.only_untracked(kinds)
     counted = people.order_by().aggregate(
         total=Count("pk"),
         none=Count("pk", filter=nothing),
@@ -51,8 +48,3 @@ def coverage(
     by_kind = {kind: counted[kind] for kind in kinds}
     held = (counted["none"], counted["refused"], counted["untracked"])
     return Coverage(counted["total"], by_kind, *held, addable=counted["addable"])
-
-
-def _nothing(kinds: Sequence[str]) -> Q:
-    """Who has no usable identifier of these kinds."""
-    return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})

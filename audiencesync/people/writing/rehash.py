@@ -2,7 +2,7 @@
 
 Rule 1 took some phones for those of other people. Where a hash changes, the old one is kept for
 removals, and a Misreading makes the queue take it out of the audiences it was sent to
-(partners/queue/compensation.py). Rules before 8 stored no alternative hashes; filling them in
+(partners/queue/removals/misreadings.py). Rules before 8 stored no alternative hashes; filling them in
 changes nothing that was sent, so it leaves no trace and keeps ``updated_at``.
 """
 

@@ -9,7 +9,7 @@ from audiencesync.core import beat as clock
 from audiencesync.people.models import Erasure, Profile, Withdrawal
 from canvases import laws
 from canvases.privacy import erase
-from partners.queue import withdrawals
+from partners.queue.removals import consent
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def audience(world, settings, tmp_path, monkeypatch):
     """An audience of five withdrawn people and an erased one; a chunk is one person."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
-    monkeypatch.setattr(withdrawals, "AT_ONCE", 1)
+    monkeypatch.setattr(consent, "AT_ONCE", 1)
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
     audience, people = world.audience(), world.people(6)

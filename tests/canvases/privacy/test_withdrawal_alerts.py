@@ -54,7 +54,7 @@ def test_a_removal_is_sent_after_a_late_reconnect(world, audience):
     world.connection.set_token(world.sandbox.accounts.issue_token(MARA))
     world.connection.save()
     AdAccount.objects.update(is_chosen=True)
-    sync.woken(world.connection)
+    sync.retry_now(world.connection)
     world.drain()
     assert world.members(audience) == 0
 

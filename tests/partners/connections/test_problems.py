@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from partners import audiences
 from partners.connections import problems
-from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
+from partners.models import AdAccount, Audience, Connection, Sync
 from partners.queue import park
 from tiktok_sandbox.seed import EU
 
@@ -86,21 +86,6 @@ def test_a_rejected_ad_account_is_a_problem(alices, problem, code):
     assert code() == "ad_account_refused"
     assert "Acme EU" in problem().text
     assert "Needs attention" in alices.client.get(alices.url("partner")).content.decode()
-
-
-def test_throttling_is_only_a_warning(problem):
-    now = timezone.now()
-    until = now + timedelta(seconds=30)
-    park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
-    assert (problem().code, problem().severity) == ("throttled", problems.Severity.WARNING)
-
-
-def test_throttling_does_not_hide_a_deleted_audience(step, code):
-    now = timezone.now()
-    until = now + timedelta(seconds=30)
-    park.park_ad_account(AdAccount.objects.get(), 40133, now, by=ParkedBy.THROTTLED, until=until)
-    park.park_audience(step.audience, 40007, now)
-    assert code() == "audience_gone"
 
 
 def test_an_audience_deleted_at_tiktok_shows_after_a_refresh(step, code, sandbox):

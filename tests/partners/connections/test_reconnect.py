@@ -133,5 +133,5 @@ def test_a_worker_with_the_old_token_does_not_park_the_new_one(alices, audience)
 
 
 def test_a_new_token_without_pending_people_changes_nothing(alices, audience):
-    sync.woken(alices.connection())
+    sync.retry_now(alices.connection())
     assert alices.connection().parked_by == ""

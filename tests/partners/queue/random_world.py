@@ -19,7 +19,7 @@ from partners import housekeeping, sync
 from partners import laws as queue_laws
 from partners.connections import connect
 from partners.models import Batch, Connection, OAuthState, Outcome, Sync
-from partners.queue import collect, flush, push, settle, tidy
+from partners.queue import collect, flush, push, revalidate, settle
 from tests.partners.queue.expected import Recorder
 from tests.support.queue_world import World
 from tiktok_sandbox.limits import DEFAULT
@@ -155,7 +155,7 @@ class RandomWorld(Recorder, World):
             try:
                 parcel = push.pack(request, post_by=float("inf"), most_rows=10_000)
             except push.Incomplete as error:
-                tidy.tidy(request, error, most_rows=10_000, now=now)
+                revalidate.revalidate(request, error, most_rows=10_000, now=now)
             else:
                 self.frozen.append((now, parcel))
                 if loses_lease:
@@ -190,7 +190,7 @@ class RandomWorld(Recorder, World):
         for _ in range(12):
             self.beat()
             if not (
-                collect.due(now=timezone.now()).exists()
+                Batch.objects.due(timezone.now()).exists()
                 or list(queue_laws.broken(now=timezone.now()))
             ):
                 break

@@ -117,7 +117,7 @@ def test_a_new_token_makes_pending_batches_due(world, settings):
     connection.set_token(world.sandbox.accounts.issue_token("6912345678901234502"))
     connection.parked_until, connection.parked_by = None, ""
     connection.save()
-    sync.woken(connection)
+    sync.retry_now(connection)
     world.flush()
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 

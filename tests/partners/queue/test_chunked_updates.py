@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from audiencesync.core import chunks
 from partners import sync
 from partners.models import AdAccount, Batch
-from partners.queue import budget, collect, flush, settle
+from partners.queue import budget, collect, flush, transitions
 
 N = 10
 
@@ -15,7 +16,7 @@ N = 10
 @pytest.fixture
 def sync_row(world, monkeypatch):
     """Ten pending batches; one chunk takes three."""
-    monkeypatch.setattr(collect, "STRETCH", 3)
+    monkeypatch.setattr(chunks, "SIZE", 3)
     row = world.sync()
     for person in world.people(N):
         world.enter(row, [person])
@@ -30,7 +31,7 @@ def test_a_discard_covers_all_chunks(world, sync_row):
 
 def test_a_new_token_makes_all_chunks_due(world, sync_row):
     Batch.objects.update(due_at=timezone.now() + timedelta(minutes=20))
-    sync.woken(world.connection)
+    sync.retry_now(world.connection)
     assert not Batch.objects.filter(due_at__gt=timezone.now()).exists()
 
 
@@ -45,7 +46,7 @@ def test_the_deadline_of_all_chunks_is_extended(world, sync_row):
     world.app_group.save()
     now = timezone.now()
     Batch.objects.update(first_failed_at=now, deadline_at=now)
-    settle._stop_clock(budget.Limit("app:x", 1.0), 60.0)
+    transitions.extend_deadlines(budget.Limit("app:x", 1.0), 60.0)
     assert set(Batch.objects.values_list("deadline_at", flat=True)) == {now + timedelta(seconds=60)}
 
 

@@ -10,7 +10,7 @@ from canvases import laws
 from partners import sync
 from partners.connections import connect
 from partners.models import Batch, Budget, Outcome
-from partners.queue import budget, collect, settle, tally
+from partners.queue import budget, collect, settle, tally, transitions
 from partners.queue.push import pack, send
 from tests.support.threads import Threads
 
@@ -31,7 +31,7 @@ def run_while_locked(held, *functions):
 def settle_as(batch, state):
     with tally.gathered(now=timezone.now()):
         mine = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
-        settle.finish(list(mine), state, now=timezone.now())
+        transitions.finish(list(mine), state, now=timezone.now())
 
 
 def copy_of(batch, **values):

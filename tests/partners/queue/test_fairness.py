@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from partners.models import AdAccount, Batch, Connection
+from partners.models.batch_queries import LARGE
 from partners.queue import flush
 from tiktok_sandbox.limits import DEFAULT
 
@@ -65,14 +66,14 @@ def test_a_failing_tenant_delays_no_other_tenant(world, neighbours):
 
 
 def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
-    _cap(world.eu, flush.collect.BULK)
+    _cap(world.eu, LARGE)
     bulk, trickle = world.sync(), world.sync(world.audience("trickle"))
-    world.enter(bulk, world.people(5 * flush.collect.BULK))
+    world.enter(bulk, world.people(5 * LARGE))
     world.enter(trickle, world.people(3))
     assert Batch.objects.filter(sync=bulk).count() == 5
     world.drain(seconds=60)
     assert _requests_before(world, trickle) <= flush.PLAN_AT_ONCE
-    assert [line.people for line in world.mappings()].count(flush.collect.BULK) == 5
+    assert [line.people for line in world.mappings()].count(LARGE) == 5
 
 
 def test_blocked_batches_hide_no_free_batch(world, monkeypatch):

@@ -28,7 +28,7 @@ def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair,
 
     monkeypatch.setattr(move, "_enter", failing)
     with pytest.raises(KeyboardInterrupt):
-        move.go_on(now=timezone.now())
+        move.move_marked(now=timezone.now())
     assert (net(old, new), world.counts(new)) == (
         {"entered": 30, "pending": 30},
         {"entered": 10, "pending": 10},
@@ -49,7 +49,7 @@ def test_a_failing_chunk_blocks_no_other_chunk(world, pair, monkeypatch, caplog)
         move, "_enter", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw)
     )
     move.move([old], to=new)
-    move.go_on(now=timezone.now())
+    move.move_marked(now=timezone.now())
     assert world.counts(new) == {"entered": 3, "pending": 3}
 
 
@@ -60,7 +60,7 @@ def test_split_batches_keep_the_mark(world, pair):
     move.move([old], to=new)
     settle._cut_to(request, 2, code="40011", now=timezone.now())
     assert Batch.objects.filter(state=Outcome.PENDING).count() == 3
-    move.go_on(now=timezone.now())
+    move.move_marked(now=timezone.now())
     assert net(old, new) == {"entered": 6, "pending": 6}
     assert world.counts(new)["pending"] == 6
 
@@ -71,7 +71,7 @@ def test_people_moved_twice_end_in_the_last_audience(world, pair, moved):
     world.enter(old, world.people(4))
     move.move([old], to=new)
     move.move([old, new], to=last)
-    move.go_on(now=timezone.now())
+    move.move_marked(now=timezone.now())
     moved(new, last)
     world.drain()
     assert world.members(last.audience) == 4

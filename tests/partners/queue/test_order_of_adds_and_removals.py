@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from partners import sync
 from partners.models import Batch, Outcome
-from partners.queue import collect, settle, tally
+from partners.queue import collect, settle, tally, transitions
 from partners.queue.push import pack, send
 from tiktok_sandbox.limits import DEFAULT
 
@@ -113,7 +113,7 @@ def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
     assert collect.take(request, now=timezone.now())
 
     def put_back():
-        settle.fail(request, code="50000", now=timezone.now(), due_at=None, burn=True)
+        transitions.fail(request, code="50000", now=timezone.now(), due_at=None, is_attempt=True)
 
     _during_an_open_enqueue(world, remove, people, put_back)
     world.drain()
@@ -126,7 +126,7 @@ def test_a_retry_during_an_enqueue_does_not_overrule_a_removal(transactional_db,
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
     with tally.gathered(now=timezone.now()):
-        settle.finish(list(Batch.objects.all()), Outcome.ERRORED, now=timezone.now(), code="1")
+        transitions.finish(list(Batch.objects.all()), Outcome.ERRORED, now=timezone.now(), code="1")
     _during_an_open_enqueue(
         world, remove, people, lambda: sync.retry_errored(add, now=timezone.now())
     )

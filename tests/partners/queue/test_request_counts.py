@@ -191,7 +191,7 @@ def test_an_answer_costs_this_many_requests(world, monkeypatch, settings, row):
     scene(world, monkeypatch)
     for _ in range(60):
         world.flush(seconds=2)
-        if not collect.due(now=timezone.now()).exists() and not _has_backoff():
+        if not Batch.objects.due(timezone.now()).exists() and not _has_backoff():
             break
     n = len(world.mappings())
     assert n <= cost if row in HALVED else n == cost

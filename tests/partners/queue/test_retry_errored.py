@@ -12,8 +12,8 @@ from canvases import laws
 from canvases.privacy import erase
 from partners import sync
 from partners.models import Batch, Outcome, Sync
-from partners.models.queue import no_counts
-from partners.queue import move, settle, tally
+from partners.models.tallies import no_counts
+from partners.queue import move, outcomes, tally, transitions
 
 
 def _errored(world, n):
@@ -23,8 +23,8 @@ def _errored(world, n):
     with tally.gathered(now=now):
         batch = Batch.objects.get()
         some = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:7])
-        settle.give_outcome(batch, some, Outcome.ERRORED, reason="40002", now=now)
-        settle.finish([batch], Outcome.ERRORED, now=now, code="50000")
+        outcomes.set_outcome(batch, some, Outcome.ERRORED, reason="40002", now=now)
+        transitions.finish([batch], Outcome.ERRORED, now=now, code="50000")
     return sync_row
 
 

@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from partners.models import Reason
-from partners.queue import collect, removals, settle
+from partners.queue import collect, settle
 from partners.queue.push import pack, send
+from partners.queue.removals import removal
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_a_cancelled_add_supersedes_no_removal_in_flight(world, pending_removal)
     again = world.sync(remove.audience)
     world.enter(again, people)
     Profile.objects.update(ads_consent=False)
-    removals.cancel_adds([person.pk for person in people], Reason.NO_CONSENT, now=timezone.now())
+    removal.cancel_adds([person.pk for person in people], Reason.NO_CONSENT, now=timezone.now())
     assert world.counts(again) == {"entered": 3, "cancelled": 3}
     world.fault("code", code=50000, count=1)
     settle.settle(send(parcel, at=0), now=timezone.now())

@@ -8,7 +8,16 @@ import orjson
 from django.db import transaction
 
 from partners.models import Batch, Outcome
-from partners.queue import collect, enqueue, flush, last_wish, settle, tally
+from partners.queue import (
+    collect,
+    compensation,
+    enqueue,
+    flush,
+    settle,
+    supersede,
+    tally,
+    transitions,
+)
 from partners.tiktok import client
 from tests.system.crash import scenarios_queue as queue
 from tests.system.crash.scene import Scenario
@@ -100,8 +109,10 @@ def mark_before_post():
 
     def marking(parcel, *, at):
         with tally.gathered(now=parcel.request.batches[0].due_at):
-            settle.finish(
-                settle.mine(parcel.request), Outcome.SYNCED, now=parcel.request.batches[0].due_at
+            transitions.finish(
+                transitions.still_leased(parcel.request),
+                Outcome.SYNCED,
+                now=parcel.request.batches[0].due_at,
             )
         return send(parcel, at=at)
 
@@ -112,7 +123,7 @@ def mark_before_post():
 def ignore_the_lease():
     """whoever has an answer settles, whosever the lease is"""
     settle._was_late = lambda request: False
-    settle.mine = lambda request: list(
+    transitions.still_leased = lambda request: list(
         Batch.objects.filter(pk__in=[batch.pk for batch in request.batches])
     )
 
@@ -120,38 +131,38 @@ def ignore_the_lease():
 @seeded(queue.ENQUEUE, "kill")
 def forget_the_last_wish():
     """an opposite wish that waits is not superseded, neither on entering nor when a batch is taken"""
-    last_wish.supersede = lambda sync, people, *, now: None
-    last_wish.release = lambda batches, *, now: None
+    supersede.cancel_opposite = lambda sync, people, *, now: None
+    supersede.cancel_overtaken = lambda batches, *, now: None
 
 
 @seeded(queue.UNDER_WAY, "pause")
 def forget_the_order():
     """a removal does not wait for the add that is under way"""
-    last_wish.under_way = lambda lane: {}
+    supersede.in_flight = lambda lane: {}
 
 
 @seeded(queue.UNDER_WAY_AND_FAILING, "pause")
 def release_without_superseding():
     """a batch is tried again without asking for newer wishes"""
-    last_wish.release = lambda batches, *, now: None
+    supersede.cancel_overtaken = lambda batches, *, now: None
 
 
 @seeded(queue.OVERTAKEN, "pause")
 def no_repair():
     """a call that came too late is not repaired"""
-    last_wish.repair = lambda sent, *, now: 0
+    compensation.repair_late_push = lambda sent, *, now: 0
 
 
 @seeded(queue.RETRY, "kill")
 def retry_whatever_came_later():
     """Retry adds people who were removed since"""
-    last_wish.with_later_wish = lambda sync, deliveries: []
+    supersede.with_later_opposite = lambda sync, deliveries: []
 
 
 @seeded(queue.PARTIAL, "kill")
 def partial_is_success():
     """a partial success counts for everybody"""
-    settle._partial = lambda answer, indexes, *, code, now: settle._synced(answer, now=now)
+    settle._partial = lambda answer, error, *, now: settle._synced(answer, now=now)
 
 
 @seeded(queue.FLUSH, "pause")
@@ -160,7 +171,7 @@ def lease_what_is_not_free():
 
     def take(request, *, now):
         ids = [batch.pk for batch in request.batches]
-        until = now + collect.timedelta(seconds=collect.settings.SYNC["lease"])
+        until = collect._lease_end(now)
         return bool(Batch.objects.filter(pk__in=ids).update(lease=request.lease, lease_until=until))
 
     collect.take = take

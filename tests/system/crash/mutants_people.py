@@ -15,7 +15,8 @@ from audiencesync.people.models.imports import Import
 from audiencesync.people.privacy import erasure_ledger
 from audiencesync.rest import idempotency
 from canvases.privacy import erase as privacy
-from partners.queue import removals, withdrawals
+from partners.queue.removals import consent as withdrawals
+from partners.queue.removals import removal
 from tests.system.crash import scenarios_calls as calls
 from tests.system.crash import scenarios_consent as consent
 from tests.system.crash import scenarios_erasures as erasures
@@ -102,7 +103,7 @@ def receipt_at_once():
     """the receipt of an erasure is written before its removals have ended"""
 
     def conclude(erasures, *, now):
-        answers = removals.answers(privacy.PURPOSE, [erasure.pk for erasure in erasures])
+        answers = removal.answers(privacy.PURPOSE, [erasure.pk for erasure in erasures])
         for erasure in erasures:
             privacy._end(erasure, answers[erasure.pk], now=now)
 
@@ -112,16 +113,16 @@ def receipt_at_once():
 @seeded(erasures.ERASED_UNDER_WAY, "kill")
 def only_who_is_there():
     """an erasure forgets the audiences that the person is on the way to"""
-    places = removals.places
+    places = removal.places
 
     def found(profiles):
-        synced = removals.Delivery.objects.filter(
+        synced = removal.Delivery.objects.filter(
             profile__in=profiles, batch__state="synced", outcome=None
         )
         there = set(synced.values_list("batch__audience", flat=True))
         return {audience: who for audience, who in places(profiles).items() if audience in there}
 
-    removals.places = found
+    removal.places = found
 
 
 @seeded(erasures.ERASED_UNDER_WAY, "pause")
@@ -171,16 +172,16 @@ def filed_before_it_is():
 @seeded(consent.WITHDRAW, "kill")
 def withdrawal_is_deleted_first():
     """a withdrawal is deleted before anybody has acted on it"""
-    settle = withdrawals.settle
+    act = withdrawals.act
 
-    def settling(**how):
+    def acting(**how):
         rows = list(Withdrawal.objects.all())
         Withdrawal.objects.all().delete()
         with transaction.atomic():
             Withdrawal.objects.bulk_create(rows)
-            settle(**how)
+            act(**how)
 
-    withdrawals.settle = settling
+    withdrawals.act = acting
 
 
 @seeded(calls.TRACK, "kill")

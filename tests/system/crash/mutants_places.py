@@ -11,7 +11,7 @@ from partners.audiences import creation
 from partners.connections import connect, oauth, revoke
 from partners.errors import Disconnected
 from partners.models import Reason, Tally
-from partners.queue import last_wish, settle, tally
+from partners.queue import compensation, tally, transitions
 from tests.system.crash import scenarios_connections as connections
 from tests.system.crash import scenarios_places as places
 from tests.system.crash import scenarios_retention as retention
@@ -89,7 +89,7 @@ def discard_only_who_waits():
 
     def discard(*, now, connection=None, ad_account=None):
         with tally.gathered(now=now):
-            return settle.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
+            return transitions.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
 
     sync.discard = discard
 
@@ -104,7 +104,7 @@ def revoke_from_memory():
 @seeded(places.CUT_OFF_AND_BACK, "pause")
 def discarded_stays():
     """what was discarded while it was under way is not taken back"""
-    last_wish.undo = lambda discarded, *, now: 0
+    compensation.take_back = lambda discarded, *, now: 0
 
 
 @seeded(retention.PURGE, "kill")

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from partners import sync
 from partners.models import Batch, Outcome, Sync
-from partners.queue import flush, settle, tally
+from partners.queue import flush, outcomes, settle, tally, transitions
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World, sha256
 
@@ -107,8 +107,8 @@ def _before_retry(world: World) -> None:
     with tally.gathered(now=now):
         batch = Batch.objects.get()
         one = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:1])
-        settle.give_outcome(batch, one, Outcome.ERRORED, reason="40002", now=now)
-        settle.finish([batch], Outcome.ERRORED, now=now, code="50000")
+        outcomes.set_outcome(batch, one, Outcome.ERRORED, reason="40002", now=now)
+        transitions.finish([batch], Outcome.ERRORED, now=now, code="50000")
     world.enter("remove", 4)
     world.flush()
 

@@ -56,7 +56,7 @@ def test_waiting_people_are_sent_after_a_reconnect(town, leave):
     connection.set_token(town.sandbox.accounts.issue_token(MARA))
     connection.save()
     AdAccount.objects.update(is_chosen=True)
-    sync.woken(connection)
+    sync.retry_now(connection)
     town.settle()
     assert town.counts(asked) == {"entered": 1000, "synced": 1000}
     town.judge()

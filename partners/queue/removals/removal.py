@@ -1,4 +1,4 @@
-"""Takes people out of every audience they may be in: when they are erased, or their consent is withdrawn."""
+"""Remove people from every audience they may be in, and tell how their removals stand."""
 
 from __future__ import annotations
 
@@ -14,41 +14,38 @@ from audiencesync.core import beat as clock
 from audiencesync.people.models import KINDS
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
-from partners.queue import collect, enqueue, flush, last_wish, tally
+from partners.queue import enqueue, flush, outcomes, tally
 
-SURELY_GONE = timedelta(
-    days=3
-)  # the partner itself may take 48 hours for anything about an audience
+# The partner itself may take 48 hours for anything about an audience.
+SURELY_GONE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the removals of one wish stand, all together."""
+    """How all removals of one entry key stand together."""
 
-    is_open: bool  # one of them, or what repeats one, has not ended
-    settled_at: datetime | None  # when the last of them did
+    is_open: bool  # one of them, or a repeat of one, has not ended
+    settled_at: datetime | None  # when the last of them ended
 
 
 def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
-    """Cancel what has not been sent of these people's adds. What is under way is waited for by the removal."""
+    """Cancel the unsent adds of these profiles. A removal waits for those in flight."""
     members = Delivery.objects.filter(profile__in=profiles, outcome=None)
     _cancel_unsent(members.filter(batch__action=Action.ADD), reason, now=now)
 
 
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
-    """Cancel those whose batch nobody holds, under the locks of the batches; again, for who was moved to a new one."""
-    unsent = Batch.objects.filter(
-        pk__in=deliveries.values("batch"), state=Outcome.PENDING, lease=""
-    )
+    """Cancel deliveries whose batch no worker holds, under the locks of the batches."""
+    unsent = Batch.objects.waiting().filter(pk__in=deliveries.values("batch"))
     with tally.gathered(now=now):
-        while found := collect.in_order(unsent):
-            last_wish.cancel(deliveries.filter(batch__in=found), reason, now=now)
+        while found := unsent.lock():  # again: people may have moved to a new batch meanwhile
+            outcomes.cancel(deliveries.filter(batch__in=found), reason, now=now)
 
 
 def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
-    """Audience id -> the ids of those of ``profiles`` who may be in it: somebody once asked to add them.
+    """Return audience id -> the profiles that may be in it: an add was asked for them once.
 
-    ``kind``: with this identifier.
+    ``kind``: only adds that sent this kind of identifier.
     """
     asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
     found: dict[int, set[int]] = {}
@@ -63,7 +60,10 @@ def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
 def remove(
     audience_id: int, purpose: str, people: QuerySet[Any, tuple[int, int]], *, now: datetime
 ) -> int:
-    """Queue a removal of people (``values_list(<entry key>, "profile_id")``) with every hash they have or had."""
+    """Queue the removal of people with every hash they have or had. Return how many.
+
+    ``people`` is ``values_list(<entry key>, "profile_id")``.
+    """
     with transaction.atomic():
         entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
     if entered:
@@ -72,7 +72,7 @@ def remove(
 
 
 def _sync(audience_id: int, purpose: str) -> Sync:
-    """The Sync of this purpose; there is one per audience."""
+    """Return the Sync of this purpose; there is one per audience."""
     audience = Audience.objects.select_related("ad_account__connection").get(pk=audience_id)
     wanted = {
         "app_group_id": audience.ad_account.connection.app_group_id,
@@ -85,8 +85,11 @@ def _sync(audience_id: int, purpose: str) -> Sync:
 
 
 def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
-    """Entry key -> how its removals stand; nothing where there was none. An add under way holds its removal up."""
-    repeats = Batch.objects.filter(repeat_of=OuterRef("batch"), state=Outcome.PENDING)
+    """Return entry key -> how its removals stand; no key where there was none.
+
+    A removal waits for an add in flight.
+    """
+    repeats = Batch.objects.pending().filter(repeat_of=OuterRef("batch"))
     is_open = Q(outcome=None, batch__state=Outcome.PENDING) | Q(Exists(repeats))
     rows = (
         Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
@@ -98,32 +101,34 @@ def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
 
 
 def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """Entry key -> where and how the removals stand: audience, ad account, state, code and when it was settled."""
+    """Return entry key -> one dict per removal: audience, ad account, state, reason and time."""
     rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
     found: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
     for row in rows.select_related("sync__audience__ad_account", "batch").order_by("pk"):
-        audience, batch = row.sync.audience, row.batch
-        found[row.entry_key].append(
-            {
-                "audience": audience.name,
-                "audience_id": audience.remote_id,
-                "ad_account": audience.ad_account.name,
-                "ad_account_id": audience.ad_account.remote_id,
-                "is_gone": audience.gone_at is not None
-                or audience.parked_by == ParkedBy.AUDIENCE_GONE,
-                "state": str(row.status),
-                "reason": row.why,
-                "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,
-            }
-        )
+        found[row.entry_key].append(_answer(row))
     return found
 
 
-def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
-    """Cancel removals from audiences that are gone at the partner, and with them whoever was in them.
+def _answer(row: Delivery) -> dict[str, Any]:
+    audience, batch = row.sync.audience, row.batch
+    is_gone = audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE
+    return {
+        "audience": audience.name,
+        "audience_id": audience.remote_id,
+        "ad_account": audience.ad_account.name,
+        "ad_account_id": audience.ad_account.remote_id,
+        "is_gone": is_gone,
+        "state": str(row.status),
+        "reason": row.why,
+        "settled_at": batch.settled_at.isoformat() if batch and batch.settled_at else None,
+    }
 
-    An audience may only seem gone: to a list that missed it, by one odd answer. So the partner must have refused these
-    removals for it, and have said so for days.
+
+def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
+    """Cancel removals from audiences that are gone at the partner, with everyone in them.
+
+    An audience may only seem gone, to a list that missed it or by one odd answer. So the partner
+    must have refused these removals for it, and must have done so for days.
     """
     waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
     long_enough = F("sync__audience__gone_at") + SURELY_GONE

@@ -1,0 +1,77 @@
+"""Keyset walks: the rows of a table in bounded chunks, or page by page, by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
+
+SIZE = 10_000
+M = TypeVar("M", bound=Model)
+
+
+def ids(
+    rows: QuerySet[Any, Any], size: int | None = None, *, after: int = 0
+) -> Iterator[list[int]]:
+    """Yield the primary keys of ``rows`` in ascending order, at most ``size`` at a time.
+
+    Each chunk is read when it is asked for, so rows may change or go between two chunks.
+    """
+    while found := list(
+        rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size or SIZE]
+    ):
+        yield found
+        after = found[-1]
+
+
+def walk(rows: QuerySet[M], size: int | None = None, *, after: int = 0) -> Iterator[QuerySet[M]]:
+    """Yield ``rows`` as querysets of at most ``size`` rows, in ascending order of their keys.
+
+    A queryset keeps the filters of ``rows``: a row that no longer matches is not in it.
+    """
+    for some in ids(rows, size, after=after):
+        yield rows.filter(pk__in=some)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """Rows of one page, and whether there are more on either side of it."""
+
+    rows: list[M]
+    has_older: bool
+    has_newer: bool
+
+
+def page(
+    rows: QuerySet[M],
+    size: int,
+    *,
+    keys: Sequence[str] = ("pk",),
+    older_than: Sequence[int] | None = None,
+    newer_than: Sequence[int] | None = None,
+) -> Page[M]:
+    """Return one page in descending order of ``keys``, which are unique together.
+
+    ``older_than`` and ``newer_than`` are the keys of the row at the end of the page before.
+    """
+    if newer_than is not None:
+        found = list(rows.filter(_beside(keys, ">", newer_than)).order_by(*keys)[: size + 1])
+        return Page(found[:size][::-1], has_older=True, has_newer=len(found) > size)
+    if older_than is not None:
+        rows = rows.filter(_beside(keys, "<", older_than))
+    found = list(rows.order_by(*(f"-{key}" for key in keys))[: size + 1])
+    return Page(found[:size], has_older=len(found) > size, has_newer=older_than is not None)
+
+
+def _beside(keys: Sequence[str], sign: str, values: Sequence[int]) -> Func:
+    """Compare (a, b) < (1, 2) as a row, which an index over the keys answers in one look."""
+    row, other = _row(F(key) for key in keys), _row(Value(value) for value in values)
+    return Func(
+        row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField()
+    )
+
+
+def _row(parts: Iterator[F] | Iterator[Value]) -> Func:
+    return Func(*parts, template="(%(expressions)s)", output_field=BooleanField())

@@ -1,0 +1,64 @@
+"""Which profiles may be added to an audience: one definition, as SQL and as Q."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+DEVICE_KINDS = ("idfa", "gaid")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A boolean column of a profile is False, or (``or_unknown``) False or NULL."""
+
+    column: str
+    or_unknown: bool = False
+
+    @property
+    def q(self) -> Q:
+        is_false = Q(**{self.column: False})
+        return is_false | Q(**{self.column: None}) if self.or_unknown else is_false
+
+    @property
+    def sql(self) -> str:
+        """Return the condition over the alias ``q`` of the table of profiles."""
+        return f"q.{self.column} {'IS NOT TRUE' if self.or_unknown else 'IS FALSE'}"
+
+
+NOT_TRACKED = Condition("ad_tracking_enabled")
+"""Ad tracking is switched off: device ids must not be sent."""
+
+
+def no_consent(*, is_strict: bool) -> Condition:
+    """No consent to advertising; ``is_strict``: a profile that was never asked has none either."""
+    return Condition("ads_consent", or_unknown=is_strict)
+
+
+def barred_sql(kind: str, *, is_strict: bool) -> str:
+    """SQL over profile ``q``: this kind of identifier must not be sent in an add."""
+    barred = [no_consent(is_strict=is_strict).sql, "q.erased_at IS NOT NULL"]
+    return " OR ".join(barred + [NOT_TRACKED.sql] * (kind in DEVICE_KINDS))
+
+
+def usable_sql(kind: str) -> str:
+    """SQL over profile ``q``: it has this kind of identifier, and no switched off ad tracking."""
+    tracked = f" AND NOT ({NOT_TRACKED.sql})" if kind in DEVICE_KINDS else ""
+    return f"(q.{kind}_sha256 IS NOT NULL{tracked})"
+
+
+def has_device_sql(kinds: Iterable[str]) -> str:
+    """SQL over profile ``q``: it has a device id of these kinds; empty if none of them is one."""
+    return " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in kinds if kind in DEVICE_KINDS)
+
+
+def has_none(kinds: Sequence[str]) -> Q:
+    """The profile has no identifier of these kinds."""
+    return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})
+
+
+def only_untracked(kinds: Sequence[str]) -> Q:
+    """All its identifiers of these kinds are device ids, and ad tracking is switched off."""
+    return has_none([kind for kind in kinds if kind not in DEVICE_KINDS]) & NOT_TRACKED.q

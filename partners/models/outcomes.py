@@ -1,0 +1,40 @@
+"""The words of the queue: what a Sync does, what a person or batch ends as, and why."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    """What happens to a person at the audience."""
+
+    ADD = "add", _("Add users to audience")
+    REMOVE = "remove", _("Remove users from audience")
+
+    @property
+    def opposite(self) -> Action:
+        return Action.REMOVE if self is Action.ADD else Action.ADD
+
+
+class Outcome(models.TextChoices):
+    """The state of a delivery or a batch. A batch itself is never NOT_SYNCED."""
+
+    PENDING = "pending", _("pending")
+    SYNCED = "synced", _("synced")
+    NOT_SYNCED = "not_synced", _("not synced")
+    ERRORED = "errored", _("errored")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class Reason(models.TextChoices):
+    """Why a person was not synced or was cancelled."""
+
+    NO_IDENTIFIER = "no_identifier", _("None of the chosen fields is filled")
+    INVALID_VALUE = "invalid_value", _("The chosen fields hold no valid value")
+    NO_CONSENT = "no_consent", _("No consent to advertising")
+    AD_TRACKING_OFF = "ad_tracking_off", _("Ad tracking is switched off")
+    ERASED = "erased", _("Erased meanwhile")
+    SUPERSEDED = "superseded", _("A later step asked for the opposite")
+    DISCARDED = "discarded", _("Discarded by a member of this app group")
+    MOVED = "moved", _("Moved along when the component was changed")

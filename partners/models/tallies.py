@@ -1,0 +1,113 @@
+"""The counts of a Sync: in total, by hour, and the counters of the installation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from partners.models.queue import Sync
+
+COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
+COLUMNS = (*COUNTS, "moved")
+
+
+class Numbers(models.Model):
+    """The six counts. ``moved``: how many of the cancelled entered another Sync of the step."""
+
+    entered = models.BigIntegerField(default=0)
+    synced = models.BigIntegerField(default=0)
+    not_synced = models.BigIntegerField(default=0)
+    pending = models.BigIntegerField(default=0)
+    errored = models.BigIntegerField(default=0)
+    cancelled = models.BigIntegerField(default=0)
+    moved = models.BigIntegerField(default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the six counts by name, without ``moved``."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+class Tally(Numbers):
+    """The counts of one Sync. They change in the transactions that change the counted rows."""
+
+    sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="tally")
+    # The share of the counts that has no delivery any more (queue/retention.py), by outcome and
+    # then by reason or code: {"errored": {"40002": 7}}.
+    base: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
+        default=dict
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    entered=F("synced")
+                    + F("not_synced")
+                    + F("pending")
+                    + F("errored")
+                    + F("cancelled")
+                ),
+                name="tally_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(moved__gte=0, moved__lte=F("cancelled")), name="tally_moved"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"tally of sync {self.pk}"
+
+
+class TallyHour(Numbers):
+    """The changes of a tally within one hour, for charts. Pending may be negative."""
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sync", "hour"], name="tally_hour_once")]
+
+    def __str__(self) -> str:
+        return f"tally of sync {self.sync_id} at {self.hour}"
+
+
+class Count(models.Model):
+    """A counter of events that never resets, for the metrics."""
+
+    LEASE_RECLAIMS = "lease_reclaims"
+    MAILS_FAILED = "mails_failed"
+
+    name = models.CharField(max_length=40, primary_key=True)
+    n = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n}"
+
+    @staticmethod
+    def add(name: str, n: int) -> None:
+        """Add ``n`` to a counter, inside the caller's transaction."""
+        Count.objects.bulk_create([Count(name=name)], ignore_conflicts=True)
+        Count.objects.filter(pk=name).update(n=F("n") + n)
+
+
+def no_counts() -> dict[str, int]:
+    """Return the six counts, all zero."""
+    return dict.fromkeys(COUNTS, 0)
+
+
+def numbers_of(values: dict[str, Any]) -> dict[str, int]:
+    """Return the six counts from an aggregate of COLUMNS, whose sums over no rows are None.
+
+    Moved people count only where they were moved to.
+    """
+    counts = {name: values.get(name) or 0 for name in COUNTS}
+    moved = values.get("moved") or 0
+    return counts | {"entered": counts["entered"] - moved, "cancelled": counts["cancelled"] - moved}

@@ -1,0 +1,51 @@
+"""Give single people of a batch an outcome of their own: delivery, batch and tally together."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Count, F, Q, QuerySet
+
+from partners.models import Batch, Delivery, Outcome, Reason
+from partners.queue import tally
+
+
+def set_outcome(
+    batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime
+) -> int:
+    """Give deliveries of a pending batch an outcome, inside the caller's transaction.
+
+    Return how many changed: those that had one already keep it.
+    """
+    rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
+    n = rows.update(outcome=outcome, reason=reason[:24])
+    if n:
+        Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)
+        batch.n -= n
+        with tally.gathered(now=now) as moves:
+            moves.shift(batch.sync_id, n, to=outcome.value)
+    return n
+
+
+def cancel(
+    deliveries: "QuerySet[Delivery]",
+    reason: Reason,
+    *,
+    now: datetime,
+    out_of: Outcome = Outcome.PENDING,
+) -> None:
+    """Cancel deliveries whose batches are all in the state ``out_of``."""
+    batches = list(
+        deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct()
+    )
+    if not batches:
+        return
+    # The batches are locked before their deliveries are counted and changed: a transaction that
+    # cancels the same people meanwhile is waited for, and no person is subtracted twice.
+    Batch.objects.filter(pk__in=batches).lock()
+    deliveries = deliveries.filter(batch__in=batches)
+    groups = sorted(deliveries.order_by().values_list("batch", "sync").annotate(n=Count("pk")))
+    deliveries.update(outcome=Outcome.CANCELLED, reason=reason)
+    with tally.gathered(now=now) as moves:
+        for batch_id, sync_id, n in groups:
+            Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
+            moves.shift(sync_id, n, to="cancelled", out_of=out_of.value)

@@ -1,0 +1,117 @@
+"""The last operation wins: an opposite operation cancels what waits for the same person.
+
+``seq`` orders the operations on an audience. An add and a removal of the same person are
+opposite: the later one cancels the earlier one, unless that has been sent already.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import BigIntegerField, Case, Exists, Min, OuterRef, Q, QuerySet, Value, When
+
+from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
+from partners.models.batch_queries import BatchQuerySet
+from partners.queue import outcomes
+
+LAST_SEQ = 2**63 - 1
+VOID = (Outcome.CANCELLED, Outcome.NOT_SYNCED)
+"""Outcomes of deliveries that were never sent: they supersede nothing."""
+
+
+def cancel_opposite(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
+    """Cancel waiting deliveries with the opposite action, of the people in these new batches.
+
+    A leased batch is in flight: the new batches wait for it (``barrier``), and its deliveries are
+    looked at again when its lease ends (``cancel_overtaken``).
+    """
+    waiting = _waiting_opposite(sync).lock()
+    ids = [batch.pk for batch in entered]
+    if waiting and ids:
+        profiles = Delivery.objects.filter(batch__in=ids).values("profile")
+        outcomes.cancel(
+            Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles),
+            Reason.SUPERSEDED,
+            now=now,
+        )
+
+
+def _waiting_opposite(sync: Sync) -> BatchQuerySet:
+    """Return the waiting batches of the same audience with the opposite action."""
+    opposite = Action(sync.action).opposite
+    return Batch.objects.waiting().filter(audience=sync.audience_id, action=opposite)
+
+
+def cancel_overtaken(batches: Iterable[Batch], *, now: datetime) -> None:
+    """Cancel the people of these batches for whom a later, opposite operation was asked."""
+    for batch in overtaken(batches):
+        later = opposite_of(batch).filter(batch__seq__gt=batch.seq)
+        outcomes.cancel(
+            Delivery.objects.filter(Exists(later), batch=batch, outcome=None),
+            Reason.SUPERSEDED,
+            now=now,
+        )
+
+
+def opposite_of(operation: Batch | Sync) -> "QuerySet[Delivery]":
+    """Return a subquery: the opposite deliveries of the person of an outer delivery.
+
+    Only those to the same audience that were not cancelled.
+    """
+    opposite = Delivery.objects.filter(
+        profile=OuterRef("profile"),
+        batch__audience=operation.audience_id,
+        batch__action=Action(operation.action).opposite,
+    )
+    return opposite.exclude(outcome__in=VOID).exclude(batch__state=Outcome.CANCELLED)
+
+
+def overtaken(batches: Iterable[Batch]) -> list[Batch]:
+    """Return the batches whose audience has a later opposite batch, whichever people are in it."""
+    wanted = [(batch, Action(batch.action).opposite) for batch in batches]
+    newest = {
+        pair: _newest_seq(*pair)
+        for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}
+    }
+    return [batch for batch, opposite in wanted if newest[batch.audience_id, opposite] > batch.seq]
+
+
+def _newest_seq(audience_id: int, action: Action) -> int:
+    # One look into the index batch_wish, however many batches there were.
+    seqs = (
+        Batch.objects.filter(audience=audience_id, action=action)
+        .order_by("-seq")
+        .values_list("seq", flat=True)
+    )
+    return seqs.first() or 0
+
+
+def with_later_opposite(sync: Sync, deliveries: list[int]) -> list[int]:
+    """Return those of the deliveries that a later, opposite operation supersedes."""
+    later = opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
+    return list(
+        Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True)
+    )
+
+
+def in_flight(lane: str) -> dict[tuple[int, str], int]:
+    """Return the smallest seq of the batches in flight, by audience and action.
+
+    A repeat counts before it is leased: it has no deliveries of its own to supersede.
+    """
+    pending = Batch.objects.pending().filter(ad_account__remote_id=lane)
+    busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(
+        "audience", "action"
+    )
+    return {
+        (audience, action): seq
+        for audience, action, seq in busy.annotate(oldest=Min("seq")).order_by()
+    }
+
+
+def barrier(oldest: dict[tuple[int, str], int]) -> Case:
+    """Return the seq beyond which a batch must wait, because its opposite is ``in_flight``."""
+    bars = [
+        When(audience=key, action=Action(action).opposite, then=Value(seq))
+        for (key, action), seq in oldest.items()
+    ]
+    return Case(*bars, default=Value(LAST_SEQ), output_field=BigIntegerField())

@@ -1,0 +1,235 @@
+"""What the state of a batch may become. Each change names the state it expects.
+
+A worker changes only batches that are still leased to it: a late worker finds none. The tally
+moves in the same transaction as the rows it counts.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from partners.models import Batch, Outcome, Reason, Sync
+from partners.models.batch_queries import BatchQuerySet
+from partners.queue import budget, compensation, split, supersede, tally
+from partners.queue.collect import Request
+
+logger = logging.getLogger(__name__)
+CRASHES_BEFORE_BISECT = 3
+CRASHES_OF_ONE = 6
+"""Crashes until one person is errored. In all but the first two, nothing else was in flight."""
+QUOTA_MOST = timedelta(hours=24)
+INTERNAL = "internal"
+
+
+def still_leased(request: Request) -> list[Batch]:
+    """Lock and return the batches that are still leased to the request; none for a late worker."""
+    return list(Batch.objects.leased_to(request.lease).locked())
+
+
+def finish(
+    batches: Sequence[Batch],
+    state: Outcome,
+    *,
+    now: datetime,
+    code: str = "",
+    request_id: str = "",
+    out_of: Outcome = Outcome.PENDING,
+) -> None:
+    """End locked batches, inside the caller's transaction: ``out_of`` -> ``state``."""
+    with tally.gathered(now=now) as moves:
+        for batch in batches:
+            moves.shift(batch.sync_id, batch.n, to=state.value, out_of=out_of.value)
+    Batch.objects.filter(pk__in=[batch.pk for batch in batches], state=out_of).update(
+        state=state,
+        lease="",
+        lease_until=None,
+        settled_at=now,
+        last_code=code or "0",
+        last_request_id=request_id,
+    )
+    split.release_second_halves(batches, state, now=now)
+    lost = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
+    if lost:
+        logger.error(
+            "Repeats %s did not arrive (code %s): their audiences may hold or lack people.",
+            lost,
+            code,
+        )
+
+
+def synced(
+    batches: Sequence[Batch], *, now: datetime, code: str = "", request_id: str = ""
+) -> None:
+    """PENDING -> SYNCED. Adds that were discarded while in flight are taken back."""
+    finish(batches, Outcome.SYNCED, now=now, code=code, request_id=request_id)
+    compensation.take_back([batch for batch in batches if batch.cancel_requested], now=now)
+
+
+def fail(
+    request: Request,
+    *,
+    code: str,
+    now: datetime,
+    due_at: datetime | None,
+    tried_at: datetime | None = None,
+    is_attempt: bool = False,
+    is_unclear: bool = False,
+) -> None:
+    """PENDING -> PENDING with a later ``due_at`` (None: by the back-off), or -> ERRORED.
+
+    A batch is errored if it was tried (``tried_at``) at its deadline or later: a clock that jumps
+    errors no batch untried. ``is_attempt``: the back-off grows. ``is_unclear``: the request may
+    have been applied.
+    """
+    tried_at = tried_at or now
+    with tally.gathered(now=now):
+        batches = still_leased(request)
+        for batch in batches:
+            batch.attempts += is_attempt
+        over = [batch for batch in batches if _is_over(batch, tried_at)]
+        Batch.objects.bulk_update(over, ["attempts"])
+        finish(over, Outcome.ERRORED, now=now, code=code)
+        rest = [batch for batch in batches if batch not in over]
+        for batch in rest:
+            batch.last_code = code
+            start_retry_window(batch, now=now)
+        put_back(rest, now=now, due_at=due_at, is_unclear=is_unclear)
+
+
+def _is_over(batch: Batch, tried_at: datetime) -> bool:
+    if batch.cancel_requested or batch.moves_to_id is not None:
+        return False  # its people are cancelled or moved instead
+    return batch.deadline_at is not None and batch.deadline_at <= tried_at
+
+
+def put_back(
+    batches: Sequence[Batch], *, now: datetime, due_at: datetime | None, is_unclear: bool = False
+) -> None:
+    """End the lease of batches that stay PENDING, and save what the caller changed in them.
+
+    People with a later, opposite operation are cancelled. Discarded batches are cancelled, and
+    taken back if they may have arrived nevertheless (``is_unclear``).
+    """
+    for batch in batches:
+        planned = due_at or now + timedelta(seconds=_backoff(batch.attempts))
+        batch.due_at = min(planned, batch.deadline_at or planned)
+        batch.lease, batch.lease_until, batch.crashes = "", None, 0
+    fields = ["due_at", "lease", "lease_until", "attempts", "refusals", "sharing", "crashes"]
+    Batch.objects.bulk_update(batches, [*fields, "first_failed_at", "deadline_at", "last_code"])
+    supersede.cancel_overtaken(batches, now=now)
+    discarded = [batch.pk for batch in batches if batch.cancel_requested]
+    if discarded:
+        mine = Batch.objects.filter(pk__in=discarded)
+        cancel(mine, Reason.DISCARDED, now=now, is_unclear=is_unclear)
+
+
+def release(request: Request, *, now: datetime) -> None:
+    """Put back a request that was not sent, due at once."""
+    with tally.gathered(now=now):
+        put_back(still_leased(request), now=now, due_at=now)
+
+
+def narrow(
+    request: Request, sharing: Batch.Sharing, *, now: datetime, is_unclear: bool = False
+) -> None:
+    """Put back a request, due at once, whose batches share less from now on."""
+    with tally.gathered(now=now):
+        batches = still_leased(request)
+        for batch in batches:
+            batch.sharing = max(batch.sharing, sharing)
+            batch.attempts += is_unclear
+        put_back(batches, now=now, due_at=now, is_unclear=is_unclear)
+
+
+def cancel(
+    batches: BatchQuerySet, reason: Reason, *, now: datetime, is_unclear: bool = False
+) -> int:
+    """Waiting -> CANCELLED, inside the caller's transaction. Return how many people.
+
+    Batches that may have arrived are taken back: in this try (``is_unclear``), or in an earlier
+    one that failed unclearly.
+    """
+    ended = list(batches.waiting().locked())
+    compensation.take_back([batch for batch in ended if is_unclear or batch.attempts], now=now)
+    finish(ended, Outcome.CANCELLED, now=now, code=reason.value)
+    return sum(batch.n for batch in ended)
+
+
+def cancel_discarded(*, now: datetime) -> None:
+    """Cancel discarded batches that no worker holds any more.
+
+    If their worker died, no answer decided, and they may have arrived.
+    """
+    for some in Batch.objects.discarded().chunks():
+        with tally.gathered(now=now):
+            cancel(some, Reason.DISCARDED, now=now)
+
+
+def quarantine(*, now: datetime) -> None:
+    """Halve batches that killed several workers, until the person with the data stands alone.
+
+    A few crashes error nobody: workers are killed for other reasons too, such as a new release.
+    """
+    suspects = Batch.objects.waiting().filter(waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT)
+    if not suspects.exists():
+        return
+    with tally.gathered(now=now):
+        for batch in list(suspects.locked()):
+            if batch.n > 1:
+                split.bisect(batch, now=now, crashes=CRASHES_BEFORE_BISECT - 1)
+            elif batch.repeat_of_id and split.cut_repeat(batch, now=now):
+                continue
+            elif batch.crashes >= CRASHES_OF_ONE:
+                finish([batch], Outcome.ERRORED, now=now, code=INTERNAL)
+
+
+def _backoff(attempts: int) -> float:
+    """Return the seconds until the next try: 5, 10, 20 ... up to half an hour, with jitter."""
+    times = settings.SYNC
+    seconds: float = min(times.backoff_max, times.backoff_base * 2 ** min(max(attempts - 1, 0), 20))
+    return seconds * random.uniform(0.8, 1.0)  # noqa: S311  # spreads retries, guards no secret
+
+
+def retry_window(purpose: str) -> timedelta:
+    """Return how long people are tried after the first failure.
+
+    Removals that no step asked for are tried much longer: nobody would ask for them again.
+    """
+    times = settings.SYNC
+    is_step = purpose == Sync.Purpose.STEP
+    return timedelta(seconds=times.deadline if is_step else times.erasure_deadline)
+
+
+def start_retry_window(batch: Batch, *, now: datetime) -> None:
+    """Set the deadline of a batch at its first failure. The caller saves it."""
+    if batch.first_failed_at is None or batch.first_failed_at > now:
+        batch.first_failed_at = now
+        batch.deadline_at = now + retry_window(batch.sync.purpose)
+
+
+def start_retry_windows(batches: BatchQuerySet, *, now: datetime) -> None:
+    """Set the deadline of locked batches that have none."""
+    for purpose in Sync.Purpose.values:
+        fresh = batches.filter(sync__purpose=purpose, first_failed_at=None)
+        fresh.update(first_failed_at=now, deadline_at=now + retry_window(purpose))
+
+
+def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
+    """Extend deadlines after a daily limit, in groups that want the clock to stop for it."""
+    longest = timedelta(seconds=settings.SYNC.deadline) + QUOTA_MOST
+    waiting = Batch.objects.pending().filter(
+        deadline_at__lt=F("first_failed_at") + longest,
+        ad_account__connection__app_group__quota_stops_clock=True,
+    )
+    if limit.lane:
+        waiting = waiting.filter(ad_account__remote_id=limit.lane)
+    for some in waiting.chunks():
+        # A transaction each, apart from that of `fail`: they lock other batches.
+        with transaction.atomic():
+            mine = Batch.objects.filter(pk__in=some.lock())
+            mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
