@@ -159,7 +159,7 @@ def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[
         "entered_canvas_at",
         "since",
     ]
-    for rows in behind.chunks(found):
+    for rows in behind.in_chunks(found):
         for line in lines(step, rows):
             one, person = line.delivery, line.profile
             fields = (

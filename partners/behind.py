@@ -1,12 +1,13 @@
-"""The people behind a number: the deliveries that ``sync.reasons`` counts, page by page, and how many are gone."""
+"""The people behind a number: the deliveries that ``sync.reasons`` counts, page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django.db.models import BigIntegerField, BooleanField, F, Func, Q, QuerySet, Value
+from django.db.models import Q, QuerySet
 
+from audiencesync.core import chunks
 from partners.models import Delivery, Outcome, Tally
 
 CHUNK = 2000
@@ -14,7 +15,7 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the list a page begins: the Sync and the entry key of the delivery next to it."""
+    """The keys of the delivery at the end of the page before."""
 
     sync: int
     entry_key: int
@@ -22,10 +23,14 @@ class Place:
     def __str__(self) -> str:
         return f"{self.sync}-{self.entry_key}"
 
+    @property
+    def keys(self) -> tuple[int, int]:
+        return self.sync, self.entry_key
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of the list, who entered last first. ``older`` and ``newer``: where to go on, if there is more."""
+    """One page. ``older`` and ``newer``: where the next page on that side begins, if there is one."""
 
     deliveries: list[Delivery]
     older: Place | None
@@ -33,7 +38,7 @@ class Page:
 
 
 def people(syncs: Iterable[int], outcome: Outcome, reason: str) -> QuerySet[Delivery]:
-    """Deliveries of ``syncs`` that ended (or wait) so, with this reason; empty: none was noted."""
+    """Return deliveries of ``syncs`` with this outcome and reason (empty: without one)."""
     own, together = (
         Q(outcome=outcome, reason=reason),
         Q(outcome=None, batch__state=outcome, batch__last_code=reason),
@@ -44,7 +49,7 @@ def people(syncs: Iterable[int], outcome: Outcome, reason: str) -> QuerySet[Deli
 
 
 def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
-    """How many of them are counted, but their deliveries were dropped after a time (retention.py)."""
+    """Return how many are counted whose deliveries were deleted (queue/retention.py)."""
     bases = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)
     return sum(base.get(outcome, {}).get(reason, 0) for base in bases)
 
@@ -52,25 +57,24 @@ def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
 def page(
     found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None
 ) -> Page:
-    """One page by the keys at its ends, along the index that the deliveries of a Sync have anyway."""
-    if after is not None:
-        rows = list(found.filter(_beside(after, ">")).order_by("sync", "entry_key")[: size + 1])
-        has_newer, has_older = len(rows) > size, True
-        rows = rows[:size][::-1]
-    else:
-        older = found if before is None else found.filter(_beside(before, "<"))
-        rows = list(older.order_by("-sync", "-entry_key")[: size + 1])
-        has_newer, has_older = before is not None, len(rows) > size
-        rows = rows[:size]
+    """Return one page, those who entered last first."""
+    one = chunks.page(
+        found,
+        size,
+        keys=("sync", "entry_key"),
+        older_than=before.keys if before else None,
+        newer_than=after.keys if after else None,
+    )
+    rows = one.rows
     return Page(
         rows,
-        older=_place(rows[-1]) if rows and has_older else None,
-        newer=_place(rows[0]) if rows and has_newer else None,
+        older=_place(rows[-1]) if rows and one.has_older else None,
+        newer=_place(rows[0]) if rows and one.has_newer else None,
     )
 
 
-def chunks(found: QuerySet[Delivery]) -> Iterator[list[Delivery]]:
-    """All of them, who entered last first, some thousand at a time: nothing is held while they travel."""
+def in_chunks(found: QuerySet[Delivery]) -> Iterator[list[Delivery]]:
+    """Yield all of them, those who entered last first, some thousand at a time."""
     before: Place | None = None
     while rows := (one := page(found, CHUNK, before=before)).deliveries:
         yield rows
@@ -81,18 +85,3 @@ def chunks(found: QuerySet[Delivery]) -> Iterator[list[Delivery]]:
 
 def _place(row: Delivery) -> Place:
     return Place(row.sync_id, row.entry_key)
-
-
-def _beside(place: Place, sign: str) -> Func:
-    """(sync, entry key) < (a, b): compared as a row, so that the index leads to the place at once."""
-    big = BigIntegerField()
-    row = Func(F("sync"), F("entry_key"), template="(%(expressions)s)", output_field=big)
-    other = Func(
-        Value(place.sync, big),
-        Value(place.entry_key, big),
-        template="(%(expressions)s)",
-        output_field=big,
-    )
-    return Func(
-        row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField()
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
+from django.db.models import BigIntegerField, BooleanField, F, Func, Model, QuerySet, Value
 
 SIZE = 10_000
 M = TypeVar("M", bound=Model)
@@ -67,11 +67,12 @@ def page(
 
 def _beside(keys: Sequence[str], sign: str, values: Sequence[int]) -> Func:
     """Compare (a, b) < (1, 2) as a row, which an index over the keys answers in one look."""
-    row, other = _row(F(key) for key in keys), _row(Value(value) for value in values)
+    row = _row([F(key) for key in keys])
+    other = _row([Value(value, BigIntegerField()) for value in values])
     return Func(
         row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField()
     )
 
 
-def _row(parts: Iterator[F] | Iterator[Value]) -> Func:
-    return Func(*parts, template="(%(expressions)s)", output_field=BooleanField())
+def _row(parts: Sequence[F | Value]) -> Func:
+    return Func(*parts, template="(%(expressions)s)", output_field=BigIntegerField())

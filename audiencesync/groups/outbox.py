@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import translation
 
+from audiencesync.core import lease
 from audiencesync.groups.accounts import requested_mails
 from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import AppGroup, Membership, User
@@ -94,7 +95,9 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
     """
     OutgoingMail.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
     n_sent, ends_at = 0, time.monotonic() + TURN_SECONDS
-    due = OutgoingMail.objects.filter(due_at__lte=now).select_related("user")
+    # A claim is a lease: ``due_at`` beyond it was written by a wrong clock.
+    is_due = lease.over("due_at", seconds=BACKOFF_MAX, now=now)
+    due = OutgoingMail.objects.filter(is_due).select_related("user")
     for mail in due.order_by("due_at", "pk")[:BATCH]:
         if time.monotonic() > ends_at:
             break

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from audiencesync.core import beat as clock
+from audiencesync.core import chunks
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from audiencesync.people.privacy import erasure_ledger
@@ -173,11 +174,8 @@ def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
     unasked = list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE])
     if unasked:
         _ask(unasked, now=now)
-    asked = due.exclude(asked_at=None).order_by("pk")
-    last = 0
-    while some := list(asked.filter(pk__gt=last)[:AT_ONCE]):
-        _conclude(some, now=now)
-        last = some[-1].pk
+    for some in chunks.walk(due.exclude(asked_at=None), AT_ONCE):
+        _conclude(list(some.order_by("pk")), now=now)
         if time.monotonic() > ends_at:
             return True
     return len(unasked) == AT_ONCE

@@ -17,6 +17,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audiencesync.core import lease as leases
 from audiencesync.groups.models import Activity, User
 from partners.audiences import listing
 from partners.audiences.listing import AudienceNameError, NotDone
@@ -100,7 +101,7 @@ def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> A
 def _lease(row: Audience, *, by: User) -> Lease | None:
     """The lease; None if somebody else holds it."""
     now = timezone.now()
-    free = Q(create_until=None) | Q(create_until__lt=now)
+    free = leases.free("create_until", seconds=settings.SYNC.create_lease, now=now)
     rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
     until = now + _lease_time()
     return Lease(row, until) if rows.update(create_until=until, created_by=by) else None

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync.core import crypto
+from audiencesync.core import crypto, lease
 from partners import registry
 from partners.errors import Disconnected, PartnerError, Retry
 from partners.models import Connection, SpentToken
@@ -71,8 +71,8 @@ def sweep(*, now: datetime) -> int:
             "spent token %s: the partner did not confirm within a day that it is void.", pk
         )
     old.delete()
-    done = 0
-    for spent in SpentToken.objects.filter(due_at__lte=now).order_by("due_at", "pk")[:AT_ONCE]:
+    done, is_due = 0, lease.over("due_at", seconds=settings.SYNC.lease, now=now)
+    for spent in SpentToken.objects.filter(is_due).order_by("due_at", "pk")[:AT_ONCE]:
         if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(due_at=_later(now)):
             done += revoke(spent) is Ending.VOID
     return done
@@ -80,7 +80,7 @@ def sweep(*, now: datetime) -> int:
 
 def _later(now: datetime) -> datetime:
     """When to ask again: not while somebody may still be at it."""
-    return now + timedelta(seconds=settings.SYNC.lease)
+    return lease.until(now, seconds=settings.SYNC.lease)
 
 
 @sensitive_variables()

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from audiencesync.core import beat as clock
+from audiencesync.core import lease as leases
 from audiencesync.people.imports import chunk_writer, uploads
 from audiencesync.people.imports.csv_reader import MOST_ROWS, Reader
 from audiencesync.people.models.imports import Import, UploadPart
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.runner.beat"
 CHUNK = 5000
 TURN_SECONDS = 8.0
-LEASE = timedelta(seconds=60)
+LEASE_SECONDS = 60.0
+LEASE = timedelta(seconds=LEASE_SECONDS)
 PAUSE = timedelta(seconds=5)  # after a turn that came to nothing
 MOST_TRIES = 20
 AT_ONCE = 1  # imports that engines work on at the same time: others need their workers, too
@@ -59,23 +61,24 @@ def lease(*, now: datetime) -> Import | None:
     )
     order = (F(name).asc(nulls_first=True) for name in ("group_had", "leased_until"))
     waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
-    if (
-        sum(bool(token) and until is not None and until > now for _pk, token, until in waiting)
-        >= AT_ONCE
-    ):
+    if sum(bool(token) and not _is_over(until, now) for _pk, token, until in waiting) >= AT_ONCE:
         return None
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
-        if (until is None or until <= now) and _take(pk, token, now=now):
+        if _is_over(until, now) and _take(pk, token, now=now):
             return (
                 Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
             )  # not if we were slow
     return None
 
 
+def _is_over(until: datetime | None, now: datetime) -> bool:
+    return leases.is_over(until, seconds=LEASE_SECONDS, now=now)
+
+
 def _take(pk: int, token: str, *, now: datetime) -> bool:
     """Whether the lease is ours now. Whoever is frozen with the row in hand keeps nobody waiting."""
-    free = Q(leased_until=None) | Q(leased_until__lte=now)
+    free = leases.free("leased_until", seconds=LEASE_SECONDS, now=now)
     mine = Import.objects.filter(free, pk=pk, state=State.RUNNING)
     with transaction.atomic():
         if not mine.select_for_update(skip_locked=True).values_list("pk").first():

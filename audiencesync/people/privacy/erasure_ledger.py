@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from audiencesync.core import chunks
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import former_rules, normalise
 from audiencesync.people.models import ErasedName, Erasure, PastIdentifier, Profile, UserAlias
@@ -259,10 +260,8 @@ def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
     An external id or an alias is never changed, so whoever has one is meant by it alone: others may have their address.
     """
     found: list[int] = []
-    last = 0
-    while people := list(
-        Profile.objects.filter(app_group=app_group, pk__gt=last).order_by("pk")[:AT_ONCE]
-    ):
+    for some in chunks.walk(Profile.objects.filter(app_group=app_group), AT_ONCE):
+        people = list(some.order_by("pk"))
         theirs: dict[int, set[Name]] = defaultdict(set)
         for pk, name in names_of(app_group, people):
             theirs[pk].add(name)
@@ -270,7 +269,6 @@ def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
             ids = {name for name in known if name[0] not in ADDRESSES}
             if names & (ids or known):
                 found.append(pk)
-        last = people[-1].pk
     return sorted(found)
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from audiencesync.core import chunks
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
@@ -153,20 +154,18 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
 
 
 def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None) -> Page:
-    """One page by the ids at its ends, so that the thousandth costs what the first does."""
-    if newer_than is not None:
-        rows = list(found.filter(pk__gt=newer_than).order_by("pk")[: PAGE + 1])
-        is_first, is_last = len(rows) <= PAGE, False
-        rows = rows[:PAGE][::-1]
-    else:
-        older = found if older_than is None else found.filter(pk__lt=older_than)
-        rows = list(older.order_by("-pk")[: PAGE + 1])
-        is_first, is_last = older_than is None, len(rows) <= PAGE
-        rows = rows[:PAGE]
+    """Return one page by the ids at its ends, so that the thousandth costs what the first does."""
+    page = chunks.page(
+        found,
+        PAGE,
+        older_than=None if older_than is None else (older_than,),
+        newer_than=None if newer_than is None else (newer_than,),
+    )
+    rows = page.rows
     return Page(
         profiles=rows,
-        older="" if is_last or not rows else str(rows[-1].pk),
-        newer="" if is_first or not rows else str(rows[0].pk),
+        older=str(rows[-1].pk) if rows and page.has_older else "",
+        newer=str(rows[0].pk) if rows and page.has_newer else "",
     )
 
 

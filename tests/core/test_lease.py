@@ -1,0 +1,35 @@
+"""A lease ends at its time, or at once if a wrong clock wrote an end far in the future."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audiencesync.core import lease
+from partners.models import Lane
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+ENDS = [
+    (None, True),
+    (NOW - timedelta(seconds=1), True),
+    (NOW, True),
+    (NOW + timedelta(seconds=1), False),
+    (NOW + timedelta(seconds=120), False),
+    (NOW + timedelta(seconds=121), True),
+]
+
+
+@pytest.mark.parametrize(("end", "is_over"), ENDS)
+def test_a_lease_is_over_at_its_end_or_if_the_end_cannot_be_true(end, is_over):
+    assert lease.is_over(end, seconds=60, now=NOW) is is_over
+
+
+@pytest.mark.parametrize(("end", "is_over"), ENDS)
+def test_the_condition_in_the_database_says_the_same(db, end, is_over):
+    Lane.objects.create(remote_id="1", lease="x", lease_until=end)
+    found = Lane.objects.filter(lease.free("lease_until", seconds=60, now=NOW))
+    assert found.exists() is is_over
+
+
+def test_a_row_without_a_lease_is_not_over(db):
+    Lane.objects.create(remote_id="1")
+    assert not Lane.objects.filter(lease.over("lease_until", seconds=60, now=NOW)).exists()
