@@ -1,7 +1,8 @@
-"""Consent to advertising and hash-only storage: what a group's settings make of a person.
+"""Consent to advertising: derive it from an attribute, and record withdrawals.
 
-``Profile.ads_consent`` is the one truth that the queue reads. A group may name an attribute that tells it; then the column
-follows the attribute whenever somebody is written, and a background pass reworks everybody after a change of settings.
+The queue reads ``Profile.ads_consent`` alone. A group may name an attribute that decides it; then
+the column follows the attribute at every write, and a background pass reworks all profiles after a
+change of the settings.
 """
 
 from __future__ import annotations
@@ -18,29 +19,24 @@ TASK = "canvases.privacy.erase.beat"
 
 
 def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
-    """What an attribute says; None if it is not there."""
+    """Return the consent that the group's attribute holds; None without the attribute."""
     value = attributes.get(app_group.consent_attribute)
     if value is None:
         return None
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 1.0 says what 1 says
+        value = int(value)  # 1.0 means the same as 1
     text = str(value).lower() if isinstance(value, bool | int | float | str) else ""
     return text.strip() in {word.lower() for word in app_group.consent_values}
 
 
 def followed(app_group: AppGroup, attributes: Mapping[str, Any], known: bool | None) -> bool | None:
-    """What the attribute makes of consent known so far: a refusal stands until the attribute says yes."""
-    told = derived(app_group, attributes)
-    return False if told is None and known is False else told
-
-
-def is_refused(app_group: AppGroup, consent: bool | None) -> bool:
-    """Whether somebody must not be added. Unknown is refused where consent is required."""
-    return consent is False or (consent is None and app_group.consent_required)
+    """Return the new consent: a known refusal stands until the attribute holds a consent."""
+    new = derived(app_group, attributes)
+    return False if new is None and known is False else new
 
 
 def remember(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
-    """Write down who withdrew, inside the caller's transaction, and wake whoever acts on it."""
+    """Record withdrawals inside the caller's transaction, and wake the beat that handles them."""
     rows = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if rows:
         Withdrawal.objects.bulk_create(rows)

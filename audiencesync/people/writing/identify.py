@@ -1,4 +1,4 @@
-"""Give people other names, and let an unknown visitor become the person they turned out to be."""
+"""Add aliases to profiles, and merge an anonymous profile into an identified one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Alias = tuple[str, str]  # label, name
 
 @dataclass(frozen=True, slots=True)
 class NewAlias:
-    """Another name for the person with this external id, or (None) for somebody new."""
+    """An alias for the profile with this external id; None: for a new anonymous profile."""
 
     alias: Alias
     external_id: str | None = None
@@ -36,7 +36,7 @@ class NewAlias:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whoever is found by the key is the person with this external id. ``order``: whom of several, see finding."""
+    """Identify the profile that ``key`` finds; ``order`` chooses among several (lookup.PRIORITIES)."""
 
     key: lookup.Key
     external_id: str
@@ -44,49 +44,51 @@ class Identity:
 
 
 def add_aliases(
-    app_group: AppGroup, wishes: Sequence[NewAlias], *, now: datetime
+    app_group: AppGroup, requests: Sequence[NewAlias], *, now: datetime
 ) -> list[IdentifyProblem | None]:
-    """One answer per wish, None for done. An alias that is there already is left as it is."""
+    """Return a problem or None (done) per request. An alias that exists already stays as it is."""
 
     def work() -> list[IdentifyProblem | None]:
-        named = [wish.external_id for wish in wishes if wish.external_id is not None]
+        named = [request.external_id for request in requests if request.external_id is not None]
         _lock(app_group, rows.by_external_id(app_group.pk, named).values())
-        return [_add_alias(app_group, wish, now=now) for wish in wishes]
+        return [_add_alias(app_group, request, now=now) for request in requests]
 
     return _again(work, app_group)
 
 
 def identify(
-    app_group: AppGroup, wishes: Sequence[Identity], *, now: datetime
+    app_group: AppGroup, requests: Sequence[Identity], *, now: datetime
 ) -> list[IdentifyProblem | None]:
-    """One answer per wish, None for done."""
+    """Return a problem or None (done) per request."""
 
     def work() -> list[IdentifyProblem | None]:
         lookup.lock_names(app_group, alone=True)
         visitors = [
-            visitor.pk for wish in wishes if (visitor := _visitor(app_group, wish)) is not None
+            visitor.pk
+            for request in requests
+            if (visitor := _visitor(app_group, request)) is not None
         ]
-        known = rows.by_external_id(app_group.pk, {wish.external_id for wish in wishes})
+        known = rows.by_external_id(app_group.pk, {request.external_id for request in requests})
         _lock(app_group, {*visitors, *known.values()})
-        return [_identify(app_group, wish, now=now) for wish in wishes]
+        return [_identify(app_group, request, now=now) for request in requests]
 
     return _again(work, app_group)
 
 
 def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
-    """Everybody whom the wishes name at once, in the order that all writers keep: one by one could wait in a circle."""
+    # All at once, in the order of ids as all writers do: one by one they could deadlock.
     rows.locked(app_group.pk, ids)
 
 
 def family(profile_ids: Sequence[int]) -> dict[int, int]:
-    """Id -> id of whom it turned out to be, with themselves: what these people did before they were known is theirs."""
+    """Return id -> id of the profile it was merged into, these and all merged ones included."""
     found = {pk: pk for pk in profile_ids}
     newest = found
     while newest:
-        ghosts = Profile.everybody.filter(merged_into__in=list(newest)).values_list(
+        merged = Profile.everybody.filter(merged_into__in=list(newest)).values_list(
             "pk", "merged_into"
         )
-        newest = {pk: found[into] for pk, into in ghosts if into is not None and pk not in found}
+        newest = {pk: found[into] for pk, into in merged if into is not None and pk not in found}
         found |= newest
     return found
 
@@ -94,7 +96,7 @@ def family(profile_ids: Sequence[int]) -> dict[int, int]:
 def _again(
     work: Callable[[], list[IdentifyProblem | None]], app_group: AppGroup
 ) -> list[IdentifyProblem | None]:
-    """All or nothing, one transaction of the group at a time; anew if somebody took a name meanwhile."""
+    """Run ``work`` in one transaction; repeat it if another writer took a name meanwhile."""
     for left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
@@ -106,59 +108,59 @@ def _again(
     raise AssertionError
 
 
-def _add_alias(app_group: AppGroup, wish: NewAlias, *, now: datetime) -> IdentifyProblem | None:
-    owner = lookup.find(app_group, [("alias", wish.alias)]).get(("alias", wish.alias))
+def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> IdentifyProblem | None:
+    owner = lookup.find(app_group, [("alias", request.alias)]).get(("alias", request.alias))
     if erasure_ledger.blocked(
-        app_group, [Change(alias=wish.alias)], {}, now=now, from_file=False
-    ):  # after looking, as in upserting
+        app_group, [Change(alias=request.alias)], {}, now=now, from_file=False
+    ):  # after the lookup, as in upsert
         return "erased"
     wanted = None
-    if wish.external_id is not None:
-        wanted = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+    if request.external_id is not None:
+        wanted = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
         if wanted is None or not rows.locked(app_group.pk, [wanted]):
             return "unknown"
     if owner is not None:
         return None if wanted in (None, owner) else "taken"
     if wanted is None:
-        upsert(app_group, [Change(alias=wish.alias)], now=now)
+        upsert(app_group, [Change(alias=request.alias)], now=now)
     else:
-        label, name = wish.alias
+        label, name = request.alias
         UserAlias.objects.create(app_group=app_group, profile_id=wanted, label=label, name=name)
     return None
 
 
-def _identify(app_group: AppGroup, wish: Identity, *, now: datetime) -> IdentifyProblem | None:
-    visitor = _visitor(app_group, wish)
-    person = rows.by_external_id(app_group.pk, [wish.external_id]).get(wish.external_id)
+def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> IdentifyProblem | None:
+    visitor = _visitor(app_group, request)
+    person = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
     if visitor is None:
-        return None if person is not None and _is_known_as(wish, person) else "unknown"
+        return None if person is not None and _is_known_as(request, person) else "unknown"
     if erasure_ledger.blocked(
-        app_group, [Change(external_id=wish.external_id)], {}, now=now, from_file=False
-    ):  # after looking, as in upserting
+        app_group, [Change(external_id=request.external_id)], {}, now=now, from_file=False
+    ):  # after the lookup, as in upsert
         return "erased"
     if visitor.external_id is not None:
-        return None if visitor.external_id == wish.external_id else "known"
+        return None if visitor.external_id == request.external_id else "known"
     if person is None:
         named = Profile.objects.filter(pk=visitor.pk).update(
-            external_id=wish.external_id, updated_at=now
+            external_id=request.external_id, updated_at=now
         )
         return None if named else "unknown"  # erased since
     return _merge(app_group, visitor.pk, person, now=now)
 
 
-def _visitor(app_group: AppGroup, wish: Identity) -> Profile | None:
-    """Whom the key means; of those with one e-mail or phone, somebody without an external id."""
-    kind, value = wish.key
+def _visitor(app_group: AppGroup, request: Identity) -> Profile | None:
+    """Return the profile that the key finds; by e-mail or phone an anonymous one only."""
+    kind, value = request.key
     people = Profile.objects.filter(app_group=app_group)
     if kind == "alias":
         return people.filter(aliases__label=value[0], aliases__name=value[1]).first()
     unknown = people.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
-    return lookup.preferred(unknown, wish.order)
+    return lookup.preferred(unknown, request.order)
 
 
-def _is_known_as(wish: Identity, person_id: int) -> bool:
-    """Whether the person has this e-mail or phone, or had it as the visitor who turned out to be them."""
-    kind, value = wish.key
+def _is_known_as(request: Identity, person_id: int) -> bool:
+    """Tell whether the profile, or one merged into it, has this e-mail or phone."""
+    kind, value = request.key
     if kind == "alias":
         return False
     has = Q(pk=person_id, **{f"{kind}_sha256": value})
@@ -169,7 +171,7 @@ def _is_known_as(wish: Identity, person_id: int) -> bool:
 def _merge(
     app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime
 ) -> IdentifyProblem | None:
-    """What the person lacks comes from the visitor, who stays behind empty."""
+    """Fill what the identified profile lacks from the anonymous one, which is left empty."""
     found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
     if len(found) < 2:  # one of them is being erased
         return "unknown"
@@ -199,7 +201,7 @@ def _merge(
 
 
 def _past(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, bytes]]:
-    """Every hash the visitor ever had: both may have been sent under it, and a removal must name it."""
+    """Return every hash the anonymous profile had: a removal of either must name them."""
     before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
     had = {(kind, bytes(digest)) for kind, digest in before}
     had |= {
@@ -211,7 +213,7 @@ def _past(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, byt
 
 
 def _fill(person: columns.Row, visitor: columns.Row) -> None:
-    """Only what is missing, or cannot be used and the visitor's can."""
+    """Copy only values that are missing, or unusable where the other is usable."""
     for bit, kind in enumerate(KINDS):
         known, theirs = (getattr(row, f"{kind}_sha256") for row in (person, visitor))
         if known is None and (not getattr(person, kind) or theirs is not None):

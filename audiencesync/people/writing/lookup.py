@@ -1,4 +1,4 @@
-"""Find people by what the outside world calls them: external id, alias, our own id, e-mail or phone."""
+"""Find profiles by external id, alias, our own id, e-mail, phone or device id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = tuple[
     str, Any
 ]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 AT_ONCE = 5000  # values in one list of a statement
-PRIORITIES: dict[str, Any] = {  # whom to prefer -> how that sorts
+PRIORITIES: dict[str, Any] = {  # name of a preference -> how it sorts
     "identified": IsNull(F("external_id"), True),
     "unidentified": IsNull(F("external_id"), False),
     "most_recently_updated": "-updated_at",
@@ -32,7 +32,7 @@ _NEWCOMERS, _NAMES = (
 
 
 class Named(Protocol):
-    """Whatever names a person by the first of these that is given."""
+    """Names a profile by the first of these that is given."""
 
     @property
     def external_id(self) -> str | None: ...
@@ -47,7 +47,7 @@ class Named(Protocol):
 
 
 def key(named: Named, *, region: str) -> Key | None:
-    """How the person is found; None if the e-mail or phone is none."""
+    """Return the key of a profile; None if its e-mail or phone is unusable."""
     if named.external_id is not None:
         return "external_id", named.external_id
     if named.alias is not None:
@@ -60,7 +60,7 @@ def key(named: Named, *, region: str) -> Key | None:
 
 
 def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
-    """The ids of those who exist. Of several people with one e-mail or phone it is the one updated last."""
+    """Return the ids of profiles that exist; of several with one address, the last updated."""
     wanted: dict[str, list[Any]] = defaultdict(list)
     for kind, value in keys:
         wanted[kind].append(value)
@@ -73,12 +73,12 @@ def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def preferred(people: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
-    """The one of them whom ``order`` (of PRIORITIES) puts first; among equals the one updated last."""
+    """Return the profile that ``order`` (of PRIORITIES) puts first; of equals, the last updated."""
     return people.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
 
 
 def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int | None:
-    """The id of the preferred one of those with an e-mail or phone (``key``)."""
+    """Return the id of the preferred profile with an e-mail or phone (``key``)."""
     kind, digest = key
     found = preferred(
         Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order
@@ -87,7 +87,7 @@ def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int |
 
 
 def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
-    """Who turned out to be somebody is that person."""
+    """A merged profile counts as the one it was merged into."""
     known = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
     return {("id", pk): person or pk for pk, person in known.values_list("pk", "merged_into")}
 
@@ -113,7 +113,7 @@ def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
 
 
 def _by_device(app_group: AppGroup, device_ids: list[str]) -> dict[Key, int]:
-    """Looks at every person of the group: seldom asked, and an index would slow down every import."""
+    # Reads every profile of the group: seldom asked, and an index would slow every import.
     found: dict[Key, int] = {}
     for text in device_ids:
         is_theirs = Q()
@@ -135,20 +135,22 @@ _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
 
 
 def lock_newcomers(app_group: AppGroup) -> None:
-    """People without an external id are made by one transaction at a time: nothing unique keeps them apart."""
+    """Let one transaction at a time create profiles without an external id: no constraint does."""
     _lock("pg_advisory_xact_lock", _NEWCOMERS + app_group.pk)
 
 
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
-    """Many may make people with new external ids, but nobody while somebody known is given one (``alone``): makers hold
-    a name and wait for people, givers hold somebody and wait for the name."""
+    """Lock against creating external ids (shared) or giving them to known profiles (``alone``).
+
+    A creator holds a name and waits for profiles; the other holds a profile and waits for the name.
+    """
     _lock(
         "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk
     )
 
 
 def _lock(how: str, number: int) -> None:
-    """Until the end of the transaction. Writers of SQLite are alone anyway."""
+    # Until the end of the transaction. SQLite has one writer anyway.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {how}(%s)", [number])  # noqa: S608  # constants of this module
