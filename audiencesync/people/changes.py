@@ -1,4 +1,4 @@
-"""A change of one person, as the API and imports ask for it."""
+"""A change of one profile, as the API and imports request it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ ChangeProblem = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is told about one person, named by the first of these that is given. Only what is named is set.
+    """Values to set on one profile, found by the first given of the five names below.
 
-    ``fields``: columns of Profile, None deletes. ``attributes``: JSON, None deletes, or an Inc or Edit.
+    ``fields``: columns of Profile. ``attributes``: JSON, or an Inc, Edit, Merge or EditObjects.
+    None deletes.
     """
 
     external_id: str | None = None

@@ -16,7 +16,7 @@ FORMER_RULE = Rule(plain_email, _phone, clean=str)
 
 
 def hashes_before(kind: str, raw: str, *, region: str) -> set[bytes]:
-    """Return what the former rule may have made of a value, or of other spellings of that number."""
+    """Return the hashes by the former rule of a value or of other spellings of it."""
     current = normalise(kind, raw, region=region)
     former = normalise(kind, raw, region=region, rule=FORMER_RULE).sha256
     found = {former}

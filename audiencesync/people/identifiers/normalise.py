@@ -48,13 +48,14 @@ _DEVICE_LINES = re.compile(f"^(?:({_DEVICE})$|.*$)".encode(), re.MULTILINE)
 _WHOLE_EMAIL = re.compile(r"[^@]+@[^@]+\.[^@]+")
 # Signs of variation, fillers and joiners outside Cf (Unicode: Default_Ignorable_Code_Point)
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
 )
 _AT_GMAIL = tuple(f"@{domain}".encode() for domain in GMAIL)
 
 
 class Normalised(NamedTuple):
-    """One judged identifier: ``value`` was hashed (of hashed input: the hash in hex), or a problem."""
+    """One judged identifier: the hashed ``value`` (the hash in hex if given hashed), or a problem."""
 
     value: str | None
     sha256: Digest
@@ -111,7 +112,7 @@ def gmail_spelling(address: str) -> str:
 
 
 def visible(raw: str) -> str:
-    """Return the text without zero-width characters and marks of direction, as copied cells have."""
+    """Return the text without zero-width characters and marks of direction."""
     if raw.isascii():
         return raw
     return _UNSEEN.sub("", "".join(one for one in raw if unicodedata.category(one) != "Cf"))
@@ -185,7 +186,7 @@ def _spelling(
 
 
 def normalise(kind: str, raw: str | None, *, region: str, rule: Rule = CURRENT_RULE) -> Normalised:
-    """Judge one raw identifier. 64 hex digits are a hash already; empty and invalid have no hash."""
+    """Judge one raw identifier. 64 hex digits are a hash; empty and invalid values have none."""
     text = rule.clean(raw or "").strip()
     if not text:
         return Normalised(None, None, "empty")
@@ -217,7 +218,7 @@ def is_hash_of(given: str, known: Digest) -> bool:
 
 
 def hash_rows(rows: Iterable[Raw], *, region: str) -> Iterator[Hashes]:
-    """Yield the hashes of raw (e-mail, phone, IDFA, GAID), in order. Clean values skip the libraries."""
+    """Yield the hashes of raw (e-mail, phone, IDFA, GAID), in order."""
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
         invalid = [0] * len(chunk)
@@ -270,7 +271,7 @@ def _alternatives(kind: str, clean: list[bytes], digests: list[Digest]) -> list[
 
 
 def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
-    """Return each value as normalised bytes if it is clean, else nothing. One regex reads them all."""
+    """Return each clean value as normalised bytes, empty for others. One regex reads them all."""
     try:
         text = "\n".join(raws).lower().encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""The fast way of a chunk on PostgreSQL: COPY into a temporary table, then a handful of statements for all its people.
+"""Write a chunk on PostgreSQL by COPY into a temporary table and a handful of statements.
 
-It does what ``upsert`` does, in the same order of locks (the group, new people by their names, known people by their
-ids), for the plain case. Whatever is not plain raises Unusual, and ``upsert`` does that chunk.
+It does what ``upsert`` does, with the same order of locks (the group, new profiles by external id,
+known profiles by id), for the plain case. Other chunks raise Unusual, and ``upsert`` writes them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NESTED = ("kept", "rest")  # columns whose cells may hold lists and objects
 
 
 class Unusual(Exception):
-    """Somebody was made or erased by others, or long ago, has very many attributes, or must be looked at alone."""
+    """A profile of the chunk needs ``upsert``: erased, written by others, or too many attributes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A CSV import, the parts of its file, the rows it rejected and the people it brought."""
+"""A CSV import with the parts of its file, its rejected rows and its members."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from audiencesync.groups.models import AppGroup, User
 
 
 class Import(models.Model):
-    """One uploaded file. ``position``, ``line`` and the counts move in the transaction of the rows they tell of."""
+    """One uploaded file.
+
+    ``position``, ``line`` and the counts move in the transaction of the rows they count.
+    """
 
     class State(models.TextChoices):
         """Where an import stands."""
@@ -45,7 +48,7 @@ class Import(models.Model):
     n_updated = models.BigIntegerField(default=0)
     n_rejected = models.BigIntegerField(default=0)
     n_people = models.BigIntegerField(default=0)  # different people among created and updated
-    # {"left_out": {column: cells that fitted nothing}, "unusable": {kind: identifiers that nobody can have}}
+    # {"left_out": {column: number of unreadable cells}, "unusable": {kind: number of identifiers}}
     told: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
         default=dict
     )
@@ -120,7 +123,7 @@ class Import(models.Model):
 
 
 class UploadPart(models.Model):
-    """A stretch of an uploaded file, compressed. In the database, so that every engine on every machine can read it."""
+    """A compressed part of an uploaded file, in the database for engines on other machines."""
 
     upload = models.UUIDField()
     number = models.PositiveIntegerField()
@@ -137,7 +140,7 @@ class UploadPart(models.Model):
 
 
 class ImportMember(models.Model):
-    """A person whom an import created or updated: what segments of imported people are made of."""
+    """A profile that an import created or updated; segments of imports are made of these."""
 
     pk = models.CompositePrimaryKey("run_id", "profile_id")
     run = models.ForeignKey(
@@ -152,7 +155,10 @@ class ImportMember(models.Model):
 
 
 class RejectPart(models.Model):
-    """The rows that one chunk rejected: compressed lines of JSON, ``[line, reason, word, [cells], is_kept]``."""
+    """The rejected rows of one chunk: compressed lines of JSON.
+
+    A line is ``[line, reason, word, [cells], is_kept]``.
+    """
 
     run = models.ForeignKey(Import, models.CASCADE, related_name="rejects")
     position = models.BigIntegerField()  # where in the file the chunk begins

@@ -1,4 +1,4 @@
-"""Profiles, their other names, what they did, the hashes they were known by before; and segments."""
+"""Profiles with their aliases, events and past hashes; erasures; segments."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LONGEST_EXTERNAL_ID = 987  # bytes
 
 
 class KnownPeople(models.Manager["Profile"]):
-    """All but those who turned out to be somebody else, or are being erased."""
+    """Without merged profiles and profiles that are being erased."""
 
     def get_queryset(self) -> models.QuerySet[Profile]:
-        """People whom pages, segments and the API know."""
+        """Return the profiles that pages, segments and the API show."""
         return super().get_queryset().filter(merged_into=None, erased_at=None)
 
 
@@ -54,13 +54,13 @@ class Profile(models.Model):
         default=0
     )  # bit i set: KINDS[i] is present but unusable
     # Alternative hashes, for partners that spell differently: the e-mail by Gmail's rule, the phone
-    # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet, so
-    # past identifiers and misreadings do without them.
+    # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet,
+    # so past identifiers and misreadings do without them.
     email_gmail_sha256 = models.BinaryField(max_length=32, null=True)
     phone_digits_sha256 = models.BinaryField(max_length=32, null=True)
     rule_version = models.PositiveSmallIntegerField(default=8)  # normalise.RULE_VERSION
-    # Turned out to be somebody we knew: all that is known went there. Left behind for the visits and deliveries it
-    # had; whoever erases or exports that person takes these with them.
+    # The profile that this one was merged into, with all its values. The row stays for its visits
+    # and deliveries; erasing or exporting the target includes it.
     merged_into = models.ForeignKey(
         "self",
         models.CASCADE,
@@ -69,7 +69,8 @@ class Profile(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    # To be erased: only the hashes are left, until they were removed from every audience (canvases/privacy/erase.py).
+    # Being erased: only hashes are left, until they are removed from every audience
+    # (canvases/privacy/erase.py).
     erased_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
@@ -108,7 +109,7 @@ class Profile(models.Model):
 
 
 class PastIdentifier(models.Model):
-    """A hash a profile had before it changed: a removal must send the identical hash that was once added."""
+    """A former hash of a profile: a removal must send the hash that was once added."""
 
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="past_identifiers")
     kind = models.CharField(max_length=5, choices=[(kind, kind) for kind in KINDS])
@@ -127,7 +128,7 @@ class PastIdentifier(models.Model):
 
 
 class UserAlias(models.Model):
-    """Another name of a person, within a label such as ``crm``. Upper and lower case differ."""
+    """Another name of a profile, within a label such as ``crm``. Case matters."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="aliases")
@@ -145,7 +146,7 @@ class UserAlias(models.Model):
 
 
 class Event(models.Model):
-    """Something a person did, or bought. Written once, by api/track.py."""
+    """An event or purchase of a profile. Written once, by api/track.py."""
 
     class Kind(models.TextChoices):
         """Purchases have a product for a name, a price and a quantity."""
@@ -178,7 +179,7 @@ def _key() -> str:
 
 
 class Erasure(models.Model):
-    """One person taken out on request, and the receipt. Nothing here tells who it was."""
+    """The erasure of one profile, and its receipt. Nothing in it identifies the person."""
 
     class State(models.TextChoices):
         """Where an erasure stands."""
@@ -199,7 +200,7 @@ class Erasure(models.Model):
     asked_by = models.CharField(max_length=200)  # a user, an API key or a command
     requested_at = models.DateTimeField()
     asked_at = models.DateTimeField(null=True)  # when the removals were queued
-    look_at = models.DateTimeField(db_default=Now())  # when the beat looks at it next
+    look_at = models.DateTimeField(db_default=Now())  # when the beat checks it next
     done_at = models.DateTimeField(null=True)
     places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
@@ -218,7 +219,7 @@ class Erasure(models.Model):
 
     @property
     def asker(self) -> str:
-        """Who asked, in the language of whoever reads it."""
+        """Return the requester, in the current language."""
         if self.asked_by == self.BY_RESTORE:
             return gettext("after a restore")
         if self.asked_by == self.BY_DELETION:
@@ -229,7 +230,7 @@ class Erasure(models.Model):
 
 
 class ErasedName(models.Model):
-    """A salted hash of a name of an erased person: keeps imports and API calls from bringing them back."""
+    """A salted hash of an id or address of an erased person: imports and API calls are held back."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=11)
@@ -253,7 +254,10 @@ class ErasedName(models.Model):
 
 
 class Withdrawal(models.Model):
-    """Somebody withdrew their consent. Waits for the queue to cancel and remove (partners/queue/removals/consent.py)."""
+    """A withdrawal of consent that waits for the queue to cancel and remove.
+
+    Handled by partners/queue/removals/consent.py.
+    """
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="withdrawals")

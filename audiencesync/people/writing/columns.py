@@ -1,4 +1,4 @@
-"""The columns of a profile that writers set: the one list from which all SQL and copies are made."""
+"""The columns of a profile that writers set: the one list behind all their SQL."""
 
 from __future__ import annotations
 

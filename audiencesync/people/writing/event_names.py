@@ -1,4 +1,4 @@
-"""Which events the people of a group did: one look into the index per name, however many events there are."""
+"""List the event names of a group: one index lookup per name, however many events exist."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class NewAlias:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Identify the profile that ``key`` finds; ``order`` chooses among several (lookup.PRIORITIES)."""
+    """An external id for the profile that ``key`` finds. ``order``: see lookup.PRIORITIES."""
 
     key: lookup.Key
     external_id: str

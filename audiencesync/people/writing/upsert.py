@@ -1,7 +1,7 @@
 """Create and update profiles: a handful of statements for thousands, safe beside other writers.
 
-No two calls can deadlock. The order of locks: those of the group (``lookup``, only for profiles to
-create), then new rows in the order of their external ids, then known rows in the order of their ids.
+No two calls can deadlock. The order of locks: those of the group (``lookup``, only for profiles
+to create), then new rows in the order of their external ids, then known rows in the order of their ids.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Upserted:
 def upsert(
     app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False
 ) -> Upserted:
-    """Apply all changes in their order, all or (if this raises) none. Call it once in a transaction.
+    """Apply changes in their order, all or (if this raises) none. Call it once in a transaction.
 
     ``from_file``: they may be older than an erasure, see erasure_ledger.blocked.
     """
