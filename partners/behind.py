@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. ``older`` and ``newer``: where the next page on that side begins, if there is one."""
+    """One page. ``older`` and ``newer``: where the page on that side begins, if there is one."""
 
     deliveries: list[Delivery]
     older: Place | None

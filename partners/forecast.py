@@ -1,4 +1,4 @@
-"""What the queue would do with a crowd that entered a Sync now: the same judgement (`enqueue.reason_sql`), only counted."""
+"""Count how many people would be sent if they entered a Sync now, by `enqueue.reason_sql`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SELECT reason, count(*) FROM (
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many would be sent, and how many not by Reason."""
+    """How many people would be sent, and how many not, by Reason."""
 
     sent: int
     held: dict[str, int]
 
     @property
     def text(self) -> str:
-        """Such as: 674 will be sent, 86 not: 30 without consent, 56 without a usable field."""
+        """For example: 674 people will be sent, 86 not: 30 without consent, 56 without a field."""
         sent = ngettext("%(n)s person will be sent", "%(n)s people will be sent", self.sent) % _n(
             self.sent
         )
@@ -60,7 +60,7 @@ def _n(n: int) -> dict[str, str]:
 
 
 def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
-    """Judge ``people`` as they are now, in one query and without reading a row here."""
+    """Count ``people`` as they are now, in one query that returns no profiles."""
     sql, params = people.order_by().values("id").query.sql_with_params()
     reason = reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What runs by the clock beside the queue: asking whether tokens still work, sizes of audiences, old rows."""
+"""Periodic work beside the queue: probe tokens, refresh audiences, delete old rows."""
 
 import logging
 import time
@@ -27,10 +27,10 @@ REFRESH_EVERY = timedelta(minutes=15)
 
 
 def probe() -> None:
-    """Ask whether the tokens in use still work, so that a revoked one shows within a beat. At most one call a second.
+    """Ask whether the tokens in use still work. At most one call a second.
 
-    While the partner hangs, one worker waits and no more: a turn starts no call after some seconds, nor while another
-    one's call has no answer.
+    While the partner hangs, only one worker waits: a run starts no call after some seconds, nor
+    while the call of another worker has no answer.
     """
     ends_at, now = time.monotonic() + settings.SYNC.flush_seconds, timezone.now()
     used = (
@@ -54,7 +54,7 @@ def probe() -> None:
 
 
 def beat() -> None:
-    """Every minute: mail about troubles, refresh what partners say of audiences in use, drop what is too old."""
+    """Run once a minute: mail alerts, refresh audiences in use, delete old rows."""
     now = timezone.now()
     alerts.send_due(now=now)
     deadline_alerts.warn(now=now)
@@ -64,20 +64,20 @@ def beat() -> None:
     ).delete()  # django-q2 keeps failed ones for ever
     oauth.forget(now=now)
     idempotency.delete_old(now=now)
-    _say_that_we_live()
+    _ping_deadman()
     revoke.sweep(now=timezone.now())
     purge(now=timezone.now())
     sqlite.empty_wal()
 
 
 def purge(*, now: datetime) -> None:
-    """A stretch of what is too old, in every storey: less than a second."""
-    for storey in (groups_retention, people_retention, retention):
-        storey.purge(now=now)
+    """Delete a bounded part of what is too old, in every layer: less than a second."""
+    for layer in (groups_retention, people_retention, retention):
+        layer.purge(now=now)
 
 
-def _say_that_we_live() -> None:
-    """Call the address that alarms somebody when it is not called for a while. It may hold a key, so it is not logged."""
+def _ping_deadman() -> None:
+    """Call the dead man's switch, which alerts when calls stop. Its URL may hold a key: no log."""
     if not settings.DEADMAN_URL:
         return
     try:

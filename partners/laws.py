@@ -1,4 +1,4 @@
-"""The laws of the queue, read from the rows: what must be true at every moment. Read inside one snapshot."""
+"""The invariants of the queue, checked against the rows, inside one snapshot."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,7 +7,6 @@ from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 
 from partners.models import Batch, Delivery, Outcome, Reason, Tally
-from partners.models.batch_queries import PAUSED
 from partners.models.tallies import COUNTS
 
 LEASE_GRACE = timedelta(seconds=10)
@@ -15,26 +14,26 @@ DEADLINE_GRACE = timedelta(minutes=10)
 
 
 def broken(*, now: datetime) -> Iterator[str]:
-    """One sentence per broken law; nothing when all is well."""
-    yield from _sums()
-    yield from _rows()
+    """Yield one sentence per broken invariant."""
+    yield from _totals()
+    yield from _tallies()
     yield from _moved()
     yield from _batches()
     yield from _times(now=now)
 
 
-def _sums() -> Iterator[str]:
-    """L1: entered is the sum of the others, and nothing is negative."""
+def _totals() -> Iterator[str]:
+    """L1: entered is the sum of the other counts, and no count is negative."""
     parts = sum((F(name) for name in COUNTS[1:]), start=F("entered") * 0)
     negative = Q(pk__lt=0)
     for name in COUNTS:
         negative |= Q(**{f"{name}__lt": 0})
     for tally in Tally.objects.filter(~Q(entered=parts) | negative):
-        yield f"L1 sync {tally.pk}: the counts do not add up: {tally.as_dict()}"
+        yield f"L1 sync {tally.pk}: the counts of its tally do not add up: {tally.as_dict()}"
 
 
-def _rows() -> Iterator[str]:
-    """L2: each tally is what its deliveries and their batches say, and those that were dropped (its base)."""
+def _tallies() -> Iterator[str]:
+    """L2: each tally equals the count of its deliveries, plus its base (deleted deliveries)."""
     state = Coalesce("outcome", "batch__state")
     found: dict[int, dict[str, int]] = {}
     rows = (
@@ -57,11 +56,11 @@ def _rows() -> Iterator[str]:
     for sync in sorted(found.keys() | tallies.keys()):
         said, counted = tallies.get(sync), found.get(sync)
         if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
-            yield f"L2 sync {sync}: the tally says {said}, the rows say {counted}"
+            yield f"L2 sync {sync}: its tally is {said}, its deliveries count {counted}"
 
 
 def _moved() -> Iterator[str]:
-    """L2: of the cancelled, so many were moved to another Sync of the step as the rows say."""
+    """L2: the count of moved people equals the count of deliveries cancelled as moved."""
     alone = Q(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
     together = Q(outcome=None, batch__state=Outcome.CANCELLED, batch__last_code=Reason.MOVED)
     rows = (
@@ -74,30 +73,29 @@ def _moved() -> Iterator[str]:
     for tally in Tally.objects.all():
         n = counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
         if tally.moved != n:
-            yield f"L2 sync {tally.pk}: the tally says {tally.moved} were moved, the rows say {n}"
+            yield f"L2 sync {tally.pk}: its tally has {tally.moved} moved people, its rows {n}"
 
 
 def _batches() -> Iterator[str]:
-    """L2: each batch's n is the number of its members without an outcome of their own."""
+    """L2: the n of a batch equals its deliveries without an outcome of their own."""
     members = Coalesce(
         Sum(Case(When(deliveries__outcome=None, deliveries__isnull=False, then=1), default=0)), 0
     )
     for batch in (
         Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members")
     ):
-        yield f"L2 batch {batch['pk']}: n is {batch['n']}, it has {batch['members']} members without an outcome"
+        n, members = batch["n"], batch["members"]
+        yield f"L2 batch {batch['pk']}: its n is {n}, but {members} deliveries have no outcome"
 
 
 def _times(*, now: datetime) -> Iterator[str]:
-    """L6: no lease outlives its time, nobody waits longer than the deadline."""
+    """L6: every lease is reclaimed after its end, no batch is pending after its deadline."""
     for pk in (
         Batch.objects.exclude(lease="")
         .filter(lease_until__lt=now - LEASE_GRACE)
         .values_list("pk", flat=True)
     ):
-        yield f"L6 batch {pk}: its lease ran out more than 10 seconds ago"
-    late = Batch.objects.filter(
-        state=Outcome.PENDING, deadline_at__lt=now - DEADLINE_GRACE, n__gt=0
-    )
-    for pk in late.exclude(PAUSED).values_list("pk", flat=True):
+        yield f"L6 batch {pk}: its lease ended more than 10 seconds ago and was not reclaimed"
+    late = Batch.objects.pending().filter(deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
+    for pk in late.not_paused().values_list("pk", flat=True):
         yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

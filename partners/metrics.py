@@ -1,4 +1,4 @@
-"""What the queue tells a Prometheus, read from the rows at each scrape: right across processes and machines."""
+"""Prometheus metrics of the queue, read from the rows at each scrape."""
 
 import shutil
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def families(*, now: datetime) -> Iterator[Metric]:
-    """All metrics of the queue."""
+    """Yield all metrics of the queue."""
     oldest = Batch.objects.due(now).order_by().aggregate(at=Min("due_at"))["at"]
     yield _gauge(
         "oldest_due_seconds",
@@ -62,7 +62,7 @@ def families(*, now: datetime) -> Iterator[Metric]:
 
 
 def _room() -> Iterator[Metric]:
-    """What is left of the disk that VAR_DIR is on, and how long SQLite's write-ahead log has grown."""
+    """Yield the free share of the disk of VAR_DIR, and the size of SQLite's write-ahead log."""
     usage = shutil.disk_usage(settings.VAR_DIR)
     yield _gauge(
         "disk_free_ratio",
@@ -87,7 +87,7 @@ def _age(at: datetime | None, now: datetime) -> float:
 
 
 def _pending() -> QuerySet[Batch]:
-    return Batch.objects.filter(state=Outcome.PENDING)
+    return Batch.objects.pending()
 
 
 def _people(batches: QuerySet[Batch]) -> int:
@@ -95,7 +95,7 @@ def _people(batches: QuerySet[Batch]) -> int:
 
 
 def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
-    """People synced within the last hour, by the time since they entered. A window: it also falls."""
+    """People synced within the last hour, by the time since they entered. It also falls."""
     ended = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
     times = [
         ((settled_at - created_at).total_seconds(), n)
@@ -113,7 +113,7 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
 
 
 def _parked() -> GaugeMetricFamily:
-    """The first thing on the way that is in trouble names the cause."""
+    """Pending people that are not sent, by the first cause on the way."""
     ways = ("ad_account__connection", "ad_account", "audience")
     slow = budget.parked_now()
     app = slow.get(budget.app_key())
@@ -165,7 +165,10 @@ def _requests(*, now: datetime) -> GaugeMetricFamily:
 
 
 def _attention() -> GaugeMetricFamily:
-    """Places at a partner that somebody must look after; a missing token counts where a live canvas needs it."""
+    """Connections, ad accounts and audiences with a problem.
+
+    A missing token counts if a live canvas needs it.
+    """
     found = GaugeMetricFamily(
         "audsync_attention", "Places at partners in trouble", labels=["place"]
     )

@@ -1,4 +1,4 @@
-"""What a trouble costs if nobody acts: how many people wait behind it, and when the first of them count as errors."""
+"""What a problem costs if it stays: how many people wait, and when the first are errored."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from django.utils.translation import gettext, ngettext, pgettext
 
 from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
-from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Sync
-from partners.models.batch_queries import PAUSED
+from partners.models import AdAccount, Audience, Batch, Connection, Sync
 
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """``people`` wait; the first count as errored at ``ends_at`` (None: nobody waits)."""
+    """``people`` wait; the first are errored at ``ends_at`` (None: no people wait)."""
 
     people: int = 0
     ends_at: datetime | None = None
 
     def by(self, app_group: AppGroup) -> str:
-        """Until when to act, on the clock of the group."""
+        """Return until when to act, in the time zone of the group."""
         return clock(self.ends_at, app_group) if self.ends_at else ""
 
     @property
     def otherwise(self) -> str:
-        """What happens without action."""
+        """Return what happens without action."""
         if not self.people:
             text = gettext(
-                "Nobody is waiting yet; people who come meanwhile count as errored %(patience)s later."
+                "Nobody is waiting yet; "
+                "people who come meanwhile count as errored %(patience)s later."
             )
             return text % {"patience": deadlines.delivery()}
         text = ngettext(
@@ -46,7 +46,7 @@ class Stake:
 
 
 def clock(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
-    """Day and time of day in the time zone of the group; with ``seconds`` only the time of day."""
+    """Return day and time in the time zone of the group; with ``seconds`` only the time."""
     local = timezone.localtime(at, ZoneInfo(app_group.time_zone))
     if seconds:
         return date_format(
@@ -58,15 +58,12 @@ def clock(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
 
 
 def waiting() -> QuerySet[Batch]:
-    """Batches of steps with people who are not sent yet and whose time runs; it stands still while a canvas is stopped."""
-    pending = Batch.objects.filter(
-        state=Outcome.PENDING, n__gt=0, repeat_of=None, sync__purpose=Sync.Purpose.STEP
-    )
-    return pending.exclude(PAUSED)
+    """Return pending batches of steps, but not the adds of stopped canvases."""
+    return Batch.objects.pending().of_steps().filter(n__gt=0).not_paused()
 
 
 def behind(place: Connection | AdAccount | Audience) -> Stake:
-    """Who waits behind a place at a partner."""
+    """Return the stake of a connection, ad account or audience."""
     if isinstance(place, Connection):
         return measured(waiting().filter(ad_account__connection=place))
     if isinstance(place, AdAccount):
@@ -75,12 +72,12 @@ def behind(place: Connection | AdAccount | Audience) -> Stake:
 
 
 def of_sync(sync: Sync) -> Stake:
-    """Who waits for this Sync."""
+    """Return the stake of one Sync."""
     return measured(waiting().filter(sync=sync))
 
 
 def measured(batches: QuerySet[Batch]) -> Stake:
-    """Sum them up. Whose time has not begun yet has all of it."""
+    """Sum up batches. One that has not failed yet still has the whole retry window."""
     found = batches.order_by().aggregate(n=Sum("n"), first=Min("deadline_at"))
     if not found["n"]:
         return Stake()

@@ -40,7 +40,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
 
 def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
-    """Return Sync id -> the six counts: entered, synced, not_synced, pending, errored, cancelled."""
+    """Return Sync id -> the six counts, from ``entered`` to ``cancelled``."""
     found = {row.pk: row.as_dict() for row in Tally.objects.filter(pk__in=list(syncs))}
     return {sync: found.get(sync, no_counts()) for sync in syncs}
 

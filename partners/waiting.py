@@ -1,4 +1,4 @@
-"""Why people wait although nothing is broken: asked to slow down, a pause after a failure, an earlier batch, no engine."""
+"""Why people wait although nothing is broken: throttled, back-off, an earlier batch, no engine."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from audiencesync.core import beat
 from partners import registry, stakes
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
-from partners.models import AdAccount, Batch, Connection, Outcome, Sync
+from partners.models import AdAccount, Batch, Connection, Sync
 from partners.queue import budget, collect, sealed
 from partners.queue.push import NO_ANSWER
 
 SOON = timedelta(seconds=30)
-"""People who were due so long ago and were not sent need a word; before that the queue is just at work."""
+"""People due for longer than this and not sent get an explanation."""
 NO_PULSE = timedelta(seconds=60)
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
-    """Why people of this Sync are not sent right now, and when the next try is. None: nobody waits, or they are moving."""
+    """Return why people of a Sync are not sent now; None if none wait or they are being sent."""
     return _of(sync.audience.ad_account, stakes.waiting().filter(sync=sync), now=now)
 
 
 def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
-    """The same for all who wait to be sent through an ad account."""
+    """Return why people of an ad account are not sent now, or None."""
     return _of(ad_account, stakes.waiting().filter(ad_account=ad_account), now=now)
 
 
 def busy_ad_accounts(connection: Connection) -> set[int]:
-    """The ad accounts in which people wait, in one query: only these need `of_ad_account`."""
+    """Return the ad accounts in which people wait: only these need `of_ad_account`."""
     found = stakes.waiting().filter(ad_account__connection=connection)
     return set(found.order_by().values_list("ad_account", flat=True).distinct())
 
@@ -70,7 +70,7 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
 
 
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
-    """The partner asked us to slow down, in the ad account or altogether."""
+    """Return a text if the partner throttles the ad account or the installation."""
     limit = budget.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
     slow = budget.next_try([limit.key, budget.lane_key(ad_account.remote_id)])
     if slow is None:
@@ -80,7 +80,8 @@ def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> s
     if slow.is_daily:
         return (
             gettext(
-                "%(partner)s asks us to slow down; its daily limit may be used up. Next try at %(at)s."
+                "%(partner)s asks us to slow down; its daily limit may be used up. "
+                "Next try at %(at)s."
             )
             % words
         )
@@ -95,7 +96,7 @@ def _paused(
     *,
     now: datetime,
 ) -> str:
-    """All of them failed and are tried again later."""
+    """Return a text if all batches failed and wait for their back-off."""
     if due_at <= now:
         return ""
     code = waiting.order_by("due_at", "pk").values_list("last_code", flat=True).first() or NO_ANSWER
@@ -111,7 +112,7 @@ def _paused(
 def _overdue(
     waiting: QuerySet[Batch], words: dict[str, str], ad_account: AdAccount, *, now: datetime
 ) -> str:
-    """They could be sent, but are not."""
+    """Return why batches that are due are not sent."""
     pulse = beat.last_heartbeat()
     if pulse is None or pulse < now - NO_PULSE:
         if pulse is None:
@@ -132,13 +133,11 @@ def _overdue(
 
 
 def _is_behind(waiting: QuerySet[Batch]) -> bool:
-    """Whether an earlier operation on the same audience must end first."""
+    """Return whether an earlier operation on the same audience must end first."""
     if waiting.exclude(waits_for=None).exists():
         return True
     first = waiting.order_by("seq").first()
     if first is None:
         return False
-    earlier = Batch.objects.filter(
-        audience=first.audience_id, state=Outcome.PENDING, seq__lt=first.seq
-    )
+    earlier = Batch.objects.pending().filter(audience=first.audience_id, seq__lt=first.seq)
     return earlier.exclude(action=first.action).exists()

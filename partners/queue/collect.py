@@ -54,7 +54,7 @@ class Request:
 
     @property
     def is_probe(self) -> bool:
-        """Whether its connection, ad account or an audience is parked: one such request at a time."""
+        """Whether something on its way is parked: one such request at a time."""
         places = (self.connection, self.ad_account, *(batch.audience for batch in self.batches))
         return any(place.parked_by for place in places)
 

@@ -1,4 +1,4 @@
-"""One run of the sync queue: lease batches, build requests, send them in threads, settle answers."""
+"""One run of the queue: lease batches, build requests, send them in threads, settle answers."""
 
 import logging
 import secrets

@@ -44,7 +44,8 @@ AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
 AND NOT b.cancel_requested AND b.state IN ('pending', 'synced') AND NOT EXISTS (
     SELECT 1 FROM {delivery} f JOIN {batch} c ON c.id = f.batch_id
     WHERE f.profile_id = d.profile_id AND f.outcome IS NULL
-    AND c.audience_id = b.audience_id AND c.action = 'remove' AND c.seq > b.seq AND c.state IN ('pending', 'synced')))
+    AND c.audience_id = b.audience_id AND c.action = 'remove' AND c.seq > b.seq
+    AND c.state IN ('pending', 'synced')))
 """
 
 
@@ -100,7 +101,7 @@ class Answer:
 
 
 class Incomplete(Exception):
-    """A batch must be revalidated: people in it cannot be sent any more, or it has too many rows."""
+    """A batch must be revalidated: it has people who cannot be sent any more, or too many rows."""
 
     def __init__(self, batch: Batch, n_rows: int) -> None:
         self.batch = batch
