@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from audiencesync.groups.models import Membership, Role
 from canvases.models import Canvas
+from partners import registry
 from partners.models import AdAccount, Connection
 
 COUNTED = 10_000  # more people than that are not counted for a line of text
@@ -65,11 +66,7 @@ def _marked(step: FirstStep) -> FirstStep:
 
 def _connect(membership: Membership) -> FirstStep:
     group = membership.app_group
-    is_done = (
-        Connection.objects.filter(app_group=group, partner="tiktok")
-        .exclude(token_sealed="")
-        .exists()
-    )
+    is_done = Connection.objects.filter(app_group=group).exclude(token_sealed="").exists()
     n = (
         AdAccount.objects.filter(connection__app_group=group, is_chosen=True).count()
         if is_done
@@ -83,11 +80,13 @@ def _connect(membership: Membership) -> FirstStep:
     )
     others = _("An admin of this app group has to connect it.")
     may = membership.may(Role.ADMIN)
-    url = reverse("partner", args=[group.slug, "tiktok"])
+    partner = registry.default()
+    words = {"partner": partner.label}
+    url = reverse("partner", args=[group.slug, partner.key])
     return FirstStep(
-        title=_("Connect TikTok"),
+        title=_("Connect %(partner)s") % words,
         fact=done if is_done else need if may else others,
-        button=_("Show") if is_done else _("Connect TikTok"),
+        button=_("Show") if is_done else _("Connect %(partner)s") % words,
         url=url if may or is_done else "",
         is_done=is_done,
     )

@@ -17,15 +17,17 @@ from audiencesync.people.views import csv_export
 from canvases.models import Step, Visit
 from canvases.steps.base import Text
 from partners import behind, registry, sync
+from partners.base import Partner
 from partners.models import Delivery, Outcome, Reason
+from partners.waiting import NO_ANSWER
 
 OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.PENDING, Outcome.CANCELLED)
 # Of batches that could not be pushed.
 OWN_CODES: dict[str, Promise] = {
     "sealed": _(
-        "The keys of this installation (TOKEN_KEYS) did not open its access to TikTok in time"
+        "The keys of this installation (TOKEN_KEYS) did not open its access to %(partner)s in time"
     ),
-    "disconnected": _("TikTok was not connected again in time"),
+    "disconnected": _("%(partner)s was not connected again in time"),
 }
 ADVICE: dict[str, Promise] = {
     Reason.NO_IDENTIFIER: _(
@@ -49,14 +51,15 @@ class Why:
     outcome: str
     reason: str
     n: int
+    partner: Partner
 
     @property
     def text(self) -> str:
         """Return the reason in words."""
-        # Our own codes are reasons of errors, so a pending delivery has none of them.
-        if self.outcome == Outcome.PENDING and not self.reason.isdigit():
+        # Our own codes say why people were errored, not why they wait.
+        if self.outcome == Outcome.PENDING and not _is_code_of_partner(self.reason):
             return gettext("Waiting to be sent")
-        return reason_text(self.reason)
+        return reason_text(self.reason, self.partner)
 
     @property
     def outcome_label(self) -> Text:
@@ -91,35 +94,48 @@ class DeliveryLine:
 
 def reasons(step: Step) -> list[Why]:
     """Return why people of ``step`` are not synced; the most frequent outcome and reason first."""
-    by_outcome = sync.reasons(_syncs(step))
+    by_outcome, partner = sync.reasons(_syncs(step)), partner_of(step)
     counted = [
         (outcome, reason, n)
         for outcome, by_reason in by_outcome.items()
         for reason, n in by_reason.items()
     ]
-    found = [Why(outcome, reason, n) for outcome, reason, n in counted if reason != Reason.MOVED]
+    found = [
+        Why(outcome, reason, n, partner) for outcome, reason, n in counted if reason != Reason.MOVED
+    ]
     totals: dict[str, int] = {}
     for why in found:
         totals[why.outcome] = totals.get(why.outcome, 0) + why.n
     return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
 
 
-def reason_text(reason: str) -> str:
-    """Return a reason or a partner's code in words."""
+def partner_of(step: Step) -> Partner:
+    """Return the partner that a step sends to."""
+    if step.sync is None:
+        return registry.default()
+    return registry.get(step.sync.audience.ad_account.connection.partner)
+
+
+def reason_text(reason: str, partner: Partner) -> str:
+    """Return a reason or a code of ``partner`` in words."""
     if reason in Reason.values:
         return str(Reason(reason).label)
     if reason in OWN_CODES:
-        return str(OWN_CODES[reason])
-    if reason.lstrip("-").isdigit():
-        return registry.get("tiktok").sentence(int(reason))
-    return registry.get("tiktok").sentence(None) if reason else gettext("No reason was noted")
+        return str(OWN_CODES[reason]) % {"partner": partner.label}
+    if not reason:
+        return gettext("No reason was noted")
+    return partner.sentence(reason if _is_code_of_partner(reason) else None)
+
+
+def _is_code_of_partner(reason: str) -> bool:
+    return reason not in ("", NO_ANSWER, *Reason.values, *OWN_CODES)
 
 
 def counted(step: Step, outcome: Outcome, reason: str) -> tuple[Why, int]:
     """Return the number that the step shows, and how many deliveries of it are no longer kept."""
     mine = _syncs(step)
     n = sync.reasons(mine).get(outcome, {}).get(reason, 0)
-    return Why(outcome, reason, n), behind.no_longer_kept(mine, outcome, reason)
+    return Why(outcome, reason, n, partner_of(step)), behind.no_longer_kept(mine, outcome, reason)
 
 
 def people(step: Step, outcome: Outcome, reason: str) -> QuerySet[Delivery]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core import checks
 
 from partners import registry
@@ -16,13 +15,12 @@ class PartnersConfig(AppConfig):
     name = "partners"
 
     def ready(self) -> None:
-        """Let an installation whose requests would be cut by unknown limits not start."""
-        checks.register(preset, checks.Tags.security)
+        """Register the checks of the partners' settings."""
+        checks.register(partner_settings, checks.Tags.security)
 
 
-def preset(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """TIKTOK_PRESET names limits that are known."""
-    known = sorted(registry.get("tiktok").presets)
-    if settings.TIKTOK_PRESET in known:
-        return []
-    return [checks.Error(f"TIKTOK_PRESET must be {' or '.join(known)}.", id="partners.E001")]
+def partner_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Report wrong or missing settings of every partner."""
+    return [found for partner in registry.PARTNERS for found in partner.check_settings()]

@@ -1,18 +1,23 @@
-"""What every partner has in common: the values that come and go, and the contract `Partner`.
+"""The contract of a partner (`Partner`) and the values that pass through it.
 
-To add a partner: one folder that implements `Partner`, one line in registry.py, one logo.
+To add a partner, follow docs/adding-a-partner.md.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from django.core.checks import CheckMessage
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 KINDS = ("email", "phone", "idfa", "gaid")
-"""The kinds of identifiers, in the fixed order in which they travel."""
+"""The kinds of identifiers, in the order of the columns of a request."""
+MAX_CODE = 40
+"""The longest answer code that is stored; longer ones are cut."""
 
 
 class Action(StrEnum):
@@ -22,16 +27,20 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The right to act at the partner. Seal it before it touches the database."""
+    """An access token. Seal both secrets before they touch the database.
+
+    `refresh_token` is empty and `expires_at` is None where the access token does not expire.
+    """
 
     access_token: str = field(repr=False)
-    scopes: tuple[int, ...] = ()
-    advertiser_ids: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    refresh_token: str = field(default="", repr=False)
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerUser:
-    """Who connected, in the partner's own words."""
+    """The user of the partner who granted the access."""
 
     id: str
     name: str
@@ -40,7 +49,7 @@ class PartnerUser:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAdAccount:
-    """`time_zone` and `status` are the partner's own words; empty where it did not tell."""
+    """`time_zone` and `status` are the partner's own words, or empty."""
 
     id: str
     name: str
@@ -52,7 +61,7 @@ class RemoteAdAccount:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAudience:
-    """`size` counts matched people, as far as the partner has worked it out; `why_not` is empty if it is appendable."""
+    """`size` counts matched people; `why_not` says why people cannot be added, or is empty."""
 
     id: str
     name: str
@@ -66,9 +75,10 @@ class RemoteAudience:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """People on their way to the same audiences.
+    """Identifiers of people for the same audiences.
 
-    A row has one 32-byte SHA-256 or None per kind of the request, in the order of KINDS; never only Nones.
+    A row has one 32-byte SHA-256 or None per kind of the request, in the order of KINDS, and at
+    least one that is not None.
     """
 
     audience_ids: tuple[str, ...]
@@ -76,8 +86,21 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request that adds or removes people. `path` is relative to the partner's API."""
+
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    body: bytes = field(repr=False)
+    audience_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
-    """What one request may carry (None: no limit of that sort), and how many requests a second one `per` may make."""
+    """What one request may carry (None: unlimited), and how many requests a second are allowed.
+
+    `per` names the owner of the requests a second: the developer app, or each ad account.
+    """
 
     name: str
     people_per_request: int | None
@@ -89,57 +112,92 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The partner took a request over. `request_id` is for its support."""
+    """The partner accepted a request. `request_id` is for the partner's support."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Words, and the page of the partner that they speak of; without ``url`` only the words."""
+    """A text, and the page of the partner that it is about; without ``url`` only the text."""
 
     label: "StrOrPromise"
     url: str = ""
 
 
 class Partner(Protocol):
-    """One outside world. Every method that calls it raises Retry, Rejected or Disconnected, and nothing else."""
+    """One ad partner. Methods that call it raise only Retry, Rejected or Disconnected."""
 
-    key: str
-    label: str
+    key: str  # at most 20 lower-case letters; stored, and part of URLs
+    label: str  # stands in texts as %(partner)s
     category: "StrOrPromise"
     summary: "StrOrPromise"
     description: "StrOrPromise"
     icon: str  # a symbol of static/icons.svg
     prerequisites: tuple["Link", ...]
-    presets: dict[str, Preset]
+    settings_hint: str  # the settings that hold the credentials of the developer app
+    kinds: tuple[str, ...]  # identifiers that are accepted, a subset of KINDS
+    created_type: str  # the type that the list of audiences gives those created here
+    code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int
 
-    def authorize_url(self, *, state: str, redirect_uri: str) -> str: ...
-
-    def exchange(self, auth_code: str) -> Token: ...
-
-    def is_configured(self) -> bool:
-        """Tell whether this installation has credentials for the partner."""
+    @property
+    def preset(self) -> Preset:
+        """Return the limits that are in force."""
         ...
 
-    def lacks_permission(self, token: Token) -> bool:
-        """Tell whether the user granted less than syncing needs."""
+    @property
+    def app_key(self) -> str:
+        """Return the id of the developer app: requests share its budget if `preset.per` is app."""
+        ...
+
+    @property
+    def links(self) -> list[Link]:
+        """Return the partner's pages that the connected page links to."""
+        ...
+
+    def is_configured(self) -> bool:
+        """Return whether this installation has credentials for the partner."""
+        ...
+
+    def check_settings(self) -> list[CheckMessage]:
+        """Return what `manage.py check` reports about the partner's settings."""
+        ...
+
+    def authorize_url(self, *, state: str, redirect_uri: str) -> str:
+        """Return the address of the consent page."""
+        ...
+
+    def exchange(self, code: str, *, redirect_uri: str) -> Token:
+        """Redeem the code of a callback; ``redirect_uri`` is the one that was sent before."""
+        ...
+
+    def refresh(self, refresh_token: str) -> Token:
+        """Return a new token; its `refresh_token` replaces the old one, unless it is empty."""
         ...
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
-        """Name what syncing needs and the user did not grant, in the partner's own words."""
+        """Name the permissions that syncing needs and the user did not grant."""
         ...
 
-    def revoke(self, access_token: str) -> None: ...
+    def revoke(self, token: str) -> None:
+        """End a grant: by its refresh token if there is one, else by its access token."""
+        ...
 
-    def user(self, access_token: str) -> PartnerUser: ...
+    def user(self, access_token: str) -> PartnerUser:
+        """Return the connected user: the cheapest proof that a token works."""
+        ...
 
-    def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]: ...
+    def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
+        """List the ad accounts of a token."""
+        ...
 
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
-        """Create and answer the new id. After a Retry it may exist nevertheless: list by name before asking again."""
+        """Create an audience and return its id (at most 64 characters).
+
+        After a Retry it may exist nevertheless: list by name before creating it again.
+        """
         ...
 
     def delete_audience(
@@ -154,14 +212,16 @@ class Partner(Protocol):
         """Read some audiences; those that no longer exist are left out."""
         ...
 
-    def build_body(
+    def build_call(
         self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]
-    ) -> bytes:
-        """Write the body of one request; no I/O."""
+    ) -> Call:
+        """Build one request; no I/O."""
         ...
 
-    def push(self, access_token: str, body: bytes) -> Receipt: ...
+    def push(self, access_token: str, call: Call) -> Receipt:
+        """Send a request made by `build_call`."""
+        ...
 
-    def sentence(self, code: int | None) -> str:
-        """Say a stored answer code in a marketer's words; None stands for no clear answer."""
+    def sentence(self, code: str | None) -> str:
+        """Explain a stored answer code to a marketer; None stands for no clear answer."""
         ...

@@ -15,7 +15,7 @@ from audiencesync.groups import retention as groups_retention
 from audiencesync.people.privacy import retention as people_retention
 from audiencesync.rest import idempotency
 from partners import audiences
-from partners.connections import alerts, deadline_alerts, oauth, revoke
+from partners.connections import alerts, deadline_alerts, oauth, refresh, revoke
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection
 from partners.queue import retention
@@ -56,6 +56,7 @@ def probe() -> None:
 def beat() -> None:
     """Run once a minute: mail alerts, refresh audiences in use, delete old rows."""
     now = timezone.now()
+    refresh.refresh_all(now=now)
     alerts.send_due(now=now)
     deadline_alerts.warn(now=now)
     _refresh_one(now=now)

@@ -13,7 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from audiencesync.core import beat
-from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push
+from partners import registry
+from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push, in_lane
 from partners.models import Count as Counter
 from partners.models.batch_queries import PAUSED
 from partners.queue import budget
@@ -116,7 +117,11 @@ def _parked() -> GaugeMetricFamily:
     """Pending people that are not sent, by the first cause on the way."""
     ways = ("ad_account__connection", "ad_account", "audience")
     slow = budget.parked_now()
-    app = slow.get(budget.app_key())
+    apps = {
+        partner.key: slow[budget.app_key(partner)]
+        for partner in registry.PARTNERS
+        if budget.app_key(partner) in slow
+    }
     lanes = {
         key.removeprefix("lane:"): is_daily
         for key, is_daily in slow.items()
@@ -128,10 +133,14 @@ def _parked() -> GaugeMetricFamily:
         When(PAUSED, then=Value("canvas_stopped")),
         *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
         *(
-            When(ad_account__remote_id=lane, then=Value(SLOW[is_daily]))
+            When(in_lane(lane, "ad_account__"), then=Value(SLOW[is_daily]))
             for lane, is_daily in lanes.items()
         ),
-        default=Value("" if app is None else SLOW[app]),
+        *(
+            When(ad_account__connection__partner=key, then=Value(SLOW[is_daily]))
+            for key, is_daily in apps.items()
+        ),
+        default=Value(""),
         output_field=CharField(),
     )
     found = GaugeMetricFamily(

@@ -1,4 +1,6 @@
-"""The partners people can be sent to: one line each."""
+"""The registered partners: one line each. Tests may replace PARTNERS."""
+
+from django.utils.functional import lazy
 
 from partners.base import Partner
 from partners.tiktok.partner import TikTok
@@ -7,5 +9,18 @@ PARTNERS: tuple[Partner, ...] = (TikTok(),)
 
 
 def get(key: str) -> Partner:
-    """Find a partner by its key; KeyError if there is none."""
+    """Return the partner with this key. Raises KeyError."""
     return {partner.key: partner for partner in PARTNERS}[key]
+
+
+def default() -> Partner:
+    """Return the partner that a group without any connection is shown first."""
+    return PARTNERS[0]
+
+
+def names() -> str:
+    """Return the labels of all partners, for texts that are about every one of them."""
+    return " / ".join(partner.label for partner in PARTNERS)
+
+
+lazy_names = lazy(names, str)

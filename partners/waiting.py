@@ -71,8 +71,8 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
 
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:
     """Return a text if the partner throttles the ad account or the installation."""
-    limit = budget.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
-    slow = budget.next_try([limit.key, budget.lane_key(ad_account.remote_id)])
+    limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
+    slow = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
     if slow is None:
         return ""
     at = max(slow.at, now)

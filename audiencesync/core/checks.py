@@ -220,17 +220,6 @@ def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage
     ]
 
 
-def tiktok_app(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Warn if the TikTok app is not set."""
-    missing = [
-        name for name in ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET") if not getattr(settings, name)
-    ]
-    if not missing:
-        return []
-    hint = "Create an app in TikTok's developer portal; without it nobody can connect TikTok."
-    return [checks.Warning(f"{' and '.join(missing)} not set.", hint=hint, id="audiencesync.W002")]
-
-
 def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Warn if there is no mail server."""
     if settings.HAS_MAIL:
@@ -302,6 +291,6 @@ def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMe
 def register() -> None:
     """Register the checks with Django."""
     required = (secret_key, token_keys, hosts, openness, demo_users)
-    for check in (*required, backends, sqlite_version, tiktok_app, mail, ledger):
+    for check in (*required, backends, sqlite_version, mail, ledger):
         checks.register(check, checks.Tags.security)
     checks.register(staff_second_factor, checks.Tags.security, deploy=True)

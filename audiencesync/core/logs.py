@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
-EXTRAS = ("route", "method", "status", "batch", "code", "tiktok_request_id", "duration_ms")
+EXTRAS = ("route", "method", "status", "batch", "code", "partner_request_id", "duration_ms")
 # In these lines PostgreSQL repeats the values it refused, and the place in the statement or the
 # copied row.
 DETAIL = re.compile(r"^(DETAIL|CONTEXT|LINE \d+):.*\n?", re.MULTILINE)

@@ -25,6 +25,8 @@ from audiencesync.people.writing.columns import HASHES
 from audiencesync.people.writing.identify import family
 from canvases.models import VARIANT, Step, Visit, name_of
 from canvases.reasons import reason_text
+from partners import registry
+from partners.base import Partner
 from partners.models import Delivery
 
 # The fields of /users/export/ids: ours, and those that only Braze has, which are null here.
@@ -148,7 +150,7 @@ def visit(one: Visit) -> dict[str, object]:
 def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
     """Return the deliveries of profiles, the newest first."""
     mine = Delivery.objects.filter(profile__in=list(profile_ids))
-    return mine.select_related("sync__audience__ad_account", "batch").order_by("-pk")
+    return mine.select_related("sync__audience__ad_account__connection", "batch").order_by("-pk")
 
 
 def delivery(one: Delivery) -> dict[str, object]:
@@ -169,7 +171,11 @@ def delivery(one: Delivery) -> dict[str, object]:
 
 def why(one: Delivery) -> str:
     """Return the reason of a delivery in words; empty if it has none."""
-    return reason_text(one.why) if one.why else ""
+    return reason_text(one.why, _partner_of(one)) if one.why else ""
+
+
+def _partner_of(one: Delivery) -> Partner:
+    return registry.get(one.sync.audience.ad_account.connection.partner)
 
 
 def iso(at: datetime | None) -> str | None:

@@ -24,7 +24,7 @@ from partners.models import Outcome
 
 PAGE = 50
 SECONDS = 10.0
-REASON = re.compile(r"[a-z0-9_-]{0,24}", re.ASCII)
+REASON = re.compile(r"[A-Za-z0-9_.-]{0,40}", re.ASCII)
 PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 
 
@@ -41,7 +41,12 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
             why, gone = reasons.counted(step, outcome, reason)
             found = page(reasons.people(step, outcome, reason), PAGE, **_place(request.GET))
     except TooSlow:
-        why, gone, found, is_slow = reasons.Why(outcome, reason, 0), 0, Page([], None, None), True
+        why, gone, found, is_slow = (
+            reasons.Why(outcome, reason, 0, reasons.partner_of(step)),
+            0,
+            Page([], None, None),
+            True,
+        )
     lines = reasons.lines(step, found.deliveries)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
@@ -81,7 +86,10 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         step.canvas.name,
         kind=Activity.Kind.PEOPLE,
     )
-    found, why = reasons.people(step, outcome, reason), reasons.Why(outcome, reason, 0)
+    found, why = (
+        reasons.people(step, outcome, reason),
+        reasons.Why(outcome, reason, 0, reasons.partner_of(step)),
+    )
     parts = csv_files.lines(reasons.csv_rows(step, found, reason=why.text))
     return csv_files.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
 

@@ -34,7 +34,7 @@ def build(rows: Sequence[Sequence[bytes | None]], kinds: Sequence[str]) -> int:
     partner = registry.get("tiktok")
     for start in range(0, len(rows), PER_REQUEST):
         cells = [Cells((ADVERTISER,), rows[start : start + PER_REQUEST])]
-        partner.build_body(ADVERTISER, Action.ADD, kinds, cells)
+        partner.build_call(ADVERTISER, Action.ADD, kinds, cells)
     return len(rows)
 
 

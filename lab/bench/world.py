@@ -71,7 +71,7 @@ def _multiply(invented: int, more: int) -> None:
 def token() -> str:
     """Return a new access token of the sandbox's first user."""
     code = SandboxClient(settings.TIKTOK_API_URL).auth_code()
-    return registry.get("tiktok").exchange(code).access_token
+    return registry.get("tiktok").exchange(code, redirect_uri="").access_token
 
 
 def connected() -> AdAccount:
@@ -80,7 +80,7 @@ def connected() -> AdAccount:
     if found is not None:
         return found
     access_token = token()
-    row = Connection(app_group=group(), connected_at=timezone.now())
+    row = Connection(partner="tiktok", app_group=group(), connected_at=timezone.now())
     row.set_token(access_token)
     row.save()
     remote = registry.get("tiktok").ad_accounts(access_token)[0]

@@ -65,7 +65,7 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
 
     Raises AudienceNameError (the name cannot be used) or PartnerError (it did not come about); both have `.sentence()`.
     """
-    name = listing.check_name(name)
+    name = listing.check_name(name, listing.partner_of(ad_account))
     listing.token_for(ad_account, now=now)
     done = _existing(ad_account, name, by=by, now=now)
     if done is not None:
@@ -145,7 +145,7 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
 
 def _await_turn(ad_account: AdAccount) -> None:
     """One creation per second and ad account. Raises NotDone if too many are waiting."""
-    seconds = budget.book(f"create:{ad_account.remote_id}", rate=CREATE_RATE)
+    seconds = budget.book(f"create:{ad_account.lane}", rate=CREATE_RATE)
     if seconds > WAIT_SECONDS:
         text = _(
             "Too many audiences are being created in this ad account right now. Try again in a minute."
@@ -176,7 +176,7 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
         "remote_id": remote_id,
         "create_until": now,
         "create_tries": 0,
-        "kind": row.kind or "Partner",
+        "kind": row.kind or listing.partner_of(row.ad_account).created_type,
     }
     # The first to finish wins, even past its lease: one that is taken back must not be one that others have just found.
     mine = Q(remote_id="") | Q(remote_id=remote_id)

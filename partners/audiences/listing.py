@@ -18,6 +18,7 @@ from audiencesync.core import crypto
 from partners import registry
 from partners.base import Partner, RemoteAudience
 from partners.connections import problems
+from partners.connections import refresh as refresh_tokens
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
 from partners.models import AdAccount, Audience, Connection, ParkedBy
 from partners.queue import park, sealed
@@ -25,7 +26,6 @@ from partners.queue import park, sealed
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60
-MAX_NAME = 70
 _UNSEEN = frozenset(
     "\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -74,14 +74,15 @@ def choices(ad_account: AdAccount) -> QuerySet[Audience]:
     return ad_account.audiences.exclude(remote_id="").filter(gone_at=None).order_by("name", "pk")
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, partner: Partner) -> str:
     """The name as it will be sent: trimmed, in NFC. Raises AudienceNameError."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
         raise AudienceNameError(_("Type a name for the audience."))
-    if len(name) > MAX_NAME:
-        text = _("The name is too long: %(n)d characters, TikTok takes %(max)d.")
-        raise AudienceNameError(text % {"n": len(name), "max": MAX_NAME})
+    if len(name) > partner.max_audience_name:
+        text = _("The name is too long: %(n)d characters, %(partner)s takes %(max)d.")
+        words = {"n": len(name), "partner": partner.label, "max": partner.max_audience_name}
+        raise AudienceNameError(text % words)
     if any(
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name
     ):
@@ -178,7 +179,10 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     if problem is not None:
         raise NotDone(label, problem.text)
     try:
+        refresh_tokens.refresh_if_due(connection, now=now)
         return connection.token
+    except PartnerError as error:
+        raise explained(error, ad_account, now=now) from error
     except crypto.CannotOpen:
         sealed.complain(connection.pk)
         problem = problems.of_connection(connection, now=now)

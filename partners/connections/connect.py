@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from audiencesync.core import crypto
 from audiencesync.groups.models import Activity, AppGroup, User
 from partners import registry, sync
-from partners.connections import oauth, revoke
+from partners.connections import oauth, refresh, revoke
 from partners.connections.oauth import Offer
 from partners.connections.revoke import Ending
 from partners.errors import Disconnected, PartnerError
@@ -61,15 +61,19 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     """
     if state.chosen_at is not None:
         raise AlreadyChosen
-    offer, token = Offer.of(state), oauth.token_of(state)
+    offer = Offer.of(state)
+    token, refresh_token = oauth.token_of(state), oauth.refresh_token_of(state)
     with transaction.atomic():
         fresh = OAuthState.objects.filter(
             pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME
         )
-        if not fresh.exclude(token_sealed="").update(chosen_at=now, token_sealed="", offer={}):
+        if not fresh.exclude(token_sealed="").update(
+            chosen_at=now, token_sealed="", refresh_sealed="", offer={}
+        ):
             raise AlreadyChosen
-        connection, old_token = _renew(state, offer, token, now=now)
-        spent = _spend(connection, old_token, now=now) if old_token != token else None
+        connection, old_token = _renew(state, offer, token, refresh_token=refresh_token, now=now)
+        is_same = old_token == (refresh_token or token)
+        spent = None if is_same else _spend(connection, old_token, now=now)
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         kind = Activity.Kind.CONNECTION
@@ -175,6 +179,7 @@ def disconnect(
 def probe(connection: Connection, *, now: datetime) -> bool:
     """Ask the partner who we are: proves the token, or parks the connection. False if that proved nothing good."""
     try:
+        refresh.refresh_if_due(connection, now=now)
         registry.get(connection.partner).user(connection.token)
     except Disconnected as error:
         park.park_connection(connection, error.code, now)
@@ -194,8 +199,10 @@ def probe(connection: Connection, *, now: datetime) -> bool:
 
 
 @sensitive_variables()
-def _renew(state: OAuthState, offer: Offer, token: str, *, now: datetime) -> tuple[Connection, str]:
-    """Write the token and its user into the group's one connection; answers the token that was there before."""
+def _renew(
+    state: OAuthState, offer: Offer, token: str, *, refresh_token: str, now: datetime
+) -> tuple[Connection, str]:
+    """Write the token and its user into the group's one connection; return the former grant."""
     Connection.objects.bulk_create(
         [Connection(app_group=state.app_group, partner=state.partner)], ignore_conflicts=True
     )
@@ -203,7 +210,7 @@ def _renew(state: OAuthState, offer: Offer, token: str, *, now: datetime) -> tup
         app_group=state.app_group, partner=state.partner
     )
     old_token = _open(connection)
-    connection.set_token(token)
+    connection.set_token(token, refresh_token=refresh_token, expires_at=state.token_expires_at)
     connection.scopes = state.offer["scopes"]
     connection.remote_user_id = offer.user.id[:64]
     connection.remote_user_name = offer.user.name[:200]
@@ -244,7 +251,7 @@ def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collecti
 
 def _wipe(connection: Connection, *, now: datetime) -> None:
     Connection.objects.filter(pk=connection.pk).update(
-        token_sealed="", disconnected_at=now, **park.FREE
+        token_sealed="", refresh_sealed="", token_expires_at=None, disconnected_at=now, **park.FREE
     )
     connection.ad_accounts.update(is_chosen=False)
 
@@ -270,11 +277,11 @@ def sealed_tokens() -> str:
 
 
 def _open(connection: Connection) -> str:
-    """The token, or "" where there is none that can be read."""
+    """The grant to revoke, or "" where there is none that can be read."""
     if not connection.is_connected:
         return ""
     try:
-        return connection.token
+        return connection.grant
     except crypto.CannotOpen:
         logger.warning("connection %s: the token cannot be opened with TOKEN_KEYS", connection.pk)
         return ""

@@ -125,6 +125,13 @@ def token_of(state: OAuthState) -> str:
     return crypto.open_sealed(state.token_sealed, context=state.token_context)
 
 
+def refresh_token_of(state: OAuthState) -> str:
+    """The refresh token that waits for the choice, or "". Raises crypto.CannotOpen."""
+    if not state.refresh_sealed:
+        return ""
+    return crypto.open_sealed(state.refresh_sealed, context=state.refresh_context)
+
+
 def is_open(state: OAuthState, *, now: datetime) -> bool:
     """Whether ad accounts can still be chosen from this authorisation."""
     is_offered = bool(state.token_sealed and state.offer)
@@ -207,7 +214,7 @@ def _used_or_old(state: OAuthState) -> str:
 @sensitive_variables()
 def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
     """The code to redeem. Raises NotAuthorized."""
-    values = query.getlist("auth_code")
+    values = query.getlist(partner.code_parameter)
     words = {"partner": partner.label}
     if "error" in query or not any(values):
         raise NotAuthorized(
@@ -224,9 +231,12 @@ def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
     """Ask the partner for the token, and keep it. Raises NotAuthorized or PartnerError."""
     if not partner.is_configured():
         raise NotAuthorized(not_configured(partner), state.app_group)
-    token = partner.exchange(auth_code)
+    token = partner.exchange(auth_code, redirect_uri=redirect_uri(partner))
     state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
-    state.save(update_fields=["token_sealed"])
+    if token.refresh_token:
+        state.refresh_sealed = crypto.seal(token.refresh_token, context=state.refresh_context)
+    state.token_expires_at = token.expires_at
+    state.save(update_fields=["token_sealed", "refresh_sealed", "token_expires_at"])
     return token
 
 
@@ -264,7 +274,7 @@ def _give_back(state: OAuthState, *, now: datetime) -> None:
 def _spend(state: OAuthState, *, now: datetime) -> SpentToken | None:
     """Inside the transaction that gives its token up, write down that it must end at the partner, too."""
     try:
-        return revoke.keep(state.partner, token_of(state), now=now)
+        return revoke.keep(state.partner, refresh_token_of(state) or token_of(state), now=now)
     except crypto.CannotOpen:
         logger.warning("authorisation %s: the token cannot be opened with TOKEN_KEYS", state.pk)
         return None
@@ -274,9 +284,9 @@ def not_configured(partner: Partner) -> str:
     """What to say when this installation has no credentials for the partner."""
     text = _(
         "This installation is not registered at %(partner)s yet: whoever runs it has to set the app id and the app "
-        "secret (TIKTOK_APP_ID, TIKTOK_APP_SECRET)."
+        "secret (%(settings)s)."
     )
-    return text % {"partner": partner.label}
+    return text % {"partner": partner.label, "settings": partner.settings_hint}
 
 
 def _sentence(error: PartnerError, partner: Partner) -> str:

@@ -88,7 +88,7 @@ def _is_used(partner: str, token: str) -> bool:
     """Whether somebody has connected with this very token again: partners may give the same one twice."""
     for connection in Connection.objects.filter(partner=partner).exclude(token_sealed=""):
         try:
-            if connection.token == token:
+            if token in (connection.token, connection.refresh_token):
                 return True
         except crypto.CannotOpen:
             continue

@@ -7,6 +7,7 @@ from partners.models.connections import (
     OAuthState,
     ParkedBy,
     SpentToken,
+    in_lane,
 )
 from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
@@ -32,4 +33,5 @@ __all__ = [
     "Sync",
     "Tally",
     "TallyHour",
+    "in_lane",
 ]

@@ -9,11 +9,13 @@ from uuid import uuid4
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from audiencesync.core import crypto
 from audiencesync.groups.models import AppGroup, User
+from partners.base import MAX_CODE
+
+MAX_REMOTE_ID = 64
 
 
 def _key() -> str:
@@ -23,9 +25,9 @@ def _key() -> str:
 class ParkedBy(models.TextChoices):
     """Why nothing is sent through a row for now."""
 
-    TOKEN = "token", _("TikTok no longer accepts our authorisation")
-    AD_ACCOUNT = "ad_account", _("TikTok refuses us this ad account")
-    AUDIENCE_GONE = "gone", _("the audience no longer exists at TikTok")
+    TOKEN = "token", "no longer accepts our authorisation"
+    AD_ACCOUNT = "ad_account", "refuses us this ad account"
+    AUDIENCE_GONE = "gone", "no longer has the audience"
 
 
 class Parkable(models.Model):
@@ -33,7 +35,7 @@ class Parkable(models.Model):
 
     parked_until = models.DateTimeField(null=True, blank=True)
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
-    parked_code = models.CharField(max_length=12, blank=True)
+    parked_code = models.CharField(max_length=MAX_CODE, blank=True)
     parked_since = models.DateTimeField(null=True, blank=True)
     alerted_at = models.DateTimeField(
         null=True, blank=True
@@ -47,12 +49,20 @@ class Parkable(models.Model):
         return self.parked_until is not None and self.parked_until > now
 
 
+def in_lane(lane: str, path: str = "") -> models.Q:
+    """Return the condition for rows of a lane; ``path`` leads to their ad account."""
+    partner, remote_id = lane.split(":", 1)
+    return models.Q(**{f"{path}connection__partner": partner, f"{path}remote_id": remote_id})
+
+
 class Connection(Parkable):
     """An app group's authorisation at a partner. The row survives a disconnect, only the token goes."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="connections")
-    partner = models.CharField(max_length=20, default="tiktok")
+    partner = models.CharField(max_length=20)
     token_sealed = models.TextField(blank=True)
+    refresh_sealed = models.TextField(blank=True, default="", db_default="")
+    token_expires_at = models.DateTimeField(null=True, blank=True)
     scopes = models.JSONField(default=list)
     remote_user_id = models.CharField(max_length=64, blank=True)
     remote_user_name = models.CharField(max_length=200, blank=True)
@@ -83,10 +93,33 @@ class Connection(Parkable):
         """What a sealed token is bound to: one copied to another group does not open."""
         return f"partner-token:v1:{self.app_group_id}:{self.partner}"
 
-    @sensitive_variables("token")
-    def set_token(self, token: str) -> None:
-        """Seal ``token`` into the row (not saved)."""
+    @sensitive_variables()
+    def set_token(
+        self, token: str, *, refresh_token: str = "", expires_at: datetime | None = None
+    ) -> None:
+        """Seal a token into the row (not saved)."""
         self.token_sealed = crypto.seal(token, context=self.token_context)
+        self.refresh_sealed = (
+            crypto.seal(refresh_token, context=self.refresh_context) if refresh_token else ""
+        )
+        self.token_expires_at = expires_at
+
+    @property
+    def refresh_context(self) -> str:
+        """What a sealed refresh token is bound to."""
+        return f"partner-refresh:v1:{self.app_group_id}:{self.partner}"
+
+    @property
+    def refresh_token(self) -> str:
+        """The partner's refresh token, or "". Raises crypto.CannotOpen."""
+        if not self.refresh_sealed:
+            return ""
+        return crypto.open_sealed(self.refresh_sealed, context=self.refresh_context)
+
+    @property
+    def grant(self) -> str:
+        """The secret that a revocation names. Raises crypto.CannotOpen."""
+        return self.refresh_token or self.token
 
     @property
     def token(self) -> str:
@@ -108,7 +141,7 @@ class AdAccount(Parkable):
     GROUP_PATH = "connection__app_group"
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="ad_accounts")
-    remote_id = models.CharField(max_length=32, db_index=True)
+    remote_id = models.CharField(max_length=MAX_REMOTE_ID, db_index=True)
     name = models.CharField(max_length=255)
     currency = models.CharField(max_length=8, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
@@ -131,6 +164,11 @@ class AdAccount(Parkable):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def lane(self) -> str:
+        """The key of its lane: all rows of one remote ad account share it."""
+        return f"{self.connection.partner}:{self.remote_id}"
+
 
 class Audience(Parkable):
     """A custom audience at the partner. ``seq`` numbers the batches sent to it, raised by every enqueue."""
@@ -140,7 +178,7 @@ class Audience(Parkable):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="audiences")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
     remote_id = models.CharField(
-        max_length=32, blank=True
+        max_length=MAX_REMOTE_ID, blank=True
     )  # empty while the partner has not confirmed the creation
     name = models.CharField(max_length=255)
     kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
@@ -204,10 +242,12 @@ class OAuthState(models.Model):
     session_hash = models.CharField(max_length=64)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
-    partner = models.CharField(max_length=20, default="tiktok")
+    partner = models.CharField(max_length=20)
     created_at = models.DateTimeField(default=timezone.now)
     used_at = models.DateTimeField(null=True, blank=True)
     token_sealed = models.TextField(blank=True)
+    refresh_sealed = models.TextField(blank=True, default="", db_default="")
+    token_expires_at = models.DateTimeField(null=True, blank=True)
     offer: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     chosen_at = models.DateTimeField(null=True, blank=True)
 
@@ -218,3 +258,8 @@ class OAuthState(models.Model):
     def token_context(self) -> str:
         """What the waiting token is bound to."""
         return f"partner-offer:v1:{self.pk}"
+
+    @property
+    def refresh_context(self) -> str:
+        """What the waiting refresh token is bound to."""
+        return f"partner-offer-refresh:v1:{self.pk}"

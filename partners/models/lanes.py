@@ -1,4 +1,4 @@
-"""What workers share per limit and per remote advertiser: the request budget and the lanes."""
+"""What workers share per limit and per remote ad account: the request budget and the lanes."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from django.db import models
 class Budget(models.Model):
     """The next free send time of one limit. Microseconds since 1970 by the database's clock."""
 
-    key = models.CharField(max_length=80, primary_key=True)
+    key = models.CharField(max_length=120, primary_key=True)
     next_us = models.BigIntegerField(default=0)
     parked_us = models.BigIntegerField(default=0)  # no send before this: set by a throttle answer
     throttles = models.PositiveIntegerField(default=0)  # throttle answers in a row
@@ -16,11 +16,12 @@ class Budget(models.Model):
 
 
 class Lane(models.Model):
-    """One remote advertiser, installation-wide. One worker at a time drains a lane."""
+    """One remote ad account, installation-wide. One worker at a time drains a lane."""
 
-    remote_id = models.CharField(max_length=32, primary_key=True)
+    # AdAccount.lane: the key of the partner, a colon and the remote id
+    key = models.CharField(max_length=100, primary_key=True, db_column="remote_id")
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"lane {self.remote_id}"
+        return f"lane {self.key}"

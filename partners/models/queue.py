@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
+from partners.base import MAX_CODE
 from partners.models.batch_queries import BatchQuerySet
 from partners.models.connections import AdAccount, Audience
 from partners.models.outcomes import Action, Outcome
@@ -110,7 +111,7 @@ class Batch(models.Model):
     moves_to = models.ForeignKey(
         Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
-    last_code = models.CharField(max_length=24, blank=True)
+    last_code = models.CharField(max_length=MAX_CODE, blank=True)
     last_request_id = models.CharField(max_length=80, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -167,7 +168,7 @@ class Delivery(models.Model):
         Batch, models.PROTECT, null=True, related_name="deliveries", db_constraint=False
     )
     outcome = models.CharField(max_length=10, choices=Outcome.choices, null=True)
-    reason = models.CharField(max_length=24, null=True)  # a Reason, or the partner's code
+    reason = models.CharField(max_length=MAX_CODE, null=True)  # a Reason, or the partner's code
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "entry_key"], name="delivery_once")]
@@ -198,7 +199,7 @@ class Push(models.Model):
     ids = models.PositiveIntegerField()
     at = models.DateTimeField(db_index=True)
     ms = models.PositiveIntegerField()
-    code = models.CharField(max_length=24)
+    code = models.CharField(max_length=MAX_CODE)
     request_id = models.CharField(max_length=80, blank=True)
 
     def __str__(self) -> str:

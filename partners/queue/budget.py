@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
 
-from partners.base import Preset
+from partners.base import Partner
 from partners.models import Budget
 
 HORIZON = 20.0
@@ -45,24 +45,25 @@ class Limit:
 
     @property
     def lane(self) -> str:
-        """The lane (remote advertiser id) that it is about, or nothing if it is about the app."""
+        """The lane (AdAccount.lane) that it is about, or nothing if it is about the app."""
         return self.key.removeprefix(_LANE) if self.key.startswith(_LANE) else ""
 
 
 def lane_key(lane: str) -> str:
-    """Return the key of the limit of a lane (a remote advertiser id)."""
+    """Return the key of the limit of a lane (AdAccount.lane)."""
     return f"{_LANE}{lane}"
 
 
-def app_key() -> str:
-    """Return the key of the limit of the whole installation."""
-    return f"app:{settings.TIKTOK_APP_ID}"
+def app_key(partner: Partner) -> str:
+    """Return the key of the limit that all requests of a developer app share."""
+    return f"app:{partner.key}:{partner.app_key}"
 
 
-def limit_of(preset: Preset, lane: str) -> Limit:
+def limit_of(partner: Partner, lane: str) -> Limit:
     """Return the limit that requests of a lane count against, at 96 % of the preset's pace."""
+    preset = partner.preset
     pace = settings.SYNC.requests_per_second / 50 * preset.requests_per_second
-    return Limit(app_key() if preset.per == "app" else lane_key(lane), pace)
+    return Limit(app_key(partner) if preset.per == "app" else lane_key(lane), pace)
 
 
 def book(key: str, *, rate: float) -> float:

@@ -16,8 +16,8 @@ from django.db.models.functions import Greatest
 
 from audiencesync.core import lease
 from partners import registry
-from partners.base import Preset
-from partners.models import AdAccount, Batch, Connection, Count, Lane
+from partners.base import Partner, Preset
+from partners.models import AdAccount, Batch, Connection, Count, Lane, in_lane
 from partners.models.batch_queries import lease_over
 from partners.queue import supersede, tally
 
@@ -74,26 +74,27 @@ def lanes(*, now: datetime, but: Q = NOTHING) -> list[str]:
     """Return the free lanes with due batches (``but`` for some), those that wait longest first."""
     ready = Batch.objects.due(now).exclude(but).order_by()
     waiting = (
-        ready.values_list("ad_account__remote_id").annotate(first=Min("due_at")).order_by("first")
+        ready.values_list("ad_account__connection__partner", "ad_account__remote_id")
+        .annotate(first=Min("due_at"))
+        .order_by("first")
     )
     held = set(
-        Lane.objects.exclude(lease="").exclude(lease_over(now)).values_list("remote_id", flat=True)
+        Lane.objects.exclude(lease="").exclude(lease_over(now)).values_list("key", flat=True)
     )
-    return [lane for lane, _ in waiting if lane not in held]
+    found = (f"{partner}:{remote_id}" for partner, remote_id, _ in waiting)
+    return [lane for lane in found if lane not in held]
 
 
 def overdue(lanes: Iterable[str], *, now: datetime) -> set[str]:
     """Return those of the lanes that have a due batch whose deadline has come."""
-    late = Batch.objects.due(now).filter(
-        deadline_at__lte=now, ad_account__remote_id__in=list(lanes)
-    )
-    return set(late.order_by().values_list("ad_account__remote_id", flat=True).distinct())
+    late = Batch.objects.due(now).filter(deadline_at__lte=now).order_by()
+    return {lane for lane in lanes if late.filter(in_lane(lane, "ad_account__")).exists()}
 
 
 def hold(lane: str, *, lease: str, now: datetime) -> bool:
     """Lease a lane, or renew our lease of it. Return False if another worker holds it."""
-    Lane.objects.bulk_create([Lane(remote_id=lane)], ignore_conflicts=True)
-    free = Lane.objects.filter(Q(lease="") | lease_over(now) | Q(lease=lease), remote_id=lane)
+    Lane.objects.bulk_create([Lane(key=lane)], ignore_conflicts=True)
+    free = Lane.objects.filter(Q(lease="") | lease_over(now) | Q(lease=lease), key=lane)
     return bool(free.update(lease=lease, lease_until=_lease_end(now)))
 
 
@@ -107,7 +108,7 @@ def plan(lane: str, *, most: int, now: datetime, but: Q = NOTHING) -> list[Reque
     found = (
         Batch.objects.due(now)
         .exclude(but)
-        .filter(ad_account__remote_id=lane)
+        .filter(in_lane(lane, "ad_account__"))
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )
     free = found.annotate(barrier=supersede.barrier(supersede.in_flight(lane))).filter(
@@ -150,7 +151,12 @@ def _fits(request: Request, batch: Batch) -> bool:
 
 def preset_of(ad_account: AdAccount) -> Preset:
     """Return the limits of the partner of an ad account."""
-    return registry.get(ad_account.connection.partner).presets[settings.TIKTOK_PRESET]
+    return partner_of(ad_account).preset
+
+
+def partner_of(ad_account: AdAccount) -> Partner:
+    """Return the partner of an ad account."""
+    return registry.get(ad_account.connection.partner)
 
 
 def most_people(preset: Preset, ad_account: AdAccount, n_kinds: int) -> int:

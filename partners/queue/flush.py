@@ -139,9 +139,7 @@ class Flush:
 
     def _planned(self, lane: str) -> list[Request]:
         """Return the requests of a lane that may be sent beside those in flight."""
-        mine = [
-            request for request in self.in_flight.values() if request.ad_account.remote_id == lane
-        ]
+        mine = [request for request in self.in_flight.values() if request.ad_account.lane == lane]
         share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
         most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.in_flight))
         if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
@@ -160,7 +158,7 @@ class Flush:
 
         A lane that was slowed down gets one.
         """
-        limit = budget.limit_of(collect.preset_of(requests[0].ad_account), lane)
+        limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         own = budget.Limit(budget.lane_key(lane), limit.rate)
         left = max(0.0, self.ends_at - time.monotonic())
         if lane not in self.slowed or limit.key == own.key:
@@ -174,7 +172,7 @@ class Flush:
 
         No person is errored untried: each is tried once, at a tenth of the pace.
         """
-        limit = budget.limit_of(collect.preset_of(requests[0].ad_account), lane)
+        limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         last = budget.Limit(f"last:{limit.key}", limit.rate / 10)
         left = max(0.0, self.ends_at - time.monotonic())
         return budget.book_many(last, len(requests), within=left)

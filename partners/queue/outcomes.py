@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db.models import Count, F, Q, QuerySet
 
+from partners.base import MAX_CODE
 from partners.models import Batch, Delivery, Outcome, Reason
 from partners.queue import tally
 
@@ -17,7 +18,7 @@ def set_outcome(
     Return how many changed: those that had one already keep it.
     """
     rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
-    n = rows.update(outcome=outcome, reason=reason[:24])
+    n = rows.update(outcome=outcome, reason=reason[:MAX_CODE])
     if n:
         Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)
         batch.n -= n

@@ -11,12 +11,13 @@ from django.conf import settings
 from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
+from partners.base import MAX_CODE
 from partners.models import AdAccount, Audience, Connection, ParkedBy
 
 FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
 
 
-def park_connection(connection: Connection, code: int | str | None, now: datetime) -> bool:
+def park_connection(connection: Connection, code: str | None, now: datetime) -> bool:
     """Park after the partner refused the token. Return False if it was replaced meanwhile."""
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
@@ -24,12 +25,12 @@ def park_connection(connection: Connection, code: int | str | None, now: datetim
     return _park(rows, ParkedBy.TOKEN, code, now)
 
 
-def park_ad_account(ad_account: AdAccount, code: int | str | None, now: datetime) -> bool:
+def park_ad_account(ad_account: AdAccount, code: str | None, now: datetime) -> bool:
     """Park after the partner refused this ad account."""
     return _park(AdAccount.objects.filter(pk=ad_account.pk), ParkedBy.AD_ACCOUNT, code, now)
 
 
-def park_audience(audience: Audience, code: int | str | None, now: datetime) -> bool:
+def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
     """Park after the partner no longer knew this audience."""
     rows = Audience.objects.filter(pk=audience.pk)
     rows.filter(gone_at=None).update(gone_at=now)
@@ -55,7 +56,7 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
 def _park(
     rows: QuerySet[Connection] | QuerySet[AdAccount] | QuerySet[Audience],
     by: ParkedBy,
-    code: int | str | None,
+    code: str | None,
     now: datetime,
 ) -> bool:
     """Park until the next probe. ``parked_since`` stays while the cause stays the same."""
@@ -65,7 +66,7 @@ def _park(
     return bool(
         rows.update(
             parked_by=by,
-            parked_code="" if code is None else str(code)[:12],
+            parked_code="" if code is None else code[:MAX_CODE],
             parked_until=now + timedelta(seconds=settings.SYNC.probe),
             parked_since=since,
         )

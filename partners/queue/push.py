@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from audiencesync.people import eligibility
 from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
-from partners.base import Cells, Partner, Receipt
+from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
 from partners.models import Action, Batch, Delivery
 from partners.queue.collect import Request
@@ -66,7 +66,7 @@ class Parcel:
     request: Request
     partner: Partner
     token: str
-    body: bytes
+    call: Call
     people: int
     ids: int
     post_by: float  # time.monotonic() after which it must not be sent: its lease would end
@@ -97,7 +97,7 @@ class Answer:
         """The partner's code as it is stored: "0" if all was accepted, or NO_ANSWER."""
         if self.error is None:
             return "0"
-        return str(self.error.code) if self.error.code is not None else NO_ANSWER
+        return self.error.code[:MAX_CODE] if self.error.code is not None else NO_ANSWER
 
 
 class Incomplete(Exception):
@@ -196,8 +196,8 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         cells.append(Cells((batch.audience.remote_id,), rows))
     partner = registry.get(request.connection.partner)
     action = base.Action(request.action)
-    body = partner.build_body(request.ad_account.remote_id, action, request.kinds, cells)
-    return Parcel(request, partner, request.connection.token, body, n_rows, n_ids, post_by, spans)
+    call = partner.build_call(request.ad_account.remote_id, action, request.kinds, cells)
+    return Parcel(request, partner, request.connection.token, call, n_rows, n_ids, post_by, spans)
 
 
 @sensitive_variables()
@@ -243,7 +243,7 @@ def send(parcel: Parcel, *, at: float) -> Answer:
     error: PartnerError | None = None
     request_id = ""
     try:
-        receipt: Receipt = parcel.partner.push(parcel.token, parcel.body)
+        receipt: Receipt = parcel.partner.push(parcel.token, parcel.call)
         request_id = receipt.request_id
     except PartnerError as failure:
         error, request_id = failure, failure.request_id

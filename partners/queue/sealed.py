@@ -28,9 +28,13 @@ OTHERS_FIRST = 60.0
 
 def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
     """Return the connections of these lanes whose tokens do not open here; mark their batches."""
+    pairs = [lane.split(":", 1) for lane in lanes]
     used = (
         Connection.objects.exclude(token_sealed="")
-        .filter(ad_accounts__remote_id__in=list(lanes))
+        .filter(
+            partner__in={partner for partner, _ in pairs},
+            ad_accounts__remote_id__in=[remote_id for _, remote_id in pairs],
+        )
         .distinct()
     )
     sealed = {connection.pk for connection in used if not connection.opens_here}

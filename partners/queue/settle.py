@@ -69,8 +69,8 @@ def _synced(answer: Answer, *, now: datetime) -> None:
         _record(answer)
         if batches := transitions.still_leased(request):
             transitions.synced(batches, now=now, request_id=answer.request_id)
-            lane = request.ad_account.remote_id
-            budget.succeeded(budget.limit_of(collect.preset_of(request.ad_account), lane), lane)
+            lane = request.ad_account.lane
+            budget.succeeded(budget.limit_of(collect.partner_of(request.ad_account), lane), lane)
     if not batches:
         compensation.repair_late_push(request.batches, now=now)
     elif request.is_probe:
@@ -83,9 +83,9 @@ def _synced(answer: Answer, *, now: datetime) -> None:
 def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
     """Too many requests: nothing was applied, and the limit is parked, not the people."""
     ad_account = answer.request.ad_account
-    limit = budget.limit_of(collect.preset_of(ad_account), ad_account.remote_id)
+    limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     if error.cause == RetryCause.THROTTLED_ADVERTISER:
-        limit = budget.Limit(budget.lane_key(ad_account.remote_id), limit.rate)
+        limit = budget.Limit(budget.lane_key(ad_account.lane), limit.rate)
     seconds = budget.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
     if seconds:
         transitions.extend_deadlines(limit, seconds)
@@ -237,7 +237,7 @@ def _record(answer: Answer) -> None:
     extra = {
         "batch": batches,
         "code": answer.code,
-        "tiktok_request_id": answer.request_id,
+        "partner_request_id": answer.request_id,
         "duration_ms": answer.ms,
     }
     logger.info("pushed %s people (%s): code %s", people, request.action, answer.code, extra=extra)

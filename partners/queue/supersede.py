@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db.models import BigIntegerField, Case, Exists, Min, OuterRef, Q, QuerySet, Value, When
 
-from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync
+from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync, in_lane
 from partners.models.batch_queries import BatchQuerySet
 from partners.queue import outcomes
 
@@ -98,7 +98,7 @@ def in_flight(lane: str) -> dict[tuple[int, str], int]:
 
     A repeat counts before it is leased: it has no deliveries of its own to supersede.
     """
-    pending = Batch.objects.pending().filter(ad_account__remote_id=lane)
+    pending = Batch.objects.pending().filter(in_lane(lane, "ad_account__"))
     busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(
         "audience", "action"
     )

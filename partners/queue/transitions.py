@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from partners.models import Batch, Outcome, Reason, Sync
+from partners.models import Batch, Outcome, Reason, Sync, in_lane
 from partners.models.batch_queries import BatchQuerySet
 from partners.queue import budget, compensation, split, supersede, tally
 from partners.queue.collect import Request
@@ -227,7 +227,7 @@ def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
         ad_account__connection__app_group__quota_stops_clock=True,
     )
     if limit.lane:
-        waiting = waiting.filter(ad_account__remote_id=limit.lane)
+        waiting = waiting.filter(in_lane(limit.lane, "ad_account__"))
     for some in waiting.chunks():
         # A transaction each, apart from that of `fail`: they lock other batches.
         with transaction.atomic():

@@ -79,23 +79,24 @@ def error_for(
     retry_after: float | None = None,
 ) -> PartnerError:
     """Give the error that a code other than success stands for."""
+    text = str(code)
     if code in DISCONNECTED:
-        return Disconnected(LABEL, code=code, request_id=request_id, detail=detail)
+        return Disconnected(LABEL, code=text, request_id=request_id, detail=detail)
     if code == PARTIAL:
         return Rejected(
             LABEL,
             RejectedCause.PARTIAL,
-            code=code,
+            code=text,
             request_id=request_id,
             detail=detail,
             failed_rows=failed_rows,
         )
     if code in REJECTED:
-        return Rejected(LABEL, REJECTED[code], code=code, request_id=request_id, detail=detail)
+        return Rejected(LABEL, REJECTED[code], code=text, request_id=request_id, detail=detail)
     default = RetryCause.TRANSIENT if code in SERVER_SIDE else RetryCause.UNKNOWN_CODE
     cause = RETRY.get(code, default)
     return Retry(
-        LABEL, cause, code=code, request_id=request_id, retry_after=retry_after, detail=detail
+        LABEL, cause, code=text, request_id=request_id, retry_after=retry_after, detail=detail
     )
 
 

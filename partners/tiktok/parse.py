@@ -37,10 +37,8 @@ def token(data: dict[str, Any]) -> Token:
     access_token = data["access_token"]
     if not isinstance(access_token, str) or not access_token:
         raise ValueError("no token")
-    scopes = tuple(int(scope) for scope in data.get("scope") or ())
-    return Token(
-        access_token, scopes, tuple(decimal_id(one) for one in data.get("advertiser_ids") or ())
-    )
+    scopes = tuple(str(int(scope)) for scope in data.get("scope") or ())
+    return Token(access_token, scopes)
 
 
 def user(data: dict[str, Any]) -> PartnerUser:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from partners.base import (
+    KINDS,
     Action,
+    Call,
     Cells,
     Link,
     PartnerUser,
@@ -21,9 +24,11 @@ from partners.base import (
     RemoteAudience,
     Token,
 )
+from partners.errors import Disconnected
 from partners.tiktok import wire
 from partners.tiktok.answers import LABEL, error_for, unknown
 from partners.tiktok.client import Client, authorize_url
+from partners.tiktok.parse import STREAMED
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -47,6 +52,10 @@ class TikTok:
         "resemble your best customers. Only hashed identifiers leave this installation."
     )
     icon: str = "brand-tiktok"
+    settings_hint: str = "TIKTOK_APP_ID, TIKTOK_APP_SECRET"
+    kinds: tuple[str, ...] = KINDS
+    code_parameter: str = "auth_code"
+    created_type: str = STREAMED
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(
@@ -78,9 +87,34 @@ class TikTok:
             Link("TikTok Business Center", "https://business.tiktok.com/"),
         ]
 
+    @property
+    def preset(self) -> Preset:
+        """Return the limits that TIKTOK_PRESET names."""
+        return self.presets[settings.TIKTOK_PRESET]
+
+    @property
+    def app_key(self) -> str:
+        """Return the developer app, which owns the 50 requests a second."""
+        return str(settings.TIKTOK_APP_ID)
+
     def is_configured(self) -> bool:
-        """Tell whether TIKTOK_APP_ID and TIKTOK_APP_SECRET are set."""
+        """Return whether TIKTOK_APP_ID and TIKTOK_APP_SECRET are set."""
         return bool(settings.TIKTOK_APP_ID and settings.TIKTOK_APP_SECRET)
+
+    def check_settings(self) -> list[checks.CheckMessage]:
+        """Report an unknown TIKTOK_PRESET and missing credentials."""
+        found: list[checks.CheckMessage] = []
+        if settings.TIKTOK_PRESET not in self.presets:
+            known = " or ".join(sorted(self.presets))
+            found.append(checks.Error(f"TIKTOK_PRESET must be {known}.", id="partners.E001"))
+        names = ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET")
+        if missing := [name for name in names if not getattr(settings, name)]:
+            text = f"{' and '.join(missing)} not set."
+            hint = (
+                "Create an app in TikTok's developer portal; without it nobody can connect TikTok."
+            )
+            found.append(checks.Warning(text, hint=hint, id="audiencesync.W002"))
+        return found
 
     def authorize_url(self, *, state: str, redirect_uri: str) -> str:
         """Build the address of TikTok's consent page."""
@@ -92,27 +126,28 @@ class TikTok:
         )
 
     @sensitive_variables()
-    def exchange(self, auth_code: str) -> Token:
-        """Give the token for the auth_code of the callback."""
-        return _client().exchange(auth_code)
+    def exchange(self, code: str, *, redirect_uri: str) -> Token:
+        """Return the token for a code; TikTok does not ask for the redirect_uri again."""
+        return _client().exchange(code)
 
-    def lacks_permission(self, token: Token) -> bool:
-        """Tell whether ad account information or audience management (read and write) was not granted."""
-        return bool(self.missing_permissions(token))
+    @sensitive_variables()
+    def refresh(self, refresh_token: str) -> Token:
+        """Raise Disconnected: TikTok's tokens do not expire, so there is nothing to refresh."""
+        raise Disconnected(LABEL, detail="tokens are not refreshed")
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
         """Name the permissions as TikTok's consent page does."""
         granted = set(token.scopes)
         needed = {
-            _("Ad Account Management"): bool(granted & {1, 10, 100}),
-            _("Audience Management"): 3 in granted or granted >= {30, 31},
+            _("Ad Account Management"): bool(granted & {"1", "10", "100"}),
+            _("Audience Management"): "3" in granted or granted >= {"30", "31"},
         }
         return [name for name, is_granted in needed.items() if not is_granted]
 
     @sensitive_variables()
-    def revoke(self, access_token: str) -> None:
+    def revoke(self, token: str) -> None:
         """End the token at TikTok."""
-        _client().revoke(access_token)
+        _client().revoke(token)
 
     @sensitive_variables()
     def user(self, access_token: str) -> PartnerUser:
@@ -152,20 +187,22 @@ class TikTok:
         return _client().get_audiences(access_token, ad_account_id, audience_ids)
 
     @sensitive_variables()
-    def build_body(
+    def build_call(
         self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]
-    ) -> bytes:
-        """Write the body of one request; no I/O."""
-        return wire.build_mapping_body(ad_account_id, action, kinds, cells)
+    ) -> Call:
+        """Build one request to /segment/mapping/; no I/O."""
+        body = wire.build_mapping_body(ad_account_id, action, kinds, cells)
+        audience_ids = tuple(dict.fromkeys(one for part in cells for one in part.audience_ids))
+        return Call("POST", "segment/mapping/", body, audience_ids)
 
     @sensitive_variables()
-    def push(self, access_token: str, body: bytes) -> Receipt:
-        """Send one request made by `build_body`."""
-        return _client().push(access_token, body)
+    def push(self, access_token: str, call: Call) -> Receipt:
+        """Send one request made by `build_call`."""
+        return _client().push(access_token, call.body)
 
-    def sentence(self, code: int | None) -> str:
-        """Say a stored answer code in a marketer's words; None stands for no clear answer."""
-        return (unknown("") if code is None else error_for(code)).sentence()
+    def sentence(self, code: str | None) -> str:
+        """Explain a stored answer code to a marketer; None stands for no clear answer."""
+        return (unknown("") if code is None else error_for(int(code))).sentence()
 
 
 def _client() -> Client:

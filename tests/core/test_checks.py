@@ -93,14 +93,14 @@ def test_an_old_sqlite_library_is_a_warning(monkeypatch, settings, version, foun
 
 def test_a_missing_tiktok_secret_is_named(settings):
     settings.TIKTOK_APP_SECRET = ""
-    messages = checks.tiktok_app(None)
+    messages = apps.partner_settings(None)
     assert [message.msg for message in messages] == ["TIKTOK_APP_SECRET not set."]
 
 
 def test_an_unknown_preset_is_refused(settings):
-    assert ids(apps.preset) == []
+    assert ids(apps.partner_settings) == []
     settings.TIKTOK_PRESET = "published_by_nobody"
-    assert ids(apps.preset) == ["partners.E001"]
+    assert ids(apps.partner_settings) == ["partners.E001"]
 
 
 def test_check_deploy_is_clean_in_production(tmp_path):

@@ -21,7 +21,7 @@ def formatted(**more):
 
 def test_a_record_is_one_line_of_json():
     logs.request_id.set("abc-12345")
-    found = formatted(batch=7, code="40100", tiktok_request_id="t1", duration_ms=12)
+    found = formatted(batch=7, code="40100", partner_request_id="t1", duration_ms=12)
     assert found.pop("ts").endswith("+00:00")
     assert found == {
         "level": "warning",
@@ -30,7 +30,7 @@ def test_a_record_is_one_line_of_json():
         "request_id": "abc-12345",
         "batch": 7,
         "code": "40100",
-        "tiktok_request_id": "t1",
+        "partner_request_id": "t1",
         "duration_ms": 12,
     }
 

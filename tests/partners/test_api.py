@@ -10,7 +10,7 @@ from partners.models import AdAccount, Audience, Connection, Sync
 
 
 def _audience(group, remote_id="1001"):
-    connection = Connection(app_group=group, connected_at=timezone.now())
+    connection = Connection(partner="tiktok", app_group=group, connected_at=timezone.now())
     connection.set_token("a-token")
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")

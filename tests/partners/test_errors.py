@@ -11,7 +11,7 @@ from partners.tiktok import answers
     "code", [None, 20001, 49999, 50000, *answers.RETRY, *answers.REJECTED, *answers.DISCONNECTED]
 )
 def test_every_code_has_a_sentence(code: int | None) -> None:
-    sentence = registry.get("tiktok").sentence(code)
+    sentence = registry.get("tiktok").sentence(None if code is None else str(code))
     assert "TikTok" in sentence
     assert "%" not in sentence
     assert any(word in sentence for word in ("lost", "errored", "Retry"))
@@ -25,7 +25,7 @@ def test_every_cause_is_reached_by_a_code() -> None:
 
 
 def test_an_unknown_code_is_named_in_the_sentence() -> None:
-    assert "48123" in registry.get("tiktok").sentence(48123)
+    assert "48123" in registry.get("tiktok").sentence("48123")
 
 
 def test_the_log_line_names_type_cause_code_and_request() -> None:

@@ -14,7 +14,7 @@ OLD, NEW = crypto.new_key("old"), crypto.new_key("new")
 @pytest.fixture
 def connection(acme, settings):
     settings.TOKEN_KEYS = [OLD]
-    row = Connection.objects.create(app_group=acme)
+    row = Connection.objects.create(partner="tiktok", app_group=acme)
     row.set_token("secret-of-acme")
     row.save()
     return row
@@ -23,7 +23,9 @@ def connection(acme, settings):
 @pytest.fixture
 def state(acme, alice, settings):
     settings.TOKEN_KEYS = [OLD]
-    row = OAuthState.objects.create(state_hash="s", session_hash="s", user=alice, app_group=acme)
+    row = OAuthState.objects.create(
+        partner="tiktok", state_hash="s", session_hash="s", user=alice, app_group=acme
+    )
     row.token_sealed = crypto.seal("secret-in-waiting", context=row.token_context)
     row.save()
     return row
@@ -60,7 +62,7 @@ def test_a_second_run_changes_nothing(connection, settings):
 
 
 def test_rows_without_a_token_are_left_alone(acme, settings):
-    row = Connection.objects.create(app_group=acme)
+    row = Connection.objects.create(partner="tiktok", app_group=acme)
     assert "connections: 0 sealed anew, 0 already current" in rotate()
     row.refresh_from_db()
     assert row.token_sealed == ""
@@ -77,7 +79,7 @@ def test_an_unreadable_token_is_counted_and_kept(connection, settings):
 
 def test_an_unreadable_token_does_not_stop_the_rotation(connection, other_group, settings):
     settings.TOKEN_KEYS = [NEW]
-    lost = Connection.objects.create(app_group=other_group)
+    lost = Connection.objects.create(partner="tiktok", app_group=other_group)
     lost.token_sealed = "v1.gone.AAAA.AAAA"
     lost.save()
     settings.TOKEN_KEYS = [NEW, OLD]

@@ -23,7 +23,12 @@ def things(acme, alice, bob):
     audience = Audience.objects.create(ad_account=ad_account, remote_id="9100", name="winback")
     sync = Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"])
     state = OAuthState.objects.create(
-        state_hash="s", session_hash="s", user=alice, app_group=acme, chosen_at=timezone.now()
+        partner="tiktok",
+        state_hash="s",
+        session_hash="s",
+        user=alice,
+        app_group=acme,
+        chosen_at=timezone.now(),
     )
     segment = Segment.objects.create(app_group=acme, name="All")
     profile = Profile.objects.create(app_group=acme, external_id="p-1")

@@ -40,14 +40,14 @@ def large_ids(db):
     )
     segment = Segment.objects.create(pk=LARGE, app_group=group, name="Far")
     Profile.objects.create(pk=LARGE, app_group=group, external_id="far")
-    tiktok = Connection.objects.create(pk=LARGE, app_group=group)
+    tiktok = Connection.objects.create(pk=LARGE, partner="tiktok", app_group=group)
     ad_account = AdAccount.objects.create(pk=LARGE, connection=tiktok, remote_id="1", name="Far")
     audience = Audience.objects.create(pk=LARGE, ad_account=ad_account, remote_id="1", name="Far")
     sync = Sync.objects.create(
         pk=LARGE, app_group=group, audience=audience, action="add", kinds=["email"]
     )
     OAuthState.objects.create(
-        pk=LARGE, state_hash="f", session_hash="f", user=user, app_group=group
+        pk=LARGE, partner="tiktok", state_hash="f", session_hash="f", user=user, app_group=group
     )
     canvas = Canvas.objects.create(pk=LARGE, app_group=group, name="Far", segment=segment)
     Step.objects.create(pk=LARGE, canvas=canvas, kind="audience_sync", sync=sync)

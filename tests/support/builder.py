@@ -22,7 +22,9 @@ def run_sandbox():
 
 def connect(app_group, *, token="a-token", by=None):
     """Return a new connection of a group, with this token."""
-    row = Connection(app_group=app_group, connected_at=timezone.now(), connected_by=by)
+    row = Connection(
+        partner="tiktok", app_group=app_group, connected_at=timezone.now(), connected_by=by
+    )
     row.set_token(token)
     row.save()
     return row

@@ -75,7 +75,7 @@ class World:
 
     def frozen_before_the_call(self):
         """Return a request that a worker has built and not sent when its lease expired."""
-        [request] = collect.plan(self.eu.remote_id, most=1, now=timezone.now())
+        [request] = collect.plan(self.eu.lane, most=1, now=timezone.now())
         assert collect.take(request, now=timezone.now())
         parcel = pack(request, post_by=float("inf"), most_rows=10_000)
         Batch.objects.filter(lease=request.lease).update(lease_until=timezone.now())

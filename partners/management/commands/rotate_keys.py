@@ -67,17 +67,22 @@ class Command(BaseCommand):
             current.save(update_fields=["data"])
             return "sealed anew"
 
-    @sensitive_variables("anew")
+    @sensitive_variables()
     def _one(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
         if crypto.is_current(row.token_sealed):
             return "already current"
         try:
-            anew = crypto.seal(
-                crypto.open_sealed(row.token_sealed, context=row.token_context),
-                context=row.token_context,
-            )
+            values = {"token_sealed": _resealed(row.token_sealed, row.token_context)}
+            if not isinstance(row, SpentToken) and row.refresh_sealed:
+                values["refresh_sealed"] = _resealed(row.refresh_sealed, row.refresh_context)
         except crypto.CannotOpen:
             return "unreadable"
         # Only over what was read: a token that changed in between is newer than ours, and sealed with the first key.
-        won = rows.filter(pk=row.pk, token_sealed=row.token_sealed).update(token_sealed=anew)
+        won = rows.filter(pk=row.pk, token_sealed=row.token_sealed).update(**values)
         return "sealed anew" if won else "changed meanwhile"
+
+
+@sensitive_variables()
+def _resealed(sealed: str, context: str) -> str:
+    """Seal a secret with the first key. Raises crypto.CannotOpen."""
+    return crypto.seal(crypto.open_sealed(sealed, context=context), context=context)

@@ -11,10 +11,9 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 
 from audiencesync.core import beat as clock
-from audiencesync.people.models import KINDS
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
-from partners.queue import enqueue, flush, outcomes, tally
+from partners.queue import collect, enqueue, flush, outcomes, tally
 
 # The partner itself may take 48 hours for anything about an audience.
 SURELY_GONE = timedelta(days=3)
@@ -77,7 +76,7 @@ def _sync(audience_id: int, purpose: str) -> Sync:
     wanted = {
         "app_group_id": audience.ad_account.connection.app_group_id,
         "action": Action.REMOVE,
-        "kinds": list(KINDS),
+        "kinds": list(collect.partner_of(audience.ad_account).kinds),
         "label": f"{Sync.Purpose(purpose).label}: {audience.name}"[:200],
     }
     found, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=wanted)

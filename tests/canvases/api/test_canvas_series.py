@@ -18,7 +18,9 @@ def step(acme):
     The last of the three is synced on day two.
     """
     account = AdAccount.objects.create(
-        connection=Connection.objects.create(app_group=acme), remote_id="1", name="EU"
+        connection=Connection.objects.create(partner="tiktok", app_group=acme),
+        remote_id="1",
+        name="EU",
     )
     syncs = []
     for name in ("old", "new"):

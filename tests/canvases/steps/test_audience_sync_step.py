@@ -132,7 +132,7 @@ def test_a_lookalike_is_disabled_in_the_list(bobs, step, winback):
 
 @pytest.mark.parametrize("field", ["ad_account", "audience"])
 def test_rows_of_another_group_are_unknown(bobs, step, winback, other_group, field):
-    foreign = Connection(app_group=other_group)
+    foreign = Connection(partner="tiktok", app_group=other_group)
     foreign.set_token("x")
     foreign.save()
     account = AdAccount.objects.create(connection=foreign, remote_id="7", name="Umbrella")

@@ -79,7 +79,9 @@ def problem(bobs, step):
 def test_the_card_of_a_throttled_step_names_the_next_attempt(bobs, step, settings):
     at = timezone.now() + timedelta(seconds=64)
     us = int(at.timestamp() * 1_000_000)
-    Budget.objects.create(key=f"app:{settings.TIKTOK_APP_ID}", throttles=7, parked_us=us, next_us=0)
+    Budget.objects.create(
+        key=f"app:tiktok:{settings.TIKTOK_APP_ID}", throttles=7, parked_us=us, next_us=0
+    )
     words = f"TikTok asks us to slow down. Next try at {at:%H:%M:%S}."
     assert words in card(bobs.get().content.decode(), step)
     assert "10 people wait." in problem(bobs, step)
@@ -91,7 +93,7 @@ def test_a_daily_quota_is_named(bobs, step, settings):
     at = timezone.now() + timedelta(seconds=250)
     us = int(at.timestamp() * 1_000_000)
     Budget.objects.create(
-        key=f"app:{settings.TIKTOK_APP_ID}", throttles=12, parked_us=us, next_us=0
+        key=f"app:tiktok:{settings.TIKTOK_APP_ID}", throttles=12, parked_us=us, next_us=0
     )
     assert "its daily limit may be used up" in problem(bobs, step)
 

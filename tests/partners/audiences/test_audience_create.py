@@ -170,7 +170,7 @@ def test_the_limit_is_400_audiences(create, eu, sandbox, at_tiktok):
 
 def test_creations_are_throttled(create, eu, short_waits):
     create("first")
-    Budget.objects.filter(key=f"create:{EU}").update(next_us=budget.now_us() + 30_000_000)
+    Budget.objects.filter(key=f"create:tiktok:{EU}").update(next_us=budget.now_us() + 30_000_000)
     with pytest.raises(PartnerError) as error:
         create("second")
     assert "Too many audiences are being created" in error.value.sentence()

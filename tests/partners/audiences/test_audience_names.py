@@ -2,6 +2,7 @@
 
 import pytest
 
+from partners import registry
 from partners.audiences import AudienceNameError, check_name
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -12,19 +13,19 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
     FAMILY, "عملاء", "客户", "50 % off!",
 ])  # fmt: skip
 def test_valid_names_are_not_changed(name):
-    assert check_name(name) == name
+    assert check_name(name, registry.get("tiktok")) == name
 
 
 def test_surrounding_spaces_are_trimmed():
-    assert check_name("  winback \t") == "winback"
+    assert check_name("  winback \t", registry.get("tiktok")) == "winback"
 
 
 def test_letters_are_normalised():
-    assert check_name("Ka\u0308ufer") == "K\u00e4ufer"
+    assert check_name("Ka\u0308ufer", registry.get("tiktok")) == "K\u00e4ufer"
 
 
 def test_length_counts_characters_not_bytes():
-    assert len(check_name("\U0001f389" * 70)) == 70
+    assert len(check_name("\U0001f389" * 70, registry.get("tiktok"))) == 70
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -48,5 +49,5 @@ def test_length_counts_characters_not_bytes():
 ])  # fmt: skip
 def test_an_invalid_name_has_a_clear_error(name, words):
     with pytest.raises(AudienceNameError) as error:
-        check_name(name)
+        check_name(name, registry.get("tiktok"))
     assert words in error.value.sentence()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from partners import registry
 from partners.audiences.listing import AudienceNameError, check_name
 
 
@@ -25,7 +26,7 @@ from partners.audiences.listing import AudienceNameError, check_name
     ],
 )
 def test_dates_are_not_phone_numbers(name):
-    assert check_name(name) == name
+    assert check_name(name, registry.get("tiktok")) == name
 
 
 @pytest.mark.parametrize(
@@ -34,4 +35,4 @@ def test_dates_are_not_phone_numbers(name):
 )
 def test_a_phone_number_is_rejected(name):
     with pytest.raises(AudienceNameError, match="phone number"):
-        check_name(name)
+        check_name(name, registry.get("tiktok"))

@@ -57,7 +57,7 @@ def test_a_token_revoked_at_tiktok_shows_after_a_probe(alices, problem, code, sa
 
 
 def test_a_successful_probe_ends_the_problem(alices, code):
-    park.park_connection(alices.connection(), 40105, timezone.now())
+    park.park_connection(alices.connection(), "40105", timezone.now())
     assert code() == "token_refused"
     assert probe(alices)
     assert code() is None
@@ -82,7 +82,7 @@ def test_a_token_with_a_lost_key_names_the_setting_and_parks_nothing(alices, pro
 
 
 def test_a_rejected_ad_account_is_a_problem(alices, problem, code):
-    park.park_ad_account(AdAccount.objects.get(), 40001, timezone.now())
+    park.park_ad_account(AdAccount.objects.get(), "40001", timezone.now())
     assert code() == "ad_account_refused"
     assert "Acme EU" in problem().text
     assert "Needs attention" in alices.client.get(alices.url("partner")).content.decode()
@@ -105,8 +105,8 @@ def test_an_audience_that_is_not_appendable_is_a_problem(alices, step, problem):
 
 def test_parking_again_keeps_the_first_timestamp(step):
     first, second = timezone.now(), timezone.now() + timedelta(minutes=5)
-    park.park_audience(step.audience, 40007, first)
-    park.park_audience(step.audience, 40007, second)
+    park.park_audience(step.audience, "40007", first)
+    park.park_audience(step.audience, "40007", second)
     audience = Audience.objects.get(pk=step.audience_id)
     assert (audience.parked_since, audience.gone_at) == (first, first)
     assert audience.parked_until > second

@@ -128,7 +128,7 @@ class TestLosses:
 def test_a_worker_with_the_old_token_does_not_park_the_new_one(alices, audience):
     stale = alices.connection()
     alices.connect(EU, US)
-    assert not park.park_connection(stale, 40105, timezone.now())
+    assert not park.park_connection(stale, "40105", timezone.now())
     assert alices.connection().parked_by == ""
 
 

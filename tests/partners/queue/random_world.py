@@ -121,7 +121,11 @@ class RandomWorld(Recorder, World):
     def reconnect(self):
         now, mark = timezone.now(), secrets.token_hex(32)
         state = OAuthState(
-            state_hash=mark, session_hash=mark, user=self.alice, app_group=self.app_group
+            partner="tiktok",
+            state_hash=mark,
+            session_hash=mark,
+            user=self.alice,
+            app_group=self.app_group,
         )
         state.partner, state.created_at, state.used_at = "tiktok", now, now
         state.save()

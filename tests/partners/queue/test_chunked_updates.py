@@ -61,5 +61,5 @@ def test_adds_behind_a_removal_are_skipped_in_one_query(world, django_assert_num
     world.enter(other, world.people(1))
     Batch.objects.filter(sync=other).update(due_at=timezone.now())
     with django_assert_num_queries(2):
-        [request] = collect.plan(world.eu.remote_id, most=8, now=timezone.now())
+        [request] = collect.plan(world.eu.lane, most=8, now=timezone.now())
     assert [batch.sync_id for batch in request.batches] == [other.pk]

@@ -20,7 +20,7 @@ def test_a_clock_jump_during_a_call_errors_no_person(world):
     world.enter(sync_row, world.people(3))
     world.flush(seconds=0.3)
     Batch.objects.update(due_at=timezone.now())
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
@@ -46,19 +46,17 @@ def _leased_for_two_hours(world):
 
 
 def _lane_held_for_two_hours(world):
-    Lane.objects.create(
-        remote_id=world.eu.remote_id, lease="dead", lease_until=timezone.now() + AHEAD
-    )
+    Lane.objects.create(key=world.eu.lane, lease="dead", lease_until=timezone.now() + AHEAD)
 
 
 def _budget_booked_for_two_hours(world):
     Budget.objects.create(
-        key=f"app:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000
+        key=f"app:tiktok:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000
     )
 
 
 def _budget_parked_for_two_hours(world):
-    key = f"app:{settings.TIKTOK_APP_ID}"
+    key = f"app:tiktok:{settings.TIKTOK_APP_ID}"
     Budget.objects.create(key=key, throttles=3, parked_us=budget.now_us() + 7_200_000_000)
 
 
@@ -86,10 +84,8 @@ def test_leases_of_other_machines_survive_a_small_skew(world):
     """The clocks of other machines may be some seconds ahead."""
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now() + timedelta(seconds=20))
     assert collect.reclaim(now=timezone.now()) == 0
-    assert collect.hold(
-        world.eu.remote_id, lease="theirs", now=timezone.now() + timedelta(seconds=20)
-    )
-    assert not collect.hold(world.eu.remote_id, lease="ours", now=timezone.now())
+    assert collect.hold(world.eu.lane, lease="theirs", now=timezone.now() + timedelta(seconds=20))
+    assert not collect.hold(world.eu.lane, lease="ours", now=timezone.now())

@@ -16,7 +16,7 @@ class Killed(BaseException):
 @pytest.fixture
 def deadly(world, monkeypatch):
     """deadly(person): building a body with this person's hash kills the worker."""
-    build = TikTok.build_body
+    build = TikTok.build_call
 
     def make(person):
         digest = person.email_sha256
@@ -26,7 +26,7 @@ def deadly(world, monkeypatch):
                 raise Killed
             return build(self, ad_account_id, action, kinds, cells)
 
-        monkeypatch.setattr("partners.tiktok.partner.TikTok.build_body", killing)
+        monkeypatch.setattr("partners.tiktok.partner.TikTok.build_call", killing)
 
     return make
 
@@ -81,7 +81,7 @@ def test_batches_that_lost_workers_to_deployments_are_synced(world, n):
     sync_row = world.sync()
     world.enter(sync_row, world.people(n))
     for _ in range(5):
-        for request in collect.plan(world.eu.remote_id, most=4, now=timezone.now()):
+        for request in collect.plan(world.eu.lane, most=4, now=timezone.now()):
             assert collect.take(request, now=timezone.now())
         Batch.objects.exclude(lease="").update(lease_until=timezone.now())
         collect.reclaim(now=timezone.now())
@@ -92,7 +92,7 @@ def test_batches_that_lost_workers_to_deployments_are_synced(world, n):
 def test_an_answer_resets_the_crash_count(world):
     sync_row = world.sync()
     world.enter(sync_row, world.people(4))
-    [request] = collect.plan(world.eu.remote_id, most=4, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=4, now=timezone.now())
     collect.take(request, now=timezone.now())
     Batch.objects.update(lease_until=timezone.now())
     world.fault("code", code=50000, count=1)

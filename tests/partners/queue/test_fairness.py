@@ -31,7 +31,7 @@ def _cap(ad_account, people):
 @pytest.fixture
 def neighbours(world, other_group):
     """Two tenants: one with 1,000 pending people in 100 requests, one with 10 people."""
-    connection = Connection(app_group=other_group)
+    connection = Connection(partner="tiktok", app_group=other_group)
     connection.set_token(world.remote_token)
     connection.save()
     uk = AdAccount.objects.create(

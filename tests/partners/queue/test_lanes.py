@@ -12,7 +12,7 @@ def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
     world.enter(uk, world.people(3))
     world.flush(seconds=0.5)
     assert len([line for line in world.mappings() if line.code == 40133]) == 1
-    assert Budget.objects.get(key=f"lane:{world.eu.remote_id}").throttles == 1
+    assert Budget.objects.get(key=f"lane:{world.eu.lane}").throttles == 1
     assert world.counts(uk) == {"entered": 3, "synced": 3}
 
 

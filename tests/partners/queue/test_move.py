@@ -44,7 +44,7 @@ def net(*syncs):
 
 def leased(world):
     """Return a leased request and its body."""
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     return request, pack(request, post_by=float("inf"), most_rows=10_000)
 
@@ -115,7 +115,7 @@ def test_a_failed_batch_in_flight_is_moved_even_at_its_deadline(world, pair, is_
     moving.move([old], to=new)
     settle.settle(send(parcel, at=0), now=timezone.now())
     assert (
-        collect.plan(world.eu.remote_id, most=9, now=timezone.now() + timedelta(hours=1)) == []
+        collect.plan(world.eu.lane, most=9, now=timezone.now() + timedelta(hours=1)) == []
     )  # not sent again
     flush.beat()
     world.drain()

@@ -15,7 +15,7 @@ from tiktok_sandbox.limits import DEFAULT
 
 
 def _leased(world):
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
 
@@ -109,7 +109,7 @@ def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
 
     def put_back():

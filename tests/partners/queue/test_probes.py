@@ -19,7 +19,7 @@ def hung(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": DEADLINE, "flush_seconds": BOUND}
     for n in range(5):
         group = AppGroup.objects.create(name=f"g{n}", slug=f"g{n}")
-        connection = Connection(app_group=group)
+        connection = Connection(partner="tiktok", app_group=group)
         connection.set_token(world.remote_token)
         connection.save()
         account = AdAccount.objects.create(connection=connection, remote_id=f"7{n}", name="x")

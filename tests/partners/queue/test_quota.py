@@ -92,7 +92,7 @@ def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
     assert left[world.uk.pk] == timedelta(seconds=3600)
     assert left[world.eu.pk] > timedelta(seconds=3600)
     assert Connection.objects.get().parked_by == ""
-    assert budget.throttled_lanes().keys() == {world.eu.remote_id}
+    assert budget.throttled_lanes().keys() == {world.eu.lane}
 
 
 @pytest.mark.parametrize("advertiser_id", [None, "the ad account's own"])

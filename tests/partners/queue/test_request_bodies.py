@@ -11,7 +11,7 @@ from partners.queue.push import pack, send
 
 
 def _leased_request(world, post_by=float("inf")):
-    [request] = collect.plan(world.eu.remote_id, most=1, now=timezone.now())
+    [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.take(request, now=timezone.now())
     return pack(request, post_by=post_by, most_rows=10_000)
 

@@ -17,8 +17,8 @@ def pending_people(world):
 @pytest.mark.parametrize(
     ("key", "throttles", "by"),
     [
-        ("app:{app}", 1, "throttled"),
-        ("app:{app}", 12, "daily_limit"),
+        ("app:tiktok:{app}", 1, "throttled"),
+        ("app:tiktok:{app}", 12, "daily_limit"),
         ("lane:{lane}", 2, "throttled"),
         ("lane:{lane}", 12, "daily_limit"),
     ],
@@ -27,7 +27,7 @@ def test_people_parked_by_a_limit_are_counted_by_cause(
     scrape, world, pending_people, settings, key, throttles, by
 ):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
-    key = key.format(app=settings.TIKTOK_APP_ID, lane=world.eu.remote_id)
+    key = key.format(app=settings.TIKTOK_APP_ID, lane=world.eu.lane)
     Budget.objects.create(key=key, throttles=throttles, parked_us=budget.now_us() + 60_000_000)
     assert {name: n for name, n in scrape().items() if "parked" in name} == {PARKED % by: 3}
     Budget.objects.update(throttles=0, parked_us=0)

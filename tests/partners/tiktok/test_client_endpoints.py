@@ -54,7 +54,7 @@ def test_authorize_url_carries_three_escaped_parameters() -> None:
 def test_exchange(wire: responses.RequestsMock, client: Client) -> None:
     data = {"access_token": "tok", "advertiser_ids": [12, "13"], "scope": [1, 3, SCOPE_ABOVE_2_53]}
     wire.post(BASE + "oauth2/access_token/", json=ok(data))
-    assert client.exchange("auth") == Token("tok", (1, 3, SCOPE_ABOVE_2_53), ("12", "13"))
+    assert client.exchange("auth") == Token("tok", ("1", "3", str(SCOPE_ABOVE_2_53)))
     assert sent(wire) == (None, {"app_id": "7001", "secret": "the-secret", "auth_code": "auth"})
     assert wire.calls[0].request.headers["Content-Type"] == "application/json"
 

@@ -48,7 +48,10 @@ def test_authorize_url_comes_from_the_settings() -> None:
     ],
 )
 def test_permissions(scopes: tuple[int, ...], *, lacks: bool) -> None:
-    assert registry.get("tiktok").lacks_permission(Token("t", scopes)) is lacks
+    assert (
+        bool(registry.get("tiktok").missing_permissions(Token("t", tuple(map(str, scopes)))))
+        is lacks
+    )
 
 
 @responses.activate

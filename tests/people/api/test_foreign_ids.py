@@ -137,7 +137,7 @@ def world(acme, alice, api, settings, tmp_path):
 
 
 def _send(group, person, *, now):
-    connection = Connection(app_group=group, connected_at=now)
+    connection = Connection(partner="tiktok", app_group=group, connected_at=now)
     connection.set_token("a-token")
     connection.save()
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")

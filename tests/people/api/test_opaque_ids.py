@@ -13,7 +13,9 @@ from partners.models import AdAccount, Audience, Connection
 @pytest.fixture
 def ids(api, acme, launched):
     """Return one id of each kind, as the lists give them."""
-    connection = Connection.objects.create(app_group=acme, connected_at=timezone.now())
+    connection = Connection.objects.create(
+        partner="tiktok", app_group=acme, connected_at=timezone.now()
+    )
     account = AdAccount.objects.create(connection=connection, remote_id="7000", name="EU")
     Audience.objects.create(ad_account=account, remote_id="1001", name="winback")
     lists = {"canvases": "/canvas/list", "segments": "/segments/list", "audiences": "/audiences"}

@@ -92,11 +92,11 @@ CUT_OFF = Scenario(
 def _authorise(world: World) -> None:
     """Back from TikTok with the second token; nothing is chosen yet."""
     state = OAuthState(
+        partner="tiktok",
         state_hash=hashlib.sha256(b"state").hexdigest(),
         session_hash="s" * 64,
         user=world.alice,
         app_group=world.group,
-        partner="tiktok",
         created_at=timezone.now(),
         used_at=timezone.now(),
     )

@@ -53,8 +53,8 @@ def test_f24_2_hours_back_nobody_waits_for_them(town, pace):
         town.fault("http_error", status=503)
         town.beat()
         town.enter(held, town.people(N))
-        assert collect.hold(town.uk.remote_id, lease="dead", now=timezone.now())
-        [request] = collect.plan(town.uk.remote_id, most=1, now=timezone.now())
+        assert collect.hold(town.uk.lane, lease="dead", now=timezone.now())
+        [request] = collect.plan(town.uk.lane, most=1, now=timezone.now())
         assert collect.take(request, now=timezone.now())
         Connection.objects.update(
             parked_by="token", parked_until=timezone.now() + timedelta(minutes=5)

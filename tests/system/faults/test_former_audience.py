@@ -57,7 +57,7 @@ def test_what_stands_in_the_way_of_people_of_a_removed_step_stays_in_sight(live,
 
 def test_the_banner_of_a_lost_connection_stays_while_people_wait_for_it(live, town):
     engine.beat()
-    park.park_connection(town.connection, 40105, timezone.now())
+    park.park_connection(town.connection, "40105", timezone.now())
     type(live.sync).objects.update(is_live=False)
     assert [
         one.code for one in problems.broken_connections(town.app_group, now=timezone.now())

@@ -140,14 +140,14 @@ def test_f25_every_task_three_times_in_any_order_is_as_once(town, live):
 
 def _deadly(world: World, person: int) -> None:
     """A worker that cannot bear somebody's data: it dies of them at once, as when a library crashes."""
-    build = TikTok.build_body
+    build = TikTok.build_call
 
     def dying(self, ad_account_id, action, kinds, cells):
         if any(sha256(person) in row for cell in cells for row in cell.rows):
             os.kill(os.getpid(), signal.SIGKILL)
         return build(self, ad_account_id, action, kinds, cells)
 
-    TikTok.build_body = dying
+    TikTok.build_call = dying
     world.flush()
 
 

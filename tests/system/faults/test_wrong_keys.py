@@ -62,7 +62,9 @@ def test_the_installation_is_not_ready(waiting, client, settings):
 
 
 def test_one_token_that_does_not_open_does_not_take_the_site_away(town, other_group, client):
-    Connection.objects.create(app_group=other_group, token_sealed="v1.gone.AAAA.AAAA")
+    Connection.objects.create(
+        partner="tiktok", app_group=other_group, token_sealed="v1.gone.AAAA.AAAA"
+    )
     assert readiness(client)[1] == "ok"
 
 

@@ -30,7 +30,7 @@ def group():
 def connect():
     """Three ad accounts, each a lane."""
     token = world.token()
-    row = Connection(app_group=group(), connected_at=timezone.now())
+    row = Connection(partner="tiktok", app_group=group(), connected_at=timezone.now())
     row.set_token(token)
     row.save()
     Segment.objects.create(app_group=group(), name="Everybody there is")
