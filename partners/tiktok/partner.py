@@ -202,7 +202,9 @@ class TikTok:
 
     def sentence(self, code: str | None) -> str:
         """Explain a stored answer code to a marketer; None stands for no clear answer."""
-        return (unknown("") if code is None else error_for(int(code))).sentence()
+        # The code may come from an address that someone has typed.
+        error = error_for(int(code)) if code and code.isdecimal() else unknown("")
+        return error.sentence()
 
 
 def _client() -> Client:

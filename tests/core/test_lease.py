@@ -25,11 +25,11 @@ def test_a_lease_is_over_at_its_end_or_if_the_end_cannot_be_true(end, is_over):
 
 @pytest.mark.parametrize(("end", "is_over"), ENDS)
 def test_the_condition_in_the_database_says_the_same(db, end, is_over):
-    Lane.objects.create(remote_id="1", lease="x", lease_until=end)
+    Lane.objects.create(key="1", lease="x", lease_until=end)
     found = Lane.objects.filter(lease.free("lease_until", seconds=60, now=NOW))
     assert found.exists() is is_over
 
 
 def test_a_row_without_a_lease_is_not_over(db):
-    Lane.objects.create(remote_id="1")
+    Lane.objects.create(key="1")
     assert not Lane.objects.filter(lease.over("lease_until", seconds=60, now=NOW)).exists()

@@ -214,10 +214,15 @@ def test_the_list_has_a_constant_number_of_queries(bobs, step, people, canvas):
 
 
 @pytest.mark.parametrize(
-    "query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 25}, {"outcome": "synced"}]
+    "query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 41}, {"outcome": "synced"}]
 )
 def test_an_invalid_outcome_or_reason_is_404(bobs, step, query):
     assert bobs.get("step_people", step.pk, **query).status_code == 404
+
+
+@pytest.mark.parametrize("code", ["a" * 25, "E4000", "-5", "9" * 40])
+def test_an_unknown_code_is_a_reason_without_people(bobs, step, code):
+    assert bobs.get("step_people", step.pk, outcome="errored", reason=code).status_code == 200
 
 
 @pytest.mark.parametrize("place", ["", "x", "1", "9" * 40, "1-" + "9" * 30, "-1-1", "\0", "0-0"])
