@@ -7,6 +7,7 @@ from allauth.account.forms import SignupForm
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ImmediateHttpResponse
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -31,6 +32,14 @@ class InvitedSignupForm(SignupForm):
         self.fields["name"].widget.attrs["autocomplete"] = "name"
         self.fields["email"].disabled = True  # Django then ignores what the browser sends
         self.initial["email"] = invitation.email if invitation else ""
+        self.fields["email"].required = bool(invitation)
+
+    def clean_email(self) -> str:
+        """Refuse an invitation that was accepted since the view looked at it."""
+        if not self.initial["email"]:
+            raise ValidationError(_("It has been used already. If it was you, simply sign in."))
+        email: str = super().clean_email()
+        return email
 
     def validate_unique_email(self, value: str) -> str:
         """Refuse the address of an account; a pending change to it does not count."""

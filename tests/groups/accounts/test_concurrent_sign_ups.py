@@ -3,8 +3,12 @@
 import re
 
 import pytest
+from allauth.core import context
 from django.test import Client
+from django.utils import timezone
 
+from audiencesync.groups.accounts.adapter import INVITATION
+from audiencesync.groups.accounts.signup import InvitedSignupForm
 from audiencesync.groups.models import Invitation, Role, User
 from tests.support.threads import Threads
 
@@ -41,3 +45,13 @@ def test_concurrent_sign_ups_with_one_invitation_create_one_account(acme, alice,
     explained = re.compile(r"used already|already\s+registered|closed")
     assert [page for page in refused if not explained.search(page)] == []
     assert User.objects.filter(email="dora@example.org").count() == 1
+
+
+def test_a_form_sent_as_the_invitation_is_accepted_says_that_it_is_used(acme, alice, rf):
+    row, _token = Invitation.issue(acme, email="dora@example.org", role=Role.VIEWER, by=alice)
+    Invitation.objects.filter(pk=row.pk).update(accepted_at=timezone.now())
+    request = rf.post("/accounts/signup/")
+    request.session = {INVITATION: row.pk}
+    with context.request_context(request):
+        form = InvitedSignupForm({"password1": PASSWORD})
+        assert "used already" in str(form.errors["email"])
