@@ -82,8 +82,8 @@ def test_heartbeat_files_of_killed_supervisors_are_removed(tmp_path):
     old, new = tmp_path / "engine-vm-1.pulse", tmp_path / "engine-vm-2.pulse"
     for file in (old, new):
         file.touch()
-    os.utime(old, (0, time.time() - 2 * engine.ABANDONED_SECONDS))
-    engine.tidy(tmp_path)
+    os.utime(old, (0, time.time() - 2 * engine.STALE_SECONDS))
+    engine.delete_stale_files(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["engine-vm-2.pulse"]
 
 

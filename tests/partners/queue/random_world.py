@@ -153,7 +153,7 @@ class RandomWorld(Recorder, World):
     def freeze(self, *, loses_lease):
         """Freeze a worker that has leased and built a request."""
         now = timezone.now()
-        for request in collect.plan(EU, most=1, now=now):
+        for request in collect.plan(f"tiktok:{EU}", most=1, now=now):
             if not collect.take(request, now=now):
                 continue
             try:

@@ -98,7 +98,7 @@ TOO_LONG = {"postgresql": 409, "sqlite": 503}  # SQLite does not report which lo
 
 
 def test_a_call_that_waits_too_long_for_an_equal_one_must_retry(key, acme, monkeypatch):
-    monkeypatch.setattr(idempotency, "PATIENCE", "300ms")
+    monkeypatch.setattr(idempotency, "LOCK_TIMEOUT", "300ms")
     if connection.vendor == "sqlite":
         monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.3)
     body = {"events": [{"external_id": "a", "name": "cart", "time": "2026-11-01T10:00:00Z"}]}

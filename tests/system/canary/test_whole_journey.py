@@ -21,6 +21,8 @@ PLACES = {  # where personal data may stand: the end of the bird's name by table
         ("people_profile", f"{kind}_sha256"): f"hash {n}"
         for n, kind in enumerate(("email", "phone", "idfa", "gaid"))
     },
+    # of an address that is none of Gmail's: the same hash
+    ("people_profile", "email_gmail_sha256"): "hash 0",
     ("groups_invitation", "email"): "invited e-mail",
     ("groups_activity", "subject"): "invited e-mail",
 }
