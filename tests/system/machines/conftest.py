@@ -30,7 +30,7 @@ def start(servers):
             one.await_answer("web", f"{one.url}/healthz")
         for one in found[:engines]:
             servers.sees(
-                lambda one=one: any("pulse" in line["message"] for line in one.log_lines()),
+                lambda one=one: any("heartbeat" in line["message"] for line in one.log_lines()),
                 seconds=30,
             )
         return found
