@@ -245,7 +245,7 @@ def _record(answer: Answer) -> None:
 
 def _report_once(code: str) -> None:
     """Log an answer that is not in the partner's table, once per code."""
-    if clock.claim(f"unknown-answer:{code}", 1):
+    if clock.claim(f"unknown-answer:{code[:24]}", 1):  # a slot's name has 40 characters
         logger.error(
             "The partner answered with the unknown code %s; people wait and are tried again.", code
         )

@@ -39,10 +39,9 @@ def test_the_laws_hold_in_a_short_run(tmp_path):
     assert report["violations"] == []
     assert report["people"]["pending"] == 0
     assert report["people"]["synced"] > 0
-    # that there was a storm at all: how many strikes and faults fit into it depends on the load
-    assert report["checks"] > 1
-    assert sum(report["strikes"].values()) > 0
-    assert sum(n for name, n in report["requests"].items() if name != "0") > 0
+    assert report["checks"] > 5
+    assert sum(report["strikes"].values()) > 3
+    assert sum(n for name, n in report["requests"].items() if name != "0") > 3
     assert processes(report["folder"]) == []
 
 

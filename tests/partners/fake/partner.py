@@ -162,5 +162,7 @@ def _error(status, code):
         return Disconnected(LABEL, code=code)
     if code in rejected:
         return Rejected(LABEL, rejected[code], code=code)
+    if status == 422:
+        return Rejected(LABEL, RejectedCause.OTHER, code=code)
     cause = RetryCause.THROTTLED_ADVERTISER if code == "E2000" else RetryCause.TRANSIENT
     return Retry(LABEL, cause, code=code)

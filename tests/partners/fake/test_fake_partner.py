@@ -92,6 +92,17 @@ def test_a_server_error_is_tried_again_and_its_text_code_is_kept(connected):
     assert list(codes) == ["E5000_BACKEND_UNAVAILABLE_FOR_NOW", "0"]
 
 
+def test_an_unknown_code_of_any_length_is_cut_and_tried_again(connected):
+    asked = connected.sync(connected.audience())
+    connected.enter(asked, connected.people())
+    connected.remote.fail("/users", 422, "E" * 60)
+    connected.flush()
+    assert connected.counts(asked) == {"entered": 1, "pending": 1}
+    assert Batch.objects.get().last_code == "E" * 40
+    connected.drain()
+    assert connected.counts(asked) == {"entered": 1, "synced": 1}
+
+
 def test_a_throttle_answer_slows_the_ad_account(connected):
     asked = connected.sync(connected.audience())
     connected.enter(asked, connected.people())
