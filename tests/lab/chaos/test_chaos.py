@@ -32,7 +32,7 @@ def chaos(var, *arguments):
 @pytest.mark.slow
 def test_the_laws_hold_in_a_short_run(tmp_path):
     database = "sqlite" if SQLITE else "postgresql"
-    options = ["--seconds", "12", "--seed", "7", "--engines", "2", "--database", database]
+    options = ["--seconds", "20", "--seed", "7", "--engines", "2", "--database", database]
     done = chaos(tmp_path, *options, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)

@@ -61,7 +61,7 @@ def adds_up(card):
 
 def test_everything_adds_up_all_the_time(site):
     one = site(N)
-    one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=0.7)
+    one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.5)
     one.start("web", "engine")
     watcher = Watcher(one)
     with ThreadPoolExecutor(3) as pool:
