@@ -64,6 +64,7 @@ def test_an_unfinished_count_is_finished_at_the_next_request(acme, monkeypatch):
     first = edit.counts(found)
     assert sorted(first.values(), key=str) == [0, None, None]
     monkeypatch.undo()
+    monkeypatch.setattr(edit, "COUNT_SECONDS", 60.0)  # whatever else the machine does
     assert edit.counts(found) == {found[0].pk: 0, found[1].pk: 0, found[2].pk: 1}
 
 
