@@ -72,7 +72,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "audiencesync.core.response_headers.private_responses",
-    "csp.middleware.CSPMiddleware",
+    "partners.content_security.ContentSecurityPolicy",
     "audiencesync.rest.middleware.ApiResponses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -352,7 +352,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:  # browsers accept cookies with these names from exactly this host only
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from TikTok
+SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from a partner
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 # 0: sessions do not end when idle.
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
@@ -369,7 +369,7 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
-        "form-action": [SELF, "/".join(TIKTOK_AUTH_URL.split("/")[:3])],
+        "form-action": [SELF],  # and the consent pages: partners/content_security.py
     }
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 
+from audiencesync.core import partner_names
 from partners import registry
 
 
@@ -15,7 +16,8 @@ class PartnersConfig(AppConfig):
     name = "partners"
 
     def ready(self) -> None:
-        """Register the checks of the partners' settings."""
+        """Register the checks of the partners' settings; provide the names of the partners."""
+        partner_names.provide(registry.names)
         checks.register(partner_settings, checks.Tags.security)
 
 

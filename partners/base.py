@@ -3,7 +3,7 @@
 To add a partner, follow docs/adding-a-partner.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -125,6 +125,18 @@ class Link:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and its answer on the partner page.
+
+    The answer may name %(partner)s, %(ads_manager)s, %(max)s (audiences in an ad account) and
+    %(time)s (how long a delivery is retried).
+    """
+
+    text: "StrOrPromise"
+    answer: "StrOrPromise"
+
+
 class Partner(Protocol):
     """One ad partner. Methods that call it raise only Retry, Rejected or Disconnected."""
 
@@ -138,6 +150,11 @@ class Partner(Protocol):
     settings_hint: str  # the settings that hold the credentials of the developer app
     kinds: tuple[str, ...]  # identifiers that are accepted, a subset of KINDS
     created_type: str  # the type that the list of audiences gives those created here
+    ad_account_statuses: Mapping[str, "StrOrPromise"]  # words for RemoteAdAccount.status
+    active_statuses: frozenset[str]  # those in which ads can run
+    audience_types: Mapping[str, "StrOrPromise"]  # words for RemoteAudience.type
+    ads_manager: str  # the name of the partner's own list of audiences
+    questions: tuple[Question, ...]  # the frequently asked ones; partners/questions.py has some
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int
@@ -155,6 +172,11 @@ class Partner(Protocol):
     @property
     def links(self) -> list[Link]:
         """Return the partner's pages that the connected page links to."""
+        ...
+
+    @property
+    def form_action(self) -> str:
+        """Return scheme and host of the consent page, for the Content-Security-Policy."""
         ...
 
     def is_configured(self) -> bool:

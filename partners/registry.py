@@ -1,7 +1,5 @@
 """The registered partners: one line each. Tests may replace PARTNERS."""
 
-from django.utils.functional import lazy
-
 from partners.base import Partner
 from partners.tiktok.partner import TikTok
 
@@ -21,6 +19,3 @@ def default() -> Partner:
 def names() -> str:
     """Return the labels of all partners, for texts that are about every one of them."""
     return " / ".join(partner.label for partner in PARTNERS)
-
-
-lazy_names = lazy(names, str)

@@ -5,19 +5,20 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from audiencesync.core import partner_names
 from audiencesync.groups.models import AppGroup, Role
 
 
 def current(request: HttpRequest) -> dict[str, Any]:
-    """Context: ``has_mail``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy),
+    """Context: ``has_mail``, ``partner_names``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy),
     ``may_edit``, ``may_admin``.
     """
+    everywhere = {"has_mail": settings.HAS_MAIL, "partner_names": partner_names.names()}
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return {"has_mail": settings.HAS_MAIL}
+        return everywhere
     membership = getattr(request, "membership", None)
     own_groups = AppGroup.objects.filter(memberships__user=request.user, archived_at=None)
-    return {
-        "has_mail": settings.HAS_MAIL,
+    return everywhere | {
         "membership": membership,
         "app_group": membership.app_group if membership else None,
         "my_groups": own_groups.order_by("name"),

@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import deadlines
+from audiencesync.core import deadlines, partner_names
 from audiencesync.groups.api_keys import SCOPES
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
@@ -94,9 +94,11 @@ class GroupForm(forms.ModelForm):
     hash_only = forms.BooleanField(
         label=_("Store hashes only"),
         required=False,
-        help_text=_(
-            "E-mails, phone numbers and device IDs are kept as hashes only; "
-            "TikTok gets the same. What is stored now is wiped, for good."
+        help_text=partner_names.filled(
+            _(
+                "E-mails, phone numbers and device IDs are kept as hashes only; "
+                "%(partner)s gets the same. What is stored now is wiped, for good."
+            )
         ),
     )
     consent_attribute = forms.CharField(

@@ -17,7 +17,8 @@ from audiencesync.people.models import KINDS
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import Coverage, coverage
 from canvases.steps.base import StepForm, Text
-from partners import audiences
+from partners import audiences, registry
+from partners.base import Partner
 from partners.models import Action, AdAccount, Audience
 
 FIELD_NAMES: dict[str, Text] = {
@@ -26,10 +27,6 @@ FIELD_NAMES: dict[str, Text] = {
     "idfa": _("iOS IDFA"),
     "gaid": _("Android GAID"),
 }
-SMALL_AUDIENCE: Text = _(
-    "Audiences of fewer than about 1,000 people cannot be used for ads, "
-    "and TikTok may refuse to make one so small."
-)
 
 
 class AdAccountField(forms.ModelChoiceField):
@@ -108,7 +105,6 @@ class AudienceSyncForm(StepForm):
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "placeholder": _("Search, or type a new name")}
         ),
-        help_text=_("Only visible in TikTok Ads Manager."),
     )
     action = forms.ChoiceField(
         label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD
@@ -117,12 +113,10 @@ class AudienceSyncForm(StepForm):
         label=_("Fields to match"),
         choices=list(FIELD_NAMES.items()),
         widget=KindsWidget,
-        help_text=_("Hashed before they leave; TikTok never gets them in clear."),
         error_messages={"required": _("Choose at least one field to match.")},
     )
 
     not_yet = ("Facebook", "Google", "Pinterest", "Snapchat")
-    small_audience = SMALL_AUDIENCE
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,8 +136,21 @@ class AudienceSyncForm(StepForm):
         )
         _offer(self, "audience", self.audiences)
         self.fields["kinds"].widget.form = self
+        self._name_partner()
         if self.step.sync and not self.is_bound and "typed" not in self.initial:
             self.initial["audience_name"] = self.step.sync.audience.name
+
+    def _name_partner(self) -> None:
+        """Fill the partner into the texts, and offer the fields that it takes."""
+        managers = [partner.ads_manager for partner in self.partners]
+        self.fields["audience_name"].help_text = gettext("Only visible in %(ads_manager)s.") % {
+            "ads_manager": " / ".join(managers)
+        }
+        text = gettext("Hashed before they leave; %(partner)s never gets them in clear.")
+        kinds = self.fields["kinds"]
+        assert isinstance(kinds, forms.MultipleChoiceField)
+        kinds.help_text = text % {"partner": self.partner_label}
+        kinds.widget.choices = [one for one in FIELD_NAMES.items() if one[0] in self.kinds_taken]
 
     def _asking_for_audiences(self) -> dict[str, str]:
         """Return the htmx attributes that load the audiences of another ad account."""
@@ -173,6 +180,39 @@ class AudienceSyncForm(StepForm):
             return None
         return found
 
+    @cached_property
+    def partners(self) -> list[Partner]:
+        """Return the partner of the chosen ad account; all that come into question without one."""
+        if account := self.ad_account_chosen:
+            return [registry.get(account.connection.partner)]
+        keys = set(self.accounts.values_list("connection__partner", flat=True))
+        return [one for one in registry.PARTNERS if one.key in keys] or list(registry.PARTNERS)
+
+    @property
+    def kinds_taken(self) -> set[str]:
+        """Return the fields that the partner takes."""
+        return {kind for partner in self.partners for kind in partner.kinds}
+
+    @property
+    def partner_label(self) -> str:
+        """Return the names of `partners`."""
+        return " / ".join(partner.label for partner in self.partners)
+
+    @property
+    def has_several_partners(self) -> bool:
+        """Return whether another ad account may be one of another partner."""
+        return len(registry.PARTNERS) > 1
+
+    @property
+    def small_audience(self) -> str:
+        """Return the warning about audiences too small for ads."""
+        return small_audience(self.partner_label)
+
+    @property
+    def connect_url(self) -> str:
+        """Return the page on which an admin connects."""
+        return connect_url(self.step.canvas.app_group.slug)
+
     @property
     def typed_name(self) -> str:
         """Return the typed name of an audience."""
@@ -192,6 +232,15 @@ class AudienceSyncForm(StepForm):
         words = {"field": label, "n": number_format(n), "of": number_format(total)}
         # makemessages finds no text inside an f-string.
         return gettext("%(field)s (%(n)s of %(of)s)") % words
+
+    def clean_kinds(self) -> list[str]:
+        """Refuse fields that the partner of the ad account does not take."""
+        kinds: list[str] = self.cleaned_data["kinds"]
+        if refused := [str(FIELD_NAMES[kind]) for kind in kinds if kind not in self.kinds_taken]:
+            text = gettext("%(partner)s does not take these fields: %(fields)s.")
+            words = {"partner": self.partner_label, "fields": ", ".join(refused)}
+            raise ValidationError(text % words)
+        return kinds
 
     def clean(self) -> dict[str, Any]:
         """Require an audience that takes people. A typed name that fits exactly one chooses it."""
@@ -237,6 +286,22 @@ def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
     field.queryset = rows
 
 
+def connect_url(group: str) -> str:
+    """Return the page on which an admin connects: of the partner, or of all if there are several."""
+    if len(registry.PARTNERS) == 1:
+        return reverse("partner", args=[group, registry.default().key])
+    return reverse("partners", args=[group])
+
+
+def small_audience(partner: str) -> str:
+    """Return the warning about audiences too small for ads at the ``partner`` of this name."""
+    text = gettext(
+        "Audiences of fewer than about 1,000 people cannot be used for ads, "
+        "and %(partner)s may refuse to make one so small."
+    )
+    return text % {"partner": partner}
+
+
 def facts(audience: Audience) -> str:
     """Return id, type and size of an audience, and why it takes no people if so."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
@@ -251,6 +316,6 @@ def why_not(audience: Audience) -> str:
     """Return why people cannot be sent to ``audience``; empty if they can."""
     if not audience.is_appendable:
         return audiences.why_not(audience) or gettext(
-            "TikTok does not let us add people to this audience."
-        )
+            "%(partner)s does not let us add people to this audience."
+        ) % {"partner": audiences.partner_of(audience.ad_account).label}
     return ""

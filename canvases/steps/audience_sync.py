@@ -7,19 +7,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
-from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core import partner_names
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 from canvases.steps import former
-from canvases.steps.audience_form import FIELD_NAMES, SMALL_AUDIENCE, AudienceSyncForm
+from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience
 from canvases.steps.base import StepKind, StepProblem, Text
-from partners import audiences, sync, waiting
+from partners import audiences, registry, sync, waiting
 from partners.audiences import AudienceNameError, creation
+from partners.base import Partner
 from partners.connections import problems
 from partners.errors import PartnerError
 from partners.forecast import forecast
@@ -37,8 +38,10 @@ class AudienceSync(StepKind):
 
     key = "audience_sync"
     label = _("Audience Sync")
-    help = _("Adds people to a TikTok audience, or removes them from it.")
-    icon = "brand-tiktok"
+    help = partner_names.filled(
+        _("Adds people to a %(partner)s audience, or removes them from it.")
+    )
+    icon = registry.default().icon
     template = "canvases/steps/audience_sync.html"
     form = AudienceSyncForm
     sends = True
@@ -48,6 +51,14 @@ class AudienceSync(StepKind):
         if step.sync is None:
             return gettext("Not set up yet")
         return former.asked(step.sync)
+
+    def icon_of(self, step: Step) -> str:
+        """Return the icon of the partner."""
+        return _partner(step.sync).icon if step.sync else self.icon
+
+    def partner_label(self, step: Step) -> str:
+        """Return the name of the partner; of all partners while no audience is chosen."""
+        return _partner(step.sync).label if step.sync else registry.names()
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return missing settings, or the worst problem of the Sync; then those of former Syncs."""
@@ -84,9 +95,9 @@ class AudienceSync(StepKind):
         ]
         is_small = (step.sync.audience.size or 0) < SMALL
         if is_small and step.sync.action == Action.REMOVE:
-            texts.append(("action", str(SMALL_AUDIENCE)))
+            texts.append(("action", small_audience(self.partner_label(step))))
         elif is_small and found.addable < SMALL:
-            texts.append(("kinds", str(FEW)))
+            texts.append(("kinds", _few(self.partner_label(step))))
         return [StepProblem(text, blocks_launch=False, field=field) for field, text in texts]
 
     def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
@@ -191,20 +202,26 @@ MISSING: dict[str, Text] = {
     "audience": _("Choose or create an audience."),
     "kinds": _("Choose at least one field to match."),
 }
-FEW: Text = _(
-    "Fewer than 1,000 people can be sent today. "
-    "TikTok shows a size and serves ads from about 1,000 matched people."
-)
 
 
 def _not_connected(step: Step) -> list[StepProblem]:
     group = step.canvas.app_group
-    connected = Connection.objects.filter(app_group=group, partner="tiktok")
-    if connected.exclude(token_sealed="").exists():
+    if Connection.objects.filter(app_group=group).exclude(token_sealed="").exists():
         return []
-    url = reverse("partner", args=[group.slug, "tiktok"])
-    text = _("TikTok is not connected. An admin of this app group has to connect it.")
-    return [StepProblem(text, url=url)]
+    text = gettext("%(partner)s is not connected. An admin of this app group has to connect it.")
+    return [StepProblem(text % {"partner": registry.names()}, url=connect_url(group.slug))]
+
+
+def _partner(one: Sync) -> Partner:
+    return audiences.partner_of(one.audience.ad_account)
+
+
+def _few(partner: str) -> str:
+    text = gettext(
+        "Fewer than 1,000 people can be sent today. "
+        "%(partner)s shows a size and serves ads from about 1,000 matched people."
+    )
+    return text % {"partner": partner}
 
 
 def create_audience(

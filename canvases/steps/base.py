@@ -67,6 +67,14 @@ class StepKind:
         """Return one line for the card."""
         raise NotImplementedError
 
+    def icon_of(self, step: Step) -> str:
+        """Return the icon of a step's card."""
+        return self.icon
+
+    def partner_label(self, step: Step) -> str:
+        """Return the name of the partner that the step sends people to; empty if none."""
+        return ""
+
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return what is missing or broken now. Computed for every page view, never stored."""
         return []

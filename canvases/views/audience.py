@@ -37,7 +37,7 @@ def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
         "step": step,
         "canvas": step.canvas,
     }
-    return render(request, "canvases/steps/_audience.html", context)
+    return render(request, "canvases/steps/_choices.html", context)
 
 
 @access.signed_in

@@ -57,6 +57,16 @@ class Card:
         return "new" if is_new else "incomplete"
 
     @property
+    def icon(self) -> str:
+        """Return the icon of the step, such as the logo of its partner."""
+        return self.kind.icon_of(self.step)
+
+    @property
+    def partner_label(self) -> str:
+        """Return the name of the partner that gets the people."""
+        return self.kind.partner_label(self.step)
+
+    @property
     def css_class(self) -> str:
         """Return the classes of the card; a new step is not marked before it is checked."""
         if self.tone == "trouble":

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 JUST_NOW = timedelta(seconds=30)
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
-"""A second and ad account. TikTok allows one; two that leave a second apart may arrive closer together."""
+"""Creations a second and ad account. Partners allow one: two sent a second apart may arrive closer."""
 POLL_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = (0.3, 1.0)
 

@@ -106,19 +106,10 @@ def why_not(audience: Audience) -> str:
 
 
 def type_of(audience: Audience) -> str:
-    """The partner's type of an audience in plain words; one we do not know keeps its own."""
+    """Return the type of an audience in words; a type without words as the partner calls it."""
     if audience.created_by_id:
         return _("Created with AudienceSync")
-    known = {
-        "Partner": _("Created through the API"),
-        "Customer File Audience": _("Customer file"),
-        "App Activity Audience": _("App activity"),
-        "Website Audience": _("Website visits"),
-        "Lookalike Audience": _("Lookalike"),
-        "Engagement Audience": _("Engagement"),
-        "Lead Generation": _("Lead form"),
-    }
-    return known.get(audience.kind, audience.kind)
+    return str(partner_of(audience.ad_account).audience_types.get(audience.kind, audience.kind))
 
 
 def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) -> bool:

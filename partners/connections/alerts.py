@@ -18,7 +18,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
 from audiencesync.groups.outbox import Text
-from partners import stakes
+from partners import registry, stakes
 from partners.connections import mailing, problems
 from partners.models import (
     AdAccount,
@@ -111,8 +111,8 @@ def _key(what: str, place: Place) -> str:
 def _write_begun(place: Place, *, now: datetime) -> None:
     def words(reader: Membership) -> Text:
         problem = _problem(place, now=now)
-        subject = _("TikTok needs attention in %(group)s: %(what)s")
-        what = {"group": _group(place).name, "what": _what(place)}
+        subject = _("%(partner)s needs attention in %(group)s: %(what)s")
+        what = _words(_connection(place)) | {"what": _what(place)}
         text = problem.text if problem else what["what"]
         if reader.role != Role.ADMIN and not isinstance(place, Audience):
             text = " ".join([text, _("An admin of this app group can do that.")])
@@ -184,7 +184,7 @@ def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
 
 def _write_over(place: Place, *, now: datetime) -> None:
     def words(reader: Membership) -> Text:
-        subject = _("TikTok works again in %(group)s") % {"group": _group(place).name}
+        subject = _("%(partner)s works again in %(group)s") % _words(_connection(place))
         n = _canvases(place).aggregate(n=Sum("n"))["n"] or 0
         text = _("%(what)s: this is over. You need not do anything.") % {"what": _what(place)}
         sent = ngettext(
@@ -258,18 +258,16 @@ def _given_up(*, now: datetime) -> None:
 def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     n = over.aggregate(n=Sum("n"))["n"] or 0
     batch = over.select_related("sync").order_by("-settled_at").first()
-    subject = _("People were not sent to TikTok in %(group)s") % {
-        "group": connection.app_group.name
-    }
+    subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
     text = ngettext(
-        "TikTok did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
+        "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
         "lost: open the step, see why, and send them again with Try again once the trouble is over.",
-        "TikTok did not take %(n)s people within %(patience)s (until %(time)s), so they count as errored. Nobody is "
+        "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they count as errored. Nobody is "
         "lost: open the step, see why, and send them again with Try again once the trouble is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = {"n": number_format(n), "patience": deadlines.delivery()}
+    words = _words(connection) | {"n": number_format(n), "patience": deadlines.delivery()}
     words["time"] = stakes.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
@@ -283,11 +281,9 @@ def _not_taken_out(*, now: datetime) -> None:
 
 
 def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Text:
-    subject = _("People were not taken out of audiences of %(group)s") % {
-        "group": connection.app_group.name
-    }
+    subject = _("People were not taken out of audiences of %(group)s") % _words(connection)
     text = _(
-        "People who were erased or withdrew their consent may still be in audiences at TikTok: it took no "
+        "People who were erased or withdrew their consent may still be in audiences at %(partner)s: it took no "
         "removal of them for %(patience)s, and none is sent any more. Look there which audiences can go."
     )
     names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
@@ -295,7 +291,8 @@ def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     ]
     listed = "\n".join(f"- {name}" for name in names)
     url = outbox.absolute_url(problems.partner_page(connection))
-    return subject, f"{text % {'patience': deadlines.removal()}}\n\n{url}\n\n{listed}\n"
+    words = _words(connection) | {"patience": deadlines.removal()}
+    return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
 
 
 def _removals_wait(*, now: datetime) -> None:
@@ -317,20 +314,19 @@ def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Te
         .distinct()
         .count()
     )
-    subject = _("People who must leave are still in audiences of %(group)s") % {
-        "group": connection.app_group.name
-    }
+    subject = _("People who must leave are still in audiences of %(group)s") % _words(connection)
     text = ngettext(
-        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
-        "no access to take them out. Connect TikTok or choose the ad account again; the removal waits for that for "
+        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at %(partner)s: we have "
+        "no access to take them out. Connect %(partner)s or choose the ad account again; the removal waits for that for "
         "%(patience)s.",
-        "%(n)s people were erased here or withdrew their consent, but may still be in audiences at TikTok: we have "
-        "no access to take them out. Connect TikTok or choose the ad account again; the removals wait for that for "
+        "%(n)s people were erased here or withdrew their consent, but may still be in audiences at %(partner)s: we have "
+        "no access to take them out. Connect %(partner)s or choose the ad account again; the removals wait for that for "
         "%(patience)s.",
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    parts = [text % {"n": number_format(n), "patience": deadlines.removal()}]
+    words = _words(connection) | {"n": number_format(n), "patience": deadlines.removal()}
+    parts = [text % words]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
         parts.append(until % {"time": stakes.clock(ends_at, connection.app_group)})
@@ -338,6 +334,11 @@ def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Te
         subject,
         f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",
     )
+
+
+def _words(connection: Connection) -> dict[str, str]:
+    label = registry.get(connection.partner).label
+    return {"partner": label, "group": connection.app_group.name}
 
 
 def _problem(place: Place, *, now: datetime) -> problems.Problem | None:

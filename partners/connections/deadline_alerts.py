@@ -13,7 +13,7 @@ from audiencesync.core import beat as clock
 from audiencesync.groups import outbox
 from audiencesync.groups.models import Membership
 from audiencesync.groups.outbox import Text
-from partners import stakes
+from partners import registry, stakes
 from partners.connections import alerts, mailing, problems
 from partners.models import Batch, Connection, Sync
 
@@ -69,11 +69,15 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> T
         "group": connection.app_group.name
     }
     text = ngettext(
-        "%(n)s person counts as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
-        "%(n)s people begin to count as errored on %(time)s, in %(left)s, because TikTok has not taken them.",
+        "%(n)s person counts as errored on %(time)s, in %(left)s, because %(partner)s has not taken them.",
+        "%(n)s people begin to count as errored on %(time)s, in %(left)s, because %(partner)s has not taken them.",
         found["n"],
     )
-    words = {"time": stakes.clock(first, connection.app_group), "left": timeuntil(first, now)}
+    words = {
+        "time": stakes.clock(first, connection.app_group),
+        "left": timeuntil(first, now),
+        "partner": registry.get(connection.partner).label,
+    }
     parts = [text % (words | {"n": number_format(found["n"])})]
     problem = problems.of_sync(batch.sync, now=now) if batch else None
     if problem is not None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from partners import audiences
+from partners.base import Partner
 from partners.connections import problems
 from partners.models import Audience
 
@@ -15,31 +16,24 @@ register = template.Library()
 
 
 @register.filter
-def ad_account_status(status: str) -> str:
-    """TikTok's status of an ad account in plain words; one we do not know keeps its own."""
-    known = {
-        "": _("Unknown"),
-        "STATUS_ENABLE": _("Active"),
-        "STATUS_DISABLE": _("Disabled"),
-        "STATUS_LIMIT": _("Limited by TikTok"),
-        "STATUS_PENDING_CONFIRM": _("Under review"),
-        "STATUS_PENDING_VERIFIED": _("Under review"),
-        "STATUS_CONFIRM_FAIL": _("Not approved"),
-        "STATUS_CONTRACT_PENDING": _("Contract pending"),
-    }
-    return known.get(status) or status.removeprefix("STATUS_").replace("_", " ").capitalize()
+def ad_account_status(status: str, partner: Partner) -> str:
+    """Return the status of an ad account in words; one without words as the partner calls it."""
+    if not status:
+        return _("Unknown")
+    plain = status.removeprefix("STATUS_").replace("_", " ").capitalize()
+    return str(partner.ad_account_statuses.get(status, plain))
 
 
 @register.filter
 def audience_type(audience: Audience) -> str:
-    """How an audience came about, in plain words."""
+    """Return the type of an audience in words."""
     return audiences.type_of(audience)
 
 
 @register.filter
-def ad_account_is_active(status: str) -> bool:
-    """Whether ads can run in it."""
-    return status in ("", "STATUS_ENABLE")
+def is_active_in(status: str, partner: Partner) -> bool:
+    """Return whether ads can run in an ad account with this status."""
+    return not status or status in partner.active_statuses
 
 
 @register.inclusion_tag("partners/_trouble.html", takes_context=True)

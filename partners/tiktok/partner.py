@@ -1,7 +1,7 @@
 """TikTok as a `Partner`: the settings, the texts and the limits around the client."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,16 +19,17 @@ from partners.base import (
     Link,
     PartnerUser,
     Preset,
+    Question,
     Receipt,
     RemoteAdAccount,
     RemoteAudience,
     Token,
 )
 from partners.errors import Disconnected
-from partners.tiktok import wire
+from partners.tiktok import texts, wire
 from partners.tiktok.answers import LABEL, error_for, unknown
 from partners.tiktok.client import Client, authorize_url
-from partners.tiktok.parse import STREAMED
+from partners.tiktok.parse import STREAMED, USABLE_STATUS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,6 +57,11 @@ class TikTok:
     kinds: tuple[str, ...] = KINDS
     code_parameter: str = "auth_code"
     created_type: str = STREAMED
+    ad_account_statuses: "Mapping[str, StrOrPromise]" = texts.AD_ACCOUNT_STATUSES
+    active_statuses: frozenset[str] = frozenset({USABLE_STATUS})
+    audience_types: "Mapping[str, StrOrPromise]" = texts.AUDIENCE_TYPES
+    ads_manager: str = "TikTok Ads Manager"
+    questions: tuple[Question, ...] = texts.QUESTIONS
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(
@@ -81,9 +87,9 @@ class TikTok:
         """TikTok's own pages; where the sandbox plays TikTok (the demo), its Ads Manager."""
         consent = urlsplit(settings.TIKTOK_AUTH_URL)
         if not f".{consent.hostname}".endswith(".tiktok.com"):
-            return [Link("TikTok Ads Manager", f"{consent.scheme}://{consent.netloc}/ads-manager/")]
+            return [Link(self.ads_manager, f"{consent.scheme}://{consent.netloc}/ads-manager/")]
         return [
-            Link("TikTok Ads Manager", "https://ads.tiktok.com/"),
+            Link(self.ads_manager, "https://ads.tiktok.com/"),
             Link("TikTok Business Center", "https://business.tiktok.com/"),
         ]
 
@@ -96,6 +102,11 @@ class TikTok:
     def app_key(self) -> str:
         """Return the developer app, which owns the 50 requests a second."""
         return str(settings.TIKTOK_APP_ID)
+
+    @property
+    def form_action(self) -> str:
+        """Return scheme and host of TIKTOK_AUTH_URL."""
+        return "/".join(settings.TIKTOK_AUTH_URL.split("/")[:3])
 
     def is_configured(self) -> bool:
         """Return whether TIKTOK_APP_ID and TIKTOK_APP_SECRET are set."""

@@ -110,7 +110,7 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     offer = Offer.of(state)
     if request.method != "POST" or "act" in request.POST:
         return _choice_page(request, state, offer, ticked=_ticked(request, state, offer))
-    form = ChooseForm(request.POST, offer=offer)
+    form = ChooseForm(request.POST, offer=offer, partner=found)
     lost = _lost(form, state) if form.is_valid() else []
     if not form.is_valid():
         ticked = set(request.POST.getlist("ad_accounts"))
@@ -198,16 +198,16 @@ def _choice_page(
     lost: list[Touched] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    q = _search(request)
+    q, partner = _search(request), known(state.partner)
     reached = [one.id for one in offer.ad_accounts]
     shown = [one for one in offer.ad_accounts if _matches(one.name + one.id, q)]
     context = {
-        "partner": known(state.partner),
+        "partner": partner,
         "offer": offer,
         "rows": [(one, one.id in ticked) for one in shown],
         "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
         "q": q,
-        "form": form or ChooseForm(offer=offer),
+        "form": form or ChooseForm(offer=offer, partner=partner),
         "lost": connecting.losses(state.app_group, state.partner, reached)
         if lost is None
         else lost,
@@ -251,7 +251,7 @@ def _disconnect(
     touched = connecting.touched(subject)
     n_pending = sum(step.n_pending for step in touched)
     is_sure = request.method == "POST"
-    form = DisconnectForm(request.POST if is_sure else None, n_pending=n_pending)
+    form = DisconnectForm(request.POST if is_sure else None, n_pending=n_pending, partner=partner)
     back = reverse("partner", args=[access.group(request).slug, partner.key])
     if not (is_sure and form.is_valid()):
         context: dict[str, Any] = {

@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import deadlines
+from partners.base import Partner
 from partners.connections.oauth import Offer
 
 
@@ -17,17 +18,18 @@ class ChooseForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={
             "required": _("Choose at least one ad account."),
-            "invalid_choice": _(
-                "One of these ad accounts is not among those of the TikTok user. Choose again."
-            ),
         },
     )
     confirm = forms.BooleanField(label=_("Yes, these steps may stop sending"), required=False)
 
-    def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offer: Offer, partner: Partner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["ad_accounts"]
         assert isinstance(field, forms.MultipleChoiceField)
+        text = _(
+            "One of these ad accounts is not among those of the %(partner)s user. Choose again."
+        )
+        field.error_messages["invalid_choice"] = text % {"partner": partner.label}
         field.choices = [(one.id, one.name) for one in offer.ad_accounts]
 
 
@@ -37,20 +39,19 @@ class DisconnectForm(forms.Form):
     people = forms.ChoiceField(
         label=_("What shall become of the waiting people?"),
         widget=forms.RadioSelect,
-        choices=[
-            (
-                "wait",
-                deadlines.lazy_text(
-                    _("They wait: if TikTok is connected again within %(patience)s, they are sent")
-                ),
-            ),
-            ("discard", _("Discard them: they will never be sent, and count as cancelled")),
-        ],
         error_messages={"required": _("Choose what shall become of the waiting people.")},
     )
 
-    def __init__(self, *args: Any, n_pending: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, n_pending: int, partner: Partner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        wait = _("They wait: if %(partner)s is connected again within %(patience)s, they are sent")
+        words = {"partner": partner.label, "patience": deadlines.delivery()}
+        field = self.fields["people"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            ("wait", wait % words),
+            ("discard", _("Discard them: they will never be sent, and count as cancelled")),
+        ]
         if not n_pending:
             del self.fields["people"]
 

@@ -9,6 +9,7 @@ from django.conf import settings as configured
 from django.utils import translation
 
 from audiencesync.core import deadlines
+from partners import registry
 from partners.errors import Disconnected
 from partners.views.forms import DisconnectForm
 
@@ -52,7 +53,9 @@ def test_no_text_contains_a_default_deadline():
 
 
 def test_the_disconnect_form_names_the_deadline(other_deadlines):
-    assert "within 48 hours" in str(DisconnectForm(n_pending=1)["people"])
+    assert "within 48 hours" in str(
+        DisconnectForm(n_pending=1, partner=registry.default())["people"]
+    )
 
 
 def test_the_sentence_of_a_lost_access_names_the_deadline(other_deadlines):

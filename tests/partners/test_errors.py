@@ -1,6 +1,7 @@
 """Every error has a sentence for marketers: what happened, what to do, whether people are lost."""
 
 import pytest
+from django.utils.translation import override
 
 from partners import registry
 from partners.errors import PartnerError, RejectedCause, RetryCause
@@ -11,7 +12,8 @@ from partners.tiktok import answers
     "code", [None, 20001, 49999, 50000, *answers.RETRY, *answers.REJECTED, *answers.DISCONNECTED]
 )
 def test_every_code_has_a_sentence(code: int | None) -> None:
-    sentence = registry.get("tiktok").sentence(None if code is None else str(code))
+    with override("en"):
+        sentence = registry.get("tiktok").sentence(None if code is None else str(code))
     assert "TikTok" in sentence
     assert "%" not in sentence
     assert any(word in sentence for word in ("lost", "errored", "Retry"))

@@ -9,6 +9,7 @@ from django.utils.text import slugify
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core import partner_names
 from audiencesync.groups.forms import regions, zones
 from audiencesync.groups.models import AppGroup, User
 
@@ -110,8 +111,8 @@ class SetupForm(NewGroupForm):
     demo_people = forms.BooleanField(
         label=_("Add 5,000 made-up people and two segments to try things out"),
         required=False,
-        help_text=_(
-            "With the real TikTok leave this empty: made-up people belong to nobody there."
+        help_text=partner_names.filled(
+            _("With the real %(partner)s leave this empty: made-up people belong to nobody there.")
         ),
     )
 

@@ -52,15 +52,18 @@ class World:
     def url(self, name, *args):
         return reverse(name, args=[self.group.slug, "fake", *args])
 
-    def connect(self):
-        """Walk through consent and choice; return the last answer."""
+    def choice_page(self):
+        """Walk through consent; return the address of the choice of ad accounts."""
         address = self.client.post(self.url("connect_partner"))["Location"]
         query = dict(part.split("=") for part in address.split("?")[1].split("&"))
         callback = reverse("oauth_callback", args=["fake"])
         redirect_uri = unquote(query["redirect_uri"])
         code = self.remote.issue_code(redirect_uri)
-        page = self.client.get(callback, {"state": query["state"], "code": code})["Location"]
-        return self.client.post(page, {"ad_accounts": [self.remote.ad_account]})
+        return self.client.get(callback, {"state": query["state"], "code": code})["Location"]
+
+    def connect(self):
+        """Walk through consent and choice; return the last answer."""
+        return self.client.post(self.choice_page(), {"ad_accounts": [self.remote.ad_account]})
 
     @property
     def connection(self):

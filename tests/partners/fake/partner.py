@@ -19,6 +19,7 @@ from partners.base import (
     Token,
 )
 from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryCause
+from partners.questions import LAUNCH, NUMBER_OF_AUDIENCES
 
 SCHEMA = {"email": "EMAIL_SHA256", "idfa": "IDFA_SHA256", "gaid": "AAID_SHA256"}
 METHODS = {Action.ADD: "POST", Action.REMOVE: "DELETE"}
@@ -39,7 +40,10 @@ class FakePartner:
     kinds = ("email", "idfa", "gaid")
     code_parameter = "code"
     created_type = "FIRST_PARTY"
-    ad_account_statuses = {"LIVE": "Live"}
+    ad_account_statuses = {"LIVE": "Live", "HALTED": "Halted"}
+    active_statuses = frozenset({"LIVE"})
+    ads_manager = "FakeAds Console"
+    questions = (LAUNCH, NUMBER_OF_AUDIENCES)
     audience_types = {"FIRST_PARTY": "First party"}
     max_audience_name = 20
     max_audiences_per_ad_account = 3

@@ -1,0 +1,66 @@
+"""TikTok's words in words for marketers, and the questions that its users ask."""
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from partners.base import Question
+from partners.questions import LAUNCH, NUMBER_OF_AUDIENCES
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+AD_ACCOUNT_STATUSES: "dict[str, StrOrPromise]" = {
+    "STATUS_ENABLE": _("Active"),
+    "STATUS_DISABLE": _("Disabled"),
+    "STATUS_LIMIT": _("Limited by TikTok"),
+    "STATUS_PENDING_CONFIRM": _("Under review"),
+    "STATUS_PENDING_VERIFIED": _("Under review"),
+    "STATUS_CONFIRM_FAIL": _("Not approved"),
+    "STATUS_CONTRACT_PENDING": _("Contract pending"),
+}
+AUDIENCE_TYPES: "dict[str, StrOrPromise]" = {
+    "Partner": _("Created through the API"),
+    "Customer File Audience": _("Customer file"),
+    "App Activity Audience": _("App activity"),
+    "Website Audience": _("Website visits"),
+    "Lookalike Audience": _("Lookalike"),
+    "Engagement Audience": _("Engagement"),
+    "Lead Generation": _("Lead form"),
+}
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        _("Why does it say that TikTok no longer accepts our access?"),
+        _(
+            "The TikTok user changed the password, withdrew the access, or was removed from the "
+            "Business Center. Press Change account and confirm again, with the same or another "
+            "user who manages the same ad accounts. People who wait meanwhile are sent afterwards, "
+            "up to %(time)s back; steps need no change."
+        ),
+    ),
+    LAUNCH,
+    Question(
+        _("How do I know who was matched?"),
+        _(
+            "Not person by person: TikTok never tells whom it found. You see how many people we "
+            "sent, and TikTok shows the size of the audience. That size may even be larger than "
+            "what we sent, because one device can belong to several TikTok users."
+        ),
+    ),
+    Question(
+        _("How long until people are visible at TikTok?"),
+        _(
+            "We send people within seconds. TikTok needs 24 to 48 hours to match them, and shows a "
+            "size only from about 1,000 matched people; ads can run from then on."
+        ),
+    ),
+    NUMBER_OF_AUDIENCES,
+    Question(
+        _("Why is an ad account or an audience greyed out or missing?"),
+        _(
+            "The connected user needs the role Admin or Operator in the ad account. People can "
+            "only be sent to audiences created through the API, as AudienceSync does; lookalikes "
+            "and audiences from uploaded files are shown, but cannot take people."
+        ),
+    ),
+)
