@@ -17,7 +17,7 @@ from partners.errors import (
     RetryCause,
     scrub,
 )
-from partners.tiktok.transport import Answer
+from partners.transport import Answer
 
 LABEL = "TikTok"
 PARTIAL = 20001

@@ -25,7 +25,7 @@ from partners.tiktok.parse import (
     token,
     user,
 )
-from partners.tiktok.transport import NoAnswer, fetch, new_session
+from partners.transport import NoAnswer, fetch, new_session
 
 logger = logging.getLogger(__name__)
 

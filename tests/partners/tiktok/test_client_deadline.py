@@ -9,7 +9,7 @@ import pytest
 
 from partners.errors import Retry, RetryCause
 from partners.tiktok.client import Client
-from partners.tiktok.transport import new_session
+from partners.transport import new_session
 from tests.support.odd_servers import OK_BODY, http, read_request, serve
 
 DEADLINE = 0.6
