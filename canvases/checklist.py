@@ -81,7 +81,7 @@ def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
             StepProblem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
             page,
         )
-        for finding in verify.look([step.sync for step in steps.values() if step.sync], now=now)
+        for finding in verify.check([step.sync for step in steps.values() if step.sync], now=now)
     ]
 
 

@@ -33,7 +33,9 @@ class Audiences(door.Success):
     summary="List audiences and how many people were sent there",
 )
 def list_audiences(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """``users``: over all that was ever asked of the audience; ``size``: what the partner says, null until it says so."""
+    """``users``: over all that was ever asked of the audience; ``size``: what the partner says,
+    null until it says so.
+    """
     mine = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
     rows = list(asked.of(mine.select_related("ad_account__connection")))
     by_audience = Tally.objects.filter(sync__audience__in=rows).order_by().values("sync__audience")
@@ -64,7 +66,7 @@ def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
     }
 
 
-class Who(Schema):
+class PersonQuery(Schema):
     """One person, never by e-mail or phone: addresses are logged."""
 
     external_id: str | None = None
@@ -86,25 +88,26 @@ class Deliveries(door.Success):
     response={200: Deliveries} | door.ERRORS,
     summary="What was sent of one person, and why not",
 )
-def list_deliveries(request: door.ApiRequest, who: Query[Who]) -> HttpResponse:
-    """Named by external_id, braze_id, or alias_label and alias_name. ``reason``: why not, or the partner's code.
+def list_deliveries(request: door.ApiRequest, asked: Query[PersonQuery]) -> HttpResponse:
+    """Named by external_id, braze_id, or alias_label and alias_name.
 
-    ``failed_attempts``: requests with an unclear end before the one that told.
+    ``reason``: why not, or the partner's code. ``failed_attempts``: requests with an unclear end
+    before the one that told.
     """
-    rows = Delivery.objects.filter(profile__in=list(family([_profile(request, who)])))
+    rows = Delivery.objects.filter(profile__in=list(family([_profile(request, asked)])))
     rows = rows.select_related("sync__audience__ad_account", "batch")
-    if who.before is not None:
-        rows = rows.filter(pk__lt=number(who.before, "before"))
+    if asked.before is not None:
+        rows = rows.filter(pk__lt=number(asked.before, "before"))
     return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE_SIZE]])
 
 
-def _profile(request: door.ApiRequest, who: Who) -> int:
-    """The id of the person. Raises ApiError."""
+def _profile(request: door.ApiRequest, asked: PersonQuery) -> int:
+    """Return the id of the profile. Raises ApiError."""
     if "email" in request.GET or "phone" in request.GET:
         raise door.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
-    item: dict[str, object] = {"external_id": who.external_id, "braze_id": who.braze_id}
-    if who.alias_label is not None or who.alias_name is not None:
-        item["user_alias"] = {"alias_label": who.alias_label, "alias_name": who.alias_name}
+    item: dict[str, object] = {"external_id": asked.external_id, "braze_id": asked.braze_id}
+    if asked.alias_label is not None or asked.alias_name is not None:
+        item["user_alias"] = {"alias_label": asked.alias_label, "alias_name": asked.alias_name}
     try:
         key = person_reference.key(item, region=request.app_group.phone_region)
     except Refused as error:

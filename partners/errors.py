@@ -1,6 +1,7 @@
-"""What can go wrong at a partner, as three types: Retry, Rejected, Disconnected.
+"""The errors of a call to a partner, as three types: Retry, Rejected, Disconnected.
 
-Texts for the log are scrubbed; sentences are for marketers: what happened, what to do, whether people are lost.
+Texts for the log are scrubbed. Sentences are for marketers: what happened, what to do, and
+whether people are lost.
 """
 
 import re
@@ -23,14 +24,14 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
 
 def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Make a foreign text fit for the log: without the given secrets, nor anything that looks like one."""
+    """Remove ``secrets`` and all that looks like a secret from a foreign text, for the log."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "[removed]")
     return _SECRET_LOOKING.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
 
 
 class PartnerError(Exception):
-    """A call to a partner that did not do what was asked. Carries no URL, token or identifier."""
+    """A call to a partner failed. Carries no URL, token or identifier."""
 
     def __init__(
         self,
@@ -54,11 +55,13 @@ class PartnerError(Exception):
 
     @property
     def message_for_log(self) -> str:
-        """Say it in one line that is safe to log; `detail` must have been scrubbed by the caller."""
-        return f"{self.partner}: {self.name} code={self.code} request_id={self.request_id or '-'} {self.detail}".rstrip()
+        """Return one line for the log; the caller has scrubbed ``detail``."""
+        request = self.request_id or "-"
+        text = f"{self.partner}: {self.name} code={self.code} request_id={request} {self.detail}"
+        return text.rstrip()
 
     def sentence(self) -> str:
-        """Say to a marketer what happened, what to do, and whether people are lost."""
+        """Return a text for a marketer: what happened, what to do, whether people are lost."""
         raise NotImplementedError
 
 
@@ -66,12 +69,12 @@ class RetryCause(StrEnum):
     THROTTLED_APP = "throttled_app"
     THROTTLED_ADVERTISER = "throttled_advertiser"
     TRANSIENT = "transient"
-    UNKNOWN = "unknown"  # nobody can say whether it was applied
+    UNKNOWN = "unknown"  # the request may have been applied
     UNKNOWN_CODE = "unknown_code"
 
 
 class Retry(PartnerError):
-    """Not done, or nobody knows: ask again later. Never a success, never final."""
+    """Not done, or the result is unknown: ask again later. Never a success, never final."""
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class RejectedCause(StrEnum):
     TOO_MANY = "too_many"
     AUDIENCE_GONE = "audience_gone"
     AD_ACCOUNT = "ad_account"
-    AUTH_CODE = "auth_code"  # only while connecting: the authorisation must start anew
+    AUTH_CODE = "auth_code"  # only while connecting: the authorisation must start again
     PARTIAL = "partial"
     OTHER = "other"
 
@@ -117,7 +120,7 @@ class RejectedCause(StrEnum):
 class Rejected(PartnerError):
     """Understood and refused: the same request will be refused again.
 
-    `failed_rows` only with cause PARTIAL: the indexes of the rows not applied, None when they were not named.
+    ``failed_rows`` only with cause PARTIAL: the indexes of the rows not applied, None if unnamed.
     """
 
     def __init__(
@@ -144,12 +147,13 @@ class Rejected(PartnerError):
 
 
 class Disconnected(PartnerError):
-    """The token no longer opens the door: somebody must connect again."""
+    """The token is no longer accepted: an admin must connect again."""
 
     def sentence(self) -> str:
         return gettext(
-            "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are sent then. Who has "
-            "waited %(patience)s counts as errored and can be sent again with Try again."
+            "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
+            "sent then. Who has waited %(patience)s counts as errored and can be sent again with "
+            "Try again."
         ) % {"partner": self.partner, "patience": deadlines.delivery()}
 
 
@@ -157,29 +161,31 @@ def _retry_sentence(cause: RetryCause) -> str:
     match cause:
         case RetryCause.THROTTLED_APP:
             return gettext(
-                "%(partner)s asks us to slow down. You need not do anything: people wait and are sent soon. "
-                "Nobody is lost."
+                "%(partner)s asks us to slow down. You need not do anything: people wait and are "
+                "sent soon. Nobody is lost."
             )
         case RetryCause.THROTTLED_ADVERTISER:
             return gettext(
-                "%(partner)s asks us to slow down for this ad account. You need not do anything: people wait and are "
-                "sent soon. Nobody is lost."
+                "%(partner)s asks us to slow down for this ad account. You need not do anything: "
+                "people wait and are sent soon. Nobody is lost."
             )
         case RetryCause.TRANSIENT:
             return gettext(
-                "%(partner)s has a problem on its side. You need not do anything: we try again for %(patience)s. "
-                "Who was not taken by then counts as errored and can be sent again with Try again."
+                "%(partner)s has a problem on its side. You need not do anything: we try again for "
+                "%(patience)s. Who was not taken by then counts as errored and can be sent again "
+                "with Try again."
             )
         case RetryCause.UNKNOWN:
             return gettext(
-                "%(partner)s did not answer clearly. You need not do anything: we try again for %(patience)s, and "
-                "nobody counts twice. Who was not taken by then counts as errored and can be sent again with Try again."
+                "%(partner)s did not answer clearly. You need not do anything: we try again for "
+                "%(patience)s, and nobody counts twice. Who was not taken by then counts as "
+                "errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN_CODE:
             return gettext(
-                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again for "
-                "%(patience)s; who was not taken by then counts as errored and can be sent again with Try again. If "
-                "it stays, tell your support."
+                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again "
+                "for %(patience)s; who was not taken by then counts as errored and can be sent "
+                "again with Try again. If it stays, tell your support."
             )
 
 
@@ -187,37 +193,39 @@ def _rejected_sentence(cause: RejectedCause) -> str:
     match cause:
         case RejectedCause.CONTENT:
             return gettext(
-                "%(partner)s refused some of the data. We look for the people concerned: they are counted as errored, "
-                "all others are sent."
+                "%(partner)s refused some of the data. We look for the people concerned: they are "
+                "counted as errored, all others are sent."
             )
         case RejectedCause.TOO_MANY:
             return gettext(
-                "%(partner)s accepts fewer people at once. You need not do anything: we send smaller portions. "
-                "Nobody is lost."
+                "%(partner)s accepts fewer people at once. You need not do anything: we send "
+                "smaller portions. Nobody is lost."
             )
         case RejectedCause.AUDIENCE_GONE:
             return gettext(
-                "The audience no longer exists at %(partner)s. Choose or create another one in the step. Who "
-                "has waited %(patience)s counts as errored and can be sent again with Try again."
+                "The audience no longer exists at %(partner)s. Choose or create another one in the "
+                "step. Who has waited %(patience)s counts as errored and can be sent again with "
+                "Try again."
             )
         case RejectedCause.AD_ACCOUNT:
             return gettext(
-                "%(partner)s does not let us use this ad account. Check at %(partner)s that it is active and that the "
-                "connected user may manage it. Who has waited %(patience)s counts as errored and can be sent again "
-                "with Try again."
+                "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
+                "active and that the connected user may manage it. Who has waited %(patience)s "
+                "counts as errored and can be sent again with Try again."
             )
         case RejectedCause.AUTH_CODE:
             return gettext(
-                "The confirmation from %(partner)s was used already or is too old. Start connecting again. "
-                "Nothing was stored and nobody is lost."
+                "The confirmation from %(partner)s was used already or is too old. Start "
+                "connecting again. Nothing was stored and nobody is lost."
             )
         case RejectedCause.PARTIAL:
             return gettext(
-                "%(partner)s accepted only a part of the people. The refused ones are counted as errored, all others "
-                "were sent."
+                "%(partner)s accepted only a part of the people. The refused ones are counted as "
+                "errored, all others were sent."
             )
         case RejectedCause.OTHER:
             return gettext(
-                "%(partner)s refused the request (code %(code)s). Trying again does not help here: tell your support. "
-                "People who could not be sent are counted as errored and can be sent again with Try again."
+                "%(partner)s refused the request (code %(code)s). Trying again does not help here: "
+                "tell your support. People who could not be sent are counted as errored and can be "
+                "sent again with Try again."
             )

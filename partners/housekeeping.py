@@ -63,10 +63,10 @@ def beat() -> None:
     Task.objects.filter(
         stopped__lt=now - KEEP_TASKS
     ).delete()  # django-q2 keeps failed ones for ever
-    oauth.forget(now=now)
+    oauth.delete_expired(now=now)
     idempotency.delete_old(now=now)
     _ping_deadman()
-    revoke.sweep(now=timezone.now())
+    revoke.retry_due(now=timezone.now())
     purge(now=timezone.now())
     sqlite.empty_wal()
 

@@ -1,7 +1,7 @@
-"""One HTTP exchange with TikTok that ends in time, stays small, follows nobody, and tells no secret.
+"""One HTTP exchange with a partner: a total deadline, a size limit, no redirect, no secret logged.
 
-requests' timeout runs anew with every byte received; a server that drips would hold a worker for ever. Here a watch
-cuts the connection when the time is up, whatever it does: connect, shake hands, send, read headers or body.
+The timeout of requests starts again with every byte, so a slow server could hold a worker for
+ever. Here a timer shuts the connection down at the deadline, in whatever phase it is.
 """
 
 import logging
@@ -30,7 +30,7 @@ _running = threading.local()
 
 
 class NoAnswer(Exception):
-    """Nobody can say whether the request was applied. The reason is one of our own words, never a foreign text."""
+    """The request may have been applied. The reason is one of our own words, no foreign text."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -45,7 +45,10 @@ class Answer:
 
 
 def new_session() -> requests.Session:
-    """Make a session without proxies, netrc, cookies, redirects and repeats. Threads may share it, forks may not."""
+    """Make a session without proxies, netrc, cookies, redirects and retries.
+
+    Threads may share it, forked processes may not.
+    """
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -58,7 +61,7 @@ def new_session() -> requests.Session:
 
 
 def fetch(session: requests.Session, request: requests.Request, *, seconds: float) -> Answer:
-    """Send and read the whole answer within `seconds`, or raise NoAnswer."""
+    """Send and read the whole answer within ``seconds``, or raise NoAnswer."""
     watch = _running.watch = _Watch(seconds)
     reason = ""
     try:
@@ -66,15 +69,13 @@ def fetch(session: requests.Session, request: requests.Request, *, seconds: floa
     except _TooLarge:
         reason = "answer too large"
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-        reason = type(
-            error
-        ).__name__  # the text of these may hold the URL with the secret, or the token
+        # Only the type: the text may hold the URL with the secret, or the token.
+        reason = type(error).__name__
     finally:
         watch.finish()
         del _running.watch
-    raise NoAnswer(
-        "deadline" if watch.is_over or watch.left() <= 0 else reason
-    )  # outside of except: nothing is chained
+    # Outside of except, so that no foreign exception is chained.
+    raise NoAnswer("deadline" if watch.is_over or watch.left() <= 0 else reason)
 
 
 def _exchange(session: requests.Session, request: requests.Request, watch: "_Watch") -> Answer:
@@ -99,12 +100,12 @@ class _TooLarge(Exception):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Answer none: the inherited method makes `send` read the whole body of a redirect, however large."""
+        """Return None: else `send` reads the whole body of a redirect, however large."""
         return
 
 
 class _Watch:
-    """Shuts the connection of one exchange down when its time is up."""
+    """Shuts down the connection of one exchange at its deadline."""
 
     def __init__(self, seconds: float) -> None:
         self.ends_at = time.monotonic() + seconds
@@ -119,7 +120,7 @@ class _Watch:
         return self.ends_at - time.monotonic()
 
     def follow(self, sock: socket.socket) -> None:
-        """Remember the connection by a second handle: TLS replaces the first one while it shakes hands."""
+        """Keep a second handle of the connection: the TLS handshake replaces the first one."""
         with self._lock:
             if self.is_over or self.left() <= 0:
                 raise TimeoutError
@@ -186,7 +187,7 @@ class _WatchedAdapter(HTTPAdapter):
 
 
 class _NoSecrets(logging.Filter):
-    """Cuts urllib3's own lines where a query begins, because TikTok wants the app secret in one."""
+    """Cuts the log lines of urllib3 where a query begins: it may hold the app secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = scrub(_ADDRESS_WITH_QUERY.split(record.getMessage())[0]), ()

@@ -287,7 +287,7 @@ def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
 
 
 def connect_url(group: str) -> str:
-    """Return the page on which an admin connects: of the partner, or of all if there are several."""
+    """Return the page on which an admin connects: the partner's, or the list of several."""
     if len(registry.PARTNERS) == 1:
         return reverse("partner", args=[group, registry.default().key])
     return reverse("partners", args=[group])

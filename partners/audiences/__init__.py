@@ -1,9 +1,9 @@
-"""The face of audiences: what can be chosen (listing.py), how one comes into being (creation.py), is the token good."""
+"""The face of audiences: list them, create one, check names and the token."""
 
 from partners.audiences.creation import create
 from partners.audiences.listing import (
+    AudienceCallFailed,
     AudienceNameError,
-    NotDone,
     check_name,
     choices,
     partner_of,
@@ -16,7 +16,7 @@ from partners.connections.connect import probe
 
 __all__ = [
     "AudienceNameError",
-    "NotDone",
+    "AudienceCallFailed",
     "check_name",
     "choices",
     "create",

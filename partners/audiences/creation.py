@@ -1,7 +1,8 @@
-"""Creating an audience at the partner, once: double click, two tabs, two machines, a time-out though it was created.
+"""Create an audience at the partner exactly once, also on double clicks, time-outs and races.
 
-The row (ad account, name, no remote id yet) is unique and carries a lease; only its holder speaks to the partner,
-lists before it creates, and everybody else waits for the row.
+A row without a remote id is unique per ad account and name, and carries a lease. Only the holder
+of the lease calls the partner, and it lists audiences before it creates one. Others wait for the
+row.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.utils.translation import gettext as _
 from audiencesync.core import lease as leases
 from audiencesync.groups.models import Activity, User
 from partners.audiences import listing
-from partners.audiences.listing import AudienceNameError, NotDone
+from partners.audiences.listing import AudienceCallFailed, AudienceNameError
 from partners.errors import PartnerError, Retry
 from partners.models import AdAccount, Audience
 from partners.queue import budget
@@ -29,24 +30,27 @@ logger = logging.getLogger(__name__)
 JUST_NOW = timedelta(seconds=30)
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
-"""Creations a second and ad account. Partners allow one: two sent a second apart may arrive closer."""
+"""Creations a second and ad account. Below 1, which partners allow: two may arrive closer."""
 POLL_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = (0.3, 1.0)
 
 
-class _Late(Exception):
-    """The row is no longer ours to write."""
+class _LostRace(Exception):
+    """Another process has given the row a remote id."""
 
 
 @dataclass
 class Lease:
-    """The right to create ``row``, held by one process at a time."""
+    """The right to create ``row`` at the partner, held by one process at a time."""
 
     row: Audience
     until: datetime
 
     def renew(self) -> None:
-        """Remember, before we ask, that the audience may exist from now on. Raises NotDone if the lease was lost."""
+        """Extend the lease and record that a creation is about to be sent.
+
+        Raises AudienceCallFailed if the lease was lost.
+        """
         again = timezone.now() + _lease_time()
         mine = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
         if not mine.update(create_tries=F("create_tries") + 1, create_until=again):
@@ -54,16 +58,17 @@ class Lease:
         self.until = again
 
     def release(self) -> None:
-        """End it, if it is still ours. Of an attempt that cannot have reached the partner nothing stays."""
+        """End the lease if it is still held. Delete the row if no creation was sent for it."""
         left = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
         if not left.filter(create_tries=0, syncs=None).delete()[0]:
             left.update(create_until=None)
 
 
 def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience:
-    """Create an audience, or answer the one that this same wish has just created.
+    """Create an audience, or return the one that a repeated call has just created.
 
-    Raises AudienceNameError (the name cannot be used) or PartnerError (it did not come about); both have `.sentence()`.
+    Raises AudienceNameError (the name cannot be used) or PartnerError (the creation failed); both
+    have `.sentence()`.
     """
     name = listing.check_name(name, listing.partner_of(ad_account))
     listing.token_for(ad_account, now=now)
@@ -83,7 +88,10 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
 
 
 def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
-    """The audience of this name if this wish created it just now. Raises AudienceNameError if it was there before."""
+    """Return the audience of this name if ``by`` created it just now; None if there is none.
+
+    Raises AudienceNameError if it existed before.
+    """
     for row in listing.choices(ad_account).filter(name=name):
         if (
             row.create_until is not None
@@ -92,14 +100,15 @@ def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> A
         ):
             return row
         text = _(
-            "An audience named %(name)s exists already. Choose it from the list, or type another name."
+            "An audience named %(name)s exists already. Choose it from the list, or type another "
+            "name."
         )
         raise AudienceNameError(text % {"name": name})
     return None
 
 
 def _lease(row: Audience, *, by: User) -> Lease | None:
-    """The lease; None if somebody else holds it."""
+    """Take the lease of the row; return None if another process holds it."""
     now = timezone.now()
     free = leases.free("create_until", seconds=settings.SYNC.create_lease, now=now)
     rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
@@ -112,19 +121,20 @@ def _lease_time() -> timedelta:
 
 
 def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
-    """List, and create if the list has nothing of that name."""
+    """List the audiences, and create one if the list has none of this name."""
     row, ad_account = lease.row, lease.row.ad_account
     listing.refresh(ad_account, now=timezone.now(), is_forced=True)
     row.refresh_from_db()
     if row.remote_id:
-        return _finished(lease, row.remote_id, by=by)
+        return _store_id(lease, row.remote_id, by=by)
     done = _existing(ad_account, row.name, by=by, now=now)
     if done is not None:
         return done
     partner = listing.partner_of(ad_account)
     if (ad_account.n_audiences or 0) >= partner.max_audiences_per_ad_account:
         text = _(
-            "The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one there first."
+            "The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one "
+            "there first."
         )
         words = {
             "name": ad_account.name,
@@ -139,38 +149,45 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
             ad_account.connection.token, ad_account.remote_id, name=row.name
         )
     except PartnerError as error:
-        return _look_again(lease, error, by=by)
-    return _finished(lease, remote_id, by=by)
+        return _find_created(lease, error, by=by)
+    return _store_id(lease, remote_id, by=by)
 
 
 def _await_turn(ad_account: AdAccount) -> None:
-    """One creation per second and ad account. Raises NotDone if too many are waiting."""
+    """Wait for the rate limit of creations. Raises AudienceCallFailed if the wait is too long."""
     seconds = budget.book(f"create:{ad_account.lane}", rate=CREATE_RATE)
     if seconds > WAIT_SECONDS:
         text = _(
-            "Too many audiences are being created in this ad account right now. Try again in a minute."
+            "Too many audiences are being created in this ad account right now. Try again in a "
+            "minute."
         )
-        raise NotDone(listing.partner_of(ad_account).label, text)
+        raise AudienceCallFailed(listing.partner_of(ad_account).label, text)
     time.sleep(seconds)
 
 
-def _look_again(lease: Lease, error: PartnerError, *, by: User) -> Audience:
-    """It was refused, or nobody knows: in the second case the list decides. Raises NotDone."""
+def _find_created(lease: Lease, error: PartnerError, *, by: User) -> Audience:
+    """Look for the audience after an unclear answer; raise a clear refusal at once.
+
+    Raises AudienceCallFailed.
+    """
     row = lease.row
     if not isinstance(error, Retry) or error.is_throttled:
         Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
-        raise listing.explained(error, row.ad_account, now=timezone.now()) from error
+        raise listing.explain_and_park(error, row.ad_account, now=timezone.now()) from error
     for seconds in LOOK_AGAIN_SECONDS:
         time.sleep(seconds)
         listing.refresh(row.ad_account, now=timezone.now(), is_forced=True)
         row.refresh_from_db()
         if row.remote_id:
-            return _finished(lease, row.remote_id, by=by)
+            return _store_id(lease, row.remote_id, by=by)
     raise _unclear(row) from error
 
 
-def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
-    """Write the id into the row; ``create_until`` stays as the mark of a creation just made. Raises NotDone."""
+def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
+    """Write the remote id into the row. Raises AudienceCallFailed.
+
+    ``create_until`` keeps the time of the creation: `_existing` reads it.
+    """
     now, row = timezone.now(), lease.row
     values = {
         "remote_id": remote_id,
@@ -178,28 +195,29 @@ def _finished(lease: Lease, remote_id: str, *, by: User) -> Audience:
         "create_tries": 0,
         "kind": row.kind or listing.partner_of(row.ad_account).created_type,
     }
-    # The first to finish wins, even past its lease: one that is taken back must not be one that others have just found.
+    # The first to store an id wins, even past its lease: an audience that is deleted as a
+    # duplicate must not be one that another process has just found.
     mine = Q(remote_id="") | Q(remote_id=remote_id)
     try:
         with transaction.atomic():
             if not Audience.objects.filter(mine, pk=row.pk).update(**values):
-                raise _Late
+                raise _LostRace
             AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
             app_group = row.ad_account.connection.app_group
             Activity.log(
                 app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE
             )
-    except IntegrityError:  # a list read at the same moment has brought its own row for it
+    except IntegrityError:  # a list read meanwhile has made a row of its own for it
         Audience.objects.filter(pk=row.pk, remote_id="").delete()
         row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)
-    except _Late:
-        return _taken_back(lease, remote_id)
+    except _LostRace:
+        return _delete_duplicate(lease, remote_id)
     row.refresh_from_db()
     return row
 
 
-def _taken_back(lease: Lease, remote_id: str) -> Audience:
-    """Another process has finished with an audience of its own: ours, which no row names, goes."""
+def _delete_duplicate(lease: Lease, remote_id: str) -> Audience:
+    """Delete our audience at the partner: another process stored its own. Return that one."""
     ad_account = lease.row.ad_account
     try:
         listing.partner_of(ad_account).delete_audience(
@@ -218,7 +236,10 @@ def _taken_back(lease: Lease, remote_id: str) -> Audience:
 
 
 def _wait_for(row: Audience, *, by: User) -> Audience:
-    """Somebody else is creating it right now: wait for theirs. Raises NotDone or AudienceNameError."""
+    """Wait until another process has created ``row``, and return it.
+
+    Raises AudienceCallFailed or AudienceNameError.
+    """
     end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         time.sleep(POLL_SECONDS)
@@ -236,10 +257,10 @@ def _wait_for(row: Audience, *, by: User) -> Audience:
     raise _unclear(row)
 
 
-def _unclear(row: Audience) -> NotDone:
+def _unclear(row: Audience) -> AudienceCallFailed:
     label = listing.partner_of(row.ad_account).label
     text = _(
-        "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again in a moment: it will "
-        "not be created twice."
+        "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again in a "
+        "moment: it will not be created twice."
     )
-    return NotDone(label, text % {"partner": label, "name": row.name})
+    return AudienceCallFailed(label, text % {"partner": label, "name": row.name})

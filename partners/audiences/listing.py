@@ -1,4 +1,4 @@
-"""Audiences of an ad account as the partner lists them: what can be chosen, kept up to date."""
+"""Audiences of an ad account as the partner lists them: keep them up to date, offer a choice."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class AudienceNameError(ValueError):
     """A name that cannot be used; the message is for the marketer."""
 
     def sentence(self) -> str:
-        """What is wrong with the name."""
+        """Return the message."""
         return str(self)
 
 
-class NotDone(PartnerError):
-    """A list or a creation that did not come about, in words that fit somebody who waits in front of the screen."""
+class AudienceCallFailed(PartnerError):
+    """A list or a creation failed; the sentence is for a marketer who waits for it."""
 
     def __init__(self, partner: str, sentence: str, cause: PartnerError | None = None) -> None:
         self._sentence = sentence
@@ -59,23 +59,26 @@ class NotDone(PartnerError):
         )
 
     def sentence(self) -> str:
-        """What happened and what to do."""
+        """Return what happened and what to do."""
         return self._sentence
 
 
 def _is_phone(name: str) -> bool:
-    """Whether a name reads as a phone number; dates and times, of which names of campaigns are full, are none."""
+    """Return whether a name reads as a phone number; campaign names with dates do not."""
     rest = _DATE.sub("", name)
     return bool(_PHONE.fullmatch(name)) and sum(map(str.isdigit, rest)) >= FEWEST_DIGITS
 
 
 def choices(ad_account: AdAccount) -> QuerySet[Audience]:
-    """The known audiences by name, also those that people cannot be sent to (``is_appendable``, ``why_not``)."""
+    """Return the known audiences by name.
+
+    Also those that take no people: see ``is_appendable`` and ``why_not``.
+    """
     return ad_account.audiences.exclude(remote_id="").filter(gone_at=None).order_by("name", "pk")
 
 
 def check_name(name: str, partner: Partner) -> str:
-    """The name as it will be sent: trimmed, in NFC. Raises AudienceNameError."""
+    """Return the name as it is sent: trimmed, in NFC. Raises AudienceNameError."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
         raise AudienceNameError(_("Type a name for the audience."))
@@ -94,14 +97,15 @@ def check_name(name: str, partner: Partner) -> str:
     if _E_MAIL.search(name) or _is_phone(name):
         raise AudienceNameError(
             _(
-                "The name looks like an e-mail address or a phone number. Personal data do not belong in a name."
+                "The name looks like an e-mail address or a phone number. Personal data do not "
+                "belong in a name."
             )
         )
     return name
 
 
 def why_not(audience: Audience) -> str:
-    """Why people cannot be sent to this audience, in the reader's language; empty if they can."""
+    """Return why the audience takes no people, in the reader's language; empty if it does."""
     return _(audience.why_not) if audience.why_not else ""
 
 
@@ -113,18 +117,19 @@ def type_of(audience: Audience) -> str:
 
 
 def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) -> bool:
-    """Read all audiences of an ad account from the partner; False if that was done within the last minute.
+    """Read all audiences of an ad account from the partner, at most once a minute.
 
-    Raises PartnerError. No transaction is open while we ask.
+    Return False if that was done within the last minute. Raises PartnerError. No transaction is
+    open during the call.
     """
-    if not _is_time(ad_account) and not is_forced:
+    if not _claim_refresh(ad_account) and not is_forced:
         return False
     token = token_for(ad_account, now=now)
     partner = partner_of(ad_account)
     try:
         listed = partner.list_audiences(token, ad_account.remote_id)
     except PartnerError as error:
-        raise explained(error, ad_account, now=now) from error
+        raise explain_and_park(error, ad_account, now=now) from error
     with transaction.atomic():
         _write(ad_account, listed, now=now)
         ad_account.n_audiences, ad_account.refreshed_at = len(listed), now
@@ -134,8 +139,8 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
     return True
 
 
-def _is_time(ad_account: AdAccount) -> bool:
-    """Whether nobody asked within the last minute; from now on somebody has. Without the cache: yes."""
+def _claim_refresh(ad_account: AdAccount) -> bool:
+    """Return whether a refresh is due, and count it as done. Without the cache it is due."""
     try:
         return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
     except RedisError:
@@ -146,7 +151,7 @@ def _is_time(ad_account: AdAccount) -> bool:
 
 
 def refresh_first(connection: Connection, *, now: datetime, at_most: int = 5) -> None:
-    """Read the audiences of a few ad accounts that were just connected; housekeeping reads the rest."""
+    """Read the audiences of a few newly connected ad accounts; housekeeping reads the rest."""
     for ad_account in connection.ad_accounts.filter(is_chosen=True)[:at_most]:
         ad_account.connection = connection
         try:
@@ -157,66 +162,68 @@ def refresh_first(connection: Connection, *, now: datetime, at_most: int = 5) ->
 
 
 def partner_of(ad_account: AdAccount) -> Partner:
-    """Whose ad account this is."""
     return registry.get(ad_account.connection.partner)
 
 
 def token_for(ad_account: AdAccount, *, now: datetime) -> str:
-    """The token to ask with. Raises NotDone if there is none that can be read."""
+    """Return the access token. Raises AudienceCallFailed if there is none that can be read."""
     label, connection = partner_of(ad_account).label, ad_account.connection
     problem = problems.of_connection(connection, now=now) if not connection.is_connected else None
     if problem is None and not ad_account.is_chosen:
         problem = problems.of_ad_account(ad_account)
     if problem is not None:
-        raise NotDone(label, problem.text)
+        raise AudienceCallFailed(label, problem.text)
     try:
         refresh_tokens.refresh_if_due(connection, now=now)
         return connection.token
     except PartnerError as error:
-        raise explained(error, ad_account, now=now) from error
+        raise explain_and_park(error, ad_account, now=now) from error
     except crypto.CannotOpen:
         sealed.complain(connection.pk)
         problem = problems.of_connection(connection, now=now)
-        raise NotDone(label, problem.text if problem else "") from None
+        raise AudienceCallFailed(label, problem.text if problem else "") from None
 
 
-def explained(error: PartnerError, ad_account: AdAccount, *, now: datetime) -> NotDone:
-    """The error in words for somebody who waits; parks what it shows to be broken."""
+def explain_and_park(
+    error: PartnerError, ad_account: AdAccount, *, now: datetime
+) -> AudienceCallFailed:
+    """Return the error in words for a waiting marketer; park what it shows to be broken."""
     label = partner_of(ad_account).label
     if isinstance(error, Disconnected):
         park.park_connection(ad_account.connection, error.code, now)
         text = _(
-            "%(partner)s no longer accepts our access. An admin has to connect again on the partner page."
+            "%(partner)s no longer accepts our access. An admin has to connect again on the "
+            "partner page."
         )
     elif isinstance(error, Rejected) and error.cause is RejectedCause.AD_ACCOUNT:
         park.park_ad_account(ad_account, error.code, now)
         text = _(
-            "%(partner)s does not let us use this ad account. Check there that it is active and that the connected "
-            "user is an admin or operator of it."
+            "%(partner)s does not let us use this ad account. Check there that it is active and "
+            "that the connected user is an admin or operator of it."
         )
     elif isinstance(error, Rejected):
         text = _(
-            "%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this installation."
+            "%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this "
+            "installation."
         )
     else:
         text = _(
             "%(partner)s did not answer or has a problem. Nothing is lost: try again in a minute."
         )
-    return NotDone(label, text % {"partner": label, "code": error.code}, error)
+    return AudienceCallFailed(label, text % {"partner": label, "code": error.code}, error)
 
 
 def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Bring our rows in line with what the partner listed at ``now``."""
+    """Update our rows to what the partner listed at ``now``."""
     _adopt(ad_account, listed)
     write_some(ad_account, listed, now=now)
     _mark_gone(ad_account, {one.id for one in listed}, now=now)
 
 
 def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Write what the partner said of some audiences; who was taken for gone is back."""
-    with translation.override(
-        "en"
-    ):  # why_not is kept in the words of the source and translated where it is shown
+    """Write the rows of some listed audiences; those marked as gone are back."""
+    # why_not is stored as a msgid and translated where it is shown.
+    with translation.override("en"):
         rows = _rows(ad_account, listed, now=now)
     fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
     known = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
@@ -248,14 +255,14 @@ def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime)
 
 
 def _mark_gone(ad_account: AdAccount, ids: set[str], *, now: datetime) -> None:
-    """Only what an earlier list showed can be gone: a new audience may take a while to be listed."""
+    """Park audiences missing from the list, if an earlier list had them: new ones may lag."""
     for row in ad_account.audiences.exclude(remote_id="").filter(gone_at=None, seen_at__lt=now):
         if row.remote_id not in ids:
             park.park_audience(row, None, now)
 
 
 def _adopt(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
-    """A creation that we sent but never saw confirmed did happen: its row gets the id."""
+    """Give the id to a row whose creation was sent but never confirmed."""
     waiting = {
         row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)
     }

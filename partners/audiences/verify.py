@@ -1,5 +1,7 @@
-"""One look at the partner before a launch: does the token work, may we use each ad account, does each audience exist and
-take people? What is definite is written down and blocks; a partner that cannot be reached is only a warning."""
+"""Check at the partner before a launch: the token, each ad account, each audience.
+
+A definite failure is stored and blocks; a partner that does not answer is only a warning.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,13 @@ from partners.queue import park, sealed
 
 logger = logging.getLogger(__name__)
 SECONDS = 8.0
-"""Nobody waits longer in front of the screen; what has no answer by then is unknown."""
+"""The longest wait of the page; a check without an answer by then is unknown."""
 MOST_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to say about one Sync that its rows do not say by themselves."""
+    """A result about one Sync that its rows do not show."""
 
     sync: Sync
     text: str
@@ -37,8 +39,8 @@ class Finding:
 
 
 @dataclass(slots=True)
-class _Look:
-    """What one ad account is asked."""
+class _Check:
+    """The questions about one ad account."""
 
     ad_account: AdAccount
     token: str
@@ -49,18 +51,18 @@ class _Look:
         return {sync.audience.remote_id: sync.audience for sync in self.syncs}
 
     def __repr__(self) -> str:
-        return f"_Look({self.ad_account.pk})"
+        return f"_Check({self.ad_account.pk})"
 
 
 @sensitive_variables()
-def look(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
-    """Ask once per ad account, all at the same time. What is broken is parked, so that problems.py says it from now on."""
-    looks = _looks(syncs)
-    if not looks:
+def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
+    """Ask once per ad account, in parallel. Park what is broken: problems.py reports it then."""
+    checks = _checks(syncs)
+    if not checks:
         return []
     pool = ThreadPoolExecutor(MOST_AT_ONCE)
     try:
-        asked = {pool.submit(copy_context().run, _ask, one): one for one in looks}
+        asked = {pool.submit(copy_context().run, _fetch, one): one for one in checks}
         wait(asked, timeout=SECONDS)
         return [
             finding for future, one in asked.items() for finding in _judge(one, future, now=now)
@@ -70,9 +72,9 @@ def look(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
 
 
 @sensitive_variables()
-def _looks(syncs: Iterable[Sync]) -> list[_Look]:
-    """One per ad account that has a token; the others are known to be in trouble."""
-    found: dict[int, _Look] = {}
+def _checks(syncs: Iterable[Sync]) -> list[_Check]:
+    """Return one check per ad account that has a token; the others have a known problem."""
+    found: dict[int, _Check] = {}
     for one in syncs:
         account = one.audience.ad_account
         if not (account.is_chosen and account.connection.is_connected and one.audience.remote_id):
@@ -81,15 +83,18 @@ def _looks(syncs: Iterable[Sync]) -> list[_Look]:
             found[account.pk].syncs.append(one)
             continue
         try:
-            found[account.pk] = _Look(account, account.connection.token, [one])
+            found[account.pk] = _Check(account, account.connection.token, [one])
         except crypto.CannotOpen:
             sealed.complain(account.connection.pk)
     return list(found.values())
 
 
 @sensitive_variables()
-def _ask(one: _Look) -> list[RemoteAudience]:
-    """In a thread, without the database. Where one of several ids rejects the call, each is asked for itself."""
+def _fetch(one: _Check) -> list[RemoteAudience]:
+    """Read the audiences, in a thread without the database.
+
+    If the partner rejects the call for one of several ids, ask for each id alone.
+    """
     partner, account = registry.get(one.ad_account.connection.partner), one.ad_account.remote_id
     ids = sorted(one.audiences)
     try:
@@ -107,7 +112,7 @@ def _ask(one: _Look) -> list[RemoteAudience]:
     return known
 
 
-def _judge(one: _Look, future: Future[list[RemoteAudience]], *, now: datetime) -> list[Finding]:
+def _judge(one: _Check, future: Future[list[RemoteAudience]], *, now: datetime) -> list[Finding]:
     if not future.done():
         return [_unreachable(one)]
     try:
@@ -126,11 +131,11 @@ def _judge(one: _Look, future: Future[list[RemoteAudience]], *, now: datetime) -
     except PartnerError as error:
         logger.info("ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log)
         return [_unreachable(one)]
-    return _written(one, listed, now=now)
+    return _compare(one, listed, now=now)
 
 
-def _written(one: _Look, listed: list[RemoteAudience], *, now: datetime) -> list[Finding]:
-    """The partner answered: token and ad account are good, and each audience is what it says, or gone."""
+def _compare(one: _Check, listed: list[RemoteAudience], *, now: datetime) -> list[Finding]:
+    """Store the answer: token and ad account work, each audience is as listed or gone."""
     connection = one.ad_account.connection
     freed = [park.unpark(connection), park.unpark(one.ad_account)]
     seen = {audience.id for audience in listed}
@@ -146,18 +151,18 @@ def _written(one: _Look, listed: list[RemoteAudience], *, now: datetime) -> list
             park.park_audience(audience, None, now)
             continue
         text = gettext(
-            "%(partner)s does not know the audience %(name)s. If it was created just now, try again in a minute; "
-            "otherwise choose or create another one."
+            "%(partner)s does not know the audience %(name)s. If it was created just now, try "
+            "again in a minute; otherwise choose or create another one."
         )
         words = {"partner": registry.get(connection.partner).label, "name": audience.name}
         findings.append(Finding(mine, text % words, blocks=True))
     return findings
 
 
-def _unreachable(one: _Look) -> Finding:
+def _unreachable(one: _Check) -> Finding:
     text = gettext(
-        "%(partner)s could not be reached just now, so nobody can say whether it takes people into %(name)s. You may "
-        "launch: people wait and are tried again."
+        "%(partner)s could not be reached just now, so nobody can say whether it takes people into "
+        "%(name)s. You may launch: people wait and are tried again."
     )
     label = registry.get(one.ad_account.connection.partner).label
     return Finding(

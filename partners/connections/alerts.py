@@ -1,7 +1,7 @@
-"""Mails about troubles at a partner, to who connected or else to the admins: one when it begins, one when it is over.
+"""Mail problems at a partner to the user who connected, else to the admins: at begin and end.
 
-And one a day at most where people were given up, whatever the trouble was; one a day to the admins while somebody who was
-erased, or withdrew their consent, cannot be taken out. What a mail says is made here, groups/outbox.py sends it.
+Besides, once a day: people who missed their deadline, and to the admins removals that failed or
+are blocked. The texts are written here; groups/outbox.py sends them.
 """
 
 import logging
@@ -41,19 +41,19 @@ Place = Connection | AdAccount | Audience
 
 
 def send_due(*, now: datetime) -> int:
-    """Mail what has begun and what is over, each once however many workers look; answers how many mails went out.
+    """Mail problems that began or ended, each once. Return how many mails were sent.
 
-    Only troubles of what live canvases use are mailed. What a mail server did not take is sent later.
+    Only places that live canvases use are mailed about. Refused mails are sent later.
     """
-    begun, recovered = _troubles(), _recovered()
-    _drop_what_is_over()
+    begun, recovered = _new_troubles(), _recovered()
+    _drop_ended()
     for place in begun:
-        _write_begun(place, now=now)
+        _enqueue_begun(place, now=now)
     for place in recovered:
-        _write_over(place, now=now)
-    _given_up(now=now)
-    _not_taken_out(now=now)
-    _removals_wait(now=now)
+        _enqueue_over(place, now=now)
+    _mail_missed_deadlines(now=now)
+    _mail_failed_removals(now=now)
+    _mail_blocked_removals(now=now)
     sent = mailing.send_due(now=now)
     for place in begun:
         _mark_begun(place, now=now)
@@ -62,8 +62,8 @@ def send_due(*, now: datetime) -> int:
     return sent
 
 
-def _troubles() -> list[Place]:
-    """Where something lasting is wrong that was not mailed yet."""
+def _new_troubles() -> list[Place]:
+    """Return the places with a lasting problem that was not mailed yet."""
     fresh = Q(parked_by__in=LASTING, alerted_at=None)
     connections = Connection.objects.filter(fresh, ad_accounts__audiences__syncs__is_live=True)
     accounts = AdAccount.objects.filter(fresh, audiences__syncs__is_live=True)
@@ -76,7 +76,7 @@ def _troubles() -> list[Place]:
 
 
 def _recovered() -> list[Place]:
-    """Where a mailed trouble is over. A disconnect ends none: it only takes the way away."""
+    """Return the places whose mailed problem is over. A disconnect ends no problem."""
     mailed = Q(parked_by="", alerted_at__isnull=False)
     return [
         *Connection.objects.filter(mailed)
@@ -91,8 +91,8 @@ def _recovered() -> list[Place]:
     ]
 
 
-def _drop_what_is_over() -> None:
-    """A trouble that ended before the mail about its beginning could go out needs none."""
+def _drop_ended() -> None:
+    """Delete unsent mails about problems that are over."""
     for model in (Connection, AdAccount, Audience):
         kind = f"begun:{model.__name__}:"
         waiting = outbox.pending_keys(kind)
@@ -108,7 +108,7 @@ def _key(what: str, place: Place) -> str:
     return f"{what}:{type(place).__name__}:{place.pk}"
 
 
-def _write_begun(place: Place, *, now: datetime) -> None:
+def _enqueue_begun(place: Place, *, now: datetime) -> None:
     def words(reader: Membership) -> Text:
         problem = _problem(place, now=now)
         subject = _("%(partner)s needs attention in %(group)s: %(what)s")
@@ -116,10 +116,10 @@ def _write_begun(place: Place, *, now: datetime) -> None:
         text = problem.text if problem else what["what"]
         if reader.role != Role.ADMIN and not isinstance(place, Audience):
             text = " ".join([text, _("An admin of this app group can do that.")])
-        return subject % what, _body(place, text, _mend(place))
+        return subject % what, _body(place, text, _repair_url(place))
 
     to = recipients(_connection(place))
-    _nobody(to, place)
+    _log_if_no_reader(to, place)
     outbox.enqueue(_key("begun", place), _group(place), to, words, now=now)
 
 
@@ -131,8 +131,8 @@ def _what(place: Place) -> str:
     return _("audience %(name)s does not exist any more") % {"name": place.name}
 
 
-def _mend(place: Place) -> str:
-    """Where the trouble can be mended: the step for an audience, else the page of the partner."""
+def _repair_url(place: Place) -> str:
+    """Return the page that mends the problem: of the step for an audience, else the partner's."""
     if isinstance(place, Audience):
         sync = _syncs(place).exclude(url="").first()
         if sync is not None:
@@ -141,7 +141,7 @@ def _mend(place: Place) -> str:
 
 
 def _syncs(place: Place) -> QuerySet[Sync]:
-    """What steps ask of a place: of live canvases, or with people who wait."""
+    """Return the Syncs of steps at a place that are live or have pending people."""
     way = {
         Connection: "audience__ad_account__connection",
         AdAccount: "audience__ad_account",
@@ -156,11 +156,11 @@ def _canvases(place: Place) -> QuerySet[Batch]:
 
 
 def _body(place: Place, text: str, url: str) -> str:
-    return letter(_group(place), text, url, lines(_syncs(place), _canvases(place)))
+    return mail_text(_group(place), text, url, sync_lines(_syncs(place), _canvases(place)))
 
 
-def letter(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
-    """What is wrong, where it is mended, and which canvases it concerns."""
+def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
+    """Return a mail: the problem, the page that mends it, and the canvases concerned."""
     parts = [text, outbox.absolute_url(url)]
     if lines:
         parts.append("\n".join([_("Canvases and audiences concerned:"), *lines]))
@@ -168,8 +168,8 @@ def letter(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
-    """Each Sync by its canvas and audience, with its people among ``waiting`` and its address."""
+def sync_lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
+    """Return a line per Sync: its label, its people among ``waiting``, its address."""
     people = dict(waiting.order_by().values_list("sync").annotate(total=Sum("n")))
     found = []
     for sync in syncs[:MOST_LINES]:
@@ -182,7 +182,7 @@ def lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
     return found
 
 
-def _write_over(place: Place, *, now: datetime) -> None:
+def _enqueue_over(place: Place, *, now: datetime) -> None:
     def words(reader: Membership) -> Text:
         subject = _("%(partner)s works again in %(group)s") % _words(_connection(place))
         n = _canvases(place).aggregate(n=Sum("n"))["n"] or 0
@@ -201,7 +201,7 @@ def _over_key(place: Place) -> str:
 
 
 def _mark_begun(place: Place, *, now: datetime) -> None:
-    """The incident counts as mailed once its mails went out."""
+    """Record the problem as mailed once its mails were sent."""
     if outbox.is_done(_key("begun", place)):
         type(place)._default_manager.filter(pk=place.pk, alerted_at=None).update(alerted_at=now)
 
@@ -215,8 +215,8 @@ def _mark_over(place: Place) -> None:
             outbox.delete(_key("begun", place))
 
 
-def _time_ran_out(*, now: datetime) -> QuerySet[Batch]:
-    """Whom the partner did not take until their deadline, lately."""
+def _expired(*, now: datetime) -> QuerySet[Batch]:
+    """Return the batches that recently missed their deadline."""
     errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - LOOK_BACK, n__gt=0)
     return errored.filter(settled_at__gte=F("deadline_at"))
 
@@ -225,7 +225,7 @@ def _today(now: datetime) -> int:
     return clock.slot_at(now.timestamp(), DAY_SECONDS)
 
 
-def _daily(
+def _enqueue_daily(
     what: str,
     batches: QuerySet[Batch],
     words: Callable[[Connection, QuerySet[Batch]], Text],
@@ -243,27 +243,29 @@ def _daily(
         ) -> Text:
             return words(connection, mine)
 
-        _nobody(readers, connection)
+        _log_if_no_reader(readers, connection)
         outbox.enqueue(
             f"{what}:{connection.pk}:{_today(now)}", connection.app_group, readers, written, now=now
         )
 
 
-def _given_up(*, now: datetime) -> None:
-    """Write about people whose time ran out, once a day."""
-    over = _time_ran_out(now=now).filter(sync__purpose=Sync.Purpose.STEP)
-    _daily("given-up", over, _given_up_words, to=recipients, now=now)
+def _mail_missed_deadlines(*, now: datetime) -> None:
+    """Mail about people who missed their deadline, once a day."""
+    over = _expired(now=now).filter(sync__purpose=Sync.Purpose.STEP)
+    _enqueue_daily("given-up", over, _missed_deadline_mail, to=recipients, now=now)
 
 
-def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Text:
+def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
     n = over.aggregate(n=Sum("n"))["n"] or 0
     batch = over.select_related("sync").order_by("-settled_at").first()
     subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
     text = ngettext(
-        "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they count as errored. Nobody is "
-        "lost: open the step, see why, and send them again with Try again once the trouble is over.",
-        "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they count as errored. Nobody is "
-        "lost: open the step, see why, and send them again with Try again once the trouble is over.",
+        "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they "
+        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
+        "again once the trouble is over.",
+        "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they "
+        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
+        "again once the trouble is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
@@ -271,20 +273,21 @@ def _given_up_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     words["time"] = stakes.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
-    return subject, letter(connection.app_group, text % words, url, lines(syncs, over))
+    return subject, mail_text(connection.app_group, text % words, url, sync_lines(syncs, over))
 
 
-def _not_taken_out(*, now: datetime) -> None:
-    """Write to the admins about removals that we asked for ourselves and gave up, once a day."""
-    over = _time_ran_out(now=now).exclude(sync__purpose=Sync.Purpose.STEP)
-    _daily("not-taken-out", over, _not_taken_out_words, to=_admins, now=now)
+def _mail_failed_removals(*, now: datetime) -> None:
+    """Mail the admins about removals without a step that missed their deadline, once a day."""
+    over = _expired(now=now).exclude(sync__purpose=Sync.Purpose.STEP)
+    _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=_admins, now=now)
 
 
-def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Text:
+def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
     subject = _("People were not taken out of audiences of %(group)s") % _words(connection)
     text = _(
-        "People who were erased or withdrew their consent may still be in audiences at %(partner)s: it took no "
-        "removal of them for %(patience)s, and none is sent any more. Look there which audiences can go."
+        "People who were erased or withdrew their consent may still be in audiences at "
+        "%(partner)s: it took no removal of them for %(patience)s, and none is sent any more. Look "
+        "there which audiences can go."
     )
     names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
         :MOST_LINES
@@ -295,8 +298,8 @@ def _not_taken_out_words(connection: Connection, over: QuerySet[Batch]) -> Text:
     return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
 
 
-def _removals_wait(*, now: datetime) -> None:
-    """Write to the admins of a group each day on which people whom we must take out are barred."""
+def _mail_blocked_removals(*, now: datetime) -> None:
+    """Mail the admins once a day while removals without a step cannot be sent."""
     barred = Q(ad_account__connection__token_sealed="") | Q(
         ad_account__connection__parked_by=ParkedBy.TOKEN
     )
@@ -304,10 +307,10 @@ def _removals_wait(*, now: datetime) -> None:
     waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
         sync__purpose=Sync.Purpose.STEP
     )
-    _daily("removals-wait", waiting, _removals_wait_words, to=_admins, now=now)
+    _enqueue_daily("removals-wait", waiting, _blocked_removal_mail, to=_admins, now=now)
 
 
-def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Text:
+def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> Text:
     n = (
         Delivery.objects.filter(batch__in=waiting, outcome=None)
         .values("profile")
@@ -316,12 +319,12 @@ def _removals_wait_words(connection: Connection, waiting: QuerySet[Batch]) -> Te
     )
     subject = _("People who must leave are still in audiences of %(group)s") % _words(connection)
     text = ngettext(
-        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at %(partner)s: we have "
-        "no access to take them out. Connect %(partner)s or choose the ad account again; the removal waits for that for "
-        "%(patience)s.",
-        "%(n)s people were erased here or withdrew their consent, but may still be in audiences at %(partner)s: we have "
-        "no access to take them out. Connect %(partner)s or choose the ad account again; the removals wait for that for "
-        "%(patience)s.",
+        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at "
+        "%(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
+        "account again; the removal waits for that for %(patience)s.",
+        "%(n)s people were erased here or withdrew their consent, but may still be in audiences "
+        "at %(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
+        "account again; the removals wait for that for %(patience)s.",
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
@@ -360,7 +363,7 @@ def _group(place: Place) -> AppGroup:
 
 
 def recipients(connection: Connection) -> list[Membership]:
-    """Who connected, if still an active member of the group; else all its active admins."""
+    """Return the user who connected, if an active member of the group; else its active admins."""
     members = _active(connection)
     return list(members.filter(user=connection.connected_by_id)) or list(
         members.filter(role=Role.ADMIN)
@@ -376,6 +379,6 @@ def _active(connection: Connection) -> QuerySet[Membership]:
     return members.select_related("user").order_by("pk")
 
 
-def _nobody(readers: list[Membership], place: Place) -> None:
+def _log_if_no_reader(readers: list[Membership], place: Place) -> None:
     if not readers:
-        logger.error("Nobody would receive the mail about %s.", place)
+        logger.error("The mail about %s has no recipient.", place)

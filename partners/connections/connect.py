@@ -1,4 +1,4 @@
-"""Connecting, changing and disconnecting: what an admin's choice does to a connection and its ad accounts."""
+"""Connect, change and disconnect: what a choice does to a connection and its ad accounts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiencesync.groups.models import Activity, AppGroup, User
 from partners import registry, sync
 from partners.connections import oauth, refresh, revoke
 from partners.connections.oauth import Offer
-from partners.connections.revoke import Ending
+from partners.connections.revoke import Revocation
 from partners.errors import Disconnected, PartnerError
 from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
 from partners.queue import park, sealed
@@ -31,8 +31,8 @@ class AlreadyChosen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
-    """A step that needs what is about to go, and how many people still wait in it."""
+class AffectedStep:
+    """A step that a disconnect or another choice concerns, with its pending people."""
 
     label: str
     url: str
@@ -42,22 +42,22 @@ class Touched:
 
     @property
     def name(self) -> str:
-        """The label without the audience at its end, which is named for itself."""
+        """Return the label without the name of the audience at its end."""
         return self.label.removesuffix(f": {self.audience}")
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
-    """How a disconnect went. ``ending``: what became of the token at the partner; VOID if there was none."""
+class DisconnectResult:
+    """The result of a disconnect. ``revocation``: of the token; DONE if there was none."""
 
     n_discarded: int
-    ending: Ending
+    revocation: Revocation
 
 
 def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> Connection:
     """Make the offer of ``state`` the group's connection, with these ad accounts of it.
 
-    Raises AlreadyChosen, or crypto.CannotOpen if the waiting token cannot be read any more.
+    Raises AlreadyChosen, or crypto.CannotOpen if the token of the offer cannot be read any more.
     """
     if state.chosen_at is not None:
         raise AlreadyChosen
@@ -73,7 +73,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
             raise AlreadyChosen
         connection, old_token = _renew(state, offer, token, refresh_token=refresh_token, now=now)
         is_same = old_token == (refresh_token or token)
-        spent = None if is_same else _spend(connection, old_token, now=now)
+        spent = None if is_same else _schedule_revocation(connection, old_token, now=now)
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         kind = Activity.Kind.CONNECTION
@@ -90,16 +90,18 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     return connection
 
 
-def losses(app_group: AppGroup, partner: str, remote_ids: Collection[str]) -> list[Touched]:
-    """The steps of this group that need an ad account which is not among ``remote_ids``."""
+def steps_losing_accounts(
+    app_group: AppGroup, partner: str, remote_ids: Collection[str]
+) -> list[AffectedStep]:
+    """Return the steps of this group that need an ad account not among ``remote_ids``."""
     needed = Sync.objects.filter(
         app_group=app_group, audience__ad_account__connection__partner=partner
     )
-    return _touched(needed.exclude(audience__ad_account__remote_id__in=remote_ids))
+    return _affected_steps(needed.exclude(audience__ad_account__remote_id__in=remote_ids))
 
 
 def known_ad_accounts(state: OAuthState) -> set[str]:
-    """Remote ids to tick beforehand: what is connected, or what live steps still need."""
+    """Return the remote ids to tick at first: connected ones, and those that live steps need."""
     rows = AdAccount.objects.filter(
         connection__app_group=state.app_group, connection__partner=state.partner
     )
@@ -108,8 +110,11 @@ def known_ad_accounts(state: OAuthState) -> set[str]:
 
 
 @sensitive_variables()
-def lost_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[Touched]:
-    """The steps whose ad account stays but whose audience the new user does not reach. Raises PartnerError, CannotOpen."""
+def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[AffectedStep]:
+    """Return the steps whose ad account stays but whose audience the new user does not reach.
+
+    Raises PartnerError or crypto.CannotOpen.
+    """
     partner = registry.get(state.partner)
     needed = _needed(
         Sync.objects.filter(
@@ -129,36 +134,34 @@ def lost_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[Touch
             for owner, audience in pairs
             if owner == ad_account_id and audience not in reached
         }
-    return _touched(needed.filter(audience__remote_id__in=lost))
+    return _affected_steps(needed.filter(audience__remote_id__in=lost))
 
 
-def touched(subject: Connection | AdAccount) -> list[Touched]:
-    """The steps that a disconnect of ``subject`` touches: live, or with people waiting."""
-    return _touched(_syncs_of(subject))
+def affected_steps(subject: Connection | AdAccount) -> list[AffectedStep]:
+    """Return the steps that a disconnect of ``subject`` affects: live or with pending people."""
+    return _affected_steps(_syncs_of(subject))
 
 
 def disconnect(
     subject: Connection | AdAccount, *, discard: bool, by: User | None, now: datetime
-) -> Farewell:
-    """Let go of a whole connection or of one ad account; waiting people are discarded or wait for a reconnect.
+) -> DisconnectResult:
+    """Disconnect a whole connection or one ad account.
 
-    The token is wiped here first and then revoked at the partner; if that fails, housekeeping goes on trying for a day.
+    Pending people are discarded, or wait for a reconnect. The token is wiped here first and then
+    revoked at the partner; if that fails, housekeeping retries for one day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    spent, unasked, unchosen = None, Ending.VOID, []
+    spent, unasked, unchosen = None, Revocation.DONE, []
     with transaction.atomic():
         if isinstance(subject, Connection):
-            locked = Connection.objects.select_for_update().get(
-                pk=subject.pk
-            )  # perhaps reconnected a moment ago
-            unasked = (
-                Ending.REFUSED if locked.is_connected else Ending.VOID
-            )  # with a token that does not open
-            spent = _spend(locked, _open(locked), now=now)
-            unchosen = oauth.end_waiting(locked.app_group, locked.partner, now=now)
-        n_discarded = (
-            _discard(subject, now=now) if discard else 0
-        )  # batches before ad accounts, as workers lock them
+            # Read again under the lock: it may have been reconnected meanwhile.
+            locked = Connection.objects.select_for_update().get(pk=subject.pk)
+            # Without a token that opens, there is nothing to ask the partner with.
+            unasked = Revocation.REFUSED if locked.is_connected else Revocation.DONE
+            spent = _schedule_revocation(locked, _open(locked), now=now)
+            unchosen = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)
+        # Batches before ad accounts: workers lock them in this order.
+        n_discarded = _discard(subject, now=now) if discard else 0
         if isinstance(subject, Connection):
             _wipe(subject, now=now)
         else:
@@ -170,14 +173,17 @@ def disconnect(
             _subject(subject),
             kind=Activity.Kind.CONNECTION,
         )
-    ending = revoke.revoke(spent) if spent else unasked
+    revocation = revoke.revoke(spent) if spent else unasked
     for token in unchosen:
         revoke.revoke(token)
-    return Farewell(n_discarded, ending)
+    return DisconnectResult(n_discarded, revocation)
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
-    """Ask the partner who we are: proves the token, or parks the connection. False if that proved nothing good."""
+    """Prove the token by asking the partner for its user, or park the connection.
+
+    Return False if the token was not proved good.
+    """
     try:
         refresh.refresh_if_due(connection, now=now)
         registry.get(connection.partner).user(connection.token)
@@ -225,7 +231,7 @@ def _renew(
 
 
 def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collection[str]) -> None:
-    """Upsert the chosen ones by their remote id, so that steps find the rows they knew; let go of the others."""
+    """Upsert the chosen ad accounts by remote id, as steps point to the rows; unchoose others."""
     chosen = [
         AdAccount(
             connection=connection,
@@ -263,21 +269,27 @@ def _discard(subject: Connection | AdAccount, *, now: datetime) -> int:
 
 
 @sensitive_variables()
-def _spend(connection: Connection, token: str, *, now: datetime) -> SpentToken | None:
-    """Inside the transaction that gives a token up, write down that it must end at the partner, too."""
-    return revoke.keep(connection.partner, token, now=now) if token else None
+def _schedule_revocation(connection: Connection, token: str, *, now: datetime) -> SpentToken | None:
+    """Schedule the revocation of a token, in the transaction that gives it up."""
+    return revoke.schedule(connection.partner, token, now=now) if token else None
 
 
 def sealed_tokens() -> str:
-    """What is wrong with TOKEN_KEYS, for /readyz: of the newest tokens none opens. "" if one does, or there is none."""
+    """Return what is wrong with TOKEN_KEYS, for /readyz; "" if nothing is.
+
+    They are wrong if they open none of the newest tokens.
+    """
     newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:TOKENS_TRIED])
     if not newest or any(connection.opens_here for connection in newest):
         return ""
-    return f"none of the {len(newest)} newest tokens opens with TOKEN_KEYS: they are the keys of another installation"
+    return (
+        f"none of the {len(newest)} newest tokens opens with TOKEN_KEYS: "
+        "they are the keys of another installation"
+    )
 
 
 def _open(connection: Connection) -> str:
-    """The grant to revoke, or "" where there is none that can be read."""
+    """Return the grant to revoke, or "" if there is none that can be read."""
     if not connection.is_connected:
         return ""
     try:
@@ -297,8 +309,8 @@ def _needed(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
     return syncs.filter(Q(is_live=True) | Q(tally__pending__gt=0))
 
 
-def _touched(syncs: QuerySet[Sync]) -> list[Touched]:
-    """One line per step and audience, who waits first: an edited step has had several syncs."""
+def _affected_steps(syncs: QuerySet[Sync]) -> list[AffectedStep]:
+    """Return one line per step and audience, those with pending people first."""
     needed = (
         _needed(syncs)
         .annotate(n_pending=Coalesce(F("tally__pending"), 0))
@@ -306,24 +318,25 @@ def _touched(syncs: QuerySet[Sync]) -> list[Touched]:
     )
     rows = needed.order_by("label", "url", "pk")
     found = _summed(
-        Touched(one.label, one.url, one.is_live, one.n_pending, one.audience.name) for one in rows
+        AffectedStep(one.label, one.url, one.is_live, one.n_pending, one.audience.name)
+        for one in rows
     )
     return sorted(found, key=lambda one: not one.n_pending)
 
 
-def _summed(rows: Iterable[Touched]) -> list[Touched]:
-    found: dict[tuple[str, str], Touched] = {}
+def _summed(rows: Iterable[AffectedStep]) -> list[AffectedStep]:
+    found: dict[tuple[str, str], AffectedStep] = {}
     for row in rows:
         key = (row.label, row.url)
-        seen = found.get(key, Touched(*key, is_live=False, n_pending=0))
-        found[key] = Touched(
+        seen = found.get(key, AffectedStep(*key, is_live=False, n_pending=0))
+        found[key] = AffectedStep(
             *key, seen.is_live or row.is_live, seen.n_pending + row.n_pending, row.audience
         )
     return list(found.values())
 
 
 def _masked(email: str) -> str:
-    """As the partner masks it; masked here should it ever come in the open."""
+    """Return the address as the partner masks it; mask it if it comes in the clear."""
     name, at, domain = email.partition("@")
     return email if "*" in email or not at else f"{name[:1]}***{at}{domain}"
 

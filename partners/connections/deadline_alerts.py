@@ -1,4 +1,4 @@
-"""Mails before people count as errors, some six hours and one hour ahead: there is time to mend what bars their way."""
+"""Mail a warning about six hours and one hour before people count as errored."""
 
 from datetime import datetime, timedelta
 
@@ -17,12 +17,12 @@ from partners import registry, stakes
 from partners.connections import alerts, mailing, problems
 from partners.models import Batch, Connection, Sync
 
-HOURS = (1, 6)  # of the thirteen that people have, nearest first; a shorter deadline shortens them
+HOURS = (1, 6)  # levels, nearest first, of a retry window of 13 hours; scaled to the setting
 ALL_HOURS = 13
 
 
 def warn(*, now: datetime) -> int:
-    """Mail who must act, each connection once a day and level however many workers look; answers how many mails went."""
+    """Mail the readers of each connection once a day and level. Return how many mails were sent."""
     soon = stakes.waiting().filter(deadline_at__lte=now + _hours(max(HOURS)))
     connections = Connection.objects.filter(pk__in=soon.values("ad_account__connection"))
     for connection in connections.select_related("app_group"):
@@ -39,7 +39,7 @@ def _warn(connection: Connection, *, now: datetime) -> None:
     for at, level in enumerate(HOURS):
         soon = mine.filter(deadline_at__lte=now + _hours(level))
         if soon.exists():
-            # Who was mailed about the last hour needs no mail about the last six any more.
+            # After the mail of the last hour, the one of the last six hours is not sent.
             nearer = [_key(connection, one, now=now) for one in HOURS[:at]]
             if not any(outbox.has_any(key) for key in nearer):
                 _write(connection, soon, level, now=now)
@@ -69,8 +69,10 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> T
         "group": connection.app_group.name
     }
     text = ngettext(
-        "%(n)s person counts as errored on %(time)s, in %(left)s, because %(partner)s has not taken them.",
-        "%(n)s people begin to count as errored on %(time)s, in %(left)s, because %(partner)s has not taken them.",
+        "%(n)s person counts as errored on %(time)s, in %(left)s, because %(partner)s has not "
+        "taken them.",
+        "%(n)s people begin to count as errored on %(time)s, in %(left)s, because %(partner)s has "
+        "not taken them.",
         found["n"],
     )
     words = {
@@ -85,6 +87,6 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> T
     parts.append(_("Mend it before, or send them again with Try again afterwards."))
     url = problem.url if problem else batch.sync.url if batch else "/"
     syncs = Sync.objects.filter(pk__in=soon.values("sync")).order_by("pk")
-    return subject, alerts.letter(
-        connection.app_group, " ".join(parts), url, alerts.lines(syncs, soon)
+    return subject, alerts.mail_text(
+        connection.app_group, " ".join(parts), url, alerts.sync_lines(syncs, soon)
     )

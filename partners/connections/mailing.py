@@ -1,4 +1,4 @@
-"""Sends letters (groups/outbox.py) by the clock, and counts what the mail server did not take."""
+"""Send due mails (groups/outbox.py) from the beat; count those that the mail server refused."""
 
 from datetime import datetime
 from functools import partial
@@ -13,12 +13,12 @@ LONGEST_TURN = 90.0  # seconds after which another worker takes over
 
 
 def beat() -> None:
-    """One worker at a time: a mail server that hangs must not hold them all."""
+    """Send due mails. One worker at a time: a hanging mail server must not hold all of them."""
     with clock.exclusive("letters", LONGEST_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 
 
 def send_due(*, now: datetime) -> int:
-    """Send what is due; answers how many went out."""
+    """Send due mails. Return how many were sent."""
     return outbox.send_due(now=now, count_failure=partial(Count.add, Count.MAILS_FAILED, 1))

@@ -1,6 +1,7 @@
-"""The way to a token: an authorisation is bound to session, user and app group, used once, and ends in an offer.
+"""Authorise at a partner: a state bound to session, user and group, used once, becomes an offer.
 
-Nothing is connected here. The offer (token, user, ad accounts) waits for an admin's choice in connect.py.
+Nothing is connected here. The offer (token, user, ad accounts) waits for the choice of an admin
+in connect.py.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 class NotAuthorized(Exception):
-    """An authorisation that came to nothing. Carries a sentence for the user and, where proven, the app group."""
+    """A failed authorisation: a sentence for the user and, where proven, the app group."""
 
     def __init__(
         self,
@@ -57,14 +58,14 @@ class NotAuthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an authorisation would open: who confirmed, and which ad accounts they reach."""
+    """What an authorisation gives access to: the partner's user and their ad accounts."""
 
     user: PartnerUser
     ad_accounts: tuple[RemoteAdAccount, ...]
 
     @classmethod
     def of(cls, state: OAuthState) -> Offer:
-        """Read back what `receive` stored."""
+        """Read the offer that `receive` stored."""
         ad_accounts = tuple(RemoteAdAccount(**one) for one in state.offer["ad_accounts"])
         return cls(PartnerUser(**state.offer["user"]), ad_accounts)
 
@@ -72,8 +73,8 @@ class Offer:
 def begin(
     app_group: AppGroup, partner: Partner, *, by: User, session: SessionBase, now: datetime
 ) -> str:
-    """Start an authorisation; answers the address of the partner's consent page."""
-    forget(now=now)
+    """Start an authorisation; return the address of the partner's consent page."""
+    delete_expired(now=now)
     state = secrets.token_urlsafe(32)
     OAuthState.objects.create(
         state_hash=_hash(state),
@@ -87,7 +88,7 @@ def begin(
 
 
 def redirect_uri(partner: Partner) -> str:
-    """The one address the partner may send people back to; never taken from a request."""
+    """Return the address that the partner sends people back to; never from a request."""
     return f"{settings.SITE_URL}{reverse('oauth_callback', args=[partner.key])}"
 
 
@@ -95,9 +96,10 @@ def redirect_uri(partner: Partner) -> str:
 def receive(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
 ) -> OAuthState:
-    """Redeem a callback: at most one exchange per state, whatever comes in. Raises NotAuthorized; then nothing is stored.
+    """Redeem a callback; at most one exchange per state. Raises NotAuthorized.
 
-    The token is kept before anything else is asked: should the process die, `forget` ends it at the partner.
+    The token is stored before the partner is asked for anything else: if the process dies,
+    `delete_expired` revokes it.
     """
     state = _claim(query, partner, user=user, session=session, now=now)
     auth_code = _auth_code(query, partner, state.app_group)
@@ -105,11 +107,11 @@ def receive(
         token = _exchange(partner, auth_code, state)
         offer = _offer(partner, token, state)
     except PartnerError as error:
-        _give_back(state, now=now)
+        _abandon(state, now=now)
         logger.warning("authorisation %s failed: %s", state.pk, error.message_for_log)
         raise NotAuthorized(_sentence(error, partner), state.app_group) from None
     except NotAuthorized:
-        _give_back(state, now=now)
+        _abandon(state, now=now)
         raise
     state.offer = {
         "user": _clean(asdict(offer.user)),
@@ -121,42 +123,48 @@ def receive(
 
 
 def token_of(state: OAuthState) -> str:
-    """The token that waits for the choice. Raises crypto.CannotOpen."""
+    """Return the token of an offer. Raises crypto.CannotOpen."""
     return crypto.open_sealed(state.token_sealed, context=state.token_context)
 
 
 def refresh_token_of(state: OAuthState) -> str:
-    """The refresh token that waits for the choice, or "". Raises crypto.CannotOpen."""
+    """Return the refresh token of an offer, or "". Raises crypto.CannotOpen."""
     if not state.refresh_sealed:
         return ""
     return crypto.open_sealed(state.refresh_sealed, context=state.refresh_context)
 
 
 def is_open(state: OAuthState, *, now: datetime) -> bool:
-    """Whether ad accounts can still be chosen from this authorisation."""
+    """Return whether ad accounts can still be chosen from this authorisation."""
     is_offered = bool(state.token_sealed and state.offer)
     return is_offered and state.used_at is not None and now < state.used_at + CHOICE_LIFETIME
 
 
-def forget(*, now: datetime) -> None:
-    """Delete authorisations that can no longer be used. A token that nobody chose anything with must end, too."""
+def delete_expired(*, now: datetime) -> None:
+    """Delete authorisations that can no longer be used, and revoke their tokens."""
     with transaction.atomic():
         old = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
         for state in old.exclude(token_sealed="").select_for_update():
-            _spend(state, now=now)
+            _schedule_revocation(state, now=now)
         old.delete()
 
 
-def end_waiting(app_group: AppGroup, partner: str, *, now: datetime) -> list[SpentToken]:
-    """Inside a transaction, give up the tokens that this group was given and chose nothing with: they end, too."""
+def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> list[SpentToken]:
+    """Schedule the revocation of tokens whose offers this group did not use.
+
+    Runs inside the caller's transaction; call `revoke.revoke` for the returned rows after it.
+    """
     mine = OAuthState.objects.filter(app_group=app_group, partner=partner).exclude(token_sealed="")
-    spent = [_spend(state, now=now) for state in mine.select_for_update()]
+    spent = [_schedule_revocation(state, now=now) for state in mine.select_for_update()]
     mine.delete()
     return [token for token in spent if token]
 
 
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
-    """What binds a state to this browser: the hash of a random value in the session ("" if there is none)."""
+    """Return the hash of a random value in the session, which binds a state to the browser.
+
+    Empty if the session has none.
+    """
     if is_new and SESSION_KEY not in session:
         session[SESSION_KEY] = secrets.token_urlsafe(32)
     secret = session.get(SESSION_KEY)
@@ -166,7 +174,7 @@ def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
 def _claim(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
 ) -> OAuthState:
-    """Use up the state of a callback, before anything else is looked at. Raises NotAuthorized."""
+    """Use up the state of a callback, before anything else is read. Raises NotAuthorized."""
     values = query.getlist("state")
     mine = OAuthState.objects.select_related("app_group").filter(
         user=user, session_hash=session_hash(session), partner=partner.key
@@ -177,7 +185,8 @@ def _claim(
     if found is None:
         raise NotAuthorized(
             _(
-                "This confirmation does not belong to a connection that you started in this browser. Nothing was stored."
+                "This confirmation does not belong to a connection that you started in this "
+                "browser. Nothing was stored."
             )
         )
     fresh = OAuthState.objects.filter(
@@ -200,12 +209,15 @@ def _claim(
 def _used_or_old(state: OAuthState) -> str:
     if state.used_at is not None:
         return _(
-            "This confirmation was used already. It works only once; nothing was changed by this visit."
+            "This confirmation was used already. It works only once; nothing was changed by this "
+            "visit."
         )
     minutes = int(STATE_LIFETIME.total_seconds() // 60)
     text = ngettext(
-        "This confirmation is too old: it has to come back within %(minutes)d minute. Nothing was stored.",
-        "This confirmation is too old: it has to come back within %(minutes)d minutes. Nothing was stored.",
+        "This confirmation is too old: it has to come back within %(minutes)d minute. Nothing was "
+        "stored.",
+        "This confirmation is too old: it has to come back within %(minutes)d minutes. Nothing "
+        "was stored.",
         minutes,
     )
     return text % {"minutes": minutes}
@@ -213,7 +225,7 @@ def _used_or_old(state: OAuthState) -> str:
 
 @sensitive_variables()
 def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
-    """The code to redeem. Raises NotAuthorized."""
+    """Return the code to redeem. Raises NotAuthorized."""
     values = query.getlist(partner.code_parameter)
     words = {"partner": partner.label}
     if "error" in query or not any(values):
@@ -228,7 +240,7 @@ def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
 
 @sensitive_variables()
 def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
-    """Ask the partner for the token, and keep it. Raises NotAuthorized or PartnerError."""
+    """Redeem the code and store the token. Raises NotAuthorized or PartnerError."""
     if not partner.is_configured():
         raise NotAuthorized(not_configured(partner), state.app_group)
     token = partner.exchange(auth_code, redirect_uri=redirect_uri(partner))
@@ -242,72 +254,76 @@ def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
 
 @sensitive_variables()
 def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
-    """Ask the partner who confirmed, and what the token opens. Raises NotAuthorized or PartnerError."""
+    """Ask the partner for the user and the ad accounts of the token.
+
+    Raises NotAuthorized or PartnerError.
+    """
     missing = partner.missing_permissions(token)
     if missing:
         text = _(
-            "%(partner)s did not grant what syncing needs: %(permissions)s. Connect again and leave all permissions "
-            "ticked. Nothing was stored."
+            "%(partner)s did not grant what syncing needs: %(permissions)s. Connect again and "
+            "leave all permissions ticked. Nothing was stored."
         )
         words = {"partner": partner.label, "permissions": ", ".join(map(str, missing))}
         raise NotAuthorized(text % words, state.app_group)
     offer = Offer(partner.user(token.access_token), tuple(partner.ad_accounts(token.access_token)))
     if not offer.ad_accounts:
         text = _(
-            "This %(partner)s user reaches no ad account. Create one there, or ask for the role Admin or Operator in "
-            "one, then connect again. Nothing was stored."
+            "This %(partner)s user reaches no ad account. Create one there, or ask for the role "
+            "Admin or Operator in one, then connect again. Nothing was stored."
         )
         raise NotAuthorized(text % {"partner": partner.label}, state.app_group)
     return offer
 
 
-def _give_back(state: OAuthState, *, now: datetime) -> None:
-    """End a token that is of no use; where the partner does not answer, housekeeping goes on."""
+def _abandon(state: OAuthState, *, now: datetime) -> None:
+    """Revoke a token without use; housekeeping retries where the partner does not answer."""
     with transaction.atomic():
         held = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
-        spent = _spend(state, now=now) if held.update(token_sealed="") else None
+        spent = _schedule_revocation(state, now=now) if held.update(token_sealed="") else None
     if spent:
         revoke.revoke(spent)
 
 
 @sensitive_variables()
-def _spend(state: OAuthState, *, now: datetime) -> SpentToken | None:
-    """Inside the transaction that gives its token up, write down that it must end at the partner, too."""
+def _schedule_revocation(state: OAuthState, *, now: datetime) -> SpentToken | None:
+    """Schedule the revocation of a token, in the transaction that gives it up."""
     try:
-        return revoke.keep(state.partner, refresh_token_of(state) or token_of(state), now=now)
+        return revoke.schedule(state.partner, refresh_token_of(state) or token_of(state), now=now)
     except crypto.CannotOpen:
         logger.warning("authorisation %s: the token cannot be opened with TOKEN_KEYS", state.pk)
         return None
 
 
 def not_configured(partner: Partner) -> str:
-    """What to say when this installation has no credentials for the partner."""
+    """Return the text for a partner without credentials in this installation."""
     text = _(
-        "This installation is not registered at %(partner)s yet: whoever runs it has to set the app id and the app "
-        "secret (%(settings)s)."
+        "This installation is not registered at %(partner)s yet: whoever runs it has to set the "
+        "app id and the app secret (%(settings)s)."
     )
     return text % {"partner": partner.label, "settings": partner.settings_hint}
 
 
 def _sentence(error: PartnerError, partner: Partner) -> str:
-    """Why the exchange failed; the sentences of `errors` speak of people who wait, and here nobody does."""
+    """Return why the exchange failed. The sentences of errors.py are about waiting people."""
     words = {"partner": partner.label, "code": error.code}
     if isinstance(error, Rejected) and error.cause is RejectedCause.AUTH_CODE:
         return error.sentence()
     if isinstance(error, Rejected):
         text = _(
-            "%(partner)s refused the confirmation (code %(code)s). Nothing was stored. Connect again; if it stays, "
-            "tell whoever runs this installation."
+            "%(partner)s refused the confirmation (code %(code)s). Nothing was stored. Connect "
+            "again; if it stays, tell whoever runs this installation."
         )
         return text % words
     text = _(
-        "%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a few minutes."
+        "%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a "
+        "few minutes."
     )
     return text % words
 
 
-def way_back(user: User, partner: Partner, app_group: AppGroup | None) -> str:
-    """Where to start again: the partner page of the group, else of the first group the user is in, else the start page."""
+def return_url(user: User, partner: Partner, app_group: AppGroup | None) -> str:
+    """Return where to start again: the partner page of the group or of the first own group."""
     if app_group is None:
         first = (
             Membership.objects.filter(user=user, app_group__archived_at=None)
@@ -320,7 +336,7 @@ def way_back(user: User, partner: Partner, app_group: AppGroup | None) -> str:
 
 
 def registered(key: str) -> Partner | None:
-    """The partner with this key, if there is one."""
+    """Return the partner with this key, or None."""
     try:
         return registry.get(key)
     except KeyError:
@@ -328,7 +344,7 @@ def registered(key: str) -> Partner | None:
 
 
 def _clean(values: dict[str, Any]) -> dict[str, Any]:
-    """Without NUL, which PostgreSQL stores neither in text nor in JSON."""
+    """Remove NUL, which PostgreSQL stores neither in text nor in JSON."""
     return {
         name: value.replace("\0", "") if isinstance(value, str) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""What is wrong with a connection, an ad account, an audience or a sync: derived when somebody looks, never stored."""
+"""Problems of a connection, ad account, audience or Sync: derived on each read, never stored."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from partners.queue import sealed
 from partners.stakes import Stake
 
 SYNC_RELATED = "audience__ad_account__connection__app_group"
-"""What to select_related() before asking `of_sync` for many."""
+"""Pass this to select_related() before calling `of_sync` for many."""
 AUDIENCE_FIELD = "#id_audience_name"
-"""Where on the page of the asker another audience is chosen."""
+"""The field of the step editor in which another audience is chosen."""
 SEALED = sealed.CODE
 
 
 class Severity(StrEnum):
-    """DANGER: nothing is sent until somebody acts. WARNING: it mends itself."""
+    """DANGER: nothing is sent until a user acts. WARNING: it ends without help."""
 
     DANGER = "danger"
     WARNING = "warning"
@@ -33,7 +33,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: words a marketer can act on, and where to act. ``short``: only what to do, for a card."""
+    """A problem in words for a marketer. ``url``: the page that mends it.
+
+    ``short``: only what to do, for a card.
+    """
 
     code: str
     text: str
@@ -45,9 +48,10 @@ class Problem:
 def of_connection(
     connection: Connection, *, now: datetime, stake: Stake | None = None, is_stuck: bool = False
 ) -> Problem | None:
-    """Not connected, the partner refuses our token, or our keys do not open it.
+    """Return the problem of a connection: missing, refused, or not opened by our keys.
 
-    ``stake``: who waits behind it; all of the connection unless given. ``is_stuck``: see `connection_code`.
+    ``stake``: the people behind it; all of the connection unless given. ``is_stuck``: see
+    `connection_code`.
     """
     code = connection_code(connection, is_stuck=is_stuck)
     if not code:
@@ -63,7 +67,7 @@ def of_connection(
 
 
 def connection_code(connection: Connection, *, is_stuck: bool = False) -> str:
-    """What is wrong with a connection as such, without looking at who waits; empty if nothing is.
+    """Return the code of the problem of a connection; empty if there is none. No query.
 
     ``is_stuck``: people wait because no engine can open the token.
     """
@@ -82,15 +86,16 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
     ),
     "token_refused": (
         gettext_noop(
-            "%(partner)s no longer accepts our access: the password was changed, the access was withdrawn, or the "
-            "person left the Business Center."
+            "%(partner)s no longer accepts our access: the password was changed, the access was "
+            "withdrawn, or the person left the Business Center."
         ),
         gettext_noop("Reconnect %(partner)s."),
         gettext_noop("Reconnect %(partner)s by %(time)s."),
     ),
     SEALED: (
         gettext_noop(
-            "The keys of this installation (TOKEN_KEYS) cannot open its access to %(partner)s: another key sealed it."
+            "The keys of this installation (TOKEN_KEYS) cannot open its access to %(partner)s: "
+            "another key sealed it."
         ),
         gettext_noop("Ask the operator to add that key; if it is lost, reconnect %(partner)s."),
         gettext_noop(
@@ -128,21 +133,23 @@ _OF_AD_ACCOUNT = {
     ),
     "ad_account_refused": (
         gettext_noop(
-            "%(partner)s does not let us use the ad account %(name)s. We try again every few minutes."
+            "%(partner)s does not let us use the ad account %(name)s. We try again every few "
+            "minutes."
         ),
         gettext_noop(
-            "Check at %(partner)s that it is active and that the connected user is an admin or operator of it."
+            "Check at %(partner)s that it is active and that the connected user is an admin or "
+            "operator of it."
         ),
         gettext_noop(
-            "Check at %(partner)s by %(time)s that it is active and that the connected user is an admin or operator "
-            "of it."
+            "Check at %(partner)s by %(time)s that it is active and that the connected user is an "
+            "admin or operator of it."
         ),
     ),
 }
 
 
 def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None) -> Problem | None:
-    """Not created yet, gone, or not one that takes people."""
+    """Return the problem of an audience: not created, gone, or taking no people."""
     words = {
         "name": audience.name,
         "partner": registry.get(audience.ad_account.connection.partner).label,
@@ -169,8 +176,8 @@ def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None
         )
     if stake.people:
         act = gettext(
-            "Choose or create another one in the step by %(time)s: you are then asked whether the people who wait move "
-            "to it."
+            "Choose or create another one in the step by %(time)s: you are then asked whether the "
+            "people who wait move to it."
         )
     else:
         act = gettext("Choose or create another one in the step.")
@@ -179,18 +186,18 @@ def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
-    """The first thing that stands in the way of this sync, the widest first; what slows it down comes last.
+    """Return the first problem of a Sync, the widest place first; warnings last.
 
-    Who waits is counted for this sync alone, and only if something is wrong. Another audience is chosen where this one
-    was: the address of a problem with it is the one of the asker.
+    Its people are counted only if there is a problem. The url of a problem of its audience leads to
+    the step, where another audience is chosen.
     """
-    if not any(_ways(sync, Stake(), now=now)):
+    if not any(_at_each_place(sync, Stake(), now=now)):
         return None
-    found = filter(None, _ways(sync, stakes.of_sync(sync), now=now))
+    found = filter(None, _at_each_place(sync, stakes.of_sync(sync), now=now))
     return min(found, key=lambda problem: problem.severity is Severity.WARNING)
 
 
-def _ways(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, ...]:
+def _at_each_place(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, ...]:
     ad_account = sync.audience.ad_account
     of_place = of_audience(sync.audience, now=now, stake=stake)
     if of_place is not None and sync.url:
@@ -203,13 +210,13 @@ def _ways(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, .
 
 
 def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
-    """How bad it is, for lists: without a query and without words."""
-    found = [problem.severity for problem in _ways(sync, Stake(), now=now) if problem]
+    """Return the worst severity, for lists: without a query and without texts."""
+    found = [problem.severity for problem in _at_each_place(sync, Stake(), now=now) if problem]
     return min(found, key=lambda severity: severity is Severity.WARNING) if found else None
 
 
 def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
-    """What stands in the way of ``n`` people who wait for what a step asked before it was changed or removed."""
+    """Return what blocks ``n`` people pending in a Sync that its step no longer uses."""
     found = of_sync(sync, now=now)
     if found is None:
         return None
@@ -221,14 +228,18 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     }
     if found.code not in ("audience_gone", "audience_not_appendable"):
         text = ngettext(
-            "%(n)s person still waits for the audience %(name)s, which this component had before. %(problem)s",
-            "%(n)s people still wait for the audience %(name)s, which this component had before. %(problem)s",
+            "%(n)s person still waits for the audience %(name)s, which this component had before. "
+            "%(problem)s",
+            "%(n)s people still wait for the audience %(name)s, which this component had before. "
+            "%(problem)s",
             n,
         )
         return replace(found, text=text % words, short="")
     waits = ngettext(
-        "%(n)s person still waits for the audience %(name)s, which %(partner)s no longer lets us use.",
-        "%(n)s people still wait for the audience %(name)s, which %(partner)s no longer lets us use.",
+        "%(n)s person still waits for the audience %(name)s, which %(partner)s no longer lets us "
+        "use.",
+        "%(n)s people still wait for the audience %(name)s, which %(partner)s no longer lets us "
+        "use.",
         n,
     )
     if stake.people:
@@ -241,8 +252,10 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
 
 
 def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
-    """The connections that do not work although live syncs need them, or people wait for them: for the banner on every
-    page. One query, and one more for each that is broken."""
+    """Return the problems of connections that live or pending Syncs need, for the banner.
+
+    One query, and one more for each broken connection.
+    """
     needed = Q(is_live=True) | Q(purpose=Sync.Purpose.STEP, paused=False, tally__pending__gt=0)
     live = Sync.objects.filter(needed, audience__ad_account__connection=OuterRef("pk"))
     shut = sealed.stuck(now=now).filter(ad_account__connection=OuterRef("pk"))
@@ -254,7 +267,7 @@ def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
 
 
 def partner_page(connection: Connection) -> str:
-    """Where an admin connects and chooses."""
+    """Return the page on which an admin connects and chooses ad accounts."""
     return reverse("partner", args=[connection.app_group.slug, connection.partner])
 
 

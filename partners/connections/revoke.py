@@ -1,8 +1,8 @@
-"""Tokens that are no longer ours to use: kept sealed until the partner says that they are void, a day at most.
+"""Revoke tokens at the partner that we no longer use, retried for one day.
 
-A disconnect writes its token here in its own transaction and asks the partner after the commit; if the process dies in
-between, or the partner is away, housekeeping asks again. Who refuses for good is not
-asked again. Nothing else reads these rows.
+A disconnect stores its token here in its own transaction and revokes it after the commit. If the
+process dies in between, or the partner does not answer, housekeeping tries again; not after a
+final refusal. Nothing else reads these rows.
 """
 
 import logging
@@ -19,20 +19,20 @@ from partners.models import Connection, SpentToken
 
 logger = logging.getLogger(__name__)
 KEEP = timedelta(days=1)
-AT_ONCE = 3
+MOST_AT_ONCE = 3
 
 
-class Ending(Enum):
-    """Whether a token is void at the partner now: yes; not yet, it is asked again; no, and asking again is no use."""
+class Revocation(Enum):
+    """The state of a revocation: done, retried later, or refused for good."""
 
-    VOID = auto()
-    LATER = auto()
+    DONE = auto()
+    RETRYING = auto()
     REFUSED = auto()
 
 
 @sensitive_variables()
-def keep(partner: str, token: str, *, now: datetime) -> SpentToken:
-    """Write down, inside the caller's transaction, that ``token`` must end at the partner. Call `revoke` after it."""
+def schedule(partner: str, token: str, *, now: datetime) -> SpentToken:
+    """Store a token to revoke, inside the caller's transaction. Call `revoke` after it."""
     spent = SpentToken(partner=partner, created_at=now, due_at=_later(now))
     spent.token_sealed = crypto.seal(token, context=spent.token_context)
     spent.save()
@@ -40,8 +40,8 @@ def keep(partner: str, token: str, *, now: datetime) -> SpentToken:
 
 
 @sensitive_variables()
-def revoke(spent: SpentToken) -> Ending:
-    """Make a token void at the partner, and tell whether it is."""
+def revoke(spent: SpentToken) -> Revocation:
+    """Revoke a token at the partner."""
     try:
         token = crypto.open_sealed(spent.token_sealed, context=spent.token_context)
         if not _is_used(spent.partner, token):
@@ -50,7 +50,7 @@ def revoke(spent: SpentToken) -> Ending:
         pass  # it was void already
     except Retry as error:
         logger.warning("spent token %s: not revoked yet: %s", spent.pk, error.message_for_log)
-        return Ending.LATER
+        return Revocation.RETRYING
     except (PartnerError, crypto.CannotOpen) as error:
         logger.error(
             "spent token %s: not revoked, and asking again is no use: %s",
@@ -58,13 +58,13 @@ def revoke(spent: SpentToken) -> Ending:
             type(error).__name__,
         )
         SpentToken.objects.filter(pk=spent.pk).delete()
-        return Ending.REFUSED
+        return Revocation.REFUSED
     SpentToken.objects.filter(pk=spent.pk).delete()
-    return Ending.VOID
+    return Revocation.DONE
 
 
-def sweep(*, now: datetime) -> int:
-    """Ask again for what is due, each once however many workers sweep; answers how many tokens are void now."""
+def retry_due(*, now: datetime) -> int:
+    """Retry the revocations that are due, each by one worker. Return how many tokens are void."""
     old = SpentToken.objects.filter(created_at__lt=now - KEEP)
     for pk in old.values_list("pk", flat=True):
         logger.error(
@@ -72,20 +72,20 @@ def sweep(*, now: datetime) -> int:
         )
     old.delete()
     done, is_due = 0, lease.over("due_at", seconds=settings.SYNC.lease, now=now)
-    for spent in SpentToken.objects.filter(is_due).order_by("due_at", "pk")[:AT_ONCE]:
+    for spent in SpentToken.objects.filter(is_due).order_by("due_at", "pk")[:MOST_AT_ONCE]:
         if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(due_at=_later(now)):
-            done += revoke(spent) is Ending.VOID
+            done += revoke(spent) is Revocation.DONE
     return done
 
 
 def _later(now: datetime) -> datetime:
-    """When to ask again: not while somebody may still be at it."""
+    """Return when to retry: after the lease of the worker that may be at it."""
     return lease.until(now, seconds=settings.SYNC.lease)
 
 
 @sensitive_variables()
 def _is_used(partner: str, token: str) -> bool:
-    """Whether somebody has connected with this very token again: partners may give the same one twice."""
+    """Return whether a connection has this token again: partners may issue the same one twice."""
     for connection in Connection.objects.filter(partner=partner).exclude(token_sealed=""):
         try:
             if token in (connection.token, connection.refresh_token):

@@ -1,4 +1,4 @@
-"""Connections to partners, their ad accounts and audiences, and the one-time states of an authorisation."""
+"""Connections to partners, their ad accounts and audiences, and one-time authorisations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _key() -> str:
 
 
 class ParkedBy(models.TextChoices):
-    """Why nothing is sent through a row for now."""
+    """Why nothing is sent through a row at present."""
 
     TOKEN = "token", "no longer accepts our authorisation"
     AD_ACCOUNT = "ad_account", "refuses us this ad account"
@@ -31,21 +31,20 @@ class ParkedBy(models.TextChoices):
 
 
 class Parkable(models.Model):
-    """A row through which nothing is sent before ``parked_until``; the first send after it is a single probe."""
+    """A row through which nothing is sent until ``parked_until``; the next send is one probe."""
 
     parked_until = models.DateTimeField(null=True, blank=True)
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
     parked_code = models.CharField(max_length=MAX_CODE, blank=True)
     parked_since = models.DateTimeField(null=True, blank=True)
-    alerted_at = models.DateTimeField(
-        null=True, blank=True
-    )  # when this trouble was mailed; empty again once it is over
+    # When the problem was mailed; empty again once it is over.
+    alerted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True
 
     def is_parked(self, *, now: datetime) -> bool:
-        """Whether sending through this row has to wait."""
+        """Return whether sending through this row has to wait."""
         return self.parked_until is not None and self.parked_until > now
 
 
@@ -56,7 +55,7 @@ def in_lane(lane: str, path: str = "") -> models.Q:
 
 
 class Connection(Parkable):
-    """An app group's authorisation at a partner. The row survives a disconnect, only the token goes."""
+    """An app group's authorisation at a partner. A disconnect wipes the token, not the row."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="connections")
     partner = models.CharField(max_length=20)
@@ -70,10 +69,8 @@ class Connection(Parkable):
     connected_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     connected_at = models.DateTimeField(null=True, blank=True)
     disconnected_at = models.DateTimeField(null=True, blank=True)
-    checked_at = models.DateTimeField(
-        null=True, blank=True
-    )  # last answer that proved the token good
-    probed_at = models.DateTimeField(null=True, blank=True)  # last time somebody went to ask
+    checked_at = models.DateTimeField(null=True, blank=True)  # last proof that the token works
+    probed_at = models.DateTimeField(null=True, blank=True)  # start of the last probe
 
     class Meta:
         constraints = [
@@ -85,12 +82,12 @@ class Connection(Parkable):
 
     @property
     def is_connected(self) -> bool:
-        """Whether a token is here; it may still turn out to be bad."""
+        """Return whether there is a token; the partner may refuse it."""
         return bool(self.token_sealed)
 
     @property
     def token_context(self) -> str:
-        """What a sealed token is bound to: one copied to another group does not open."""
+        """Return the context that seals the token: copied to another group, it does not open."""
         return f"partner-token:v1:{self.app_group_id}:{self.partner}"
 
     @sensitive_variables()
@@ -106,29 +103,29 @@ class Connection(Parkable):
 
     @property
     def refresh_context(self) -> str:
-        """What a sealed refresh token is bound to."""
+        """Return the context that seals the refresh token."""
         return f"partner-refresh:v1:{self.app_group_id}:{self.partner}"
 
     @property
     def refresh_token(self) -> str:
-        """The partner's refresh token, or "". Raises crypto.CannotOpen."""
+        """Return the partner's refresh token, or "". Raises crypto.CannotOpen."""
         if not self.refresh_sealed:
             return ""
         return crypto.open_sealed(self.refresh_sealed, context=self.refresh_context)
 
     @property
     def grant(self) -> str:
-        """The secret that a revocation names. Raises crypto.CannotOpen."""
+        """Return the secret that a revocation names. Raises crypto.CannotOpen."""
         return self.refresh_token or self.token
 
     @property
     def token(self) -> str:
-        """The partner's access token. Raises crypto.CannotOpen."""
+        """Return the partner's access token. Raises crypto.CannotOpen."""
         return crypto.open_sealed(self.token_sealed, context=self.token_context)
 
     @property
     def opens_here(self) -> bool:
-        """Whether the TOKEN_KEYS of this machine open the token; another machine may have others."""
+        """Return whether the TOKEN_KEYS of this machine open the token; others may differ."""
         try:
             return bool(self.token)
         except crypto.CannotOpen:
@@ -136,7 +133,7 @@ class Connection(Parkable):
 
 
 class AdAccount(Parkable):
-    """An advertiser account chosen for syncing. Its remote id is the lane of its requests."""
+    """An advertiser account chosen for syncing."""
 
     GROUP_PATH = "connection__app_group"
 
@@ -146,13 +143,11 @@ class AdAccount(Parkable):
     currency = models.CharField(max_length=8, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=40, blank=True)
-    is_chosen = models.BooleanField(
-        default=True
-    )  # False: disconnected; steps keep pointing here, a reconnect resumes them
-    learned_cap = models.PositiveIntegerField(
-        null=True, blank=True
-    )  # people a request may carry, learned from refusals
-    n_audiences = models.PositiveIntegerField(null=True, blank=True)  # at the partner, of 400
+    # False: disconnected. Steps keep pointing here, a reconnect resumes them.
+    is_chosen = models.BooleanField(default=True)
+    # People that a request may carry, learned from refusals.
+    learned_cap = models.PositiveIntegerField(null=True, blank=True)
+    n_audiences = models.PositiveIntegerField(null=True, blank=True)  # at the partner
     refreshed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -166,20 +161,22 @@ class AdAccount(Parkable):
 
     @property
     def lane(self) -> str:
-        """The key of its lane: all rows of one remote ad account share it."""
+        """Return the key of its lane, which all rows of one remote ad account share."""
         return f"{self.connection.partner}:{self.remote_id}"
 
 
 class Audience(Parkable):
-    """A custom audience at the partner. ``seq`` numbers the batches sent to it, raised by every enqueue."""
+    """A custom audience at the partner.
+
+    ``seq`` numbers the batches sent to it; every enqueue raises it.
+    """
 
     GROUP_PATH = "ad_account__connection__app_group"
 
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="audiences")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
-    remote_id = models.CharField(
-        max_length=MAX_REMOTE_ID, blank=True
-    )  # empty while the partner has not confirmed the creation
+    # Empty while the partner has not confirmed the creation.
+    remote_id = models.CharField(max_length=MAX_REMOTE_ID, blank=True)
     name = models.CharField(max_length=255)
     kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
     size = models.BigIntegerField(null=True, blank=True)
@@ -188,9 +185,8 @@ class Audience(Parkable):
     seq = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     create_tries = models.PositiveIntegerField(default=0)
-    create_until = models.DateTimeField(
-        null=True, blank=True
-    )  # lease of whoever is creating it right now
+    # The lease of the process that is creating it; afterwards the time of the creation.
+    create_until = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)  # last time the partner listed it
     gone_at = models.DateTimeField(null=True, blank=True)  # the partner no longer knows it
 
@@ -214,7 +210,7 @@ class Audience(Parkable):
 
 
 class SpentToken(models.Model):
-    """A token that is no longer ours to use and must end at the partner, too; gone once it has (connections/revoke.py)."""
+    """A token that we no longer use, until it is revoked (connections/revoke.py)."""
 
     key = models.CharField(max_length=32, unique=True, default=_key)
     partner = models.CharField(max_length=20)
@@ -227,15 +223,15 @@ class SpentToken(models.Model):
 
     @property
     def token_context(self) -> str:
-        """What it is bound to: nothing else opens it, and it opens as nothing else."""
+        """Return the context that seals the token."""
         return f"spent-token:v1:{self.partner}:{self.key}"
 
 
 class OAuthState(models.Model):
-    """One authorisation under way: bound to session, user and group, used once, 10 minutes; then the choice.
+    """An authorisation in progress: bound to session, user and group, used once, within 10 minutes.
 
-    ``token_sealed`` and ``offer`` are filled by the exchange; the connection becomes usable only when an admin
-    has chosen ad accounts from ``offer`` on our own page.
+    ``token_sealed`` and ``offer`` are filled by the exchange. The connection becomes usable once an
+    admin has chosen ad accounts from ``offer`` on our own page.
     """
 
     state_hash = models.CharField(max_length=64, unique=True)
@@ -256,10 +252,10 @@ class OAuthState(models.Model):
 
     @property
     def token_context(self) -> str:
-        """What the waiting token is bound to."""
+        """Return the context that seals the token of the offer."""
         return f"partner-offer:v1:{self.pk}"
 
     @property
     def refresh_context(self) -> str:
-        """What the waiting refresh token is bound to."""
+        """Return the context that seals the refresh token of the offer."""
         return f"partner-offer-refresh:v1:{self.pk}"

@@ -1,4 +1,4 @@
-"""Words about partners: the state of an ad account, and the banner about what is broken."""
+"""Words about partners: the status of an ad account, and the banner of broken connections."""
 
 from typing import Any
 
@@ -38,16 +38,16 @@ def is_active_in(status: str, partner: Partner) -> bool:
 
 @register.inclusion_tag("partners/_trouble.html", takes_context=True)
 def trouble(context: Context) -> dict[str, Any]:
-    """The banner of a group's page: connections that live canvases need and that do not work.
+    """Show the banner of a group's page: connections that live canvases need and that fail.
 
-    One query. The partner's own pages say it themselves.
+    One query. The partner's own pages show their problem themselves.
     """
     return {"problems": _in_banner(context), "may_admin": context.get("may_admin", True)}
 
 
 @register.simple_tag(takes_context=True)
 def in_banner(context: Context, url: str) -> bool:
-    """Whether the banner of the page says the whole of a problem that is mended at ``url``: once is enough."""
+    """Return whether the banner already shows the problem that is mended at ``url``."""
     return bool(url) and any(problem.url == url for problem in _in_banner(context))
 
 

@@ -1,4 +1,4 @@
-"""Reads TikTok's envelope and turns its codes into our few errors.
+"""Read TikTok's envelope and turn its codes into the three errors of a partner.
 
 The integer `code` of the envelope outranks the HTTP status (TikTok docs 1749734684478466).
 """
@@ -52,7 +52,7 @@ REJECTED: dict[int, RejectedCause] = (
 def unwrap(
     answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
-    """Give the whole envelope of a success, or raise Retry, Rejected or Disconnected."""
+    """Return the whole envelope of a success; raise Retry, Rejected or Disconnected."""
     if 300 <= answer.status < 400:
         raise unknown("redirect")
     envelope = _envelope(answer.body)
@@ -78,7 +78,7 @@ def error_for(
     failed_rows: tuple[int, ...] | None = None,
     retry_after: float | None = None,
 ) -> PartnerError:
-    """Give the error that a code other than success stands for."""
+    """Return the error that a code other than success stands for."""
     text = str(code)
     if code in DISCONNECTED:
         return Disconnected(LABEL, code=text, request_id=request_id, detail=detail)
@@ -101,18 +101,18 @@ def error_for(
 
 
 def unknown(reason: str) -> Retry:
-    """Give the error for "nobody can say whether it was applied"."""
+    """Return the error for a request that may have been applied."""
     return Retry(LABEL, RetryCause.UNKNOWN, detail=reason)
 
 
 def request_id(envelope: dict[str, Any]) -> str:
-    """Give TikTok's request id, which samples sometimes omit."""
+    """Return TikTok's request id, which samples sometimes omit."""
     value = envelope.get("request_id")
     return value if isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value) else ""
 
 
 def _envelope(body: bytes) -> dict[str, Any] | None:
-    """Give the envelope if there is one: a JSON object with an integer code."""
+    """Return the envelope if there is one: a JSON object with an integer code."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -139,7 +139,10 @@ def _without_envelope(answer: Answer) -> Retry:
 
 
 def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
-    """Give the row numbers of a partial success where `data.failed_rows` names them; no public page shows the shape."""
+    """Return the row numbers of a partial success from `data.failed_rows`.
+
+    No public page shows their shape; None if it is another one.
+    """
     data = envelope.get("data")
     rows = data.get("failed_rows") if isinstance(data, dict) else None
     if isinstance(rows, list) and rows and all(type(row) is int and row >= 0 for row in rows):

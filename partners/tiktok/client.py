@@ -33,22 +33,26 @@ IDS_PER_CALL = 100
 PAGE_SIZE = 100
 MAX_PAGES = 50
 SEGMENT_OK = (0, 200)
-"""TikTok's own page prints code 200 for a success of both segment endpoints; real traffic says 0."""
+"""TikTok documents 200 as success of both segment endpoints; real answers have 0."""
 
 T = TypeVar("T")
 
 
 def authorize_url(auth_url: str, *, app_id: str, state: str, redirect_uri: str) -> str:
-    """Build the address of TikTok's consent page. There is no scope parameter: scopes belong to the developer app."""
+    """Return the address of TikTok's consent page.
+
+    There is no scope parameter: scopes belong to the developer app.
+    """
     return (
         f"{auth_url}?{urlencode({'app_id': app_id, 'state': state, 'redirect_uri': redirect_uri})}"
     )
 
 
 class Client:
-    """Speaks to one API host for one developer app. Threads may share it; make a new one after a fork.
+    """Calls one API host for one developer app. Threads may share it; make a new one after a fork.
 
-    `deadline`: seconds after which every call ends, whatever the server does. `session`: one made by `new_session`.
+    `deadline`: seconds after which every call ends, whatever the server does.
+    `session`: one made by `new_session`.
     """
 
     def __init__(
@@ -68,9 +72,10 @@ class Client:
 
     @sensitive_variables()
     def exchange(self, auth_code: str) -> Token:
-        """POST /oauth2/access_token/ (docs 1739965703387137): an auth_code (one hour, once) for a token without end.
+        """POST /oauth2/access_token/ (docs 1739965703387137): redeem an auth_code.
 
-        Used, expired or cancelled: Rejected(AUTH_CODE). After a Retry the code may be spent.
+        The token has no end. A code works once, for an hour. Used, expired or cancelled:
+        Rejected(AUTH_CODE). After a Retry it may be spent.
         """
         body = {"app_id": self.app_id, "secret": self._app_secret, "auth_code": auth_code}
         envelope = self._post("oauth2/access_token/", body, secrets=(auth_code,))
@@ -78,13 +83,16 @@ class Client:
 
     @sensitive_variables()
     def revoke(self, access_token: str) -> None:
-        """POST /oauth2/revoke_token/ (docs 1739965949088770): end a token. One that has ended already: Disconnected."""
+        """POST /oauth2/revoke_token/ (docs 1739965949088770): end a token.
+
+        One that has ended already: Disconnected.
+        """
         body = {"app_id": self.app_id, "secret": self._app_secret, "access_token": access_token}
         self._post("oauth2/revoke_token/", body, access_token=access_token)
 
     @sensitive_variables()
     def advertisers(self, access_token: str) -> list[RemoteAdAccount]:
-        """GET /oauth2/advertiser/get/ (docs 1738455508553729): the ad accounts of a token, with id and name only.
+        """GET /oauth2/advertiser/get/ (docs 1738455508553729): list the ad accounts by id and name.
 
         TikTok wants the app secret in the query string here: it must not reach any log.
         """
@@ -97,9 +105,9 @@ class Client:
     def advertiser_info(
         self, access_token: str, advertiser_ids: Sequence[str]
     ) -> list[RemoteAdAccount]:
-        """GET /advertiser/info/ (docs 1739593083610113): currency, time zone, status; 100 ids a call.
+        """GET /advertiser/info/ (docs 1739593083610113): currency, time zone, status.
 
-        One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
+        100 ids a call. One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
         """
         found: list[RemoteAdAccount] = []
         fields = _json(
@@ -114,15 +122,19 @@ class Client:
 
     @sensitive_variables()
     def user_info(self, access_token: str) -> PartnerUser:
-        """GET /user/info/: who authorised; the e-mail address comes masked. The cheapest test of a token."""
+        """GET /user/info/: the user who authorised; the e-mail address comes masked.
+
+        The cheapest test of a token.
+        """
         return _read(user, self._get("user/info/", {}, access_token=access_token))
 
     @sensitive_variables()
     def create_audience(self, access_token: str, advertiser_id: str, name: str) -> str:
-        """POST /segment/audience/ (docs 1739940583739393): create an empty audience, answer its id.
+        """POST /segment/audience/ (docs 1739940583739393): create an empty audience, return its id.
 
-        1 call per second and ad account, 400 audiences per ad account, names above 70 characters are cut.
-        NOT idempotent: after a Retry it may exist, so list by name before asking again.
+        1 call per second and ad account, 400 audiences per ad account, names above 70
+        characters are cut. NOT idempotent: after a Retry it may exist, so list by name before
+        creating it again.
         """
         body = {"advertiser_id": advertiser_id, "action": "create", "custom_audience_name": name}
         envelope = self._post(
@@ -132,7 +144,10 @@ class Client:
 
     @sensitive_variables()
     def delete_audience(self, access_token: str, advertiser_id: str, audience_id: str) -> None:
-        """POST /segment/audience/ (docs 1739940583739393): delete one. Gone already: Rejected(AUDIENCE_GONE)."""
+        """POST /segment/audience/ (docs 1739940583739393): delete an audience.
+
+        One that is gone already: Rejected(AUDIENCE_GONE).
+        """
         body = {
             "advertiser_id": advertiser_id,
             "action": "delete",
@@ -142,9 +157,10 @@ class Client:
 
     @sensitive_variables()
     def push(self, access_token: str, body: bytes) -> Receipt:
-        """POST /segment/mapping/ (docs 1739940585975809): add or delete people; `body` from wire.build_mapping_body.
+        """POST /segment/mapping/ (docs 1739940585975809): add or remove people.
 
-        Taken over at once, applied within 48 h, no result per person. Repeating is harmless: audiences are sets.
+        `body` comes from wire.build_mapping_body. Accepted at once, applied within 48 h, no result
+        per person. Repeating is harmless: audiences are sets.
         """
         envelope = self._post(
             "segment/mapping/", body, access_token=access_token, ok_codes=SEGMENT_OK
@@ -153,18 +169,17 @@ class Client:
 
     @sensitive_variables()
     def list_audiences(self, access_token: str, advertiser_id: str) -> list[RemoteAudience]:
-        """GET /dmp/custom_audience/list/ (docs 1739940506015746): all own and shared-in audiences, at most 5,000.
+        """GET /dmp/custom_audience/list/ (docs 1739940506015746): own and shared-in audiences.
 
-        Sizes count matched people and lag up to 48 h.
+        At most 5,000. Sizes count matched people and lag up to 48 h.
         """
         found: dict[str, RemoteAudience] = {}
         for page in range(1, MAX_PAGES + 1):
             query = {"advertiser_id": advertiser_id, "page": str(page), "page_size": str(PAGE_SIZE)}
             envelope = self._get("dmp/custom_audience/list/", query, access_token=access_token)
             listed = _read_list(audience, envelope)
-            found |= {
-                one.id: one for one in listed
-            }  # no sort order is promised: one may come twice
+            # No sort order is promised: an audience may come twice.
+            found |= {one.id: one for one in listed}
             if page >= _read(_total_pages, envelope, len(listed)):
                 return list(found.values())
         logger.warning("tiktok: more audiences than %d pages; the rest is not read", MAX_PAGES)
@@ -241,7 +256,7 @@ class Client:
 
 @sensitive_variables()
 def _read(parse: Callable[..., T], envelope: dict[str, Any], *args: Any) -> T:
-    """Parse `data` of a success; a shape we do not understand is no clear answer."""
+    """Parse `data` of a success; an unexpected shape is an unclear answer."""
     try:
         return parse(envelope["data"], *args)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -255,7 +270,7 @@ def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
 
 
 def _total_pages(data: dict[str, Any], listed: int) -> float:
-    """Tell how many pages there are; without a page_info, a page that is not full is the last."""
+    """Return the number of pages; without page_info, a page that is not full is the last."""
     total = data.get("page_info", {}).get("total_page")
     if listed == 0:
         return 0

@@ -1,6 +1,6 @@
-"""Turns TikTok's `data` into our dataclasses: ids become text, unknown fields are ignored.
+"""Turn TikTok's `data` into our dataclasses: ids become text, unknown fields are ignored.
 
-A shape that is not understood raises KeyError, TypeError, ValueError or AttributeError.
+An unexpected shape raises KeyError, TypeError, ValueError or AttributeError.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 STREAMED = "Partner"
-"""The type of audiences made by /segment/audience/: the only ones that take people over the streaming API."""
+"""The type of audiences made by /segment/audience/: only these take people by the API."""
 USABLE_STATUS = "STATUS_ENABLE"
 
 NOT_STREAMED = _(
@@ -25,7 +25,7 @@ EXPIRED = _("This audience expired: it was not used for 12 months. Create a new 
 
 
 def decimal_id(value: Any) -> str:
-    """Give an id as text; samples show numbers as well."""
+    """Return an id as text; samples show numbers as well."""
     text = str(value)
     if not (text.isascii() and text.isdigit()):
         raise ValueError("not a decimal id")
@@ -88,18 +88,18 @@ def audience(item: dict[str, Any]) -> RemoteAudience:
 
 
 def _why_not(item: dict[str, Any], now: datetime) -> "StrOrPromise":
-    """Say why people cannot be sent to this audience; empty if they can."""
+    """Return why people cannot be sent to this audience; empty if they can."""
     if item.get("audience_type") != STREAMED:
         return NOT_STREAMED
     if item.get("shared") and not item.get("is_creator", True):
         return SHARED_IN
-    expires_at = _moment(item.get("expired_time"))
+    expires_at = _timestamp(item.get("expired_time"))
     if expires_at is not None and expires_at <= now:
         return EXPIRED
     return ""
 
 
-def _moment(text: Any) -> datetime | None:
+def _timestamp(text: Any) -> datetime | None:
     """Read "YYYY-MM-DD HH:MM:SS", GMT."""
     if not isinstance(text, str) or not text:
         return None

@@ -39,7 +39,7 @@ TERMS = "https://ads.tiktok.com/i18n/official/policy/custom-audience-terms"
 
 
 class TikTok:
-    """Knows no Django model: tokens in, dataclasses out."""
+    """TikTok by its Marketing API. Knows no Django model: tokens in, dataclasses out."""
 
     key: str = "tiktok"
     label: str = LABEL
@@ -48,9 +48,10 @@ class TikTok:
         "Send people from your canvases to TikTok audiences, seconds after they get there."
     )
     description: "StrOrPromise" = _(
-        "Add people to custom audiences of your TikTok ad accounts, or remove them, while they walk through a canvas: "
-        "win back customers who no longer open your messages, leave out those who have just bought, or find people who "
-        "resemble your best customers. Only hashed identifiers leave this installation."
+        "Add people to custom audiences of your TikTok ad accounts, or remove them, while they "
+        "walk through a canvas: win back customers who no longer open your messages, leave out "
+        "those who have just bought, or find people who resemble your best customers. Only hashed "
+        "identifiers leave this installation."
     )
     icon: str = "brand-tiktok"
     settings_hint: str = "TIKTOK_APP_ID, TIKTOK_APP_SECRET"
@@ -66,7 +67,8 @@ class TikTok:
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(
             _(
-                "A TikTok user with the role Admin or Operator in each ad account; Analyst is not enough."
+                "A TikTok user with the role Admin or Operator in each ad account; Analyst is not "
+                "enough."
             )
         ),
         Link(_("The accepted Custom Audience Terms of TikTok."), TERMS),
@@ -84,7 +86,7 @@ class TikTok:
 
     @property
     def links(self) -> list[Link]:
-        """TikTok's own pages; where the sandbox plays TikTok (the demo), its Ads Manager."""
+        """Return TikTok's own pages; in the demo, the Ads Manager of the sandbox."""
         consent = urlsplit(settings.TIKTOK_AUTH_URL)
         if not f".{consent.hostname}".endswith(".tiktok.com"):
             return [Link(self.ads_manager, f"{consent.scheme}://{consent.netloc}/ads-manager/")]
@@ -128,7 +130,7 @@ class TikTok:
         return found
 
     def authorize_url(self, *, state: str, redirect_uri: str) -> str:
-        """Build the address of TikTok's consent page."""
+        """Return the address of TikTok's consent page."""
         return authorize_url(
             settings.TIKTOK_AUTH_URL,
             app_id=settings.TIKTOK_APP_ID,
@@ -147,7 +149,7 @@ class TikTok:
         raise Disconnected(LABEL, detail="tokens are not refreshed")
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
-        """Name the permissions as TikTok's consent page does."""
+        """Name the missing permissions as TikTok's consent page does."""
         granted = set(token.scopes)
         needed = {
             _("Ad Account Management"): bool(granted & {"1", "10", "100"}),
@@ -162,7 +164,7 @@ class TikTok:
 
     @sensitive_variables()
     def user(self, access_token: str) -> PartnerUser:
-        """Tell who connected."""
+        """Return the user who connected."""
         return _client().user_info(access_token)
 
     @sensitive_variables()
@@ -177,7 +179,7 @@ class TikTok:
 
     @sensitive_variables()
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
-        """Create an audience, answer its id. After a Retry it may exist: list by name first."""
+        """Create an audience, return its id. After a Retry it may exist: list by name first."""
         return _client().create_audience(access_token, ad_account_id, name)
 
     @sensitive_variables()
@@ -213,7 +215,7 @@ class TikTok:
 
     def sentence(self, code: str | None) -> str:
         """Explain a stored answer code to a marketer; None stands for no clear answer."""
-        # The code may come from an address that someone has typed.
+        # The code may come from a URL, which a user can type.
         error = error_for(int(code)) if code and code.isdecimal() else unknown("")
         return error.sentence()
 
@@ -227,5 +229,5 @@ def _client() -> Client:
 @lru_cache(maxsize=4)
 @sensitive_variables()
 def _client_of(pid: int, app_id: str, app_secret: str, api_url: str, deadline: float) -> Client:
-    """Keep one client per process: connections are reused, but never shared over a fork."""
+    """Return the client of this process: connections are reused, but not across a fork."""
     return Client(app_id, app_secret, api_url, deadline=deadline)

@@ -1,4 +1,4 @@
-"""Acts of admins: connect, come back from the partner, choose ad accounts, disconnect."""
+"""Actions of admins: connect, return from the partner, choose ad accounts, disconnect."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ from partners import audiences, sync
 from partners.base import Partner
 from partners.connections import connect as connecting
 from partners.connections import oauth
-from partners.connections.connect import AlreadyChosen, Touched
+from partners.connections.connect import AffectedStep, AlreadyChosen
 from partners.connections.oauth import NotAuthorized, Offer
-from partners.connections.revoke import Ending
+from partners.connections.revoke import Revocation
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, OAuthState
 from partners.views.forms import ChooseForm, DisconnectForm
@@ -46,10 +46,13 @@ def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
     )
 
 
-@csrf_exempt  # a POST changes nothing here, and is told so in words
+@csrf_exempt  # a POST changes nothing here and gets a page that says so
 @sensitive_variables()
 def callback(request: HttpRequest, partner: str) -> HttpResponse:
-    """The way back from the partner: the one GET that changes something, because the partner sends people by GET."""
+    """Take the return from the partner.
+
+    The one GET that changes something, because the partner sends people by GET.
+    """
     found = known(partner)
     try:
         if request.method != "GET":
@@ -59,7 +62,8 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
         if not request.user.is_authenticated:
             raise NotAuthorized(
                 _(
-                    "You are not signed in in this browser. Sign in and connect again. Nothing was stored."
+                    "You are not signed in in this browser. Sign in and connect again. Nothing was "
+                    "stored."
                 )
             )
         user = access.user(request)
@@ -79,9 +83,9 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
 
 
 def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partner) -> HttpResponse:
-    """The page that explains why nothing was connected, and leads back."""
+    """Return the page that explains why nothing was connected, with a way back."""
     user = request.user if isinstance(request.user, User) else None
-    back = oauth.way_back(user, partner, problem.app_group) if user else reverse("account_login")
+    back = oauth.return_url(user, partner, problem.app_group) if user else reverse("account_login")
     state = problem.open_state
     context = {
         "partner": partner,
@@ -97,7 +101,7 @@ def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partne
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> HttpResponse:
-    """Choose ad accounts from what the partner offers: same user, same browser, within an hour."""
+    """Choose ad accounts from an offer: same user, same browser, within an hour."""
     now, found = timezone.now(), known(partner)
     mine = {
         "user": access.user(request),
@@ -127,7 +131,7 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
 
 
 def _connected(n: int, n_waiting: int) -> str:
-    """What was connected, and that people who have waited for it are on their way."""
+    """Return what was connected, and how many pending people are sent now."""
     text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
     if not n_waiting:
         return text
@@ -140,7 +144,7 @@ def _connected(n: int, n_waiting: int) -> str:
 
 
 def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
-    """Nothing more to choose: it was done already (a second click, a way back in the browser), or it is too late."""
+    """Answer a request for an offer that is used (a second click) or too old."""
     state.refresh_from_db(fields=["chosen_at"])
     if state.chosen_at is not None:
         messages.info(
@@ -148,13 +152,14 @@ def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpRe
         )
         return redirect("partner", state.app_group.slug, partner.key)
     sentence = _(
-        "More than an hour has passed since you came back from the partner. Nothing was stored; connect again."
+        "More than an hour has passed since you came back from the partner. Nothing was stored; "
+        "connect again."
     )
     return not_authorized(request, NotAuthorized(sentence, state.app_group), partner)
 
 
 def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
-    """What is ticked before anything is saved: what was connected, or what the buttons Search and Select all keep."""
+    """Return the ids to tick: those connected, or the posted ones for Search and Select all."""
     if request.method != "POST":
         return connecting.known_ad_accounts(state)
     ticked = set(request.POST.getlist("ad_accounts"))
@@ -165,18 +170,19 @@ def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
     return ticked
 
 
-def _lost(form: ChooseForm, state: OAuthState) -> list[Touched]:
-    """The steps that this choice would break; without the tick of consent that is an error of the form."""
+def _lost(form: ChooseForm, state: OAuthState) -> list[AffectedStep]:
+    """Return the steps that this choice would break; add an error unless that is confirmed."""
     chosen = form.cleaned_data["ad_accounts"]
     try:
-        lost = connecting.losses(
+        lost = connecting.steps_losing_accounts(
             state.app_group, state.partner, chosen
-        ) + connecting.lost_audiences(state, chosen)
+        ) + connecting.steps_losing_audiences(state, chosen)
     except (PartnerError, crypto.CannotOpen):
         form.add_error(
             None,
             _(
-                "It cannot be checked right now whether your steps keep working. Try again in a minute."
+                "It cannot be checked right now whether your steps keep working. Try again in a "
+                "minute."
             ),
         )
         return []
@@ -195,7 +201,7 @@ def _choice_page(
     *,
     ticked: set[str],
     form: ChooseForm | None = None,
-    lost: list[Touched] | None = None,
+    lost: list[AffectedStep] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     q, partner = _search(request), known(state.partner)
@@ -208,7 +214,7 @@ def _choice_page(
         "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
         "q": q,
         "form": form or ChooseForm(offer=offer, partner=partner),
-        "lost": connecting.losses(state.app_group, state.partner, reached)
+        "lost": connecting.steps_losing_accounts(state.app_group, state.partner, reached)
         if lost is None
         else lost,
     }
@@ -226,7 +232,7 @@ def _matches(text: str, q: str) -> bool:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def disconnect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """Ask, then let go of the whole connection."""
+    """Confirm, then disconnect the whole connection."""
     app_group, found = access.group(request, Role.ADMIN), known(partner)
     connection = connection_of(request, app_group, found)
     if connection is None or not connection.is_connected:
@@ -240,7 +246,7 @@ def disconnect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
 def disconnect_ad_account(
     request: HttpRequest, group: str, partner: str, ad_account_id: int
 ) -> HttpResponse:
-    """Ask, then let go of one ad account."""
+    """Confirm, then disconnect one ad account."""
     ad_account = get_ad_account(request, partner, ad_account_id, Role.ADMIN)
     return _disconnect(request, ad_account, name=ad_account.name, partner=known(partner))
 
@@ -248,28 +254,36 @@ def disconnect_ad_account(
 def _disconnect(
     request: HttpRequest, subject: Connection | AdAccount, *, name: str, partner: Partner
 ) -> HttpResponse:
-    touched = connecting.touched(subject)
-    n_pending = sum(step.n_pending for step in touched)
-    is_sure = request.method == "POST"
-    form = DisconnectForm(request.POST if is_sure else None, n_pending=n_pending, partner=partner)
+    affected = connecting.affected_steps(subject)
+    n_pending = sum(step.n_pending for step in affected)
+    is_confirmed = request.method == "POST"
+    form = DisconnectForm(
+        request.POST if is_confirmed else None, n_pending=n_pending, partner=partner
+    )
     back = reverse("partner", args=[access.group(request).slug, partner.key])
-    if not (is_sure and form.is_valid()):
+    if not (is_confirmed and form.is_valid()):
         context: dict[str, Any] = {
-            "partner": partner, "name": name, "touched": touched, "n_pending": n_pending, "form": form, "back": back,
+            "partner": partner,
+            "name": name,
+            "affected": affected,
+            "n_pending": n_pending,
+            "form": form,
+            "back": back,
             "is_whole": isinstance(subject, Connection),
-        }  # fmt: skip
-        template = "partners/disconnect.html#ask" if request.htmx else "partners/disconnect.html"  # type: ignore[attr-defined]  # set by django-htmx
-        return render(request, template, context, status=422 if is_sure else 200)
+        }
+        is_fragment = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+        template = "partners/disconnect.html" + ("#ask" if is_fragment else "")
+        return render(request, template, context, status=422 if is_confirmed else 200)
     reauthentication.require(request)
     done = connecting.disconnect(
         subject, discard=form.is_discard, by=access.user(request), now=timezone.now()
     )
-    _say_farewell(request, done, name=name, partner=partner)
+    _report_disconnect(request, done, name=name, partner=partner)
     return redirect(back)
 
 
-def _say_farewell(
-    request: HttpRequest, done: connecting.Farewell, *, name: str, partner: Partner
+def _report_disconnect(
+    request: HttpRequest, done: connecting.DisconnectResult, *, name: str, partner: Partner
 ) -> None:
     text = _("%(name)s is disconnected.") % {"name": name}
     if done.n_discarded:
@@ -279,14 +293,16 @@ def _say_farewell(
         text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
     messages.success(request, text)
     warnings = {
-        Ending.LATER: _(
-            "%(partner)s did not confirm that our access is void. We no longer use it and ask again for a day; to be "
-            "sure, remove the app in the settings of your %(partner)s account too."
+        Revocation.RETRYING: _(
+            "%(partner)s did not confirm that our access is void. We no longer use it and ask "
+            "again for a day; to be sure, remove the app in the settings of your %(partner)s "
+            "account too."
         ),
-        Ending.REFUSED: _(
-            "%(partner)s did not confirm that our access is void, and asking again would be no use. We no longer use it; "
-            "please remove the app in the settings of your %(partner)s account too."
+        Revocation.REFUSED: _(
+            "%(partner)s did not confirm that our access is void, and asking again would be no "
+            "use. We no longer use it; please remove the app in the settings of your %(partner)s "
+            "account too."
         ),
     }
-    if done.ending in warnings:
-        messages.warning(request, warnings[done.ending] % {"partner": partner.label})
+    if done.revocation in warnings:
+        messages.warning(request, warnings[done.revocation] % {"partner": partner.label})

@@ -11,7 +11,7 @@ from partners.connections.oauth import Offer
 
 
 class ChooseForm(forms.Form):
-    """Which ad accounts of an offer to connect. ``confirm``: steps that lose theirs may lose them."""
+    """The ad accounts to connect. ``confirm``: steps may lose their ad account or audience."""
 
     ad_accounts = forms.MultipleChoiceField(
         label=_("Ad accounts"),
@@ -34,7 +34,7 @@ class ChooseForm(forms.Form):
 
 
 class DisconnectForm(forms.Form):
-    """What becomes of the people who still wait. Nobody is asked where nobody waits."""
+    """The fate of pending people; without any, no field."""
 
     people = forms.ChoiceField(
         label=_("What shall become of the waiting people?"),
@@ -57,5 +57,5 @@ class DisconnectForm(forms.Form):
 
     @property
     def is_discard(self) -> bool:
-        """Whether the waiting people go too."""
+        """Return whether the pending people are discarded."""
         return bool(self.cleaned_data.get("people") == "discard")

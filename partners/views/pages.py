@@ -1,4 +1,4 @@
-"""Pages about partners: the tiles, one partner, the audiences of an ad account. Everybody in the group may read them."""
+"""Pages for all members: the partners, one partner, the audiences of an ad account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ PER_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class AdAccountLine:
-    """An ad account as the partner page shows it."""
+    """An ad account on the partner page."""
 
     ad_account: AdAccount
     problem: Problem | None
@@ -36,7 +36,7 @@ class AdAccountLine:
 @require_safe
 @access.signed_in
 def partners(request: HttpRequest, group: str) -> HttpResponse:
-    """The tiles."""
+    """Show the partners as tiles."""
     connections = {
         connection.partner: connection for connection in access.all_of(request, Connection)
     }
@@ -51,7 +51,7 @@ def partners(request: HttpRequest, group: str) -> HttpResponse:
 @require_safe
 @access.signed_in
 def partner(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """One partner: what it is, whether it is connected, and its ad accounts."""
+    """Show one partner, its connection and its ad accounts."""
     app_group, found, now = access.group(request), known(partner), timezone.now()
     connection = connection_of(request, app_group, found)
     lines = _ad_account_lines(connection, now=now) if connection and connection.is_connected else []
@@ -72,7 +72,7 @@ def partner(request: HttpRequest, group: str, partner: str) -> HttpResponse:
 def ad_account_audiences(
     request: HttpRequest, group: str, partner: str, ad_account_id: int
 ) -> HttpResponse:
-    """The audiences of one ad account as last read from the partner."""
+    """Show the audiences of one ad account as last read from the partner."""
     ad_account = get_ad_account(request, partner, ad_account_id)
     q = request.GET.get("q", "").replace("\0", "")[:200]
     rows = audiences.choices(ad_account)
@@ -92,7 +92,7 @@ def ad_account_audiences(
 def refresh_audiences(
     request: HttpRequest, group: str, partner: str, ad_account_id: int
 ) -> HttpResponse:
-    """Read the audiences anew from the partner."""
+    """Read the audiences from the partner again."""
     ad_account = get_ad_account(request, partner, ad_account_id, Role.MARKETER)
     try:
         is_read = audiences.refresh(ad_account, now=timezone.now())
@@ -118,7 +118,7 @@ def _questions(partner: Partner) -> list[Question]:
 
 
 def known(key: str) -> Partner:
-    """The partner with this key. Raises Http404."""
+    """Return the partner with this key. Raises Http404."""
     found = oauth.registered(key)
     if found is None:
         raise Http404
@@ -126,7 +126,7 @@ def known(key: str) -> Partner:
 
 
 def connection_of(request: HttpRequest, app_group: AppGroup, partner: Partner) -> Connection | None:
-    """The group's connection to a partner, if there ever was one."""
+    """Return the group's connection to a partner, or None; it may be disconnected."""
     rows = access.all_of(request, Connection).select_related("connected_by")
     connection = rows.filter(partner=partner.key).first()
     if connection:
@@ -137,7 +137,7 @@ def connection_of(request: HttpRequest, app_group: AppGroup, partner: Partner) -
 def get_ad_account(
     request: HttpRequest, partner: str, ad_account_id: int, role: Role = Role.VIEWER
 ) -> AdAccount:
-    """A chosen ad account of this group and partner. Raises Http404."""
+    """Return a chosen ad account of this group and partner. Raises Http404."""
     lookup = {"pk": ad_account_id, "connection__partner": known(partner).key, "is_chosen": True}
     ad_account = access.get(request, AdAccount, role, **lookup)
     ad_account.connection.app_group = access.group(request)
@@ -158,7 +158,7 @@ def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccoun
 def _problem(
     connection: Connection | None, lines: list[AdAccountLine], *, now: datetime
 ) -> Problem | None:
-    """What is wrong with a connection that should work."""
+    """Return the problem of a connection that should work, or None."""
     if connection is None or not connection.is_connected:
         return None
     found = problems.of_connection(connection, now=now)
@@ -171,7 +171,7 @@ def _problem(
 
 
 def _state(connection: Connection | None, lines: list[AdAccountLine], *, now: datetime) -> str:
-    """``connected``, ``attention`` or ``none``."""
+    """Return ``connected``, ``attention`` or ``none``."""
     if connection is None or not connection.is_connected:
         return "none"
     broken = [line for line in lines if line.problem and line.problem.severity is Severity.DANGER]

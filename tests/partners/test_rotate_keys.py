@@ -48,7 +48,7 @@ def test_rotated_tokens_open_with_the_new_key_only(connection, state, settings):
         crypto.open_sealed(state.token_sealed, context=state.token_context) == "secret-in-waiting"
     )
     assert "secret" not in output
-    assert "connections: 1 sealed anew" in output
+    assert "connections: 1 resealed" in output
 
 
 def test_a_second_run_changes_nothing(connection, settings):
@@ -63,7 +63,7 @@ def test_a_second_run_changes_nothing(connection, settings):
 
 def test_rows_without_a_token_are_left_alone(acme, settings):
     row = Connection.objects.create(partner="tiktok", app_group=acme)
-    assert "connections: 0 sealed anew, 0 already current" in rotate()
+    assert "connections: 0 resealed, 0 already current" in rotate()
     row.refresh_from_db()
     assert row.token_sealed == ""
 

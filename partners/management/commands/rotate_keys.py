@@ -1,4 +1,4 @@
-"""Seals every stored token and second factor with the first key of TOKEN_KEYS, so that older keys can be taken away."""
+"""Seal stored tokens and second factors with the first key of TOKEN_KEYS, to retire older keys."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +15,12 @@ from partners.models import Connection, OAuthState, SpentToken
 
 
 class Command(BaseCommand):
-    """Row by row and each by itself: it may be stopped at any time and run again, also while the engine works."""
+    """Works row by row: it may be stopped and run again at any time, also beside the engine."""
 
     help = "Re-seal all partner tokens and second factors under the first key of TOKEN_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints counts, never a token. Ends with an error if a row could not be opened."""
+        """Print counts, never a token. Raise CommandError if a row could not be opened."""
         failed = 0
         tables: dict[str, QuerySet[Any]] = {
             "connections": Connection.objects.all(),
@@ -31,19 +31,20 @@ class Command(BaseCommand):
             failed += self._rotate(label, rows.exclude(token_sealed=""), self._one)
         if failed:
             raise CommandError(
-                "Some tokens do not open with any key in TOKEN_KEYS; put the old key back, or connect again."
+                "Some tokens do not open with any key in TOKEN_KEYS; put the old key back, or "
+                "connect again."
             )
         if self._rotate("second factors", Authenticator.objects.all(), self._second_factor):
             raise CommandError(
-                "Some second factors do not open with any key in TOKEN_KEYS; put the old key back, or have their owners "
-                "set them up again."
+                "Some second factors do not open with any key in TOKEN_KEYS; put the old key back, "
+                "or have their owners set them up again."
             )
 
     def _rotate(
         self, label: str, rows: QuerySet[Any], one: Callable[[QuerySet[Any], Any], str]
     ) -> int:
-        """Print the counts of a table; answer how many could not be opened."""
-        counts = {"sealed anew": 0, "already current": 0, "changed meanwhile": 0, "unreadable": 0}
+        """Print the counts of a table; return how many could not be opened."""
+        counts = {"resealed": 0, "already current": 0, "changed meanwhile": 0, "unreadable": 0}
         for row in rows.order_by("pk").iterator(chunk_size=200):
             counts[one(rows, row)] += 1
         self.stdout.write(
@@ -65,7 +66,7 @@ class Command(BaseCommand):
                 return "already current"
             current.data = data
             current.save(update_fields=["data"])
-            return "sealed anew"
+            return "resealed"
 
     @sensitive_variables()
     def _one(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
@@ -77,9 +78,9 @@ class Command(BaseCommand):
                 values["refresh_sealed"] = _resealed(row.refresh_sealed, row.refresh_context)
         except crypto.CannotOpen:
             return "unreadable"
-        # Only over what was read: a token that changed in between is newer than ours, and sealed with the first key.
+        # Only over the value read: a token that changed meanwhile is sealed with the first key.
         won = rows.filter(pk=row.pk, token_sealed=row.token_sealed).update(**values)
-        return "sealed anew" if won else "changed meanwhile"
+        return "resealed" if won else "changed meanwhile"
 
 
 @sensitive_variables()

@@ -81,12 +81,12 @@ def test_rotate_keys_encrypts_secrets_with_the_new_key(alice, secret, settings):
     settings.TOKEN_KEYS = [NEW, OLD]
     out = StringIO()
     call_command("rotate_keys", stdout=out)
-    assert "second factors: 2 sealed anew" in out.getvalue()
+    assert "second factors: 2 resealed" in out.getvalue()
     settings.TOKEN_KEYS = [NEW]
     assert signs_in(alice, code(secret))
     out = StringIO()
     call_command("rotate_keys", stdout=out)
-    assert "second factors: 0 sealed anew, 2 already current" in out.getvalue()
+    assert "second factors: 0 resealed, 2 already current" in out.getvalue()
 
 
 def test_an_unreadable_second_factor_refuses_sign_in_and_is_reported(

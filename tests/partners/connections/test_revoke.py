@@ -49,7 +49,7 @@ def test_housekeeping_retries_a_failed_revocation(alices, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
     assert sandbox.accounts.token(token)
-    assert revoke.sweep(now=_later()) == 0
+    assert revoke.retry_due(now=_later()) == 0
     sandbox.faults.clear()
     SpentToken.objects.update(due_at=timezone.now())
     housekeeping.beat()
@@ -72,15 +72,15 @@ def test_a_revocation_survives_the_death_of_its_process(
             connect.disconnect(connection, discard=False, by=alice, now=timezone.now())
     assert not alices.connection().is_connected
     assert sandbox.accounts.token(token)
-    assert revoke.sweep(now=timezone.now()) == 0  # another process may be revoking it
-    assert revoke.sweep(now=_later()) == 1
+    assert revoke.retry_due(now=timezone.now()) == 0  # another process may be revoking it
+    assert revoke.retry_due(now=_later()) == 1
     assert sandbox.accounts.token(token) is None
 
 
 def test_a_revocation_is_retried_for_a_day_at_most(alices, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
     alices.client.post(alices.url("disconnect_partner"))
-    revoke.sweep(now=_later(minutes=60 * 25))
+    revoke.retry_due(now=_later(minutes=60 * 25))
     assert not SpentToken.objects.exists()
 
 
@@ -90,7 +90,7 @@ def test_a_token_in_use_again_is_not_revoked(alices, connection, sandbox, token)
     sandbox.faults.clear()
     connection.set_token(token)
     connection.save()
-    revoke.sweep(now=_later())
+    revoke.retry_due(now=_later())
     assert sandbox.accounts.token(token)
     assert not SpentToken.objects.exists()
 
@@ -112,10 +112,10 @@ def test_keys_of_spent_tokens_are_rotated(alices, sandbox, token, settings, caps
     alices.client.post(alices.url("disconnect_partner"))
     settings.TOKEN_KEYS = [revoke.crypto.new_key("next"), *settings.TOKEN_KEYS]
     call_command("rotate_keys")
-    assert "spent tokens: 1 sealed anew" in capsys.readouterr().out
+    assert "spent tokens: 1 resealed" in capsys.readouterr().out
     settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
     sandbox.faults.clear()
-    assert revoke.sweep(now=_later()) == 1
+    assert revoke.retry_due(now=_later()) == 1
 
 
 def _valid_tokens(sandbox):
@@ -137,6 +137,6 @@ def test_the_token_of_an_expired_offer_is_revoked(alices, sandbox):
     assert OAuthState.objects.count() == 1
     OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=11))
     housekeeping.beat()
-    assert revoke.sweep(now=_later()) == 1
+    assert revoke.retry_due(now=_later()) == 1
     assert _valid_tokens(sandbox) == 0
     assert not OAuthState.objects.exists()

@@ -32,7 +32,7 @@ def admit_without_a_transaction():
 @seeded(places.CREATE, "pause")
 def late_creation_stays():
     """an audience created after the lease was lost is written over the other one"""
-    creation._taken_back = lambda lease, remote_id: lease.row
+    creation._delete_duplicate = lambda lease, remote_id: lease.row
 
 
 @seeded(places.CREATE, "kill")
@@ -80,7 +80,7 @@ def token_kept_with_the_offer():
 @seeded(connections.CONNECT, "kill")
 def forgotten_with_its_token():
     """an authorisation that is over is deleted with the token that nobody chose anything with"""
-    oauth._spend = lambda state, *, now: None
+    oauth._schedule_revocation = lambda state, *, now: None
 
 
 @seeded(places.CUT_OFF, "kill")

@@ -52,7 +52,7 @@ def _connect_again(world: World) -> None:
 def _hours_later(_world: World) -> None:
     """Authorisations that nobody chose anything with are over."""
     OAuthState.objects.update(created_at=F("created_at") - timedelta(hours=2))
-    oauth.forget(now=timezone.now())
+    oauth.delete_expired(now=timezone.now())
 
 
 CONNECT = Scenario(

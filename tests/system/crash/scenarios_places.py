@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audiencesync.core import crypto
 from partners.audiences import creation
-from partners.audiences.listing import NotDone
+from partners.audiences.listing import AudienceCallFailed
 from partners.connections import connect
 from partners.connections.connect import AlreadyChosen
 from partners.models import OAuthState
@@ -27,7 +27,7 @@ def _create(world: World) -> None:
 def _create_until_it_is_there(world: World) -> None:
     """The marketer presses again when told to."""
     for _ in range(20):
-        with suppress(NotDone):
+        with suppress(AudienceCallFailed):
             return _create(world)
         CLOCK.wait(PAUSE)
     raise TimeoutError("never created")
@@ -40,7 +40,7 @@ CREATE = Scenario(
     again=_create_until_it_is_there,
     ends=(End({}),),
     audiences={"Fresh": 1},
-    excused=("NotDone",),
+    excused=("AudienceCallFailed",),
 )
 
 

@@ -142,7 +142,7 @@ class World:
         while real_monotonic() < ends_at:
             engine.beat()
             self.flush(seconds=0.5)
-            revoke.sweep(now=timezone.now())
+            revoke.retry_due(now=timezone.now())
             due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
             if not (self.waiting() or SpentToken.objects.exists() or due.exists()):
                 return
