@@ -75,9 +75,6 @@ def _connect(membership: Membership) -> FirstStep:
     done = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {
         "n": n
     }
-    need = _(
-        "You need a Business Center account and admin rights on an ad account. About two minutes."
-    )
     others = _("An admin of this app group has to connect it.")
     may = membership.may(Role.ADMIN)
     partner = registry.default()
@@ -85,7 +82,7 @@ def _connect(membership: Membership) -> FirstStep:
     url = reverse("partner", args=[group.slug, partner.key])
     return FirstStep(
         title=_("Connect %(partner)s") % words,
-        fact=done if is_done else need if may else others,
+        fact=done if is_done else str(partner.requirement) if may else others,
         button=_("Show") if is_done else _("Connect %(partner)s") % words,
         url=url if may or is_done else "",
         is_done=is_done,

@@ -153,6 +153,11 @@ class Partner(Protocol):
     ad_account_statuses: Mapping[str, "StrOrPromise"]  # words for RemoteAdAccount.status
     active_statuses: frozenset[str]  # those in which ads can run
     audience_types: Mapping[str, "StrOrPromise"]  # words for RemoteAudience.type
+    requirement: "StrOrPromise"  # what connecting needs, in a sentence, for the first steps
+    needed_role: "StrOrPromise"  # the roles in an ad account that may sync
+    access_lost: "StrOrPromise"  # why a token may be refused: the end of a sentence
+    matching_hours: tuple[int, int]  # how long matching takes, from and to
+    smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
     questions: tuple[Question, ...]  # the frequently asked ones; partners/questions.py has some
     code_parameter: str  # the query parameter of the callback that carries the code

@@ -1,5 +1,7 @@
 """The registered partners: one line each. Tests may replace PARTNERS."""
 
+from collections.abc import Sequence
+
 from partners.base import Partner
 from partners.tiktok.partner import TikTok
 
@@ -16,6 +18,6 @@ def default() -> Partner:
     return PARTNERS[0]
 
 
-def names() -> str:
-    """Return the labels of all partners, for texts that are about every one of them."""
-    return " / ".join(partner.label for partner in PARTNERS)
+def names(partners: Sequence[Partner] | None = None) -> str:
+    """Return the labels of these partners, or of all, as one text."""
+    return " / ".join(partner.label for partner in (PARTNERS if partners is None else partners))

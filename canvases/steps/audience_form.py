@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -196,7 +197,7 @@ class AudienceSyncForm(StepForm):
     @property
     def partner_label(self) -> str:
         """Return the names of `partners`."""
-        return " / ".join(partner.label for partner in self.partners)
+        return registry.names(self.partners)
 
     @property
     def has_several_partners(self) -> bool:
@@ -206,7 +207,7 @@ class AudienceSyncForm(StepForm):
     @property
     def small_audience(self) -> str:
         """Return the warning about audiences too small for ads."""
-        return small_audience(self.partner_label)
+        return small_audience(self.partners)
 
     @property
     def connect_url(self) -> str:
@@ -293,13 +294,14 @@ def connect_url(group: str) -> str:
     return reverse("partners", args=[group])
 
 
-def small_audience(partner: str) -> str:
-    """Return the warning about audiences too small for ads at the ``partner`` of this name."""
+def small_audience(partners: Sequence[Partner]) -> str:
+    """Return the warning about audiences too small for ads at these partners."""
     text = gettext(
-        "Audiences of fewer than about 1,000 people cannot be used for ads, "
+        "Audiences of fewer than about %(min)s people cannot be used for ads, "
         "and %(partner)s may refuse to make one so small."
     )
-    return text % {"partner": partner}
+    smallest = max(partner.smallest_audience for partner in partners)
+    return text % {"partner": registry.names(partners), "min": number_format(smallest)}
 
 
 def facts(audience: Audience) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -29,8 +30,6 @@ from partners.models import Action, AdAccount, Audience, Connection, Sync
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
     from canvases.models import Canvas, Step, Visit
-
-SMALL = 1_000
 
 
 class AudienceSync(StepKind):
@@ -56,9 +55,9 @@ class AudienceSync(StepKind):
         """Return the icon of the partner."""
         return _partner(step.sync).icon if step.sync else self.icon
 
-    def partner_label(self, step: Step) -> str:
-        """Return the name of the partner; of all partners while no audience is chosen."""
-        return _partner(step.sync).label if step.sync else registry.names()
+    def partners_of(self, step: Step) -> Sequence[Partner]:
+        """Return the partner; all of them while no audience is chosen."""
+        return [_partner(step.sync)] if step.sync else registry.PARTNERS
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return missing settings, or the worst problem of the Sync; then those of former Syncs."""
@@ -93,11 +92,12 @@ class AudienceSync(StepKind):
             for kind in step.sync.kinds
             if not found.by_kind[kind]
         ]
-        is_small = (step.sync.audience.size or 0) < SMALL
+        partner = _partner(step.sync)
+        is_small = (step.sync.audience.size or 0) < partner.smallest_audience
         if is_small and step.sync.action == Action.REMOVE:
-            texts.append(("action", small_audience(self.partner_label(step))))
-        elif is_small and found.addable < SMALL:
-            texts.append(("kinds", _few(self.partner_label(step))))
+            texts.append(("action", small_audience([partner])))
+        elif is_small and found.addable < partner.smallest_audience:
+            texts.append(("kinds", _few(partner)))
         return [StepProblem(text, blocks_launch=False, field=field) for field, text in texts]
 
     def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
@@ -216,12 +216,12 @@ def _partner(one: Sync) -> Partner:
     return audiences.partner_of(one.audience.ad_account)
 
 
-def _few(partner: str) -> str:
+def _few(partner: Partner) -> str:
     text = gettext(
-        "Fewer than 1,000 people can be sent today. "
-        "%(partner)s shows a size and serves ads from about 1,000 matched people."
+        "Fewer than %(min)s people can be sent today. "
+        "%(partner)s shows a size and serves ads from about %(min)s matched people."
     )
-    return text % {"partner": partner}
+    return text % {"partner": partner.label, "min": number_format(partner.smallest_audience)}
 
 
 def create_audience(

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 from audiencesync.groups.logged_changes import LoggedChange
+from partners.base import Partner
 
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
@@ -71,9 +72,9 @@ class StepKind:
         """Return the icon of a step's card."""
         return self.icon
 
-    def partner_label(self, step: Step) -> str:
-        """Return the name of the partner that the step sends people to; empty if none."""
-        return ""
+    def partners_of(self, step: Step) -> Sequence[Partner]:
+        """Return the partner that the step sends people to; all that it may, if undecided."""
+        return []
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return what is missing or broken now. Computed for every page view, never stored."""

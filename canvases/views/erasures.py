@@ -19,6 +19,7 @@ from audiencesync.people.privacy import erasure_ledger
 from audiencesync.people.segments import edit
 from audiencesync.people.writing import lookup
 from canvases.privacy import erase as privacy
+from partners import registry
 
 MOST = 1000
 PAGE = 25
@@ -101,6 +102,7 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
         .values_list("erasure", flat=True)
     )
     context = {
+        "hours": max(partner.matching_hours[1] for partner in registry.PARTNERS),
         "page": page,
         "held": held,
         "n_held": erasure_ledger.held(app_group).values("erasure").distinct().count(),

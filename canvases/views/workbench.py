@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,8 @@ from canvases.analytics import Numbers, Share
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
+from partners import registry
+from partners.base import Partner
 from partners.connections import problems
 
 WAITING: Text = _("Waiting here")
@@ -64,7 +66,12 @@ class Card:
     @property
     def partner_label(self) -> str:
         """Return the name of the partner that gets the people."""
-        return self.kind.partner_label(self.step)
+        return registry.names(self.partners)
+
+    @property
+    def partners(self) -> Sequence[Partner]:
+        """Return the partner that gets the people; several while none is chosen."""
+        return self.kind.partners_of(self.step)
 
     @property
     def css_class(self) -> str:

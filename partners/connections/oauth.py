@@ -270,9 +270,10 @@ def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
     if not offer.ad_accounts:
         text = _(
             "This %(partner)s user reaches no ad account. Create one there, or ask for the role "
-            "Admin or Operator in one, then connect again. Nothing was stored."
+            "%(role)s in one, then connect again. Nothing was stored."
         )
-        raise NotAuthorized(text % {"partner": partner.label}, state.app_group)
+        words = {"partner": partner.label, "role": str(partner.needed_role)}
+        raise NotAuthorized(text % words, state.app_group)
     return offer
 
 

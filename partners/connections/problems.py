@@ -57,8 +57,10 @@ def of_connection(
     if not code:
         return None
     stake = stakes.behind(connection) if stake is None else stake
+    partner = registry.get(connection.partner)
     words = {
-        "partner": registry.get(connection.partner).label,
+        "partner": partner.label,
+        "reason": partner.access_lost,
         "time": stake.by(connection.app_group),
     }
     cause, act, act_by = _OF_CONNECTION[code]
@@ -85,10 +87,7 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
         gettext_noop("Connect %(partner)s by %(time)s."),
     ),
     "token_refused": (
-        gettext_noop(
-            "%(partner)s no longer accepts our access: the password was changed, the access was "
-            "withdrawn, or the person left the Business Center."
-        ),
+        gettext_noop("%(partner)s no longer accepts our access: %(reason)s"),
         gettext_noop("Reconnect %(partner)s."),
         gettext_noop("Reconnect %(partner)s by %(time)s."),
     ),

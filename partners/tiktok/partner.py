@@ -61,6 +61,11 @@ class TikTok:
     ad_account_statuses: "Mapping[str, StrOrPromise]" = texts.AD_ACCOUNT_STATUSES
     active_statuses: frozenset[str] = frozenset({USABLE_STATUS})
     audience_types: "Mapping[str, StrOrPromise]" = texts.AUDIENCE_TYPES
+    requirement: "StrOrPromise" = texts.REQUIREMENT
+    needed_role: "StrOrPromise" = _("Admin or Operator")
+    access_lost: "StrOrPromise" = texts.ACCESS_LOST
+    matching_hours: tuple[int, int] = (24, 48)
+    smallest_audience: int = 1_000
     ads_manager: str = "TikTok Ads Manager"
     questions: tuple[Question, ...] = texts.QUESTIONS
     prerequisites: tuple[Link, ...] = (

@@ -10,6 +10,12 @@ from partners.questions import LAUNCH, NUMBER_OF_AUDIENCES
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+REQUIREMENT = _(
+    "You need a Business Center account and admin rights on an ad account. About two minutes."
+)
+ACCESS_LOST = _(
+    "the password was changed, the access was withdrawn, or the person left the Business Center."
+)
 AD_ACCOUNT_STATUSES: "dict[str, StrOrPromise]" = {
     "STATUS_ENABLE": _("Active"),
     "STATUS_DISABLE": _("Disabled"),

@@ -52,18 +52,20 @@ class World:
     def url(self, name, *args):
         return reverse(name, args=[self.group.slug, "fake", *args])
 
-    def choice_page(self):
-        """Walk through consent; return the address of the choice of ad accounts."""
+    def come_back(self):
+        """Walk through consent; return the answer of the callback."""
         address = self.client.post(self.url("connect_partner"))["Location"]
         query = dict(part.split("=") for part in address.split("?")[1].split("&"))
         callback = reverse("oauth_callback", args=["fake"])
         redirect_uri = unquote(query["redirect_uri"])
         code = self.remote.issue_code(redirect_uri)
-        return self.client.get(callback, {"state": query["state"], "code": code})["Location"]
+        return self.client.get(callback, {"state": query["state"], "code": code})
 
     def connect(self):
         """Walk through consent and choice; return the last answer."""
-        return self.client.post(self.choice_page(), {"ad_accounts": [self.remote.ad_account]})
+        return self.client.post(
+            self.come_back()["Location"], {"ad_accounts": [self.remote.ad_account]}
+        )
 
     @property
     def connection(self):

@@ -42,6 +42,11 @@ class FakePartner:
     created_type = "FIRST_PARTY"
     ad_account_statuses = {"LIVE": "Live", "HALTED": "Halted"}
     active_statuses = frozenset({"LIVE"})
+    requirement = "You need a FakeAds account."
+    needed_role = "Editor"
+    access_lost = "the FakeAds user was deleted."
+    matching_hours = (2, 6)
+    smallest_audience = 50
     ads_manager = "FakeAds Console"
     questions = (LAUNCH, NUMBER_OF_AUDIENCES)
     audience_types = {"FIRST_PARTY": "First party"}

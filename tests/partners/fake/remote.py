@@ -91,7 +91,8 @@ class Remote:
             case ["me"]:
                 return 200, {"id": "u-1", "name": "Mara", "email": "m***@example.org"}
             case ["ad-accounts"]:
-                return 200, {"ad_accounts": [{"id": self.ad_account, "name": "Acme"}]}
+                listed = [{"id": self.ad_account, "name": "Acme"}] if self.ad_account else []
+                return 200, {"ad_accounts": listed}
             case ["ad-accounts", account, "segments"] if method == "POST":
                 key = str(uuid4())
                 self.segments[key] = Segment(account, json.loads(body)["name"])

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from audiencesync.people.models import Segment
 from canvases.models import Canvas, Step
-from partners.models import AdAccount
+from partners.models import AdAccount, Connection
 from tests.support import builder
 
 
@@ -78,6 +78,18 @@ def test_an_ad_account_in_another_status_is_not_shown_as_active(connected):
     assert re.search(r'pill-warn">\s*Halted', text)
 
 
+def test_a_refused_token_is_explained_as_the_partner_explains_it(connected):
+    Connection.objects.update(parked_by="token")
+    text = main(connected.client.get(connected.url("partner")))
+    assert "no longer accepts our access: the FakeAds user was deleted." in text
+
+
+def test_a_user_without_ad_accounts_sees_the_role_that_is_needed(world):
+    world.remote.ad_account = None
+    answer = world.come_back()
+    assert "ask for the role Editor in one" in main(answer)
+
+
 def test_the_audience_page_names_the_partner_and_its_types(connected):
     audience = connected.audience()
     audience.created_by = None
@@ -86,6 +98,7 @@ def test_the_audience_page_names_the_partner_and_its_types(connected):
     text = main(page)
     assert "Reading from FakeAds" in text
     assert "First party" in text
+    assert "needs 2 to 6 hours, and shows a size from about 50 on" in text
     assert "TikTok" not in text
 
 
@@ -98,7 +111,7 @@ def test_the_disconnect_page_names_the_partner(connected):
 
 
 def test_a_foreign_ad_account_is_refused_in_the_name_of_the_partner(world):
-    page = world.choice_page()
+    page = world.come_back()["Location"]
     text = main(world.client.post(page, {"ad_accounts": ["4711"]}))
     assert "those of the FakeAds user" in text
 
@@ -116,6 +129,8 @@ def test_the_step_editor_names_the_partner_of_the_ad_account(editor):
     assert "Only visible in FakeAds Console." in text
     assert "FakeAds never gets them in clear" in text
     assert "accepted by FakeAds" in text
+    assert "from about 50 matched people, after 2 to 6 hours" in text
+    assert "fewer than about 50 people" in text
     assert "TikTok" not in text
 
 
