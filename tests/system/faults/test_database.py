@@ -1,4 +1,4 @@
-"""F07, F08: the database is killed while requests are under way, or locked by a process that stands still."""
+"""F07, F08: the database is killed during requests, or locked by a process that is stopped."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ N, ROUNDS = 5_000, 3
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory, django_db_blocker):
-    """Of a server that is ours alone, so that we may kill it."""
+    """Yield databases of a private server, so that a test may kill it."""
     values = connections.databases["default"]
     if values["ENGINE"].endswith("sqlite3"):
         made = Sqlite(django_db_blocker.unblock, tmp_path_factory.mktemp("locked"))
@@ -46,7 +46,7 @@ def databases(tmp_path_factory, django_db_blocker):
 
 @pytest.fixture(scope="module")
 def prepared(databases, tmp_path_factory):
-    """A database with all tables, the cache's too."""
+    """Return the name of a migrated database with the cache table."""
     name = databases.create(databases.base)
     manage(
         environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)),
@@ -56,16 +56,16 @@ def prepared(databases, tmp_path_factory):
 
 
 def _hold_a_lock(tell):
-    """In a process of its own: stands still in the middle of writing."""
+    """Stop this process inside a transaction that has written."""
     with transaction.atomic():
         Canvas.objects.update(description="half written")
-        tell({"point": "here it stands"})
+        tell({"point": "stopped with a lock"})
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @contextmanager
 def _locked(one):
-    """While it stands there."""
+    """Keep a lock in the database, held by a stopped process."""
     holder = one.databases.child(one.name, _hold_a_lock)
     try:
         assert holder.wait() == "stopped"
@@ -77,7 +77,7 @@ def _locked(one):
 
 
 class Locked:
-    """For SQLite: nobody else can write for a while."""
+    """The trouble of SQLite: no other process can write for two seconds."""
 
     def __init__(self, one):
         self.one = one
@@ -88,7 +88,7 @@ class Locked:
 
 
 class Killed:
-    """For PostgreSQL: the server dies at once, and comes back."""
+    """The trouble of PostgreSQL: the server is killed and restarted."""
 
     def __init__(self, one):
         self.databases = one.databases
@@ -104,7 +104,7 @@ def _is_ready(one):
     return requests.get(f"{one.url}/readyz", timeout=30).status_code == 200
 
 
-def test_f07_struck_three_times_in_the_middle_of_a_flush(site, is_sqlite):
+def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(site, is_sqlite):
     one = site(0, SYNC_LEASE="3", SYNC_REQUEST_DEADLINE="2")
     one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.0)
     one.start("web", "engine")
@@ -113,7 +113,7 @@ def test_f07_struck_three_times_in_the_middle_of_a_flush(site, is_sqlite):
         sent = len(one.pushes())
         one.do(crowd.people, nth * N, N)
         one.do(crowd.launch)
-        one.wait(lambda sent=sent: len(one.pushes()) > sent, "nothing is sent")
+        one.wait(lambda sent=sent: len(one.pushes()) > sent, "no request was sent")
         trouble.strike()
     assert one.rest() == {"entered": ROUNDS * N, "synced": ROUNDS * N}
     one.wait(lambda: _is_ready(one), "the web is not ready")
@@ -122,7 +122,7 @@ def test_f07_struck_three_times_in_the_middle_of_a_flush(site, is_sqlite):
 
 
 def _new_canvas(one):
-    """The answer to a marketer who makes one."""
+    """Create a canvas through the form; return the response."""
     browser = requests.Session()
     browser.cookies["sessionid"] = one.facts["session"]
     url = f"{one.url}/g/acme/canvases/new/"
@@ -135,15 +135,14 @@ def _new_canvas(one):
     return browser.post(url, form, allow_redirects=False, timeout=60)
 
 
-def test_f08_a_process_that_stands_still_in_a_transaction_harms_nothing(site, is_sqlite):
+def test_f08_a_stopped_process_with_an_open_transaction_does_no_harm(site, is_sqlite):
     one = site(N)
     one.start("web")
     one.do(crowd.launch)
     with _locked(one):
         one.start("engine")
-        answer = _new_canvas(
-            one
-        )  # SQLite has one lock for all that is written; PostgreSQL locks the row of one canvas
+        # SQLite has one lock for all writers; PostgreSQL locks only the rows of the canvases.
+        answer = _new_canvas(one)
         assert answer.status_code == (503 if is_sqlite else 302)
         assert ("The database is not ready" in answer.text) is is_sqlite
         assert one.do(crowd.broken_laws) == []

@@ -1,5 +1,4 @@
-"""A step is edited while people wait: saving asks what becomes of them, and does just that. Newcomers go where it leads
-now."""
+"""A step is edited while people are pending: the form asks what to do with them, and does it."""
 
 import re
 
@@ -17,22 +16,22 @@ from partners.queue import flush
 def edit(client, step, audience, waiting="", **fields):
     """Save the step with another audience."""
     step.refresh_from_db()
-    wish = {
+    form = {
         "version": step.version,
         "ad_account": audience.ad_account_id,
         "audience": audience.pk,
         "waiting": waiting,
     }
     address = reverse("step", args=["acme", step.canvas_id, step.pk])
-    return client.post(address, wish | {"action": "add", "kinds": ["email"]} | fields)
+    return client.post(address, form | {"action": "add", "kinds": ["email"]} | fields)
 
 
 @pytest.fixture
-def waiting(live, town):
-    """1,000 people wait, because TikTok answers with an error."""
-    town.fault("code", code=50000)
+def waiting(live, world):
+    """Return a step with 1,000 pending people, because TikTok answers with an error."""
+    world.fault("code", code=50000)
     engine.beat()
-    town.beats(0.3)
+    world.beat_for(0.3)
     assert Tally.objects.get().pending == 1000
     return live
 
@@ -46,10 +45,10 @@ def numbers(step):
     return found
 
 
-def test_saving_without_a_choice_changes_nothing_and_says_who_waits_for_what(
-    waiting, town, alice, signed_in
+def test_saving_without_a_choice_changes_nothing_and_lists_the_pending_people(
+    waiting, world, alice, signed_in
 ):
-    page = edit(signed_in(alice), waiting, town.audience("other"))
+    page = edit(signed_in(alice), waiting, world.audience("other"))
     assert page.status_code == 422
     text = page.content.decode()
     assert "1,000 people still wait to be sent as the component asked before:" in text
@@ -62,18 +61,18 @@ def test_saving_without_a_choice_changes_nothing_and_says_who_waits_for_what(
     waiting.refresh_from_db()
     assert waiting.sync.audience.name == "winback"
     assert (
-        edit(signed_in(alice), waiting, town.audience("third"), waiting="nonsense").status_code
+        edit(signed_in(alice), waiting, world.audience("third"), waiting="nonsense").status_code
         == 422
     )
     assert Sync.objects.count() == 1
 
 
-def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(
-    waiting, town, alice, signed_in
+def test_kept_people_go_to_the_old_audience_and_new_people_to_the_new_one(
+    waiting, world, alice, signed_in
 ):
-    first, second = waiting.sync.audience, town.audience("other")
+    first, second = waiting.sync.audience, world.audience("other")
     assert edit(signed_in(alice), waiting, second, waiting="travel").status_code == 302
-    town.people(200)
+    world.people(200)
     canvas = Canvas.objects.get()
     engine.stop(canvas, by=alice, now=timezone.now())
     engine.launch(canvas, by=alice, now=timezone.now())
@@ -87,22 +86,22 @@ def test_who_waits_goes_to_the_old_audience_and_newcomers_to_the_new_one(
         ("Add to “winback”", 1000),
         ("Add to “other”", 200),
     ]
-    town.sandbox.faults.clear()
-    town.settle()
-    assert (town.members(first), town.members(second)) == (1000, 200)
+    world.sandbox.faults.clear()
+    world.drain()
+    assert (world.members(first), world.members(second)) == (1000, 200)
     assert (numbers(waiting).entered, numbers(waiting).synced) == (1200, 1200)
     assert Activity.objects.get(verb="let_travel").subject == "Winback: 1000 (winback)"
-    town.judge()
+    world.check_at_rest()
 
 
-def test_who_is_moved_goes_to_the_new_audience(waiting, town, alice, signed_in):
-    first, second = waiting.sync.audience, town.audience("other")
+def test_moved_people_go_to_the_new_audience(waiting, world, alice, signed_in):
+    first, second = waiting.sync.audience, world.audience("other")
     page = edit(signed_in(alice), waiting, second, waiting="move")
     assert page.status_code == 302
     assert numbers(waiting).pending == 1000
-    town.sandbox.faults.clear()
-    town.settle()
-    assert (town.members(first), town.members(second)) == (0, 1000)
+    world.sandbox.faults.clear()
+    world.drain()
+    assert (world.members(first), world.members(second)) == (0, 1000)
     assert (numbers(waiting).entered, numbers(waiting).synced, numbers(waiting).cancelled) == (
         1000,
         1000,
@@ -110,40 +109,42 @@ def test_who_is_moved_goes_to_the_new_audience(waiting, town, alice, signed_in):
     )
     assert Activity.objects.get(verb="moved").subject == "Winback: 1000 (winback → other)"
     assert analytics.shares([waiting]) == {}
-    town.judge()
+    world.check_at_rest()
 
 
-def test_who_is_discarded_is_not_sent(waiting, town, alice, signed_in):
+def test_discarded_people_are_not_sent(waiting, world, alice, signed_in):
     assert (
-        edit(signed_in(alice), waiting, town.audience("other"), waiting="discard").status_code
+        edit(signed_in(alice), waiting, world.audience("other"), waiting="discard").status_code
         == 302
     )
-    town.sandbox.faults.clear()
-    town.settle()
+    world.sandbox.faults.clear()
+    world.drain()
     assert (numbers(waiting).entered, numbers(waiting).cancelled) == (1000, 1000)
     assert Activity.objects.get(verb="discarded").subject == "Winback: 1000 (winback)"
 
 
-def test_fields_that_change_while_people_wait_are_asked_about_too(waiting, town, alice, signed_in):
+def test_a_change_of_fields_asks_about_pending_people_too(waiting, world, alice, signed_in):
     page = edit(signed_in(alice), waiting, waiting.sync.audience, kinds=["email", "phone"])
     assert page.status_code == 422
     assert "Add to “winback” (Acme EU; E-mail)" in page.content.decode()
 
 
-def test_who_may_have_arrived_under_the_old_action_is_not_lost(waiting, town, alice, signed_in):
+def test_people_that_may_have_arrived_are_removed_when_the_action_changes_to_remove(
+    waiting, world, alice, signed_in
+):
     audience = waiting.sync.audience
     assert edit(signed_in(alice), waiting, audience, action="remove").status_code == 422
     assert (
         edit(signed_in(alice), waiting, audience, waiting="move", action="remove").status_code
         == 302
     )
-    town.sandbox.faults.clear()
-    town.settle()
-    assert (numbers(waiting).synced, town.members(audience)) == (1000, 0)
-    town.judge()
+    world.sandbox.faults.clear()
+    world.drain()
+    assert (numbers(waiting).synced, world.members(audience)) == (1000, 0)
+    world.check_at_rest()
 
 
-def test_removing_a_step_asks_what_becomes_of_those_who_wait(waiting, town, alice, signed_in):
+def test_removing_a_step_asks_about_pending_people(waiting, world, alice, signed_in):
     client = signed_in(alice)
     engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
     address = reverse("step_remove", args=["acme", waiting.canvas_id, waiting.pk])
@@ -157,58 +158,58 @@ def test_removing_a_step_asks_what_becomes_of_those_who_wait(waiting, town, alic
     assert (numbers(waiting).cancelled, numbers(waiting).pending) == (1000, 0)
 
 
-def test_errored_people_are_retried_at_the_audience_the_step_has_now(
-    waiting, town, alice, signed_in, pace
+def test_a_retry_sends_errored_people_to_the_current_audience(
+    waiting, world, alice, signed_in, pace
 ):
-    first, second = waiting.sync.audience, town.audience("other")
+    first, second = waiting.sync.audience, world.audience("other")
     assert edit(signed_in(alice), waiting, second, waiting="travel").status_code == 302
     Batch.objects.update(deadline_at=timezone.now())
-    town.beat_until(lambda: Tally.objects.get(pk=first.syncs.get().pk).errored == 1000)
-    town.sandbox.faults.clear()
-    town.before = {}  # a retry is the one way for errored to fall
+    world.beat_until(lambda: Tally.objects.get(pk=first.syncs.get().pk).errored == 1000)
+    world.sandbox.faults.clear()
+    world.before = {}  # a retry may decrease the errored count
     signed_in(alice).post(reverse("step_retry", args=["acme", waiting.canvas_id, waiting.pk]))
-    town.settle()
-    assert (town.members(first), town.members(second)) == (0, 1000)
+    world.drain()
+    assert (world.members(first), world.members(second)) == (0, 1000)
     assert (numbers(waiting).synced, numbers(waiting).errored) == (1000, 0)
 
 
-@pytest.mark.parametrize("moment", ["canvas_stop", "canvas_launch", "canvas_archive"])
-def test_stopping_launching_and_archiving_offer_to_discard_who_waits(
-    waiting, town, alice, signed_in, moment
+@pytest.mark.parametrize("view", ["canvas_stop", "canvas_launch", "canvas_archive"])
+def test_stopping_launching_and_archiving_offer_to_discard_pending_people(
+    waiting, world, alice, signed_in, view
 ):
     client = signed_in(alice)
-    if moment != "canvas_stop":
+    if view != "canvas_stop":
         engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
-    panel = f"{waiting.canvas.get_absolute_url()}?{moment.removeprefix('canvas_')}=1"
+    panel = f"{waiting.canvas.get_absolute_url()}?{view.removeprefix('canvas_')}=1"
     page = reverse("canvas_archive", args=["acme", waiting.canvas_id])
-    opened = client.get(page if moment == "canvas_archive" else panel).content.decode()
+    opened = client.get(page if view == "canvas_archive" else panel).content.decode()
     assert (
         "Discard the 1,000 pending people" in opened or "Discard the 1000 pending people" in opened
     )
     assert (
         client.post(
-            reverse(moment, args=["acme", waiting.canvas_id]), {"waiting": "discard"}
+            reverse(view, args=["acme", waiting.canvas_id]), {"waiting": "discard"}
         ).status_code
         == 302
     )
-    town.sandbox.faults.clear()
+    world.sandbox.faults.clear()
     flush.beat()
-    assert (numbers(waiting).cancelled, town.members(waiting.sync.audience)) == (1000, 0)
+    assert (numbers(waiting).cancelled, world.members(waiting.sync.audience)) == (1000, 0)
 
 
-def test_the_launch_says_who_still_waits_for_what_the_component_asked_before(
-    waiting, town, alice, signed_in
+def test_the_launch_panel_lists_people_pending_for_the_former_audience(
+    waiting, world, alice, signed_in
 ):
     client = signed_in(alice)
-    edit(client, waiting, town.audience("other"), waiting="travel")
+    edit(client, waiting, world.audience("other"), waiting="travel")
     engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
     opened = client.get(f"{waiting.canvas.get_absolute_url()}?launch=1").content.decode()
     assert "people still wait to be sent as the component asked before:" in opened
     assert "<bdi>Add to “winback”</bdi>" in opened
 
 
-def test_who_was_let_travel_can_be_moved_later(waiting, town, alice, signed_in):
-    client, second = signed_in(alice), town.audience("other")
+def test_people_kept_for_the_old_audience_can_be_moved_later(waiting, world, alice, signed_in):
+    client, second = signed_in(alice), world.audience("other")
     edit(client, waiting, second, waiting="travel")
     assert (
         'id="waiting"'
@@ -217,6 +218,6 @@ def test_who_was_let_travel_can_be_moved_later(waiting, town, alice, signed_in):
     address = reverse("step_waiting", args=["acme", waiting.canvas_id, waiting.pk])
     assert client.post(address).status_code == 422
     assert client.post(address, {"waiting": "move"}).status_code == 302
-    town.sandbox.faults.clear()
-    town.settle()
-    assert town.members(second) == 1000
+    world.sandbox.faults.clear()
+    world.drain()
+    assert world.members(second) == 1000

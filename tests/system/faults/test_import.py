@@ -1,4 +1,4 @@
-"""F05, F06: a worker is killed again and again during an import; an upload is cut off in the middle."""
+"""F05, F06: workers are killed during an import; an upload is cut off in the middle."""
 
 import os
 import random
@@ -28,20 +28,20 @@ N, KILLS = 100_000, 5
 
 
 def _rows():
-    """Every tenth row is about somebody known, every thousandth about nobody."""
+    """Yield CSV rows: every tenth repeats a profile, every thousandth has no external id."""
     for n in range(N):
         yield f"{'' if n % 1000 == 999 else n - 1 if n % 10 == 9 else n},p{n}@example.org"
 
 
 def _start():
-    """Uploaded and started by hand, in the browser."""
+    """Upload and start an import through the pages."""
     browser = Client()
     browser.force_login(User.objects.get())
     Imports(browser).started("\n".join(["external_id,email", *_rows()]))
 
 
 def _turns(tell, kill_at, point):
-    """An engine that takes turns of a chunk each; killed some points after so many bytes of the file are done."""
+    """Run turns of one chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
     runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
     points = Points(None, signal.SIGKILL, tell)
     points.install()
@@ -62,7 +62,7 @@ def _state():
     return [run.state, numbers, Profile.objects.count(), UploadPart.objects.count()]
 
 
-def test_f05_an_import_whose_worker_is_killed_five_times_and_the_web_once_ends_exactly(site):
+def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(site):
     one, order = site(0), random.Random(5)  # noqa: S311 - the same places each time
     one.start("web")
     one.do(_start)
@@ -100,7 +100,7 @@ def test_f05_an_import_whose_worker_is_killed_five_times_and_the_web_once_ends_e
 
 
 def _cut_off(one, *, abruptly):
-    """Half of an upload, then the end of the connection; the status of the answer, if one can come."""
+    """Send half of an upload and close the connection; return the status, None after a reset."""
     page = requests.get(
         f"{one.url}/g/acme/people/imports/new/",
         cookies={"sessionid": one.facts["session"]},
@@ -109,11 +109,13 @@ def _cut_off(one, *, abruptly):
     token, at = page.cookies["csrftoken"], urlsplit(one.url)
     body = (
         f'--b\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n'
-        '--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\nexternal_id\n'
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\n'
+        "external_id\n"
         f"{'1234567' * 300_000}\r\n--b--\r\n"
     )
     head = (
-        f"POST /g/acme/people/imports/new/ HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length: {len(body)}\r\n"
+        f"POST /g/acme/people/imports/new/ HTTP/1.1\r\nHost: {at.netloc}\r\n"
+        f"Content-Length: {len(body)}\r\n"
         f"Cookie: sessionid={one.facts['session']}; csrftoken={token}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     )
@@ -127,7 +129,7 @@ def _cut_off(one, *, abruptly):
 
 
 def _is_over(one):
-    """Whether the web has ended its work on the upload: its line of the log."""
+    """Whether the web has logged the request of the upload."""
     return '"POST /g/<slug:group>/people/imports/new/' in one.whole_log("web")
 
 

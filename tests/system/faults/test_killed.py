@@ -1,4 +1,4 @@
-"""F01 to F03, F19, F25, F26: a worker dies, tasks come three times in any order, eight workers work at once."""
+"""F01 to F03, F19, F25, F26: a worker dies, tasks run three times, eight workers run at once."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from partners.tiktok.partner import TikTok
 from tests.system.crash.checks import tallies
 from tests.system.crash.scene import Scenario
 from tests.system.crash.world import LEASE, World, sha256
-from tests.system.faults.lawful import N
+from tests.system.faults.checked_world import N
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +32,12 @@ def _before(world: World, most: int | None = None) -> None:
     world.enter("add", *range(N))
 
 
-SENT = Scenario("a thousand are sent", prepare=_before, act=World.flush, ends=())
-IN_PIECES = Scenario(
-    "in twenty pieces", prepare=lambda world: _before(world, N // 20), act=World.flush, ends=()
+SENT = Scenario("a thousand people in one request", prepare=_before, act=World.flush, ends=())
+IN_TWENTY_REQUESTS = Scenario(
+    "a thousand people in twenty requests",
+    prepare=lambda world: _before(world, N // 20),
+    act=World.flush,
+    ends=(),
 )
 
 
@@ -50,26 +53,26 @@ class Worker:
         self.end = self.labels.index("after COMMIT", self.before_call)
 
     def posts_after(self, at):
-        """How many calls the partner took in all, when the first worker died there and all is well in the end."""
+        """Kill the first worker at a point; return the successful calls after another's work."""
         stage = self.stage
         stage.snapshot.restore(())
         name = stage.databases.copy(stage.template)
         first = stage.databases.child(name, stage.roles.acting(at, signal.SIGKILL))
         assert first.wait() == "killed", self.labels[at]
         first.end()
-        _all_arrived(stage, name)
+        _finish(stage, name)
         stage.databases.give_back(name)
         return [line.code for line in stage.sandbox.log.all()].count(0)
 
 
-def _flush_calmly(world: World) -> None:
-    """With a lease that outlives a busy machine."""
+def _flush_with_a_long_lease(world: World) -> None:
+    # A busy machine may need longer than the short lease of the crash tests.
     settings.SYNC = settings.SYNC | {"lease": 30.0}
     world.flush(seconds=20, wait=lambda _seconds: time.sleep(0.025))
 
 
 def _go_on(world: World) -> dict:
-    """What another worker finds in the end."""
+    """Flush, then return broken laws, counts and open leases."""
     world.flush(seconds=15)
     return {
         "laws": laws.broken(now=timezone.now()),
@@ -78,8 +81,8 @@ def _go_on(world: World) -> dict:
     }
 
 
-def _all_arrived(stage, name):
-    """Another worker goes on; then the laws hold and everybody is at the partner, counted once."""
+def _finish(stage, name):
+    """Flush with another worker; assert that each person is a member and counted once."""
     second = stage.databases.child(name, lambda _tell: _go_on(stage.roles.world()))
     assert (second.wait(), second.said("error")) == ("ended", [])
     second.end()
@@ -98,26 +101,29 @@ def worker(stage):
     return Worker(stage)
 
 
-def test_f01_killed_before_the_call_it_is_made_once(worker):
+def test_f01_a_worker_killed_before_the_call_leads_to_one_call(worker):
     assert worker.posts_after(worker.before_call) == 1
 
 
-def test_f02_killed_between_the_call_and_its_commit_it_is_made_twice_and_counted_once(worker):
+def test_f02_a_worker_killed_between_call_and_commit_leads_to_two_calls_counted_once(worker):
     points = range(worker.before_call + 1, worker.end)
     assert len(points) >= 5
     assert {at: worker.posts_after(at) for at in points} == dict.fromkeys(points, 2)
 
 
-def test_f03_killed_after_the_commit_it_is_made_once(worker):
+def test_f03_a_worker_killed_after_the_commit_leads_to_one_call(worker):
     assert worker.posts_after(worker.end) == 1
 
 
 def test_f26_eight_workers_at_once_send_each_person_once(stage):
-    ready = stage(IN_PIECES)
+    ready = stage(IN_TWENTY_REQUESTS)
     name = ready.databases.copy(ready.template)
-    workers = [ready.databases.child(name, ready.roles.with_world(_flush_calmly)) for _ in range(8)]
+    workers = [
+        ready.databases.child(name, ready.roles.with_world(_flush_with_a_long_lease))
+        for _ in range(8)
+    ]
     assert [(worker.wait(), worker.said("error")) for worker in workers] == [("ended", [])] * 8
-    _all_arrived(ready, name)
+    _finish(ready, name)
     sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
     for worker in workers:
         worker.end()
@@ -125,21 +131,21 @@ def test_f26_eight_workers_at_once_send_each_person_once(stage):
     assert (len(sent), sum(sent)) == (20, N)
 
 
-def test_f25_every_task_three_times_in_any_order_is_as_once(town, live):
+def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live):
     tasks = [import_string(function) for _seconds, function in settings.BEATS.values()] * 3
     order = random.Random(25)  # noqa: S311 - the same order each time
     for _ in range(3):
         order.shuffle(tasks)
         for task in tasks:
             task()
-            town.look()
-    assert town.counts(live.sync) == {"entered": N, "synced": N}
-    assert town.codes() == [0]
-    town.judge()
+            world.check_laws()
+    assert world.counts(live.sync) == {"entered": N, "synced": N}
+    assert world.codes() == [0]
+    world.check_at_rest()
 
 
 def _deadly(world: World, person: int) -> None:
-    """A worker that cannot bear somebody's data: it dies of them at once, as when a library crashes."""
+    """Flush, but die when the person's hash is packed, as if a library crashed (poison)."""
     build = TikTok.build_call
 
     def dying(self, ad_account_id, action, kinds, cells):
@@ -151,7 +157,7 @@ def _deadly(world: World, person: int) -> None:
     world.flush()
 
 
-def test_f19_a_person_who_kills_workers_is_found_and_errored_alone(stage):
+def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
     ready = stage(SENT)
     name = ready.databases.copy(ready.template)
     ends = []
@@ -170,7 +176,7 @@ def test_f19_a_person_who_kills_workers_is_found_and_errored_alone(stage):
         [{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]
     ]
     assert ends[-1] == "ended"
-    assert ends.count("killed") <= 3 + 10 + 4  # until it is halved; halving 1,000; alone
+    assert ends.count("killed") <= 3 + 10 + 4  # before the first split; splits of 1,000; alone
 
 
 def _errored():

@@ -1,4 +1,4 @@
-"""F16 to F18: answers that are none, answers that are half a success, and content that the partner refuses."""
+"""F16 to F18: unreadable answers, partial success, and content that the partner refuses."""
 
 import gzip
 import re
@@ -12,70 +12,70 @@ from partners.models import Delivery, Push
 from partners.tiktok.client import Client
 from tests.support.odd_servers import OK_BODY, http, read_request, serve
 from tests.system.crash.processes import Child
-from tests.system.faults.lawful import N
+from tests.system.faults.checked_world import N
 
 pytestmark = pytest.mark.slow
 ODD = ("truncated", "not_json", "empty", "huge", "code_text", "code_null", "code_missing")
 
 
-def _entered(town):
-    asked = town.sync()
-    town.enter(asked, town.people(N))
-    return asked
+def _entered(world):
+    to_sync = world.sync()
+    world.enter(to_sync, world.people(N))
+    return to_sync
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_f16_an_answer_that_is_none_is_no_success(town, kind):
-    asked = _entered(town)
-    town.fault(kind)
-    town.beats(0.3)
+def test_f16_an_unreadable_answer_is_no_success(world, kind):
+    to_sync = _entered(world)
+    world.fault(kind)
+    world.beat_for(0.3)
     assert {push.code for push in Push.objects.all()} == {"no_answer"}
-    assert town.counts(asked) == {"entered": N, "pending": N}
-    assert town.members(asked.audience) == N
-    town.sandbox.faults.clear()
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "synced": N}
-    town.judge()
+    assert world.counts(to_sync) == {"entered": N, "pending": N}
+    assert world.members(to_sync.audience) == N
+    world.sandbox.faults.clear()
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "synced": N}
+    world.check_at_rest()
 
 
-def test_f16_tiktoks_own_code_counts_whatever_the_header_says(town):
-    asked = _entered(town)
-    town.fault("wrong_type")
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "synced": N}
-    assert len(town.mappings()) == 1
-    town.judge()
+def test_f16_the_code_in_the_body_counts_although_the_content_type_is_wrong(world):
+    to_sync = _entered(world)
+    world.fault("wrong_type")
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "synced": N}
+    assert len(world.mappings()) == 1
+    world.check_at_rest()
 
 
-def test_f16_a_redirect_is_not_followed(town):
-    asked = _entered(town)
+def test_f16_a_redirect_is_not_followed(world):
+    to_sync = _entered(world)
     with serve(lambda connection: connection.sendall(http(OK_BODY))) as (elsewhere, visits):
-        town.fault("redirect", location=f"{elsewhere}/")
-        town.beats(0.3)
+        world.fault("redirect", location=f"{elsewhere}/")
+        world.beat_for(0.3)
         assert {push.code for push in Push.objects.all()} == {"no_answer"}
-        town.sandbox.faults.clear()
-        town.settle()
+        world.sandbox.faults.clear()
+        world.drain()
         assert visits == []
-    assert town.counts(asked) == {"entered": N, "synced": N}
-    town.judge()
+    assert world.counts(to_sync) == {"entered": N, "synced": N}
+    world.check_at_rest()
 
 
 def _peak_kb():
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
-def _swallow(address, tell):
-    """In a child, whose peak begins anew: one call."""
+def _call_and_measure(address, tell):
+    """Make two calls in a child process, which has its own memory peak."""
     client = Client("1", "s", address)
     for call in (lambda: client.user_info("token"), lambda: client.push("token", b"{}")):
         before = _peak_kb()
         with pytest.raises(Retry):
             call()
-    tell({"grown_kb": _peak_kb() - before})
+    tell({"extra_kb": _peak_kb() - before})
 
 
-def test_f16_a_bomb_does_not_explode(town):
-    """200 MB of nothing, packed to 200 kB."""
+def test_f16_a_compression_bomb_is_not_unpacked(world):
+    # 200 MB of spaces, compressed to 200 kB.
     bomb = gzip.compress(OK_BODY + b" " * (200 << 20), compresslevel=9)
     answers = [http(b"{}"), http(bomb, headers="Content-Encoding: gzip\r\n")]
 
@@ -84,11 +84,11 @@ def test_f16_a_bomb_does_not_explode(town):
             connection.sendall(answers.pop(0) if len(answers) > 1 else answers[0])
 
     with serve(behave) as (address, _):
-        child = Child(lambda tell: _swallow(address, tell))
+        child = Child(lambda tell: _call_and_measure(address, tell))
         assert child.wait() == "ended"
         child.end()
     assert child.said("error") == []
-    assert child.said("grown_kb")[0] <= 10 << 10
+    assert child.said("extra_kb")[0] <= 10 << 10
 
 
 def _errored():
@@ -99,34 +99,34 @@ def _errored():
     return set((own | shared).values_list("profile", flat=True))
 
 
-def test_f17_half_a_success_that_names_the_rows(town):
-    asked, people = town.sync(), town.people(N)
-    town.fault("partial", rows=[3, 500], named=True, count=1)
-    town.enter(asked, people)
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "errored": 2, "synced": N - 2}
+def test_f17_a_partial_success_errors_only_the_named_rows(world):
+    to_sync, people = world.sync(), world.people(N)
+    world.fault("partial", rows=[3, 500], named=True, count=1)
+    world.enter(to_sync, people)
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "errored": 2, "synced": N - 2}
     assert _errored() == {people[3].pk, people[500].pk}
-    assert sync.reasons([asked.pk]) == {"errored": {"20001": 2}}
-    assert len(town.mappings()) == 1
-    town.judge()
+    assert sync.reasons([to_sync.pk]) == {"errored": {"20001": 2}}
+    assert len(world.mappings()) == 1
+    world.check_at_rest()
 
 
-def test_f17_half_a_success_that_names_nobody(town):
-    asked, people = town.sync(), town.people(N)
-    town.fault("partial", hash=people[500].email_sha256.hex(), named=False)
-    town.enter(asked, people)
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "errored": 1, "synced": N - 1}
+def test_f17_a_partial_success_without_row_numbers_is_split_until_the_row_is_found(world):
+    to_sync, people = world.sync(), world.people(N)
+    world.fault("partial", hash=people[500].email_sha256.hex(), named=False)
+    world.enter(to_sync, people)
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "errored": 1, "synced": N - 1}
     assert _errored() == {people[500].pk}
-    assert sync.reasons([asked.pk]) == {"errored": {"20001": 1}}
-    town.judge()
+    assert sync.reasons([to_sync.pk]) == {"errored": {"20001": 1}}
+    world.check_at_rest()
 
 
-def test_f18_one_poisonous_person_costs_22_requests_at_most(town):
-    asked, people = town.sync(), town.people(N)
-    town.fault("poison", hash=people[537].email_sha256.hex())
-    town.enter(asked, people)
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "errored": 1, "synced": N - 1}
-    assert len(town.mappings()) <= 22  # 2 * log2(1000) + 2
-    town.judge()
+def test_f18_isolating_a_poison_row_takes_at_most_22_requests(world):
+    to_sync, people = world.sync(), world.people(N)
+    world.fault("poison", hash=people[537].email_sha256.hex())
+    world.enter(to_sync, people)
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "errored": 1, "synced": N - 1}
+    assert len(world.mappings()) <= 22  # 2 * log2(1000) + 2
+    world.check_at_rest()

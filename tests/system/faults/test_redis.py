@@ -1,6 +1,6 @@
-"""F10: Redis refuses our password, or forgets everything. Deliveries go on, pages answer, sessions last.
+"""F10: Redis refuses our password or loses its data: deliveries, pages and sessions go on.
 
-That it dies under load is shown with several machines in tests/system/machines.
+tests/system/machines shows that Redis may die under load.
 """
 
 import pytest
@@ -9,7 +9,7 @@ from django.test import Client
 
 from partners.models import Budget
 from scripts import redis_server
-from tests.system.faults.lawful import N
+from tests.system.faults.checked_world import N
 
 pytestmark = pytest.mark.slow
 PASSWORD = "only-for-this-test"
@@ -17,7 +17,7 @@ PASSWORD = "only-for-this-test"
 
 @pytest.fixture
 def redis(tmp_path, settings):
-    """redis(password) -> our cache, with a Redis that asks for PASSWORD."""
+    """redis(password) makes a Redis with PASSWORD our cache, reached with the given password."""
     port = redis_server.free_port()
     process = redis_server.start(tmp_path, port=port, password=PASSWORD)
 
@@ -37,16 +37,16 @@ def _sign_in(browser):
     return browser.post("/accounts/login/", form)
 
 
-def test_f10_with_a_wrong_password_people_are_sent_and_pages_say_what_is_missing(
-    town, alice, signed_in, redis
+def test_f10_with_a_wrong_password_people_are_sent_and_pages_name_the_cache(
+    world, alice, signed_in, redis
 ):
     redis("wrong")
     browser = signed_in(alice)
-    asked = town.sync()
-    town.enter(asked, town.people(N))
-    town.fault("code", code=49999, count=2)  # an answer that the operator is told of once
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "synced": N}
+    to_sync = world.sync()
+    world.enter(to_sync, world.people(N))
+    world.fault("code", code=49999, count=2)  # an unknown code: the operator gets one mail
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "synced": N}
     assert browser.get("/g/acme/canvases/").status_code == 200
     refused = _sign_in(Client(raise_request_exception=False))
     assert (refused.status_code, "The cache is not ready" in refused.content.decode()) == (
@@ -54,18 +54,18 @@ def test_f10_with_a_wrong_password_people_are_sent_and_pages_say_what_is_missing
         True,
     )
     assert browser.get("/readyz").json()["cache"] == "fail"
-    town.judge()
+    world.check_at_rest()
 
 
-def test_f10_a_redis_that_forgets_everything_takes_nothing_with_it(town, alice, redis):
+def test_f10_a_redis_that_loses_its_data_loses_no_people_and_no_session(world, alice, redis):
     redis(PASSWORD)
     browser = Client()
     assert _sign_in(browser).status_code == 302
-    asked = town.sync()
-    town.enter(asked, town.people(N))
+    to_sync = world.sync()
+    world.enter(to_sync, world.people(N))
     cache.clear()
     assert browser.get("/g/acme/canvases/").status_code == 200
-    town.settle()
-    assert town.counts(asked) == {"entered": N, "synced": N}
+    world.drain()
+    assert world.counts(to_sync) == {"entered": N, "synced": N}
     assert Budget.objects.exists()
-    town.judge()
+    world.check_at_rest()

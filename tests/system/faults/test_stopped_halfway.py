@@ -1,4 +1,4 @@
-"""F35: a canvas is stopped while half of its people are sent. Nobody is thrown out, nobody is sent, and a launch goes on."""
+"""F35: a canvas is stopped while half of its people are synced; a launch resumes it."""
 
 import pytest
 from django.utils import timezone
@@ -9,32 +9,32 @@ from partners.models import AdAccount
 
 
 @pytest.fixture
-def stopped(live, town, alice, pace):
-    """Some of 1,000 people are sent when the canvas is stopped."""
+def stopped(live, world, alice, pace):
+    """Return the step of a canvas that was stopped when some of its 1,000 people were synced."""
     AdAccount.objects.update(learned_cap=20)
     pace(requests_per_second=8.0)
     engine.beat()
-    town.flush(seconds=0.5)
-    assert 0 < town.counts(live.sync)["synced"] < 1000
+    world.flush(seconds=0.5)
+    assert 0 < world.counts(live.sync)["synced"] < 1000
     engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
     pace(requests_per_second=5000.0)
     return live
 
 
-def test_nobody_is_sent_thrown_out_or_let_in(stopped, town):
-    sent, counts = len(town.mappings()), town.counts(stopped.sync)
-    town.people(50)
+def test_a_stopped_canvas_sends_cancels_and_admits_no_people(stopped, world):
+    sent, counts = len(world.mappings()), world.counts(stopped.sync)
+    world.people(50)
     engine.beat()
-    town.beats(1)
-    assert len(town.mappings()) == sent
-    assert town.counts(stopped.sync) == counts
+    world.beat_for(1)
+    assert len(world.mappings()) == sent
+    assert world.counts(stopped.sync) == counts
     assert counts["synced"] + counts["pending"] == 1000
-    town.judge()
+    world.check_at_rest()
 
 
-def test_a_launch_goes_on_where_it_was(stopped, town, alice):
+def test_a_launch_resumes_a_stopped_canvas(stopped, world, alice):
     engine.launch(Canvas.objects.get(), by=alice, now=timezone.now())
     engine.beat()
-    town.settle()
-    assert town.counts(stopped.sync) == {"entered": 1000, "synced": 1000}
-    town.judge()
+    world.drain()
+    assert world.counts(stopped.sync) == {"entered": 1000, "synced": 1000}
+    world.check_at_rest()

@@ -1,4 +1,4 @@
-"""F20, F21: TikTok no longer accepts our token, for a while or for longer than people may wait."""
+"""F20, F21: TikTok refuses our token, for a while or past the deadline of the people."""
 
 from datetime import timedelta
 
@@ -12,23 +12,23 @@ from partners.models import Connection
 from tests.canvases.conftest import Editor
 from tests.conftest import proved_just_now
 from tests.partners.conftest import Journey
-from tests.system.faults.lawful import TRUE_TIMES, N
+from tests.system.faults.checked_world import PRODUCTION_TIMES, N
 from tiktok_sandbox.seed import EU, UK
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def alices(town, settings, signed_in, alice):
-    """What alice does with the mouse."""
-    settings.TIKTOK_AUTH_URL = f"{town.server.url}/portal/auth"
-    return Journey(signed_in(alice), town.app_group)
+def partner_pages(world, settings, signed_in, alice):
+    """Return the partner pages as alice uses them."""
+    settings.TIKTOK_AUTH_URL = f"{world.server.url}/portal/auth"
+    return Journey(signed_in(alice), world.app_group)
 
 
 @pytest.fixture
-def proved(alices, alice):
-    """proved() -> alice types her password once more."""
-    return lambda: proved_just_now(alices.client, alice)
+def reauthenticate(partner_pages, alice):
+    """reauthenticate() makes alice's session as fresh as after typing her password."""
+    return lambda: proved_just_now(partner_pages.client, alice)
 
 
 def _mails(mailoutbox):
@@ -37,44 +37,48 @@ def _mails(mailoutbox):
     return [mail.subject for mail in mailoutbox]
 
 
-def test_f20_a_reconnect_within_the_time_loses_nobody(town, pace, live, alices, proved, mailoutbox):
-    pace(**TRUE_TIMES)
+def test_f20_a_reconnect_before_the_deadline_syncs_all_people(
+    world, pace, live, partner_pages, reauthenticate, mailoutbox
+):
+    pace(**PRODUCTION_TIMES)
     engine.beat()
-    town.sandbox.accounts.revoke_all()
+    world.sandbox.accounts.revoke_all()
     began = timezone.now()
     for half_hours in range(12):
         with time_machine.travel(began + timedelta(minutes=30 * half_hours)):
-            town.beat()
+            world.beat()
             assert _mails(mailoutbox) == ["TikTok needs attention in Acme: access refused"]
-    assert town.counts(live.sync) == {"entered": N, "pending": N}
-    assert len(town.codes()) <= 12  # one try each time, however many wait
+    assert world.counts(live.sync) == {"entered": N, "pending": N}
+    assert len(world.codes()) <= 12  # one probe each time, not one per person
     with time_machine.travel(began + timedelta(hours=6)):
-        proved()
-        assert alices.connect(EU, UK).status_code == 302
+        reauthenticate()
+        assert partner_pages.connect(EU, UK).status_code == 302
         for _ in range(2):
-            town.beat()
-        assert town.counts(live.sync) == {"entered": N, "synced": N}
+            world.beat()
+        assert world.counts(live.sync) == {"entered": N, "synced": N}
         assert _mails(mailoutbox) == [
             "TikTok needs attention in Acme: access refused",
             "TikTok works again in Acme",
         ]
-        town.judge()
+        world.check_at_rest()
 
 
-def test_f21_too_late_they_are_errored_and_the_button_sends_them_again(town, pace, live, alices):
+def test_f21_after_the_deadline_people_are_errored_and_the_retry_button_sends_them(
+    world, pace, live, partner_pages
+):
     pace(deadline=2.0, probe=0.5)
     engine.beat()
-    town.sandbox.accounts.revoke_all()
-    town.settle()
+    world.sandbox.accounts.revoke_all()
+    world.drain()
     assert sync.reasons([live.sync_id]) == {"errored": {"40105": N}}
-    buttons = Editor(alices.client, live.canvas)
+    buttons = Editor(partner_pages.client, live.canvas)
     page = buttons.get(step=live.pk).content.decode()
     assert "no longer accepts our access" in page
     assert 'data-metric="errored"' in page
-    alices.connect(EU, UK)
+    partner_pages.connect(EU, UK)
     assert buttons.post("step_retry", live.pk).status_code == 302
-    assert town.counts(live.sync) == {"entered": N, "pending": N}
-    town.settle()
-    assert town.counts(live.sync) == {"entered": N, "synced": N}
+    assert world.counts(live.sync) == {"entered": N, "pending": N}
+    world.drain()
+    assert world.counts(live.sync) == {"entered": N, "synced": N}
     assert Connection.objects.get().parked_by == ""
-    town.judge()
+    world.check_at_rest()

@@ -1,4 +1,4 @@
-"""F46: TikTok's name is not found, or its certificate is not valid: an unknown outcome, nothing is sent in the clear."""
+"""F46: TikTok's name is not found or its certificate is invalid: nothing is sent unencrypted."""
 
 import socket
 import ssl
@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from partners import housekeeping
 from partners.models import Push
-from tests.system.faults.lawful import TRUE_TIMES
+from tests.system.faults.checked_world import PRODUCTION_TIMES
 
 TLS_HANDSHAKE = 0x16
 
 
 class Issuer:
-    """A certificate authority that the client trusts, and what it has signed."""
+    """A certificate authority that the client trusts."""
 
     def __init__(self, folder):
         self.folder, self.now = folder, datetime.now(UTC)
@@ -40,7 +40,7 @@ class Issuer:
         return self.folder / name
 
     def signed(self, subject, key, host, *, days=9, by=None, is_authority=False):
-        """A certificate for ``host`` that ends in ``days``."""
+        """Return a certificate for ``host`` that expires in ``days``."""
         made = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -67,7 +67,7 @@ CERTIFICATES = {
 
 @pytest.fixture
 def secured(tmp_path, monkeypatch):
-    """secured(kind) -> address of a server with such a certificate, the first byte of each caller, and what it read."""
+    """secured(kind) -> URL of a server with this certificate, first bytes, decrypted requests."""
     issuer, listeners = Issuer(tmp_path), []
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
 
@@ -104,47 +104,47 @@ def serve(listener, context, first_bytes, requests):
             return
 
 
-def waits_then_goes_on(town, settings, address):
-    """People wait while TikTok is at ``address``, with an unknown outcome each time; then all are sent."""
+def assert_people_wait_for_a_good_address(world, settings, address):
+    """Assert that requests to ``address`` have an unknown outcome and people are sent later."""
     good, settings.TIKTOK_API_URL = settings.TIKTOK_API_URL, address
-    asked = town.sync()
-    town.enter(asked, town.people(1000))
-    town.beats(0.5)
-    assert town.counts(asked) == {"entered": 1000, "pending": 1000}
+    to_sync = world.sync()
+    world.enter(to_sync, world.people(1000))
+    world.beat_for(0.5)
+    assert world.counts(to_sync) == {"entered": 1000, "pending": 1000}
     assert set(Push.objects.values_list("code", flat=True)) == {"no_answer"}
-    assert town.mappings() == []
+    assert world.mappings() == []
     settings.TIKTOK_API_URL = good
-    town.settle()
-    assert town.counts(asked) == {"entered": 1000, "synced": 1000}
-    town.judge()
+    world.drain()
+    assert world.counts(to_sync) == {"entered": 1000, "synced": 1000}
+    world.check_at_rest()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CERTIFICATES if kind != "good"])
-def test_a_certificate_that_is_not_valid(town, settings, secured, kind):
+def test_an_invalid_certificate_is_refused(world, settings, secured, kind):
     address, first_bytes, requests = secured(kind)
-    waits_then_goes_on(town, settings, address)
+    assert_people_wait_for_a_good_address(world, settings, address)
     assert set(first_bytes) == {TLS_HANDSHAKE}
     assert b"".join(requests) == b""
 
 
-def test_a_good_one_is_spoken_to(town, settings, secured):
-    """So it is the certificate that the others are refused for; this server answers nothing."""
+def test_a_valid_certificate_is_accepted(world, settings, secured):
+    # Proves that the others are refused for their certificate; this server never answers.
     address, _first_bytes, requests = secured("good")
-    waits_then_goes_on(town, settings, address)
+    assert_people_wait_for_a_good_address(world, settings, address)
     assert set(requests) == {b"POST /open"}
 
 
-def test_an_admin_is_mailed_before_time_runs_out(town, pace, settings, secured, alice, mailoutbox):
-    pace(**TRUE_TIMES)
+def test_an_admin_is_mailed_before_the_deadline(world, pace, settings, secured, alice, mailoutbox):
+    pace(**PRODUCTION_TIMES)
     settings.TIKTOK_API_URL, _first_bytes, _requests = secured("expired")
     began = timezone.now()
-    town.enter(town.sync(), town.people(1000))
-    town.beat()
+    world.enter(world.sync(), world.people(1000))
+    world.beat()
     with time_machine.travel(began + timedelta(hours=8)):
-        town.beat()
+        world.beat()
         housekeeping.beat()
     assert [mail.subject for mail in mailoutbox] == ["People will soon count as errors in Acme"]
 
 
-def test_a_name_that_is_not_found(town, settings):
-    waits_then_goes_on(town, settings, "https://tiktok.invalid")
+def test_people_wait_while_the_name_is_not_found(world, settings):
+    assert_people_wait_for_a_good_address(world, settings, "https://tiktok.invalid")

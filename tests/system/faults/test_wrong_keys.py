@@ -1,4 +1,4 @@
-"""F44: TOKEN_KEYS is not the ring that sealed the tokens. Nothing is sent, nobody is lost, people are told what to do."""
+"""F44: TOKEN_KEYS cannot open the stored tokens: no request, no lost people, clear messages."""
 
 from datetime import timedelta
 
@@ -15,13 +15,13 @@ WORDS = "(TOKEN_KEYS) cannot open its access to TikTok"
 
 
 @pytest.fixture
-def waiting(town, settings):
-    """A thousand people wait, and the keys have changed."""
-    asked = town.sync()
-    town.enter(asked, town.people(1000))
-    town.old_keys, settings.TOKEN_KEYS = settings.TOKEN_KEYS, [crypto.new_key("test")]
-    town.asked = asked
-    return town
+def waiting(world, settings):
+    """Return a world with a thousand pending people and changed keys."""
+    to_sync = world.sync()
+    world.enter(to_sync, world.people(1000))
+    world.old_keys, settings.TOKEN_KEYS = settings.TOKEN_KEYS, [crypto.new_key("test")]
+    world.to_sync = to_sync
+    return world
 
 
 def readiness(client):
@@ -30,22 +30,22 @@ def readiness(client):
 
 
 def test_no_request_is_sent_and_people_wait(waiting):
-    waiting.beats(1)
+    waiting.beat_for(1)
     assert waiting.mappings() == []
-    assert waiting.counts(waiting.asked) == {"entered": 1000, "pending": 1000}
-    waiting.judge()
+    assert waiting.counts(waiting.to_sync) == {"entered": 1000, "pending": 1000}
+    waiting.check_at_rest()
 
 
-def test_no_endpoint_hears_the_sealed_token(waiting):
+def test_the_sealed_token_is_sent_to_no_endpoint(waiting):
     sealed = Connection.objects.get().token_sealed
     housekeeping.probe()
-    waiting.beats(0.3)
+    waiting.beat_for(0.3)
     assert [line for line in waiting.sandbox.log.all() if line.code == 40105] == []
     assert waiting.sandbox.log.all() == []
     assert Connection.objects.get().token_sealed == sealed
 
 
-def test_the_pages_say_what_to_do(waiting, alice, signed_in, settings):
+def test_the_partner_page_explains_the_missing_key(waiting, alice, signed_in, settings):
     browser, address = signed_in(alice), reverse("partner", args=["acme", "tiktok"])
     answer = browser.get(address)
     assert answer.status_code == 200
@@ -61,7 +61,9 @@ def test_the_installation_is_not_ready(waiting, client, settings):
     assert readiness(client)[1] == "ok"
 
 
-def test_one_token_that_does_not_open_does_not_take_the_site_away(town, other_group, client):
+def test_the_installation_is_ready_when_only_some_tokens_cannot_be_opened(
+    world, other_group, client
+):
     Connection.objects.create(
         partner="tiktok", app_group=other_group, token_sealed="v1.gone.AAAA.AAAA"
     )
@@ -69,31 +71,30 @@ def test_one_token_that_does_not_open_does_not_take_the_site_away(town, other_gr
 
 
 def test_a_machine_without_the_key_parks_nothing_for_the_others(waiting, settings, caplog):
-    waiting.beats(0.5)
+    waiting.beat_for(0.5)
     housekeeping.probe()
     assert Connection.objects.get().parked_by == ""
     assert "TOKEN_KEYS of the machine" in caplog.text
-    settings.TOKEN_KEYS = (
-        waiting.old_keys
-    )  # another machine, at once: nothing waits for a probe or a back-off
+    # Another machine sends at once: no probe and no back-off delays it.
+    settings.TOKEN_KEYS = waiting.old_keys
     flush.Flush(seconds=5).run()
-    assert waiting.counts(waiting.asked) == {"entered": 1000, "synced": 1000}
+    assert waiting.counts(waiting.to_sync) == {"entered": 1000, "synced": 1000}
 
 
-def test_where_no_machine_has_the_key_people_are_errored_in_the_end(waiting):
-    waiting.beats(0.3)
+def test_people_are_errored_at_their_deadline_when_no_machine_has_the_key(waiting):
+    waiting.beat_for(0.3)
     assert not Batch.objects.filter(deadline_at=None).exists()
     flush.watch_blocked(now=timezone.now() + timedelta(hours=14))
-    assert waiting.counts(waiting.asked) == {"entered": 1000, "errored": 1000}
+    assert waiting.counts(waiting.to_sync) == {"entered": 1000, "errored": 1000}
     assert set(Batch.objects.values_list("last_code", flat=True)) == {"sealed"}
 
 
-def test_with_the_right_keys_everybody_is_sent(waiting, settings):
-    waiting.beats(0.5)
+def test_people_are_sent_once_the_right_keys_are_back(waiting, settings):
+    waiting.beat_for(0.5)
     housekeeping.probe()
     settings.TOKEN_KEYS = waiting.old_keys
     Connection.objects.update(probed_at=None, parked_until=None)
     housekeeping.probe()
-    waiting.settle()
-    assert waiting.counts(waiting.asked) == {"entered": 1000, "synced": 1000}
-    waiting.judge()
+    waiting.drain()
+    assert waiting.counts(waiting.to_sync) == {"entered": 1000, "synced": 1000}
+    waiting.check_at_rest()

@@ -1,4 +1,4 @@
-"""A small world whose laws are checked after every beat, and at the end against the sandbox's own member sets."""
+"""A World with its laws checked after every beat, and its members compared with the sandbox's."""
 
 import time
 
@@ -11,78 +11,79 @@ from partners.models import Batch, Delivery, Tally
 from partners.queue import flush
 from tests.support.queue_world import World
 
-TRUE_TIMES = {
+PRODUCTION_TIMES = {
     "deadline": 13 * 3600.0,
     "backoff_base": 5.0,
     "backoff_max": 1800.0,
     "probe": 300.0,
     "throttle_park": 300.0,
 }
-NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
+NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 N = 1000
 
 
-class Town(World):
-    """A World that is looked at all the time: no law may be broken for a moment, no count may fall."""
+class CheckedWorld(World):
+    """A World that checks the laws after each beat: none may be broken, no count may fall."""
 
     def __init__(self, server, app_group):
         super().__init__(server, app_group)
         self.before = {}
 
     def beat(self):
-        """The task of the alarm clock, then a look at the laws."""
+        """Run the heartbeat's flush task, then check the laws."""
         flush.beat()
-        self.look()
+        self.check_laws()
 
-    def beats(self, seconds, every=0.05):
-        """Beat after beat for some time."""
+    def beat_for(self, seconds, every=0.05):
+        """Beat repeatedly for some seconds."""
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at:
             self.beat()
             time.sleep(every)
 
     def beat_until(self, condition, seconds=40.0):
-        """Beats until ``condition()``."""
+        """Beat until ``condition()`` is true."""
         ends_at = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < ends_at, "it did not happen"
+            assert time.monotonic() < ends_at, "the condition did not become true in time"
             self.beat()
             time.sleep(0.02)
 
-    def settle(self, seconds=40.0):
-        """Beats until nobody is pending."""
+    def drain(self, seconds=40.0):
+        """Beat until no batch is pending."""
         self.beat_until(lambda: not Batch.objects.filter(state="pending").exists(), seconds)
 
-    def look(self):
-        """L1, L2, L4, L6 from the rows; L3 against the last look."""
+    def check_laws(self):
+        """Check L1, L2, L4 and L6 from the rows, and L3 against the counts of the last check."""
         assert laws.broken(now=timezone.now()) == []
         now = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
         for sync, counts in self.before.items():
-            assert [name for name in NEVER_FALL if now[sync][name] < counts[name]] == []
+            assert [name for name in NEVER_DECREASE if now[sync][name] < counts[name]] == []
         self.before = now
 
-    def judge(self, *maybe):
-        """All is quiet: L5, the sandbox holds whom we believe it holds (``maybe``: states of which nobody can know), and
-        L7, each request was of one ad account and one action."""
-        self.look()
+    def check_at_rest(self, *uncertain):
+        """Check all laws when nothing is pending.
+
+        L5: the sandbox has the members that our rows say. ``uncertain``: states of people who
+        may or may not have arrived. L7: each request had one ad account and one action.
+        """
+        self.check_laws()
         assert Batch.objects.exclude(lease="").count() == 0
-        believed, possible = _fold("synced"), _fold("synced", *maybe)
+        certain, possible = _members("synced"), _members("synced", *uncertain)
         for audience in possible:
-            there = {digest for _schema, digest in self.sandbox.audiences.listed(audience)}
-            assert believed.get(audience, set()) <= there <= possible[audience]
+            actual = {digest for _schema, digest in self.sandbox.audiences.listed(audience)}
+            assert certain.get(audience, set()) <= actual <= possible[audience]
         assert all(len(line.advertisers) == 1 for line in self.mappings())
-        assert {line.action for line in self.mappings() if line.code == 0} <= {
-            "add",
-            "delete",
-        }  # else it was not read
+        # The sandbox logs an action only for a body that it could read.
+        assert {line.action for line in self.mappings() if line.code == 0} <= {"add", "delete"}
 
     def codes(self):
-        """The codes of all mapping requests that the sandbox has answered, in order."""
+        """Return the codes of all mapping requests that the sandbox has answered, in order."""
         return [line.code for line in self.mappings()]
 
 
-def _fold(*states):
-    """Audience -> the hashes that must be there after all people in ``states``, in the order of the wishes."""
+def _members(*states):
+    """Return audience -> hashes, after the adds and removals in ``states`` in their order."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).order_by(
         "batch__seq", "pk"
     )

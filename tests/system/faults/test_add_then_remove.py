@@ -1,0 +1,22 @@
+"""F39: adds keep failing while a removal of the same people arrives; the removal wins."""
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["code", "drop", "apply_then_drop", "throttle"])
+def test_a_removal_after_a_failing_add_wins(world, trouble):
+    audience = world.audience()
+    add, remove = world.sync(audience), world.sync(audience, action="remove")
+    people = world.people(1000)
+    world.fault(trouble, **({"code": 50000} if trouble == "code" else {}))
+    world.enter(add, people)
+    world.beat_for(0.3)
+    world.enter(remove, people[:300])
+    world.beat_for(0.3)
+    world.sandbox.faults.clear()
+    world.drain()
+    assert world.counts(remove) == {"entered": 300, "synced": 300}
+    assert world.counts(add)["synced"] >= 700
+    assert world.members(audience) == 700
+    world.check_at_rest()
