@@ -67,7 +67,7 @@ class PartnerError(Exception):
 
 class RetryCause(StrEnum):
     THROTTLED_APP = "throttled_app"
-    THROTTLED_ADVERTISER = "throttled_advertiser"
+    THROTTLED_AD_ACCOUNT = "throttled_ad_account"
     TRANSIENT = "transient"
     UNKNOWN = "unknown"  # the request may have been applied
     UNKNOWN_CODE = "unknown_code"
@@ -97,7 +97,7 @@ class Retry(PartnerError):
 
     @property
     def is_throttled(self) -> bool:
-        return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_ADVERTISER)
+        return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_AD_ACCOUNT)
 
     def sentence(self) -> str:
         return _retry_sentence(self.cause) % {
@@ -164,7 +164,7 @@ def _retry_sentence(cause: RetryCause) -> str:
                 "%(partner)s asks us to slow down. You need not do anything: people wait and are "
                 "sent soon. Nobody is lost."
             )
-        case RetryCause.THROTTLED_ADVERTISER:
+        case RetryCause.THROTTLED_AD_ACCOUNT:
             return gettext(
                 "%(partner)s asks us to slow down for this ad account. You need not do anything: "
                 "people wait and are sent soon. Nobody is lost."

@@ -84,7 +84,7 @@ def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
     """Too many requests: nothing was applied, and the limit is parked, not the people."""
     ad_account = answer.request.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
-    if error.cause == RetryCause.THROTTLED_ADVERTISER:
+    if error.cause == RetryCause.THROTTLED_AD_ACCOUNT:
         limit = budget.Limit(budget.lane_key(ad_account.lane), limit.rate)
     seconds = budget.throttled(limit, sent_us=answer.sent_us, retry_after=error.retry_after)
     if seconds:

@@ -28,8 +28,8 @@ RETRY: dict[int, RetryCause] = {
     40016: RetryCause.THROTTLED_APP,
     40100: RetryCause.THROTTLED_APP,
     61000: RetryCause.THROTTLED_APP,
-    40132: RetryCause.THROTTLED_ADVERTISER,
-    40133: RetryCause.THROTTLED_ADVERTISER,
+    40132: RetryCause.THROTTLED_AD_ACCOUNT,
+    40133: RetryCause.THROTTLED_AD_ACCOUNT,
     40050: RetryCause.UNKNOWN,  # "duplicate requests": perhaps applied
     40200: RetryCause.TRANSIENT,
     40201: RetryCause.TRANSIENT,

@@ -173,5 +173,5 @@ def _error(status, code):
         return Rejected(LABEL, rejected[code], code=code)
     if status == 422:
         return Rejected(LABEL, RejectedCause.OTHER, code=code)
-    cause = RetryCause.THROTTLED_ADVERTISER if code == "E2000" else RetryCause.TRANSIENT
+    cause = RetryCause.THROTTLED_AD_ACCOUNT if code == "E2000" else RetryCause.TRANSIENT
     return Retry(LABEL, cause, code=code)

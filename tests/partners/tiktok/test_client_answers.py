@@ -53,7 +53,7 @@ def test_code_200_is_no_success_for_other_endpoints() -> None:
     [
         (40100, RetryCause.THROTTLED_APP),
         (40016, RetryCause.THROTTLED_APP),
-        (40133, RetryCause.THROTTLED_ADVERTISER),
+        (40133, RetryCause.THROTTLED_AD_ACCOUNT),
         (50000, RetryCause.TRANSIENT),
         (50002, RetryCause.TRANSIENT),
         (51063, RetryCause.TRANSIENT),
