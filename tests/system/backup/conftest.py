@@ -1,4 +1,4 @@
-"""Sites, as in the tests of faults."""
+"""The fixtures of live installations, shared with the tests of faults."""
 
 from tests.system.faults.live.conftest import databases, is_sqlite, prepared, site
 

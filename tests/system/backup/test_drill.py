@@ -1,4 +1,4 @@
-"""The drill: a backup while the engine works, restored into a new place, where everything goes on and nobody is lost."""
+"""A backup made under load is restored to a new installation, where the work goes on."""
 
 import shutil
 from urllib.parse import urlsplit
@@ -12,13 +12,13 @@ from tiktok_sandbox.server import Server
 
 pytestmark = pytest.mark.slow
 N = 8_000
-ERASED = [N, N + 1, N + 2]  # on the way when the backup is written, erased afterwards
-LATEST = 1_000_000  # the number of a person who comes just before the backup
+ERASED = [N, N + 1, N + 2]  # pending when the backup is written, erased afterwards
+LATEST = 1_000_000  # the number of a profile created just before the backup
 
 
 @pytest.fixture
 def elsewhere(databases, tmp_path):
-    """elsewhere(site) -> an installation in a new place, whose database is still empty."""
+    """elsewhere(site, server) -> a second installation with an empty database."""
     made = []
 
     def make(old: Site, server: Server) -> Site:
@@ -37,43 +37,45 @@ def elsewhere(databases, tmp_path):
 
 
 def backed_up_under_load(one, file):
-    """People are on their way and tried again all the time while the backup is written; the counts before it."""
+    """Write a backup while people are pending and retried; return the counts before it."""
     one.start("engine")
     one.do(crowd.launch)
     one.rest()
     one.server.sandbox.faults.set("code", endpoint="segment/mapping", code=50000)
-    one.do(crowd.people, N, N)
+    one.do(crowd.add_people, N, N)
     one.do(crowd.launch)
-    one.wait(lambda: one.do(crowd.counts).get("pending"), "nobody is on the way")
-    one.do(crowd.people, LATEST, 1)
+    one.wait(lambda: one.do(crowd.counts).get("pending"), "no people are pending")
+    one.do(crowd.add_people, LATEST, 1)
     before = one.do(crowd.counts)
     one.manage("backup", str(file))
     return before
 
 
 def members(one):
-    """Who is in the audience at the sandbox."""
+    """Return the hashes in the sandbox's audience."""
     audience = next(
         found for found in one.server.sandbox.audiences.of(EU) if found.name == "winback"
     )
     return {digest for _schema, digest in one.server.sandbox.audiences.listed(audience.id)}
 
 
-def left_behind(old, name):
-    """Put beside the new file what a running SQLite database keeps beside its own."""
+def copy_wal_files(old, name):
+    """Copy the -wal and -shm files of a running SQLite database to the new place."""
     for end in ("-wal", "-shm"):
         shutil.copyfile(old.name + end, name + end)
 
 
-def test_what_was_saved_under_load_goes_on_elsewhere(site, elsewhere, tmp_path, is_sqlite):
+def test_a_backup_made_under_load_goes_on_in_a_new_installation(
+    site, elsewhere, tmp_path, is_sqlite
+):
     old, file = site(N), tmp_path / "backup"
     before = backed_up_under_load(old, file)
     new = elsewhere(old, old.server)
     if is_sqlite:
-        left_behind(old, new.name)
+        copy_wal_files(old, new.name)
     old.server.sandbox.faults.clear()
     assert old.rest() == {"entered": 2 * N, "synced": 2 * N}
-    old.judge()
+    old.check_at_rest()
     old.do(crowd.erase, ERASED)
     old.wait(lambda: old.do(crowd.has_erased), "the erasure did not end")
     old.stop("engine")
@@ -87,19 +89,19 @@ def test_what_was_saved_under_load_goes_on_elsewhere(site, elsewhere, tmp_path, 
     sent_before = len(new.pushes())
     new.start("engine")
     new.rest()
-    new.judge()
+    new.check_at_rest()
     new.manage("check_counters")
     assert len(new.pushes()) > sent_before
-    new.do(crowd.people, 2 * N, 1_000)
+    new.do(crowd.add_people, 2 * N, 1_000)
     new.do(crowd.launch)
     new.rest()
-    new.judge()
+    new.check_at_rest()
     there = members(new)
     assert len(there) == 2 * N + 1_001 - len(ERASED)
     assert [number for number in ERASED if crowd.sha256(number).hex() in there] == []
 
 
-def test_the_file_is_for_its_owner_only_and_holds_no_key(site, tmp_path):
+def test_a_backup_is_readable_only_by_its_owner_and_holds_no_key(site, tmp_path):
     one, file = site(10), tmp_path / "backup"
     one.manage("backup", str(file))
     assert file.stat().st_mode & 0o777 == 0o600

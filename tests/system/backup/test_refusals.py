@@ -1,4 +1,4 @@
-"""What backup and restore refuse: one line, exit code 1, and nothing is overwritten or left behind."""
+"""Refusals of backup and restore: one line, exit code 1, nothing overwritten, no files left."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def refused(one, *arguments, **more):
-    """The one line that a command said."""
+    """Return the one line on stderr of a command that fails."""
     command = [sys.executable, "manage.py", *map(str, arguments)]
     done = subprocess.run(
         command, cwd=ROOT, env=one.env | more, capture_output=True, text=True, check=False
@@ -29,13 +29,13 @@ def test_a_backup_overwrites_nothing(site, tmp_path):
     assert file.read_text() == "of yesterday"
 
 
-def test_a_restore_goes_on_where_no_person_was_ever_erased(site, tmp_path):
+def test_erase_again_needs_no_ledger_when_no_profile_was_erased(site, tmp_path):
     one = site(10)
     assert one.manage("erase_again") == ""
     assert "There is no ledger" in refused(one, "erase_again", tmp_path / "other.jsonl")
 
 
-def test_a_folder_that_is_not_there(site, tmp_path):
+def test_a_backup_into_a_missing_folder_is_refused(site, tmp_path):
     assert "No backup was made" in refused(site(10), "backup", tmp_path / "nowhere" / "backup")
 
 
@@ -43,16 +43,16 @@ def test_a_database_with_people_is_not_overwritten(site, tmp_path):
     one, file = site(10), tmp_path / "backup"
     one.manage("backup", str(file))
     assert "Nothing was restored" in refused(one, "restore", file)
-    assert one.do(crowd.is_quiet)
+    assert one.do(crowd.is_at_rest)
 
 
-def test_what_is_no_backup_is_refused(site, databases, tmp_path):
+def test_a_file_that_is_no_backup_is_refused(site, databases, tmp_path):
     one, file = site(10), tmp_path / "letter"
     file.write_text("Dear Sir or Madam")
     assert "is no backup of" in refused(one, "restore", file)
 
 
-def test_a_damaged_backup_is_refused_and_the_place_stays_empty(
+def test_a_damaged_backup_is_refused_and_the_database_stays_empty(
     site, databases, tmp_path, is_sqlite
 ):
     one, file = site(500), tmp_path / "backup"
@@ -68,7 +68,7 @@ def test_a_damaged_backup_is_refused_and_the_place_stays_empty(
         databases.drop(name)
 
 
-def test_a_program_that_is_missing_is_named_and_sqlite_needs_none(site, tmp_path, is_sqlite):
+def test_a_missing_pg_dump_is_named_and_sqlite_needs_no_program(site, tmp_path, is_sqlite):
     one, file, bare = site(10), tmp_path / "backup", {"PATH": "/nowhere"}
     if is_sqlite:
         one.env |= bare

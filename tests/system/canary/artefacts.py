@@ -1,4 +1,4 @@
-"""What a run leaves behind, read so that it can be searched: tables, a backup, mails, Redis, PostgreSQL's own log."""
+"""Read the artefacts of a run as text: tables, backup, mails, Redis, PostgreSQL's log."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ import redis
 
 
 def cells(url):
-    """(table, column) -> all its values as one text; bytes as hex and as text."""
+    """Return (table, column) -> all values as one text; bytes as hex and as text."""
     reading = _of_postgresql if url.startswith("postgres") else _of_sqlite
     return {
         (table, column): "\n".join(_text(row[place]) for row in rows)
@@ -48,7 +48,7 @@ def _text(value):
 
 
 def backup(file):
-    """All that stands in a backup, as text."""
+    """Return the content of a backup as text."""
     if file.read_bytes().startswith(b"PGDMP"):
         return subprocess.run(
             ["pg_restore", "--file=-", file], check=True, capture_output=True, text=True
@@ -57,7 +57,7 @@ def backup(file):
 
 
 def mails(folder):
-    """Each mail that was sent: its heads and its body, decoded."""
+    """Yield each sent mail: headers and body, decoded."""
     for file in sorted(folder.glob("*.log")):
         for part in file.read_bytes().split(b"-" * 79):
             if part.strip():
@@ -71,7 +71,10 @@ def mails(folder):
 
 
 def beside_the_tables(url):
-    """The bytes of SQLite's files, or what PostgreSQL has logged (scripts/postgres.py puts it beside the data)."""
+    """Return the bytes of SQLite's files, or PostgreSQL's log.
+
+    scripts/postgres.py writes that log beside the data.
+    """
     if url.startswith("sqlite"):
         file = Path(url.removeprefix("sqlite:///"))
         return b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*")).decode(
@@ -83,7 +86,7 @@ def beside_the_tables(url):
 
 
 def unpacked(text):
-    """What stands in it as base64: the queue's tasks."""
+    """Return the decoded base64 parts of a text: the queue's tasks."""
     packed = re.findall(r"[A-Za-z0-9_-]{40,}", text)
     return "\n".join(
         base64.urlsafe_b64decode(one[: len(one) // 4 * 4]).decode("latin-1") for one in packed
@@ -91,7 +94,7 @@ def unpacked(text):
 
 
 def kept_in_redis(url):
-    """Every key with its value."""
+    """Return all keys and values of a Redis as text."""
     with redis.Redis.from_url(url) as store:
         reading = {
             b"string": store.get,

@@ -1,4 +1,4 @@
-"""A whole journey in real processes at DEBUG level, with secrets and a person planted, and what it leaves behind."""
+"""A whole journey in real processes at DEBUG level, with planted secrets and personal data."""
 
 import os
 
@@ -8,9 +8,9 @@ from audiencesync.core import crypto
 from lab.story.browser import Browser
 from lab.story.story import Marketer
 from tests.support import stack
-from tests.system.canary.birds import Birds, keys, person, word
 from tests.system.canary.calls import good_and_bad_calls
-from tests.system.canary.walk import crawl
+from tests.system.canary.crawler import crawl
+from tests.system.canary.planted import Planted, keys, person, word
 
 FAULTS = ("throttle", "http_error", "apply_then_drop", "not_json", "code_text", "huge")
 ERASED = "file external id"
@@ -19,7 +19,8 @@ PLANT = """
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
-planted = Profile(app_group=AppGroup.objects.get(slug="acme"), external_id="bird", ads_consent=True,
+acme = AppGroup.objects.get(slug="acme")
+planted = Profile(app_group=acme, external_id="canary", ads_consent=True,
                   ad_tracking_enabled=True, **{fields})
 normalise.apply(planted, region="DE")
 planted.save()
@@ -35,16 +36,14 @@ READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.o
 
 
 class Journey:
-    """One stack, its birds, and everything it left behind."""
+    """A stack, the values planted in it, and the pages that it showed."""
 
     def __init__(self, var, database_url):
-        self.database_url, self.redis_url = (
-            database_url,
-            os.environ.get("REDIS_URL", "").rpartition("/")[0],
-        )
-        self.birds = Birds(secrets=keys(), people=person())
+        self.database_url = database_url
+        self.redis_url = os.environ.get("REDIS_URL", "").rpartition("/")[0]
+        self.planted = Planted(secrets=keys(), people=person())
         token_keys = crypto.new_key("canary")
-        more = dict(self.birds.secrets) | {
+        more = dict(self.planted.secrets) | {
             "TOKEN_KEYS": token_keys,
             "SYNC_BACKOFF_BASE": "0.2",
             "SYNC_THROTTLE_PARK": "1",
@@ -55,31 +54,32 @@ class Journey:
             "LOG_FORMAT": "json",
             "DJANGO_SETTINGS_MODULE": "tests.system.canary.noisy",
         }
-        self.birds.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
+        self.planted.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
         if self.redis_url:
             more["REDIS_URL"] = self.redis_url = f"{self.redis_url}/{OWN_REDIS}"
         self.stack = stack.Stack(var, more=more)
         self.marketer = Marketer(self.stack.url)
         self.viewer = Browser()
 
-    def told(self, code):
+    def last_output(self, code):
+        """Run code in Django's shell; return the last line that it prints."""
         return self.stack.manage("shell", "-c", code).strip().splitlines()[-1]
 
     def prepare(self):
         self.stack.demo_output = stack.stack.prepare(self.stack.var, env=self.stack.env, people=50)
-        hashes = self.told(PLANT.replace("{fields}", repr(self.birds.people))).split(",")
+        hashes = self.last_output(PLANT.replace("{fields}", repr(self.planted.people))).split(",")
         assert len(hashes) == 4
-        self.birds.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
+        self.planted.people |= {f"hash {n}": value for n, value in enumerate(hashes)}
 
     def go(self):
-        """Sign in, mail, connect, build, launch amid faults, erase, back up, look at all pages, disconnect."""
+        """Sign in, mail, connect, launch with faults, erase, back up, crawl, disconnect."""
         self.wrong_password()
         self.marketer.sign_in(self.stack.demo_output)
         self.odd_callbacks()
         self.send_mails()
         for act in (self.marketer.connect, self.marketer.make_segment, self.marketer.build):
             act()
-        self.birds.secrets["token"] = self.told(READ_TOKEN)
+        self.planted.secrets["token"] = self.last_output(READ_TOKEN)
         self.call_the_api()
         self.import_a_file()
         for kind in FAULTS:
@@ -88,31 +88,31 @@ class Journey:
         self.marketer.watch(seconds=60)
         assert self.marketer.readings.is_at_rest
         self.erase()
-        self.look_around()
+        self.crawl_pages()
         self.stack.manage("backup", str(self.stack.var / "backup"))
         self.disconnect()
         self.keep_cookies()
 
     def wrong_password(self):
-        self.birds.secrets["typed password"] = word("typed")
-        self.birds.people["typed e-mail"] = f"{word('typed')}@example.org"
+        self.planted.secrets["typed password"] = word("typed")
+        self.planted.people["typed e-mail"] = f"{word('typed')}@example.org"
         form = (
             Browser()
             .open(self.stack.url)
             .form("Sign in")
-            .fill("E-mail", self.birds.people["typed e-mail"])
+            .fill("E-mail", self.planted.people["typed e-mail"])
         )
-        form.fill("Password", self.birds.secrets["typed password"]).press("Sign in")
+        form.fill("Password", self.planted.secrets["typed password"]).press("Sign in")
 
     def odd_callbacks(self):
-        """Codes, states and keys in addresses, of callbacks that lead to nothing."""
+        """Request URLs with invalid codes, states and keys."""
         session = self.marketer.browser.session
         names = ("auth_code", "state", "code")
-        self.birds.secrets |= {
+        self.planted.secrets |= {
             f"odd {name}": word(name.replace("_", "-")) for name in (*names, "key")
         }
-        query = {name: self.birds.secrets[f"odd {name}"] for name in names}
-        key = self.birds.secrets["odd key"]
+        query = {name: self.planted.secrets[f"odd {name}"] for name in names}
+        key = self.planted.secrets["odd key"]
         paths = (
             "oauth/tiktok/callback/",
             f"invitation/{key}/",
@@ -128,22 +128,21 @@ class Journey:
                 assert answer.status_code < 500
 
     def call_the_api(self):
-        """Good and bad bodies, the key as a header, in the body and, wrongly, in the address."""
-        key = self.birds.secrets["API key"] = self.told(ISSUE)
-        told = {"external_id": "api-bird", **person()}
-        told["google_ad_id"] = told.pop("gaid")
-        self.birds.people |= {
-            f"api {name}": told[name] for name in ("email", "phone", "idfa", "google_ad_id")
+        key = self.planted.secrets["API key"] = self.last_output(ISSUE)
+        sent = {"external_id": "api-canary", **person()}
+        sent["google_ad_id"] = sent.pop("gaid")
+        self.planted.people |= {
+            f"api {name}": sent[name] for name in ("email", "phone", "idfa", "google_ad_id")
         }
-        assert {201, 400, 401, 404} <= good_and_bad_calls(self.stack.url, key=key, told=told)
+        assert {201, 400, 401, 404} <= good_and_bad_calls(self.stack.url, key=key, person=sent)
 
     def import_a_file(self):
-        """One person taken from a file, one row refused, and the same file with a row of broken quotes."""
-        told = person()
-        self.birds.people |= {f"file {name}": value for name, value in told.items()}
-        row = ",".join(told.values())
-        self.birds.people[ERASED] = name = word("name")
-        body = f'external_id,{",".join(told)}\r\n{name},{row}\r\n,{row}\r\nfile-bird-2,"{row}'
+        """Import a file with a good row, a row without an id and a row with a broken quote."""
+        columns = person()
+        self.planted.people |= {f"file {name}": value for name, value in columns.items()}
+        row = ",".join(columns.values())
+        self.planted.people[ERASED] = name = word("name")
+        body = f'external_id,{",".join(columns)}\r\n{name},{row}\r\n,{row}\r\nfile-canary-2,"{row}'
         browser, url = self.marketer.browser, f"{self.stack.url}/g/acme/people/imports/new/"
         browser.open(url)
         sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
@@ -155,21 +154,20 @@ class Journey:
         stack.wait_until(
             lambda: "The import is done" in browser.session.get(answer.url, timeout=20).text,
             seconds=60,
-            what="no import",
+            what="the import did not end",
         )
 
     def fault(self, kind):
-        wish = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
-        requests.post(
-            f"{self.stack.sandbox_url}/sandbox/api/faults/", json=wish, timeout=10
-        ).raise_for_status()
+        fault = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
+        url = f"{self.stack.sandbox_url}/sandbox/api/faults/"
+        requests.post(url, json=fault, timeout=10).raise_for_status()
 
     def send_mails(self):
-        """An invitation and a new password; what the links of both hold."""
-        self.birds.people["invited e-mail"] = f"{word('invited')}@example.org"
+        """Request an invitation and a password reset."""
+        self.planted.people["invited e-mail"] = f"{word('invited')}@example.org"
         url, browser = f"{self.stack.url}/g/acme/members/", self.marketer.browser
         browser.open(url)
-        sent = {"email": self.birds.people["invited e-mail"], "role": "viewer"}
+        sent = {"email": self.planted.people["invited e-mail"], "role": "viewer"}
         sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
         assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
         form = (
@@ -178,9 +176,9 @@ class Journey:
         form.fill("E-mail", "viewer@example.org").press("Reset my password")
 
     def erase(self):
-        """Whoever came by the file is forgotten."""
-        header = {"Authorization": f"Bearer {self.birds.secrets['API key']}"}
-        body = {"external_ids": [self.birds.people[ERASED]]}
+        """Erase the imported person."""
+        header = {"Authorization": f"Bearer {self.planted.secrets['API key']}"}
+        body = {"external_ids": [self.planted.people[ERASED]]}
         answer = requests.post(
             f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20
         )
@@ -188,15 +186,15 @@ class Journey:
         key = {"key": answer.json()["erasures"][0]}
 
         def is_done():
-            told = requests.get(
+            answer = requests.get(
                 f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20
-            ).json()
-            return told["erasures"][0]["state"] == "done"
+            )
+            return answer.json()["erasures"][0]["state"] == "done"
 
-        stack.wait_until(is_done, seconds=60, what="no erasure")
+        stack.wait_until(is_done, seconds=60, what="the erasure did not end")
 
-    def look_around(self):
-        """All pages that a viewer reaches, and those of an admin: address -> text."""
+    def crawl_pages(self):
+        """Keep all pages that a viewer and an admin reach, as URL -> text."""
         start = f"{self.stack.url}/g/acme/"
         self.viewer_signs_in()
         self.pages = crawl(self.viewer.session, start)
@@ -215,4 +213,4 @@ class Journey:
         for browser in (self.marketer.browser, self.viewer):
             for cookie in browser.session.cookies:
                 if cookie.name in ("sessionid", "csrftoken"):
-                    self.birds.secrets[f"{cookie.name} {id(browser)}"] = cookie.value
+                    self.planted.secrets[f"{cookie.name} {id(browser)}"] = cookie.value

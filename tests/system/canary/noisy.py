@@ -1,4 +1,4 @@
-"""The settings of the product, as loud as they can be; mails are kept in files, troubles are mailed at once."""
+"""The product's settings with the most verbose logs; mails go to files, alerts go out at once."""
 
 from audiencesync.settings import *  # noqa: F403  # a settings module is its names
 from audiencesync.settings import BEATS, LOGGING, VAR_DIR

@@ -1,4 +1,4 @@
-"""Every fault of a partner, in this process, everything logged at DEBUG: nothing of the token or the people is told."""
+"""At DEBUG level no fault of the partner leads to a token or personal data in logs and tables."""
 
 import logging
 
@@ -7,7 +7,7 @@ import pytest
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Push
-from tests.system.canary.birds import Birds, person
+from tests.system.canary.planted import Planted, person
 
 FAULTS = {
     "code": {"code": 40105},
@@ -43,28 +43,28 @@ FAULTS = {
 
 
 @pytest.fixture
-def birds(world):
-    """One person and one token that may be named nowhere."""
-    planted = person()
-    profile = Profile(app_group=world.app_group, external_id="bird", **planted)
+def planted(world):
+    """Return a profile's data and a token that no log may hold."""
+    fields = person()
+    profile = Profile(app_group=world.app_group, external_id="canary", **fields)
     normalise.apply(profile, region="DE")
     profile.save()
     hashes = {f"hash {n}": value.hex() for n, value in enumerate(normalise.stored(profile)[:4])}
-    return Birds(secrets={"token": world.remote_token}, people=planted | hashes)
+    return Planted(secrets={"token": world.remote_token}, people=fields | hashes)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_nothing_is_told(world, birds, caplog, kind):
+def test_a_fault_leaks_no_planted_value(world, planted, caplog, kind):
     for name in ("", "urllib3.connectionpool", "django", "partners"):
         caplog.set_level(logging.DEBUG, logger=name)
-    asked = world.sync(kinds=("email", "phone", "idfa", "gaid"))
-    details = FAULTS[kind] | ({"hash": birds.people["hash 0"]} if kind == "poison" else {})
+    to_sync = world.sync(kinds=("email", "phone", "idfa", "gaid"))
+    details = FAULTS[kind] | ({"hash": planted.people["hash 0"]} if kind == "poison" else {})
     world.fault(kind, **details, count=2)
-    world.enter(asked, [*Profile.objects.filter(external_id="bird"), *world.people(2)])
+    world.enter(to_sync, [*Profile.objects.filter(external_id="canary"), *world.people(2)])
     world.flush(times=2, seconds=0.3)
 
     rows = [list(model.objects.values()) for model in (Push, Batch, Delivery)]
     assert rows[0]
     said = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(rows)
     assert "Starting new HTTP connection" in said  # urllib3's own lines are among them
-    assert birds.found(said) == []
+    assert planted.found(said) == []

@@ -1,4 +1,4 @@
-"""A mail server repeats the address that it refuses; our log does not."""
+"""A mail server's refusal repeats the address; our log does not."""
 
 import logging
 import smtplib
@@ -13,7 +13,7 @@ from partners.models import Connection
 
 
 class Refusing(BaseEmailBackend):
-    """Answers as smtplib does where a server refuses the recipient."""
+    """Raise as smtplib does when a server refuses the recipient."""
 
     def send_messages(self, email_messages):
         raise smtplib.SMTPRecipientsRefused(
@@ -27,7 +27,7 @@ def _refused(settings, caplog):
     caplog.set_level(logging.DEBUG)
 
 
-def test_an_invitation(alice, signed_in, caplog):
+def test_a_refused_invitation_is_logged_without_its_address(alice, signed_in, caplog):
     signed_in(alice).post(
         "/g/acme/members/invite/", {"email": "canary@example.org", "role": "viewer"}
     )
@@ -35,7 +35,7 @@ def test_an_invitation(alice, signed_in, caplog):
     assert "canary@example.org" not in caplog.text
 
 
-def test_an_alert(world, alice, caplog):
+def test_a_refused_alert_is_logged_without_its_address(world, alice, caplog):
     world.sync()
     Connection.objects.update(parked_by="token", connected_by=alice)
     assert alerts.send_due(now=timezone.now()) == 0
@@ -43,7 +43,7 @@ def test_an_alert(world, alice, caplog):
     assert alice.email not in caplog.text
 
 
-def test_a_password_reset(alice, caplog):
+def test_a_refused_password_reset_is_logged_without_its_address(alice, caplog):
     Client().post("/accounts/password/reset/", {"email": alice.email})
     mailing.beat()
     assert "could not be sent (SMTPRecipientsRefused)" in caplog.text

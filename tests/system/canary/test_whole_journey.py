@@ -1,4 +1,4 @@
-"""After a whole journey at DEBUG level: no secret anywhere in the clear, and people's data only where they belong."""
+"""After a journey at DEBUG level no secret is readable; personal data is only in its columns."""
 
 import json
 from urllib.parse import urlsplit
@@ -14,19 +14,19 @@ from tests.system.faults.live.site import address
 
 __all__ = ["databases"]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]
-PLACES = {  # where personal data may stand: the end of the bird's name by table and column
+PLACES = {  # where personal data may be: (table, column) -> the end of the planted value's name
     **{("people_profile", name): name for name in ("email", "phone", "idfa")},
     ("people_profile", "gaid"): ("gaid", "google_ad_id"),
     **{
         ("people_profile", f"{kind}_sha256"): f"hash {n}"
         for n, kind in enumerate(("email", "phone", "idfa", "gaid"))
     },
-    # of an address that is none of Gmail's: the same hash
+    # For an address outside Gmail both hashes are the same.
     ("people_profile", "email_gmail_sha256"): "hash 0",
     ("groups_invitation", "email"): "invited e-mail",
     ("groups_activity", "subject"): "invited e-mail",
 }
-COLLEAGUES = {"members", "activity"}  # pages that name them
+COLLEAGUES = {"members", "activity"}  # pages that show colleagues' e-mail addresses
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def journey(databases, tmp_path_factory):
     try:
         one.stack.start()
         one.go()
-        header = {"Authorization": f"Bearer {one.birds.secrets['METRICS_TOKEN']}"}
+        header = {"Authorization": f"Bearer {one.planted.secrets['METRICS_TOKEN']}"}
         one.metrics = requests.get(f"{one.stack.url}/metrics", headers=header, timeout=20).text
         one.ready = requests.get(f"{one.stack.url}/readyz", timeout=20).text
     finally:
@@ -46,24 +46,24 @@ def journey(databases, tmp_path_factory):
     databases.drop(name)
 
 
-def told(journey, name):
-    """The lines of a process as objects; every line is one."""
+def log_lines(journey, name):
+    """Return the lines of a process's log as dicts; every line must be JSON."""
     return [
         json.loads(line) for line in (journey.stack.var / f"{name}.log").read_text().splitlines()
     ]
 
 
 @pytest.mark.parametrize("name", ["web", "engine", "sandbox"])
-def test_logs(journey, name):
+def test_logs_hold_no_planted_value(journey, name):
     log = (journey.stack.var / f"{name}.log").read_text()
     assert len(log) > 50
-    assert journey.birds.found(log) == []
+    assert journey.planted.found(log) == []
 
 
 @pytest.mark.parametrize("name", ["web", "engine"])
-def test_everything_was_logged(journey, name):
-    """Else little would have been searched; even what the settings keep quiet, such as the addresses that are called."""
-    debug = {line["logger"] for line in told(journey, name) if line["level"] == "debug"}
+def test_the_logs_include_debug_lines(journey, name):
+    # Otherwise the other tests search too little.
+    debug = {line["logger"] for line in log_lines(journey, name) if line["level"] == "debug"}
     assert debug >= {"urllib3.connectionpool", "partners.tiktok.client"}
 
 
@@ -72,7 +72,7 @@ def test_everything_was_logged(journey, name):
     [("web", "audiencesync.core.logs", "GET"), ("engine", "partners.queue.settle", "pushed")],
 )
 def test_every_line_names_its_request(journey, name, logger, words):
-    lines = told(journey, name)
+    lines = log_lines(journey, name)
     assert all("request_id" in line for line in lines)
     mine = [
         line for line in lines if line["logger"] == logger and line["message"].startswith(words)
@@ -81,26 +81,26 @@ def test_every_line_names_its_request(journey, name, logger, words):
     assert all(line["request_id"] for line in mine)
 
 
-def test_the_faults_were_met(journey):
-    """Else their lines of the log would not have been searched."""
+def test_the_logs_include_the_faults(journey):
+    # Otherwise the lines of the faults are not searched.
     codes = [
         line["code"]
-        for line in told(journey, "engine")
+        for line in log_lines(journey, "engine")
         if line["logger"] == "partners.queue.settle"
     ]
     assert {"0", "40100", "no_answer"} <= set(codes)
     assert len([code for code in codes if code != "0"]) == len(FAULTS)
 
 
-def test_metrics_and_health(journey):
+def test_metrics_and_health_hold_no_planted_value(journey):
     assert "audsync_requests_day" in journey.metrics
-    assert journey.birds.found(journey.metrics + journey.ready) == []
+    assert journey.planted.found(journey.metrics + journey.ready) == []
 
 
-def test_pages_as_a_viewer(journey):
+def test_pages_of_a_viewer_show_only_colleagues(journey):
     assert len(journey.pages) > 15
     assert any(GROUP in text for text in journey.pages.values())
-    found = {url: journey.birds.found(text) for url, text in journey.pages.items()}
+    found = {url: journey.planted.found(text) for url, text in journey.pages.items()}
     assert {
         url: names for url, names in found.items() if names and not names_colleagues(url, names)
     } == {}
@@ -110,22 +110,24 @@ def names_colleagues(url, names):
     return names == ["invited e-mail"] and urlsplit(url).path.split("/")[3] in COLLEAGUES
 
 
-def test_pages_as_an_admin_tell_no_secret_and_no_hash(journey):
-    assert any(journey.birds.people["email"] in text for text in journey.admins_pages.values())
-    hidden = set(journey.birds.secrets) | set(journey.birds.hashes())
+def test_pages_of_an_admin_show_no_secret_and_no_hash(journey):
+    assert any(journey.planted.people["email"] in text for text in journey.admins_pages.values())
+    hidden = set(journey.planted.secrets) | set(journey.planted.hashes())
     found = {
-        url: hidden & set(journey.birds.found(text)) for url, text in journey.admins_pages.items()
+        url: hidden & set(journey.planted.found(text)) for url, text in journey.admins_pages.items()
     }
     assert {url: names for url, names in found.items() if names} == {}
 
 
-def test_each_column_holds_only_what_belongs_there(journey):
-    """Whoever came by the file was erased, and is in none."""
+def test_personal_data_is_only_in_its_columns_and_erased_data_in_none(journey):
     seen = {}
     for where, text in artefacts.cells(journey.database_url).items():
-        seen |= {(*where, name): name for name in journey.birds.found(text)}
-    assert {place[:2] for place in seen} >= set(PLACES)  # the search sees what is there
-    tables = ("django_session", "usersessions_usersession")  # sessions are known by their key
+        seen |= {(*where, name): name for name in journey.planted.found(text)}
+    assert {place[:2] for place in seen} >= set(PLACES)  # proves that the search finds values
+    tables = (
+        "django_session",
+        "usersessions_usersession",
+    )  # their primary key is the session's secret
     sessions = {
         place for place in seen if place[:2] in [(table, "session_key") for table in tables]
     }
@@ -136,43 +138,43 @@ def test_each_column_holds_only_what_belongs_there(journey):
     assert [name for name in seen.values() if name.startswith("file ")] == []
 
 
-def test_beside_the_tables_is_no_secret_in_the_clear(journey):
-    """The bytes of SQLite's files, where deleted rows may still stand; PostgreSQL's own log, where nobody is named."""
+def test_database_files_and_logs_hold_no_secret(journey):
+    # SQLite's files may still hold deleted rows; PostgreSQL's log may hold no personal data.
     text = artefacts.beside_the_tables(journey.database_url)
     assert secrets_but_sessions(journey, text) == set()
-    assert journey.database_url.startswith("sqlite") or journey.birds.found(text) == []
+    assert journey.database_url.startswith("sqlite") or journey.planted.found(text) == []
 
 
-def test_the_backup_holds_no_secret_in_the_clear(journey):
+def test_the_backup_holds_no_secret(journey):
     text = artefacts.backup(journey.stack.var / "backup")
-    assert journey.birds.people["email"] in text
+    assert journey.planted.people["email"] in text
     assert secrets_but_sessions(journey, text) == set()
 
 
 def secrets_but_sessions(journey, text):
-    """Django's sessions are known by their key."""
-    found = journey.birds.found(text, only_secrets=True)
+    # The primary key of Django's sessions is their secret.
+    found = journey.planted.found(text, only_secrets=True)
     return {name for name in found if not name.startswith("sessionid")}
 
 
-def test_the_ledger_of_the_erased_names_nobody(journey):
+def test_the_erasure_ledger_holds_no_personal_data(journey):
     lines = (journey.stack.var / "erasures.jsonl").read_text().splitlines()
     assert {"external_id", "email", "phone"} <= {json.loads(line)["kind"] for line in lines if line}
-    assert journey.birds.found("\n".join(lines)) == []
+    assert journey.planted.found("\n".join(lines)) == []
 
 
-def test_mails(journey):
+def test_mails_hold_only_the_address_of_the_invitation(journey):
     mails = list(artefacts.mails(journey.stack.var / "mails"))
     assert [
         subject
         for subject in ("Invitation", "Reset your password")
         if not any(subject in mail for mail in mails)
     ] == []
-    found = {name for mail in mails for name in journey.birds.found(mail)}
+    found = {name for mail in mails for name in journey.planted.found(mail)}
     assert found == {"invited e-mail"}
 
 
-def test_tasks_and_redis_carry_nothing(journey):
+def test_tasks_and_redis_hold_no_planted_value(journey):
     tables = artefacts.cells(journey.database_url).items()
     texts = [
         text
@@ -182,5 +184,5 @@ def test_tasks_and_redis_carry_nothing(journey):
     texts.append(artefacts.kept_in_redis(journey.redis_url) if journey.redis_url else "")
     assert any(texts)
     assert [
-        name for text in texts for name in journey.birds.found(text + artefacts.unpacked(text))
+        name for text in texts for name in journey.planted.found(text + artefacts.unpacked(text))
     ] == []

@@ -35,7 +35,7 @@ BUY = {
 
 @pytest.fixture
 def call(live_server, acme, issue):
-    """call((name, body), ...) -> what each call resolved to, or how it failed."""
+    """call((name, body), ...) -> the result or the error of each call."""
 
     def make(*calls, key=None):
         env = os.environ | {"NODE_PATH": str(VENV / "clients" / "node_modules")}
@@ -54,12 +54,12 @@ def call(live_server, acme, issue):
     return make
 
 
-def test_people_are_tracked_told_and_erased(call):
+def test_people_are_tracked_exported_and_erased(call):
     wanted = {
         "external_ids": ["anna"],
         "fields_to_export": ["external_id", "email", "custom_attributes"],
     }
-    tracked, told, erased = call(
+    tracked, exported, erased = call(
         ("users.track", {"attributes": [ANNA], "events": [CART], "purchases": [BUY]}),
         ("users.export.ids", wanted),
         ("users.delete", {"external_ids": ["anna"]}),
@@ -70,7 +70,7 @@ def test_people_are_tracked_told_and_erased(call):
         1,
         1,
     ]
-    assert told["users"] == [
+    assert exported["users"] == [
         {"external_id": "anna", "email": "anna@example.org", "custom_attributes": {"plan": "gold"}}
     ]
     assert erased["deleted"] == 1
@@ -101,12 +101,12 @@ def test_people_enter_a_canvas(call, launched):
     assert Visit.objects.count() == there + 1
 
 
-def test_lists_that_a_connector_reads_first(call):
+def test_a_connector_reads_the_lists(call):
     segments, campaigns = call(("segments.list", {"page": 0}), ("campaigns.list", {"page": 0}))
     assert (segments["message"], campaigns["campaigns"]) == ("success", [])
 
 
-def test_what_is_refused_fails_with_our_words(call):
+def test_a_refused_call_fails_with_our_message(call):
     (refused,) = call(("users.track", {"attributes": [ANNA]}), key="wrong")
     assert "key" in refused["failed"].lower()
     (bad,) = call(("users.track", {"attributes": "anna"}))

@@ -18,10 +18,10 @@ def client(request, live_server, acme, issue):
     )  # the client waits two seconds only: be warm
     client = BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
     yield client
-    client.session.close()  # else a thread of the server keeps its database connection
+    client.session.close()  # otherwise a thread of the server keeps its database connection
 
 
-def test_track(client):
+def test_track_creates_profiles(client):
     answer = client.user_track(
         attributes=[
             {
@@ -59,11 +59,11 @@ def test_track(client):
     assert Event.objects.count() == 2
 
 
-def test_one_array_only_sends_the_others_empty(client):
+def test_a_call_with_one_array_sends_the_others_empty(client):
     assert client.user_track(attributes=[{"external_id": "1"}])["success"]
 
 
-def test_some_of_it_is_bad(client):
+def test_invalid_objects_are_reported_and_the_others_tracked(client):
     answer = client.user_track(
         attributes=[{"external_id": "1"}, {"external_id": "2", "email": "nobody"}]
     )
@@ -74,36 +74,36 @@ def test_some_of_it_is_bad(client):
     assert Profile.objects.count() == 2
 
 
-def test_ids_as_numbers(client):
+def test_numeric_ids_are_accepted(client):
     assert client.user_track(attributes=[{"external_id": 1}, {"external_id": 2}])["success"]
     assert client.user_delete(external_ids=[1, 2])["deleted"] == 2
 
 
-def test_an_api_url_with_a_slash_at_its_end(live_server, acme, issue):
+def test_an_api_url_may_end_with_a_slash(live_server, acme, issue):
     client = BrazeClient(issue(acme), api_url=f"{live_server.url}/")
     with client.session:
         assert client.user_track(attributes=[{"external_id": "1"}])["success"]
 
 
-def test_a_wrong_key(live_server, db):
+def test_a_wrong_key_is_refused(live_server, db):
     client = BrazeClient("wrong", api_url=live_server.url)
     with client.session, pytest.raises(BrazeClientError):
         client.user_track(attributes=[{"external_id": "1"}])
 
 
-def test_a_rate_limit_is_read_as_a_moment(client, settings):
+def test_a_rate_limit_has_the_timestamp_of_its_end(client, settings):
     settings.API_LIMITS = settings.API_LIMITS | {"track": (0, 86400.0 * 365)}
     with pytest.raises(BrazeRateLimitError) as caught:
         client.user_track(attributes=[{"external_id": "1"}])
     assert caught.value.reset_epoch_s > time.time()
 
 
-def test_what_is_not_offered(client):
+def test_unknown_endpoints_are_reported(client):
     with pytest.raises(BrazeClientError, match="no such address"):
         client.campaign_trigger_schedule_create("c", {"time": "2026-11-01T10:00:00Z"})
 
 
-def test_delete(client):
+def test_delete_erases_a_profile(client):
     client.user_track(attributes=[{"external_id": "1"}, {"external_id": "2"}])
     answer = client.user_delete(external_ids=["1"])
     assert (answer["success"], answer["deleted"]) == (True, 1)
@@ -112,11 +112,11 @@ def test_delete(client):
     ]
 
 
-def test_export(client):
+def test_export_returns_profiles(client):
     client.user_track(attributes=[{"external_id": "1", "email": "max@example.org", "plan": "gold"}])
-    for told in ({"external_ids": ["1"]}, {"email": "max@example.org"}):
+    for wanted in ({"external_ids": ["1"]}, {"email": "max@example.org"}):
         answer = client.user_export(
-            **told, fields_to_export=["external_id", "email", "custom_attributes"]
+            **wanted, fields_to_export=["external_id", "email", "custom_attributes"]
         )
         assert answer["success"]
         (user,) = answer["users"]

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml as it is read: its services, and which commands they run."""
+"""Read deploy/compose.yaml: its services and their commands."""
 
 import yaml
 
@@ -9,7 +9,7 @@ SERVICES, VOLUMES = COMPOSE["services"], set(COMPOSE["volumes"])
 
 
 def words_of(service):
-    """The commands of a service of ours, each as a list of words in the image."""
+    """Return the commands of a service that runs our image, each as a list of words."""
     if "command" not in service:
         return [["gunicorn"]]
     command = service["command"]

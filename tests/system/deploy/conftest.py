@@ -1,4 +1,4 @@
-"""The image, built once by the Dockerfile's own lines, and the settings that a container gets."""
+"""The image, built once by the lines of the Dockerfile, and the settings of a container."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ PATTERNS = (ROOT / ".dockerignore").read_text().splitlines()
 
 @contextmanager
 def _folder():
-    """Empty, and removed afterwards."""
+    """Yield an empty folder and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-image-"))
     try:
         yield folder
@@ -30,7 +30,7 @@ def _folder():
 
 @pytest.fixture(scope="session")
 def image():
-    """All lines, the packages installed for real."""
+    """Yield an image of all lines, with the packages installed."""
     with _folder() as folder:
         built = Image(folder, ROOT, PATTERNS)
         built.build(LINES)
@@ -39,7 +39,7 @@ def image():
 
 @pytest.fixture
 def image_without(image):
-    """image_without(".dockerignore's line"): built again without it; the packages are those of the whole image."""
+    """image_without(line) -> an image without this line of .dockerignore, with shared packages."""
     with _folder() as folder:
 
         def build(line):
@@ -54,7 +54,7 @@ def image_without(image):
 
 
 def settings_of(image):
-    """What env.example asks for, filled in, with a file of SQLite."""
+    """Return the variables of env.example with values, for SQLite."""
     port = free_port()
     return {
         "SECRET_KEY": secrets.token_urlsafe(64),
@@ -70,14 +70,14 @@ def settings_of(image):
 
 @contextmanager
 def running(image, *command, **env):
-    """A process of the image for a while; afterwards it and all it started have ended."""
+    """Run a process of the image; end it and its children afterwards."""
     with (image.root / "log").open("a") as log:
         process = image.start(*command, log=log, **env)
         try:
             yield process
         finally:
             process.terminate()
-            with suppress(Exception):  # whatever hinders the wait: the kill below ends it
+            with suppress(Exception):  # the kill below ends a process that does not stop
                 process.wait(25)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""Runs a Dockerfile's own lines in order in an empty directory that stands in for the root of an image.
+"""Run the lines of a Dockerfile in an empty directory that replaces the root of an image.
 
-What stands in: FROM is the Python of this machine; USER and EXPOSE are noted. Absolute paths of WORKDIR and ENV lead into
-the directory. COPY takes what .dockerignore lets through, as Docker does: the last line that matches decides.
+FROM is the Python of this machine; USER and EXPOSE are only noted. Absolute paths of WORKDIR and
+ENV point into the directory. COPY obeys .dockerignore as Docker does: the last matching line wins.
 """
 
 import json
@@ -14,23 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NOTED = ("FROM", "USER", "EXPOSE", "HEALTHCHECK", "CMD")
-NETWORK = re.compile(
-    r"(?i)^(pip_|ssl_|uv_|requests_ca|https?_proxy|no_proxy|home$)"
-)  # how this machine reaches PyPI
+# The variables by which this machine reaches PyPI.
+NETWORK = re.compile(r"(?i)^(pip_|ssl_|uv_|requests_ca|https?_proxy|no_proxy|home$)")
 
 
 class BuildError(AssertionError):
-    """A line that failed; the text holds its words."""
+    """A line failed; the message has its output."""
 
 
 def lines_of(text):
-    """(instruction, rest) of each line; continued lines are one."""
+    """Return (instruction, rest) of each line; continued lines are joined."""
     whole = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", text))
     return [tuple(line.strip().split(None, 1)) for line in whole.splitlines() if line.strip()]
 
 
 def _matches(pattern, path):
-    """Docker's pattern against a path or one of the folders above it."""
+    """Whether a pattern of Docker matches a path or one of its parent folders."""
     regex = (
         re.escape(pattern)
         .replace(r"\*\*/", "(.*/)?")
@@ -41,7 +40,7 @@ def _matches(pattern, path):
 
 
 def let_through(path, patterns):
-    """Whether .dockerignore leaves a path in the context."""
+    """Whether .dockerignore keeps a path in the build context."""
     ignored = False
     for line in patterns:
         pattern = line.strip().removeprefix("!").strip("/")
@@ -51,7 +50,7 @@ def let_through(path, patterns):
 
 
 def context_of(root, patterns):
-    """Every file of the project (not of .git or .venv) that a COPY may take, as relative paths."""
+    """Return the relative paths of the build context, without .git, .venv and build."""
     found = []
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
@@ -66,7 +65,7 @@ def context_of(root, patterns):
 
 @dataclass
 class Image:
-    """What the lines have built so far."""
+    """An image under construction."""
 
     root: Path
     project: Path
@@ -76,7 +75,7 @@ class Image:
     noted: dict[str, str] = field(default_factory=dict)
 
     def build(self, lines):
-        """All lines in order."""
+        """Run all lines in order."""
         for instruction, rest in lines:
             if instruction in NOTED:
                 self.noted[instruction] = rest
@@ -84,7 +83,7 @@ class Image:
                 getattr(self, instruction)(rest)
 
     def inside(self, path):
-        """Where a path of the image lies here."""
+        """Return the path on this machine of a path in the image."""
         return Path(os.path.normpath(f"{self.root}/{os.path.join(self.workdir, path)}"))
 
     def WORKDIR(self, path):
@@ -119,7 +118,7 @@ class Image:
         self.run("sh", "-c", rest)
 
     def surroundings(self):
-        """The environment of a process in the image: the base image's PATH, this machine's way to PyPI, ENV."""
+        """Return the environment of a process: the base image's PATH, access to PyPI, ENV."""
         base = self.root / "usr" / "bin"
         base.mkdir(parents=True, exist_ok=True)
         if not (base / "python").exists():
@@ -130,7 +129,7 @@ class Image:
         )
 
     def start(self, *command, log, **env):
-        """One process of the image; its words go to ``log``."""
+        """Start a process of the image with its output in ``log``."""
         env = self.surroundings() | env
         program = shutil.which(command[0], path=env["PATH"])
         if program is None:
@@ -145,13 +144,13 @@ class Image:
         )
 
     def run(self, *command, **env):
-        """One process to its end. Raises BuildError with its words."""
-        with (self.root / "words").open("w+") as log:
+        """Run a process to its end. Raise BuildError with its output if it fails."""
+        with (self.root / "output").open("w+") as log:
             code = self.start(*command, log=log, **env).wait(300)
             log.seek(0)
             if code:
                 raise BuildError(f"{' '.join(command)}: exit code {code}\n{log.read()[-3000:]}")
 
     def command(self, instruction):
-        """CMD or HEALTHCHECK in exec form."""
+        """Return the command of CMD or HEALTHCHECK in exec form."""
         return json.loads(self.noted[instruction][self.noted[instruction].index("[") :])

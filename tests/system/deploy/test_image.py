@@ -1,4 +1,4 @@
-"""The Dockerfile's own lines build something that migrates, serves pages with their static files, and beats."""
+"""The lines of the Dockerfile build an image that migrates, serves pages and runs the engine."""
 
 import re
 
@@ -30,7 +30,7 @@ def is_well(env, path="/healthz"):
 
 
 def serves(image, *, seconds=30):
-    """Migrate, start CMD, look at the first page as a browser does. Raises if anything is not as it must be."""
+    """Migrate, start CMD and open the first page with its files. Raise if anything is wrong."""
     env = settings_of(image)
     image.run("python", "manage.py", "migrate", "--no-input", **env)
     image.run("python", "manage.py", "createcachetable", **env)

@@ -1,4 +1,4 @@
-"""compose.yaml, the systemd units, Procfile and env.example: their shape, their commands, and the variables they name."""
+"""The shape, commands and variables of compose.yaml, systemd units, Procfile and env.example."""
 
 import configparser
 import re
@@ -51,14 +51,14 @@ def unit(path):
 
 @cache
 def known_commands():
-    asked = [sys.executable, "manage.py", "help", "--commands"]
-    told = subprocess.run(
-        asked, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"}
+    command = [sys.executable, "manage.py", "help", "--commands"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin"}
     )
-    return set(told.stdout.split())
+    return set(done.stdout.split())
 
 
-def test_every_variable_that_is_used_is_told():
+def test_every_used_variable_is_documented():
     files = [*UNITS, DEPLOY / "compose.yaml", DEPLOY / "healthy.py", ROOT / "gunicorn.conf.py"]
     used = {
         name for file in files for name in re.findall(r"\$\$?\{?([A-Z_]{4,})", file.read_text())
@@ -85,7 +85,7 @@ def test_every_variable_that_is_used_is_told():
     assert used - TOLD - OF_OTHERS == {"PATH", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
 
 
-def test_the_example_holds_no_secret_that_works():
+def test_the_example_holds_no_usable_secret():
     given = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", EXAMPLE))
     assert {name for name in FRAGILE if given[name]} == set()
 
@@ -123,12 +123,12 @@ def test_the_commands_of_the_services_exist(name):
 
 
 @pytest.mark.parametrize("name", ["web", "engine"])
-def test_services_get_more_time_to_stop_than_they_take(name):
+def test_services_get_enough_time_to_stop(name):
     assert seconds(SERVICES[name]["stop_grace_period"]) > ENGINE_STOP_SECONDS
     assert SERVICES[name]["init"] is True
 
 
-def test_who_was_erased_is_remembered_longer_than_a_container_lives():
+def test_the_erasure_ledger_outlives_containers():
     env = [rest for word, rest in lines_of((DEPLOY / "Dockerfile").read_text()) if word == "ENV"]
     (ledger,) = (
         pair.partition("=")[2]
@@ -141,7 +141,7 @@ def test_who_was_erased_is_remembered_longer_than_a_container_lives():
 
 
 @pytest.mark.parametrize("path", DAEMONS, ids=lambda path: path.name)
-def test_daemons_stop_gently_and_come_back(path):
+def test_daemons_stop_with_a_deadline_and_restart(path):
     service = unit(path)["Service"]
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
@@ -150,7 +150,7 @@ def test_daemons_stop_gently_and_come_back(path):
 
 
 @pytest.mark.parametrize("path", ONCE, ids=lambda path: path.name)
-def test_units_that_run_once_call_commands_that_exist(path):
+def test_oneshot_units_run_known_commands(path):
     service = unit(path)["Service"]
     assert service["Type"] == "oneshot"
     called = re.findall(r"manage\.py (\w+)", path.read_text())
@@ -159,7 +159,7 @@ def test_units_that_run_once_call_commands_that_exist(path):
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_units_are_shut_in(path):
+def test_units_are_sandboxed_by_systemd(path):
     service = unit(path)["Service"]
     assert service["EnvironmentFile"] == "/etc/audiencesync.env"
     assert service["User"] == "audiencesync"
@@ -188,7 +188,7 @@ def test_the_procfile_lets_processes_end_before_honcho_kills_them():
     assert all(int(seconds) < honcho_kills_after for seconds in given)
 
 
-def test_units_hold_only_lines_that_systemd_knows():
+def test_units_have_only_directives_of_systemd():
     names = {name for path in UNITS for section in unit(path).values() for name in section}
     assert names <= set(
         (ROOT / "tests" / "system" / "deploy" / "systemd_names.txt").read_text().split()

@@ -111,14 +111,14 @@ def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(si
     trouble = Locked(one) if is_sqlite else Killed(one)
     for nth in range(ROUNDS):
         sent = len(one.pushes())
-        one.do(crowd.people, nth * N, N)
+        one.do(crowd.add_people, nth * N, N)
         one.do(crowd.launch)
         one.wait(lambda sent=sent: len(one.pushes()) > sent, "no request was sent")
         trouble.strike()
     assert one.rest() == {"entered": ROUNDS * N, "synced": ROUNDS * N}
     one.wait(lambda: _is_ready(one), "the web is not ready")
     assert one.processes["engine"].poll() is None
-    one.judge()
+    one.check_at_rest()
 
 
 def _new_canvas(one):
@@ -151,4 +151,4 @@ def test_f08_a_stopped_process_with_an_open_transaction_does_no_harm(site, is_sq
     assert _new_canvas(one).status_code == 302
     if is_sqlite:
         assert "database is locked" in one.whole_log("web")
-    one.judge()
+    one.check_at_rest()

@@ -1,4 +1,4 @@
-"""Acts of a marketer beside the running machines, each in a process of its own: ``python -m tests.system.machines.acts``."""
+"""Acts of a marketer, each in its own process: ``python -m tests.system.machines.acts``."""
 
 import json
 import sys
@@ -18,9 +18,11 @@ from canvases.models import Canvas, Step
 from lab.bench import world
 from lab.story import census
 from partners import registry
-from partners.models import AdAccount, Audience, Connection, Sync
+from partners.models import AdAccount, Audience
+from tests.support import builder
 
 LANES = 3
+SEGMENT = "All people"
 
 
 def group():
@@ -28,18 +30,16 @@ def group():
 
 
 def connect():
-    """Three ad accounts, each a lane."""
+    """Connect the group with three ad accounts, each with its own lane."""
     token = world.token()
-    row = Connection(partner="tiktok", app_group=group(), connected_at=timezone.now())
-    row.set_token(token)
-    row.save()
-    Segment.objects.create(app_group=group(), name="Everybody there is")
+    row = builder.connect(group(), token=token)
+    Segment.objects.create(app_group=group(), name=SEGMENT)
     for remote in registry.get("tiktok").ad_accounts(token)[:LANES]:
-        AdAccount.objects.create(connection=row, remote_id=remote.id, name=remote.name)
+        builder.add_account(row, remote.id, remote.name)
 
 
 def launch(cap):
-    """One canvas per ad account: how many people will enter, the ids of the new audiences at the partner."""
+    """Launch a canvas per ad account; return the number of entries and the audiences' ids."""
     AdAccount.objects.update(learned_cap=cap)
     canvases = [_canvas(account) for account in AdAccount.objects.order_by("pk")]
     for canvas, _remote_id in canvases:
@@ -49,7 +49,7 @@ def launch(cap):
 
 
 def people(url):
-    """Counted one by one."""
+    """Return how many people can be added and what is sent of them, counted one by one."""
     found = census.count(url, "Acme")
     return {"n": found.can_add, "sent": sorted(found.sent)}
 
@@ -60,18 +60,16 @@ def _canvas(account):
         account.connection.token, account.remote_id, name=name
     )
     audience = Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
-    everybody = Segment.objects.get(name="Everybody there is")
-    canvas = Canvas.objects.create(app_group=group(), name=name, segment=everybody)
+    segment = Segment.objects.get(name=SEGMENT)
+    canvas = Canvas.objects.create(app_group=group(), name=name, segment=segment)
     kinds = ["email", "phone", "idfa", "gaid"]
-    sync = Sync.objects.create(
-        app_group=group(), audience=audience, action="add", kinds=kinds, label=name, url="/"
-    )
+    sync = builder.make_sync(audience, kinds=kinds, label=name, is_live=False)
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
     step.syncs.add(sync)
     return canvas, remote_id
 
 
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    act = {"connect": connect, "launch": launch, "census": people}[told.pop("act")]
-    sys.stdout.write(json.dumps(act(**told)))
+    arguments = json.loads(sys.argv[1])
+    act = {"connect": connect, "launch": launch, "census": people}[arguments.pop("act")]
+    sys.stdout.write(json.dumps(act(**arguments)))

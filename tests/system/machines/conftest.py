@@ -1,51 +1,50 @@
-"""Two webs and three engines, and helps to look at them."""
+"""A cluster for each test file, and machines that stop after each test."""
 
 import pytest
 import requests
 
-from tests.system.machines.town import town
+from tests.system.machines.cluster import running_cluster
 
 PEOPLE = 600
 
 
 @pytest.fixture(scope="module")
-def servers():
-    """What the machines share; 600 people."""
-    with town(PEOPLE) as one:
+def cluster():
+    with running_cluster(PEOPLE) as one:
         yield one
 
 
 @pytest.fixture
-def start(servers):
-    """start(webs=2, engines=3, **settings): that many machines, running; all are stopped at the end."""
+def start(cluster):
+    """start(webs=2, engines=3, **settings) -> running machines; the test's end stops them."""
 
     def machines(*, webs=0, engines=0, **settings):
-        found = [servers.machine() for _ in range(max(webs, engines))]
+        found = [cluster.machine() for _ in range(max(webs, engines))]
         for one in found[:webs]:
-            one.env |= {"SITE_URL": found[0].url}  # what everybody types; a proxy stands there
+            one.env |= {"SITE_URL": found[0].url}  # the address of the proxy
             one.start_web()
         for one in found[:engines]:
             one.start_engine(**settings)
         for one in found[:webs]:
             one.await_answer("web", f"{one.url}/healthz")
         for one in found[:engines]:
-            servers.sees(
+            cluster.wait_until(
                 lambda one=one: any("heartbeat" in line["message"] for line in one.log_lines()),
                 seconds=30,
             )
         return found
 
     yield machines
-    for one in servers.machines[1:]:  # the first is the sandbox
-        one.lose_power()
+    for one in cluster.machines[1:]:  # the first is the sandbox
+        one.kill_all()
 
 
 class Visitor:
-    """One browser: signs in once, then is answered by whichever web is asked."""
+    """A browser with one session for all webs."""
 
-    def __init__(self, servers):
+    def __init__(self, cluster):
         self.session = requests.Session()
-        self.password = servers.told.partition("with the password ")[2].split()[0]
+        self.password = cluster.demo_output.partition("with the password ")[2].split()[0]
 
     def sign_in(self, web, *, password=None):
         token = self.session.get(f"{web.url}/accounts/login/", timeout=10).text
@@ -62,5 +61,5 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(servers):
-    return Visitor(servers)
+def visitor(cluster):
+    return Visitor(cluster)

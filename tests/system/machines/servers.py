@@ -11,7 +11,7 @@ from tests.support.stack import ROOT, free_port
 
 
 def script(name):
-    """A module of scripts/, which is no package."""
+    """Import a module of scripts/, which is no package."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -20,13 +20,13 @@ def script(name):
 
 @contextmanager
 def database():
-    """An empty database: of the server that DATABASE_URL names, else of one of our own."""
+    """Yield the URL of an empty database at the server of DATABASE_URL, else at a private one."""
     given = os.environ.get("DATABASE_URL", "")
     if not given.startswith("postgres"):
         with script("postgres").server() as url:
             yield url
         return
-    name = f"town_{secrets.token_hex(4)}"
+    name = f"cluster_{secrets.token_hex(4)}"
     with psycopg.connect(given, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         yield f"{given.rpartition('/')[0]}/{name}"
@@ -34,7 +34,7 @@ def database():
 
 
 class Redis:
-    """One that can be lost and come back at the same address."""
+    """A Redis that can be killed and restarted at the same address."""
 
     def __init__(self, folder):
         self.script, self.folder = script("redis_server"), folder

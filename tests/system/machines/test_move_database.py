@@ -1,4 +1,4 @@
-"""From one machine to many: what the SQLite file held is in PostgreSQL, the laws hold, and the work goes on there."""
+"""move_database copies a SQLite file to PostgreSQL, where the laws hold and the work goes on."""
 
 import sqlite3
 from contextlib import closing
@@ -26,21 +26,23 @@ if account is None:
     account = AdAccount.objects.create(connection=connection, remote_id="7", name="EU")
 n = Canvas.objects.count()
 audience = Audience.objects.create(ad_account=account, name=f"a{n}", remote_id=f"8{n}")
-sync = Sync.objects.create(app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/")
+sync = Sync.objects.create(
+    app_group=group, audience=audience, action="add", kinds=["email"], label="x", url="/"
+)
 canvas = Canvas.objects.create(app_group=group, name=f"c{n}", segment=segment)
 step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
 step.syncs.add(sync)
 engine.launch(canvas, by=User.objects.first(), now=timezone.now())
 while engine.move_all(now=timezone.now()):
     pass
-for profile in Profile.objects.all()[:3]:
-    Withdrawal.objects.create(app_group=group, profile=profile, at=timezone.now()).delete()  # its number is a key
+for profile in Profile.objects.all()[:3]:  # the sequence of a table without rows moves too
+    Withdrawal.objects.create(app_group=group, profile=profile, at=timezone.now()).delete()
 """
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """A SQLite installation at work: people, a launched canvas, pending deliveries."""
+    """Return a SQLite file with people, a launched canvas and pending deliveries."""
     var = tmp_path_factory.mktemp("one")
     env = environment(var)
     manage(env, "migrate", "--no-input")
@@ -51,7 +53,7 @@ def file(tmp_path_factory):
 
 @pytest.fixture
 def target(tmp_path):
-    """An empty, migrated PostgreSQL: its environment."""
+    """Yield the environment of an empty, migrated PostgreSQL."""
     with database() as url:
         env = environment(tmp_path, DATABASE_URL=url)
         manage(env, "migrate", "--no-input")
@@ -63,14 +65,17 @@ def counted(execute):
     return {table: execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
 
 
-def test_everything_is_there_and_the_work_goes_on(file, target):
-    told = manage(target, "move_database", str(file))
+def test_all_rows_are_moved_and_the_work_goes_on(file, target):
+    output = manage(target, "move_database", str(file))
     with closing(sqlite3.connect(file)) as old, psycopg.connect(target["DATABASE_URL"]) as new:
         before, after = counted(old.execute), counted(new.execute)
         assert after == before
-        hashes = "SELECT external_id, email_sha256, phone_sha256, idfa_sha256 FROM people_profile ORDER BY id"
+        hashes = (
+            "SELECT external_id, email_sha256, phone_sha256, idfa_sha256 "
+            "FROM people_profile ORDER BY id"
+        )
         assert new.execute(hashes).fetchall() == old.execute(hashes).fetchall()
-        moments = [
+        timestamps = [
             row[0]
             for row in new.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()
         ]
@@ -86,8 +91,8 @@ def test_everything_is_there_and_the_work_goes_on(file, target):
             row[0]
             for row in old.execute("SELECT due_at FROM partners_batch ORDER BY id").fetchall()
         ]
-        assert [moment.strftime("%Y-%m-%d %H:%M:%S.%f") for moment in moments] == texts
-    assert f"Moved {sum(before.values())} rows" in told
+        assert [at.strftime("%Y-%m-%d %H:%M:%S.%f") for at in timestamps] == texts
+    assert f"Moved {sum(before.values())} rows" in output
     assert before["partners_delivery"] == 200
     manage(target, "check_counters")
     manage(target, "shell", "-c", WORK)  # the sequences give free numbers
@@ -100,7 +105,7 @@ def refusal(env, file):
     return str(refused.value)
 
 
-def test_it_refuses_in_words_what_would_go_wrong(file, target):
+def test_a_move_that_would_fail_is_refused_with_its_reason(file, target):
     assert "DATABASE_URL must name the PostgreSQL" in refusal(
         target | {"DATABASE_URL": f"sqlite:///{file}"}, file
     )

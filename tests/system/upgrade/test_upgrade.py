@@ -1,6 +1,7 @@
 """A database of the version before the modules moved migrates to this one, and its work goes on.
 
-``before_the_moves.sql`` is a SQLite dump of that version: 35 people, a launched canvas of five steps, one erasure under way.
+``before_the_moves.sql`` is a SQLite dump of that version: 35 people, a launched canvas of five
+steps, one erasure under way.
 """
 
 import sqlite3
@@ -29,7 +30,7 @@ FILLED_BY_MIGRATE = {"auth", "contenttypes"}
 
 @pytest.fixture
 def old_file(tmp_path):
-    """The SQLite file of the version before."""
+    """Return the SQLite file of the old version."""
     path = tmp_path / "old.sqlite3"
     file = sqlite3.connect(path)
     file.executescript(DUMP.read_text())
@@ -38,7 +39,7 @@ def old_file(tmp_path):
 
 
 def old_models(file):
-    """Migrate an empty PostgreSQL to the migrations that the file has seen; return the models of then."""
+    """Migrate an empty PostgreSQL to the file's migrations; return the models of that state."""
     executor = MigrationExecutor(connection)
     seen = sqlite3.connect(file).execute("SELECT app, name FROM django_migrations").fetchall()
     executor.migrate(seen)
@@ -47,7 +48,7 @@ def old_models(file):
 
 
 def copied_to_postgresql(file):
-    """Fill an empty PostgreSQL of the version before with the rows of the file."""
+    """Copy the rows of the file into an empty PostgreSQL of the old version."""
     models = old_models(file)
     source = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}
     connections.settings["old"] = ConnectionHandler({"default": source}).settings["default"]
@@ -65,7 +66,7 @@ def copied_to_postgresql(file):
 
 
 def migrated(file):
-    """Runs in a process of its own, whose database is the old one."""
+    """Return work for a child process at the old database: migrate, check, move people on."""
 
     def work(tell):
         if connection.vendor == "postgresql":
@@ -90,9 +91,7 @@ def test_a_database_of_the_version_before_migrates_and_its_counters_hold(
     child = databases.child(name, migrated(old_file), most_seconds=300)
     try:
         assert (child.wait(300), child.said("error")) == ("ended", [])
-        assert child.said("rows") == [
-            [34, 65, 35],
-            [30, []],
-        ]  # one is being erased, five entered just now
+        # One of 35 people is being erased, five have entered just now.
+        assert child.said("rows") == [[34, 65, 35], [30, []]]
     finally:
         child.end()

@@ -1,25 +1,21 @@
-"""site(n) -> an installation with n people and a canvas for all of them, in a database and a folder of its own."""
-
-import dataclasses
+"""site(n) -> an installation with n people and a canvas, in its own database and folder."""
 
 import pytest
 from django.conf import settings
 
+from tests.support import builder
 from tests.support.stack import environment, manage
 from tests.system.crash.conftest import databases
 from tests.system.faults.live import crowd
 from tests.system.faults.live.site import Site, address
-from tiktok_sandbox.limits import DEFAULT
-from tiktok_sandbox.sandbox import Options
 from tiktok_sandbox.seed import EU, MARA
-from tiktok_sandbox.server import serve
 
 __all__ = ["databases"]
 
 
 @pytest.fixture(scope="session")
 def prepared(databases, tmp_path_factory):
-    """A database with all tables, the cache's too."""
+    """Yield the name of a migrated database with the cache table."""
     name = databases.create(databases.base)
     manage(
         environment(tmp_path_factory.mktemp("prepared"), DATABASE_URL=address(name)),
@@ -34,8 +30,7 @@ def site(prepared, databases, tmp_path):
     sites, servers = [], []
 
     def make(n=1000, people_per_request=None, **more):
-        limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
-        servers.append(serve(db=":memory:", options=Options(limits=limits)))
+        servers.append(builder.run_sandbox())
         sandbox, port = servers[-1].sandbox, servers[-1].server_address[1]
         name = databases.create(prepared)
         one = Site(
@@ -48,7 +43,7 @@ def site(prepared, databases, tmp_path):
         )
         sites.append(one)
         remote_id = str(sandbox.audiences.create(EU, "winback"))
-        one.facts = one.do(crowd.found, sandbox.accounts.issue_token(MARA), remote_id, n)
+        one.facts = one.do(crowd.create_site, sandbox.accounts.issue_token(MARA), remote_id, n)
         return one
 
     yield make

@@ -1,4 +1,4 @@
-"""What a test asks of a site's database, each function in a forked process of its own; answers are plain values."""
+"""Work on a site's database; `Site.do` runs each function in a forked process, returning JSON."""
 
 import hashlib
 
@@ -18,12 +18,15 @@ from tests.support import builder
 
 
 def sha256(number):
-    """The hash of a numbered person."""
+    """Return the hash of a numbered profile."""
     return hashlib.sha256(b"person %d" % number).digest()
 
 
-def found(token, remote_id, n):
-    """A group with n people, a connected audience and a canvas that adds everybody; a session of its admin."""
+def create_site(token, remote_id, n):
+    """Create a group with n people, a connected audience and a canvas that adds all of them.
+
+    Return its primary keys and a session of its admin.
+    """
     group = AppGroup.objects.create(name="Acme", slug="acme")
     alice = User.objects.create_user("alice@example.org", "correct horse battery")
     Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
@@ -31,14 +34,17 @@ def found(token, remote_id, n):
     audience = Audience.objects.create(
         ad_account=account, remote_id=remote_id, name="winback", kind="Partner"
     )
-    people(0, n)
+    add_people(0, n)
     segment = Segment.objects.create(app_group=group, name="Everybody")
     canvas = Canvas.objects.create(app_group=group, name="Cart", segment=segment)
-    sync = Sync.objects.create(
-        app_group=group, audience=audience, action="add", kinds=["email"], label="Cart", url="/"
-    )
-    wish = {"ad_account": account.pk, "audience": audience.pk, "action": "add", "kinds": ["email"]}
-    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync, settings=wish)
+    sync = builder.make_sync(audience, label="Cart", is_live=False)
+    values = {
+        "ad_account": account.pk,
+        "audience": audience.pk,
+        "action": "add",
+        "kinds": ["email"],
+    }
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync, settings=values)
     step.syncs.add(sync)
     client = Client()
     client.force_login(alice)
@@ -50,8 +56,8 @@ def found(token, remote_id, n):
     }
 
 
-def people(first, n):
-    """Numbered people."""
+def add_people(first, n):
+    """Create n profiles numbered from ``first``."""
     group = AppGroup.objects.get()
     rows = (
         Profile(app_group=group, external_id=f"p{number}", email_sha256=sha256(number))
@@ -61,21 +67,21 @@ def people(first, n):
 
 
 def launch():
-    """The canvas runs; launched again it admits newcomers."""
+    """Launch the canvas, or launch it again for new profiles."""
     canvas, alice, now = Canvas.objects.get(), User.objects.get(), timezone.now()
     engine.stop(canvas, by=alice, now=now)
     return engine.launch(canvas, by=alice, now=now)
 
 
 def counts():
-    """The counts over all Syncs, zeros left out."""
+    """Return the counts over all Syncs, without zeros."""
     names = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
     sums = Tally.objects.aggregate(**{name: Sum(name) for name in names})
     return {name: n for name, n in sums.items() if n}
 
 
-def is_quiet():
-    """Whether everybody has entered and nobody waits for an answer."""
+def is_at_rest():
+    """Whether all people have entered and none is pending."""
     entering = (
         Canvas.objects.exclude(entry_until=None).exists()
         or Visit.objects.filter(left_at=None).exists()
@@ -84,25 +90,25 @@ def is_quiet():
 
 
 def broken_laws_of_counting():
-    """What check_counters says, but for leases: in the middle of a fault nobody may be there to end them."""
+    """Return broken laws without L6: during a fault no worker may be alive to end a lease."""
     return [law for law in laws.broken(now=timezone.now()) if not law.startswith("L6")]
 
 
 def broken_laws():
-    """What check_counters says, and leases that are left."""
+    """Return broken laws and the batches that are still leased."""
     return [
         *laws.broken(now=timezone.now()),
         *Batch.objects.exclude(lease="").values_list("pk", flat=True),
     ]
 
 
-def seal(hashes):
-    """Many hashes as one short text."""
+def fingerprint(hashes):
+    """Return a short text that stands for a set of hashes."""
     return f"{len(hashes)} {hashlib.sha256(' '.join(sorted(hashes)).encode()).hexdigest()}"
 
 
-def believed():
-    """Audience -> the people who must be there after all that was synced, in the order of the wishes, as `seal` has it."""
+def expected_members():
+    """Return audience -> `fingerprint` of its members after all synced adds and removals."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
         state="synced"
     )
@@ -112,34 +118,33 @@ def believed():
     members = {
         remote_id: set() for remote_id in Sync.objects.values_list("audience__remote_id", flat=True)
     }
-    for audience, action, digest in rows.exclude(
-        profile__email_sha256=None
-    ):  # who was erased is nowhere
+    # An erased profile has no hash and is in no audience.
+    for audience, action, digest in rows.exclude(profile__email_sha256=None):
         (members[audience].add if action == "add" else members[audience].discard)(
             bytes(digest).hex()
         )
-    return {audience: seal(hashes) for audience, hashes in members.items()}
+    return {audience: fingerprint(hashes) for audience, hashes in members.items()}
 
 
 def largest_chunk():
-    """The most people that one transaction has let in."""
+    """Return the most people that entered in one transaction."""
     return (
         Visit.objects.values("entered_at").annotate(n=Count("pk")).aggregate(most=Max("n"))["most"]
     )
 
 
 def has_beaten():
-    """Whether a heartbeat has passed through an engine."""
+    """Whether an engine has run a heartbeat."""
     return beat.last_heartbeat() is not None
 
 
 def knows(number):
-    """Whether this person is in the database."""
+    """Whether this profile exists."""
     return Profile.objects.filter(external_id=f"p{number}").exists()
 
 
 def erase(numbers):
-    """These people are to be forgotten."""
+    """Request the erasure of these profiles."""
     wanted = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
     privacy.erase(
         AppGroup.objects.get(),
@@ -150,6 +155,6 @@ def erase(numbers):
 
 
 def has_erased():
-    """Whether nobody is left to be erased, and the ledger's file names them."""
+    """Whether all erasures are done and written to the ledger's file."""
     is_over = not Erasure.objects.filter(state=Erasure.State.REMOVING).exists()
     return is_over and not ErasedName.objects.filter(is_filed=False).exists()

@@ -1,7 +1,8 @@
-"""Makes the disk under a site's database full, and gives the space back.
+"""Fill the disk under a site's database, and free the space again.
 
-SQLite: RLIMIT_FSIZE of every process of the site, so that no file of it can grow. PostgreSQL: the database lives on a small
-tmpfs that a filler fills; who may not mount gets the server's own error for a full disk, raised by triggers.
+SQLite: RLIMIT_FSIZE of the site's processes keeps its files from growing. PostgreSQL: the database
+is on a small tmpfs that a file fills; without the right to mount, triggers raise the server's
+error for a full disk.
 """
 
 import resource
@@ -12,23 +13,23 @@ from pathlib import Path
 
 from tests.system.faults.live.site import Site, descendants
 
-NO_MORE, ENDLESS = 64 * 1024, resource.RLIM_INFINITY
+SMALL, ENDLESS = 64 * 1024, resource.RLIM_INFINITY
 
 
 class SmallFiles:
-    """For SQLite: beyond 64 KB nothing can be written."""
+    """The full disk of SQLite: no file may grow beyond 64 KB."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
 
     def fill(self) -> None:
-        self._limit(NO_MORE)
+        self._limit(SMALL)
 
     def free(self) -> None:
         self._limit(ENDLESS)
 
     def close(self) -> None:
-        """Nothing is left of it: the processes end with the site."""
+        """Do nothing: the limits end with the site's processes."""
 
     def _limit(self, most: int) -> None:
         for process in self.site.processes.values():
@@ -37,7 +38,7 @@ class SmallFiles:
 
 
 class SmallVolume:
-    """For PostgreSQL: a tablespace on a tmpfs. Raises OSError where nobody may mount."""
+    """The full disk of PostgreSQL: a tablespace on a tmpfs. Raise OSError if mount is forbidden."""
 
     def __init__(self, site: Site) -> None:
         self.admin, self.name = site.databases.admin, site.name
@@ -62,7 +63,7 @@ class SmallVolume:
         (self.folder / "filler").unlink()
 
     def close(self) -> None:
-        """After the site has ended: the tablespace must be empty."""
+        """Remove the tablespace, which must be empty: call it after the site's end."""
         try:
             self.admin.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
             self.admin.execute(f"DROP TABLESPACE {self.name}")
@@ -72,7 +73,7 @@ class SmallVolume:
 
 
 class Raised:
-    """For PostgreSQL without mount: every write is refused with the error of a full disk."""
+    """The full disk of PostgreSQL without mount: triggers raise the error of a full disk."""
 
     FUNCTION = (
         "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE disk_full; END$$"
@@ -86,7 +87,8 @@ class Raised:
     def fill(self) -> None:
         for table in self.TABLES:
             self.session.execute(
-                f"CREATE TRIGGER full BEFORE INSERT OR UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION full()"
+                f"CREATE TRIGGER full BEFORE INSERT OR UPDATE ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION full()"
             )
 
     def free(self) -> None:

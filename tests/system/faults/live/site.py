@@ -1,4 +1,4 @@
-"""A whole installation for one test: a database of its own, engine and web as processes, the sandbox in this process."""
+"""An installation for one test: its own database, engine and web; the sandbox in this process."""
 
 import os
 import time
@@ -31,7 +31,7 @@ SCALED = {
 
 
 def address(name: str) -> str:
-    """DATABASE_URL of a database of these tests."""
+    """Return the DATABASE_URL of a database of these tests."""
     values = connections.databases["default"]
     if values["ENGINE"].endswith("sqlite3"):
         return f"sqlite:///{name}"
@@ -42,7 +42,7 @@ def address(name: str) -> str:
 
 @dataclass
 class Site(stack.Stack):
-    """What `do` runs, runs in a forked process against this site's database."""
+    """A stack with a database of its own, in which `do` runs functions."""
 
     databases: Databases = field(kw_only=True)
     name: str = field(kw_only=True)
@@ -54,7 +54,10 @@ class Site(stack.Stack):
         super().__post_init__()
 
     def do(self, work, *args, **kwargs):
-        """What ``work`` answers (through JSON). Fails with its traceback."""
+        """Return the result of ``work`` (through JSON) in a forked process at this database.
+
+        Fail with its traceback if it raises.
+        """
 
         def live(tell):
             settings.TIKTOK_API_URL = self.sandbox_url
@@ -69,7 +72,7 @@ class Site(stack.Stack):
             child.end()
 
     def start(self, *names: str) -> None:
-        """Engine, web, or both; waits until the web answers."""
+        """Start "engine", "web" or both; wait until the web answers."""
         if "engine" in names:
             self.spawn("engine", "manage.py", "engine")
         if "web" in names:
@@ -85,11 +88,11 @@ class Site(stack.Stack):
             self.await_answer("web", f"{self.url}/healthz")
 
     def whole_log(self, name: str) -> str:
-        """All that a process has said."""
+        """Return the whole log of a process."""
         return (self.var / f"{name}.log").read_text()
 
     def wait(self, condition, what: str, seconds: float = 60.0) -> None:
-        """Until ``condition()``, asked five times a second; the engine's last words if it never comes."""
+        """Wait for ``condition()``; fail with the counts and the end of the engine's log."""
         ends_at = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < ends_at, (
@@ -98,26 +101,26 @@ class Site(stack.Stack):
             time.sleep(0.2)
 
     def rest(self, seconds: float = 60.0) -> dict[str, int]:
-        """Until everybody has entered and nobody is pending; the counts then."""
-        self.wait(lambda: self.do(crowd.is_quiet), "people still wait", seconds)
+        """Wait until all people have entered and none is pending; return the counts."""
+        self.wait(lambda: self.do(crowd.is_at_rest), "people are still pending", seconds)
         return self.do(crowd.counts)
 
-    def judge(self) -> None:
-        """All laws hold, nothing is leased, and the sandbox holds whom we believe it holds."""
+    def check_at_rest(self) -> None:
+        """Check all laws, open leases, and our members against the sandbox's."""
         assert self.do(crowd.broken_laws) == []
-        for audience, believed in self.do(crowd.believed).items():
-            there = {digest for _schema, digest in self.server.sandbox.audiences.listed(audience)}
-            assert crowd.seal(there) == believed, audience
+        for audience, expected in self.do(crowd.expected_members).items():
+            actual = {digest for _schema, digest in self.server.sandbox.audiences.listed(audience)}
+            assert crowd.fingerprint(actual) == expected, audience
 
     def pushes(self) -> list:
-        """The mapping requests that the sandbox has answered."""
+        """Return the mapping requests that the sandbox has answered."""
         return [
             line for line in self.server.sandbox.log.all() if line.endpoint == "segment/mapping"
         ]
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return the ids of a process and its descendants."""
     found, parents = [pid], {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""F29: the tables are migrated under load while the old code runs; every migration is one that the old code survives."""
+"""F29: tables are migrated under load; the old code survives every migration."""
 
 import re
 import time
@@ -12,9 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 from tests.support.stack import ROOT
 from tests.system.faults.live import crowd
 
-FIRST_RELEASE: dict[
-    str, str
-] = {}  # app -> its last migration then, such as "0009"; there is no older code before it
+# App -> its last migration in the first release, such as "0009"; no older code is in use.
+FIRST_RELEASE: dict[str, str] = {}
 OURS = ("groups", "people", "partners", "canvases")
 EXPANDS = (
     migrations.CreateModel,
@@ -25,12 +24,15 @@ EXPANDS = (
     migrations.AlterModelOptions,
 )
 CONTRACT = "_contract_"
-WHAT_TO_DO = "old code cannot write to these tables: let a new field be null or have a db_default; remove in a _contract_"
+WHAT_TO_DO = (
+    "old code cannot write to these tables: "
+    "let a new field be null or have a db_default; remove in a _contract_"
+)
 N = 25_000
 
 
 def harms(operation, before, app):
-    """Whether the code of the release before would fail on the tables after ``operation``."""
+    """Whether the code of the previous release fails on the tables after ``operation``."""
     if isinstance(operation, EXPANDS):
         return False
     if isinstance(operation, migrations.AddField):
@@ -45,7 +47,7 @@ def harms(operation, before, app):
 
 
 def tightens(old, new):
-    """Whether the database no longer takes what it took."""
+    """Whether the new field refuses values that the old one accepted."""
     shorter = (getattr(new, "max_length", None) or 10**9) < (
         getattr(old, "max_length", None) or 10**9
     )
@@ -54,7 +56,7 @@ def tightens(old, new):
 
 
 def test_every_migration_lets_the_old_code_run():
-    """A column may go in a migration named ``_contract_``, one release after the last code that used it."""
+    """A ``_contract_`` migration may remove a column one release after its last use."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     found = [
         f"{app}.{name}: {type(operation).__name__} {getattr(operation, 'name', '')}"
@@ -67,7 +69,7 @@ def test_every_migration_lets_the_old_code_run():
 
 
 def test_the_rule_begins_with_the_first_release():
-    """Whoever releases a version writes into FIRST_RELEASE what the tables were then."""
+    """The first release must fill FIRST_RELEASE with its last migrations."""
     is_released = re.search(r"^## \[\d", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert set(FIRST_RELEASE) == (set(OURS) if is_released else set())
 
@@ -87,13 +89,13 @@ def test_the_rule_begins_with_the_first_release():
         (migrations.RunPython(lambda *_: None), True),
     ],
 )
-def test_the_rule_sees(operation, is_harmful):
+def test_the_rule_detects_harmful_operations(operation, is_harmful):
     loader = MigrationLoader(None, ignore_no_migrations=True)
     assert harms(operation, loader.project_state, "partners") == is_harmful
 
 
 class Visitor(Thread):
-    """Somebody who reads pages all the time."""
+    """A thread that keeps requesting a page."""
 
     def __init__(self, one):
         super().__init__()
@@ -109,18 +111,18 @@ class Visitor(Thread):
 
 
 @pytest.mark.slow
-def test_the_old_code_goes_on_while_and_after_the_tables_change(site):
+def test_the_old_code_works_during_and_after_a_migration(site):
     one = site(N)
     one.start("web", "engine")
     one.do(crowd.launch)
     one.rest()
-    one.do(crowd.people, N, N)
+    one.do(crowd.add_people, N, N)
     one.server.sandbox.faults.set("code", endpoint="segment/mapping", code=50000)
     visitor = Visitor(one)
     visitor.start()
     try:
         one.do(crowd.launch)
-        one.wait(lambda: one.do(crowd.counts).get("pending"), "nobody is on the way")
+        one.wait(lambda: one.do(crowd.counts).get("pending"), "no people are pending")
         one.manage(
             "migrate",
             "partners",
@@ -136,7 +138,7 @@ def test_the_old_code_goes_on_while_and_after_the_tables_change(site):
         visitor.ended.set()
         visitor.join()
     assert set(visitor.codes) == {200}
-    one.do(crowd.people, 2 * N, 1000)
+    one.do(crowd.add_people, 2 * N, 1000)
     one.do(crowd.launch)
     assert one.rest() == {"entered": 2 * N + 1000, "synced": 2 * N + 1000}
-    one.judge()
+    one.check_at_rest()

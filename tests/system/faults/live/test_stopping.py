@@ -1,4 +1,4 @@
-"""F30: a deploy stops the engine under load. What is under way is settled, the rest goes on after the next start."""
+"""F30: an engine stopped under load finishes its requests; the next start sends the rest."""
 
 import time
 
@@ -10,12 +10,12 @@ pytestmark = pytest.mark.slow
 LONGEST = 25
 
 
-def test_a_request_under_way_is_settled_and_nobody_is_lost(site):
+def test_a_stopped_engine_settles_its_requests_and_loses_no_people(site):
     one = site(30_000)
     one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.0)
     one.do(crowd.launch)
     one.start("engine")
-    one.wait(lambda: one.pushes(), "nothing was sent")
+    one.wait(lambda: one.pushes(), "no request was sent")
     engine, asked_at = one.processes["engine"], time.monotonic()
     engine.terminate()
     assert engine.wait(LONGEST) == 0
@@ -27,4 +27,4 @@ def test_a_request_under_way_is_settled_and_nobody_is_lost(site):
     assert one.rest() == {"entered": 30_000, "synced": 30_000}
     assert len(one.pushes()) >= under_way
     assert sum(line.people for line in one.pushes()) == 30_000
-    one.judge()
+    one.check_at_rest()

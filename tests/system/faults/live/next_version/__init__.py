@@ -1,4 +1,4 @@
-"""The migrations of `partners` as a next release might bring them: all there are, and one more that only expands."""
+"""The migrations of `partners` in an invented next release: all of today and one that expands."""
 
 from partners import migrations
 

@@ -1,4 +1,4 @@
-"""A new column that may be empty, an index for it, and a fill in one go: what a release may do while the old code runs."""
+"""Add null columns and an index, and fill them: changes that the old code survives."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Several machines: each a web and an engine with a folder of its own, on one PostgreSQL, one Redis and one sandbox."""
+"""Several machines, each with a web and an engine, on one PostgreSQL, Redis and sandbox."""
 
 import json
 import shutil
@@ -24,14 +24,14 @@ NUMBERS = (
 
 
 class Machine(stack.Stack):
-    """Its processes read the same environment as those of the others, but for the folder and the port."""
+    """A web and an engine with a folder and a port of their own."""
 
     def start_web(self):
         self.env |= {"WEB_PORT": str(self.port), "WEB_WORKERS": "1"}
         self.spawn("web", "-m", "gunicorn")
 
     def log_lines(self):
-        """The engine's lines, as objects."""
+        """Return the JSON lines of the engine's log as dicts."""
         file = self.var / "engine.log"
         lines = file.read_text().splitlines() if file.exists() else []
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
@@ -40,8 +40,8 @@ class Machine(stack.Stack):
         self.env |= more
         self.spawn("engine", "manage.py", "engine")
 
-    def lose_power(self):
-        """Every process of the machine ends at once, those that were started by others, too."""
+    def kill_all(self):
+        """Kill all processes of the machine and their children, as a power failure would."""
         trees = [processes.tree(process.pid) for process in self.processes.values()]
         for process in chain.from_iterable(trees):
             process.kill()
@@ -50,8 +50,8 @@ class Machine(stack.Stack):
         self.processes.clear()
 
 
-class Town:
-    """What the machines share, and what a marketer, TikTok and the rows tell."""
+class Cluster:
+    """Machines on shared servers, with readings from the database and the sandbox."""
 
     def __init__(self, url, redis, folder):
         self.redis, self.folder = redis, folder
@@ -69,14 +69,14 @@ class Town:
             "LOG_FORMAT": "json",
         }
         self.machines = []
-        self.entered = 0
+        self.n_entered = 0
         sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         partner = {"TIKTOK_API_URL": sandbox, "TIKTOK_AUTH_URL": f"{sandbox}/portal/auth"}
         self.env = environment(folder, **self.shared | partner)
         self.rows = psycopg.connect(url, autocommit=True)
 
     def machine(self):
-        """One more; nothing runs on it yet."""
+        """Return a new machine without processes."""
         var = self.folder / f"machine{len(self.machines)}"
         var.mkdir()
         one = Machine(var, sandbox_port=self.sandbox_port, more=FAST | self.shared)
@@ -84,20 +84,21 @@ class Town:
         return one
 
     def open(self, people):
+        """Migrate, create the demo, start the sandbox and connect the group."""
         manage(self.env, "migrate", "--no-input")
-        self.told = manage(self.env, "demo", "--people", str(people))
+        self.demo_output = manage(self.env, "demo", "--people", str(people))
         sandbox = self.machine()
         sandbox.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.sandbox_port))
         sandbox.await_answer("sandbox", sandbox.sandbox_url)
         self.act("connect")
 
-    def act(self, name, **told):
-        """One act of tests/system/machines/acts.py in a process of its own; what it tells."""
+    def act(self, name, **arguments):
+        """Run an act of tests/system/machines/acts.py in its own process; return its result."""
         command = [
             sys.executable,
             "-m",
             "tests.system.machines.acts",
-            json.dumps({"act": name, **told}),
+            json.dumps({"act": name, **arguments}),
         ]
         done = subprocess.run(
             command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
@@ -106,43 +107,47 @@ class Town:
         return json.loads(done.stdout.splitlines()[-1])
 
     def launch(self, *, cap):
-        """A canvas for everybody on each of three ad accounts, at most ``cap`` people per request; audience ids."""
-        self.before, self.seen = self.numbers(), len(self.mappings())
-        told = self.act("launch", cap=cap)
-        self.entered += told["n"]
-        return told["audiences"]
+        """Launch a canvas per ad account, with at most ``cap`` people per request.
+
+        Return the remote ids of the audiences.
+        """
+        self.before, self.n_seen = self.numbers(), len(self.mappings())
+        launched = self.act("launch", cap=cap)
+        self.n_entered += launched["n"]
+        return launched["audiences"]
 
     def numbers(self):
         return dict(zip(COUNTS, self.rows.execute(NUMBERS).fetchone(), strict=True))
 
     def synced(self):
-        """People synced since the last launch."""
+        """Return the number of people synced since the last launch."""
         return self.numbers()["synced"] - self.before["synced"]
 
-    def waits_for(self, n, seconds=30):
-        """Until that many people are synced since the last launch."""
-        self.sees(lambda: self.synced() >= n, seconds=seconds)
+    def wait_for_synced(self, n, seconds=30):
+        """Wait until ``n`` people are synced since the last launch."""
+        self.wait_until(lambda: self.synced() >= n, seconds=seconds)
 
-    def rests(self):
-        """Until nobody is pending; then all laws must hold."""
-        done = {"entered": self.entered, "pending": 0}
-        self.sees(lambda: done.items() <= self.numbers().items(), seconds=60)
+    def wait_until_at_rest(self):
+        """Wait until no people are pending, then check all laws."""
+        done = {"entered": self.n_entered, "pending": 0}
+        self.wait_until(lambda: done.items() <= self.numbers().items(), seconds=60)
         manage(self.env, "check_counters")
 
-    def sees(self, condition, *, seconds):
+    def wait_until(self, condition, *, seconds):
+        """Wait for a condition; fail with the counts and the ends of the engines' logs."""
         try:
             wait_until(condition, seconds=seconds)
         except AssertionError as error:
-            words = [one.log("engine")[-1500:] for one in self.machines]
-            raise AssertionError(f"{error}: {self.numbers()}\n" + "\n".join(words)) from error
+            logs = [one.log("engine")[-1500:] for one in self.machines]
+            raise AssertionError(f"{error}: {self.numbers()}\n" + "\n".join(logs)) from error
 
-    def people(self):
-        """How many of the group can be added, and the (schema, hash) of what is sent of them."""
-        told = self.act("census", url=self.shared["DATABASE_URL"])
-        return told["n"], {tuple(one) for one in told["sent"]}
+    def expected(self):
+        """Return how many people can be added, and the set of (schema, hash) to be sent."""
+        census = self.act("census", url=self.shared["DATABASE_URL"])
+        return census["n"], {tuple(one) for one in census["sent"]}
 
     def members(self, audience_id):
-        """(schema, hash) of everybody in an audience of the sandbox."""
+        """Return the set of (schema, hash) in an audience of the sandbox."""
         answer = requests.get(self.sandbox_at(f"audiences/{audience_id}/members/"), timeout=30)
         return {tuple(json.loads(line)) for line in answer.iter_lines()}
 
@@ -150,32 +155,31 @@ class Town:
         return f"http://127.0.0.1:{self.sandbox_port}/sandbox/api/{path}"
 
     def mappings(self):
-        """The requests with people that the sandbox has seen since it started, oldest first."""
-        told = requests.get(self.sandbox_at("requests/?limit=100000"), timeout=30).json()[
-            "requests"
-        ]
-        return [line for line in reversed(told) if line["endpoint"] == "segment/mapping"]
+        """Return the mapping requests of the sandbox's log, oldest first."""
+        url = self.sandbox_at("requests/?limit=100000")
+        lines = requests.get(url, timeout=30).json()["requests"]
+        return [line for line in reversed(lines) if line["endpoint"] == "segment/mapping"]
 
     def new_mappings(self):
-        """Those since the last launch."""
-        return self.mappings()[self.seen :]
+        """Return the mapping requests since the last launch."""
+        return self.mappings()[self.n_seen :]
 
     def close(self):
         self.rows.close()
         for machine in self.machines:
-            machine.lose_power()
+            machine.kill_all()
         self.redis.kill()
 
 
 @contextmanager
-def town(people):
-    """Everything, for a while."""
-    folder = Path(tempfile.mkdtemp(prefix="audiencesync-town-"))
+def running_cluster(people):
+    """Yield an open cluster with so many people in the demo's group."""
+    folder = Path(tempfile.mkdtemp(prefix="audiencesync-cluster-"))
     try:
         with database() as url:
             redis = Redis(folder)
             redis.start()
-            one = Town(url, redis, folder)
+            one = Cluster(url, redis, folder)
             try:
                 one.open(people)
                 yield one

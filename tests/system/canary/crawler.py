@@ -1,14 +1,14 @@
-"""Every kind of page that somebody reaches by following links."""
+"""Crawl the pages that a session reaches by links."""
 
 import re
 from collections import Counter
 from urllib.parse import urljoin, urlsplit
 
-MOST_OF_A_KIND = 3  # addresses that differ in their numbers only
+MOST_OF_A_KIND = 3  # pages with URLs that differ only in their numbers
 
 
 def crawl(session, start):
-    """address -> text of the answer, from the start page on."""
+    """Return URL -> text of all pages reached from the start page."""
     pages, todo, kinds = {}, [start], Counter()
     while todo:
         url = todo.pop(0)
@@ -22,7 +22,7 @@ def crawl(session, start):
 
 
 def links(url, text):
-    """Addresses of our own that a page links to."""
+    """Yield the URLs of the same host that a page links to."""
     for part in text.split('href="')[1:]:
         link = urljoin(url, part.partition('"')[0].replace("&amp;", "&")).partition("#")[0]
         if urlsplit(link).netloc == urlsplit(url).netloc and "/static/" not in link:
