@@ -76,14 +76,8 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         spent = None if is_same else _schedule_revocation(connection, old_token, now=now)
         _keep_ad_accounts(connection, offer, remote_ids)
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
-        kind = Activity.Kind.CONNECTION
-        Activity.log(
-            state.app_group,
-            state.user,
-            Activity.Verb.CONNECTED,
-            f"{_label(connection)}: {names}",
-            kind=kind,
-        )
+        what = f"{_label(connection)}: {names}"
+        _log(state.app_group, state.user, Activity.Verb.CONNECTED, what)
     sync.retry_now(connection)
     if spent:
         revoke.revoke(spent)
@@ -166,13 +160,7 @@ def disconnect(
             _wipe(subject, now=now)
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.FREE)
-        Activity.log(
-            connection.app_group,
-            by,
-            Activity.Verb.DISCONNECTED,
-            _subject(subject),
-            kind=Activity.Kind.CONNECTION,
-        )
+        _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
     revocation = revoke.revoke(spent) if spent else unasked
     for token in unchosen:
         revoke.revoke(token)
@@ -339,6 +327,10 @@ def _masked(email: str) -> str:
     """Return the address as the partner masks it; mask it if it comes in the clear."""
     name, at, domain = email.partition("@")
     return email if "*" in email or not at else f"{name[:1]}***{at}{domain}"
+
+
+def _log(app_group: AppGroup, by: User | None, verb: Activity.Verb, what: str) -> None:
+    Activity.log(app_group, by, verb, what, kind=Activity.Kind.CONNECTION)
 
 
 def _label(connection: Connection) -> str:

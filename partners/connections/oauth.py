@@ -175,20 +175,7 @@ def _claim(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
 ) -> OAuthState:
     """Use up the state of a callback, before anything else is read. Raises NotAuthorized."""
-    values = query.getlist("state")
-    mine = OAuthState.objects.select_related("app_group").filter(
-        user=user, session_hash=session_hash(session), partner=partner.key
-    )
-    found = None
-    if len(values) == 1 and _STATE.fullmatch(values[0]):
-        found = mine.filter(state_hash=_hash(values[0])).first()
-    if found is None:
-        raise NotAuthorized(
-            _(
-                "This confirmation does not belong to a connection that you started in this "
-                "browser. Nothing was stored."
-            )
-        )
+    found = _own_state(query, partner, user=user, session=session)
     fresh = OAuthState.objects.filter(
         pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
     )
@@ -203,6 +190,27 @@ def _claim(
     ).exists():
         raise NotAuthorized(_("Only admins of the app group can connect. Nothing was stored."))
     found.used_at = now
+    return found
+
+
+def _own_state(
+    query: QueryDict, partner: Partner, *, user: User, session: SessionBase
+) -> OAuthState:
+    """Return the state that this user started in this session. Raises NotAuthorized."""
+    values = query.getlist("state")
+    mine = OAuthState.objects.select_related("app_group").filter(
+        user=user, session_hash=session_hash(session), partner=partner.key
+    )
+    found = None
+    if len(values) == 1 and _STATE.fullmatch(values[0]):
+        found = mine.filter(state_hash=_hash(values[0])).first()
+    if found is None:
+        raise NotAuthorized(
+            _(
+                "This confirmation does not belong to a connection that you started in this "
+                "browser. Nothing was stored."
+            )
+        )
     return found
 
 

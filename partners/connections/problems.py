@@ -162,26 +162,24 @@ def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None
         return None
     stake = stakes.behind(audience) if stake is None else stake
     words["time"] = stake.by(audience.ad_account.connection.app_group)
-    if is_gone:
-        code, cause = (
-            "audience_gone",
-            gettext("The audience %(name)s no longer exists at %(partner)s."),
-        )
-    else:
-        words["reason"] = gettext(audience.why_not) if audience.why_not else ""
-        code, cause = (
-            "audience_not_appendable",
-            gettext("People cannot be sent to the audience %(name)s: %(reason)s"),
-        )
-    if stake.people:
-        act = gettext(
-            "Choose or create another one in the step by %(time)s: you are then asked whether the "
-            "people who wait move to it."
-        )
-    else:
-        act = gettext("Choose or create another one in the step.")
-    short = f"{act % words} {stake.otherwise}"
-    return Problem(code, f"{cause % words} {short}", url, short=short)
+    words["reason"] = gettext(audience.why_not) if audience.why_not else ""
+    code = "audience_gone" if is_gone else "audience_not_appendable"
+    act = gettext(_OTHER_AUDIENCE_BY if stake.people else _OTHER_AUDIENCE) % words
+    short = f"{act} {stake.otherwise}"
+    return Problem(code, f"{gettext(_OF_AUDIENCE[code]) % words} {short}", url, short=short)
+
+
+_OF_AUDIENCE = {
+    "audience_gone": gettext_noop("The audience %(name)s no longer exists at %(partner)s."),
+    "audience_not_appendable": gettext_noop(
+        "People cannot be sent to the audience %(name)s: %(reason)s"
+    ),
+}
+_OTHER_AUDIENCE = gettext_noop("Choose or create another one in the step.")
+_OTHER_AUDIENCE_BY = gettext_noop(
+    "Choose or create another one in the step by %(time)s: you are then asked whether the "
+    "people who wait move to it."
+)
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
