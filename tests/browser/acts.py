@@ -1,4 +1,4 @@
-"""What a marketer does with the mouse: the same in every language, with and without JavaScript."""
+"""Acts of a marketer in the browser, in any language, with and without JavaScript."""
 
 import json
 import re
@@ -15,14 +15,15 @@ CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
 CANVAS = re.compile(r"/canvases/\d+/")
 FIELDS = ("email", "phone", "idfa", "gaid")
 PEOPLE = """
-SELECT p.ads_consent, p.ad_tracking_enabled, p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
+SELECT p.ads_consent, p.ad_tracking_enabled,
+  p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
 WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
 """
 
 
 def enter(page, email=ADMIN):
-    """Through the sign-in form that is open."""
+    """Fill and submit the open sign-in form."""
     page.locator("input[name=login]").fill(email)
     page.locator("input[name=password]").fill(PASSWORD)
     page.locator("form:has(input[name=password]) button").first.click()
@@ -34,7 +35,7 @@ def scripted(page):
 
 
 def go(page, place):
-    """By the main navigation: canvases, segments, partners, analytics."""
+    """Open a page by the main navigation: canvases, segments, partners, analytics."""
     link = page.locator(f"#nav a[href$='/{place}/']")
     if not link.is_visible():
         page.locator("[data-menu-toggle]").click()
@@ -43,7 +44,7 @@ def go(page, place):
 
 
 def authorise(page, user="Mara"):
-    """From the partner page through TikTok's page to our choice."""
+    """Go from the partner page through TikTok's page to the choice of ad accounts."""
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url(re.compile("/portal/auth"))
     page.locator("label", has_text=user).click()
@@ -62,7 +63,7 @@ def connect(page, *accounts, user="Mara"):
 
 
 def connected(page, group="acme"):
-    """The group is connected with two ad accounts, whatever was before."""
+    """Connect the group with two ad accounts, unless it is."""
     page.goto(f"/g/{group}/partners/tiktok/")
     if page.locator("a[href$='/audiences/']").count() < 2:
         connect(page, "Acme EU", "Acme UK")
@@ -77,7 +78,7 @@ def new_canvas(page, name, segment="Newsletter subscribers"):
 
 
 def add(page, kind):
-    """A component after the last one; its editor is open afterwards."""
+    """Add a component after the last one; its editor is open afterwards."""
     page.locator(".step-add").last.click()
     page.locator(f"button[data-kind={kind}]").click()
     expect(page.locator("#step-form")).to_be_visible()
@@ -92,13 +93,13 @@ def add_delay(page, seconds=1):
 
 
 def save(page):
-    """Save the open step; a message says so."""
+    """Save the open step and expect the success message."""
     page.locator("#step-form .btn-primary").click()
-    said(page)
+    expect_success(page)
 
 
-def said(page):
-    """The toast of an answer, or without JavaScript the message on the page."""
+def expect_success(page):
+    """Expect the toast of an answer, or without JavaScript the message on the page."""
     toast = page.locator("#toasts .alert-success, #messages .alert-success").last
     expect(toast).to_be_visible()
     if scripted(page):
@@ -106,7 +107,7 @@ def said(page):
 
 
 def pick_account(page, name="Acme EU"):
-    """Choose the ad account; its audiences are read."""
+    """Choose the ad account and wait for its audiences."""
     account = page.locator("select[name=ad_account]")
     value = account.locator("option", has_text=name).get_attribute("value")
     if not scripted(page):
@@ -126,7 +127,7 @@ def tick(page, fields=FIELDS):
 
 
 def name_audience(page, name):
-    """Type a name nobody has; the list offers to create it."""
+    """Type a new name and choose the offer to create it."""
     box = page.locator("input[name=audience_name]")
     if not scripted(page):
         box.fill(name)
@@ -136,7 +137,7 @@ def name_audience(page, name):
 
 
 def choose_audience(page, name):
-    """One that exists, from the list."""
+    """Choose an existing audience from the list."""
     if not scripted(page):
         value = page.locator("select[name=audience] option", has_text=name).get_attribute("value")
         page.locator("select[name=audience]").select_option(value)
@@ -146,7 +147,7 @@ def choose_audience(page, name):
 
 
 def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, account="Acme EU"):
-    """An Audience Sync step, complete and saved."""
+    """Add a complete Audience Sync step and save it."""
     add(page, "audience_sync")
     pick_account(page, account)
     (name_audience if is_new else choose_audience)(page, audience)
@@ -169,9 +170,8 @@ def launch(page):
     open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
-    expect(page.locator("#canvas-head .pill-good")).to_be_visible(
-        timeout=30_000
-    )  # a busy sandbox may miss a call
+    # Longer than usual: a busy sandbox may miss a call.
+    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=30_000)
 
 
 def stop(page):
@@ -180,9 +180,9 @@ def stop(page):
     expect(page.locator("#canvas-head .pill-warn")).to_be_visible()
 
 
-def sandbox(stack, path, wish=None, method=None):
-    """The sandbox's own interface; with a wish, a POST."""
-    data = None if wish is None else json.dumps(wish).encode()
+def sandbox(stack, path, body=None, method=None):
+    """Call the sandbox's own API, by POST if there is a body; return the answer."""
+    data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
         f"{stack.sandbox_url}/sandbox/api/{path}/", data, method=method
     )
@@ -192,12 +192,12 @@ def sandbox(stack, path, wish=None, method=None):
 
 
 def audiences(stack, name):
-    """What the sandbox has under this name, in any ad account."""
+    """Return the sandbox's audiences with this name, in any ad account."""
     return [one for one in sandbox(stack, "audiences")["audiences"] if one["name"] == name]
 
 
 def census(stack):
-    """How many newsletter subscribers there are, can be added, and can be removed, counted one by one."""
+    """Count subscribers one by one; return how many there are, can be added, can be removed."""
     with sqlite3.connect(stack.var / "audiencesync.sqlite3") as database:
         people = database.execute(PEOPLE).fetchall()
     can_add = sum(

@@ -1,8 +1,8 @@
-"""A real browser (Debian's Chromium) before a whole running AudienceSync.
+"""A real browser (Debian's Chromium) and a running AudienceSync.
 
-`stack` runs per test file; `page` comes once per language and width and fails the test for console errors and blocked
-content; `open_page(language, width, javascript=False)` opens others; `sign_in(page)` enters the demo; `shoot("name")`
-keeps a picture in build/screenshots.
+`stack` runs per test file. `page` comes once per language and width and fails the test for console
+errors and blocked content; `open_page(language, width, javascript=False)` opens others.
+`sign_in(page)` enters the demo; `shoot("name")` keeps a picture in build/screenshots.
 """
 
 import re
@@ -18,8 +18,8 @@ from tests.support import stack as stacks
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
 LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
-# Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save (409), an authorisation
-# that came to nothing (400).
+# Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save
+# (409), a failed authorisation (400).
 EXPECTED = re.compile(
     r"Failed to load resource: the server responded with a status of (400|409|422)"
 )
@@ -33,14 +33,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    """A prepared folder (database, static files, demo) that each stack starts from."""
+    """Return a prepared folder (database, static files, demo) that each stack starts from."""
     var = tmp_path_factory.mktemp("template")
     return var, stacks.prepare(var)
 
 
 @pytest.fixture(scope="module")
 def stack(template, tmp_path_factory):
-    """Web, engine and sandbox with the demo, fresh for each test file."""
+    """Yield web, engine and sandbox with the demo, new for each test file."""
     var, demo_output = template
     folder = stacks.copied(var, tmp_path_factory.mktemp("stack"))
     running = stacks.Stack(folder, demo_output=demo_output)
@@ -63,7 +63,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, stack):
-    """open_page(language, width, javascript=True) -> a page in a fresh profile; relative addresses go to the stack."""
+    """open_page(language, width, javascript=True) -> a page with new cookies at the stack."""
     problems, contexts = [], []
 
     def listen(page: Page) -> None:
@@ -92,7 +92,7 @@ def open_page(browser, stack):
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
 def look(request):
-    """(language, width)"""
+    """Return (language, width)."""
     return request.param
 
 
@@ -103,7 +103,7 @@ def page(open_page, look):
 
 @pytest.fixture
 def sign_in():
-    """sign_in(page) or sign_in(page, "viewer@example.org"): through the form, as a person of the demo."""
+    """sign_in(page, "viewer@example.org") signs a user of the demo in, by default the admin."""
 
     def enter(page: Page, email: str = ADMIN) -> None:
         page.goto("/accounts/login/")
@@ -131,7 +131,7 @@ def shoot(look, page, keep_picture):
 
 @pytest.fixture
 def desk(open_page, sign_in):
-    """The canvases of somebody who has connected TikTok."""
+    """Return a page of the admin of a connected group."""
     page = open_page("en", 1280)
     sign_in(page)
     acts.connected(page)

@@ -1,4 +1,4 @@
-"""An installation as README tells it: its very block, run by a shell in a copy of the project, and a sandbox beside it."""
+"""An installation by README's commands, run in a copy of the project, and a sandbox."""
 
 import os
 import re
@@ -19,13 +19,13 @@ START_SECONDS = 240  # a busy machine; the block itself takes some 20
 
 
 def block():
-    """The commands under "In production"."""
+    """Return the commands under "In production"."""
     readme = (stack.ROOT / "README.md").read_text()
     return readme.partition("## In production")[2].split("```")[1]
 
 
 def filled(commands, values):
-    """The block with our values in its exports: each must be given, and none may be left over."""
+    """Return the block with values in its exports; assert that no value is left over."""
     left = dict(values)
 
     def fill(line):
@@ -44,7 +44,7 @@ def filled(commands, values):
 
 
 def copied(folder):
-    """The project's files, with the packages of this .venv, which the bootstrap finds installed."""
+    """Copy the project's files, with links to this .venv so that no package is installed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=stack.ROOT, capture_output=True, text=True, check=True
     )
@@ -62,12 +62,12 @@ def copied(folder):
 
 
 class Installation:
-    """What the block has started; ``url`` and ``sandbox_url`` as a stack has them."""
+    """The processes of the block; ``url`` and ``sandbox_url`` as in a stack."""
 
     def __init__(self, folder, database_url):
         self.folder = copied(folder / "project")
         self.log = folder / "log"
-        self.sandbox = stack.Stack(folder)  # of which only the sandbox runs
+        self.sandbox = stack.Stack(folder)  # only its sandbox is started
         self.url, self.sandbox_url = self.sandbox.url, self.sandbox.sandbox_url
         self.values = {
             "SECRET_KEY": os.urandom(32).hex(),
@@ -111,11 +111,11 @@ class Installation:
         return stack.answers(url)
 
     def links(self):
-        """The paths of the one-time links in the log."""
+        """Return the paths of the one-time links in the log."""
         return LINK.findall(self.log.read_text())
 
     def stop(self):
-        """Everything that the shell and the sandbox have started."""
+        """Stop all processes of the shell and the sandbox."""
         self.sandbox.stop()
         if self.shell is None:
             return

@@ -1,4 +1,4 @@
-"""A key is made on its page, copied by its button, and used as the documentation of the API shows it."""
+"""An API key is created and copied on its page, and works in the documentation's example."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import urllib.request
 from playwright.sync_api import expect
 
 
-def test_a_key_is_made_copied_and_used_as_the_documentation_says(open_page, sign_in, stack):
+def test_a_new_key_works_in_the_example_of_the_documentation(open_page, sign_in, stack):
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     strangers = []

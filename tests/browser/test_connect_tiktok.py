@@ -1,4 +1,4 @@
-"""Connecting TikTok with the mouse: the sandbox's page on its own port, our choice of ad accounts, and letting go."""
+"""Connect TikTok in the browser: the sandbox's page, the choice of ad accounts, disconnect."""
 
 import re
 
@@ -13,7 +13,7 @@ def open_partner(page):
     page.goto("/g/acme/partners/tiktok/")
 
 
-def test_one_ad_account_is_let_go_and_the_other_stays(open_page, sign_in):
+def test_one_ad_account_is_disconnected_and_the_other_stays(open_page, sign_in):
     page = open_page("en", 390)
     sign_in(page)
     open_partner(page)
@@ -30,7 +30,7 @@ def test_one_ad_account_is_let_go_and_the_other_stays(open_page, sign_in):
     page.wait_for_url(PARTNER)
 
 
-def test_the_dialog_asks_and_can_be_left(open_page, sign_in):
+def test_the_disconnect_dialog_can_be_cancelled(open_page, sign_in):
     page = open_page("en", 1280)
     sign_in(page)
     open_partner(page)
@@ -44,7 +44,7 @@ def test_the_dialog_asks_and_can_be_left(open_page, sign_in):
     page.get_by_text("TikTok is disconnected.").wait_for()
 
 
-def test_cancelled_at_tiktok(open_page, sign_in):
+def test_an_authorisation_cancelled_at_tiktok_connects_nothing(open_page, sign_in):
     page = open_page("en", 1280)
     sign_in(page)
     open_partner(page)
@@ -56,7 +56,7 @@ def test_cancelled_at_tiktok(open_page, sign_in):
     page.wait_for_url(PARTNER)
 
 
-def test_all_of_it_without_javascript(open_page, sign_in):
+def test_connect_and_disconnect_without_javascript(open_page, sign_in):
     page = open_page("en", 390, javascript=False)
     sign_in(page)
     open_partner(page)

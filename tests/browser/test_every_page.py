@@ -1,6 +1,7 @@
-"""Every page in both languages, widths and colours: quiet console, one h1, own title, no sideways scroll, nothing for axe.
+"""Every page, language, width and colour: no axe violation, one h1, own title, no wide content.
 
-The console is watched by the fixture `open_page`; it also reports what the Content-Security-Policy blocks.
+The fixture `open_page` watches the console, which also reports blocks of the
+Content-Security-Policy.
 """
 
 from importlib.resources import files
@@ -45,7 +46,7 @@ SIGNED_OUT = ["/accounts/login/", "/accounts/password/reset/"]
 
 @pytest.fixture(scope="module")
 def world(stack, browser):
-    """A connected group with a live canvas and a draft that lacks something; the addresses of both."""
+    """Return the paths of a live canvas and an incomplete draft in a connected group."""
     page = browser.new_context(base_url=stack.url).new_page()
     page.goto("/accounts/login/")
     acts.enter(page)
@@ -68,8 +69,8 @@ def page(open_page, look):
     return page
 
 
-def judge(page, look):
-    """What is wrong with what is on the screen now."""
+def violations(page, look):
+    """Return the violations on the current page."""
     language, width = look
     page.evaluate(f"() => {{ {AXE} }}")  # a script element would be refused by the CSP
     wrong = page.evaluate(RUN)
@@ -86,7 +87,7 @@ def visit(page, look, addresses, titles=None):
     wrong = []
     for address in addresses:
         assert page.goto(address).status == 200, address
-        wrong += judge(page, look)
+        wrong += violations(page, look)
         if titles is not None:
             titles.append(page.title())
     return wrong
@@ -118,21 +119,21 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
     acts.pick_account(page)
     page.locator("input[name=audience_name]").press_sequentially("a")
     expect(page.locator("[role=option]").first).to_be_visible()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     page.keyboard.press("Escape")
     page.locator("input[name=audience_name]").fill("")
     page.locator("#panel [data-save]").click()
     expect(page.locator("#panel [role=alert]")).to_be_focused()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     page.goto(live)
     page.locator("#flow .step").nth(1).click()
     expect(page.locator("#panel [data-metric=synced]")).not_to_have_text("0")
     page.locator("#panel a[href*='reasons=1']").click()
     expect(page.locator("#reasons")).to_be_focused()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     page.locator("#reasons a").first.click()
     expect(page.locator("tr[data-delivery]").first).to_be_visible()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     assert wrong == []
 
 
@@ -141,11 +142,11 @@ def test_dialogs_and_errors(page, look, sign_in, world):
     page.goto("/g/acme/partners/tiktok/")
     page.locator("a[href$='/tiktok/disconnect/']").click()
     expect(page.locator("dialog[open] #dialog-title")).to_be_focused()
-    wrong = judge(page, look)
+    wrong = violations(page, look)
     page.goto("/g/acme/canvases/new/")
     page.locator("main form[method=post] button").click()
     expect(page.locator("main [role=alert]")).to_be_focused()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     assert wrong == []
 
 
@@ -154,7 +155,7 @@ def test_the_pretend_tiktok(page, look, sign_in, stack):
     page.goto("/g/northwind/partners/tiktok/")
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url("**/portal/auth**")
-    wrong = judge(page, look)
+    wrong = violations(page, look)
     wrong += visit(
         page,
         look,

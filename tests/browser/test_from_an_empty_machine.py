@@ -1,4 +1,4 @@
-"""README's block on an empty database of each kind, then only the browser: to people in an audience at the sandbox."""
+"""README's commands on an empty SQLite and PostgreSQL; the browser does the rest of the job."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -29,13 +29,13 @@ def installed(folder, empty):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request, tmp_path):
-    """What the other tests of the browser have as a stack."""
+    """Yield an installation by README's commands in place of the usual stack."""
     with installed(tmp_path, database() if request.param == "postgresql" else nullcontext()) as one:
         yield one
 
 
 def set_up(page, stack):
-    """From the link in the log to a signed-in admin of a group."""
+    """Use the link in the log to become a signed-in admin of a group."""
     page.goto("/")
     expect(page.locator("main")).to_contain_text("manage.py setup")
     wait_until(
@@ -64,7 +64,7 @@ def bring_people(page):
     expect(page.locator("#import-state [data-number]").first).to_have_text(str(N), timeout=AT_REST)
 
 
-def test_the_block_and_the_browser_lead_to_people_in_an_audience(stack, open_page):
+def test_readme_and_browser_lead_to_people_in_an_audience(stack, open_page):
     page = open_page("en", 1280)
     set_up(page, stack)
     acts.connected(page)
@@ -78,7 +78,7 @@ def test_the_block_and_the_browser_lead_to_people_in_an_audience(stack, open_pag
     assert requests.get(stack.url + stack.links()[1], timeout=10).status_code == 410
 
 
-def test_a_variable_that_the_block_does_not_name_is_noticed():
+def test_a_value_without_an_export_in_the_block_fails():
     with pytest.raises(AssertionError):
         filled("export SITE_URL=x", {"SITE_URL": "y", "SECRET_KEY": "z"})
     assert "export SECRET_KEY=" in block()

@@ -1,18 +1,21 @@
-"""A marketer imports a file: upload, preview, mapping, check, progress, result, segment; in every language and width."""
+"""Import a file in every language and width: preview, mapping, check, progress, result, segment."""
 
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_every_page import judge
+from tests.browser.test_every_page import violations
 
 N = 3000
 ROWS = "".join(
     f"shop-{n};p{n}@example.org;0151 {10000000 + n};{'ja' if n % 2 else 'nein'};{n % 7},5\n"
     for n in range(N)
 )
-FILE = f"Kundennummer;E-Mail;Telefon;Newsletter;Bestellwert\n{ROWS};ohne@example.org;;;\nshop-1;;;vielleicht;\n"
+FILE = (
+    f"Kundennummer;E-Mail;Telefon;Newsletter;Bestellwert\n{ROWS}"
+    ";ohne@example.org;;;\nshop-1;;;vielleicht;\n"
+)
 
 
 def upload(page, name):
@@ -36,25 +39,25 @@ def finished(page):
     return [int(re.sub(r"\D", "", text)) for text in numbers]
 
 
-def test_the_whole_way(page, look, sign_in, shoot):
+def test_an_import_from_upload_to_segment(page, look, sign_in, shoot):
     name = "-".join(map(str, look))
     sign_in(page)
     page.goto("/g/acme/people/imports/new/")
-    wrong = judge(page, look)
+    wrong = violations(page, look)
     shoot("import-upload")
     upload(page, name)
     expect(page.locator("select[name=delimiter]")).to_have_value("semicolon")
     expect(page.locator("select[name=target_1]")).to_have_value("email")
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     shoot("import-mapping")
     if look[1] > 390:  # on a phone the segment is made afterwards
         page.locator("input[name=segment_name]").fill(f"Shop {name}")
     page.locator("button[name=check]").click()
     expect(page.locator("#checked")).to_be_focused()
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     shoot("import-checked")
     start(page)
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     shoot("import-progress")
     read, created, updated, rejected = finished(page)
     assert (read, created + updated, rejected) == (
@@ -62,7 +65,7 @@ def test_the_whole_way(page, look, sign_in, shoot):
         N + 1,
         1,
     )  # a cell that fits nothing is left out, its row is not
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     shoot("import-result")
     with page.expect_download() as download:
         page.locator("a[href$='/rejects/']").click()
@@ -73,7 +76,7 @@ def test_the_whole_way(page, look, sign_in, shoot):
         page.locator("#import-state form[action$='/segment/'] .btn-primary").click()
     expect(page.locator("main")).to_contain_text("3.000" if look[0] == "de" else "3,000")
     page.goto("/g/acme/people/imports/")
-    wrong += judge(page, look)
+    wrong += violations(page, look)
     shoot("imports")
     assert wrong == []
 

@@ -1,4 +1,4 @@
-"""The canvas by keyboard: everything is reached by Tab and done by Enter, Space and arrows; the focus is never lost."""
+"""The canvas by keyboard: Tab, Enter, Space and arrows reach everything; focus is never lost."""
 
 import re
 
@@ -14,11 +14,11 @@ def at(page, selector):
 
 
 def tab_to(page, selector):
-    """Tab on until the focus is there, and it can be seen."""
+    """Press Tab until the selector has a visible focus."""
     for _ in range(MOST_TABS):
         if at(page, selector):
             break
-        page.keyboard.press("Tab")  # after the last one it begins anew
+        page.keyboard.press("Tab")  # after the last element the first one follows
     assert at(page, selector), f"{selector} is not reached by Tab"
     outline = "getComputedStyle(document.activeElement)"
     assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.boxShadow !== 'none'"), (
@@ -27,7 +27,7 @@ def tab_to(page, selector):
 
 
 def press(page, selector, key="Enter"):
-    """Tab there, press; after the swap the focus is on something. Answers what it is on."""
+    """Tab to the selector and press a key; assert that the focus survives the swap."""
     tab_to(page, selector)
     with page.expect_response(re.compile("/canvases/")):
         page.keyboard.press(key)
@@ -48,7 +48,7 @@ def test_a_canvas_is_built_and_launched_by_keyboard(desk):
     tab_to(desk, "[name=unit]")
     desk.keyboard.type("sec")
     press(desk, "#step-form button")
-    acts.said(desk)
+    acts.expect_success(desk)
     press(desk, "#flow li:last-child .step-add")
     press(desk, "button[data-kind=audience_sync]")
     tab_to(desk, "[name=ad_account]")
@@ -75,7 +75,7 @@ def test_a_canvas_is_built_and_launched_by_keyboard(desk):
 
 
 def choose_by_arrows(page):
-    """Newsletter readers, from the list."""
+    """Choose "Newsletter readers" from the list."""
     tab_to(page, "[name=audience_name]")
     page.keyboard.type("newslet")
     box = page.locator("[name=audience_name]")
@@ -107,7 +107,7 @@ def test_removing_and_stopping_keep_the_focus(desk):
     expect(desk.locator("#canvas-head .pill-warn")).to_be_visible()
 
 
-def test_an_audience_that_takes_nobody_cannot_be_chosen(open_page, sign_in):
+def test_an_unusable_audience_cannot_be_chosen(open_page, sign_in):
     page = open_page("en", 390)
     sign_in(page)
     acts.connected(page)
@@ -122,7 +122,7 @@ def test_an_audience_that_takes_nobody_cannot_be_chosen(open_page, sign_in):
     assert at(page, "#id_audience_name")
 
 
-def test_back_shows_a_whole_page_and_reload_sends_nothing_twice(desk):
+def test_back_shows_a_whole_page_and_reload_repeats_no_post(desk):
     acts.new_canvas(desk, "Back")
     acts.add_delay(desk, 7)
     desk.locator("#card-entry").click()
@@ -134,7 +134,7 @@ def test_back_shows_a_whole_page_and_reload_sends_nothing_twice(desk):
     expect(desk.locator("#flow .step")).to_have_count(2)
 
 
-def test_what_is_typed_after_back_is_not_lost_without_a_question(desk):
+def test_unsaved_input_after_back_is_lost_only_after_a_question(desk):
     acts.new_canvas(desk, "Back typed")
     acts.add_delay(desk, 7)
     desk.locator("#card-entry").click()
@@ -150,7 +150,7 @@ def test_what_is_typed_after_back_is_not_lost_without_a_question(desk):
     expect(desk.locator("#id_name")).to_be_visible()
 
 
-def test_a_session_that_ended_leads_through_sign_in_back_to_the_step(desk):
+def test_an_expired_session_returns_to_the_step_after_sign_in(desk):
     acts.new_canvas(desk, "Session")
     acts.add_delay(desk, 7)
     step = desk.url

@@ -1,4 +1,4 @@
-"""The kit in a real browser: one effect of a double click, dialogs, colours, toasts, and a life without JavaScript."""
+"""The kit in a browser: double clicks, dialogs, menus, colours, toasts, and no JavaScript."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_a_double_click_invites_once(desk):
     assert desk.locator("tbody tr").filter(has_text="dora@example.org").count() == 1
 
 
-def test_a_form_on_its_way_says_so_and_is_not_sent_again(desk):
+def test_a_form_under_way_is_marked_and_not_sent_again(desk):
     sent = []
 
     def swallow(route):
@@ -50,7 +50,7 @@ def test_a_form_on_its_way_says_so_and_is_not_sent_again(desk):
     assert len(sent) == 1
 
 
-def test_a_question_opens_over_the_page_and_takes_the_focus(desk):
+def test_a_confirmation_opens_as_a_dialog_with_the_focus(desk):
     opener = desk.get_by_role("link", name="Remove Mara Marketer")
     opener.click()
     desk.get_by_role("dialog").get_by_role("heading", name=re.compile("Remove Mara")).wait_for()
@@ -60,7 +60,7 @@ def test_a_question_opens_over_the_page_and_takes_the_focus(desk):
     assert desk.url.endswith("/members/")
 
 
-def test_the_same_question_is_a_page_without_javascript(open_page):
+def test_a_confirmation_is_a_page_without_javascript(open_page):
     page = open_page("en", 390, javascript=False)
     enter(page)
     page.get_by_role("link", name="Remove Vic Viewer").click()
@@ -86,24 +86,25 @@ def test_the_navigation_folds_on_the_phone(open_page):
     assert page.get_by_role("link", name="Canvases").is_visible()
 
 
-def test_colours_stay_chosen(desk):
+def test_the_chosen_colours_are_kept(desk):
     desk.get_by_text("You and your settings").locator("..").click()
     desk.get_by_role("button", name="Dark colours").click()
     desk.goto("/groups/")
     assert desk.locator("html").get_attribute("data-bs-theme") == "dark"
 
 
-def test_a_toast_is_said_in_a_region_that_was_there_before(desk):
+def test_a_toast_appears_in_an_existing_live_region(desk):
     assert desk.locator("#toasts[role=status]").count() == 1
     desk.evaluate(
-        "document.body.dispatchEvent(new CustomEvent('toast', {bubbles: true, detail: {text: '<b>Saved</b>'}}))"
+        "document.body.dispatchEvent(new CustomEvent('toast', "
+        "{bubbles: true, detail: {text: '<b>Saved</b>'}}))"
     )
     assert desk.locator("#toasts").inner_text().strip() == "<b>Saved</b>"
     desk.locator("#toasts").get_by_role("button", name="Dismiss").click()
     assert desk.locator("#toasts").inner_text().strip() == ""
 
 
-def test_a_session_that_ended_leads_to_sign_in(desk):
+def test_an_expired_session_leads_to_sign_in(desk):
     desk.context.clear_cookies()
     desk.get_by_role("link", name="Remove Mara Marketer").click()
     desk.wait_for_url("**/accounts/login/**")

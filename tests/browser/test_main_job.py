@@ -1,4 +1,4 @@
-"""The main job with the mouse: connect TikTok, build a canvas, launch, watch the numbers come to rest where they must."""
+"""The main job in the browser: connect TikTok, build a canvas, launch it, see exact numbers."""
 
 import re
 
@@ -12,7 +12,7 @@ AT_REST = 40_000
 
 @pytest.fixture
 def picture(look, keep_picture):
-    """picture(page, "name"): numbered in the order of the story."""
+    """picture(page, "name") keeps a picture, numbered in the order of the test."""
     count = iter(range(1, 99))
 
     def keep(page, name):
@@ -25,7 +25,7 @@ def picture(look, keep_picture):
 
 
 def expected(stack):
-    """The seven metrics of the two Audience Sync steps."""
+    """Return the expected metrics of the two Audience Sync steps."""
     n, can_add, can_remove = acts.census(stack)
     assert 0 < can_add < can_remove < n
     nothing = dict.fromkeys(acts.METRICS, 0) | {"entered": n}
@@ -36,7 +36,7 @@ def expected(stack):
 
 
 def shows(root, numbers, language):
-    """Within AT_REST ms, without anybody reloading, exactly these numbers."""
+    """Expect exactly these numbers within AT_REST ms, without a reload."""
     for metric, n in numbers.items():
         cell = root.locator(f"[data-metric={metric}]")
         expect(cell).to_have_text(acts.written(n, language), timeout=AT_REST)
@@ -142,7 +142,7 @@ def test_the_main_job(page, look, stack, sign_in, picture):
 
 
 def leave(page, stack, name):
-    """Stop and disconnect: the next language begins where this one began."""
+    """Stop and disconnect, so that the next language starts from the same state."""
     page.goto(f"{stack.url}/g/acme/canvases/")
     page.get_by_role("link", name=name).click()
     acts.stop(page)

@@ -1,4 +1,4 @@
-"""Impatient people: two clicks have one effect, two tabs lose nothing, an answer that never comes creates no second one."""
+"""Double clicks and two tabs have one effect; a lost answer leads to one audience."""
 
 import pytest
 from playwright.sync_api import expect
@@ -10,7 +10,7 @@ TWICE = "button => { button.click(); setTimeout(() => button.isConnected && butt
 
 @pytest.fixture
 def posts(desk):
-    """The addresses that forms were sent to."""
+    """Return the growing list of URLs that forms were posted to."""
     sent = []
     desk.on("request", lambda request: request.method == "POST" and sent.append(request.url))
     return sent
@@ -23,7 +23,7 @@ def half_filled(page, name):
     acts.tick(page, ["email"])
 
 
-def ended(posts, *ends):
+def n_posts(posts, *ends):
     return [len([url for url in posts if url.endswith(end)]) for end in ends]
 
 
@@ -34,11 +34,11 @@ def test_two_clicks_within_10_ms_have_one_effect_each(desk, stack, posts):
     desk.locator("[data-create]").evaluate(TWICE)
     expect(desk.locator("#panel .alert-success")).to_contain_text("Only one")
     desk.locator("#panel [data-save]").evaluate(TWICE)
-    acts.said(desk)
+    acts.expect_success(desk)
     acts.open_launch(desk)
     desk.locator("#panel form button").evaluate(TWICE)
     expect(desk.locator("#canvas-head .pill-good")).to_be_visible()
-    assert ended(posts, "/audience/", "/launch/") == [1, 1]
+    assert n_posts(posts, "/audience/", "/launch/") == [1, 1]
     assert len(acts.audiences(stack, "Only one")) == 1
     desk.goto("/g/acme/activity/?verb=launched")
     expect(desk.locator("tbody tr", has_text="Twice")).to_have_count(1)
@@ -68,7 +68,7 @@ def test_the_same_audience_from_two_tabs_is_created_once(desk, stack):
     assert len(acts.audiences(stack, "From two tabs")) == 1
 
 
-def test_an_audience_that_was_created_although_the_answer_was_lost_is_found_again(desk, stack):
+def test_an_audience_is_found_again_when_the_answer_of_its_creation_was_lost(desk, stack):
     acts.new_canvas(desk, "Lost answer")
     half_filled(desk, "Answer lost")
     fault = {"kind": "apply_then_drop", "endpoint": "segment/audience", "count": 1}
@@ -96,7 +96,7 @@ def test_two_tabs_that_save_the_same_step_see_both_values(desk, keep_picture):
     keep_picture(desk, "en-1280-conflict")
     expect(desk.locator("input[name=amount]")).to_have_value("5")
     desk.locator("#step-form .btn-primary").click()
-    acts.said(desk)
+    acts.expect_success(desk)
     other.reload()
     expect(other.locator("input[name=amount]")).to_have_value("5")
 
@@ -115,8 +115,8 @@ def test_two_tabs_without_javascript_get_a_page_with_both_values(open_page, sign
     expect(page.locator("#panel [role=alert] td")).to_have_text(["5", "4"])
 
 
-def test_an_answer_counts_although_what_asked_for_it_is_gone(desk):
-    """Another answer replaced the form while this one was on its way."""
+def test_an_answer_is_shown_although_its_form_was_replaced(desk):
+    # As if another answer had replaced the form while the request was under way.
     acts.new_canvas(desk, "Late answer")
     acts.add_sync(desk, "Late audience", fields=["email"])
     acts.open_launch(desk)

@@ -1,4 +1,4 @@
-"""The sign-in page renders in both languages and widths; `page` itself fails for console errors and blocked content."""
+"""The sign-in page renders in both languages and widths, without console errors."""
 
 SIGN_IN = {"en": "Sign in", "de": "Anmeld"}
 
@@ -19,13 +19,13 @@ def test_sign_in_page_works_without_javascript(open_page):
     assert page.get_by_label("Password", exact=True).is_visible()
 
 
-def test_the_demo_account_gets_in(page, sign_in, shoot):
+def test_the_demo_account_can_sign_in(page, sign_in, shoot):
     sign_in(page)
     assert page.locator("main").is_visible()
     shoot("home")
 
 
-def test_a_wrong_password_is_told_and_stays_out(open_page):
+def test_a_wrong_password_is_refused_with_a_message(open_page):
     page = open_page("en", 1280)
     page.goto("/accounts/login/")
     page.locator("input[name=login]").fill("demo@example.org")

@@ -1,4 +1,4 @@
-"""Trouble, seen in the browser: what went wrong is said where people look, nobody is lost, and reconnecting is enough."""
+"""Problems in the browser: pages show them, no people are lost, a reconnect resumes the work."""
 
 import pytest
 from playwright.sync_api import expect
@@ -10,13 +10,13 @@ SITE_WIDE = "#trouble .alert-danger"
 
 
 @pytest.fixture(autouse=True)
-def all_is_well_again(stack):
+def _clear_faults(stack):
     yield
     acts.sandbox(stack, "faults", method="DELETE")
 
 
 def live_canvas(page, name, *audiences, delay=2):
-    """A canvas that adds the newsletter's subscribers to new audiences, just launched."""
+    """Launch a canvas that adds the newsletter's subscribers to new audiences."""
     acts.connected(page)
     acts.new_canvas(page, name)
     acts.add_delay(page, delay)
@@ -36,7 +36,7 @@ def metric(page, name, n, language="en"):
     )
 
 
-def cleared(page, name):
+def stop_canvas(page, name):
     """Stop the canvas, so that the next test finds no live one."""
     page.goto("/g/acme/canvases/")
     page.get_by_role("link", name=name, exact=True).click()
@@ -44,7 +44,7 @@ def cleared(page, name):
 
 
 @pytest.mark.parametrize("look", [("en", 1280), ("de", 390)], ids=["en-1280", "de-390"])
-def test_a_revoked_token_is_told_everywhere_and_another_user_resumes_everything(
+def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     page, look, stack, sign_in, keep_picture
 ):
     language, width = look
@@ -76,7 +76,7 @@ def test_a_revoked_token_is_told_everywhere_and_another_user_resumes_everything(
     metric(page, "synced", can_add, language)
     expect(page.locator("#flow .step.has-problem")).to_have_count(0)
     assert [one["people"] for one in acts.audiences(stack, name)] == [can_add]
-    cleared(page, name)
+    stop_canvas(page, name)
 
 
 def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
@@ -103,8 +103,8 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
     page.goto(f"{canvas.split('?')[0]}?step={card_id(page, 2)}")
     expect(page.locator("#panel .alert-danger")).to_contain_text("Choose or create another one")
     keep_picture(page, "en-1280-audience-deleted")
-    cleared(page, "Deleted")
-    disconnect(page, "Deleted", can_add, "discard")  # those of a stopped canvas wait, too
+    stop_canvas(page, "Deleted")
+    disconnect(page, "Deleted", can_add, "discard")  # people of a stopped canvas are pending too
 
 
 def card_id(page, nth):
@@ -112,7 +112,7 @@ def card_id(page, nth):
 
 
 def with_people_waiting(page, stack, name):
-    """TikTok fails, so everybody who can be added waits; answers how many."""
+    """Launch a canvas while TikTok fails; return the number of pending people."""
     acts.sandbox(
         stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"}
     )
@@ -124,21 +124,20 @@ def with_people_waiting(page, stack, name):
 
 
 def disconnect(page, name, n, people):
-    """The question names the canvas and the number, and wants an answer."""
+    """Disconnect through the dialog, which lists pending people and requires a choice."""
     page.goto("/g/acme/partners/tiktok/")
     page.locator("a[href$='/tiktok/disconnect/']").click()
     dialog = page.locator("dialog[open]")
     expect(dialog.locator("li", has_text=name)).to_contain_text(f"{n:,}")
-    dialog.locator(
-        "button.btn-danger"
-    ).click()  # without an answer: nothing is sent, the question is in focus
+    # Without a choice nothing is sent, and the focus is on the choice.
+    dialog.locator("button.btn-danger").click()
     expect(dialog.locator("input[name=people]:invalid").first).to_be_focused()
     dialog.locator(f"input[name=people][value={people}]").check()
     dialog.locator("button.btn-danger").click()
     expect(page.locator("#messages .alert-success")).to_be_visible()
 
 
-def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(
+def test_people_kept_pending_at_a_disconnect_are_sent_after_the_reconnect(
     open_page, stack, sign_in
 ):
     page = open_page("en", 1280)
@@ -154,10 +153,10 @@ def test_people_who_wait_through_a_disconnect_are_sent_after_the_reconnect(
     page.goto(canvas)
     metric(page, "synced", n)
     metric(page, "pending", 0)
-    cleared(page, "Waits")
+    stop_canvas(page, "Waits")
 
 
-def test_people_who_are_discarded_are_counted_as_cancelled_and_never_sent(
+def test_people_discarded_at_a_disconnect_are_cancelled_and_never_sent(
     open_page, stack, sign_in, keep_picture
 ):
     page = open_page("en", 1280)
@@ -174,4 +173,4 @@ def test_people_who_are_discarded_are_counted_as_cancelled_and_never_sent(
     metric(page, "pending", 0)
     metric(page, "synced", 0)
     assert [one["people"] for one in acts.audiences(stack, "Discards")] == [0]
-    cleared(page, "Discards")
+    stop_canvas(page, "Discards")

@@ -1,4 +1,4 @@
-"""The main job once more without JavaScript: every act is a form or a link, and the numbers are the same."""
+"""The main job without JavaScript: every act is a form or a link, the numbers are the same."""
 
 import time
 
@@ -10,7 +10,7 @@ NAME = "Plain winback"
 
 
 def numbers(page):
-    """The metrics of the open step, after a reload by the link that stands there for it."""
+    """Reload by the page's link; return the metrics of the open step."""
     page.locator("#canvas-head .no-js-only").click()
     cells = page.locator("#panel [data-metric]").all()
     return {
@@ -18,8 +18,8 @@ def numbers(page):
     }
 
 
-def rests_at(page, expected):
-    """Looks until these numbers are there."""
+def expect_numbers(page, expected):
+    """Reload until the page shows these numbers."""
     ends_at = time.monotonic() + 40
     while (found := numbers(page)) != expected and time.monotonic() < ends_at:
         pass
@@ -45,14 +45,16 @@ def test_the_main_job_without_javascript(open_page, stack, sign_in, keep_picture
     n, can_add, can_remove = acts.census(stack)
     nothing = dict.fromkeys(acts.METRICS, 0) | {"entered": n}
     page.locator("#flow .step").nth(2).click()
-    rests_at(page, nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add})
+    expect_numbers(page, nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add})
     page.locator("#flow .step").nth(3).click()
-    rests_at(page, nothing | {"exited": n, "synced": can_remove, "not_synced": n - can_remove})
+    expect_numbers(
+        page, nothing | {"exited": n, "synced": can_remove, "not_synced": n - can_remove}
+    )
     keep_picture(page, "de-390-plain-numbers")
     assert [one["people"] for one in acts.audiences(stack, NAME)] == [can_add]
 
 
-def test_what_is_missing_is_named_with_links_and_nothing_typed_is_lost(open_page, sign_in):
+def test_missing_settings_are_linked_and_input_is_kept(open_page, sign_in):
     page = open_page("en", 1280, javascript=False)
     sign_in(page)
     acts.connected(page)
