@@ -54,7 +54,7 @@ class Numbers:
 
     @property
     def error_rate(self) -> float | None:
-        """Return errored of entered people, in percent; None if nobody entered."""
+        """Return errored of entered people, in percent; None if no people entered."""
         return 100 * self.errored / self.entered if self.entered else None
 
     def metrics(self, *, sends: bool) -> list[tuple[str, Promise, int | None]]:

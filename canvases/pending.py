@@ -62,14 +62,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice and how many people it concerned; empty if nobody was pending."""
+    """A choice and the number of its people; empty if none were pending."""
 
     n: int = 0
     choice: str = ""
 
     @property
     def sentence(self) -> str:
-        """Return the sentence for the success message; empty if nobody was pending."""
+        """Return the sentence for the success message; empty if no people were pending."""
         texts = {
             Choice.MOVE: ngettext("%(n)s person is moved.", "%(n)s people are moved.", self.n),
             Choice.TRAVEL: ngettext(

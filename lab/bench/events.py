@@ -58,7 +58,7 @@ def _post(session: requests.Session, canvas: Canvas, name: str) -> None:
     answer = session.post(f"{settings.SITE_URL}/canvas/trigger/send", json=body, timeout=60)
     answer.raise_for_status()
     if answer.json()["entered"] != 1:
-        raise SystemExit(f"A call let nobody in: {answer.text}")
+        raise SystemExit(f"A call entered no profile: {answer.text}")
 
 
 def _await_settled(sync: Sync, n: int) -> None:

@@ -173,7 +173,7 @@ def cancel_discarded(*, now: datetime) -> None:
 def quarantine(*, now: datetime) -> None:
     """Halve batches that killed several workers, until the person with the data stands alone.
 
-    A few crashes error nobody: workers are killed for other reasons too, such as a new release.
+    A few crashes error no person: workers are killed for other reasons too, such as a new release.
     """
     suspects = Batch.objects.waiting().filter(waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT)
     if not suspects.exists():
@@ -198,7 +198,7 @@ def _backoff(attempts: int) -> float:
 def retry_window(purpose: str) -> timedelta:
     """Return how long people are tried after the first failure.
 
-    Removals that no step asked for are tried much longer: nobody would ask for them again.
+    Removals that no step asked for are tried much longer: no later operation repeats them.
     """
     times = settings.SYNC
     is_step = purpose == Sync.Purpose.STEP

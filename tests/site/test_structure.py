@@ -17,6 +17,19 @@ MARKS = re.compile(r"# noqa\b(?!: [A-Z0-9, ]+ ( #|-) \S)|# type: ignore(?!\[[\w,
 UNCOLLECTED = re.compile(
     r"\{(_|n?p?gettext(_lazy)?)\(f?['\"]|gettext(_lazy)? as (?!_\b)"
 )  # xgettext does not see these
+# Words of a private language: the subject of a sentence is a thing of the field.
+RIDDLES = re.compile(
+    r"\b(whoever|somebody|nobody|told|anew|farewell|turned out to be)\b", re.IGNORECASE
+)
+# Not yet in plain English; the docstrings of the REST API are its published documentation.
+NOT_PLAIN_YET = (
+    "audiencesync/people",
+    "canvases/api",
+    "partners/api.py",
+    "tests/conftest.py",
+    "tests/people",
+    "tests/system/crash",
+)
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 
 
@@ -58,12 +71,12 @@ def functions(path):
     ]
 
 
-def test_no_function_is_longer_than_48_lines():
+def test_no_function_is_longer_than_47_lines():
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in PYTHON
         for node in functions(path)
-        if node.end_lineno - node.lineno + 1 > 48
+        if node.end_lineno - node.lineno + 1 > 47
     ]
     assert long == []
 
@@ -71,7 +84,7 @@ def test_no_function_is_longer_than_48_lines():
 @pytest.mark.parametrize(
     ("most", "paths"),
     [
-        (300, [path for path in PYTHON if path.is_relative_to(ROOT / "tests")]),
+        (285, [path for path in PYTHON if path.is_relative_to(ROOT / "tests")]),
         (470, PYTHON),
         (120, TEMPLATES),
     ],
@@ -82,6 +95,26 @@ def test_no_file_is_too_long(most, paths):
     assert [
         str(path.relative_to(ROOT)) for path in paths if len(path.read_text().splitlines()) > most
     ] == []
+
+
+def docstrings(path):
+    tree = ast.parse(path.read_text())
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_docstrings_are_plain_english():
+    checked = [path for path in PYTHON if not str(path.relative_to(ROOT)).startswith(NOT_PLAIN_YET)]
+    assert [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in checked
+        for text in docstrings(path)
+        if RIDDLES.search(text)
+    ] == []
+
+
+def test_no_template_has_lines_over_120_columns():
+    assert lines_with(re.compile(r"^.{121}"), TEMPLATES) == []
 
 
 def test_every_module_has_a_docstring():
@@ -130,6 +163,7 @@ def test_no_test_is_skipped():
         (UNCOLLECTED, """f"{_('Stopped.')} {more}\"""", 'f"{stopped} {more}"'),
         (UNCOLLECTED, "import gettext as _now", "import gettext_lazy as _"),
         (SKIPS, "@pytest.mark.skip", "@pytest.mark.slow"),
+        (RIDDLES, "Whoever was told waits.", "Informed admins wait."),
     ],
 )
 def test_the_patterns_detect_violations(pattern, bad, good):

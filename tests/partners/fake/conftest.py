@@ -106,7 +106,7 @@ class World:
         flush.Flush(seconds=3).run()
 
     def drain(self, turns=60):
-        """Flush until nobody is pending; every back-off is over at once."""
+        """Flush until no people are pending; every back-off is over at once."""
         for _ in range(turns):
             if not Batch.objects.filter(state="pending").exists():
                 return
