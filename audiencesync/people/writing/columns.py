@@ -43,13 +43,13 @@ class Row:
 
     def values(self) -> list[Any]:
         """Return the values as SQLite takes them."""
-        found = [getattr(self, name) for name in COLUMNS]
+        found = list(_ALL_OF(self))
         found[ATTRIBUTES] = json.dumps(self.attributes)
         return found
 
     def as_json(self) -> dict[str, Any]:
         """Return the values for a JSON parameter of PostgreSQL, faster than an array per column."""
-        found = {name: getattr(self, name) for name in COLUMNS}
+        found = dict(zip(COLUMNS, _ALL_OF(self), strict=True))
         for name in HASHES:
             if found[name] is not None:
                 found[name] = found[name].hex()
@@ -60,14 +60,14 @@ class Row:
 
         Hashed input has no alternative hash; if it is the known hash, the known alternative stays.
         """
-        bit = KINDS.index(kind)
-        is_same = found[bit] is not None and found[bit] == getattr(self, f"{kind}_sha256")
-        setattr(self, f"{kind}_sha256", found[bit])
-        if name := ALTERNATIVES.get(kind):
-            new = getattr(found, name.removesuffix("_sha256"))
-            if new is not None or not is_same:
-                setattr(self, name, new)
-        self.invalid_kinds = self.invalid_kinds & ~(1 << bit) | found.invalid & 1 << bit
+        place, column, alternative, other_place = _HASHED[kind]
+        new = found[place]
+        is_same = new is not None and new == getattr(self, column)
+        setattr(self, column, new)
+        if alternative and (found[other_place] is not None or not is_same):
+            setattr(self, alternative, found[other_place])
+        bit = 1 << place
+        self.invalid_kinds = self.invalid_kinds & ~bit | found.invalid & bit
 
     def clear(self, kind: str) -> None:
         """Forget the value of one kind and its hashes."""
@@ -90,7 +90,20 @@ _TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
 }
 TYPES = {name: _TYPES[type(Profile._meta.get_field(name))] for name in COLUMNS}
 _COLUMNS_OF = attrgetter(*(name for name in COLUMNS if name != "attributes"))
+_ALL_OF = attrgetter(*COLUMNS)
 _NO_HASHES = Hashes(None, None, None, None, 0)
+
+# Kind -> its place in Hashes, its column, the column of its alternative hash, the place of that.
+# Computed here because set_hashes runs for every identifier that is written.
+_HASHED = {
+    kind: (
+        KINDS.index(kind),
+        f"{kind}_sha256",
+        ALTERNATIVES.get(kind, ""),
+        Hashes._fields.index(ALTERNATIVES.get(kind, f"{kind}_sha256").removesuffix("_sha256")),
+    )
+    for kind in KINDS
+}
 
 
 def hashes_of(kind: str) -> list[str]:
