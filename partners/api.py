@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from audiencesync.people.api import person_reference
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.writing import lookup
 from audiencesync.people.writing.identify import family
 from audiencesync.rest import door
@@ -110,7 +110,7 @@ def _profile(request: door.ApiRequest, asked: PersonQuery) -> int:
         item["user_alias"] = {"alias_label": asked.alias_label, "alias_name": asked.alias_name}
     try:
         key = person_reference.key(item, region=request.app_group.phone_region)
-    except Refused as error:
+    except ObjectError as error:
         raise door.ApiError(400, str(error.message)) from None
     found = lookup.find(request.app_group, [key]) if key else {}
     if not found:

@@ -11,7 +11,7 @@ from ninja import Field, Router, Schema
 
 from audiencesync.people.api import identify as renaming
 from audiencesync.people.api import person_reference
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.api.users import Alias, AliasesProcessed, Identify, answer, check_number
 from audiencesync.people.changes import Change
 from audiencesync.people.models import Erasure, Profile
@@ -98,7 +98,7 @@ def _missing(
         request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
     )
     gone = {others[place]: key for place, key in erased.items()}
-    nobody = Refused("UNKNOWN_USER", "There is no such person.")
+    nobody = ObjectError("UNKNOWN_USER", "There is no such person.")
     return gone, [nobody.as_dict(names[index][0], index) for index in others if index not in gone]
 
 
@@ -115,7 +115,7 @@ def _found(
                 _key(name, region=request.app_group.phone_region),
                 person_reference.prioritization(name),
             )
-        except Refused as error:
+        except ObjectError as error:
             errors.append(error.as_dict(array, index))
             continue
         if key is not None and order:
@@ -128,7 +128,7 @@ def _found(
 
 
 def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
-    """Return the lookup key of a reference. Raise Refused."""
+    """Return the lookup key of a reference. Raise ObjectError."""
     return (
         ("device", name["device_id"])
         if "device_id" in name

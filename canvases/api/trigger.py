@@ -12,7 +12,7 @@ from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track, track_objects
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.changes import Change
 from audiencesync.people.writing import lookup
 from audiencesync.people.writing.upsert import upsert
@@ -38,11 +38,11 @@ class Triggered:
 def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
     """Write the attributes of the recipients, then admit them."""
     done = Triggered()
-    read: list[tuple[int, Change, list[Refused]]] = []
+    read: list[tuple[int, Change, list[ObjectError]]] = []
     for index, item in enumerate(recipients):
         try:
             read.append((index, *_change(canvas.app_group, item)))
-        except Refused as error:
+        except ObjectError as error:
             done.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
         done.is_live = engine.hold(canvas.pk)  # locks: canvases before profiles
@@ -55,10 +55,10 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
             done.entered = engine.admit_some(canvas.pk, people, now=now)
     for place, (index, _change_of_it, left_out) in enumerate(read):
         if problem := found.problems.get(place):
-            errors = [Refused(*track.PROBLEMS[problem])]
+            errors = [ObjectError(*track.PROBLEMS[problem])]
         else:
             errors = [*left_out, *track.unfit(found.unfit.get(place, {}))]
-            errors += [Refused(*track.KEPT, kind) for kind in found.kept.get(place, ())]
+            errors += [ObjectError(*track.KEPT, kind) for kind in found.kept.get(place, ())]
             done.processed += 1
         done.errors += [one.as_dict("recipients", index) for one in errors]
     done.errors.sort(key=lambda error: str(error["index"]).zfill(3))
@@ -74,14 +74,15 @@ def writes(recipients: Sequence[Any]) -> bool:
     )
 
 
-def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
-    """Return the change of one recipient, and the errors of left out fields. Raise Refused."""
+def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
+    """Return the change of one recipient, and the errors of left out fields. Raise ObjectError."""
     only_existing = (
-        person_reference.truth(person_reference.checked(item), "send_to_existing_only") is not False
+        person_reference.boolean(person_reference.checked(item), "send_to_existing_only")
+        is not False
     )
     attributes = item.get("attributes") or {}  # an empty list is PHP's spelling of an empty object
     if not isinstance(attributes, dict):
-        raise Refused("NOT_AN_OBJECT", "It must be an object.", "attributes")
+        raise ObjectError("NOT_AN_OBJECT", "It must be an object.", "attributes")
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
     fields, custom, problems = track_objects.attributes(attributes, app_group)
@@ -92,15 +93,15 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[Refused]]:
 
 
 def _check_context(name: str, context: object) -> None:
-    """Raise Refused."""
+    """Raise ObjectError."""
     if context is not None and context != [] and not isinstance(context, dict):
-        raise Refused("NOT_AN_OBJECT", "It must be an object.", name)
+        raise ObjectError("NOT_AN_OBJECT", "It must be an object.", name)
     if len(json.dumps(context)) > LONGEST_CONTEXT:
-        raise Refused("TOO_LARGE", "The object is too large.", name)
+        raise ObjectError("TOO_LARGE", "The object is too large.", name)
 
 
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
-    """Return the reference; its external id is called external_user_id here. Raise Refused."""
+    """Return the reference; its external id is called external_user_id here. Raise ObjectError."""
     name, order = (
         person_reference.read(item, id_field="external_user_id"),
         person_reference.prioritization(item),

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from audiencesync.core import beat
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track_objects
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.writing import identify as identifying
 from audiencesync.people.writing.identify import IdentifyProblem, Identity, NewAlias
@@ -39,7 +39,7 @@ class Renamed:
 
 def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> Renamed:
     """Write the good ones."""
-    result, wishes = Renamed(), {}
+    result, requested = Renamed(), {}
     for index, item in enumerate(items):
         try:
             known = person_reference.checked(item).get("external_id")
@@ -47,28 +47,28 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
             nested = item.get("user_alias")
             alias = person_reference.alias(item if nested is None else nested)
             track_objects.check_clear(*alias, app_group, field="alias_name")
-            wishes["user_aliases", index] = NewAlias(alias, external_id)
-        except Refused as error:
+            requested["user_aliases", index] = NewAlias(alias, external_id)
+        except ObjectError as error:
             result.errors.append(error.as_dict("user_aliases", index))
-    done = identifying.add_aliases(app_group, list(wishes.values()), now=now)
-    return _counted(result, list(wishes), done)
+    done = identifying.add_aliases(app_group, list(requested.values()), now=now)
+    return _counted(result, list(requested), done)
 
 
 def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
     """Write the good ones, wake the engine: who is known now may be waited for."""
-    result, wishes = Renamed(), {}
+    result, requested = Renamed(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):
             try:
-                wishes[array, index] = _identity(
+                requested[array, index] = _identity(
                     array, person_reference.checked(item), region=app_group.phone_region
                 )
-            except Refused as error:
+            except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
-    done = identifying.identify(app_group, list(wishes.values()), now=now)
-    result.external_ids = {wish.external_id for wish in wishes.values()}
+    done = identifying.identify(app_group, list(requested.values()), now=now)
+    result.external_ids = {wish.external_id for wish in requested.values()}
     beat.wake(settings.BEATS["journeys"][1])
-    return _counted(result, list(wishes), done)
+    return _counted(result, list(requested), done)
 
 
 def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
@@ -79,7 +79,9 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     raw = getattr(person_reference, kind)(item.get(kind))
     digest = normalise.normalise(kind, raw, region=region).sha256
     if digest is None:
-        raise Refused("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found.", kind)
+        raise ObjectError(
+            "UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found.", kind
+        )
     return Identity((kind, digest), external_id, person_reference.prioritization(item))
 
 
@@ -90,6 +92,6 @@ def _counted(
         if problem is None:
             result.processed += 1
         else:
-            result.errors.append(Refused(*_PROBLEMS[problem]).as_dict(array, index))
+            result.errors.append(ObjectError(*_PROBLEMS[problem]).as_dict(array, index))
     result.errors.sort(key=lambda error: (error["input_array"], error["index"]))
     return result

@@ -1,4 +1,4 @@
-"""Who is meant: the ways in which an object of the REST API names one person."""
+"""Read the reference to a person in an object of the REST API."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
 _LOST = 2  # zeros at the end of a number with a decimal point
-_PLAIN = re.compile(
-    r"[^\W\d][\w .-]{0,62}"
-)  # who calls an attribute by an address or a number is not told so
+# field names that look like an address or a number are not repeated in an error
+_PLAIN = re.compile(r"[^\W\d][\w .-]{0,62}")
 _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
     frozenset({"most_recently_updated", "least_recently_updated"}),
@@ -28,8 +27,8 @@ _OPPOSITES = (
 BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
-class Refused(Exception):
-    """Why one object is refused: a code for machines, a sentence, and the field that is wrong. Never a value."""
+class ObjectError(Exception):
+    """An error about one object of a call: a code, a sentence and the field. Never a value."""
 
     def __init__(self, code: str, message: str | Promise, field: str = "") -> None:
         super().__init__(code)
@@ -57,17 +56,17 @@ class Name(TypedDict, total=False):
 
 
 def checked(item: Any) -> Mapping[str, Any]:
-    """What was sent as one object. Raises Refused."""
+    """What was sent as one object. Raises ObjectError."""
     if not isinstance(item, dict):
-        raise Refused("NOT_AN_OBJECT", "It must be an object.")
+        raise ObjectError("NOT_AN_OBJECT", "It must be an object.")
     return item
 
 
 def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
-    """One primary identifier, else the e-mail, else the phone. Raises Refused. ``id_field``: holds the external id."""
+    """One primary identifier, else the e-mail, else the phone. Raises ObjectError. ``id_field``: holds the external id."""
     given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
     if len(given) > 1:
-        raise Refused(
+        raise ObjectError(
             "TOO_MANY_IDENTIFIERS", "Give one of external_id, user_alias and braze_id.", given[1]
         )
     if given == [id_field]:
@@ -80,63 +79,63 @@ def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
         return {"email": email(item["email"])}
     if item.get("phone") not in (None, ""):
         return {"phone": phone(item["phone"])}
-    raise Refused("NO_IDENTIFIER", "Give external_id, user_alias, braze_id, email or phone.")
+    raise ObjectError("NO_IDENTIFIER", "Give external_id, user_alias, braze_id, email or phone.")
 
 
 def key(item: Mapping[str, Any], *, region: str) -> lookup.Key | None:
-    """How the person that an object names is found; None if the e-mail or phone is none. Raises Refused."""
+    """How the person that an object names is found; None if the e-mail or phone is none. Raises ObjectError."""
     return lookup.key(Change(**read(item)), region=region)
 
 
 def external_id(value: object, field: str = "external_id") -> str:
-    """An external id; a whole number is its decimal text. Raises Refused."""
+    """An external id; a whole number is its decimal text. Raises ObjectError."""
     value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
-        raise Refused("BAD_EXTERNAL_ID", "It must be a text that is not empty.", field)
+        raise ObjectError("BAD_EXTERNAL_ID", "It must be a text that is not empty.", field)
     if len(value.encode()) > LONGEST_EXTERNAL_ID:
-        raise Refused("EXTERNAL_USER_ID_TOO_LARGE", "It is longer than 987 bytes.", field)
+        raise ObjectError("EXTERNAL_USER_ID_TOO_LARGE", "It is longer than 987 bytes.", field)
     return value
 
 
 def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
-    """Label and name of an alias. Raises Refused."""
+    """Label and name of an alias. Raises ObjectError."""
     if not isinstance(value, dict):
-        raise Refused("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
+        raise ObjectError("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
     label, name = (number_as_text(value.get(part)) for part in ("alias_label", "alias_name"))
     if not (isinstance(label, str) and isinstance(name, str) and label.strip() and name.strip()):
-        raise Refused("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
+        raise ObjectError("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
     if len(label) > LONGEST_LABEL or len(name.encode()) > LONGEST_EXTERNAL_ID:
-        raise Refused("USER_ALIAS_TOO_LARGE", "The label or the name is too long.", field)
+        raise ObjectError("USER_ALIAS_TOO_LARGE", "The label or the name is too long.", field)
     return label, name
 
 
-def truth(item: Mapping[str, Any], field: str) -> bool | None:
-    """A switch of the object: true, false, or None if nothing is said. Raises Refused."""
+def boolean(item: Mapping[str, Any], field: str) -> bool | None:
+    """A switch of the object: true, false, or None if nothing is said. Raises ObjectError."""
     value = item.get(field)
     if value is not None and not isinstance(value, bool):
-        raise Refused("NOT_A_BOOLEAN", "It must be true, false or null.", field)
+        raise ObjectError("NOT_A_BOOLEAN", "It must be true, false or null.", field)
     return value
 
 
 def email(value: object, field: str = "email") -> str:
-    """An address that can be used, or its SHA-256 in hex. Raises Refused."""
+    """An address that can be used, or its SHA-256 in hex. Raises ObjectError."""
     if isinstance(value, str) and len(value) <= normalise.LONGEST_EMAIL:
         judged = normalise.normalise("email", value, region="")
         if judged.sha256 is not None:
             return value.strip()
-    raise Refused("EMAIL_BAD_FORMAT", "This is not an e-mail address.", field)
+    raise ObjectError("EMAIL_BAD_FORMAT", "This is not an e-mail address.", field)
 
 
 def phone(value: object, field: str = "phone") -> str:
     """A number as text, from digits without quotes too. The country of the group judges whether it can be used.
 
-    Raises Refused.
+    Raises ObjectError.
     """
     value = (
         _digits(value) if isinstance(value, float) and value.is_integer() else number_as_text(value)
     )
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_PHONE:
-        raise Refused("PHONE_BAD_FORMAT", "This is not a phone number.", field)
+        raise ObjectError("PHONE_BAD_FORMAT", "This is not a phone number.", field)
     return value.strip()
 
 
@@ -148,7 +147,7 @@ def _digits(value: float) -> str:
 
 
 def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whom of several people with one e-mail or phone the object means, the first wish first. Raises Refused."""
+    """Whom of several people with one e-mail or phone the object means, the first wish first. Raises ObjectError."""
     order = item.get("prioritization")
     if order is None:
         return ()
@@ -156,7 +155,7 @@ def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
         isinstance(one, str) and one in lookup.PRIORITIES for one in order
     )
     if not is_known or any(pair.issubset(order) for pair in _OPPOSITES):
-        raise Refused(
+        raise ObjectError(
             "BAD_PRIORITIZATION",
             "Use identified, unidentified, most_recently_updated or least_recently_updated.",
             "prioritization",
@@ -170,5 +169,7 @@ def _alias(value: object) -> Name:
 
 def _braze_id(value: object) -> Name:
     if not isinstance(value, str) or not BRAZE_ID.fullmatch(value) or int(value, 16) >= 2**63:
-        raise Refused("BAD_BRAZE_ID", "It must be 24 hex digits as this API gave them.", "braze_id")
+        raise ObjectError(
+            "BAD_BRAZE_ID", "It must be 24 hex digits as this API gave them.", "braze_id"
+        )
     return {"profile_id": int(value, 16)}

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from audiencesync.core import beat
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track_objects
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.models import Event
 from audiencesync.people.writing import attribute_changes
@@ -54,7 +54,7 @@ class _Told:
     index: int
     change: Change
     event: Event | None
-    problems: Sequence[Refused]  # of fields that are left out
+    problems: Sequence[ObjectError]  # of fields that are left out
 
 
 def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
@@ -65,18 +65,18 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
         for index, item in enumerate(body[array]):
             try:
                 read.append(_read(app_group, array, index, item, now=now))
-            except Refused as error:
+            except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
     with transaction.atomic():
         done = upsert(app_group, [one.change for one in read], now=now)
         events = []
         for place, one in enumerate(read):
             if problem := done.problems.get(place):
-                result.errors.append(Refused(*PROBLEMS[problem]).as_dict(one.array, one.index))
+                result.errors.append(ObjectError(*PROBLEMS[problem]).as_dict(one.array, one.index))
                 continue
             result.processed[one.array] += 1
             for kind in done.kept.get(place, ()):
-                result.errors.append(Refused(*KEPT, kind).as_dict(one.array, one.index))
+                result.errors.append(ObjectError(*KEPT, kind).as_dict(one.array, one.index))
             left_out = [*one.problems, *unfit(done.unfit.get(place, {}))]
             result.errors += [each.as_dict(one.array, one.index) for each in left_out]
             if one.event is not None:
@@ -96,7 +96,7 @@ def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: dateti
         if array == "attributes"
         else track_objects.Attributes({}, {}, [])
     )
-    only_existing = person_reference.truth(item, "_update_existing_only")
+    only_existing = person_reference.boolean(item, "_update_existing_only")
     if only_existing is None:
         only_existing = "alias" in name
     if "alias" in name and not only_existing:
@@ -110,6 +110,6 @@ def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: dateti
     return _Told(array, index, change, event, problems)
 
 
-def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[Refused]:
+def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[ObjectError]:
     """What to say of attributes that could not be changed."""
-    return [Refused(*PROBLEMS[problem], name) for name, problem in names.items()]
+    return [ObjectError(*PROBLEMS[problem], name) for name, problem in names.items()]

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from audiencesync.groups import timestamps
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference
-from audiencesync.people.api.person_reference import Refused
+from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Event
-from audiencesync.people.readings import placeholders, spellings
-from audiencesync.people.readings.numbers import BIGGEST
+from audiencesync.people.parsers import placeholders, spellings
+from audiencesync.people.parsers.numbers import BIGGEST
 from audiencesync.people.writing import in_clear
 from audiencesync.people.writing.attribute_changes import (
     LONGEST_LIST,
@@ -61,7 +61,7 @@ _OF_OBJECTS = frozenset({"$add", "$remove", "$update"})
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
 _PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
 Fields = dict[str, str | bool | None]
-Problems = list[Refused]
+Problems = list[ObjectError]
 
 
 class Attributes(NamedTuple):
@@ -73,11 +73,11 @@ class Attributes(NamedTuple):
 
 
 def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
-    """Read what it says about a person. Raises Refused if nothing of it counts."""
+    """Read what it says about a person. Raises ObjectError if nothing of it counts."""
     told = Attributes({}, {}, [])
-    is_merge = person_reference.truth(item, "_merge_objects") or False
+    is_merge = person_reference.boolean(item, "_merge_objects") or False
     if len(json.dumps(item)) > MOST_BYTES:
-        raise Refused("TOO_LARGE", "The object is too large.")
+        raise ObjectError("TOO_LARGE", "The object is too large.")
     for name, value in item.items():
         try:
             if name in _READERS:
@@ -86,10 +86,10 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
                 custom = _attribute(_name(name), value, is_merge=is_merge)
                 check_clear(name, custom, app_group, field=name)
                 told.custom[name] = custom
-        except Refused as problem:
+        except ObjectError as problem:
             told.problems.append(problem)
     if len(told.custom) > MOST_ATTRIBUTES:
-        raise Refused("TOO_LARGE", "The object is too large.")
+        raise ObjectError("TOO_LARGE", "The object is too large.")
     return told
 
 
@@ -101,9 +101,9 @@ def _is_unsaid(name: str, value: object) -> bool:
 
 
 def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
-    """Nothing that could be read as an address is kept where only hashes are. Raises Refused."""
+    """Nothing that could be read as an address is kept where only hashes are. Raises ObjectError."""
     if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
-        raise Refused(
+        raise ObjectError(
             "HASHES_ONLY",
             "The group stores only hashes: this holds an e-mail or phone number.",
             field,
@@ -166,7 +166,7 @@ def _spelling(name: str, value: object) -> str | None:
     read, code, message = _SPELT[name]
     found = read(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise Refused(code, message, name)
+        raise ObjectError(code, message, name)
     return found
 
 
@@ -181,16 +181,16 @@ def _text(name: str, value: object, _problems: Problems) -> Fields:
     return {_COLUMNS[name]: _spelling(name, value)}
 
 
-def _truth(name: str, value: object, _problems: Problems) -> Fields:
+def _boolean(name: str, value: object, _problems: Problems) -> Fields:
     if is_blank(value):
         return {name: None}
     if _says_nothing(value) and str(value).strip().casefold() not in placeholders.DENIALS:
         return {}
     text = number_as_text(value)
-    read = spellings.consent if name == "ads_consent" else spellings.truth
+    read = spellings.consent if name == "ads_consent" else spellings.boolean
     found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
     if found is None:
-        raise Refused("NOT_A_BOOLEAN", "It must be true, false or null.", name)
+        raise ObjectError("NOT_A_BOOLEAN", "It must be true, false or null.", name)
     return {name: found}
 
 
@@ -209,17 +209,17 @@ def _devices(name: str, value: object, problems: Problems) -> Fields:
     if value is None:
         return {"idfa": None, "gaid": None}
     if not isinstance(value, list):
-        raise Refused("BAD_DEVICES", "It must be a list of objects.", name)
+        raise ObjectError("BAD_DEVICES", "It must be a list of objects.", name)
     fields: Fields = {}
     for device in value:
         if not isinstance(device, dict):
-            problems.append(Refused("BAD_DEVICES", "It must be a list of objects.", name))
+            problems.append(ObjectError("BAD_DEVICES", "It must be a list of objects.", name))
             continue
         for part in ("idfa", "google_ad_id", "ad_tracking_enabled"):
             try:
                 if not is_blank(device.get(part)):
                     fields |= _READERS[part](part, device[part], problems)
-            except Refused as problem:
+            except ObjectError as problem:
                 problems.append(problem)
     return fields
 
@@ -229,13 +229,13 @@ _READERS: dict[str, Callable[[str, object, Problems], Fields]] = {
     "phone": _phone,
     "devices": _devices,
     **dict.fromkeys(_COLUMNS, _text),
-    **dict.fromkeys(("ad_tracking_enabled", "ads_consent"), _truth),
+    **dict.fromkeys(("ad_tracking_enabled", "ads_consent"), _boolean),
 }
 
 
 def _name(name: str) -> str:
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.")
+        raise ObjectError("BAD_NAME", "A name must have 1 to 255 characters.")
     return name
 
 
@@ -262,13 +262,13 @@ def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
 def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
     """Objects put into a list, changed there and taken out, as Braze writes it."""
     if not value.keys() <= _OF_OBJECTS:
-        raise Refused("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
+        raise ObjectError("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
     add, update, remove = (
         _listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove")
     )
     _checked([*add, *update, *remove], name)
     if not all(isinstance(one, dict) for one in add):
-        raise Refused("NOT_AN_OBJECT", "$add takes a list of objects.", name)
+        raise ObjectError("NOT_AN_OBJECT", "$add takes a list of objects.", name)
     changes = tuple((*_which(name, one), _new_object(name, one)) for one in update)
     return EditObjects(tuple(add), changes, tuple(_which(name, one) for one in remove))
 
@@ -277,36 +277,36 @@ def _which(name: str, one: Any) -> tuple[str, Any]:
     """By which value of which key objects are meant."""
     key = one.get("$identifier_key") if isinstance(one, dict) else None
     if not isinstance(key, str) or "$identifier_value" not in one:
-        raise Refused("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
+        raise ObjectError("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
     return key, one["$identifier_value"]
 
 
 def _new_object(name: str, one: dict[str, Any]) -> dict[str, Any]:
     found = one.get("$new_object")
     if not isinstance(found, dict):
-        raise Refused("NOT_AN_OBJECT", "$new_object must be an object.", name)
+        raise ObjectError("NOT_AN_OBJECT", "$new_object must be an object.", name)
     return found
 
 
 def _number(value: Any, name: str) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > BIGGEST:
-        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", name)
+        raise ObjectError("NOT_A_NUMBER", "It must be a number, not too big.", name)
     return value
 
 
 def _listed(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise Refused("NOT_A_LIST", "It must be a list.", name)
+        raise ObjectError("NOT_A_LIST", "It must be a list.", name)
     return value
 
 
 def _checked(value: Any, name: str, depth: int = 0) -> Any:
     """The value, if it may be stored."""
     if depth > DEEPEST:
-        raise Refused("TOO_DEEP", "It is nested more than 8 deep.", name)
+        raise ObjectError("TOO_DEEP", "It is nested more than 8 deep.", name)
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT:
-            raise Refused("TEXT_TOO_LONG", "A text is longer than 255 characters.", name)
+            raise ObjectError("TEXT_TOO_LONG", "A text is longer than 255 characters.", name)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _number(value, name)
     elif isinstance(value, dict):
@@ -314,7 +314,7 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
             _checked(inner, _name(inner_name) and name, depth + 1)
     elif isinstance(value, list):
         if len(value) > LONGEST_LIST:
-            raise Refused("TOO_MANY_VALUES", "A list has more than 500 values.", name)
+            raise ObjectError("TOO_MANY_VALUES", "A list has more than 500 values.", name)
         for inner in value:
             _checked(inner, name, depth + 1)
     return value
@@ -323,27 +323,27 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
 def event(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
-    """An event without its person, unsaved. Raises Refused."""
+    """An event without its person, unsaved. Raises ObjectError."""
     name = _title(item, "name")
     check_clear("", name, app_group, field="name")
     return Event(
-        name=name, at=_moment(item, now), properties=_properties(item, problems, app_group)
+        name=name, at=_timestamp(item, now), properties=_properties(item, problems, app_group)
     )
 
 
 def purchase(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
-    """A purchase without its person, unsaved. Raises Refused."""
+    """A purchase without its person, unsaved. Raises ObjectError."""
     product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
     check_clear("", product, app_group, field="product_id")
     currency = item.get("currency")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
-        raise Refused("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
+        raise ObjectError("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
     return Event(
         kind=Event.Kind.PURCHASE,
         name=product,
-        at=_moment(item, now),
+        at=_timestamp(item, now),
         properties=_properties(item, problems, app_group),
         price=_price(item.get("price")),
         currency=currency.strip().upper(),
@@ -358,7 +358,7 @@ def _price(value: Any) -> Decimal:
     else:
         price = Decimal(str(_number(value, "price")))
     if abs(price) >= 10**13:
-        raise Refused("NOT_A_NUMBER", "It must be a number, not too big.", "price")
+        raise ObjectError("NOT_A_NUMBER", "It must be a number, not too big.", "price")
     return round(price, 4)
 
 
@@ -374,23 +374,23 @@ def _quantity(value: Any) -> int:
         or value % 1
         or not 1 <= value <= 100
     ):
-        raise Refused("BAD_QUANTITY", "It must be a number from 1 to 100.", "quantity")
+        raise ObjectError("BAD_QUANTITY", "It must be a number from 1 to 100.", "quantity")
     return int(value)
 
 
 def _title(item: Mapping[str, Any], field: str) -> str:
     value = item.get(field)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
-        raise Refused("BAD_NAME", "A name must have 1 to 255 characters.", field)
+        raise ObjectError("BAD_NAME", "A name must have 1 to 255 characters.", field)
     return value
 
 
-def _moment(item: Mapping[str, Any], now: datetime) -> datetime:
+def _timestamp(item: Mapping[str, Any], now: datetime) -> datetime:
     """In UTC; the future is now."""
     value = item.get("time")
     at = timestamps.parse(value) if isinstance(value, str) else None
     if at is None or at < OLDEST:
-        raise Refused("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
+        raise ObjectError("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
     return min(at, now)
 
 
@@ -400,10 +400,10 @@ def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup
     if found is None or found == []:
         return {}
     if not isinstance(found, dict):
-        problems.append(Refused("BAD_PROPERTIES", "It must be an object.", "properties"))
+        problems.append(ObjectError("BAD_PROPERTIES", "It must be an object.", "properties"))
         return {}
     if len(json.dumps(found)) > MOST_BYTES:
-        problems.append(Refused("TOO_LARGE", "The object is too large.", "properties"))
+        problems.append(ObjectError("TOO_LARGE", "The object is too large.", "properties"))
         return {}
     kept = {}
     for name, value in found.items():
@@ -411,14 +411,14 @@ def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup
             checked = _checked(value, _property(name) and "properties", 1)
             check_clear(name, checked, app_group, field="properties")
             kept[name] = checked
-        except Refused as problem:
-            problems.append(Refused(problem.code, problem.message, "properties"))
+        except ObjectError as problem:
+            problems.append(ObjectError(problem.code, problem.message, "properties"))
     return kept
 
 
 def _property(name: str) -> str:
     if name.startswith("$") or name in NOT_PROPERTIES:
-        raise Refused(
+        raise ObjectError(
             "BAD_PROPERTIES",
             "A name of a property is not time or event_name and has no $ in front.",
         )

@@ -26,7 +26,7 @@ _ALIAS: dict[str, Any] = {
     "alias_name": _ID_TYPE,
     "alias_label": {"type": ["string", "integer"], "maxLength": 255},
 }
-_WHO: dict[str, Any] = {
+_PERSON: dict[str, Any] = {
     "external_id": _ID_TYPE,
     "user_alias": {"type": "object", "required": list(_ALIAS), "properties": _ALIAS},
     "braze_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
@@ -47,8 +47,8 @@ _MORE: dict[str, Any] = {
     "devices": {"type": "array", "items": {"type": "object", "properties": _DEVICE}},
 }
 _PROPERTIES = {"type": "object", "additionalProperties": True}
-_MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
-_BOUGHT: dict[str, Any] = {
+_TIMESTAMP = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+_PURCHASE_FIELDS: dict[str, Any] = {
     "product_id": {"type": ["string", "integer"], "minLength": 1, "maxLength": 255},
     "currency": {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]},
     "price": {"type": ["number", "string"]},
@@ -62,14 +62,14 @@ def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
     return WithJsonSchema(shape | {"required": list(required)} if required else shape)
 
 
-_Attributes = Annotated[Any, _shape(_WHO | _DEVICE | _MORE)]
+_Attributes = Annotated[Any, _shape(_PERSON | _DEVICE | _MORE)]
 _Event = Annotated[
     Any,
     _shape(
-        _WHO
+        _PERSON
         | {
             "name": {"type": "string", "minLength": 1, "maxLength": 255},
-            "time": _MOMENT,
+            "time": _TIMESTAMP,
             "properties": _PROPERTIES,
         },
         "name",
@@ -79,7 +79,7 @@ _Event = Annotated[
 _Purchase = Annotated[
     Any,
     _shape(
-        _WHO | _BOUGHT | {"time": _MOMENT, "properties": _PROPERTIES},
+        _PERSON | _PURCHASE_FIELDS | {"time": _TIMESTAMP, "properties": _PROPERTIES},
         "product_id",
         "currency",
         "price",
@@ -157,14 +157,18 @@ class Alias(Schema):
     alias_label: door.TextId
 
 
-_ID = {"external_id": _WHO["external_id"]}
+_ID = {"external_id": _PERSON["external_id"]}
 _ORDER = {"prioritization": {"type": ["array", "null"], "items": {"enum": list(lookup.PRIORITIES)}}}
 _NewAlias = Annotated[Any, _shape(_ALIAS | _ID, *_ALIAS)]
 _ByAlias = Annotated[
-    Any, _shape(_ID | {"user_alias": _WHO["user_alias"]}, "external_id", "user_alias")
+    Any, _shape(_ID | {"user_alias": _PERSON["user_alias"]}, "external_id", "user_alias")
 ]
-_ByEmail = Annotated[Any, _shape(_ID | {"email": _WHO["email"]} | _ORDER, "external_id", "email")]
-_ByPhone = Annotated[Any, _shape(_ID | {"phone": _WHO["phone"]} | _ORDER, "external_id", "phone")]
+_ByEmail = Annotated[
+    Any, _shape(_ID | {"email": _PERSON["email"]} | _ORDER, "external_id", "email")
+]
+_ByPhone = Annotated[
+    Any, _shape(_ID | {"phone": _PERSON["phone"]} | _ORDER, "external_id", "phone")
+]
 
 
 class NewAliases(Schema):

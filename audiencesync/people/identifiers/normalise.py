@@ -20,7 +20,7 @@ import email_validator
 from audiencesync.people.identifiers import phones
 from audiencesync.people.identifiers.phones import PhoneReading
 from audiencesync.people.models import KINDS, Profile
-from audiencesync.people.readings import placeholders
+from audiencesync.people.parsers import placeholders
 
 RULE_VERSION = 8  # 7 spelt values the same, but stored no alternative hashes
 LONGEST_EMAIL = 254

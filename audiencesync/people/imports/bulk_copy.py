@@ -171,10 +171,10 @@ class Columns:
             columns.append(copy_lines.texts(told))
         columns += [copy_lines.hashes(fields[name]) for name in self.hashes]
         for name in self.plain:
-            is_truth = name in ("ad_tracking_enabled", "ads_consent")
+            is_boolean = name in ("ad_tracking_enabled", "ads_consent")
             columns.append(
-                [copy_lines.TRUTHS[value] for value in fields[name]]
-                if is_truth
+                [copy_lines.BOOLEANS[value] for value in fields[name]]
+                if is_boolean
                 else copy_lines.texts(fields[name])
             )
         columns.append(map(str, fields["invalid"]))

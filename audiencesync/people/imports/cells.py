@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from audiencesync.core import csv_files
 from audiencesync.people.models import LONGEST_EXTERNAL_ID
-from audiencesync.people.readings import numbers, placeholders, spellings
+from audiencesync.people.parsers import numbers, placeholders, spellings
 from audiencesync.people.views import csv_export
 from audiencesync.people.writing.attribute_changes import LONGEST_LIST, MOST_ATTRIBUTES
 
@@ -29,7 +29,7 @@ _GERMAN_DAY = re.compile(
     rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII
 )
 _CODE = re.compile(r"[A-Z]{2}", re.ASCII)
-_TRUTHS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 
 def day(cell: str) -> str | None:
@@ -115,13 +115,13 @@ _READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
     "phone": (_at_most(64), "long"),
     "idfa": (_at_most(64), "long"),
     "gaid": (_at_most(64), "long"),
-    "ad_tracking_enabled": (spellings.truth, "truth"),
+    "ad_tracking_enabled": (spellings.boolean, "truth"),
     "ads_consent": (spellings.consent, "consent"),
     "country": (spellings.country, "country"),
     "language": (spellings.language, "language"),
     "text": (_at_most(MOST_TEXT), "text"),
     "number": (numbers.exact, "number"),
-    "truth": (spellings.truth, "truth"),
+    "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
     "kept": (csv_export.value, "kept"),
     "rest": (_rest, "kept"),

@@ -1,4 +1,4 @@
-"""Writes the rows of a chunk: people by ``upsert``, who they are as members of the import, what was rejected."""
+"""Write the rows of a chunk: profiles, members of the import, rejected rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,14 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import bulk_copy
-from audiencesync.people.imports.csv_reader import Reject, Stretch
+from audiencesync.people.imports.csv_reader import ParsedRows, Reject
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing.upsert import upsert
 
-RULES = (
-    "phone_region",
-    "hash_only",
-    "consent_attribute",
-    "consent_values",
-)  # of a group, that bear upon a chunk
+# settings of a group that change how a chunk is prepared
+RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")
 logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
 _REASONS: dict[ChangeProblem, str] = {
@@ -41,7 +37,7 @@ _REASONS: dict[ChangeProblem, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many rows created somebody and how many updated somebody; how many people are new among its members."""
+    """Counts of rows that created or updated a profile, and of profiles new to the import."""
 
     created: int
     updated: int
@@ -51,9 +47,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A chunk that only has to be written: rows, what they ask for, what is rejected; and the way of the fast path."""
+    """A chunk that only has to be written. ``copied``: the rows for COPY; None without the fast path."""
 
-    stretch: Stretch
+    parsed: ParsedRows
     batch: Batch
     rejects: list[Reject]
     copied: bulk_copy.Copied | None
@@ -68,30 +64,30 @@ class Writer:
         self.converter = Converter(
             self.plan, region=app_group.phone_region, hash_only=app_group.hash_only
         )
-        told = {column.target for _place, column in self.plan.used()}
+        targets = {column.target for _place, column in self.plan.used()}
         watched = app_group.consent_attribute or (
-            app_group.remove_on_withdrawal and "ads_consent" in told
+            app_group.remove_on_withdrawal and "ads_consent" in targets
         )
-        is_plain = self.plan.key in bulk_copy.KEYS and not watched and "rest" not in told
+        is_plain = self.plan.key in bulk_copy.KEYS and not watched and "rest" not in targets
         is_fast = connection.vendor == "postgresql" and is_plain
         self.columns = bulk_copy.Columns(self.plan, app_group) if is_fast else None
 
     def is_stale(self) -> bool:
-        """Whether the group has other rules now than when this began."""
+        """Return whether the settings of the group changed since this writer was made."""
         now = AppGroup.objects.get(pk=self.app_group.pk)
         return any(getattr(now, name) != getattr(self.app_group, name) for name in RULES)
 
-    def prepared(self, stretch: Stretch) -> Prepared:
-        """All that needs no database."""
-        batch, rejects = self.converter.read(stretch)
+    def prepared(self, parsed: ParsedRows) -> Prepared:
+        """Convert and hash the rows; asks the database nothing."""
+        batch, rejects = self.converter.read(parsed)
         copied = self.columns.copied(batch) if self.columns else None
-        unusable = self._unusable(stretch, batch, copied.invalid if copied else self._judged(batch))
+        unusable = self._unusable(parsed, batch, copied.invalid if copied else self._judged(batch))
         return Prepared(
-            stretch, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied
+            parsed, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied
         )
 
     def _judged(self, batch: Batch) -> list[int]:
-        """For each row which of its identifiers nobody can have: a bit for each of KINDS."""
+        """Return for each row which of its identifiers are invalid: a bit for each of KINDS."""
         blank = [None] * len(batch)
         raw = [[value or "" for value in batch.fields.get(kind, blank)] for kind in KINDS]
         if not any(map(any, raw)):
@@ -99,34 +95,37 @@ class Writer:
         hashes = normalise.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
         return [one.invalid for one in hashes]
 
-    def _unusable(self, stretch: Stretch, batch: Batch, invalid: Sequence[int]) -> list[Reject]:
-        """A note for every identifier that nobody can have."""
+    def _unusable(self, parsed: ParsedRows, batch: Batch, invalid: Sequence[int]) -> list[Reject]:
+        """Return a reject for every invalid identifier; its row is kept."""
         headers = {column.target: column.header for _place, column in self.plan.used()}
         return [
-            Reject(stretch.lines[place], "unusable", headers[kind], stretch.rows[place], True)
+            Reject(parsed.lines[place], "unusable", headers[kind], parsed.rows[place], True)
             for place, bits in zip(batch.places, invalid, strict=False)
             if bits
             for bit, kind in enumerate(KINDS)
             if bits >> bit & 1
         ]
 
-    def told(self, rejects: Sequence[Reject]) -> dict[str, dict[str, int]]:
-        """How many cells of each column were left out, how many identifiers cannot be used, those of earlier chunks too."""
+    def problem_counts(self, rejects: Sequence[Reject]) -> dict[str, dict[str, int]]:
+        """Return the counts of the import with those of one more chunk added.
+
+        Shape: {"left_out": {column: unreadable cells}, "unusable": {kind: identifiers}}.
+        """
         targets = {column.header: column.target for _place, column in self.plan.used()}
-        told = {name: Counter(counts) for name, counts in self.run.told.items()}
+        found = {name: Counter(counts) for name, counts in self.run.problem_counts.items()}
         for reject in rejects:
             if reject.is_kept and reject.reason == "unusable":
-                told.setdefault("unusable", Counter())[targets[reject.column]] += 1
+                found.setdefault("unusable", Counter())[targets[reject.column]] += 1
             elif reject.is_kept:
-                told.setdefault("left_out", Counter())[reject.column] += 1
-        return {name: dict(counts) for name, counts in told.items()}
+                found.setdefault("left_out", Counter())[reject.column] += 1
+        return {name: dict(counts) for name, counts in found.items()}
 
     def refused(self, chunk: Prepared) -> Prepared:
-        """The same rows, all of them rejected."""
-        stretch = chunk.stretch
-        rows = zip(stretch.lines, stretch.rows, strict=True)
-        rejects = [*stretch.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]
-        return Prepared(stretch, Batch([], {self.plan.key: []}, []), rejects, None)
+        """Return the same rows, all of them rejected."""
+        parsed = chunk.parsed
+        rows = zip(parsed.lines, parsed.rows, strict=True)
+        rejects = [*parsed.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]
+        return Prepared(parsed, Batch([], {self.plan.key: []}, []), rejects, None)
 
     def write(self, chunk: Prepared, *, now: datetime) -> Written:
         """Apply the rows in their order, inside the caller's transaction."""
@@ -140,15 +139,14 @@ class Writer:
         return self._upserted(chunk, now=now)
 
     def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
-        """The long way. Rows that ``upsert`` refuses are rejects as well."""
+        """Write by ``upsert``; the rows it refuses become rejects."""
         done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now, from_file=True)
-        rejects, stretch = list(chunk.rejects), chunk.stretch
+        rejects, parsed = list(chunk.rejects), chunk.parsed
         for index, problem in done.problems.items():
             place = chunk.batch.places[index]
-            cells = (
-                [] if problem in ("erased", "gone") else stretch.rows[place]
-            )  # nothing of them is kept again
-            rejects.append(Reject(stretch.lines[place], _REASONS.get(problem, "stored"), "", cells))
+            # the cells of an erased person are not stored again
+            cells = [] if problem in ("erased", "gone") else parsed.rows[place]
+            rejects.append(Reject(parsed.lines[place], _REASONS.get(problem, "stored"), "", cells))
         people = [pk for pk in done.profile_ids if pk is not None]
         refused = {reject.line for reject in rejects if not reject.is_kept}
         rejects = sorted(
@@ -160,7 +158,7 @@ class Writer:
 
 
 def changes(batch: Batch, plan: Plan) -> list[Change]:
-    """One per row: found by the key, all that is not blank is set."""
+    """Return one change per row: found by the key, every cell that is not blank is set."""
     keys = batch.fields[plan.key]
     names = [name for name in batch.fields if name not in ("external_id", "alias")]
     columns = [batch.fields[name] for name in names]
@@ -183,7 +181,7 @@ def changes(batch: Batch, plan: Plan) -> list[Change]:
 
 
 def _join(run: Import, ids: set[int]) -> int:
-    """Make them members of the import; how many were not."""
+    """Add profiles to the import's members. Return how many are new."""
     if not ids:
         return 0
     with connection.cursor() as cursor:
@@ -198,7 +196,7 @@ def _join(run: Import, ids: set[int]) -> int:
 
 
 def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
-    """Keep what a chunk rejected, beside the counts that tell of it. Without cells where only hashes may be stored."""
+    """Store the rejects of a chunk, in the transaction of its counts; no cells in hash-only groups."""
     if not rejects:
         return
     is_bare = run.app_group.hash_only
@@ -218,7 +216,7 @@ def _storable(cell: str) -> str:
 
 
 def rejects(run: Import) -> Iterator[Reject]:
-    """What was rejected, in the order of the file; a chunk at a time in memory."""
+    """Yield the rejects in the order of the file, one chunk at a time in memory."""
     for body in (
         RejectPart.objects.filter(run=run)
         .order_by("position")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.imports import cells
 from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
-from audiencesync.people.readings import numbers, spellings
+from audiencesync.people.parsers import numbers, spellings
 from audiencesync.people.segments import filters
 from audiencesync.people.views import csv_export
 from audiencesync.people.writing import in_clear
@@ -32,7 +32,7 @@ _SYNONYMS = {
 }
 _KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
 _PHONE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
-_PLAIN_TRUTHS = frozenset(
+_PLAIN_BOOLEANS = frozenset(
     {"true", "false"}
 )  # others mean yes or no only beside their opposite: NO is Norway, ON Ontario
 ENOUGH = 0.5  # of the values of a sample: else the column is something else
@@ -152,7 +152,7 @@ class _Guesser:
         if (
             target == "text"
             and values
-            and all(spellings.truth(value) is not None for value in values)
+            and all(spellings.boolean(value) is not None for value in values)
         ):
             target = "truth"  # about consent, a yes is a yes without a no beside it
         return (
@@ -231,7 +231,9 @@ def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
     """Letters that may mean something else than yes or no; amounts in different currencies."""
     if kind == "truth":
         words = {value.lower() for value in values}
-        return not words <= _PLAIN_TRUTHS and len({spellings.truth(value) for value in values}) < 2
+        return (
+            not words <= _PLAIN_BOOLEANS and len({spellings.boolean(value) for value in values}) < 2
+        )
     return kind == "number" and len({numbers.currency(value) for value in values} - {""}) > 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 _SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _NULL = r"\N"
-TRUTHS = {None: _NULL, True: "t", False: "f"}
+BOOLEANS = {None: _NULL, True: "t", False: "f"}
 
 
 def texts(values: Sequence[str | None]) -> list[str]:

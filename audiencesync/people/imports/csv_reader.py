@@ -21,7 +21,7 @@ MOST_CELL, MOST_ROW = (
     1 * MB,
 )  # an attribute has up to merging.MOST_BYTES, the last cell of our export many
 BLOCK = MB // 2
-MOST_TAKEN = 2 * MB  # bytes that are read for a stretch, about
+MOST_TAKEN = 2 * MB  # rough number of bytes read for one chunk of rows
 MOST_LOOKED = (
     8 * MB
 )  # characters in which a row must end: what is longer is taken for a line that begins no row
@@ -100,10 +100,10 @@ class Reject(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stretch:
+class ParsedRows:
     """Some rows in the order of the file, each with the line it begins in; and those that could not be read.
 
-    ``is_end``: nothing follows. A stretch may be empty and not the end: there were blank lines only.
+    ``is_end``: nothing follows. Empty without being the end: only blank lines were read.
     """
 
     lines: list[int] = field(default_factory=list)
@@ -139,9 +139,9 @@ class Reader:
         self._base = self._done
         return self._start
 
-    def take(self, most: int) -> Stretch:
+    def take(self, most: int) -> ParsedRows:
         """The next ``most`` rows; fewer at the end, or if there is much to read for them. Blank lines are passed over."""
-        found, line, n_read = Stretch(), self.line, self._n_read
+        found, line, n_read = ParsedRows(), self.line, self._n_read
         while len(found) < most:
             if not self._some(found, most):
                 found.is_end = True
@@ -150,7 +150,7 @@ class Reader:
                 break
         return found
 
-    def _some(self, found: Stretch, most: int) -> bool:
+    def _some(self, found: ParsedRows, most: int) -> bool:
         """Rows from the block at hand; whether there may be more."""
         full = len(self._text)
         try:
@@ -173,7 +173,7 @@ class Reader:
             self._skip_line(found)
         return True
 
-    def _accept(self, found: Stretch, cells: list[str], end: int) -> None:
+    def _accept(self, found: ParsedRows, cells: list[str], end: int) -> None:
         """Take one row, if it is one, and step behind it."""
         line, self.line = self.line + 1, self._line_base + self._csv.line_num
         begin, self._done = self._done, end
@@ -187,7 +187,7 @@ class Reader:
             cells = self._without_spaces(self._text[begin:end]) or cells
         self._keep(found, line, cells, begin)
 
-    def _keep(self, found: Stretch, line: int, cells: list[str], begin: int) -> None:
+    def _keep(self, found: ParsedRows, line: int, cells: list[str], begin: int) -> None:
         """A row that was read is taken or rejected."""
         end = self._done
         reason = "" if len(cells) == self.n_columns or not self.n_columns else self._fit(cells)
@@ -229,7 +229,7 @@ class Reader:
         self._start = self.position
         self._load()
 
-    def _skip_line(self, found: Stretch) -> None:
+    def _skip_line(self, found: ParsedRows) -> None:
         """The line at hand begins no row, or one that is too long: reject it and go on behind it, however far that is."""
         self._n_read += self._buffer.tell() - self._done
         begin = self._done
@@ -323,7 +323,7 @@ def _oddness(cells: list[str]) -> str:
     return "" if all(map(_is_clean, cells)) else "encoding"
 
 
-def stretches(reader: Reader, most: int) -> Iterator[Stretch]:
+def read_in_chunks(reader: Reader, most: int) -> Iterator[ParsedRows]:
     """Everything, ``most`` rows at a time."""
     while True:
         found = reader.take(most)

@@ -16,7 +16,7 @@ from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells, chunk_writer, runner, uploads
-from audiencesync.people.imports.csv_reader import Layout, Reader, Reject, stretches
+from audiencesync.people.imports.csv_reader import Layout, Reader, Reject, read_in_chunks
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
@@ -93,8 +93,8 @@ def check(run: Import, plan: Plan) -> Checked:
     if plan.layout.has_header:
         reader.take(1)
     found.is_all = True
-    for stretch in stretches(reader, CHECK_CHUNK):
-        batch, rejects = converter.read(stretch)
+    for parsed in read_in_chunks(reader, CHECK_CHUNK):
+        batch, rejects = converter.read(parsed)
         erased = [
             batch.places[index]
             for index in refused_as_erased(
@@ -102,9 +102,9 @@ def check(run: Import, plan: Plan) -> Checked:
             )
         ]
         rejects += [
-            Reject(stretch.lines[place], "erased", "", stretch.rows[place]) for place in erased
+            Reject(parsed.lines[place], "erased", "", parsed.rows[place]) for place in erased
         ]
-        found.n_rows += len(stretch)
+        found.n_rows += len(parsed)
         found.n_left_out += sum(reject.is_kept for reject in rejects)
         found.n_rejected += sum(not reject.is_kept for reject in rejects)
         found.problems += sorted(rejects)[: SHOWN - len(found.problems)]

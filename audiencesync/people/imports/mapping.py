@@ -1,4 +1,4 @@
-"""Which column becomes what, and what its cells become: turns rows into wishes for ``upsert``."""
+"""Which column becomes what, and what its cells become: turns rows into requested for ``upsert``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells
-from audiencesync.people.imports.csv_reader import Layout, Reject, Stretch
-from audiencesync.people.readings.placeholders import is_placeholder
+from audiencesync.people.imports.csv_reader import Layout, ParsedRows, Reject
+from audiencesync.people.parsers.placeholders import is_placeholder
 from audiencesync.people.writing import in_clear
 
 Value = cells.Value
@@ -106,12 +106,12 @@ class Converter:
         self.plan, self.region, self.hash_only = plan, region, hash_only
         self.columns = list(plan.used())
 
-    def read(self, stretch: Stretch) -> tuple[Batch, list[Reject]]:
+    def read(self, parsed: ParsedRows) -> tuple[Batch, list[Reject]]:
         """The rows that ask for something; and in the order of the file all rejects, of whole rows and of cells."""
         bad: dict[int, tuple[str, str]] = {}
         unfit: list[tuple[int, str, str]] = []
         found = [
-            self._column(place, column, stretch.rows, bad, unfit) for place, column in self.columns
+            self._column(place, column, parsed.rows, bad, unfit) for place, column in self.columns
         ]
         by_target = {
             column.target: values
@@ -124,22 +124,22 @@ class Converter:
         )
         self._judge_keys(by_target[self.plan.key], bad, is_exact=is_exact)
         places = (
-            [place for place in range(len(stretch.rows)) if place not in bad]
+            [place for place in range(len(parsed.rows)) if place not in bad]
             if bad
             else [*range(len(found[0]))]
         )
         if bad:
             found = [[values[place] for place in places] for values in found]
         rejects = [
-            Reject(stretch.lines[i], reason, header, stretch.rows[i])
+            Reject(parsed.lines[i], reason, header, parsed.rows[i])
             for i, (reason, header) in bad.items()
         ]
         rejects += [
-            Reject(stretch.lines[i], reason, header, stretch.rows[i], True)
+            Reject(parsed.lines[i], reason, header, parsed.rows[i], True)
             for i, reason, header in unfit
             if i not in bad
         ]
-        return self._batch(places, found), sorted([*stretch.rejects, *rejects])
+        return self._batch(places, found), sorted([*parsed.rejects, *rejects])
 
     def _batch(self, places: list[int], found: list[list[Value]]) -> Batch:
         fields, attributes = {}, [{} for _place in places]  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]

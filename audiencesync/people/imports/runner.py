@@ -1,7 +1,7 @@
-"""Runs imports by the beat: a turn of a few seconds each, chunk by chunk, whoever dies.
+"""Run imports in turns of a few seconds, chunk by chunk.
 
-A chunk is one transaction: its people, its rejected rows, and how far the import has come. So a killed import goes on
-where it stopped, and its counts are exact. A lease keeps two workers from the same chunk.
+A chunk is one transaction: its profiles, its rejected rows and the position of the import. So a
+killed import resumes where it stopped, with exact counts. A lease keeps two workers apart.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
 PAUSE = timedelta(seconds=5)  # after a turn that came to nothing
 MOST_TRIES = 20
-AT_ONCE = 1  # imports that engines work on at the same time: others need their workers, too
+AT_ONCE = 1  # imports that run at the same time; the other workers stay free for other tasks
 State = Import.State
 
 
 def beat() -> None:
-    """The task of the alarm clock: one turn of the import that waits longest; asks for another run if work is left."""
+    """Run one turn of the import that waits longest; wake the next run if work is left."""
     run = lease(now=timezone.now())
     if run is None:
         return
@@ -50,9 +50,9 @@ def beat() -> None:
 
 
 def lease(*, now: datetime) -> Import | None:
-    """Take the import that waits longest of the group that does, if there is one; None if others are at work.
+    """Lease the longest waiting import; None if there is none or AT_ONCE are leased already.
 
-    One group may start fifty imports: every other group still has each second turn.
+    Groups take turns: a group with fifty imports does not keep the other groups waiting.
     """
     turns = Import.objects.filter(app_group=OuterRef("app_group"), lease="", leased_until__lte=now)
     last = turns.order_by("-leased_until").values("leased_until")[:1]
@@ -66,9 +66,8 @@ def lease(*, now: datetime) -> Import | None:
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
         if _is_over(until, now) and _take(pk, token, now=now):
-            return (
-                Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
-            )  # not if we were slow
+            # None if the lease expired before this query
+            return Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
     return None
 
 
@@ -77,7 +76,7 @@ def _is_over(until: datetime | None, now: datetime) -> bool:
 
 
 def _take(pk: int, token: str, *, now: datetime) -> bool:
-    """Whether the lease is ours now. Whoever is frozen with the row in hand keeps nobody waiting."""
+    """Return whether the lease was taken; a locked row is skipped, not waited for."""
     free = leases.free("leased_until", seconds=LEASE_SECONDS, now=now)
     mine = Import.objects.filter(free, pk=pk, state=State.RUNNING)
     with transaction.atomic():
@@ -87,7 +86,7 @@ def _take(pk: int, token: str, *, now: datetime) -> bool:
 
 
 def let_go(run: Import) -> None:
-    """End the lease; whoever failed waits for a moment."""
+    """End the lease; after a turn without a chunk the import pauses."""
     now = timezone.now()
     mine = Import.objects.filter(pk=run.pk, lease=run.lease)
     mine.filter(n_tries__gt=0).update(lease="", leased_until=now + PAUSE)
@@ -95,7 +94,7 @@ def let_go(run: Import) -> None:
 
 
 def turn(run: Import) -> None:
-    """Chunks of one import until it is over, its lease is lost, or the time is up."""
+    """Write chunks until the import is over, its lease is lost, or the time is up."""
     ends_at = time.monotonic() + TURN_SECONDS
     if run.n_tries > MOST_TRIES:
         end(run, State.FAILED, trouble="stuck")
@@ -106,14 +105,13 @@ def turn(run: Import) -> None:
                 pass
     except UploadPart.DoesNotExist:
         end(run, State.FAILED, trouble="lost")
-    except (
-        DatabaseError
-    ) as error:  # a deadlock, a database that went away: the next turn tries again
+    except DatabaseError as error:
+        # a deadlock or a lost connection: the next turn tries again
         logger.warning("Import %s was interrupted (%s).", run.pk, type(error).__name__)
 
 
 def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
-    """Nothing more happens to this import, and its file goes; whether it was ours to end."""
+    """End the import and delete its file. Return whether the lease was still held."""
     now = timezone.now()
     with transaction.atomic():
         mine = Import.objects.filter(pk=run.pk, lease=run.lease, state=State.RUNNING)
@@ -133,7 +131,7 @@ def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows that are ready to be written, where they begin, and where the next ones do."""
+    """Rows ready to be written, with their begin and end in the file (bytes and lines)."""
 
     begin: int
     begin_line: int
@@ -144,16 +142,16 @@ class Chunk:
     @property
     def n(self) -> int:
         """How many rows."""
-        return len(self.rows.stretch)
+        return len(self.rows.parsed)
 
     @property
     def is_end(self) -> bool:
         """Whether the file is done."""
-        return self.rows.stretch.is_end and not self.n
+        return self.rows.parsed.is_end and not self.n
 
 
 class Worker(AbstractContextManager["Worker"]):
-    """Reads and writes the chunks of an import that is leased. While one is written, a thread prepares the next."""
+    """Read and write the chunks of a leased import; a thread prepares the next one meanwhile."""
 
     def __init__(self, run: Import) -> None:
         self.run = run
@@ -168,7 +166,7 @@ class Worker(AbstractContextManager["Worker"]):
         self.pool.shutdown(cancel_futures=True)
 
     def _open(self, position: int, line: int) -> Reader:
-        """A reader behind what is done."""
+        """Return a reader from this position on."""
         plan = self.writer.plan
         reader = Reader(
             self.source, plan.layout, n_columns=len(plan.columns), position=position, line=line
@@ -178,20 +176,18 @@ class Worker(AbstractContextManager["Worker"]):
         return reader
 
     def chunk(self, *, now: datetime) -> bool:
-        """Do the next rows; whether there may be more."""
+        """Write the next rows. Return whether there may be more."""
         chunk = (self.next or self._soon()).result()
         if chunk.is_end or (chunk.n and self.n_rows >= MOST_ROWS):
             end(self.run, State.DONE, trouble="rows" if chunk.n else "")
             return False
         if self.writer.is_stale():
-            return False  # the next turn prepares it anew
+            return False  # the next turn prepares it by the new settings
         self.next = self._soon()
         try:
             is_ours = self._write(chunk, now=now)
-        except (
-            DataError,
-            IntegrityError,
-        ):  # something that no check knew: its row is found by halving
+        except (DataError, IntegrityError):
+            # a value that no check caught: its row is found by halving the chunk
             self._go_back(chunk)
             return chunk.n > 1 or self._write(
                 replace(chunk, rows=self.writer.refused(chunk.rows)), now=now
@@ -200,20 +196,20 @@ class Worker(AbstractContextManager["Worker"]):
         return is_ours
 
     def _soon(self) -> Future[Chunk]:
-        """Have the next rows prepared. The thread asks the database nothing: the bytes are here."""
+        """Prepare the next rows in the thread. It asks the database nothing: the bytes are held."""
         self.source.hold(self.reader.position)
         return self.pool.submit(self._prepared, max(1, min(self.size, MOST_ROWS - self.n_planned)))
 
     def _prepared(self, most: int) -> Chunk:
         begin, line = self.reader.position, self.reader.line
-        stretch = self.reader.take(most)
-        self.n_planned += len(stretch)
+        parsed = self.reader.take(most)
+        self.n_planned += len(parsed)
         return Chunk(
-            begin, line, self.reader.position, self.reader.line, self.writer.prepared(stretch)
+            begin, line, self.reader.position, self.reader.line, self.writer.prepared(parsed)
         )
 
     def _go_back(self, chunk: Chunk) -> None:
-        """Read half of these rows again; a single row is left behind."""
+        """Go back to read half of these rows; a single row is passed over."""
         if self.next:
             self.next.result()
         is_one = chunk.n == 1
@@ -225,26 +221,26 @@ class Worker(AbstractContextManager["Worker"]):
         )
 
     def _write(self, chunk: Chunk, *, now: datetime) -> bool:
-        """Everything about some rows, or nothing; False if the import is no longer ours."""
+        """Write the chunk in one transaction; False if the lease was lost."""
         with transaction.atomic():
             written = self.writer.write(chunk.rows, now=now)
             chunk_writer.note(self.run, written.rejects, position=chunk.begin)
-            told = self.writer.told(written.rejects)
-            is_ours = self._advance(chunk, written, told, now=now)
+            problem_counts = self.writer.problem_counts(written.rejects)
+            is_ours = self._advance(chunk, written, problem_counts, now=now)
             if not is_ours:
                 transaction.set_rollback(True)
-        self.n_rows, self.run.told = self.n_rows + chunk.n, told
+        self.n_rows, self.run.problem_counts = self.n_rows + chunk.n, problem_counts
         return is_ours
 
     def _advance(
         self,
         chunk: Chunk,
         written: chunk_writer.Written,
-        told: dict[str, dict[str, int]],
+        problem_counts: dict[str, dict[str, int]],
         *,
         now: datetime,
     ) -> bool:
-        """The counts, and where to go on: they move with the rows. False if the lease is somebody else's by now."""
+        """Move the counts and the position with the rows; False if the lease was lost."""
         mine = Import.objects.filter(pk=self.run.pk, lease=self.run.lease, state=State.RUNNING)
         return bool(
             mine.update(
@@ -254,7 +250,7 @@ class Worker(AbstractContextManager["Worker"]):
                 n_created=F("n_created") + written.created,
                 n_updated=F("n_updated") + written.updated,
                 n_rejected=F("n_rejected") + sum(not reject.is_kept for reject in written.rejects),
-                told=told,
+                problem_counts=problem_counts,
                 n_people=F("n_people") + written.people,
                 n_tries=0,
                 progressed_at=now,

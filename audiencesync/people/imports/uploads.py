@@ -32,7 +32,7 @@ from audiencesync.people.models.imports import Import, UploadPart
 
 PART = 2 * MB
 MOST_WAITING, MOST_WAITING_BYTES = 20, 2048 * MB  # files of a group that are not imported yet
-AHEAD = 6 * PART  # the end of a long row is looked for behind a stretch
+AHEAD = 6 * PART  # bytes held beyond the offset, so that a long row ends in them
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
 _ASCII = bytes(range(128))
 ARCHIVES = (  # how files begin that are no text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf

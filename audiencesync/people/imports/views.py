@@ -205,8 +205,10 @@ def _state(
         "is_quiet": row.state == Import.State.RUNNING and quiet > QUIET_SECONDS,
         "n_repeated": row.n_created + row.n_updated - row.n_people,
         "has_rejects": row.rejects.exists(),
-        "left_out": [(name, n) for name, n in row.told.get("left_out", {}).items()],
-        "unusable": [(mapping.FIELDS[kind], n) for kind, n in row.told.get("unusable", {}).items()],
+        "left_out": [(name, n) for name, n in row.problem_counts.get("left_out", {}).items()],
+        "unusable": [
+            (mapping.FIELDS[kind], n) for kind, n in row.problem_counts.get("unusable", {}).items()
+        ],
         "trouble": words.TROUBLES.get(row.trouble, row.trouble),
     }
     page = "people/imports/import.html"

@@ -49,8 +49,8 @@ class Import(models.Model):
     n_rejected = models.BigIntegerField(default=0)
     n_people = models.BigIntegerField(default=0)  # different people among created and updated
     # {"left_out": {column: number of unreadable cells}, "unusable": {kind: number of identifiers}}
-    told: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
-        default=dict
+    problem_counts: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = (
+        models.JSONField(default=dict)
     )
     trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
 

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 
-from audiencesync.people.readings import numbers, spellings
-from audiencesync.people.readings.days import day
+from audiencesync.people.parsers import numbers, spellings
+from audiencesync.people.parsers.days import day
 from audiencesync.people.segments.catalogue import Types
 from audiencesync.people.segments.filters import CUSTOM
 from audiencesync.people.segments.fold import fold

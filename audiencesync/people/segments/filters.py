@@ -25,8 +25,8 @@ from django.utils.translation import gettext_lazy
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import KINDS, Profile, Segment
 from audiencesync.people.models.imports import ImportMember
-from audiencesync.people.readings import numbers, spellings
-from audiencesync.people.readings.days import day
+from audiencesync.people.parsers import numbers, spellings
+from audiencesync.people.parsers.days import day
 from audiencesync.people.segments import attribute_sql
 
 MAX_DEPTH, MAX_NODES, MAX_LIST, MAX_LISTED, MAX_TEXT = 5, 100, 1000, 10_000, 255

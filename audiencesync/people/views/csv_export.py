@@ -30,7 +30,7 @@ COLUMNS = {
     "country": "country",
     "language": "language",
 }
-_TRUTHS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 _BEGINNINGS = ("", '"', "[", "{")
 _NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
 _NUMBER = re.compile(
@@ -104,7 +104,7 @@ def _is_ambiguous(text: str) -> bool:
     plain = text.strip()
     return (
         plain[:1] in _BEGINNINGS
-        or plain.lower() in _TRUTHS
+        or plain.lower() in _BOOLEANS
         or _NUMERIC.fullmatch(plain) is not None
     )
 
@@ -117,8 +117,8 @@ def value(cell: str) -> Any:
         except (ValueError, RecursionError):
             return cell or None
     plain = cell.lower()
-    if plain in _TRUTHS:
-        return _TRUTHS[plain]
+    if plain in _BOOLEANS:
+        return _BOOLEANS[plain]
     if not _NUMBER.fullmatch(cell):
         return cell
     plain = cell.replace(",", ".")

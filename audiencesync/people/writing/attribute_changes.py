@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from audiencesync.people.readings.numbers import BIGGEST
+from audiencesync.people.parsers.numbers import BIGGEST
 
 MOST_ATTRIBUTES = 500
 LONGEST_LIST = 500

@@ -37,7 +37,7 @@ _NUMBER = re.compile(  # from its plus or zero on, or in the groups of America
     r"|\(?[2-9][0-9]{2}[) -]{1,2}[0-9]{3}[ -][0-9]{4})(?!\w)",
     re.ASCII,
 )
-_MOMENT = re.compile(
+_TIMESTAMP = re.compile(
     r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.]) ?[0-9]{1,2}\2 ?[0-9]{4})"
     r"(?:[T ,]+[0-9]{1,2}:[0-9]{2}[0-9:.,]*(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|[+-][0-9]{2}:?[0-9]{0,2}))?)?",
     re.ASCII,
@@ -77,7 +77,7 @@ def has_email(text: str) -> bool:
 def _has_phone(text: str, region: str) -> bool:
     """Whether a number stands in it that is surely one: with a plus, or as one dials at home."""
     plain = phones.plain(text)
-    if _MOMENT.fullmatch(plain):
+    if _TIMESTAMP.fullmatch(plain):
         return False
     for match in _NUMBER.finditer(plain):
         number = phones.read(match[0], region).number
@@ -93,7 +93,7 @@ def _looks_like_a_number(value: Any) -> bool:
     if isinstance(value, int | float):
         return value == int(value) and _FEWEST <= len(str(abs(int(value)))) <= _MOST
     text = phones.plain(value)
-    if _MOMENT.fullmatch(text) or _HASH.fullmatch(text):
+    if _TIMESTAMP.fullmatch(text) or _HASH.fullmatch(text):
         return False
     return sum(map(str.isdigit, text)) >= _FEWEST
 

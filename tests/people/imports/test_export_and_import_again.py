@@ -124,7 +124,7 @@ def test_an_export_is_imported_unchanged_into_its_own_and_another_group(people):
     before, data = stored(here), exported(here)
     for group in (here, there):
         run = imported(group, data)
-        assert (run.state, run.n_rejected, run.told) == ("done", 0, {})
+        assert (run.state, run.n_rejected, run.problem_counts) == ("done", 0, {})
         after = stored(group)
         assert {key: after[key]["attributes"] for key in after} == {
             key: before[key]["attributes"] for key in before

@@ -2,14 +2,14 @@
 
 import pytest
 
-from audiencesync.people.imports.csv_reader import Layout, Stretch
+from audiencesync.people.imports.csv_reader import Layout, ParsedRows
 from audiencesync.people.imports.mapping import Column, Converter, Plan
 
 
 def read(cell, target="text", name="note", *, hash_only=True):
     plan = Plan(Layout(), (Column("id", "external_id", "id"), Column(name, target, name)))
     batch, rejects = Converter(plan, region="DE", hash_only=hash_only).read(
-        Stretch([2], [["one", cell]])
+        ParsedRows([2], [["one", cell]])
     )
     return batch.attributes, [(reject.reason, reject.is_kept) for reject in rejects]
 
@@ -44,4 +44,4 @@ def test_an_address_beyond_the_sampled_rows_is_left_out(imports, acme, monkeypat
     acme.save()
     monkeypatch.setattr("audiencesync.people.imports.lifecycle.SAMPLE", 2)
     row = imports.run("external_id,note\nc-1,a\nc-2,b\nc-3,write to b@example.org\n")
-    assert (row.n_created, row.told) == (3, {"left_out": {"note": 1}})
+    assert (row.n_created, row.problem_counts) == (3, {"left_out": {"note": 1}})

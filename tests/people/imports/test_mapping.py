@@ -105,7 +105,7 @@ def test_a_cell_is_converted_to_the_type_of_its_column(imports, target, cell, va
 def test_a_cell_of_a_wrong_type_is_left_out_and_its_row_imported(imports, target, cell):
     data = f'external_id,x,city\nc-1,"{cell}",Köln\nc-2,,Ulm\n'
     row = imports.run(data, target_1=target, name_1="x", delimiter="comma")
-    assert (row.n_created, row.n_rejected, row.told) == (2, 0, {"left_out": {"x": 1}})
+    assert (row.n_created, row.n_rejected, row.problem_counts) == (2, 0, {"left_out": {"x": 1}})
     assert Profile.objects.get(external_id="c-1").attributes == {"city": "Köln"}
     _header, line = imports.rejects(row)
     assert line.startswith('"2","x: ')
@@ -125,7 +125,7 @@ def test_an_unreadable_consent_answer_rejects_its_row(imports, target):
 def test_unusable_identifiers_are_counted_in_the_result(imports):
     data = "external_id,email,phone\nc-1,rubbish,12\nc-2,b@example.org,13\n"
     row = imports.run(data)
-    assert (row.n_created, row.told) == (2, {"unusable": {"email": 1, "phone": 2}})
+    assert (row.n_created, row.problem_counts) == (2, {"unusable": {"email": 1, "phone": 2}})
     assert [line.split(",")[:2] for line in imports.rejects(row)[1:]] == [
         [f'"{line}"', f'"{kind}: This cannot be used: it is stored and never sent."']
         for line, kind in ((2, "email"), (2, "phone"), (3, "phone"))

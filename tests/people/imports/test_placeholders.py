@@ -3,16 +3,16 @@
 import pytest
 
 from audiencesync.people.imports import cells, column_guess
-from audiencesync.people.imports.csv_reader import Layout, Stretch
+from audiencesync.people.imports.csv_reader import Layout, ParsedRows
 from audiencesync.people.imports.mapping import Column, Converter, Plan
-from audiencesync.people.readings import spellings
+from audiencesync.people.parsers import spellings
 
 
 def read(cell, target, name="x"):
     """Return the value of one cell and the reasons of its rejects."""
     columns = (Column("id", "external_id", "id"), Column("x", target, name))
     plan = Plan(Layout("utf-8", "comma"), columns)
-    batch, rejects = Converter(plan, region="DE").read(Stretch([2], [["one", cell]]))
+    batch, rejects = Converter(plan, region="DE").read(ParsedRows([2], [["one", cell]]))
     values = batch.fields.get(target)
     return (values or [batch.attributes[0].get(name)])[0], [reject.reason for reject in rejects]
 
@@ -135,5 +135,5 @@ def test_other_columns_are_suggested_in_a_hash_only_group(acme, name, value):
 def test_a_placeholder_or_shortened_number_is_no_key(key, reason):
     columns = (Column("id", "external_id", "id"), Column("x", "text", "x"))
     plan = Plan(Layout("utf-8", "comma"), columns)
-    _batch, rejects = Converter(plan, region="DE").read(Stretch([2], [[key, "gold"]]))
+    _batch, rejects = Converter(plan, region="DE").read(ParsedRows([2], [[key, "gold"]]))
     assert [reject.reason for reject in rejects] == [reason]

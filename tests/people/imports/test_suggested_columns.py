@@ -19,7 +19,7 @@ def targets(found):
 def test_a_leading_zero_late_in_the_file_is_kept_as_text(imports, code):
     rows = "".join(f"c-{n},{50000 + n}\n" for n in range(120))
     row = imports.run(f"external_id,plz\n{rows}late,{code}\n")
-    assert (row.n_created, row.n_rejected, row.told) == (121, 0, {})
+    assert (row.n_created, row.n_rejected, row.problem_counts) == (121, 0, {})
     assert Profile.objects.get(external_id="late").attributes == {"plz": code}
     assert Profile.objects.get(external_id="c-1").attributes == {"plz": "50001"}
 
@@ -27,7 +27,7 @@ def test_a_leading_zero_late_in_the_file_is_kept_as_text(imports, code):
 def test_a_leading_zero_beyond_the_sampled_rows_is_left_out(imports, monkeypatch):
     monkeypatch.setattr("audiencesync.people.imports.lifecycle.SAMPLE", 2)
     row = imports.run("external_id,plz\nc-1,50000\nc-2,50001\nc-3,01067\n")
-    assert (row.n_created, row.told) == (3, {"left_out": {"plz": 1}})
+    assert (row.n_created, row.problem_counts) == (3, {"left_out": {"plz": 1}})
     assert Profile.objects.get(external_id="c-3").attributes == {}
 
 
@@ -90,7 +90,7 @@ def test_names_of_countries_and_languages_become_codes(imports):
         "external_id,country,language,consent\n"
         "c-1,Vereinigtes Königreich,Deutsch,opted-in\nc-2,X-Land,,\n"
     )
-    assert (row.n_created, row.told) == (2, {"left_out": {"country": 1}})
+    assert (row.n_created, row.problem_counts) == (2, {"left_out": {"country": 1}})
     found = Profile.objects.get(external_id="c-1")
     assert (found.country, found.language, found.ads_consent) == ("GB", "de", True)
 

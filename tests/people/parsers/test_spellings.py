@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiencesync.people.readings import spellings
+from audiencesync.people.parsers import spellings
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_consent_answers_are_read(text, means):
 
 
 def test_a_consent_answer_is_no_boolean():
-    assert spellings.truth("granted") is None
-    assert spellings.truth("Vrai") is True
+    assert spellings.boolean("granted") is None
+    assert spellings.boolean("Vrai") is True
 
 
 @pytest.mark.parametrize(

@@ -172,15 +172,15 @@ _WORDS = dict.fromkeys(map(_key, _TRUE.split()), True) | dict.fromkeys(
 _CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(
     map(_key, _REFUSED.split()), False
 )
-_SEXES = _table(_GENDERS)
-_PLAIN_TRUTHS = {
+_GENDER_CODES = _table(_GENDERS)
+_PLAIN_BOOLEANS = {
     word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")
 }
 
 
-def truth(text: str) -> bool | None:
+def boolean(text: str) -> bool | None:
     """Yes or no in the languages of many: ``true``, ``Ja``, ``oui``, ``0``."""
-    found = _PLAIN_TRUTHS.get(text)
+    found = _PLAIN_BOOLEANS.get(text)
     if found is None and not _DOUBTED.search(text):
         return _WORDS.get(_key(text))
     return found
@@ -188,7 +188,7 @@ def truth(text: str) -> bool | None:
 
 def consent(text: str) -> bool | None:
     """Yes or no, and the words for a consent that was given or refused: ``opted-in``, ``widerrufen``."""
-    found = truth(text)
+    found = boolean(text)
     if found is None and not _DOUBTED.search(text):
         return _CONSENTS.get(_key(text))
     return found
@@ -196,7 +196,7 @@ def consent(text: str) -> bool | None:
 
 def gender(text: str) -> str | None:
     """M, F, O, N or P; what a spreadsheet says of an error is none."""
-    return None if text.lstrip()[:1] == "#" else _SEXES.get(_key(text))
+    return None if text.lstrip()[:1] == "#" else _GENDER_CODES.get(_key(text))
 
 
 @lru_cache(maxsize=4096)
