@@ -1,6 +1,6 @@
 """The settings of the product with keys of no value and fast passwords: tests need no environment.
 
-With REDIS_URL, cache and queue are that Redis, each process of pytest-xdist in a database of its own.
+With REDIS_URL, cache and queue use that Redis; each process of pytest-xdist has its own database.
 """
 
 import atexit
@@ -33,7 +33,7 @@ else:
 
 
 def _folder() -> Path:
-    """A temporary folder that the process which made it removes at its end (a child that was forked must not)."""
+    """Return a temporary folder; its process, not a forked child, removes it at its end."""
     folder, owner = tempfile.mkdtemp(prefix="audiencesync-"), os.getpid()
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
     return Path(folder)

@@ -10,8 +10,10 @@ from audiencesync.groups.models import AppGroup, Role
 
 
 def current(request: HttpRequest) -> dict[str, Any]:
-    """Context: ``has_mail``, ``partner_names``; signed in ``app_group``, ``membership``, ``my_groups`` (lazy),
-    ``may_edit``, ``may_admin``.
+    """Return ``has_mail`` and ``partner_names``.
+
+    For signed-in users also ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit`` and
+    ``may_admin``.
     """
     everywhere = {"has_mail": settings.HAS_MAIL, "partner_names": partner_names.names()}
     if not getattr(request, "user", None) or not request.user.is_authenticated:

@@ -16,9 +16,10 @@ from audiencesync.rest import door
 PATHS = re.compile(f"/{settings.API_PATHS}")
 # The first path segments of Braze's API: clients that move here call some that we do not offer.
 _BRAZE = re.compile(
-    r"/(?:users|canvas|segments|campaigns|feed|events|app_group|catalogs|cdi|content_blocks|custom_attributes|email|kpi"
-    r"|live_activity|media_library|messages|preference_center|purchases|push|scim|sdk_authentication|sends|sessions|sms"
-    r"|subscription|templates|transactional)(?:/|$)"
+    r"/(?:users|canvas|segments|campaigns|feed|events|app_group|catalogs|cdi|content_blocks"
+    r"|custom_attributes|email|kpi|live_activity|media_library|messages|preference_center"
+    r"|purchases|push|scim|sdk_authentication|sends|sessions|sms|subscription|templates"
+    r"|transactional)(?:/|$)"
 )
 _SLASHES = re.compile(r"/{2,}")
 _BEARER = re.compile(r"Bearer +\S+", re.IGNORECASE | re.ASCII)

@@ -180,7 +180,9 @@ class Series(door.Success):
     summary="Numbers of a canvas day by day",
 )
 def data_series(request: door.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
-    """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in ``step_stats``."""
+    """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in
+    ``step_stats``.
+    """
     about, days = _days(request, asked)
     return door.success(data=about | {"stats": days})
 
@@ -264,7 +266,9 @@ _Recipient = Annotated[
 
 
 class Trigger(Schema):
-    """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not used yet."""
+    """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not
+    used yet.
+    """
 
     canvas_id: door.ApiId
     recipients: list[_Recipient] | None = Field(None, max_length=MOST_RECIPIENTS)
@@ -294,7 +298,8 @@ class Sent(door.Success):
     summary="Let people enter a canvas",
 )
 def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
-    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and says so.
+    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and
+    says so.
 
     ``attributes`` and ``send_to_existing_only: false`` need the scope users.track as well.
     """

@@ -60,7 +60,9 @@ class Delete(Schema):
 
 
 class Deleted(door.Success):
-    """``erasures``: a receipt per person, readable under GET /users/erasures; also of those erased before."""
+    """``erasures``: a receipt per person, readable under GET /users/erasures; also of those erased
+    before.
+    """
 
     deleted: int
     already_erased: int | None = None
@@ -74,7 +76,9 @@ class Deleted(door.Success):
     summary="Erase people",
 )
 def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
-    """Hidden at once, then removed from every audience by every hash they had, then gone. They cannot come back."""
+    """Hidden at once, then removed from every audience by every hash they had, then gone. They
+    cannot come back.
+    """
     names = list(body.named())
     if len({array for array, _name in names}) != 1 or len(names) > MOST:
         raise door.ApiError(400, f"Send one list of at most {MOST} people.")
@@ -137,7 +141,9 @@ def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
 
 
 class Export(Schema):
-    """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or a Google ad id."""
+    """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or
+    a Google ad id.
+    """
 
     external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
     user_aliases: list[Alias] | None = Field(None, max_length=MOST)
@@ -215,7 +221,9 @@ def _check_fields(names: list[str]) -> None:
     summary="Tell who an unknown visitor is",
 )
 def identify(request: door.ApiRequest, body: Identify) -> HttpResponse:
-    """If that person is known, what they lack is taken from the visitor; else the visitor gets the external id."""
+    """If that person is known, what they lack is taken from the visitor; else the visitor gets the
+    external id.
+    """
     arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
     check_number(sum(map(len, arrays.values())))
     return answer(identities.identify(request.app_group, arrays, now=timezone.now()))
