@@ -1,7 +1,7 @@
-"""Reads rows of a CSV file from any byte on, in constant memory; a row that cannot be read costs that row only.
+"""Read rows of a CSV file from any byte on, in constant memory.
 
-Rows come from Python's own ``csv`` in strict mode. Where it stumbles, the line it began with is rejected and reading goes
-on behind it: an unclosed quote swallows nothing.
+Python's ``csv`` in strict mode parses the rows. On an error only the line where the row began is
+rejected, and reading resumes behind it: an unclosed quote does not swallow the rows that follow.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class ParsedRows:
 
 
 class Reader:
-    """Reads on from ``position`` (bytes); ``line`` lines lie before it. After ``take``, both tell where to go on."""
+    """Read from ``position`` (bytes) on; ``line`` lines lie before it. ``take`` moves both."""
 
     def __init__(
         self, source: Source, layout: Layout, *, n_columns: int, position: int = 0, line: int = 0
@@ -134,13 +134,13 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """The byte behind the last row that was taken."""
+        """Return the byte behind the last row that was read."""
         self._start += len(self._text[self._base : self._done].encode(self.encoding, self.errors))
         self._base = self._done
         return self._start
 
     def take(self, most: int) -> ParsedRows:
-        """The next ``most`` rows; fewer at the end, or if there is much to read for them. Blank lines are passed over."""
+        """Return up to ``most`` rows: fewer at the end or after MOST_TAKEN bytes; no blank lines."""
         found, line, n_read = ParsedRows(), self.line, self._n_read
         while len(found) < most:
             if not self._some(found, most):
@@ -151,7 +151,7 @@ class Reader:
         return found
 
     def _some(self, found: ParsedRows, most: int) -> bool:
-        """Rows from the block at hand; whether there may be more."""
+        """Add rows of the current block. Return whether there may be more."""
         full = len(self._text)
         try:
             for cells in self._csv:
@@ -188,7 +188,7 @@ class Reader:
         self._keep(found, line, cells, begin)
 
     def _keep(self, found: ParsedRows, line: int, cells: list[str], begin: int) -> None:
-        """A row that was read is taken or rejected."""
+        """Add the row, or reject it."""
         end = self._done
         reason = "" if len(cells) == self.n_columns or not self.n_columns else self._fit(cells)
         if end - begin > MOST_CELL and any(
@@ -206,7 +206,7 @@ class Reader:
             found.rows.append(cells)
 
     def _fit(self, cells: list[str]) -> str:
-        """Cells that are missing at the end are empty, surplus ones that are empty are none; else why it is no row."""
+        """Pad missing cells, drop surplus empty ones. Return a reason if the row does not fit."""
         cells += [""] * (self.n_columns - len(cells))
         if any(map(str.strip, cells[self.n_columns :])):
             return "columns"
@@ -214,7 +214,7 @@ class Reader:
         return ""
 
     def _without_spaces(self, text: str) -> list[str]:
-        """The cells of a row in which blanks stand around quotation marks; empty if it is not one row like that."""
+        """Return the cells of a row with blanks around its quotation marks; empty if it is none."""
         try:
             found = list(
                 csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True)
@@ -224,13 +224,13 @@ class Reader:
         return found[0] if len(found) == 1 else []
 
     def _more(self) -> None:
-        """Load the block that begins behind the last row; a larger one if not a single row fitted."""
+        """Load the block behind the last row; a larger one if not a single row fitted."""
         self._size = BLOCK if self._done else 2 * self._size
         self._start = self.position
         self._load()
 
     def _skip_line(self, found: ParsedRows) -> None:
-        """The line at hand begins no row, or one that is too long: reject it and go on behind it, however far that is."""
+        """Reject the current line, which begins no row or one too long, and resume behind it."""
         self._n_read += self._buffer.tell() - self._done
         begin = self._done
         text = self._rest_of_line()
@@ -317,14 +317,14 @@ def _is_clean(text: str) -> bool:
 
 
 def _oddness(cells: list[str]) -> str:
-    """What is wrong with the characters of a row; empty if it is only its neighbours."""
+    """Return the reason why the characters of a row cannot be stored; empty if they can."""
     if any("\0" in cell for cell in cells):
         return "nul"
     return "" if all(map(_is_clean, cells)) else "encoding"
 
 
 def read_in_chunks(reader: Reader, most: int) -> Iterator[ParsedRows]:
-    """Everything, ``most`` rows at a time."""
+    """Yield all rows, ``most`` at a time."""
     while True:
         found = reader.take(most)
         yield found

@@ -1,8 +1,10 @@
-"""Who was erased: salted hashes of their names, which survive a restore.
+"""The suppression list of erased people: salted hashes of their names, which survive a restore.
 
-They block a return by a file; by a call only under the old id or alias, or by an address alone (`blocked`).
+An import cannot bring an erased person back. A call is blocked only if it names the old id or
+alias, or an address alone (`blocked`).
 
-The file (settings.ERASURE_LEDGER) holds a line per name: {"group": 1, "kind": "email", "digest": "...", "at": "..."}.
+The file (settings.ERASURE_LEDGER) holds a line per name:
+{"group": 1, "kind": "email", "digest": "...", "at": "..."}.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ AT_ONCE = 2000
 
 
 def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
-    """What is kept of one name. ``value``: the text of an id; of an e-mail or phone its SHA-256."""
+    """Return the salted hash of one name. ``value``: an id as text; an e-mail or phone as SHA-256."""
     return hmac.digest(bytes(app_group.erasure_salt), kind.encode() + b"\0" + value, "sha256")
 
 
 def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int, Name]]:
-    """All names these people have or had, with the ids of the people."""
+    """Return (profile id, name) for all names these profiles have or had."""
     found = [
         (one.pk, "external_id", one.external_id.encode()) for one in profiles if one.external_id
     ]
@@ -93,12 +95,12 @@ def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
 
 
 def is_used(app_group: AppGroup) -> bool:
-    """Whether anybody was erased in this group."""
+    """Return whether the list of this group holds any name."""
     return ErasedName.objects.filter(app_group=app_group).exists()
 
 
 def held_since(app_group: AppGroup, now: datetime) -> datetime:
-    """Whose erasure is older is no longer held back by an e-mail or phone; by the old id or alias for ever."""
+    """Return the time since which erasures block e-mails and phones; ids and aliases always block."""
     return now - timedelta(days=app_group.suppression_days)
 
 
@@ -110,12 +112,12 @@ def blocked(
     now: datetime,
     from_file: bool,
 ) -> set[int]:
-    """The indexes of changes that name somebody who was erased, or would give somebody such an address.
+    """Return the indexes of changes that name an erased person or set the address of one.
 
-    A file may be older than the erasure, so the addresses in it count for some time. A call that names a person by an
-    id or an alias of their own means whoever has it now: somebody erased may have signed up again.
-    ``people``: index -> id of whom an id or an alias has found. Some share an address with somebody who was erased: what
-    they have already may be told again.
+    A file may be older than the erasure, so its addresses count for `suppression_days`. A call
+    with an id or alias of its own means the present owner: an erased person may sign up again.
+    ``people``: index -> id of the profile found by an id or alias. A profile may share an address
+    with an erased person: an address that it has already may be sent again.
     """
     if not is_used(app_group):
         return set()
@@ -150,12 +152,12 @@ def blocked(
 
 
 def held(app_group: AppGroup) -> QuerySet[ErasedName]:
-    """The names that are held back, of erasures with a receipt."""
+    """Return the blocked names of erasures with a receipt."""
     return ErasedName.objects.filter(app_group=app_group, erasure__isnull=False).order_by()
 
 
 def release(erasure: Erasure, *, now: datetime) -> int:
-    """Hold the person of a receipt back no longer, also after a restore; answers how many names went."""
+    """Unblock the person of a receipt, also after a restore. Return the number of names."""
     with transaction.atomic():
         rows = list(ErasedName.objects.select_for_update().filter(erasure=erasure).order_by("pk"))
         lines = [
@@ -172,7 +174,7 @@ def release(erasure: Erasure, *, now: datetime) -> int:
 
 
 def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
-    """Index -> key of the receipt, of the changes whose person was erased before and is named in the ledger."""
+    """Return index -> key of the receipt, for changes of people who were erased before."""
     if not is_used(app_group):
         return {}
     named = [
@@ -191,13 +193,13 @@ def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
 def _hits_of_before(
     app_group: AppGroup, changes: Sequence[Change], *, since: datetime
 ) -> list[tuple[int, Name]]:
-    """The index and the known name of changes that tell an address which the old rule had read as another."""
+    """Return index and name of changes with an address that the former rule hashed differently."""
     if app_group.reread_at is None:
         return []
     named = [
         (index, (kind, value))
         for kind in ADDRESSES
-        for index, text in _told(kind, changes)
+        for index, text in _texts(kind, changes)
         for value in digests_before(app_group, kind, text)
     ]
     old = ErasedName.objects.filter(
@@ -213,7 +215,7 @@ def _hits_of_before(
 def digests(
     app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()
 ) -> bytes:
-    """All that may be kept of some names, one after the other. ``texts``: as e-mails and phones were told."""
+    """Return the digests of some names, joined. ``texts``: the e-mails or phones as received."""
     found = [digest(app_group, kind, value) for value in values if value]
     for text in filter(None, texts) if app_group.reread_at else ():
         found += digests_before(app_group, kind, text)
@@ -221,7 +223,7 @@ def digests(
 
 
 def digests_before(app_group: AppGroup, kind: str, text: str) -> list[bytes]:
-    """What names of before may have been kept of an e-mail or phone; nothing in groups that never had the old rule."""
+    """Return digests by former rules of an e-mail or phone; none in groups without such rules."""
     if app_group.reread_at is None:
         return []
     found = former_rules.hashes_before(kind, text, region=app_group.phone_region)
@@ -236,17 +238,17 @@ def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
 
 
 def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int, Name]]:
-    """E-mails and phones, by which somebody is found or which they get."""
+    """Return the e-mails and phones that changes look up or set."""
     found: list[tuple[int, Name]] = []
     for kind in ADDRESSES:
-        for index, text in _told(kind, changes):
+        for index, text in _texts(kind, changes):
             judged = normalise.normalise(kind, text, region=app_group.phone_region)
             if judged.sha256 is not None:
                 found.append((index, (kind, digest(app_group, kind, judged.sha256))))
     return found
 
 
-def _told(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
+def _texts(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
     """The index and the text of every e-mail, or phone, of the changes."""
     for index, one in enumerate(changes):
         for text in (getattr(one, kind), one.fields.get(kind)):
@@ -255,9 +257,10 @@ def _told(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
 
 
 def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
-    """The ids of known people who are meant by these names: after a restore they are here again.
+    """Return the ids of erased profiles that a restore brought back.
 
-    An external id or an alias is never changed, so whoever has one is meant by it alone: others may have their address.
+    External ids and aliases never change, so a profile with one is matched by it alone: others
+    may have the same address.
     """
     found: list[int] = []
     for some in chunks.walk(Profile.objects.filter(app_group=app_group), AT_ONCE):
@@ -273,7 +276,7 @@ def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
 
 
 def file(*, path: Path | None = None) -> int:
-    """Append the names that are not in the file yet, and make sure they are on the disk; answers how many."""
+    """Append the names that are not in the file yet, with fsync. Return how many."""
     target = path or Path(settings.ERASURE_LEDGER)
     with transaction.atomic():
         rows = list(
