@@ -35,14 +35,38 @@ EACH = ("django_db", "machines", "each_database")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Mark the tests that touch no database: `make test` runs them on one of the two only.
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if _runs_once(item):
+            item.add_marker("once")
+        if _shares_a_module_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    if hasattr(config, "workerinput"):
+        items[:] = _interleaved(items)
+
+
+def _runs_once(item):
+    """Return whether a test touches no database: `make test` runs it on one of the two only.
 
     Tests that start processes without a fixture of this list give them SQLite.
     """
-    for item in items:
-        if not any(map(item.get_closest_marker, EACH)) and DATABASE.isdisjoint(item.fixturenames):
-            item.add_marker("once")
+    is_marked = any(map(item.get_closest_marker, EACH))
+    return not is_marked and DATABASE.isdisjoint(item.fixturenames)
+
+
+def _shares_a_module_fixture(item):
+    """Return whether a worker of its own would set up the fixture of the module once more."""
+    found = item._fixtureinfo.name2fixturedefs.values()
+    return any(definitions[-1].scope == "module" for definitions in found)
+
+
+def _interleaved(items):
+    """Spread the slow tests, which mostly wait, evenly among the others, which mostly compute."""
+    places = {}
+    for is_slow in (False, True):
+        kind = [item for item in items if bool(item.get_closest_marker("slow")) == is_slow]
+        places |= {item: place / len(kind) for place, item in enumerate(kind)}
+    return sorted(items, key=places.__getitem__)
 
 
 def pytest_report_collectionfinish(items):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engine command")]
+pytestmark = pytest.mark.slow
 
 
 def processes_of(pgid):

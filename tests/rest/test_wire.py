@@ -9,7 +9,7 @@ import requests
 
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wire")]
+pytestmark = pytest.mark.slow
 BODY = json.dumps({"attributes": [{"external_id": "wire", "n": {"inc": 1}}]})
 LENGTH = len(BODY)
 ISSUE = """

@@ -13,7 +13,7 @@ from tests.system.crash.conftest import databases
 from tests.system.faults.live.site import address
 
 __all__ = ["databases"]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]
+pytestmark = pytest.mark.slow
 PLACES = {  # where personal data may be: (table, column) -> the end of the planted value's name
     **{("people_profile", name): name for name in ("email", "phone", "idfa")},
     ("people_profile", "gaid"): ("gaid", "google_ad_id"),

@@ -10,7 +10,7 @@ from audiencesync.core.database import move_database
 from tests.support.stack import environment, manage
 from tests.system.machines.servers import database
 
-pytestmark = [pytest.mark.slow, pytest.mark.machines, pytest.mark.xdist_group("move database")]
+pytestmark = [pytest.mark.slow, pytest.mark.machines]
 WORK = """
 from django.utils import timezone
 from audiencesync.groups.models import AppGroup, User
