@@ -10,6 +10,8 @@ from canvases import engine, laws
 from canvases.models import Canvas, Step, Visit
 from partners.models import Sync, Tally
 
+pytestmark = pytest.mark.thorough
+
 DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 SYNC = ("audience_sync", {})
 

@@ -9,7 +9,7 @@ from canvases import checklist, engine
 from partners.forecast import forecast
 from partners.models import Delivery, Tally
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 KINDS = ["email", "phone", "idfa", "gaid"]
 
 

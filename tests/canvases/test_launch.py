@@ -11,7 +11,7 @@ from canvases import engine
 from canvases.models import Canvas, Visit
 from partners.models import AdAccount, Audience, Connection
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

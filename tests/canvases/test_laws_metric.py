@@ -8,7 +8,7 @@ from django.utils import timezone
 from canvases import laws, metrics
 from partners.models import Tally
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 NAME = "audsync_conservation_violations"
 
 

@@ -12,6 +12,8 @@ from partners.models import AdAccount, Batch, Connection, Push, Sync
 from partners.queue import collect
 from tests.support.scrape import TOKEN
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pending_batch(world):

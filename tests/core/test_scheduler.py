@@ -12,6 +12,8 @@ from django_q.tasks import async_task
 from audiencesync.core import beat
 from audiencesync.core.beat import Ticker, TickOrm, TickRedis
 
+pytestmark = pytest.mark.thorough
+
 NOW = 1_800_000_000.0
 
 

@@ -11,6 +11,8 @@ import pytest
 from audiencesync.core.supervisor import Engine, Terms
 from tests.support.stack import wait_until
 
+pytestmark = pytest.mark.thorough
+
 SILENT = "import time; time.sleep(600)"
 IGNORES_SIGTERM = (
     "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); "

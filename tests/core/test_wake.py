@@ -13,6 +13,8 @@ from django_q.signing import SignedPackage
 
 from audiencesync.core import beat, supervisor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch, transactional_db):

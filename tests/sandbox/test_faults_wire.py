@@ -8,6 +8,8 @@ import requests
 
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 
 def set_fault(caller, kind, **more):
     caller.sandbox.faults.set(kind, count=1, **more)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tiktok_sandbox.routes import ENDPOINTS
 from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
+pytestmark = pytest.mark.thorough
+
 KEYS = [
     "advertiser_id", "advertiser_ids", "action", "id_schema", "batch_data", "custom_audience_name",
     "delete_audience_id", "custom_audience_ids", "lookalike_spec", "app_id", "secret", "auth_code",

@@ -8,6 +8,8 @@ import pytest
 from tiktok_sandbox.limits import PRESETS
 from tiktok_sandbox.seed import EU, UK
 
+pytestmark = pytest.mark.thorough
+
 BRAZE, TIKTOK = PRESETS["published_by_braze"], PRESETS["published_by_tiktok"]
 SCHEMAS = ("EMAIL_SHA256", "PHONE_SHA256")
 

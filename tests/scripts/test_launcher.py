@@ -11,6 +11,8 @@ import pytest
 from audiencesync.core import crypto
 from tests.support.stack import ROOT, free_port
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def run(monkeypatch):

@@ -14,6 +14,8 @@ from canvases.models import Canvas, Step
 from partners.models import AdAccount, Audience, Connection, OAuthState, Sync, Tally
 from tests.site import addresses
 
+pytestmark = pytest.mark.thorough
+
 LARGE = 1_234_567  # ids of this size get separators in a template without "unlocalize"
 SEPARATED_ID = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
 NAMES = {"TikTok Ads Manager", "TikTok Business Center", "TikTok Audience Sync", "Audience Sync"}

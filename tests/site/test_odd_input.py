@@ -9,6 +9,8 @@ from django.urls import reverse
 from tests.site import addresses
 from tests.site.forms import Forms
 
+pytestmark = pytest.mark.thorough
+
 ROUTES = addresses.of_groups()
 TEXTS = {
     "emoji": "👩‍👩‍👧‍👦 🛒",

@@ -13,6 +13,8 @@ from partners import audiences
 from partners.models import Audience
 from partners.queue import flush
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def hidden_audience(world, settings, tmp_path):

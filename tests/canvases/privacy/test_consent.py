@@ -12,6 +12,8 @@ from canvases import laws
 from canvases.privacy import erase
 from partners.models import Delivery
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _ledger(settings, tmp_path):

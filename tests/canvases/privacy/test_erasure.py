@@ -17,6 +17,8 @@ from canvases.privacy import erase as privacy
 from partners import sync
 from partners.models import Delivery, Sync
 
+pytestmark = pytest.mark.thorough
+
 EMAIL = "ann@example.org"
 
 

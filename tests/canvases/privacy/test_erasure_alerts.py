@@ -9,6 +9,8 @@ from canvases.privacy import erase
 from partners.connections import alerts
 from partners.models import Connection
 
+pytestmark = pytest.mark.thorough
+
 SUBJECT = "People who must leave are still in audiences of Acme"
 DAY = timedelta(days=1)
 

@@ -11,6 +11,8 @@ from audiencesync.people.models import ErasedName, Erasure, Profile
 from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase
 
+pytestmark = pytest.mark.thorough
+
 DAY = timedelta(days=1)
 
 

@@ -14,6 +14,8 @@ from partners.models import Batch
 from partners.queue import settle
 from partners.queue.push import send
 
+pytestmark = pytest.mark.thorough
+
 RETENTION = timedelta(seconds=900)
 
 

@@ -21,6 +21,8 @@ from audiencesync.people.writing.identify import Identity, identify
 from canvases import engine
 from canvases.privacy import export
 
+pytestmark = pytest.mark.thorough
+
 OURS = ("groups", "people", "partners", "canvases")
 EXPORTED = {  # table -> section of the export
     "people.Profile": "known_before_as",

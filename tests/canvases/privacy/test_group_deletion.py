@@ -13,6 +13,8 @@ from canvases.privacy import erase
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
 
+pytestmark = pytest.mark.thorough
+
 WITHOUT_GROUP = {
     "groups.BeatSlot",
     "groups.Activity",

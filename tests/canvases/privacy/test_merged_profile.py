@@ -13,6 +13,8 @@ from canvases.models import Canvas, Step, Visit
 from canvases.privacy import identify as identities
 from partners.models import Batch
 
+pytestmark = pytest.mark.thorough
+
 EMAIL = "v@example.org"
 
 

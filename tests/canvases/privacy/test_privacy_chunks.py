@@ -11,6 +11,8 @@ from canvases import laws
 from canvases.privacy import erase
 from partners.queue.removals import consent
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def audience(world, settings, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from audiencesync.people.models import ErasedName, Erasure, Profile
 from audiencesync.people.writing.upsert import upsert
 from canvases.privacy import erase as privacy
 
+pytestmark = pytest.mark.thorough
+
 EMAIL = "family@example.org"
 
 

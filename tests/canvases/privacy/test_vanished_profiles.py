@@ -11,6 +11,8 @@ from canvases import engine, laws
 from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
 from partners.models import Delivery
 
+pytestmark = pytest.mark.thorough
+
 
 def delete_row(person):
     """Delete the row only, as an erasure does that missed a concurrent transaction."""

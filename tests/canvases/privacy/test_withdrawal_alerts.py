@@ -14,6 +14,8 @@ from partners.models import AdAccount, Batch
 from partners.queue import flush
 from tiktok_sandbox.seed import MARA
 
+pytestmark = pytest.mark.thorough
+
 WAITING = "People who must leave are still in audiences of Acme"
 EXPIRED = "People were not taken out of audiences of Acme"
 

@@ -7,7 +7,7 @@ from canvases.models import Canvas
 from partners.models import AdAccount, Audience, Connection, Sync
 from partners.sync import enqueue
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from partners.models import Audience
 from tiktok_sandbox.seed import EU
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.utils import timezone
 from canvases.models import Canvas
 from canvases.steps import KINDS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from audiencesync.groups.models import Activity
 from partners.models import Audience
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def lines():

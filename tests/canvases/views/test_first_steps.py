@@ -4,7 +4,7 @@ import pytest
 
 from canvases.models import Canvas
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 URL = "/g/acme/canvases/"
 
 

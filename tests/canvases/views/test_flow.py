@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from canvases.models import Step, StepTally, Visit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def flow(canvas):

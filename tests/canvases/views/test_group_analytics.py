@@ -5,7 +5,7 @@ import pytest
 from canvases.views import analytics
 from tests.canvases.views.test_staff_analytics import make_step
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 URL = "/g/acme/analytics/"
 CSV = f"{URL}?format=csv"
 

@@ -8,7 +8,7 @@ from canvases.models import Step, StepTally
 from partners.models import Batch, Delivery, Sync
 from tests.canvases.counting import count
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from canvases.models import Step
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 # The numbers on the cards: one query reads them for all steps of a canvas.
 NUMBERS = 'FROM "canvases_step" LEFT OUTER JOIN "canvases_steptally"'

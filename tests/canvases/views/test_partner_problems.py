@@ -9,7 +9,7 @@ from django.utils import timezone
 from canvases import engine
 from partners.models import Audience, Batch, Budget, Connection
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from audiencesync.people.models import Erasure, Event, Profile, UserAlias
 from canvases import engine
 from canvases.privacy import erase, export
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _ledger(settings, tmp_path):

@@ -18,7 +18,7 @@ from partners import laws
 from partners.models import Batch, Delivery, Outcome, Sync, Tally
 from partners.queue import tally
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 OWN_OUTCOMES = [
     ("not_synced", "no_identifier"),

@@ -7,6 +7,8 @@ from audiencesync.groups.models import Activity
 from audiencesync.people.models import ErasedName, Erasure, Profile
 from canvases.privacy import erase
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def erasure(acme, settings, tmp_path):

@@ -12,6 +12,8 @@ from audiencesync.groups.accounts.signup import InvitedSignupForm
 from audiencesync.groups.models import Invitation, Role, User
 from tests.support.threads import Threads
 
+pytestmark = pytest.mark.thorough
+
 PASSWORD = "correct horse battery"
 N_CLIENTS = 8
 

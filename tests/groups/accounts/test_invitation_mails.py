@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.test import Client
 
 from audiencesync.groups.models import Invitation
 from partners.connections import mailing
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_mailed_link_is_not_shown_to_the_inviter(acme, alice, signed_in):

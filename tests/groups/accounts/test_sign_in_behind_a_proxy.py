@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import pytest
 from django.test import Client
 
 from tests.support.stack import ROOT, environment
+
+pytestmark = pytest.mark.thorough
 
 PRINT_COUNT = "from django.conf import settings; print(settings.ALLAUTH_TRUSTED_PROXY_COUNT)"
 

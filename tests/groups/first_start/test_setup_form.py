@@ -11,6 +11,8 @@ from audiencesync.groups.models import AppGroup, SetupLink, User
 from tests.groups.first_start.test_setup import FORM, link, path_of
 from tests.support.threads import Threads
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["link"]
 
 

@@ -14,6 +14,8 @@ from partners.models import Audience, Budget
 from partners.queue import budget
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def eu(alices):

@@ -10,6 +10,8 @@ from django.utils import timezone
 from partners.connections import deadline_alerts
 from partners.models import Batch, Connection, Sync
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def ends_in(world, alice, settings):

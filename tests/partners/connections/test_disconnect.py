@@ -9,6 +9,8 @@ from audiencesync.groups.models import Activity
 from partners.models import SpentToken, Tally
 from tiktok_sandbox.seed import EU, UK
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def connection(alices):

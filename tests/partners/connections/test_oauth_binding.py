@@ -11,6 +11,8 @@ from audiencesync.groups.models import AppGroup, Membership, Role
 from partners.models import Connection, OAuthState
 from tiktok_sandbox.seed import EU, JONAS
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def charlies(journey, charlie, other_group):

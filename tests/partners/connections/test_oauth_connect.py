@@ -1,8 +1,12 @@
 """An admin connects TikTok and chooses ad accounts."""
 
+import pytest
+
 from audiencesync.groups.models import Activity
 from partners.models import OAuthState
 from tiktok_sandbox.seed import EU, MARA, UK
+
+pytestmark = pytest.mark.thorough
 
 
 def test_the_page_offers_the_ad_accounts_of_the_tiktok_user(alices):

@@ -11,6 +11,8 @@ from audiencesync.groups.models import Membership, Role
 from partners.models import OAuthState
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 CALLBACK = "/oauth/tiktok/callback/"
 
 

@@ -15,6 +15,8 @@ from audiencesync.groups.models import Membership, User
 from partners.connections import alerts, deadline_alerts
 from partners.models import Audience, Batch, Connection, Count, Sync
 
+pytestmark = pytest.mark.thorough
+
 ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
 
 

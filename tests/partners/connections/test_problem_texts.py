@@ -8,6 +8,8 @@ from django.utils import timezone, translation
 from partners.connections import problems
 from partners.models import AdAccount, Audience, Batch, Connection, Sync
 
+pytestmark = pytest.mark.thorough
+
 ENDS_AT = datetime(2026, 11, 29, 1, 7, tzinfo=UTC)  # 02:07 in Berlin
 
 

@@ -11,6 +11,8 @@ from partners.models import AdAccount, Audience, Connection, Sync
 from partners.queue import park
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def step(alices, live_step):

@@ -10,6 +10,8 @@ from partners.queue import park
 from partners.queue.flush import Flush
 from tiktok_sandbox.seed import EU, JONAS, UK, US
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def audience(alices):

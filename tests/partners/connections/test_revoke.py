@@ -11,6 +11,8 @@ from partners.connections import connect, oauth, revoke
 from partners.models import OAuthState, SpentToken
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 REVOKE = "oauth2/revoke_token"
 
 

@@ -11,6 +11,8 @@ from partners.audiences import AudienceNameError
 from partners.connections import connect, refresh
 from partners.models import Batch, Budget, Connection, Lane, Push, SpentToken
 
+pytestmark = pytest.mark.thorough
+
 
 def test_connect_stores_a_token_that_expires(world):
     assert world.connect().status_code == 302

@@ -9,6 +9,8 @@ from partners import sync
 from partners.models import AdAccount, Audience, Batch, Budget, Connection, Delivery, Push
 from partners.queue import budget, flush
 
+pytestmark = pytest.mark.thorough
+
 
 def test_a_server_error_is_retried(world):
     world.fault("code", code=50000, count=2)

@@ -10,6 +10,8 @@ from partners import sync
 from partners.models import AdAccount, Batch
 from partners.queue import budget, collect, flush, transitions
 
+pytestmark = pytest.mark.thorough
+
 N = 10
 
 

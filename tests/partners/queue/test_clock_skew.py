@@ -10,6 +10,8 @@ from partners.models import AdAccount, Audience, Batch, Budget, Connection, Lane
 from partners.queue import budget, collect, flush, settle
 from partners.queue.push import pack, send
 
+pytestmark = pytest.mark.thorough
+
 AHEAD = timedelta(hours=2)
 
 

@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import pytest
 from django.utils import timezone
 
 from partners.models import AdAccount, Batch
 from partners.queue import collect, settle
 from partners.queue.push import pack, send
 from tiktok_sandbox.limits import DEFAULT
+
+pytestmark = pytest.mark.thorough
 
 
 def _late_add_after_a_removal(world, n):

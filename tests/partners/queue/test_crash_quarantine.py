@@ -8,6 +8,8 @@ from partners.models import Batch, Delivery
 from partners.queue import collect, flush
 from partners.tiktok.partner import TikTok
 
+pytestmark = pytest.mark.thorough
+
 
 class Killed(BaseException):
     """The death of a worker: no handler catches it."""

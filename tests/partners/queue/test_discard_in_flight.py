@@ -9,6 +9,8 @@ from partners.models import Batch
 from partners.queue import collect, flush, settle
 from partners.queue.push import pack, send
 
+pytestmark = pytest.mark.thorough
+
 
 def _leased_then_discarded(world):
     """Return a leased request that an admin discards just before the call."""

@@ -1,6 +1,10 @@
 """Enqueued people reach the audience and are counted exactly."""
 
+import pytest
+
 from partners.models import Batch, Delivery, Push
+
+pytestmark = pytest.mark.thorough
 
 
 def test_people_arrive_at_the_audience(world):

@@ -9,6 +9,8 @@ from partners.models.batch_queries import LARGE
 from partners.queue import flush
 from tiktok_sandbox.limits import DEFAULT
 
+pytestmark = pytest.mark.thorough
+
 
 def _requests_before(world, sync_row):
     """Return the number of requests before the first one to this audience."""

@@ -1,7 +1,11 @@
 """A throttled or slow ad account delays no other ad account."""
 
+import pytest
+
 from partners.models import Budget
 from partners.queue import flush
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_throttled_ad_account_gets_no_further_requests(world, settings):

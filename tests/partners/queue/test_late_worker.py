@@ -1,11 +1,14 @@
 """A push after the lease expired counts nothing twice and does not overrule a newer state."""
 
+import pytest
 from django.utils import timezone
 
 from partners import sync
 from partners.models import Batch
 from partners.queue import collect, flush, settle
 from partners.queue.push import send
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_late_push_counts_nothing_twice(world):

@@ -8,6 +8,8 @@ from partners.models import Batch
 from partners.queue import collect, settle
 from partners.queue.push import pack, send
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def sync_row(world):

@@ -13,6 +13,8 @@ from partners.queue import collect, flush, settle
 from partners.queue import move as moving
 from partners.queue.push import pack, send
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pair(world):

@@ -8,6 +8,8 @@ from partners.models import Batch, Outcome
 from partners.queue import flush, move, settle
 from tests.partners.queue.test_move import leased, moved, net, pair
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["moved", "pair"]
 
 

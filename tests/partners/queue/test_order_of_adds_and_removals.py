@@ -13,6 +13,8 @@ from partners.queue import collect, settle, tally, transitions
 from partners.queue.push import pack, send
 from tiktok_sandbox.limits import DEFAULT
 
+pytestmark = pytest.mark.thorough
+
 
 def _leased(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())

@@ -2,9 +2,13 @@
 
 import dataclasses
 
+import pytest
+
 from audiencesync.people.models import PastIdentifier
 from partners.models import Delivery, Push
 from tiktok_sandbox.limits import DEFAULT
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_removal_with_too_many_past_hashes_is_split(world):

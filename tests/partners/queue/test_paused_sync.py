@@ -10,6 +10,8 @@ from partners.models import Batch, Sync
 from partners.queue import collect, flush, settle
 from partners.queue.push import pack, send
 
+pytestmark = pytest.mark.thorough
+
 
 def _pause(sync_row):
     sync.pause(Sync.objects.filter(pk=sync_row.pk))

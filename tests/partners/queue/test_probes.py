@@ -10,6 +10,8 @@ from audiencesync.groups.models import AppGroup
 from partners import housekeeping
 from partners.models import AdAccount, Audience, Connection, Sync
 
+pytestmark = pytest.mark.thorough
+
 DEADLINE, BOUND = 0.4, 0.3
 
 

@@ -9,6 +9,8 @@ from partners import laws
 from partners.models import Batch, Budget, Connection
 from partners.queue import budget
 
+pytestmark = pytest.mark.thorough
+
 PARK = 0.1  # seconds; 300 in production
 
 

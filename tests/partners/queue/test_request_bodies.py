@@ -2,12 +2,15 @@
 
 import time
 
+import pytest
 from django.utils import timezone
 
 from audiencesync.people.models import PastIdentifier
 from partners.models import Batch, Delivery, Tally
 from partners.queue import collect, flush, settle
 from partners.queue.push import pack, send
+
+pytestmark = pytest.mark.thorough
 
 
 def _leased_request(world, post_by=float("inf")):

@@ -16,6 +16,8 @@ from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 ONE_AT_A_TIME = 5  # threads; four of them are reserved for planning
 DOC = Path(conf.BASE_DIR) / "docs" / "reliability.md"
 

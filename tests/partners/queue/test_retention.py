@@ -16,6 +16,8 @@ from partners import housekeeping, sync
 from partners.models import Batch, Delivery, Push, Tally
 from partners.queue import retention
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _ledger(settings, tmp_path):

@@ -15,6 +15,8 @@ from partners.models import Batch, Outcome, Sync
 from partners.models.tallies import no_counts
 from partners.queue import move, outcomes, tally, transitions
 
+pytestmark = pytest.mark.thorough
+
 
 def _errored(world, n):
     sync_row = world.sync()

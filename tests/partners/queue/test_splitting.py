@@ -2,10 +2,14 @@
 
 import dataclasses
 
+import pytest
+
 from partners.models import AdAccount, Audience, Batch, Delivery
 from tiktok_sandbox import params
 from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
+
+pytestmark = pytest.mark.thorough
 
 
 def _poison(world, person):

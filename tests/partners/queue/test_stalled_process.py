@@ -8,6 +8,8 @@ import pytest
 from partners.models import Push
 from partners.queue import collect, flush
 
+pytestmark = pytest.mark.thorough
+
 STALL = flush.LATEST + 0.3
 
 

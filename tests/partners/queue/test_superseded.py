@@ -9,6 +9,8 @@ from partners.queue import collect, settle
 from partners.queue.push import pack, send
 from partners.queue.removals import removal
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pending_removal(world):

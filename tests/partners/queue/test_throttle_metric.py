@@ -5,6 +5,8 @@ import pytest
 from partners.models import Budget
 from partners.queue import budget
 
+pytestmark = pytest.mark.thorough
+
 PARKED = "audsync_parked_people{by=%s}"
 
 

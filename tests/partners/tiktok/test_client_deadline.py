@@ -12,6 +12,8 @@ from partners.tiktok.client import Client
 from partners.transport import new_session
 from tests.support.odd_servers import OK_BODY, http, read_request, serve
 
+pytestmark = pytest.mark.thorough
+
 DEADLINE = 0.6
 
 

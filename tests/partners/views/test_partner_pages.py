@@ -11,6 +11,8 @@ from audiencesync.groups.models import Activity
 from partners.models import AdAccount, Audience, OAuthState
 from tiktok_sandbox.seed import EU, UK
 
+pytestmark = pytest.mark.thorough
+
 TIKTOK = "/g/acme/partners/tiktok/"
 
 

@@ -14,6 +14,8 @@ from partners.models import AdAccount, Audience, Connection, Delivery, Sync
 from tests.rest.test_every_operation import OPERATIONS
 from tests.support.rest_api import Caller
 
+pytestmark = pytest.mark.thorough
+
 SECRET = "canary-of-acme"
 EMAIL, PHONE, IDFA = (
     f"{SECRET}@example.org",

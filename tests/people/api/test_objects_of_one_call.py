@@ -14,6 +14,8 @@ from audiencesync.people.api import track
 from audiencesync.people.models import Event, Profile
 from tests.support.rest_api import Caller
 
+pytestmark = pytest.mark.thorough
+
 NOW = "2026-11-01T10:00:00Z"
 
 

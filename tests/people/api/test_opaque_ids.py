@@ -9,6 +9,8 @@ from audiencesync.people.models import Profile
 from canvases import engine
 from partners.models import AdAccount, Audience, Connection
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def ids(api, acme, launched):

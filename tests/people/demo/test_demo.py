@@ -14,6 +14,8 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS = (
     "external_id",
     "email",

@@ -3,6 +3,7 @@
 import uuid
 
 import phonenumbers
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from audiencesync.people.identifiers import normalise as identifiers
 from audiencesync.people.identifiers import phones
 from audiencesync.people.identifiers.normalise import KINDS, alternative, hash_rows, normalise
 from audiencesync.people.models import Profile
+
+pytestmark = pytest.mark.thorough
 
 ROW = ("Jane@Example.com", "+442071838750", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", "")
 WORDS = st.text("abcXYZ019_+-.", max_size=40)

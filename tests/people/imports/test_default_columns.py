@@ -7,6 +7,8 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import Profile
 from audiencesync.people.writing.upsert import upsert
 
+pytestmark = pytest.mark.thorough
+
 
 def attributes(imports, cells, **changes):
     """Import these cells in a column ``x`` and return the attribute of each profile."""

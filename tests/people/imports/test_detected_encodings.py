@@ -6,6 +6,8 @@ from audiencesync.people.imports import detection
 from audiencesync.people.models import Profile
 from tests.people.imports.test_reader import Bytes
 
+pytestmark = pytest.mark.thorough
+
 HEADER = {"encoding": "utf-8", "delimiter": "comma", "header": "1"}
 GERMAN = "id;name;ort\n1;Jürgen Groß;Köln\n2;Bärbel;München\n3;Jörg – „der Große“;Würzburg\n"
 RUSSIAN = (

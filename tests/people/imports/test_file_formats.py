@@ -12,6 +12,8 @@ from audiencesync.people.imports import forms, uploads
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import, UploadPart
 
+pytestmark = pytest.mark.thorough
+
 ROWS = "external_id,email,city\nc-1,jürgen@example.org,Köln\nc-2,zoë@example.org,Nîmes\n"
 LATIN = ROWS.replace("zoë", "zoe").replace("jürgen", "juergen")
 

@@ -9,6 +9,8 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import PastIdentifier, Profile
 from audiencesync.people.writing.upsert import upsert
 
+pytestmark = pytest.mark.thorough
+
 HASH = sha256(b"anna@example.org").hexdigest()
 OTHER = sha256(b"bert@example.org").hexdigest()
 

@@ -1,7 +1,11 @@
 """Import a file from upload to result: preview, mapping, check, import."""
 
+import pytest
+
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import, UploadPart
+
+pytestmark = pytest.mark.thorough
 
 PEOPLE = (
     "external_id;E-Mail;Telefon;Land;newsletter;orders\r\n"

@@ -11,6 +11,8 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart, UploadPart
 from tests.support.import_pages import URL, turns
 
+pytestmark = pytest.mark.thorough
+
 N = 50
 FILE = (
     "external_id,email\n"

@@ -17,6 +17,8 @@ from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from tests.support.import_pages import turns
 
+pytestmark = pytest.mark.thorough
+
 TARGETS = ["external_id", "email", "phone", "gaid", "ads_consent", "country", "text", "number"]
 COLUMNS = tuple(Column(target, target, f"a {target}") for target in TARGETS)
 EMAILS = ["", "a@example.org", "A@Example.org", "b@example.org", "rubbish"]

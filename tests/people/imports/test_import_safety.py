@@ -14,6 +14,8 @@ from audiencesync.people.models.imports import Import, UploadPart
 from audiencesync.people.privacy import consent, erasure_ledger
 from tests.support.import_pages import URL, turns
 
+pytestmark = pytest.mark.thorough
+
 FILE = "external_id,email\nc-1,anna@example.org\n"
 PAGES = ["", "new/", "template/"]
 ACTIONS = ["cancel/", "discard/", "segment/"]

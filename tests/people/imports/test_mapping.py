@@ -4,6 +4,8 @@ import pytest
 
 from audiencesync.people.models import Profile, UserAlias
 
+pytestmark = pytest.mark.thorough
+
 ROWS = "external_id,email,plan,points\nc-1,anna@example.org,gold,5\n"
 
 

@@ -6,6 +6,8 @@ from audiencesync.people.imports import column_guess
 from audiencesync.people.models import Profile
 from audiencesync.people.writing import in_clear
 
+pytestmark = pytest.mark.thorough
+
 
 def suggest(group, headers, *rows, delimiter="comma"):
     return column_guess.columns(headers, rows, delimiter=delimiter, app_group=group)

@@ -5,6 +5,8 @@ import pytest
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import PastIdentifier, Profile
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("cells", ["n/a,-", "nobody,12", "NULL,\\N", "none@none,0"])
 def test_an_unusable_cell_keeps_the_usable_identifier(imports, make_profile, cells):

@@ -19,6 +19,8 @@ from audiencesync.people.writing.upsert import upsert
 from tests.support.import_pages import turns
 from tests.support.rest_api import Caller
 
+pytestmark = pytest.mark.thorough
+
 RAW = {
     "by call": ("Anna.Call@Example.org", "+4915112345601", "0A1B2C3D-0000-4000-8000-000000000001"),
     "changed by call": (

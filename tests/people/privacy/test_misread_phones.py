@@ -15,6 +15,8 @@ from audiencesync.people.writing import rework
 from audiencesync.people.writing.upsert import upsert
 from canvases.privacy import erase
 
+pytestmark = pytest.mark.thorough
+
 BARE, RIGHT, WRONG = "4917612345678", digest("+4917612345678"), digest("+494917612345678")
 MIGRATION = importlib.import_module("audiencesync.people.migrations.0012_misreadings")
 

@@ -10,6 +10,8 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import edit
 
+pytestmark = pytest.mark.thorough
+
 LIST = "/g/acme/people/segments/"
 ENDLESS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "

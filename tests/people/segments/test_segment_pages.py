@@ -8,6 +8,8 @@ from audiencesync.groups.models import Activity
 from audiencesync.people.models import Segment
 from canvases.models import Canvas
 
+pytestmark = pytest.mark.thorough
+
 LIST, NEW = "/g/acme/people/segments/", "/g/acme/people/segments/new/"
 GERMANS = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 

@@ -6,6 +6,8 @@ from django.urls import reverse
 from audiencesync.people.views import masking
 from tests.people.views.test_profile_pages import URL, page
 
+pytestmark = pytest.mark.thorough
+
 PHONES = [
     *(
         "+4915112345678",

@@ -8,6 +8,8 @@ from django.urls import reverse
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
 
+pytestmark = pytest.mark.thorough
+
 URL = "/g/acme/people/profiles/"
 RTL = "\u202eمحمد 👩‍👩‍👧<script>"
 

@@ -5,6 +5,8 @@ from django.urls import reverse
 
 from audiencesync.people.models import Profile, UserAlias
 
+pytestmark = pytest.mark.thorough
+
 
 def found(client, q):
     """Return the external ids in the list."""

@@ -9,6 +9,8 @@ from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Push
 from tests.system.canary.planted import Planted, person
 
+pytestmark = pytest.mark.thorough
+
 FAULTS = {
     "code": {"code": 40105},
     "http_error": {"status": 502},

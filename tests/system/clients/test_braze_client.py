@@ -8,7 +8,7 @@ from braze.client import BrazeClient, BrazeClientError, BrazeRateLimitError
 
 from audiencesync.people.models import Event, Profile
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 
 @pytest.fixture(params=[True, False], ids=["header", "body"])

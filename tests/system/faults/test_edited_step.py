@@ -12,6 +12,8 @@ from canvases.models import Canvas
 from partners.models import Batch, Sync, Tally
 from partners.queue import flush
 
+pytestmark = pytest.mark.thorough
+
 
 def edit(client, step, audience, waiting="", **fields):
     """Save the step with another audience."""

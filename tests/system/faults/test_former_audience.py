@@ -1,5 +1,6 @@
 """A step has a new audience while people are pending for the old one: its problems stay visible."""
 
+import pytest
 from django.utils import timezone
 
 from canvases import checklist, engine
@@ -10,6 +11,8 @@ from partners.connections import problems
 from partners.models import AdAccount
 from partners.queue import park
 from tests.system.faults.test_edited_step import edit
+
+pytestmark = pytest.mark.thorough
 
 
 def problems_of(step):

@@ -12,6 +12,8 @@ from partners.audiences import creation
 from partners.models import Audience
 from tiktok_sandbox.seed import EU
 
+pytestmark = pytest.mark.thorough
+
 TIMES = 20
 
 

@@ -7,6 +7,8 @@ from canvases import engine
 from canvases.models import Canvas
 from partners.models import AdAccount
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def stopped(live, world, alice, pace):

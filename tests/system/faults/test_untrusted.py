@@ -17,6 +17,8 @@ from partners import housekeeping
 from partners.models import Push
 from tests.system.faults.checked_world import PRODUCTION_TIMES
 
+pytestmark = pytest.mark.thorough
+
 TLS_HANDSHAKE = 0x16
 
 

@@ -11,6 +11,8 @@ from partners import housekeeping
 from partners.models import Batch, Connection
 from partners.queue import flush
 
+pytestmark = pytest.mark.thorough
+
 WORDS = "(TOKEN_KEYS) cannot open its access to TikTok"
 
 
