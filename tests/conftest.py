@@ -1,4 +1,4 @@
-"""The cast: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
+"""Fixtures: alice (admin), bob (marketer), vera (viewer), charlie (admin of another group)."""
 
 import gc
 import shutil
@@ -75,14 +75,14 @@ def pytest_report_collectionfinish(items):
 
 
 def pytest_collection_finish():
-    # The collected tests live as long as the run: the collector of garbage need not look at them again.
+    # The collected tests live as long as the run: garbage collection need not visit them again.
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings):
-    """Begin with a copy of a migrated database; Django finds all migrations applied."""
+    """Start with a copy of a migrated database; Django finds all migrations applied."""
     name, values = migrated.template(), connections["default"].settings_dict["TEST"]
     if connections["default"].vendor == "sqlite":
         shutil.copyfile(name, values["NAME"])
@@ -92,13 +92,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings):
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_keepdb):
-    """Keep the copied file; the folder it is in goes with the process."""
+    """Keep the copied file; its folder is removed at the end of the process."""
     return django_db_keepdb or connections["default"].vendor == "sqlite"
 
 
 @pytest.fixture(autouse=True)
 def _fresh_limits():
-    """Nobody is locked out for what another test typed."""
+    """Clear the rate limits, so that no test is locked out by another one."""
     cache.clear()
 
 
@@ -140,7 +140,7 @@ def charlie(other_group):
 
 @pytest.fixture
 def signed_in():
-    """signed_in(user) -> a test client with that user's session, whose password was typed just now."""
+    """Return signed_in(user) -> a test client; with ``fresh``, the password was typed just now."""
 
     def make(user, *, fresh=True):
         client = Client()
@@ -153,7 +153,7 @@ def signed_in():
 
 
 def proved_just_now(client, user):
-    """The session has just been asked for the password."""
+    """Mark the password of the session as typed just now."""
     session = client.session
     session["account_authentication_methods"] = [
         {"method": "password", "at": time.time(), "reauthenticated": True}

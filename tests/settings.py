@@ -1,4 +1,4 @@
-"""The settings of the product with keys of no value and fast passwords: tests need no environment.
+"""Settings of the product with keys of no value and fast passwords: tests need no environment.
 
 With REDIS_URL, cache and queue use that Redis; each process of pytest-xdist has its own database.
 """
@@ -17,7 +17,7 @@ SECRET_KEY = "test-key-of-no-value-but-of-a-decent-length-0123456789"
 TOKEN_KEYS = [crypto.new_key("test")]
 TIKTOK_APP_ID = "7000000000000000001"
 TIKTOK_APP_SECRET = "sandbox-secret"
-TIKTOK_API_URL = "http://127.0.0.1:1"  # nobody answers there; who wants TikTok starts the sandbox
+TIKTOK_API_URL = "http://127.0.0.1:1"  # no server; tests that need TikTok start the sandbox
 STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
@@ -40,8 +40,8 @@ def _folder() -> Path:
 
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # threads of a test need a file: in memory they do not wait for a lock
+    # Threads of a test need a file: in memory they do not wait for a lock.
     DATABASES["default"]["TEST"] = {"NAME": _folder() / "test.sqlite3"}
-    # no test cuts the power of this machine, so none waits for its disk
+    # No test cuts the power of this machine, so none waits for its disk.
     pragmas = DATABASES["default"]["OPTIONS"]["init_command"]
     DATABASES["default"]["OPTIONS"]["init_command"] = pragmas.replace("=FULL", "=OFF")

@@ -83,14 +83,8 @@ def test_encoding_and_delimiter_are_detected_and_the_file_is_imported(
         (gzip.compress(b"0" * 20_000_000), "archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old Excel file", "archive"),
     ],
-    ids=[
-        "empty",
-        "zip",
-        "UTF-32",
-        "gzip",
-        "zip bomb",
-        "old Excel",
-    ],  # archives contain the time, so their bytes cannot be ids
+    # Archives contain the time, so their bytes cannot be ids.
+    ids=["empty", "zip", "UTF-32", "gzip", "zip bomb", "old Excel"],
 )
 def test_an_unusable_file_is_refused(imports, data, says):
     answer = imports.upload(data)

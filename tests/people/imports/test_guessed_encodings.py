@@ -97,6 +97,5 @@ def test_euc_jp_text_keeps_its_length_in_bytes():
         *(bytes([0x8E, low]) for low in range(0xA1, 0xE0)),
     ]:
         text = pair.decode("euc_jp", "surrogateescape")
-        assert (
-            len(text.encode("euc_jp", "surrogateescape")) == len(pair) or pair == b"\x8f\xa2\xb7"
-        )  # a rare tilde
+        # b"\x8f\xa2\xb7" is a rare tilde.
+        assert len(text.encode("euc_jp", "surrogateescape")) == len(pair) or pair == b"\x8f\xa2\xb7"

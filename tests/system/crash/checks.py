@@ -1,4 +1,4 @@
-"""What must be true at the end, whatever died on the way: the laws, the exact counts, and who is at the sandbox."""
+"""Check the end of a scenario: the laws, the exact counts and the audiences at the sandbox."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
 
 
 def tallies() -> dict[str, dict[str, int]]:
-    """The counts by the label of the Sync, zeros left out."""
+    """Return Sync label -> counts other than zero."""
     rows = {row.sync_id: row.as_dict() for row in Tally.objects.all()}
     labels = dict(Sync.objects.values_list("pk", "label"))
     return {labels[pk]: {name: n for name, n in counts.items() if n} for pk, counts in rows.items()}
 
 
 def report(world: World, scenario: Scenario) -> dict:
-    """In a child: what our database says at the end."""
+    """Return the state of our database at the end of a scenario; call it in a child."""
     connection = world.connection
     return {
         "laws": [
@@ -41,14 +41,13 @@ def report(world: World, scenario: Scenario) -> dict:
 
 
 def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
-    """Audience id -> the hashes of the people who must be there after all that was synced, in the order of the wishes."""
+    """Return audience id -> hashes in it after the deliveries in these states, in queue order."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
         state__in=states
     )
     if states == ("synced",):
-        rows = rows.exclude(
-            batch__cancel_requested=True
-        )  # discarded while under way: it is taken back
+        # A batch discarded while under way is compensated.
+        rows = rows.exclude(batch__cancel_requested=True)
     rows = rows.exclude(profile__email_sha256=None)  # erased
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
@@ -69,7 +68,7 @@ def judge(
     *,
     died_at: str = "",
 ) -> Iterator[str]:
-    """In the test process: one sentence per thing that is wrong."""
+    """Yield one sentence per violation; call it in the test process."""
     yield from after["laws"]
     yield from _fallen(before["counts"], after["counts"])
     if after["leases"]:
@@ -82,7 +81,10 @@ def judge(
             <= there[name]
             <= set(after["possible"].get(key, ()))
         ):
-            yield f"L5 {name}: {len(there[name])} are there, we believe {len(after['believed'].get(key, ()))}"
+            yield (
+                f"L5 {name}: {len(there[name])} are there, "
+                f"we believe {len(after['believed'].get(key, ()))}"
+            )
     if not any(_fits(end, after["counts"], there) for end in scenario.ends):
         who = {name: _numbers(hashes) for name, hashes in there.items() if hashes}
         yield f"the end is none of the right ones: {after['counts']}, there: {who}"
@@ -101,7 +103,10 @@ def _fallen(before: dict, after: dict) -> Iterator[str]:
     for label, counts in before.items():
         for name in NEVER_FALL:
             if after.get(label, {}).get(name, 0) < counts.get(name, 0):
-                yield f"L3 {label}: {name} fell from {counts.get(name, 0)} to {after.get(label, {}).get(name, 0)}"
+                yield (
+                    f"L3 {label}: {name} fell from {counts.get(name, 0)} "
+                    f"to {after.get(label, {}).get(name, 0)}"
+                )
 
 
 def _hashes(sandbox: Sandbox, audience_id: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""A database maker of the engine in use, and a sandbox that every point starts anew with."""
+"""Fixtures: databases of the engine in use, and scenarios with a sandbox of their own."""
 
 import pytest
 from django.conf import settings
@@ -22,7 +22,7 @@ def databases(tmp_path_factory, django_db_blocker):
 
 @pytest.fixture
 def stage(databases):
-    """stage(scenario, mutant=None) -> the scenario, ready to be run."""
+    """Return stage(scenario, mutant=None) -> Stage, ready to run."""
     stages = []
     with serve(db=":memory:") as server:
 
@@ -37,6 +37,9 @@ def stage(databases):
 
 @pytest.fixture
 def lanes(databases, request):
-    """lanes(scenario, mutant=None) -> the scenario, ready to be run at all its points (`--every-point`: one by one)."""
+    """Return lanes(scenario, mutant=None) -> Lanes, ready to run at all points of the scenario.
+
+    With `--every-point`, the points run one by one.
+    """
     is_whole = request.config.getoption("--every-point")
     return lambda scenario, mutant=None: Lanes(scenario, databases, mutant, is_whole=is_whole)

@@ -1,4 +1,4 @@
-"""A database per point, copied from a template: a file of SQLite, or CREATE DATABASE ... TEMPLATE of PostgreSQL."""
+"""Copy a database from a template for each point: an SQLite file, or a PostgreSQL database."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ _kept = []  # connections inherited from the test process: closing them here wou
 
 
 def enter(name: str, busy_seconds: float = 20) -> None:
-    """In a child: from now on this is the database."""
+    """Use this database from now on; call it in a child."""
     _kept.append(connections["default"])
     del connections["default"]
     values = connections.databases["default"]
@@ -24,7 +24,10 @@ def enter(name: str, busy_seconds: float = 20) -> None:
 
 
 class Databases:
-    """Hands out fresh databases; nothing in the test process ever connects to one through Django."""
+    """Create and drop databases.
+
+    The test process never connects to one of them through Django.
+    """
 
     def __init__(self, unblock, folder: Path) -> None:
         self.unblock, self.folder = unblock, folder
@@ -34,7 +37,7 @@ class Databases:
     def child(
         self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS
     ) -> Child:
-        """A process whose database is ``name``."""
+        """Fork a process that uses the database ``name``."""
 
         def live(tell):
             self.unblock()
@@ -46,36 +49,32 @@ class Databases:
         return Child(live, most_seconds=most_seconds)
 
     def create(self, template: str | None = None) -> str:
-        """A new one; a copy of ``template``."""
+        """Create a database, a copy of ``template`` if given; return its name."""
         raise NotImplementedError
 
     def drop(self, name: str) -> None:
-        """Away with it."""
         raise NotImplementedError
 
     def apart(self) -> None:
-        """In a child that makes databases itself: share nothing with its siblings."""
+        """Share nothing with sibling processes; call it in a child that creates databases."""
 
     def copy(self, template: str) -> str:
-        """One for a single point, as the template is."""
+        """Return the name of a copy of the template for a single point."""
         return self.create(template)
 
     def give_back(self, name: str) -> None:
-        """The point is over."""
+        """Release the copy of a point."""
         self.drop(name)
 
 
 class Sqlite(Databases):
-    """Files in one folder."""
-
     def create(self, template: str | None = None) -> str:
-        """A file."""
         name = str(self.folder / f"{os.getpid()}-{next(self.numbers)}.sqlite3")
         if template:
             shutil.copyfile(template, name)
         return name
 
     def drop(self, name: str) -> None:
-        """With what stands beside it."""
+        """Delete the file and the files that SQLite keeps beside it."""
         for end in ("", "-wal", "-shm", "-journal"):
             Path(name + end).unlink(missing_ok=True)

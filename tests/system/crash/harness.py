@@ -1,4 +1,4 @@
-"""Runs a scenario once per class of points: killed or stopped there until its lease is over; then recovers and judges."""
+"""Kill or freeze a scenario once per class of points, then recover and judge it."""
 
 import json
 import signal
@@ -20,13 +20,13 @@ from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import Server
 
 BUSY = ("COMMIT", " POST ")
-PATIENCE = 0.12  # with a process that waits for a lock of the stopped one
-ERROR = "it says: "  # and then what a process logged as an error, or died of
+PATIENCE = 0.12  # seconds for a process that waits for a lock of the frozen one
+ERROR = "it says: "  # stands before an error that a process logged or died of
 Judge = Callable[[str], bool]
 
 
 class Stage:
-    """One scenario, ready to be run again and again from the same beginning."""
+    """Run one scenario again and again from the same start."""
 
     def __init__(
         self,
@@ -38,9 +38,8 @@ class Stage:
         is_whole: bool = False,
     ) -> None:
         self.scenario, self.databases, self.server = scenario, databases, server
-        self.is_whole = (
-            is_whole  # strike at every point, and compare what the points of an epoch leave behind
-        )
+        # Strike at every point, and compare the states that the points of an epoch leave behind.
+        self.is_whole = is_whole
         CLOCK.fresh()
         self.sandbox = server.sandbox
         self.sandbox.reset()
@@ -71,10 +70,10 @@ class Stage:
         self.snapshot.close()
 
     def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
-        """Killed or stopped once in every class of points, or in every ``step``-th, and once not at all.
+        """Strike once in every ``step``-th class of points, and run once without a strike.
 
-        On a busy machine the run that is numbered waits longer than the others, which then end before its last points:
-        one more run is numbered.
+        On a busy machine the run that numbers the points waits longer than the others, which then
+        end before its last points. In this case, number the points of one more run.
         """
         result = self._every(mode, first, step)
         if result.has_missed_many:
@@ -105,7 +104,10 @@ class Stage:
     def first_violation(
         self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool
     ) -> Result:
-        """Point after point until something is wrong that counts; calls and commits first: most bugs sit there."""
+        """Strike at point after point until a violation counts.
+
+        Calls and commits come first, because most bugs are there.
+        """
         result, points = Result(), self.points()
         last = [members[-1] for members in self._classes(points, mode)]
         quiet = {at: not any(word in points[at].label for word in BUSY) for at in last}
@@ -116,7 +118,7 @@ class Stage:
         return result
 
     def points(self) -> list[Point]:
-        """Those of a run that nobody disturbs."""
+        """Return the points of a run without a strike."""
         self._begin_anew()
         name = self.databases.copy(self.template)
         child = self.databases.child(name, self.roles.acting(None, 0))
@@ -126,13 +128,13 @@ class Stage:
         return [Point(**point) for points in child.said("points") for point in points]
 
     def _begin_anew(self) -> None:
-        """The partner, the file and the clock as they were; the database is copied by whoever needs one."""
+        """Restore the sandbox, the ledger file and the clock; callers copy the database."""
         self.snapshot.restore(self.scenario.faults)
         self.remote.ledger.unlink(missing_ok=True)
         CLOCK.reset()
 
     def _one(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
-        """Run with one point; whether it came to the end without reaching it."""
+        """Strike at one point; return whether the run ended without reaching it."""
         run = self._killed if mode == "kill" else self._paused
         self._begin_anew()
         name = self.databases.copy(self.template)
@@ -189,7 +191,7 @@ class Stage:
     def _end(
         self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = ""
     ) -> Iterator[str]:
-        """Recover, then compare."""
+        """Recover, then yield the violations."""
         token_before = {
             token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
         }

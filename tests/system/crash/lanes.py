@@ -1,4 +1,4 @@
-"""The points of a scenario in lanes of their own: one, as long as nothing is waited for."""
+"""Run the points of a scenario in lanes, each a process of its own."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from tests.system.crash.roles import Mutant
 from tests.system.crash.scene import Scenario
 from tiktok_sandbox.server import serve
 
-LANES = 1
+LANES = 1  # enough as long as no scenario waits
 MOST_SECONDS = 600
 
 
 class Lanes:
-    """Each lane is a process with a sandbox, a template and every n-th point of its own."""
+    """Run lanes; each has its own sandbox, its own template and every n-th point."""
 
     def __init__(
         self,
@@ -32,15 +32,15 @@ class Lanes:
         self.is_whole = is_whole
 
     def kill(self) -> Result:
-        """Killed at every point."""
+        """Kill the scenario at every point."""
         return self._run(lambda stage, lane: stage.every("kill", lane, LANES))
 
     def pause(self) -> Result:
-        """Stopped at every point."""
+        """Freeze the scenario at every point."""
         return self._run(lambda stage, lane: stage.every("pause", lane, LANES))
 
     def first_violation(self, mode: str, *, counts: Judge) -> Result:
-        """Point after point until something that counts is wrong in one of the lanes."""
+        """Strike at point after point until a violation in one of the lanes counts."""
         return self._run(
             lambda stage, lane: stage.first_violation(mode, lane, LANES, counts=counts),
             until=counts,
@@ -59,7 +59,7 @@ class Lanes:
         finally:
             for child in children:
                 with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # with all that it has forked
+                    os.killpg(child.pid, signal.SIGKILL)  # with all its children
                 child.end()
         return found
 
@@ -81,7 +81,7 @@ class Lanes:
 
 
 def _result(child: Child) -> Result:
-    """What a lane found. Its own trouble is a violation, too."""
+    """Return the result of a lane; an error of the lane itself is a violation, too."""
     state, errors = child.wait(MOST_SECONDS), child.said("error")
     found = (
         Result(**child.said("result")[0])

@@ -1,4 +1,4 @@
-"""Seeded bugs, patched into the children of a scenario: a harness that has never failed proves nothing."""
+"""Seed bugs of the queue into the children of a scenario, to prove that the harness sees bugs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,13 +25,13 @@ from tests.system.crash.scene import Scenario
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug, and where the harness must see it."""
+    """A bug, and the scenario in which the harness must see it."""
 
     name: str
     patch: Callable[[], None]
     scenario: Scenario
     mode: str
-    dies_of: tuple[str, ...] = ()  # errors that show it; any other is a fault of the patch itself
+    dies_of: tuple[str, ...] = ()  # errors that show the bug; any other is a fault of the patch
 
 
 MUTANTS: list[Mutant] = []

@@ -1,4 +1,4 @@
-"""Seeded bugs of imports, erasures, withdrawn consent and calls that are made once."""
+"""Seed bugs of imports, erasures, withdrawn consent and idempotent calls."""
 
 import json
 import secrets
@@ -73,7 +73,7 @@ def file_goes_first():
     runner.end = ending
 
 
-@seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # what the scenario itself says
+@seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # message of the scenario
 def lease_of_the_next():
     """whoever was slow between taking the lease of an import and reading its row works under the next one's"""
 

@@ -1,4 +1,4 @@
-"""Seeded bugs of canvases, audiences and connections, and of what is dropped when it is old."""
+"""Seed bugs of canvases, audiences, connections and retention."""
 
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace

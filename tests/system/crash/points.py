@@ -1,7 +1,10 @@
-"""Numbers the points at which a process can die: before each SQL statement, around each COMMIT and HTTP exchange.
+"""Number the points at which a process can die: SQL statements, COMMITs and HTTP exchanges.
 
-Points that leave the same behind are one epoch: nothing was committed, written outside a transaction, exchanged with the
-partner or written to a file between them. Whoever dies in one leaves what whoever dies at any other of it leaves."""
+A point stands before each SQL statement, and before and after each COMMIT and HTTP exchange.
+Points without a lasting change between them form an epoch: no commit, no write outside a
+transaction, no exchange with the partner, no write to a file. A death at any point of an epoch
+leaves the same state behind.
+"""
 
 import os
 import threading
@@ -18,12 +21,12 @@ from partners.queue import flush
 from partners.tiktok import client
 
 FIFTH = 5
-HARMLESS = ("SELECT", "BEGIN", "PRAGMA")  # outside a transaction
+HARMLESS = ("SELECT", "BEGIN", "PRAGMA")  # they change nothing outside a transaction
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where a process can die or be frozen, and whether it may hold locks there."""
+    """A place where a process can die or freeze; ``holds``: it may hold locks there."""
 
     label: str
     epoch: int
@@ -31,16 +34,18 @@ class Point:
 
 
 def killed_alike(points: list[Point]) -> list[list[int]]:
-    """The numbers of the points, those of an epoch together."""
+    """Return the numbers of the points, grouped by epoch."""
     assert [point.epoch for point in points] == sorted(point.epoch for point in points)
     return _together(points, lambda at: points[at].epoch)
 
 
 def frozen_alike(points: list[Point], one_writer: bool) -> list[list[int]]:
-    """Whoever is frozen goes on with what it has read, so that each statement outside a transaction counts on its own.
+    """Return the numbers of the points, grouped into classes that are alike for a frozen process.
 
-    Inside a transaction of SQLite nobody else can write meanwhile: there they count together. On PostgreSQL others can:
-    there every fifth statement and the last are struck, and each by `--every-point`.
+    A frozen process goes on with the rows it has read: each statement outside a transaction is a
+    class of its own. Inside a transaction of SQLite no other process can write: its statements form
+    one class. On PostgreSQL others can write: every fifth statement and the last one are struck,
+    and each one with `--every-point`.
     """
     alike: list[list[int]] = []
     for members in _together(
@@ -56,9 +61,9 @@ def _together(points: list[Point], key: Callable[[int], object]) -> list[list[in
 
 
 class Points:
-    """Counts the points of this process and sends itself ``signal`` at the one numbered ``at``.
+    """Count the points of this process, and send it ``signal`` at the point numbered ``at``.
 
-    ``file`` is what the process writes beside the database.
+    ``file`` is the file that the process writes beside the database.
     """
 
     def __init__(
@@ -66,14 +71,14 @@ class Points:
     ) -> None:
         self.at, self.signal, self.tell, self.file = at, signal, tell, file
         self.found: list[Point] = []
-        self.changes = 0  # that outlive this process
+        self.changes = 0  # changes that outlive this process
         self.size = self._size()
         self.lock = threading.Lock()
-        self.watched = connections["default"]  # this thread's; calls are made by others
+        self.watched = connections["default"]  # of this thread; other threads make the calls
         self.commits = False
 
     def reach(self, label: str) -> None:
-        """One more point. What is told tells, too, whether a transaction holds locks there."""
+        """Count one more point; at the one numbered ``at``, report it and send the signal."""
         holds = self.commits or self.watched.in_atomic_block
         with self.lock:
             n = len(self.found)
@@ -87,7 +92,7 @@ class Points:
         return self.file.stat().st_size if self.file and self.file.exists() else 0
 
     def install(self) -> None:
-        """Watch the connection and the client of this process, for as long as it lives."""
+        """Watch the database connection and the HTTP client of this process until it ends."""
         self.watched.ensure_connection()
         self.watched.execute_wrappers.append(self._statement)
         commit, fetch, copy = self.watched._commit, client.fetch, psycopg.Cursor.copy
@@ -113,7 +118,7 @@ class Points:
             return copy(cursor, statement, *args, **kwargs)
 
         self.watched._commit = committing
-        psycopg.Cursor.copy = copying  # which no wrapper of Django's sees
+        psycopg.Cursor.copy = copying  # execute_wrappers do not see COPY
         client.fetch = fetching
 
     def _statement(self, execute, sql, params, many, context):
@@ -124,18 +129,18 @@ class Points:
 
 
 class Inline(Executor):
-    """Makes the call at once, in the caller's thread: the order of the points is the same in every run."""
+    """Make the call at once in the thread of the caller: every run has the same order of points."""
 
     def __init__(self, max_workers: int) -> None:
-        """As many at once as you like: one."""
+        """Accept the arguments of a thread pool; calls are made one at a time."""
 
     def submit(self, fn, /, *args, **kwargs):
-        """A future that is done."""
+        """Make the call; return a future that is done."""
         future: Future = Future()
         future.set_result(fn(*args, **kwargs))
         return future
 
 
 def make_calls_in_line() -> None:
-    """HTTP happens where it is asked for, not in a thread beside it."""
+    """Make HTTP calls in the thread that asks for them."""
     flush.ThreadPoolExecutor = Inline

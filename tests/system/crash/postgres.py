@@ -1,4 +1,4 @@
-"""PostgreSQL for the points: one database per scenario, whose rows are put back before each (a new one takes longer)."""
+"""Restore the rows of one PostgreSQL database per scenario before each point; copies are slower."""
 
 import os
 import time
@@ -14,13 +14,13 @@ _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _SEQUENCES = (
     "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
 )
-_NUMBERS = count()  # of this process: several folders of tests make databases
+_NUMBERS = count()  # one counter per process: several folders of tests create databases
 _kept = []  # sessions inherited from the test process: closing them here would end them there
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 class Postgres(Databases):
-    """Databases of the server that DATABASE_URL names."""
+    """Databases on the server of DATABASE_URL."""
 
     def __init__(self, unblock, folder: Path) -> None:
         self.admin = self._session("postgres")
@@ -28,12 +28,12 @@ class Postgres(Databases):
         super().__init__(unblock, folder)
 
     def apart(self) -> None:
-        """A session of its own."""
+        """Open a session of its own."""
         _kept.append(self.admin)
         self.admin, self.copies = self._session("postgres"), {}
 
     def create(self, template: str | None = None) -> str:
-        """A database. The last child's session at the template may take a moment to end."""
+        """Create a database; retry while the last child's session at the template ends."""
         name = f"crash_{os.getpid()}_{next(_NUMBERS)}"
         for _ in range(500):
             try:
@@ -45,7 +45,7 @@ class Postgres(Databases):
         raise TimeoutError(template)
 
     def drop(self, name: str) -> None:
-        """Whoever is still in it; the copy of a template goes with it."""
+        """Drop a database, its copy and their open sessions."""
         if name in self.copies:
             copy = self.copies.pop(name)
             copy.session.close()
@@ -53,7 +53,7 @@ class Postgres(Databases):
         self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def copy(self, template: str) -> str:
-        """The one copy of the template, with the rows it began with."""
+        """Return the name of the one copy of the template, with its first rows restored."""
         if template not in self.copies:
             name = self.create(template)
             self.copies[template] = Copy(name, self._session(name))
@@ -61,7 +61,7 @@ class Postgres(Databases):
         return self.copies[template].name
 
     def give_back(self, name: str) -> None:
-        """It is put back before it is used again."""
+        """Do nothing: ``copy`` restores the rows before the next use."""
 
     def _session(self, name: str) -> psycopg.Connection:
         values = connections.databases["default"]
@@ -72,7 +72,7 @@ class Postgres(Databases):
 
 
 class Copy:
-    """A database that remembers its rows in a schema beside the tables."""
+    """A database that keeps its first rows in a schema beside the tables."""
 
     def __init__(self, name: str, session: psycopg.Connection) -> None:
         self.name, self.session = name, session
@@ -95,7 +95,7 @@ class Copy:
         )
 
     def put_back(self) -> None:
-        """End what the dead have left open, then restore every row and sequence."""
+        """End the sessions that dead processes left, then restore every row and sequence."""
         self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
         while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1").fetchone():
             time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Children of the test process: forked, so that they start in milliseconds; they die, freeze, wake up and report."""
+"""Fork children of the test process, which start in milliseconds, die, freeze, wake and report."""
 
 import faulthandler
 import gc
@@ -18,7 +18,7 @@ STDERR = 2
 
 
 class Child:
-    """A forked process that does ``work(tell)``; what it tells, and whether it is running, stopped or gone."""
+    """Fork a process that calls ``work(tell)``; keep its reports and its state."""
 
     def __init__(
         self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS
@@ -39,42 +39,43 @@ class Child:
         os.set_blocking(self.reader, False)
 
     def wait(self, seconds: float = MOST_SECONDS) -> str:
-        """Until it stops or ends, or the time is over: "running", "stopped", "ended" or "killed"."""
+        """Wait for it to stop or end; return "running", "stopped", "ended" or "killed"."""
         ends_at = time.monotonic() + seconds
         while (
             self.state == "running"
             and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]
         ):
             is_over = not self._listen()
-            if is_over or (self.point and not self.has_struck):  # it ends or stops at this moment
+            # At its point, it ends or stops now.
+            if is_over or (self.point and not self.has_struck):
                 self.has_struck = True
                 self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
         self._listen()
         return self.state
 
     def go_on(self) -> None:
-        """Wake it up."""
+        """Wake the process."""
         self.state = "running"
         os.kill(self.pid, signal.SIGCONT)
 
     def end(self) -> None:
-        """Make sure that nothing of it is left."""
+        """Kill the process if it is alive, and close its pipe."""
         if self.state in ("running", "stopped"):
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self.reader)
 
     def said(self, key: str) -> list:
-        """Everything told under ``key``."""
+        """Return the reports under ``key``."""
         return [news[key] for news in self.told if key in news]
 
     @property
     def point(self) -> dict | None:
-        """Where it struck, if it did."""
+        """Return the report of the point where the signal struck, or None."""
         return next((news for news in self.told if "point" in news), None)
 
     def _listen(self) -> bool:
-        """Take what it has told; whether it can tell more."""
+        """Read its reports; return whether more can come."""
         more = b""
         try:
             while more := os.read(self.reader, 65536):
@@ -93,13 +94,12 @@ def _state(status: int) -> str:
 
 
 def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
-    """The life of a child: it never returns to the test, and nothing of the test's is torn down by it."""
-    gc.disable()  # a collection would touch, and so copy, all the memory it shares with the test
+    """Run a child: it never returns to the test, and tears down nothing of the test."""
+    gc.disable()  # a collection would write to, and so copy, the memory shared with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        faulthandler.register(
-            signal.SIGALRM, file=STDERR, chain=True
-        )  # it says where it hung, and dies
+        # Upon a hang, print the stack and die.
+        faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)
         signal.alarm(most_seconds)
         root = logging.getLogger()
         root.handlers = [_Errors(tell)]
@@ -111,12 +111,11 @@ def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> No
 
 
 class _Errors(logging.Handler):
-    """Tells what was logged as an error: a failure that nobody looks at is none that a test can see."""
+    """Report logged errors, so that a test sees failures that the code only logs."""
 
     def __init__(self, tell: Callable[[dict], None]) -> None:
         super().__init__(logging.ERROR)
         self.tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line of news."""
         self.tell({"error": f"logged: {self.format(record)[-1500:]}"})

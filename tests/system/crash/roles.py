@@ -1,4 +1,4 @@
-"""What the processes of a scenario do: prepare it, act until they are struck, get in between, recover."""
+"""The work of the processes of a scenario: prepare, act until struck, interfere, recover."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,7 +15,10 @@ Tell = Callable[[dict], None]
 
 
 class Roles:
-    """The work of the children of a scenario. With ``is_whole``, whoever recovers tells all that was left behind."""
+    """The work of the children of a scenario.
+
+    With ``is_whole``, the recovering child reports the state that was left behind.
+    """
 
     def __init__(
         self, scenario: Scenario, remote: Remote, mutant: Mutant | None, *, is_whole: bool
@@ -23,7 +26,7 @@ class Roles:
         self.scenario, self.remote, self.mutant, self.is_whole = scenario, remote, mutant, is_whole
 
     def world(self) -> World:
-        """In a child: the world, with the seeded bug if there is one."""
+        """Return the world, with the seeded bug if there is one; call it in a child."""
         if not self.scenario.in_threads:
             make_calls_in_line()
         if self.mutant:
@@ -31,13 +34,12 @@ class Roles:
         return World(self.remote)
 
     def prepare(self, _tell: Tell) -> None:
-        """Make the rows of the template."""
+        """Create the rows of the template."""
         world = World(self.remote)
         world.found()
         self.scenario.prepare(world)
 
     def with_world(self, work: Callable) -> Callable:
-        """Do ``work`` in the world."""
 
         def live(_tell):
             work(self.world())
@@ -45,7 +47,7 @@ class Roles:
         return live
 
     def acting(self, at: int | None, strike: int) -> Callable:
-        """Act, and be struck by the signal at one of the points; tell all points if it comes to the end."""
+        """Act, with the signal sent at one of the points; report all points unless killed."""
 
         def live(tell):
             world = self.world()
@@ -59,7 +61,7 @@ class Roles:
         return live
 
     def recovering(self, is_repeated: bool) -> Callable:
-        """Tell what was left behind, go on until nothing is left to do, tell how it ended."""
+        """Report the state left behind, go on until no work is left, report the end."""
 
         def live(tell):
             world = self.world()
@@ -82,7 +84,7 @@ class Roles:
 
 
 def _left(remote: Remote) -> dict:
-    """What whoever died has left behind here: rows by table, counts, the file."""
+    """Return the state that a dead process left here: rows by table, counts, the file."""
     rows = {model._meta.label: model._base_manager.count() for model in apps.get_models()}
     return {
         "rows": rows,

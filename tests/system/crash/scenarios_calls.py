@@ -1,4 +1,4 @@
-"""A call of the REST API that is repeated until it has an answer: it counts once."""
+"""Scenario: a REST call that is repeated until it has an answer counts once."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def _before_call(world: World) -> None:
 
 
 def _call(_world: World) -> None:
-    """A shop tells of one visit; it repeats the call until it has an answer."""
+    """Report one visit, as a shop that repeats the call until it has an answer."""
     headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "visit-1"}
     answer = Client().post(
         "/users/track", json.dumps(CALL), content_type="application/json", headers=headers

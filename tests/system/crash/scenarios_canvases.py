@@ -1,4 +1,4 @@
-"""Canvases that move crowds."""
+"""Scenarios: canvases admit and move profiles."""
 
 from django.utils import timezone
 
@@ -11,7 +11,7 @@ from tests.system.crash.world import World
 
 
 def _canvas(world: World, *labels: str) -> Canvas:
-    """A canvas of one Audience Sync step per Sync."""
+    """Return a canvas with one Audience Sync step per Sync."""
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
     canvas = Canvas.objects.create(app_group=world.group, name="Journey", segment=segment)
     parent = None
@@ -23,7 +23,7 @@ def _canvas(world: World, *labels: str) -> Canvas:
 
 
 def _before_advance(world: World) -> None:
-    """Launched, and three people stand before the step."""
+    """Launch a canvas; three profiles stand before its first step."""
     _before_admit(world)
     engine.admit(Canvas.objects.get().pk, now=timezone.now())
 

@@ -1,4 +1,4 @@
-"""The whole way to a connection: to the partner, back with a code, a token for it, and the choice of ad accounts."""
+"""Scenario: connect, from the page of the partner over code and token to the chosen ad accounts."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -22,7 +22,7 @@ from tiktok_sandbox.seed import EU, MARA
 
 
 def _confirm(world: World, address: str) -> str:
-    """At the partner's own page; answers the address it sends the browser back to."""
+    """Confirm on the partner's page; return the address it redirects the browser to."""
     wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     answer = requests.post(
         f"{world.remote.url}/portal/auth",
@@ -34,7 +34,7 @@ def _confirm(world: World, address: str) -> str:
 
 
 def _connect(world: World) -> None:
-    """Connect TikTok, confirm there, come back, choose. Who does it again begins anew."""
+    """Connect TikTok, confirm there, come back, choose; a repetition starts over."""
     settings.TIKTOK_AUTH_URL = f"{world.remote.url}/portal/auth"
     partner, session = registry.get("tiktok"), {}
     address = oauth.begin(world.group, partner, by=world.alice, session=session, now=timezone.now())
@@ -44,13 +44,13 @@ def _connect(world: World) -> None:
 
 
 def _connect_again(world: World) -> None:
-    """A second tab may be faster."""
+    """Connect, unless a second tab was faster."""
     with suppress(AlreadyChosen, NotAuthorized):
         _connect(world)
 
 
 def _hours_later(_world: World) -> None:
-    """Authorisations that nobody chose anything with are over."""
+    """Let authorisations without a choice expire."""
     OAuthState.objects.update(created_at=F("created_at") - timedelta(hours=2))
     oauth.delete_expired(now=timezone.now())
 
@@ -64,7 +64,7 @@ CONNECT = Scenario(
     ends=(ARRIVED,),
     ends_connected=True,
     ends_void=(0,),
-    ends_alive=2,  # the new one, and one that was never handed out
+    ends_alive=2,  # the new one, and one that was never issued to us
     unheard=(
         "after POST oauth2/access_token",
         'before UPDATE "partners_oauthstate" SET "token_sealed"',

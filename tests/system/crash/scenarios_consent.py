@@ -1,4 +1,4 @@
-"""People without consent any more: they leave every audience, where the group wants it so."""
+"""Scenario: withdrawn consent removes a profile from every audience, if the group says so."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.system.crash.world import World
 
 
 def _before_withdrawal(world: World) -> None:
-    """They leave every audience here when they withdraw."""
+    """Set the group to remove profiles from every audience on withdrawal."""
     before(world)
     AppGroup.objects.update(remove_on_withdrawal=True)
 
@@ -38,7 +38,7 @@ def _looks_withdrawn(_world: World) -> Iterator[str]:
 
 
 def _end(**waits: int) -> End:
-    """``waits``: what becomes of the one who withdraws where they were not sent yet."""
+    """Return the right end; ``waits``: the outcome of the delivery that was not sent yet."""
     return End(
         {
             "add": {"entered": 3, "synced": 3},
@@ -58,8 +58,6 @@ WITHDRAW = Scenario(
     again=_withdraw_and_leave,
     closing=_withdraw_and_leave,
     look=_looks_withdrawn,
-    ends=(
-        _end(cancelled=1),
-        _end(not_synced=1),
-    ),  # the queue may come before the beat that follows a death
+    # The queue may run before the beat that follows a death.
+    ends=(_end(cancelled=1), _end(not_synced=1)),
 )

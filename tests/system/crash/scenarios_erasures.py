@@ -1,4 +1,4 @@
-"""People who are erased: whatever of them waits, is under way or was sent."""
+"""Scenarios: an erasure reaches deliveries that wait, are under way or were sent."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,12 +27,15 @@ from tests.system.crash.world import FAST, PAUSE, World, sha256
 GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
 REST = timedelta(seconds=FAST["erasure_rest"])
-OLD_HASH = 11  # the number whose hash the person once had
+OLD_HASH = 11  # number of the hash that the profile had before
 RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
 
 
 def before(world: World) -> None:
-    """The first of three was synced to one audience under an old hash and a newer one, and waits for the other."""
+    """Sync the first of three profiles to one audience under two hashes.
+
+    It waits for the other audience.
+    """
     for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
         world.sync(label, audience=audience)
     world.people(1, email=EMAIL, email_sha256=sha256(OLD_HASH), attributes={"plan": PLAN})
@@ -55,7 +58,7 @@ def _renamed(world: World) -> None:
 
 
 def _before_under_way(world: World) -> None:
-    """Nobody was sent yet."""
+    """Enter profiles; none was sent yet."""
     world.sync("add")
     world.people(1, email=EMAIL)
     world.people(2, 3)
@@ -64,7 +67,10 @@ def _before_under_way(world: World) -> None:
 
 
 def _is_left() -> bool:
-    """Whether a beat of privacy has work: whoever died in one holds up the next for a lease."""
+    """Return whether a beat of privacy has work.
+
+    A death during a beat delays the next one for a lease.
+    """
     unfiled = ErasedName.objects.filter(is_filed=False)
     return (
         unfiled.exists()
@@ -74,7 +80,7 @@ def _is_left() -> bool:
 
 
 def _send_all(world: World) -> None:
-    """The beats of privacy and queue, until nobody waits."""
+    """Run the beats of privacy and queue until no work is left."""
     ends_at = real_monotonic() + 8
     while True:
         erase.beat()
@@ -86,13 +92,13 @@ def _send_all(world: World) -> None:
 
 
 def carry_on(world: World) -> None:
-    """The same, and the rest of the erasures passes."""
+    """Send all; then let the rest of the erasures pass."""
     _send_all(world)
     erase.proceed(now=timezone.now() + REST)
 
 
 def _ask(world: World) -> None:
-    """By hand, and again if nothing came of it."""
+    """Erase by hand; do nothing if the first request took effect."""
     if pks := list(Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)):
         erase.erase(world.group, pks, asked_by="Alice", now=timezone.now())
 
@@ -103,7 +109,7 @@ def _ask_and_begin(world: World) -> None:
 
 
 def _ask_and_send(world: World) -> None:
-    """All but the end: it rests."""
+    """Erase and send all, but do not let the rest pass."""
     _ask(world)
     _send_all(world)
 
@@ -114,11 +120,11 @@ def _erase(world: World) -> None:
 
 
 def _before_the_end(world: World) -> None:
-    """All removals have been sent, nobody has looked yet."""
+    """Send all removals; no beat has seen their outcome yet."""
     before(world)
     _ask_and_begin(world)
     world.flush()
-    ErasedName.objects.update(is_filed=False)  # by a file that the points do not see
+    ErasedName.objects.update(is_filed=False)  # filed again where the points see it
 
 
 def _beat_after_the_rest(_world: World) -> None:
@@ -127,7 +133,7 @@ def _beat_after_the_rest(_world: World) -> None:
 
 
 def _looks_erased(world: World) -> Iterator[str]:
-    """Nobody knows them any more, and they will not come back."""
+    """Check that no trace of the profile is left, and that the ledger keeps it away."""
     erasures = list(Erasure.objects.values_list("state", "profile"))
     if erasures != [("done", None)]:
         yield f"erasures: {erasures}"
@@ -143,11 +149,14 @@ def _looks_erased(world: World) -> Iterator[str]:
     path = Path(settings.ERASURE_LEDGER)
     filed = set(erasure_ledger.read(path).get(world.group.pk, ())) if path.exists() else set()
     if not names or filed != names or ErasedName.objects.filter(is_filed=False).exists():
-        yield f"the ledger has {len(filed & names)} of {len(names)} names, and {len(filed - names)} others"
+        yield (
+            f"the ledger has {len(filed & names)} of {len(names)} names, "
+            f"and {len(filed - names)} others"
+        )
 
 
 def dump() -> str:
-    """All that stands in the tables, as text; bytes in hex."""
+    """Return the content of all tables as text, bytes in hex."""
     found = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):

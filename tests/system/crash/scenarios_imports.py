@@ -1,4 +1,4 @@
-"""Files of people: several chunks, each all or nothing, whoever dies; and imports that are cancelled on the way."""
+"""Scenarios: imports of several chunks, each all or nothing; and imports cancelled on the way."""
 
 import io
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ OVER = (Import.State.DONE, Import.State.CANCELLED)
 
 
 def _before(world: World) -> None:
-    """Uploaded and begun; two of the people are known."""
+    """Upload and start an import; two of its profiles exist."""
     world.people(1, 2)
     data = "\n".join([HEADER, *ROWS]).encode()
     run = Import(
@@ -48,14 +48,14 @@ def _before(world: World) -> None:
 
 
 def _before_with_an_erased_person(world: World) -> None:
-    """n3 was erased long ago."""
+    """Upload and start an import; n3 was erased long ago."""
     _before(world)
     name = ("external_id", erasure_ledger.digest(world.group, "external_id", b"n3"))
     erasure_ledger.write(world.group, [name], erasure=None, now=timezone.now())
 
 
 def hurry() -> None:
-    """Time is scaled down, and so are chunks."""
+    """Scale down time and chunks."""
     runner.CHUNK, runner.LEASE, runner.PAUSE = (
         CHUNK,
         timedelta(seconds=LEASE),
@@ -64,7 +64,7 @@ def hurry() -> None:
 
 
 def _carry_on(_world: World) -> None:
-    """Turn after turn, as the alarm clock does, until the import is over."""
+    """Run turn after turn, as the schedule does, until the import is over."""
     hurry()
     ends_at = real_monotonic() + 6
     runner.beat()
@@ -79,7 +79,7 @@ def _a_turn(_world: World) -> None:
 
 
 def _another_at_work(_world: World) -> None:
-    """Another engine takes the import, does a chunk, and will do the next ones: its lease is long."""
+    """Write a chunk as another engine, which keeps a long lease for the next chunks."""
     hurry()
     ends_at = real_monotonic() + 1
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
@@ -87,15 +87,16 @@ def _another_at_work(_world: World) -> None:
             runner.LEASE = timedelta(seconds=100)  # a later end would count as a wrong clock
             with runner.Worker(run) as worker:
                 worker.chunk(now=timezone.now())
+            # A note for the check at the end.
             Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(
                 file_name=F("n_rows")
-            )  # a note
+            )
             return
         CLOCK.wait(PAUSE)
 
 
 def _only_the_other_wrote(world: World) -> None:
-    """Whoever woke up meanwhile has left the import alone; now the other one goes on."""
+    """Check that the woken engine wrote nothing; then let the other engine go on."""
     for run in Import.objects.exclude(file_name="people.csv"):
         assert run.file_name == str(run.n_rows), (
             f"the other left {run.file_name} rows, now there are {run.n_rows}"
@@ -105,7 +106,7 @@ def _only_the_other_wrote(world: World) -> None:
 
 
 def _a_turn_and_cancel(world: World) -> None:
-    """An engine has done one chunk when the marketer cancels."""
+    """Cancel after an engine has written one chunk."""
     hurry()
     seconds, runner.TURN_SECONDS = runner.TURN_SECONDS, 0.0
     runner.beat()
@@ -119,7 +120,7 @@ def _cancel(world: World) -> None:
 
 
 def _looks(**right) -> dict:
-    """The exact end."""
+    """Return the fields of a scenario with this exact end."""
 
     def look(_world: World) -> Iterator[str]:
         run = Import.objects.get()
@@ -131,7 +132,9 @@ def _looks(**right) -> dict:
             "past": PastIdentifier.objects.count(),
         }
         if run.state != Import.State.DONE or found != right or run.n_rows != len(ROWS):
-            yield f"import: {run.state} {run.trouble}, {run.n_rows} rows, {found} instead of {right}"
+            yield (
+                f"import: {run.state} {run.trouble}, {run.n_rows} rows, {found} instead of {right}"
+            )
         yield from _adds_up(run)
         plans = dict(Profile.objects.values_list("external_id", "attributes__plan"))
         if [plans.get(name) for name in ("1", "2", "n1", "n2")] != [
@@ -146,7 +149,7 @@ def _looks(**right) -> dict:
 
 
 def _looks_cancelled(_world: World) -> Iterator[str]:
-    """What is imported stays, and is told exactly."""
+    """Check that imported rows stay and that the counts are exact."""
     run = Import.objects.get()
     if run.state not in OVER or run.n_rows not in (
         {0, 3, 6, 9, 10} if run.state == "cancelled" else {10}
@@ -156,14 +159,17 @@ def _looks_cancelled(_world: World) -> Iterator[str]:
 
 
 def _adds_up(run: Import) -> Iterator[str]:
-    """True at any end."""
+    """Check what holds at any end."""
     names = list(Profile.objects.values_list("external_id", flat=True))
     if len(names) != 2 + run.n_created or len(set(names)) != len(names):
         yield f"import: {run.n_created} created, but the people are {names}"
     if run.n_rows != run.n_created + run.n_updated + run.n_rejected or run.line != run.n_rows + (
         run.position > 0
     ):
-        yield f"import: {run.n_rows} rows read to line {run.line}: {run.n_created}, {run.n_updated}, {run.n_rejected}"
+        yield (
+            f"import: {run.n_rows} rows read to line {run.line}: "
+            f"{run.n_created}, {run.n_updated}, {run.n_rejected}"
+        )
     if ImportMember.objects.filter(run=run).count() != run.n_people:
         yield f"import: {run.n_people} people, {ImportMember.objects.count()} members"
     if len(list(chunk_writer.rejects(run))) != run.n_rejected:

@@ -1,4 +1,4 @@
-"""Audiences that are created, connections that go and come back."""
+"""Scenarios: audiences are created, connections are disconnected and reconnected."""
 
 import hashlib
 from contextlib import suppress
@@ -25,7 +25,7 @@ def _create(world: World) -> None:
 
 
 def _create_until_it_is_there(world: World) -> None:
-    """The marketer presses again when told to."""
+    """Create the audience; repeat as the error message asks for it."""
     for _ in range(20):
         with suppress(AudienceCallFailed):
             return _create(world)
@@ -45,7 +45,7 @@ CREATE = Scenario(
 
 
 def before_parting(world: World) -> None:
-    """Three people wait."""
+    """Enter three profiles, which wait."""
     world.people(1, 2, 3)
     world.sync("add")
     world.enter("add", 1, 2, 3)
@@ -56,7 +56,7 @@ def _disconnect(world: World, *, discard: bool = True) -> None:
 
 
 def _disconnect_again(world: World) -> None:
-    """The admin looks whether it worked, and presses again if not."""
+    """Disconnect once more, unless it worked."""
     if world.connection.is_connected:
         _disconnect(world)
 
@@ -70,9 +70,8 @@ DISCARD = Scenario(
     again=_disconnect_again,
     meanwhile=World.flush,
     ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
-    may_be_there=(
-        "cancelled",
-    ),  # what was under way is taken back as soon as there is a token again
+    # A delivery under way is compensated as soon as there is a token again.
+    may_be_there=("cancelled",),
     ends_connected=False,
     ends_void=(0,),
 )
@@ -90,7 +89,7 @@ CUT_OFF = Scenario(
 
 
 def _authorise(world: World) -> None:
-    """Back from TikTok with the second token; nothing is chosen yet."""
+    """Store an authorisation with the second token; no ad account is chosen yet."""
     state = OAuthState(
         partner="tiktok",
         state_hash=hashlib.sha256(b"state").hexdigest(),
@@ -113,7 +112,7 @@ def _choose(_world: World) -> None:
 
 
 def _choose_again(world: World) -> None:
-    """Reload, or the second tab: the choice counts once."""
+    """Choose once more, by a reload or a second tab: the choice counts once."""
     with suppress(AlreadyChosen):
         _choose(world)
 
@@ -136,14 +135,14 @@ RECONNECT = Scenario(
 
 
 def _come_back(world: World) -> None:
-    """Connect anew: a disconnect ended whatever token waited for a choice."""
+    """Reconnect by a new authorisation: the disconnect ended tokens that waited for a choice."""
     if not world.connection.is_connected:
         _authorise(world)
         _choose(world)
 
 
 def _leave_again(world: World) -> None:
-    """The admin looks whether it worked, and presses again if not."""
+    """Disconnect once more, unless it worked."""
     if world.connection.is_connected:
         _disconnect(world, discard=False)
 

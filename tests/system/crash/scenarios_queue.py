@@ -1,4 +1,4 @@
-"""The way of a crowd: entering, sending, answers of every kind, retrying, and wishes that overtake each other."""
+"""Scenarios: the queue enters, sends, settles every kind of answer, retries and supersedes."""
 
 from dataclasses import replace
 
@@ -56,7 +56,8 @@ FLUSH = Scenario(
     prepare=_before_flush,
     act=World.flush,
     ends=(BOTH_ARRIVED,),
-    most_calls=3,  # that of the dead, and one per batch: what was with a worker that died travels alone
+    # One by the dead worker and one per batch: a batch of a dead worker travels alone.
+    most_calls=3,
 )
 THREADS = Scenario(
     "flush in threads",
@@ -74,7 +75,7 @@ def _before_answers(world: World) -> None:
 
 
 def _before_bisecting(world: World) -> None:
-    """Two refusals lie behind."""
+    """Enter a batch that was refused as often as is possible without bisecting."""
     _before_answers(world)
     Batch.objects.update(refusals=settle.TRIES_BEFORE_BISECT - 1)
 
@@ -163,7 +164,7 @@ OVERTAKEN = Scenario(
 
 
 def _remove_and_go_on(world: World) -> None:
-    """By a worker whose beat began before the other one's lease was over."""
+    """Run as a worker with a beat that began before the lease of the other one ended."""
     world.enter("remove", 1, 2)
     flush.Flush(seconds=0.3).run()
 

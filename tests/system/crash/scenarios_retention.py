@@ -1,4 +1,4 @@
-"""What is too old goes, a few rows at a time, while people go on entering."""
+"""Scenario: purge old rows, a few at a time, while profiles keep entering."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,11 +16,11 @@ from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
 PATIENCE = 5.0
-DAYS = 100  # have passed since all this; a lap begins once a day
+DAYS = 100  # days between the deliveries and the purge; a lap begins once a day
 
 
 def _before_the_purge(world: World) -> None:
-    """Three were added twice, one of them was removed, a fourth could not be sent; a fifth has yet to come."""
+    """Add three profiles twice and remove one of them; one is not sent, one has not entered yet."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
         world.sync(label, action=action)
     world.people(1, 2, 3, 5)
@@ -40,7 +40,10 @@ def _before_the_purge(world: World) -> None:
 
 
 def _purge(_world: World, days: int = DAYS) -> None:
-    """One turn of housekeeping, in small stretches; it has time enough, so that it is the same in every run."""
+    """Run one turn of housekeeping in small chunks.
+
+    Its time limit is generous, so that each run has the same points.
+    """
     retention.CHUNK = 3
     for walking in (retention.walk_in_chunks, retention.delete_in_chunks):
         walking.__kwdefaults__["seconds"] = PATIENCE
@@ -59,7 +62,7 @@ def _enter_and_purge(world: World) -> None:
 
 
 def _finish(world: World) -> None:
-    """Turn after turn, until all tables were walked through twice."""
+    """Run turn after turn until all tables were walked through twice."""
     _enter(world)
     for days in (DAYS, DAYS + 2):
         ends_at = real_monotonic() + 4
@@ -71,7 +74,7 @@ def _finish(world: World) -> None:
 
 
 def _looks_purged(_world: World) -> Iterator[str]:
-    """The newest of each person and action is left, and what is young."""
+    """Check that only the newest row of each profile and action and recent rows are left."""
     rows = sorted(Delivery.objects.values_list("sync__label", "profile__external_id"))
     if rows != [("again", "1"), ("again", "2"), ("again", "3"), ("again", "5"), ("out", "3")]:
         yield f"deliveries: {rows}"

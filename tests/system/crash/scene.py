@@ -1,4 +1,4 @@
-"""What a scenario is: how it begins, what is killed or stopped in the middle, and how it may end."""
+"""Define a scenario: how it begins, which work is killed or frozen, and how it may end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,10 @@ Look = Callable[[World], Iterable[str]]
 
 @dataclass(frozen=True)
 class End:
-    """One right end: the counts that are not zero by the label of a Sync, and who is in the audiences at the sandbox."""
+    """One right end.
+
+    ``counts``: Sync label -> counts other than zero; ``members``: audience -> numbers of people.
+    """
 
     counts: dict[str, dict[str, int]]
     members: dict[str, set[int]] = field(default_factory=dict)
@@ -19,7 +22,11 @@ class End:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``again`` is what happens after a death (a task comes again, a user presses again); ``meanwhile`` what others do."""
+    """A scenario.
+
+    ``again`` runs after a death (a repeated task, a second press of a button), ``meanwhile`` is the
+    work of others while the process is frozen.
+    """
 
     name: str
     prepare: Work
@@ -27,37 +34,32 @@ class Scenario:
     ends: tuple[End, ...]
     again: Work | None = None
     meanwhile: Work | None = None
-    closing: Work | None = None  # what happens in any case before the end is looked at
+    closing: Work | None = None  # runs in any case before the end is checked
     faults: tuple[tuple[str, dict], ...] = ()
     people_per_request: int = 10_000
-    in_threads: bool = (
-        False  # HTTP in threads as in production: the order of the points varies then
-    )
-    excused: tuple[str, ...] = ()  # names of errors that are the right answer to somebody
-    audiences: dict[str, int] = field(
-        default_factory=dict
-    )  # name -> how many of it there must be at the partner
-    may_be_there: tuple[
-        str, ...
-    ] = ()  # counts whose people may be at the partner or not: nobody can know
-    most_calls: int | None = None  # that the partner took
+    # HTTP in threads as in production: the order of the points varies then
+    in_threads: bool = False
+    excused: tuple[str, ...] = ()  # names of errors that are a right answer
+    # name -> number of audiences of this name that must exist at the partner
+    audiences: dict[str, int] = field(default_factory=dict)
+    # states of deliveries that may have arrived at the partner or not: we cannot know
+    may_be_there: tuple[str, ...] = ()
+    most_calls: int | None = None  # successful calls to the partner
     ends_connected: bool | None = None
     ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
-    ends_alive: int | None = None  # so many tokens are good for something at the partner,
-    unheard: tuple[
-        str, ...
-    ] = ()  # and one more if the process dies at a point that begins like this: nobody knows it
-    look: Look | None = None  # at the rows of the end: one sentence per thing that is wrong
-    others_drain: bool = (
-        True  # False: they only do what they were at, and leave the lease of the frozen one alone
-    )
+    ends_alive: int | None = None  # number of valid tokens at the partner
+    # starts of the points at which a death leaves one more valid token, unknown to us
+    unheard: tuple[str, ...] = ()
+    look: Look | None = None  # yields one sentence per violation in the rows of the end
+    # False: others only finish their own work, and leave the lease of the frozen worker alone
+    others_drain: bool = True
 
     def repeat(self, world: World) -> None:
-        """What follows a death."""
+        """Run the work that follows a death."""
         (self.again or self.act)(world)
 
     def others(self, world: World) -> None:
-        """What another worker does while this one is frozen."""
+        """Run the work of another worker while this one is frozen."""
         (self.meanwhile or self.repeat)(world)
         if self.others_drain:
             world.drain()

@@ -1,4 +1,4 @@
-"""The sandbox as it was when a scenario had been prepared: every point begins with it."""
+"""Keep the sandbox as it is after the preparation of a scenario: the start of every point."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from tiktok_sandbox.sandbox import Sandbox
 
 
 class Snapshot:
-    """A copy of the sandbox's own database."""
+    """A copy of the database of the sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -17,7 +17,7 @@ class Snapshot:
             sandbox.store.db.backup(self.saved)
 
     def restore(self, faults: Iterable[tuple[str, dict]]) -> None:
-        """Back to it, with these faults switched on."""
+        """Restore the sandbox, with these faults switched on."""
         sandbox = self.sandbox
         with sandbox.audiences.folding, sandbox.store.lock:
             self.saved.backup(sandbox.store.db)
@@ -29,5 +29,4 @@ class Snapshot:
             sandbox.faults.set(kind, **details)
 
     def close(self) -> None:
-        """Forget it."""
         self.saved.close()

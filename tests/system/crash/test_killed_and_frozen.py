@@ -1,4 +1,4 @@
-"""Killed at every point, and frozen at every point past its lease while others work: nothing lost, nothing twice."""
+"""Kill each scenario at every point, and freeze it past its lease while others work."""
 
 import pytest
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 ALL = [*QUEUE, *ANSWERS, *PLACES, CONNECT, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE]
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
-# So many points must be left of each, or it has become another scenario: some two thirds of what they have.
+# Least number of points, some two thirds of the present one: with fewer, a scenario has changed.
 LEAST = {
     "enqueue": 18,
     "flush": 41,
@@ -66,8 +66,11 @@ def _name(scenario):
 
 
 def _judge(scenario, result, record_property):
-    """A run may be shorter than the one that was numbered where something is waited for: by a beat or two that found
-    nothing to do, and in threads by their order. A tenth is never missed."""
+    """Assert that there are no violations, enough points, and few missed ones.
+
+    A run may be shorter than the one that numbered the points: a wait costs a beat or two without
+    work, and threads vary in their order. A tenth is never missed.
+    """
     record_property("points", result.points)
     record_property("struck", result.struck)
     assert result.violations == []

@@ -1,4 +1,4 @@
-"""A process frozen inside a transaction for long: others get a clear error or wait, and nothing is half written."""
+"""While a process is frozen inside a transaction, others get a clear error or wait."""
 
 import signal
 
@@ -14,7 +14,7 @@ BUSY_SECONDS = 0.3
 
 @pytest.fixture
 def frozen(stage):
-    """A process that stands in the middle of entering people, its database, and the stage."""
+    """Freeze a process while it enters profiles; return it, its database and the stage."""
     ready = stage(ENQUEUE)
     at = next(
         at

@@ -1,4 +1,4 @@
-"""The harness kills every seeded bug, so that its silence about the real code means something."""
+"""The harness sees every seeded bug, so that its silence about the real code is evidence."""
 
 from pathlib import Path
 
@@ -17,13 +17,15 @@ ONLY_TROUBLE = (
     "the recovery did not end",
 )
 MUTANTS = mutants.MUTANTS
-assert (
-    mutants_people.seeded is mutants_places.seeded is mutants.seeded
-)  # their bugs are in the list, too
+# Their bugs are in the list, too.
+assert mutants_people.seeded is mutants_places.seeded is mutants.seeded
 
 
 def _is_seen(mutant):
-    """Whether a violation shows the bug: no error, unless it is one that the bug must end in, and no mere standstill."""
+    """Return whether a violation shows the bug.
+
+    An error counts only if the bug must end in it; a mere standstill does not count.
+    """
 
     def counts(text):
         _where, _error, said = text.partition(ERROR)

@@ -1,4 +1,4 @@
-"""The small world of a scenario: one connected ad account, two audiences, numbered people; time scaled down."""
+"""Build the world of a scenario: ad account, two audiences, numbered people; time scaled down."""
 
 import hashlib
 import time
@@ -22,12 +22,13 @@ from partners.tiktok import client
 from tests.support import builder
 from tests.support.clock import CLOCK, real_monotonic
 
-LEASE = 0.6  # a busy machine must not lose it by itself: the points would be others than those that were numbered
+# A busy machine must not lose its lease by itself: the points would differ from the numbered ones.
+LEASE = 0.6
 DATABASE_PAUSE = 0.025
 PAUSE = LEASE / 3  # between two beats, on the clock of the scenario
 FAST = {
     "deadline": 3600.0,
-    "erasure_rest": 900.0,  # scenarios let it pass, or not
+    "erasure_rest": 900.0,  # some scenarios let it pass
     "lease": LEASE,
     "create_lease": LEASE,
     "request_deadline": 0.0,
@@ -42,19 +43,19 @@ AUDIENCES = ("winback", "other")
 
 
 def sha256(number: int) -> bytes:
-    """The hash of a numbered person."""
+    """Return the hash of a numbered person."""
     return hashlib.sha256(b"person %d" % number).digest()
 
 
 def be_patient() -> None:
-    """The time of the engine is scaled down, that of the sandbox is not: an answer may take what a busy machine takes."""
+    """Allow each call 20 s: the time of the engine is scaled down, that of the sandbox is not."""
     fetch = client.fetch
     client.fetch = lambda session, request, *, seconds: fetch(session, request, seconds=20.0)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What the sandbox knew before the scenario began."""
+    """Address and rows of the sandbox before the scenario began."""
 
     url: str
     tokens: tuple[str, str]
@@ -63,7 +64,7 @@ class Remote:
 
 
 class World:
-    """In a child: makes, moves and looks at the rows of a scenario."""
+    """Create, change and read the rows of a scenario; used in a child."""
 
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
@@ -74,7 +75,7 @@ class World:
         be_patient()
 
     def found(self) -> None:
-        """The first rows of the template."""
+        """Create the first rows of the template."""
         group = AppGroup.objects.create(name="Acme", slug="acme")
         alice = User.objects.create(email="alice@example.org")
         Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
@@ -87,47 +88,43 @@ class World:
 
     @property
     def group(self) -> AppGroup:
-        """Acme."""
         return AppGroup.objects.get()
 
     @property
     def alice(self) -> User:
-        """Its admin."""
         return User.objects.get()
 
     @property
     def connection(self) -> Connection:
-        """Acme's."""
         return Connection.objects.get()
 
     @property
     def account(self) -> AdAccount:
-        """Acme EU."""
         return AdAccount.objects.select_related("connection").get()
 
     def people(self, *numbers: int, **fields) -> None:
-        """Profiles; a number is an external id and makes the hash."""
+        """Create profiles; a number is the external id and determines the hash."""
         for number in numbers:
             values = {"email_sha256": sha256(number)} | fields
             Profile.objects.create(app_group=self.group, external_id=str(number), **values)
 
     def sync(self, label: str, action: str = "add", audience: str = "winback") -> Sync:
-        """What a step asks; found again by its label."""
+        """Create a Sync; ``enter`` finds it by its label."""
         return builder.make_sync(Audience.objects.get(name=audience), action, label=label)
 
     def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
-        """People enter; the entry key is the person, so that a repetition is one."""
+        """Enter people; the entry key is the person, so that a repetition is recognised."""
         asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
         profiles = Profile.objects.filter(external_id__in=map(str, numbers))
         return builder.enter(asked, profiles, now)
 
     def waiting(self) -> bool:
-        """Whether somebody is pending, or a repeat that has a way."""
+        """Return whether batches are pending that can be sent."""
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
     def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.wait) -> None:
-        """Beat after beat, as the alarm clock does, until nobody is pending."""
+        """Run beat after beat, as the schedule does, until no delivery is pending."""
         ends_at = real_monotonic() + seconds
         flush.beat()
         while real_monotonic() < ends_at and self.waiting():
@@ -137,7 +134,7 @@ class World:
             flush.beat()
 
     def drain(self, seconds: float = 6.0) -> None:
-        """Both beats until nothing is left to do; the lease of whoever died runs out meanwhile."""
+        """Run both beats until no work is left; leases of dead processes end meanwhile."""
         ends_at = real_monotonic() + seconds
         while real_monotonic() < ends_at:
             engine.beat()
