@@ -1,4 +1,4 @@
-"""REST: audiences at partners, and what was sent of one person."""
+"""REST: audiences at partners, and the deliveries of one person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = Router(tags=["audiences"])
 
 
 class Audiences(door.Success):
-    """At most 100 a page."""
+    """At most 100 audiences a page."""
 
     audiences: list[dict[str, object]]
 
@@ -33,8 +33,10 @@ class Audiences(door.Success):
     summary="List audiences and how many people were sent there",
 )
 def list_audiences(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """``users``: over all that was ever asked of the audience; ``size``: what the partner says,
-    null until it says so.
+    """Return the audiences.
+
+    ``users``: counts over everything that was ever asked of the audience; ``size``: the size that
+    the partner reports, null until it reports one.
     """
     mine = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
     rows = list(asked.of(mine.select_related("ad_account__connection")))
@@ -67,7 +69,7 @@ def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
 
 
 class PersonQuery(Schema):
-    """One person, never by e-mail or phone: addresses are logged."""
+    """One person, but not by e-mail or phone, because the addresses of calls are logged."""
 
     external_id: str | None = None
     braze_id: door.BrazeId | None = None
@@ -77,7 +79,7 @@ class PersonQuery(Schema):
 
 
 class Deliveries(door.Success):
-    """At most 100, the newest first."""
+    """At most 100 deliveries, the newest first."""
 
     deliveries: list[dict[str, object]]
 
@@ -89,10 +91,10 @@ class Deliveries(door.Success):
     summary="What was sent of one person, and why not",
 )
 def list_deliveries(request: door.ApiRequest, asked: Query[PersonQuery]) -> HttpResponse:
-    """Named by external_id, braze_id, or alias_label and alias_name.
+    """Return the deliveries of a person, by external_id, braze_id, or alias_label and alias_name.
 
-    ``reason``: why not, or the partner's code. ``failed_attempts``: requests with an unclear end
-    before the one that told.
+    ``reason``: why the person was not sent, or the partner's code. ``failed_attempts``: requests
+    with an unclear result before the one with a clear result.
     """
     rows = Delivery.objects.filter(profile__in=list(family([_profile(request, asked)])))
     rows = rows.select_related("sync__audience__ad_account", "batch")
@@ -102,7 +104,7 @@ def list_deliveries(request: door.ApiRequest, asked: Query[PersonQuery]) -> Http
 
 
 def _profile(request: door.ApiRequest, asked: PersonQuery) -> int:
-    """Return the id of the profile. Raises ApiError."""
+    """Return the id of the profile. Raise ApiError."""
     if "email" in request.GET or "phone" in request.GET:
         raise door.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
     item: dict[str, object] = {"external_id": asked.external_id, "braze_id": asked.braze_id}

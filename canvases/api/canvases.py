@@ -1,4 +1,4 @@
-"""REST: canvases, their numbers, and entries by a call."""
+"""REST: list canvases, read their numbers, and let people enter by a call."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MOST_RECIPIENTS = 50
 
 
 class CanvasListing(Listing):
-    """Which page, archived ones too or not, edited since when."""
+    """Page, whether to include archived canvases, and the earliest time of the last edit."""
 
     include_archived: bool = False
     edited_after: door.Timestamp | None = Field(None, alias="last_edit.time[gt]")
 
 
 class Canvases(door.Success):
-    """At most 100 a page."""
+    """At most 100 canvases a page."""
 
     canvases: list[dict[str, object]]
 
@@ -42,7 +42,7 @@ class Canvases(door.Success):
     "/canvas/list", auth=READ, response={200: Canvases} | door.ERRORS, summary="List canvases"
 )
 def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> HttpResponse:
-    """A hundred a page, the oldest first."""
+    """Return 100 canvases a page, the oldest first."""
     rows = Canvas.objects.filter(app_group=request.app_group)
     if not asked.include_archived:
         rows = rows.exclude(state=Canvas.State.ARCHIVED)
@@ -88,7 +88,7 @@ class CanvasDetails(door.Success):
     summary="Read one canvas",
 )
 def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpResponse:
-    """What it is made of, and whether people enter."""
+    """Return the parts of a canvas, and whether people enter it."""
     canvas = _canvas(request, canvas_id)
     steps = list(
         canvas.steps.filter(removed_at=None).select_related(
@@ -156,7 +156,7 @@ def _step(step: Step, steps: list[Step]) -> dict[str, object]:
 
 
 class DataSeries(Schema):
-    """Which days: ``length`` of them (1 to 14), or from ``starting_at``, until ``ending_at``."""
+    """Days: ``length`` (1 to 14) of them, or from ``starting_at``, until ``ending_at``."""
 
     canvas_id: door.ApiId
     ending_at: door.Timestamp | None = Field(None, description="Now, if not given")
@@ -168,7 +168,7 @@ class DataSeries(Schema):
 
 
 class Series(door.Success):
-    """``data``: name, and one object per day in ``stats``; ``time_zone`` says whose days they are."""
+    """``data``: name, ``time_zone`` of the days, and one object per day in ``stats``."""
 
     data: dict[str, object]
 
@@ -180,19 +180,20 @@ class Series(door.Success):
     summary="Numbers of a canvas day by day",
 )
 def data_series(request: door.ApiRequest, asked: Query[DataSeries]) -> HttpResponse:
-    """Days of the app group's time zone. Steps that send to a partner have ``audience_sync`` in
-    ``step_stats``.
+    """Return numbers by day, in the time zone of the app group.
+
+    Steps that send to a partner have ``audience_sync`` in ``step_stats``.
     """
     about, days = _days(request, asked)
     return door.success(data=about | {"stats": days})
 
 
 class DataSummary(DataSeries):
-    """As /canvas/data_series."""
+    """The same parameters as /canvas/data_series."""
 
 
 class Summary(door.Success):
-    """``data``: name, and the numbers of all days together."""
+    """``data``: name, and the sums over all days."""
 
     data: dict[str, object]
 
@@ -204,7 +205,7 @@ class Summary(door.Success):
     summary="Numbers of a canvas in sum",
 )
 def data_summary(request: door.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
-    """What /canvas/data_series tells day by day, added up."""
+    """Return the numbers of /canvas/data_series, added up over all days."""
     about, days = _days(request, asked)
     return door.success(
         data=about | {name: part for name, part in series.total(days).items() if name != "time"}
@@ -266,8 +267,9 @@ _Recipient = Annotated[
 
 
 class Trigger(Schema):
-    """Up to 50 people, or everybody in the segment (``broadcast``). ``context`` is taken and not
-    used yet.
+    """Up to 50 recipients, or all people in the segment (``broadcast``).
+
+    ``context`` is accepted and not used yet.
     """
 
     canvas_id: door.ApiId
@@ -284,7 +286,7 @@ def _limit_of(body: strict_json.Json) -> str:
 
 
 class Sent(door.Success):
-    """``entered``: how many did, absent for a broadcast; ``notice``: why nobody could."""
+    """``entered``: number of entries, absent for a broadcast; ``notice``: why there was none."""
 
     dispatch_id: str
     entered: int | None = None
@@ -298,8 +300,9 @@ class Sent(door.Success):
     summary="Let people enter a canvas",
 )
 def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
-    """They must be in its segment, and enter once. A canvas that is not live lets nobody in and
-    says so.
+    """Let people who are in the segment of a canvas enter it, each once.
+
+    If the canvas is not live, there are no entries, and the answer contains a notice.
 
     ``attributes`` and ``send_to_existing_only: false`` need the scope users.track as well.
     """

@@ -13,13 +13,13 @@ READ = door.require("canvas.read")
 
 
 class Campaigns(door.Success):
-    """None: there are canvases."""
+    """An empty list: canvases take the place of campaigns."""
 
     campaigns: list[dict[str, object]]
 
 
 class Cards(door.Success):
-    """None: nothing is shown in apps."""
+    """An empty list: apps show no cards."""
 
     cards: list[dict[str, object]]
 
@@ -31,7 +31,7 @@ class Cards(door.Success):
     summary="List campaigns: none",
 )
 def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """Always empty; canvases are under /canvas/list."""
+    """Return an empty list; canvases are under /canvas/list."""
     return door.success(campaigns=[])
 
 
@@ -42,5 +42,5 @@ def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpRespo
     summary="List news feed cards: none",
 )
 def list_cards(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """Always empty."""
+    """Return an empty list."""
     return door.success(cards=[])

@@ -28,14 +28,14 @@ MOST_FIELDS = 100
 
 
 class Email(Schema):
-    """Whoever has this e-mail; of several the one updated last, unless told otherwise."""
+    """A person by e-mail; of several, the one updated last, or the first by ``prioritization``."""
 
     email: str
     prioritization: list[str] | None = None
 
 
 class Phone(Schema):
-    """Whoever has this phone; of several the one updated last, unless told otherwise."""
+    """A person by phone; of several, the one updated last, or the first by ``prioritization``."""
 
     phone: str
     prioritization: list[str] | None = None
@@ -60,8 +60,9 @@ class Delete(Schema):
 
 
 class Deleted(door.Success):
-    """``erasures``: a receipt per person, readable under GET /users/erasures; also of those erased
-    before.
+    """``erasures``: one receipt per person, also for people erased before.
+
+    GET /users/erasures returns each receipt.
     """
 
     deleted: int
@@ -76,8 +77,9 @@ class Deleted(door.Success):
     summary="Erase people",
 )
 def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
-    """Hidden at once, then removed from every audience by every hash they had, then gone. They
-    cannot come back.
+    """Hide people at once, remove every hash they had from every audience, then delete them.
+
+    Erased people cannot come back.
     """
     names = list(body.named())
     if len({array for array, _name in names}) != 1 or len(names) > MOST:
@@ -96,7 +98,7 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
 def _missing(
     request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]], known: set[int]
 ) -> tuple[dict[int, str], list[dict[str, Any]]]:
-    """Return, of references without a profile, receipts of erased ones and errors of others."""
+    """Return receipts of erased people and errors of unknown ones, for references not ``known``."""
     others = [index for index in range(len(names)) if index not in known]
     erased = erasure_ledger.receipts(
         request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
@@ -141,8 +143,9 @@ def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
 
 
 class Export(Schema):
-    """At most 50 people by external id or alias, or one by another name; ``device_id``: an IDFA or
-    a Google ad id.
+    """At most 50 people by external id or alias, or one by another identifier.
+
+    ``device_id``: an IDFA or a Google ad id.
     """
 
     external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
@@ -169,7 +172,7 @@ class Export(Schema):
 
 
 class Exported(door.Success):
-    """``invalid_user_ids``: whom nobody knows."""
+    """``invalid_user_ids``: identifiers without a known person."""
 
     users: list[dict[str, Any]]
     invalid_user_ids: list[str]
@@ -182,7 +185,7 @@ class Exported(door.Success):
     summary="Tell what is known about people",
 )
 def export(request: door.ApiRequest, body: Export) -> HttpResponse:
-    """The shape of Braze, with consent and deliveries. Absent fields are null."""
+    """Return people in the shape of Braze, with consent and deliveries. Absent fields are null."""
     names = list(body.named())
     _check_fields(body.fields_to_export or [])
     if not 1 <= len(names) <= MOST:
@@ -221,8 +224,10 @@ def _check_fields(names: list[str]) -> None:
     summary="Tell who an unknown visitor is",
 )
 def identify(request: door.ApiRequest, body: Identify) -> HttpResponse:
-    """If that person is known, what they lack is taken from the visitor; else the visitor gets the
-    external id.
+    """Identify an anonymous profile.
+
+    If the external id is known, its profile gets the values it lacks from the anonymous one;
+    else the anonymous profile gets the external id.
     """
     arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
     check_number(sum(map(len, arrays.values())))
@@ -230,7 +235,7 @@ def identify(request: door.ApiRequest, body: Identify) -> HttpResponse:
 
 
 class Receipts(door.Success):
-    """``erasures``: key, state, times, and per audience what became of the removal."""
+    """``erasures``: key, state, times, and the state of the removal per audience."""
 
     erasures: list[dict[str, Any]]
 
@@ -242,7 +247,7 @@ class Receipts(door.Success):
     summary="Receipts of erasures",
 )
 def erasures(request: door.ApiRequest, key: str | None = None) -> HttpResponse:
-    """One by its key, or the last hundred."""
+    """Return one receipt by its key, or the last hundred."""
     rows = erase.receipts(request.app_group)
     if key is not None:
         rows = rows.filter(key=key)

@@ -24,13 +24,13 @@ LONGEST_CONTEXT = 50_000  # bytes
 
 @dataclass(slots=True)
 class Triggered:
-    """How many entered, and errors by recipient.
+    """The number of entries, and errors by recipient.
 
     A profile outside the segment, or with a visit, does not enter; that is no error.
     """
 
     entered: int = 0
-    processed: int = 0  # recipients who are known, whether they entered or not
+    processed: int = 0  # known recipients, whether they entered or not
     is_live: bool = True  # else nothing was written
     errors: list[dict[str, object]] = field(default_factory=list)
 
