@@ -1,1 +1,1 @@
-"""The product: canvases, steps, visits."""
+"""Canvases, their steps, and the visits of profiles."""

@@ -99,7 +99,7 @@ class Share:
 
 
 def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
-    """Return the shares of steps whose Syncs differ in audience or action. One query."""
+    """Return the shares of steps with Syncs of different audiences or actions. One query."""
     rows = Tally.objects.filter(sync__steps__in=[step.pk for step in steps]).order_by("pk")
     rows = rows.select_related("sync__audience").annotate(step=F("sync__steps"))
     found: dict[int, dict[str, dict[str, int]]] = {}

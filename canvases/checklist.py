@@ -19,7 +19,7 @@ from partners.connections.problems import SYNC_RELATED
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of the checklist. ``url`` leads to the field that mends it."""
+    """A line of the checklist. ``url`` leads to the field that fixes it."""
 
     where: Text
     text: Text

@@ -1,4 +1,4 @@
-"""Addresses of one person and of erasures, under /g/<slug>/people/: they reach every storey."""
+"""Addresses of one person and of erasures, under /g/<slug>/people/: their views use every app."""
 
 from django.urls import path
 

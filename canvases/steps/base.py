@@ -23,9 +23,9 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class StepProblem:
-    """A fault that a marketer must or should mend.
+    """A problem that a marketer must or should fix.
 
-    ``field``: the form field that mends it. ``url``: the page that mends it, if not the step.
+    ``field``: the form field that fixes it. ``url``: the page that fixes it, if not the step.
     ``short``: only what to do, for a card. ``is_passing``: it ends without help.
     """
 

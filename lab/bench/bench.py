@@ -109,7 +109,7 @@ class Run:
         self.work("people", n=self.n)
 
     def work(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """Run a task of lab.bench.worker in a process of its own. Raises StackError if it fails."""
+        """Run a task of lab.bench.worker in a process of its own. Raise StackError if it fails."""
         self.bench.say(f"  {task} ...")
         order = json.dumps({"task": task, **arguments})
         command = [sys.executable, "-m", "lab.bench.worker", order]

@@ -27,7 +27,7 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     takes after the sandbox's answer. Web process and engine must be running.
     """
     canvas, sync = world.draft(kinds)
-    # Live without a launch, which would admit everybody there is.
+    # Live without a launch, which would admit all people.
     Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.LIVE)
     Sync.objects.filter(pk=sync.pk).update(is_live=True)
     scopes = ["canvas.trigger", "users.track"]

@@ -49,22 +49,25 @@ class Request:
 
     @property
     def audience_ids(self) -> set[int]:
-        """Our ids of the audiences it touches."""
+        """Return our ids of the audiences in this request."""
         return {batch.audience_id for batch in self.batches}
 
     @property
     def is_probe(self) -> bool:
-        """Whether something on its way is parked: one such request at a time."""
+        """Return whether its connection, ad account or an audience is parked.
+
+        One such request at a time is sent.
+        """
         places = (self.connection, self.ad_account, *(batch.audience for batch in self.batches))
         return any(place.parked_by for place in places)
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may kill its worker: nothing else must be in flight in the same process."""
+        """Return whether it may crash its worker, which must send nothing else meanwhile."""
         return any(batch.crashes >= CRASHES_BEFORE_ALONE for batch in self.batches)
 
     def is_last_try(self, *, now: datetime) -> bool:
-        """Whether the deadlines of all its batches have come."""
+        """Return whether the deadlines of all its batches have passed."""
         return all(
             batch.deadline_at is not None and batch.deadline_at <= now for batch in self.batches
         )
@@ -132,7 +135,7 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
 
 
 def _fits(request: Request, batch: Batch) -> bool:
-    """Whether ``batch`` may still join ``request``."""
+    """Return whether ``batch`` may join ``request``."""
     same = (request.ad_account.pk, request.action, request.kinds) == (
         batch.ad_account_id,
         batch.action,
@@ -183,13 +186,13 @@ def take(request: Request, *, now: datetime) -> bool:
         mine = Batch.objects.leased_to(request.lease).filter(pk__in=ids)
         with tally.gathered(now=now):
             if len(mine.lock()) < len(ids):
-                return False  # it took so long that the lease ended
+                return False  # the lease ended meanwhile
             supersede.cancel_overtaken(request.batches, now=now)
     return True
 
 
 def reclaim(*, now: datetime) -> int:
-    """Free the batches of dead workers, whose leases have ended. Return how many there were."""
+    """Free the batches of dead workers, with leases that have ended. Return how many."""
     with tally.gathered(now=now):
         lost = list(Batch.objects.abandoned(now).locked())
         if not lost:
@@ -199,7 +202,7 @@ def reclaim(*, now: datetime) -> int:
         return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(
             lease="",
             lease_until=None,
-            # They may have reached the partner, so a discard must take them back.
+            # They may have reached the partner, so a discard must compensate them.
             attempts=Greatest(F("attempts"), 1),
             # They may have killed the worker: they travel alone from now on (see quarantine).
             crashes=F("crashes") + 1,

@@ -82,7 +82,7 @@ def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
 
 
 def _is_new(sync: Sync, lowest: int) -> bool:
-    """Whether none of the people can have entered before.
+    """Return whether none of the people can have entered before.
 
     Entry keys rise; the lock of the audience's seq makes the answer certain.
     """

@@ -72,7 +72,7 @@ class Flush:
         self.in_flight: dict[Future[Answer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
-        # Connections whose tokens the keys of this machine do not open; None: not looked yet.
+        # Connections with tokens that the keys of this machine do not open; None: not read yet.
         self.sealed: set[int] | None = None
         self.threads = settings.SYNC.threads
 
@@ -112,7 +112,7 @@ class Flush:
         return mine
 
     def _open_lanes(self, *, now: datetime) -> list[str]:
-        """Return the free lanes with work whose tokens this machine can open."""
+        """Return the free lanes with work and a token that this machine can open."""
         lanes = collect.lanes(now=now, but=self._is_sealed())
         if lanes and self.sealed is None:
             self.sealed = sealed.find_sealed(lanes, now=now)

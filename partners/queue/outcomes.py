@@ -34,7 +34,7 @@ def cancel(
     now: datetime,
     out_of: Outcome = Outcome.PENDING,
 ) -> None:
-    """Cancel deliveries whose batches are all in the state ``out_of``."""
+    """Cancel deliveries; all their batches are in the state ``out_of``."""
     batches = list(
         deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct()
     )

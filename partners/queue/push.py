@@ -94,7 +94,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The partner's code as it is stored: "0" if all was accepted, or NO_ANSWER."""
+        """Return the partner's code as it is stored: "0" if all was accepted, or NO_ANSWER."""
         if self.error is None:
             return "0"
         return self.error.code[:MAX_CODE] if self.error.code is not None else NO_ANSWER
@@ -139,7 +139,7 @@ def _piece(batch: Batch) -> tuple[int, int]:
 
 
 def _still_to_repeat(batch: Batch) -> tuple[str, list[int | str]]:
-    """Return a condition and its parameters: no later operation on the person says otherwise."""
+    """Return a condition and its parameters: no later operation supersedes this one."""
     if batch.is_undo:
         return _NOT_WANTED_OTHERWISE, [batch.audience_id]
     return _STILL_WANTED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
@@ -157,13 +157,13 @@ def past_rows(batch: Batch) -> list[tuple[int, Row]]:
 
 
 def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
-    """Return deliveries whose profile has no current identifier of the kinds, or is gone."""
+    """Return deliveries without a profile, or without a current identifier of the kinds."""
     none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
     return Delivery.objects.filter(batch=batch, outcome=None, **none)
 
 
 def _has_unsendable(batch: Batch) -> bool:
-    """Whether a profile of the batch has nothing to send, not even a past hash."""
+    """Return whether a profile of the batch has nothing to send, not even a past hash."""
     if batch.action != Action.REMOVE:
         return True
     past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)

@@ -1,7 +1,7 @@
 """Delete old deliveries, batches and calls. The counts stay as they are.
 
 Of each person, audience and action, the newest delivery and the newest synced one are kept as
-long as the audience exists: they tell from where a person must be removed. All others move into
+long as the audience exists: they show from where a person must be removed. All others move into
 the base of their tally.
 """
 
@@ -19,7 +19,8 @@ from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Outcome, Push, Tally
 
 SHARE = 0.3  # seconds of one call
-WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)  # states of a batch whose last code is the reason
+# In these states, the last code of the batch is the reason.
+WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
 
 
 def purge(*, now: datetime) -> None:
@@ -80,7 +81,7 @@ def _drop(ids: Sequence[int], *, before: datetime) -> None:
 
 
 def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
-    """Return the rows, of ended batches or without one, that no longer tell where a person is."""
+    """Return rows, of ended batches or of none, that no longer show where a person is."""
     same = Delivery.objects.filter(
         profile=OuterRef("profile"),
         batch__audience=OuterRef("batch__audience"),

@@ -69,7 +69,7 @@ def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
 
 
 def _fail_miscounted(batch: Batch, *, now: datetime) -> None:
-    """Retry a batch whose n is wrong within its retry window, should an operator repair it.
+    """Retry a batch with a wrong n within its retry window: an operator may repair it.
 
     After its deadline it ends with the people it was counted with.
     """
@@ -82,7 +82,7 @@ def _fail_miscounted(batch: Batch, *, now: datetime) -> None:
 
 
 def _unsendable(batch: Batch) -> dict[str, list[int]]:
-    """Return Reason -> deliveries whose profile has nothing left to send."""
+    """Return Reason -> deliveries with a profile that has nothing left to send."""
     sql = _UNSENDABLE.format(
         reason=reason_sql(
             batch.action, batch.kinds, is_strict=batch.sync.app_group.consent_required

@@ -27,7 +27,7 @@ OTHERS_FIRST = 60.0
 
 
 def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
-    """Return the connections of these lanes whose tokens do not open here; mark their batches."""
+    """Return connections of these lanes with tokens that do not open here; mark their batches."""
     pairs = [lane.split(":", 1) for lane in lanes]
     used = (
         Connection.objects.exclude(token_sealed="")

@@ -1,4 +1,4 @@
-"""What follows from the answer to a request: the table of answers."""
+"""Apply the answer to a request to its batches: the table of answers."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ TRIES_BEFORE_BISECT = 3
 
 
 def settle(answer: Answer, *, now: datetime) -> None:
-    """Write what follows from one answer. A late worker's answer changes no batch."""
+    """Apply one answer. The answer to a late worker changes no batch."""
     if not answer.was_sent:
         transitions.release(answer.request, now=now)
         return
@@ -31,7 +31,7 @@ def settle(answer: Answer, *, now: datetime) -> None:
 
 
 def _settle_error(answer: Answer, *, now: datetime) -> None:
-    """The table of answers, one line each."""
+    """Choose the action for an error: the table of answers, one line each."""
     match answer.error:
         case Retry(is_throttled=True) as error:  # come back later
             _throttled(answer, error, now=now)
@@ -57,12 +57,12 @@ def _settle_error(answer: Answer, *, now: datetime) -> None:
 
 
 def _was_late(request: Request) -> bool:
-    """Whether the lease ended during the call, and the batches are another worker's."""
+    """Return whether the lease ended during the call: another worker may have the batches."""
     return not Batch.objects.filter(lease=request.lease).exists()
 
 
 def _synced(answer: Answer, *, now: datetime) -> None:
-    """Everybody arrived. A probe that went through opens its places again."""
+    """Mark the batches synced. A probe that went through unparks its places."""
     request = answer.request
     # The record is in the same transaction: one commit less for each request that arrives.
     with tally.gathered(now=now):
@@ -81,7 +81,7 @@ def _synced(answer: Answer, *, now: datetime) -> None:
 
 
 def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
-    """Too many requests: nothing was applied, and the limit is parked, not the people."""
+    """Park the limit after too many requests: nothing was applied, and people only wait."""
     ad_account = answer.request.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     if error.cause == RetryCause.THROTTLED_AD_ACCOUNT:
@@ -93,12 +93,12 @@ def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
 
 
 def _wait_for_probe(answer: Answer, *, now: datetime) -> None:
-    """Due at once: the budget or the parked place decides when the next request is sent."""
+    """Put back, due at once: the budget or the parked place times the next request."""
     transitions.fail(answer.request, code=answer.code, now=now, due_at=now, tried_at=answer.sent_at)
 
 
 def _try_again(answer: Answer, *, now: datetime, is_unclear: bool = False) -> None:
-    """Not applied, unless ``is_unclear``: try again by the back-off."""
+    """Try again by the back-off. Nothing was applied, unless ``is_unclear``."""
     transitions.fail(
         answer.request,
         code=answer.code,
@@ -115,7 +115,7 @@ def _try_later(answer: Answer, *, now: datetime) -> None:
 
 
 def _too_many(answer: Answer, error: Rejected, *, now: datetime) -> None:
-    """Too many people in one request: learn the cap and cut the batches."""
+    """Learn the cap and cut the batches after too many people in one request."""
     request, people = answer.request, answer.parcel.people
     if people != request.people and len(request.batches) > 1:
         # Rows of former hashes made it too long: no cap is learned.
@@ -148,7 +148,7 @@ def _has_several(request: Request) -> bool:
 
 
 def _partial(answer: Answer, error: Rejected, *, now: datetime) -> None:
-    """The refused rows were named: those people are errored, all others are synced."""
+    """Error the people in the rows that the partner named, and sync all others."""
     indexes = error.failed_rows
     if indexes is None or max(indexes, default=0) >= answer.parcel.people:
         # No rows were named, or rows that were not sent.
@@ -168,7 +168,7 @@ def _settle_named(answer: Answer, indexes: Sequence[int], *, now: datetime) -> N
 
 
 def _bad_content(answer: Answer, error: Rejected, *, now: datetime) -> None:
-    """Send in ever narrower company; try a batch that is alone three times, then bisect it."""
+    """Send with fewer other batches each time; try a lone batch three times, then bisect it."""
     request, is_partial = answer.request, error.cause == RejectedCause.PARTIAL
     if _has_several(request) or len(request.batches) > 1:
         sharing = Batch.Sharing.AUDIENCE if _has_several(request) else Batch.Sharing.ALONE

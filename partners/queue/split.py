@@ -74,7 +74,7 @@ def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: date
 
 
 def _has_changed(half: Batch) -> bool:
-    """Whether a person left the half or its first half, perhaps the one with the bad data."""
+    """Return whether a person left the half or its first half, perhaps the one with bad data."""
     both = [half.pk, half.waits_for_id]
     return Delivery.objects.filter(batch__in=both).exclude(outcome=None).exists()
 

@@ -66,7 +66,7 @@ def opposite_of(operation: Batch | Sync) -> "QuerySet[Delivery]":
 
 
 def overtaken(batches: Iterable[Batch]) -> list[Batch]:
-    """Return the batches whose audience has a later opposite batch, whichever people are in it."""
+    """Return the batches with a later opposite batch in the audience, whatever its people."""
     wanted = [(batch, Action(batch.action).opposite) for batch in batches]
     newest = {
         pair: _newest_seq(*pair)

@@ -137,7 +137,7 @@ def release(request: Request, *, now: datetime) -> None:
 def narrow(
     request: Request, sharing: Batch.Sharing, *, now: datetime, is_unclear: bool = False
 ) -> None:
-    """Put back a request, due at once, whose batches share less from now on."""
+    """Put back a request, due at once; its batches share less from now on."""
     with tally.gathered(now=now):
         batches = still_leased(request)
         for batch in batches:

@@ -1,1 +1,1 @@
-"""Removals that no step asked for: after an erasure, a withdrawn consent or a misread address."""
+"""Removals without a step: after an erasure, a withdrawn consent or a misread address."""

@@ -1,7 +1,7 @@
-"""Remove hashes of misread addresses from audiences: an old rule of reading had produced them.
+"""Remove hashes of misread addresses, made by an old rule of reading, from audiences.
 
 The person stays in the audience with the right hashes, and the removal must not supersede their
-adds. So it is asked for a profile of its own that is merged into theirs and has only the hash.
+adds. So the removal has a profile of its own, merged into theirs, which has only the hash.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _hash_of(one: Misreading) -> Hash:
 
 
 def _owned(found: Sequence[Misreading]) -> dict[Hash, set[int]]:
-    """Return hash -> audiences that got it from a person whose hash it really is."""
+    """Return hash -> audiences that got it from its true owner."""
     owned: dict[Hash, set[int]] = defaultdict(set)
     for kind in {one.kind for one in found}:
         keys = {_hash_of(one) for one in found if one.kind == kind}
@@ -97,7 +97,7 @@ def _owned(found: Sequence[Misreading]) -> dict[Hash, set[int]]:
 
 
 def _make_profiles(found: dict[int, Misreading], *, now: datetime) -> dict[int, int]:
-    """Return misreading -> a new profile that has only its hash, and is deleted with the person."""
+    """Return misreading -> a new profile that has only its hash and is deleted with the person."""
     wanted: Iterable[Misreading] = list(found.values())
     made = Profile.everybody.bulk_create(
         Profile(

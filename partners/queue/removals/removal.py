@@ -1,4 +1,4 @@
-"""Remove people from every audience they may be in, and tell how their removals stand."""
+"""Remove people from every audience they may be in, and report the state of the removals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SURELY_GONE = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How all removals of one entry key stand together."""
+    """The common state of all removals of one entry key."""
 
     is_open: bool  # one of them, or a repeat of one, has not ended
     settled_at: datetime | None  # when the last of them ended
@@ -34,15 +34,15 @@ def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> No
 
 
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
-    """Cancel deliveries whose batch no worker holds, under the locks of the batches."""
+    """Cancel deliveries with a batch that no worker has leased, under the locks of the batches."""
     unsent = Batch.objects.waiting().filter(pk__in=deliveries.values("batch"))
     with tally.gathered(now=now):
-        while found := unsent.lock():  # again: people may have moved to a new batch meanwhile
+        while found := unsent.lock():  # repeat: people may have moved to a new batch meanwhile
             outcomes.cancel(deliveries.filter(batch__in=found), reason, now=now)
 
 
 def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
-    """Return audience id -> the profiles that may be in it: an add was asked for them once.
+    """Return audience id -> the profiles that may be in it, because they had an add once.
 
     ``kind``: only adds that sent this kind of identifier.
     """
@@ -84,7 +84,7 @@ def _sync(audience_id: int, purpose: str) -> Sync:
 
 
 def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
-    """Return entry key -> how its removals stand; no key where there was none.
+    """Return entry key -> the state of its removals; no key without a removal.
 
     A removal waits for an add in flight.
     """
@@ -133,7 +133,7 @@ def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
     long_enough = F("sync__audience__gone_at") + SURELY_GONE
     lost = waiting.filter(
         sync__audience__parked_by=ParkedBy.AUDIENCE_GONE,
-        sync__audience__parked_until__gte=long_enough,  # each refusal moves it
+        sync__audience__parked_until__gte=long_enough,  # each refusal extends parked_until
         batch__last_code=F("sync__audience__parked_code"),
     )
     _cancel_unsent(lost.exclude(batch__last_code=""), Reason.ERASED, now=now)
