@@ -23,14 +23,10 @@ UNCOLLECTED = re.compile(
 RIDDLES = re.compile(
     r"\b(whoever|somebody|nobody|told|anew|farewell|turned out to be)\b", re.IGNORECASE
 )
-# Not yet in plain English; the docstrings of the REST API are its published documentation.
+# Not yet in plain English; the docstrings of the seeded bugs are keys of a table in docs.
 NOT_PLAIN_YET = (
     "audiencesync/people",
-    "canvases/api",
-    "partners/api.py",
-    "tests/conftest.py",
-    "tests/people",
-    "tests/system/crash",
+    "tests/system/crash/mutants",
 )
 PRAGMA = re.compile(r"\s+# (noqa|type: ignore).*")
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
