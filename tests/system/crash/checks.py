@@ -41,7 +41,7 @@ def report(world: World, scenario: Scenario) -> dict:
 
 
 def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return audience id -> hashes in it after the deliveries in these states, in queue order."""
+    """Return audience id -> hashes in it after the deliveries in these states, by queue order."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
         state__in=states
     )

@@ -64,7 +64,7 @@ CONNECT = Scenario(
     ends=(ARRIVED,),
     ends_connected=True,
     ends_void=(0,),
-    ends_alive=2,  # the new one, and one that was never issued to us
+    ends_alive=2,  # the new one, and tokens[1], which is not used here
     unheard=(
         "after POST oauth2/access_token",
         'before UPDATE "partners_oauthstate" SET "token_sealed"',

@@ -124,7 +124,7 @@ def _before_the_end(world: World) -> None:
     before(world)
     _ask_and_begin(world)
     world.flush()
-    ErasedName.objects.update(is_filed=False)  # filed again where the points see it
+    ErasedName.objects.update(is_filed=False)  # each run starts without the file
 
 
 def _beat_after_the_rest(_world: World) -> None:

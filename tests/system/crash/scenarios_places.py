@@ -25,7 +25,7 @@ def _create(world: World) -> None:
 
 
 def _create_until_it_is_there(world: World) -> None:
-    """Create the audience; repeat as the error message asks for it."""
+    """Create the audience; repeat after an error, as its message asks."""
     for _ in range(20):
         with suppress(AudienceCallFailed):
             return _create(world)

@@ -48,7 +48,7 @@ class Scenario:
     ends_connected: bool | None = None
     ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
     ends_alive: int | None = None  # number of valid tokens at the partner
-    # starts of the points at which a death leaves one more valid token, unknown to us
+    # beginnings of point labels: a death there leaves one more valid token, unknown to us
     unheard: tuple[str, ...] = ()
     look: Look | None = None  # yields one sentence per violation in the rows of the end
     # False: others only finish their own work, and leave the lease of the frozen worker alone

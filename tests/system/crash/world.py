@@ -119,7 +119,7 @@ class World:
         return builder.enter(asked, profiles, now)
 
     def waiting(self) -> bool:
-        """Return whether batches are pending that can be sent."""
+        """Return whether people are pending, or a repeat that can be sent."""
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
