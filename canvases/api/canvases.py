@@ -42,7 +42,7 @@ class Canvases(door.Success):
     "/canvas/list", auth=READ, response={200: Canvases} | door.ERRORS, summary="List canvases"
 )
 def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> HttpResponse:
-    """Return 100 canvases a page, the oldest first."""
+    """Return the canvases, 100 a page, the oldest first."""
     rows = Canvas.objects.filter(app_group=request.app_group)
     if not asked.include_archived:
         rows = rows.exclude(state=Canvas.State.ARCHIVED)

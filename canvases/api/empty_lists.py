@@ -31,7 +31,7 @@ class Cards(door.Success):
     summary="List campaigns: none",
 )
 def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """Return an empty list; canvases are under /canvas/list."""
+    """Return a list that is always empty; canvases are under /canvas/list."""
     return door.success(campaigns=[])
 
 
@@ -42,5 +42,5 @@ def list_campaigns(request: door.ApiRequest, asked: Query[Listing]) -> HttpRespo
     summary="List news feed cards: none",
 )
 def list_cards(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """Return an empty list."""
+    """Return a list that is always empty."""
     return door.success(cards=[])
