@@ -1,10 +1,12 @@
-"""Read phone numbers: E.164 of whatever can mean one number only, and a short cut for what is E.164 already.
+"""Read phone numbers as E.164, with a fast path for numbers that are E.164 already.
 
-``read`` is the rule of today: a number that could be two is none, what a spreadsheet made of a number is mended where no
-digit was lost. ``parse`` is the rule of before, whose hashes may still be in audiences and in the ledger of erasures.
+``read`` is the current rule: an ambiguous number is rejected, and a number changed by a spreadsheet
+is repaired if no digit was lost. ``parse`` is the former rule; hashes made by it may still be in
+audiences and in the erasure ledger.
 
-The patterns of the short cut are made from the library's own metadata and say yes only where ``phonenumbers`` would say
-the same; whatever they do not know (national spellings, spaces, rare regions) goes to the library.
+The patterns of the fast path are made from the library's own metadata and match only where
+``phonenumbers`` would agree. All other input (national spellings, spaces, rare regions) goes to
+the library.
 """
 
 from __future__ import annotations
@@ -38,37 +40,38 @@ _EXPONENT = re.compile(
     r"(\+?)([0-9]+)(?:[.,]([0-9]*))? ?e ?([+-]?)([0-9]{1,3})", re.ASCII | re.IGNORECASE
 )
 _EXTENSION = re.compile(
-    r"[ ,;:.-]*(?:;ext=|\b(?:extensi(?:on|ón)|extn|ext|xt|x|int|anexo|доб)\b[.:]*|(?<=[0-9])x|#) *[0-9]{1,15} *#?$",
+    r"[ ,;:.-]*(?:;ext=|\b(?:extensi(?:on|ón)|extn|ext|xt|x|int|anexo|доб)\b[.:]*|(?<=[0-9])x|#)"
+    r" *[0-9]{1,15} *#?$",
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(r"([^;]*);.*?\bphone-context=(\+[0-9][0-9.()-]*)", re.IGNORECASE)
 _PARAMETERS = re.compile(r";(?:isub|phone-context|cpc|rn|npdi)\b.*$", re.IGNORECASE)
 _BODY = re.compile(r"\+*[ (\[]*[0-9][0-9 ()\[\]./\u2010-\u2015\u2212\u30fc\uff0d-\uff0f-]*")
 _SLASH = re.compile(r"[/\uff0f]")
-_DECIMAL = re.compile(
-    r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII
-)  # its rest is not zero
-_MASKED_BEFORE = re.compile(
-    r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE
-)  # or minus
+# A decimal number; `_FLOAT` has already taken those with nothing but zeros behind the sign.
+_DECIMAL = re.compile(r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII)
+# A masked number such as ***123, or a minus sign.
+_MASKED_BEFORE = re.compile(r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE)
 _MASKED_BEHIND = re.compile(r"[.-] *[.-][ .-]*$")
 _IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
 _NEXT = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
-_SHORTEST = 6  # digits without those of the country: an area has 5 at most
-_OPEN = ("DE", "AT")  # where numbers of land lines may have almost any length
-_LONG = 11  # digits: more likely a number with its country and a mistake than a land line without its zero
-_BEFORE_A_SLASH = 9  # digits: a country and an area; more is a number, and another one follows
+_SHORTEST = 6  # digits without the country code: an area code has 5 at most
+_OPEN = ("DE", "AT")  # land lines of almost any length
+# Digits: more likely a country code with a mistake than a land line without its zero.
+_LONG = 11
+# Digits of a country and an area code; more are a number, and another one follows.
+_BEFORE_A_SLASH = 9
 
 
 class PhoneReading(NamedTuple):
-    """The number in E.164 with its plus, or why there is none: no number, perhaps two, or digits may be lost."""
+    """A number in E.164 with its plus, or a problem: invalid, ambiguous, or digits may be lost."""
 
     number: str | None
     problem: PhoneProblem | None = None
 
 
 def read(raw: str, region: str) -> PhoneReading:
-    """What ``raw`` means. ``region``: where national numbers are from."""
+    """Read a phone number. ``region``: the country of national numbers."""
     if is_clean(raw):
         return PhoneReading(raw)
     if len(raw) > LONGEST:
@@ -86,7 +89,7 @@ def read(raw: str, region: str) -> PhoneReading:
 
 
 def plain(raw: str) -> str:
-    """The same characters in their plainest form: digits of any script as 0-9, one kind of space, nothing invisible."""
+    """Simplify characters: digits of any script to 0-9, one kind of space, no invisible ones."""
     if raw.isascii():
         return raw.replace("\t", " ").strip()
     return "".join(map(_plain, raw)).strip()
@@ -100,12 +103,12 @@ def _plain(character: str) -> str:
         return " "
     if category == "Cf":
         return ""
-    wide = ord(character) - 0xFEE0  # of the full-width forms, the plain one
+    wide = ord(character) - 0xFEE0  # full-width form -> ASCII
     return chr(wide) if 0x21 <= wide <= 0x7E else character
 
 
 def _without_float(text: str) -> str | None:
-    """What stood there before a spreadsheet took it for a number; None if digits were lost, or it cannot be known."""
+    """Undo a spreadsheet's conversion to a number; None if digits are lost, or may be."""
     if whole := _FLOAT.fullmatch(text):
         return whole[1]
     if _DECIMAL.fullmatch(text):
@@ -113,15 +116,14 @@ def _without_float(text: str) -> str | None:
     if exponent := _EXPONENT.fullmatch(text):
         return _digits_of(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
-    if ending and (
-        len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]
-    ):  # else they part the digits
+    # A sign that also occurs before its end separates groups of digits.
+    if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):
         return None
     return text
 
 
 def _digits_of(plus: str, whole: str, part: str, sign: str, exponent: str) -> str | None:
-    """All digits of a number with an exponent; None if some are not there."""
+    """Return all digits of a number with an exponent; None if some are missing."""
     n = len(whole) + int(exponent)
     digits = whole + part
     if sign == "-" or len(digits) < n or digits[n:].strip("0"):
@@ -130,7 +132,7 @@ def _digits_of(plus: str, whole: str, part: str, sign: str, exponent: str) -> st
 
 
 def _body(text: str) -> str | None:
-    """The number without what is written before and behind it; None if there are other things among its digits."""
+    """Return the number without text around it; None if other characters are among its digits."""
     if context := _CONTEXT.fullmatch(text):  # RFC 3966
         number = context[1].removeprefix("tel:")
         text = number if number.lstrip()[:1] == "+" else context[2] + number
@@ -138,7 +140,7 @@ def _body(text: str) -> str | None:
     start = next(
         (place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None
     )
-    if start is None or (start and text[start - 1].isalnum()):  # an O for a zero
+    if start is None or (start and text[start - 1].isalnum()):  # such as an O for a zero
         return None
     if _MASKED_BEFORE.search(text[:start]) or _MASKED_BEHIND.search(text):
         return None
@@ -152,7 +154,7 @@ def _body(text: str) -> str | None:
 
 
 def _are_two(body: str, region: str) -> bool:
-    """Whether a whole number ends within, and another one, or its last digits, follow."""
+    """Whether one whole number ends within, and another one, or its last digits, follow."""
     for place in _NEXT.finditer(body):
         first, then = body[: place.start()], body[place.end() :]
         if _is_whole(first, region) and (place[0] in "/\uff0f" or _is_whole(then, region)):
@@ -166,7 +168,7 @@ def _is_whole(text: str, region: str) -> bool:
 
 
 def _readings(body: str, region: str) -> set[str]:
-    """All numbers that it could be."""
+    """Return all numbers that the text may mean."""
     if body[0] == "+":
         return _international(body)
     code = str(phonenumbers.country_code_for_region(region.upper()))
@@ -191,14 +193,20 @@ def _readings(body: str, region: str) -> set[str]:
 
 
 def _is_written_at_home(body: str, number: str) -> bool:
-    """Whether the digits stand in the groups of the country, such as (201) 555-0123: a country code would stand alone."""
+    """Whether the digits are grouped in the national format, such as (201) 555-0123.
+
+    A country code would be a group of its own.
+    """
     groups = re.findall(r"[0-9]+", body)
     spelt = phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.NATIONAL)
     return len(groups) > 1 and groups == re.findall(r"[0-9]+", spelt)
 
 
 def _international(text: str) -> set[str]:
-    """What it means after the plus. A zero in brackets is dialled at home only, but for countries that always dial it."""
+    """Read a number after its plus, with and without a zero in brackets.
+
+    Such a zero is dialled at home only, except in countries that always dial it.
+    """
     if is_clean(text):
         return {text}
     spellings = {text, text.replace("(0)", "")}
@@ -211,15 +219,18 @@ def _national(text: str, region: str) -> set[str]:
 
 
 def is_mobile(number: str) -> bool:
-    """Whether it is surely one: 0 49 176 ... is as much 0176 as 0491 76 ..., 0 49 30 ... is 04930."""
+    """Whether a number is certainly mobile.
+
+    0 49 176 ... may mean 0176 as well as 0491 76 ...; 0 49 30 ... is 04930.
+    """
     return (
         phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
     )
 
 
 def parse(raw: str, region: str) -> str | None:
-    """What the library makes of it, in E.164 with its plus, or None. ``region``: where national numbers are from."""
-    if not any(map(str.isdigit, raw)):  # the library says no as well, but takes long
+    """Return the library's reading as E.164 with plus, or None. ``region``: as in `read`."""
+    if not any(map(str.isdigit, raw)):  # the library rejects it as well, but slowly
         return None
     try:
         number = phonenumbers.parse(raw, region.upper() or None)
@@ -231,12 +242,12 @@ def parse(raw: str, region: str) -> str | None:
 
 
 def is_clean(raw: str) -> bool:
-    """Whether ``raw`` is already what ``parse`` would answer."""
+    """Whether ``raw`` equals what ``parse`` would return."""
     return PATTERNS[raw[1:4]].fullmatch(raw) is not None
 
 
 def _of_type(metadata: PhoneMetadata, name: str) -> str | None:
-    """A pattern of the national numbers of one type, such as mobile."""
+    """Return the pattern of national numbers of one type, such as mobile."""
     desc = getattr(metadata, name)
     if desc is None or not desc.national_number_pattern:
         return None
@@ -247,7 +258,7 @@ def _of_type(metadata: PhoneMetadata, name: str) -> str | None:
 
 
 def _valid_in(region: str) -> str:
-    """A pattern of the valid national numbers of one region."""
+    """Return the pattern of valid national numbers of one region."""
     metadata = PhoneMetadata.metadata_for_region(region)
     found = (_of_type(metadata, name) for name in _TYPES) if metadata else ()
     valid = "|".join(filter(None, found))
@@ -259,10 +270,10 @@ def _valid_in(region: str) -> str:
 
 @cache
 def _pattern(code: int) -> re.Pattern[str]:
-    """The pattern of clean numbers of one country code. Its regions are asked in the library's own order."""
+    """Return the pattern of clean numbers of a country code, regions in the library's order."""
     regions = COUNTRY_CODE_TO_REGION_CODE[code]
     main = PhoneMetadata.metadata_for_region(regions[0])
-    if main is None:  # a code of no country, such as that of satellites
+    if main is None:  # a code without a country, such as that of satellites
         return _NEVER
     claimed, branches = "(?!)", []
     for region in regions:
@@ -270,15 +281,15 @@ def _pattern(code: int) -> re.Pattern[str]:
         leading = metadata.leading_digits if metadata else None
         branches.append(f"(?!{claimed})(?={leading or ''})(?:{_valid_in(region)})")
         claimed = f"{claimed}|{leading}" if leading else claimed
-    cut = main.national_prefix_for_parsing or "(?!)"  # the library might take it away
+    cut = main.national_prefix_for_parsing or "(?!)"  # the library might remove it
     return re.compile(rf"\+{code}(?!{cut})(?:{'|'.join(branches)})", re.ASCII)
 
 
 class _ByStart(dict[str, re.Pattern[str]]):
-    """First three digits after the plus -> the pattern of their country, compiled when first met."""
+    """First three digits after the plus -> pattern of the country, compiled on first use."""
 
     def __missing__(self, start: str) -> re.Pattern[str]:
-        """Compile; starts that no country has are not remembered, so the table cannot grow."""
+        """Compile a pattern; unassigned codes are not stored, so that the table cannot grow."""
         if len(start) == 3 and start.isascii() and start.isdigit():
             for size in (1, 2, 3):
                 code = int(start[:size])

@@ -35,35 +35,31 @@ NESTED = ("kept", "rest")  # columns whose cells may hold lists and objects
 
 
 class Unusual(Exception):
-    """A profile of the chunk needs ``upsert``: erased, written by others, or too many attributes."""
+    """A profile of the chunk needs ``upsert``: erased, just changed, or too many attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The people of a chunk, one line each, as COPY takes them. ``n_rows``: how many rows of the file they come from."""
+    """People of a chunk as lines for COPY, one per person. ``n_rows``: the rows they come from."""
 
     n_rows: int
     n_people: int
     body: bytes
-    invalid: list[
-        int
-    ]  # for each row which of its identifiers nobody can have, a bit for each of KINDS
-    names: (
-        dict[str, bytes] | None
-    )  # kind -> what ledger.digest makes of the names of all rows; None: nobody asked
+    # For each row a bit for each of KINDS: set if the identifier is unusable.
+    invalid: list[int]
+    # Kind -> the digests of all rows, joined; None: the ledger was empty, none were computed.
+    names: dict[str, bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What came of a chunk."""
-
     created: int
     updated: int
     people: int
 
 
 class Columns:
-    """Which columns a plan fills, and the statements that follow from it. No value of anybody is part of them."""
+    """Columns that a plan fills, and the statements that follow. Holds no personal values."""
 
     def __init__(self, plan: Plan, app_group: AppGroup) -> None:
         self.plan, self.app_group = plan, app_group
@@ -78,13 +74,12 @@ class Columns:
         ]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.has_erased = erasure_ledger.is_used(app_group)
-        self.expects_strangers = (
-            True  # the chunk before knew nobody: one look may spare this one the search
-        )
+        # If all people of the last chunk were new, one query may spare this chunk the search.
+        self.expects_strangers = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
     def copied(self, batch: Batch) -> Copied:
-        """The rows as one line per person. The last value of those who come twice wins."""
+        """Return one line per person. Where a key repeats, the last value wins."""
         fields = dict(batch.fields)
         region, n = self.app_group.phone_region, len(batch)
         blank = [None] * n
@@ -106,7 +101,7 @@ class Columns:
         return Copied(n, len(fields[self.key_column]), self._lines(fields), judged, names)
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
-        """What the ledger may know, each kind as one value: a long list would take longer to send than to look up."""
+        """Return joined digests by kind: a list takes longer to send than to look up."""
         if not self.has_erased:
             return None
         group, found = self.app_group, dict[str, bytes]()
@@ -121,7 +116,7 @@ class Columns:
         return found
 
     def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
-        """One row per key: what later rows fill in replaces what earlier ones did."""
+        """Return one row per key; values of later rows replace those of earlier rows."""
         first: dict[Any, int] = {}
         places = []
         for place, key in enumerate(keys):
@@ -152,12 +147,12 @@ class Columns:
         return {name: [values[place] for place in places] for name, values in fields.items()}
 
     def names(self) -> list[str]:
-        """The columns of the temporary table that COPY fills, the key first."""
+        """Return the columns that COPY fills, the key first."""
         attributes = ["attributes"] if self.has_attributes else []
         return ["key", *self.kinds, *self.hashes, *self.plain, "invalid", *attributes]
 
     def _lines(self, fields: dict[str, list[Any]]) -> bytes:
-        """The rows as COPY reads them."""
+        """Return the rows in COPY's text format."""
         keys = fields[self.key_column]
         columns: list[Iterable[str]] = [
             copy_lines.texts(keys) if self.plan.key == "external_id" else copy_lines.hashes(keys)
@@ -186,13 +181,16 @@ class Columns:
 
 
 def _is_new(kind: str) -> str:
-    """Whether ``t`` tells a value, and not the hash of the one that is ``known`` and can be read."""
-    is_hash = f"length(t.{kind}) = 64 AND known.{kind} <> '' AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
+    """SQL: ``t`` has a value, other than the hash of a plain value in ``known``."""
+    is_hash = (
+        f"length(t.{kind}) = 64 AND known.{kind} <> ''"
+        f" AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
+    )
     return f"t.{kind} IS NOT NULL AND ({is_hash}) IS NOT TRUE"
 
 
 def _is_rehashed(kind: str) -> str:
-    """Whether a hash of ``t`` differs from the known one; a missing alternative hash does not."""
+    """SQL: a hash of ``t`` differs from the known one; a missing alternative hash does not."""
     main = f"t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256"
     name = ALTERNATIVES.get(kind)
     is_news = f"t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name}"
@@ -200,7 +198,7 @@ def _is_rehashed(kind: str) -> str:
 
 
 def _odd(kinds: Sequence[str]) -> str:
-    """Whether ``known`` was hashed by an old rule, or would lose what can be used."""
+    """SQL: ``known`` was hashed by an old rule, or would lose a usable identifier."""
     worse = (
         f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL"
         for kind in kinds
@@ -209,7 +207,7 @@ def _odd(kinds: Sequence[str]) -> str:
 
 
 def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
-    """Apply a chunk inside the caller's transaction. Raises Unusual; then the caller rolls back."""
+    """Apply a chunk inside the caller's transaction. After Unusual the caller rolls back."""
     if not copied.n_people:
         return Counts(0, 0, 0)
     with connection.cursor() as cursor:
@@ -217,13 +215,10 @@ def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Co
 
 
 class _Writer:
-    """One chunk."""
-
     def __init__(self, cursor: CursorWrapper, run: Import, columns: Columns, now: datetime) -> None:
         self.cursor, self.run, self.columns, self.now = cursor, run, columns, now
 
     def write(self, copied: Copied) -> Counts:
-        """Find, make, lock, change, remember."""
         if self.columns.plan.key != "external_id":
             lookup.lock_newcomers(self.columns.app_group)
         else:
@@ -235,19 +230,18 @@ class _Writer:
         return counts
 
     def _strangers(self, copied: Copied) -> Counts:
-        """People whom nobody knows, but perhaps the ledger."""
+        """Insert a chunk of unknown people. Raise Unusual if the ledger may have one of them."""
         if self._is_anybody_erased(copied):
             raise Unusual
         self._make_all()
         return Counts(copied.n_people, copied.n_rows - copied.n_people, copied.n_people)
 
     def _mixed(self, copied: Copied) -> Counts:
-        """Some of them are known, or all."""
+        """Update the known people and insert the others."""
         known = self._find()
         self.columns.expects_strangers = not known
-        if self._is_anybody_erased(
-            copied
-        ):  # after looking: who is erased later was found, and is missed when locked
+        # Only after the search: a person erased later was found, and is missing when locked.
+        if self._is_anybody_erased(copied):
             raise Unusual
         created = self._make() if known < copied.n_people else 0
         if created + known != copied.n_people:
@@ -255,14 +249,15 @@ class _Writer:
         if known:
             self._change(known)
         self.cursor.execute(
-            f"INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, profile_id FROM import_rows ON CONFLICT DO NOTHING",
+            f"INSERT INTO {MEMBERS} (run_id, profile_id)"
+            " SELECT %s, profile_id FROM import_rows ON CONFLICT DO NOTHING",
             [self.run.pk],
         )
         people = self.cursor.rowcount
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: Copied) -> bool:
-        """Whether the ledger knows one of the names, or may: it was empty when the chunk was prepared."""
+        """Whether the ledger has one of the names, or may: it was empty when they were read."""
         group = self.columns.app_group
         if not erasure_ledger.is_used(group):
             return False
@@ -278,17 +273,17 @@ class _Writer:
         return self.cursor.fetchone() is not None
 
     def _copy(self, copied: Copied) -> None:
-        """A fresh temporary table with the people of the chunk."""
+        """Create a temporary table with the people of the chunk."""
         kinds = self.columns.kinds
         key = "text" if self.columns.plan.key == "external_id" else "bytea"
         self.cursor.execute(
-            f"CREATE TEMP TABLE import_rows (key {key} NOT NULL, email text, phone text, idfa text, gaid text,"
+            f"CREATE TEMP TABLE import_rows (key {key} NOT NULL,"
+            " email text, phone text, idfa text, gaid text,"
             f" {''.join(f'{name} bytea, ' for name in HASHES)} country text, language text,"
             " ad_tracking_enabled boolean, ads_consent boolean, invalid smallint, attributes jsonb,"
             f" {''.join(f'was_{kind} bytea, ' for kind in kinds)}"
-            " profile_id bigint, is_new boolean NOT NULL DEFAULT false, is_changed boolean, is_full boolean,"
-            " was_consent boolean)"
-            " ON COMMIT DROP"
+            " profile_id bigint, is_new boolean NOT NULL DEFAULT false,"
+            " is_changed boolean, is_full boolean, was_consent boolean) ON COMMIT DROP"
         )
         with self.cursor.copy(
             f"COPY import_rows ({', '.join(self.columns.names())}) FROM STDIN"
@@ -296,14 +291,15 @@ class _Writer:
             copy.write(copied.body)
 
     def _find(self) -> int:
-        """Who exists already (of several with one hash, the one updated last), and an id for everybody else.
+        """Find known profiles (of several with one hash the latest update) and number the others.
 
-        One look into an index per person, said in a way that leaves PostgreSQL no choice: while a table grows its
-        statistics are wrong, and what it would choose reads all profiles for every chunk.
+        One index look-up per person, in a form that leaves the planner no choice: the statistics
+        of a growing table are wrong, and the planner would read all profiles for each chunk.
         """
         self.cursor.execute(
             "UPDATE import_rows t SET (profile_id, is_new) ="
-            " (SELECT COALESCE(found.id, nextval(pg_get_serial_sequence(%s, 'id'))), found.id IS NULL FROM"
+            " (SELECT COALESCE(found.id, nextval(pg_get_serial_sequence(%s, 'id'))),"
+            " found.id IS NULL FROM"
             f" (SELECT ({self._found()}) AS id OFFSET 0) found)",
             [PROFILES, self.columns.app_group.pk],
         )
@@ -311,7 +307,7 @@ class _Writer:
         return int(self.cursor.fetchone()[0])
 
     def _found(self) -> str:
-        """A query for who ``t`` is: one look into an index, and no choice for PostgreSQL."""
+        """Return the query for the profile of ``t``: one index look-up, whatever the planner."""
         key = self.columns.plan.key
         is_them = "p.external_id = t.key"
         if key != "external_id":
@@ -319,13 +315,12 @@ class _Writer:
         return f"SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND {is_them} LIMIT 1"
 
     def _is_anybody_known(self) -> bool:
-        """Whether one of the people exists already."""
         known = f"SELECT 1 FROM import_rows t WHERE ({self._found()}) IS NOT NULL LIMIT 1"
         self.cursor.execute(known, [self.columns.app_group.pk])
         return self.cursor.fetchone() is not None
 
     def _make_all(self) -> None:
-        """Insert everybody, as members of the import. PostgreSQL need not look for each again."""
+        """Insert all as members of the import; PostgreSQL need not search each of them again."""
         inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
         try:
             self.cursor.execute(
@@ -333,11 +328,11 @@ class _Writer:
                 f" INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, id FROM made",
                 [*params, self.run.pk],
             )
-        except IntegrityError:  # somebody was made by others meanwhile
+        except IntegrityError:  # another writer inserted one of them
             raise Unusual from None
 
     def _make(self) -> int:
-        """Insert those nobody knows."""
+        """Insert new people; return how many were inserted."""
         inserting, params = self._inserting("t.profile_id", [], only="WHERE t.is_new")
         self.cursor.execute(
             f"{inserting} ON CONFLICT (app_group_id, external_id) DO NOTHING", params
@@ -345,7 +340,7 @@ class _Writer:
         return int(self.cursor.rowcount)
 
     def _inserting(self, pk: str, params: list[Any], *, only: str = "") -> tuple[str, list[Any]]:
-        """The statement that makes people, in the order of their names, and its parameters."""
+        """Return the statement that inserts people in the order of their keys, and parameters."""
         columns = self.columns
         told = {
             "country": "''",
@@ -361,22 +356,26 @@ class _Writer:
         is_named = columns.plan.key == "external_id"
         name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
         sql = (
-            f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(told)}, attributes, invalid_kinds,"
-            f" rule_version, created_at, updated_at) SELECT {pk}, %s, {name}, {', '.join(told.values())},"
-            f" COALESCE(t.attributes, '{{}}'), t.invalid, %s, %s, %s FROM import_rows t {only} ORDER BY t.key{collate}"
+            f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(told)},"
+            " attributes, invalid_kinds, rule_version, created_at, updated_at)"
+            f" SELECT {pk}, %s, {name}, {', '.join(told.values())},"
+            " COALESCE(t.attributes, '{}'), t.invalid, %s, %s, %s"
+            f" FROM import_rows t {only} ORDER BY t.key{collate}"
         )
         return sql, [*params, columns.app_group.pk, normalise.RULE_VERSION, self.now, self.now]
 
     def _change(self, known: int) -> None:
-        """Lock those who existed, see what is new of them, remember the hashes they lose, write."""
+        """Lock and compare the known profiles, record the hashes they lose, update them."""
         locked, changed, full = self._compare()
         if locked != known or full:
             raise Unusual
         for kind in self.columns.kinds:
             self.cursor.execute(
-                f"INSERT INTO {PAST} (profile_id, kind, sha256, replaced_at) SELECT profile_id, %s, was_{kind}, %s"
-                f" FROM import_rows WHERE is_changed AND {kind} IS NOT NULL AND was_{kind} IS NOT NULL"
-                f" AND was_{kind} IS DISTINCT FROM {kind}_sha256 ORDER BY profile_id ON CONFLICT DO NOTHING",
+                f"INSERT INTO {PAST} (profile_id, kind, sha256, replaced_at)"
+                f" SELECT profile_id, %s, was_{kind}, %s FROM import_rows"
+                f" WHERE is_changed AND {kind} IS NOT NULL AND was_{kind} IS NOT NULL"
+                f" AND was_{kind} IS DISTINCT FROM {kind}_sha256"
+                " ORDER BY profile_id ON CONFLICT DO NOTHING",
                 [kind, self.now],
             )
         if changed and "ads_consent" in self.columns.plain:
@@ -391,7 +390,7 @@ class _Writer:
             self._update()
 
     def _compare(self) -> tuple[int, int, int]:
-        """Lock the known people in the order of their ids: how many, how many change, how many are unusual."""
+        """Lock the known profiles by id. Return how many: locked, changed, unusual."""
         columns = self.columns
         tests = [
             f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR {_is_rehashed(kind)}))"
@@ -403,35 +402,33 @@ class _Writer:
         ]
         if columns.has_attributes:
             is_flat = all(column.target not in NESTED for _place, column in columns.plan.used())
-            is_news = "NOT known.attributes @> t.attributes"  # quicker, but a part of a list is in the list
+            # Quicker, but for flat values only: a part of a list is contained in the list.
+            is_news = "NOT known.attributes @> t.attributes"
             tests.append(
                 is_news
                 if is_flat
                 else "known.attributes || t.attributes IS DISTINCT FROM known.attributes"
             )
-        names = [
-            *columns.kinds,
-            *columns.hashes,
-            *columns.plain,
-            "attributes",
-            "rule_version",
-        ]
+        names = [*columns.kinds, *columns.hashes, *columns.plain, "attributes", "rule_version"]
         was = "".join(
-            f"was_{kind} = known.{kind}_sha256, {kind} = CASE WHEN {_is_new(kind)} THEN t.{kind} END, "
+            f"was_{kind} = known.{kind}_sha256,"
+            f" {kind} = CASE WHEN {_is_new(kind)} THEN t.{kind} END, "
             for kind in columns.kinds
         )
         was += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
         self.cursor.execute("SET LOCAL enable_nestloop = off")
         self.cursor.execute(
-            f"WITH known AS MATERIALIZED (SELECT p.id, {', '.join(f'p.{name}' for name in names)} FROM {PROFILES} p WHERE"
-            " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new)) AND p.erased_at IS NULL"
-            " ORDER BY p.id FOR NO KEY UPDATE),"
-            f" compared AS (UPDATE import_rows t SET {was} is_changed = {' OR '.join(tests) or 'false'}, is_full ="
-            f" {_odd(columns.kinds)} OR"
+            f"WITH known AS MATERIALIZED (SELECT p.id, {', '.join(f'p.{name}' for name in names)}"
+            f" FROM {PROFILES} p WHERE"
+            " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new))"
+            " AND p.erased_at IS NULL ORDER BY p.id FOR NO KEY UPDATE),"
+            f" compared AS (UPDATE import_rows t SET {was}"
+            f" is_changed = {' OR '.join(tests) or 'false'}, is_full = {_odd(columns.kinds)} OR"
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_full)"
-            " SELECT count(*), count(*) FILTER (WHERE is_changed), count(*) FILTER (WHERE is_full) FROM compared",
+            " SELECT count(*), count(*) FILTER (WHERE is_changed),"
+            " count(*) FILTER (WHERE is_full) FROM compared",
             [MOST_ATTRIBUTES - len(columns.plan.columns)],
         )
         locked, changed, full = self.cursor.fetchone()
@@ -439,7 +436,7 @@ class _Writer:
         return locked, changed, full
 
     def _update(self) -> None:
-        """Write what is new; a cell that was empty leaves what is known."""
+        """Write new values; an empty cell leaves the known value."""
         columns = self.columns
         sets = [
             f"{name} = COALESCE(t.{name}, p.{name})" for name in (*columns.kinds, *columns.plain)
@@ -449,7 +446,7 @@ class _Writer:
             sets.append(
                 f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END"
             )
-            if name := ALTERNATIVES.get(kind):  # hashed input has none, and the known one may stay
+            if name := ALTERNATIVES.get(kind):  # a hashed value has none; the known one may stay
                 is_kept = f"t.{kind} IS NULL OR t.{name} IS NULL AND t.{hashed} = p.{hashed}"
                 sets.append(f"{name} = CASE WHEN {is_kept} THEN p.{name} ELSE t.{name} END")
         if columns.has_attributes:

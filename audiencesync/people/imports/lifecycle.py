@@ -1,4 +1,4 @@
-"""What a marketer does with an import: check it, start it, cancel it, throw it away; and what time does with it."""
+"""Check, start, cancel and discard imports, and delete their data after the retention period."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from audiencesync.people.writing.upsert import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 SHOWN = 20
-PREVIEW, SAMPLE = 5, 2000  # rows that are shown, and from which the meaning of columns is guessed
+PREVIEW, SAMPLE = 5, 2000  # rows to show; rows from which the meaning of columns is guessed
 State = Import.State
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The names of the columns and the first rows. ``headers`` is empty if there is nothing to read."""
+    """Column names and first rows. ``headers`` is empty if there is nothing to read."""
 
     headers: list[str]
     sample: list[list[str]]
 
     @property
     def rows(self) -> list[list[str]]:
-        """Those that are shown."""
+        """Return the rows to show."""
         return self.sample[:PREVIEW]
 
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A phone number as it stands in the file, and as it would be sent; None if it cannot be used."""
+    """A phone number as in the file, and as it would be sent; None if it is unusable."""
 
     raw: str
     value: str | None
@@ -53,13 +53,13 @@ class Spelling:
 
     @property
     def why(self) -> str:
-        """Why it cannot be used."""
+        """Return why the number is unusable, in words."""
         return str(masking.PHONE_PROBLEMS.get(self.problem, ""))
 
 
 @dataclass(slots=True)
 class Checked:
-    """What a dry run found in the first rows. ``usable``: kind of identifier -> how many cells, how many can be used."""
+    """Findings of a dry run. ``usable``: kind of identifier -> (cells, usable cells)."""
 
     n_rows: int = 0
     n_rejected: int = 0
@@ -71,7 +71,7 @@ class Checked:
 
 
 def preview(run: Import, layout: Layout) -> Preview:
-    """The beginning of the file, read by this layout. A first row that cannot be read names no columns."""
+    """Read the beginning of the file by this layout. An unreadable first row names no columns."""
     reader = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
@@ -84,7 +84,7 @@ def preview(run: Import, layout: Layout) -> Preview:
 
 
 def check(run: Import, plan: Plan) -> Checked:
-    """Read the first rows as an import would, and write nothing. Who was erased is known to the ledger."""
+    """Read the first rows as an import would, without writing; the ledger rejects erased people."""
     found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
     converter = Converter(
         plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only
@@ -117,7 +117,7 @@ def check(run: Import, plan: Plan) -> Checked:
 
 
 def _judge(found: Checked, batch: Batch, *, region: str) -> None:
-    """Count the identifiers that can be used; show how the first phone numbers are understood."""
+    """Count the usable identifiers; show how the first phone numbers are read."""
     for kind in ("email", "phone", "idfa", "gaid"):
         cells = [cell for cell in batch.fields.get(kind, []) if cell is not None]
         judged = [normalise.normalise(kind, cell, region=region) for cell in cells]
@@ -136,11 +136,11 @@ def _judge(found: Checked, batch: Batch, *, region: str) -> None:
 
 
 class NotOpen(Exception):
-    """The import is not in the state that this asks for: somebody was faster."""
+    """The import is not in the required state: another request was faster."""
 
 
 def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
-    """Start it. With a name, a segment of the imported people is made. Raises NotOpen or segments.NameTaken."""
+    """Start an import; a name also makes a segment. Raise NotOpen or segments.NameTaken."""
     now = timezone.now()
     with transaction.atomic():
         waiting = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
@@ -157,7 +157,6 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
 
 
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:
-    """A segment of the people of this import."""
     chosen = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
     segment = edit.create(run.app_group, name=name, chosen=chosen, by=by)
     Import.objects.filter(pk=run.pk).update(segment=segment)
@@ -165,13 +164,13 @@ def _make_segment(run: Import, name: str, *, by: User) -> Segment:
 
 
 def make_segment(run: Import, name: str, *, by: User) -> Segment:
-    """A segment of the people whom an import brought, made afterwards. Raises segments.NameTaken."""
+    """Make a segment of the people of an import afterwards. Raise segments.NameTaken."""
     with transaction.atomic():
         return _make_segment(run, name, by=by)
 
 
 def cancel(run: Import) -> bool:
-    """Stop it where it is; what is imported stays. Whether it was running."""
+    """Stop a running import; imported people stay. Return whether it was running."""
     now = timezone.now()
     with transaction.atomic():
         going = Import.objects.filter(pk=run.pk, state=State.RUNNING)
@@ -182,17 +181,17 @@ def cancel(run: Import) -> bool:
 
 
 def discard(run: Import) -> bool:
-    """Throw away a file that was never imported. Whether there was one."""
+    """Delete a file that was never imported. Return whether there was one."""
     with transaction.atomic():
         mine = list(Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED))
-        for row in mine:  # nobody starts it meanwhile
+        for row in mine:  # locked: no request can start it meanwhile
             row.delete()
             uploads.drop(row.upload)
     return bool(mine)
 
 
 def tidy() -> None:
-    """The task of every minute: files without an import, imports nobody started, what is kept for some days only."""
+    """Delete orphaned files, imports never started, and data past its retention: each minute."""
     now = timezone.now()
     uploads.sweep(now=now)
     if before := retention.cutoff("uploads", now=now):
@@ -204,7 +203,7 @@ def tidy() -> None:
 
 
 def _forget_members(*, now: datetime) -> None:
-    """Nobody asks any more who came by an old import, unless a segment does."""
+    """Delete the members of old imports, except those that a segment of the group asks for."""
     before = retention.cutoff("members", now=now)
     old = (
         Import.objects.filter(ended_at__lt=before, n_people__gt=0)
@@ -216,6 +215,6 @@ def _forget_members(*, now: datetime) -> None:
         return
     filters_of = Segment.objects.values_list("app_group_id", "filter")
     asked = {(group, number) for group, raw in filters_of for number in filters.imports_in(raw)}
-    for _group, pk in ids - asked:  # what a segment of another group asks for keeps nothing
+    for _group, pk in ids - asked:  # a segment of another group keeps nothing
         if ImportMember.objects.filter(run=pk).exists():
             ImportMember.objects.filter(run=pk).delete()

@@ -1,7 +1,7 @@
-"""Where the bytes of an upload lie: first in a file without a name, then in the database, in parts any engine can read.
+"""Store the bytes of an upload: first in an unnamed file, then as parts in the database.
 
-A web process that dies during an upload leaves nothing: its nameless file goes with it, and parts that belong to no
-import are swept away within the hour.
+Any engine can read the parts. A web process that dies during an upload leaves nothing: its unnamed
+file goes with it, and parts without an import are deleted within the hour.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ MOST_WAITING, MOST_WAITING_BYTES = 20, 2048 * MB  # files of a group that are no
 AHEAD = 6 * PART  # bytes held beyond the offset, so that a long row ends in them
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
 _ASCII = bytes(range(128))
-ARCHIVES = (  # how files begin that are no text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf
+# First bytes of other files than text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf.
+ARCHIVES = (
     b"PK\x03\x04",
     b"PK\x05\x06",
     b"\x1f\x8b",
@@ -54,11 +55,11 @@ class TooBig(Exception):
 
 
 class Full(Exception):
-    """The group has as many files waiting as it may have, or the disk has no room for one more."""
+    """The group has its maximum of waiting files, or the disk has no room for one more."""
 
 
 def check_room(app_group: AppGroup, size: int) -> None:
-    """Whether a file of so many bytes may come. Raises Full."""
+    """Raise Full if there is no room for a file of this size in bytes."""
     waiting = Import.objects.filter(
         app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING)
     )
@@ -70,16 +71,16 @@ def check_room(app_group: AppGroup, size: int) -> None:
 
 
 class CsvUploadHandler(FileUploadHandler):
-    """Takes one file on the one page that asks for it, from people who may import; all others are passed over.
+    """Accept one file, on the import page only, from members who may import; skip all others.
 
-    What is longer than allowed is read to its end and not kept, so that the answer can say so; so is what finds no room.
+    A file that is too long, or finds no room, is read to its end and not kept, so that the view can
+    answer with the reason.
     """
 
-    kept: IO[bytes] | None = None  # not "file": Django would close it for us, too early
+    kept: IO[bytes] | None = None  # not "file": Django would close it too early
     n_files = n_bytes = 0
 
     def new_file(self, *args: object, **kwargs: object) -> None:
-        """A file begins."""
         super().new_file(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
         self._judge()
         self.n_files += 1
@@ -87,7 +88,7 @@ class CsvUploadHandler(FileUploadHandler):
             self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
 
     def _judge(self) -> None:
-        """Before a byte is stored: who sends it, whether there is room. The view says why not. Raises SkipFile."""
+        """Check sender and room before a byte is stored. Raise SkipFile; the view says why."""
         request = self.request
         page = request.resolver_match.url_name if request and request.resolver_match else ""
         if request is None or page != "import_new" or not request.user.is_authenticated:
@@ -103,7 +104,6 @@ class CsvUploadHandler(FileUploadHandler):
             raise SkipFile from None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Some bytes."""
         if self.kept is None or self.n_files > 1:
             return
         self.n_bytes += len(raw_data)
@@ -111,7 +111,7 @@ class CsvUploadHandler(FileUploadHandler):
             self.kept.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
-        """The file ends. Its size is the true one, whether it was kept or not."""
+        """Return the file with its true size, whether its bytes were kept or not."""
         if self.kept is None or self.n_files > 1:
             return None
         self.kept.seek(0)
@@ -120,30 +120,29 @@ class CsvUploadHandler(FileUploadHandler):
         )
 
     def upload_interrupted(self) -> None:
-        """The other side went away."""
         if self.kept:
             self.kept.close()
 
 
 def is_archive(beginning: bytes) -> bool:
-    """Whether a file begins like something packed, or a spreadsheet of Excel: its name says nothing."""
+    """Whether a file begins like an archive or an Excel file; its name is not reliable."""
     return beginning.startswith(ARCHIVES)
 
 
 class Stored:
-    """The bytes of a file in the database, to be read from anywhere."""
+    """Read the bytes of a file in the database, from any offset."""
 
     def __init__(self, upload: uuid.UUID, size: int) -> None:
         self.upload, self.size = upload, size
         self._held: dict[int, bytes] = {}
 
     def hold(self, offset: int) -> None:
-        """Load what is read soon: AHEAD bytes from ``offset`` on. Until then another thread may read, without queries."""
+        """Load AHEAD bytes from ``offset`` on; another thread may read them without queries."""
         wanted = range(offset // PART, min(offset + AHEAD, max(0, self.size - 1)) // PART + 1)
         self._held = {number: self._held.get(number) or self._load(number) for number in wanted}
 
     def read(self, offset: int, n: int) -> bytes:
-        """Up to ``n`` bytes from ``offset`` on; fewer only at the end."""
+        """Return up to ``n`` bytes from ``offset`` on; fewer only at the end."""
         found = b""
         while n > 0 and offset < self.size:
             number, start = divmod(offset, PART)
@@ -161,7 +160,10 @@ class Stored:
 
 
 def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
-    """Move a file into the database, a short transaction per part: its id, size, and whether it is UTF-8, more or less."""
+    """Move a file into the database, one short transaction per part.
+
+    Return its id, its size, and whether it is UTF-8 apart from a few broken bytes.
+    """
     upload, judge, size = uuid.uuid4(), _Utf8(), 0
     for number, part in enumerate(_parts(file)):
         UploadPart.objects.create(upload=upload, number=number, body=zlib.compress(part, 1))
@@ -171,13 +173,12 @@ def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
 
 
 class _Utf8:
-    """Whether a file is UTF-8. A few broken bytes among whole letters make it no other encoding: they cost their rows."""
+    """Detect UTF-8. A few broken bytes among valid letters are accepted: they cost their rows."""
 
     def __init__(self) -> None:
         self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self.n_good = self.n_bad = (
-            0  # bytes of letters beyond ASCII; bytes that belong to no letter
-        )
+        # Bytes of letters beyond ASCII; bytes that belong to no letter.
+        self.n_good = self.n_bad = 0
 
     def look(self, part: bytes, *, is_last: bool = False) -> None:
         """Count the bytes of the next part."""
@@ -190,7 +191,6 @@ class _Utf8:
             )
 
     def is_utf8(self) -> bool:
-        """By what was seen."""
         self.look(b"", is_last=True)
         return self.n_bad == 0 or self.n_good >= 2 * self.n_bad
 
@@ -204,7 +204,11 @@ def _is_whole(text: str) -> bool:
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes]:
-    """What is kept. ISO 2022 switches its characters by escapes, and cannot be read from anywhere: it becomes UTF-8."""
+    """Yield the parts to store.
+
+    ISO 2022 becomes UTF-8: it switches character sets by escapes, so that it cannot be read from
+    any offset.
+    """
     before, switched = b"", ""
     while not switched and (part := file.read(PART)):
         switched, before = eastern.escapes(before + part), part[-4:]
@@ -221,7 +225,7 @@ def _parts(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _as_utf8(file: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """What cannot be read becomes a byte that costs its row."""
+    """Convert to UTF-8; an unreadable character becomes a byte that costs its row."""
     decoder = codecs.getincrementaldecoder(encoding)("broken")
     while part := file.read(PART):
         yield decoder.decode(part).encode("utf-8", "surrogateescape")
@@ -236,12 +240,12 @@ codecs.register_error("broken", _broken)
 
 
 def drop(upload: uuid.UUID) -> None:
-    """Delete the bytes of a file; what is already gone stays gone."""
+    """Delete the bytes of a file, if there are any."""
     UploadPart.objects.filter(upload=upload).delete()
 
 
 def sweep(*, now: datetime) -> None:
-    """Delete parts that no import owns, such as those of a web process that died while it stored them."""
+    """Delete old parts without an import, such as those of a web process that died."""
     old = UploadPart.objects.filter(created_at__lt=now - KEEP_ORPHANS)
     for upload in old.order_by("upload").values_list("upload", flat=True).distinct():
         if not Import.objects.filter(upload=upload).exists():
@@ -249,7 +253,7 @@ def sweep(*, now: datetime) -> None:
 
 
 def keep(row: Import, file: IO[bytes]) -> None:
-    """Store the file of a new import, then the import itself. Raises TooBig, and Full if others came first."""
+    """Store a file, then its import. Raise TooBig, or Full if others came first."""
     if row.size > MOST_BYTES:
         raise TooBig
     row.upload, row.size, row.is_utf8 = store(file)

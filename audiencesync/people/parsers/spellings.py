@@ -1,6 +1,6 @@
-"""How people spell what we store as a code: countries, languages, genders, yes and no. The API and the import read alike.
+"""Read spellings of countries, languages, genders and booleans, alike for API and import.
 
-Every reader answers None for what it does not know; none of them guesses.
+Each reader returns None for an unknown spelling; none of them guesses.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
 _LANGUAGE = re.compile(
     r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII
 )
-_DOUBTED = re.compile(
-    r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]"
-)  # a sign that turns it round, or asks
+# A sign that negates the word, or a question mark.
+_DOUBTED = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")
 _TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
 _FALSE = "false 0 no n f nein falsch off non faux falso nao não"
 _GIVEN = (
     "optedin optin subscribed granted given accepted agreed allowed consented confirmed doubleoptin"
-    " erteilt zugestimmt zustimmung eingewilligt einwilligungerteilt akzeptiert angemeldet abonniert accepté accordé inscrit"
+    " erteilt zugestimmt zustimmung eingewilligt einwilligungerteilt akzeptiert angemeldet"
+    " abonniert accepté accordé inscrit"
 )
 _REFUSED = (
-    "optedout optout unsubscribed denied refused rejected declined revoked withdrawn disagreed notgranted notgiven"
-    " noconsent abgelehnt widerrufen verweigert nichterteilt abgemeldet widersprochen refusé retiré désinscrit"
+    "optedout optout unsubscribed denied refused rejected declined revoked withdrawn disagreed"
+    " notgranted notgiven noconsent abgelehnt widerrufen verweigert nichterteilt abgemeldet"
+    " widersprochen refusé retiré désinscrit"
 )
-_GENDERS = {  # as Braze has them: other, not applicable, prefers not to say
+# The codes of Braze; O: other, N: not applicable, P: prefers not to say.
+_GENDERS = {
     "M": "m male man boy männlich mann herr mr hr masculin homme masculino hombre maschio",
     "F": "f female woman girl weiblich w frau mrs ms fr féminin femme femenino mujer femmina",
     "O": "o other d divers diverse nonbinary nichtbinär x autre otro",
@@ -40,25 +42,45 @@ _GENDERS = {  # as Braze has them: other, not applicable, prefers not to say
     "P": "p prefernottosay prefersnottosay keineangabe ka undisclosed",
 }
 _ALPHA_3 = """
-AD AND AE ARE AF AFG AG ATG AI AIA AL ALB AM ARM AO AGO AR ARG AS ASM AT AUT AU AUS AW ABW AX ALA AZ AZE BA BIH BB BRB
-BD BGD BE BEL BF BFA BG BGR BH BHR BI BDI BJ BEN BL BLM BM BMU BN BRN BO BOL BQ BES BR BRA BS BHS BT BTN BW BWA BY BLR
-BZ BLZ CA CAN CC CCK CD COD CF CAF CG COG CH CHE CI CIV CK COK CL CHL CM CMR CN CHN CO COL CR CRI CU CUB CV CPV CW CUW
-CX CXR CY CYP CZ CZE DE DEU DJ DJI DK DNK DM DMA DO DOM DZ DZA EC ECU EE EST EG EGY EH ESH ER ERI ES ESP ET ETH FI FIN
-FJ FJI FK FLK FM FSM FO FRO FR FRA GA GAB GB GBR GD GRD GE GEO GF GUF GG GGY GH GHA GI GIB GL GRL GM GMB GN GIN GP GLP
-GQ GNQ GR GRC GT GTM GU GUM GW GNB GY GUY HK HKG HN HND HR HRV HT HTI HU HUN ID IDN IE IRL IL ISR IM IMN IN IND IO IOT
-IQ IRQ IR IRN IS ISL IT ITA JE JEY JM JAM JO JOR JP JPN KE KEN KG KGZ KH KHM KI KIR KM COM KN KNA KP PRK KR KOR KW KWT
-KY CYM KZ KAZ LA LAO LB LBN LC LCA LI LIE LK LKA LR LBR LS LSO LT LTU LU LUX LV LVA LY LBY MA MAR MC MCO MD MDA ME MNE
-MF MAF MG MDG MH MHL MK MKD ML MLI MM MMR MN MNG MO MAC MP MNP MQ MTQ MR MRT MS MSR MT MLT MU MUS MV MDV MW MWI MX MEX
-MY MYS MZ MOZ NA NAM NC NCL NE NER NF NFK NG NGA NI NIC NL NLD NO NOR NP NPL NR NRU NU NIU NZ NZL OM OMN PA PAN PE PER
-PF PYF PG PNG PH PHL PK PAK PL POL PM SPM PN PCN PR PRI PS PSE PT PRT PW PLW PY PRY QA QAT RE REU RO ROU RS SRB RU RUS
-RW RWA SA SAU SB SLB SC SYC SD SDN SE SWE SG SGP SH SHN SI SVN SJ SJM SK SVK SL SLE SM SMR SN SEN SO SOM SR SUR SS SSD
-ST STP SV SLV SX SXM SY SYR SZ SWZ TC TCA TD TCD TF ATF TG TGO TH THA TJ TJK TK TKL TL TLS TM TKM TN TUN TO TON TR TUR
-TT TTO TV TUV TW TWN TZ TZA UA UKR UG UGA UM UMI US USA UY URY UZ UZB VA VAT VC VCT VE VEN VG VGB VI VIR VN VNM VU VUT
+AD AND AE ARE AF AFG AG ATG AI AIA AL ALB AM ARM AO AGO \
+AR ARG AS ASM AT AUT AU AUS AW ABW AX ALA AZ AZE BA BIH BB BRB
+BD BGD BE BEL BF BFA BG BGR BH BHR BI BDI BJ BEN BL BLM \
+BM BMU BN BRN BO BOL BQ BES BR BRA BS BHS BT BTN BW BWA BY BLR
+BZ BLZ CA CAN CC CCK CD COD CF CAF CG COG CH CHE CI CIV \
+CK COK CL CHL CM CMR CN CHN CO COL CR CRI CU CUB CV CPV CW CUW
+CX CXR CY CYP CZ CZE DE DEU DJ DJI DK DNK DM DMA DO DOM \
+DZ DZA EC ECU EE EST EG EGY EH ESH ER ERI ES ESP ET ETH FI FIN
+FJ FJI FK FLK FM FSM FO FRO FR FRA GA GAB GB GBR GD GRD \
+GE GEO GF GUF GG GGY GH GHA GI GIB GL GRL GM GMB GN GIN GP GLP
+GQ GNQ GR GRC GT GTM GU GUM GW GNB GY GUY HK HKG HN HND \
+HR HRV HT HTI HU HUN ID IDN IE IRL IL ISR IM IMN IN IND IO IOT
+IQ IRQ IR IRN IS ISL IT ITA JE JEY JM JAM JO JOR JP JPN \
+KE KEN KG KGZ KH KHM KI KIR KM COM KN KNA KP PRK KR KOR KW KWT
+KY CYM KZ KAZ LA LAO LB LBN LC LCA LI LIE LK LKA LR LBR \
+LS LSO LT LTU LU LUX LV LVA LY LBY MA MAR MC MCO MD MDA ME MNE
+MF MAF MG MDG MH MHL MK MKD ML MLI MM MMR MN MNG MO MAC \
+MP MNP MQ MTQ MR MRT MS MSR MT MLT MU MUS MV MDV MW MWI MX MEX
+MY MYS MZ MOZ NA NAM NC NCL NE NER NF NFK NG NGA NI NIC \
+NL NLD NO NOR NP NPL NR NRU NU NIU NZ NZL OM OMN PA PAN PE PER
+PF PYF PG PNG PH PHL PK PAK PL POL PM SPM PN PCN PR PRI \
+PS PSE PT PRT PW PLW PY PRY QA QAT RE REU RO ROU RS SRB RU RUS
+RW RWA SA SAU SB SLB SC SYC SD SDN SE SWE SG SGP SH SHN \
+SI SVN SJ SJM SK SVK SL SLE SM SMR SN SEN SO SOM SR SUR SS SSD
+ST STP SV SLV SX SXM SY SYR SZ SWZ TC TCA TD TCD TF ATF \
+TG TGO TH THA TJ TJK TK TKL TL TLS TM TKM TN TUN TO TON TR TUR
+TT TTO TV TUV TW TWN TZ TZA UA UKR UG UGA UM UMI US USA \
+UY URY UZ UZB VA VAT VC VCT VE VEN VG VGB VI VIR VN VNM VU VUT
 WF WLF WS WSM YE YEM YT MYT ZA ZAF ZM ZMB ZW ZWE XK XKX AQ ATA GS SGS HM HMD BV BVT
 """
 _OTHER_COUNTRIES = {
-    "GB": "uk england scotland wales northernireland schottland nordirland großbritannien grossbritannien greatbritain",
-    "US": "usa america unitedstatesofamerica amerika vereinigtestaaten vereinigtestaatenvonamerika etatsunis eeuu",
+    "GB": (
+        "uk england scotland wales northernireland schottland nordirland"
+        " großbritannien grossbritannien greatbritain"
+    ),
+    "US": (
+        "usa america unitedstatesofamerica amerika vereinigtestaaten vereinigtestaatenvonamerika"
+        " etatsunis eeuu"
+    ),
     "DE": "brd bundesrepublikdeutschland federalrepublicofgermany ger",
     "NL": "holland thenetherlands",
     "CZ": "czechia czechrepublic tschechien tschechischerepublik",
@@ -132,33 +154,36 @@ _OTHER_LANGUAGES = {
     "is": "isländisch isl ice",
 }
 _TWO_LETTERS = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo"
-    " es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu iw ja jv ka"
-    " kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl"
-    " nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv"
-    " sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy"
+    " da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu"
+    " hy hz ia id ie ig ii ik io is it iu iw ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la"
+    " lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj"
+    " om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su"
+    " sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
 _THREE_LETTERS = (
-    "aar abk afr agq aka alb amh apc ara arg ary arm arz asa asm ast ava ave aym aze bak bal bam ban baq bas bel"
-    " bem ben bez bho bih bis bod bos bre brx bug bul bur cat ccp ceb ces cgg cha che chi chr chu chv ckb cor cos"
-    " cre crh csb cym cze dan dav deu div dje dsb dua dut dyo dzo ebu ell eng epo est eus ewe ewo fao fas fij fil"
-    " fin fon fra fre fry ful fur gag geo ger gla gle glg glv gom gos gre grn gsw guj guz hat hau haw hbs heb her"
-    " hif hil hin hmn hmo hrv hsb hun hye ibo ice ido iii iku ile ilo ina ind ipk isl ita jam jav jgo jmc jpn kaa"
-    " kab kal kam kan kas kat kau kaz kde kea khm khq kik kin kir kln kmr kok kom kon kor krc ksb ksf ksh kua kur"
-    " lad lag lao lat lav lez lij lim lin lit lkt lmo lrc ltz lub lug luo lus luy mac mad mag mah mai mak mal mao"
-    " mar mas may mer mfe mgh mgo min mkd mlg mlt mni mon mos mri mrj msa mua mwl mya mzn nap naq nau nav nbl nde"
-    " ndo nds nep nld nmg nnh nno nob nor nqo nso nus nya nyn oci oji ori orm oss pag pam pan pap pcm per pli pms"
-    " pnt pol por prg prs pus que quc roh rof ron rum run rup rus rwk sag sah san saq sat sbp scn sco sdc seh ses"
-    " sgs shi shn sin skr slk slo slv sma sme smj smn smo sms sna snd som sot spa sqi srd srn srp ssw sun swa swc"
-    " swe szl tah tam tat tel teo tet tgk tgl tha tib tir tok ton tpi tsn tso tuk tum tur twi twq tyv tzm udm uig"
-    " ukr urd uzb vai vec ven vep vie vls vmf vol vun wae wel war wln wol wuu xal xho xog yav yid yor yrl yue zgh"
-    " zha zho zul zza"
+    "aar abk afr agq aka alb amh apc ara arg ary arm arz asa asm ast ava ave aym aze bak bal bam"
+    " ban baq bas bel bem ben bez bho bih bis bod bos bre brx bug bul bur cat ccp ceb ces cgg cha"
+    " che chi chr chu chv ckb cor cos cre crh csb cym cze dan dav deu div dje dsb dua dut dyo dzo"
+    " ebu ell eng epo est eus ewe ewo fao fas fij fil fin fon fra fre fry ful fur gag geo ger gla"
+    " gle glg glv gom gos gre grn gsw guj guz hat hau haw hbs heb her hif hil hin hmn hmo hrv hsb"
+    " hun hye ibo ice ido iii iku ile ilo ina ind ipk isl ita jam jav jgo jmc jpn kaa kab kal kam"
+    " kan kas kat kau kaz kde kea khm khq kik kin kir kln kmr kok kom kon kor krc ksb ksf ksh kua"
+    " kur lad lag lao lat lav lez lij lim lin lit lkt lmo lrc ltz lub lug luo lus luy mac mad mag"
+    " mah mai mak mal mao mar mas may mer mfe mgh mgo min mkd mlg mlt mni mon mos mri mrj msa mua"
+    " mwl mya mzn nap naq nau nav nbl nde ndo nds nep nld nmg nnh nno nob nor nqo nso nus nya nyn"
+    " oci oji ori orm oss pag pam pan pap pcm per pli pms pnt pol por prg prs pus que quc roh rof"
+    " ron rum run rup rus rwk sag sah san saq sat sbp scn sco sdc seh ses sgs shi shn sin skr slk"
+    " slo slv sma sme smj smn smo sms sna snd som sot spa sqi srd srn srp ssw sun swa swc swe szl"
+    " tah tam tat tel teo tet tgk tgl tha tib tir tok ton tpi tsn tso tuk tum tur twi twq tyv tzm"
+    " udm uig ukr urd uzb vai vec ven vep vie vls vmf vol vun wae wel war wln wol wuu xal xho xog"
+    " yav yid yor yrl yue zgh zha zho zul zza"
 )
 _ISO_639_1, _ISO_639_2 = frozenset(_TWO_LETTERS.split()), frozenset(_THREE_LETTERS.split())
 
 
 def _key(text: str) -> str:
-    """Letters and digits only, whatever their case: "Opted-in" is "opted in"."""
+    """Return letters and digits only, case-folded: "Opted-in" equals "opted in"."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
@@ -179,7 +204,7 @@ _PLAIN_BOOLEANS = {
 
 
 def boolean(text: str) -> bool | None:
-    """Yes or no in the languages of many: ``true``, ``Ja``, ``oui``, ``0``."""
+    """Read a boolean in one of several languages: ``true``, ``Ja``, ``oui``, ``0``."""
     found = _PLAIN_BOOLEANS.get(text)
     if found is None and not _DOUBTED.search(text):
         return _WORDS.get(_key(text))
@@ -187,7 +212,7 @@ def boolean(text: str) -> bool | None:
 
 
 def consent(text: str) -> bool | None:
-    """Yes or no, and the words for a consent that was given or refused: ``opted-in``, ``widerrufen``."""
+    """Read a boolean, or a word for given or refused consent: ``opted-in``, ``widerrufen``."""
     found = boolean(text)
     if found is None and not _DOUBTED.search(text):
         return _CONSENTS.get(_key(text))
@@ -195,13 +220,16 @@ def consent(text: str) -> bool | None:
 
 
 def gender(text: str) -> str | None:
-    """M, F, O, N or P; what a spreadsheet says of an error is none."""
+    """Return M, F, O, N or P; None also for error values of spreadsheets, such as ``#N/A``."""
     return None if text.lstrip()[:1] == "#" else _GENDER_CODES.get(_key(text))
 
 
 @lru_cache(maxsize=4096)
 def country(text: str) -> str | None:
-    """The ISO 3166-1 code of two letters, from it, from the one of three, or from a name in one of many languages."""
+    """Return the two-letter ISO 3166-1 code of a country.
+
+    Accepted: this code, the three-letter code, and names in many languages.
+    """
     key = _key(text)
     if key == "uk" or not _COUNTRY.fullmatch(text.strip()):
         return _countries().get(key)
@@ -211,7 +239,10 @@ def country(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def language(text: str) -> str | None:
-    """A code such as de, pt-BR or zh_TW as it is told, at most 8 characters; of a name its ISO 639-1 code."""
+    """Return the code of a language, at most 8 characters.
+
+    A code such as de, pt-BR or zh_TW keeps its spelling; a name becomes its ISO 639-1 code.
+    """
     text = text.strip()
     named, parts = _languages().get(_key(text)), _LANGUAGE.fullmatch(text)
     if named or not parts:
@@ -227,9 +258,9 @@ def language(text: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _country_names() -> dict[str, dict[str, str]]:
-    """Return the names of each country by language. Shape: {"DE": {"en": "Germany", "de": "*en"}}."""
-    # `import phonenumbers.geodata.locale` would load the areas of all phone prefixes, too: 100 MB and
-    # most of a second in every process. The file itself needs none of them.
+    """Return the names of countries by language. Shape: {"DE": {"en": "Germany", "de": "*en"}}."""
+    # `import phonenumbers.geodata.locale` would load the areas of all phone prefixes, too: 100 MB
+    # and most of a second in every process. The file itself needs none of them.
     path = Path(phonenumbers.__file__).parent / "geodata" / "locale.py"
     spec = importlib.util.spec_from_file_location("phonenumbers.countries.locale", path)
     assert spec
@@ -248,7 +279,10 @@ def _codes() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _countries() -> dict[str, str]:
-    """Names of countries in all languages that the library of phone numbers knows; a name of two of them is none."""
+    """Return spelling -> code: names in all languages of ``phonenumbers``, and three-letter codes.
+
+    A name of two countries is left out.
+    """
     found: dict[str, set[str]] = {}
     for code, names in _country_names().items():
         for name in names.values():
@@ -264,7 +298,7 @@ def _countries() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _languages() -> dict[str, str]:
-    """Names of languages: in English, as they call themselves, and some in other languages."""
+    """Return name -> code: English names, native names, and some in other languages."""
     found: dict[str, str] = {}
     for code, info in LANG_INFO.items():
         if "name" in info and len(code) <= 3:

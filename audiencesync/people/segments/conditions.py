@@ -1,4 +1,4 @@
-"""What a marketer types as a condition: numbers and dates as people write them, and whether it can find anybody."""
+"""Read a typed condition: numbers and dates as people write them, and whether it can match."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiencesync.people.segments.filters import CUSTOM
 from audiencesync.people.segments.fold import fold
 
 Value = str | int | float | list[str | int | float] | None
-CODES = {  # what reads them, and what can be a part of one
+CODES = {  # field -> its parser, and the pattern of a part of its code
     "country": (spellings.country, re.compile(r"[A-Za-z]{1,2}", re.ASCII)),
     "language": (spellings.language, re.compile(r"[A-Za-z]{0,3}([-_]\w{0,6})?", re.ASCII)),
 }
@@ -25,9 +25,10 @@ _BETWEEN_DIGITS = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
 
 def number(text: str) -> int | float | None:
-    """Return the number that a text means; None if it is none. Read as the numbers of an import are.
+    """Return the number that a text means, read as in an import; None if it is no number.
 
-    ``1.000`` is a thousand where the language in use groups digits by points, and one where a point separates decimals.
+    ``1.000`` is a thousand where the current language groups digits by points, and one where a
+    point separates decimals.
     """
     usual = numbers.COMMA if get_format("DECIMAL_SEPARATOR") == "," else numbers.POINT
     found = numbers.reader(numbers.style([text.strip()]) or usual, "tab")(text.strip())
@@ -35,7 +36,7 @@ def number(text: str) -> int | float | None:
 
 
 def amount(text: str) -> int | float | str:
-    """Return what a text is compared as: a date, else a number, else itself, which no filter takes."""
+    """Return a date, else a number, else the text itself, which no filter accepts."""
     if (found := day(text)) is not None:
         return found
     counted = number(text)
@@ -43,10 +44,10 @@ def amount(text: str) -> int | float | str:
 
 
 def same(text: str, kinds: set[str]) -> int | float | str:
-    """Return what an attribute of these types is compared with for being the same.
+    """Return the value for an equality test with an attribute of these types.
 
-    Where only numbers are stored it is a number. Else it stays a text, which a filter reads as the number or the day as
-    well, except where only the language in use can tell what number is meant: ``1.000``.
+    A number where only numbers are stored. Else a text, which a filter also reads as a number or a
+    day, unless only the current language decides which number is meant: ``1.000``.
     """
     counted = number(text)
     if (
@@ -59,34 +60,36 @@ def same(text: str, kinds: set[str]) -> int | float | str:
 
 
 def odd_day(value: Value) -> str:
-    """Return in words that a day is written in no form that is read, or with a time; "" if none is."""
+    """Return a warning about a day in an unknown format, or with a time; "" if there is none."""
     texts = [str(one).strip() for one in (value if isinstance(value, list) else [value])]
     odd = next((text for text in texts if _LIKE_A_DAY.fullmatch(text) and day(text) is None), None)
     words = _(
-        "Days are found as 2026-11-23 or 23.11.2026, without a time: “%(text)s” finds only this very text."
+        "Days are found as 2026-11-23 or 23.11.2026, without a time:"
+        " “%(text)s” finds only this very text."
     )
     return "" if odd is None else words % {"text": odd}
 
 
 def listed(text: str) -> list[str]:
-    """Return the values of a list: parted by semicolons if there is one, else by commas."""
+    """Return the values of a list, separated by semicolons if there is one, else by commas."""
     return [part.strip() for part in text.split(";" if ";" in text else ",") if part.strip()]
 
 
 def unclear_list(text: str, kinds: set[str]) -> str:
-    """Return in words that a list of numbers may be one number: ``1,5``; "" if it cannot."""
+    """Return a warning that a list of numbers may be one number: ``1,5``; "" if it cannot."""
     parts = [] if ";" in text or "number" not in kinds else re.split(r",\s|\s,", text)
     unclear = next(
         (part for part in parts if _BETWEEN_DIGITS.search(part) and number(part) is not None), None
     )
     words = _(
-        "“%(text)s” may be one number or several. Part values by semicolons: “1,5;” is one number, “1; 5” are two."
+        "“%(text)s” may be one number or several."
+        " Part values by semicolons: “1,5;” is one number, “1; 5” are two."
     )
     return "" if unclear is None else words % {"text": unclear}
 
 
 def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
-    """Return why no person can have such a country or language, in words; "" if one can."""
+    """Return why no profile can have such a country or language, in words; "" if one can."""
     wrong = next((value for value in values if not _may_be_code(field, op, value)), None)
     if wrong is None:
         return ""
@@ -100,7 +103,7 @@ def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
 
 
 def _may_be_code(field: str, op: str, value: str) -> bool:
-    """Whether it can be found: as a code or a name, of which a filter knows the code; as a part only of a code."""
+    """Whether a value can match: a code or a name; as a part, only a part of a code."""
     read, part = CODES[field]
     code = read(value)
     if op not in ("contains", "starts_with"):
@@ -111,7 +114,7 @@ def _may_be_code(field: str, op: str, value: str) -> bool:
 
 
 def name_as_stored(typed: str, known: Types | None) -> str:
-    """Return the attribute that is meant: the spelling that is stored, if just one differs in nothing but case."""
+    """Return the stored name if exactly one differs only in case, else the typed name."""
     if not known or typed in known:
         return typed
     alike = [name for name in known if fold(name) == fold(typed)]
@@ -119,7 +122,7 @@ def name_as_stored(typed: str, known: Types | None) -> str:
 
 
 def unknown_name(name: str, known: Types) -> str:
-    """Return what is wrong with the name of an attribute, in words; "" if people have one of that name."""
+    """Return what is wrong with an attribute name, in words; "" if profiles have it."""
     if name in known:
         return ""
     close = get_close_matches(name, known, n=1)
@@ -132,7 +135,7 @@ def unknown_name(name: str, known: Types) -> str:
 
 
 def unreadable(field: str, op: str, value: Value) -> str:
-    """Return why a standard field can be no such value, in words; "" if it can."""
+    """Return why a standard field cannot have such a value, in words; "" if it can."""
     if field not in CODES or value is None:
         return ""
     return unknown_code(
@@ -141,7 +144,7 @@ def unreadable(field: str, op: str, value: Value) -> str:
 
 
 def impossible(field: str, op: str, value: Value, known: Types) -> str:
-    """Return why a comparison can find no person whatever the value: its type is not stored; "" if it can."""
+    """Return why a comparison matches no profile: its type is not stored; "" if it may match."""
     name = field.removeprefix(CUSTOM)
     kinds = known.get(name, set())
     if not kinds:

@@ -1,6 +1,6 @@
-"""What a group that stores only hashes must not keep as it is: e-mail addresses and phone numbers, wherever they stand.
+"""Detect e-mail addresses and phone numbers, which a hash-only group must not store in the clear.
 
-One rule for the API and the import: by the value, and by the name where a value alone could be anything.
+One rule for the API and the import: by the value, and by the name where a value is ambiguous.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from audiencesync.people.writing.attribute_changes import Edit, EditObjects, Inc
 _NAMES = {  # words of a name, in the plainest spelling
     "email": "email emails mail mails emailadresse mailadresse emailaddress courriel correo",
     "phone": (
-        "phone phones telephone phonenumber cellphone mobilephone mobile mobil mobilnummer mobilnr mobilfunk"
-        " mobilfunknummer handy handynr handynummer telefon telefonnr telefonnummer tel fon fax faxnummer telefax cell"
-        " rufnummer festnetz festnetznummer whatsapp sms msisdn gsm viber landline notfallkontakt notfallnummer"
-        " rückrufnummer kontaktnummer contactnumber telefono teléfono tél téléphone telefone telefoon cellulare celular"
-        " móvil movil mobiel komórka matkapuhelin puhelin телефон 电话 手机 전화 電話"
+        "phone phones telephone phonenumber cellphone mobilephone mobile mobil mobilnummer mobilnr"
+        " mobilfunk mobilfunknummer handy handynr handynummer telefon telefonnr telefonnummer tel"
+        " fon fax faxnummer telefax cell rufnummer festnetz festnetznummer whatsapp sms msisdn gsm"
+        " viber landline notfallkontakt notfallnummer rückrufnummer kontaktnummer contactnumber"
+        " telefono teléfono tél téléphone telefone telefoon cellulare celular móvil movil mobiel"
+        " komórka matkapuhelin puhelin телефон 电话 手机 전화 電話"
     ),
 }
 _KINDS = {word: kind for kind, words in _NAMES.items() for word in words.split()}
 _PARTS = re.compile("phone|telefon|handy|whatsapp|rufnummer|mobilnum|mobilenum|msisdn")
 _ELSE_TOO = "contact kontakt emergency callback rückruf rueckruf durchwahl telegram"
-_NOT_THE_NUMBER = (  # what a name speaks of instead
-    "at date time timestamp datum zeit count anzahl version model modell os app optin consent price preis plan"
+_NOT_THE_NUMBER = (  # words of a name that mean something other than the number
+    "at date time timestamp datum zeit count anzahl version model modell os app optin consent price"
+    " preis plan"
 )
 _ALSO_ELSE, _ABOUT = frozenset(_ELSE_TOO.split()), frozenset(_NOT_THE_NUMBER.split())
 _CAMEL = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])")
 _EMAIL = re.compile(r"[^\s@/<>(),;:\[\]]\s*(?:@|%40)\s*(?![0-9]x\.)(?:[\w-]+\.)+[^\W\d_][\w-]+")
-_NUMBER = re.compile(  # from its plus or zero on, or in the groups of America
+_NUMBER = re.compile(  # from its plus or zero on, or in the groups of North America
     r"(?<![\w.,+-])(?:(?:\+|\(?00?|\(\+)[ ()]*[1-9](?:[ ()/.-]{0,3}[0-9]){5,14}"
     r"|\(?[2-9][0-9]{2}[) -]{1,2}[0-9]{3}[ -][0-9]{4})(?!\w)",
     re.ASCII,
 )
 _TIMESTAMP = re.compile(
     r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.]) ?[0-9]{1,2}\2 ?[0-9]{4})"
-    r"(?:[T ,]+[0-9]{1,2}:[0-9]{2}[0-9:.,]*(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|[+-][0-9]{2}:?[0-9]{0,2}))?)?",
+    r"(?:[T ,]+[0-9]{1,2}:[0-9]{2}[0-9:.,]*"
+    r"(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|[+-][0-9]{2}:?[0-9]{0,2}))?)?",
     re.ASCII,
 )
 _HASH = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
@@ -47,7 +50,7 @@ _FEWEST, _MOST = 6, 15  # digits of a number
 
 
 def kind_of(name: str) -> str:
-    """``email`` or ``phone`` if this is a name for one, in whatever words: "E-Mail 2", "Handy privat"."""
+    """Return ``email`` or ``phone`` if a name means one: "E-Mail 2", "Handy privat"; else ""."""
     words = [*map(_bare, re.split(r"[\s_.:/()\d]+", name)), _bare(name)]
     return next((_KINDS[word] for word in words if word in _KINDS), "")
 
@@ -57,7 +60,7 @@ def _bare(word: str) -> str:
 
 
 def _may_be_a_phone(name: str) -> bool:
-    """Whether a value of this name may be a number: "homePhone", "Telefonprivat", "contact" as well."""
+    """Whether a name suggests a phone number: "homePhone", "Telefonprivat", also "contact"."""
     plain = re.sub("iphone", "", unicodedata.normalize("NFKC", name), flags=re.IGNORECASE)
     words = {*map(_bare, re.split(r"[\s_.:/()\d-]+", _CAMEL.sub(" ", plain))), _bare(plain)}
     if not _ABOUT.isdisjoint(words):
@@ -67,7 +70,7 @@ def _may_be_a_phone(name: str) -> bool:
 
 
 def has_email(text: str) -> bool:
-    """Whether an address stands in it, alone or among words."""
+    """Whether a text is or contains an e-mail address."""
     if text.isascii() and "@" not in text and "%40" not in text:
         return False
     plain = unicodedata.normalize("NFKC", normalise.visible(text)).replace("\u3002", ".")
@@ -75,7 +78,7 @@ def has_email(text: str) -> bool:
 
 
 def _has_phone(text: str, region: str) -> bool:
-    """Whether a number stands in it that is surely one: with a plus, or as one dials at home."""
+    """Whether a text contains a certain phone number: with a plus, or as dialled at home."""
     plain = phones.plain(text)
     if _TIMESTAMP.fullmatch(plain):
         return False
@@ -87,7 +90,7 @@ def _has_phone(text: str, region: str) -> bool:
 
 
 def _looks_like_a_number(value: Any) -> bool:
-    """Whether what has the name of a phone is one, valid or not."""
+    """Whether the value of a phone attribute looks like a number, valid or not."""
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int | float):
@@ -99,7 +102,7 @@ def _looks_like_a_number(value: Any) -> bool:
 
 
 def holds(name: str, value: Any, *, region: str) -> bool:
-    """Whether an attribute of this name and value tells an address, at any depth; or a change would store one."""
+    """Whether an attribute, or a change of one, holds an address or a number at any depth."""
     return has_email(name) or any(_is_told(*one, region) for one in _leaves(name, value))
 
 
@@ -116,7 +119,7 @@ def _is_told(name: str, value: Any, region: str) -> bool:
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """All texts and numbers, each with the nearest name that says what it is; names of parts count as texts."""
+    """Yield texts and numbers with the nearest meaningful name; names of parts are texts."""
     match value:
         case Inc(by):
             yield name, by
@@ -129,9 +132,8 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         case dict():
             for inner, one in value.items():
                 yield "", inner
-                is_part = kind_of(name) == "phone" and not _may_be_a_phone(
-                    inner
-                )  # {"mobile": {"private": …}}
+                # {"mobile": {"private": …}}
+                is_part = kind_of(name) == "phone" and not _may_be_a_phone(inner)
                 yield from _leaves(name if is_part else inner, one)
         case list():
             for one in value:
