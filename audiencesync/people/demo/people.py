@@ -1,4 +1,4 @@
-"""Made-up people for the demo and for benches: realistic, reproducible, nobody's."""
+"""Invented people for the demo and for benches: realistic and reproducible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NO_PHONE = ("", "", "", "n/a", "12345")
 
 
 class _Person(NamedTuple):
-    """What is made up about one person."""
+    """The invented data of one person."""
 
     country: Country
     raw: normalise.Raw
@@ -49,7 +49,7 @@ class _Person(NamedTuple):
 
 
 def _pick(random: Random, choices: Sequence[T]) -> T:
-    """Three times as fast as Random.choice."""
+    """Choose one of them, three times as fast as Random.choice."""
     return choices[int(random.random() * len(choices))]
 
 
@@ -67,13 +67,13 @@ _ASCII = {
 
 
 def _email(random: Random, names: tuple[str, str], number: int) -> str:
-    """An address at a domain kept free for examples; some are typed carelessly, all can be used."""
+    """Return an address at a domain reserved for examples; all are usable, some badly typed."""
     address = f"{_ASCII[names[0]]}.{_ASCII[names[1]]}{number}@{_pick(random, _DOMAINS)}"
     return f" {address.upper()} " if random.random() < 0.02 else address
 
 
 def _phone(random: Random, country: Country, number: int) -> str:
-    """A number kept free for fiction; some Germans write theirs as at home."""
+    """Return a number reserved for fiction; some German ones are in national format."""
     prefix, digits = country.phones[number % len(country.phones)]
     phone = f"{prefix}{number // len(country.phones) % 10**digits:0{digits}}"
     return (
@@ -89,7 +89,7 @@ def _device(random: Random) -> str:
 def _identifiers(
     random: Random, country: Country, names: tuple[str, str], number: int
 ) -> normalise.Raw:
-    """E-mail, phone, IDFA and GAID. About 8 % have nothing to be found by: empty, or wrong in all they gave."""
+    """Return e-mail, phone, IDFA and GAID. About 8 % have no usable one: all empty or invalid."""
     luck = random.random()
     if luck < 0.08:
         wrong = _pick(random, _NO_EMAIL).format(_ASCII[names[0]], _ASCII[names[1]])
@@ -107,7 +107,7 @@ def _identifiers(
 
 
 def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
-    """What a shop knows about a customer."""
+    """Return the attributes that a shop has of a customer, as JSON."""
     orders = int(random.paretovariate(0.9)) - 1 if random.random() < 0.8 else 0
     orders = min(orders, 60)
     known: dict[str, object] = {
@@ -146,7 +146,7 @@ def _person(random: Random, number: int, now: datetime) -> _Person:
 def _rows(
     app_group: AppGroup, people: list[_Person], first: int, now: datetime
 ) -> Iterator[bulk.NewProfile]:
-    """Rows with their hashes, as the database takes them."""
+    """Yield rows with their hashes, as the database takes them."""
     today, days = (
         rows.database_time(now),
         [rows.database_time(now - timedelta(days=age)) for age in range(700)],
@@ -176,16 +176,19 @@ def _rows(
 
 
 def load(app_group: AppGroup, *, by: User) -> None:
-    """The people and the segments of the demo, in an app group that has none."""
+    """Make the people and the segments of the demo in an app group without them."""
     make_people(app_group, PEOPLE)
     make_segments(app_group, by=by)
 
 
 def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
-    """Save ``n`` people, ``demo-000001`` and on, in a group that has none of them. The same seed: the same people."""
+    """Save ``n`` people, ``demo-000001`` and on, in a group without them.
+
+    The same seed makes the same people.
+    """
     now = timezone.now()
     for first in range(1, n + 1, CHUNK):
-        random = Random(f"{seed}:{first}")  # noqa: S311  # the same every time is what is wanted
+        random = Random(f"{seed}:{first}")  # noqa: S311  # reproducible on purpose
         people = [
             _person(random, number, now) for number in range(first, min(first + CHUNK, n + 1))
         ]
@@ -194,7 +197,7 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
 
 
 def make_segments(app_group: AppGroup, *, by: User | None = None) -> list[Segment]:
-    """The two segments of the demo, made if they are not there."""
+    """Return the two segments of the demo; make them if they are missing."""
     return [
         Segment.objects.get_or_create(
             app_group=app_group, name=name, defaults={"filter": chosen, "created_by": by}

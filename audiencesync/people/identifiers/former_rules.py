@@ -27,13 +27,13 @@ def hashes_before(kind: str, raw: str, *, region: str) -> set[bytes]:
 
 
 def _phones_before(number: str, region: str) -> list[str]:
-    """Its digits without a plus counted as a national number, and ".0" of a decimal as digits."""
+    """Return former spellings: digits without a plus as national, ".0" of a decimal as digits."""
     at_home = f"+{phonenumbers.country_code_for_region(region.upper())}{number[1:]}"
     return [spelt + zeros for spelt in (number, at_home) for zeros in ("", "0", "00")]
 
 
 def _emails_before(address: str) -> list[str]:
-    """The dot of a Turkish capital I stayed."""
+    """Return former spellings: the dot of a Turkish capital I was kept."""
     local, at, domain = address.rpartition("@")
     dotted = local.replace("i", "i\u0307")
     return [dotted + at + domain, (dotted + at + domain.replace("i", "i\u0307"))]

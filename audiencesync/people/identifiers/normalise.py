@@ -55,7 +55,7 @@ _AT_GMAIL = tuple(f"@{domain}".encode() for domain in GMAIL)
 
 
 class Normalised(NamedTuple):
-    """One judged identifier: the hashed ``value`` (the hash in hex if given hashed), or a problem."""
+    """One judged identifier: the hashed ``value`` (in hex if given as a hash), or a problem."""
 
     value: str | None
     sha256: Digest
@@ -77,9 +77,8 @@ class Hashes(NamedTuple):
     phone_digits: Digest = None
 
 
-_AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(
-    tuple.__new__, Hashes
-)  # Hashes._make without its checks
+# Hashes._make without its checks
+_AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(tuple.__new__, Hashes)
 
 
 def plain_email(raw: str) -> str:

@@ -1,4 +1,4 @@
-"""Days as people type them: 2026-11-23, 23.11.2026, 23.11.26."""
+"""Read days as people type them: 2026-11-23, 23.11.2026, 23.11.26."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
 
 
 def day(text: str) -> str | None:
-    """Return a date such as ``23.11.2026`` in the form 2026-11-23; None if it is none."""
+    """Return a date such as ``23.11.2026`` in the form 2026-11-23; None for other texts."""
     for form in FORMS:
         try:
             found: date = datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a day has no time zone

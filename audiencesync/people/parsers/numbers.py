@@ -1,4 +1,7 @@
-"""Numbers as people write them in tables: 12.5, 1.234,56, 1 234,56 €. A number that would lose a digit is none."""
+"""Read numbers as people write them in tables: 12.5, 1.234,56, 1 234,56 €.
+
+A number that would lose a digit is rejected.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from decimal import Decimal
 Number = int | float
 BIGGEST = 2**53
 LONGEST = 40
-COMMA, POINT = "comma", "point"  # what parts the decimals, where a column has proved it
+COMMA, POINT = "comma", "point"  # the decimal sign, where a column proves it
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
-_AMBIGUOUS = re.compile(
-    r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII
-)  # a thousand, or three decimals: who knows
+# Thousands, or three decimals: it cannot be known.
+_AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)
 _MONEY = re.compile(
     r"([^\d\s.,+'’\u2212-]{0,4})\s*([-\u2212]?[0-9][0-9.,'’\s]*?)\s*([^\d\s.,+'’\u2212-]{0,4})"
 )
@@ -29,7 +31,7 @@ _CURRENCIES = {
     "Kč": "CZK",
 }
 _CODES = "EUR USD GBP JPY CHF PLN CZK SEK NOK DKK HUF RON BGN TRY AUD CAD"
-_GROUPS = {  # decimal sign -> whole numbers, in groups of thousands or not
+_GROUPS = {  # decimal sign -> numbers, with or without groups of thousands
     sign: re.compile(
         rf"-?(?:0|[1-9][0-9]{{0,2}}(?:(?:\{other}[0-9]{{3}})+|(?:[\s'’][0-9]{{3}})+)|[1-9][0-9]*)"
         rf"(?:\{sign}[0-9]+)?",
@@ -41,7 +43,7 @@ _SIGNS = {COMMA: ",", POINT: "."}
 
 
 def exact(text: str) -> Number | None:
-    """The number of these digits, if it keeps all of them: 0.30000000000000004, but no 17 digits that become others."""
+    """Return the number if it keeps all digits: 0.30000000000000004, but not any 17 digits."""
     if not re.search("[.eE]", text):
         whole = int(text) if len(text) < 20 else BIGGEST + 1
         return whole if abs(whole) <= BIGGEST else None
@@ -50,7 +52,7 @@ def exact(text: str) -> Number | None:
 
 
 def style(cells: Iterable[str]) -> str:
-    """The decimal sign that the cells of a column prove, COMMA or POINT; empty if none does, or both."""
+    """Return the decimal sign that a column proves, COMMA or POINT; empty if none does, or both."""
     proved = {sign for sign in map(_proof, cells) if sign}
     return proved.pop() if len(proved) == 1 else ""
 
@@ -74,14 +76,14 @@ def _proof(cell: str) -> str:
 
 
 def currency(cell: str) -> str:
-    """The currency that a cell names, as ISO 4217; empty if none."""
+    """Return the currency in a cell, as ISO 4217; empty if there is none."""
     money = _money(cell)
     word = (money[1] or money[3]) if money else ""
     return _CURRENCIES.get(word, word.upper() if word and word.upper() in _CODES.split() else "")
 
 
 def sure(text: str) -> Number | None:
-    """The number that a text means in any language: ``1.5``, ``1,5``, ``1.234,50``; None if there is none."""
+    """Return the number that a text means in any language: ``1.5``, ``1,5``, ``1.234,50``."""
     cell = text.strip()
     if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
         return float(cell) if "." in cell else int(cell)
@@ -90,7 +92,10 @@ def sure(text: str) -> Number | None:
 
 
 def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
-    """What reads the numbers of a column. ``told``: its decimal sign, or empty: then what no other reading has."""
+    """Return the reader of the numbers of a column.
+
+    ``told``: the decimal sign; if it is empty, only numbers with a single reading are read.
+    """
     is_free = delimiter != "comma"
 
     def read(cell: str) -> Number | None:
@@ -104,7 +109,10 @@ def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
 
 
 def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
-    """With thousands, a currency, many digits. ``is_free``: commas do not part the cells, one may part the decimals."""
+    """Read a number with thousands, a currency or many digits.
+
+    ``is_free``: commas do not separate cells, so that one may separate the decimals.
+    """
     money = _money(cell)
     if not money or (money[1] and money[3]) or bool(money[1] or money[3]) != bool(currency(cell)):
         return None
@@ -119,7 +127,7 @@ def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
     if not told and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):
         return None
     if not (told or money[1] or money[3] or sign in digits) and re.search("[\\s'’]", digits):
-        return None  # as well a code in groups of three
+        return None  # may also be a code in groups of three
     if not _GROUPS[sign].fullmatch(digits):
         return None
     plain = re.sub(r"[\s'’]", "", digits).replace("," if sign == "." else ".", "")

@@ -1,4 +1,4 @@
-"""What people and programs write where they know nothing: it counts as an empty value, not as one that is wrong."""
+"""Recognise placeholders of people and programs: they count as empty values, not as wrong ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ LONGEST = 40
 _WORDS = frozenset(
     word.strip()
     for word in r"""
-    n/a|#n/a|n.a.|n.a|na|#na|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]|nil|nan|undefined|\n
-    unknown|(unknown)|<unknown>|not available|not applicable|not provided|not set|not known|missing|tbd
-    empty|(empty)|<empty>|blank|(blank)|<blank>|no email|no e-mail|no mail|noemail|nomail|no phone|no number
+    n/a|#n/a|n.a.|n.a|na|#na|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]"""
+    r"""|nil|nan|undefined|\n
+    unknown|(unknown)|<unknown>|not available|not applicable|not provided|not set|not known"""
+    r"""|missing|tbd
+    empty|(empty)|<empty>|blank|(blank)|<blank>|no email|no e-mail|no mail|noemail|nomail"""
+    r"""|no phone|no number
     #ref!|#value!|#name?|#null!|#num!|#div/0!|#nv|#wert!|#bezug!|#zahl!|#leer!
-    kein|keine|keiner|keine angabe|keine angaben|k.a.|k. a.|k.a|unbekannt|leer|nicht vorhanden|nicht angegeben|entfällt
+    kein|keine|keiner|keine angabe|keine angaben|k.a.|k. a.|k.a|unbekannt|leer"""
+    r"""|nicht vorhanden|nicht angegeben|entfällt
     """.strip()
     .replace("\n", "|")
     .split("|")
@@ -21,7 +25,8 @@ _SIGNS = re.compile(r"[-\u2010-\u2015\u2212_.,?*/\\ ]+|0[0 .,-]*")  # -, --, ?, 
 _OF_PROGRAMS = frozenset(
     word.strip()
     for word in r"""
-    n/a|#n/a|n.a.|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]|nil|nan|undefined|\n
+    n/a|#n/a|n.a.|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]"""
+    r"""|nil|nan|undefined|\n
     #ref!|#value!|#name?|#null!|#num!|#div/0!|#nv|#wert!|#bezug!|#zahl!|#leer!
     """.strip()
     .replace("\n", "|")
@@ -34,14 +39,14 @@ _EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCI
 
 
 def is_empty_cell(text: str) -> bool:
-    """Whether a program or a table writes this for an empty cell, whatever the column: ``NULL``, ``#N/A``, ``-``."""
+    """Whether programs or tables write this for an empty cell: ``NULL``, ``#N/A``, ``-``."""
     return len(text) <= 12 and (
         text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
     )
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether nothing is meant by it. The device id of zeros does mean something: tracking is refused."""
+    """Whether a text means nothing. The device id of zeros means something: tracking is refused."""
     if len(text) > LONGEST:
         return False
     word = " ".join(text.split()).casefold()

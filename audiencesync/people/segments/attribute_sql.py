@@ -1,4 +1,4 @@
-"""Custom attributes in SQL: one reading of the JSON that means the same on SQLite and PostgreSQL."""
+"""Read custom attributes in SQL, with the same meaning on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Text = Combinable | Expression
 
 # SQLite: the attribute of any name as {"v": value}, or NULL.
 ODD = (
-    "(SELECT json_object('v', CASE type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')"
+    "(SELECT json_object('v', CASE type"
+    " WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')"
     " WHEN 'object' THEN json(value) WHEN 'array' THEN json(value) ELSE value END)"
     " FROM json_each({json}) WHERE key = {name} LIMIT 1)"
 )
 
 
 class _Attribute(Func):
-    """One custom attribute by its name. The templates hold {json}, the column, and {key}, where the name goes."""
+    """One custom attribute by name. Templates hold {json} for the column, {key} for the name."""
 
     sqlite = postgresql = ""
 
@@ -38,7 +39,7 @@ class _Attribute(Func):
         self.name = name
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """The JSON functions of SQLite take a path, in which a quotation mark cannot stand."""
+        """Use a JSON path; a quotation mark cannot stand in it."""
         if '"' in self.name or "\\" in self.name:
             return self._fill(self.sqlite.replace("{json}", ODD), compiler, self.name, path="$.v")
         return self._fill(self.sqlite, compiler, f"$.{json.dumps(self.name)}")
@@ -46,7 +47,7 @@ class _Attribute(Func):
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> Sql:
-        """The operators of jsonb take a key."""
+        """Use the operators of jsonb, which take a key."""
         return self._fill(self.postgresql, compiler, self.name)
 
     def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
@@ -70,12 +71,18 @@ class AttributeNumber(_Attribute):
     """The attribute if it is a number, else NULL."""
 
     output_field = FloatField()
-    sqlite = "(CASE WHEN JSON_TYPE({json}, {key}) IN ('integer', 'real') THEN JSON_EXTRACT({json}, {key}) END)"
-    postgresql = "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'number' THEN ({json} -> {key}::text)::numeric END)"
+    sqlite = (
+        "(CASE WHEN JSON_TYPE({json}, {key}) IN ('integer', 'real')"
+        " THEN JSON_EXTRACT({json}, {key}) END)"
+    )
+    postgresql = (
+        "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'number'"
+        " THEN ({json} -> {key}::text)::numeric END)"
+    )
 
 
 class AttributeKind(_Attribute):
-    """'true' and 'false' for truths, 'null' for null, anything else for other values; NULL where there is none."""
+    """'true' or 'false' for booleans, 'null' for null, other words for other types; else NULL."""
 
     output_field = TextField()
     sqlite = "JSON_TYPE({json}, {key})"
@@ -86,21 +93,21 @@ class AttributeKind(_Attribute):
 
 
 class Number(Value):
-    """A number to compare with: PostgreSQL keeps all its digits, SQLite reads it as its own JSON functions do."""
+    """A number to compare with: all digits on PostgreSQL, read by the JSON functions on SQLite."""
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """An integer or a double."""
+        """Pass an integer or a double."""
         return "%s", (self.value,)
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> Sql:
-        """A numeric; a double would lose digits on its way."""
+        """Pass a numeric; a double would lose digits on its way."""
         return "%s::numeric", (Decimal(repr(self.value)),)
 
 
 class Day(Func):
-    """The first ten characters of a text that starts like 2026-11-23, else NULL. Days compare as their texts do."""
+    """The first ten characters of a text that starts like 2026-11-23, else NULL; sorts as text."""
 
     arity = 1
     output_field = TextField()
@@ -108,14 +115,14 @@ class Day(Func):
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> Sql:
-        """By a file pattern."""
+        """Match by a file pattern."""
         digits = "-".join("[0-9]" * size for size in (4, 2, 2))
         return self._when(f"GLOB '{digits}*'", compiler)
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> Sql:
-        """By a regular expression."""
+        """Match by a regular expression."""
         return self._when("~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'", compiler)
 
     def _when(self, condition: str, compiler: SQLCompiler) -> Sql:
@@ -124,7 +131,7 @@ class Day(Func):
 
 
 def surely(condition: Expression) -> Expression:
-    """False instead of NULL, so that what is not true can be negated."""
+    """Return False instead of NULL, so that the condition can be negated."""
     return Coalesce(condition, Value(False), output_field=BooleanField())
 
 

@@ -1,4 +1,4 @@
-"""Which custom attributes the people of a group have, and of which types: what a condition can be made of."""
+"""List the custom attributes of a group with their types: the material of conditions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiencesync.people.segments import attribute_sql
 SECONDS = 2.0
 KEPT_SECONDS = 300
 MOST = 5000
-NEWEST = 200  # people among whom an example is looked for
+NEWEST = 200  # profiles that are searched for example values
 LONGEST_EXAMPLE = 40
 TYPES = {
     **{
@@ -47,9 +47,9 @@ Types = dict[str, set[str]]
 
 
 def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
-    """Return name -> types of all attributes; None if there are too many people to look at within two seconds.
+    """Return name -> types of all attributes; None if reading the profiles exceeds two seconds.
 
-    Kept for five minutes; ``is_fresh`` looks again, for a name that may have come meanwhile.
+    Cached for five minutes; ``is_fresh`` reads again, for a name that may have been added since.
     """
     key = f"attribute-types-{app_group.pk}"
     kept: dict[str, list[str]] | None = None if is_fresh else cache.get(key)
@@ -65,7 +65,7 @@ def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
 
 
 def examples(app_group: AppGroup) -> dict[str, str]:
-    """Return name -> a value that one of the newest people has. Nothing of it is kept: it is personal data."""
+    """Return name -> a value of one of the newest profiles. Not cached: it is personal data."""
     newest = (
         Profile.objects.filter(app_group=app_group)
         .order_by("-pk")
@@ -80,7 +80,7 @@ def examples(app_group: AppGroup) -> dict[str, str]:
 
 
 def holds_days(app_group: AppGroup, name: str) -> bool:
-    """Whether a person has a day in this attribute; True as well where two seconds are too short to tell."""
+    """Whether a profile has a day in this attribute; True also if two seconds do not suffice."""
     people = Profile.objects.filter(app_group=app_group)
     try:
         with at_most(SECONDS):

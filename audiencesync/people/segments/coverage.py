@@ -1,4 +1,4 @@
-"""How many of a crowd of people can be named to a partner, kind by kind."""
+"""Count how many people can be identified to a partner, by kind of identifier."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audiencesync.people.models import KINDS, Profile
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of ``total`` people: how many have a usable identifier of each kind, and how many have none of them.
+    """Of ``total`` people: how many have a usable identifier of each kind, and how many have none.
 
-    Who would not be added although they have one: they ``refused``, whatever they have, or are ``untracked``: known by
-    nothing but a device whose ad tracking is switched off. ``addable``: how many would be sent.
+    Not added even with one: ``refused`` (no consent, with or without identifiers) and ``untracked``
+    (known only by a device whose ad tracking is off). ``addable``: how many would be sent.
     """
 
     total: int
@@ -30,9 +30,9 @@ class Coverage:
 def coverage(
     people: QuerySet[Profile], kinds: Sequence[str] = KINDS, *, is_strict: bool = False
 ) -> Coverage:
-    """Count in one query. ``kinds``: those that would be sent; without any nobody can be named.
+    """Count in one query. ``kinds``: the kinds to send; without any, no profile is identifiable.
 
-    ``is_strict``: who has not been asked for consent counts as refused.
+    ``is_strict``: profiles that were never asked for consent count as refused.
     """
     nothing = eligibility.has_none(kinds)
     refused = eligibility.no_consent(is_strict=is_strict).q

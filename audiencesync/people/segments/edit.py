@@ -1,4 +1,4 @@
-"""Making, changing and removing segments; how many people are in each now."""
+"""Create, change and delete segments, and count the people in each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEPT_SECONDS = 30
 
 
 class Stale(Exception):
-    """Somebody saved the segment since the version that this edit started from."""
+    """The segment was saved by another request after this edit started."""
 
 
 class NameTaken(Exception):
@@ -33,7 +33,7 @@ class NameTaken(Exception):
 
 
 class InUse(Exception):
-    """Something still asks for the people in this segment; ``users`` says what."""
+    """The segment is still in use; ``users`` says by what."""
 
     def __init__(self, users: list[str]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class InUse(Exception):
 def create(
     app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = ""
 ) -> Segment:
-    """Save a new segment. Raises NameTaken."""
+    """Save a new segment. Raise NameTaken."""
     try:
         with transaction.atomic():
             texts = {"name": name, "description": description}
@@ -66,7 +66,7 @@ def save(
     by: User,
     now: datetime,
 ) -> None:
-    """Change a segment that is still at ``version``. Raises Stale or NameTaken, then nothing was changed."""
+    """Change a segment that is still at ``version``. Raise Stale or NameTaken, without a change."""
     same = Segment.objects.filter(pk=segment.pk, version=version)
     try:
         with transaction.atomic():
@@ -88,7 +88,7 @@ def save(
 
 
 def _conditions(before: Any, after: Any) -> LoggedChange:
-    """Which fields the conditions ask for; the values stay out of the log, as they may be data of a customer."""
+    """Return the old and new field names for the log; values may be customer data."""
     old, new = (", ".join(_fields_of(one)) for one in (before, after))
     return (
         _("Conditions"),
@@ -98,7 +98,7 @@ def _conditions(before: Any, after: Any) -> LoggedChange:
 
 
 def _fields_of(raw: Any) -> list[str]:
-    """The names of the fields that a filter asks for, in order; none if it cannot be read."""
+    """Return the names of a filter's fields, in order; none if it cannot be read."""
     try:
         waiting: list[filters.Group | filters.Condition] = [filters.read(raw)]
     except filters.FilterError:
@@ -114,7 +114,7 @@ def _fields_of(raw: Any) -> list[str]:
 
 
 def remove(segment: Segment, *, by: User) -> None:
-    """Delete a segment. Raises InUse."""
+    """Delete a segment. Raise InUse."""
     try:
         with transaction.atomic():
             segment.delete()
@@ -130,7 +130,7 @@ def remove(segment: Segment, *, by: User) -> None:
 
 
 def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
-    """The segments with a condition that names one of these people: it outlives an erasure unless it is changed."""
+    """Return the segments with a condition on one of these people; it would outlive an erasure."""
     known = Profile.objects.filter(pk__in=list(people)).values_list("external_id", "email_sha256")
     ids, digests = set(), set()
     for external_id, digest in known:
@@ -148,10 +148,10 @@ def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
 
 
 def counts(segments: list[Segment]) -> dict[int, int | None]:
-    """How many people are in each segment of one group; None if its filter cannot be read, or counting took too long.
+    """Return segment id -> number of people; None if the filter is unreadable or time ran out.
 
-    All in one statement if their lists are short, else one by one, the shortest first, within two seconds. A count is kept
-    for half a minute: what was not reached in time is counted when the page is asked for again.
+    One statement if the lists are short, else one by one, the shortest first, within two seconds.
+    Counts are cached for half a minute; a missing one is counted at the next request.
     """
     keys = {segment.pk: f"segment-n-{segment.pk}-{segment.version}" for segment in segments}
     kept = cache.get_many(keys.values())
@@ -168,12 +168,12 @@ def counts(segments: list[Segment]) -> dict[int, int | None]:
 
 
 def _weight(segment: Segment) -> int:
-    """How many values the filter compares with."""
+    """Return how many values the filter compares with."""
     return filters.size(segment.filter)
 
 
 def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
-    """The counts that one statement finds in time."""
+    """Return the counts that one statement finds in time."""
     wanted: dict[str, Any] = {}
     for segment in segments:
         with suppress(filters.FilterError):

@@ -1,7 +1,8 @@
-"""One filter language over profiles, for segments, splits and previews alike: JSON -> a tree -> Q, or words.
+"""Read the filter language of segments, splits and previews: JSON -> a tree -> Q, or words.
 
-A filter is ``{}`` (everybody), ``{"all": [...]}``, ``{"any": [...]}`` or a condition
-``{"field": "country", "op": "is", "value": "DE"}``. Days are those of UTC. What is missing "is not" anything.
+A filter is ``{}`` (all profiles), ``{"all": [...]}``, ``{"any": [...]}`` or a condition
+``{"field": "country", "op": "is", "value": "DE"}``. Days are in UTC. A missing value "is not" any
+value.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _OF_DAYS = {"greater": gettext_lazy("is after"), "less": gettext_lazy("is before
 _OF_NUMBERS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
 NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
 _PRESENT = frozenset({"exists", "missing"})
-_CODES = {"country": spellings.country, "language": spellings.language}  # as people are stored
+_CODES = {"country": spellings.country, "language": spellings.language}  # parsers of stored codes
 _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | _PRESENT
 _TRUTH = frozenset({"is_true", "is_false"}) | _PRESENT
 
@@ -78,7 +79,7 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
 
 
 class FilterError(ValueError):
-    """What is wrong with a filter, and where: ``path`` such as ``all[2].value``, ``message`` in words."""
+    """An error in a filter: ``path`` such as ``all[2].value``, ``message`` in words."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}" if path else message)
@@ -87,7 +88,7 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison that passed the checks."""
+    """A valid comparison."""
 
     field: str
     op: str
@@ -96,7 +97,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All or any of its parts; without parts: everybody."""
+    """All or any of its parts; without parts it matches all profiles."""
 
     match: str
     parts: tuple[Group | Condition, ...] = ()
@@ -106,7 +107,7 @@ EVERYBODY = Group("all")
 
 
 class _Reader:
-    """Checks a filter from the outside world and makes a tree of it. One is used once: it counts."""
+    """Validates a filter and builds its tree. Use a new one for each filter: it counts nodes."""
 
     def __init__(self) -> None:
         self.nodes = self.listed = 0
@@ -180,7 +181,7 @@ def _at(path: str, key: str) -> str:
 
 
 def ops_of(field: object) -> frozenset[str] | None:
-    """The comparisons a field knows; None if there is no such field."""
+    """Return the operators of a field; None if there is no such field."""
     if not isinstance(field, str):
         return None
     if field in FIELDS:
@@ -191,12 +192,12 @@ def ops_of(field: object) -> frozenset[str] | None:
 
 
 def _is_name(name: str) -> bool:
-    """Whether an attribute may be called so: as the API and imports store it, in whatever characters."""
+    """Whether the API and imports would store an attribute of this name."""
     return 0 < len(name) <= LONGEST_NAME and not _UNSTORABLE.search(name)
 
 
 def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
-    """Text, or where ``numbers`` make sense a number."""
+    """Return a text, or a number if ``numbers`` are allowed."""
     if isinstance(value, str):
         if not value or len(value) > MAX_TEXT:
             raise FilterError(path, _("This needs 1 to %(n)d characters.") % {"n": MAX_TEXT})
@@ -204,7 +205,7 @@ def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
             raise FilterError(path, _("This holds a character that cannot be stored."))
         return value
     if numbers and isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(value) <= MAX_NUMBER:  # so that NaN is refused as well
+        if not abs(value) <= MAX_NUMBER:  # also refuses NaN
             raise FilterError(path, _("This number is too big."))
         return value
     raise FilterError(
@@ -213,7 +214,7 @@ def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
 
 
 def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
-    """A number, or a day such as 2026-11-23."""
+    """Return a number, or a day such as 2026-11-23."""
     scalar = _scalar(value, path, numbers=numbers)
     if isinstance(scalar, str):
         try:
@@ -235,17 +236,17 @@ def _import_numbers(values: tuple[Scalar, ...], path: str) -> tuple[Scalar, ...]
 
 
 def read(raw: object) -> Group | Condition:
-    """The tree of a filter. Raises FilterError."""
+    """Return the tree of a filter. Raise FilterError."""
     return EVERYBODY if raw is None or raw == {} else _Reader().node(raw, "", 1)
 
 
 def imports_in(raw: object) -> set[int]:
-    """The numbers of the CSV imports that a filter asks for; none if it cannot be read."""
+    """Return the numbers of the CSV imports in a filter; none if it cannot be read."""
     return {int(value) for value in values_of(raw, "import")}
 
 
 def size(raw: object) -> int:
-    """How many values a filter compares with; 0 if it cannot be read."""
+    """Return how many values a filter compares with; 0 if it cannot be read."""
     try:
         return _size(read(raw))
     except FilterError:
@@ -259,7 +260,7 @@ def _size(node: Group | Condition) -> int:
 
 
 def values_of(raw: object, field: str) -> list[str]:
-    """The values that a filter compares a field with; none if it cannot be read."""
+    """Return the values that a filter compares a field with; none if it cannot be read."""
     try:
         return list(_values(read(raw), field))
     except FilterError:
@@ -275,12 +276,12 @@ def _values(node: Group | Condition, field: str) -> Iterator[str]:
 
 
 def parse(raw: object) -> Q:
-    """What a filter means to the database. Raises FilterError."""
+    """Return the query of a filter. Raise FilterError."""
     return _q(read(raw))
 
 
 def members(segment: Segment) -> QuerySet[Profile]:
-    """The people in a segment now. Raises FilterError if what is stored is no filter."""
+    """Return the profiles in a segment now. Raise FilterError if its filter is invalid."""
     return Profile.objects.filter(parse(segment.filter), app_group=segment.app_group_id)
 
 
@@ -295,7 +296,7 @@ def _q(node: Group | Condition) -> Q:
 
 
 def _column_q(node: Condition) -> Q:
-    """A condition on a column of the profile."""
+    """Return the query of a condition on a column of the profile."""
     field, op, value = node.field, node.op, node.value
     if field == "import":
         numbers = [
@@ -328,7 +329,7 @@ def _column_q(node: Condition) -> Q:
 
 
 def _same_column(field: str, values: tuple[Scalar | None, ...]) -> Q:
-    """Whether a column is one of these. Ids are compared letter by letter: two that differ in case are two people."""
+    """Compare a column with values. External ids are case-sensitive: another case, another id."""
     texts = [str(value) for value in values]
     if field == "external_id":
         return Q(external_id__in=texts)
@@ -337,14 +338,14 @@ def _same_column(field: str, values: tuple[Scalar | None, ...]) -> Q:
 
 
 def whole_email(value: object) -> bytes | None:
-    """The hash of a whole address, by which it is found where only hashes are stored; None for a part of one."""
+    """Return the hash of a whole address, for profiles stored as hashes; None for a part of one."""
     if stored := HASH.fullmatch(str(value)):
         return bytes.fromhex(stored[1])
     return normalise.normalise("email", str(value), region="").sha256
 
 
 def _custom_q(node: Condition) -> Q:
-    """A condition on a custom attribute."""
+    """Return the query of a condition on a custom attribute."""
     name, value = node.field.removeprefix(CUSTOM), node.value
     if node.op in ("contains", "starts_with"):
         parts = {str(value), day(str(value)) or str(value)}
@@ -366,7 +367,7 @@ def _custom_q(node: Condition) -> Q:
 
 
 def _same(name: str, values: tuple[Scalar | None, ...]) -> Q:
-    """Whether an attribute is one of these. A text that reads as a number, or as a day, means that as well."""
+    """Compare an attribute with values; a text that reads as a number or a day also matches it."""
     texts = [value for value in values if isinstance(value, str)]
     amounts = [value for value in values if isinstance(value, int | float)]
     amounts += [amount for amount in map(_number, texts) if amount is not None]
@@ -379,7 +380,7 @@ def _same(name: str, values: tuple[Scalar | None, ...]) -> Q:
 
 
 def _number(text: str) -> int | float | None:
-    """The number that a text means whatever the language."""
+    """Return the number that a text means in any language; None if there is none."""
     if _NUMBER.fullmatch(text):
         plain: int | float = json.loads(text)
         return plain
@@ -387,7 +388,7 @@ def _number(text: str) -> int | float | None:
 
 
 def describe(raw: object, *, masked: bool = False) -> str:
-    """A filter in words; ``masked``: without the e-mail addresses and ids that it names. Raises FilterError."""
+    """Return a filter in words; ``masked`` hides e-mail addresses and ids. Raise FilterError."""
     tree = read(raw)
     if tree == EVERYBODY or tree == Group("any"):
         return _("everybody")

@@ -1,4 +1,4 @@
-"""Texts that read the same compare as the same: case, width, ligatures and accents alike in Python and both databases."""
+"""Fold case, width, ligatures and accents of texts, alike in Python and in both databases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from django.db.models.sql.compiler import SQLCompiler
 
 Sql = tuple[str, tuple[Any, ...]]
 FUNCTION = "audiencesync_fold"
-# After lower case: the final sigma, the sharp s, the dot that the Turkish capital I leaves behind, and the i without one.
+# Applied after lower case: the final sigma, the sharp s, the dot that the Turkish capital I leaves
+# behind, and the dotless i.
 SAME = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"), ("ı", "i"))
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: in plain letters (NFKC), in lower case, ß as ss, composed again."""
+    """Return the text as it is compared: NFKC, lower case, ß as ss, composed again."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).lower()
@@ -32,7 +33,7 @@ class Fold(Func):
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """By our own function, which every connection is given."""
+        """Use our own function, registered on the connection."""
         connection.ensure_connection()
         connection.connection.create_function(FUNCTION, 1, _fold_or_null, deterministic=True)
         text, params = compiler.compile(self.source_expressions[0])
@@ -41,7 +42,7 @@ class Fold(Func):
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> Sql:
-        """By ICU's root locale, whatever the locale of the database."""
+        """Use ICU's root locale, whatever the locale of the database."""
         text, params = compiler.compile(self.source_expressions[0])
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'
         for one, other in SAME:

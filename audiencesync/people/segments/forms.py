@@ -1,4 +1,4 @@
-"""The segment form: up to eight conditions in plain fields, so that it works without JavaScript."""
+"""The segment form: up to eight conditions in plain fields, usable without JavaScript."""
 
 from __future__ import annotations
 
@@ -43,21 +43,22 @@ MATCHES = [
 
 
 class ProfileSearch(forms.Form):
-    """Whom the list of profiles shows."""
+    """The search of the list of profiles."""
 
     q = forms.CharField(
         label=gettext_lazy("Search"),
         required=False,
         max_length=320,
         help_text=gettext_lazy(
-            "A name, a part of an e-mail address, the beginning of an external ID, or a whole alias or phone number."
+            "A name, a part of an e-mail address, the beginning of an external ID,"
+            " or a whole alias or phone number."
             " Viewers search by whole addresses."
         ),
     )
 
 
 class SegmentForm(forms.Form):
-    """A name and conditions. A filter that is nested, or longer than the form, keeps as it is: ``is_fixed``."""
+    """Name and conditions. A nested filter, or one longer than the form, is kept: ``is_fixed``."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=80)
     description = forms.CharField(label=gettext_lazy("Description"), max_length=500, required=False)
@@ -77,7 +78,7 @@ class SegmentForm(forms.Form):
         self.app_group, self.segment = app_group, segment
         initial = {} if segment is None else _initial(segment)
         super().__init__(data, initial=initial)
-        self.is_in_doubt = False  # a condition can find no person: saving asks for ``anyway``
+        self.is_in_doubt = False  # a condition can match no profile: saving requires ``anyway``
         if self.is_fixed:
             del self.fields["match"], self.fields["anyway"]
             return
@@ -91,7 +92,7 @@ class SegmentForm(forms.Form):
             self.fields[f"value_{i}"] = _row_field(_("Value"), i, maxlength=LONGEST_VALUE)
 
     def rows(self) -> Iterator[tuple[BoundField, BoundField, BoundField]]:
-        """The rows to show: those in use, and one more."""
+        """Yield the rows in use, and one more."""
         if self.is_fixed:
             return
         used = [i for i in range(ROWS) if self[f"field_{i}"].value() or self[f"value_{i}"].value()]
@@ -99,7 +100,7 @@ class SegmentForm(forms.Form):
             yield self[f"field_{i}"], self[f"op_{i}"], self[f"value_{i}"]
 
     def clean_name(self) -> str:
-        """One spelling of the same letters; unique in the group, whatever the case."""
+        """Normalise the letters; the name must be unique in the group, whatever its case."""
         name = unicodedata.normalize("NFC", self.cleaned_data["name"])
         others = Segment.objects.filter(app_group=self.app_group, name__iexact=name)
         if self.segment:
@@ -109,7 +110,7 @@ class SegmentForm(forms.Form):
         return name
 
     def clean(self) -> dict[str, Any]:
-        """The conditions become a filter: ``chosen``."""
+        """Turn the conditions into a filter: ``chosen``."""
         cleaned = super().clean() or {}
         if self.is_fixed and self.segment:
             cleaned["chosen"] = self.segment.filter
@@ -124,7 +125,7 @@ class SegmentForm(forms.Form):
         return cleaned
 
     def _part(self, i: int) -> dict[str, Any] | None:
-        """One row as a condition; None if it is empty or wrong."""
+        """Return one row as a condition; None if it is empty or wrong."""
         field, op, typed = (
             str(self.cleaned_data.get(f"{name}_{i}") or "") for name in ("field", "op", "value")
         )
@@ -152,7 +153,7 @@ class SegmentForm(forms.Form):
         return part
 
     def _known_types(self) -> catalogue.Types | None:
-        """The attributes of the group; looked up again if a condition names one that was not there a minute ago."""
+        """Return the attributes of the group; read again if a condition names an unknown one."""
         named = {
             _field_name(str(self.cleaned_data.get(f"field_{i}") or "")) for i in range(ROWS)
         } - {CUSTOM}
@@ -173,7 +174,7 @@ class SegmentForm(forms.Form):
         return CUSTOM + conditions.name_as_stored(name.removeprefix(CUSTOM), self._types)
 
     def _typed(self, i: int, part: dict[str, Any], text: str) -> Any:
-        """The text of a value field -> the value of a condition."""
+        """Return the value of a condition from the text of a value field."""
         field, op = part["field"], part["op"]
         if op in ("greater", "less"):
             return (
@@ -191,14 +192,14 @@ class SegmentForm(forms.Form):
         return [conditions.same(one, kinds) for one in conditions.listed(text)]
 
     def _check_codes(self, i: int, part: dict[str, Any]) -> None:
-        """Say beside the value that it is no country or no language, unless that is wanted."""
+        """Report an unknown country or language at the value, unless saved ``anyway``."""
         words = conditions.unreadable(part["field"], part["op"], part.get("value"))
         if words and not self.cleaned_data.get("anyway") and filters.read(part) not in self._stored:
             self.is_in_doubt = True
             self.add_error(f"value_{i}", words)
 
     def _check_types(self, i: int, part: dict[str, Any]) -> None:
-        """Say beside the field that a condition can find no person, unless that is wanted."""
+        """Report a condition that can match no profile at the field, unless saved ``anyway``."""
         if (
             not self._types
             or not part["field"].startswith(CUSTOM)
@@ -225,7 +226,7 @@ class SegmentForm(forms.Form):
         return catalogue.holds_days(self.app_group, part["field"].removeprefix(CUSTOM))
 
     def _check_days(self, i: int, part: dict[str, Any]) -> None:
-        """Texts without a day among them are neither before nor after one."""
+        """Report a comparison with a day if the attribute holds none: it would never match."""
         if not self._holds_days(part):
             self.is_in_doubt = True
             self.add_error(
@@ -234,7 +235,7 @@ class SegmentForm(forms.Form):
             )
 
     def _check_imports(self, i: int, part: dict[str, Any]) -> None:
-        """An import of another group, or none at all, would find no person."""
+        """Report an unknown import, or one of another group, which would match no profile."""
         numbers = {
             int(one)
             for one in (part["value"] if isinstance(part["value"], list) else [part["value"]])
@@ -248,7 +249,7 @@ class SegmentForm(forms.Form):
             self.add_error(f"value_{i}", _("There is no import number %(n)d.") % {"n": missing[0]})
 
     def _hide_whole(self, i: int, part: dict[str, Any], typed: str) -> None:
-        """Keep no whole address in a filter: its hash finds the same person."""
+        """Replace a whole address by its hash, which finds the same profile."""
         digest = filters.whole_email(typed)
         if digest is not None:
             part["value"] = f"sha256:{digest.hex()}"
@@ -256,20 +257,21 @@ class SegmentForm(forms.Form):
             self._check_whole(i, typed)
 
     def _check_whole(self, i: int, typed: str) -> None:
-        """Where only hashes are stored, a part of an address would find nobody and not say why."""
+        """Report a part of an address in a hash-only group, where it would never match."""
         words = _(
-            "This group stores hashes only: people are found by a whole e-mail address, not by a part of it."
+            "This group stores hashes only:"
+            " people are found by a whole e-mail address, not by a part of it."
         )
         self.add_error(f"value_{i}", words)
 
 
 def name_taken() -> str:
-    """Said when a name is not free, whoever finds out."""
+    """Return the error for a name in use, found by a form or by the database."""
     return _("There is a segment of this name already.")
 
 
 def field_choices(app_group: AppGroup) -> list[tuple[str, str]]:
-    """What the field of a condition suggests: (name, words). Shape: every attribute with its types and an example."""
+    """Return the suggestions for a field: (name, words), attributes with types and an example."""
     shown = catalogue.examples(app_group)
     known = catalogue.types(app_group) or {name: set() for name in shown}
     names = sorted(name for name in known if filters.ops_of(CUSTOM + name))[:MOST_FIELDS]
@@ -301,7 +303,7 @@ def _row_field(word: str, i: int, **attrs: Any) -> forms.CharField:
 
 
 def _field_name(typed: str) -> str:
-    """What a marketer typed -> a field: its name, its words, or a custom attribute."""
+    """Return the field for typed text: by name, by words, or as a custom attribute."""
     by_words = {str(label).casefold(): name for name, (label, _ops) in FIELDS.items()}
     name = by_words.get(typed.casefold(), typed)
     return name if name in FIELDS or name.startswith(CUSTOM) else CUSTOM + name
@@ -313,7 +315,7 @@ def _shown_field(name: str) -> str:
 
 
 def _shown_value(value: Any) -> str:
-    """A value of a condition as the form would read it."""
+    """Return a value of a condition as the form would read it."""
     if isinstance(value, tuple):
         shown = list(map(_shown_value, value))
         return (
@@ -329,7 +331,7 @@ def _shown_value(value: Any) -> str:
 
 
 def _rows_of(raw: Any) -> list[Condition] | None:
-    """The conditions of a flat filter that fits the form; None for any other."""
+    """Return the conditions of a flat filter that fits the form; None for any other."""
     try:
         tree = filters.read(raw)
     except FilterError:
