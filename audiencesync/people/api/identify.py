@@ -1,4 +1,4 @@
-"""Apply one body of ``/users/alias/new`` or ``/users/identify``: every object is judged alone."""
+"""Apply one body of ``/users/alias/new`` or ``/users/identify``: each object is validated alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PROBLEMS: dict[IdentifyProblem, tuple[str, str | Promise]] = {
 
 @dataclass(slots=True)
 class Renamed:
-    """How many objects were processed, whom they named, and what is wrong with the others."""
+    """Number of processed objects, their external ids, and the errors of the others."""
 
     processed: int = 0
     external_ids: set[str] = field(default_factory=set)
@@ -38,7 +38,7 @@ class Renamed:
 
 
 def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> Renamed:
-    """Write the good ones."""
+    """Write the valid objects."""
     result, requested = Renamed(), {}
     for index, item in enumerate(items):
         try:
@@ -55,7 +55,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
 
 
 def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
-    """Write the good ones, wake the engine: who is known now may be waited for."""
+    """Write the valid objects and wake the engine, which may wait for these people."""
     result, requested = Renamed(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):

@@ -35,7 +35,7 @@ class ObjectError(Exception):
         self.code, self.message, self.field = code, message, field
 
     def as_dict(self, array: str, index: int) -> dict[str, Any]:
-        """As the API tells it: where, and why."""
+        """Return the error as the API answers it: reason and place."""
         found: dict[str, Any] = {
             "type": self.code,
             "message": str(self.message),
@@ -46,7 +46,7 @@ class ObjectError(Exception):
 
 
 class Name(TypedDict, total=False):
-    """The part of an ``Change`` that names the person: one of them."""
+    """The part of a ``Change`` that names the person: one of these keys."""
 
     external_id: str
     alias: tuple[str, str]
@@ -56,14 +56,17 @@ class Name(TypedDict, total=False):
 
 
 def checked(item: Any) -> Mapping[str, Any]:
-    """What was sent as one object. Raises ObjectError."""
+    """Return one object of a list. Raise ObjectError if it is no object."""
     if not isinstance(item, dict):
         raise ObjectError("NOT_AN_OBJECT", "It must be an object.")
     return item
 
 
 def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
-    """One primary identifier, else the e-mail, else the phone. Raises ObjectError. ``id_field``: holds the external id."""
+    """Return one primary identifier, else the e-mail, else the phone. Raise ObjectError.
+
+    ``id_field``: the field that holds the external id.
+    """
     given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
     if len(given) > 1:
         raise ObjectError(
@@ -83,12 +86,15 @@ def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
 
 
 def key(item: Mapping[str, Any], *, region: str) -> lookup.Key | None:
-    """How the person that an object names is found; None if the e-mail or phone is none. Raises ObjectError."""
+    """Return the key that finds the person of an object. Raise ObjectError.
+
+    None if the e-mail or phone is not usable.
+    """
     return lookup.key(Change(**read(item)), region=region)
 
 
 def external_id(value: object, field: str = "external_id") -> str:
-    """An external id; a whole number is its decimal text. Raises ObjectError."""
+    """Return an external id; a whole number becomes its decimal text. Raise ObjectError."""
     value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
         raise ObjectError("BAD_EXTERNAL_ID", "It must be a text that is not empty.", field)
@@ -98,7 +104,7 @@ def external_id(value: object, field: str = "external_id") -> str:
 
 
 def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
-    """Label and name of an alias. Raises ObjectError."""
+    """Return label and name of an alias. Raise ObjectError."""
     if not isinstance(value, dict):
         raise ObjectError("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
     label, name = (number_as_text(value.get(part)) for part in ("alias_label", "alias_name"))
@@ -110,7 +116,7 @@ def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
 
 
 def boolean(item: Mapping[str, Any], field: str) -> bool | None:
-    """A switch of the object: true, false, or None if nothing is said. Raises ObjectError."""
+    """Return a boolean of the object, or None if it is missing. Raise ObjectError."""
     value = item.get(field)
     if value is not None and not isinstance(value, bool):
         raise ObjectError("NOT_A_BOOLEAN", "It must be true, false or null.", field)
@@ -118,7 +124,7 @@ def boolean(item: Mapping[str, Any], field: str) -> bool | None:
 
 
 def email(value: object, field: str = "email") -> str:
-    """An address that can be used, or its SHA-256 in hex. Raises ObjectError."""
+    """Return a usable address, or its SHA-256 in hex. Raise ObjectError."""
     if isinstance(value, str) and len(value) <= normalise.LONGEST_EMAIL:
         judged = normalise.normalise("email", value, region="")
         if judged.sha256 is not None:
@@ -127,9 +133,9 @@ def email(value: object, field: str = "email") -> str:
 
 
 def phone(value: object, field: str = "phone") -> str:
-    """A number as text, from digits without quotes too. The country of the group judges whether it can be used.
+    """Return a phone number as text, also from a JSON number. Raise ObjectError.
 
-    Raises ObjectError.
+    Whether it is usable depends on the country of the group, and is not checked here.
     """
     value = (
         _digits(value) if isinstance(value, float) and value.is_integer() else number_as_text(value)
@@ -140,14 +146,17 @@ def phone(value: object, field: str = "phone") -> str:
 
 
 def _digits(value: float) -> str:
-    """As a spreadsheet writes it if it ends in zeros, for digits may be lost: 4.91761E11 is read like that as a cell too."""
+    """Return the digits; with zeros at the end as a spreadsheet writes them, as some may be lost.
+
+    4.91761E11 is then read as in a cell of an import.
+    """
     whole = str(int(value))
     kept = whole.rstrip("0")
     return whole if len(whole) - len(kept) < _LOST else f"{kept[:1]}.{kept[1:]}E+{len(whole) - 1}"
 
 
 def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whom of several people with one e-mail or phone the object means, the first wish first. Raises ObjectError."""
+    """Return the preferences among people with one e-mail or phone, in order. Raise ObjectError."""
     order = item.get("prioritization")
     if order is None:
         return ()

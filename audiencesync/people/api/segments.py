@@ -23,15 +23,16 @@ MOST_EVENTS = 250  # a page, as at Braze
 
 
 class Segments(door.Success):
-    """At most 100 a page."""
+    """At most 100 segments a page."""
 
     segments: list[dict[str, object]]
 
 
 class SegmentDetails(door.Success):
-    """One segment. ``description``: its filter in words; ``text_description``: what was written about it.
+    """One segment.
 
-    ``size``: people in it now; null if its filter can no longer be read.
+    ``description``: its filter in words; ``text_description``: the description that was entered
+    for it; ``size``: number of people in it now, null if its filter can no longer be read.
     """
 
     id: str
@@ -50,7 +51,7 @@ class SegmentDetails(door.Success):
     "/segments/list", auth=READ, response={200: Segments} | door.ERRORS, summary="List segments"
 )
 def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """A hundred a page, the oldest first."""
+    """A hundred segments a page, the oldest first."""
     rows = asked.of(Segment.objects.filter(app_group=request.app_group))
     found = [
         {"id": str(row.api_id), "name": row.name, "analytics_tracking_enabled": False, "tags": []}
@@ -66,7 +67,7 @@ def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpRespon
     summary="Read one segment",
 )
 def segment_details(request: door.ApiRequest, segment_id: door.ApiId) -> HttpResponse:
-    """What it asks for, and how many are in it now."""
+    """The filter of the segment, and the number of people in it now."""
     row = _segment(request, segment_id)
     return door.success(
         id=str(row.api_id),
@@ -83,7 +84,7 @@ def segment_details(request: door.ApiRequest, segment_id: door.ApiId) -> HttpRes
 
 
 def _segment(request: door.ApiRequest, segment_id: str) -> Segment:
-    """The segment of the group that the key belongs to. Raises ApiError."""
+    """Return the segment of the API key's group. Raise ApiError."""
     row = Segment.objects.filter(
         app_group=request.app_group, api_id=api_id(segment_id, "segment_id")
     ).first()
@@ -93,7 +94,7 @@ def _segment(request: door.ApiRequest, segment_id: str) -> Segment:
 
 
 class SegmentSeries(Schema):
-    """Which days: ``length`` of them (1 to 100) until ``ending_at``."""
+    """The days asked for: ``length`` of them (1 to 100) until ``ending_at``."""
 
     segment_id: door.ApiId
     length: int = Field(14, ge=1, le=LONGEST)
@@ -102,7 +103,7 @@ class SegmentSeries(Schema):
 
 
 class Sizes(door.Success):
-    """``data``: time and size of each day whose size is known."""
+    """``data``: time and size of each day for which the size is known."""
 
     data: list[dict[str, object]]
 
@@ -114,7 +115,10 @@ class Sizes(door.Success):
     summary="Size of a segment day by day",
 )
 def segment_series(request: door.ApiRequest, asked: Query[SegmentSeries]) -> HttpResponse:
-    """Sizes of the past are not kept: of the days asked for only today stands in the answer, if it is among them."""
+    """Sizes of past days are not stored.
+
+    Of the days asked for, only today is in the answer, if it is among them.
+    """
     row = _segment(request, asked.segment_id)
     now, zone = timezone.now(), ZoneInfo(row.app_group.time_zone)
     today = now.astimezone(zone).date()
@@ -129,7 +133,7 @@ def segment_series(request: door.ApiRequest, asked: Query[SegmentSeries]) -> Htt
 
 
 class Events(door.Success):
-    """At most 250 a page."""
+    """At most 250 names a page."""
 
     events: list[str]
 
@@ -141,13 +145,13 @@ class Events(door.Success):
     summary="List the names of events",
 )
 def list_events(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """What people of the app group did, each name once."""
+    """The names of the events of people in the app group, each name once."""
     names = event_names.page(request.app_group, start=asked.page * MOST_EVENTS, n=MOST_EVENTS)
     return door.success(events=names)
 
 
 def _in_words(row: Segment) -> str:
-    """The filter as the page shows it; empty if it can no longer be read."""
+    """Return the filter as the page shows it; empty if it can no longer be read."""
     try:
         return filters.describe(row.filter)
     except filters.FilterError:

@@ -1,4 +1,7 @@
-"""Apply one body of ``/users/track``: every object is judged alone, and what is fit is written in one transaction."""
+"""Apply one body of ``/users/track``.
+
+Each object is validated alone, and the valid ones are written in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,14 @@ PROBLEMS: dict[ChangeProblem, tuple[str, str | Promise]] = {
 
 KEPT = (
     "UNUSABLE_VALUE",
-    "This value cannot be used; the usable one that is known stays. The rest of the object was written.",
+    "This value cannot be used; the usable one that is known stays."
+    " The rest of the object was written.",
 )
 
 
 @dataclass(slots=True)
 class Tracked:
-    """How many objects of each array were processed, and what is wrong with the others."""
+    """Number of processed objects per array, and the errors of the others."""
 
     processed: dict[str, int]
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -48,7 +52,7 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """One object that passed: where it stood, and what it says."""
+    """One valid object: its place in the body, and its content."""
 
     array: str
     index: int
@@ -58,7 +62,7 @@ class _Told:
 
 
 def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
-    """Write the objects of ``body`` (array name -> objects), wake the engine."""
+    """Write the objects of ``body`` (array name -> objects) and wake the engine."""
     result = Tracked({array: 0 for array in ARRAYS if body[array]})
     read = []
     for array in ARRAYS:
@@ -111,5 +115,5 @@ def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: dateti
 
 
 def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[ObjectError]:
-    """What to say of attributes that could not be changed."""
+    """Return the errors of attributes that could not be changed."""
     return [ObjectError(*PROBLEMS[problem], name) for name, problem in names.items()]

@@ -1,7 +1,7 @@
-"""What an object of ``/users/track`` tells about a person: attributes, an event or a purchase.
+"""Read an object of ``/users/track``: attributes, an event or a purchase.
 
-A field that cannot be read costs the field and is reported; the rest of its object is written. Only without a name, a
-time or a price there is no event and no purchase.
+A field that cannot be read is left out and reported; the rest of its object is written. Only
+without a name, a time or a price there is no event and no purchase.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ LONGEST_NAME = LONGEST_TEXT = 255
 LONGEST_DEVICE_ID = 64
 DEEPEST = 8
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-_MAY_BE_NAMES = ("first_name", "last_name")  # people are called Null
+_MAY_BE_NAMES = ("first_name", "last_name")  # Null is a surname
+# Standard fields of Braze.
 STANDARD = (
     "first_name",
     "last_name",
@@ -46,7 +47,7 @@ STANDARD = (
     "home_city",
     "time_zone",
     "email_subscribe",
-)  # fields at Braze
+)
 NOT_ATTRIBUTES = frozenset(
     {
         *person_reference.PRIMARY,
@@ -65,7 +66,7 @@ Problems = list[ObjectError]
 
 
 class Attributes(NamedTuple):
-    """Columns of the profile, custom attributes, and what could not be read."""
+    """Columns of the profile, custom attributes, and errors of unreadable fields."""
 
     fields: Fields
     custom: dict[str, Any]
@@ -73,7 +74,7 @@ class Attributes(NamedTuple):
 
 
 def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
-    """Read what it says about a person. Raises ObjectError if nothing of it counts."""
+    """Read the attributes of a person. Raise ObjectError if the whole object is rejected."""
     told = Attributes({}, {}, [])
     is_merge = person_reference.boolean(item, "_merge_objects") or False
     if len(json.dumps(item)) > MOST_BYTES:
@@ -94,14 +95,14 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
 
 
 def _is_unsaid(name: str, value: object) -> bool:
-    """Whether a standard field holds a placeholder. In other attributes it is a text: JSON has a null of its own."""
+    """Whether a standard field holds a placeholder. Other attributes keep it: JSON has its null."""
     if name not in STANDARD or name in _MAY_BE_NAMES or not _says_nothing(value):
         return False
     return name != "gender" or spellings.gender(str(value)) is None
 
 
 def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
-    """Nothing that could be read as an address is kept where only hashes are. Raises ObjectError."""
+    """Raise ObjectError if a hash-only group would store an e-mail or phone in this value."""
     if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
         raise ObjectError(
             "HASHES_ONLY",
@@ -111,12 +112,12 @@ def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> No
 
 
 def is_blank(value: object) -> bool:
-    """Whether a field says nothing, which deletes it: null, or a text without a letter."""
+    """Whether a field is null or a blank text: it deletes the stored value."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _day(text: str) -> str | None:
-    """A day, or the day of a moment."""
+    """Return a day, or the day of a timestamp; None for other texts."""
     day = text[:10]
     is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) and (
         len(text) == 10 or timestamps.parse(text)
@@ -133,7 +134,7 @@ def _subscription(text: str) -> str | None:
 
 
 def _device_id(text: str) -> str | None:
-    """One that cannot be used is kept, and shown as such."""
+    """Return any id that is short enough: an unusable one is stored, and shown as such."""
     return text if len(text) <= LONGEST_DEVICE_ID else None
 
 
@@ -171,7 +172,7 @@ def _spelling(name: str, value: object) -> str | None:
 
 
 def _says_nothing(value: object) -> bool:
-    """Whether a program wrote a placeholder, as in a cell of an import: what is known stays."""
+    """Whether a value is a placeholder of a program, as in an import: the known value stays."""
     return isinstance(value, str) and placeholders.is_empty_cell(value)
 
 
@@ -205,7 +206,10 @@ def _phone(name: str, value: object, _problems: Problems) -> Fields:
 
 
 def _devices(name: str, value: object, problems: Problems) -> Fields:
-    """The shape in which Braze exports devices. A profile keeps one id of each kind: the last. null deletes the ids."""
+    """Read devices in the shape of an export from Braze; null deletes the ids.
+
+    A profile stores one id of each kind: the last.
+    """
     if value is None:
         return {"idfa": None, "gaid": None}
     if not isinstance(value, list):
@@ -240,7 +244,7 @@ def _name(name: str) -> str:
 
 
 def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
-    """A value to set, None to delete, or what to do with the stored one."""
+    """Return a value to set, None to delete, or a change of the stored value."""
     if name in _SPELT:
         return _spelling(name, value)
     if name in STANDARD and is_blank(value):
@@ -260,7 +264,7 @@ def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
 
 
 def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
-    """Objects put into a list, changed there and taken out, as Braze writes it."""
+    """Read objects to add to a list, to change and to remove in it, as Braze writes them."""
     if not value.keys() <= _OF_OBJECTS:
         raise ObjectError("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
     add, update, remove = (
@@ -274,7 +278,7 @@ def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
 
 
 def _which(name: str, one: Any) -> tuple[str, Any]:
-    """By which value of which key objects are meant."""
+    """Return the key and the value that select the objects."""
     key = one.get("$identifier_key") if isinstance(one, dict) else None
     if not isinstance(key, str) or "$identifier_value" not in one:
         raise ObjectError("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
@@ -301,7 +305,7 @@ def _listed(value: Any, name: str) -> list[Any]:
 
 
 def _checked(value: Any, name: str, depth: int = 0) -> Any:
-    """The value, if it may be stored."""
+    """Return the value if it may be stored. Raise ObjectError."""
     if depth > DEEPEST:
         raise ObjectError("TOO_DEEP", "It is nested more than 8 deep.", name)
     if isinstance(value, str):
@@ -323,7 +327,7 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
 def event(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
-    """An event without its person, unsaved. Raises ObjectError."""
+    """Return an unsaved event without its profile. Raise ObjectError."""
     name = _title(item, "name")
     check_clear("", name, app_group, field="name")
     return Event(
@@ -334,7 +338,7 @@ def event(
 def purchase(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
-    """A purchase without its person, unsaved. Raises ObjectError."""
+    """Return an unsaved purchase without its profile. Raise ObjectError."""
     product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
     check_clear("", product, app_group, field="product_id")
     currency = item.get("currency")
@@ -352,7 +356,7 @@ def purchase(
 
 
 def _price(value: Any) -> Decimal:
-    """A number, also as text."""
+    """Read a number, also as text. Raise ObjectError."""
     if isinstance(value, str) and _PRICE.fullmatch(value.strip()):
         price = Decimal(value.strip().replace(",", "."))
     else:
@@ -363,7 +367,10 @@ def _price(value: Any) -> Decimal:
 
 
 def _quantity(value: Any) -> int:
-    """A whole number, also as 2.0 or text; 1 if nothing is said. What nobody can count is no purchase."""
+    """Read a whole number from 1 to 100, also as 2.0 or text; 1 if it is missing.
+
+    Raise ObjectError for other values: the object is no purchase.
+    """
     if is_blank(value):
         return 1
     if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.0{1,4})?", value.strip(), re.ASCII):
@@ -386,7 +393,7 @@ def _title(item: Mapping[str, Any], field: str) -> str:
 
 
 def _timestamp(item: Mapping[str, Any], now: datetime) -> datetime:
-    """In UTC; the future is now."""
+    """Return the time in UTC; a time in the future becomes now."""
     value = item.get("time")
     at = timestamps.parse(value) if isinstance(value, str) else None
     if at is None or at < OLDEST:
@@ -395,7 +402,7 @@ def _timestamp(item: Mapping[str, Any], now: datetime) -> datetime:
 
 
 def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup) -> dict[str, Any]:
-    """Those that may be kept. An empty list is PHP's spelling of an empty object."""
+    """Return the properties that may be stored. PHP writes an empty object as an empty list."""
     found = item.get("properties")
     if found is None or found == []:
         return {}

@@ -1,4 +1,4 @@
-"""REST: people are told about, get other names, become one."""
+"""REST: write data of people, give them other names, identify them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from audiencesync.rest import door
 MOST_NAMES = 50
 router = Router(tags=["users"])
 
-_ID_TYPE: dict[str, Any] = {
-    "type": ["string", "integer"],
-    "maxLength": 987,
-}  # a whole number is its decimal text
+# A whole number is read as its decimal text.
+_ID_TYPE: dict[str, Any] = {"type": ["string", "integer"], "maxLength": 987}
 _ALIAS: dict[str, Any] = {
     "alias_name": _ID_TYPE,
     "alias_label": {"type": ["string", "integer"], "maxLength": 255},
@@ -57,7 +55,7 @@ _PURCHASE_FIELDS: dict[str, Any] = {
 
 
 def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
-    """How an object is documented; each is judged alone (track.py), so that a bad one does not spoil the call."""
+    """Document the shape of an object. A bad one spoils no other: track.py judges each alone."""
     shape = {"type": "object", "properties": properties}
     return WithJsonSchema(shape | {"required": list(required)} if required else shape)
 
@@ -114,7 +112,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class Track(Schema):
-    """What is known about people, what they did, what they bought: at most 75 objects in each list."""
+    """Attributes, events and purchases of people, in three lists of at most 75 objects each."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -124,7 +122,7 @@ class Track(Schema):
 
 
 class Tracked(door.Success):
-    """How many objects of each array were processed; ``errors`` names the others by array and index."""
+    """Number of processed objects of each array; ``errors`` names the others by array and index."""
 
     attributes_processed: int | None = None
     events_processed: int | None = None
@@ -138,7 +136,10 @@ class Tracked(door.Success):
     summary="Write attributes, events and purchases",
 )
 def track(request: door.ApiRequest, body: Track) -> HttpResponse:
-    """Every object names one person: external_id, user_alias or braze_id, else email, else phone."""
+    """Each object names one person.
+
+    It does so by external_id, user_alias or braze_id, else by email, else by phone.
+    """
     arrays = {name: getattr(body, name) or [] for name in tracking.ARRAYS}
     if not any(arrays.values()):
         raise door.ApiError(400, "Send objects in attributes, events or purchases.")
@@ -172,15 +173,17 @@ _ByPhone = Annotated[
 
 
 class NewAliases(Schema):
-    """At most 50 other names; one without an external id is for somebody new."""
+    """At most 50 aliases; an alias without an external ID creates a new person."""
 
     user_aliases: list[_NewAlias] = Field(max_length=MOST_NAMES)
 
 
 class Identify(Schema):
-    """At most 50 in all. Whoever has this alias, or this e-mail or phone and no external id, is that person.
+    """At most 50 objects in all.
 
-    Of several it is the one updated last, unless told otherwise.
+    The person with this alias, or with this e-mail or phone and no external ID, becomes the person
+    with the given external ID. Of several people it is the one updated last, unless
+    ``prioritization`` gives another order.
     """
 
     aliases_to_identify: list[_ByAlias] | None = Field(None, max_length=MOST_NAMES)
@@ -189,7 +192,7 @@ class Identify(Schema):
 
 
 class AliasesProcessed(door.Success):
-    """``errors`` names the others by array and index."""
+    """Number of processed aliases; ``errors`` names the others by array and index."""
 
     aliases_processed: int
 
@@ -201,18 +204,18 @@ class AliasesProcessed(door.Success):
     summary="Give people another name",
 )
 def alias_new(request: door.ApiRequest, body: NewAliases) -> HttpResponse:
-    """An alias that its person already has counts as processed; one of somebody else is an error."""
+    """An alias that its person already has counts as processed; another person's is an error."""
     check_number(len(body.user_aliases))
     return answer(identify.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
 
 
 def check_number(n: int) -> None:
-    """At least one and at most MOST_NAMES objects. Raises ApiError."""
+    """Raise ApiError unless there is at least one object, and at most MOST_NAMES."""
     if not 1 <= n <= MOST_NAMES:
         raise door.ApiError(400, f"Send 1 to {MOST_NAMES} objects.")
 
 
 def answer(done: identify.Renamed) -> HttpResponse:
-    """What is told of names that were given. Raises ApiError if none of them was."""
+    """Return the response for processed aliases. Raise ApiError if there are none."""
     door.check_any(done.processed, done.errors)
     return door.success(201, aliases_processed=done.processed, errors=done.errors)

@@ -1,1 +1,1 @@
-"""CSV import: a file of people becomes profiles, chunk by chunk, and can be killed at any moment."""
+"""CSV import: rows become profiles, chunk by chunk; a killed import resumes at any point."""

@@ -1,4 +1,4 @@
-"""What the cells of a column become, by the target of the column. A reader answers None for what does not fit."""
+"""Convert the cells of a column by its target; readers return None for cells that do not fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiencesync.people.parsers import numbers, placeholders, spellings
 from audiencesync.people.views import csv_export
 from audiencesync.people.writing.attribute_changes import LONGEST_LIST, MOST_ATTRIBUTES
 
-Value = Any  # what JSON knows; None: nothing is told
+Value = Any  # a JSON value; None: no value
 Reader = Callable[[str], Value]
 EXACT = "exact"  # the style of columns of our own export
 MOST_TEXT = 5000
@@ -33,7 +33,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def day(cell: str) -> str | None:
-    """2026-11-23 or 23.11.2026, a time may follow: as 2026-11-23."""
+    """Return 2026-11-23 for 2026-11-23 or 23.11.2026, with or without a time."""
     german, iso = _GERMAN_DAY.fullmatch(cell), _ISO_DAY.fullmatch(cell)
     try:
         if german:
@@ -60,12 +60,12 @@ def _gender(cell: str) -> str | None:
 
 
 def is_name(name: str) -> bool:
-    """Whether an attribute may have this name, as the API has it."""
+    """Whether an attribute may have this name, by the rule of the API."""
     return bool(name.strip()) and len(name) <= LONGEST_NAME and "\0" not in name and _is_clean(name)
 
 
 def _rest(cell: str) -> Value:
-    """The attributes that share the last column of our export."""
+    """Read the attributes that share the last column of our export."""
     try:
         found = json.loads(cell, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -79,7 +79,7 @@ def _refuse(_constant: str) -> NoReturn:
 
 
 def fit(value: Value, depth: int = 0) -> Value:
-    """The value if it may be stored, as the API would judge it; else None."""
+    """Return the value if it may be stored, by the rule of the API; else None."""
     if isinstance(value, str):
         is_fit = len(value) <= MOST_TEXT and "\0" not in value and _is_clean(value)
     elif isinstance(value, bool) or value is None:
@@ -108,7 +108,7 @@ def _is_clean(text: str) -> bool:
     return True
 
 
-_READERS: dict[str, tuple[Reader, str]] = {  # and why a cell does not fit
+_READERS: dict[str, tuple[Reader, str]] = {  # target -> reader, and the reason for a misfit
     "external_id": (_short_id, "long"),
     "alias": (_short_id, "long"),
     "email": (_at_most(320), "long"),
@@ -134,7 +134,7 @@ _MAY_BE_EMPTY = frozenset(
 
 
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
-    """Whether a cell is a placeholder for nothing. ``NA`` is Namibia as a country, and a text as a text."""
+    """Whether a cell is a placeholder. ``NA`` is Namibia as a country, and a text as a text."""
     if target not in _MAY_BE_EMPTY or (
         target == "text" and name == "gender" and spellings.gender(cell)
     ):
@@ -147,12 +147,12 @@ def is_empty(target: str, cell: str, *, name: str = "") -> bool:
 
 
 def reason(target: str) -> str:
-    """Why a cell of such a column does not fit: a key of words.REASONS."""
+    """Return the key of words.REASONS for a cell of this target that does not fit."""
     return _READERS[target][1]
 
 
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
-    """What reads the cells of a column. They come without blanks around them, those of our export as they are."""
+    """Return the reader of a column. Cells come stripped, those of our export as they are."""
     if style == EXACT:
         return _exactly(target, delimiter)
     if target == "number":
@@ -161,7 +161,7 @@ def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> R
 
 
 def _exactly(target: str, delimiter: str) -> Reader:
-    """For a column of our own export: what was stored comes back, whatever a plain file would mean by it."""
+    """Return the reader for our own export, which restores what was stored."""
     plain = reader(target, delimiter=delimiter)
     if target == "country":
         return lambda cell: cell if _CODE.fullmatch(cell) else plain(cell.strip())
@@ -181,7 +181,7 @@ def _exactly(target: str, delimiter: str) -> Reader:
 
 
 def _chosen(target: str, value: Value, plain: Reader) -> Value:
-    """Where somebody wants a column of our export to be of one kind."""
+    """Convert a value of our export to the type that was chosen for its column."""
     if isinstance(value, bool):
         return value if target == "truth" else str(value).lower() if target == "text" else None
     if isinstance(value, int | float):
@@ -196,7 +196,7 @@ def _chosen(target: str, value: Value, plain: Reader) -> Value:
 
 
 def cell_of(raw: str, *, is_exact: bool) -> str:
-    """A cell as it was before a spreadsheet was kept from calculating it; of our own export nothing else is touched."""
+    """Return a cell without its guard against formulas; our own export is not changed otherwise."""
     if is_exact:
         return csv_files.unguarded(raw)
     cell = raw.strip()

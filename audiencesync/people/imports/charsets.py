@@ -1,7 +1,7 @@
-"""Which encoding a file has that is no UTF-8: by the letters of languages, and honestly: ``is_sure`` says whether it is.
+"""Detect the encoding of a file that is not UTF-8 by the letters of languages.
 
-An encoding fits if its letters are those of one language. Where several do, the one that is used most is suggested, and
-the page asks people to look.
+An encoding fits if its letters are those of one language. Where several fit, the most common one is
+suggested with ``is_sure`` false, and the page asks users to look.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from typing import NamedTuple
 from audiencesync.people.imports import eastern
 
 _WESTERN = {  # letters beyond a-z, in the order in which the languages are tried
-    "de": "äöüßéè", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü¿¡ºª", "it": "àèéìíîòóùú", "pt": "ãõáéíóúâêôçàü",
-    "nl": "ëïéèöüáó", "sv": "åäöé", "da": "æøåé", "fi": "äöåšž", "et": "äöõüšž", "is": "áðéíóúýþæö",
+    "de": "äöüßéè", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü¿¡ºª", "it": "àèéìíîòóùú",
+    "pt": "ãõáéíóúâêôçàü", "nl": "ëïéèöüáó", "sv": "åäöé", "da": "æøåé", "fi": "äöåšž",
+    "et": "äöõüšž", "is": "áðéíóúýþæö",
 }  # fmt: skip
 _CENTRAL = {
-    "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž", "sk": "áäčďéíĺľňóôŕšťúýž", "hu": "áéíóöőúüű", "hr": "čćđšž",
-    "ro": "ăâîşţșț", "de": "äöüß",
+    "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž", "sk": "áäčďéíĺľňóôŕšťúýž", "hu": "áéíóöőúüű",
+    "hr": "čćđšž", "ro": "ăâîşţșț", "de": "äöüß",
 }  # fmt: skip
 _RUSSIAN = {"ru": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "uk": "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"}
 _GREEK = {"el": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ"}
 _TURKISH = {"tr": "çğıöşüâîûi̇"}
 _CANDIDATES: list[tuple[str, dict[str, str]]] = [
-    ("cp1252", _WESTERN), ("cp1254", _TURKISH), ("cp1250", _CENTRAL), ("iso-8859-2", _CENTRAL), ("cp1251", _RUSSIAN),
-    ("koi8-r", _RUSSIAN), ("cp866", _RUSSIAN), ("cp1253", _GREEK), ("mac-roman", _WESTERN), ("cp850", _WESTERN),
+    ("cp1252", _WESTERN), ("cp1254", _TURKISH), ("cp1250", _CENTRAL), ("iso-8859-2", _CENTRAL),
+    ("cp1251", _RUSSIAN), ("koi8-r", _RUSSIAN), ("cp866", _RUSSIAN), ("cp1253", _GREEK),
+    ("mac-roman", _WESTERN), ("cp850", _WESTERN),
 ]  # fmt: skip
 _SIGNS = frozenset("€–—„“”‚‘’…§°´•\u00a0№«»™©®")
 _INNER = re.compile("[^\\W\\d_][€–—„“”‚‘…§°•№«»™©®][^\\W\\d_]")  # a sign within a word
+# The letters that a language uses most.
 _FREQUENT = {
     "ru": frozenset("оеаинтсрвл"),
     "el": frozenset("αοιετσνηυρ"),
-}  # the letters that a language uses most
+}
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -39,14 +42,14 @@ _LIKENESS = {"cp1251": "ru", "koi8-r": "ru", "cp866": "ru", "cp1253": "el"}
 
 
 class Found(NamedTuple):
-    """An encoding, and whether it is told by the bytes rather than by what is usual."""
+    """An encoding, and whether the bytes prove it; else it is the usual one."""
 
     encoding: str
     is_sure: bool
 
 
 def find(sample: bytes) -> Found:
-    """The encoding of bytes that are neither ASCII nor UTF-8."""
+    """Return the encoding of bytes that are neither ASCII nor UTF-8."""
     many = eastern.readings(sample)
     if many and eastern.is_clear(many):
         return Found(many[0].encoding, is_sure=True)
@@ -56,17 +59,15 @@ def find(sample: bytes) -> Found:
         if _fits(sample, name, alphabets)
     }
     if texts.get("cp1254") == sample.decode("cp1252", "replace"):
-        texts = {
-            "cp1252": texts.pop("cp1254")
-        } | texts  # no letter that only Turkish has: names of many languages
+        # No letter that only Turkish has: names of many languages.
+        texts = {"cp1252": texts.pop("cp1254")} | texts
     if not texts:
         return Found(many[0].encoding if many else "cp1252", is_sure=False)
     is_sure = not many and len(set(texts.values())) == 1
     if "cp1254" in texts and texts["cp1254"] != texts.get("cp1252"):
         rivals = {name for name in texts if name in ("cp1252", *_LIKENESS)}
-        return Found(
-            "cp1254", is_sure=not rivals and not many
-        )  # Icelandic has the same bytes, and is read less
+        # Icelandic has the same bytes, and is rarer.
+        return Found("cp1254", is_sure=not rivals and not many)
     best = max(texts, key=lambda name: _likeness(texts[name], name))  # the first of equals
     if many and many[0].share >= 0.5 and _likeness(texts[best], best) < 0.5:
         best = many[0].encoding
@@ -74,7 +75,7 @@ def find(sample: bytes) -> Found:
 
 
 def _fits(sample: bytes, encoding: str, languages: dict[str, str]) -> bool:
-    """Whether all letters are those of one of the languages, and large ones stand where they may."""
+    """Whether all letters are those of one of the languages, and capitals stand where they may."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:
@@ -96,7 +97,7 @@ def _fits(sample: bytes, encoding: str, languages: dict[str, str]) -> bool:
 
 
 def _likeness(text: str, encoding: str) -> float:
-    """How much it looks like its language: the share of its most frequent letters. Latin ones are in the middle."""
+    """Return the share of the language's most frequent letters; 0.5 for Latin alphabets."""
     language = _LIKENESS.get(encoding)
     letters = [one for one in text.casefold() if one > "\x7f" and one.isalpha()]
     if not language or not letters:

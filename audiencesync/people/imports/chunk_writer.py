@@ -47,7 +47,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A chunk that only has to be written. ``copied``: the rows for COPY; None without the fast path."""
+    """A chunk ready to be written. ``copied``: its rows for COPY; None without the fast path."""
 
     parsed: ParsedRows
     batch: Batch
@@ -189,14 +189,17 @@ def _join(run: Import, ids: set[int]) -> int:
             statement = f"INSERT INTO {_TABLE} (run_id, profile_id) SELECT %s, unnest(%s::bigint[])"  # noqa: S608  # own names only
             given: Any = sorted(ids)
         else:
-            statement = f"INSERT INTO {_TABLE} (run_id, profile_id) SELECT %s, value FROM json_each(%s) WHERE 1"  # noqa: S608  # own names only
+            statement = (
+                f"INSERT INTO {_TABLE} (run_id, profile_id)"  # noqa: S608  # own names only
+                " SELECT %s, value FROM json_each(%s) WHERE 1"
+            )
             given = orjson.dumps(sorted(ids)).decode()
         cursor.execute(f"{statement} ON CONFLICT DO NOTHING", [run.pk, given])
         return int(cursor.rowcount)
 
 
 def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
-    """Store the rejects of a chunk, in the transaction of its counts; no cells in hash-only groups."""
+    """Store rejects in the transaction of their counts, without cells in hash-only groups."""
     if not rejects:
         return
     is_bare = run.app_group.hash_only
@@ -211,7 +214,7 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
 
 
 def _storable(cell: str) -> str:
-    """A cell as text that JSON and UTF-8 can hold."""
+    """Return a cell as text that JSON and UTF-8 can hold."""
     return cell.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 

@@ -1,4 +1,4 @@
-"""Guesses what the columns of a file mean, from their names and first values. Only ever a suggestion."""
+"""Guess the meaning of columns from their names and first values. It is only a suggestion."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _SYNONYMS = {
 }
 _KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
 _PHONE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
-_PLAIN_BOOLEANS = frozenset(
-    {"true", "false"}
-)  # others mean yes or no only beside their opposite: NO is Norway, ON Ontario
+# Other words are booleans only beside their opposite: NO is Norway, ON Ontario.
+_PLAIN_BOOLEANS = frozenset({"true", "false"})
 ENOUGH = 0.5  # of the values of a sample: else the column is something else
 WHY: dict[str, str | Promise] = {
     "second": _(
-        "Left out: another column holds this field already. As an attribute the address could be read by all."
+        "Left out: another column holds this field already."
+        " As an attribute the address could be read by all."
     ),
     "address": _("Left out: this looks like addresses, and this group stores only hashes."),
     "ours": _("Left out: only this product can tell it."),
@@ -53,37 +53,40 @@ WHY: dict[str, str | Promise] = {
 
 
 class Guess(NamedTuple):
-    """A column as suggested, and why it is not what one may expect: a key of WHY, empty if it is, and what goes in."""
+    """A suggested column. ``why``: a key of WHY if it is not the expected one, else empty.
+
+    ``cell``: the value that the text of WHY names.
+    """
 
     column: Column
     why: str = ""
     cell: str = ""
 
     def words(self) -> str:
-        """Why, as the page says it."""
+        """Return the reason as the page shows it."""
         field = FIELDS.get(known(self.column.header), "")
         return str(WHY[self.why]) % {"cell": self.cell[:40], "field": field} if self.why else ""
 
 
 def known(header: str) -> str:
-    """The field that a column of this name holds; empty if it is none of ours."""
+    """Return the field that a column of this name holds; empty if there is none."""
     return _KNOWN.get(re.sub(r"[\W_]", "", header).casefold(), "")
 
 
 def is_second(name: str) -> bool:
-    """Whether an attribute of this name would be an e-mail or a phone of its own: "email", "Handy 2"."""
+    """Whether an attribute of this name is another e-mail or phone: "email", "Handy 2"."""
     return known(re.sub(r"\d", "", name)) in ("email", "phone")
 
 
 def _looks_like(kind: str, values: Sequence[str]) -> bool:
-    """Whether one of the values may be an address of this kind: "Mail opt-in" holds none."""
+    """Whether a value may be an address of this kind: "Mail opt-in" has none."""
     if kind == "email":
         return not values or any("@" in value or len(value) == 64 for value in values)
     return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
 
 
 def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
-    """Whether cells name an address, alone or among words, or by the name of the column and their look phone numbers."""
+    """Whether cells hold e-mail addresses, or phone numbers by the column's name or their form."""
     kind = in_clear.kind_of(header)
     if any(map(in_clear.has_email, values)) or (kind and _looks_like(kind, values)):
         return True
@@ -94,7 +97,7 @@ def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
 def columns(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, delimiter: str, app_group: AppGroup
 ) -> list[Guess]:
-    """A target for every column. Left out is what comes twice, what only we can tell, and what no column can hold."""
+    """Suggest a target for each column; repeated, nested and our own columns are left out."""
     guesser = (
         _Exported(app_group, headers)
         if csv_export.is_ours(headers)
@@ -104,7 +107,7 @@ def columns(
 
 
 class _Guesser:
-    """One column after the other; remembers what is taken."""
+    """Guesses one column after the other and remembers the targets in use."""
 
     def __init__(self, app_group: AppGroup, delimiter: str) -> None:
         self.app_group, self.delimiter = app_group, delimiter
@@ -112,7 +115,7 @@ class _Guesser:
         self.taken: set[str] = set()
 
     def guess(self, header: str, place: int, rows: Sequence[Sequence[str]]) -> Guess:
-        """What this column is."""
+        """Suggest the target of one column."""
         values = [cells.cell_of(row[place], is_exact=False) for row in rows if place < len(row)]
         found = self._guess(header, place, [value for value in values if value])
         column = found.column
@@ -140,21 +143,21 @@ class _Guesser:
         return self._attribute(header, name, values, style)
 
     def _fits(self, field: str, values: list[str]) -> bool:
-        """Whether what a column is named for is in it. People are found by a key: its values are judged one by one."""
+        """Whether a column holds what its name says; True for keys, checked row by row."""
         if field in KEYS or field in ("idfa", "gaid"):
             return True
         read = cells.reader(field, delimiter=self.delimiter)
         return sum(read(value) is not None for value in values) >= ENOUGH * len(values)
 
     def _ruling(self, values: list[str]) -> str:
-        """The attribute that rules consent: where what counts as consent is said in other words, it is text."""
+        """Return the type of the consent attribute; text if "true" is no consent value."""
         target = _kind(values, self.delimiter, "")[0]
         if (
             target == "text"
             and values
             and all(spellings.boolean(value) is not None for value in values)
         ):
-            target = "truth"  # about consent, a yes is a yes without a no beside it
+            target = "truth"  # about consent, a yes needs no opposite beside it
         return (
             "text"
             if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values)
@@ -171,7 +174,7 @@ class _Guesser:
 
 
 class _Exported(_Guesser):
-    """For our own export: every name, every type and every blank comes back."""
+    """Guesses columns of our own export: all names, types and blanks are restored."""
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
@@ -202,13 +205,13 @@ class _Exported(_Guesser):
 
 
 def attribute_name(header: str, place: int) -> str:
-    """A header as the name of an attribute: as it stands there, if the API would take it."""
+    """Return a header as the name of an attribute: unchanged if the API accepts it."""
     name = re.sub(r"[\x00-\x1f\x7f]+", " ", header).strip()[: cells.LONGEST_NAME]
     return name if cells.is_name(name) else f"column {place + 1}"
 
 
 def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:
-    """The kind of attribute that fits all values, else text and why; empty where lists would become their text."""
+    """Return the type that fits all values, or text with a reason; empty for nested values."""
     if values and sum(map(_is_nested, values)) >= ENOUGH * len(values):
         return "", "nested", ""
     values = [value for value in values if not cells.is_empty("number", value)]
@@ -228,7 +231,7 @@ def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, 
 
 
 def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
-    """Letters that may mean something else than yes or no; amounts in different currencies."""
+    """Whether texts may be no booleans, or amounts have different currencies."""
     if kind == "truth":
         words = {value.lower() for value in values}
         return (
@@ -238,7 +241,7 @@ def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
 
 
 def _is_nested(cell: str) -> bool:
-    """Whether an export wrote a list or an object."""
+    """Whether a cell holds a list or an object as JSON."""
     try:
         return cell[:1] in "[{" and isinstance(json.loads(cell), list | dict)
     except (ValueError, RecursionError):

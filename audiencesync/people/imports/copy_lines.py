@@ -1,4 +1,4 @@
-"""Values of a column as PostgreSQL's COPY reads them."""
+"""Write the values of a column in the text format of PostgreSQL's COPY."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BOOLEANS = {None: _NULL, True: "t", False: "f"}
 
 
 def texts(values: Sequence[str | None]) -> list[str]:
-    """Texts as COPY reads them."""
+    """Return escaped texts; None is NULL."""
     told = "".join(filter(None, values))
     if "\\" in told or "\t" in told or "\n" in told or "\r" in told:
         return [_NULL if value is None else value.translate(_SPECIAL) for value in values]
@@ -18,5 +18,5 @@ def texts(values: Sequence[str | None]) -> list[str]:
 
 
 def hashes(values: Sequence[bytes | None]) -> list[str]:
-    """Bytes as COPY reads them."""
+    """Return bytea in hex; None is NULL."""
     return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]

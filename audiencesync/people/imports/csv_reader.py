@@ -16,22 +16,19 @@ from typing import Any, NamedTuple, Protocol
 
 MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
-MOST_CELL, MOST_ROW = (
-    1 * MB,
-    1 * MB,
-)  # an attribute has up to merging.MOST_BYTES, the last cell of our export many
+# An attribute has up to merging.MOST_BYTES, the last cell of our export several of them.
+MOST_CELL, MOST_ROW = 1 * MB, 1 * MB
 BLOCK = MB // 2
 MOST_TAKEN = 2 * MB  # rough number of bytes read for one chunk of rows
-MOST_LOOKED = (
-    8 * MB
-)  # characters in which a row must end: what is longer is taken for a line that begins no row
-MOST_SHOWN = 2000  # characters that are kept of a line that is no row
+# Characters in which a row must end; a longer one is taken for a line that begins no row.
+MOST_LOOKED = 8 * MB
+MOST_SHOWN = 2000  # characters kept of a line that is no row
 BOMS = {
     "utf-8": codecs.BOM_UTF8,
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
 }
-ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding get through and back
+ENCODINGS = {  # encoding -> error handler that carries invalid bytes through and back
     "utf-8": "surrogateescape",
     "utf-16-le": "surrogatepass",
     "utf-16-be": "surrogatepass",
@@ -52,9 +49,8 @@ ENCODINGS = {  # what can be chosen -> how bytes that are not of this encoding g
     "big5": "surrogateescape",
     "cp949": "surrogateescape",
 }
-csv.field_size_limit(
-    2 * MOST_LOOKED
-)  # else a quoted cell that is longer is cut in two, and its rest read as rows
+# Else a longer quoted cell would be cut in two, and its rest read as rows.
+csv.field_size_limit(2 * MOST_LOOKED)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 MARKS: dict[str, dict[str, Any]] = {
     "": {},
@@ -68,19 +64,20 @@ _SEP = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
 class Source(Protocol):
-    """Bytes that can be read from anywhere."""
+    """Bytes that can be read from any offset."""
 
     size: int
 
     def read(self, offset: int, n: int) -> bytes:
-        """Up to ``n`` bytes from ``offset`` on; fewer only at the end."""
+        """Return up to ``n`` bytes from ``offset`` on; fewer only at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the file is written. ``encoding`` and ``delimiter`` are keys of ENCODINGS and DELIMITERS.
+    """The layout of a file. ``encoding``, ``delimiter``: keys of ENCODINGS and DELIMITERS.
 
-    ``marks``: what cells are wrapped in, if not in plain quotation marks without blanks before them: a key of MARKS.
+    ``marks``: a key of MARKS; empty if cells are wrapped in plain quotation marks, without blanks
+    before them.
     """
 
     encoding: str = "utf-8"
@@ -90,7 +87,7 @@ class Layout:
 
 
 class Reject(NamedTuple):
-    """A row that was not taken, or not all of it: where it begins, why (of words.REASONS), the column, its cells."""
+    """A row that was rejected, or taken without one cell. ``reason``: a key of words.REASONS."""
 
     line: int
     reason: str
@@ -101,9 +98,9 @@ class Reject(NamedTuple):
 
 @dataclass(slots=True)
 class ParsedRows:
-    """Some rows in the order of the file, each with the line it begins in; and those that could not be read.
+    """Rows in the order of the file, each with the line it begins in, and unreadable rows.
 
-    ``is_end``: nothing follows. Empty without being the end: only blank lines were read.
+    ``is_end``: nothing follows. Empty without ``is_end``: only blank lines were read.
     """
 
     lines: list[int] = field(default_factory=list)
@@ -140,7 +137,7 @@ class Reader:
         return self._start
 
     def take(self, most: int) -> ParsedRows:
-        """Return up to ``most`` rows: fewer at the end or after MOST_TAKEN bytes; no blank lines."""
+        """Return up to ``most`` rows, none blank: fewer at the end or after MOST_TAKEN bytes."""
         found, line, n_read = ParsedRows(), self.line, self._n_read
         while len(found) < most:
             if not self._some(found, most):
@@ -284,13 +281,13 @@ class Reader:
 
 
 def bare(cell: str) -> str:
-    """A cell without the typographic marks it is wrapped in."""
+    """Return a cell without the typographic marks around it."""
     plain = cell.strip()
     return plain[1:-1] if len(plain) > 1 and plain[0] + plain[-1] in CURLY else cell
 
 
 class Opening(NamedTuple):
-    """What stands before the first row: how many bytes and lines, and the delimiter (a key of DELIMITERS) it tells."""
+    """The size of the part before the first row in bytes and lines, and the delimiter it names."""
 
     size: int
     lines: int
@@ -298,7 +295,7 @@ class Opening(NamedTuple):
 
 
 def opening(source: Source, encoding: str) -> Opening:
-    """A byte order mark, and the line ``sep=;`` that Excel understands."""
+    """Read a byte order mark, and the line ``sep=;`` that Excel understands."""
     data, mark = source.read(0, 64), BOMS.get(encoding, b"")
     size = len(mark) if mark and data.startswith(mark) else 0
     told = _SEP.match(data[size:].decode(encoding, "replace"))
@@ -308,7 +305,7 @@ def opening(source: Source, encoding: str) -> Opening:
 
 
 def _is_clean(text: str) -> bool:
-    """Whether every character can be stored."""
+    """Whether all characters can be stored."""
     try:
         text.encode()
     except UnicodeEncodeError:

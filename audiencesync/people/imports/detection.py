@@ -1,4 +1,4 @@
-"""Guesses how a CSV file is written: encoding, delimiter, whether its first row holds names. Only ever a suggestion."""
+"""Guess how a CSV file is written: encoding, delimiter, header. It is only a suggestion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VALUE = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ().,:/-]*|true|false", re.IGN
 
 
 def layout(source: Source, *, is_utf8: bool) -> Layout:
-    """What the beginning of the file looks like. ``is_utf8``: all of the file could be."""
+    """Guess the layout from the beginning of a file. ``is_utf8``: all of it may be UTF-8."""
     sample = source.read(0, SAMPLE)
     encoding = _encoding(sample, is_utf8=is_utf8)
     text = sample.decode(encoding, "replace").lstrip("\ufeff")
@@ -37,7 +37,7 @@ def layout(source: Source, *, is_utf8: bool) -> Layout:
 
 
 def marked(source: Source, chosen: Layout) -> Layout:
-    """The same layout, and what its cells are wrapped in."""
+    """Return the same layout with the marks around its cells."""
     text = source.read(0, SAMPLE).decode(chosen.encoding, "replace").lstrip("\ufeff")
     lines = [line.strip() for line in text.splitlines()[: LOOKED_AT + 1] if line.strip()]
     lines = lines[1:] or lines
@@ -64,14 +64,14 @@ def _encoding(sample: bytes, *, is_utf8: bool) -> str:
 
 
 def _whole_lines(sample: bytes) -> bytes:
-    """Without the line that is cut at the end."""
+    """Return the sample without the line that is cut at its end."""
     return sample[: sample.rfind(b"\n") + 1] or sample
 
 
 def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
-    """Whether nobody needs to look at the letters: the bytes themselves tell how they are to be read."""
+    """Whether the bytes themselves prove the encoding, so that users need not check the letters."""
     sample = source.read(0, SAMPLE)
-    if b"\x1b" in sample:  # an escape that is none of those known
+    if b"\x1b" in sample:  # an unknown escape
         return False
     if is_utf8 or encoding.startswith("utf-16") or any(map(sample.startswith, BOMS.values())):
         return True
@@ -79,7 +79,7 @@ def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
 
 
 def _delimiter(text: str, *, is_cut: bool) -> str:
-    """The one that cuts most of the first rows into the same number of cells, and into many."""
+    """Return the delimiter that cuts most first rows into the same number of cells, and many."""
 
     def fitness(name: str) -> tuple[float, bool, int]:
         rows = _rows(text, DELIMITERS[name], is_cut=is_cut)
@@ -94,7 +94,7 @@ def _delimiter(text: str, *, is_cut: bool) -> str:
 
 
 def _rows(text: str, delimiter: str, *, is_cut: bool) -> list[list[str]]:
-    """The first rows."""
+    """Return the first rows."""
     rows: list[list[str]] = []
     try:
         for row in csv.reader(
@@ -110,7 +110,7 @@ def _rows(text: str, delimiter: str, *, is_cut: bool) -> list[list[str]]:
 
 
 def has_header(source: Source, chosen: Layout) -> bool:
-    """Whether the first row looks like names of columns: one that we know, or nothing that looks like a value."""
+    """Whether the first row holds names of columns: a known one, or nothing like a value."""
     first = Reader(source, chosen, n_columns=0).take(1).rows
     if not first:
         return True

@@ -1,6 +1,7 @@
-"""Which of the encodings of East Asia bytes are of: by the characters that people there use most.
+"""Detect East Asian encodings by the characters that their languages use most.
 
-They overlap: nearly every Korean text could be a strange Chinese one. Where the runner-up is no nonsense, it is a guess.
+They overlap: nearly every Korean text could be an odd Chinese one. If the runner-up is plausible,
+the result is a guess.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ _FREQUENT = {
 _SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《》〈〉“”‘’…—～ー々〒№○●☆★※→±×÷°￥㈱")
 _INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
 _CLEARLY, _FEW = 0.5, 6
-_ESCAPES = {  # what 7-bit files switch their characters by
+_ESCAPES = {  # by which 7-bit encodings switch their characters
     "iso2022_jp_ext": re.compile(rb"\x1b(?:\$[@B]|\(I|\$\(D)"),
     "iso2022_kr": re.compile(rb"\x1b\$\)C"),
 }
 
 
 class Reading(NamedTuple):
-    """An encoding that bytes may be of. ``share``: of its characters those that are used most."""
+    """A possible encoding. ``share``: the part of its characters that is used most."""
 
     share: float
     encoding: str
@@ -59,13 +60,13 @@ class Reading(NamedTuple):
 
 
 def readings(sample: bytes) -> list[Reading]:
-    """All encodings of East Asia that fit, the likeliest first."""
+    """Return all East Asian encodings that fit, the likeliest first."""
     found = [_reading(sample, name) for name in _FREQUENT]
     return sorted((one for one in found if one), key=lambda one: -one.share)
 
 
 def is_clear(found: list[Reading]) -> bool:
-    """Whether the first is meant for sure: the language is there, and nothing else makes sense."""
+    """Whether the first one is certain: its language is there, and no other one makes sense."""
     best, *others = found
     return (
         best.n >= _FEW
@@ -75,7 +76,7 @@ def is_clear(found: list[Reading]) -> bool:
 
 
 def escapes(piece: bytes) -> str:
-    """The 7-bit encoding that an escape tells; empty if there is none."""
+    """Return the 7-bit encoding that an escape names; empty if there is none."""
     if b"\x1b" not in piece:
         return ""
     return next((name for name, escape in _ESCAPES.items() if escape.search(piece)), "")
@@ -96,7 +97,7 @@ def _reading(sample: bytes, encoding: str) -> Reading | None:
 
 
 def _belongs(character: str, encoding: str) -> bool:
-    """Whether the language of an encoding has it."""
+    """Whether the language of an encoding has this character."""
     if _is_hangul(character):
         return encoding == "cp949"
     if _is_kana(character):
@@ -111,5 +112,5 @@ def _is_hangul(character: str) -> bool:
 
 
 def _is_kana(character: str) -> bool:
-    """Not the half-width ones: they are what Latin letters look like."""
+    """Leave out the half-width ones: Latin letters look like them."""
     return "\u3041" <= character <= "\u30fe"

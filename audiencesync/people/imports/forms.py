@@ -1,4 +1,4 @@
-"""The forms of an import: the file, how it is written, what its columns mean."""
+"""Forms of an import: the file, its layout, the meaning of its columns."""
 
 from __future__ import annotations
 
@@ -62,13 +62,14 @@ class UploadForm(forms.Form):
         ),
     )
 
-    refused = ""  # why the bytes were not even stored: uploads.Full
+    refused = ""  # why the bytes were not stored: see uploads.Full
 
     def why_refused(self) -> str:
-        """Why there is no room for a file."""
+        """Return why there is no room for a file."""
         if self.refused == "disk":
             return _(
-                "The disk of this installation has no room for this file. Please tell who operates it."
+                "The disk of this installation has no room for this file."
+                " Please tell who operates it."
             )
         return _("Too many files wait to be imported. Start or throw away some of them first.")
 
@@ -80,7 +81,7 @@ class UploadForm(forms.Form):
             super()._clean_fields()  # type: ignore[misc]  # Django's own
 
     def clean_file(self) -> UploadedFile:
-        """Neither empty, nor too big, nor something packed."""
+        """Reject an empty file, a too big one and an archive."""
         file: UploadedFile = self.cleaned_data["file"]
         if not file.size:
             raise forms.ValidationError(_("This file is empty."))
@@ -93,7 +94,8 @@ class UploadForm(forms.Form):
         if uploads.is_archive(beginning):
             raise forms.ValidationError(
                 _(
-                    "This is an archive or an Excel file, whatever its name says. Please save it as CSV first."
+                    "This is an archive or an Excel file, whatever its name says."
+                    " Please save it as CSV first."
                 )
             )
         if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -102,30 +104,31 @@ class UploadForm(forms.Form):
 
 
 class LayoutForm(forms.Form):
-    """How the file is written, as detected or as chosen."""
+    """The layout of the file, as detected or as chosen."""
 
     encoding = forms.ChoiceField(label=gettext_lazy("Encoding"), choices=ENCODINGS)
     delimiter = forms.ChoiceField(label=gettext_lazy("Cells are separated by"), choices=DELIMITERS)
     header = forms.ChoiceField(label=gettext_lazy("The first row holds"), choices=HEADERS)
 
     def layout(self) -> Layout:
-        """What was chosen."""
+        """Return the chosen layout."""
         data = self.cleaned_data
         return Layout(data["encoding"], data["delimiter"], data["header"] == "1")
 
 
 def too_many(n: int) -> str:
-    """What is wrong with so many columns; empty if nothing is."""
+    """Return the error for so many columns; empty if they are allowed."""
     if n <= MOST_COLUMNS:
         return ""
     words = _(
-        "This file has %(n)d columns; at most %(most)d can be imported. Is the separator the right one?"
+        "This file has %(n)d columns; at most %(most)d can be imported."
+        " Is the separator the right one?"
     )
     return words % {"n": n, "most": MOST_COLUMNS}
 
 
 def layout_values(layout: Layout) -> dict[str, str]:
-    """A layout as LayoutForm has it."""
+    """Return a layout as values of LayoutForm."""
     return {
         "encoding": layout.encoding,
         "delimiter": layout.delimiter,
@@ -134,7 +137,7 @@ def layout_values(layout: Layout) -> dict[str, str]:
 
 
 class MappingForm(forms.Form):
-    """What every column becomes, and by which of them people are found."""
+    """The target of each column, and the key that finds people."""
 
     key = forms.ChoiceField(
         label=gettext_lazy("People are found by"),
@@ -176,19 +179,19 @@ class MappingForm(forms.Form):
             )
 
     def rows(self) -> Iterator[tuple[Column, BoundField, BoundField]]:
-        """The columns with their two fields."""
+        """Yield the columns with their two fields."""
         for i, column in enumerate(self.columns):
             yield column, self[f"target_{i}"], self[f"name_{i}"]
 
     def clean_segment_name(self) -> str:
-        """A name that is free."""
+        """Reject a name that is in use."""
         name = unicodedata.normalize("NFC", self.cleaned_data["segment_name"])
         if name and Segment.objects.filter(app_group=self.app_group, name__iexact=name).exists():
             raise forms.ValidationError(name_taken())
         return name
 
     def clean(self) -> dict[str, Any]:
-        """Every field once, the key among them."""
+        """Check that each target is used once, and the key is among them."""
         cleaned = super().clean() or {}
         taken: set[str] = set()
         for i in range(len(self.columns)):
@@ -202,7 +205,7 @@ class MappingForm(forms.Form):
         return cleaned
 
     def _clean_column(self, i: int, cleaned: dict[str, Any], taken: set[str]) -> None:
-        """One column: its field or attribute must be free."""
+        """Check one column: its field or attribute must be free."""
         target = cleaned.get(f"target_{i}", "")
         name = cleaned[f"name_{i}"] = self._name(i, cleaned.get(f"name_{i}", ""))
         if not target:
@@ -229,12 +232,12 @@ class MappingForm(forms.Form):
         taken.add(what)
 
     def _name(self, i: int, told: str) -> str:
-        """The name of an attribute. A suggestion that nobody changed counts as it was: browsers drop line breaks."""
+        """Return an attribute's name. Browsers drop line breaks: they make no change to it."""
         meant = self.columns[i].name
         return meant if "".join(told.split()) == "".join(meant.split()) else told.strip()
 
     def plan(self) -> Plan:
-        """What was chosen."""
+        """Return the chosen plan."""
         data = self.cleaned_data
         columns = tuple(
             Column(column.header, data[f"target_{i}"], data[f"name_{i}"], column.style)
@@ -252,7 +255,10 @@ class SegmentNameForm(forms.Form):
 
 
 def _target_choices(app_group: AppGroup, column: Column) -> list[tuple[str, Any]]:
-    """Where an attribute tells consent, nothing else does. Columns of our own export can be taken as they are."""
+    """Return the targets of a column: not the consent field if an attribute decides consent.
+
+    Columns of our own export can also be taken as they are.
+    """
     kept = KEPT if column.style == cells.EXACT else {}
     ruled = "ads_consent" if app_group.consent_attribute else ""
     return [
@@ -263,6 +269,6 @@ def _target_choices(app_group: AppGroup, column: Column) -> list[tuple[str, Any]
 
 
 def _likely_key(columns: tuple[Column, ...]) -> str:
-    """The first of the keys that a column holds."""
+    """Return the first key that a column holds."""
     there = {column.target for column in columns}
     return next((key for key in mapping.KEYS if key in there), "external_id")

@@ -1,4 +1,4 @@
-"""Which column becomes what, and what its cells become: turns rows into requested for ``upsert``."""
+"""Map the columns of a file to fields and attributes, and convert its rows for ``upsert``."""
 
 from __future__ import annotations
 
@@ -39,22 +39,20 @@ KEPT: dict[str, str | Promise] = {  # of columns of our own export
     "kept": _("Attribute: as it was exported"),
     "rest": _("Several attributes, as they were exported"),
 }
-_SHORTENED = re.compile(
-    r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII
-)  # as a spreadsheet writes large numbers
+# Large numbers as a spreadsheet writes them.
+_SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)
 KEYS = ("external_id", "email", "phone", "alias")
 OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
-WHOLE = (
-    "ad_tracking_enabled",
-    "ads_consent",
-)  # a refusal that cannot be read must not cost its cell only
+# An unreadable cell may be a refusal, so it rejects its whole row.
+WHOLE = ("ad_tracking_enabled", "ads_consent")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the file. ``target``: a key of FIELDS or ATTRIBUTES, or empty: left out. ``name``: the attribute.
+    """One column of the file. ``target``: a key of FIELDS or ATTRIBUTES; empty if left out.
 
-    ``style``: how its numbers are written (numbers.style), or cells.EXACT.
+    ``name``: of the attribute. ``style``: how its numbers are written (numbers.style), or
+    cells.EXACT.
     """
 
     header: str
@@ -73,23 +71,23 @@ class Plan:
     alias_label: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """As the database keeps it."""
+        """Return the plan as the database stores it."""
         return asdict(self)
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Plan:
-        """Back from the database."""
+        """Return the plan from its stored form."""
         columns = tuple(Column(**column) for column in raw["columns"])
         return cls(Layout(**raw["layout"]), columns, raw["key"], raw["alias_label"])
 
     def used(self) -> Iterator[tuple[int, Column]]:
-        """The columns that are not left out, with their places."""
+        """Yield the columns that are not left out, with their places."""
         return ((place, column) for place, column in enumerate(self.columns) if column.target)
 
 
 @dataclass(slots=True)
 class Batch:
-    """What some rows ask for, column by column: a value per row, None where nothing is asked."""
+    """The input of some rows, column by column: a value per row, None where there is none."""
 
     places: list[int]  # in the rows they came from
     fields: dict[str, list[Any]]  # by the names of FIELDS
@@ -100,14 +98,14 @@ class Batch:
 
 
 class Converter:
-    """Turns rows into what they ask for, by one plan."""
+    """Converts rows by one plan."""
 
     def __init__(self, plan: Plan, *, region: str, hash_only: bool = False) -> None:
         self.plan, self.region, self.hash_only = plan, region, hash_only
         self.columns = list(plan.used())
 
     def read(self, parsed: ParsedRows) -> tuple[Batch, list[Reject]]:
-        """The rows that ask for something; and in the order of the file all rejects, of whole rows and of cells."""
+        """Return the usable rows, and all rejects (rows and cells) in the order of the file."""
         bad: dict[int, tuple[str, str]] = {}
         unfit: list[tuple[int, str, str]] = []
         found = [
@@ -142,7 +140,10 @@ class Converter:
         return self._batch(places, found), sorted([*parsed.rejects, *rejects])
 
     def _batch(self, places: list[int], found: list[list[Value]]) -> Batch:
-        fields, attributes = {}, [{} for _place in places]  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]
+        fields, attributes = (
+            {},
+            [{} for _place in places],
+        )  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]
         for (_place, column), values in zip(self.columns, found, strict=True):
             if column.target in FIELDS:
                 fields[column.target] = values
@@ -161,7 +162,10 @@ class Converter:
         bad: dict[int, tuple[str, str]],
         unfit: list[tuple[int, str, str]],
     ) -> list[Value]:
-        """The values of one column; None where the cell is blank, or does not fit. Without its key a row is bad."""
+        """Return the values of one column; None where a cell is blank or does not fit.
+
+        A misfit in the key, or in a column of WHOLE, makes its row bad.
+        """
         delimiter, is_exact = self.plan.layout.delimiter, column.style == cells.EXACT
         convert = cells.reader(
             column.target, delimiter=delimiter, style=column.style, name=column.name
@@ -195,7 +199,7 @@ class Converter:
     def _without_clear(
         self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]
     ) -> Value:
-        """What may be kept of an attribute where only hashes are: nothing that holds an address."""
+        """Return an attribute for a hash-only group: without e-mails and phone numbers."""
         told = value if column.target == "rest" else {column.name: value}
         if value is None:
             return None
@@ -212,14 +216,13 @@ class Converter:
     def _judge_keys(
         self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool
     ) -> None:
-        """Without a usable key a row belongs to nobody. Our own exports hold ids as they are, whatever they look like."""
+        """Reject rows without a usable key. Ids of our own export are accepted as they are."""
         is_hashed = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
             if i in bad:
                 continue
-            if key is None or (
-                not is_exact and is_placeholder(str(key)) and str(key) != "0"
-            ):  # some lists begin at 0
+            # Some lists of ids begin at 0.
+            if key is None or (not is_exact and is_placeholder(str(key)) and str(key) != "0"):
                 bad[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
                 bad[i] = ("key_shortened", "")

@@ -141,7 +141,7 @@ class Chunk:
 
     @property
     def n(self) -> int:
-        """How many rows."""
+        """Return the number of rows."""
         return len(self.rows.parsed)
 
     @property

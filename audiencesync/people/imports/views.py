@@ -1,4 +1,4 @@
-"""Pages of an import: the list, the upload, and one page that is mapping, progress or result, as the import stands."""
+"""Pages of an import: the list, the upload, and one page for mapping, progress and result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ from audiencesync.people.views import csv_export
 PAGE = 25
 QUIET_SECONDS = 30  # without progress for longer, the page says so
 TEMPLATE = (
-    "external_id,email,phone,idfa,google_ad_id,ad_tracking_enabled,ads_consent,country,language,newsletter,orders\r\n"
+    "external_id,email,phone,idfa,google_ad_id,ad_tracking_enabled,ads_consent,country,language,"
+    "newsletter,orders\r\n"
     "customer-1,maria@example.org,+4915112345678,,,true,true,DE,de,true,3\r\n"
 )
 MARKETER = Role.MARKETER
@@ -53,7 +54,7 @@ MARKETER = Role.MARKETER
 @require_safe
 @access.signed_in
 def imports(request: HttpRequest, group: str) -> HttpResponse:
-    """All imports of the group, newest first."""
+    """List the imports of the group, newest first."""
     mine = access.all_of(request, Import, MARKETER).select_related("created_by", "segment")
     page = Paginator(mine.order_by("-created_at", "-pk"), PAGE).get_page(request.GET.get("page"))
     return render(request, "people/imports/imports.html", {"page": page})
@@ -88,7 +89,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 @require_safe
 @access.signed_in
 def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
-    """An example of a file."""
+    """Download an example of a file."""
     access.group(request, MARKETER)
     return csv_files.download([TEMPLATE.encode()], "people.csv")
 
@@ -96,7 +97,7 @@ def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """What the import needs now: a mapping, patience, or a look at what came of it."""
+    """Show what the import needs in its state: a mapping, its progress, or its result."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     row.app_group = access.group(request, MARKETER)
     if row.state == Import.State.UPLOADED:
@@ -110,7 +111,7 @@ def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 
 
 def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
-    """Preview and mapping; on POST a check, or the start."""
+    """Show preview and mapping; on POST check or start the import."""
     source = uploads.Stored(row.upload, row.size)
     told = request.POST if request.method == "POST" else request.GET
     chosen = LayoutForm(told) if "encoding" in told else None
@@ -159,14 +160,14 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
 
 
 def _checked(found: lifecycle.Checked) -> dict[str, Any]:
-    """What a check found, in words."""
+    """Return the findings of a check, in words."""
     problems = [(one.line, words.reason(one), " | ".join(one.cells)) for one in found.problems]
     usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
     return {"checked": found, "problems": problems, "usable": usable}
 
 
 def _names(shown: lifecycle.Preview, layout: Layout) -> list[str]:
-    """The names of the columns; without a header they are numbered."""
+    """Return the names of the columns; without a header they are numbered."""
     return (
         shown.headers
         if layout.has_header
@@ -175,7 +176,7 @@ def _names(shown: lifecycle.Preview, layout: Layout) -> list[str]:
 
 
 def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse | None:
-    """Begin; None if the name of the segment was taken meanwhile."""
+    """Start the import; None if the name of the segment was taken meanwhile."""
     try:
         lifecycle.begin(
             row,
@@ -194,7 +195,7 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
 def _state(
     request: HttpRequest, row: Import, form: SegmentNameForm, *, status: int = 200
 ) -> HttpResponse:
-    """Progress or result."""
+    """Show the progress or the result."""
     now = timezone.now()
     quiet = (now - row.progressed_at).total_seconds() if row.progressed_at else 0.0
     context = {
@@ -219,7 +220,7 @@ def _state(
 @require_POST
 @access.signed_in
 def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """Stop it; what is imported stays."""
+    """Stop an import; imported people stay."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     if lifecycle.cancel(row):
         messages.success(request, _("The import was cancelled. Rows that were imported stay."))
@@ -231,7 +232,7 @@ def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @require_POST
 @access.signed_in
 def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """Throw an uploaded file away."""
+    """Delete an uploaded file."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     if lifecycle.discard(row):
         messages.success(request, _("The file was thrown away."))
@@ -243,7 +244,7 @@ def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @require_POST
 @access.signed_in
 def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """Make a segment of the people who were imported."""
+    """Make a segment of the imported people."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     row.app_group = access.group(request, MARKETER)
     form = SegmentNameForm(request.POST)
@@ -265,7 +266,7 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @require_safe
 @access.signed_in
 def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpResponse:
-    """The rejected rows with line and reason, as a CSV file that a spreadsheet can open without harm."""
+    """Download the rejected rows with line and reason, safe to open in a spreadsheet."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     rows = _rejected(row.plan.get("columns", []), chunk_writer.rejects(row), get_language() or "en")
     return csv_files.download(csv_files.lines(rows), f"rejected-{row.pk}.csv")
@@ -274,9 +275,9 @@ def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpRe
 def _rejected(
     columns: list[dict[str, str]], found: Iterator[Reject], language: str
 ) -> Iterator[list[str]]:
-    """The rows of the file, the first one being their names; it travels after the language of the page is forgotten.
+    """Yield a header and the rejected rows in ``language``: it runs after the request is over.
 
-    Of rows that were rejected before, the line and the reason of then are gone. Cells are as an import reads them.
+    Line and reason of an earlier rejection are left out. Cells are as an import reads them.
     """
     headers = [column["header"] for column in columns]
     bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning

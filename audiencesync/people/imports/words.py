@@ -1,4 +1,4 @@
-"""What an import says: why a row was rejected, why a file cannot be imported."""
+"""Texts of an import: why a row was rejected, why a file cannot be imported."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -48,7 +48,7 @@ TROUBLES: dict[str, str | Promise] = {
 
 
 def reason(reject: Reject) -> str:
-    """Why a row was rejected; where one cell is to blame, beginning with the name of its column."""
+    """Return why a row was rejected; the column comes first if one of its cells is the reason."""
     words = str(REASONS.get(reject.reason, reject.reason))
     if reject.is_kept and reject.reason != "unusable":
         words += " " + gettext("The row is imported without it.")

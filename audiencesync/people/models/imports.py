@@ -21,7 +21,7 @@ class Import(models.Model):
     """
 
     class State(models.TextChoices):
-        """Where an import stands."""
+        """The state of an import."""
 
         UPLOADED = "uploaded", _("not started")
         RUNNING = "running", _("running")
@@ -32,14 +32,13 @@ class Import(models.Model):
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="imports")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
-    file_name = models.CharField(max_length=255)  # for the eye only: parts are found by ``upload``
+    file_name = models.CharField(max_length=255)  # only to show: parts are found by ``upload``
     upload = models.UUIDField(unique=True, default=uuid.uuid4)
     size = models.BigIntegerField()
     is_utf8 = models.BooleanField(default=True)  # all of the file, but for some broken bytes
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
-    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict
-    )  # mapping.Plan.as_json
+    # mapping.Plan.as_json
+    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
 
     position = models.BigIntegerField(default=0)  # bytes of the file that are done
     line = models.BigIntegerField(default=0)  # physical lines that are done
@@ -59,9 +58,8 @@ class Import(models.Model):
     ended_at = models.DateTimeField(null=True)
     lease = models.CharField(max_length=32, blank=True)
     leased_until = models.DateTimeField(null=True)
-    n_tries = models.PositiveSmallIntegerField(
-        default=0
-    )  # turns in a row that ended without a chunk
+    # turns in a row that ended without a chunk
+    n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
 
     class Meta:
@@ -91,16 +89,16 @@ class Import(models.Model):
         return f"import {self.pk}"
 
     def get_absolute_url(self) -> str:
-        """Its page: mapping, progress or result."""
+        """Return the page of the import: mapping, progress or result."""
         return reverse("import", args=[self.app_group.slug, self.pk])
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the import has ended."""
         return self.state in {self.State.DONE, self.State.CANCELLED, self.State.FAILED}
 
     def percent(self) -> int:
-        """How much of the file is done."""
+        """Return the processed part of the file."""
         return (
             100
             if self.state == self.State.DONE
@@ -108,14 +106,14 @@ class Import(models.Model):
         )
 
     def rows_per_second(self, *, now: datetime) -> float:
-        """The pace since the start, pauses included."""
+        """Return the pace since the start, pauses included."""
         seconds = (
             ((self.ended_at or now) - self.started_at).total_seconds() if self.started_at else 0.0
         )
         return self.n_rows / max(seconds, 0.001)
 
     def seconds_left(self, *, now: datetime) -> int | None:
-        """How long the rest will take if it goes on like this; None before anything is done."""
+        """Estimate the remaining time by the average pace; None before the first rows are done."""
         if self.started_at is None or not self.n_rows:
             return None
         passed = (now - self.started_at).total_seconds()

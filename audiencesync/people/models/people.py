@@ -19,7 +19,7 @@ LONGEST_EXTERNAL_ID = 987  # bytes
 
 
 class KnownPeople(models.Manager["Profile"]):
-    """Without merged profiles and profiles that are being erased."""
+    """Leaves out merged profiles and profiles that are being erased."""
 
     def get_queryset(self) -> models.QuerySet[Profile]:
         """Return the profiles that pages, segments and the API show."""
@@ -30,9 +30,8 @@ class Profile(models.Model):
     """One customer of the marketer. Written in bulk, see writing/columns.py."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="profiles")
-    external_id = models.CharField(
-        max_length=LONGEST_EXTERNAL_ID, null=True
-    )  # null: known by alias, e-mail or phone
+    # null: known by alias, e-mail or phone
+    external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, null=True)
     email = models.CharField(_("e-mail"), max_length=320, blank=True)
     phone = models.CharField(_("phone"), max_length=64, blank=True)
     idfa = models.CharField(_("iOS IDFA"), max_length=64, blank=True)
@@ -40,19 +39,16 @@ class Profile(models.Model):
     country = models.CharField(_("country"), max_length=2, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
-    ad_tracking_enabled = models.BooleanField(
-        _("ad tracking enabled"), null=True
-    )  # null: unknown, treated as allowed
-    ads_consent = models.BooleanField(
-        _("consent to advertising"), null=True
-    )  # False: never added, always removable
+    # null: unknown, treated as allowed
+    ad_tracking_enabled = models.BooleanField(_("ad tracking enabled"), null=True)
+    # False: never added, always removable
+    ads_consent = models.BooleanField(_("consent to advertising"), null=True)
     email_sha256 = models.BinaryField(max_length=32, null=True)
     phone_sha256 = models.BinaryField(max_length=32, null=True)
     idfa_sha256 = models.BinaryField(max_length=32, null=True)
     gaid_sha256 = models.BinaryField(max_length=32, null=True)
-    invalid_kinds = models.PositiveSmallIntegerField(
-        default=0
-    )  # bit i set: KINDS[i] is present but unusable
+    # bit i set: KINDS[i] is present but unusable
+    invalid_kinds = models.PositiveSmallIntegerField(default=0)
     # Alternative hashes, for partners that spell differently: the e-mail by Gmail's rule, the phone
     # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet,
     # so past identifiers and misreadings do without them.
@@ -182,16 +178,13 @@ class Erasure(models.Model):
     """The erasure of one profile, and its receipt. Nothing in it identifies the person."""
 
     class State(models.TextChoices):
-        """Where an erasure stands."""
+        """The state of an erasure."""
 
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
-    BY_KEY, BY_RESTORE, BY_DELETION = (
-        "API key ",
-        "restore",
-        "group deleted",
-    )  # how asked_by begins, in every language
+    # beginnings of asked_by, in every language
+    BY_KEY, BY_RESTORE, BY_DELETION = "API key ", "restore", "group deleted"
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
@@ -202,9 +195,10 @@ class Erasure(models.Model):
     asked_at = models.DateTimeField(null=True)  # when the removals were queued
     look_at = models.DateTimeField(db_default=Now())  # when the beat checks it next
     done_at = models.DateTimeField(null=True)
+    # per audience
     places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
-    )  # per audience
+    )
 
     class Meta:
         ordering = ["-requested_at", "-pk"]
@@ -230,7 +224,7 @@ class Erasure(models.Model):
 
 
 class ErasedName(models.Model):
-    """A salted hash of an id or address of an erased person: imports and API calls are held back."""
+    """A salted hash of an id or address of an erased person, to block imports and API calls."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=11)

@@ -36,7 +36,7 @@ AT_ONCE = 2000
 
 
 def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
-    """Return the salted hash of one name. ``value``: an id as text; an e-mail or phone as SHA-256."""
+    """Return the salted hash of a name. ``value``: an id as text; an e-mail or phone as SHA-256."""
     return hmac.digest(bytes(app_group.erasure_salt), kind.encode() + b"\0" + value, "sha256")
 
 
@@ -62,16 +62,16 @@ def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int
 
 
 def alias_value(label: str, name: str) -> bytes:
-    """An alias as one value."""
+    """Return an alias as one value."""
     return f"{label}\0{name}".encode()
 
 
 def write(
     app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime
 ) -> None:
-    """Remember names, inside the caller's transaction."""
+    """Record names inside the caller's transaction."""
     again: dict[str, Any] = {"ignore_conflicts": True}
-    if erasure is not None:  # who came back and is erased once more is held back from now on
+    if erasure is not None:  # a person who came back and is erased once more is blocked from now on
         again = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
         again["update_fields"] = ["at", "erasure"]
     ErasedName.objects.bulk_create(
@@ -84,7 +84,7 @@ def write(
 
 
 def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
-    """Remember names of the file, with their time: by it they are known to be of the old rule."""
+    """Record names of the file with their time, which tells which rule hashed them."""
     ErasedName.objects.bulk_create(
         [
             ErasedName(app_group=app_group, kind=kind, digest=value, at=at)
@@ -100,7 +100,7 @@ def is_used(app_group: AppGroup) -> bool:
 
 
 def held_since(app_group: AppGroup, now: datetime) -> datetime:
-    """Return the time since which erasures block e-mails and phones; ids and aliases always block."""
+    """Return since when erasures block e-mails and phones; ids and aliases always block."""
     return now - timedelta(days=app_group.suppression_days)
 
 
@@ -249,7 +249,7 @@ def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int
 
 
 def _texts(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
-    """The index and the text of every e-mail, or phone, of the changes."""
+    """Yield index and text of each e-mail, or phone, of the changes."""
     for index, one in enumerate(changes):
         for text in (getattr(one, kind), one.fields.get(kind)):
             if text:
@@ -305,7 +305,7 @@ def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
     with open(
         os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii"
     ) as out:
-        out.write("\n")  # a line that a crash or a full disk cut off takes none of ours along
+        out.write("\n")  # ends a line that a crash or a full disk has cut off
         for line in lines:
             out.write(json.dumps(line, default=datetime.isoformat) + "\n")
         out.flush()
@@ -313,7 +313,7 @@ def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
 
 
 def read(path: Path) -> dict[int, dict[Name, datetime]]:
-    """Group id -> names with their time, of the file, without those that were released later.
+    """Return group id -> {name: time} of the file, without names that were released later.
 
     A line that a crash cut off is left out.
     """

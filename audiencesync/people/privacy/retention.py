@@ -1,4 +1,4 @@
-"""Drops what people did long ago."""
+"""Delete events after their retention period."""
 
 from datetime import datetime
 from functools import partial
@@ -8,7 +8,6 @@ from audiencesync.people.models import Event
 
 
 def purge(*, now: datetime) -> None:
-    """Events that happened too long ago."""
     if before := retention.cutoff("events", now=now):
         old = Event.objects.filter(at__lt=before)
         retention.walk_in_chunks(

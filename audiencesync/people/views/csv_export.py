@@ -1,7 +1,7 @@
-"""People as rows of a table, to be taken along: all that is told of them, one column per custom attribute.
+"""Export people as rows of a table, with one column per custom attribute.
 
-An import takes the table back as it was. The cell of an attribute is what JSON would write, but a text is written plainly
-where nothing else could be meant: gold, but "123", "true" and "" in quotation marks.
+An import reads the table back unchanged. The cell of an attribute is its JSON, but an unambiguous
+text is written plainly: gold, but "123", "true" and "" in quotation marks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from audiencesync.core.csv_files import Cell
 from audiencesync.people.models import Profile
 
 CHUNK = 2000
-MOST_NAMES = 86  # attributes with a column of their own: an import takes 100 columns, those of rejected rows among them
+# Attributes with a column of their own: an import takes 100 columns, with those of rejected rows.
+MOST_NAMES = 86
 COLUMNS = {
     "external_id": "external_id",
     "email": "email",
@@ -40,14 +41,15 @@ ID, MADE, REST = "braze_id", "created_at", "more_attributes"
 _NAMES = {
     "sqlite": "json_each(p.attributes) AS k WHERE json_type(p.attributes) = 'object'",
     "postgresql": (
-        "jsonb_object_keys(CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes ELSE '{}'::jsonb END)"
+        "jsonb_object_keys(CASE WHEN jsonb_typeof(p.attributes) = 'object'"
+        " THEN p.attributes ELSE '{}'::jsonb END)"
         " AS k(key)"
     ),
 }
 
 
 def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
-    """The names of the columns, then a row per person, some thousand at a time: nothing is held while they travel."""
+    """Yield the names of the columns, then a row per person; only one chunk is in memory."""
     names = _names(people)
     own = [name for name in names[:MOST_NAMES] if name != REST]
     has_more = len(own) < len(names)
@@ -65,33 +67,33 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
 
 
 def _names(people: QuerySet[Profile]) -> list[str]:
-    """The names of all custom attributes of these people, in order; no more than matter."""
+    """Return the names of all custom attributes in order, at most one more than have columns."""
     sql, params = people.order_by().values("attributes").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT DISTINCT k.key FROM ({sql}) p, {_NAMES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",  # noqa: S608  # a query of Django's, and constants
+            f"SELECT DISTINCT k.key FROM ({sql}) p,"  # noqa: S608  # a query of Django's, and constants
+            f" {_NAMES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",
             params,
         )
         return [name for (name,) in cursor.fetchall()]
 
 
 def is_ours(headers: Sequence[str]) -> bool:
-    """Whether these are the columns of our own export, perhaps in another order, or those of its rejected rows."""
+    """Whether these are the columns of our own export, in any order, or of its rejected rows."""
     return {ID, MADE, *COLUMNS} <= set(headers)
 
 
 def fields(person: Profile) -> list[Cell]:
-    """The fields of one person, in the order of COLUMNS."""
+    """Return the fields of one person, in the order of COLUMNS."""
     return [_field(getattr(person, name)) for name in COLUMNS.values()]
 
 
 def _field(value: str | bool | None) -> Cell:
-    """A field of a profile."""
     return ("true" if value else "false") if isinstance(value, bool) else value or ""
 
 
 def written(value: Any) -> Cell:
-    """An attribute, so that ``value`` reads it back."""
+    """Write an attribute in such a way that ``value`` reads it back."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if _is_ambiguous(value) else value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -100,7 +102,7 @@ def written(value: Any) -> Cell:
 
 
 def _is_ambiguous(text: str) -> bool:
-    """Whether it could be taken for something else than a text."""
+    """Whether a text could be read back as something other than a text."""
     plain = text.strip()
     return (
         plain[:1] in _BEGINNINGS
@@ -110,7 +112,10 @@ def _is_ambiguous(text: str) -> bool:
 
 
 def value(cell: str) -> Any:
-    """The attribute that a cell holds; None if it holds none. What a spreadsheet made of a number stays one."""
+    """Read the attribute in a cell; None if it is empty.
+
+    A number that a spreadsheet rewrote stays a number.
+    """
     if cell[:1] in _BEGINNINGS:
         try:
             return json.loads(cell, parse_constant=_refuse)
@@ -130,6 +135,6 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _rest(known: dict[str, Any], own: list[str]) -> str:
-    """The attributes without a column, as JSON."""
+    """Return the attributes without a column, as JSON."""
     rest = {name: value for name, value in sorted(known.items()) if name not in own}
     return json.dumps(rest, ensure_ascii=False) if rest else ""

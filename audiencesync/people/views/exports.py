@@ -1,4 +1,4 @@
-"""People as a CSV file: those of a segment, or everybody. That it was taken is written down."""
+"""Export people as a CSV file, of a segment or all of them. Each export is logged."""
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -19,7 +19,7 @@ from audiencesync.people.views import csv_export
 @require_POST
 @access.signed_in
 def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
-    """All people of the group."""
+    """Export all people of the group."""
     return _file(
         request,
         access.all_of(request, Profile, Role.MARKETER),
@@ -32,7 +32,7 @@ def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
 @require_POST
 @access.signed_in
 def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBase:
-    """The people who are in a segment now."""
+    """Export the people who are in a segment now."""
     row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     try:
         wanted = filters.parse(row.filter)

@@ -1,4 +1,4 @@
-"""How a person is shown: identifiers with their state in words, personal data masked for viewers."""
+"""Show a person: identifiers with their state in words, personal data masked for viewers."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ PHONE_PROBLEMS: dict[str | None, str | Promise] = {
     ),
 }
 LONGEST = 200
-NAMES: tuple[
-    tuple[str, ...], ...
-] = (  # attributes, letters only: first names, last names, whole names
+# Attributes, letters only: first names, last names, whole names.
+NAMES: tuple[tuple[str, ...], ...] = (
     ("firstname", "vorname", "givenname", "prenom", "forename"),
     ("lastname", "nachname", "surname", "familyname", "nom"),
     ("name", "fullname", "displayname"),
@@ -47,14 +46,15 @@ STARS = "***"
 MAY_BE_A_PHONE = 1_000_000  # numbers of seven digits and more
 PHONE_DIGITS = 7
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-# Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a UUID.
+# Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a
+# UUID.
 SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """One identifier of a profile as a page shows it. ``tone``: good, bad, or empty if there is none."""
+    """One identifier of a profile as a page shows it. ``tone``: good, bad, or empty without one."""
 
     label: str
     value: str
@@ -71,11 +71,11 @@ class Person:
     name: str
     email: str
     phone: str
-    usable: str  # by what the person can be matched, in words
+    usable: str  # kinds of usable identifiers, in words
 
 
 def mask_email(email: str) -> str:
-    """max@mail.example.de -> m***@m***.de; what is no address is hidden whole."""
+    """max@mail.example.de -> m***@m***.de; a text that is no address is hidden completely."""
     local, at, domain = email.strip().rpartition("@")
     if not (local and at and domain):
         return STARS if email.strip() else ""
@@ -87,20 +87,20 @@ def mask_email(email: str) -> str:
 
 
 def mask_end(value: str, keep: int) -> str:
-    """The last ``keep`` characters of a phone or device id, if enough others stay hidden."""
+    """Return the last ``keep`` characters of a phone or device id, if enough others stay hidden."""
     value = value.strip()
     return f"{STARS}{value[-keep:]}" if len(value) > 3 * keep else STARS * bool(value)
 
 
 def mask(kind: str, value: str) -> str:
-    """One identifier as viewers see it."""
+    """Return one identifier as viewers see it."""
     if kind == "email":
         return mask_email(value)
     return mask_end(value, 2 if kind == "phone" else 4)
 
 
 def person(profile: Profile, *, masked: bool) -> Person:
-    """One row of the list."""
+    """Return one row of the list."""
     shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
     usable = ", ".join(
         str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None
@@ -117,13 +117,13 @@ def person(profile: Profile, *, masked: bool) -> Person:
 
 
 def is_name(attribute: str) -> bool:
-    """Whether an attribute of this name holds what people are called."""
+    """Whether an attribute of this name usually holds the name of a person."""
     plain = "".join(filter(str.isalpha, attribute.casefold()))
     return any(plain in words for words in NAMES)
 
 
 def _name(attributes: Any) -> str:
-    """First and last name, else the whole one, from the attributes that are usually called so."""
+    """Return first and last name, else the whole name, from the attributes usual for them."""
     if not isinstance(attributes, dict):
         return ""
     told: dict[tuple[str, ...], str] = {}
@@ -137,7 +137,7 @@ def _name(attributes: Any) -> str:
 
 
 def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
-    """An identifier in the list; of some nothing but the hash is known."""
+    """Return an identifier for the list; of some only the hash is known."""
     raw: str = getattr(profile, kind)
     if not raw and getattr(profile, f"{kind}_sha256") is not None:
         return _("known only as a hash")
@@ -145,7 +145,10 @@ def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:
-    """The external id, else our own; some shops use the e-mail address or the phone, which viewers must not read."""
+    """Return the external id, else our own id.
+
+    Some shops use the e-mail address or the phone, which viewers must not read.
+    """
     known = profile.external_id
     if known is None:
         return profile.braze_id
@@ -153,7 +156,7 @@ def external_id(profile: Profile, *, masked: bool) -> str:
 
 
 def mask_name(text: str) -> str:
-    """An id or a name as viewers see it: hidden if it may hold an e-mail address or a phone number, however written."""
+    """Mask an id or a name if it may hold an e-mail address or a phone number, however written."""
     plain = unicodedata.normalize("NFKC", text)
     if "@" in plain:
         return mask_email(plain)
@@ -163,7 +166,7 @@ def mask_name(text: str) -> str:
 
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
-    """All four kinds with what can be done with them."""
+    """Return all four identifiers with their state."""
     return [_identifier(profile, bit, kind, masked=masked) for bit, kind in enumerate(KINDS)]
 
 
@@ -194,7 +197,10 @@ def _problem(kind: str, raw: str, *, region: str) -> str:
 
 
 def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
-    """Custom attributes by name. Viewers see truths and short numbers: texts may say who it is, long ones be a phone."""
+    """Return custom attributes by name. Viewers see booleans and short numbers.
+
+    A text may identify the person, and a long number may be a phone.
+    """
     known: Any = profile.attributes
     if not isinstance(known, dict):
         return []
@@ -219,12 +225,12 @@ def _attribute(value: object, *, masked: bool) -> str:
 
 
 def event(row: Event, *, masked: bool) -> tuple[Event, str]:
-    """An event with its properties in one line; viewers do not see them."""
+    """Return an event with its properties in one line; viewers do not see them."""
     return row, "" if masked or not row.properties else _attribute(row.properties, masked=False)
 
 
 def consent(profile: Profile) -> tuple[str, str]:
-    """Consent to advertising in words, with its tone."""
+    """Return the consent to advertising in words, with its tone."""
     return {
         True: (_("Given"), "good"),
         False: (_("Refused: never added to an audience, always removable"), "bad"),
@@ -237,7 +243,7 @@ def consent(profile: Profile) -> tuple[str, str]:
 
 
 def tracking(profile: Profile) -> tuple[str, str]:
-    """Ad tracking on the device in words, with its tone."""
+    """Return the state of ad tracking on the device in words, with its tone."""
     return {
         True: (_("Allowed"), "good"),
         False: (_("Refused on the device"), "bad"),

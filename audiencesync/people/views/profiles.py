@@ -1,4 +1,4 @@
-"""The list of profiles, and what this storey knows of one. Viewers see personal data masked."""
+"""The list of profiles, and what this app shows of one. Viewers see personal data masked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from audiencesync.people.views import masking
 
 PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person
-COUNTED = 10_000  # more than these are not counted one by one
+COUNTED = 10_000  # a larger result is not counted to its end
 BIGGEST_ID = 2**63 - 1
 SEARCH_SECONDS = 5.0
 SHORTEST_WORD, MOST_WORDS = 2, 5
@@ -33,7 +33,7 @@ SHORTEST_WORD, MOST_WORDS = 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of the list, newest first. ``older`` and ``newer`` are ids to go on from, as text, or empty."""
+    """One page of the list, newest first. ``older``, ``newer``: ids to continue from, or empty."""
 
     profiles: list[Profile]
     older: str
@@ -43,7 +43,7 @@ class Page:
 @require_safe
 @access.signed_in
 def profiles(request: HttpRequest, group: str) -> HttpResponse:
-    """Everybody in the group, or those who fit the search. Who sees them unmasked is written down."""
+    """List all profiles, or the results of a search. Access to unmasked data is logged."""
     app_group = access.group(request)
     form = ProfileSearch(request.GET)
     everybody = access.all_of(request, Profile)
@@ -85,12 +85,12 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
 
 
 def _n(found: QuerySet[Profile]) -> int:
-    """How many are found, as far as they are counted."""
+    """Count the results, up to one more than COUNTED."""
     return found.order_by()[: COUNTED + 1].count()
 
 
 def facts(row: Profile, *, masked: bool) -> dict[str, object]:
-    """What the page of one person shows of this storey; the page itself also tells of visits and deliveries."""
+    """Return what this app shows on the page of a profile; visits and deliveries come on top."""
     events = row.events.order_by("-at", "-pk")[: NEWEST + 1]
     return {
         "profile": row,
@@ -110,7 +110,10 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
 def _found(
     everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool
 ) -> QuerySet[Profile]:
-    """Search by the start of the external id, or a whole other name: by a part of one, viewers could guess it."""
+    """Search by the start of the external id, or by a whole other identifier.
+
+    Viewers must not search by parts, by which they could guess an identifier.
+    """
     if not text:
         return everybody
     wanted = Q(starts_with(F("external_id"), text))
@@ -128,7 +131,7 @@ def _found(
 
 
 def _by_parts(text: str, app_group: AppGroup) -> Q:
-    """Each word is a part of the e-mail address or of a name. Not for viewers, who could guess an address by its parts."""
+    """Find each word as a part of the e-mail or a name; not for viewers, who could guess them."""
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
@@ -145,7 +148,7 @@ def _by_parts(text: str, app_group: AppGroup) -> Q:
 
 
 def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
-    """The ids of who is called so. As numbers: among other conditions, a query in a query would read all profiles."""
+    """Return profile ids by id or alias; as numbers, since a subquery would read all profiles."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     found = list(aliases.values_list("profile", flat=True)[:PAGE])
     if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:
@@ -154,7 +157,7 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
 
 
 def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None) -> Page:
-    """Return one page by the ids at its ends, so that the thousandth costs what the first does."""
+    """Return one page by keyset pagination, so that the thousandth costs what the first does."""
     page = chunks.page(
         found,
         PAGE,
@@ -170,7 +173,7 @@ def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int |
 
 
 def _id(request: HttpRequest, name: str) -> int | None:
-    """An id from the address; None if it is none."""
+    """Return an id from the query string; None if there is no valid one."""
     text = request.GET.get(name, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
     return number if 0 <= number <= BIGGEST_ID else None

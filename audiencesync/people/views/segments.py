@@ -1,4 +1,4 @@
-"""Segments: the list with live counts, make, change with a preview, remove."""
+"""Pages of segments: a list with live counts, create, change with a preview, remove."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from audiencesync.people.segments.coverage import coverage
 from audiencesync.people.segments.forms import SegmentForm, field_choices, name_taken
 
 PAGE = 25
-COVERAGE_SECONDS = 10.0  # a page that cannot count says nothing rather than holding a process
+COVERAGE_SECONDS = 10.0  # a slower count is left out, so that it does not hold a process
 
 
 @require_safe
 @access.signed_in
 def segments(request: HttpRequest, group: str) -> HttpResponse:
-    """All segments of the group with how many people are in each now."""
+    """List the segments of the group with the current number of people in each."""
     mine = access.all_of(request, Segment).order_by("name", "pk")
     page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
     counts = domain.counts(list(page))
@@ -43,7 +43,7 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def new(request: HttpRequest, group: str) -> HttpResponse:
-    """A name and conditions make a segment; the preview saves nothing."""
+    """Create a segment from a name and conditions; the preview saves nothing."""
     app_group = access.group(request, Role.MARKETER)
     form = SegmentForm(request.POST or None, app_group=app_group)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
@@ -61,7 +61,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
-    """One segment: everybody reads it, marketers change it."""
+    """Show one segment to all members; marketers change it."""
     role = Role.MARKETER if request.method == "POST" else Role.VIEWER
     row = access.get(request, Segment, role, pk=segment_id)
     row.app_group = app_group = access.group(request, role)
@@ -84,7 +84,7 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
-    """Ask, then delete a segment that nothing uses."""
+    """Ask for confirmation, then delete a segment that is not in use."""
     row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     if request.method != "POST":
         template = "people/segment_remove.html"
@@ -111,7 +111,7 @@ def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
 def _form_page(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    """The form, with how many people it finds now. A form with mistakes is not understood: 422."""
+    """Render the form with the number of people it finds now; 422 if the form has mistakes."""
     row = form.segment
     chosen = row.filter if row else None
     if form.is_bound:
@@ -131,7 +131,7 @@ def _form_page(
 
 
 def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
-    """Somebody was faster: both versions are shown, and saving again is a decision."""
+    """Show both versions after a concurrent change; saving again is a decision."""
     now = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
     theirs = {"name": now.name, "words": _words(now.filter)}
     mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["chosen"])}
@@ -141,7 +141,10 @@ def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> H
 
 
 def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
-    """How many people a filter finds and how many of them can be named, as context; nothing if there is no filter."""
+    """Return as context how many people a filter finds and how many of them are identifiable.
+
+    Empty without a filter.
+    """
     if chosen is None:
         return {}
     try:
@@ -155,7 +158,7 @@ def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
 
 
 def _words(raw: Any, *, masked: bool = False) -> str:
-    """A filter in words; viewers do not read the addresses and ids that it names."""
+    """Return a filter in words; viewers do not see the addresses and ids in it."""
     try:
         return filters.describe(raw, masked=masked)
     except filters.FilterError:

@@ -1,4 +1,4 @@
-"""How a custom attribute changes: set, deleted, counted up, a list longer or shorter."""
+"""Apply changes to custom attributes: set, delete, increment, edit lists and objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AttributeProblem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
 
 
 class Unfit(Exception):
-    """A change that does not fit what is stored."""
+    """A change that does not fit the stored value."""
 
     def __init__(self, problem: AttributeProblem) -> None:
         super().__init__(problem)
@@ -27,14 +27,14 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inc:
-    """Add a number; nothing counts as 0."""
+    """Add a number; a missing value counts as 0."""
 
     by: int | float
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Take values out of a list, then put others at its end, those that are not in it."""
+    """Remove values from a list, then append the others that are not in it."""
 
     add: tuple[Any, ...] = ()
     remove: tuple[Any, ...] = ()
@@ -42,14 +42,17 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Change parts of an object, at any depth; null takes a part out."""
+    """Change parts of an object, at any depth; null removes a part."""
 
     parts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class EditObjects:
-    """Take objects out of a list, change some, then put others at its end. An object is meant by a key and its value."""
+    """Remove objects from a list, change some, then append others.
+
+    A key and its value select an object.
+    """
 
     add: tuple[dict[str, Any], ...] = ()
     update: tuple[tuple[str, Any, dict[str, Any]], ...] = ()
@@ -59,9 +62,10 @@ class EditObjects:
 def merged(
     stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, AttributeProblem]
 ) -> dict[str, Any]:
-    """The attributes after a change, ``stored`` itself if nothing is new.
+    """Return the attributes after a change; ``stored`` itself if nothing is new.
 
-    What does not fit is left as it is and named in ``unfit``. Raises Unfit: nothing of the change counts.
+    An attribute that does not fit stays and is named in ``unfit``. Raise Unfit to reject the whole
+    change.
     """
     result = stored
     for name, value in wanted.items():
@@ -84,7 +88,7 @@ def merged(
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    """Whether JSON would write the same; true is not 1, and 1 is not 1.0."""
+    """Whether two values are the same in JSON; true is not 1, and 1 is not 1.0."""
     if type(old) is not type(new) or old != new:
         return False
     return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
@@ -124,7 +128,7 @@ def _new(old: Any, wish: Any) -> Any:
 
 
 def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """An object after a change of parts of it."""
+    """Return an object after a change of its parts."""
     result = dict(old)
     for name, part in parts.items():
         if part is None:
@@ -156,7 +160,7 @@ def _list(old: Any) -> list[Any]:
 
 
 def _among(value: Any, values: Any) -> bool:
-    """Whether JSON holds the same value; true is not 1."""
+    """Whether the same value is among these; true is not 1."""
     return any(type(value) is type(one) and value == one for one in values)
 
 

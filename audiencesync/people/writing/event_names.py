@@ -8,7 +8,10 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Event
 
 _TABLE = Event._meta.db_table
-_NEXT = f"""(SELECT name FROM {_TABLE} WHERE app_group_id = %s AND kind = %s {{}} ORDER BY name LIMIT 1)"""  # noqa: S608  # own names only
+_NEXT = (
+    f"(SELECT name FROM {_TABLE}"  # noqa: S608  # own names only
+    " WHERE app_group_id = %s AND kind = %s {} ORDER BY name LIMIT 1)"
+)
 _NAMES = (
     f"WITH RECURSIVE found (name) AS (SELECT {_NEXT.format('')} UNION ALL"  # noqa: S608  # own names only
     f" SELECT {_NEXT.format('AND name > found.name')} FROM found WHERE found.name IS NOT NULL)"
@@ -17,7 +20,7 @@ _NAMES = (
 
 
 def page(app_group: AppGroup, *, start: int, n: int) -> list[str]:
-    """At most ``n`` names in their order, after the first ``start``."""
+    """Return up to ``n`` names in their order, after the first ``start``."""
     mine: tuple[int, str] = (app_group.pk, str(Event.Kind.EVENT))
     with connection.cursor() as cursor:
         cursor.execute(_NAMES, (*mine, *mine, n, start))

@@ -19,9 +19,8 @@ from audiencesync.people.writing import columns, lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
-IdentifyProblem = Literal[
-    "unknown", "taken", "known", "erased", "too_many"
-]  # known: that person has another external id
+# known: the profile has another external id
+IdentifyProblem = Literal["unknown", "taken", "known", "erased", "too_many"]
 TRIES = 3
 Alias = tuple[str, str]  # label, name
 
@@ -110,9 +109,10 @@ def _again(
 
 def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> IdentifyProblem | None:
     owner = lookup.find(app_group, [("alias", request.alias)]).get(("alias", request.alias))
+    # After the lookup, as in upsert.
     if erasure_ledger.blocked(
         app_group, [Change(alias=request.alias)], {}, now=now, from_file=False
-    ):  # after the lookup, as in upsert
+    ):
         return "erased"
     wanted = None
     if request.external_id is not None:
@@ -134,9 +134,10 @@ def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> Ident
     person = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
     if visitor is None:
         return None if person is not None and _is_known_as(request, person) else "unknown"
+    # After the lookup, as in upsert.
     if erasure_ledger.blocked(
         app_group, [Change(external_id=request.external_id)], {}, now=now, from_file=False
-    ):  # after the lookup, as in upsert
+    ):
         return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == request.external_id else "known"

@@ -15,9 +15,8 @@ from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, UserAlias
 from audiencesync.people.writing import rows
 
-Key = tuple[
-    str, Any
-]  # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
+# external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
+Key = tuple[str, Any]
 AT_ONCE = 5000  # values in one list of a statement
 PRIORITIES: dict[str, Any] = {  # name of a preference -> how it sorts
     "identified": IsNull(F("external_id"), True),
@@ -25,10 +24,8 @@ PRIORITIES: dict[str, Any] = {  # name of a preference -> how it sorts
     "most_recently_updated": "-updated_at",
     "least_recently_updated": "updated_at",
 }
-_NEWCOMERS, _NAMES = (
-    0x41534E << 32,
-    0x41534F << 32,
-)  # numbers of our own among the advisory locks of the database
+# numbers of our own among the advisory locks of the database
+_NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32
 
 
 class Named(Protocol):
@@ -87,7 +84,7 @@ def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int |
 
 
 def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
-    """A merged profile counts as the one it was merged into."""
+    """Find by id; a merged profile counts as the one it was merged into."""
     known = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
     return {("id", pk): person or pk for pk, person in known.values_list("pk", "merged_into")}
 

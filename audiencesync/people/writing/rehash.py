@@ -1,9 +1,9 @@
 """Rehash profiles whose hashes were made by a former rule, some thousands at a time.
 
-Rule 1 took some phones for those of other people. Where a hash changes, the old one is kept for
-removals, and a Misreading makes the queue take it out of the audiences it was sent to
-(partners/queue/removals/misreadings.py). Rules before 8 stored no alternative hashes; filling them in
-changes nothing that was sent, so it leaves no trace and keeps ``updated_at``.
+Rule 1 read some phones as those of other people. Where a hash changes, the old one is kept for
+removals, and a Misreading makes the queue remove it from the audiences it was sent to
+(partners/queue/removals/misreadings.py). Rules before 8 stored no alternative hashes; filling them
+in changes nothing that was sent, so it leaves no trace and keeps ``updated_at``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find(app_group: AppGroup, keys: Mapping[lookup.Key, str]) -> dict[lookup.Key
 
 
 def rehash(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
-    """Rehash those of these profiles that need it, inside the caller's transaction."""
+    """Rehash the profiles that need it, inside the caller's transaction."""
     old = Profile.objects.filter(pk__in=list(profile_ids), rule_version__lt=normalise.RULE_VERSION)
     profiles = rows.locked(app_group.pk, old.values_list("pk", flat=True))
     before = {row.id: _alternatives(row) for row in profiles}
@@ -79,7 +79,7 @@ def renew(app_group: AppGroup, profiles: Sequence[Row], *, now: datetime) -> lis
 
 
 def _renew(row: Row, found: normalise.Hashes) -> list[rows.PastHash]:
-    """Set the hashes of the values that are kept; return the hashes that the row loses."""
+    """Set the hashes of the stored values; return the hashes that the row loses."""
     past = []
     for bit, kind in enumerate(KINDS):
         known = getattr(row, f"{kind}_sha256")

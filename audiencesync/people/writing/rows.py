@@ -35,7 +35,7 @@ def database_time(at: datetime) -> Any:
 
 
 def by_external_id(app_group_id: int, external_ids: Iterable[str]) -> dict[str, int]:
-    """Return external id -> profile id, of those that exist."""
+    """Return external id -> profile id; missing ids are left out."""
     names = list(external_ids)
     if not names:
         return {}
@@ -111,7 +111,7 @@ def new_ids(n: int) -> list[int]:
 
 
 def insert(app_group_id: int, rows: Sequence[Row], *, now: datetime) -> set[int]:
-    """Insert rows; return the ids of those whose external id no other writer has inserted."""
+    """Insert rows; return their ids, except where another writer inserted the external id first."""
     if not rows:
         return set()
     names = f"app_group_id, created_at, updated_at, {', '.join(COLUMNS)}"
@@ -152,7 +152,7 @@ def update(rows: Sequence[Row], *, now: datetime | None) -> None:
 
 
 def remember(past: Sequence[PastHash], *, now: datetime) -> None:
-    """Keep the replaced hashes of profiles. One that is kept already stays as it is."""
+    """Record the replaced hashes of profiles. One that is recorded already stays as it is."""
     if not past:
         return
     columns = "(profile_id, kind, sha256, replaced_at)"

@@ -1,7 +1,8 @@
 """Create and update profiles: a handful of statements for thousands, safe beside other writers.
 
 No two calls can deadlock. The order of locks: those of the group (``lookup``, only for profiles
-to create), then new rows in the order of their external ids, then known rows in the order of their ids.
+to create), then new rows in the order of their external ids, then known rows in the order of their
+ids.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class _Upsert:
         self.deleted: set[tuple[int, str]] = set()
 
     def run(self) -> Upserted:
-        """Find, create, lock, write."""
+        """Find, create, lock and write the profiles."""
         for index, change in enumerate(self.changes):
             key = lookup.key(change, region=self.app_group.phone_region)
             if key is None:
