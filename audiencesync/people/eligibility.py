@@ -33,7 +33,7 @@ NOT_TRACKED = Condition("ad_tracking_enabled")
 
 
 def no_consent(*, is_strict: bool) -> Condition:
-    """No consent to advertising; ``is_strict``: a profile that was never asked has none either."""
+    """Return the condition of no consent to ads; ``is_strict``: never asked counts as none."""
     return Condition("ads_consent", or_unknown=is_strict)
 
 
@@ -55,10 +55,10 @@ def has_device_sql(kinds: Iterable[str]) -> str:
 
 
 def has_none(kinds: Sequence[str]) -> Q:
-    """The profile has no identifier of these kinds."""
+    """Return the condition of profiles without an identifier of these kinds."""
     return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})
 
 
 def only_untracked(kinds: Sequence[str]) -> Q:
-    """All its identifiers of these kinds are device ids, and ad tracking is switched off."""
+    """Return the condition: all identifiers of these kinds are device ids, and tracking is off."""
     return has_none([kind for kind in kinds if kind not in DEVICE_KINDS]) & NOT_TRACKED.q

@@ -24,10 +24,7 @@ RIDDLES = re.compile(
     r"\b(whoever|somebody|nobody|told|anew|farewell|turned out to be)\b", re.IGNORECASE
 )
 # Not yet in plain English; the docstrings of the seeded bugs are keys of a table in docs.
-NOT_PLAIN_YET = (
-    "audiencesync/people",
-    "tests/system/crash/mutants",
-)
+NOT_PLAIN_YET = ("tests/system/crash/mutants",)
 PRAGMA = re.compile(r"\s+# (noqa|type: ignore).*")
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 

@@ -51,7 +51,7 @@ class SegmentDetails(door.Success):
     "/segments/list", auth=READ, response={200: Segments} | door.ERRORS, summary="List segments"
 )
 def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """A hundred segments a page, the oldest first."""
+    """Return the segments, a hundred a page, the oldest first."""
     rows = asked.of(Segment.objects.filter(app_group=request.app_group))
     found = [
         {"id": str(row.api_id), "name": row.name, "analytics_tracking_enabled": False, "tags": []}
@@ -67,7 +67,7 @@ def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpRespon
     summary="Read one segment",
 )
 def segment_details(request: door.ApiRequest, segment_id: door.ApiId) -> HttpResponse:
-    """The filter of the segment, and the number of people in it now."""
+    """Return what a segment filters by, and how many people are in it now."""
     row = _segment(request, segment_id)
     return door.success(
         id=str(row.api_id),
@@ -94,7 +94,7 @@ def _segment(request: door.ApiRequest, segment_id: str) -> Segment:
 
 
 class SegmentSeries(Schema):
-    """The days asked for: ``length`` of them (1 to 100) until ``ending_at``."""
+    """Days: ``length`` (1 to 100) of them, until ``ending_at``."""
 
     segment_id: door.ApiId
     length: int = Field(14, ge=1, le=LONGEST)
@@ -115,9 +115,9 @@ class Sizes(door.Success):
     summary="Size of a segment day by day",
 )
 def segment_series(request: door.ApiRequest, asked: Query[SegmentSeries]) -> HttpResponse:
-    """Sizes of past days are not stored.
+    """Return the size of today, if today is among the days asked for.
 
-    Of the days asked for, only today is in the answer, if it is among them.
+    Sizes of the past are not stored, so the answer has no other days.
     """
     row = _segment(request, asked.segment_id)
     now, zone = timezone.now(), ZoneInfo(row.app_group.time_zone)
@@ -145,7 +145,7 @@ class Events(door.Success):
     summary="List the names of events",
 )
 def list_events(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
-    """The names of the events of people in the app group, each name once."""
+    """Return the names of the events of people in the app group, each name once."""
     names = event_names.page(request.app_group, start=asked.page * MOST_EVENTS, n=MOST_EVENTS)
     return door.success(events=names)
 

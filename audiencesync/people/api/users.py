@@ -136,9 +136,9 @@ class Tracked(door.Success):
     summary="Write attributes, events and purchases",
 )
 def track(request: door.ApiRequest, body: Track) -> HttpResponse:
-    """Each object names one person.
+    """Write the objects, each about one person.
 
-    It does so by external_id, user_alias or braze_id, else by email, else by phone.
+    An object names its person by external_id, user_alias or braze_id, else by email, else by phone.
     """
     arrays = {name: getattr(body, name) or [] for name in tracking.ARRAYS}
     if not any(arrays.values()):
@@ -204,7 +204,11 @@ class AliasesProcessed(door.Success):
     summary="Give people another name",
 )
 def alias_new(request: door.ApiRequest, body: NewAliases) -> HttpResponse:
-    """An alias that its person already has counts as processed; another person's is an error."""
+    """Give aliases to people.
+
+    An alias that its person already has counts as processed; an alias of another person is an
+    error.
+    """
     check_number(len(body.user_aliases))
     return answer(identify.add_aliases(request.app_group, body.user_aliases, now=timezone.now()))
 

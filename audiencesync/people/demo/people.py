@@ -49,7 +49,7 @@ class _Person(NamedTuple):
 
 
 def _pick(random: Random, choices: Sequence[T]) -> T:
-    """Choose one of them, three times as fast as Random.choice."""
+    """Choose one, three times as fast as Random.choice."""
     return choices[int(random.random() * len(choices))]
 
 

@@ -320,7 +320,7 @@ class _Writer:
         return self.cursor.fetchone() is not None
 
     def _make_all(self) -> None:
-        """Insert all as members of the import; PostgreSQL need not search each of them again."""
+        """Insert all as members of the import, without a second search by PostgreSQL."""
         inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
         try:
             self.cursor.execute(

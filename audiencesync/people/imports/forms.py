@@ -232,7 +232,10 @@ class MappingForm(forms.Form):
         taken.add(what)
 
     def _name(self, i: int, told: str) -> str:
-        """Return an attribute's name. Browsers drop line breaks: they make no change to it."""
+        """Return an attribute's name; the suggested one if only blanks differ.
+
+        Browsers drop line breaks.
+        """
         meant = self.columns[i].name
         return meant if "".join(told.split()) == "".join(meant.split()) else told.strip()
 

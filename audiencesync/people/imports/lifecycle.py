@@ -191,7 +191,7 @@ def discard(run: Import) -> bool:
 
 
 def tidy() -> None:
-    """Delete orphaned files, imports never started, and data past its retention: each minute."""
+    """Delete orphaned files, imports never started, and expired data; runs every minute."""
     now = timezone.now()
     uploads.sweep(now=now)
     if before := retention.cutoff("uploads", now=now):
@@ -203,7 +203,7 @@ def tidy() -> None:
 
 
 def _forget_members(*, now: datetime) -> None:
-    """Delete the members of old imports, except those that a segment of the group asks for."""
+    """Delete the members of old imports, unless a segment of the group asks for the import."""
     before = retention.cutoff("members", now=now)
     old = (
         Import.objects.filter(ended_at__lt=before, n_people__gt=0)

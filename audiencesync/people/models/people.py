@@ -100,7 +100,7 @@ class Profile(models.Model):
 
     @property
     def braze_id(self) -> str:
-        """The id that the REST API calls ``braze_id``: 24 hex digits."""
+        """Return the id that the REST API calls ``braze_id``: 24 hex digits."""
         return f"{self.pk:024x}"
 
 

@@ -92,9 +92,9 @@ def sure(text: str) -> Number | None:
 
 
 def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
-    """Return the reader of the numbers of a column.
+    """Return the reader for the numbers of a column with this decimal sign.
 
-    ``told``: the decimal sign; if it is empty, only numbers with a single reading are read.
+    Without a decimal sign it reads only numbers that have no other reading.
     """
     is_free = delimiter != "comma"
 

@@ -71,7 +71,7 @@ def write(
 ) -> None:
     """Record names inside the caller's transaction."""
     again: dict[str, Any] = {"ignore_conflicts": True}
-    if erasure is not None:  # a person who came back and is erased once more is blocked from now on
+    if erasure is not None:  # a person erased again is blocked from now on
         again = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
         again["update_fields"] = ["at", "erasure"]
     ErasedName.objects.bulk_create(
@@ -84,7 +84,7 @@ def write(
 
 
 def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
-    """Record names of the file with their time, which tells which rule hashed them."""
+    """Record names of the file with their time, which shows if the old rule hashed them."""
     ErasedName.objects.bulk_create(
         [
             ErasedName(app_group=app_group, kind=kind, digest=value, at=at)

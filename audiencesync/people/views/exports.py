@@ -1,4 +1,4 @@
-"""Export people as a CSV file, of a segment or all of them. Each export is logged."""
+"""Export the people of a segment or of a group as a CSV file. Each export is logged."""
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -32,7 +32,7 @@ def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
 @require_POST
 @access.signed_in
 def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBase:
-    """Export the people who are in a segment now."""
+    """Export the people in a segment now."""
     row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     try:
         wanted = filters.parse(row.filter)

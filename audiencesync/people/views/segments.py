@@ -141,7 +141,7 @@ def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> H
 
 
 def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
-    """Return as context how many people a filter finds and how many of them are identifiable.
+    """Return as context how many people a filter finds and how many are identifiable.
 
     Empty without a filter.
     """

@@ -169,7 +169,7 @@ class _Upsert:
         ]
 
     def _create(self, missing: list[Key]) -> set[int]:
-        """Insert profiles with all that is given of them; return their ids."""
+        """Insert profiles with all given values; return their ids."""
         missing.sort(key=lambda key: (key[0], key[1]))
         ids = rows.new_ids(len(missing))
         new = {
@@ -202,7 +202,7 @@ class _Upsert:
         return indexes[start:]
 
     def _change(self, created: set[int]) -> None:
-        """Lock the known profiles and write what is new of them."""
+        """Lock the known profiles and write their new values."""
         known_indexes: dict[int, list[int]] = defaultdict(list)
         for key, indexes in self.indexes.items():
             pk = self.ids.get(key)
@@ -273,7 +273,7 @@ class _Upsert:
         return self.app_group.hash_only
 
     def _apply(self, row: Row, raw: dict[str, str], index: int) -> None:
-        """Set what one change names. Identifiers are collected in ``raw`` and hashed together."""
+        """Set the values of a change. Identifiers are collected in ``raw`` and hashed together."""
         change, consent_before = self.changes[index], row.ads_consent
         try:
             unfit: dict[str, attribute_changes.AttributeProblem] = {}
