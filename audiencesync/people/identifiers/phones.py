@@ -48,7 +48,7 @@ _CONTEXT = re.compile(r"([^;]*);.*?\bphone-context=(\+[0-9][0-9.()-]*)", re.IGNO
 _PARAMETERS = re.compile(r";(?:isub|phone-context|cpc|rn|npdi)\b.*$", re.IGNORECASE)
 _BODY = re.compile(r"\+*[ (\[]*[0-9][0-9 ()\[\]./\u2010-\u2015\u2212\u30fc\uff0d-\uff0f-]*")
 _SLASH = re.compile(r"[/\uff0f]")
-# A decimal number; `_FLOAT` has already taken those with nothing but zeros behind the sign.
+# A decimal number; `_FLOAT` has already taken numbers with only zeros behind the decimal sign.
 _DECIMAL = re.compile(r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII)
 # A masked number such as ***123, or a minus sign.
 _MASKED_BEFORE = re.compile(r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE)
@@ -116,7 +116,7 @@ def _without_float(text: str) -> str | None:
     if exponent := _EXPONENT.fullmatch(text):
         return _digits_of(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
-    # A sign that also occurs before its end separates groups of digits.
+    # A sign that occurs earlier, too, separates groups of digits and is no decimal sign.
     if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):
         return None
     return text

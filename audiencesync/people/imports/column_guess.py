@@ -53,7 +53,7 @@ WHY: dict[str, str | Promise] = {
 
 
 class Guess(NamedTuple):
-    """A suggested column. ``why``: a key of WHY if it is not the expected one, else empty.
+    """A suggested column. ``why``: a key of WHY if it is not what one may expect, else empty.
 
     ``cell``: the value that the text of WHY names.
     """

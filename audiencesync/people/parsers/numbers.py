@@ -43,7 +43,10 @@ _SIGNS = {COMMA: ",", POINT: "."}
 
 
 def exact(text: str) -> Number | None:
-    """Return the number if it keeps all digits: 0.30000000000000004, but not any 17 digits."""
+    """Return the number; None if a digit would change, as in most numbers of 17 digits.
+
+    0.30000000000000004 keeps all of them.
+    """
     if not re.search("[.eE]", text):
         whole = int(text) if len(text) < 20 else BIGGEST + 1
         return whole if abs(whole) <= BIGGEST else None
@@ -83,7 +86,7 @@ def currency(cell: str) -> str:
 
 
 def sure(text: str) -> Number | None:
-    """Return the number that a text means in any language: ``1.5``, ``1,5``, ``1.234,50``."""
+    """Return the number that a text means in any language: ``1.5``, ``1.234,50``; else None."""
     cell = text.strip()
     if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
         return float(cell) if "." in cell else int(cell)

@@ -39,7 +39,7 @@ _EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCI
 
 
 def is_empty_cell(text: str) -> bool:
-    """Whether programs or tables write this for an empty cell: ``NULL``, ``#N/A``, ``-``."""
+    """Whether programs or tables write this for an empty cell of any column: ``NULL``, ``-``."""
     return len(text) <= 12 and (
         text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
     )
