@@ -34,7 +34,7 @@ class Inc:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Remove values from a list, then append the others that are not in it."""
+    """Remove values from a list, then append others that are not in it yet."""
 
     add: tuple[Any, ...] = ()
     remove: tuple[Any, ...] = ()
