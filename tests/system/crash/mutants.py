@@ -121,7 +121,7 @@ def mark_before_post():
 
 @seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
 def ignore_the_lease():
-    """whoever has an answer settles, whosever the lease is"""
+    """an answer is settled without asking for the lease"""
     settle._was_late = lambda request: False
     transitions.still_leased = lambda request: list(
         Batch.objects.filter(pk__in=[batch.pk for batch in request.batches])
@@ -130,7 +130,7 @@ def ignore_the_lease():
 
 @seeded(queue.ENQUEUE, "kill")
 def forget_the_last_wish():
-    """an opposite wish that waits is not superseded, neither on entering nor when a batch is taken"""
+    """a waiting delivery is not superseded by its opposite, on entering or on taking"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
     supersede.cancel_overtaken = lambda batches, *, now: None
 
@@ -143,7 +143,7 @@ def forget_the_order():
 
 @seeded(queue.UNDER_WAY_AND_FAILING, "pause")
 def release_without_superseding():
-    """a batch is tried again without asking for newer wishes"""
+    """a batch is tried again without asking for newer deliveries"""
     supersede.cancel_overtaken = lambda batches, *, now: None
 
 

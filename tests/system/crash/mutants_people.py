@@ -41,7 +41,7 @@ def offset_after_the_rows():
 
 @seeded(imports.IMPORT, "pause")
 def count_without_the_lease():
-    """an import counts a chunk whosever the lease is"""
+    """an import counts a chunk without asking for the lease"""
 
     def advance(worker, chunk, written, *, now):
         n_rejected = len(written.rejects)
@@ -75,7 +75,7 @@ def file_goes_first():
 
 @seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # message of the scenario
 def lease_of_the_next():
-    """whoever was slow between taking the lease of an import and reading its row works under the next one's"""
+    """an import's lease is read after it was taken, so it may be the next worker's"""
 
     def lease(*, now):
         for run in Import.objects.filter(state=Import.State.RUNNING):
@@ -133,7 +133,7 @@ def no_rest():
 
 @seeded(erasures.ERASE, "kill")
 def names_after_the_wish():
-    """the names of whom is erased are remembered in a transaction of their own, after they were wiped"""
+    """names of an erased profile are kept in a later transaction than its wipe"""
     erase, later = privacy.erase, []
 
     def erasing(app_group, profile_ids, *, asked_by, now):

@@ -79,7 +79,7 @@ def token_kept_with_the_offer():
 
 @seeded(connections.CONNECT, "kill")
 def forgotten_with_its_token():
-    """an authorisation that is over is deleted with the token that nobody chose anything with"""
+    """an expired authorisation is deleted with its unused token"""
     oauth._schedule_revocation = lambda state, *, now: None
 
 
@@ -109,5 +109,5 @@ def discarded_stays():
 
 @seeded(retention.PURGE, "kill")
 def base_after_the_commit():
-    """whoever is purged is added to the base of the tally after the commit that dropped them"""
+    """purged deliveries are added to the base tally after the commit that drops them"""
     Tally.save = lambda row, **how: transaction.on_commit(lambda: models.Model.save(row, **how))
