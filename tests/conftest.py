@@ -74,7 +74,10 @@ def pytest_report_collectionfinish(items):
     return f"{once} of {len(items)} tests need to run on one database only"
 
 
-def pytest_collection_finish():
+def pytest_collection_finish(session):
+    if getattr(session.config.option, "loadgroup", False):
+        groups = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in groups), "pytest-xdist does not group the tests"
     # The collected tests live as long as the run: garbage collection need not visit them again.
     gc.collect()
     gc.freeze()
