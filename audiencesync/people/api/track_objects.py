@@ -75,23 +75,23 @@ class Attributes(NamedTuple):
 
 def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
     """Read the attributes of a person. Raise ObjectError if the whole object is rejected."""
-    told = Attributes({}, {}, [])
+    found = Attributes({}, {}, [])
     is_merge = person_reference.boolean(item, "_merge_objects") or False
     if len(json.dumps(item)) > MOST_BYTES:
         raise ObjectError("TOO_LARGE", "The object is too large.")
     for name, value in item.items():
         try:
             if name in _READERS:
-                told.fields.update(_READERS[name](name, value, told.problems))
+                found.fields.update(_READERS[name](name, value, found.problems))
             elif name not in NOT_ATTRIBUTES and not _is_unsaid(name, value):
                 custom = _attribute(_name(name), value, is_merge=is_merge)
                 check_clear(name, custom, app_group, field=name)
-                told.custom[name] = custom
+                found.custom[name] = custom
         except ObjectError as problem:
-            told.problems.append(problem)
-    if len(told.custom) > MOST_ATTRIBUTES:
+            found.problems.append(problem)
+    if len(found.custom) > MOST_ATTRIBUTES:
         raise ObjectError("TOO_LARGE", "The object is too large.")
-    return told
+    return found
 
 
 def _is_unsaid(name: str, value: object) -> bool:
@@ -397,7 +397,7 @@ def _timestamp(item: Mapping[str, Any], now: datetime) -> datetime:
     value = item.get("time")
     at = timestamps.parse(value) if isinstance(value, str) else None
     if at is None or at < OLDEST:
-        raise ObjectError("BAD_TIME", "Write a moment as ISO 8601: 2026-11-23T14:05:00Z.", "time")
+        raise ObjectError("BAD_TIME", "Write a time as ISO 8601: 2026-11-23T14:05:00Z.", "time")
     return min(at, now)
 
 

@@ -128,14 +128,18 @@ class Columns:
             for bit, kind in enumerate(KINDS):
                 if kind not in fields:
                     continue
-                told, hashes = fields[kind][place], fields[f"{kind}_sha256"]
+                value, hashes = fields[kind][place], fields[f"{kind}_sha256"]
                 is_worse = (
                     hashes[place] is None
                     and hashes[at] is not None
-                    and not normalise.is_tracking_refusal(kind, told or "")
+                    and not normalise.is_tracking_refusal(kind, value or "")
                 )
-                if told is not None and not is_worse and not normalise.is_hash_of(told, hashes[at]):
-                    fields[kind][at] = told
+                if (
+                    value is not None
+                    and not is_worse
+                    and not normalise.is_hash_of(value, hashes[at])
+                ):
+                    fields[kind][at] = value
                     for name in hashes_of(kind):
                         fields[name][at] = fields[name][place]
                     fields["invalid"][at] = (
@@ -158,12 +162,12 @@ class Columns:
             copy_lines.texts(keys) if self.plan.key == "external_id" else copy_lines.hashes(keys)
         ]
         for kind in self.kinds:
-            told = (
+            cells = (
                 [None if value is None else "" for value in fields[kind]]
                 if self.hashes_only
                 else fields[kind]
             )
-            columns.append(copy_lines.texts(told))
+            columns.append(copy_lines.texts(cells))
         columns += [copy_lines.hashes(fields[name]) for name in self.hashes]
         for name in self.plain:
             is_boolean = name in ("ad_tracking_enabled", "ads_consent")
@@ -264,10 +268,10 @@ class _Writer:
         if copied.names is None:
             return True
         self.cursor.execute(
-            "SELECT 1 FROM unnest(%s::text[], %s::bytea[]) AS told (kind, digests),"
-            " generate_series(1, length(told.digests), 32) AS place"
-            f" WHERE (SELECT 1 FROM {ERASED} e WHERE e.app_group_id = %s AND e.kind = told.kind"
-            " AND e.digest = substr(told.digests, place, 32) LIMIT 1) IS NOT NULL LIMIT 1",
+            "SELECT 1 FROM unnest(%s::text[], %s::bytea[]) AS given (kind, digests),"
+            " generate_series(1, length(given.digests), 32) AS place"
+            f" WHERE (SELECT 1 FROM {ERASED} e WHERE e.app_group_id = %s AND e.kind = given.kind"
+            " AND e.digest = substr(given.digests, place, 32) LIMIT 1) IS NOT NULL LIMIT 1",
             [list(copied.names), list(copied.names.values()), group.pk],
         )
         return self.cursor.fetchone() is not None
@@ -342,23 +346,23 @@ class _Writer:
     def _inserting(self, pk: str, params: list[Any], *, only: str = "") -> tuple[str, list[Any]]:
         """Return the statement that inserts people in the order of their keys, and parameters."""
         columns = self.columns
-        told = {
+        sources = {
             "country": "''",
             "language": "''",
             "ad_tracking_enabled": "NULL",
             "ads_consent": "NULL",
         }
-        told |= dict.fromkeys(KINDS, "''") | dict.fromkeys(HASHES, "NULL")
+        sources |= dict.fromkeys(KINDS, "''") | dict.fromkeys(HASHES, "NULL")
         for name in (*columns.kinds, "country", "language"):
-            told[name] = f"COALESCE(t.{name}, '')"
+            sources[name] = f"COALESCE(t.{name}, '')"
         for name in (*columns.hashes, *CONSENTS):
-            told[name] = f"t.{name}"
+            sources[name] = f"t.{name}"
         is_named = columns.plan.key == "external_id"
         name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
         sql = (
-            f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(told)},"
+            f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(sources)},"
             " attributes, invalid_kinds, rule_version, created_at, updated_at)"
-            f" SELECT {pk}, %s, {name}, {', '.join(told.values())},"
+            f" SELECT {pk}, %s, {name}, {', '.join(sources.values())},"
             " COALESCE(t.attributes, '{}'), t.invalid, %s, %s, %s"
             f" FROM import_rows t {only} ORDER BY t.key{collate}"
         )
@@ -452,11 +456,11 @@ class _Writer:
         if columns.has_attributes:
             sets.append("attributes = p.attributes || t.attributes")
         if columns.kinds:
-            told = " | ".join(
+            given_bits = " | ".join(
                 f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END"
                 for kind in columns.kinds
             )
-            sets.append(f"invalid_kinds = (p.invalid_kinds & ~({told})) | t.invalid")
+            sets.append(f"invalid_kinds = (p.invalid_kinds & ~({given_bits})) | t.invalid")
             sets.append(f"rule_version = {normalise.RULE_VERSION}")
         self.cursor.execute(
             f"UPDATE {PROFILES} p SET updated_at = %s, {', '.join(sets)} FROM import_rows t"

@@ -11,8 +11,8 @@ BOOLEANS = {None: _NULL, True: "t", False: "f"}
 
 def texts(values: Sequence[str | None]) -> list[str]:
     """Return escaped texts; None is NULL."""
-    told = "".join(filter(None, values))
-    if "\\" in told or "\t" in told or "\n" in told or "\r" in told:
+    joined = "".join(filter(None, values))
+    if "\\" in joined or "\t" in joined or "\n" in joined or "\r" in joined:
         return [_NULL if value is None else value.translate(_SPECIAL) for value in values]
     return [_NULL if value is None else value for value in values]
 

@@ -49,8 +49,8 @@ class Import(models.Model):
     n_people = models.BigIntegerField(default=0)  # different people among created and updated
     # {"left_out": {column: number of unreadable cells}, "unusable": {kind: number of identifiers}}
     problem_counts: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = (
-        models.JSONField(default=dict)
-    )
+        models.JSONField(default=dict, db_column="told")
+    )  # the column keeps its name: during an update old code runs beside the new
     trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
 
     started_at = models.DateTimeField(null=True)

@@ -90,11 +90,11 @@ def sure(text: str) -> Number | None:
     cell = text.strip()
     if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
         return float(cell) if "." in cell else int(cell)
-    told = style([cell])
-    return reader(told, "tab")(cell) if told else None
+    decimal_style = style([cell])
+    return reader(decimal_style, "tab")(cell) if decimal_style else None
 
 
-def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
+def reader(decimal_style: str, delimiter: str) -> Callable[[str], Number | None]:
     """Return the reader for the numbers of a column with this decimal sign.
 
     Without a decimal sign it reads only numbers that have no other reading.
@@ -102,16 +102,16 @@ def reader(told: str, delimiter: str) -> Callable[[str], Number | None]:
     is_free = delimiter != "comma"
 
     def read(cell: str) -> Number | None:
-        if (_WHOLE if told == COMMA else _PLAIN).fullmatch(cell):
+        if (_WHOLE if decimal_style == COMMA else _PLAIN).fullmatch(cell):
             if delimiter == "semicolon" and "." in cell and _AMBIGUOUS.fullmatch(cell):
                 return None
             return float(cell) if "." in cell else int(cell)
-        return _slow(cell, told, is_free=is_free)
+        return _slow(cell, decimal_style, is_free=is_free)
 
     return read
 
 
-def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
+def _slow(cell: str, decimal_style: str, *, is_free: bool) -> Number | None:
     """Read a number with thousands, a currency or many digits.
 
     ``is_free``: commas do not separate cells, so that one may separate the decimals.
@@ -121,15 +121,17 @@ def _slow(cell: str, told: str, *, is_free: bool) -> Number | None:
         return None
     digits = money[2].replace("\u2212", "-")
     sign = (
-        _SIGNS.get(told)
+        _SIGNS.get(decimal_style)
         or _SIGNS.get(_proof(digits))
         or ("," if is_free and "," in digits else ".")
     )
-    if not told and sign == "," and not is_free and "." not in digits:
+    if not decimal_style and sign == "," and not is_free and "." not in digits:
         return None
-    if not told and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):
+    if not decimal_style and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):
         return None
-    if not (told or money[1] or money[3] or sign in digits) and re.search("[\\s'’]", digits):
+    if not (decimal_style or money[1] or money[3] or sign in digits) and re.search(
+        "[\\s'’]", digits
+    ):
         return None  # may also be a code in groups of three
     if not _GROUPS[sign].fullmatch(digits):
         return None

@@ -26,7 +26,7 @@ class Child:
         self.reader, writer = os.pipe()
         self.state = "running"
         self.has_struck = False
-        self.told: list[dict] = []
+        self.messages: list[dict] = []
         self.text = b""
         with Store.lock:  # a sandbox of the test process may be at work in a thread
             self.pid = os.fork()
@@ -67,12 +67,12 @@ class Child:
 
     def said(self, key: str) -> list:
         """Return the reports under ``key``."""
-        return [news[key] for news in self.told if key in news]
+        return [news[key] for news in self.messages if key in news]
 
     @property
     def point(self) -> dict | None:
         """Return the report of the point where the signal struck, or None."""
-        return next((news for news in self.told if "point" in news), None)
+        return next((news for news in self.messages if "point" in news), None)
 
     def _listen(self) -> bool:
         """Read its reports; return whether more can come."""
@@ -83,7 +83,7 @@ class Child:
         except BlockingIOError:
             more = b"later"
         *lines, self.text = self.text.split(b"\n")
-        self.told += [json.loads(line) for line in lines]
+        self.messages += [json.loads(line) for line in lines]
         return bool(more)
 
 
