@@ -65,12 +65,13 @@ class World:
         for _ in range(times):
             flush.Flush(seconds=seconds).run()
 
-    def drain(self, seconds=6.0):
-        """Flush until no batch of people and no repeat is pending."""
-        ends = time.monotonic() + seconds
+    def drain(self):
+        """Flush until no batch of people and no repeat is pending; fail after a minute."""
+        ends = time.monotonic() + 60
         pending = Batch.objects.filter(state="pending").exclude(n=0, repeat_of=None)
-        while time.monotonic() < ends and pending.exists():
-            flush.Flush(seconds=1).run()
+        while pending.exists():
+            assert time.monotonic() < ends, f"still pending: {pending.values()}"
+            flush.Flush(seconds=10).run()
             time.sleep(0.02)
 
     def frozen_before_the_call(self):

@@ -51,7 +51,7 @@ def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
     world.fault("slow", seconds=4, count=1)
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
-    world.drain(seconds=10)
+    world.drain()
     assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["no_answer", "0"]
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 

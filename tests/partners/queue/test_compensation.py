@@ -55,5 +55,5 @@ def test_a_repeated_removal_that_is_too_large_teaches_a_cap(world):
 def test_a_poison_row_in_a_repeated_removal_blocks_only_itself(world):
     audience, _remove, people = _late_add_after_a_removal(world, 16)
     world.fault("poison", hash=people[5].email_sha256.hex())
-    world.drain(seconds=15)
+    world.drain()
     assert world.members(audience) == 1

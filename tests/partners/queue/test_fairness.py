@@ -49,7 +49,7 @@ def neighbours(world, other_group):
 
 def test_a_tenant_with_few_people_is_served_first(world, neighbours):
     many, few = neighbours
-    world.drain(seconds=60)
+    world.drain()
     assert (
         _requests_before(world, few) <= flush.PLAN_AT_ONCE + 16
     )  # SYNC["threads"]: the requests already in flight
@@ -73,7 +73,7 @@ def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
     world.enter(bulk, world.people(5 * LARGE))
     world.enter(trickle, world.people(3))
     assert Batch.objects.filter(sync=bulk).count() == 5
-    world.drain(seconds=60)
+    world.drain()
     assert _requests_before(world, trickle) <= flush.PLAN_AT_ONCE
     assert [line.people for line in world.mappings()].count(LARGE) == 5
 

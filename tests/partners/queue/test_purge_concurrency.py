@@ -83,7 +83,7 @@ def test_the_laws_hold_and_all_people_are_synced(world, errored, monkeypatch):
     ]
     for thread in [in_thread(errors, function) for function in functions]:
         thread.join(60)
-    world.drain(seconds=20)
+    world.drain()
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
     assert world.members(audience) == 60

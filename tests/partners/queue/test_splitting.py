@@ -20,7 +20,7 @@ def test_one_poison_row_is_errored_alone(world):
     sync_row, people = world.sync(), world.people(1000)
     _poison(world, people[537])
     world.enter(sync_row, people)
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 1000, "errored": 1, "synced": 999}
     assert world.members(sync_row.audience) == 999
     assert (
@@ -35,7 +35,7 @@ def test_several_poison_rows_are_found(world):
     for place in (0, 31, 32, 63):
         _poison(world, people[place])
     world.enter(sync_row, people)
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 64, "errored": 4, "synced": 60}
 
 
@@ -45,7 +45,7 @@ def test_a_poison_row_of_one_audience_leaves_other_audiences_alone(world):
     _poison(world, people[3])
     world.enter(bad, people)
     world.enter(good, world.people(5))
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(bad) == {"entered": 8, "errored": 1, "synced": 7}
     assert world.counts(good) == {"entered": 5, "synced": 5}
 
@@ -55,7 +55,7 @@ def test_a_rejected_size_teaches_a_cap(world):
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
     sync_row = world.sync()
     world.enter(sync_row, world.people(100))
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 100, "synced": 100}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 25
     later = world.sync(Audience.objects.get(pk=sync_row.audience_id))
@@ -107,13 +107,13 @@ def test_a_size_rejected_as_bad_content_teaches_a_cap(world, monkeypatch):
     _reject_more_than(world, monkeypatch, 300)
     sync_row = world.sync()
     world.enter(sync_row, world.people(1000))
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 1000, "synced": 1000}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250
     before = len(world.mappings())
     later = world.sync(Audience.objects.get(pk=sync_row.audience_id))
     world.enter(later, world.people(500))
-    world.drain(seconds=60)
+    world.drain()
     assert [line.people for line in world.mappings()[before:]] == [250, 250]
 
 
@@ -122,7 +122,7 @@ def test_poison_rows_in_both_halves_teach_no_cap(world):
     for place in (3, 40):
         _poison(world, people[place])
     world.enter(sync_row, people)
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 64, "errored": 2, "synced": 62}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
 
@@ -131,6 +131,6 @@ def test_a_temporary_rejection_teaches_no_cap(world):
     world.fault("code", code=40002, count=4)
     sync_row = world.sync()
     world.enter(sync_row, world.people(64))
-    world.drain(seconds=60)
+    world.drain()
     assert world.counts(sync_row) == {"entered": 64, "synced": 64}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None

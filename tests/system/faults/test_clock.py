@@ -66,7 +66,7 @@ def test_f24_timestamps_in_the_future_after_a_jump_back_delay_no_people(world, p
     Budget.objects.update(next_us=2 * 3600 * 10**6 + 10**6 * int(timezone.now().timestamp()))
     assert Batch.objects.filter(due_at__gt=timezone.now() + HOUR).count() == 2
     world.sandbox.faults.clear()
-    world.drain(seconds=20)
+    world.drain()
     assert (world.counts(to_sync), world.counts(held)) == ({"entered": N, "synced": N},) * 2
     world.check_at_rest()
 
