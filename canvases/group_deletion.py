@@ -19,7 +19,7 @@ from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import ErasedName, Erasure, Profile
 from canvases import engine
-from canvases.models import Canvas, CanvasHour, Step, StepTally, Visit
+from canvases.models import Canvas, CanvasHour, ExitSegment, ExitTally, Step, StepTally, Visit
 from canvases.privacy import erase
 from partners.connections import connect
 from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
@@ -101,6 +101,8 @@ def _delete_rows(app_group: AppGroup) -> None:
         Step.syncs.through: "step__canvas__app_group",
         Step: "canvas__app_group",
         CanvasHour: "canvas__app_group",
+        ExitSegment: "canvas__app_group",
+        ExitTally: "canvas__app_group",
         Canvas: "app_group",
         Delivery: "sync__app_group",
         Batch: "sync__app_group",

@@ -7,14 +7,14 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Count, F, Q, Sum
 
-from canvases.models import Canvas, StepTally, Visit
+from canvases.models import Canvas, ExitTally, StepTally, Visit
 from partners import laws as queue_laws
 
 
 def broken(*, now: datetime) -> list[str]:
     """Return one sentence per broken invariant; empty if all hold."""
     with _snapshot():
-        return [*queue_laws.broken(now=now), *_steps(), *_canvases()]
+        return [*queue_laws.broken(now=now), *_steps(), *_canvases(), *_exits()]
 
 
 @contextmanager
@@ -35,10 +35,13 @@ def _snapshot() -> Iterator[None]:
 
 
 def _steps() -> Iterator[str]:
-    """Check L4 of steps: entered = proceeded + exited + waiting, and the rows of each number."""
-    wrong = ~Q(entered=F("proceeded") + F("exited") + F("waiting"))
+    """Check L4 of steps: entered is the sum of the other numbers, and the rows of each number."""
+    wrong = ~Q(entered=F("proceeded") + F("exited") + F("withdrawn") + F("waiting"))
     for tally in StepTally.objects.filter(wrong):
-        yield f"L4 step {tally.pk}: entered {tally.entered} is not proceeded + exited + waiting"
+        yield (
+            f"L4 step {tally.pk}: entered {tally.entered} is not"
+            " proceeded + exited + withdrawn + waiting"
+        )
     there = dict(
         Visit.objects.filter(left_at=None).values_list("step").annotate(n=Count("pk")).order_by()
     )
@@ -50,9 +53,9 @@ def _steps() -> Iterator[str]:
     went = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
     synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(went))
     for tally in synced:
-        if tally.entered - tally.waiting != (tally.sent or 0):
-            n = tally.entered - tally.waiting
-            yield f"L4 step {tally.pk}: {n} left it, its Syncs say {tally.sent or 0} entered"
+        n = tally.entered - tally.waiting - tally.withdrawn
+        if n != (tally.sent or 0):
+            yield f"L4 step {tally.pk}: {n} passed it, its Syncs say {tally.sent or 0} entered"
 
 
 def _canvases() -> Iterator[str]:
@@ -63,3 +66,16 @@ def _canvases() -> Iterator[str]:
         entered=F("hours_sum")
     ):
         yield f"L4 canvas {counted.pk}: {counted.entered} entered, by the hours {counted.hours_sum}"
+
+
+def _exits() -> Iterator[str]:
+    """Check L4 of early exits: the tally of each reason counts the visits that ended by it."""
+    early = Visit.objects.exclude(left_by=None).order_by()
+    rows = early.values_list("canvas", "left_by").annotate(n=Count("pk"))
+    there = {(canvas, reason): n for canvas, reason, n in rows}
+    tallies = ExitTally.objects.values_list("canvas", "reason", "n")
+    says = {(canvas, reason): n for canvas, reason, n in tallies if n}
+    for canvas, reason in sorted(there.keys() | says.keys()):
+        n, tallied = there.get((canvas, reason), 0), says.get((canvas, reason), 0)
+        if n != tallied:
+            yield f"L4 canvas {canvas}: {tallied} left by {reason}, the visits say {n}"

@@ -27,6 +27,22 @@ class Canvas(models.Model):
         STOPPED = "stopped", _("Stopped")
         ARCHIVED = "archived", _("Archived")
 
+    class EntryBy(models.TextChoices):
+        """What lets people enter."""
+
+        LAUNCH = "launch", _("Everybody in the segment when launched")
+        SEGMENT = "segment", _("Everybody in the segment, kept up to date")
+        EVENT = "event", _("When an event happens")
+        SCHEDULE = "schedule", _("On a schedule")
+        CALL = "call", _("By API")
+
+    class Reentry(models.TextChoices):
+        """When a person may enter once more."""
+
+        NEVER = "never", _("Never")
+        LEFT = "left", _("After leaving")
+        DAYS = "days", _("After some days")
+
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="canvases")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
     name = models.CharField(_("name"), max_length=120)
@@ -46,6 +62,33 @@ class Canvas(models.Model):
     entry_cursor = models.BigIntegerField(default=0)  # the highest profile id admitted so far
     # The highest profile id at launch; None once all were admitted.
     entry_until = models.BigIntegerField(null=True, blank=True)
+    entry_by = models.CharField(
+        max_length=8,
+        choices=EntryBy.choices,
+        default=EntryBy.LAUNCH,
+        db_default=EntryBy.LAUNCH,
+    )
+    # By EVENT: {"kind": "event" or "purchase", "name": ..., "where": [...]}; by SCHEDULE: see
+    # schedule.py; else empty.
+    entry: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default={}
+    )
+    reentry = models.CharField(
+        max_length=5, choices=Reentry.choices, default=Reentry.NEVER, db_default=Reentry.NEVER
+    )
+    reentry_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    cap_total = models.PositiveBigIntegerField(null=True, blank=True)  # entries, ever
+    cap_per_day = models.PositiveBigIntegerField(null=True, blank=True)  # in the group's time zone
+    turned_away = models.BigIntegerField(default=0, db_default=0)  # by a cap
+    # {"events": [{"kind", "name", "where"}, ...], "left": whether leaving the entry segment counts}
+    exits: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default={}
+    )
+    next_run_at = models.DateTimeField(null=True, blank=True)  # of the schedule, while it is live
+    serial = models.BigIntegerField(default=0, db_default=0)  # the highest slot of its visits
+    # Removals wait for a confirmation: too many people left at once.
+    braked_at = models.DateTimeField(null=True, blank=True)
+    brake_lifted_at = models.DateTimeField(null=True, blank=True)
     entered = models.BigIntegerField(default=0)
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
@@ -53,6 +96,16 @@ class Canvas(models.Model):
     class Meta:
         ordering = ["-edited_at", "-pk"]
         indexes = [models.Index(fields=["state"], condition=Q(state="live"), name="canvas_live")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reentry="days", reentry_days__gte=1)
+                | Q(reentry_days=None) & ~Q(reentry="days"),
+                name="canvas_reentry_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(turned_away__gte=0, serial__gte=0), name="canvas_counts_positive"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -75,6 +128,48 @@ class Canvas(models.Model):
             .order_by("pk")
             .values_list("pk")
         )
+
+
+class ExitSegment(models.Model):
+    """A segment whose joining ends the visits of a person in a canvas."""
+
+    canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="exit_segments")
+    segment = models.ForeignKey(Segment, models.PROTECT, related_name="exits_of")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["canvas", "segment"], name="exit_segment_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.canvas)
+
+
+class LeftBy(models.TextChoices):
+    """Why a visit ended before its way through the canvas did."""
+
+    EVENT = "event", _("An exit event happened")
+    SEGMENT = "segment", _("Left the entry segment")
+    JOINED = "joined", _("Joined an exit segment")
+    CHANGED = "changed", _("Identifiers changed; entered again")
+    ERASED = "erased", _("Erased")
+
+
+class ExitTally(models.Model):
+    """Visits of a canvas that ended early, by reason."""
+
+    canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="exit_tallies")
+    reason = models.CharField(max_length=7, choices=LeftBy.choices)
+    n = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["canvas", "reason"], name="exit_tally_once"),
+            models.CheckConstraint(condition=Q(n__gte=0), name="exit_tally_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.n} left canvas {self.canvas_id}: {self.reason}"
 
 
 class CanvasHour(models.Model):
@@ -145,17 +240,25 @@ class Visit(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    slot = models.PositiveIntegerField(default=0)  # 0: a profile enters a canvas once
+    # 0 where a profile enters a canvas once; else it rises (Canvas.serial)
+    slot = models.PositiveIntegerField(default=0)
     step = models.ForeignKey(
         Step, models.PROTECT, null=True, related_name="visits", db_index=False, db_constraint=False
     )
     due_at = models.DateTimeField(null=True)  # when the engine passes it to the step
     entered_at = models.DateTimeField()
+    # When the event happened that let the person in; null for other entries.
+    began_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
+    # null: it went all the way through, or is not over
+    left_by = models.CharField(max_length=7, choices=LeftBy.choices, null=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["profile", "canvas", "slot"], name="visit_once")
+            models.UniqueConstraint(fields=["profile", "canvas", "slot"], name="visit_once"),
+            models.UniqueConstraint(
+                fields=["profile", "canvas"], condition=Q(left_at=None), name="visit_open_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["step", "due_at"], condition=Q(left_at=None), name="visit_due")
@@ -166,7 +269,7 @@ class Visit(models.Model):
 
 
 class StepTally(models.Model):
-    """Visits that came to a step, went on, left the canvas there, or wait.
+    """Visits that came to a step, went on, left the canvas there, were withdrawn, or wait.
 
     Changes in the transaction that changes the visits.
     """
@@ -175,16 +278,23 @@ class StepTally(models.Model):
     entered = models.BigIntegerField(default=0)
     proceeded = models.BigIntegerField(default=0)
     exited = models.BigIntegerField(default=0)
+    withdrawn = models.BigIntegerField(default=0, db_default=0)  # ended before the step acted
     waiting = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(entered=F("proceeded") + F("exited") + F("waiting")),
+                condition=Q(entered=F("proceeded") + F("exited") + F("withdrawn") + F("waiting")),
                 name="step_tally_adds_up",
             ),
             models.CheckConstraint(
-                condition=Q(entered__gte=0, proceeded__gte=0, exited__gte=0, waiting__gte=0),
+                condition=Q(
+                    entered__gte=0,
+                    proceeded__gte=0,
+                    exited__gte=0,
+                    withdrawn__gte=0,
+                    waiting__gte=0,
+                ),
                 name="step_tally_positive",
             ),
         ]
