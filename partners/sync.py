@@ -23,6 +23,7 @@ from partners.models.batch_queries import PAUSED, BatchQuerySet
 from partners.models.tallies import COLUMNS, no_counts, numbers_of
 from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
+from partners.queue.removals import withdraw as removals_withdraw
 
 RETRY_CHUNK = 10_000
 ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
@@ -37,6 +38,27 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     if entered:
         clock.wake(flush.TASK)
     return entered
+
+
+def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
+    """Remove people again whom ``one`` added, inside the caller's transaction.
+
+    At most 10,000 profiles. Each add is reverted once: a repeated call changes nothing. People
+    whom another Sync added to the same audience stay, and count as wanted elsewhere. Return how
+    many adds were reverted.
+
+    With several Syncs in one transaction, pass them in the order of their audiences' ids: each
+    call locks the row of the audience until the end of the transaction.
+    """
+    reverted = removals_withdraw.withdraw(one, profiles, now=now)
+    if reverted:
+        clock.wake(flush.TASK)
+    return reverted
+
+
+def claim(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
+    """Set whether people whom these Syncs added stay when another Sync removes them again."""
+    syncs.update(claims=claims)
 
 
 def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
@@ -61,13 +83,25 @@ def resume(syncs: "QuerySet[Sync]") -> None:
     for some in stopped.chunks():
         with transaction.atomic():
             Batch.objects.filter(pk__in=some.lock()).update(first_failed_at=None, deadline_at=None)
-    syncs.update(is_live=True, paused=False)
+    _with_undoing(syncs).update(is_live=True)
+    syncs.update(paused=False)
     clock.wake(flush.TASK)
 
 
 def pause(syncs: "QuerySet[Sync]") -> None:
     """The canvas was stopped: adds wait, removals go on."""
-    syncs.update(is_live=False, paused=True)
+    _with_undoing(syncs).update(is_live=False)
+    syncs.update(paused=True)
+
+
+def retire(syncs: "QuerySet[Sync]") -> None:
+    """Their step uses another Sync by now: these only serve the people who are in them."""
+    _with_undoing(syncs).update(is_live=False)
+
+
+def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
+    mine = syncs.values("pk")
+    return Sync.objects.filter(Q(pk__in=mine) | Q(undoes__in=mine))
 
 
 def reassign(profile: int, *, to: int | None) -> None:

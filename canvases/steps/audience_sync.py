@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -140,7 +140,7 @@ class AudienceSync(StepKind):
         syncs = Sync.objects.filter(steps__canvas=canvas)
         sync.resume(syncs)
         current = canvas.steps.filter(removed_at=None, sync__isnull=False).values("sync")
-        syncs.exclude(pk__in=current).update(is_live=False)
+        sync.retire(syncs.exclude(pk__in=current))
 
     def on_stopped(self, canvas: Canvas) -> None:
         """Pause adds; removals go on."""
@@ -160,7 +160,7 @@ def _replace_sync(step: Step, wanted: dict[str, Any]) -> None:
         paused=state == "stopped",
         **wanted,
     )
-    step.syncs.update(is_live=False)
+    sync.retire(step.syncs.all())
     step.syncs.add(step.sync)
     step.save(update_fields=["sync"])
 
@@ -169,7 +169,9 @@ def _label_syncs(step: Step) -> None:
     """Write canvas, audience and the way back into each Sync, for the pages of the partner."""
     url = f"{step.canvas.get_absolute_url()}?step={step.pk}"
     for pk, audience in step.syncs.values_list("pk", "audience__name"):
-        Sync.objects.filter(pk=pk).update(label=f"{step.canvas.name}: {audience}"[:200], url=url)
+        Sync.objects.filter(Q(pk=pk) | Q(undoes=pk)).update(
+            label=f"{step.canvas.name}: {audience}"[:200], url=url
+        )
 
 
 def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:

@@ -22,6 +22,9 @@ LARGE = 1_000
 PAUSED = Q(sync__paused=True, action=Action.ADD, repeat_of=None)
 """Adds of a stopped canvas: they wait, and their retry window does not run."""
 
+OF_STEPS = ("", "left")
+"""Purposes of the Syncs of a step: what it asks for, and the removal of people who left."""
+
 CLOCK_SKEW = timedelta(hours=1)
 
 
@@ -62,8 +65,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.waiting().filter(cancel_requested=False, moves_to=None)
 
     def of_steps(self) -> Self:
-        """Batches that steps asked for, without removals after an erasure or withdrawn consent."""
-        return self.filter(sync__purpose="", repeat_of=None)
+        """Batches of steps, without removals after an erasure or withdrawn consent."""
+        return self.filter(sync__purpose__in=OF_STEPS, repeat_of=None)
 
     def due(self, now: datetime) -> Self:
         """Batches that may be sent now, in the order in which they should be.

@@ -38,3 +38,4 @@ class Reason(models.TextChoices):
     SUPERSEDED = "superseded", _("A later step asked for the opposite")
     DISCARDED = "discarded", _("Discarded by a member of this app group")
     MOVED = "moved", _("Moved along when the component was changed")
+    WANTED_ELSEWHERE = "wanted_elsewhere", _("Another component still wants them there")

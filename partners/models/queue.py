@@ -22,12 +22,13 @@ class Sync(models.Model):
     """
 
     class Purpose(models.TextChoices):
-        """A step asks, or the product itself removes people from audiences (queue/removals)."""
+        """A step asks, or people are removed from audiences without one (queue/removals)."""
 
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
         CONSENT = "consent", _("Withdrawn consent")
         MISREAD = "misread", _("Misread address")
+        LEFT = "left", _("Left")
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     audience = models.ForeignKey(Audience, models.PROTECT, related_name="syncs")
@@ -42,13 +43,27 @@ class Sync(models.Model):
     purpose = models.CharField(
         max_length=8, choices=Purpose.choices, default=Purpose.STEP, blank=True
     )
+    # The Sync that added the people whom this one removes again when they leave. The entry key of
+    # each removal is the id of the delivery that it reverts.
+    undoes = models.OneToOneField(
+        "self", models.CASCADE, null=True, blank=True, related_name="undone_by"
+    )
+    # The people it added stay in the audience when another Sync removes them again.
+    claims = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["audience", "purpose"], condition=~Q(purpose=""), name="sync_purpose_once"
-            )
+                fields=["audience", "purpose"],
+                condition=~Q(purpose="") & Q(undoes=None),
+                name="sync_purpose_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="left", action="remove", undoes__isnull=False)
+                | (~Q(purpose="left") & Q(undoes=None)),
+                name="sync_undoes",
+            ),
         ]
 
     def __str__(self) -> str:

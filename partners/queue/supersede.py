@@ -65,6 +65,11 @@ def opposite_of(operation: Batch | Sync) -> "QuerySet[Delivery]":
     return opposite.exclude(outcome__in=VOID).exclude(batch__state=Outcome.CANCELLED)
 
 
+def reverted() -> Exists:
+    """Match adds of people who left since: their removal was enqueued, whatever became of it."""
+    return Exists(Delivery.objects.filter(sync__undoes=OuterRef("sync"), entry_key=OuterRef("pk")))
+
+
 def overtaken(batches: Iterable[Batch]) -> list[Batch]:
     """Return the batches with a later opposite batch in the audience, whatever its people."""
     wanted = [(batch, Action(batch.action).opposite) for batch in batches]

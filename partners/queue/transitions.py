@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from partners.models import Batch, Outcome, Reason, Sync, in_lane
-from partners.models.batch_queries import BatchQuerySet
+from partners.models.batch_queries import OF_STEPS, BatchQuerySet
 from partners.queue import budget, compensation, split, supersede, tally
 from partners.queue.collect import Request
 
@@ -201,8 +201,8 @@ def retry_window(purpose: str) -> timedelta:
     Removals that no step asked for are tried much longer: no later operation repeats them.
     """
     times = settings.SYNC
-    is_step = purpose == Sync.Purpose.STEP
-    return timedelta(seconds=times.deadline if is_step else times.erasure_deadline)
+    is_of_step = purpose in OF_STEPS
+    return timedelta(seconds=times.deadline if is_of_step else times.erasure_deadline)
 
 
 def start_retry_window(batch: Batch, *, now: datetime) -> None:

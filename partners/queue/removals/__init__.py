@@ -1,1 +1,2 @@
-"""Removals without a step: after an erasure, a withdrawn consent or a misread address."""
+"""Removals without a step of their own: after an erasure, a withdrawn consent or a misread
+address, and of people who left."""

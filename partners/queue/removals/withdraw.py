@@ -1,0 +1,100 @@
+"""Remove people again from the audience to which a Sync added them, when they leave.
+
+Each add is reverted at most once: the entry key of the removal is the id of the add. Another Sync
+that added the same person to the audience, and was not reverted itself, still wants them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
+from partners.queue import collect, enqueue, supersede, tally
+
+OTHER_REMOVALS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
+"""Removals after which nobody is wanted in the audience because of an earlier add."""
+
+
+def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
+    """Enqueue the removal of people whom ``one`` added. Return how many adds are reverted.
+
+    Inside the caller's transaction, for at most 10,000 profiles.
+    """
+    adds = not_reverted(one, profiles)
+    if not adds.exists():
+        return 0
+    with tally.gathered(now=now) as moves:
+        # From here on no other Sync of the audience can add or remove people.
+        list(
+            Audience.objects.select_for_update(no_key=True)
+            .filter(pk=one.audience_id)
+            .values_list("pk")
+        )
+        undoing = undoing_sync(one)
+        staying = Delivery.objects.bulk_create(
+            Delivery(
+                sync=undoing,
+                profile_id=profile,
+                entry_key=pk,
+                outcome=Outcome.NOT_SYNCED,
+                reason=Reason.WANTED_ELSEWHERE,
+            )
+            for pk, profile in adds.filter(Exists(wanted(one))).values_list("pk", "profile")
+        )
+        moves.add(undoing.pk, entered=len(staying), not_synced=len(staying))
+        # Those who stay are reverted by now.
+        leaving = adds.values_list("pk", "profile_id")
+        return len(staying) + enqueue.enqueue(undoing, leaving, now=now)
+
+
+def not_reverted(one: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
+    """Return the adds of these profiles that may have reached the audience, or still may."""
+    adds = _standing(Delivery.objects.filter(sync=one, profile__in=list(profiles)))
+    return adds.filter(~supersede.reverted())
+
+
+def wanted(but: Sync) -> QuerySet[Delivery]:
+    """Return a subquery: adds by other Syncs that want the person of an outer delivery there."""
+    adds = Delivery.objects.filter(
+        profile=OuterRef("profile"), batch__audience=but.audience_id, batch__action=Action.ADD
+    )
+    removals = Delivery.objects.filter(
+        OTHER_REMOVALS,
+        profile=OuterRef("profile"),
+        batch__audience=but.audience_id,
+        batch__action=Action.REMOVE,
+        batch__seq__gt=OuterRef("batch__seq"),
+    )
+    others = _standing(adds.filter(sync__claims=True).exclude(sync=but))
+    return others.filter(~supersede.reverted(), ~Exists(_not_void(removals)))
+
+
+def _standing(adds: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Return adds that were not void. Errored ones stand: they may have arrived."""
+    return _not_void(adds).filter(batch__cancel_requested=False)
+
+
+def _not_void(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    return rows.exclude(outcome__in=supersede.VOID).exclude(batch__state=Outcome.CANCELLED)
+
+
+def undoing_sync(one: Sync) -> Sync:
+    """Return the Sync that reverts ``one``, made at first need. Under the lock of the audience."""
+    account = one.audience.ad_account
+    values = {
+        "app_group_id": one.app_group_id,
+        "audience_id": one.audience_id,
+        "action": Action.REMOVE,
+        "kinds": list(collect.partner_of(account).kinds),
+        "label": one.label,
+        "url": one.url,
+        "is_live": one.is_live,
+        "purpose": Sync.Purpose.LEFT,
+    }
+    found, _is_new = Sync.objects.get_or_create(undoes=one, defaults=values)
+    return Sync.objects.select_related("app_group", "audience__ad_account__connection").get(
+        pk=found.pk
+    )
