@@ -20,7 +20,7 @@ from audiencesync.people.api import person_reference, track_objects
 from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.models import Event
-from audiencesync.people.writing import attribute_changes
+from audiencesync.people.writing import attribute_changes, live_marks
 from audiencesync.people.writing.upsert import upsert
 
 ARRAYS = ("attributes", "events", "purchases")
@@ -87,6 +87,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
                 one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
                 events.append(one.event)
         Event.objects.bulk_create(events)
+        live_marks.note(app_group.pk, done.changed, events)
         if any(result.processed.values()):
             beat.wake(settings.BEATS["journeys"][1])
     result.errors.sort(key=lambda error: (ARRAYS.index(error["input_array"]), error["index"]))

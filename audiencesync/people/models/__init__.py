@@ -1,6 +1,6 @@
-"""Profiles and what belongs to them, segments, imports of files."""
+"""Profiles and what belongs to them, segments, imports of files, live segments."""
 
-from audiencesync.people.models import imports
+from audiencesync.people.models import imports, live
 from audiencesync.people.models.people import (
     KINDS,
     LONGEST_EXTERNAL_ID,
@@ -28,4 +28,5 @@ __all__ = [
     "UserAlias",
     "Withdrawal",
     "imports",
+    "live",
 ]

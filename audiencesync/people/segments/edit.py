@@ -17,7 +17,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.segments import filters
+from audiencesync.people.segments import filters, live
 
 MOST_VALUES = 2000  # in one statement that counts several segments
 COUNT_SECONDS = 2.0  # for all segments of a page together
@@ -74,6 +74,8 @@ def save(
             new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
             if before is None or not same.update(**new, version=F("version") + 1):
                 raise Stale
+            if before.filter != chosen:
+                live.segment_saved(segment, now)
             texts = [
                 (_("Name"), before.name, name),
                 (_("Description"), before.description, description),

@@ -32,6 +32,7 @@ class Upserted:
     profile_ids: list[int | None]  # one per change, None where there is a problem
     created: int = 0
     updated: int = 0  # profiles that existed, changed or not
+    changed: set[int] = field(default_factory=set)  # ids of new profiles and of changed ones
     problems: dict[int, ChangeProblem] = field(default_factory=dict)
     # Kinds whose usable value stays, because the given one is unusable.
     kept: dict[int, list[str]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Upserted:
         self.unfit |= {n + index: names for index, names in more.unfit.items()}
         self.profile_ids += more.profile_ids
         self.created, self.updated = self.created + more.created, self.updated + more.updated
+        self.changed |= more.changed
 
 
 def upsert(
@@ -224,6 +226,7 @@ class _Upsert:
         ]
         consent.remember(self.app_group, refused, now=self.now)
         self.result.updated = len(known)
+        self.result.changed = created | to_write.keys()
         for index in self.result.problems:
             self.result.profile_ids[index] = None
 

@@ -1,0 +1,255 @@
+"""Keep listeners informed of who joins and leaves a segment, and of events.
+
+Membership is kept for each subscription. Changed profiles are compared within seconds; a full sweep
+finds what time alone changes, and what no writer marked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
+from audiencesync.people.segments import filters, live_changes
+from audiencesync.people.segments.live_changes import Within
+
+logger = logging.getLogger(__name__)
+CHUNK = 10_000  # changed profiles, or rows to write, of one transaction
+SWEPT = 50_000  # profiles that a sweep compares at once
+HIGHEST = 2**63 - 1
+SETTLED = timedelta(minutes=5)  # no transaction of a writer is open longer
+OFTEN, DAILY = timedelta(minutes=15), timedelta(days=1)  # between two sweeps
+Kind = Subscription.Kind
+
+
+def subscribe(
+    app_group: AppGroup,
+    *,
+    listener: int,
+    role: str,
+    segment: Segment | None = None,
+    kind: str = Kind.SEGMENT,
+    name: str = "",
+    kinds: Sequence[str] = (),
+    now: datetime,
+) -> Subscription:
+    """Return the listener's subscription, which is made if there is none like it.
+
+    Other ``kinds`` than before are taken over: its next sweep refreshes every member.
+    """
+    with transaction.atomic():
+        found, is_new = Subscription.objects.get_or_create(
+            listener=listener,
+            role=role,
+            kind=kind,
+            name=name,
+            segment=segment,
+            defaults={
+                "app_group": app_group,
+                "kinds": list(kinds),
+                "collecting_since": now,
+                # A writer that is at work read the subscriptions before.
+                "sweep_at": now + SETTLED if segment else None,
+            },
+        )
+        if not is_new and found.kinds != list(kinds):
+            found.kinds, found.sweep_at, found.sweep_cursor = list(kinds), now, 0
+            found.save(update_fields=["kinds", "sweep_at", "sweep_cursor"])
+    return found
+
+
+def pause(listener: int) -> None:
+    """Stop to collect signals; those of events that wait are dropped, members stay."""
+    with transaction.atomic():
+        if _lock(Subscription.objects.filter(listener=listener)):
+            Subscription.objects.filter(listener=listener).update(is_paused=True)
+        _drop_events(listener)
+
+
+def resume(listener: int, now: datetime) -> None:
+    """Collect signals again; a full sweep at once finds who joined and left meanwhile."""
+    with transaction.atomic():
+        paused = Subscription.objects.filter(listener=listener, is_paused=True)
+        if _lock(paused):
+            _drop_events(listener)  # of a writer that was at work when it was paused
+            paused.filter(kind=Kind.SEGMENT).update(sweep_at=now, sweep_cursor=0)
+            paused.update(is_paused=False, collecting_since=now)
+
+
+def unsubscribe(listener: int) -> None:
+    """Remove the subscriptions of a listener with their members and signals, in chunks."""
+    mine = Subscription.objects.filter(listener=listener)
+    mine.update(is_paused=True)
+    for pk in mine.order_by("pk").values_list("pk", flat=True):
+        members = SegmentMember.objects.filter(subscription=pk).order_by("profile_id")
+        while some := list(members.values_list("profile_id", flat=True)[:CHUNK]):
+            SegmentMember.objects.filter(
+                subscription=pk, profile_id__in=live_changes.listed(some)
+            ).delete()
+    signals = Signal.objects.filter(listener=listener).order_by("pk")
+    while waiting := list(signals.values_list("pk", flat=True)[:CHUNK]):
+        Signal.objects.filter(pk__in=live_changes.listed(waiting)).delete()
+    mine.delete()
+
+
+def _drop_events(listener: int) -> None:
+    Signal.objects.filter(listener=listener, kind__in=Signal.OF_EVENTS).delete()
+
+
+def _lock(subscriptions: QuerySet[Subscription]) -> list[Subscription]:
+    """Lock subscriptions in the order of their ids, as everything that locks several does."""
+    # no_key: whoever inserts members refers to them
+    return list(subscriptions.select_for_update(no_key=True).order_by("pk"))
+
+
+def fill(subscription: Subscription, *, low: int, high: int, now: datetime) -> int:
+    """Insert the profiles with ids in (low, high] that match as members, without signals.
+
+    Call it in a transaction. Return how many are new. Raise FilterError.
+    """
+    for locked in _fresh(_lock(Subscription.objects.filter(pk=subscription.pk))):
+        return live_changes.fill(locked, Within(low=low, high=high), now=now)
+    return 0
+
+
+def members(subscription: Subscription) -> QuerySet[Profile]:
+    """Return the profiles that the subscription has as members."""
+    mine = SegmentMember.objects.filter(subscription=subscription)
+    return Profile.objects.filter(pk__in=mine.values("profile_id"))
+
+
+def segment_saved(segment: Segment, now: datetime) -> None:
+    """Make the sweeps of a changed segment due at once, inside the transaction of the change."""
+    concerned = Subscription.objects.filter(segment=segment)
+    if found := _lock(concerned):
+        Subscription.objects.filter(pk__in=[one.pk for one in found]).update(
+            sweep_at=now, sweep_cursor=0
+        )
+
+
+def work(*, now: datetime, seconds: float) -> bool:
+    """Compare changed profiles, then continue due sweeps; return whether work is left."""
+    begun = time.monotonic()
+    has_changes = has_sweeps = True
+    while has_changes := settle_changes(now=now):
+        if time.monotonic() > begun + seconds / 2:
+            break
+    while has_sweeps := sweep_some(now=now):
+        if time.monotonic() > begun + seconds:
+            break
+    return has_changes or has_sweeps
+
+
+def settle_changes(*, now: datetime) -> bool:
+    """Compare the longest waiting changed profiles of one group; return False if none wait."""
+    if not ChangedProfile.objects.exists():
+        return False
+    with transaction.atomic():
+        oldest = ChangedProfile.objects.order_by("pk").first()
+        if oldest is None:
+            return False
+        group = oldest.app_group_id
+        waiting = ChangedProfile.objects.filter(app_group=group).order_by("pk")
+        changed = list(waiting.values_list("pk", "profile_id")[:CHUNK])
+        # After the changes: a subscription that a writer saw is seen here, too.
+        collecting = Subscription.objects.filter(
+            app_group=group, kind=Kind.SEGMENT, is_paused=False
+        )
+        ids = sorted({profile for _pk, profile in changed})
+        for subscription in _fresh(_lock(collecting)):
+            _settle(subscription, ids, now=now)
+        done = [pk for pk, _profile in changed]
+        ChangedProfile.objects.filter(pk__in=live_changes.listed(done)).delete()
+    return True
+
+
+def _fresh(locked: Iterable[Subscription]) -> list[Subscription]:
+    """Return locked subscriptions with their segments as they are now, not before the lock."""
+    pks = [one.pk for one in locked]
+    found = Subscription.objects.filter(pk__in=pks).select_related("segment", "app_group")
+    return list(found.order_by("pk")) if pks else []
+
+
+def _settle(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> None:
+    """Write who of these profiles joined or left, under the lock of the subscription."""
+    try:
+        moves = live_changes.difference(subscription, Within(ids))
+    except filters.FilterError as error:
+        logger.warning("The segment of %s cannot be read: %s.", subscription, error)
+        return
+    live_changes.write(subscription, moves, now=now)
+
+
+def sweep_some(*, now: datetime) -> bool:
+    """Continue the longest due sweep by one part; return False if none is due."""
+    # Far in the future: written by a wrong clock.
+    is_due = Q(sweep_at__lte=now) | Q(sweep_at__gt=now + DAILY + SETTLED)
+    due = Subscription.objects.filter(is_due, kind=Kind.SEGMENT, is_paused=False)
+    found = due.select_related("segment", "app_group").order_by("sweep_at", "pk").first()
+    if found is None:
+        return False
+    low, high = found.sweep_cursor, _end(found)
+    try:
+        # Without a lock, for most parts have no difference. What differs is compared again under
+        # the lock; what changes meanwhile is marked.
+        moves = live_changes.difference(found, Within(low=low, high=high))
+    except filters.FilterError as error:
+        logger.warning("The segment of %s cannot be read: %s.", found, error)
+        _go_on(found, HIGHEST, now=now)
+        return True
+    ids = [move.profile_id for move in moves]
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic():
+            same = due.filter(pk=found.pk, sweep_at=found.sweep_at, sweep_cursor=low)
+            for subscription in _fresh(_lock(same)):
+                _settle(subscription, ids[start : start + CHUNK], now=now)
+    _go_on(found, high, now=now)
+    return True
+
+
+def _end(subscription: Subscription) -> int:
+    """Return up to which profile id the next part of the sweep goes."""
+    people = Profile.everybody.filter(
+        app_group=subscription.app_group_id, pk__gt=subscription.sweep_cursor
+    )
+    ids = people.order_by("pk").values_list("pk", flat=True)
+    return ids[SWEPT - 1 : SWEPT].first() or HIGHEST
+
+
+def _go_on(subscription: Subscription, cursor: int, *, now: datetime) -> None:
+    """Move the cursor of a sweep, or end it; not if it was made due again meanwhile."""
+    same = Subscription.objects.filter(
+        pk=subscription.pk,
+        sweep_at=subscription.sweep_at,
+        sweep_cursor=subscription.sweep_cursor,
+    )
+    if cursor < HIGHEST:
+        same.update(sweep_cursor=cursor)
+        return
+    same.update(sweep_cursor=0, sweep_at=_next_sweep(subscription, now=now))
+
+
+def _next_sweep(subscription: Subscription, *, now: datetime) -> datetime:
+    """Return when to sweep next; at first again when no older transaction can be open."""
+    settled_at = subscription.collecting_since + SETTLED
+    if subscription.sweep_at is not None and subscription.sweep_at < settled_at:
+        return max(settled_at, now)
+    return now + (OFTEN if _is_timed(subscription.segment) else DAILY)
+
+
+def _is_timed(segment: Segment | None) -> bool:
+    """Return whether time alone changes who is in the segment."""
+    return segment is not None and _has_days(segment.filter)
+
+
+def _has_days(raw: object) -> bool:
+    if isinstance(raw, dict):
+        return bool({"days", "audience"} & raw.keys()) or any(map(_has_days, raw.values()))
+    return isinstance(raw, list) and any(map(_has_days, raw))

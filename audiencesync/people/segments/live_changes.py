@@ -1,0 +1,217 @@
+"""Compare who is in a segment now with who was, and write the difference with its signals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import (
+    Case,
+    CharField,
+    F,
+    Func,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable, RawSQL
+from django.db.models.functions import MD5, Coalesce, Concat
+from django.db.models.sql.compiler import SQLCompiler
+
+from audiencesync.people import eligibility
+from audiencesync.people.models import Profile
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
+from audiencesync.people.segments import filters
+
+_MEMBER, _SIGNAL = SegmentMember._meta.db_table, Signal._meta.db_table
+_NO_PEOPLE = "SELECT 0 AS id, '' AS fingerprint WHERE 1 = 0"
+# ruff: noqa: S608  # every statement is made of our own names of tables and columns
+_DIFFERENCE = f"""
+SELECT COALESCE(now_in.id, was_in.profile_id), was_in.profile_id IS NOT NULL, now_in.fingerprint
+FROM ({{people}}) now_in FULL JOIN (
+  SELECT profile_id, fingerprint FROM {_MEMBER} WHERE subscription_id = %s AND {{within}}
+) was_in ON was_in.profile_id = now_in.id
+WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
+ORDER BY 1
+"""
+_FILL = f"""
+INSERT INTO {_MEMBER} (subscription_id, profile_id, fingerprint, since)
+SELECT %s, found.id, found.fingerprint, %s FROM ({{people}}) found WHERE true
+ON CONFLICT DO NOTHING
+"""
+
+
+class Move(NamedTuple):
+    """A profile that joins (new), leaves (old), or stays with another fingerprint (both)."""
+
+    profile_id: int
+    was_in: bool
+    fingerprint: str | None  # None: it is no longer in the segment
+
+    @property
+    def signals(self) -> list[Signal.Kind]:
+        """Return what listeners hear; a new fingerprint removes the old identifiers first."""
+        left = [Signal.Kind.LEFT] if self.was_in else []
+        return left if self.fingerprint is None else [*left, Signal.Kind.JOINED]
+
+
+class Within(NamedTuple):
+    """A part of the profiles: those of a list, or those after ``low`` up to ``high``."""
+
+    ids: Sequence[int] | None = None
+    low: int = 0
+    high: int = 0
+
+    @property
+    def q(self) -> Q:
+        """Return the condition on profiles."""
+        if self.ids is None:
+            return Q(pk__gt=self.low, pk__lte=self.high)
+        return Q(pk__in=listed(self.ids))
+
+    @property
+    def sql(self) -> tuple[str, list[Any]]:
+        """Return the condition on members, with its parameters."""
+        if self.ids is None:
+            return "profile_id > %s AND profile_id <= %s", [self.low, self.high]
+        source, given = _list(self.ids)
+        return f"profile_id IN ({source})", [given]
+
+
+def listed(ids: Sequence[int]) -> RawSQL:
+    """Return ids as a list of any length for a condition."""
+    source, given = _list(ids)
+    return RawSQL(source, [given])  # noqa: S611  # a constant text
+
+
+def _list(ids: Sequence[int]) -> tuple[str, Any]:
+    if connection.vendor == "postgresql":
+        return "SELECT unnest(%s::bigint[])", list(ids)
+    return "SELECT value FROM json_each(%s)", json.dumps(list(ids))
+
+
+class _Hex(Func):
+    """A binary column as hexadecimal digits."""
+
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Any:
+        return super().as_sql(compiler, connection, template="HEX(%(expressions)s)")
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> Any:
+        return super().as_sql(compiler, connection, template="ENCODE(%(expressions)s, 'hex')")
+
+
+def fingerprint(kinds: Sequence[str], *, is_strict: bool) -> Combinable:
+    """Return an expression: a hash of the identifiers that may be sent; "" if none may."""
+    none = Value("", output_field=TextField())
+    parts = [none, *(_identifier(kind) for kind in kinds)]
+    sent = Concat(none, *parts) if kinds else none
+    return Case(
+        When(eligibility.no_consent(is_strict=is_strict).q, then=none),
+        When(eligibility.has_none(kinds), then=none),
+        When(eligibility.only_untracked(kinds), then=none),
+        default=MD5(sent),
+        output_field=CharField(),
+    )
+
+
+def _identifier(kind: str) -> Combinable:
+    """Return the name and hash of one identifier, or "" if it may not be sent."""
+    none = Value("", output_field=TextField())
+    text = Concat(
+        Value(f"{kind} ", output_field=TextField()),
+        Coalesce(_Hex(F(f"{kind}_sha256")), none),
+    )
+    if kind not in eligibility.DEVICE_KINDS:
+        return text
+    return Case(When(eligibility.NOT_TRACKED.q, then=none), default=text, output_field=TextField())
+
+
+def people(subscription: Subscription, within: Within) -> QuerySet[Profile, Any]:
+    """Return id and fingerprint of the profiles that match. Raise FilterError."""
+    assert subscription.segment is not None
+    found = filters.members(subscription.segment).filter(within.q).order_by()
+    if not subscription.kinds:
+        return found.annotate(fingerprint=Value("")).values("id", "fingerprint")
+    is_strict = subscription.app_group.consent_required
+    printed = found.annotate(fingerprint=fingerprint(subscription.kinds, is_strict=is_strict))
+    return printed.values("id", "fingerprint")
+
+
+def _people_sql(subscription: Subscription, within: Within) -> tuple[str, Sequence[Any]]:
+    try:
+        return people(subscription, within).query.sql_with_params()
+    except EmptyResultSet:
+        return _NO_PEOPLE, ()
+
+
+def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
+    """Insert the profiles that match as members, without signals; return how many."""
+    sql, params = _people_sql(subscription, within)
+    at = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(_FILL.format(people=sql), [subscription.pk, at, *params])
+        return int(cursor.rowcount)
+
+
+def difference(subscription: Subscription, within: Within) -> list[Move]:
+    """Return who joins, leaves or is refreshed, in the order of their ids. Raise FilterError."""
+    sql, params = _people_sql(subscription, within)
+    where, given = within.sql
+    refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
+    statement = _DIFFERENCE.format(people=sql, within=where, or_refreshed=refreshed)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*params, subscription.pk, *given])
+        return [Move(pk, bool(was_in), new) for pk, was_in, new in cursor.fetchall()]
+
+
+def write(subscription: Subscription, moves: Sequence[Move], *, now: datetime) -> None:
+    """Write members and signals of the same moves, under the lock of the subscription."""
+    gone = [move.profile_id for move in moves if move.fingerprint is None]
+    if gone:
+        members = SegmentMember.objects.filter(subscription=subscription)
+        members.filter(profile_id__in=listed(gone)).delete()
+    at = connection.ops.adapt_datetimefield_value(now)
+    kept = [(move.profile_id, move.fingerprint) for move in moves if move.fingerprint is not None]
+    _insert(
+        f"INSERT INTO {_MEMBER} (subscription_id, since, profile_id, fingerprint)",
+        [subscription.pk, at],
+        kept,
+        "ON CONFLICT (subscription_id, profile_id)"
+        " DO UPDATE SET fingerprint = excluded.fingerprint",
+    )
+    signals = [(move.profile_id, str(kind)) for move in moves for kind in move.signals]
+    _insert(
+        f"INSERT INTO {_SIGNAL} (listener, subscription_id, at, profile_id, kind)",
+        [subscription.listener, subscription.pk, at],
+        signals,
+    )
+
+
+def _insert(
+    into: str, same: list[Any], rows: Sequence[tuple[int, str | None]], end: str = ""
+) -> None:
+    """Insert (profile id, text) rows in their order, each after the values that are the same."""
+    if not rows:
+        return
+    places = ", ".join(["%s"] * len(same))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            given = "unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS given (pk, word, place)"
+            statement = f"{into} SELECT {places}, pk, word FROM {given} ORDER BY place {end}"
+            pks, words = zip(*rows, strict=True)
+            cursor.execute(statement, [*same, list(pks), list(words)])
+            return
+        cursor.executemany(
+            f"{into} VALUES ({places}, %s, %s) {end}", [[*same, *row] for row in rows]
+        )

@@ -1,0 +1,95 @@
+"""Mark profiles that changed, and signal their events, for those who subscribed to either.
+
+Every writer of profiles or events calls ``note`` in its own transaction, so that neither a change
+nor its mark can be lost alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+
+from audiencesync.people.models import Event
+from audiencesync.people.models.live import ChangedProfile, Signal, Subscription
+
+_SUBSCRIPTIONS = (
+    f"SELECT id, listener, kind, name FROM {Subscription._meta.db_table}"  # noqa: S608  # own names only
+    " WHERE app_group_id = %s AND NOT is_paused ORDER BY id"
+)
+_MARK = (
+    f"INSERT INTO {ChangedProfile._meta.db_table} (app_group_id, profile_id)"  # noqa: S608  # own names only
+    " SELECT %s, {}"
+)
+_Heard = tuple[int, int, str, str]  # id, listener, kind, name
+
+
+def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = ()) -> None:
+    """Mark ``profiles`` as changed and signal ``events``, which are saved already.
+
+    One query if the group has no subscription that collects.
+    """
+    heard = _subscriptions(app_group_id)
+    if not heard:
+        return
+    if any(kind == Subscription.Kind.SEGMENT for _pk, _listener, kind, _name in heard):
+        _mark(app_group_id, {*profiles, *(event.profile_id for event in events)})
+    if events:
+        _signal(heard, events)
+
+
+def has_live_segments(app_group_id: int) -> bool:
+    """Return whether changes of the group's profiles must be marked."""
+    kinds = {kind for _pk, _listener, kind, _name in _subscriptions(app_group_id)}
+    return str(Subscription.Kind.SEGMENT) in kinds
+
+
+def marking(profile_ids: str) -> str:
+    """Return the statement that marks the profiles of a group: its parameter.
+
+    ``profile_ids``: an expression, and where it comes from, in SQL.
+    """
+    return _MARK.format(profile_ids)
+
+
+def _subscriptions(app_group_id: int) -> list[_Heard]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBSCRIPTIONS, [app_group_id])
+        return list(cursor.fetchall())
+
+
+def _mark(app_group_id: int, profiles: set[int]) -> None:
+    if not profiles:
+        return
+    given: Any = sorted(profiles)
+    is_postgresql = connection.vendor == "postgresql"
+    source = "unnest(%s::bigint[])" if is_postgresql else "value FROM json_each(%s)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            marking(source), [app_group_id, given if is_postgresql else json.dumps(given)]
+        )
+
+
+def _signal(heard: Sequence[_Heard], events: Sequence[Event]) -> None:
+    """Write a signal for each event and each subscription to it, in the order of the events."""
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for pk, listener, kind, name in heard:
+        found.setdefault((kind, name), []).append((pk, listener))
+    any_purchase = found.get((Subscription.Kind.PURCHASE, ""), [])
+    Signal.objects.bulk_create(
+        Signal(
+            listener=listener,
+            subscription_id=pk,
+            profile_id=event.profile_id,
+            kind=event.kind,
+            event_id=event.pk,
+            at=event.at,
+        )
+        for event in events
+        for pk, listener in [
+            *found.get((event.kind, event.name), []),
+            *(any_purchase if event.kind == Event.Kind.PURCHASE else []),
+        ]
+    )
