@@ -16,8 +16,13 @@ class PartnersConfig(AppConfig):
     name = "partners"
 
     def ready(self) -> None:
-        """Register the checks of the partners' settings; provide the names of the partners."""
+        """Register the checks of the partners' settings; provide names and members."""
+        # Models can be imported only when all apps are loaded.
+        from audiencesync.people.segments import audiences  # noqa: PLC0415 - see above
+        from partners.audiences import sent  # noqa: PLC0415 - see above
+
         partner_names.provide(registry.names)
+        audiences.provide(sent.SOURCE)
         checks.register(partner_settings, checks.Tags.security)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, F, FloatField, Func, TextField, Value
-from django.db.models.expressions import Combinable, Expression
+from django.db.models.expressions import Combinable, Expression, RawSQL
 from django.db.models.functions import Coalesce, Left, NullIf, StrIndex
-from django.db.models.lookups import Exact, GreaterThan, In, IsNull, LessThan
+from django.db.models.lookups import Exact, GreaterThan, In, IsNull, LessThan, Range
 from django.db.models.sql.compiler import SQLCompiler
 
 from audiencesync.people.segments.fold import Fold, fold
@@ -30,12 +30,15 @@ ODD = (
 
 
 class _Attribute(Func):
-    """One custom attribute by name. Templates hold {json} for the column, {key} for the name."""
+    """One custom attribute by name, or a property of an event (``column``).
+
+    Templates hold {json} for the column, {key} for the name.
+    """
 
     sqlite = postgresql = ""
 
-    def __init__(self, name: str, **extra: Any) -> None:
-        super().__init__(F("attributes"), **extra)
+    def __init__(self, name: str, column: str = "attributes", **extra: Any) -> None:
+        super().__init__(F(column), **extra)
         self.name = name
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
@@ -90,6 +93,38 @@ class AttributeKind(_Attribute):
         "(CASE WHEN jsonb_typeof({json} -> {key}::text) = 'boolean' THEN {json} ->> {key}::text"
         " ELSE jsonb_typeof({json} -> {key}::text) END)"
     )
+
+
+class AttributeHolds(_Attribute):
+    """Whether the attribute is a list with this element; a number also matches as text."""
+
+    output_field = BooleanField()
+    sqlite = (
+        "(JSON_TYPE({json}, {key}) = 'array' AND EXISTS (SELECT 1 FROM json_each({json}, {key}) e"
+        " WHERE e.type IN ('text', 'integer', 'real') AND {fold} = {part}))"
+    )
+    postgresql = (
+        "EXISTS (SELECT 1 FROM jsonb_array_elements(CASE WHEN"
+        " jsonb_typeof({json} -> {key}::text) = 'array' THEN {json} -> {key}::text"
+        " ELSE '[]'::jsonb END) e(value)"
+        " WHERE jsonb_typeof(e.value) IN ('string', 'number') AND {fold} = {part})"
+    )
+    element: ClassVar[dict[str, str]] = {
+        "sqlite": "CAST(e.value AS TEXT)",
+        "postgresql": "(e.value #>> '{}')",
+    }
+
+    def __init__(self, name: str, part: str, column: str = "attributes", **extra: Any) -> None:
+        super().__init__(name, column, **extra)
+        self.part = fold(part)
+
+    def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
+        """Fill in the element; its parameter is the last one."""
+        element = RawSQL(self.element[compiler.connection.vendor], ())  # noqa: S611  # own text
+        folded, _params = compiler.compile(Fold(element))
+        template = template.replace("{fold}", folded.replace("{}", "{{}}"))
+        sql, params = super()._fill(template.replace("{part}", "%s"), compiler, key, path)
+        return sql, (*params, self.part)
 
 
 class Number(Value):
@@ -150,24 +185,30 @@ def is_one_of(text: Text, values: Sequence[str]) -> Expression:
     return surely(In(Fold(text), [fold(value) for value in values]))
 
 
-def has_kind(name: str, kind: str) -> Expression:
+def has_kind(name: str, kind: str, column: str = "attributes") -> Expression:
     """Whether an attribute is ``true``, ``false`` or ``null``."""
-    return surely(Exact(AttributeKind(name), Value(kind)))
+    return surely(Exact(AttributeKind(name, column), Value(kind)))
 
 
-def exists(name: str) -> Expression:
+def exists(name: str, column: str = "attributes") -> Expression:
     """Whether there is an attribute of that name, other than null."""
-    return IsNull(NullIf(AttributeKind(name), Value("null"), output_field=TextField()), False)
+    kind = NullIf(AttributeKind(name, column), Value("null"), output_field=TextField())
+    return IsNull(kind, False)
 
 
-def is_text(name: str, values: Sequence[str]) -> Expression:
+def holds(name: str, part: str, column: str = "attributes") -> Expression:
+    """Whether an attribute is a list with this element; case and composition do not matter."""
+    return surely(AttributeHolds(name, part, column))
+
+
+def is_text(name: str, values: Sequence[str], column: str = "attributes") -> Expression:
     """Whether an attribute is one of these texts; case and composition do not matter."""
-    return is_one_of(AttributeText(name), values)
+    return is_one_of(AttributeText(name, column), values)
 
 
-def is_day(name: str, days: Sequence[str]) -> Expression:
+def is_day(name: str, days: Sequence[str], column: str = "attributes") -> Expression:
     """Whether an attribute is one of these days, such as 2026-11-23, or a time on one."""
-    return surely(In(Day(AttributeText(name)), [Value(day) for day in days]))
+    return surely(In(Day(AttributeText(name, column)), [Value(day) for day in days]))
 
 
 def holds_day(name: str) -> Expression:
@@ -175,14 +216,31 @@ def holds_day(name: str) -> Expression:
     return IsNull(Day(AttributeText(name)), False)
 
 
-def is_number(name: str, values: Sequence[float]) -> Expression:
+def between_days(name: str, first: str, last: str, column: str = "attributes") -> Expression:
+    """Whether an attribute is a day, or a time on one, from ``first`` to ``last``."""
+    return surely(Range(Day(AttributeText(name, column)), (Value(first), Value(last))))
+
+
+def is_number(name: str, values: Sequence[float], column: str = "attributes") -> Expression:
     """Whether an attribute is one of these numbers; 5 is 5.0."""
-    return surely(In(AttributeNumber(name), [Number(value) for value in values]))
+    return surely(In(AttributeNumber(name, column), [Number(value) for value in values]))
 
 
-def compare(name: str, value: float | str, *, greater: bool) -> Expression:
+def compare(
+    name: str, value: float | str, *, greater: bool, column: str = "attributes"
+) -> Expression:
     """Whether an attribute is greater (else: less) than a number or a day such as 2026-11-23."""
     lookup = GreaterThan if greater else LessThan
     if isinstance(value, str):
-        return surely(lookup(Day(AttributeText(name)), Value(value)))
-    return surely(lookup(AttributeNumber(name), Number(value)))
+        return surely(lookup(Day(AttributeText(name, column)), Value(value)))
+    return surely(lookup(AttributeNumber(name, column), Number(value)))
+
+
+def is_amount(amount: Combinable, values: Sequence[float]) -> Expression:
+    """Whether a number is one of these."""
+    return surely(In(amount, list(values)))
+
+
+def is_beyond(amount: Combinable, value: float, *, greater: bool) -> Expression:
+    """Whether a number is greater (else: less) than another."""
+    return surely((GreaterThan if greater else LessThan)(amount, Value(value)))

@@ -14,6 +14,7 @@ from audiencesync.people.parsers.days import day
 from audiencesync.people.segments.catalogue import Types
 from audiencesync.people.segments.filters import CUSTOM
 from audiencesync.people.segments.fold import fold
+from audiencesync.people.segments.nodes import RELATIVE
 
 Value = str | int | float | list[str | int | float] | None
 CODES = {  # field -> its parser, and the pattern of a part of its code
@@ -151,10 +152,14 @@ def impossible(field: str, op: str, value: Value, known: Types) -> str:
         return ""
     if op in ("is_true", "is_false"):
         return "" if "boolean" in kinds else _("“%(name)s” is no yes or no.") % {"name": name}
+    if op == "contains" and "list" in kinds:
+        return ""
     if op in ("contains", "starts_with"):
         return "" if "text" in kinds else _("“%(name)s” holds no text.") % {"name": name}
     if op in ("greater", "less"):
         return _impossible_amount(name, value, kinds)
+    if op in RELATIVE:
+        return "" if "text" in kinds else _("“%(name)s” holds no dates.") % {"name": name}
     if op in ("is", "is_not", "in"):
         return _impossible_value(name, value if isinstance(value, list) else [value], kinds)
     return ""

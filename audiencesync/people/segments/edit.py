@@ -17,7 +17,14 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.segments import filters, live
+from audiencesync.people.segments import filters, live, references
+from audiencesync.people.segments.nodes import (
+    Condition,
+    EventCondition,
+    Leaf,
+    SegmentCondition,
+    leaves,
+)
 
 MOST_VALUES = 2000  # in one statement that counts several segments
 COUNT_SECONDS = 2.0  # for all segments of a page together
@@ -43,9 +50,10 @@ class InUse(Exception):
 def create(
     app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = ""
 ) -> Segment:
-    """Save a new segment. Raise NameTaken."""
+    """Save a new segment. Raise NameTaken, or FilterError for what its filter refers to."""
     try:
         with transaction.atomic():
+            _check(chosen, app_group)
             texts = {"name": name, "description": description}
             segment = Segment.objects.create(
                 app_group=app_group, **texts, filter=chosen, created_by=by
@@ -66,10 +74,14 @@ def save(
     by: User,
     now: datetime,
 ) -> None:
-    """Change a segment that is still at ``version``. Raise Stale or NameTaken, without a change."""
+    """Change a segment that is still at ``version``.
+
+    Raise Stale, NameTaken or FilterError, without a change.
+    """
     same = Segment.objects.filter(pk=segment.pk, version=version)
     try:
         with transaction.atomic():
+            _check(chosen, segment.app_group, segment)
             before = same.first()
             new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
             if before is None or not same.update(**new, version=F("version") + 1):
@@ -89,6 +101,18 @@ def save(
         raise NameTaken from error
 
 
+def _check(chosen: Any, app_group: AppGroup, segment: Segment | None = None) -> None:
+    """Check the references of a filter under the lock of the group. Raise FilterError."""
+    if filters.refers(chosen):
+        _lock(app_group.pk)
+        filters.check(chosen, app_group, segment=segment)
+
+
+def _lock(app_group_id: int) -> None:
+    """Let nothing else save a reference to a segment, or delete a segment, meanwhile."""
+    AppGroup.objects.select_for_update(no_key=True).get(pk=app_group_id)
+
+
 def _conditions(before: Any, after: Any) -> LoggedChange:
     """Return the old and new field names for the log; values may be customer data."""
     old, new = (", ".join(_fields_of(one)) for one in (before, after))
@@ -102,23 +126,28 @@ def _conditions(before: Any, after: Any) -> LoggedChange:
 def _fields_of(raw: Any) -> list[str]:
     """Return the names of a filter's fields, in order; none if it cannot be read."""
     try:
-        waiting: list[filters.Group | filters.Condition] = [filters.read(raw)]
+        tree = leaves(filters.read(raw))
     except filters.FilterError:
         return []
-    found: set[str] = set()
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, filters.Condition):
-            found.add(node.field.removeprefix(filters.CUSTOM))
-        else:
-            waiting += node.parts
-    return sorted(found)
+    return sorted(set(map(_field, tree)))
+
+
+def _field(leaf: Leaf) -> str:
+    """Return the name of what a condition compares."""
+    if isinstance(leaf, Condition):
+        return leaf.field.removeprefix(filters.CUSTOM)
+    if isinstance(leaf, EventCondition):
+        return leaf.name or leaf.kind
+    return "segment" if isinstance(leaf, SegmentCondition) else "audience"
 
 
 def remove(segment: Segment, *, by: User) -> None:
-    """Delete a segment. Raise InUse."""
+    """Delete a segment that nothing uses. Raise InUse."""
     try:
         with transaction.atomic():
+            _lock(segment.app_group_id)
+            if users := references.users(segment):
+                raise InUse([user.name for user in users])
             segment.delete()
             Activity.log(
                 segment.app_group,
@@ -177,9 +206,10 @@ def _weight(segment: Segment) -> int:
 def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
     """Return the counts that one statement finds in time."""
     wanted: dict[str, Any] = {}
+    known = filters.known_to(segment.filter for segment in segments)
     for segment in segments:
         with suppress(filters.FilterError):
-            chosen = filters.parse(segment.filter)
+            chosen = filters.parse(segment.filter, known=known)
             wanted[f"n{segment.pk}"] = Count("pk", filter=chosen) if segment.filter else Count("pk")
     if not wanted or seconds <= 0:
         return {}

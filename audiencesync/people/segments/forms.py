@@ -176,6 +176,8 @@ class SegmentForm(forms.Form):
     def _typed(self, i: int, part: dict[str, Any], text: str) -> Any:
         """Return the value of a condition from the text of a value field."""
         field, op = part["field"], part["op"]
+        if op in filters.RELATIVE:
+            return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else text
         if op in ("greater", "less"):
             return (
                 conditions.amount(text)
@@ -336,9 +338,10 @@ def _rows_of(raw: Any) -> list[Condition] | None:
         tree = filters.read(raw)
     except FilterError:
         return None
-    parts = [tree] if isinstance(tree, Condition) else list(tree.parts)
+    parts = tree.parts if isinstance(tree, Group) else [tree]
     rows = [part for part in parts if isinstance(part, Condition) and _fits(part)]
-    return rows if len(rows) == len(parts) <= ROWS else None
+    is_flat = len(rows) == len(parts) <= ROWS and getattr(tree, "match", "all") != "none"
+    return rows if is_flat else None
 
 
 def _fits(part: Condition) -> bool:

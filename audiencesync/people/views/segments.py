@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -33,8 +34,13 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
     page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
     counts = domain.counts(list(page))
     masked = not access.membership(request).may(Role.MARKETER)
+    known = filters.known_to(one.filter for one in page)
     rows = [
-        {"segment": one, "words": _words(one.filter, masked=masked), "n": counts[one.pk]}
+        {
+            "segment": one,
+            "words": _words(one.filter, masked=masked, known=known),
+            "n": counts[one.pk],
+        }
         for one in page
     ]
     return render(request, "people/segments.html", {"rows": rows, "page": page})
@@ -53,6 +59,9 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
         segment = domain.create(app_group, **asked, by=access.user(request))
     except domain.NameTaken:
         form.add_error("name", name_taken())
+        return _form_page(request, app_group, form)
+    except filters.FilterError as error:
+        form.add_error(None, str(error))
         return _form_page(request, app_group, form)
     messages.success(request, _("The segment “%(name)s” was created.") % {"name": segment.name})
     return redirect("segments", app_group.slug)
@@ -74,6 +83,9 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
         domain.save(row, **asked, by=access.user(request), now=timezone.now())
     except domain.NameTaken:
         form.add_error("name", name_taken())
+        return _form_page(request, app_group, form)
+    except filters.FilterError as error:
+        form.add_error(None, str(error))
         return _form_page(request, app_group, form)
     except domain.Stale:
         return _conflict(request, app_group, form)
@@ -157,9 +169,11 @@ def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
         return {"is_too_slow": True}
 
 
-def _words(raw: Any, *, masked: bool = False) -> str:
+def _words(
+    raw: Any, *, masked: bool = False, known: Mapping[str, filters.Known] | None = None
+) -> str:
     """Return a filter in words; viewers do not see the addresses and ids in it."""
     try:
-        return filters.describe(raw, masked=masked)
+        return filters.describe(raw, masked=masked, known=known)
     except filters.FilterError:
         return _("This filter cannot be read.")

@@ -84,14 +84,17 @@ def test_five_levels_and_a_hundred_nodes_are_accepted():
     assert filters.parse({"any": [VALID] * 99})
 
 
-KEYS = st.sampled_from(["all", "any", "field", "op", "value"])
+WORDS = "all any none field op value event purchase n days day where property audience"
+KEYS = st.sampled_from(WORDS.split())
 ATOMS = (
     st.none()
     | st.booleans()
     | st.floats()
     | st.integers()
     | st.text(max_size=5)
-    | st.sampled_from(["country", "custom.x", "is", "in", "greater", "is_true"])
+    | st.sampled_from(
+        ["country", "custom.x", "is", "in", "greater", "is_true", "never", "at_least"]
+    )
 )
 TREES = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
@@ -132,6 +135,27 @@ def test_any_input_is_either_a_filter_or_an_error(raw):
         (
             {"field": "country", "op": "in", "value": list("ABCDEF")},
             "country is one of “A”, “B”, “C”, “D”, “E” …",
+        ),
+        (
+            {"all": [VALID, {"none": [VALID, {"event": "order", "op": "never", "days": 90}]}]},
+            "country is “DE” and not (country is “DE” or event “order” never in the last 90 days)",
+        ),
+        (
+            {
+                "purchase": "",
+                "op": "at_least",
+                "n": 1,
+                "where": [{"property": "price", "op": "greater", "value": 9.5}],
+            },
+            "purchase (where price is greater than 9.5) at least once",
+        ),
+        (
+            {"event": "order", "op": "last_before", "days": 30},
+            "event “order” for the last time more than 30 days ago",
+        ),
+        (
+            {"field": "custom.seen", "op": "more_than_days_ago", "value": 30},
+            "seen is more than 30 days ago",
         ),
     ],
 )

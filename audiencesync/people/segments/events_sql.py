@@ -1,0 +1,62 @@
+"""Conditions on events and purchases, as queries over profiles.
+
+Each is a correlated look-up of one person's events by name and time. An event is judged by its
+``at``: one in the future has not happened within the last days, a back-dated one has long ago.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import and_
+
+from django.db.models import Exists, OuterRef, Q
+
+from audiencesync.people.models import Event
+from audiencesync.people.segments import conditions_sql
+from audiencesync.people.segments.nodes import TIMED_FIRST_LAST, EventCondition
+
+
+def query(node: EventCondition, now: datetime) -> Q:
+    """Return the query of a condition on events."""
+    if node.op in TIMED_FIRST_LAST:
+        return _first_or_last(node, now)
+    when = Q()
+    if node.days is not None:
+        when = Q(at__gte=now - timedelta(days=node.days), at__lte=now)
+    if node.op == "never":
+        return ~_happened(node, when, now)
+    if node.op == "at_least":
+        return _happened(node, when, now, times=node.n)
+    at_most = ~_happened(node, when, now, times=node.n + 1)
+    if node.op == "at_most" or node.n == 0:
+        return at_most
+    return _happened(node, when, now, times=node.n) & at_most
+
+
+def _happened(node: EventCondition, when: Q, now: datetime, *, times: int = 1) -> Q:
+    """Whether a person has at least so many of these events: is there a last one of them?"""
+    found = Event.objects.filter(when, profile=OuterRef("pk"), kind=node.kind).order_by()
+    if node.name:
+        found = found.filter(name=node.name)
+    if node.where:
+        parts = (conditions_sql.of_property(node.kind, part, now) for part in node.where)
+        found = found.filter(reduce(and_, parts))
+    return Q(Exists(found if times == 1 else found[times - 1 : times]))
+
+
+def _first_or_last(node: EventCondition, now: datetime) -> Q:
+    """Compare the first or last time with a day, or with a number of days ago."""
+    if node.days is not None:
+        before = after = now - timedelta(days=node.days)
+    else:  # the day itself is neither before nor after it
+        before = datetime.fromisoformat(node.day).replace(tzinfo=UTC)
+        after = before + timedelta(days=1)
+    earlier, later = Q(at__lt=before), Q(at__gte=after)
+    if node.op == "first_before":
+        return _happened(node, earlier, now)
+    if node.op == "last_after":
+        return _happened(node, later, now)
+    if node.op == "first_after":
+        return _happened(node, later, now) & ~_happened(node, Q(at__lt=after), now)
+    return _happened(node, earlier, now) & ~_happened(node, Q(at__gte=before), now)

@@ -1,0 +1,312 @@
+"""Validate a filter and build its tree: JSON -> nodes, or an error with its place."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from audiencesync.people.segments.nodes import (
+    COLUMN_OPS,
+    COUNTED,
+    CUSTOM,
+    EVENT,
+    EVENT_OPS,
+    EVERYBODY,
+    FIELDS,
+    LONGEST_NAME,
+    MATCHES,
+    MAX_DAYS,
+    MAX_DEPTH,
+    MAX_LIST,
+    MAX_LISTED,
+    MAX_NODES,
+    MAX_NUMBER,
+    MAX_TEXT,
+    MAX_TIMES,
+    MAX_WHERE,
+    MEMBER_OPS,
+    NO_VALUE,
+    OPS,
+    PURCHASE,
+    RELATIVE,
+    AudienceCondition,
+    Condition,
+    EventCondition,
+    FilterError,
+    Group,
+    Node,
+    Scalar,
+    SegmentCondition,
+)
+
+BIGGEST_ID = 2**63 - 1
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_IMPORT = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+def read(raw: object) -> Node:
+    """Return the tree of a filter. Raise FilterError."""
+    return EVERYBODY if raw is None or raw == {} else _Reader().node(raw, "", 1)
+
+
+def ops_of(field: object) -> frozenset[str] | None:
+    """Return the operators of a field; None if there is no such field."""
+    if not isinstance(field, str):
+        return None
+    if field in FIELDS:
+        return FIELDS[field][1]
+    if field.startswith(CUSTOM) and _is_name(field.removeprefix(CUSTOM)):
+        return frozenset(OPS)
+    return None
+
+
+def property_ops(kind: str, name: object) -> frozenset[str] | None:
+    """Return the operators of a property of an event or purchase; None if it cannot exist."""
+    if not isinstance(name, str) or not _is_name(name):
+        return None
+    if kind == PURCHASE and name in COLUMN_OPS:
+        return COLUMN_OPS[name]
+    return frozenset(OPS)
+
+
+class _Reader:
+    """Counts nodes and listed values: use a new one for each filter."""
+
+    def __init__(self) -> None:
+        self.nodes = self.listed = 0
+
+    def node(self, raw: object, path: str, depth: int) -> Node:
+        """Read one group or condition."""
+        self._count(path)
+        if not isinstance(raw, dict):
+            raise FilterError(path, _("This is not a condition."))
+        for match in MATCHES:
+            if raw.keys() == {match}:
+                return self._group(match, raw[match], path, depth)
+        if EVENT in raw or PURCHASE in raw:
+            return self._event(raw, path)
+        if "segment" in raw:
+            return _segment(raw, path)
+        if "audience" in raw:
+            return _audience(raw, path)
+        return self._condition(raw, path)
+
+    def _count(self, path: str) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise FilterError(path, _("There are more than %(n)d conditions.") % {"n": MAX_NODES})
+
+    def _group(self, match: str, parts: object, path: str, depth: int) -> Group:
+        if depth > MAX_DEPTH:
+            raise FilterError(
+                path, _("Conditions are nested more than %(n)d deep.") % {"n": MAX_DEPTH}
+            )
+        # Without conditions "all" and "any" mean everybody; "none" would mean the same.
+        may_be_empty = depth == 1 and match != "none"
+        if not isinstance(parts, list) or (not parts and not may_be_empty):
+            raise FilterError(path, _("“%(match)s” needs a list of conditions.") % {"match": match})
+        start = f"{path}." if path else ""
+        return Group(
+            match,
+            tuple(
+                self.node(part, f"{start}{match}[{i}]", depth + 1) for i, part in enumerate(parts)
+            ),
+        )
+
+    def _condition(self, raw: dict[str, Any], path: str) -> Condition:
+        if not {"field", "op"} <= raw.keys() <= {"field", "op", "value"}:
+            raise FilterError(path, _("A condition has a field, an operator and a value."))
+        allowed = ops_of(raw["field"])
+        if allowed is None:
+            raise FilterError(_at(path, "field"), _("There is no such field."))
+        return self._comparison(raw["field"], allowed, raw, path)
+
+    def _comparison(
+        self, name: str, allowed: frozenset[str], raw: dict[str, Any], path: str
+    ) -> Condition:
+        op, value = raw["op"], raw.get("value")
+        if not isinstance(op, str) or op not in allowed:
+            raise FilterError(_at(path, "op"), _("This field cannot be compared like that."))
+        if op in NO_VALUE:
+            if value is not None:
+                raise FilterError(_at(path, "value"), _("This comparison takes no value."))
+            return Condition(name, op)
+        place = _at(path, "value")
+        if op in RELATIVE:
+            return Condition(name, op, _whole(value, place, least=1, most=MAX_DAYS))
+        return Condition(name, op, self._value(name, op, value, place))
+
+    def _value(self, field: str, op: str, value: object, path: str) -> Scalar | tuple[Scalar, ...]:
+        takes_numbers = field not in FIELDS
+        if op == "in":
+            if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
+                raise FilterError(
+                    path, _("This needs a list of 1 to %(n)d values.") % {"n": MAX_LIST}
+                )
+            self.listed += len(value)
+            if self.listed > MAX_LISTED:
+                raise FilterError(
+                    path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED}
+                )
+            listed = tuple(
+                _scalar(one, f"{path}[{i}]", numbers=takes_numbers) for i, one in enumerate(value)
+            )
+            return _import_numbers(listed, path) if field == "import" else listed
+        if op in ("greater", "less"):
+            return _amount(value, path, numbers=takes_numbers)
+        scalar = _scalar(value, path, numbers=takes_numbers and op in ("is", "is_not"))
+        return _import_numbers((scalar,), path)[0] if field == "import" else scalar
+
+    def _event(self, raw: dict[str, Any], path: str) -> EventCondition:
+        kind = EVENT if EVENT in raw else PURCHASE
+        if not raw.keys() <= {kind, "op", "n", "days", "day", "where"}:
+            raise FilterError(path, _("A condition on events has no such parts."))
+        name, op = raw[kind], raw.get("op")
+        may_be_empty = kind == PURCHASE
+        if not isinstance(name, str) or not (_is_name(name) or (may_be_empty and name == "")):
+            raise FilterError(
+                _at(path, kind),
+                _("This needs the name of an event.")
+                if kind == EVENT
+                else _("This needs a product, or an empty text for any purchase."),
+            )
+        if not isinstance(op, str) or op not in EVENT_OPS:
+            raise FilterError(_at(path, "op"), _("Events cannot be compared like that."))
+        n, days, day = _times(raw, op, path)
+        return EventCondition(kind, name, op, n, days, day, self._where(kind, raw, path))
+
+    def _where(self, kind: str, raw: dict[str, Any], path: str) -> tuple[Condition, ...]:
+        parts, place = raw.get("where", []), _at(path, "where")
+        if not isinstance(parts, list) or len(parts) > MAX_WHERE:
+            raise FilterError(
+                place, _("This needs a list of at most %(n)d properties.") % {"n": MAX_WHERE}
+            )
+        return tuple(self._property(kind, part, f"{place}[{i}]") for i, part in enumerate(parts))
+
+    def _property(self, kind: str, raw: object, path: str) -> Condition:
+        self._count(path)
+        if not isinstance(raw, dict) or not (
+            {"property", "op"} <= raw.keys() <= {"property", "op", "value"}
+        ):
+            raise FilterError(path, _("This needs a property, an operator and a value."))
+        allowed = property_ops(kind, raw["property"])
+        if allowed is None:
+            raise FilterError(_at(path, "property"), _("There is no such property."))
+        found = self._comparison(raw["property"], allowed, raw, path)
+        if kind == PURCHASE and found.field in ("price", "quantity"):
+            values = found.value if isinstance(found.value, tuple) else (found.value,)
+            if any(isinstance(value, str) for value in values):
+                raise FilterError(_at(path, "value"), _("This needs a number."))
+        return found
+
+
+def _times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, str]:
+    """Return how often, within how many days, or since which day."""
+    days = raw.get("days")
+    if days is not None:
+        days = _whole(days, _at(path, "days"), least=1, most=MAX_DAYS)
+    if op in COUNTED:
+        if "day" in raw:
+            raise FilterError(_at(path, "day"), _("This comparison takes no day."))
+        least = 0 if op != "at_least" else 1
+        return _whole(raw.get("n"), _at(path, "n"), least=least, most=MAX_TIMES), days, ""
+    if "n" in raw:
+        raise FilterError(_at(path, "n"), _("This comparison takes no number of times."))
+    if op == "never":
+        if "day" in raw:
+            raise FilterError(_at(path, "day"), _("This comparison takes no day."))
+        return 0, days, ""
+    if (days is None) == ("day" not in raw):
+        raise FilterError(path, _("This needs either a day or a number of days ago."))
+    return (
+        0,
+        days,
+        str(_amount(raw["day"], _at(path, "day"), numbers=False)) if days is None else "",
+    )
+
+
+def _segment(raw: dict[str, Any], path: str) -> SegmentCondition:
+    _only(raw, "segment", path)
+    try:
+        named = UUID(raw["segment"]) if isinstance(raw["segment"], str) else None
+    except ValueError:
+        named = None
+    if named is None:
+        raise FilterError(_at(path, "segment"), _("This needs the API id of a segment."))
+    return SegmentCondition(str(named), raw["op"])
+
+
+def _audience(raw: dict[str, Any], path: str) -> AudienceCondition:
+    _only(raw, "audience", path)
+    number = _whole(raw["audience"], _at(path, "audience"), least=1, most=BIGGEST_ID)
+    return AudienceCondition(number, raw["op"])
+
+
+def _only(raw: dict[str, Any], kind: str, path: str) -> None:
+    """Check that there is nothing but an operator beside the name."""
+    if raw.keys() != {kind, "op"}:
+        raise FilterError(path, _("A condition on “%(kind)s” has an operator.") % {"kind": kind})
+    if not isinstance(raw["op"], str) or raw["op"] not in MEMBER_OPS:
+        raise FilterError(_at(path, "op"), _("This needs “in” or “not_in”."))
+
+
+def _whole(value: object, path: str, *, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise FilterError(
+            path,
+            _("This needs a whole number from %(least)d to %(most)d.")
+            % {"least": least, "most": most},
+        )
+    return value
+
+
+def _at(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _is_name(name: str) -> bool:
+    """Whether the API and imports would store an attribute of this name."""
+    return 0 < len(name) <= LONGEST_NAME and not _UNSTORABLE.search(name)
+
+
+def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
+    """Return a text, or a number if ``numbers`` are allowed."""
+    if isinstance(value, str):
+        if not value or len(value) > MAX_TEXT:
+            raise FilterError(path, _("This needs 1 to %(n)d characters.") % {"n": MAX_TEXT})
+        if _UNSTORABLE.search(value):
+            raise FilterError(path, _("This holds a character that cannot be stored."))
+        return value
+    if numbers and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) <= MAX_NUMBER:  # also refuses NaN
+            raise FilterError(path, _("This number is too big."))
+        return value
+    raise FilterError(
+        path, _("This needs a number or a text.") if numbers else _("This needs a text.")
+    )
+
+
+def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
+    """Return a number, or a day such as 2026-11-23."""
+    scalar = _scalar(value, path, numbers=numbers)
+    if isinstance(scalar, str):
+        try:
+            day = date.fromisoformat(scalar)
+        except ValueError:
+            day = None
+        if day is None or day.isoformat() != scalar or not 1900 <= day.year <= 2200:
+            words = _("This needs a number, or a date such as 2026-11-23.")
+            raise FilterError(
+                path, words if numbers else _("This needs a date such as 2026-11-23.")
+            )
+    return scalar
+
+
+def _import_numbers(values: tuple[Scalar, ...], path: str) -> tuple[Scalar, ...]:
+    if not all(_IMPORT.fullmatch(str(value)) for value in values):
+        raise FilterError(path, _("This needs the number of a CSV import, such as 12."))
+    return values

@@ -1,0 +1,41 @@
+"""Who is in an audience by what we sent, for the filters of segments."""
+
+from __future__ import annotations
+
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.segments.audiences import Source
+from partners.models import Action, Audience, Delivery, Outcome
+
+
+def members(audience: int) -> Q:
+    """Return the query of the people for whom the last thing that we sent was an add.
+
+    Walks the deliveries of each person, which are few. Those that are still pending, or that ended
+    without being sent, say nothing about where a person is. Retention keeps the newest synced one.
+    """
+    sent = Delivery.objects.filter(
+        profile=OuterRef("pk"),
+        outcome=None,
+        batch__state=Outcome.SYNCED,
+        batch__audience=audience,
+    )
+    last = Subquery(sent.order_by("-batch__seq", "-pk").values("batch__action")[:1])
+    return Q(Exact(Coalesce(last, Value("")), Value(str(Action.ADD))))
+
+
+def names(app_group: AppGroup) -> dict[int, str]:
+    """Return id -> name of the audiences of a group."""
+    mine = Audience.objects.filter(ad_account__connection__app_group=app_group)
+    return dict(mine.order_by("name", "pk").values_list("pk", "name"))
+
+
+def name(audience: int) -> str:
+    """Return the name of an audience; empty if there is none."""
+    return Audience.objects.filter(pk=audience).values_list("name", flat=True).first() or ""
+
+
+SOURCE = Source(members=members, names=names, name=name)
