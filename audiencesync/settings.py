@@ -198,6 +198,11 @@ BEATS = {
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
 
+# Removals of a canvas are held until a member confirms them if within an hour at least so many
+# people, and more than so many per cent of its live audience, would be removed.
+REMOVAL_BRAKE_PERCENT = env.amount("REMOVAL_BRAKE_PERCENT", 20.0, least=1, most=100)
+REMOVAL_BRAKE_PEOPLE = env.amount("REMOVAL_BRAKE_PEOPLE", 1000, least=1, most=1_000_000_000)
+
 # The supervisor of `manage.py engine`: the longest time without a heartbeat, and the longest stop.
 ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=6, most=3600)
 ENGINE_STOP_SECONDS = env.amount("ENGINE_STOP_SECONDS", 20.0, least=1, most=600)

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
-from canvases import pending
+from canvases import engine, pending
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 
@@ -89,6 +89,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
         if locked.state == Canvas.State.LIVE:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
+        engine.retire(canvas)
         _log(
             canvas,
             by,
@@ -191,6 +192,8 @@ def save_settings(
         step = _here(step)
         KINDS[step.kind].on_saved(step)
         _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
+        if step.canvas.state == Canvas.State.LIVE:
+            engine.update_subscriptions(step.canvas, now=now)
         return pending.decide(step, choice, by=by)
 
 

@@ -40,17 +40,19 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     return entered
 
 
-def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
+def withdraw(
+    one: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+) -> int:
     """Remove people again whom ``one`` added, inside the caller's transaction.
 
     At most 10,000 profiles. Each add is reverted once: a repeated call changes nothing. People
-    whom another Sync added to the same audience stay, and count as wanted elsewhere. Return how
-    many adds were reverted.
+    whom another Sync added to the same audience stay, and count as wanted elsewhere; not if
+    ``even_if_wanted``, after a change of their identifiers. Return how many adds were reverted.
 
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
     """
-    reverted = removals_withdraw.withdraw(one, profiles, now=now)
+    reverted = removals_withdraw.withdraw(one, profiles, now=now, even_if_wanted=even_if_wanted)
     if reverted:
         clock.wake(flush.TASK)
     return reverted

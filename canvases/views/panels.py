@@ -154,7 +154,7 @@ def of_launch(
     is_blocked = any(item.blocks for item in found)
     context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": bench.pending}
     if not is_blocked and canvas.segment:
-        entering = engine.entering(canvas)
+        entering = engine.entering(canvas, now=now)
         people = entering.count()
         been = filters.members(canvas.segment).count() - people if canvas.launched_at else 0
         prospects = checklist.prospects(canvas, entering, now=now)

@@ -36,13 +36,15 @@ def query(node: EventCondition, now: datetime) -> Q:
 
 def _happened(node: EventCondition, when: Q, now: datetime, *, times: int = 1) -> Q:
     """Whether a person has at least so many of these events: is there a last one of them?"""
-    found = Event.objects.filter(when, profile=OuterRef("pk"), kind=node.kind).order_by()
-    if node.name:
-        found = found.filter(name=node.name)
-    if node.where:
-        parts = (conditions_sql.of_property(node.kind, part, now) for part in node.where)
-        found = found.filter(reduce(and_, parts))
+    found = Event.objects.filter(when, of_event(node, now), profile=OuterRef("pk")).order_by()
     return Q(Exists(found if times == 1 else found[times - 1 : times]))
+
+
+def of_event(node: EventCondition, now: datetime) -> Q:
+    """Return the condition on events: kind, name and properties."""
+    parts = [conditions_sql.of_property(node.kind, part, now) for part in node.where]
+    named = Q(kind=node.kind, name=node.name) if node.name else Q(kind=node.kind)
+    return reduce(and_, parts, named)
 
 
 def _first_or_last(node: EventCondition, now: datetime) -> Q:

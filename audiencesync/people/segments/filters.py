@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import and_, or_
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -68,6 +69,7 @@ __all__ = [
     "is_timed",
     "known_to",
     "members",
+    "of_event",
     "ops_of",
     "parse",
     "read",
@@ -95,6 +97,20 @@ def parse(
 def members(segment: Segment, *, now: datetime | None = None) -> QuerySet[Profile]:
     """Return the profiles in a segment now. Raise FilterError if its filter is invalid."""
     return Profile.objects.filter(parse(segment.filter, now=now), app_group=segment.app_group_id)
+
+
+def of_event(asked: Mapping[str, Any], *, now: datetime) -> Q:
+    """Return the condition on events of an entry or exit. Raise FilterError.
+
+    ``asked``: "kind" (event or purchase), "name" ("": any purchase) and "where", as in a filter.
+    """
+    node = read({asked["kind"]: asked["name"], "op": "at_least", "n": 1, **_where_of(asked)})
+    assert isinstance(node, EventCondition)
+    return events_sql.of_event(node, now)
+
+
+def _where_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {"where": asked["where"]} if asked.get("where") else {}
 
 
 class _Query:

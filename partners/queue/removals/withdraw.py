@@ -18,10 +18,13 @@ OTHER_REMOVALS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
 """Removals after which nobody is wanted in the audience because of an earlier add."""
 
 
-def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
+def withdraw(
+    one: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+) -> int:
     """Enqueue the removal of people whom ``one`` added. Return how many adds are reverted.
 
-    Inside the caller's transaction, for at most 10,000 profiles.
+    Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: former
+    identifiers have to go, although other Syncs want the people there.
     """
     adds = not_reverted(one, profiles)
     if not adds.exists():
@@ -34,6 +37,7 @@ def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
             .values_list("pk")
         )
         undoing = undoing_sync(one)
+        wanting = adds.none() if even_if_wanted else adds.filter(Exists(wanted(one)))
         staying = Delivery.objects.bulk_create(
             Delivery(
                 sync=undoing,
@@ -42,7 +46,7 @@ def withdraw(one: Sync, profiles: Iterable[int], *, now: datetime) -> int:
                 outcome=Outcome.NOT_SYNCED,
                 reason=Reason.WANTED_ELSEWHERE,
             )
-            for pk, profile in adds.filter(Exists(wanted(one))).values_list("pk", "profile")
+            for pk, profile in wanting.values_list("pk", "profile")
         )
         moves.add(undoing.pk, entered=len(staying), not_synced=len(staying))
         # Those who stay are reverted by now.

@@ -197,7 +197,7 @@ def test_the_list_has_a_constant_number_of_queries(bobs, step, people, canvas):
     before = queries()
     now = timezone.now()
     more = Visit.objects.bulk_create(
-        Visit(canvas=canvas, profile=one, slot=1, entered_at=now) for one in people
+        Visit(canvas=canvas, profile=one, slot=1, entered_at=now, left_at=now) for one in people
     )
     sync_row = step.syncs.first()
     Delivery.objects.bulk_create(

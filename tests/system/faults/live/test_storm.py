@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from canvases.engine import ADMITTED
+from canvases.engine.admission import ADMITTED
 from lab.stack.processes import peak_memory_mb, tree
 from tests.system.faults.live import crowd
 

@@ -1,0 +1,26 @@
+"""The engine of journeys: admits profiles to live canvases and moves due visits from step to step.
+
+Visits of a canvas change only under the lock of its row, so the visits that were read are those
+that move.
+"""
+
+from canvases.engine.admission import admit, admit_all, admit_some, entering
+from canvases.engine.lifecycle import launch, retire, stop, update_subscriptions
+from canvases.engine.movement import TASK, advance, beat, move_all
+from canvases.engine.rows import hold
+
+__all__ = [
+    "TASK",
+    "admit",
+    "admit_all",
+    "admit_some",
+    "advance",
+    "beat",
+    "entering",
+    "hold",
+    "launch",
+    "move_all",
+    "retire",
+    "stop",
+    "update_subscriptions",
+]

@@ -1,0 +1,259 @@
+"""Let people enter a canvas: re-entry, caps, and the visits that begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models.expressions import Combinable, Expression
+from django.db.models.functions import Cast
+
+from audiencesync.core import beat as clock
+from audiencesync.people.models import Profile
+from audiencesync.people.models.live import Subscription
+from audiencesync.people.segments import filters
+from audiencesync.people.segments import live as live_segments
+from canvases.engine import rows
+from canvases.models import Canvas, CanvasHour, Step, Visit
+from canvases.steps import KINDS
+
+TASK = "canvases.engine.beat"
+# Profiles admitted in one transaction: more would block other writers, fewer cost more each.
+ADMITTED = 30_000
+
+_ADMIT = """
+INSERT INTO {visit}
+    (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at, began_at)
+SELECT %s, people.id, {slot}, %s, %s, %s, %s, {began} FROM ({people}) people WHERE true {repeats}
+"""
+_LEAVE_ALONE = "ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """People who ask to enter. ``began_at``: when the event of each happened, as an expression.
+
+    ``is_new``: none of them has a visit yet, and none can get one under the lock of the canvas.
+    Then PostgreSQL need not check for conflicts row by row, a third of its work.
+    """
+
+    people: QuerySet[Profile]
+    began_at: Combinable | Expression | None = None
+    is_new: bool = False
+
+
+def admit(canvas_id: int, *, now: datetime) -> int:
+    """Admit the next profiles of the entry segment; return how many were read (0: all are in)."""
+    with transaction.atomic():
+        canvas = rows.locked(canvas_id)
+        if canvas is None or canvas.entry_until is None or canvas.segment is None:
+            return 0
+        if not rows.children(canvas, None).exists():
+            return 0
+        people = filters.members(canvas.segment).filter(
+            pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until
+        )
+        last = people.order_by("pk").values_list("pk", flat=True)[ADMITTED - 1 : ADMITTED].first()
+        upto = last or canvas.entry_until
+        crowd = _crowd(canvas, people.filter(pk__lte=upto), upto=upto, now=now)
+        n = enter(canvas, crowd, now=now)
+        Canvas.objects.filter(pk=canvas.pk).update(
+            entry_cursor=upto, entry_until=canvas.entry_until if last else None
+        )
+    return ADMITTED if last else n
+
+
+def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Crowd:
+    """Return the profiles up to an id; of a live segment those that are members of it now.
+
+    Members are written before the admission: who joins or leaves later is a signal.
+    """
+    between = Visit.objects.filter(
+        canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto
+    )
+    is_new = not between.exists()
+    entry = subscription(canvas)
+    if entry is None:
+        return Crowd(people, is_new=is_new)
+    live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
+    members = live_segments.members(entry).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
+    return Crowd(members, is_new=is_new)
+
+
+def subscription(canvas: Canvas) -> Subscription | None:
+    """Return the subscription to the entry segment of a canvas that is kept up to date."""
+    if canvas.entry_by != Canvas.EntryBy.SEGMENT:
+        return None
+    mine = Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment")
+    return mine.select_related("segment", "app_group").first()
+
+
+def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
+    """Return the profiles that a launch would admit: those of the segment who may enter."""
+    if canvas.segment is None or canvas.entry_by not in (
+        Canvas.EntryBy.LAUNCH,
+        Canvas.EntryBy.SEGMENT,
+        Canvas.EntryBy.SCHEDULE,
+    ):
+        return Profile.objects.none()
+    people = filters.members(canvas.segment)
+    has_visits = Visit.objects.filter(canvas=canvas).exists()
+    return _allowed(canvas, people, now=now, is_sure=False) if has_visits else people
+
+
+def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
+    """Admit the profiles that are in the entry segment and may enter; return how many.
+
+    A canvas that people enter by API may do without a segment.
+    """
+    with transaction.atomic():
+        canvas = rows.locked(canvas_id)
+        if canvas is None or not rows.children(canvas, None).exists():
+            return 0
+        if canvas.segment is None and canvas.entry_by != Canvas.EntryBy.CALL:
+            return 0
+        crowd = segment_people(canvas).filter(pk__in=list(people))
+        return enter(canvas, Crowd(crowd), now=now)
+
+
+def segment_people(canvas: Canvas) -> QuerySet[Profile]:
+    """Return the profiles of the entry segment; all of the group without one."""
+    if canvas.segment is None:
+        return Profile.objects.filter(app_group=canvas.app_group_id)
+    return filters.members(canvas.segment)
+
+
+def admit_all(canvas_id: int) -> None:
+    """Start admitting all profiles of the segment again, within the rules of re-entry."""
+    live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
+    group = live.values_list("app_group", flat=True).first()
+    if live.update(entry_cursor=0, entry_until=highest_profile(group)):
+        clock.wake(TASK)
+
+
+def highest_profile(app_group_id: int | None) -> int:
+    """Return the highest id of a profile of the group, 0 without one."""
+    found = Profile.objects.filter(app_group=app_group_id).aggregate(last=Max("pk"))["last"]
+    return found or 0
+
+
+def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
+    """Let a crowd enter within the rules of re-entry and caps; return how many entered.
+
+    Call it in a transaction that holds the lock of the canvas.
+    """
+    first = rows.children(canvas, None).first()
+    if first is None:
+        return 0
+    people = crowd.people
+    for exit in canvas.exit_segments.select_related("segment"):
+        people = people.exclude(pk__in=filters.members(exit.segment).values("pk"))
+    if not crowd.is_new:
+        has_caps = canvas.cap_total is not None or canvas.cap_per_day is not None
+        people = _allowed(canvas, people, now=now, is_sure=not has_caps)
+    people = _capped(canvas, people, now=now)
+    crowd = Crowd(people, crowd.began_at, crowd.is_new)
+    n = _begin(canvas, first, crowd, now=now)
+    rows.count_entries(canvas, n, now=now)
+    canvas.entered += n
+    return n
+
+
+def _allowed(
+    canvas: Canvas, people: QuerySet[Profile], *, now: datetime, is_sure: bool = True
+) -> QuerySet[Profile]:
+    """Return the people whose re-entry is allowed now.
+
+    ``is_sure``: first entries of canvases without re-entry are kept once by the database.
+    """
+    visits = Visit.objects.filter(canvas=canvas, profile=OuterRef("pk"))
+    if canvas.reentry == Canvas.Reentry.NEVER:
+        return people if is_sure and not canvas.serial else people.exclude(Exists(visits))
+    barring = Q(left_at=None)
+    if canvas.reentry == Canvas.Reentry.DAYS:
+        barring |= Q(entered_at__gt=now - timedelta(days=canvas.reentry_days or 1))
+    return people.exclude(Exists(visits.filter(barring)))
+
+
+def _capped(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
+    """Return at most as many people as the caps leave room for, and count the others."""
+    room = _room(canvas, now=now)
+    if room is None:
+        return people
+    n_asking = people.count()
+    if n_asking <= room:
+        return people
+    Canvas.objects.filter(pk=canvas.pk).update(turned_away=F("turned_away") + n_asking - room)
+    return people.filter(pk__in=list(people.order_by("pk").values_list("pk", flat=True)[:room]))
+
+
+def _room(canvas: Canvas, *, now: datetime) -> int | None:
+    """Return how many people may still enter; None without a cap."""
+    rooms = []
+    if canvas.cap_total is not None:
+        rooms.append(canvas.cap_total - canvas.entered)
+    if canvas.cap_per_day is not None:
+        local = now.astimezone(ZoneInfo(canvas.app_group.time_zone))
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        hours = CanvasHour.objects.filter(canvas=canvas, hour__gte=midnight)
+        today = hours.aggregate(n=Sum("entered"))["n"] or 0
+        rooms.append(canvas.cap_per_day - today)
+    return max(0, min(rooms)) if rooms else None
+
+
+def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
+    """Insert visits at the first step, or after it if it makes no visit wait; return how many.
+
+    A visit that does not wait is inserted once, after the step, instead of inserted and updated.
+    """
+    if KINDS[first.kind].due_on_arrival(first, now=now) > now:
+        n = _insert(canvas, first, crowd, now=now)
+        rows.arrive(first, n)
+        return n
+    following = rows.children(canvas, first).first()
+    before = _last_visit()
+    n = _insert(canvas, following, crowd, now=now)
+    if n:
+        first = rows.fresh(first.pk)
+        # With both ends the database uses the index.
+        visits = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
+        KINDS[first.kind].act(first, visits, now=now)
+    rows.arrive(first, n)
+    rows.go_on(first, following, n)
+    return n
+
+
+def _last_visit() -> int:
+    return Visit.objects.aggregate(last=Max("pk"))["last"] or 0
+
+
+def _insert(canvas: Canvas, place: Step | None, crowd: Crowd, *, now: datetime) -> int:
+    """Insert visits at ``place``, or ended ones if it is None; return how many."""
+    chosen, columns = crowd.people.order_by(), ["id"]
+    if crowd.began_at is not None:
+        chosen = chosen.annotate(began=Cast(crowd.began_at, DateTimeField()))
+        columns.append("began")
+    sql, params = chosen.values(*columns).query.sql_with_params()
+    timestamp = connection.ops.adapt_datetimefield_value
+    due_at = timestamp(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
+    left_at = None if place else timestamp(now)
+    is_once = canvas.reentry == Canvas.Reentry.NEVER
+    statement = _ADMIT.format(
+        visit=Visit._meta.db_table,
+        people=sql,
+        slot=0 if is_once else f"{canvas.serial} + row_number() OVER (ORDER BY people.id)",
+        began="people.began" if crowd.began_at is not None else "NULL",
+        repeats="" if crowd.is_new else _LEAVE_ALONE,
+    )
+    values = [canvas.pk, place.pk if place else None, due_at, timestamp(now), left_at]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, *params])
+        n: int = cursor.rowcount
+    if n and not is_once:
+        Canvas.objects.filter(pk=canvas.pk).update(serial=F("serial") + n)
+        canvas.serial += n
+    return n

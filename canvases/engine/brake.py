@@ -1,0 +1,79 @@
+"""The brake: hold removals if too many people would leave a live audience at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core import beat as clock
+from audiencesync.groups.models import Activity, User
+from audiencesync.people.models.live import SegmentMember, Signal
+from canvases.engine.admission import TASK
+from canvases.models import Canvas, Step
+from partners.models import Batch
+
+WINDOW = timedelta(hours=1)
+
+
+def held() -> Q:
+    """Match signals that a brake holds: of people who left and have not come back."""
+    member = SegmentMember.objects.filter(
+        subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
+    )
+    return Q(~Exists(member), kind=Signal.Kind.LEFT)
+
+
+def n_held(canvas: Canvas) -> int:
+    """Return how many people would be removed."""
+    return Signal.objects.filter(held(), listener=canvas.pk).count()
+
+
+def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
+    """Begin to hold removals if their number within an hour exceeds the limits.
+
+    Not within an hour after a member lifted the brake.
+    """
+    lifted_at = canvas.brake_lifted_at
+    if not steps or canvas.braked_at or (lifted_at and now - WINDOW < lifted_at <= now):
+        return
+    leaving = n_held(canvas)
+    if leaving and _is_too_many(canvas, leaving + _removed(steps, since=now - WINDOW)):
+        Canvas.objects.filter(pk=canvas.pk).update(braked_at=now)
+        canvas.braked_at = now
+
+
+def _is_too_many(canvas: Canvas, leaving: int) -> bool:
+    entry = Q(subscription__listener=canvas.pk, subscription__role="entry")
+    staying = SegmentMember.objects.filter(entry).count()
+    percent = 100 * leaving / (staying + leaving)
+    return leaving >= settings.REMOVAL_BRAKE_PEOPLE and percent > settings.REMOVAL_BRAKE_PERCENT
+
+
+def _removed(steps: Sequence[Step], *, since: datetime) -> int:
+    """Return how many removals of people who left were queued since a time."""
+    added = [one.pk for step in steps for one in step.syncs.all()]
+    batches = Batch.objects.filter(sync__undoes__in=added, created_at__gte=since)
+    return batches.aggregate(n=Sum("n"))["n"] or 0
+
+
+def lift(canvas: Canvas, *, by: User, now: datetime) -> bool:
+    """Let the removals go on that are held; return False if there are none."""
+    with transaction.atomic():
+        braked = Canvas.objects.filter(pk=canvas.pk).exclude(braked_at=None)
+        lifted = braked.update(braked_at=None, brake_lifted_at=now)
+        if lifted:
+            Activity.log(
+                canvas.app_group,
+                by,
+                Activity.Verb.CHANGED,
+                canvas.name,
+                kind=Activity.Kind.CANVAS,
+                changes=[(_("Removals"), _("held"), _("confirmed"))],
+            )
+            clock.wake(TASK)
+    return bool(lifted)

@@ -1,0 +1,90 @@
+"""End visits early, and take people who left out of the audiences again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from django.db.models import Count, Q, QuerySet
+
+from audiencesync.people.segments import filters
+from canvases.engine import rows
+from canvases.models import Canvas, LeftBy, Step, Visit
+from partners import sync
+from partners.models import Action, Delivery, Outcome
+
+
+def end_visits(
+    canvas: Canvas, reason: LeftBy, people: Mapping[int, datetime | None], *, now: datetime
+) -> int:
+    """End the open visits of these people at once, in whatever step; return how many.
+
+    ``people``: profile -> when the exit event happened; visits that began later go on. None: the
+    time does not matter. Call it under the lock of the canvas.
+    """
+    visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(people))
+    found = list(visits.values_list("pk", "profile", "began_at", "entered_at"))
+    chosen = [
+        pk
+        for pk, profile, began_at, entered_at in found
+        # Programs often send whole seconds.
+        if _is_over(people[profile], began_at or entered_at.replace(microsecond=0))
+    ]
+    if not chosen:
+        return 0
+    mine = Visit.objects.filter(pk__in=chosen, left_at=None)
+    by_step = list(mine.order_by().values_list("step").annotate(n=Count("pk")))
+    n = mine.update(step=None, due_at=None, left_at=now, left_by=reason)
+    for step_id, n_there in by_step:
+        rows.leave(step_id, n_there, to="withdrawn")
+    rows.count_exits(canvas, reason, n)
+    return n
+
+
+def _is_over(exit_at: datetime | None, began_at: datetime) -> bool:
+    return exit_at is None or exit_at >= began_at
+
+
+def asked(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime) -> Q:
+    """Return the condition on events: any exit of the canvas; ``name``: (kind, name) of some."""
+    wanted = Q(pk__in=[])
+    for one in canvas.exits.get("events", []):
+        if name is None or name == (one["kind"], one["name"]):
+            wanted |= filters.of_event(one, now=now)
+    return wanted
+
+
+def removing_steps(canvas: Canvas) -> list[Step]:
+    """Return the Audience Sync steps that remove people again when they leave."""
+    steps = Step.objects.filter(canvas=canvas, removed_at=None, settings__removes=True)
+    return list(steps.filter(sync__action=Action.ADD).prefetch_related("syncs"))
+
+
+def withdraw(
+    steps: Sequence[Step], people: Collection[int], *, changed: Collection[int], now: datetime
+) -> set[int]:
+    """Remove people again from each audience that these steps added them to.
+
+    ``changed``: those whose former identifiers leave although others want the people there.
+    Return the people whose removal is pending now.
+    """
+    if not steps or not people:
+        return set()
+    others = [person for person in people if person not in changed]
+    adding = {one for step in steps for one in step.syncs.all() if one.action == Action.ADD}
+    for one in sorted(adding, key=lambda one: (one.audience_id, one.pk)):
+        sync.withdraw(one, others, now=now)
+        sync.withdraw(one, list(changed), even_if_wanted=True, now=now)
+    pending = pending_removals(steps).filter(profile__in=list(people))
+    return set(pending.values_list("profile", flat=True))
+
+
+def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:
+    """Return the pending removals from the audiences of these steps."""
+    audiences = {one.audience_id for step in steps for one in step.syncs.all()}
+    return Delivery.objects.filter(
+        outcome=None,
+        batch__state=Outcome.PENDING,
+        batch__action=Action.REMOVE,
+        batch__audience__in=audiences,
+    )

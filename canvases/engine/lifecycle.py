@@ -1,0 +1,124 @@
+"""Launch and stop canvases, and subscribe them to what lets people enter and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+
+from audiencesync.core import beat as clock
+from audiencesync.groups.models import Activity, User
+from audiencesync.people.models import Segment
+from audiencesync.people.models.live import Subscription
+from audiencesync.people.segments import live as live_segments
+from canvases.engine import schedules
+from canvases.engine.admission import TASK, highest_profile
+from canvases.models import Canvas
+from canvases.steps import KINDS
+from partners.models import Action
+
+Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
+
+
+def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
+    """Set a draft or stopped canvas live and wake the engine; return False if it is neither.
+
+    The caller has checked the blockers. People enter again only within the rules of re-entry.
+    """
+    startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
+    ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
+    with transaction.atomic():
+        launched = ready.update(
+            state=Canvas.State.LIVE,
+            launched_at=now,
+            stopped_at=None,
+            braked_at=None,
+        )
+        if launched:
+            canvas.refresh_from_db()
+            _open_entry(canvas, now=now)
+            update_subscriptions(canvas, now=now)
+            live_segments.resume(canvas.pk, now)
+            for kind in KINDS.values():
+                kind.on_launched(canvas)
+            Activity.log(
+                canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS
+            )
+            clock.wake(TASK)
+    return bool(launched)
+
+
+def _open_entry(canvas: Canvas, *, now: datetime) -> None:
+    """Start what lets people enter: the walk over the profiles, or the schedule.
+
+    A live segment that was followed before goes on by its difference.
+    """
+    by = canvas.entry_by
+    mine = Canvas.objects.filter(pk=canvas.pk)
+    if by == Canvas.EntryBy.SCHEDULE:
+        mine.update(next_run_at=schedules.next_run(canvas, now=now))
+    was_followed = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
+    if by == Canvas.EntryBy.LAUNCH or by == Canvas.EntryBy.SEGMENT and not was_followed:
+        mine.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))
+    canvas.refresh_from_db()
+
+
+def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
+    """Stop a live canvas; return False if it is not live. Pending adds pause, removals go on."""
+    with transaction.atomic():
+        stopped = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.LIVE).update(
+            state=Canvas.State.STOPPED, stopped_at=now, next_run_at=None
+        )
+        if stopped:
+            canvas.refresh_from_db()
+            live_segments.pause(canvas.pk)
+            for kind in KINDS.values():
+                kind.on_stopped(canvas)
+            Activity.log(
+                canvas.app_group, by, Activity.Verb.STOPPED, canvas.name, kind=Activity.Kind.CANVAS
+            )
+    return bool(stopped)
+
+
+def retire(canvas: Canvas) -> None:
+    """Forget the members and signals of an archived canvas. Call it in the caller's transaction."""
+    live_segments.unsubscribe(canvas.pk)
+
+
+def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
+    """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
+    wanted = set(_wanted(canvas))
+    rows = Subscription.objects.filter(listener=canvas.pk).select_related("segment")
+    for row in rows:
+        if (row.role, row.kind, row.name, row.segment) not in wanted:
+            row.delete()
+    for role, kind, name, segment in sorted(wanted, key=str):
+        live_segments.subscribe(
+            canvas.app_group,
+            listener=canvas.pk,
+            role=role,
+            kind=kind,
+            name=name,
+            segment=segment,
+            kinds=_mirrored(canvas) if (role, kind) == ("entry", "segment") else (),
+            now=now,
+        )
+
+
+def _wanted(canvas: Canvas) -> Iterator[Wanted]:
+    if canvas.entry_by == Canvas.EntryBy.SEGMENT and canvas.segment is not None:
+        yield "entry", "segment", "", canvas.segment
+    if canvas.entry_by == Canvas.EntryBy.EVENT:
+        yield "entry", canvas.entry["kind"], canvas.entry["name"], None
+    for event in canvas.exits.get("events", []):
+        yield "exit", event["kind"], event["name"], None
+    for row in canvas.exit_segments.select_related("segment"):
+        yield "exit", "segment", "", row.segment
+
+
+def _mirrored(canvas: Canvas) -> tuple[str, ...]:
+    """Return the kinds of identifiers that steps of the canvas keep up to date in audiences."""
+    steps = canvas.steps.filter(removed_at=None, settings__removes=True, sync__action=Action.ADD)
+    sent = {kind for step in steps.select_related("sync") for kind in (step.sync.kinds or ())}  # type: ignore[union-attr]  # filtered by a column of it
+    return tuple(sorted(sent))

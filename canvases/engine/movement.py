@@ -1,0 +1,120 @@
+"""Move due visits from step to step; the beat of journeys."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from audiencesync.core import beat as clock
+from audiencesync.people.segments import live as live_segments
+from canvases.engine import admission, rows, schedules, signals
+from canvases.models import Canvas, Step, Visit
+from canvases.steps import KINDS
+
+logger = logging.getLogger(__name__)
+TASK = "canvases.engine.beat"
+CROWD = 10_000
+
+
+def beat() -> None:
+    """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
+    ends_at = time.monotonic() + settings.SYNC.flush_seconds
+    is_more = _followed(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
+    while move_all(now=timezone.now()):
+        if time.monotonic() > ends_at:
+            is_more = True
+            break
+    if is_more:
+        clock.wake(TASK)
+
+
+def _followed(*, now: datetime, seconds: float) -> bool:
+    """Bring live segments up to date; return whether work is left."""
+    try:
+        return live_segments.work(now=now, seconds=seconds)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # the edge of a loop: one segment must not stop the journeys
+        logger.exception("Live segments could not be brought up to date; the next beat tries again")
+        return False
+
+
+def move_all(*, now: datetime) -> int:
+    """Work off signals, admit a crowd to each live canvas, move one from each due step.
+
+    Return how many signals and people.
+    """
+    live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
+    due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
+    steps = Step.objects.filter(Exists(due), canvas__in=live)
+    crowds: list[tuple[Callable[..., int], QuerySet[Canvas] | QuerySet[Step]]] = [
+        (signals.work, signals.waiting(live)),
+        (schedules.start, live.filter(next_run_at__lte=now)),
+        (admission.admit, live.exclude(entry_until=None)),
+        (advance, steps),
+    ]
+    return sum(
+        _moved(move, pk, now=now)
+        for move, found in crowds
+        for pk in list(found.values_list("pk", flat=True))
+    )
+
+
+def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
+    """Move one crowd and return its size. An error in one canvas must not stop the others."""
+    try:
+        return move(pk, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or busy: the other canvases would fail as well
+    except Exception:  # the edge of a loop
+        logger.exception(
+            "A crowd could not be moved (%s %s); the next beat tries again.", move.__name__, pk
+        )
+        return 0
+
+
+def advance(step_id: int, *, now: datetime) -> int:
+    """Let a step act on its next due visits and move them on; return how many."""
+    with transaction.atomic():
+        step = Step.objects.select_related("canvas").get(pk=step_id)
+        if rows.locked(step.canvas_id) is None:
+            return 0
+        crowd = _crowd(step, now=now)
+        if crowd is None:
+            return 0
+        step = rows.fresh(step_id)
+        KINDS[step.kind].act(step, crowd, now=now)
+        following = rows.children(step.canvas, step).first()
+        return _go_on(step, following, crowd, now=now)
+
+
+def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
+    """Return the longest due visits, at most CROWD, as a condition without a list of ids."""
+    due = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
+    last = due.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
+    if last is None:
+        return due if due.exists() else None
+    due_at, pk = last
+    return due.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
+
+
+def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: datetime) -> int:
+    """Move visits to the next step, or out of the canvas; return how many.
+
+    The tallies move by the number of rows that changed.
+    """
+    if following is None:
+        n = crowd.update(step=None, due_at=None, left_at=now)
+    else:
+        n = crowd.update(
+            step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now)
+        )
+    rows.go_on(step, following, n)
+    return n

@@ -1,0 +1,76 @@
+"""The lock of a canvas, its steps, and the numbers that move with its visits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from canvases.models import Canvas, CanvasHour, ExitTally, LeftBy, Step, StepTally
+
+
+def hold(canvas_id: int) -> bool:
+    """Lock a canvas in the caller's transaction; return whether it is live.
+
+    Locks are taken in this order everywhere: canvases, then profiles.
+    """
+    return locked(canvas_id) is not None
+
+
+def locked(canvas_id: int) -> Canvas | None:
+    """Return the canvas under its row lock; None if it is not live."""
+    live = Canvas.objects.select_for_update(of=("self",)).select_related("segment", "app_group")
+    return live.filter(pk=canvas_id, state=Canvas.State.LIVE).first()
+
+
+def children(canvas: Canvas, parent: Step | None) -> QuerySet[Step]:
+    """Return the steps that follow ``parent``; those that begin the flow if it is None."""
+    return Step.objects.filter(canvas=canvas, parent=parent, removed_at=None)
+
+
+def fresh(step_id: int) -> Step:
+    """Read a step again under the lock, with the rows that its `act` reads."""
+    way = "sync__audience__ad_account__connection"
+    return Step.objects.select_related("canvas", way).get(pk=step_id)
+
+
+def count_entries(canvas: Canvas, n: int, *, now: datetime) -> None:
+    """Add ``n`` entries to the canvas and to its hour, and note the first and the last."""
+    if not n:
+        return
+    Canvas.objects.filter(pk=canvas.pk).update(
+        entered=F("entered") + n,
+        first_entry_at=Coalesce("first_entry_at", Value(now)),
+        last_entry_at=now,
+    )
+    hour, _is_new = CanvasHour.objects.get_or_create(
+        canvas=canvas, hour=now.replace(minute=0, second=0, microsecond=0)
+    )
+    CanvasHour.objects.filter(pk=hour.pk).update(entered=F("entered") + n)
+
+
+def count_exits(canvas: Canvas, reason: LeftBy, n: int) -> None:
+    """Add ``n`` visits that ended early for ``reason``."""
+    tally, _is_new = ExitTally.objects.get_or_create(canvas=canvas, reason=reason)
+    ExitTally.objects.filter(pk=tally.pk).update(n=F("n") + n)
+
+
+def go_on(step: Step, following: Step | None, n: int) -> None:
+    """Count ``n`` visits from a step to the next one, or out of the canvas."""
+    if following is None:
+        leave(step.pk, n, to="exited")
+    else:
+        leave(step.pk, n, to="proceeded")
+        arrive(following, n)
+
+
+def arrive(step: Step, n: int) -> None:
+    """Count ``n`` visits that came to a step."""
+    StepTally.objects.bulk_create([StepTally(step=step)], ignore_conflicts=True)
+    StepTally.objects.filter(step=step).update(entered=F("entered") + n, waiting=F("waiting") + n)
+
+
+def leave(step_id: int, n: int, *, to: str) -> None:
+    """Count ``n`` visits that left a step; ``to``: proceeded, exited or withdrawn."""
+    StepTally.objects.filter(step=step_id).update(waiting=F("waiting") - n, **{to: F(to) + n})

@@ -1,0 +1,38 @@
+"""Start the runs of canvases that people enter on a schedule."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from canvases import schedule
+from canvases.engine import admission, rows
+from canvases.models import Canvas
+
+
+def start(canvas_id: int, *, now: datetime) -> int:
+    """Start a run that is due, and note the next one; return 1 if a run was started.
+
+    A run that is still going is not started again. Several missed runs are made up by one.
+    """
+    with transaction.atomic():
+        canvas = rows.locked(canvas_id)
+        if canvas is None or canvas.next_run_at is None or canvas.next_run_at > now:
+            return 0
+        following = next_run(canvas, now=now)
+        if canvas.entry_until is not None:
+            Canvas.objects.filter(pk=canvas.pk).update(next_run_at=following)
+            return 0
+        highest = admission.highest_profile(canvas.app_group_id)
+        Canvas.objects.filter(pk=canvas.pk).update(
+            next_run_at=following, entry_cursor=0, entry_until=highest
+        )
+    return 1
+
+
+def next_run(canvas: Canvas, *, now: datetime) -> datetime | None:
+    """Return the first run after ``now``; None if the schedule is over."""
+    zone = ZoneInfo(canvas.app_group.time_zone)
+    return schedule.next_after(schedule.read(canvas.entry), zone, now)

@@ -1,0 +1,203 @@
+"""Work off the signals of a canvas: events and segments that let people enter or leave.
+
+The order of what happened to a person decides: the signals of each person are worked off one
+after the other, those of different people together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery
+
+from audiencesync.people.models import Event
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
+from audiencesync.people.segments import filters
+from canvases.engine import admission, brake, exits, rows
+from canvases.models import Canvas, LeftBy, Step
+
+AT_ONCE = 5_000
+BACK_DATED = timedelta(hours=1)
+"""An event of an entry may have happened this long before the launch, and not earlier."""
+
+
+@dataclass(slots=True)
+class Round:
+    """At most one signal of each person, and what these ask for."""
+
+    signals: dict[int, Signal] = field(default_factory=dict)
+    exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
+    left: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)  # people whose identifiers changed
+    entries: dict[int, Signal] = field(default_factory=dict)
+
+    def leave_out(self, people: Iterable[int]) -> None:
+        """Leave out the signals of these people."""
+        for person in people:
+            self.signals.pop(person, None)
+            self.entries.pop(person, None)
+            self.left.discard(person)
+            self.changed.discard(person)
+            for leaving in self.exits.values():
+                leaving.pop(person, None)
+
+
+def waiting(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
+    """Return the live canvases with signals that a brake does not hold."""
+    signals = Signal.objects.filter(listener=OuterRef("pk"))
+    is_free = Q(Exists(signals), braked_at=None)
+    others = signals.exclude(brake.held())
+    return live.filter(is_free | Q(Exists(others), braked_at__isnull=False))
+
+
+def work(canvas_id: int, *, now: datetime) -> int:
+    """Work off the next signals of a canvas; return how many."""
+    with transaction.atomic():
+        canvas = rows.locked(canvas_id)
+        if canvas is None:
+            return 0
+        steps = exits.removing_steps(canvas)
+        brake.apply(canvas, steps, now=now)
+        signals = list(_next(canvas, steps)[:AT_ONCE])
+        rounds, ignored = _rounds(canvas, signals, removes=bool(steps), now=now)
+        done, being_removed = ignored, set[int]()
+        for some in rounds:
+            some.leave_out(being_removed)
+            for reason, people in some.exits.items():
+                exits.end_visits(canvas, reason, people, now=now)
+            being_removed |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
+            _enter(canvas, some.entries, now=now)
+            done += [signal.pk for signal in some.signals.values()]
+        Signal.objects.filter(pk__in=done).delete()
+    return len(done)
+
+
+def _next(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
+    """Return the signals of a canvas in their order, without those that must wait.
+
+    A person who is being removed from an audience enters it again after that: an add would
+    supersede the removal, and former identifiers would stay.
+    """
+    mine = Signal.objects.filter(listener=canvas.pk).order_by("pk")
+    if canvas.braked_at:
+        mine = mine.exclude(brake.held())
+    if steps:
+        removals = exits.pending_removals(steps).filter(profile=OuterRef("profile_id"))
+        mine = mine.exclude(Exists(removals))
+    return mine
+
+
+def _rounds(
+    canvas: Canvas, signals: Sequence[Signal], *, removes: bool, now: datetime
+) -> tuple[list[Round], list[int]]:
+    """Divide signals into rounds, in the order in which things happened to each person.
+
+    Also return the ids of signals that ask for nothing.
+    """
+    subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
+    matching = _matching(canvas, signals, subscriptions, now=now)
+    ends_early = removes or bool(canvas.exits.get("left"))
+    back = {signal.profile_id for signal in signals if signal.kind == Signal.Kind.JOINED}
+    rounds: list[Round] = []
+    places: dict[int, int] = {}
+    for signal in sorted(signals, key=lambda signal: (signal.at, signal.pk)):
+        if signal.pk not in matching:
+            continue
+        person = signal.profile_id
+        place = places[person] = places.get(person, -1) + 1
+        if place == len(rounds):
+            rounds.append(Round())
+        role = subscriptions[signal.subscription_id].role
+        _sort(signal, role, rounds[place], ends_early=ends_early, is_back=person in back)
+    return rounds, [signal.pk for signal in signals if signal.pk not in matching]
+
+
+def _sort(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
+    """Note in a round what a signal asks for."""
+    person, kind = signal.profile_id, Signal.Kind(signal.kind)
+    into.signals[person] = signal
+    if role == Subscription.Role.ENTRY and kind == Signal.Kind.LEFT:
+        into.left.add(person)
+        if is_back:
+            into.changed.add(person)
+        if ends_early:
+            reason = LeftBy.CHANGED if is_back else LeftBy.SEGMENT
+            into.exits.setdefault(reason, {})[person] = None
+    elif role == Subscription.Role.ENTRY:
+        into.entries[person] = signal
+    elif kind == Signal.Kind.JOINED:
+        into.exits.setdefault(LeftBy.JOINED, {})[person] = None
+        into.left.add(person)
+    elif kind != Signal.Kind.LEFT:
+        into.exits.setdefault(LeftBy.EVENT, {})[person] = signal.at
+        into.left.add(person)
+
+
+def _matching(
+    canvas: Canvas,
+    signals: Sequence[Signal],
+    subscriptions: dict[int, Subscription],
+    *,
+    now: datetime,
+) -> set[int]:
+    """Return the signals whose event fits the conditions on its properties and its time."""
+    by_subscription: dict[int, list[Signal]] = {}
+    for signal in signals:
+        if signal.subscription_id in subscriptions:
+            by_subscription.setdefault(signal.subscription_id, []).append(signal)
+    matching = set()
+    for pk, some in by_subscription.items():
+        of_events = {signal.event_id for signal in some if signal.event_id is not None}
+        fit = _fitting(canvas, subscriptions[pk], of_events, now=now) if of_events else set()
+        matching |= {one.pk for one in some if one.event_id is None or one.event_id in fit}
+    return matching
+
+
+def _fitting(
+    canvas: Canvas, subscription: Subscription, events: set[int], *, now: datetime
+) -> set[int]:
+    """Return the events that a canvas asks for by this subscription."""
+    found = Event.objects.filter(pk__in=events)
+    if subscription.role == Subscription.Role.ENTRY:
+        if canvas.launched_at is not None:
+            found = found.filter(at__gte=canvas.launched_at - BACK_DATED)
+        found = found.filter(filters.of_event(canvas.entry, now=now))
+    else:
+        name = (subscription.kind, subscription.name)
+        found = found.filter(exits.asked(canvas, name, now=now))
+    return set(found.values_list("pk", flat=True))
+
+
+def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None:
+    """Let the people of these signals enter who are in the segment, if the canvas has one."""
+    if not entries:
+        return
+    people = admission.segment_people(canvas).filter(pk__in=list(entries))
+    if canvas.entry_by == Canvas.EntryBy.SEGMENT:
+        entry = admission.subscription(canvas)
+        members = SegmentMember.objects.filter(subscription=entry, profile__in=list(entries))
+        people = people.filter(pk__in=members.values("profile_id"))
+        admission.enter(canvas, admission.Crowd(people), now=now)
+        return
+    people = people.exclude(pk__in=_already_out(canvas, entries, now=now))
+    chosen = [signal.pk for signal in entries.values()]
+    mine = Signal.objects.filter(pk__in=chosen, profile_id=OuterRef("pk"))
+    began_at = Subquery(mine.values("at")[:1], output_field=DateTimeField())
+    admission.enter(canvas, admission.Crowd(people, began_at), now=now)
+
+
+def _already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
+    """Return the people for whom an exit event happened at or after the event of their entry.
+
+    The exit may have arrived first.
+    """
+    oldest = min(signal.at for signal in entries.values())
+    events = Event.objects.filter(
+        exits.asked(canvas, now=now), profile__in=list(entries), at__gte=oldest
+    )
+    return {
+        person for person, at in events.values_list("profile", "at") if at >= entries[person].at
+    }

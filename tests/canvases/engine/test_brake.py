@@ -1,0 +1,95 @@
+"""Removals wait for a confirmation if too many people would leave a live audience at once."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import live
+from audiencesync.people.writing import live_marks
+from canvases.engine import brake
+from canvases.models import Canvas, Visit
+from partners.models import Delivery
+
+pytestmark = pytest.mark.thorough
+
+GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+
+
+@pytest.fixture
+def audience_of_ten(journeys, settings):
+    """A live audience of ten people; three of them may leave at once."""
+    settings.REMOVAL_BRAKE_PEOPLE, settings.REMOVAL_BRAKE_PERCENT = 2, 30
+    journeys.segment = Segment.objects.create(
+        app_group=journeys.app_group, name="Germans", filter=GERMAN
+    )
+    journeys.people(10)
+    Profile.objects.update(country="DE")
+    canvas, [step] = journeys.canvas(("audience_sync", {"removes": True}))
+    journeys.asks(step)
+    Canvas.objects.filter(pk=canvas.pk).update(entry_by="segment", reentry="left")
+    canvas.refresh_from_db()
+    journeys.launch(canvas)
+    _follow(journeys)
+    journeys.live = canvas
+    return journeys
+
+
+def _follow(journeys):
+    while live.work(now=timezone.now(), seconds=9):
+        pass
+    journeys.run()
+
+
+def _move(journeys, numbers, country):
+    people = Profile.objects.filter(external_id__in=[f"p{n}" for n in numbers])
+    people.update(country=country)
+    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
+    _follow(journeys)
+
+
+def _removals():
+    return Delivery.objects.filter(sync__action="remove").count()
+
+
+def _is_braked(journeys):
+    journeys.live.refresh_from_db()
+    return journeys.live.braked_at is not None
+
+
+def test_few_people_leave_without_a_question(audience_of_ten):
+    _move(audience_of_ten, range(3), "FR")
+    assert (_removals(), _is_braked(audience_of_ten)) == (3, False)
+
+
+def test_removals_of_many_wait_and_the_rest_goes_on(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    assert (_removals(), _is_braked(audience_of_ten)) == (0, True)
+    audience_of_ten.people(1)
+    _move(audience_of_ten, [10], "DE")
+    assert Visit.objects.filter(profile__external_id="p10").exists()
+    assert _removals() == 0
+
+
+def test_people_who_leave_one_after_the_other_count_together(audience_of_ten):
+    _move(audience_of_ten, range(2), "FR")
+    _move(audience_of_ten, range(2, 5), "FR")
+    assert (_removals(), _is_braked(audience_of_ten)) == (2, True)
+
+
+def test_a_member_lifts_the_brake(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    assert brake.n_held(audience_of_ten.live) == 4
+    alice = audience_of_ten.user
+    assert brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
+    _follow(audience_of_ten)
+    assert (_removals(), _is_braked(audience_of_ten)) == (4, False)
+    assert Activity.objects.filter(verb="changed").exists()
+    assert not brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
+
+
+def test_people_who_come_back_are_not_removed_for_good(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    _move(audience_of_ten, range(4), "DE")
+    audience_of_ten.live.refresh_from_db()
+    assert brake.n_held(audience_of_ten.live) == 0

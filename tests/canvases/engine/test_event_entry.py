@@ -1,0 +1,111 @@
+"""A canvas that people enter and leave by events, in whatever order these arrive."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.api.track import track
+from audiencesync.people.models.live import Signal
+from canvases import laws
+from canvases.models import Canvas, ExitTally, Visit
+
+pytestmark = pytest.mark.thorough
+
+DELAY = ("delay", {"amount": 10, "unit": "minutes"})
+CART = {"kind": "event", "name": "cart", "where": []}
+BUY = {"kind": "event", "name": "buy", "where": []}
+
+
+@pytest.fixture
+def carts(journeys):
+    """A live canvas that people enter by `cart` and leave by `buy`."""
+    canvas, _steps = journeys.canvas(DELAY)
+    Canvas.objects.filter(pk=canvas.pk).update(
+        entry_by="event", entry=CART, exits={"events": [BUY]}, reentry="left", segment=None
+    )
+    canvas.refresh_from_db()
+    journeys.launch(canvas)
+    journeys.run()
+    journeys.cart_canvas = canvas
+    return journeys
+
+
+def send(journeys, *events):
+    """Send events, (name, seconds from now) each, in one call."""
+    now = timezone.now()
+    sent = [
+        {
+            "external_id": "anna",
+            "name": name,
+            "time": (now + timedelta(seconds=seconds)).isoformat(),
+        }
+        for name, seconds in events
+    ]
+    track(journeys.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
+    journeys.run()
+
+
+def is_inside(canvas):
+    return Visit.objects.filter(canvas=canvas, left_at=None).exists()
+
+
+def test_an_event_lets_a_person_enter(carts):
+    send(carts, ("cart", -1))
+    assert is_inside(carts.cart_canvas)
+    assert not Signal.objects.exists()
+
+
+def test_another_event_does_not(carts):
+    send(carts, ("view", -1))
+    assert not Visit.objects.exists()
+
+
+def test_an_event_of_before_the_launch_does_not(carts):
+    send(carts, ("cart", -7200))
+    assert not Visit.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [[("cart", -3), ("buy", -1)]],
+        [[("buy", -1), ("cart", -3)]],
+        [[("cart", -3)], [("buy", -1)]],
+        [[("buy", -1)], [("cart", -3)]],
+    ],
+    ids=["one call", "one call, backwards", "two calls", "two calls, backwards"],
+)
+def test_a_person_who_bought_after_the_cart_is_outside(carts, calls):
+    for events in calls:
+        send(carts, *events)
+    assert not is_inside(carts.cart_canvas)
+    assert laws.broken(now=timezone.now()) == []
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [[("buy", -3), ("cart", -1)]],
+        [[("buy", -3)], [("cart", -1)]],
+        [[("cart", -1)], [("buy", -3)]],
+    ],
+    ids=["one call", "two calls", "two calls, backwards"],
+)
+def test_a_person_who_bought_before_the_cart_is_inside(carts, calls):
+    for events in calls:
+        send(carts, *events)
+    assert is_inside(carts.cart_canvas)
+
+
+def test_an_exit_is_counted_with_its_reason(carts):
+    send(carts, ("cart", -3))
+    send(carts, ("buy", -1))
+    assert ExitTally.objects.get(canvas=carts.cart_canvas, reason="event").n == 1
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_an_event_twice_lets_a_person_enter_once(carts):
+    send(carts, ("cart", -3), ("cart", -3))
+    send(carts, ("cart", -2))
+    assert Visit.objects.count() == 1

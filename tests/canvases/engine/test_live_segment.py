@@ -1,0 +1,143 @@
+"""A canvas that is kept up to date: people enter when they join its segment, and leave with it."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import Signal
+from audiencesync.people.segments import live
+from audiencesync.people.writing import live_marks
+from canvases import engine, laws
+from canvases.models import Canvas, ExitTally, Visit
+
+pytestmark = pytest.mark.thorough
+
+DELAY = ("delay", {"amount": 10, "unit": "minutes"})
+SYNC = ("audience_sync", {"removes": True})
+VIP = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+
+
+@pytest.fixture
+def vips(journeys):
+    """People of a segment by country, and a canvas that is kept up to date with it."""
+    journeys.segment = Segment.objects.create(app_group=journeys.app_group, name="VIP", filter=VIP)
+    journeys.people(6)
+    Profile.objects.filter(external_id__in=["p0", "p1", "p2"]).update(country="DE")
+    return journeys
+
+
+def live_canvas(journeys, *kinds, **fields):
+    canvas, steps = journeys.canvas(*kinds)
+    values = {"entry_by": "segment", "reentry": "left", **fields}
+    Canvas.objects.filter(pk=canvas.pk).update(**values)
+    canvas.refresh_from_db()
+    return canvas, steps
+
+
+def change(journeys, *names, **fields):
+    people = Profile.objects.filter(external_id__in=names)
+    people.update(**fields)
+    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
+    follow(journeys)
+
+
+def follow(journeys):
+    while live.work(now=timezone.now(), seconds=9):
+        pass
+    journeys.run()
+
+
+def inside(canvas):
+    open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
+    return set(open_visits.values_list("profile__external_id", flat=True))
+
+
+def test_people_enter_when_they_join_the_segment(vips):
+    canvas, _steps = live_canvas(vips, DELAY)
+    vips.launch(canvas)
+    follow(vips)
+    assert inside(canvas) == {"p0", "p1", "p2"}
+    change(vips, "p3", "p4", country="DE")
+    assert inside(canvas) == {"p0", "p1", "p2", "p3", "p4"}
+    assert not Signal.objects.exists()
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_visits_end_when_people_leave_the_segment(vips):
+    canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p0", country="FR")
+    assert inside(canvas) == {"p1", "p2"}
+    assert vips.numbers(step) == (3, 0, 0, 2)
+    assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_people_stay_when_leaving_the_segment_is_no_exit(vips):
+    canvas, [step] = live_canvas(vips, DELAY)
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p0", country="FR")
+    assert vips.numbers(step) == (3, 0, 0, 3)
+
+
+def test_people_who_come_back_enter_again(vips):
+    canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p0", country="FR")
+    change(vips, "p0", country="DE")
+    assert inside(canvas) == {"p0", "p1", "p2"}
+    assert vips.numbers(step) == (4, 0, 0, 3)
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_people_who_come_back_stay_outside_without_reentry(vips):
+    canvas, _steps = live_canvas(vips, DELAY, exits={"left": True}, reentry="never")
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p0", country="FR")
+    change(vips, "p0", country="DE")
+    assert inside(canvas) == {"p1", "p2"}
+
+
+def test_a_cap_turns_people_away(vips):
+    canvas, _steps = live_canvas(vips, DELAY, cap_total=4)
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p3", "p4", "p5", country="DE")
+    canvas.refresh_from_db()
+    assert (canvas.entered, canvas.turned_away) == (4, 2)
+    assert len(inside(canvas)) == 4
+
+
+def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vips):
+    canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
+    vips.launch(canvas)
+    follow(vips)
+    engine.stop(canvas, by=vips.user, now=timezone.now())
+    change(vips, "p0", country="FR")
+    change(vips, "p3", country="DE")
+    assert inside(canvas) == {"p0", "p1", "p2"}
+    vips.launch(canvas)
+    follow(vips)
+    assert inside(canvas) == {"p1", "p2", "p3"}
+
+
+def test_joining_an_exit_segment_ends_visits(vips):
+    french = Segment.objects.create(
+        app_group=vips.app_group,
+        name="Buyers",
+        filter={"all": [{"field": "language", "op": "is", "value": "fr"}]},
+    )
+    canvas, [step] = live_canvas(vips, DELAY)
+    canvas.exit_segments.create(segment=french)
+    Profile.objects.filter(external_id="p0").update(language="fr")
+    vips.launch(canvas)
+    follow(vips)
+    assert inside(canvas) == {"p1", "p2"}
+    change(vips, "p1", language="fr")
+    assert inside(canvas) == {"p2"}
+    assert ExitTally.objects.get(canvas=canvas, reason="joined").n == 1
+    assert laws.broken(now=timezone.now()) == []

@@ -1,0 +1,163 @@
+"""L8: an audience that a canvas mirrors has the sendable people of the segment, and no others."""
+
+import hashlib
+import random
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import PastIdentifier, Profile, Segment
+from audiencesync.people.segments import live
+from audiencesync.people.writing import live_marks
+from canvases import engine, laws
+from canvases.models import Canvas, Step
+
+pytestmark = pytest.mark.thorough
+
+GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+FRENCH = {"all": [{"field": "language", "op": "is", "value": "fr"}]}
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).digest()
+
+
+class Mirror:
+    """Canvases that keep one audience at the sandbox up to date."""
+
+    def __init__(self, world, alice):
+        self.world, self.alice = world, alice
+        self.audience = world.audience("mirror")
+
+    def canvas(self, name, chosen):
+        group = self.world.app_group
+        segment = Segment.objects.create(app_group=group, name=name, filter=chosen)
+        canvas = Canvas.objects.create(
+            app_group=group, name=name, segment=segment, entry_by="segment", reentry="left"
+        )
+        row = self.world.sync(self.audience)
+        step = Step.objects.create(
+            canvas=canvas, kind="audience_sync", sync=row, settings={"removes": True}
+        )
+        step.syncs.add(row)
+        engine.launch(canvas, by=self.alice, now=timezone.now())
+        return canvas
+
+    def change(self, people, **fields):
+        Profile.objects.filter(pk__in=[one.pk for one in people]).update(**fields)
+        live_marks.note(self.world.app_group.pk, [one.pk for one in people])
+
+    def change_email(self, person, text):
+        old = Profile.objects.get(pk=person.pk).email_sha256
+        PastIdentifier.objects.create(profile=person, kind="email", sha256=old)
+        self.change([person], email_sha256=sha256(text))
+
+    def settle(self):
+        """Let segments, journeys and the queue run until nothing is left to do."""
+        moved = True
+        while moved:
+            now = timezone.now()
+            moved = live.work(now=now, seconds=9)
+            moved |= bool(engine.move_all(now=now))
+            self.world.drain()
+            moved |= bool(engine.move_all(now=timezone.now()))
+
+    def there(self):
+        server = self.world.sandbox
+        return {digest for _kind, digest in server.audiences.listed(self.audience.remote_id)}
+
+    def expected(self, **fields):
+        people = Profile.objects.filter(**fields).exclude(ads_consent=False)
+        return {
+            bytes(digest).hex()
+            for digest in people.values_list("email_sha256", flat=True)
+            if digest is not None
+        }
+
+
+@pytest.fixture
+def mirror(world, alice):
+    return Mirror(world, alice)
+
+
+def test_people_who_leave_the_segment_are_removed(mirror):
+    people = mirror.world.people(4, country="DE")
+    mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    assert len(mirror.there()) == 4
+    mirror.change(people[:1], country="FR")
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+    mirror.change(people[:1], country="DE")
+    mirror.settle()
+    assert len(mirror.there()) == 4
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_person_whom_another_canvas_wants_stays(mirror):
+    people = mirror.world.people(3, country="DE", language="fr")
+    mirror.canvas("Germans", GERMAN)
+    mirror.canvas("French", FRENCH)
+    mirror.settle()
+    mirror.change(people[:1], country="AT")
+    mirror.settle()
+    assert len(mirror.there()) == 3
+    mirror.change(people[:1], language="de")
+    mirror.settle()
+    assert len(mirror.there()) == 2
+
+
+def test_people_who_leave_two_segments_at_once_are_removed(mirror):
+    people = mirror.world.people(3, country="DE", language="fr")
+    mirror.canvas("Germans", GERMAN)
+    mirror.canvas("French", FRENCH)
+    mirror.settle()
+    mirror.change(people[:2], country="AT", language="de")
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+
+
+@pytest.mark.parametrize("n_canvases", [1, 2])
+def test_a_changed_address_replaces_the_former_one(mirror, n_canvases):
+    people = mirror.world.people(3, country="DE", language="fr")
+    for name, chosen in [("Germans", GERMAN), ("French", FRENCH)][:n_canvases]:
+        mirror.canvas(name, chosen)
+    mirror.settle()
+    mirror.change_email(people[0], "new")
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_member_who_becomes_sendable_is_added(mirror):
+    [person] = mirror.world.people(1, country="DE", email_sha256=None)
+    mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    assert mirror.there() == set()
+    mirror.change([person], email_sha256=sha256("late"))
+    mirror.settle()
+    assert mirror.there() == {sha256("late").hex()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
+    chance = random.Random(seed)
+    people = mirror.world.people(12, country="DE")
+    mirror.canvas("Germans", GERMAN)
+    mirror.canvas("French", FRENCH)
+    for n in range(24):
+        person = chance.choice(people)
+        act = chance.choice(["country", "language", "email", "settle", "work"])
+        if act == "email":
+            mirror.change_email(person, f"{seed} {n}")
+        elif act == "settle":
+            mirror.settle()
+        elif act == "work":
+            live.work(now=timezone.now(), seconds=9)
+            engine.move_all(now=timezone.now())
+        else:
+            value = {"country": ["DE", "FR"], "language": ["fr", "de"]}[act]
+            mirror.change([person], **{act: chance.choice(value)})
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE") | mirror.expected(language="fr")
+    assert laws.broken(now=timezone.now()) == []
