@@ -18,6 +18,7 @@ from django.utils import timezone
 from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import ErasedName, Erasure, Profile
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from canvases import engine
 from canvases.models import Canvas, CanvasHour, ExitSegment, ExitTally, Step, StepTally, Visit
 from canvases.privacy import erase
@@ -110,6 +111,9 @@ def _delete_rows(app_group: AppGroup) -> None:
         Tally: "sync__app_group",
         Sync: "app_group",
         Push: "ad_account__connection__app_group",
+        Signal: "subscription__app_group",
+        SegmentMember: "subscription__app_group",
+        Subscription: "app_group",
         ErasedName: "app_group",
         Erasure: "app_group",
     }

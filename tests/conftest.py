@@ -15,6 +15,7 @@ from tests.support import migrated
 pytest_plugins = [
     "tests.support.import_pages",
     "tests.support.journeys",
+    "tests.support.live_segments",
     "tests.support.profiles",
     "tests.support.queue_world",
     "tests.support.rest_api",

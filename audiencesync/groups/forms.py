@@ -187,9 +187,8 @@ class GroupForm(forms.ModelForm):
     @property
     def changes_people(self) -> bool:
         """Whether stored profiles must be updated, too (people/privacy/consent.py)."""
-        return not {"hash_only", "consent_attribute", "consent_values"}.isdisjoint(
-            self.changed_data
-        )
+        watched = {"hash_only", "consent_attribute", "consent_values", "consent_required"}
+        return not watched.isdisjoint(self.changed_data)
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -14,7 +14,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track, track_objects
 from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.changes import Change
-from audiencesync.people.writing import lookup
+from audiencesync.people.writing import live_marks, lookup
 from audiencesync.people.writing.upsert import upsert
 from canvases import engine
 from canvases.models import Canvas
@@ -50,6 +50,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
             done.processed = len(read)
             return done
         found = upsert(canvas.app_group, [change for _index, change, _problems in read], now=now)
+        live_marks.note(canvas.app_group_id, found.changed)
         people = {pk for pk in found.profile_ids if pk is not None}
         if people:
             done.entered = engine.admit_some(canvas.pk, people, now=now)

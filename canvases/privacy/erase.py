@@ -25,7 +25,7 @@ from audiencesync.core import chunks
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from audiencesync.people.privacy import erasure_ledger
-from audiencesync.people.writing import rework
+from audiencesync.people.writing import live_marks, rework
 from audiencesync.people.writing.columns import ALTERNATIVES
 from audiencesync.people.writing.identify import family
 from canvases.models import Canvas
@@ -66,6 +66,7 @@ def erase(
         mine = sorted(family([person.pk for person in people]))
         removal.cancel_adds(mine, Reason.ERASED, now=now)
         _strip(mine, now=now)
+        live_marks.note(app_group.pk, mine)  # hidden from now on, so they leave their segments
         clock.wake(TASK)
     return made
 

@@ -16,7 +16,7 @@ from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.demo.names import COUNTRIES, GERMANY, Country
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Segment
-from audiencesync.people.writing import bulk, rows
+from audiencesync.people.writing import bulk, live_marks, rows
 
 T = TypeVar("T")
 CHUNK = 10_000
@@ -143,6 +143,10 @@ def _person(random: Random, number: int, now: datetime) -> _Person:
     )
 
 
+def _name(number: int) -> str:
+    return f"demo-{number:06}"
+
+
 def _rows(
     app_group: AppGroup, people: list[_Person], first: int, now: datetime
 ) -> Iterator[bulk.NewProfile]:
@@ -155,7 +159,7 @@ def _rows(
     for number, (person, found) in enumerate(zip(people, hashes, strict=True), first):
         yield bulk.NewProfile(
             app_group.pk,
-            f"demo-{number:06}",
+            _name(number),
             *person.raw,
             person.country.code,
             person.country.language,
@@ -194,6 +198,10 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
         ]
         with transaction.atomic():
             bulk.insert(list(_rows(app_group, people, first, now)))
+            if live_marks.has_live_segments(app_group.pk):
+                names = [_name(first + place) for place in range(len(people))]
+                known = rows.by_external_id(app_group.pk, names)
+                live_marks.note(app_group.pk, known.values())
 
 
 def make_segments(app_group: AppGroup, *, by: User | None = None) -> list[Segment]:

@@ -23,7 +23,7 @@ from audiencesync.people.imports.mapping import Batch, Plan
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
-from audiencesync.people.writing import lookup
+from audiencesync.people.writing import live_marks, lookup
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.columns import ALTERNATIVES, CONSENTS, HASHES, hashes_of
 
@@ -258,6 +258,9 @@ class _Writer:
             [self.run.pk],
         )
         people = self.cursor.rowcount
+        if live_marks.has_live_segments(self.columns.app_group.pk):
+            marking = live_marks.marking("profile_id FROM import_rows")
+            self.cursor.execute(marking, [self.columns.app_group.pk])
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: Copied) -> bool:
@@ -326,9 +329,12 @@ class _Writer:
     def _make_all(self) -> None:
         """Insert all as members of the import, without a second search by PostgreSQL."""
         inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
+        marked, group = "", self.columns.app_group.pk
+        if live_marks.has_live_segments(group):
+            marked, params = f", marked AS ({live_marks.marking('id FROM made')})", [*params, group]
         try:
             self.cursor.execute(
-                f"WITH made AS ({inserting} RETURNING id)"
+                f"WITH made AS ({inserting} RETURNING id){marked}"
                 f" INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, id FROM made",
                 [*params, self.run.pk],
             )

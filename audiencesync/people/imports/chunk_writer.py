@@ -21,6 +21,7 @@ from audiencesync.people.imports.csv_reader import ParsedRows, Reject
 from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
+from audiencesync.people.writing import live_marks
 from audiencesync.people.writing.upsert import upsert
 
 # settings of a group that change how a chunk is prepared
@@ -148,6 +149,8 @@ class Writer:
             cells = [] if problem in ("erased", "gone") else parsed.rows[place]
             rejects.append(Reject(parsed.lines[place], _REASONS.get(problem, "stored"), "", cells))
         people = [pk for pk in done.profile_ids if pk is not None]
+        # Unchanged profiles, too: a segment may ask for the people of an import.
+        live_marks.note(self.app_group.pk, people)
         refused = {reject.line for reject in rejects if not reject.is_kept}
         rejects = sorted(
             reject for reject in rejects if not (reject.is_kept and reject.line in refused)

@@ -15,7 +15,7 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.models.imports import ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
-from audiencesync.people.writing import columns, lookup, rows
+from audiencesync.people.writing import columns, live_marks, lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
@@ -122,7 +122,8 @@ def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> Iden
     if owner is not None:
         return None if wanted in (None, owner) else "taken"
     if wanted is None:
-        upsert(app_group, [Change(alias=request.alias)], now=now)
+        made = upsert(app_group, [Change(alias=request.alias)], now=now)
+        live_marks.note(app_group.pk, made.changed)
     else:
         label, name = request.alias
         UserAlias.objects.create(app_group=app_group, profile_id=wanted, label=label, name=name)
@@ -145,6 +146,7 @@ def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> Ident
         named = Profile.objects.filter(pk=visitor.pk).update(
             external_id=request.external_id, updated_at=now
         )
+        live_marks.note(app_group.pk, [visitor.pk])
         return None if named else "unknown"  # erased since
     return _merge(app_group, visitor.pk, person, now=now)
 
@@ -198,6 +200,7 @@ def _merge(
     members = [ImportMember(run_id=run, profile_id=person.id) for run in runs]
     ImportMember.objects.bulk_create(members, ignore_conflicts=True)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
+    live_marks.hand_over(app_group.pk, visitor.id, to=person.id)
     return None
 
 

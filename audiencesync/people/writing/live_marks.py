@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from audiencesync.people.models import Event
-from audiencesync.people.models.live import ChangedProfile, Signal, Subscription
+from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
 
 _SUBSCRIPTIONS = (
     f"SELECT id, listener, kind, name FROM {Subscription._meta.db_table}"  # noqa: S608  # own names only
@@ -38,6 +39,41 @@ def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = (
         _mark(app_group_id, {*profiles, *(event.profile_id for event in events)})
     if events:
         _signal(heard, events)
+
+
+def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
+    """Reassign members and signals of a merged profile, and mark both, in the transaction of it.
+
+    The person takes the visitor's place in the segments: the next comparison keeps it, or lets the
+    person leave with what was sent for the visitor. That holds in paused subscriptions, too.
+    """
+    locked = Subscription.objects.select_for_update(no_key=True).order_by("pk")
+    listeners = dict(locked.filter(app_group=app_group_id).values_list("pk", "listener"))
+    if not listeners:
+        return
+    members = SegmentMember.objects.filter(subscription__in=listeners)
+    pairs = members.filter(profile__in=[visitor, to]).values_list("profile", "subscription")
+    known = {pk for profile, pk in pairs if profile == to}
+    moved = {pk for profile, pk in pairs if profile == visitor} - known
+    members.filter(profile=visitor, subscription__in=moved).update(profile=to)
+    members.filter(profile=visitor).delete()
+    waiting = Signal.objects.filter(listener__in=set(listeners.values()))
+    changes = waiting.exclude(kind__in=Signal.OF_EVENTS)
+    changes.filter(profile=visitor, subscription__in=known).delete()
+    # The last signal of a member is that it joined, whatever else still waits.
+    open_still = changes.filter(profile=to, subscription__in=moved).values_list("subscription")
+    Signal.objects.bulk_create(
+        Signal(
+            listener=listeners[pk],
+            subscription_id=pk,
+            profile_id=to,
+            kind=Signal.Kind.JOINED,
+            at=timezone.now(),
+        )
+        for (pk,) in sorted(set(open_still))
+    )
+    waiting.filter(profile=visitor).update(profile=to)
+    note(app_group_id, [visitor, to])
 
 
 def has_live_segments(app_group_id: int) -> bool:

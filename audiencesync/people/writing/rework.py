@@ -14,7 +14,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.models.imports import RejectPart
 from audiencesync.people.models.people import KINDS, Profile
 from audiencesync.people.privacy.consent import followed, remember
-from audiencesync.people.writing import rehash
+from audiencesync.people.writing import live_marks, rehash
 
 AT_ONCE = 5000  # profiles of a chunk
 CHUNKS = 20  # of one group before the next has its turn
@@ -49,6 +49,7 @@ def _rework_chunk(group_id: int) -> bool:
         # Before the raw values are blanked: hashes can be made of them only now.
         rehash.rehash(group, [profile.pk for profile in profiles], now=now)
         _apply_settings(group, profiles, now=now)
+        live_marks.note(group.pk, [profile.pk for profile in profiles])
         group.rework_cursor = profiles[-1].pk if len(profiles) == AT_ONCE else None
         if group.hash_only and group.rework_cursor is None:
             # The cells of rejected rows may hold addresses.

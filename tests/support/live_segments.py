@@ -33,18 +33,18 @@ class Listener:
 
 
 @pytest.fixture
-def segment(acme):
+def gold(acme):
     """People with the plan "gold"."""
-    gold = {"field": "custom.plan", "op": "is", "value": "gold"}
-    return Segment.objects.create(app_group=acme, name="gold", filter=gold)
+    plan = {"field": "custom.plan", "op": "is", "value": "gold"}
+    return Segment.objects.create(app_group=acme, name="gold", filter=plan)
 
 
 @pytest.fixture
-def listen(acme, segment):
+def listen(acme, gold):
     """listen(**options) -> a listener that has the present people of the segment as members."""
 
     def make(**options):
-        options = {"segment": segment, "role": Subscription.Role.ENTRY} | options
+        options = {"segment": gold, "role": Subscription.Role.ENTRY} | options
         made = live.subscribe(acme, listener=LISTENER, now=timezone.now(), **options)
         if made.segment:
             live.fill(made, low=0, high=live.HIGHEST, now=timezone.now())
