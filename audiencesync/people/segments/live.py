@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
-from audiencesync.people.segments import filters, live_changes
+from audiencesync.people.segments import filters, live_changes, references
 from audiencesync.people.segments.live_changes import Within
+from audiencesync.people.segments.references import Known
 
 logger = logging.getLogger(__name__)
 CHUNK = 10_000  # changed profiles, or rows to write, of one transaction
@@ -126,12 +129,65 @@ def members(subscription: Subscription) -> QuerySet[Profile]:
 
 
 def segment_saved(segment: Segment, now: datetime) -> None:
-    """Make the sweeps of a changed segment due at once, inside the transaction of the change."""
-    concerned = Subscription.objects.filter(segment=segment)
+    """Make the sweeps of a changed segment due at once, inside the transaction of the change.
+
+    Also those of segments that refer to it, directly or through others.
+    """
+    concerned = Subscription.objects.filter(segment__in=_concerned(segment))
     if found := _lock(concerned):
         Subscription.objects.filter(pk__in=[one.pk for one in found]).update(
             sweep_at=now, sweep_cursor=0
         )
+
+
+def _concerned(segment: Segment) -> list[Segment]:
+    """Return a segment and all that refer to it, directly or through others."""
+    found = {segment.pk: segment}
+    newest = [segment]
+    while newest:
+        above = [user for one in newest for user in references.users(one)]
+        newest = [one for one in above if one.pk not in found]
+        found |= {one.pk: one for one in newest}
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How many members an edit lets leave, how many people join, and how many members there are."""
+
+    leave: int = 0
+    join: int = 0
+    total: int = 0
+
+    @property
+    def share(self) -> float:
+        """Return the part of the members that would change; without members all of it."""
+        return (self.leave + self.join) / max(1, self.total)
+
+
+def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) -> Difference | None:
+    """Return what an edit of a segment would do to who listens; None if that takes too long.
+
+    Where several listen, also through other segments, the greatest share. Raise FilterError.
+    """
+    ends_at, most = time.monotonic() + seconds, Difference()
+    concerned = _concerned(segment)
+    raws = {one.pk: new_filter if one.pk == segment.pk else one.filter for one in concerned}
+    known = filters.known_to(raws.values())
+    own = str(segment.api_id)
+    known[own] = Known(segment.name, segment.app_group_id, filters.read(new_filter))
+    collecting = Subscription.objects.filter(segment__in=concerned, is_paused=False)
+    # One of those to each segment: they have the same members, but for some seconds.
+    first = {one.segment_id: one for one in collecting.order_by("-role", "-pk")}
+    for pk, subscription in first.items():
+        chosen = filters.parse(raws[pk or 0], known=known)
+        try:
+            with at_most(max(0.001, ends_at - time.monotonic())):
+                found = Difference(*live_changes.counts(subscription, chosen))
+        except TooSlow:
+            return None
+        most = max(most, found, key=lambda one: one.share)
+    return most
 
 
 def work(*, now: datetime, seconds: float) -> bool:
@@ -180,7 +236,7 @@ def _fresh(locked: Iterable[Subscription]) -> list[Subscription]:
 def _settle(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> None:
     """Write who of these profiles joined or left, under the lock of the subscription."""
     try:
-        moves = live_changes.difference(subscription, Within(ids))
+        moves = live_changes.moves(subscription, Within(ids), now=now)
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", subscription, error)
         return
@@ -199,7 +255,7 @@ def sweep_some(*, now: datetime) -> bool:
     try:
         # Without a lock, for most parts have no difference. What differs is compared again under
         # the lock; what changes meanwhile is marked.
-        moves = live_changes.difference(found, Within(low=low, high=high))
+        moves = live_changes.moves(found, Within(low=low, high=high), now=now)
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", found, error)
         _go_on(found, HIGHEST, now=now)
@@ -241,15 +297,5 @@ def _next_sweep(subscription: Subscription, *, now: datetime) -> datetime:
     settled_at = subscription.collecting_since + SETTLED
     if subscription.sweep_at is not None and subscription.sweep_at < settled_at:
         return max(settled_at, now)
-    return now + (OFTEN if _is_timed(subscription.segment) else DAILY)
-
-
-def _is_timed(segment: Segment | None) -> bool:
-    """Return whether time alone changes who is in the segment."""
-    return segment is not None and _has_days(segment.filter)
-
-
-def _has_days(raw: object) -> bool:
-    if isinstance(raw, dict):
-        return bool({"days", "audience"} & raw.keys()) or any(map(_has_days, raw.values()))
-    return isinstance(raw, list) and any(map(_has_days, raw))
+    assert subscription.segment is not None
+    return now + (OFTEN if filters.is_timed(subscription.segment.filter) else DAILY)

@@ -41,6 +41,12 @@ FROM ({{people}}) now_in FULL JOIN (
 WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
 ORDER BY 1
 """
+_COUNTS = f"""
+SELECT COUNT(*) - COUNT(now_in.id), COUNT(*) - COUNT(was_in.profile_id), COUNT(was_in.profile_id)
+FROM ({{people}}) now_in FULL JOIN (
+  SELECT profile_id FROM {_MEMBER} WHERE subscription_id = %s
+) was_in ON was_in.profile_id = now_in.id
+"""
 _FILL = f"""
 INSERT INTO {_MEMBER} (subscription_id, profile_id, fingerprint, since)
 SELECT %s, found.id, found.fingerprint, %s FROM ({{people}}) found WHERE true
@@ -137,10 +143,10 @@ def _identifier(kind: str) -> Combinable:
     return Case(When(eligibility.NOT_TRACKED.q, then=none), default=text, output_field=TextField())
 
 
-def people(subscription: Subscription, within: Within) -> QuerySet[Profile, Any]:
+def _people(subscription: Subscription, within: Within, now: datetime) -> QuerySet[Profile, Any]:
     """Return id and fingerprint of the profiles that match. Raise FilterError."""
     assert subscription.segment is not None
-    found = filters.members(subscription.segment).filter(within.q).order_by()
+    found = filters.members(subscription.segment, now=now).filter(within.q).order_by()
     if not subscription.kinds:
         return found.annotate(fingerprint=Value("")).values("id", "fingerprint")
     is_strict = subscription.app_group.consent_required
@@ -148,31 +154,41 @@ def people(subscription: Subscription, within: Within) -> QuerySet[Profile, Any]
     return printed.values("id", "fingerprint")
 
 
-def _people_sql(subscription: Subscription, within: Within) -> tuple[str, Sequence[Any]]:
+def _sql(people: QuerySet[Profile, Any]) -> tuple[str, Sequence[Any]]:
     try:
-        return people(subscription, within).query.sql_with_params()
+        return people.query.sql_with_params()
     except EmptyResultSet:
         return _NO_PEOPLE, ()
 
 
 def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
     """Insert the profiles that match as members, without signals; return how many."""
-    sql, params = _people_sql(subscription, within)
+    sql, params = _sql(_people(subscription, within, now))
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.execute(_FILL.format(people=sql), [subscription.pk, at, *params])
         return int(cursor.rowcount)
 
 
-def difference(subscription: Subscription, within: Within) -> list[Move]:
+def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[Move]:
     """Return who joins, leaves or is refreshed, in the order of their ids. Raise FilterError."""
-    sql, params = _people_sql(subscription, within)
+    sql, params = _sql(_people(subscription, within, now))
     where, given = within.sql
     refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
     statement = _DIFFERENCE.format(people=sql, within=where, or_refreshed=refreshed)
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, subscription.pk, *given])
         return [Move(pk, bool(was_in), new) for pk, was_in, new in cursor.fetchall()]
+
+
+def counts(subscription: Subscription, chosen: Q) -> tuple[int, int, int]:
+    """Return how many would leave and join by the query ``chosen``, and how many are members."""
+    found = Profile.objects.filter(chosen, app_group=subscription.app_group_id)
+    sql, params = _sql(found.order_by().values("id"))
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS.format(people=sql), [*params, subscription.pk])
+        leave, join, total = cursor.fetchone()
+    return leave, join, total
 
 
 def write(subscription: Subscription, moves: Sequence[Move], *, now: datetime) -> None:

@@ -1,0 +1,157 @@
+"""Sweeps of live segments: when they are due, pauses, and kills between two parts."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
+from audiencesync.people.segments import live, live_changes
+
+MINUTE = timedelta(minutes=1)
+SILVER = {"field": "custom.plan", "op": "is", "value": "silver"}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Make parts of sweeps and transactions of two people."""
+    monkeypatch.setattr(live, "SWEPT", 2)
+    monkeypatch.setattr(live, "CHUNK", 2)
+
+
+def unmarked(make_profile, n=1):
+    """Make people as a writer does that read the subscriptions before there was one."""
+    return [make_profile(attributes={"plan": "gold"}).pk for _n in range(n)]
+
+
+def sweep(listener, after):
+    """Work at a time after now; return what the listener hears."""
+    while live.work(now=timezone.now() + after, seconds=60):
+        pass
+    return listener.heard()
+
+
+def test_a_writer_of_the_beginning_is_found_after_five_minutes(make_profile, listen):
+    listener = listen()
+    (pk,) = unmarked(make_profile)
+    assert sweep(listener, 4 * MINUTE) == []
+    assert sweep(listener, 6 * MINUTE) == [("joined", pk)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "minutes"),
+    [
+        (SILVER, 24 * 60),
+        ({"event": "order", "op": "at_least", "n": 1}, 24 * 60),
+        ({"event": "order", "op": "never", "days": 30}, 15),
+        ({"all": [SILVER, {"field": "created_at", "op": "more_than_days_ago", "value": 3}]}, 15),
+        ({"audience": 7, "op": "in"}, 15),
+        ("inner", 15),
+    ],
+)
+def test_time_conditions_are_swept_often(acme, gold, listen, chosen, minutes):
+    if chosen == "inner":
+        timed = {"event": "order", "op": "never", "days": 30}
+        inner = Segment.objects.create(app_group=acme, name="inner", filter=timed)
+        chosen = {"segment": str(inner.api_id), "op": "in"}
+    Segment.objects.filter(pk=gold.pk).update(filter=chosen)
+    listener = listen()
+    begun = timezone.now() + 6 * MINUTE
+    live.work(now=begun, seconds=60)
+    row = Subscription.objects.get(pk=listener.subscription.pk)
+    assert row.sweep_at == begun + minutes * MINUTE
+
+
+def test_a_killed_sweep_goes_on_where_it_was(small, make_profile, listen):
+    listener = listen()
+    people = unmarked(make_profile, 5)
+    later = timezone.now() + 6 * MINUTE
+    live.sweep_some(now=later)
+    assert Subscription.objects.get().sweep_cursor == people[1]
+    assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
+
+
+def test_a_sweep_killed_before_its_cursor_moves_repeats_nothing(small, make_profile, listen):
+    listener = listen()
+    people = unmarked(make_profile, 3)
+    later = timezone.now() + 6 * MINUTE
+    live.sweep_some(now=later)
+    Subscription.objects.update(sweep_cursor=0)
+    assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
+
+
+def test_an_edit_begins_a_sweep_again(small, make_profile, gold, listen):
+    listener = listen()
+    unmarked(make_profile, 5)
+    silver = make_profile(attributes={"plan": "silver"}).pk
+    live.sweep_some(now=timezone.now() + 6 * MINUTE)
+    first = listener.heard()
+    Segment.objects.filter(pk=gold.pk).update(filter=SILVER)
+    live.segment_saved(gold, timezone.now())
+    heard = sweep(listener, MINUTE)
+    assert heard == [*(("left", pk) for _kind, pk in first), ("joined", silver)]
+
+
+def test_changes_are_worked_through_in_chunks(small, api, person, listen):
+    listener = listen()
+    names = "abcde"
+    api.track(attributes=[{"external_id": name, "plan": "gold"} for name in names])
+    live.settle_changes(now=timezone.now())
+    assert (ChangedProfile.objects.count(), Signal.objects.count()) == (3, 2)
+    assert listener.work() == [("joined", person(name).pk) for name in names]
+
+
+def test_a_chunk_that_fails_changes_nothing(api, listen, monkeypatch):
+    listener = listen()
+    api.track(attributes=[{"external_id": "a", "plan": "gold"}])
+    with monkeypatch.context() as broken:
+        broken.setattr(live_changes, "_SIGNAL", "no_such_table")
+        with pytest.raises(DatabaseError), transaction.atomic():
+            live.settle_changes(now=timezone.now())
+    assert not SegmentMember.objects.exists()
+    assert [kind for kind, _pk in listener.work()] == ["joined"]
+
+
+def test_a_paused_listener_hears_nothing_until_it_resumes(api, person, listen):
+    listener = listen()
+    carts = listen(segment=None, kind="event", name="cart")
+    api.track(attributes=[{"external_id": "a", "plan": "gold"}])
+    assert listener.work() == [("joined", person("a").pk)]
+    cart = {"external_id": "a", "name": "cart", "time": "2026-11-01T00:00:00Z"}
+    api.track(events=[cart])
+    live.pause(listener.subscription.listener)
+    api.track(events=[cart], attributes=[{"external_id": "a", "plan": "free"}])
+    assert (listener.work(), len(listener.members())) == ([], 1)
+    live.resume(listener.subscription.listener, timezone.now())
+    assert carts.work() == [("left", person("a").pk)]
+
+
+def test_a_resumed_listener_is_swept_once_more_after_five_minutes(make_profile, listen):
+    listener = listen()
+    live.pause(listener.subscription.listener)
+    live.resume(listener.subscription.listener, timezone.now())
+    assert sweep(listener, MINUTE) == []
+    (pk,) = unmarked(make_profile)
+    assert sweep(listener, 6 * MINUTE) == [("joined", pk)]
+
+
+def test_a_subscription_is_made_once_and_removed_with_all(small, acme, gold, make_profile, listen):
+    unmarked(make_profile, 3)
+    listener, again = listen(), listen()
+    assert listener.subscription == again.subscription
+    listen(segment=None, kind="event", name="cart")
+    Signal.objects.create(
+        listener=7, subscription=again.subscription, profile_id=1, kind="left", at=timezone.now()
+    )
+    live.unsubscribe(listener.subscription.listener)
+    left = (Subscription, SegmentMember, Signal)
+    assert [model.objects.count() for model in left] == [0, 0, 0]
+
+
+def test_people_of_another_group_do_not_join(other_group, make_profile, listen):
+    listener = listen()
+    make_profile(app_group=other_group, attributes={"plan": "gold"})
+    assert sweep(listener, 6 * MINUTE) == []
+    assert Profile.objects.count() == 1
