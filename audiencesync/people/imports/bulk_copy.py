@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copy_lines
+from audiencesync.people.imports.copy_lines import is_new, is_odd, is_rehashed
 from audiencesync.people.imports.mapping import Batch, Plan
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
@@ -182,32 +183,6 @@ class Columns:
                 copy_lines.texts([orjson.dumps(known).decode() for known in fields["attributes"]])
             )
         return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
-
-
-def _is_new(kind: str) -> str:
-    """SQL: ``t`` has a value, other than the hash of a plain value in ``known``."""
-    is_hash = (
-        f"length(t.{kind}) = 64 AND known.{kind} <> ''"
-        f" AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
-    )
-    return f"t.{kind} IS NOT NULL AND ({is_hash}) IS NOT TRUE"
-
-
-def _is_rehashed(kind: str) -> str:
-    """SQL: a hash of ``t`` differs from the known one; a missing alternative hash does not."""
-    main = f"t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256"
-    name = ALTERNATIVES.get(kind)
-    is_news = f"t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name}"
-    return f"{main} OR {is_news}" if name else main
-
-
-def _odd(kinds: Sequence[str]) -> str:
-    """SQL: ``known`` was hashed by an old rule, or would lose a usable identifier."""
-    worse = (
-        f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL"
-        for kind in kinds
-    )
-    return " OR ".join([*worse, f"known.rule_version < {normalise.RULE_VERSION}"])
 
 
 def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
@@ -403,7 +378,7 @@ class _Writer:
         """Lock the known profiles by id. Return how many: locked, changed, unusual."""
         columns = self.columns
         tests = [
-            f"({_is_new(kind)} AND (t.{kind} <> known.{kind} OR {_is_rehashed(kind)}))"
+            f"({is_new(kind)} AND (t.{kind} <> known.{kind} OR {is_rehashed(kind)}))"
             for kind in columns.kinds
         ]
         tests += [
@@ -422,7 +397,7 @@ class _Writer:
         names = [*columns.kinds, *columns.hashes, *columns.plain, "attributes", "rule_version"]
         was = "".join(
             f"was_{kind} = known.{kind}_sha256,"
-            f" {kind} = CASE WHEN {_is_new(kind)} THEN t.{kind} END, "
+            f" {kind} = CASE WHEN {is_new(kind)} THEN t.{kind} END, "
             for kind in columns.kinds
         )
         was += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
@@ -433,7 +408,7 @@ class _Writer:
             " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new))"
             " AND p.erased_at IS NULL ORDER BY p.id FOR NO KEY UPDATE),"
             f" compared AS (UPDATE import_rows t SET {was}"
-            f" is_changed = {' OR '.join(tests) or 'false'}, is_full = {_odd(columns.kinds)} OR"
+            f" is_changed = {' OR '.join(tests) or 'false'}, is_full = {is_odd(columns.kinds)} OR"
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_full)"
