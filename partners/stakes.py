@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext, pgettext
@@ -72,8 +72,13 @@ def behind(place: Connection | AdAccount | Audience) -> Stake:
 
 
 def of_sync(sync: Sync) -> Stake:
-    """Return the stake of one Sync."""
-    return measured(waiting().filter(sync=sync))
+    """Return the stake of a Sync, with the people who left and are removed again."""
+    return measured(waiting_in(sync))
+
+
+def waiting_in(sync: Sync) -> QuerySet[Batch]:
+    """Return the pending batches of a Sync and of the one that undoes it."""
+    return waiting().filter(Q(sync=sync) | Q(sync__undoes=sync))
 
 
 def measured(batches: QuerySet[Batch]) -> Stake:

@@ -23,7 +23,7 @@ NO_PULSE = timedelta(seconds=60)
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
     """Return why people of a Sync are not sent now; None if none wait or they are being sent."""
-    return _of(sync.audience.ad_account, stakes.waiting().filter(sync=sync), now=now)
+    return _of(sync.audience.ad_account, stakes.waiting_in(sync), now=now)
 
 
 def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:

@@ -30,6 +30,7 @@ from partners.models import (
     ParkedBy,
     Sync,
 )
+from partners.models.batch_queries import OF_STEPS
 
 logger = logging.getLogger(__name__)
 LASTING = (ParkedBy.TOKEN, ParkedBy.AD_ACCOUNT, ParkedBy.AUDIENCE_GONE)
@@ -147,8 +148,9 @@ def _syncs(place: Place) -> QuerySet[Sync]:
         AdAccount: "audience__ad_account",
         Audience: "audience",
     }
-    mine = Sync.objects.filter(purpose=Sync.Purpose.STEP, **{way[type(place)]: place})
-    return mine.filter(Q(is_live=True) | Q(tally__pending__gt=0)).order_by("-is_live", "pk")
+    mine = Sync.objects.filter(purpose__in=OF_STEPS, **{way[type(place)]: place})
+    needed = Q(is_live=True, undoes=None) | Q(tally__pending__gt=0)
+    return mine.filter(needed).order_by("-is_live", "pk")
 
 
 def _canvases(place: Place) -> QuerySet[Batch]:
@@ -251,7 +253,7 @@ def _enqueue_daily(
 
 def _mail_missed_deadlines(*, now: datetime) -> None:
     """Mail about people who missed their deadline, once a day."""
-    over = _expired(now=now).filter(sync__purpose=Sync.Purpose.STEP)
+    over = _expired(now=now).filter(sync__purpose__in=OF_STEPS)
     _enqueue_daily("given-up", over, _missed_deadline_mail, to=recipients, now=now)
 
 
@@ -278,7 +280,7 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
 
 def _mail_failed_removals(*, now: datetime) -> None:
     """Mail the admins about removals without a step that missed their deadline, once a day."""
-    over = _expired(now=now).exclude(sync__purpose=Sync.Purpose.STEP)
+    over = _expired(now=now).exclude(sync__purpose__in=OF_STEPS)
     _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=_admins, now=now)
 
 
@@ -305,7 +307,7 @@ def _mail_blocked_removals(*, now: datetime) -> None:
     )
     barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
     waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
-        sync__purpose=Sync.Purpose.STEP
+        sync__purpose__in=OF_STEPS
     )
     _enqueue_daily("removals-wait", waiting, _blocked_removal_mail, to=_admins, now=now)
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from audiencesync.groups.models import AppGroup
 from partners import registry, stakes
 from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
+from partners.models.batch_queries import OF_STEPS
 from partners.queue import sealed
 from partners.stakes import Stake
 
@@ -253,7 +254,7 @@ def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
 
     One query, and one more for each broken connection.
     """
-    needed = Q(is_live=True) | Q(purpose=Sync.Purpose.STEP, paused=False, tally__pending__gt=0)
+    needed = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
     live = Sync.objects.filter(needed, audience__ad_account__connection=OuterRef("pk"))
     shut = sealed.stuck(now=now).filter(ad_account__connection=OuterRef("pk"))
     problems = []

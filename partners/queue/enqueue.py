@@ -92,7 +92,7 @@ def _is_new(sync: Sync, lowest: int) -> bool:
 
 
 def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new batches, without those that were superseded since.
+    """Move deliveries of ``sync`` into new batches, without those that are over by now.
 
     ``is_unclear``: some of them may have arrived before.
     """
@@ -100,7 +100,7 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
     # Asked under the lock of the audience's seq: no later operation can be committed meanwhile.
-    later = supersede.with_later_opposite(sync, deliveries)
+    over = supersede.over(sync, deliveries)
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=chosen).update(
@@ -108,7 +108,7 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
         )
         batch.attempts += is_unclear
     Batch.objects.bulk_update(batches, ["n", "attempts"])
-    superseded = Delivery.objects.filter(pk__in=later, outcome=None)
+    superseded = Delivery.objects.filter(pk__in=over, outcome=None)
     outcomes.cancel(superseded, Reason.SUPERSEDED, now=now)
 
 

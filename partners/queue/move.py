@@ -133,10 +133,10 @@ def _enter(
         held = list(going.values_list("pk", flat=True))
         n = sum(going.values_list("n", flat=True))
         members = Delivery.objects.filter(batch__in=held, outcome=None)
+        over = Q(supersede.reverted())
         if _has_later(target, oldest):
-            outcomes.cancel(
-                members.filter(_later(target)), Reason.SUPERSEDED, out_of=out_of, now=now
-            )
+            over |= Q(_later(target))
+        outcomes.cancel(members.filter(over), Reason.SUPERSEDED, out_of=out_of, now=now)
         batches = list(going)
         transitions.finish(
             batches, Outcome.CANCELLED, out_of=out_of, code=Reason.MOVED.value, now=now
@@ -160,7 +160,8 @@ def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
         oldest = (
             chosen.order_by("batch__created_at").values_list("batch__created_at", flat=True).first()
         )
-        superseded = set(chosen.filter(_later(target)).values_list("pk", flat=True))
+        over = _later(target) | supersede.reverted()
+        superseded = set(chosen.filter(over).values_list("pk", flat=True))
         going = [pk for pk, _sync in found if pk not in superseded]
         rows.filter(pk__in=superseded).update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
         rows.filter(pk__in=going).update(outcome=Outcome.CANCELLED, reason=Reason.MOVED)

@@ -16,7 +16,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
 from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
-from partners.models import Action, Batch, Delivery
+from partners.models import Action, Batch, Delivery, Sync
 from partners.queue.collect import Request
 from partners.queue.supersede import LAST_SEQ
 
@@ -42,6 +42,8 @@ AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
 AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
 AND NOT b.cancel_requested AND b.state IN ('pending', 'synced') AND NOT EXISTS (
+    SELECT 1 FROM {sync} u JOIN {delivery} r ON r.sync_id = u.id
+    WHERE u.undoes_id = e.sync_id AND r.entry_key = e.id) AND NOT EXISTS (
     SELECT 1 FROM {delivery} f JOIN {batch} c ON c.id = f.batch_id
     WHERE f.profile_id = d.profile_id AND f.outcome IS NULL
     AND c.audience_id = b.audience_id AND c.action = 'remove' AND c.seq > b.seq
@@ -120,8 +122,9 @@ def rows_of(batch: Batch) -> list[Row]:
 
 def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
     """Run a statement over the deliveries of a batch, or over those that a repeat still sends."""
-    models = {"delivery": Delivery, "profile": Profile, "batch": Batch, "past": PastIdentifier}
-    tables = {name: model._meta.db_table for name, model in models.items()}
+    models = (Delivery, Profile, Batch, PastIdentifier, Sync)
+    names = ("delivery", "profile", "batch", "past", "sync")
+    tables = {name: model._meta.db_table for name, model in zip(names, models, strict=True)}
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
     if batch.repeat_of_id:

@@ -1,8 +1,9 @@
 """Delete old deliveries, batches and calls. The counts stay as they are.
 
 Of each person, audience and action, the newest delivery and the newest synced one are kept as
-long as the audience exists: they show from where a person must be removed. All others move into
-the base of their tally.
+long as the audience exists: they show from where a person must be removed. Of an add by which a
+Sync claims a person, the same holds for each Sync, and the delivery that reverts it stays as long
+as the add. All others move into the base of their tally.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from django.db.models.functions import Coalesce
 
 from audiencesync.groups import retention
 from audiencesync.people.models import Profile
-from partners.models import Batch, Delivery, Outcome, Push, Tally
+from partners.models import Action, Batch, Delivery, Outcome, Push, Tally
+from partners.queue import supersede
 
 SHARE = 0.3  # seconds of one call
 # In these states, the last code of the batch is the reason.
@@ -92,13 +94,23 @@ def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
     )
     synced = Q(outcome=None, batch__state=Outcome.SYNCED)
     person = Profile.everybody.filter(pk=OuterRef("profile"))
+    void = Q(outcome__in=supersede.VOID) | Q(batch__state=Outcome.CANCELLED)
+    claim = Q(batch__action=Action.ADD, sync__claims=True) & ~void & ~Q(supersede.reverted())
+    by_itself = same.filter(sync=OuterRef("sync"))
     followed = (
-        Exists(same.filter(later, synced))
-        | (~synced & Exists(same.filter(later)))
+        (~claim & _followed(same, later, synced))
+        | (claim & _followed(by_itself, later, synced))
         | ~Exists(person)
     )
     over = Q(batch__in=ended) & followed | Q(batch=None, outcome__isnull=False)
-    return rows.filter(over).exclude(Exists(person.filter(erased_at__isnull=False)))
+    reverted_add = Delivery.objects.filter(sync=OuterRef("sync__undoes"), pk=OuterRef("entry_key"))
+    needed = Exists(person.filter(erased_at__isnull=False)) | Exists(reverted_add)
+    return rows.filter(over).exclude(needed)
+
+
+def _followed(same: QuerySet[Delivery], later: Q, synced: Q) -> Q:
+    """Match deliveries with a later one of the same kind that was synced, or as little."""
+    return Q(Exists(same.filter(later, synced))) | (~synced & Q(Exists(same.filter(later))))
 
 
 def _keep_counts(going: QuerySet[Delivery]) -> None:

@@ -36,9 +36,13 @@ def cancel_opposite(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> N
 
 
 def _waiting_opposite(sync: Sync) -> BatchQuerySet:
-    """Return the waiting batches of the same audience with the opposite action."""
+    """Return the waiting batches of the same audience with the opposite action.
+
+    Not those that are about to move to another audience (queue/move.py).
+    """
     opposite = Action(sync.action).opposite
-    return Batch.objects.waiting().filter(audience=sync.audience_id, action=opposite)
+    stays = Q(moves_to=None) | Q(moves_to__audience=sync.audience_id)
+    return Batch.objects.waiting().filter(stays, audience=sync.audience_id, action=opposite)
 
 
 def cancel_overtaken(batches: Iterable[Batch], *, now: datetime) -> None:
@@ -90,11 +94,13 @@ def _newest_seq(audience_id: int, action: Action) -> int:
     return seqs.first() or 0
 
 
-def with_later_opposite(sync: Sync, deliveries: list[int]) -> list[int]:
-    """Return those of the deliveries that a later, opposite operation supersedes."""
+def over(sync: Sync, deliveries: list[int]) -> list[int]:
+    """Return those of the deliveries that are reverted, or superseded by a later operation."""
     later = opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
     return list(
-        Delivery.objects.filter(Exists(later), pk__in=deliveries).values_list("pk", flat=True)
+        Delivery.objects.filter(Exists(later) | reverted(), pk__in=deliveries).values_list(
+            "pk", flat=True
+        )
     )
 
 

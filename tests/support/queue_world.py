@@ -45,8 +45,8 @@ class World:
         remote_id = str(self.sandbox.audiences.create(account.remote_id, name))
         return Audience.objects.create(ad_account=account, remote_id=remote_id, name=name)
 
-    def sync(self, audience=None, action="add", kinds=("email",)):
-        return builder.make_sync(audience or self.audience(), action, kinds=kinds)
+    def sync(self, audience=None, action="add", kinds=("email",), **fields):
+        return builder.make_sync(audience or self.audience(), action, kinds=kinds, **fields)
 
     def people(self, n=1, **fields):
         made = []

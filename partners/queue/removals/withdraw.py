@@ -72,7 +72,8 @@ def wanted(but: Sync) -> QuerySet[Delivery]:
         batch__action=Action.REMOVE,
         batch__seq__gt=OuterRef("batch__seq"),
     )
-    others = _standing(adds.filter(sync__claims=True).exclude(sync=but))
+    stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=but.audience_id)
+    others = _standing(adds.filter(stays, sync__claims=True).exclude(sync=but))
     return others.filter(~supersede.reverted(), ~Exists(_not_void(removals)))
 
 

@@ -51,7 +51,7 @@ def erase(world, person):
 
 def test_older_deliveries_are_purged_and_the_newest_stays(world):
     audience = world.audience()
-    syncs = [world.sync(audience) for _ in range(3)]
+    syncs = [world.sync(audience, claims=False) for _ in range(3)]
     sent(world, *syncs, people=world.people(3))
     purge(days=80)
     assert Delivery.objects.count() == 9
@@ -126,7 +126,7 @@ def test_pending_deliveries_are_never_purged(world):
 
 def test_errored_people_are_retried_after_a_purge(world):
     audience = world.audience()
-    sync_row = world.sync(audience)
+    sync_row = world.sync(audience, claims=False)
     people = world.people(2)
     world.enter(sync_row, people)
     long_ago = timezone.now() - timedelta(days=200)
@@ -186,7 +186,7 @@ def test_events_activities_and_sessions_are_purged_by_age(world, alice):
 
 def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monkeypatch):
     audience = world.audience()
-    syncs = [world.sync(audience) for _ in range(2)]
+    syncs = [world.sync(audience, claims=False) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
     monkeypatch.setattr(groups_retention, "CHUNK", 2)
     monkeypatch.setattr(retention, "SHARE", 0.0)
@@ -203,7 +203,7 @@ def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monk
 )
 def test_a_chunk_that_fails_halfway_is_rolled_back(world, table):
     audience = world.audience()
-    syncs = [world.sync(audience) for _ in range(2)]
+    syncs = [world.sync(audience, claims=False) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
 
     def fail(execute, sql, params, many, context):

@@ -156,7 +156,7 @@ def no_repair():
 @seeded(queue.RETRY, "kill")
 def retry_whatever_came_later():
     """Retry adds people who were removed since"""
-    supersede.with_later_opposite = lambda sync, deliveries: []
+    supersede.over = lambda sync, deliveries: []
 
 
 @seeded(queue.PARTIAL, "kill")
