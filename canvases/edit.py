@@ -20,6 +20,8 @@ from audiencesync.people.models import Segment
 from canvases import engine, pending
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
+from partners import sync
+from partners.models import Sync
 
 MOST_STEPS = 200
 
@@ -90,6 +92,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
         engine.retire(canvas)
+        sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=False)
         _log(
             canvas,
             by,
@@ -104,6 +107,7 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
         state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
         if archived.update(state=state, edited_by=by, edited_at=now):
+            sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=True)
             _log(
                 canvas,
                 by,

@@ -12,6 +12,7 @@ urlpatterns = [
     path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
     path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
     path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),
+    path("<int:canvas_id>/brake/", launch.lift_brake, name="canvas_brake"),
     path("<int:canvas_id>/counts/", launch.counts, name="canvas_counts"),
     path("<int:canvas_id>/steps/", editor.add, name="step_add"),
     path("<int:canvas_id>/steps/<int:step_id>/", editor.save, name="step"),

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, Sum
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import beat as clock
-from audiencesync.groups.models import Activity, User
+from audiencesync.groups import outbox
+from audiencesync.groups.models import Activity, Membership, Role, User
 from audiencesync.people.models.live import SegmentMember, Signal
 from canvases.engine.admission import TASK
 from canvases.models import Canvas, Step
@@ -45,6 +48,7 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     if leaving and _is_too_many(canvas, leaving + _removed(steps, since=now - WINDOW)):
         Canvas.objects.filter(pk=canvas.pk).update(braked_at=now)
         canvas.braked_at = now
+        _mail(canvas, leaving, now=now)
 
 
 def _is_too_many(canvas: Canvas, leaving: int) -> bool:
@@ -52,6 +56,29 @@ def _is_too_many(canvas: Canvas, leaving: int) -> bool:
     staying = SegmentMember.objects.filter(entry).count()
     percent = 100 * leaving / (staying + leaving)
     return leaving >= settings.REMOVAL_BRAKE_PEOPLE and percent > settings.REMOVAL_BRAKE_PERCENT
+
+
+def _mail(canvas: Canvas, leaving: int, *, now: datetime) -> None:
+    """Mail the author of the canvas, else the admins, once per incident."""
+    members = Membership.objects.filter(app_group=canvas.app_group, user__is_active=True)
+    readers = members.select_related("user").order_by("pk")
+    authors = list(readers.filter(user=canvas.created_by, role__in=[Role.MARKETER, Role.ADMIN]))
+
+    def write(_reader: Membership) -> outbox.Text:
+        words = {"canvas": canvas.name, "group": canvas.app_group.name}
+        subject = gettext("Removals are held in %(group)s: %(canvas)s") % words
+        text = ngettext(
+            "%(n)s person left the segment of the canvas “%(canvas)s” at once. The removal from"
+            " the audience waits until a marketer or admin confirms it. Everything else goes on.",
+            "%(n)s people left the segment of the canvas “%(canvas)s” at once. The removal from"
+            " the audience waits until a marketer or admin confirms it. Everything else goes on.",
+            leaving,
+        )
+        body = text % (words | {"n": number_format(leaving)})
+        return subject, f"{body}\n\n{outbox.absolute_url(canvas.get_absolute_url())}\n"
+
+    to = authors or list(readers.filter(role=Role.ADMIN))
+    outbox.enqueue(f"brake {canvas.pk} {now:%Y%m%dT%H%M%S}", canvas.app_group, to, write, now=now)
 
 
 def _removed(steps: Sequence[Step], *, since: datetime) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -13,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
 from canvases import analytics, checklist, engine, pending
+from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.steps import KINDS
 from canvases.views import editor, panels, workbench
@@ -61,6 +64,20 @@ def _discarded(request: HttpRequest, canvas: Canvas) -> pending.Decision:
     if request.POST.get("waiting") != pending.Choice.DISCARD:
         return pending.Decision()
     return pending.discard_all(canvas, by=access.user(request))
+
+
+@access.signed_in
+@require_POST
+def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Remove the people whose removal is held. ``n``: how many the page showed."""
+    now = timezone.now()
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    shown, n = request.POST.get("n", ""), brake.n_held(canvas)
+    if canvas.braked_at and not (shown.isdigit() and n <= int(shown[:12])):
+        messages.error(request, _("More people left meanwhile. Look at the new number first."))
+    elif brake.lift(canvas, by=access.user(request), now=now):
+        messages.success(request, _("The people are removed now."))
+    return redirect(canvas.get_absolute_url())
 
 
 @access.signed_in

@@ -19,6 +19,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from canvases import analytics, checklist, pending
 from canvases.analytics import Numbers, Share
+from canvases.engine import brake
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
@@ -132,6 +133,7 @@ class Bench:
     cards: list[Card]
     removed: list[Card]
     banner: list[str] = field(default_factory=list)  # problems of the connections of the group
+    n_held: int = 0  # people who would be removed, if a brake holds that
     may_edit: bool = False  # the role of the reader; set by `answer`
 
     @property
@@ -193,6 +195,7 @@ class Bench:
                 self.canvas.segment_id,
                 cards,
                 self.banner,
+                self.n_held,
             )
         )
         return hashlib.sha256(seen.encode()).hexdigest()[:16]
@@ -216,7 +219,8 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     if cards:
         cards[0].is_first = cards[-1].is_last = True
     banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
-    return Bench(canvas, cards, removed, banner)
+    n_held = brake.n_held(canvas) if canvas.braked_at else 0
+    return Bench(canvas, cards, removed, banner, n_held)
 
 
 def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -> Card:

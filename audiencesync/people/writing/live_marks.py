@@ -24,6 +24,8 @@ _MARK = (
     f"INSERT INTO {ChangedProfile._meta.db_table} (app_group_id, profile_id)"  # noqa: S608  # own names only
     " SELECT %s, {}"
 )
+MERGED = "merged"
+"""The fingerprint of a member whose next comparison must find changed identifiers."""
 _Heard = tuple[int, int, str, str]  # id, listener, kind, name
 
 
@@ -54,7 +56,11 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
     members = SegmentMember.objects.filter(subscription__in=listeners)
     pairs = members.filter(profile__in=[visitor, to]).values_list("profile", "subscription")
     known = {pk for profile, pk in pairs if profile == to}
+    both = {pk for profile, pk in pairs if profile == visitor} & known
     moved = {pk for profile, pk in pairs if profile == visitor} - known
+    # What was sent for the visitor has to go where the person stays: a changed fingerprint.
+    sent = members.filter(profile=to, subscription__in=both).exclude(fingerprint="")
+    sent.update(fingerprint=MERGED)
     members.filter(profile=visitor, subscription__in=moved).update(profile=to)
     members.filter(profile=visitor).delete()
     waiting = Signal.objects.filter(listener__in=set(listeners.values()))

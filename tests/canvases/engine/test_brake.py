@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import live
@@ -93,3 +94,30 @@ def test_people_who_come_back_are_not_removed_for_good(audience_of_ten):
     _move(audience_of_ten, range(4), "DE")
     audience_of_ten.live.refresh_from_db()
     assert brake.n_held(audience_of_ten.live) == 0
+
+
+def test_the_author_is_mailed_once(audience_of_ten):
+    Canvas.objects.update(created_by=audience_of_ten.user)
+    _move(audience_of_ten, range(4), "FR")
+    _move(audience_of_ten, range(4, 6), "FR")
+    [mail] = OutgoingMail.objects.filter(key__startswith="brake")
+    assert "4 people left" in mail.body
+    assert audience_of_ten.live.get_absolute_url() in mail.body
+
+
+def test_the_page_asks_and_removes(audience_of_ten, signed_in):
+    _move(audience_of_ten, range(4), "FR")
+    client, url = signed_in(audience_of_ten.user), audience_of_ten.live.get_absolute_url()
+    assert "Remove 4 people" in client.get(url).content.decode()
+    client.post(f"{url}brake/", {"n": "3"})
+    assert _is_braked(audience_of_ten)
+    client.post(f"{url}brake/", {"n": "4"})
+    assert not _is_braked(audience_of_ten)
+    assert "Remove 4 people" not in client.get(url).content.decode()
+
+
+def test_a_viewer_cannot_lift_the_brake(audience_of_ten, signed_in, vera):
+    _move(audience_of_ten, range(4), "FR")
+    url = audience_of_ten.live.get_absolute_url()
+    assert "Remove 4 people" not in signed_in(vera).get(url).content.decode()
+    assert signed_in(vera).post(f"{url}brake/", {"n": "4"}).status_code == 403

@@ -6,11 +6,14 @@ import random
 import pytest
 from django.utils import timezone
 
-from audiencesync.people.models import PastIdentifier, Profile, Segment
+from audiencesync.people.api.identify import IDENTIFY
+from audiencesync.people.models import PastIdentifier, Profile, Segment, UserAlias
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
-from canvases import engine, laws
+from canvases import edit, engine, laws
 from canvases.models import Canvas, Step
+from canvases.privacy import erase
+from canvases.privacy.identify import identify
 
 pytestmark = pytest.mark.thorough
 
@@ -160,4 +163,57 @@ def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
             mirror.change([person], **{act: chance.choice(value)})
     mirror.settle()
     assert mirror.there() == mirror.expected(country="DE") | mirror.expected(language="fr")
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_an_archived_canvas_wants_people_no_longer(mirror, alice):
+    people = mirror.world.people(2, country="DE", language="fr")
+    mirror.canvas("Germans", GERMAN)
+    french = mirror.canvas("French", FRENCH)
+    mirror.settle()
+    engine.stop(french, by=alice, now=timezone.now())
+    edit.archive(french, by=alice, now=timezone.now())
+    mirror.change(people[:1], country="AT")
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+
+
+def test_a_withdrawn_consent_removes_and_a_new_one_adds_again(mirror):
+    people = mirror.world.people(2, country="DE")
+    mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    mirror.change(people[:1], ads_consent=False)
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+    mirror.change(people[:1], ads_consent=True)
+    mirror.settle()
+    assert len(mirror.there()) == 2
+
+
+@pytest.mark.parametrize("countries", [("DE", "DE"), ("DE", "FR"), ("FR", "DE")])
+def test_a_merge_leaves_the_audience_right(mirror, countries):
+    anonymous, person = (mirror.world.people(1, country=country)[0] for country in countries)
+    UserAlias.objects.create(
+        app_group=mirror.world.app_group, profile=anonymous, label="web", name="cookie"
+    )
+    Profile.objects.filter(pk=anonymous.pk).update(external_id=None)
+    mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    alias = {"alias_label": "web", "alias_name": "cookie"}
+    named = [{"external_id": person.external_id, "user_alias": alias}]
+    arrays = {array: [] for array in IDENTIFY} | {"aliases_to_identify": named}
+    identify(mirror.world.app_group, arrays, now=timezone.now())
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_an_erased_person_leaves_the_audience(mirror):
+    people = mirror.world.people(2, country="DE")
+    mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    erase.erase(mirror.world.app_group, [people[0].pk], asked_by="Alice", now=timezone.now())
+    erase.beat()
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
     assert laws.broken(now=timezone.now()) == []
