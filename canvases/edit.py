@@ -198,6 +198,7 @@ def save_settings(
         _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
         if step.canvas.state == Canvas.State.LIVE:
             engine.update_subscriptions(step.canvas, now=now)
+            engine.remove_former_members(step.canvas, now=now)
         return pending.decide(step, choice, by=by)
 
 

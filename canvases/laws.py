@@ -5,16 +5,18 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
-from canvases.models import Canvas, ExitTally, StepTally, Visit
+from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
+from canvases.engine import admission, exits
+from canvases.models import Canvas, ExitTally, Step, StepTally, Visit
 from partners import laws as queue_laws
 
 
 def broken(*, now: datetime) -> list[str]:
     """Return one sentence per broken invariant; empty if all hold."""
     with _snapshot():
-        return [*queue_laws.broken(now=now), *_steps(), *_canvases(), *_exits()]
+        return [*queue_laws.broken(now=now), *_steps(), *_canvases(), *_exits(), *_mirrors()]
 
 
 @contextmanager
@@ -79,3 +81,36 @@ def _exits() -> Iterator[str]:
         n, tallied = there.get((canvas, reason), 0), says.get((canvas, reason), 0)
         if n != tallied:
             yield f"L4 canvas {canvas}: {tallied} left by {reason}, the visits say {n}"
+
+
+def _mirrors() -> Iterator[str]:
+    """Check L8 where all is quiet: who is in a live segment is in the audience, and no others.
+
+    People behind a delay, a cap or an exit event may be outside.
+    """
+    live = Canvas.objects.filter(state=Canvas.State.LIVE, entry_by=Canvas.EntryBy.SEGMENT)
+    quiet = live.filter(
+        ~Exists(Signal.objects.filter(listener=OuterRef("pk"))),
+        ~Exists(ChangedProfile.objects.filter(app_group=OuterRef("app_group"))),
+        entry_until=None,
+    )
+    for canvas in quiet:
+        steps, entry = exits.removing_steps(canvas), admission.subscription(canvas)
+        if steps and entry is not None:
+            yield from _mirror(canvas, steps, entry)
+
+
+def _mirror(canvas: Canvas, steps: list[Step], entry: Subscription) -> Iterator[str]:
+    members = SegmentMember.objects.filter(subscription=entry)
+    added = exits.added(steps)
+    strangers = added.filter(~Exists(members.filter(profile=OuterRef("profile")))).count()
+    if strangers:
+        yield f"L8 canvas {canvas.pk}: {strangers} adds stand of people outside its segment"
+    is_direct = any(step.parent_id is None for step in steps)
+    may_miss = canvas.cap_total is not None or canvas.cap_per_day is not None
+    if not is_direct or may_miss or canvas.exits or canvas.exit_segments.exists():
+        return
+    there = added.filter(profile=OuterRef("profile"))
+    missing = members.exclude(fingerprint="").filter(~Exists(there)).count()
+    if missing:
+        yield f"L8 canvas {canvas.pk}: {missing} members of its segment were not added"

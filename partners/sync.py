@@ -58,6 +58,11 @@ def withdraw(
     return reverted
 
 
+def standing(syncs: Iterable[int]) -> "QuerySet[Delivery]":
+    """Return the adds of these Syncs that were not reverted: what `withdraw` would revert."""
+    return removals_withdraw.standing(syncs)
+
+
 def claim(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
     """Set whether people whom these Syncs added stay when another Sync removes them again."""
     syncs.update(claims=claims)

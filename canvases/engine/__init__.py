@@ -5,7 +5,13 @@ that move.
 """
 
 from canvases.engine.admission import admit, admit_all, admit_some, entering
-from canvases.engine.lifecycle import launch, retire, stop, update_subscriptions
+from canvases.engine.lifecycle import (
+    launch,
+    remove_former_members,
+    retire,
+    stop,
+    update_subscriptions,
+)
 from canvases.engine.movement import TASK, advance, beat, move_all
 from canvases.engine.rows import hold
 
@@ -20,6 +26,7 @@ __all__ = [
     "hold",
     "launch",
     "move_all",
+    "remove_former_members",
     "retire",
     "stop",
     "update_subscriptions",

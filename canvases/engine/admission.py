@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 from audiencesync.core import beat as clock
 from audiencesync.people.models import Profile
 from audiencesync.people.models.live import Subscription
-from audiencesync.people.segments import filters
+from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
 from canvases.engine import rows
 from canvases.models import Canvas, CanvasHour, Step, Visit
@@ -79,9 +79,13 @@ def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetim
     entry = subscription(canvas)
     if entry is None:
         return Crowd(people, is_new=is_new)
+    # Earlier members joined by a change or a sweep, and enter by its signal.
+    joined = live_segments.lock_members(entry, low=canvas.entry_cursor, high=upto)
     live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
     members = live_segments.members(entry).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
-    return Crowd(members, is_new=is_new)
+    return Crowd(
+        members.exclude(pk__in=live_changes.listed(joined)) if joined else members, is_new=is_new
+    )
 
 
 def subscription(canvas: Canvas) -> Subscription | None:

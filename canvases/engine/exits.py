@@ -79,6 +79,12 @@ def withdraw(
     return set(pending.values_list("profile", flat=True))
 
 
+def added(steps: Sequence[Step]) -> QuerySet[Delivery]:
+    """Return the adds of these steps that stand: the people would be removed if they left."""
+    adding = {one.pk for step in steps for one in step.syncs.all() if one.action == Action.ADD}
+    return sync.standing(adding)
+
+
 def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:
     """Return the pending removals from the audiences of these steps."""
     audiences = {one.audience_id for step in steps for one in step.syncs.all()}

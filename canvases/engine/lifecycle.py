@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, User
 from audiencesync.people.models import Segment
-from audiencesync.people.models.live import Subscription
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
-from canvases.engine import schedules
-from canvases.engine.admission import TASK, highest_profile
+from canvases.engine import exits, schedules
+from canvases.engine.admission import TASK, highest_profile, subscription
 from canvases.models import Canvas
 from canvases.steps import KINDS
 from partners.models import Action
@@ -104,6 +105,30 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
             kinds=_mirrored(canvas) if (role, kind) == ("entry", "segment") else (),
             now=now,
         )
+
+
+def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
+    """Signal the people who left before a step began to remove them again."""
+    entry = subscription(canvas)
+    if entry is None or canvas.entry_until is not None:
+        return
+    member = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("profile"))
+    left = exits.added(exits.removing_steps(canvas)).filter(~Exists(member))
+    waiting = Signal.objects.filter(subscription=entry, profile=OuterRef("profile"))
+    people = left.filter(~Exists(waiting)).order_by("profile")
+    Signal.objects.bulk_create(
+        (
+            Signal(
+                listener=canvas.pk,
+                subscription=entry,
+                profile_id=profile,
+                kind=Signal.Kind.LEFT,
+                at=now,
+            )
+            for profile in people.values_list("profile", flat=True).distinct()
+        ),
+        batch_size=5_000,
+    )
 
 
 def _wanted(canvas: Canvas) -> Iterator[Wanted]:

@@ -112,6 +112,14 @@ def _lock(subscriptions: QuerySet[Subscription]) -> list[Subscription]:
     return list(subscriptions.select_for_update(no_key=True).order_by("pk"))
 
 
+def lock_members(subscription: Subscription, *, low: int, high: int) -> list[int]:
+    """Return the members with ids in (low, high]; they stay the same until the transaction ends."""
+    _lock(Subscription.objects.filter(pk=subscription.pk))
+    mine = SegmentMember.objects.filter(subscription=subscription)
+    ids = mine.filter(profile__gt=low, profile__lte=high).values_list("profile_id", flat=True)
+    return list(ids)
+
+
 def fill(subscription: Subscription, *, low: int, high: int, now: datetime) -> int:
     """Insert the profiles with ids in (low, high] that match as members, without signals.
 

@@ -37,27 +37,31 @@ def withdraw(
             .values_list("pk")
         )
         undoing = undoing_sync(one)
-        wanting = adds.none() if even_if_wanted else adds.filter(Exists(wanted(one)))
-        staying = Delivery.objects.bulk_create(
-            Delivery(
-                sync=undoing,
-                profile_id=profile,
-                entry_key=pk,
-                outcome=Outcome.NOT_SYNCED,
-                reason=Reason.WANTED_ELSEWHERE,
-            )
-            for pk, profile in wanting.values_list("pk", "profile")
+        if even_if_wanted:
+            # Another Sync has removed them: once more would supersede what was added since.
+            rest, as_it_is = Exists(_removed_since(one)), (Outcome.CANCELLED, Reason.SUPERSEDED)
+        else:
+            rest, as_it_is = Exists(wanted(one)), (Outcome.NOT_SYNCED, Reason.WANTED_ELSEWHERE)
+        outcome, reason = as_it_is
+        done = Delivery.objects.bulk_create(
+            Delivery(sync=undoing, profile_id=profile, entry_key=pk, outcome=outcome, reason=reason)
+            for pk, profile in adds.filter(rest).values_list("pk", "profile")
         )
-        moves.add(undoing.pk, entered=len(staying), not_synced=len(staying))
-        # Those who stay are reverted by now.
+        moves.add(undoing.pk, entered=len(done), **{outcome: len(done)})
+        # Those are reverted by now.
         leaving = adds.values_list("pk", "profile_id")
-        return len(staying) + enqueue.enqueue(undoing, leaving, now=now)
+        return len(done) + enqueue.enqueue(undoing, leaving, now=now)
 
 
 def not_reverted(one: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these profiles that may have reached the audience, or still may."""
-    adds = _standing(Delivery.objects.filter(sync=one, profile__in=list(profiles)))
-    return adds.filter(~supersede.reverted())
+    return standing([one.pk]).filter(profile__in=list(profiles))
+
+
+def standing(syncs: Iterable[int]) -> QuerySet[Delivery]:
+    """Return the adds of these Syncs that are neither void nor reverted."""
+    adds = Delivery.objects.filter(sync__in=list(syncs), profile__isnull=False)
+    return _standing(adds).filter(~supersede.reverted())
 
 
 def wanted(but: Sync) -> QuerySet[Delivery]:
@@ -65,16 +69,21 @@ def wanted(but: Sync) -> QuerySet[Delivery]:
     adds = Delivery.objects.filter(
         profile=OuterRef("profile"), batch__audience=but.audience_id, batch__action=Action.ADD
     )
+    stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=but.audience_id)
+    others = _standing(adds.filter(stays, sync__claims=True).exclude(sync=but))
+    return others.filter(~supersede.reverted(), ~Exists(_removed_since(but, OTHER_REMOVALS)))
+
+
+def _removed_since(one: Sync, *conditions: Q) -> QuerySet[Delivery]:
+    """Return a subquery: removals from the audience that came after an outer add."""
     removals = Delivery.objects.filter(
-        OTHER_REMOVALS,
+        *conditions,
         profile=OuterRef("profile"),
-        batch__audience=but.audience_id,
+        batch__audience=one.audience_id,
         batch__action=Action.REMOVE,
         batch__seq__gt=OuterRef("batch__seq"),
     )
-    stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=but.audience_id)
-    others = _standing(adds.filter(stays, sync__claims=True).exclude(sync=but))
-    return others.filter(~supersede.reverted(), ~Exists(_not_void(removals)))
+    return _not_void(removals)
 
 
 def _standing(adds: QuerySet[Delivery]) -> QuerySet[Delivery]:

@@ -63,6 +63,14 @@ def test_people_enter_when_they_join_the_segment(vips):
     assert laws.broken(now=timezone.now()) == []
 
 
+def test_people_who_join_before_their_turn_enter_once(vips):
+    canvas, _steps = live_canvas(vips, SYNC)
+    vips.launch(canvas)
+    change(vips, "p3", country="DE")
+    follow(vips)
+    assert Canvas.objects.get(pk=canvas.pk).entered == 4
+
+
 def test_visits_end_when_people_leave_the_segment(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)

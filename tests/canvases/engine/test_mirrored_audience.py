@@ -8,12 +8,14 @@ from django.utils import timezone
 
 from audiencesync.people.api.identify import IDENTIFY
 from audiencesync.people.models import PastIdentifier, Profile, Segment, UserAlias
+from audiencesync.people.models.live import SegmentMember
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
 from canvases import edit, engine, laws
 from canvases.models import Canvas, Step
 from canvases.privacy import erase
 from canvases.privacy.identify import identify
+from partners.models import Delivery
 
 pytestmark = pytest.mark.thorough
 
@@ -217,3 +219,31 @@ def test_an_erased_person_leaves_the_audience(mirror):
     mirror.settle()
     assert mirror.there() == mirror.expected(country="DE")
     assert laws.broken(now=timezone.now()) == []
+
+
+def test_check_counters_finds_people_outside_the_segment_and_members_not_added(mirror):
+    people = mirror.world.people(3, country="DE")
+    canvas = mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    SegmentMember.objects.filter(profile=people[0]).delete()
+    [outside] = laws.broken(now=timezone.now())
+    assert outside == f"L8 canvas {canvas.pk}: 1 adds stand of people outside its segment"
+    Delivery.objects.filter(profile=people[1]).delete()
+    assert any("1 members" in law for law in laws.broken(now=timezone.now()))
+
+
+def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice):
+    people = mirror.world.people(3, country="DE")
+    canvas = mirror.canvas("Germans", GERMAN)
+    Step.objects.update(settings={})
+    engine.update_subscriptions(canvas, now=timezone.now())
+    mirror.settle()
+    mirror.change(people[:1], country="FR")
+    mirror.settle()
+    assert len(mirror.there()) == 3
+    Step.objects.update(settings={"removes": True})
+    canvas.refresh_from_db()
+    engine.update_subscriptions(canvas, now=timezone.now())
+    engine.remove_former_members(canvas, now=timezone.now())
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
