@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import Profile
+from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepProblem, Text
@@ -89,7 +90,7 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
     """Return blockers, then warnings, including the items that `verified` has ``found``."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = [*_of_canvas(canvas, steps, page), *found]
+    found = [*_of_canvas(canvas, steps, page, now=now), *found]
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
@@ -101,7 +102,7 @@ def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> li
     """Return the items that block a launch. Skips the warnings, which count profiles."""
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = [*_of_canvas(canvas, steps, page), *found]
+    found = [*_of_canvas(canvas, steps, page, now=now), *found]
     for step in steps:
         kind = KINDS[step.kind]
         found += [
@@ -110,17 +111,11 @@ def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> li
     return [item for item in found if item.blocks]
 
 
-def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str) -> list[Item]:
-    found = []
-    if canvas.segment_id is None:
-        found.append(
-            Item(
-                _("Entry"),
-                _("Choose the segment whose people enter."),
-                f"{page}?entry=1#id_segment",
-                True,
-            )
-        )
+def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str, *, now: datetime) -> list[Item]:
+    found = [
+        Item(_("Entry"), problem.text, f"{page}?entry=1#id_{problem.field}", True)
+        for problem in words.problems(canvas, steps, now=now)
+    ]
     if not steps:
         found.append(Item(_("Flow"), _("Add at least one component."), f"{page}?add=first", True))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,8 @@ from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
 from canvases import engine, pending
-from canvases.models import Canvas, Step
+from canvases.entry_card import log_lines
+from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS
 from partners import sync
 from partners.models import Sync
@@ -64,25 +65,47 @@ def create(
 
 
 def save_entry(
-    canvas: Canvas, changes: dict[str, Any], *, version: int, by: User, now: datetime
+    canvas: Canvas,
+    changes: dict[str, Any],
+    *,
+    exit_segments: Iterable[Segment] | None = None,
+    version: int,
+    by: User,
+    now: datetime,
 ) -> None:
-    """Store name, description and segment. Raise Stale if ``version`` is no longer current."""
+    """Store columns of the canvas and its exit segments; None leaves these as they are.
+
+    Raise Stale if ``version`` is no longer current, NotAllowed if the entry was launched.
+    """
     with _editing(canvas, by=by, now=now) as locked:
         if locked.version != version:
             raise Stale
-        if (
-            locked.state != Canvas.State.DRAFT
-            and changes.get("segment", locked.segment) != locked.segment
-        ):
+        changed = [name for name in changes if changes[name] != getattr(locked, name)]
+        if locked.state != Canvas.State.DRAFT and FIXED.intersection(changed):
             raise NotAllowed(_("The entry cannot change once the canvas was launched."))
+        before = log_lines.of_entry(locked)
         Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
-        changed = [
-            (ENTRY_LABELS[name], _name(getattr(locked, name)), _name(value))
-            for name, value in changes.items()
-        ]
-        _log(canvas, by, Activity.Verb.CHANGED, changed)
+        if exit_segments is not None:
+            _set_exit_segments(locked, exit_segments)
+        stored = Canvas.objects.select_related("segment", "app_group").get(pk=canvas.pk)
+        after = log_lines.of_entry(stored)
+        lines = [(label, before[label], after[label]) for label in after]
+        _log(canvas, by, Activity.Verb.CHANGED, lines)
         for step in _steps(canvas).select_related("canvas__app_group", "sync"):
             KINDS[step.kind].on_saved(step)
+        if stored.state == Canvas.State.LIVE:
+            engine.update_subscriptions(stored, now=now)
+
+
+FIXED = frozenset({"entry_by", "entry", "segment"})  # once the canvas was launched
+
+
+def _set_exit_segments(canvas: Canvas, segments: Iterable[Segment]) -> None:
+    chosen = {segment.pk for segment in segments}
+    ExitSegment.objects.filter(canvas=canvas).exclude(segment__in=chosen).delete()
+    ExitSegment.objects.bulk_create(
+        [ExitSegment(canvas=canvas, segment_id=pk) for pk in sorted(chosen)], ignore_conflicts=True
+    )
 
 
 def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
@@ -206,13 +229,6 @@ def decide(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decis
     """Decide about people who are pending in former Syncs of a step, which may be removed."""
     with _editing(step.canvas, by=by, now=now):
         return pending.decide(step, choice, by=by)
-
-
-ENTRY_LABELS = {"name": _("Name"), "description": _("Description"), "segment": _("Segment")}
-
-
-def _name(value: Any) -> str:
-    return str(value) if value else ""
 
 
 def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -> None:

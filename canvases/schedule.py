@@ -112,6 +112,11 @@ def upcoming(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> l
     return [at.astimezone(zone) for at in found]
 
 
+def tomorrow(zone: ZoneInfo, now: datetime) -> date:
+    """Return the day after the local day of ``now``."""
+    return now.astimezone(zone).date() + _DAY
+
+
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Yield the runs after an aware time in their order, without end if the schedule has none."""
     # A day earlier: a local time that does not exist may have moved to the day after.

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST, require_safe
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from canvases import edit, pending
-from canvases.forms import CanvasForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
@@ -29,40 +28,6 @@ def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     now = timezone.now()
     bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
     return workbench.answer(request, bench, panels.opened(request, bench, now=now))
-
-
-@access.signed_in
-@require_POST
-def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Save name, description and entry segment."""
-    now = timezone.now()
-    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    form = CanvasForm(request.POST, instance=row, app_group=row.app_group)
-    is_valid = form.is_valid()
-    # The form has written into its own instance.
-    stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    if not is_valid:
-        bench = workbench.read(stored, now=now)
-        return workbench.answer(request, bench, panels.of_entry(bench, form), status=422)
-    try:
-        edit.save_entry(
-            stored,
-            form.cleaned_data,
-            version=posted_version(request),
-            by=access.user(request),
-            now=now,
-        )
-    except edit.Stale:
-        bench = workbench.read(stored, now=now)
-        theirs = CanvasForm(instance=stored, app_group=row.app_group)
-        conflict = panels.differences(form, theirs)
-        panel = panels.of_entry(bench, form, banner=_meanwhile(), conflict=conflict)
-        return workbench.answer(request, bench, panel, status=409)
-    except edit.NotAllowed as error:
-        return refuse(request, stored, error, now=now)
-    return workbench.done(
-        request, stored, panels.of_entry, text=_("Saved."), query="?entry=1", now=now
-    )
 
 
 @access.signed_in
@@ -188,7 +153,7 @@ def store(
         theirs = KINDS[step.kind].form(step=step, initial=step.settings)
         conflict = panels.differences(form, theirs)
         return show_form(
-            request, step, form, banner=_meanwhile(), conflict=conflict, status=409, now=now
+            request, step, form, banner=meanwhile(), conflict=conflict, status=409, now=now
         )
     except pending.Undecided as undecided:
         asked = undecided.question
@@ -269,7 +234,7 @@ def _undecided(before: Text = "") -> Banner:
     return Banner("warning", f"{before} {text}".strip())
 
 
-def _meanwhile() -> Banner:
+def meanwhile() -> Banner:
     return Banner(
         "warning", _("Somebody else saved this in the meantime. Nothing was overwritten.")
     )

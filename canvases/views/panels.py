@@ -9,13 +9,14 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters
 from canvases import checklist, engine, pending, reasons
-from canvases.forms import CanvasForm
+from canvases.entry_card import api_call, words
+from canvases.entry_card.form import EntryForm
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
@@ -49,7 +50,7 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     if "former" in asked and (card := bench.any_card(asked["former"])):
         return of_former(bench, card.step)
     if "entry" in asked:
-        return of_entry(bench)
+        return of_entry(bench.canvas, now=now)
     if "add" in asked:
         return of_menu(bench, asked["add"])
     if "launch" in asked:
@@ -109,22 +110,24 @@ def of_former(bench: Bench, step: Step, *, banner: Banner | None = None) -> Pane
 
 
 def of_entry(
-    bench: Bench,
-    form: CanvasForm | None = None,
+    canvas: Canvas,
+    form: EntryForm | None = None,
     *,
     banner: Banner | None = None,
     conflict: list[Difference] | None = None,
+    now: datetime,
 ) -> Panel:
-    """Return the form of name, segment and description."""
-    form = form or CanvasForm(instance=bench.canvas, app_group=bench.canvas.app_group)
-    has_segments = Segment.objects.filter(app_group=bench.canvas.app_group).exists()
+    """Return the form of name, entry and exit."""
+    form = form or EntryForm(instance=canvas, now=now)
     context = {
         "form": form,
         "banner": banner,
         "conflict": conflict,
-        "version": str(bench.canvas.version),
+        "version": str(canvas.version),
+        "entry_words": words.entry(canvas, now=now),
+        "call": api_call.curl(canvas),
     }
-    return Panel("canvases/panels/entry.html", "entry", context | {"has_segments": has_segments})
+    return Panel("canvases/panels/entry.html", "entry", context)
 
 
 def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
@@ -196,6 +199,8 @@ def _shown(bound: forms.BoundField) -> str:
         for one in (value if isinstance(value, list | tuple) else [value])
         if one not in (None, "")
     ]
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
     if not hasattr(bound.field, "choices"):
         return ", ".join(values)
     labels = {str(key): str(label) for key, label in bound.field.choices}

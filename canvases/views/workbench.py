@@ -20,6 +20,7 @@ from audiencesync.groups.models import Role
 from canvases import analytics, checklist, pending
 from canvases.analytics import Numbers, Share
 from canvases.engine import brake
+from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
@@ -134,6 +135,8 @@ class Bench:
     removed: list[Card]
     banner: list[str] = field(default_factory=list)  # problems of the connections of the group
     n_held: int = 0  # people who would be removed, if a brake holds that
+    entry: str = ""  # entry and exit in one sentence, or what is missing
+    lacks_entry: bool = False
     may_edit: bool = False  # the role of the reader; set by `answer`
 
     @property
@@ -192,7 +195,8 @@ class Bench:
                 self.canvas.state,
                 self.canvas.name,
                 self.canvas.entered,
-                self.canvas.segment_id,
+                self.canvas.turned_away,
+                self.entry,
                 cards,
                 self.banner,
                 self.n_held,
@@ -220,7 +224,14 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
         cards[0].is_first = cards[-1].is_last = True
     banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
-    return Bench(canvas, cards, removed, banner, n_held)
+    missing = words.missing(canvas)
+    entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
+    return Bench(canvas, cards, removed, banner, n_held, entry, lacks_entry=bool(missing))
+
+
+def _entry_words(canvas: Canvas, *, now: datetime) -> str:
+    joined = canvas.exit_segments.order_by("segment__name").values_list("segment__name", flat=True)
+    return words.sentence(canvas, exit_segments=list(joined), now=now)
 
 
 def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -> Card:

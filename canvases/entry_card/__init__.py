@@ -1,0 +1,1 @@
+"""Entry and exit of a canvas as marketers edit them: form, sentence, problems, log lines."""

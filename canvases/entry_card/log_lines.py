@@ -1,0 +1,58 @@
+"""Entry and exit of a canvas as lines of the activity log, which has no language of its own."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.logged_changes import Value
+from canvases import schedule
+from canvases.entry_card import words
+from canvases.models import Canvas
+
+
+def of_entry(canvas: Canvas) -> dict[str | Promise, Value]:
+    """Return label -> stored value, in the order of the form."""
+    exits = canvas.exit_segments.order_by("segment__name").values_list("segment__name", flat=True)
+    return {
+        _("Name"): canvas.name,
+        _("Description"): canvas.description,
+        _("Who enters"): Canvas.EntryBy(canvas.entry_by).label,
+        _("Segment"): canvas.segment.name if canvas.segment else "",
+        **_of_event(canvas),
+        **_of_schedule(canvas),
+        _("May a person enter again?"): Canvas.Reentry(canvas.reentry).label,
+        _("Days after the last entry"): canvas.reentry_days,
+        _("Most entries in all"): canvas.cap_total,
+        _("Most entries a day"): canvas.cap_per_day,
+        _("Events that end a visit"): ", ".join(map(_event, words.events(canvas.exits))),
+        _("They leave the entry segment"): words.leaves(canvas),
+        _("They join one of these segments"): ", ".join(exits),
+    }
+
+
+def _of_event(canvas: Canvas) -> dict[str | Promise, Value]:
+    is_event = canvas.entry_by == Canvas.EntryBy.EVENT
+    label = _("What happens")
+    return {label: _event(canvas.entry) if is_event else ""}
+
+
+def _event(raw: dict[str, object]) -> str:
+    return f"{raw.get('kind')}: {raw.get('name') or '*'}"
+
+
+def _of_schedule(canvas: Canvas) -> dict[str | Promise, Value]:
+    read = None
+    if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
+        try:
+            read = schedule.read(canvas.entry)
+        except schedule.ScheduleError:
+            read = None
+    return {
+        _("How often"): schedule.EVERY[read.every] if read else "",
+        _("First day"): read.on.isoformat() if read else "",
+        _("Time"): f"{read.at:%H:%M}" if read else "",
+        _("Days of the week"): ", ".join(str(day + 1) for day in read.weekdays) if read else "",
+        _("Day of the month"): str(read.day) if read and read.day else "",
+        _("Last day (optional)"): read.until.isoformat() if read and read.until else "",
+    }

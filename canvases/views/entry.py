@@ -1,0 +1,75 @@
+"""The entry panel of a canvas: save it, try it, show the next runs of a schedule."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import Role
+from canvases import edit
+from canvases.entry_card.form import EntryForm, Runs
+from canvases.models import Canvas
+from canvases.views import editor, panels, workbench
+
+TRIES = ("preview", "add_exit", "remove_exit")  # buttons that change the form and store nothing
+
+
+@access.signed_in
+@require_POST
+def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Save name, description, entry and exit."""
+    now = timezone.now()
+    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    if any(name in request.POST for name in TRIES):
+        form = EntryForm.typed(request.POST, instance=row, now=now)
+        panel = panels.of_entry(row, form, now=now)
+        return workbench.answer(request, workbench.read(row, now=now), panel)
+    form = EntryForm(request.POST, instance=row, now=now)
+    is_valid = form.is_valid()
+    # The form has written into its own instance.
+    stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    if not is_valid:
+        panel = panels.of_entry(stored, form, now=now)
+        return workbench.answer(request, workbench.read(stored, now=now), panel, status=422)
+    try:
+        edit.save_entry(
+            stored,
+            form.changes(),
+            exit_segments=form.cleaned_data["exit_segments"],
+            version=editor.posted_version(request),
+            by=access.user(request),
+            now=now,
+        )
+    except edit.Stale:
+        theirs = EntryForm(instance=stored, now=now)
+        conflict = panels.differences(form, theirs)
+        panel = panels.of_entry(stored, form, banner=editor.meanwhile(), conflict=conflict, now=now)
+        return workbench.answer(request, workbench.read(stored, now=now), panel, status=409)
+    except edit.NotAllowed as error:
+        return editor.refuse(request, stored, error, now=now)
+    return workbench.done(
+        request,
+        stored,
+        lambda bench: panels.of_entry(bench.canvas, now=now),
+        text=_("Saved."),
+        query="?entry=1",
+        now=now,
+    )
+
+
+@access.signed_in
+@require_safe
+def runs(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Return the next runs of a schedule that is being edited, as a part of the panel."""
+    canvas = access.get(request, Canvas, pk=canvas_id)
+    if not workbench.wants_parts(request):
+        return redirect(f"{canvas.get_absolute_url()}?entry=1")
+    zone = ZoneInfo(canvas.app_group.time_zone)
+    context = {"runs": Runs.of(request.GET, zone=zone, now=timezone.now()), "canvas": canvas}
+    return render(request, "canvases/panels/_runs.html", context)
