@@ -91,6 +91,58 @@ def step_numbers(
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """The people of a step who left, and what became of their removal."""
+
+    synced: int = 0
+    wanted: int = 0  # still wanted in the audience by another component
+    pending: int = 0
+    errored: int = 0
+    cancelled: int = 0
+
+    @property
+    def stay(self) -> int:
+        """Return how many were not removed."""
+        return self.wanted + self.pending + self.errored + self.cancelled
+
+    @property
+    def parts(self) -> list[tuple[str, Text, int]]:
+        """Return (name, label, value); the first two always, the others if not zero."""
+        return [
+            (name, label, n)
+            for name, label in REMOVED.items()
+            if (n := getattr(self, name)) or name in ("synced", "wanted")
+        ]
+
+
+REMOVED: dict[str, Text] = {
+    "synced": _("Removed again"),
+    "wanted": _("Still wanted elsewhere"),
+    "pending": _("Removal pending"),
+    "errored": _("Removal errored"),
+    "cancelled": _("Removal cancelled"),
+}
+
+
+def removed(steps: Iterable[Step]) -> dict[int, Removed]:
+    """Return the numbers of each step that has removed people again. One query."""
+    tallies = Tally.objects.filter(sync__undoes__steps__in=[step.pk for step in steps])
+    rows = tallies.order_by().values_list("sync__undoes__steps").annotate(*SUMS.values())
+    found = {}
+    for step, *sums in rows:
+        numbers = numbers_of(dict(zip(SUMS, sums, strict=True)))
+        found[step] = Removed(
+            synced=numbers["synced"],
+            # A removal has something to send for everybody who was added: no other reason is left.
+            wanted=numbers["not_synced"],
+            pending=numbers["pending"],
+            errored=numbers["errored"],
+            cancelled=numbers["cancelled"],
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """The part of a step's numbers that belongs to one audience and action."""
 
@@ -151,9 +203,8 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
 
     Looks at current Syncs, and at former ones with pending deliveries.
     """
-    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None) | Q(
-        paused=False, tally__pending__gt=0
-    )
+    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None)
+    asked |= Q(paused=False, tally__pending__gt=0) | Q(undone_by__tally__pending__gt=0)
     syncs = Sync.objects.filter(asked, steps__canvas__in=canvases).select_related(
         problems.SYNC_RELATED
     )
@@ -168,8 +219,13 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
 
 
 def retry(step: Step, *, now: datetime) -> int:
-    """Enqueue the errored people of ``step`` again in its current Sync; return how many."""
-    return sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
+    """Enqueue the errored people of ``step`` again in its current Sync; return how many.
+
+    Removals of people who left are tried again as they are.
+    """
+    added = sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
+    undoing = Sync.objects.filter(undoes__steps=step).order_by("pk")
+    return added + sum(sync.retry_errored(one, now=now) for one in undoing)
 
 
 @dataclass(frozen=True, slots=True)

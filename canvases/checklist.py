@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import Profile
+from canvases import conflicts
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
@@ -91,9 +92,14 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
     steps = in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
+    opposed = conflicts.of_steps(steps)
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
+        problems += [
+            StepProblem(one.text, blocks_launch=False, url=one.url)
+            for one in opposed.get(step.pk, [])
+        ]
         found += [_item(step, kind.label, problem, page) for problem in problems]
     return sorted(found, key=lambda item: not item.blocks)
 

@@ -18,7 +18,7 @@ from canvases.models import Step, Visit
 from canvases.steps.base import Text
 from partners import behind, registry, sync
 from partners.base import Partner
-from partners.models import Delivery, Outcome, Reason
+from partners.models import Delivery, Outcome, Reason, Sync
 from partners.waiting import NO_ANSWER
 
 OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.PENDING, Outcome.CANCELLED)
@@ -41,6 +41,11 @@ ADVICE: dict[str, Promise] = {
         "Their device IDs are never sent. "
         "Choose e-mail or phone in the component, or import them if they are missing."
     ),
+    Reason.WANTED_ELSEWHERE: _(
+        "They left, and stay in the audience because of the other component. "
+        "They are removed when they leave that one too and it removes people again; "
+        "archive its canvas if it must not keep them any more."
+    ),
 }
 
 
@@ -52,6 +57,16 @@ class Why:
     reason: str
     n: int
     partner: Partner
+    is_removal: bool = False  # of people who left
+
+    @property
+    def heading(self) -> Text:
+        """Return the outcome in words, and whether people who left are meant."""
+        if self.is_removal:
+            not_removed = self.outcome == Outcome.NOT_SYNCED
+            label = gettext("not removed") if not_removed else self.outcome_label
+            return gettext("People who left: %(outcome)s") % {"outcome": label}
+        return self.outcome_label
 
     @property
     def text(self) -> str:
@@ -74,7 +89,7 @@ class Why:
     @property
     def is_final(self) -> bool:
         """Return whether a change of the step or the profile cannot send these people any more."""
-        return self.outcome == Outcome.NOT_SYNCED
+        return self.outcome == Outcome.NOT_SYNCED and not self.is_removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +108,21 @@ class DeliveryLine:
 
 
 def reasons(step: Step) -> list[Why]:
-    """Return why people of ``step`` are not synced; the most frequent outcome and reason first."""
-    by_outcome, partner = sync.reasons(_syncs(step)), partner_of(step)
-    counted = [
-        (outcome, reason, n)
+    """Return why people of ``step`` are not synced; the most frequent outcome and reason first.
+
+    Then why people who left are not removed.
+    """
+    return [*_reasons(step, is_removal=False), *_reasons(step, is_removal=True)]
+
+
+def _reasons(step: Step, *, is_removal: bool) -> list[Why]:
+    by_outcome = sync.reasons(_syncs(step, is_removal=is_removal))
+    partner = partner_of(step)
+    found = [
+        Why(outcome, reason, n, partner, is_removal)
         for outcome, by_reason in by_outcome.items()
         for reason, n in by_reason.items()
-    ]
-    found = [
-        Why(outcome, reason, n, partner) for outcome, reason, n in counted if reason != Reason.MOVED
+        if reason != Reason.MOVED
     ]
     totals: dict[str, int] = {}
     for why in found:
@@ -131,34 +152,64 @@ def _is_code_of_partner(reason: str) -> bool:
     return reason not in ("", NO_ANSWER, *Reason.values, *OWN_CODES)
 
 
-def counted(step: Step, outcome: Outcome, reason: str) -> tuple[Why, int]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which number of a step is asked for. ``is_removal``: of people who left."""
+
+    outcome: Outcome
+    reason: str
+    is_removal: bool = False
+
+
+def counted(step: Step, asked: Asked) -> tuple[Why, int]:
     """Return the number that the step shows, and how many deliveries of it are no longer kept."""
-    mine = _syncs(step)
-    n = sync.reasons(mine).get(outcome, {}).get(reason, 0)
-    return Why(outcome, reason, n, partner_of(step)), behind.no_longer_kept(mine, outcome, reason)
+    mine = _syncs(step, is_removal=asked.is_removal)
+    n = sync.reasons(mine).get(asked.outcome, {}).get(asked.reason, 0)
+    return why(step, asked, n), behind.no_longer_kept(mine, asked.outcome, asked.reason)
 
 
-def people(step: Step, outcome: Outcome, reason: str) -> QuerySet[Delivery]:
+def why(step: Step, asked: Asked, n: int = 0) -> Why:
+    """Return the words for a number of a step."""
+    return Why(asked.outcome, asked.reason, n, partner_of(step), asked.is_removal)
+
+
+def people(step: Step, asked: Asked) -> QuerySet[Delivery]:
     """Return the deliveries that a number counts."""
-    return behind.people(_syncs(step), outcome, reason)
+    mine = _syncs(step, is_removal=asked.is_removal)
+    return behind.people(mine, asked.outcome, asked.reason)
 
 
 def lines(step: Step, deliveries: Iterable[Delivery]) -> list[DeliveryLine]:
-    """Return each delivery with its profile and visit. Always two queries."""
+    """Return each delivery with its profile and visit. Two queries, for removals three."""
     rows = list(deliveries)
     ids = {row.profile_id for row in rows if row.profile_id is not None}
     known = {
         one.pk: one
         for one in Profile.objects.filter(app_group=step.canvas.app_group_id, pk__in=ids)
     }
-    keys = [row.entry_key for row in rows]
+    visits = _visits(step, rows)
     entered = dict(
-        Visit.objects.filter(canvas=step.canvas_id, pk__in=keys).values_list("pk", "entered_at")
+        Visit.objects.filter(canvas=step.canvas_id, pk__in=visits.values()).values_list(
+            "pk", "entered_at"
+        )
     )
     return [
-        DeliveryLine(row, known.get(row.profile_id or 0), entered.get(row.entry_key))
+        DeliveryLine(row, known.get(row.profile_id or 0), entered.get(visits.get(row.pk, 0)))
         for row in rows
     ]
+
+
+def _visits(step: Step, rows: list[Delivery]) -> dict[int, int]:
+    """Return delivery -> visit; of a removal, the visit of the add that it reverts."""
+    own = {row.pk: row.entry_key for row in rows}
+    if set(_syncs(step, is_removal=False)).issuperset(row.sync_id for row in rows):
+        return own
+    added = dict(
+        Delivery.objects.filter(sync__steps=step, pk__in=own.values()).values_list(
+            "pk", "entry_key"
+        )
+    )
+    return {pk: added[key] for pk, key in own.items() if key in added}
 
 
 def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[list[Cell]]:
@@ -187,5 +238,7 @@ def csv_rows(step: Step, found: QuerySet[Delivery], *, reason: str) -> Iterator[
             yield [*fields, one.status.value, reason, one.why, *times]
 
 
-def _syncs(step: Step) -> list[int]:
-    return list(step.syncs.order_by("pk").values_list("pk", flat=True))
+def _syncs(step: Step, *, is_removal: bool) -> list[int]:
+    """Return the Syncs of a step, or those that remove people again."""
+    mine = Sync.objects.filter(undoes__steps=step) if is_removal else step.syncs
+    return list(mine.order_by("pk").values_list("pk", flat=True))

@@ -1,6 +1,7 @@
 """The face of the queue towards canvases: what a step may ask of it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
 RETRY_CHUNK = 10_000
+LOOKED_AT = 1_000
 ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
 
 
@@ -66,6 +68,24 @@ def standing(syncs: Iterable[int]) -> "QuerySet[Delivery]":
 def claim(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
     """Set whether people whom these Syncs added stay when another Sync removes them again."""
     syncs.update(claims=claims)
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A step that wants people in an audience who left other steps. ``n``: how many of them."""
+
+    label: str
+    url: str
+    n: int
+
+
+def wanted_elsewhere(syncs: Iterable[int]) -> list[Want]:
+    """Return who wants people that ``syncs`` added and who have left; most people first.
+
+    Of the last thousand of them.
+    """
+    found = removals_withdraw.wanting(syncs, most=LOOKED_AT)
+    return [Want(label, url, n) for label, url, n in found]
 
 
 def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:

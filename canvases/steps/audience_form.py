@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.people.models import KINDS
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import Coverage, coverage
+from canvases.models import Canvas, Step
 from canvases.steps.base import StepForm, Text
 from partners import audiences, registry
 from partners.base import Partner
@@ -110,6 +111,15 @@ class AudienceSyncForm(StepForm):
     action = forms.ChoiceField(
         label=_("Action"), choices=Action.choices, widget=forms.RadioSelect, initial=Action.ADD
     )
+    removes = forms.BooleanField(
+        label=_("Remove people again when they leave"),
+        required=False,
+        help_text=_(
+            "People who leave the segment or meet an exit of this canvas are removed from the "
+            "audience, unless another component still wants them there. "
+            "Only for components that add people."
+        ),
+    )
     kinds = forms.MultipleChoiceField(
         label=_("Fields to match"),
         choices=list(FIELD_NAMES.items()),
@@ -137,6 +147,7 @@ class AudienceSyncForm(StepForm):
         )
         _offer(self, "audience", self.audiences)
         self.fields["kinds"].widget.form = self
+        self.fields["removes"].initial = removes_at_first(self.step)
         self._name_partner()
         if self.step.sync and not self.is_bound and "typed" not in self.initial:
             self.initial["audience_name"] = self.step.sync.audience.name
@@ -271,14 +282,23 @@ class AudienceSyncForm(StepForm):
         return None
 
     def settings(self) -> dict[str, Any]:
-        """Return ids, the action and the fields in their fixed order."""
+        """Return ids, the action, the fields in their fixed order, and ``removes`` if ticked."""
         cleaned = self.cleaned_data
-        return {
+        found: dict[str, Any] = {
             "ad_account": cleaned["ad_account"].pk,
             "audience": cleaned["audience"].pk,
             "action": cleaned["action"],
             "kinds": [kind for kind in KINDS if kind in cleaned["kinds"]],
         }
+        # Left out where it is off, as in settings of before.
+        if cleaned["removes"] and cleaned["action"] == Action.ADD:
+            found["removes"] = True
+        return found
+
+
+def removes_at_first(step: Step) -> bool:
+    """Return whether a new step is offered with the tick to remove people again."""
+    return not step.settings and step.canvas.entry_by == Canvas.EntryBy.SEGMENT
 
 
 def _offer(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:

@@ -49,6 +49,10 @@ class AudienceSync(StepKind):
         """Return such as: Add to "winback"."""
         if step.sync is None:
             return gettext("Not set up yet")
+        if step.settings.get("removes"):
+            return gettext("%(asked)s, and remove when they leave") % {
+                "asked": former.asked(step.sync)
+            }
         return former.asked(step.sync)
 
     def icon_of(self, step: Step) -> str:
@@ -105,7 +109,7 @@ class AudienceSync(StepKind):
         return forecast(people, step.sync).text if step.sync is not None else ""
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
-        """Return the ad account, the audience, the action and each field."""
+        """Return the ad account, the audience, the action, the removal and each field."""
         fields = [
             (label, field in before.get("kinds", []), field in after.get("kinds", []))
             for field, label in FIELD_NAMES.items()
@@ -114,7 +118,12 @@ class AudienceSync(StepKind):
             (label, _name(model, before, field), _name(model, after, field))
             for label, model, field in NAMED
         ]
-        return [*names, (_("Action"), _action(before), _action(after)), *fields]
+        removes = (
+            AudienceSyncForm.base_fields["removes"].label or "",
+            before.get("removes", False),
+            after.get("removes", False),
+        )
+        return [*names, (_("Action"), _action(before), _action(after)), removes, *fields]
 
     def on_saved(self, step: Step) -> None:
         """Give the step the Sync that its settings describe.
@@ -175,8 +184,8 @@ def _label_syncs(step: Step) -> None:
 
 
 def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
-    """Return the problems of former Syncs that still have pending deliveries."""
-    found = (problems.of_former(one, one.tally.pending, now=now) for one in former.of(step))
+    """Return the problems of former Syncs in which people are pending, into them or out again."""
+    found = (problems.of_former(one, n, now=now) for one, n in former.n_on_their_way(step))
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [
         StepProblem(problem.text, blocks_launch=False, url=url, short=problem.short)

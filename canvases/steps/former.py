@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.utils.translation import gettext
 
 from canvases.steps.audience_form import FIELD_NAMES
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 COMPARED = ("audience_id", "action", "kinds")
 WITH_PEOPLE = (
-    Sync.objects.filter(tally__pending__gt=0).select_related("tally", SYNC_RELATED).order_by("pk")
+    Sync.objects.filter(Q(tally__pending__gt=0) | Q(undone_by__tally__pending__gt=0))
+    .select_related("tally", "undone_by__tally", SYNC_RELATED)
+    .order_by("pk")
 )
 # To prefetch before `of` is called for many steps.
 PREFETCH = Prefetch("syncs", WITH_PEOPLE, to_attr="syncs_with_people")
@@ -27,10 +29,28 @@ def of(step: Step, *, is_removal: bool = False) -> list[Sync]:
 
     ``is_removal``: return all Syncs with pending deliveries.
     """
+    mine = [one for one in _with_people(step) if one.tally.pending]
+    return [one for one in mine if is_removal or not is_same(one, step)]
+
+
+def n_on_their_way(step: Step) -> list[tuple[Sync, int]]:
+    """Return the former Syncs and how many people are pending, with the removal of who left."""
+    return [
+        (one, one.tally.pending + n_leaving(one))
+        for one in _with_people(step)
+        if not is_same(one, step)
+    ]
+
+
+def n_leaving(one: Sync) -> int:
+    """Return how many people who left wait to be removed again."""
+    undoing: Sync | None = getattr(one, "undone_by", None)
+    return undoing.tally.pending if undoing is not None else 0
+
+
+def _with_people(step: Step) -> list[Sync]:
     found: list[Sync] | None = getattr(step, PREFETCH.to_attr or "", None)
-    if found is None:
-        found = list(WITH_PEOPLE.filter(steps=step))
-    return [one for one in found if is_removal or not is_same(one, step)]
+    return list(WITH_PEOPLE.filter(steps=step)) if found is None else found
 
 
 def is_same(one: Sync, step: Step) -> bool:

@@ -33,20 +33,15 @@ PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """List them. Unmasked views are logged."""
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
-    outcome, reason = _asked(request.GET)
+    asked = _asked(request.GET)
     masked = not access.membership(request).may(Role.MARKETER)
     is_slow = False
     try:
         with at_most(SECONDS):
-            why, gone = reasons.counted(step, outcome, reason)
-            found = page(reasons.people(step, outcome, reason), PAGE, **_place(request.GET))
+            why, gone = reasons.counted(step, asked)
+            found = page(reasons.people(step, asked), PAGE, **_place(request.GET))
     except TooSlow:
-        why, gone, found, is_slow = (
-            reasons.Why(outcome, reason, 0, reasons.partner_of(step)),
-            0,
-            Page([], None, None),
-            True,
-        )
+        why, gone, found, is_slow = reasons.why(step, asked), 0, Page([], None, None), True
     lines = reasons.lines(step, found.deliveries)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
@@ -76,7 +71,7 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
 def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
     """Download them. The download is logged."""
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
-    outcome, reason = _asked(request.POST)
+    asked = _asked(request.POST)
     reauthentication.require(request)
     who = access.user(request)
     Activity.log(
@@ -86,12 +81,9 @@ def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         step.canvas.name,
         kind=Activity.Kind.PEOPLE,
     )
-    found, why = (
-        reasons.people(step, outcome, reason),
-        reasons.Why(outcome, reason, 0, reasons.partner_of(step)),
-    )
-    parts = csv_files.lines(reasons.csv_rows(step, found, reason=why.text))
-    return csv_files.download(parts, f"{outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
+    words = reasons.why(step, asked).text
+    parts = csv_files.lines(reasons.csv_rows(step, reasons.people(step, asked), reason=words))
+    return csv_files.download(parts, f"{asked.outcome}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv")
 
 
 def _log_view(request: HttpRequest, step: Step) -> None:
@@ -101,12 +93,12 @@ def _log_view(request: HttpRequest, step: Step) -> None:
     )
 
 
-def _asked(data: QueryDict) -> tuple[Outcome, str]:
-    """Return outcome and reason. Raise Http404 for values that no delivery can have."""
+def _asked(data: QueryDict) -> reasons.Asked:
+    """Return the number asked for. Raise Http404 for values that no delivery can have."""
     outcome, reason = data.get("outcome", Outcome.NOT_SYNCED), data.get("reason", "")
     if outcome not in reasons.OUTCOMES or not REASON.fullmatch(reason):
         raise Http404
-    return Outcome(outcome), reason
+    return reasons.Asked(Outcome(outcome), reason, is_removal=data.get("left") == "1")
 
 
 def _place(data: QueryDict) -> dict[str, Any]:

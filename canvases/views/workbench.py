@@ -17,14 +17,15 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist, pending
-from canvases.analytics import Numbers, Share
+from canvases import analytics, checklist, conflicts, pending
+from canvases.analytics import Numbers, Removed, Share
+from canvases.conflicts import Conflict
 from canvases.engine import brake
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
-from partners import registry
+from partners import registry, sync
 from partners.base import Partner
 from partners.connections import problems
 
@@ -41,6 +42,8 @@ class Card:
     problems: list[StepProblem]
     numbers: Numbers
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
+    removed: Removed | None = None  # for a step that has removed people again
+    conflicts: list[Conflict] = field(default_factory=list)
     is_first: bool = False
     is_last: bool = False
     is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
@@ -83,6 +86,25 @@ class Card:
         if self.tone == "incomplete" or (self.tone and self.is_checked):
             return "step is-incomplete"
         return "step is-new" if self.tone else "step"
+
+    @property
+    def is_errored(self) -> bool:
+        """Return whether people are errored, on their way into the audience or out of it."""
+        return bool(self.numbers.errored or (self.removed and self.removed.errored))
+
+    @property
+    def has_reasons(self) -> bool:
+        """Return whether people are not synced, or not removed although they left."""
+        counts = self.numbers
+        unsynced = (counts.not_synced, counts.errored, counts.pending, counts.cancelled)
+        return any(unsynced) or bool(self.removed and self.removed.stay)
+
+    @property
+    def wanted_by(self) -> list[sync.Want]:
+        """Return who else wants the people who left this step."""
+        if self.removed is None or not self.removed.wanted:
+            return []
+        return sync.wanted_elsewhere(self.step.syncs.values_list("pk", flat=True))
 
     @property
     def question(self) -> pending.Question | None:
@@ -187,6 +209,8 @@ class Bench:
                 [str(problem.text) for problem in card.problems],
                 card.numbers,
                 card.shares,
+                card.removed,
+                card.conflicts,
             )
             for card in (*self.cards, *self.removed)
         ]
@@ -218,8 +242,23 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     gone = list(left.prefetch_related(former.PREFETCH))
     numbers = analytics.step_numbers([*steps, *gone])
     shares = analytics.shares([*steps, *gone])
-    cards = [_card(step, numbers[step.pk], shares.get(step.pk, []), now=now) for step in steps]
-    removed = [_card(step, numbers[step.pk], shares.get(step.pk, []), now=now) for step in gone]
+    undone = analytics.removed([*steps, *gone])
+    opposed = conflicts.of_steps(steps)
+
+    def card(step: Step) -> Card:
+        kind = KINDS[step.kind]
+        return Card(
+            step,
+            kind,
+            kind.summary(step),
+            list(kind.problems(step, now=now)),
+            numbers[step.pk],
+            shares.get(step.pk, []),
+            undone.get(step.pk),
+            opposed.get(step.pk, []),
+        )
+
+    cards, removed = [card(step) for step in steps], [card(step) for step in gone]
     if cards:
         cards[0].is_first = cards[-1].is_last = True
     banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
@@ -232,11 +271,6 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
 def _entry_words(canvas: Canvas, *, now: datetime) -> str:
     joined = canvas.exit_segments.order_by("segment__name").values_list("segment__name", flat=True)
     return words.sentence(canvas, exit_segments=list(joined), now=now)
-
-
-def _card(step: Step, numbers: Numbers, shares: list[Share], *, now: datetime) -> Card:
-    kind = KINDS[step.kind]
-    return Card(step, kind, kind.summary(step), list(kind.problems(step, now=now)), numbers, shares)
 
 
 def wants_parts(request: HttpRequest) -> bool:

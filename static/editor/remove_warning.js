@@ -1,11 +1,10 @@
-// data-when-remove: a warning that shows while the action "remove" is chosen in its form.
+// data-when-remove, data-when-add: shown while this action is chosen in the form around it.
 (() => {
-  const update = (warning) => {
-    const form = warning.closest("form");
-    warning.hidden = !form?.querySelector("[name=action][value=remove]:checked");
+  const PARTS = "[data-when-remove], [data-when-add]";
+  const update = (part) => {
+    const action = part.closest("form")?.querySelector("[name=action]:checked")?.value;
+    part.hidden = action !== ("whenRemove" in part.dataset ? "remove" : "add");
   };
-  island("[data-when-remove]", { update });
-  document.addEventListener("change", () =>
-    document.querySelectorAll("[data-when-remove]").forEach(update),
-  );
+  island(PARTS, { update });
+  document.addEventListener("change", () => document.querySelectorAll(PARTS).forEach(update));
 })();

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
@@ -39,7 +39,10 @@ def withdraw(
         undoing = undoing_sync(one)
         if even_if_wanted:
             # Another Sync has removed them: once more would supersede what was added since.
-            rest, as_it_is = Exists(_removed_since(one)), (Outcome.CANCELLED, Reason.SUPERSEDED)
+            rest, as_it_is = (
+                Exists(_removed_since(one.audience_id)),
+                (Outcome.CANCELLED, Reason.SUPERSEDED),
+            )
         else:
             rest, as_it_is = Exists(wanted(one)), (Outcome.NOT_SYNCED, Reason.WANTED_ELSEWHERE)
         outcome, reason = as_it_is
@@ -55,7 +58,15 @@ def withdraw(
 
 def not_reverted(one: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these profiles that may have reached the audience, or still may."""
-    return standing([one.pk]).filter(profile__in=list(profiles))
+    mine = Delivery.objects.filter(sync=one, profile__in=list(profiles))
+    # Others left before, and stayed only because of this add, which was never sent.
+    kept = Delivery.objects.filter(
+        profile=OuterRef("profile"),
+        sync__undoes__audience=one.audience_id,
+        reason=Reason.WANTED_ELSEWHERE,
+    )
+    adds = standing([one.pk]).filter(profile__in=list(profiles))
+    return mine.filter(Q(pk__in=adds.values("pk")) | Q(Exists(kept)), ~supersede.reverted())
 
 
 def standing(syncs: Iterable[int]) -> QuerySet[Delivery]:
@@ -66,20 +77,45 @@ def standing(syncs: Iterable[int]) -> QuerySet[Delivery]:
 
 def wanted(but: Sync) -> QuerySet[Delivery]:
     """Return a subquery: adds by other Syncs that want the person of an outer delivery there."""
+    return _claims(but.audience_id).filter(profile=OuterRef("profile")).exclude(sync=but)
+
+
+def wanting(syncs: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
+    """Return label and page of each step that wants people who left ``syncs``, and how many.
+
+    Of the last ``most`` people who left.
+    """
+    left = Delivery.objects.filter(sync__undoes__in=list(syncs), reason=Reason.WANTED_ELSEWHERE)
+    newest = left.order_by("-pk").values_list("profile", "sync__audience", "sync__undoes")[:most]
+    people: dict[tuple[int, int], set[int]] = {}
+    for profile, audience, undone in newest:
+        if profile is not None and undone is not None:
+            people.setdefault((audience, undone), set()).add(profile)
+    found: dict[tuple[str, str], int] = {}
+    for (audience, undone), profiles in people.items():
+        claims = _claims(audience).filter(profile__in=profiles).exclude(sync=undone)
+        rows = claims.order_by().values_list("sync__label", "sync__url")
+        for label, url, n in rows.annotate(n=Count("profile", distinct=True)):
+            found[label, url] = found.get((label, url), 0) + n
+    return sorted(((*step, n) for step, n in found.items()), key=lambda row: (-row[2], row[0]))
+
+
+def _claims(audience_id: int) -> QuerySet[Delivery]:
+    """Return adds whose people are wanted in the audience, by the Syncs that added them."""
     adds = Delivery.objects.filter(
-        profile=OuterRef("profile"), batch__audience=but.audience_id, batch__action=Action.ADD
+        batch__audience=audience_id, batch__action=Action.ADD, sync__claims=True
     )
-    stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=but.audience_id)
-    others = _standing(adds.filter(stays, sync__claims=True).exclude(sync=but))
-    return others.filter(~supersede.reverted(), ~Exists(_removed_since(but, OTHER_REMOVALS)))
+    stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=audience_id)
+    removed = Exists(_removed_since(audience_id, OTHER_REMOVALS))
+    return _standing(adds.filter(stays)).filter(~supersede.reverted(), ~removed)
 
 
-def _removed_since(one: Sync, *conditions: Q) -> QuerySet[Delivery]:
+def _removed_since(audience_id: int, *conditions: Q) -> QuerySet[Delivery]:
     """Return a subquery: removals from the audience that came after an outer add."""
     removals = Delivery.objects.filter(
         *conditions,
         profile=OuterRef("profile"),
-        batch__audience=one.audience_id,
+        batch__audience=audience_id,
         batch__action=Action.REMOVE,
         batch__seq__gt=OuterRef("batch__seq"),
     )

@@ -1,0 +1,153 @@
+"""An Audience Sync step removes people again when they leave, and shows it."""
+
+import pytest
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases import analytics, edit, laws
+from canvases.models import Canvas
+from partners import sync
+from partners.models import Batch, Sync, Tally
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def step(bobs, winback):
+    """A step that adds people to winback and removes them again when they leave."""
+    made = bobs.add("audience_sync")
+    assert bobs.set_up(made, winback, removes="on").status_code == 302
+    made.refresh_from_db()
+    return made
+
+
+def leave(one, people):
+    """Enter people, then let them leave."""
+    crowd = type(people[0]).objects.filter(pk__in=[person.pk for person in people])
+    builder.enter(one, crowd)
+    with transaction.atomic():
+        sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+
+
+def settle(one, state):
+    """End all batches of a Sync, and count them."""
+    n = sum(Batch.objects.filter(sync=one).values_list("n", flat=True))
+    now = timezone.now()
+    Batch.objects.filter(sync=one).update(state=state, settled_at=now, last_code="50000")
+    Tally.objects.filter(pk=one.pk).update(pending=0, **{state: n})
+    assert laws.broken(now=now) == []
+
+
+@pytest.fixture
+def left(step, winback, people):
+    """Three people left: one is still wanted by the canvas Seed. Shape: the undoing Sync."""
+    seed = builder.make_sync(winback, label="Seed: winback", url="/seed")
+    builder.enter(seed, type(people[0]).objects.filter(pk=people[0].pk))
+    leave(step.sync, people[:3])
+    return Sync.objects.get(undoes=step.sync)
+
+
+def test_the_tick_is_stored_only_where_people_are_added(bobs, step, winback):
+    assert step.settings["removes"] is True
+    bobs.set_up(step, winback, action="remove", removes="on")
+    step.refresh_from_db()
+    assert "removes" not in step.settings
+
+
+def test_the_tick_changes_no_sync_and_is_logged(bobs, step, winback, acme):
+    before = step.sync_id
+    bobs.set_up(step, winback)
+    step.refresh_from_db()
+    assert ("removes" in step.settings, step.sync_id) == (False, before)
+    changes = [str(one) for row in Activity.objects.filter(app_group=acme) for one in row.changes]
+    assert any("Remove people again when they leave" in one for one in changes)
+
+
+@pytest.mark.parametrize(
+    ("entry_by", "is_ticked"), [(Canvas.EntryBy.SEGMENT, True), (Canvas.EntryBy.LAUNCH, False)]
+)
+def test_a_new_step_of_a_canvas_that_is_kept_up_to_date_is_ticked(
+    bobs, canvas, entry_by, is_ticked
+):
+    made = bobs.add("audience_sync")
+    Canvas.objects.filter(pk=canvas.pk).update(entry_by=entry_by)
+    page = bobs.get(step=made.pk).content.decode()
+    box = page[page.index('name="removes"') :].split(">")[0]
+    assert ("checked" in box) == is_ticked
+
+
+def test_a_step_saved_without_the_tick_stays_without(bobs, step, winback, canvas):
+    bobs.set_up(step, winback)
+    Canvas.objects.filter(pk=canvas.pk).update(entry_by=Canvas.EntryBy.SEGMENT)
+    page = bobs.get(step=step.pk).content.decode()
+    assert "checked" not in page[page.index('name="removes"') :].split(">")[0]
+
+
+def test_the_card_says_it(bobs, step):
+    assert "Add to “winback”, and remove when they leave" in bobs.get().content.decode()
+
+
+def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bobs, step, left):
+    settle(left, "synced")
+    page = bobs.get(step=step.pk).content.decode()
+    for name, n in {"synced": 2, "wanted": 1}.items():
+        cell = page[page.index(f'data-removed="{name}"') :].split("</td>")[0]
+        assert cell.split("</a>")[0].rstrip().endswith(str(n))
+    assert '<a href="/seed"><bdi>Seed: winback</bdi></a>: 1' in page
+
+
+def test_the_numbers_of_many_steps_are_read_in_one_query(step, left, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        found = analytics.removed([step] * 9)
+    assert found == {step.pk: analytics.Removed(wanted=1, pending=2)}
+
+
+def test_those_who_stay_are_listed_with_the_time_of_their_visit(bobs, step, left, canvas, people):
+    settle(left, "synced")
+    visit = canvas.visits.create(pk=people[0].pk, profile=people[0], entered_at=timezone.now())
+    page = bobs.get(step=step.pk, reasons=1).content.decode()
+    assert "People who left: not removed" in page
+    asked = {"outcome": "not_synced", "reason": "wanted_elsewhere"}
+    url = reverse("step_people", args=[canvas.app_group.slug, canvas.pk, step.pk])
+    answer = bobs.client.get(url, asked | {"left": 1})
+    assert [line.entered_at for line, _person in answer.context["people"]] == [visit.entered_at]
+    assert not bobs.client.get(url, asked).context["people"]
+
+
+def test_errored_removals_are_tried_again(bobs, step, left):
+    settle(step.sync, "synced")
+    settle(left, "errored")
+    assert "Try again" in bobs.get(step=step.pk).content.decode()
+    assert analytics.retry(step, now=timezone.now()) == 2
+    left.tally.refresh_from_db()
+    assert left.tally.pending == 2
+
+
+def test_removals_follow_launch_and_stop_and_the_name_of_the_canvas(bobs, step, left, people):
+    bobs.post("canvas_launch")
+    left.refresh_from_db()
+    assert (left.is_live, left.paused) == (True, False)
+    bobs.post("canvas_stop")
+    left.refresh_from_db()
+    assert (left.is_live, left.paused) == (False, False)
+    bobs.post("canvas_entry", name="Other", segment=bobs.canvas.segment_id, version=1)
+    left.refresh_from_db()
+    assert left.label == "Other: winback"
+
+
+def test_a_pending_removal_keeps_the_trouble_of_a_stopped_canvas(step, left, connection, canvas):
+    connection.token_sealed = ""
+    connection.save()
+    settle(step.sync, "synced")
+    Sync.objects.update(is_live=False)
+    assert analytics.troubles([canvas], now=timezone.now())[canvas.pk].step == step.pk
+
+
+def test_an_archived_canvas_keeps_no_people(step, canvas, bob):
+    edit.archive(canvas, by=bob, now=timezone.now())
+    assert not Sync.objects.get(pk=step.sync_id).claims
+    edit.unarchive(canvas, by=bob, now=timezone.now())
+    assert Sync.objects.get(pk=step.sync_id).claims
