@@ -131,7 +131,8 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
         state = Canvas.State.STOPPED if canvas.launched_at else Canvas.State.DRAFT
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
         if archived.update(state=state, edited_by=by, edited_at=now):
-            sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=True)
+            kept = canvas.steps.filter(removed_at=None)
+            sync.claim(Sync.objects.filter(steps__in=kept), claims=True)
             _log(
                 canvas,
                 by,
@@ -194,6 +195,7 @@ def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> pending.
         done = pending.decide(step, choice, by=by)
         syncs = step.syncs.all()
         if step.canvas.entered or any(one.is_used for one in syncs):
+            sync.claim(Sync.objects.filter(steps=step), claims=False)
             return done
         unused = list(syncs)
         step.delete()

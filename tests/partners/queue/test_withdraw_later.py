@@ -9,9 +9,10 @@ from django.utils import timezone
 from audiencesync.groups.models import PurgeCursor
 from canvases import laws
 from partners import housekeeping, sync
-from partners.models import Batch, Delivery, Outcome, Sync, Tally
+from partners.models import Batch, Delivery, Outcome, Reason, Sync, Tally
 from partners.queue import collect, move, settle, transitions
 from partners.queue.push import pack, send
+from partners.queue.removals import removal
 
 pytestmark = pytest.mark.thorough
 
@@ -185,3 +186,17 @@ def test_an_erased_person_is_not_removed_again(world, leave):
     world.drain()
     sync.reassign(person.pk, to=None)
     assert leave(one, [person]) == 0
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_CONSENT, Reason.DISCARDED])
+def test_people_kept_for_an_add_that_was_never_sent_leave_with_it(world, leave, reason):
+    one, people = world.sync(), world.people(1)
+    other = world.sync(one.audience)
+    world.enter(one, people)
+    world.drain()
+    world.enter(other, people)
+    leave(one, people)  # the other one wants them
+    removal.cancel_adds([people[0].pk], reason, now=timezone.now())
+    assert leave(other, people) == 1
+    world.drain()
+    assert world.members(one.audience) == 0

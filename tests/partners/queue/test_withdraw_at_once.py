@@ -1,0 +1,43 @@
+"""Of two Syncs that people leave at the same time, exactly one removes them."""
+
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from canvases import laws
+from partners import sync
+from partners.models import Delivery, Outcome, Sync
+from tests.support.threads import Threads
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+def test_two_syncs_left_at_once_remove_people_once(world):
+    audience, people = world.audience(), world.people(3)
+    pair = [world.sync(audience), world.sync(audience)]
+    for one in pair:
+        world.enter(one, people)
+        world.drain()
+
+    both = Barrier(2)
+
+    def leave(one):
+        with transaction.atomic():
+            sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+            # The second one comes here only after the commit of the first one.
+            with suppress(BrokenBarrierError):
+                both.wait(0.5)
+
+    threads = Threads()
+    for one in pair:
+        threads.start(lambda one=one: leave(one))
+    assert threads.join() == []
+    removals = Delivery.objects.filter(sync__purpose=Sync.Purpose.LEFT)
+    assert removals.filter(outcome=Outcome.NOT_SYNCED).count() == 3
+    assert removals.filter(outcome=None).count() == 3
+    world.drain()
+    assert world.members(audience) == 0
+    assert laws.broken(now=timezone.now()) == []
