@@ -42,9 +42,8 @@ ADVICE: dict[str, Promise] = {
         "Choose e-mail or phone in the component, or import them if they are missing."
     ),
     Reason.WANTED_ELSEWHERE: _(
-        "They left, and stay in the audience because of the other component. "
-        "They are removed when they leave that one too and it removes people again; "
-        "archive its canvas if it must not keep them any more."
+        "They left, and stay in the audience because of another component. "
+        "They are removed when they leave that one too, if it removes people again."
     ),
 }
 
