@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
 OTHER_REMOVALS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
 """Removals after which nobody is wanted in the audience because of an earlier add."""
+
+NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
+STANDING = NOT_VOID & Q(batch__cancel_requested=False)
+"""Adds that were not void. Errored ones stand: they may have arrived."""
 
 
 def withdraw(
@@ -58,21 +62,23 @@ def withdraw(
 
 def not_reverted(one: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these profiles that may have reached the audience, or still may."""
-    mine = Delivery.objects.filter(sync=one, profile__in=list(profiles))
-    # Others left before, and stayed only because of this add, which was never sent.
+    # Others left before, and stayed only because of an add of ``one`` that was never sent.
     kept = Delivery.objects.filter(
         profile=OuterRef("profile"),
         sync__undoes__audience=one.audience_id,
         reason=Reason.WANTED_ELSEWHERE,
     )
-    adds = standing([one.pk]).filter(profile__in=list(profiles))
-    return mine.filter(Q(pk__in=adds.values("pk")) | Q(Exists(kept)), ~supersede.reverted())
+    # + 0: no index on the Sync, which may have very many deliveries, but that on the profile.
+    mine = Delivery.objects.annotate(of_sync=F("sync_id") + 0).filter(
+        of_sync=one.pk, profile__in=list(profiles)
+    )
+    return mine.filter(STANDING | Q(Exists(kept)), ~supersede.reverted())
 
 
 def standing(syncs: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these Syncs that are neither void nor reverted."""
-    adds = Delivery.objects.filter(sync__in=list(syncs), profile__isnull=False)
-    return _standing(adds).filter(~supersede.reverted())
+    adds = Delivery.objects.filter(STANDING, sync__in=list(syncs), profile__isnull=False)
+    return adds.filter(~supersede.reverted())
 
 
 def wanted(but: Sync) -> QuerySet[Delivery]:
@@ -107,28 +113,19 @@ def _claims(audience_id: int) -> QuerySet[Delivery]:
     )
     stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=audience_id)
     removed = Exists(_removed_since(audience_id, OTHER_REMOVALS))
-    return _standing(adds.filter(stays)).filter(~supersede.reverted(), ~removed)
+    return adds.filter(STANDING, stays, ~supersede.reverted(), ~removed)
 
 
 def _removed_since(audience_id: int, *conditions: Q) -> QuerySet[Delivery]:
     """Return a subquery: removals from the audience that came after an outer add."""
-    removals = Delivery.objects.filter(
+    return Delivery.objects.filter(
+        NOT_VOID,
         *conditions,
         profile=OuterRef("profile"),
         batch__audience=audience_id,
         batch__action=Action.REMOVE,
         batch__seq__gt=OuterRef("batch__seq"),
     )
-    return _not_void(removals)
-
-
-def _standing(adds: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """Return adds that were not void. Errored ones stand: they may have arrived."""
-    return _not_void(adds).filter(batch__cancel_requested=False)
-
-
-def _not_void(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    return rows.exclude(outcome__in=supersede.VOID).exclude(batch__state=Outcome.CANCELLED)
 
 
 def undoing_sync(one: Sync) -> Sync:

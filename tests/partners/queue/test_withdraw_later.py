@@ -12,7 +12,7 @@ from partners import housekeeping, sync
 from partners.models import Batch, Delivery, Outcome, Reason, Sync, Tally
 from partners.queue import collect, move, settle, transitions
 from partners.queue.push import pack, send
-from partners.queue.removals import removal
+from partners.queue.removals import removal, withdraw
 
 pytestmark = pytest.mark.thorough
 
@@ -200,3 +200,8 @@ def test_people_kept_for_an_add_that_was_never_sent_leave_with_it(world, leave, 
     assert leave(other, people) == 1
     world.drain()
     assert world.members(one.audience) == 0
+
+
+def test_few_people_are_not_searched_among_all_of_a_sync(world):
+    found = withdraw.not_reverted(world.sync(), [person.pk for person in world.people(2)])
+    assert "(sync_id=" not in found.explain().splitlines()[0]
