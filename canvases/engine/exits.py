@@ -79,6 +79,14 @@ def withdraw(
     return set(pending.values_list("profile", flat=True))
 
 
+def pending_people(steps: Sequence[Step], people: Collection[int]) -> set[int]:
+    """Return the people with a pending add or removal in the audiences of these steps."""
+    if not people:
+        return set()
+    pending = _pending(steps).filter(profile__in=list(people))
+    return set(pending.values_list("profile", flat=True))
+
+
 def added(steps: Sequence[Step]) -> QuerySet[Delivery]:
     """Return the adds of these steps that stand: the people would be removed if they left."""
     adding = {one.pk for step in steps for one in step.syncs.all() if one.action == Action.ADD}
@@ -87,10 +95,13 @@ def added(steps: Sequence[Step]) -> QuerySet[Delivery]:
 
 def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:
     """Return the pending removals from the audiences of these steps."""
+    return _pending(steps).filter(batch__action=Action.REMOVE)
+
+
+def _pending(steps: Sequence[Step]) -> QuerySet[Delivery]:
     audiences = {one.audience_id for step in steps for one in step.syncs.all()}
     return Delivery.objects.filter(
         outcome=None,
         batch__state=Outcome.PENDING,
-        batch__action=Action.REMOVE,
         batch__audience__in=audiences,
     )

@@ -61,25 +61,40 @@ def work(canvas_id: int, *, now: datetime) -> int:
             return 0
         steps = exits.removing_steps(canvas)
         brake.apply(canvas, steps, now=now)
-        signals = list(_next(canvas, steps)[:AT_ONCE])
-        rounds, ignored = _rounds(canvas, signals, removes=bool(steps), now=now)
-        done, being_removed = ignored, set[int]()
-        for some in rounds:
-            some.leave_out(being_removed)
-            for reason, people in some.exits.items():
-                exits.end_visits(canvas, reason, people, now=now)
-            being_removed |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
-            _enter(canvas, some.entries, now=now)
-            done += [signal.pk for signal in some.signals.values()]
+        after, done = 0, list[int]()
+        while signals := list(_next(canvas, steps).filter(pk__gt=after)[:AT_ONCE]):
+            done = _work(canvas, steps, signals, now=now)
+            if done:
+                break
+            after = signals[-1].pk
         Signal.objects.filter(pk__in=done).delete()
     return len(done)
+
+
+def _work(
+    canvas: Canvas, steps: Sequence[Step], signals: Sequence[Signal], *, now: datetime
+) -> list[int]:
+    """Work off signals; return the ids of those that are done."""
+    rounds, done = _rounds(canvas, signals, removes=bool(steps), now=now)
+    changed = {person for some in rounds for person in some.changed}
+    waiting = exits.pending_people(steps, changed)
+    for some in rounds:
+        some.leave_out(waiting)
+        for reason, people in some.exits.items():
+            exits.end_visits(canvas, reason, people, now=now)
+        waiting |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
+        _enter(canvas, some.entries, now=now)
+        done += [signal.pk for signal in some.signals.values()]
+    return done
 
 
 def _next(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     """Return the signals of a canvas in their order, without those that must wait.
 
     A person who is being removed from an audience enters it again after that: an add would
-    supersede the removal, and former identifiers would stay.
+    supersede the removal, and former identifiers would stay. And a person whose identifiers
+    changed is removed when nothing is pending: the removal would supersede the add of another
+    canvas, which would not know.
     """
     mine = Signal.objects.filter(listener=canvas.pk).order_by("pk")
     if canvas.braked_at:
@@ -100,7 +115,8 @@ def _rounds(
     subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
     matching = _matching(canvas, signals, subscriptions, now=now)
     ends_early = removes or bool(canvas.exits.get("left"))
-    back = {signal.profile_id for signal in signals if signal.kind == Signal.Kind.JOINED}
+    left = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
+    back = _who_are_back(left)
     rounds: list[Round] = []
     places: dict[int, int] = {}
     for signal in sorted(signals, key=lambda signal: (signal.at, signal.pk)):
@@ -111,8 +127,17 @@ def _rounds(
         if place == len(rounds):
             rounds.append(Round())
         role = subscriptions[signal.subscription_id].role
-        _sort(signal, role, rounds[place], ends_early=ends_early, is_back=person in back)
+        _sort(signal, role, rounds[place], ends_early=ends_early, is_back=signal.pk in back)
     return rounds, [signal.pk for signal in signals if signal.pk not in matching]
+
+
+def _who_are_back(left: Sequence[Signal]) -> set[int]:
+    """Return the signals of people who are members again: their identifiers changed."""
+    member = SegmentMember.objects.filter(
+        subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
+    )
+    again = Signal.objects.filter(Exists(member), pk__in=[signal.pk for signal in left])
+    return set(again.values_list("pk", flat=True)) if left else set()
 
 
 def _sort(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
