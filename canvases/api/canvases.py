@@ -23,6 +23,14 @@ from canvases.models import VARIANT, Canvas, Step, name_of
 router = Router(tags=["canvas"])
 READ = door.require("canvas.read")
 MOST_RECIPIENTS = 50
+# As Braze names what lets people enter.
+SCHEDULE_TYPES: dict[str, str] = {
+    Canvas.EntryBy.LAUNCH: "time_based",
+    Canvas.EntryBy.SCHEDULE: "time_based",
+    Canvas.EntryBy.SEGMENT: "action_based",
+    Canvas.EntryBy.EVENT: "action_based",
+    Canvas.EntryBy.CALL: "api_triggered",
+}
 
 
 class CanvasListing(Listing):
@@ -61,7 +69,11 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
 
 
 class CanvasDetails(door.Success):
-    """One canvas with its steps."""
+    """One canvas with its steps.
+
+    ``schedule_type``: time_based (at the launch or on a schedule), action_based (by an event, or
+    by joining a segment that is kept up to date) or api_triggered.
+    """
 
     name: str
     description: str
@@ -112,7 +124,7 @@ def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpRespo
         draft=canvas.state == Canvas.State.DRAFT,
         enabled=canvas.state == Canvas.State.LIVE,
         has_post_launch_draft=False,
-        schedule_type="time_based",
+        schedule_type=SCHEDULE_TYPES[canvas.entry_by],
         first_entry=_iso(canvas.first_entry_at),
         last_entry=_iso(canvas.last_entry_at),
         channels=channels,
