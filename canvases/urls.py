@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from canvases.views import audience, editor, entry, launch, pages, reasons
+from canvases.views import audience, editor, entry, headcount_people, launch, pages, reasons
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("<int:canvas_id>/", editor.canvas, name="canvas"),
     path("<int:canvas_id>/entry/", entry.entry, name="canvas_entry"),
     path("<int:canvas_id>/entry/runs/", entry.runs, name="canvas_runs"),
+    path("<int:canvas_id>/people/<slug:who>/", headcount_people.people, name="canvas_people"),
     path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
     path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
     path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),

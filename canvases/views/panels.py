@@ -17,7 +17,7 @@ from audiencesync.people.segments import filters
 from canvases import checklist, engine, pending, reasons
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
-from canvases.models import Canvas, Step
+from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views.workbench import Bench, Card, Panel
@@ -62,6 +62,8 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
         )
     if "stop" in asked:
         return of_stop(bench)
+    if "left" in asked:
+        return of_exits(bench.canvas)
     return Panel()
 
 
@@ -174,6 +176,13 @@ def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
         "banner": banner,
     }
     return Panel("canvases/panels/stop.html", "stop", context)
+
+
+def of_exits(canvas: Canvas) -> Panel:
+    """Return how many visits ended early, by reason."""
+    tallies = canvas.exit_tallies.filter(n__gt=0).order_by("-n", "reason")
+    exits = [(LeftBy(row.reason).label, row.n) for row in tallies]
+    return Panel("canvases/panels/left.html", "left", {"exits": exits})
 
 
 def of_message(banner: Banner) -> Panel:

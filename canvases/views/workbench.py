@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
@@ -21,7 +22,8 @@ from canvases import analytics, checklist, conflicts, pending
 from canvases.analytics import Numbers, Removed, Share
 from canvases.conflicts import Conflict
 from canvases.engine import brake
-from canvases.entry_card import words
+from canvases.entry_card import headcounts, words
+from canvases.entry_card.headcounts import Headcount
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
@@ -159,6 +161,8 @@ class Bench:
     n_held: int = 0  # people who would be removed, if a brake holds that
     entry: str = ""  # entry and exit in one sentence, or what is missing
     lacks_entry: bool = False
+    headcounts: list[Headcount] = field(default_factory=list)
+    n_left_early: int = 0
     may_edit: bool = False  # the role of the reader; set by `answer`
 
     @property
@@ -221,6 +225,8 @@ class Bench:
                 self.canvas.entered,
                 self.canvas.turned_away,
                 self.entry,
+                self.headcounts,
+                self.n_left_early,
                 cards,
                 self.banner,
                 self.n_held,
@@ -265,7 +271,15 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
-    return Bench(canvas, cards, removed, banner, n_held, entry, lacks_entry=bool(missing))
+    return Bench(canvas, cards, removed, banner, n_held, entry, bool(missing), *_head(canvas))
+
+
+def _head(canvas: Canvas) -> tuple[list[Headcount], int]:
+    """Return the numbers of a canvas that was launched, and how many visits ended early."""
+    if canvas.launched_at is None:
+        return [], 0
+    n_left = canvas.exit_tallies.aggregate(n=Sum("n"))["n"] or 0
+    return headcounts.of_canvas(canvas), n_left
 
 
 def _entry_words(canvas: Canvas, *, now: datetime) -> str:

@@ -1,0 +1,110 @@
+"""How many people a canvas keeps in its audiences, and who they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Case, CharField, Q, QuerySet, Value, When
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.people import eligibility
+from audiencesync.people.models import Profile
+from audiencesync.people.models.live import SegmentMember, Subscription
+from audiencesync.people.segments import audiences
+from canvases.models import Canvas
+from partners.models import Action
+
+SEGMENT, AUDIENCE, UNSENT = "segment", "audience", "unsent"
+LABELS: dict[str, str | Promise] = {
+    SEGMENT: _("In the segment"),
+    AUDIENCE: _("In the audience"),
+    UNSENT: _("Cannot be sent"),
+}
+REASONS: dict[str, str | Promise] = {
+    "consent": _("No consent to advertising"),
+    "identifier": _("No usable value in the chosen fields"),
+    "tracking": _("Ad tracking is switched off"),
+}
+SECONDS, KEPT_SECONDS, RETRY_SECONDS = 1.0, 10, 120
+
+
+@dataclass(frozen=True, slots=True)
+class Headcount:
+    """A number of people; ``n`` is None if counting took too long. ``who`` names their list."""
+
+    who: str
+    n: int | None
+
+    @property
+    def label(self) -> str | Promise:
+        """Return what is counted."""
+        return LABELS[self.who]
+
+
+def of_canvas(canvas: Canvas) -> list[Headcount]:
+    """Return the counts of a canvas that is kept up to date; none of another one.
+
+    Cached for some seconds: every open page asks again and again.
+    """
+    entry = subscription(canvas)
+    if entry is None:
+        return []
+    key = f"canvas-heads-{canvas.pk}-{canvas.version}"
+    found: list[tuple[str, int | None]] | None = cache.get(key)
+    if found is None:
+        asked = list(LABELS) if entry.kinds else [SEGMENT]
+        found = [(who, _counted(canvas, entry, who)) for who in asked]
+        is_whole = all(n is not None for _who, n in found)
+        cache.set(key, found, KEPT_SECONDS if is_whole else RETRY_SECONDS)
+    return [Headcount(who, n) for who, n in found]
+
+
+def subscription(canvas: Canvas) -> Subscription | None:
+    """Return what keeps the entry of a canvas up to date, once it was launched."""
+    if canvas.entry_by != Canvas.EntryBy.SEGMENT:
+        return None
+    return Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment").first()
+
+
+def _counted(canvas: Canvas, entry: Subscription, who: str) -> int | None:
+    try:
+        with at_most(SECONDS):
+            return people(canvas, entry, who).count()
+    except TooSlow:
+        return None
+
+
+def people(canvas: Canvas, entry: Subscription, who: str) -> QuerySet[Profile]:
+    """Return the profiles behind one of the counts."""
+    mine = SegmentMember.objects.filter(subscription=entry)
+    if who == UNSENT:
+        mine = mine.filter(fingerprint="")
+    found = Profile.objects.filter(pk__in=mine.values("profile_id"))
+    return found.filter(_in_audiences(canvas)) if who == AUDIENCE else found
+
+
+def _in_audiences(canvas: Canvas) -> Q:
+    """Return the condition: we sent them to an audience that the canvas adds to."""
+    adding = canvas.steps.filter(removed_at=None, sync__action=Action.ADD)
+    ids = adding.order_by().values_list("sync__audience", flat=True).distinct()
+    return reduce(or_, map(audiences.members, ids), Q(pk__in=[]))
+
+
+def with_reason(found: QuerySet[Profile], entry: Subscription) -> QuerySet[Any]:
+    """Annotate profiles that cannot be sent with ``why``, a key of REASONS."""
+    kinds, is_strict = entry.kinds, entry.app_group.consent_required
+    return found.annotate(
+        why=Case(
+            When(eligibility.no_consent(is_strict=is_strict).q, then=Value("consent")),
+            When(eligibility.has_none(kinds), then=Value("identifier")),
+            When(eligibility.only_untracked(kinds), then=Value("tracking")),
+            default=Value(""),
+            output_field=CharField(),
+        )
+    )

@@ -1,0 +1,106 @@
+"""The head of a canvas that is kept up to date says who is in the audience, and who cannot be."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models.live import SegmentMember, Subscription
+from canvases.models import Canvas, ExitTally, Step
+from partners.models import Batch, Delivery
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def live(canvas, segment, people, winback):
+    """A live canvas with twelve members: seven are in the audience, two cannot be sent."""
+    Canvas.objects.filter(pk=canvas.pk).update(
+        entry_by="segment", reentry="left", state="live", launched_at=timezone.now()
+    )
+    entry = Subscription.objects.create(
+        app_group=canvas.app_group,
+        listener=canvas.pk,
+        role="entry",
+        kind="segment",
+        segment=segment,
+        kinds=["email"],
+    )
+    SegmentMember.objects.bulk_create(
+        SegmentMember(subscription=entry, profile=one, fingerprint="f" if one.email else "")
+        for one in people
+    )
+    row = builder.make_sync(winback)
+    Step.objects.create(canvas=canvas, kind="audience_sync", sync=row, settings={"removes": True})
+    now = timezone.now()
+    batch = Batch.objects.create(
+        sync=row,
+        audience=winback,
+        ad_account=winback.ad_account,
+        action="add",
+        kinds=["email"],
+        seq=1,
+        state="synced",
+        created_at=now,
+        due_at=now,
+    )
+    Delivery.objects.bulk_create(
+        Delivery(sync=row, profile=one, entry_key=one.pk, batch=batch) for one in people[:7]
+    )
+    ExitTally.objects.create(canvas=canvas, reason="event", n=4)
+    canvas.refresh_from_db()
+    return canvas
+
+
+def words(answer):
+    return " ".join(answer.content.decode().split())
+
+
+def test_the_head_counts_segment_audience_and_who_cannot_be_sent(bobs, live):
+    page = words(bobs.get())
+
+    for who, n, label in (
+        ("segment", 12, "In the segment"),
+        ("audience", 7, "In the audience"),
+        ("unsent", 2, "Cannot be sent"),
+    ):
+        address = bobs.url("canvas_people", who)
+        assert f'<a href="{address}"> {n}<span class="visually-hidden"> {label}</span>' in page
+
+
+@pytest.mark.parametrize(("who", "n"), [("segment", 12), ("audience", 7), ("unsent", 2)])
+def test_each_number_leads_to_its_list(bobs, live, who, n):
+    answer = bobs.get("canvas_people", who)
+
+    assert len(answer.context["people"]) == n
+
+
+def test_the_list_says_why_people_cannot_be_sent(bobs, live):
+    assert "No usable value in the chosen fields" in words(bobs.get("canvas_people", "unsent"))
+
+
+def test_the_list_is_masked_for_viewers(editor, vera, live):
+    assert "p0@example.org" not in words(editor(vera, live).get("canvas_people", "segment"))
+
+
+@pytest.mark.parametrize("who", ["everybody", "1"])
+def test_an_unknown_list_is_404(bobs, live, who):
+    assert bobs.get("canvas_people", who).status_code == 404
+
+
+def test_a_canvas_by_launch_has_no_such_list(bobs, canvas):
+    assert bobs.get("canvas_people", "segment").status_code == 404
+
+
+def test_early_exits_are_listed_by_reason(bobs, live):
+    page = words(bobs.get(left=1))
+
+    assert 'An exit event happened</th><td class="num">4</td>' in page
+
+
+def test_the_poll_brings_a_new_number(bobs, live):
+    version = bobs.get().context["bench"].version
+    ExitTally.objects.update(n=5)
+
+    answer = bobs.get("canvas_counts", htmx=True, v=version)
+
+    assert "Left early 5" in words(answer)
