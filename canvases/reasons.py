@@ -42,8 +42,9 @@ ADVICE: dict[str, Promise] = {
         "Choose e-mail or phone in the component, or import them if they are missing."
     ),
     Reason.WANTED_ELSEWHERE: _(
-        "They left, and stay in the audience because of another component. "
-        "They are removed when they leave that one too, if it removes people again."
+        "They left, and stay in the audience because another component wants them there, "
+        "or because another person there has the same identifiers. "
+        "They are removed when they leave that component too, if it removes people again."
     ),
 }
 

@@ -18,9 +18,17 @@ from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
 from partners.models import Action, Batch, Delivery, Sync
 from partners.queue.collect import Request
+from partners.queue.removals import shared
 from partners.queue.supersede import LAST_SEQ
 
 Row = tuple[bytes | None, ...]
+TABLES = {
+    "delivery": Delivery._meta.db_table,
+    "profile": Profile._meta.db_table,
+    "batch": Batch._meta.db_table,
+    "past": PastIdentifier._meta.db_table,
+    "sync": Sync._meta.db_table,
+}
 NO_ANSWER = "no_answer"
 
 _ROWS = """
@@ -29,7 +37,7 @@ WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY d.id
 """
 _PAST = """
 SELECT z.kind, z.sha256, d.id FROM {delivery} d JOIN {past} z ON z.profile_id = d.profile_id
-WHERE d.batch_id = %s AND d.outcome IS NULL {only} ORDER BY z.id
+WHERE d.batch_id = %s AND d.outcome IS NULL {only} {unshared} ORDER BY z.id
 """
 _PIECE = "AND d.id > %s AND d.id <= %s"
 _STILL_WANTED = """
@@ -122,16 +130,13 @@ def rows_of(batch: Batch) -> list[Row]:
 
 def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
     """Run a statement over the deliveries of a batch, or over those that a repeat still sends."""
-    models = (Delivery, Profile, Batch, PastIdentifier, Sync)
-    names = ("delivery", "profile", "batch", "past", "sync")
-    tables = {name: model._meta.db_table for name, model in zip(names, models, strict=True)}
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
     if batch.repeat_of_id:
         wanted, more = _still_to_repeat(batch)
-        only, params = _PIECE + wanted.format(**tables), [*params, *_piece(batch), *more]
+        only, params = _PIECE + wanted.format(**TABLES), [*params, *_piece(batch), *more]
     with connection.cursor() as cursor:
-        cursor.execute(sql.format(only=only, **parts, **tables), params)
+        cursor.execute(sql.format(only=only, **parts, **TABLES), params)
         rows: list[Any] = cursor.fetchall()
     return rows
 
@@ -152,9 +157,10 @@ def past_rows(batch: Batch) -> list[tuple[int, Row]]:
     """Return (delivery id, row) for each past hash of the people of a removal."""
     if batch.action != Action.REMOVE:
         return []
+    unshared = shared.past_sql(batch, TABLES) if shared.is_spared(batch) else ""
     return [
         (pk, tuple(bytes(sha256) if kind == column else None for column in batch.kinds))
-        for kind, sha256, pk in _read(_PAST, batch)
+        for kind, sha256, pk in _read(_PAST, batch, unshared=unshared)
         if kind in batch.kinds
     ]
 
@@ -174,10 +180,13 @@ def _has_unsendable(batch: Batch) -> bool:
 
 
 def _cell(kind: str, batch: Batch) -> str:
-    """Return the SQL of one column, or of NULL where an add may not send it."""
+    """Return the SQL of one column, or of NULL where it may not be sent."""
     column = f"q.{kind}_sha256"
     if batch.action == Action.REMOVE:
-        return column
+        if not shared.is_spared(batch):
+            return column
+        owned = shared.owned_sql(column, kind, batch, TABLES)
+        return f"CASE WHEN {owned} THEN NULL ELSE {column} END"
     is_strict = batch.sync.app_group.consent_required
     barred = eligibility.barred_sql(kind, is_strict=is_strict)
     return f"CASE WHEN {barred} THEN NULL ELSE {column} END"
@@ -214,6 +223,8 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
         people != batch.n or (empty in rows and _has_unsendable(batch))
     ):
         raise Incomplete(batch, people)
+    if batch.repeat_of_id is None and empty in rows and without_rows(batch):
+        raise Incomplete(batch, people)
     if past and batch.repeat_of_id is None:
         ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [
             pk for pk, _ in past
@@ -223,6 +234,14 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
     if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
         raise Incomplete(batch, len(rows))
     return rows, ids
+
+
+def without_rows(batch: Batch) -> list[int]:
+    """Return the people of a batch whose identifiers all stay because others have them, too."""
+    if not shared.is_spared(batch):
+        return []
+    past = {pk for pk, _row in past_rows(batch)}
+    return shared.people_without(_members(batch), rows_of(batch), past)
 
 
 def _members(batch: Batch) -> list[int]:

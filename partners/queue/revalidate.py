@@ -11,7 +11,7 @@ from partners.models import Batch, Delivery, Outcome, Reason
 from partners.queue import outcomes, split, tally, transitions
 from partners.queue.collect import Request
 from partners.queue.enqueue import reason_sql
-from partners.queue.push import Incomplete
+from partners.queue.push import Incomplete, without_rows
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ def _revalidate(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datet
             transitions.finish([batch], Outcome.CANCELLED, now=now)
         return
     _settle_unsendable(batch, now=now)
+    stay = without_rows(batch)
+    outcomes.set_outcome(batch, stay, Outcome.NOT_SYNCED, reason=Reason.WANTED_ELSEWHERE, now=now)
     left = Delivery.objects.filter(batch=batch, outcome=None).count()
     if left != batch.n:
         logger.error(

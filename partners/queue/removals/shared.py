@@ -1,0 +1,55 @@
+"""Identifiers that another person in the audience has as well, such as the e-mail of a family.
+
+To remove them when one of these people leaves would remove the other one, too.
+"""
+
+from __future__ import annotations
+
+from partners.models import Batch, Sync
+
+KINDS = ("email", "phone")  # Device ids have no index, and hardly two people one device.
+
+_OWNED = """EXISTS (
+    SELECT 1 FROM {profile} o JOIN {delivery} e ON e.profile_id = o.id
+    JOIN {batch} a ON a.id = e.batch_id
+    WHERE o.app_group_id = {group} AND o.{kind}_sha256 = {sha256} AND o.id <> d.profile_id
+    AND o.merged_into_id IS NULL AND o.erased_at IS NULL
+    AND a.audience_id = {audience} AND a.action = 'add' AND NOT a.cancel_requested
+    AND CAST(a.kinds AS text) LIKE '%%"{kind}"%%'
+    AND COALESCE(e.outcome, a.state) IN ('pending', 'synced', 'errored')
+    AND NOT EXISTS (
+        SELECT 1 FROM {sync} u JOIN {delivery} r ON r.sync_id = u.id
+        WHERE u.undoes_id = e.sync_id AND r.entry_key = e.id)
+    AND NOT EXISTS (
+        SELECT 1 FROM {delivery} f JOIN {batch} c ON c.id = f.batch_id
+        WHERE f.profile_id = o.id AND c.audience_id = a.audience_id AND c.action = 'remove'
+        AND c.seq > a.seq AND COALESCE(f.outcome, c.state) IN ('pending', 'synced', 'errored')))
+"""
+
+
+def is_spared(batch: Batch) -> bool:
+    """Return whether a batch leaves shared identifiers in the audience: people left."""
+    return batch.sync.purpose == Sync.Purpose.LEFT
+
+
+def owned_sql(sha256: str, kind: str, batch: Batch, tables: dict[str, str]) -> str:
+    """Return SQL over a delivery ``d``: another person wants this hash in the audience."""
+    if kind not in KINDS:
+        return "false"
+    numbers = {"group": batch.sync.app_group_id, "audience": batch.audience_id}
+    return _OWNED.format(kind=kind, sha256=sha256, **numbers, **tables)
+
+
+def past_sql(batch: Batch, tables: dict[str, str]) -> str:
+    """Return the end of a condition over a past identifier ``z``: no other person wants it."""
+    return "".join(
+        f"AND NOT (z.kind = '{kind}' AND {owned_sql('z.sha256', kind, batch, tables)})"
+        for kind in KINDS
+    )
+
+
+def people_without(
+    members: list[int], rows: list[tuple[bytes | None, ...]], past: set[int]
+) -> list[int]:
+    """Return the deliveries with nothing to send: no hash in their row, and no past one."""
+    return [pk for pk, row in zip(members, rows, strict=True) if not any(row) and pk not in past]
