@@ -67,8 +67,13 @@ def work(canvas_id: int, *, now: datetime) -> int:
             if done:
                 break
             after = signals[-1].pk
-        Signal.objects.filter(pk__in=done).delete()
+        _delete(done)
     return len(done)
+
+
+def _delete(done: Sequence[int]) -> None:
+    """Delete signals in the transaction that worked them off."""
+    Signal.objects.filter(pk__in=done).delete()
 
 
 def _work(

@@ -18,7 +18,10 @@ NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
 def tallies() -> dict[str, dict[str, int]]:
     """Return Sync label -> counts other than zero."""
     rows = {row.sync_id: row.as_dict() for row in Tally.objects.all()}
-    labels = dict(Sync.objects.values_list("pk", "label"))
+    labels = {
+        pk: f"{label}, left" if undoes else label
+        for pk, label, undoes in Sync.objects.values_list("pk", "label", "undoes")
+    }
     return {labels[pk]: {name: n for name, n in counts.items() if n} for pk, counts in rows.items()}
 
 

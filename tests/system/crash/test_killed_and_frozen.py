@@ -7,6 +7,7 @@ from tests.system.crash.scenarios_connections import CONNECT
 from tests.system.crash.scenarios_consent import WITHDRAW
 from tests.system.crash.scenarios_erasures import ERASURES
 from tests.system.crash.scenarios_imports import AT_WORK, CANCELLED_LATE, IMPORTS
+from tests.system.crash.scenarios_live import JOURNEYS
 from tests.system.crash.scenarios_places import PLACES
 from tests.system.crash.scenarios_queue import (
     ANSWERS,
@@ -18,7 +19,7 @@ from tests.system.crash.scenarios_queue import (
 from tests.system.crash.scenarios_retention import PURGE
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES, CONNECT, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE]
+ALL = [*QUEUE, *ANSWERS, *PLACES, CONNECT, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE, *JOURNEYS]
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
 # Least number of points, some two thirds of the present one: with fewer, a scenario has changed.
@@ -58,6 +59,9 @@ LEAST = {
     "import while another is at work": 44,
     "import is cancelled late": 24,
     "purge": 69,
+    "live segment": 84,
+    "entry and exit by events": 26,
+    "run of a schedule": 39,
 }
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from audiencesync.people.models import Profile
+from audiencesync.people.models.live import ChangedProfile, Signal
 from canvases import engine
 from canvases.models import Visit
 from partners.connections import revoke
@@ -141,6 +142,7 @@ class World:
             self.flush(seconds=0.5)
             revoke.retry_due(now=timezone.now())
             due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
-            if not (self.waiting() or SpentToken.objects.exists() or due.exists()):
+            signals = Signal.objects.exists() or ChangedProfile.objects.exists()
+            if not (self.waiting() or SpentToken.objects.exists() or due.exists() or signals):
                 return
             CLOCK.wait(PAUSE)
