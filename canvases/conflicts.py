@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from canvases.models import Canvas, Step
 from partners.models import Action
@@ -13,9 +13,13 @@ from partners.models import Action
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Another step that does the opposite at the same audience. ``url`` opens it."""
+    """Another step that does the opposite at the same audience.
+
+    ``short``: for a card. ``url`` opens the other step.
+    """
 
     text: str
+    short: str
     url: str
 
 
@@ -53,25 +57,38 @@ def _at_audiences(audiences: set[int]) -> Sequence[Step]:
 def _conflict(step: Step, other: Step) -> Conflict:
     assert step.sync is not None
     words = {"audience": step.sync.audience.name, "canvas": other.canvas.name}
-    is_add = step.sync.action == Action.ADD
-    if other.canvas_id == step.canvas_id and is_add:
-        text = gettext(
+    is_same, is_add = other.canvas_id == step.canvas_id, step.sync.action == Action.ADD
+    text, short = (gettext(one) % words for one in _TEXTS[is_same, is_add])
+    return Conflict(text, short, f"{other.canvas.get_absolute_url()}?step={other.pk}#panel")
+
+
+_TEXTS = {  # the other step is in the same canvas, this step adds -> the text, and for a card
+    (True, True): (
+        gettext_noop(
             "Another component of this canvas removes people from “%(audience)s”. "
             "For each person, what is done last counts."
-        )
-    elif other.canvas_id == step.canvas_id:
-        text = gettext(
+        ),
+        gettext_noop("Another component removes people from it"),
+    ),
+    (True, False): (
+        gettext_noop(
             "Another component of this canvas adds people to “%(audience)s”. "
             "For each person, what is done last counts."
-        )
-    elif is_add:
-        text = gettext(
+        ),
+        gettext_noop("Another component adds people to it"),
+    ),
+    (False, True): (
+        gettext_noop(
             "The canvas “%(canvas)s” removes people from “%(audience)s”. "
             "For each person, what is done last counts."
-        )
-    else:
-        text = gettext(
+        ),
+        gettext_noop("“%(canvas)s” removes people from it"),
+    ),
+    (False, False): (
+        gettext_noop(
             "The canvas “%(canvas)s” adds people to “%(audience)s”. "
             "For each person, what is done last counts."
-        )
-    return Conflict(text % words, f"{other.canvas.get_absolute_url()}?step={other.pk}#panel")
+        ),
+        gettext_noop("“%(canvas)s” adds people to it"),
+    ),
+}

@@ -66,7 +66,8 @@ def test_the_page_and_the_checklist_warn_without_blocking(bobs, step_of, canvas,
     add = step_of(canvas, "add")
     step_of(suppression, "remove")
     page = bobs.get(step=add.pk).content.decode()
-    assert page.count("The canvas “Customers” removes people") == 2  # on the card and in the panel
+    assert "“Customers” removes people from it" in page  # on the card
+    assert "The canvas “Customers” removes people from “winback”" in page  # in the panel
     found = [item for item in checklist.items(canvas, now=timezone.now()) if "Custom" in item.text]
     assert [(item.blocks, "?step=" in item.url) for item in found] == [(False, True)]
 
