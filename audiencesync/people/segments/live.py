@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
@@ -248,7 +249,8 @@ def _settle(subscription: Subscription, ids: Sequence[int], *, now: datetime) ->
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", subscription, error)
         return
-    live_changes.write(subscription, moves, now=now)
+    # After the lock: a signal that is written later never has an earlier time.
+    live_changes.write(subscription, moves, now=max(now, timezone.now()))
 
 
 def sweep_some(*, now: datetime) -> bool:
