@@ -119,6 +119,12 @@ class Canvas(models.Model):
         """Return whether this is a draft or stopped: it can be launched, its flow can change."""
         return self.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)
 
+    @property
+    def enters_in_crowds(self) -> bool:
+        """Return whether people of the segment enter at the launch or at a run, not one by one."""
+        by = Canvas.EntryBy
+        return self.entry_by in (by.LAUNCH, by.SEGMENT, by.SCHEDULE)
+
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:
         """Lock all canvases of a group until the transaction ends: no visit of them can move."""

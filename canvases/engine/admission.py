@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 
 from audiencesync.core import beat as clock
 from audiencesync.people.models import Profile
-from audiencesync.people.models.live import Subscription
+from audiencesync.people.models.live import SegmentMember, Subscription
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
 from canvases.engine import rows
@@ -105,6 +105,9 @@ def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     ):
         return Profile.objects.none()
     people = filters.members(canvas.segment)
+    if (entry := subscription(canvas)) is not None:
+        known = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("pk"))
+        people = people.exclude(Exists(known))
     has_visits = Visit.objects.filter(canvas=canvas).exists()
     return _allowed(canvas, people, now=now, is_sure=False) if has_visits else people
 

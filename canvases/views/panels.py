@@ -11,16 +11,20 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people.segments import filters
+from audiencesync.people.segments import filters, live_changes
 from canvases import checklist, engine, pending, reasons
+from canvases.engine import admission
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
 from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views.workbench import Bench, Card, Panel
+
+COUNT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,30 @@ def of_launch(
     found = checklist.items(canvas, now=now, found=verified)
     is_blocked = any(item.blocks for item in found)
     context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": bench.pending}
-    if not is_blocked and canvas.segment:
+    if not is_blocked:
+        context |= _since_the_stop(canvas, now=now)
+    if not is_blocked and canvas.segment and canvas.enters_in_crowds:
         entering = engine.entering(canvas, now=now)
         people = entering.count()
         been = filters.members(canvas.segment).count() - people if canvas.launched_at else 0
         prospects = checklist.prospects(canvas, entering, now=now)
         context |= {"people": people, "been": been, "prospects": prospects}
     return Panel("canvases/panels/launch.html", "launch", context)
+
+
+def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
+    """Return what happened while a canvas was stopped, as far as a launch acts on it."""
+    if canvas.state != Canvas.State.STOPPED:
+        return {}
+    over = canvas.visits.filter(left_at=None, due_at__lte=now).count()
+    if (entry := admission.subscription(canvas)) is None or canvas.segment is None:
+        return {"over": over}
+    try:
+        with at_most(COUNT_SECONDS):
+            left, joined, _total = live_changes.counts(entry, filters.parse(canvas.segment.filter))
+    except TooSlow:
+        return {"over": over}
+    return {"over": over, "left": left, "joined": joined}
 
 
 def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:

@@ -149,3 +149,18 @@ def test_joining_an_exit_segment_ends_visits(vips):
     assert inside(canvas) == {"p2"}
     assert ExitTally.objects.get(canvas=canvas, reason="joined").n == 1
     assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_launch_says_what_happened_since_the_stop(vips, signed_in):
+    canvas, [_step] = live_canvas(vips, DELAY, exits={"left": True})
+    vips.launch(canvas)
+    follow(vips)
+    engine.stop(canvas, by=vips.user, now=timezone.now())
+    Visit.objects.update(due_at=timezone.now())
+    change(vips, "p0", country="FR")
+    change(vips, "p3", "p4", country="DE")
+    page = signed_in(vips.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
+    assert "1 person left the segment." in page
+    assert "2 people joined the segment and enter now." in page
+    assert "The waiting time of 3 people ran out" in page
+    assert "2 people enter at the launch." in page
