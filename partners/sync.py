@@ -175,11 +175,11 @@ def discard(
 ) -> int:
     """Cancel the pending people of steps in a connection or ad account. Return how many.
 
-    A batch in flight is decided by its answer. Removals that no step asked for wait for a
-    reconnect, and so do repeats.
+    A batch in flight is decided by its answer. Removals of people who left, and those that no
+    step asked for, wait for a reconnect, and so do repeats: nothing would ask for them again.
     """
     with tally.gathered(now=now):
-        mine = _of(connection, ad_account).pending().of_steps()
+        mine = _of(connection, ad_account).pending().of_steps().filter(sync__undoes=None)
         for some in mine.chunks():
             # All of them are marked: the answer decides for a batch that a worker leases now.
             Batch.objects.pending().filter(pk__in=some.lock()).update(cancel_requested=True)

@@ -50,7 +50,13 @@ class DisconnectForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
             ("wait", wait % words),
-            ("discard", _("Discard them: they will never be sent, and count as cancelled")),
+            (
+                "discard",
+                _(
+                    "Discard them: they will never be sent, and count as cancelled. "
+                    "Removals of people who left their canvas wait"
+                ),
+            ),
         ]
         if not n_pending:
             del self.fields["people"]

@@ -47,9 +47,12 @@ def test_a_missed_deadline_is_mailed_to_who_connected(left, alice, mailoutbox):
     assert "- Winback: 2 people, http" in mailoutbox[0].body
 
 
-def test_a_disconnect_names_the_step_and_discards_them(left, world, alice):
+def test_a_disconnect_names_the_step_and_keeps_them_for_a_reconnect(left, world, alice):
     Sync.objects.update(is_live=False)
     [step] = connect.affected_steps(world.eu)
     assert (step.label, step.url, step.n_pending) == ("Winback", "/winback", 2)
     connect.disconnect(world.eu, discard=True, by=alice, now=timezone.now())
-    assert world.counts(left[1]) == {"entered": 2, "cancelled": 2}
+    assert world.counts(left[1]) == {"entered": 2, "pending": 2}
+    type(world.eu).objects.filter(pk=world.eu.pk).update(is_chosen=True)
+    world.drain()
+    assert world.members(left[0].audience) == 1
