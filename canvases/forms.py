@@ -14,13 +14,14 @@ from canvases.models import Canvas
 
 
 class CanvasForm(forms.ModelForm):
-    """Name, description and entry of a canvas."""
+    """Name, segment and description of a new canvas."""
 
     segment = forms.ModelChoiceField(
         Segment.objects.none(),
         label=_("Segment"),
-        empty_label=_("Choose a segment"),
-        help_text=_("Everybody in this segment enters as soon as the canvas is launched."),
+        required=False,
+        empty_label=_("Choose it later"),
+        help_text=_("Who enters and when is chosen in the entry card of the canvas."),
         error_messages={"invalid_choice": _("There is no such segment in this app group.")},
     )
 
@@ -31,8 +32,6 @@ class CanvasForm(forms.ModelForm):
     def __init__(self, *args: Any, app_group: AppGroup, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["segment"].queryset = app_group.segments.all()  # type: ignore[attr-defined]  # a ModelChoiceField
-        if self.instance.pk and self.instance.state != Canvas.State.DRAFT:
-            del self.fields["segment"]
 
 
 class CanvasFilter(forms.Form):

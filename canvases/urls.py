@@ -2,11 +2,21 @@
 
 from django.urls import path
 
-from canvases.views import audience, editor, entry, headcount_people, launch, pages, reasons
+from canvases.views import (
+    audience,
+    editor,
+    entry,
+    headcount_people,
+    launch,
+    pages,
+    reasons,
+    recipes,
+)
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
     path("new/", pages.new, name="canvas_new"),
+    path("new/<slug:recipe>/", recipes.recipe, name="canvas_recipe"),
     path("<int:canvas_id>/", editor.canvas, name="canvas"),
     path("<int:canvas_id>/entry/", entry.entry, name="canvas_entry"),
     path("<int:canvas_id>/entry/runs/", entry.runs, name="canvas_runs"),

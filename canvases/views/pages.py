@@ -16,8 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from audiencesync.people.models import Segment
-from canvases import analytics, edit, first_steps, pending
+from canvases import analytics, edit, first_steps, pending, recipes
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -42,6 +41,7 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     ]
     is_filtered = any(request.GET.get(name) for name in ("q", "state"))
     context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
+    context["recipes"] = recipes.RECIPES.values()
     context["first_steps"] = first_steps.of_group(access.membership(request))
     return render(
         request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422
@@ -68,11 +68,8 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
             app_group, **form.cleaned_data, by=access.user(request), now=timezone.now()
         )
         return redirect(canvas)
-    has_segments = Segment.objects.filter(app_group=app_group).exists()
-    status = 422 if form.is_bound else 200
-    return render(
-        request, "canvases/new.html", {"form": form, "has_segments": has_segments}, status=status
-    )
+    context = {"form": form, "recipes": recipes.RECIPES.values()}
+    return render(request, "canvases/new.html", context, status=422 if form.is_bound else 200)
 
 
 @access.signed_in

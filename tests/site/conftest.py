@@ -48,6 +48,8 @@ def things(acme, alice, bob):
         "profile_id": profile.pk,
         "import_id": Import.objects.create(app_group=acme, file_name="people.csv", size=0).pk,
         "canvas_id": canvas.pk,
+        "who": "segment",
+        "recipe": "winback",
         "step_id": step.pk,
         "receipt": Erasure.objects.create(
             app_group=acme, asked_by="x", requested_at=timezone.now()

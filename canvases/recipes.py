@@ -1,0 +1,217 @@
+"""Recipes: canvases that work after at most three choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import AppGroup, User
+from audiencesync.people.models import KINDS, Segment
+from audiencesync.people.segments import edit as segments
+from canvases import edit
+from canvases.models import Canvas, Step
+from partners import registry
+from partners.models import Action, Audience
+
+Text = str | Promise
+Chosen = dict[str, Any]
+MOST_DAYS, MOST_TIMES, MOST_HOURS = 730, 100, 720
+LONGEST_NAME = 120
+
+
+class AudienceField(forms.ModelChoiceField):
+    """Audiences by name and ad account."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Return such as: Winback – Acme EU."""
+        return f"{obj.name} – {obj.ad_account.name}"
+
+
+class RecipeForm(forms.Form):
+    """The choices of a recipe: the audience, then at most two of the others."""
+
+    audience = AudienceField(
+        Audience.objects.none(),
+        label=_("Audience"),
+        required=False,
+        empty_label=_("Choose or create it later, in the component"),
+        error_messages={
+            "invalid_choice": _(
+                "This audience does not belong to the ad account. Choose another one."
+            )
+        },
+    )
+    event = forms.CharField(label=_("Event"), max_length=255)
+    product = forms.CharField(
+        label=_("Product"),
+        max_length=255,
+        required=False,
+        help_text=_("Its ID, as your program sends it. Empty: any purchase."),
+    )
+    times = forms.IntegerField(
+        label=_("Purchases at least"), min_value=1, max_value=MOST_TIMES, initial=3
+    )
+    days = forms.IntegerField(label=_("Days"), min_value=1, max_value=MOST_DAYS)
+    hours = forms.IntegerField(
+        label=_("Hours to wait for the purchase"), min_value=1, max_value=MOST_HOURS, initial=1
+    )
+
+    def __init__(self, *args: Any, recipe: Recipe, app_group: AppGroup, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in [name for name in self.fields if name not in ("audience", *recipe.asks)]:
+            del self.fields[name]
+        for name, (label, initial) in recipe.asks.items():
+            if label:
+                self.fields[name].label = str(label)
+            self.fields[name].initial = initial
+        mine = Audience.objects.filter(
+            is_appendable=True,
+            ad_account__is_chosen=True,
+            ad_account__connection__app_group=app_group,
+        )
+        mine = mine.exclude(ad_account__connection__token_sealed="")
+        field = self.fields["audience"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = mine.select_related("ad_account__connection").order_by("name", "pk")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A canvas to start from.
+
+    ``asks``: field -> (label, first value). ``chosen``: the filter of the segment that is kept up
+    to date, None if an event lets people enter.
+    """
+
+    key: str
+    title: Text
+    help: Text
+    asks: dict[str, tuple[Text, Any]]
+    chosen: Callable[[Chosen], dict[str, Any]] | None = None
+
+
+def _customers(asked: Chosen) -> dict[str, Any]:
+    return {"purchase": asked["product"], "op": "at_least", "n": 1, "days": asked["days"]}
+
+
+def _silent(asked: Chosen) -> dict[str, Any]:
+    return {"event": asked["event"], "op": "last_before", "days": asked["days"]}
+
+
+def _valuable(asked: Chosen) -> dict[str, Any]:
+    return {"purchase": "", "op": "at_least", "n": asked["times"], "days": asked["days"]}
+
+
+def _lapsed(asked: Chosen) -> dict[str, Any]:
+    return {"purchase": asked["product"], "op": "last_before", "days": asked["days"]}
+
+
+_ALL = [
+    Recipe(
+        "suppression",
+        _("Suppression of customers"),
+        _("People who bought are added, so that ads can leave them out; later they are removed."),
+        {"product": ("", ""), "days": (_("Days since the purchase"), 180)},
+        _customers,
+    ),
+    Recipe(
+        "retargeting",
+        _("Retargeting of people who stopped responding"),
+        _("People who have not done something for a while are added, and removed when they do."),
+        {
+            "event": (_("Event that they used to do"), "app_open"),
+            "days": (_("Days without it"), 30),
+        },
+        _silent,
+    ),
+    Recipe(
+        "lookalikes",
+        _("High-value seed for lookalikes"),
+        _("The people who buy most often, for an audience that lookalikes are made from."),
+        {"times": ("", 3), "days": (_("Within how many days"), 365)},
+        _valuable,
+    ),
+    Recipe(
+        "winback",
+        _("Win-back"),
+        _("People whose last purchase is long ago are added, and removed when they buy again."),
+        {"product": ("", ""), "days": (_("Days since the last purchase"), 90)},
+        _lapsed,
+    ),
+    Recipe(
+        "cart",
+        _("Abandoned cart"),
+        _("People who fill a cart and do not buy are added, and removed when they buy."),
+        {"event": (_("Event of a filled cart"), "add_to_cart"), "hours": ("", 1)},
+    ),
+]
+RECIPES = {recipe.key: recipe for recipe in _ALL}
+
+
+def build(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User, now: datetime) -> Canvas:
+    """Create the draft of a recipe: segment, canvas and components."""
+    with transaction.atomic():
+        segment = _segment(recipe, app_group, asked, by=by) if recipe.chosen else None
+        canvas = edit.create(
+            app_group, name=str(recipe.title), description="", segment=segment, by=by, now=now
+        )
+        edit.save_entry(canvas, _entry(segment, asked), version=canvas.version, by=by, now=now)
+        canvas.refresh_from_db()
+        last: Step | None = None
+        if "hours" in asked:
+            last = edit.add(canvas, "delay", after=None, by=by, now=now)
+            waits = {"amount": asked["hours"], "unit": "hours"}
+            edit.save_settings(last, waits, version=last.version, by=by, now=now)
+        step = edit.add(canvas, "audience_sync", after=last, by=by, now=now)
+        if audience := asked["audience"]:
+            edit.save_settings(step, _settings(audience), version=step.version, by=by, now=now)
+    return canvas
+
+
+def _entry(segment: Segment | None, asked: Chosen) -> dict[str, Any]:
+    """Return the columns of entry and exit."""
+    if segment is not None:
+        return {
+            "entry_by": Canvas.EntryBy.SEGMENT,
+            "reentry": Canvas.Reentry.LEFT,
+            "exits": {"events": [], "left": True},
+        }
+    return {
+        "entry_by": Canvas.EntryBy.EVENT,
+        "entry": {"kind": "event", "name": asked["event"], "where": []},
+        "reentry": Canvas.Reentry.LEFT,
+        "exits": {"events": [{"kind": "purchase", "name": "", "where": []}]},
+    }
+
+
+def _settings(audience: Audience) -> dict[str, Any]:
+    """Return a step that adds people by all fields that the partner takes, and removes them."""
+    taken = registry.get(audience.ad_account.connection.partner).kinds
+    return {
+        "ad_account": audience.ad_account_id,
+        "audience": audience.pk,
+        "action": Action.ADD.value,
+        "kinds": [kind for kind in KINDS if kind in taken],
+        "removes": True,
+    }
+
+
+def _segment(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User) -> Segment:
+    """Create the segment, with a number in its name if the name is taken."""
+    assert recipe.chosen is not None
+    chosen = {"all": [recipe.chosen(asked)]}
+    title, n = str(recipe.title), 1
+    name = title
+    taken = set(app_group.segments.filter(name__startswith=title).values_list("name", flat=True))
+    while name in taken:
+        n += 1
+        name = gettext("%(name)s %(n)d") % {"name": title, "n": n}
+    return segments.create(app_group, name=name, chosen=chosen, by=by)

@@ -1,0 +1,112 @@
+"""A recipe makes a draft that can be launched after at most three choices."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people.segments import filters
+from canvases import checklist, recipes
+from canvases.models import Canvas
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+CHOICES = {
+    "suppression": {"product": "", "days": 180},
+    "retargeting": {"event": "app_open", "days": 30},
+    "lookalikes": {"times": 3, "days": 365},
+    "winback": {"product": "shoe", "days": 90},
+    "cart": {"event": "add_to_cart", "hours": 2},
+}
+
+
+@pytest.fixture
+def choose(acme, bob, signed_in):
+    """choose(recipe, **choices) -> the answer to the form of a recipe."""
+
+    def post(recipe, **choices):
+        return signed_in(bob).post(reverse("canvas_recipe", args=[acme.slug, recipe]), choices)
+
+    return post
+
+
+def test_every_recipe_asks_for_at_most_three_choices():
+    assert CHOICES.keys() == recipes.RECIPES.keys()
+    assert all(len(one.asks) <= 2 for one in recipes.RECIPES.values())
+
+
+@pytest.mark.parametrize("recipe", CHOICES)
+def test_a_recipe_makes_a_draft_without_blockers(choose, winback, recipe):
+    answer = choose(recipe, audience=winback.pk, **CHOICES[recipe])
+
+    made = Canvas.objects.get()
+    assert answer.status_code == 302
+    assert made.state == "draft"
+    assert checklist.blockers(made, now=timezone.now()) == []
+    assert made.steps.get(kind="audience_sync").settings["removes"] is True
+
+
+@pytest.mark.parametrize("recipe", [name for name in CHOICES if name != "cart"])
+def test_the_segment_of_a_recipe_can_be_read(choose, winback, recipe):
+    choose(recipe, audience=winback.pk, **CHOICES[recipe])
+
+    made = Canvas.objects.get()
+    assert (made.entry_by, made.reentry) == ("segment", "left")
+    assert filters.members(made.segment).count() == 0
+
+
+def test_the_cart_recipe_enters_by_event_and_ends_with_a_purchase(choose, winback):
+    choose("cart", audience=winback.pk, **CHOICES["cart"])
+
+    made = Canvas.objects.get()
+    assert made.entry == {"kind": "event", "name": "add_to_cart", "where": []}
+    assert made.exits == {"events": [{"kind": "purchase", "name": "", "where": []}]}
+    assert made.steps.get(kind="delay").settings == {"amount": 2, "unit": "hours"}
+
+
+def test_the_audience_may_be_chosen_later(choose):
+    answer = choose("winback", **CHOICES["winback"])
+
+    assert answer.status_code == 302
+    assert Canvas.objects.get().steps.get().sync is None
+
+
+def test_the_same_recipe_twice_makes_two_segments(choose, acme):
+    for _n in range(2):
+        choose("winback", **CHOICES["winback"])
+
+    assert set(acme.segments.values_list("name", flat=True)) == {"Win-back", "Win-back 2"}
+
+
+@pytest.mark.parametrize("days", ["", "0", "731", "soon"])
+def test_bad_days_make_nothing(choose, acme, days):
+    answer = choose("winback", product="", days=days)
+
+    assert answer.status_code == 422
+    assert not acme.segments.exists()
+
+
+def test_an_audience_of_another_group_is_refused(choose, winback, other_group):
+    winback.ad_account.connection.app_group = other_group
+    winback.ad_account.connection.save()
+
+    assert choose("winback", audience=winback.pk, **CHOICES["winback"]).status_code == 422
+
+
+def test_an_unknown_recipe_is_404(choose):
+    assert choose("soup").status_code == 404
+
+
+def test_a_viewer_sees_no_recipe(acme, vera, signed_in):
+    client = signed_in(vera)
+
+    assert client.get(reverse("canvas_recipe", args=[acme.slug, "winback"])).status_code == 403
+    assert (
+        "Abandoned cart" not in client.get(reverse("canvases", args=[acme.slug])).content.decode()
+    )
+
+
+def test_the_empty_list_offers_all_recipes(acme, bob, signed_in):
+    page = signed_in(bob).get(reverse("canvases", args=[acme.slug])).content.decode()
+
+    for key in CHOICES:
+        assert reverse("canvas_recipe", args=[acme.slug, key]) in page
