@@ -31,12 +31,15 @@ NAMES = (
     "ingest",
     "imports",
     "exports",
+    "live",
+    "changes",
     "backlog",
 )
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
 IMPORTS = 300_000
+CHANGES_SECONDS, CHANGES_PER_SECOND = 20, 200
 BACKLOG_SECONDS = 90  # how long the engine works at it, including a minute's housekeeping
 SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
 REST_SECONDS = 30
@@ -71,7 +74,8 @@ class Bench:
         self.say(f"{database}, {n:,} people ...")
         server = postgres() if database == "postgresql" else nullcontext("")
         with server as url, folder() as var:
-            run = Run(Stack(var, more={"DATABASE_URL": url} if url else {}), n, self)
+            more = {"REMOVAL_BRAKE_PERCENT": "100"} | ({"DATABASE_URL": url} if url else {})
+            run = Run(Stack(var, more=more), n, self)
             try:
                 found = run.run(self.names)
             finally:
@@ -164,6 +168,16 @@ class Run:
     def drain(self) -> dict[str, Any]:
         """Measure sending the pending people in one process."""
         return self.work("drain", kinds=list(self.bench.kinds))
+
+    def live(self) -> dict[str, Any]:
+        """Measure a live segment: count, admission, sweep and churn."""
+        return self.work("live", n=self.n, kinds=list(self.bench.kinds))
+
+    def changes(self) -> dict[str, Any]:
+        """Measure from a REST call that changes a person to the sandbox's answer."""
+        order = {"seconds": CHANGES_SECONDS, "per_second": CHANGES_PER_SECOND}
+        with self.engine("manage.py", "engine"), self.web():
+            return self.work("changes", **order, kinds=list(self.bench.kinds))
 
     def imports(self) -> dict[str, Any]:
         """Measure importing a CSV file."""

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from canvases import engine
 from canvases.models import Canvas
-from lab.bench import backlog, bodies, calibration, events, exports, imports, ingest, world
+from lab.bench import backlog, bodies, calibration, events, exports, imports, ingest, live, world
 from partners.models import Batch, Outcome, Push, Tally
 from partners.queue import flush
 
@@ -109,6 +109,8 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "exports": exports.measure,
     "bodies": bodies.measure,
     "calibration": calibration.measure,
+    "live": live.measure,
+    "changes": live.changes,
 }
 
 

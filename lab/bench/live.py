@@ -1,0 +1,178 @@
+"""Measure live segments: a count, the first admission, a sweep, a churn, and changes by REST."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from audiencesync.groups import api_keys
+from audiencesync.people.models import Event, Profile, Segment
+from audiencesync.people.models.live import Subscription
+from audiencesync.people.segments import filters
+from audiencesync.people.segments import live as live_segments
+from audiencesync.people.writing import live_marks
+from canvases import engine
+from canvases.models import Canvas
+from lab.bench import world
+from partners.models import Delivery, Outcome, Sync, Tally
+
+CHUNK = 10_000
+CALL = 20  # changes in one call
+LONGEST = 300.0
+# Nobody who bought within 30 days, of two countries or of one language: time alone changes it.
+LAPSED = {
+    "all": [
+        {"event": "order", "op": "never", "days": 30},
+        {
+            "any": [
+                {"field": "country", "op": "in", "value": ["DE", "AT"]},
+                {"field": "language", "op": "is", "value": "en"},
+            ]
+        },
+    ]
+}
+LOYAL = {"all": [{"field": "custom.bench", "op": "is", "value": "in"}]}
+_EVENTS = """
+INSERT INTO {event} (app_group_id, profile_id, kind, name, at, properties, currency, quantity)
+SELECT app_group_id, id, 'event', 'order', %s, '{{}}', '', 1 FROM {profile} WHERE id %% 3 = 0
+"""
+
+
+def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Measure in this process, with ``n`` people; no engine may run beside it."""
+    _make_events()
+    segment = Segment.objects.create(app_group=world.group(), name="Lapsed", filter=LAPSED)
+    started = time.monotonic()
+    members = filters.members(segment).count()
+    counted = time.monotonic() - started
+    canvas = mirror(segment, kinds)
+    admitted = _seconds(canvas)
+    Subscription.objects.update(sweep_at=timezone.now(), sweep_cursor=0)
+    swept = _seconds(canvas)
+    churned = _churn(n // 5)
+    settled = _seconds(canvas)
+    return {
+        "people": n,
+        "members": members,
+        "count_seconds": round(counted, 2),
+        "admit_seconds": round(admitted, 2),
+        "sweep_seconds": round(swept, 2),
+        "churned": churned,
+        "churn_seconds": round(settled, 2),
+    }
+
+
+def _make_events() -> None:
+    """Give every third person one event of ten days ago."""
+    at = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(days=10))
+    names = {"event": Event._meta.db_table, "profile": Profile._meta.db_table}
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS.format(**names), [at])
+        cursor.execute("ANALYZE")
+
+
+def mirror(segment: Segment, kinds: Sequence[str]) -> Canvas:
+    """Launch a canvas that keeps an audience up to date with a segment."""
+    canvas, _sync = world.draft(kinds)
+    values = {"entry_by": "segment", "reentry": "left", "segment": segment}
+    Canvas.objects.filter(pk=canvas.pk).update(**values)
+    canvas.steps.update(settings={"removes": True})
+    canvas.refresh_from_db()
+    engine.launch(canvas, by=world.user(), now=timezone.now())
+    return canvas
+
+
+def _seconds(canvas: Canvas) -> float:
+    """Run segments and journeys until nothing is left to do that needs no answer of the partner."""
+    started = time.monotonic()
+    is_more = True
+    while is_more:
+        now = timezone.now()
+        is_more = live_segments.work(now=now, seconds=30)
+        is_more |= bool(engine.move_all(now=now))
+    return time.monotonic() - started
+
+
+def _churn(n: int) -> int:
+    """Let ``n`` people leave the segment, by an event that they have now."""
+    group = world.group()
+    people = Profile.objects.filter(app_group=group).exclude(events__name="order")
+    ids = list(people.order_by("pk").values_list("pk", flat=True)[:n])
+    for start in range(0, len(ids), CHUNK):
+        some, now = ids[start : start + CHUNK], timezone.now()
+        events = [Event(app_group=group, profile_id=pk, name="order", at=now) for pk in some]
+        live_marks.note(group.pk, some, Event.objects.bulk_create(events))
+    return len(ids)
+
+
+def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Post changes by REST that let people join and then leave; web and engine must be running.
+
+    A time runs from just before the call to ``settled_at`` of the person's batch, which the engine
+    takes after the sandbox's answer.
+    """
+    segment = Segment.objects.create(app_group=world.group(), name="Loyal", filter=LOYAL)
+    canvas = mirror(segment, kinds)
+    sync = Sync.objects.get(steps__canvas=canvas)
+    _key, text = api_keys.issue(world.group(), name="live", scopes=["users.track"], by=None)
+    found: dict[str, Any] = {"changes_per_second": per_second}
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {text}"
+        for name, value in (("joined", "in"), ("left", "out")):
+            posted_at = _post_all(session, value, n=seconds * per_second, rate=per_second)
+            mine = sync if value == "in" else _undoing(sync)
+            found[name] = _percentiles(mine, posted_at)
+    return found
+
+
+def _undoing(sync: Sync) -> Sync:
+    deadline = time.monotonic() + LONGEST
+    while time.monotonic() < deadline:
+        if (found := Sync.objects.filter(undoes=sync).first()) is not None:
+            return found
+        time.sleep(0.25)
+    raise SystemExit("No removal was queued.")
+
+
+def _post_all(session: requests.Session, value: str, *, n: int, rate: int) -> dict[str, float]:
+    """Post calls at a rate of changes; return external id -> when its call began."""
+    posted_at: dict[str, float] = {}
+    begun = time.time()
+    for first in range(0, n, CALL):
+        time.sleep(max(0.0, begun + first / rate - time.time()))
+        names = [f"live-{number}" for number in range(first, first + CALL)]
+        people = [
+            {"external_id": name, "email": f"{name}@example.org", "bench": value} for name in names
+        ]
+        posted_at |= dict.fromkeys(names, time.time())
+        url = f"{settings.SITE_URL}/users/track"
+        session.post(url, json={"attributes": people}, timeout=60).raise_for_status()
+    return posted_at
+
+
+def _percentiles(sync: Sync, posted_at: dict[str, float]) -> dict[str, float]:
+    """Wait until all people are synced; return the times in seconds."""
+    deadline = time.monotonic() + LONGEST
+    while time.monotonic() < deadline:
+        tally = Tally.objects.filter(pk=sync.pk).first()
+        if tally is not None and tally.synced >= len(posted_at):
+            break
+        time.sleep(0.25)
+    rows = Delivery.objects.filter(sync=sync, batch__state=Outcome.SYNCED, outcome=None)
+    ended = rows.annotate(name=F("profile__external_id"), at=F("batch__settled_at"))
+    times = sorted(at.timestamp() - posted_at[name] for name, at in ended.values_list("name", "at"))
+    if len(times) < len(posted_at):
+        raise SystemExit(f"Of {len(posted_at)} people {len(times)} were synced.")
+    return {
+        f"p{share}_seconds": round(times[len(times) * share // 100 - 1], 2)
+        for share in (50, 95, 100)
+    }
