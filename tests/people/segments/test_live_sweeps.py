@@ -94,6 +94,26 @@ def test_an_edit_begins_a_sweep_again(small, make_profile, gold, listen):
     assert heard == [*(("left", pk) for _kind, pk in first), ("joined", silver)]
 
 
+def test_an_edit_during_a_part_of_a_sweep_is_not_skipped(
+    small, make_profile, gold, listen, monkeypatch
+):
+    listener = listen()
+    people = unmarked(make_profile, 3)
+    compare = live_changes.moves
+
+    def edit_meanwhile(subscription, within, **options):
+        found = compare(subscription, within, **options)
+        if within.ids is None:
+            monkeypatch.setattr(live_changes, "moves", compare)
+            live.segment_saved(gold, timezone.now())
+        return found
+
+    monkeypatch.setattr(live_changes, "moves", edit_meanwhile)
+    live.sweep_some(now=timezone.now() + 6 * MINUTE)
+    assert Subscription.objects.get().sweep_cursor == 0
+    assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
+
+
 def test_changes_are_worked_through_in_chunks(small, api, person, listen):
     listener = listen()
     names = "abcde"
@@ -126,6 +146,16 @@ def test_a_paused_listener_hears_nothing_until_it_resumes(api, person, listen):
     assert (listener.work(), len(listener.members())) == ([], 1)
     live.resume(listener.subscription.listener, timezone.now())
     assert carts.work() == [("left", person("a").pk)]
+
+
+def test_a_late_event_of_the_pause_is_dropped_when_it_ends(listen):
+    carts = listen(segment=None, kind="event", name="cart")
+    live.pause(carts.subscription.listener)
+    Signal.objects.create(  # by a writer that read the subscriptions before the pause
+        listener=7, subscription=carts.subscription, profile_id=1, kind="event", at=timezone.now()
+    )
+    live.resume(carts.subscription.listener, timezone.now())
+    assert carts.heard() == []
 
 
 def test_a_resumed_listener_is_swept_once_more_after_five_minutes(make_profile, listen):

@@ -99,6 +99,18 @@ def test_waiting_signals_of_a_visitor_go_to_the_merged_person(api, call, listen,
     assert listener.work() == [("left", person("a").pk)]
 
 
+def test_a_visitor_who_left_does_not_take_a_member_along(api, call, listen, person):
+    listener = listen()
+    api.track(attributes=[{"external_id": "a", "plan": "gold"}])
+    lead = {"user_alias": LEAD, "_update_existing_only": False}
+    api.track(attributes=[lead | {"plan": "gold"}])
+    assert len(listener.work()) == 2
+    api.track(attributes=[lead | {"plan": "free"}])
+    live.work(now=timezone.now(), seconds=60)
+    identify(call, "a")
+    assert (listener.work(), listener.members()) == ([], {person("a").pk})
+
+
 @pytest.mark.parametrize("rows", [["a,gold", "b,free"], ["known,gold", "b,free"]])
 def test_an_imported_person_joins(imports, listen, make_profile, person, rows):
     make_profile(external_id="known", attributes={"plan": "free"})
