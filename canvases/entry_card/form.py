@@ -15,8 +15,9 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import Event, Segment
+from audiencesync.people.segments import filters
 from canvases import schedule
-from canvases.entry_card import words
+from canvases.entry_card import event_property, words
 from canvases.models import Canvas
 from canvases.steps.base import Text
 
@@ -36,8 +37,9 @@ EVENT_KINDS: list[tuple[str, Text]] = [
     (Event.Kind.EVENT, _("Event")),
     (Event.Kind.PURCHASE, _("Purchase")),
 ]
+PROPERTY_OPS: list[tuple[str, Text]] = [(op, filters.OPS[op]) for op in event_property.OPS]
 DAYS = [*((str(n), str(n)) for n in range(1, 32)), (schedule.LAST, _("last day"))]
-SCHEDULE_FIELDS = ("every", "on", "at", "weekdays", "day", "until")
+EXIT_FIELDS = ("kind", "name", "property", "op", "value")
 
 
 class ScheduleForm(forms.Form):
@@ -114,12 +116,29 @@ class ExitForm(forms.Form):
     kind = forms.ChoiceField(label=_("Kind"), choices=EVENT_KINDS)
     name = forms.CharField(label=_("Name of the event or product"), required=False, max_length=255)
 
+    property = forms.CharField(label=_("Property (optional)"), required=False, max_length=255)
+    op = forms.ChoiceField(label=_("Comparison"), choices=PROPERTY_OPS, required=False)
+    value = forms.CharField(label=_("Value"), required=False, max_length=255)
+
     def clean(self) -> dict[str, Any]:
         """Ask for the name of an event; a purchase without one is any purchase."""
         cleaned = super().clean() or {}
         if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
             self.add_error("name", _("Give the name of the event."))
+        elif not self.errors:
+            cleaned["where"] = _where(self, cleaned, "")
         return cleaned
+
+
+def _where(form: forms.BaseForm, asked: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """Return the condition on a property that a form asks for; add an error if it cannot be."""
+    typed = {name: asked.get(prefix + name, "") for name in ("kind", "name", "property", "value")}
+    op = asked.get(f"{prefix}op") or "is"
+    try:
+        return event_property.where(typed, typed["property"], op, typed["value"])
+    except filters.FilterError as error:
+        form.add_error(f"{prefix}value", error.message)
+        return []
 
 
 ExitForms = forms.formset_factory(
@@ -147,6 +166,9 @@ class EntryForm(forms.ModelForm):
         max_length=255,
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
+    event_property = forms.CharField(label=_("Property (optional)"), required=False, max_length=255)
+    event_op = forms.ChoiceField(label=_("Comparison"), choices=PROPERTY_OPS, required=False)
+    event_value = forms.CharField(label=_("Value"), required=False, max_length=255)
     # Two fields of one column: their first choices differ (REPEATED), without a script as well.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
@@ -196,7 +218,7 @@ class EntryForm(forms.ModelForm):
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
-            initial=words.events(instance.exits),
+            initial=[one | _shown(one) for one in words.events(instance.exits)],
         )
         for name in self._absent():
             del self.fields[name]
@@ -220,7 +242,8 @@ class EntryForm(forms.ModelForm):
         if not self.is_launched:
             return []
         other = "reentry" if self.stored_by in REPEATED else "reentry_live"
-        return ["segment", "entry_by", "event_kind", "event_name", other]
+        event = [name for name in self.fields if name.startswith("event_")]
+        return ["segment", "entry_by", *event, other]
 
     @property
     def by(self) -> str:
@@ -266,7 +289,9 @@ class EntryForm(forms.ModelForm):
             name = cleaned.get("event_name", "")
             if kind == Event.Kind.EVENT and not name:
                 self.add_error("event_name", _("Give the name of the event."))
-            return {"kind": kind, "name": name, "where": []}
+                return {}
+            asked = cleaned | {"event_kind": kind}
+            return {"kind": kind, "name": name, "where": _where(self, asked, "event_")}
         if self.by == By.SCHEDULE:
             read = self.schedule.read(self.zone, self.now)
             return read.as_json() if read else {}
@@ -301,13 +326,18 @@ class EntryForm(forms.ModelForm):
         if not self.is_launched:
             names += ["segment", "entry_by", "entry"]
         events = [
-            {"kind": one["kind"], "name": one["name"], "where": []}
+            {"kind": one["kind"], "name": one["name"], "where": one["where"]}
             for one in (self.exits.cleaned_data if self.exits.is_bound else [])
             if one
         ]
         # Only a segment that is kept up to date is watched for people who leave it.
         left = {"left": cleaned["exit_left"]} if self.by == By.SEGMENT else {}
         return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left}
+
+
+def _shown(event: dict[str, Any]) -> dict[str, str]:
+    """Return the fields of the condition on a property."""
+    return dict(zip(("property", "op", "value"), event_property.shown(event), strict=True))
 
 
 def _initial(canvas: Canvas) -> dict[str, Any]:
@@ -319,6 +349,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "entry_by": canvas.entry_by,
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
+        **{f"event_{name}": value for name, value in _shown(event).items()},
         "reentry": stored if not (repeated and first) else Reentry.NEVER,
         "reentry_live": stored if repeated else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,
@@ -339,7 +370,7 @@ def _typed_exits(data: QueryDict) -> list[dict[str, str]]:
     total = data.get("exit-TOTAL_FORMS", "")
     n = min(int(total), MOST_EXITS) if total.isascii() and total.isdigit() else 0
     rows = [
-        {name: data.get(f"exit-{row}-{name}", "") for name in ("kind", "name")}
+        {name: data.get(f"exit-{row}-{name}", "") for name in EXIT_FIELDS}
         for row in range(n)
         if str(row) != data.get("remove_exit")
     ]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import Value
 from canvases import schedule
-from canvases.entry_card import words
+from canvases.entry_card import event_property, words
 from canvases.models import Canvas
 
 
@@ -38,7 +38,8 @@ def _of_event(canvas: Canvas) -> dict[str | Promise, Value]:
 
 
 def _event(raw: dict[str, object]) -> str:
-    return f"{raw.get('kind')}: {raw.get('name') or '*'}"
+    where = " ".join(event_property.shown(raw)) if raw.get("where") else ""
+    return f"{raw.get('kind')}: {raw.get('name') or '*'} {where}".strip()
 
 
 def _of_schedule(canvas: Canvas) -> dict[str | Promise, Value]:

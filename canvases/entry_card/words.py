@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from canvases import schedule
+from canvases.entry_card import event_property
 from canvases.models import Canvas, Step
 
 By, Reentry = Canvas.EntryBy, Canvas.Reentry
@@ -108,6 +109,9 @@ def events(raw: dict[str, Any]) -> list[dict[str, Any]]:
 def _event(raw: dict[str, Any]) -> str:
     """Return such as: event “cart” happens."""
     name = str(raw.get("name") or "")
+    if condition := event_property.words(raw):
+        whole = _event({"kind": raw.get("kind"), "name": name})
+        return _("%(event)s and %(condition)s") % {"event": whole, "condition": condition}
     if raw.get("kind") != "purchase":
         return _("event “%(name)s” happens") % {"name": name}
     return _("“%(name)s” is bought") % {"name": name} if name else _("anything is bought")

@@ -190,3 +190,36 @@ def test_a_save_is_logged_field_by_field(save, segment, acme):
     changed = {one["what"]: (one["before"], one["after"]) for one in line.changes}
     assert changed["Most entries in all"] == (None, "5")
     assert changed["Who enters"][1] == {"text": "Everybody in the segment, kept up to date"}
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "where"),
+    [
+        ("greater", "49,5", {"op": "greater", "value": 49.5}),
+        ("is", "red", {"op": "is", "value": "red"}),
+        ("is", "5", {"op": "in", "value": ["5", 5]}),
+        ("exists", "", {"op": "exists"}),
+    ],
+)
+def test_a_property_of_an_event_is_a_condition(save, canvas, bobs, op, value, where):
+    event = {"entry_by": "event", "event_name": "cart"}
+
+    save(**event, event_property="total", event_op=op, event_value=value)
+
+    assert canvas.entry["where"] == [{"property": "total"} | where]
+    assert bobs.get(entry=1).context["form"]["event_op"].value() == op
+
+
+def test_a_condition_on_a_property_without_a_value_is_refused(save, canvas):
+    answer = save(entry_by="event", event_name="cart", event_property="total", event_op="greater")
+
+    assert answer.status_code == 422
+
+
+def test_an_exit_event_has_a_condition_on_a_property(save, canvas, segment):
+    row = {"exit-0-property": "plan", "exit-0-op": "is", "exit-0-value": "pro"}
+
+    save(segment=segment.pk, **exits(("event", "upgrade")), **row)
+
+    (event,) = canvas.exits["events"]
+    assert event["where"] == [{"property": "plan", "op": "is", "value": "pro"}]

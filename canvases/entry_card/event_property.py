@@ -1,0 +1,65 @@
+"""A condition on a property of an event, as a form asks for it: ``where`` of the filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from audiencesync.people.segments import filters
+
+OPS = ("is", "is_not", "contains", "greater", "less", "is_true", "is_false", "exists", "missing")
+
+
+def where(event: Mapping[str, Any], name: str, op: str, typed: str) -> list[dict[str, Any]]:
+    """Return the conditions of an event with this kind and name. Raise FilterError.
+
+    A typed number "is" a number or the same text: programs send both.
+    """
+    if not name:
+        return []
+    found = [_condition(name, op, value) for value in _values(op, typed)]
+    if op == "is" and len(found) > 1:
+        found = [{"property": name, "op": "in", "value": [one["value"] for one in found]}]
+    filters.read({event["kind"]: event["name"], "op": "at_least", "n": 1, "where": found})
+    return found
+
+
+def _condition(name: str, op: str, value: Any) -> dict[str, Any]:
+    found = {"property": name, "op": op}
+    return found if op in filters.NO_VALUE else found | {"value": value}
+
+
+def _values(op: str, typed: str) -> list[Any]:
+    if op in ("contains", *filters.NO_VALUE):
+        return [typed]
+    try:
+        number = float(typed.replace(",", "."))
+    except ValueError:
+        return [typed]
+    as_number = int(number) if number.is_integer() else number
+    return [as_number] if op in ("greater", "less") else [typed, as_number]
+
+
+def shown(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return property, operator and value of the stored condition as they were typed."""
+    stored = event.get("where")
+    if not isinstance(stored, list) or not stored or not isinstance(stored[0], dict):
+        return "", "is", ""
+    first = stored[0]
+    value = first.get("value", "")
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    op = first.get("op", "is")
+    return str(first.get("property", "")), "is" if op == "in" else str(op), str(value)
+
+
+def words(event: Mapping[str, Any]) -> str:
+    """Return the condition in words, such as: total is greater than 50; empty without one."""
+    name, op, value = shown(event)
+    if not name:
+        return ""
+    text = _("%(property)s %(operator)s %(value)s")
+    asked = {"property": name, "operator": filters.OPS.get(op, op), "value": value}
+    return (text % asked).strip()
