@@ -21,6 +21,7 @@ from audiencesync.people.models import (
     Withdrawal,
 )
 from audiencesync.people.models.imports import Import
+from audiencesync.people.models.live import SegmentMember
 from audiencesync.people.writing.columns import HASHES
 from audiencesync.people.writing.identify import family
 from canvases.models import VARIANT, Step, Visit, name_of
@@ -63,6 +64,13 @@ def everything(profile: Profile) -> dict[str, object]:
         "imports": [
             {"file": run.file_name, "uploaded_at": run.created_at.isoformat()}
             for run in Import.objects.filter(members__profile__in=mine).distinct().order_by("pk")
+        ],
+        "segments": [
+            {"name": one.subscription.segment.name, "since": one.since.isoformat()}
+            for one in SegmentMember.objects.filter(profile__in=mine)
+            .select_related("subscription__segment")
+            .order_by("subscription_id")
+            if one.subscription.segment is not None
         ],
         "visits": [visit(one) for one in visits(mine)],
         "deliveries": [delivery(one) for one in deliveries(mine)],
