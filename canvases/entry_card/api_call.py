@@ -11,7 +11,7 @@ from canvases.models import Canvas
 
 def curl(canvas: Canvas) -> str:
     """Return a command that works once API_KEY and the ID of a person are filled in."""
-    person = {"external_user_id": "USER_ID", "send_to_existing_only": False}
+    person = {"external_user_id": "USER_ID"}
     body = json.dumps({"canvas_id": str(canvas.api_id), "recipients": [person]}, indent=2)
     return (
         f"curl -X POST '{settings.SITE_URL}/canvas/trigger/send' \\\n"
