@@ -9,7 +9,7 @@ from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, PurgeCursor
 from audiencesync.people.models import Event, Profile
 from partners import housekeeping
-from partners.models import Batch, Delivery, Push, Tally
+from partners.models import Batch, Delivery, Push, Sync, Tally
 from partners.queue import retention as purging
 from tests.support.clock import real_monotonic
 from tests.system.crash.scene import End, Scenario
@@ -23,6 +23,8 @@ def _before_the_purge(world: World) -> None:
     """Add three profiles twice and remove one of them; one is not sent, one has not entered yet."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
         world.sync(label, action=action)
+    # Of an archived canvas: a Sync that claims people keeps its newest add of each.
+    Sync.objects.filter(label="add").update(claims=False)
     world.people(1, 2, 3, 5)
     world.people(4, ads_consent=False)
     for label, who in (("add", (1, 2, 3, 4)), ("again", (1, 2, 3)), ("out", (3,))):
