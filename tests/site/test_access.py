@@ -49,6 +49,7 @@ def test_a_visitor_is_redirected_to_sign_in(route, things):
 LOGGED_ROUTES = [
     "g/<slug:group>/people/profiles/",
     "g/<slug:group>/people/profiles/<int:profile_id>/",
+    "g/<slug:group>/people/segments/<int:segment_id>/",
 ]
 LOG_LINE = re.compile(r"INSERT INTO \"groups_activity\" .*'viewed'")
 

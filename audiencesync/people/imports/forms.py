@@ -19,7 +19,7 @@ from audiencesync.people.imports.csv_reader import MOST_BYTES, MOST_COLUMNS, Lay
 from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEPT, KEYS, Column, Plan
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.forms import name_taken
+from audiencesync.people.segments.builder.form import name_taken
 
 ENCODINGS = [
     ("utf-8", "UTF-8"),

@@ -38,7 +38,7 @@ from audiencesync.people.imports.forms import (
 )
 from audiencesync.people.models.imports import Import
 from audiencesync.people.segments import edit
-from audiencesync.people.segments.forms import name_taken
+from audiencesync.people.segments.builder.form import name_taken
 from audiencesync.people.views import csv_export
 
 PAGE = 25

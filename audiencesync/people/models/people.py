@@ -164,6 +164,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["profile", "-at"], name="event_of_profile"),
             models.Index(fields=["app_group", "name", "at"], name="event_by_name"),
+            models.Index(fields=["profile", "name", "at"], name="event_by_person_and_name"),
         ]
 
     def __str__(self) -> str:

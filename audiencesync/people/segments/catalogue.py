@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.core.cache import cache
 from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import attribute_sql
+from audiencesync.people.segments.nodes import CUSTOM
+from audiencesync.people.segments.reader import ops_of
 
 SECONDS = 2.0
 KEPT_SECONDS = 300
@@ -44,6 +48,14 @@ _SQL = {
     ),
 }
 Types = dict[str, set[str]]
+MOST_NAMES = 1000
+TYPE_WORDS = {
+    "text": gettext_lazy("text"),
+    "number": gettext_lazy("number"),
+    "boolean": gettext_lazy("yes or no"),
+    "list": gettext_lazy("list"),
+    "object": gettext_lazy("object"),
+}
 
 
 def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
@@ -77,6 +89,21 @@ def examples(app_group: AppGroup) -> dict[str, str]:
             if value not in (None, "") and name not in found:
                 found[name] = str(value)[:LONGEST_EXAMPLE]
     return found
+
+
+def suggestions(app_group: AppGroup) -> list[tuple[str, str]]:
+    """Return the attributes of a group with their types and an example: (name, words)."""
+    shown = examples(app_group)
+    known = types(app_group) or {name: set() for name in shown}
+    names = sorted(name for name in known if ops_of(CUSTOM + name))[:MOST_NAMES]
+    return [(name, _words(known[name], shown.get(name, ""))) for name in names]
+
+
+def _words(types: set[str], example: str) -> str:
+    words = ", ".join(str(TYPE_WORDS[one]) for one in sorted(types)) or _("custom attribute")
+    if not example:
+        return words
+    return _("%(type)s, for example %(value)s") % {"type": words, "value": example}
 
 
 def holds_days(app_group: AppGroup, name: str) -> bool:

@@ -209,7 +209,7 @@ def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
     known = filters.known_to(segment.filter for segment in segments)
     for segment in segments:
         with suppress(filters.FilterError):
-            chosen = filters.parse(segment.filter, known=known)
+            chosen = filters.parse(segment.filter, known=known, app_group=segment.app_group_id)
             wanted[f"n{segment.pk}"] = Count("pk", filter=chosen) if segment.filter else Count("pk")
     if not wanted or seconds <= 0:
         return {}

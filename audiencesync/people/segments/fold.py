@@ -42,12 +42,17 @@ class Fold(Func):
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> Sql:
-        """Use ICU's root locale, whatever the locale of the database."""
+        """Use ICU's root locale, whatever the locale of the database.
+
+        That is slow: a text of ASCII characters only, as most are, needs no more than lower case.
+        """
         text, params = compiler.compile(self.source_expressions[0])
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'
         for one, other in SAME:
             sql = f"REPLACE({sql}, '{one}', '{other}')"
-        return f"NORMALIZE({sql}, NFKC)", tuple(params)
+        is_ascii, plain = f"OCTET_LENGTH({text}) = LENGTH({text})", f'LOWER({text} COLLATE "C")'
+        sql = f"(CASE WHEN {is_ascii} THEN {plain} ELSE NORMALIZE({sql}, NFKC) END)"
+        return sql, tuple(params) * 4
 
 
 def _fold_or_null(text: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Pages of segments: a list with live counts, create, change with a preview, remove."""
+"""Pages of segments: a list with live counts, the builder with its preview, remove."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
-from audiencesync.groups.models import AppGroup, Role
-from audiencesync.people.models import Profile, Segment
+from audiencesync.groups.models import Activity, AppGroup, Role
+from audiencesync.people.models import Segment
+from audiencesync.people.segments import catalogue, filters, usage
 from audiencesync.people.segments import edit as domain
-from audiencesync.people.segments import filters
-from audiencesync.people.segments.coverage import coverage
-from audiencesync.people.segments.forms import SegmentForm, field_choices, name_taken
+from audiencesync.people.segments.builder import draft, numbers
+from audiencesync.people.segments.builder.form import COMMON, SegmentForm, name_taken
+from audiencesync.people.segments.nodes import COLUMNS
+from audiencesync.people.views import masking
+from audiencesync.people.writing import event_names
 
 PAGE = 25
-COVERAGE_SECONDS = 10.0  # a slower count is left out, so that it does not hold a process
+MOST_EVENTS = 250  # names that are suggested
+BIGGEST_ID = 2**63 - 1
 
 
 @require_safe
@@ -51,18 +55,16 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
 def new(request: HttpRequest, group: str) -> HttpResponse:
     """Create a segment from a name and conditions; the preview saves nothing."""
     app_group = access.group(request, Role.MARKETER)
+    if drawn := _drawn(request, app_group, None):
+        return drawn
     form = SegmentForm(request.POST or None, app_group=app_group)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
         return _form_page(request, app_group, form)
     try:
         asked = {name: form.cleaned_data[name] for name in ("name", "description", "chosen")}
         segment = domain.create(app_group, **asked, by=access.user(request))
-    except domain.NameTaken:
-        form.add_error("name", name_taken())
-        return _form_page(request, app_group, form)
-    except filters.FilterError as error:
-        form.add_error(None, str(error))
-        return _form_page(request, app_group, form)
+    except (domain.NameTaken, filters.FilterError) as error:
+        return _refused(request, app_group, form, error)
     messages.success(request, _("The segment “%(name)s” was created.") % {"name": segment.name})
     return redirect("segments", app_group.slug)
 
@@ -74,6 +76,8 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     role = Role.MARKETER if request.method == "POST" else Role.VIEWER
     row = access.get(request, Segment, role, pk=segment_id)
     row.app_group = app_group = access.group(request, role)
+    if drawn := _drawn(request, app_group, row):
+        return drawn
     form = SegmentForm(request.POST or None, app_group=app_group, segment=row)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
         return _form_page(request, app_group, form)
@@ -81,16 +85,29 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     asked = {name: data[name] for name in ("name", "description", "chosen", "version")}
     try:
         domain.save(row, **asked, by=access.user(request), now=timezone.now())
-    except domain.NameTaken:
-        form.add_error("name", name_taken())
-        return _form_page(request, app_group, form)
-    except filters.FilterError as error:
-        form.add_error(None, str(error))
-        return _form_page(request, app_group, form)
+    except (domain.NameTaken, filters.FilterError) as error:
+        return _refused(request, app_group, form, error)
     except domain.Stale:
         return _conflict(request, app_group, form)
     messages.success(request, _("The segment “%(name)s” was saved.") % {"name": data["name"]})
     return redirect("segments", app_group.slug)
+
+
+@require_POST  # a filter can be longer than an address; nothing is changed
+@access.signed_in
+def preview_new(request: HttpRequest, group: str) -> HttpResponse:
+    """Return the numbers of a new segment as it is typed."""
+    app_group = access.group(request, Role.MARKETER)
+    return _preview(request, app_group, SegmentForm(request.POST, app_group=app_group))
+
+
+@require_POST  # as above
+@access.signed_in
+def preview(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
+    """Return the numbers of a segment as it is typed."""
+    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    row.app_group = app_group = access.group(request, Role.MARKETER)
+    return _preview(request, app_group, SegmentForm(request.POST, app_group=app_group, segment=row))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -120,26 +137,112 @@ def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     return redirect("segments", group)
 
 
+def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> HttpResponse | None:
+    """Return the page after a button that adds, copies or removes; None for every other request.
+
+    What is typed stays as it is, and is not checked.
+    """
+    is_act = not draft.ACTS.keys().isdisjoint(request.POST)
+    if "save" in request.POST or not (is_act or "draw" in request.POST):
+        return None
+    sent = {name: str(value) for name, value in request.POST.items()}
+    root = draft.from_data(sent)
+    focus = draft.act(root, sent)
+    typed = {name: sent[name] for name in COMMON if name in sent}
+    form = SegmentForm(app_group=app_group, segment=row, typed=typed, root=root)
+    if focus in form.fields:
+        form.fields[focus].widget.attrs |= {"autofocus": "", "data-focus": ""}
+    if getattr(request, "htmx", False):
+        return render(request, "people/segment.html#conditions", _context(request, app_group, form))
+    return _form_page(request, app_group, form)
+
+
+def _refused(
+    request: HttpRequest, app_group: AppGroup, form: SegmentForm, error: Exception
+) -> HttpResponse:
+    """Show the form again after the database found a mistake."""
+    if isinstance(error, filters.FilterError):
+        form.report(error)
+    else:
+        form.add_error("name", name_taken())
+    return _form_page(request, app_group, form)
+
+
 def _form_page(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     """Render the form with the number of people it finds now; 422 if the form has mistakes."""
+    context = _context(request, app_group, form) | {
+        "attributes": catalogue.suggestions(app_group),
+        "events": event_names.page(app_group, start=0, n=MOST_EVENTS),
+        "columns": COLUMNS,
+        "uses": usage.of(form.segment) if form.segment else [],
+    }
+    context |= _numbers(request, app_group, form) | extra
+    return render(request, "people/segment.html", context, status=422 if form.errors else status)
+
+
+def _context(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> dict[str, Any]:
     row = form.segment
-    chosen = row.filter if row else None
-    if form.is_bound:
-        chosen = None if form.errors else form.cleaned_data["chosen"]
-    context = {
+    slug = app_group.slug
+    return {
         "form": form,
         "segment": row,
         "version": str(form["version"].value()),
-        "fields": field_choices(app_group),
-        "words": ""
-        if chosen is None
-        else _words(chosen, masked=not access.membership(request).may(Role.MARKETER)),
-        **_coverage(app_group, chosen),
-        **extra,
+        "builder_url": reverse("segment", args=[slug, row.pk])
+        if row
+        else reverse("segment_new", args=[slug]),
+        "preview_url": reverse("segment_preview", args=[slug, row.pk])
+        if row
+        else reverse("segment_new_preview", args=[slug]),
+        "tick": f"{timezone.now().timestamp():.0f}",
     }
-    return render(request, "people/segment.html", context, status=422 if form.errors else status)
+
+
+def _preview(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
+    """Return the numbers, to be put in their places; controls stay as they are."""
+    form.is_valid()
+    context = _context(request, app_group, form) | _numbers(request, app_group, form)
+    return render(request, "people/_segment_numbers.html", context | {"is_preview": True})
+
+
+def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> dict[str, Any]:
+    """Return as context what the conditions find, and the conditions in words."""
+    chosen = form.segment.filter if form.segment else None
+    if form.is_bound:
+        chosen = form.cleaned_data.get("chosen")
+    elif form.is_drawn:
+        chosen = None
+    waited = "wait" in request.POST
+    after = str(request.POST.get("others", "0"))
+    counted = numbers.count(
+        app_group,
+        chosen,
+        form.parts,
+        seconds=numbers.AT_LAST if waited else numbers.SOON,
+        after=min(int(after), BIGGEST_ID) if after.isascii() and after.isdigit() else 0,
+    )
+    form.counts = counted.by_place
+    masked = not access.membership(request).may(Role.MARKETER)
+    people = [masking.person(profile, masked=masked) for profile in counted.sample]
+    if people and not masked:
+        Activity.log_view(
+            app_group,
+            access.user(request),
+            _("Profiles"),
+            kind=Activity.Kind.PEOPLE,
+            now=timezone.now(),
+        )
+    return {
+        "numbers": counted,
+        "coverage": counted.coverage,
+        "is_counting": counted.is_too_slow and not waited,
+        "is_too_slow": counted.is_too_slow,
+        "shown": str(request.POST.get("shown", ""))[:20],
+        "people": people,
+        "last": counted.sample[-1].pk if counted.sample else 0,
+        "words": "" if chosen is None else _words(chosen, masked=masked),
+    }
 
 
 def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
@@ -150,23 +253,6 @@ def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> H
     return _form_page(
         request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine
     )
-
-
-def _coverage(app_group: AppGroup, chosen: Any) -> dict[str, Any]:
-    """Return as context how many people a filter finds and how many are identifiable.
-
-    Empty without a filter.
-    """
-    if chosen is None:
-        return {}
-    try:
-        people = Profile.objects.filter(filters.parse(chosen), app_group=app_group)
-        with at_most(COVERAGE_SECONDS):
-            return {"coverage": coverage(people, is_strict=app_group.consent_required)}
-    except filters.FilterError:
-        return {}
-    except TooSlow:
-        return {"is_too_slow": True}
 
 
 def _words(

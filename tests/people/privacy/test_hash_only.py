@@ -18,6 +18,7 @@ from audiencesync.people.writing import rework
 from audiencesync.people.writing.upsert import upsert
 from tests.support.import_pages import turns
 from tests.support.rest_api import Caller
+from tests.support.segment_form import segment_data
 
 pytestmark = pytest.mark.thorough
 
@@ -230,14 +231,7 @@ def test_a_segment_requires_a_whole_address(acme, bob, signed_in, typed, status,
         for name in ("anna", "bert")
     ]
     upsert(acme, changes, now=timezone.now())
-    data = {
-        "name": "N",
-        "match": "all",
-        "version": "0",
-        "field_0": "email",
-        "op_0": "contains",
-        "value_0": typed,
-    }
+    data = segment_data(("email", "contains", typed))
     page = signed_in(bob).post("/g/acme/people/segments/new/", data)
     assert page.status_code == status
     found = page.context.get("coverage")

@@ -6,7 +6,8 @@ from django.utils import translation
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import
 from audiencesync.people.segments import conditions
-from audiencesync.people.segments.forms import SegmentForm
+from audiencesync.people.segments.builder.form import SegmentForm
+from tests.support.segment_form import segment_data
 
 ATTRIBUTES = {
     "Umsatz": 12.5,
@@ -24,15 +25,7 @@ def people(acme):
 
 
 def form(acme, field, op, value="", **more):
-    data = {
-        "name": "N",
-        "match": "all",
-        "version": "0",
-        "field_0": field,
-        "op_0": op,
-        "value_0": value,
-    } | more
-    return SegmentForm(data, app_group=acme)
+    return SegmentForm(segment_data((field, op, value), **more), app_group=acme)
 
 
 def condition(acme, *row, **more):
@@ -44,19 +37,19 @@ def condition(acme, *row, **more):
 @pytest.mark.parametrize(
     ("row", "place", "words"),
     [
-        (("umsazt", "greater", "5"), "field_0", "No person has an attribute “umsazt”."),
-        (("pln", "is", "gold"), "field_0", "Do you mean “plan”?"),
-        (("newsletter", "is", "ja"), "op_0", "choose “is true” or “is false”"),
-        (("newsletter", "contains", "ja"), "op_0", "holds no text"),
-        (("plan", "is_true", ""), "op_0", "is no yes or no"),
-        (("sum", "greater", "1000"), "op_0", "stored as text, not as a number"),
-        (("Umsatz", "less", "01.01.1980"), "op_0", "holds no dates"),
-        (("Umsatz", "is", "viel"), "op_0", "holds numbers"),
-        (("Umsatz", "contains", "1"), "op_0", "holds no text"),
-        (("tags", "is", "a"), "op_0", "holds lists or objects"),
-        (("birthday", "less", "31.02.1980"), "value_0", "a date such as"),
-        (("birthday", "less", "gestern"), "value_0", "a date such as"),
-        (("import", "is", "99"), "value_0", "There is no import number 99."),
+        (("umsazt", "greater", "5"), "field-0.0", "No person has an attribute “umsazt”."),
+        (("pln", "is", "gold"), "field-0.0", "Do you mean “plan”?"),
+        (("newsletter", "is", "ja"), "op-0.0", "choose “is true” or “is false”"),
+        (("newsletter", "contains", "ja"), "op-0.0", "holds no text"),
+        (("plan", "is_true", ""), "op-0.0", "is no yes or no"),
+        (("sum", "greater", "1000"), "op-0.0", "stored as text, not as a number"),
+        (("Umsatz", "less", "01.01.1980"), "op-0.0", "holds no dates"),
+        (("Umsatz", "is", "viel"), "op-0.0", "holds numbers"),
+        (("Umsatz", "contains", "1"), "op-0.0", "holds no text"),
+        (("tags", "is", "a"), "op-0.0", "holds lists or objects"),
+        (("birthday", "less", "31.02.1980"), "value-0.0", "a date such as"),
+        (("birthday", "less", "gestern"), "value-0.0", "a date such as"),
+        (("import", "is", "99"), "value-0.0", "There is no import number 99."),
     ],
 )
 def test_an_impossible_condition_is_reported_beside_its_field(people, acme, row, place, words):
@@ -88,7 +81,7 @@ def test_the_case_of_an_attribute_name_is_corrected(people, acme):
 def test_an_import_of_another_group_is_unknown(acme, other_group):
     theirs = Import.objects.create(app_group=other_group, file_name="x.csv", size=1)
     found = form(acme, "import", "is", str(theirs.pk))
-    assert f"There is no import number {theirs.pk}." in found.errors["value_0"]
+    assert f"There is no import number {theirs.pk}." in found.errors["value-0.0"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from django.utils import translation
 
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.forms import SegmentForm
+from audiencesync.people.segments.builder.form import SegmentForm
+from tests.support.segment_form import segment_data
 
 PEOPLE = {
     "small": {"n": 1.5, "mixed": 1.5, "day": "2026-11-23", "tier": "gold", "gender": "M"},
@@ -23,15 +24,7 @@ def people(acme):
 
 
 def form(acme, field, op, value, segment=None):
-    data = {
-        "name": "N",
-        "match": "all",
-        "version": "0",
-        "field_0": field,
-        "op_0": op,
-        "value_0": value,
-    }
-    return SegmentForm(data, app_group=acme, segment=segment)
+    return SegmentForm(segment_data((field, op, value)), app_group=acme, segment=segment)
 
 
 def found(acme, *row, language="de"):
@@ -92,20 +85,20 @@ def test_thousands_are_grouped_as_in_the_language(people, acme):
 @pytest.mark.parametrize(
     ("row", "place", "words"),
     [
-        (("n", "in", "1,5"), "value_0", "one number or several"),
-        (("tier", "greater", "2026-01-01"), "op_0", "holds no dates"),
+        (("n", "in", "1,5"), "value-0.0", "one number or several"),
+        (("tier", "greater", "2026-01-01"), "op-0.0", "holds no dates"),
         *[
-            (("day", op, "11/23/2026"), "value_0", "Days are found as")
+            (("day", op, "11/23/2026"), "value-0.0", "Days are found as")
             for op in ("is", "is_not", "in", "contains")
         ],
         *[
-            (("day", op, "2026-11-23 10:00"), "value_0", "Days are found as")
+            (("day", op, "2026-11-23 10:00"), "value-0.0", "Days are found as")
             for op in ("is", "is_not", "in")
         ],
-        (("country", "is", "Narnia"), "value_0", "is no country"),
-        (("country", "contains", "Germany"), "value_0", "is no country"),
-        (("language", "in", "de, Klingon"), "value_0", "“Klingon” is no language"),
-        (("language", "contains", "deutsch"), "value_0", "is no language"),
+        (("country", "is", "Narnia"), "value-0.0", "is no country"),
+        (("country", "contains", "Germany"), "value-0.0", "is no country"),
+        (("language", "in", "de, Klingon"), "value-0.0", "“Klingon” is no language"),
+        (("language", "contains", "deutsch"), "value-0.0", "is no language"),
     ],
 )
 def test_a_value_that_matches_no_person_is_reported(people, acme, row, place, words):
@@ -123,7 +116,7 @@ def test_a_list_is_shown_as_it_was_read(people, acme, typed, language):
         segment = Segment.objects.create(
             app_group=acme, name="S", filter=chosen.cleaned_data["chosen"]
         )
-        shown = SegmentForm(app_group=acme, segment=segment).initial["value_0"]
+        shown = SegmentForm(app_group=acme, segment=segment).initial["value-0.0"]
         again = form(acme, "mixed", "in", shown, segment)
         assert again.is_valid(), again.errors
     assert again.cleaned_data["chosen"] == segment.filter

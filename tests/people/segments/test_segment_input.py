@@ -6,7 +6,8 @@ from django.utils import translation
 
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import catalogue
-from audiencesync.people.segments.forms import SegmentForm, field_choices
+from audiencesync.people.segments.builder.form import SegmentForm
+from tests.support.segment_form import segment_data
 
 NEW = "/g/acme/people/segments/new/"
 ODD_TEXTS = [
@@ -20,15 +21,7 @@ ODD_TEXTS = [
 
 
 def form_data(field="country", op="is", value="DE", **more):
-    return {
-        "name": "N",
-        "match": "all",
-        "version": "0",
-        "save": "1",
-        "field_0": field,
-        "op_0": op,
-        "value_0": value,
-    } | more
+    return segment_data((field, op, value), **{"save": "1"} | more)
 
 
 @pytest.mark.parametrize(
@@ -39,29 +32,29 @@ def form_data(field="country", op="is", value="DE", **more):
         (form_data(name="a\x00b"), "name"),
         (form_data(name="a" * 81), "name"),
         (form_data(name="TAKEN"), "name"),
-        (form_data(match="none"), "match"),
+        (form_data(match="most"), "match-0"),
         (form_data(version="x"), "version"),
         (form_data(version="9" * 40), "version"),
-        (form_data(field="a__b"), "field_0"),
-        (form_data(field="custom."), "field_0"),
-        (form_data(field="x" * 10_000), "field_0"),
-        (form_data(field="a\x00"), "field_0"),
-        (form_data(field=""), "field_0"),
-        (form_data(op="like"), "op_0"),
-        (form_data(op=""), "op_0"),
-        (form_data(field="phone", op="is"), "op_0"),
-        (form_data(value=""), "value_0"),
-        (form_data(value="\x00"), "value_0"),
-        (form_data(value="x" * 256), "value_0"),
-        (form_data(value="x" * 10_000), "value_0"),
-        (form_data(op="exists"), "value_0"),
-        (form_data(op="in", value=" , ,"), "value_0"),
-        (form_data(op="in", value="x," * 1500), "value_0"),
-        (form_data("orders", "greater", "many"), "value_0"),
-        (form_data("orders", "greater", "1e999"), "value_0"),
-        (form_data("orders", "greater", "nan"), "value_0"),
-        (form_data("orders", "less", "9" * 200), "value_0"),
-        (form_data("day of creation", "greater", "tomorrow"), "value_0"),
+        (form_data(field="a__b"), "field-0.0"),
+        (form_data(field="custom."), "field-0.0"),
+        (form_data(field="x" * 10_000), "field-0.0"),
+        (form_data(field="a\x00"), "field-0.0"),
+        (form_data(field=""), "field-0.0"),
+        (form_data(op="like"), "op-0.0"),
+        (form_data(op=""), "op-0.0"),
+        (form_data(field="phone", op="is"), "op-0.0"),
+        (form_data(value=""), "value-0.0"),
+        (form_data(value="\x00"), "value-0.0"),
+        (form_data(value="x" * 256), "value-0.0"),
+        (form_data(value="x" * 10_000), "value-0.0"),
+        (form_data(op="exists"), "value-0.0"),
+        (form_data(op="in", value=" , ,"), "value-0.0"),
+        (form_data(op="in", value="x," * 1500), "value-0.0"),
+        (form_data("orders", "greater", "many"), "value-0.0"),
+        (form_data("orders", "greater", "1e999"), "value-0.0"),
+        (form_data("orders", "greater", "nan"), "value-0.0"),
+        (form_data("orders", "less", "9" * 200), "value-0.0"),
+        (form_data("day of creation", "greater", "tomorrow"), "value-0.0"),
     ],
 )
 def test_an_error_is_reported_beside_its_field(acme, bob, signed_in, data, place):
@@ -131,7 +124,7 @@ def test_stored_attributes_are_suggested_as_fields(make_profile, acme):
         for n in range(catalogue.NEWEST)
     )
     cache.clear()
-    fields = dict(field_choices(acme))
-    assert {"country", "plan", "custom.country", "ads_consent", "a__b", '"', "vip"} <= set(fields)
+    fields = dict(catalogue.suggestions(acme))
+    assert {"country", "plan", "a__b", '"', "vip"} <= set(fields)
     assert fields["plan"] == "number, text, for example 7"
     assert fields["vip"] == "yes or no"  # only an older profile has it

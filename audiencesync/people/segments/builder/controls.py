@@ -1,0 +1,307 @@
+"""The controls of the builder: which a group or a condition has, and what can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Segment
+from audiencesync.people.segments import audiences, catalogue
+from audiencesync.people.segments.builder.draft import Draft
+from audiencesync.people.segments.builder.shown import LONGEST_VALUE
+from audiencesync.people.segments.nodes import (
+    COLUMN_OPS,
+    COUNTED,
+    EVENT_OPS,
+    FIELDS,
+    LONGEST_NAME,
+    MAX_DAYS,
+    MAX_TIMES,
+    NO_VALUE,
+    OPS,
+    RELATIVE,
+)
+
+Choices = list[tuple[str, str | Promise]]
+MATCHES: Choices = [
+    ("all", gettext_lazy("all")),
+    ("any", gettext_lazy("any")),
+    ("none", gettext_lazy("none")),
+]
+KINDS: Choices = [
+    ("attribute", gettext_lazy("Attribute")),
+    ("field", gettext_lazy("Profile field")),
+    ("identifier", gettext_lazy("Identifier")),
+    ("consent", gettext_lazy("Consent")),
+    ("event", gettext_lazy("Event")),
+    ("purchase", gettext_lazy("Purchase")),
+    ("segment", gettext_lazy("Segment")),
+    ("audience", gettext_lazy("Audience")),
+    ("import", gettext_lazy("CSV import")),
+]
+ICONS = {
+    "attribute": "user-circle",
+    "field": "user-circle",
+    "identifier": "device-mobile",
+    "consent": "shield-lock",
+    "event": "bolt",
+    "purchase": "bolt",
+    "segment": "filter",
+    "audience": "target",
+    "import": "upload",
+}
+IDENTIFIERS = ("email", "phone", "idfa", "gaid")
+CONSENTS = ("ads_consent", "ad_tracking_enabled")
+IDENTIFIER_OPS: Choices = [
+    ("exists", gettext_lazy("is there")),
+    ("missing", gettext_lazy("is missing")),
+]
+CONSENT_OPS: Choices = [
+    ("is_true", gettext_lazy("is given")),
+    ("is_false", gettext_lazy("is refused")),
+    ("exists", gettext_lazy("is known")),
+    ("missing", gettext_lazy("is not known")),
+]
+MEMBER_OPS: Choices = [("in", gettext_lazy("is in")), ("not_in", gettext_lazy("is not in"))]
+IMPORT_OPS: Choices = [
+    ("is", gettext_lazy("is")),
+    ("is_not", gettext_lazy("is not")),
+    ("in", gettext_lazy("is one of")),
+]
+
+
+# The builder is drawn again, because other controls depend on what is chosen.
+REDRAW = {"hx-post": "", "hx-trigger": "change", "hx-vals": '{"draw": "1"}'}
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a group offers for choice: its other segments, and its audiences."""
+
+    segments: Choices
+    audiences: Choices
+
+
+def offers(app_group: AppGroup, segment: Segment | None) -> Offers:
+    """Return the choices of a group; a segment is not offered to itself."""
+    rows = Segment.objects.filter(app_group=app_group).order_by("name", "pk")
+    others = rows.exclude(pk=segment.pk) if segment else rows
+    named = audiences.names(app_group)
+    return Offers(
+        [(str(api_id), name) for api_id, name in others.values_list("api_id", "name")],
+        [(str(pk), name) for pk, name in named.items()],
+    )
+
+
+def fields(root: Draft, given: Offers) -> dict[str, forms.Field]:
+    """Return the controls of a tree by name."""
+    found: dict[str, forms.Field] = {}
+    _group(found, root, given)
+    return found
+
+
+def _group(found: dict[str, forms.Field], draft: Draft, given: Offers) -> None:
+    label = _("People match")
+    if number := _number(draft.path):
+        label = _("People match, group %(number)s") % {"number": number}
+    found[f"match-{draft.path}"] = forms.ChoiceField(
+        label=label, choices=MATCHES, widget=forms.RadioSelect(dict(REDRAW))
+    )
+    for part in draft.parts or []:
+        if part.parts is None:
+            for name, control in _condition(part, given).items():
+                found[f"{name}-{part.path}"] = control
+            for i in range(len(part.where)):
+                found |= _property(part, i)
+        else:
+            _group(found, part, given)
+
+
+def _number(path: str) -> str:
+    """Return the place of a part as people count: 0.1 is part 2."""
+    return ".".join(str(int(one) + 1) for one in path.split(".")[1:])
+
+
+def _condition(draft: Draft, given: Offers) -> dict[str, forms.Field]:
+    number = _number(draft.path)
+    made: dict[str, forms.Field] = {
+        "kind": _select(_("Kind of condition %(number)s"), number, KINDS, redraw=True)
+    }
+    return made | _BY_KIND.get(draft.kind, _attribute)(draft, number, given)
+
+
+def _attribute(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    return {
+        "field": _text(
+            _("Attribute of condition %(number)s"),
+            number,
+            LONGEST_NAME,
+            list="segment-attributes",
+            placeholder=_("Attribute"),
+        ),
+        "op": _ops(draft, number, list(OPS.items())),
+    } | _value(draft, number)
+
+
+def _of_profile(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    names = [name for name in FIELDS if name not in (*CONSENTS, "import")]
+    names = [name for name in names if FIELDS[name][1] - {"exists", "missing"}]
+    chosen = draft.texts.get("field")
+    allowed = FIELDS[chosen if chosen in names else names[0]][1]
+    # A condition "exists" on the e-mail is one on an identifier.
+    allowed = allowed - {"exists", "missing"} if chosen == "email" else allowed
+    return {
+        "field": _field(number, names),
+        "op": _ops(draft, number, [(op, words) for op, words in OPS.items() if op in allowed]),
+    } | _value(draft, number)
+
+
+def _identifier(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    return {"field": _field(number, IDENTIFIERS), "op": _ops(draft, number, IDENTIFIER_OPS)}
+
+
+def _consent(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    return {"field": _field(number, CONSENTS), "op": _ops(draft, number, CONSENT_OPS)}
+
+
+def _import(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    return {"op": _ops(draft, number, IMPORT_OPS)} | _value(draft, number)
+
+
+def _event(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    is_event = draft.kind == "event"
+    words = (
+        _("Event of condition %(number)s")
+        if is_event
+        else _("Product of condition %(number)s; empty: any")
+    )
+    shown = _("Event") if is_event else _("any product")
+    listed = {"list": "segment-events"} if is_event else {}
+    made: dict[str, forms.Field] = {
+        "event": _text(words, number, LONGEST_NAME, placeholder=shown, **listed),
+        "op": _ops(draft, number, list(EVENT_OPS.items()), default="at_least"),
+    }
+    op = draft.texts.get("op") or "at_least"
+    if op in COUNTED:
+        made["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
+    if op in (*COUNTED, "never"):
+        words, shown = _("Days of condition %(number)s; empty: at any time"), _("all")
+    else:
+        made["day"] = _text(_("Day of condition %(number)s"), number, 10, placeholder="2026-11-23")
+        words, shown = _("Days ago, condition %(number)s"), ""
+    made["days"] = _amount(words, number, MAX_DAYS, placeholder=shown)
+    return made
+
+
+def _segment(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    words = _("Segment of condition %(number)s")
+    return {
+        "op": _ops(draft, number, MEMBER_OPS),
+        "segment": _select(words, number, [("", _("Choose a segment")), *given.segments]),
+    }
+
+
+def _audience(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+    words = _("Audience of condition %(number)s")
+    return {
+        "op": _ops(draft, number, MEMBER_OPS),
+        "audience": _select(words, number, [("", _("Choose an audience")), *given.audiences]),
+    }
+
+
+_BY_KIND = {
+    "attribute": _attribute,
+    "field": _of_profile,
+    "identifier": _identifier,
+    "consent": _consent,
+    "event": _event,
+    "purchase": _event,
+    "segment": _segment,
+    "audience": _audience,
+    "import": _import,
+}
+
+
+def _property(draft: Draft, i: int) -> dict[str, forms.Field]:
+    """Return the controls of one property of an event."""
+    number, place = f"{_number(draft.path)}.{i + 1}", f"{draft.path}w{i}"
+    texts = draft.where[i]
+    allowed = COLUMN_OPS.get(texts.get("property", "")) if draft.kind == "purchase" else None
+    ops = [(op, words) for op, words in OPS.items() if allowed is None or op in allowed]
+    made: dict[str, forms.Field] = {
+        f"property-{place}": _text(
+            _("Property %(number)s"),
+            number,
+            LONGEST_NAME,
+            placeholder=_("Property"),
+            **({"list": "segment-columns"} if draft.kind == "purchase" else {}),
+        ),
+        f"compare-{place}": _select(
+            _("Comparison of property %(number)s"), number, ops, redraw=True
+        ),
+    }
+    if texts.get("compare") not in NO_VALUE:
+        made[f"amount-{place}"] = _text(
+            _("Value of property %(number)s"), number, LONGEST_VALUE, placeholder=_("Value")
+        )
+    return made
+
+
+def _ops(draft: Draft, number: str, choices: Choices, default: str = "") -> forms.ChoiceField:
+    return _select(
+        _("Comparison of condition %(number)s"), number, choices, redraw=True, initial=default
+    )
+
+
+def _value(draft: Draft, number: str) -> dict[str, forms.Field]:
+    if draft.texts.get("op") in NO_VALUE and not draft.texts.get("value"):
+        return {}
+    is_short = draft.texts.get("op") in RELATIVE
+    attrs = {"class": "is-short", "inputmode": "numeric"} if is_short else {}
+    words = _("Value of condition %(number)s")
+    return {"value": _text(words, number, LONGEST_VALUE, placeholder=_("Value"), **attrs)}
+
+
+def _field(number: str, names: Any) -> forms.ChoiceField:
+    choices: Choices = [(name, FIELDS[name][0]) for name in names]
+    return _select(_("Field of condition %(number)s"), number, choices, redraw=True)
+
+
+def _select(
+    words: str, number: str, choices: Choices, *, redraw: bool = False, initial: str = ""
+) -> forms.ChoiceField:
+    label = words % {"number": number}
+    attrs = {"aria-label": label, "class": "builder-select"}
+    if redraw:
+        attrs |= REDRAW
+    widget = forms.Select(attrs)
+    return forms.ChoiceField(
+        label=label, choices=choices, widget=widget, required=False, initial=initial
+    )
+
+
+def _text(words: str, number: str, longest: int, **attrs: str) -> forms.CharField:
+    label = words % {"number": number}
+    css = f"builder-input {attrs.pop('class', '')}".strip()
+    widget = forms.TextInput(
+        {"aria-label": label, "autocomplete": "off", "class": css, "maxlength": longest, **attrs}
+    )
+    return forms.CharField(label=label, required=False, max_length=longest, widget=widget)
+
+
+def _amount(words: str, number: str, most: int, placeholder: str = "") -> forms.CharField:
+    attrs = {"inputmode": "numeric", "class": "is-short", "placeholder": placeholder}
+    return _text(words, number, len(str(most)) + 4, **attrs)
+
+
+def type_words(types: Mapping[str, set[str]] | None, name: str) -> str:
+    """Return the types of an attribute, such as "text"; empty if it is unknown."""
+    known = (types or {}).get(name, set())
+    return ", ".join(str(catalogue.TYPE_WORDS[one]) for one in sorted(known))
