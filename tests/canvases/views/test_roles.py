@@ -4,6 +4,7 @@ import pytest
 from django.urls import get_resolver
 
 from canvases.models import Canvas, Step
+from canvases.recipes import RECIPES
 from canvases.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
@@ -17,6 +18,7 @@ def step(canvas):
 EDITS = {
     "canvas_entry": {"name": "X", "version": 1},
     "canvas_archive": {},
+    "canvas_brake": {"n": "1"},
     "canvas_launch": {},
     "canvas_stop": {},
     "step_add": {"kind": "delay", "after": "first"},
@@ -51,9 +53,14 @@ def test_a_marketer_may_edit(bobs, step, name):
 def test_a_user_of_another_group_gets_404(editor, charlie, step, pattern):
     charlies = editor(charlie)
     path = f"/g/acme/canvases/{pattern.pattern}"
-    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace(
-        "<int:step_id>", str(step.pk)
-    )
+    parts = {
+        "<int:canvas_id>": str(step.canvas_id),
+        "<int:step_id>": str(step.pk),
+        "<slug:recipe>": next(iter(RECIPES)),
+        "<slug:who>": "unsent",
+    }
+    for part, value in parts.items():
+        path = path.replace(part, value)
 
     assert get_resolver().resolve(path).url_name == pattern.name
     assert {charlies.client.get(path).status_code, charlies.client.post(path).status_code} <= {
@@ -69,9 +76,14 @@ def test_a_canvas_is_404_under_another_group(editor, charlie, step, pattern):
         return
     charlies = editor(charlie)
     path = f"/g/umbrella/canvases/{pattern.pattern}"
-    path = path.replace("<int:canvas_id>", str(step.canvas_id)).replace(
-        "<int:step_id>", str(step.pk)
-    )
+    parts = {
+        "<int:canvas_id>": str(step.canvas_id),
+        "<int:step_id>": str(step.pk),
+        "<slug:recipe>": next(iter(RECIPES)),
+        "<slug:who>": "unsent",
+    }
+    for part, value in parts.items():
+        path = path.replace(part, value)
 
     assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
 
