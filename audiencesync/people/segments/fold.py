@@ -51,7 +51,9 @@ class Fold(Func):
         for one, other in SAME:
             sql = f"REPLACE({sql}, '{one}', '{other}')"
         is_ascii, plain = f"OCTET_LENGTH({text}) = LENGTH({text})", f'LOWER({text} COLLATE "C")'
-        sql = f"(CASE WHEN {is_ascii} THEN {plain} ELSE NORMALIZE({sql}, NFKC) END)"
+        # Both branches have the same collation, or PostgreSQL refuses the expression.
+        folded = f'NORMALIZE({sql}, NFKC) COLLATE "C"'
+        sql = f"(CASE WHEN {is_ascii} THEN {plain} ELSE {folded} END)"
         return sql, tuple(params) * 4
 
 

@@ -188,7 +188,8 @@ def _event(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
         "event": _text(words, number, LONGEST_NAME, placeholder=shown, **listed),
         "op": _ops(draft, number, list(EVENT_OPS.items()), default="at_least"),
     }
-    op = draft.texts.get("op") or "at_least"
+    op = draft.texts.get("op", "")
+    op = op if op in EVENT_OPS else "at_least"  # of the kind that was chosen before
     if op in COUNTED:
         made["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
     if op in (*COUNTED, "never"):

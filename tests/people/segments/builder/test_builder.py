@@ -139,6 +139,12 @@ def test_an_error_stands_at_its_control(browser, controls, place):
     assert list(answer.context["form"].errors) == [f"{place}-0.0"]
 
 
+def test_a_new_kind_of_condition_shows_its_own_controls(browser):
+    data = segment_data(("total", "greater", "5")) | {"kind-0.0": "event"}
+    shown = controls(browser.post(NEW, data | {"draw": "1"}))
+    assert {"event-0.0", "n-0.0", "days-0.0"} <= shown.keys()
+
+
 def test_an_empty_inner_group_is_left_out(browser):
     data = (
         segment_data(("country", "is", "DE"))
