@@ -210,7 +210,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
     """Return as context what the conditions find, and the conditions in words."""
     chosen = form.segment.filter if form.segment else None
     if form.is_bound:
-        chosen = form.cleaned_data.get("chosen")
+        chosen = form.found
     elif form.is_drawn:
         chosen = None
     waited = "wait" in request.POST

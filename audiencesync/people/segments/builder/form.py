@@ -176,6 +176,21 @@ class SegmentForm(forms.Form):
             current = used[i] if i < len(used) else current
         return current
 
+    @property
+    def groups(self) -> set[str]:
+        """Return the places of the groups."""
+        return {one.path for one in draft.walk(self.root) if one.parts is not None}
+
+    @property
+    def found(self) -> dict[str, Any] | None:
+        """Return the filter as it is typed, also while the name is missing; None if it is wrong."""
+        is_wrong = bool(self.errors.keys() - {"name", "description", "version"})
+        chosen: dict[str, Any] | None = self.cleaned_data.get("chosen")
+        if self.is_fixed or is_wrong:
+            return chosen
+        typed: dict[str, Any] = self.parts.get(draft.ROOT, {})
+        return typed
+
     @cached_property
     def shown_types(self) -> catalogue.Types | None:
         """Return the types of the attributes, for the marks beside the conditions."""

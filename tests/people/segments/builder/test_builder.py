@@ -178,8 +178,15 @@ def test_the_page_counts_groups_and_conditions(acme, browser, make_profile):
     half = data | {"kind-0.1": "segment", "segment-0.1": "", "op-0.1": "in"}
     fragment = browser.post(f"{NEW}preview/", half)
     assert fragment.status_code == 200
-    assert '<span id="n-0.0" hx-swap-oob="innerHTML">2</span>' in fragment.content.decode()
+    assert fragment.context["numbers"].by_place == {"0": 1, "0.0": 2}
+    assert fragment.context["coverage"] is None
     assert "<form" not in fragment.content.decode()
+
+
+def test_a_preview_counts_before_there_is_a_name(browser, make_profile):
+    make_profile(country="DE")
+    data = segment_data(("country", "is", "DE"), name="")
+    assert browser.post(f"{NEW}preview/", data).context["coverage"].total == 1
 
 
 def test_the_page_shows_ten_people_and_then_others(acme, browser, vera, signed_in, make_profile):
