@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from audiencesync.people.segments.nodes import (
 )
 
 MOST_VALUES = 2000  # in one statement that counts several segments
+CONFIRMED = 0.2  # a greater change of the people of a live canvas is asked about
 COUNT_SECONDS = 2.0  # for all segments of a page together
 KEPT_SECONDS = 30
 
@@ -99,6 +101,37 @@ def save(
             )
     except IntegrityError as error:
         raise NameTaken from error
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an edit would do in live canvases; None: counting took too long."""
+
+    leave: int | None = None
+    join: int | None = None
+
+    @property
+    def token(self) -> str:
+        """Return what a confirmation of this change sends."""
+        return "unknown" if self.leave is None else f"{self.leave}-{self.join}"
+
+
+def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -> Change | None:
+    """Return a change of more than a fifth of the people of a live canvas that must be confirmed.
+
+    ``token``: of the change that was confirmed; a greater one is asked about again.
+    """
+    if segment.filter == chosen:
+        return None
+    found = live.difference(segment, chosen)
+    if found is None:
+        return None if token == Change().token else Change()
+    shown = token.split("-")
+    is_shown = len(shown) == 2 and all(part.isdigit() and len(part) < 12 for part in shown)
+    if is_shown and found.leave <= int(shown[0]) and found.join <= int(shown[1]):
+        return None
+    is_live = found.leave or found.join
+    return Change(found.leave, found.join) if is_live and found.share > CONFIRMED else None
 
 
 def _check(chosen: Any, app_group: AppGroup, segment: Segment | None = None) -> None:

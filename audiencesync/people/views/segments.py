@@ -83,6 +83,9 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
         return _form_page(request, app_group, form)
     data = form.cleaned_data
     asked = {name: data[name] for name in ("name", "description", "chosen", "version")}
+    change = domain.change_to_confirm(row, data["chosen"], token=request.POST["save"])
+    if change is not None:
+        return _form_page(request, app_group, form, status=409, change=change)
     try:
         domain.save(row, **asked, by=access.user(request), now=timezone.now())
     except (domain.NameTaken, filters.FilterError) as error:
