@@ -5,3 +5,16 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const isOld = () => parameters.open !== document.getElementById("panel-open").value;
   if (elt.id === "poll" && isOld()) event.detail.shouldSwap = false;
 });
+
+// Another answer may have replaced the poll before its own answer comes. Its target is gone then, so no
+// event reaches the document; the numbers are dropped, the next ones come within seconds.
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+  if (elt.id !== "poll") return;
+  elt.addEventListener(
+    "htmx:beforeSwap",
+    (event) => {
+      if (!elt.isConnected) event.detail.shouldSwap = false;
+    },
+    { once: true },
+  );
+});
