@@ -115,8 +115,6 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
         sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=False)
-        engine.retire(canvas)
-        sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=False)
         _log(
             canvas,
             by,

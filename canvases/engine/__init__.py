@@ -8,12 +8,11 @@ from canvases.engine.admission import admit, admit_all, admit_some, entering
 from canvases.engine.lifecycle import (
     launch,
     remove_former_members,
-    retire,
     stop,
     update_subscriptions,
 )
-from canvases.engine.movement import TASK, advance, beat, move_all
-from canvases.engine.rows import hold
+from canvases.engine.movement import advance, beat, move_all
+from canvases.engine.rows import TASK, hold
 
 __all__ = [
     "TASK",
@@ -27,7 +26,6 @@ __all__ = [
     "launch",
     "move_all",
     "remove_former_members",
-    "retire",
     "stop",
     "update_subscriptions",
 ]

@@ -21,7 +21,6 @@ from canvases.engine import rows
 from canvases.models import Canvas, CanvasHour, Step, Visit
 from canvases.steps import KINDS
 
-TASK = "canvases.engine.beat"
 # Profiles admitted in one transaction: more would block other writers, fewer cost more each.
 ADMITTED = 30_000
 
@@ -98,11 +97,7 @@ def subscription(canvas: Canvas) -> Subscription | None:
 
 def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     """Return the profiles that a launch would admit: those of the segment who may enter."""
-    if canvas.segment is None or canvas.entry_by not in (
-        Canvas.EntryBy.LAUNCH,
-        Canvas.EntryBy.SEGMENT,
-        Canvas.EntryBy.SCHEDULE,
-    ):
+    if canvas.segment is None or not canvas.enters_in_crowds:
         return Profile.objects.none()
     people = filters.members(canvas.segment)
     if (entry := subscription(canvas)) is not None:
@@ -139,7 +134,7 @@ def admit_all(canvas_id: int) -> None:
     live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
     group = live.values_list("app_group", flat=True).first()
     if live.update(entry_cursor=0, entry_until=highest_profile(group)):
-        clock.wake(TASK)
+        clock.wake(rows.TASK)
 
 
 def highest_profile(app_group_id: int | None) -> int:

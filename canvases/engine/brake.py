@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core import beat as clock
 from audiencesync.groups import outbox
 from audiencesync.groups.models import Activity, Membership, Role, User
-from audiencesync.people.models.live import SegmentMember, Signal
-from canvases.engine.admission import TASK
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
+from canvases.engine.rows import TASK
 from canvases.models import Canvas, Step
 from partners.models import Batch
 
@@ -28,7 +28,7 @@ def held() -> Q:
     member = SegmentMember.objects.filter(
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
     )
-    return Q(~Exists(member), kind=Signal.Kind.LEFT)
+    return Q(~Exists(member), kind=Signal.Kind.LEFT, subscription__role=Subscription.Role.ENTRY)
 
 
 def n_held(canvas: Canvas) -> int:
@@ -52,10 +52,11 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
 
 
 def _is_too_many(canvas: Canvas, leaving: int) -> bool:
+    if leaving < settings.REMOVAL_BRAKE_PEOPLE:
+        return False
     entry = Q(subscription__listener=canvas.pk, subscription__role="entry")
     staying = SegmentMember.objects.filter(entry).count()
-    percent = 100 * leaving / (staying + leaving)
-    return leaving >= settings.REMOVAL_BRAKE_PEOPLE and percent > settings.REMOVAL_BRAKE_PERCENT
+    return 100 * leaving / (staying + leaving) > settings.REMOVAL_BRAKE_PERCENT
 
 
 def _mail(canvas: Canvas, leaving: int, *, now: datetime) -> None:

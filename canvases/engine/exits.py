@@ -57,7 +57,8 @@ def asked(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime)
 def removing_steps(canvas: Canvas) -> list[Step]:
     """Return the Audience Sync steps that remove people again when they leave."""
     steps = Step.objects.filter(canvas=canvas, removed_at=None, settings__removes=True)
-    return list(steps.filter(sync__action=Action.ADD).prefetch_related("syncs"))
+    steps = steps.filter(sync__action=Action.ADD).select_related("sync")
+    return list(steps.prefetch_related("syncs"))
 
 
 def withdraw(

@@ -14,10 +14,10 @@ from audiencesync.people.models import Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
 from canvases.engine import exits, schedules
-from canvases.engine.admission import TASK, highest_profile, subscription
+from canvases.engine.admission import highest_profile, subscription
+from canvases.engine.rows import TASK
 from canvases.models import Canvas
 from canvases.steps import KINDS
-from partners.models import Action
 
 Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
 
@@ -82,11 +82,6 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
     return bool(stopped)
 
 
-def retire(canvas: Canvas) -> None:
-    """Forget the members and signals of an archived canvas. Call it in the caller's transaction."""
-    live_segments.unsubscribe(canvas.pk)
-
-
 def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
     """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
     wanted = set(_wanted(canvas))
@@ -144,6 +139,5 @@ def _wanted(canvas: Canvas) -> Iterator[Wanted]:
 
 def _mirrored(canvas: Canvas) -> tuple[str, ...]:
     """Return the kinds of identifiers that steps of the canvas keep up to date in audiences."""
-    steps = canvas.steps.filter(removed_at=None, settings__removes=True, sync__action=Action.ADD)
-    sent = {kind for step in steps.select_related("sync") for kind in (step.sync.kinds or ())}  # type: ignore[union-attr]  # filtered by a column of it
-    return tuple(sorted(sent))
+    steps = exits.removing_steps(canvas)
+    return tuple(sorted({kind for step in steps if step.sync for kind in step.sync.kinds}))

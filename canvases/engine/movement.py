@@ -19,7 +19,6 @@ from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 
 logger = logging.getLogger(__name__)
-TASK = "canvases.engine.beat"
 CROWD = 10_000
 
 
@@ -32,7 +31,7 @@ def beat() -> None:
             is_more = True
             break
     if is_more:
-        clock.wake(TASK)
+        clock.wake(rows.TASK)
 
 
 def _followed(*, now: datetime, seconds: float) -> bool:

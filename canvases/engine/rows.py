@@ -9,6 +9,8 @@ from django.db.models.functions import Coalesce
 
 from canvases.models import Canvas, CanvasHour, ExitTally, LeftBy, Step, StepTally
 
+TASK = "canvases.engine.beat"
+
 
 def hold(canvas_id: int) -> bool:
     """Lock a canvas in the caller's transaction; return whether it is live.

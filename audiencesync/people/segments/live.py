@@ -87,22 +87,6 @@ def resume(listener: int, now: datetime) -> None:
             paused.update(is_paused=False, collecting_since=now)
 
 
-def unsubscribe(listener: int) -> None:
-    """Remove the subscriptions of a listener with their members and signals, in chunks."""
-    mine = Subscription.objects.filter(listener=listener)
-    mine.update(is_paused=True)
-    for pk in mine.order_by("pk").values_list("pk", flat=True):
-        members = SegmentMember.objects.filter(subscription=pk).order_by("profile_id")
-        while some := list(members.values_list("profile_id", flat=True)[:CHUNK]):
-            SegmentMember.objects.filter(
-                subscription=pk, profile_id__in=live_changes.listed(some)
-            ).delete()
-    signals = Signal.objects.filter(listener=listener).order_by("pk")
-    while waiting := list(signals.values_list("pk", flat=True)[:CHUNK]):
-        Signal.objects.filter(pk__in=live_changes.listed(waiting)).delete()
-    mine.delete()
-
-
 def _drop_events(listener: int) -> None:
     Signal.objects.filter(listener=listener, kind__in=Signal.OF_EVENTS).delete()
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import Signal
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
 from canvases.engine import brake
@@ -121,3 +122,32 @@ def test_a_viewer_cannot_lift_the_brake(audience_of_ten, signed_in, vera):
     url = audience_of_ten.live.get_absolute_url()
     assert "Remove 4 people" not in signed_in(vera).get(url).content.decode()
     assert signed_in(vera).post(f"{url}brake/", {"n": "4"}).status_code == 403
+
+
+def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
+    buyers = Segment.objects.create(
+        app_group=audience_of_ten.app_group,
+        name="Buyers",
+        filter={"all": [{"field": "language", "op": "is", "value": "fr"}]},
+    )
+    subscription = live.subscribe(
+        audience_of_ten.app_group,
+        listener=audience_of_ten.live.pk,
+        role="exit",
+        segment=buyers,
+        now=timezone.now(),
+    )
+    signals = [
+        Signal(
+            listener=audience_of_ten.live.pk,
+            subscription=subscription,
+            profile=one,
+            kind="left",
+            at=timezone.now(),
+        )
+        for one in Profile.objects.all()[:5]
+    ]
+    Signal.objects.bulk_create(signals)
+    assert brake.n_held(audience_of_ten.live) == 0
+    _follow(audience_of_ten)
+    assert not _is_braked(audience_of_ten)

@@ -247,3 +247,20 @@ def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice
     engine.remove_former_members(canvas, now=timezone.now())
     mirror.settle()
     assert mirror.there() == mirror.expected(country="DE")
+
+
+def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
+    people = mirror.world.people(3, country="DE")
+    canvas = mirror.canvas("Germans", GERMAN)
+    mirror.settle()
+    engine.stop(canvas, by=alice, now=timezone.now())
+    edit.archive(canvas, by=alice, now=timezone.now())
+    mirror.change(people[:1], country="FR")
+    mirror.settle()
+    edit.unarchive(canvas, by=alice, now=timezone.now())
+    canvas.refresh_from_db()
+    engine.launch(canvas, by=alice, now=timezone.now())
+    mirror.settle()
+    assert mirror.there() == mirror.expected(country="DE")
+    assert Canvas.objects.get(pk=canvas.pk).entered == 3
+    assert laws.broken(now=timezone.now()) == []
