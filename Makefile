@@ -28,11 +28,11 @@ test: venv-dev ## everything: lint, types, contracts, translations, browser, all
 	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
 	wait $$lint; linted=$$?; cat build/lint.log; exit $$((tested + linted))
 	$(PYTEST) -m browser -n 2 --dist loadfile --junitxml=build/junit-browser.xml
-	$(BIN)/python scripts/postgres.py $(BIN)/python scripts/redis_server.py $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+	$(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases
 	$(PYTEST) tests/system/crash $(PARALLEL) --every-point
-	$(BIN)/python scripts/postgres.py $(PYTEST) tests/system/crash $(PARALLEL) --create-db --every-point
+	$(BIN)/python -m scripts.postgres $(PYTEST) tests/system/crash $(PARALLEL) --create-db --every-point
 
 test-fast: venv-dev ## the tests that together take under 90 seconds
 	$(PYTEST) -m "not slow and not thorough and not browser" -n 2 $(ARGS)

@@ -1,14 +1,18 @@
-"""Runs a command with DATABASE_URL set to a temporary PostgreSQL server on a free port."""
+"""Runs a command with DATABASE_URL set to a temporary PostgreSQL server on a free port.
+
+`python -m scripts.postgres command arguments ...`
+"""
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from scripts.ports import free_port
 
 QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=200"
 """Nothing waits for the disk: a commit survives a kill of the server, not one of the machine."""
@@ -36,9 +40,7 @@ def as_postgres(*command: str) -> None:
 @contextmanager
 def server(settings: str = QUICKER) -> Iterator[str]:
     """Start a server, yield its URL, remove it afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
@@ -58,7 +60,7 @@ def server(settings: str = QUICKER) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run `postgres.py command arguments ...`; return the exit code of the command."""
+    """Run the given command; return the exit code of the command."""
     with server() as url:
         return subprocess.call(sys.argv[1:], env=os.environ | {"DATABASE_URL": url})
 

@@ -1,4 +1,7 @@
-"""Runs a command with REDIS_URL set to a temporary Redis server on a free port."""
+"""Runs a command with REDIS_URL set to a temporary Redis server on a free port.
+
+`python -m scripts.redis_server command arguments ...`
+"""
 
 import os
 import secrets
@@ -12,15 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scripts.ports import free_port
+
 START_SECONDS = 20
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]":
@@ -60,7 +57,7 @@ def server() -> Iterator[str]:
 
 
 def main() -> int:
-    """Run `redis_server.py command arguments ...`; return the exit code of the command."""
+    """Run the given command; return the exit code of the command."""
     with server() as url:
         return subprocess.call(sys.argv[1:], env=os.environ | {"REDIS_URL": url})
 

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiencesync.core import crypto
+from scripts.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 120  # on a busy machine; about 5 otherwise
@@ -27,14 +27,6 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD
 
 class StackError(AssertionError):
     """A process has failed, or a condition was not met in time; the message says which."""
-
-
-def free_port() -> int:
-    """Return a port that is not in use now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def environment(var: Path, **more: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 from django.db import OperationalError, connection
 from django_q.conf import Conf
 
-from tests.support.stack import free_port, wait_until
+from scripts.ports import free_port
+from tests.support.stack import wait_until
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import requests
 from django.test import Client
 
 from audiencesync.core.supervisor import Engine, Terms
+from scripts.ports import free_port
 from tests.support import stack
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,7 @@ def test_the_engine_refuses_an_unsafe_start(tmp_path, more, message):
 @pytest.mark.parametrize(("more", "message"), UNSAFE)
 def test_the_web_server_refuses_an_unsafe_start(tmp_path, more, message):
     output, code = run(
-        tmp_path, sys.executable, "-m", "gunicorn", WEB_PORT=str(stack.free_port()), **more
+        tmp_path, sys.executable, "-m", "gunicorn", WEB_PORT=str(free_port()), **more
     )
     assert output.count(f"AudienceSync does not start: {message}") == 1
     assert "Traceback" not in output
@@ -76,7 +77,7 @@ def test_the_web_server_refuses_an_unsafe_start(tmp_path, more, message):
     ],
 )
 def test_a_warning_is_one_line_of_the_log(tmp_path, command, started):
-    more = {"WEB_PORT": str(stack.free_port()), "TIKTOK_APP_SECRET": "", "LOG_FORMAT": "json"}
+    more = {"WEB_PORT": str(free_port()), "TIKTOK_APP_SECRET": "", "LOG_FORMAT": "json"}
     (tmp_path / "static").mkdir()
     output, _code = run(tmp_path, sys.executable, *command, until=started, **more)
     assert output.count("AudienceSync starts, but: TIKTOK_APP_SECRET not set.") == 1

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from scripts.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -31,12 +33,6 @@ def run():
     for process in started:
         process.kill()
         process.communicate()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ended(process):

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from audiencesync.core import crypto
-from tests.support.stack import ROOT, free_port
+from scripts.ports import free_port
+from tests.support.stack import ROOT
 
 pytestmark = pytest.mark.thorough
 

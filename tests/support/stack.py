@@ -6,7 +6,7 @@ from pathlib import Path
 from audiencesync.core import crypto
 from audiencesync.core.demo_accounts import ADMIN, PASSWORD_FILE
 from lab.stack import stack
-from lab.stack.stack import ROOT, answers, copied, free_port, manage, wait_until
+from lab.stack.stack import ROOT, answers, copied, manage, wait_until
 
 __all__ = [
     "ADMIN",
@@ -16,7 +16,6 @@ __all__ = [
     "answers",
     "copied",
     "environment",
-    "free_port",
     "manage",
     "prepare",
     "wait_until",

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from audiencesync.core import crypto
-from tests.support.stack import ROOT, free_port
+from scripts.ports import free_port
+from tests.support.stack import ROOT
 from tests.system.deploy.dockerfile import Image, lines_of
 
 LINES = lines_of((ROOT / "deploy" / "Dockerfile").read_text())

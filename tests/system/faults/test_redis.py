@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from partners.models import Budget
-from scripts import redis_server
+from scripts import ports, redis_server
 from tests.system.faults.checked_world import N
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ PASSWORD = "only-for-this-test"
 @pytest.fixture
 def redis(tmp_path, settings):
     """redis(password) makes a Redis with PASSWORD our cache, reached with the given password."""
-    port = redis_server.free_port()
+    port = ports.free_port()
     process = redis_server.start(tmp_path, port=port, password=PASSWORD)
 
     def connect(password):

@@ -13,7 +13,8 @@ import psycopg
 import requests
 
 from lab.stack import processes, stack
-from tests.support.stack import FAST, ROOT, environment, free_port, manage, wait_until
+from scripts.ports import free_port
+from tests.support.stack import FAST, ROOT, environment, manage, wait_until
 from tests.system.machines.servers import Redis, database
 
 PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"

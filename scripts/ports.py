@@ -1,0 +1,33 @@
+"""Ports of this machine for servers that start a moment later."""
+
+import random
+import socket
+from pathlib import Path
+
+RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST = 10_000
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a port that nobody uses now and that this process did not give before.
+
+    It lies below the range from which the system gives ports to outgoing connections: one of
+    those may take a port between this answer and the start of the server. Two processes draw at
+    random, so they rarely draw the same.
+    """
+    highest = min(int(RANGE.read_text().split()[0]) if RANGE.exists() else 32_768, 49_152)
+    while True:
+        port = random.randrange(LOWEST, highest)  # noqa: S311  # no secret
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
