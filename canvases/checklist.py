@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import Profile
-from canvases import conflicts
+from canvases import conflicts, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
@@ -39,19 +39,6 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
     )
 
 
-def in_order(steps: Iterable[Step]) -> list[Step]:
-    """Return the steps in the order of the flow: each parent before its children."""
-    after: dict[int | None, list[Step]] = {}
-    for step in sorted(steps, key=lambda step: step.branch):
-        after.setdefault(step.parent_id, []).append(step)
-    ordered, waiting = [], after.pop(None, [])[::-1]
-    while waiting:
-        step = waiting.pop()
-        ordered.append(step)
-        waiting += after.pop(step.pk, [])[::-1]
-    return ordered
-
-
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """The forecast of a launch at one step. ``is_later``: a delay comes before the step."""
@@ -64,7 +51,7 @@ class Prospect:
 def prospects(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
     """Return a forecast for each step that sends people, from the profiles as they are now."""
     found, later = [], False
-    for step in in_order(steps_of(canvas)):
+    for step in tree.in_order(steps_of(canvas)):
         kind = KINDS[step.kind]
         if text := kind.forecast(step, people):
             found.append(Prospect(kind.summary(step), text, later))
@@ -74,7 +61,7 @@ def prospects(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> li
 
 def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
     """Return the problems that only the partner knows. Sends requests, for a bounded time."""
-    steps = {step.sync_id: step for step in in_order(steps_of(canvas)) if step.sync}
+    steps = {step.sync_id: step for step in tree.in_order(steps_of(canvas)) if step.sync}
     page = canvas.get_absolute_url()
     return [
         _item(
@@ -89,7 +76,7 @@ def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
 
 def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
     """Return blockers, then warnings, including the items that `verified` has ``found``."""
-    steps = in_order(steps_of(canvas))
+    steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
     opposed = conflicts.of_steps(steps)
@@ -106,7 +93,7 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
 
 def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
     """Return the items that block a launch. Skips the warnings, which count profiles."""
-    steps = in_order(steps_of(canvas))
+    steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
     for step in steps:

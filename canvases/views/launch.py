@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
-from canvases import analytics, checklist, engine, pending
+from canvases import analytics, checklist, engine, pending, tree
 from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.steps import KINDS
@@ -40,7 +40,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         engine.launch(canvas, by=access.user(request), now=now)
     launched = _("Launched. People enter now; the numbers below move by themselves.")
     text = f"{launched} {done.sentence}".strip()
-    steps = checklist.in_order(canvas.steps.filter(removed_at=None))
+    steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     return editor.show_step(request, opened, text=text, banner=Banner("success", text), now=now)
 

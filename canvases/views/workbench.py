@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist, conflicts, pending
+from canvases import analytics, checklist, conflicts, pending, tree
 from canvases.analytics import Numbers, Removed, Share
 from canvases.conflicts import Conflict
 from canvases.engine import brake
@@ -237,7 +237,7 @@ class Bench:
 
 def read(canvas: Canvas, *, now: datetime) -> Bench:
     """Read the bench of a canvas. A constant number of queries."""
-    steps = checklist.in_order(checklist.steps_of(canvas))
+    steps = tree.in_order(checklist.steps_of(canvas))
     for step in steps:
         step.canvas = canvas
     left = (

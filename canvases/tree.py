@@ -1,0 +1,139 @@
+"""The flow of a canvas as a tree of blocks. Pure functions over loaded steps, at most 200.
+
+The step after a step is its child with branch 0. A split is a block: its children with branch 1 to
+n begin its branches, and its child with branch 0 comes after the block, where the branches meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from canvases.models import Step
+
+Places = Mapping[tuple[int | None, int], Step]
+
+
+def places(steps: Iterable[Step]) -> Places:
+    """Return (parent, branch) -> step; the first step of the flow has the place (None, 0)."""
+    return {(step.parent_id, step.branch): step for step in steps}
+
+
+def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None:
+    """Return the step after ``step`` by this branch; None if people leave the canvas there.
+
+    At the end of a branch people go on after its block.
+    """
+    by_place, by_id = places(steps), {one.pk: one for one in steps}
+    place: tuple[int, int] | None = (step.pk, branch)
+    while place is not None:
+        if (found := by_place.get(place)) is not None:
+            return found
+        parent, branch = place
+        place = (parent, 0) if branch else _end_of_block(by_id, by_id[parent])
+    return None
+
+
+def _end_of_block(steps: Mapping[int, Step], step: Step) -> tuple[int, int] | None:
+    """Return the place after the innermost block around a step; None if it is in none."""
+    while step.parent_id is not None:
+        if step.branch:
+            return step.parent_id, 0
+        step = steps[step.parent_id]
+    return None
+
+
+_LAST = 1_000  # sorts branch 0 behind all others
+
+
+def in_order(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps in the order of reading: a step, its branches 1 to n, what comes after."""
+    after: dict[int | None, list[Step]] = {}
+    # Reversed: the last of the list is read next.
+    for step in sorted(steps, key=lambda step: step.branch or _LAST, reverse=True):
+        after.setdefault(step.parent_id, []).append(step)
+    ordered, waiting = [], after.pop(None, [])
+    while waiting:
+        step = waiting.pop()
+        ordered.append(step)
+        waiting += after.pop(step.pk, [])
+    return ordered
+
+
+def inside(steps: Sequence[Step], split: Step) -> list[Step]:
+    """Return the steps in the branches of a split, in the order of reading."""
+    by_id = {one.pk: one for one in steps}
+    return [one for one in in_order(steps) if _is_inside(by_id, one, split)]
+
+
+def _is_inside(steps: Mapping[int, Step], step: Step, split: Step) -> bool:
+    while step.parent_id is not None:
+        if step.parent_id == split.pk:
+            return bool(step.branch)
+        step = steps[step.parent_id]
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A branch of a split, or the whole flow (number 0).
+
+    ``ends``: no person comes out of it, since it ends with an exit.
+    """
+
+    number: int
+    nodes: tuple[Node, ...]
+    ends: bool = False
+
+    @property
+    def last(self) -> Step | None:
+        """Return the step after which another can be added at its end."""
+        return self.nodes[-1].step if self.nodes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step with its branches; none if it is no split.
+
+    ``first`` and ``last``: numbers of the outermost branches that go on; 0 if none does.
+    """
+
+    step: Step
+    branches: tuple[Path, ...] = ()
+    first: int = 0
+    last: int = 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether no person comes out of the block."""
+        return bool(self.branches) and not self.first
+
+
+def outline(steps: Sequence[Step], numbers_of: Callable[[Step], Sequence[int]]) -> Path:
+    """Return the flow as nested paths.
+
+    ``numbers_of``: the numbers of the branches of a step: (0,) where all go on, () where all leave.
+    """
+    return _Outline(places(steps), numbers_of).path(None, 0)
+
+
+class _Outline:
+    def __init__(self, by_place: Places, numbers_of: Callable[[Step], Sequence[int]]) -> None:
+        self.by_place, self.numbers_of = by_place, numbers_of
+
+    def path(self, parent: int | None, branch: int) -> Path:
+        nodes, ends = list[Node](), False
+        step = self.by_place.get((parent, branch))
+        while step is not None:
+            numbers = self.numbers_of(step)
+            node = self.node(step, [n for n in numbers if n])
+            nodes.append(node)
+            # A step behind an exit would still be shown: it waits to be moved or removed.
+            ends = ends or not numbers or node.ends
+            step = self.by_place.get((step.pk, 0))
+        return Path(branch, tuple(nodes), ends)
+
+    def node(self, step: Step, numbers: Sequence[int]) -> Node:
+        branches = tuple(self.path(step.pk, number) for number in numbers)
+        going = [one.number for one in branches if not one.ends]
+        return Node(step, branches, going[0] if going else 0, going[-1] if going else 0)
