@@ -10,7 +10,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that nobody uses now and that this process did not give before.
+    """Return a port that is not in use and that this process did not give before.
 
     It lies below the range from which the system gives ports to outgoing connections: one of
     those may take a port between this answer and the start of the server. Two processes draw at

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.support.clock import CLOCK
 from tests.system.crash.checks import judge
 from tests.system.crash.databases import Databases, Sqlite
-from tests.system.crash.points import Point, frozen_alike, killed_alike
+from tests.system.crash.points import Point, frozen_alike, frozen_once, killed_alike
 from tests.system.crash.processes import MOST_SECONDS, Child
 from tests.system.crash.result import Result
 from tests.system.crash.roles import Mutant, Roles
@@ -92,14 +92,17 @@ class Stage:
             result.missed += len(members) * (is_over and is_numbered)
         return result
 
-    def _classes(self, points: list[Point], mode: str) -> list[list[int]]:
+    def _classes(
+        self, points: list[Point], mode: str, *, is_finest: bool = False
+    ) -> list[list[int]]:
         if self.is_whole or self.scenario.in_threads:
             return [[at] for at in range(len(points))]
-        return (
-            killed_alike(points)
-            if mode == "kill"
-            else frozen_alike(points, isinstance(self.databases, Sqlite))
-        )
+        if mode == "kill":
+            return killed_alike(points)
+        one_writer = isinstance(self.databases, Sqlite)
+        if one_writer and not is_finest:
+            return frozen_once(points)
+        return frozen_alike(points, one_writer=one_writer)
 
     def first_violation(
         self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool
@@ -109,7 +112,7 @@ class Stage:
         Calls and commits come first, because most bugs are there.
         """
         result, points = Result(), self.points()
-        last = [members[-1] for members in self._classes(points, mode)]
+        last = [members[-1] for members in self._classes(points, mode, is_finest=True)]
         quiet = {at: not any(word in points[at].label for word in BUSY) for at in last}
         for at in [*sorted(quiet, key=lambda at: quiet[at]), len(points)][first::step]:
             self._one(at, mode, result, points)

@@ -39,7 +39,7 @@ def killed_alike(points: list[Point]) -> list[list[int]]:
     return _together(points, lambda at: points[at].epoch)
 
 
-def frozen_alike(points: list[Point], one_writer: bool) -> list[list[int]]:
+def frozen_alike(points: list[Point], *, one_writer: bool) -> list[list[int]]:
     """Return the numbers of the points, grouped into classes that are alike for a frozen process.
 
     A frozen process goes on with the rows it has read: each statement outside a transaction is a
@@ -54,6 +54,15 @@ def frozen_alike(points: list[Point], one_writer: bool) -> list[list[int]]:
         step = len(members) if one_writer else FIFTH
         alike += [members[first : first + step] for first in range(0, len(members), step)]
     return alike
+
+
+def frozen_once(points: list[Point]) -> list[list[int]]:
+    """Return the numbers of the points, grouped by epoch, in and outside of a transaction.
+
+    Coarser than `frozen_alike`, and for runs on SQLite only: PostgreSQL, where the same scenarios
+    run, is frozen at each statement outside a transaction.
+    """
+    return _together(points, lambda at: (points[at].epoch, points[at].holds))
 
 
 def _together(points: list[Point], key: Callable[[int], object]) -> list[list[int]]:

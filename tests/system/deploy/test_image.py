@@ -5,10 +5,11 @@ import re
 import pytest
 import requests
 
+from scripts import redis_server
 from tests.support.stack import wait_until
 from tests.system.deploy.compose import SERVICES, words_of
 from tests.system.deploy.conftest import PATTERNS, running, settings_of
-from tests.system.machines.servers import database, script
+from tests.system.machines.servers import database
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
 HOST = "audiences.test"
@@ -54,7 +55,7 @@ def test_the_image_serves_pages_with_their_static_files(image):
 
 
 def test_the_image_runs_the_engine_on_postgresql_and_redis(image):
-    with database() as url, script("redis_server").server() as redis_url:
+    with database() as url, redis_server.server() as redis_url:
         env = settings_of(image) | {"DATABASE_URL": url, "REDIS_URL": redis_url}
         for words in words_of(SERVICES["migrate"]):
             image.run(*words, **env)
