@@ -20,7 +20,16 @@ from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import ErasedName, Erasure, Profile
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from canvases import engine
-from canvases.models import Canvas, CanvasHour, ExitSegment, ExitTally, Step, StepTally, Visit
+from canvases.models import (
+    BranchTally,
+    Canvas,
+    CanvasHour,
+    ExitSegment,
+    ExitTally,
+    Step,
+    StepTally,
+    Visit,
+)
 from canvases.privacy import erase
 from partners.connections import connect
 from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
@@ -99,6 +108,7 @@ def _delete_rows(app_group: AppGroup) -> None:
     ours: dict[type[Any], str] = {
         Visit: "canvas__app_group",
         StepTally: "step__canvas__app_group",
+        BranchTally: "step__canvas__app_group",
         Step.syncs.through: "step__canvas__app_group",
         Step: "canvas__app_group",
         CanvasHour: "canvas__app_group",

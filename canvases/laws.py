@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 
 from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
@@ -10,13 +11,15 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
 from canvases.engine import admission, exits
 from canvases.models import Canvas, ExitTally, Step, StepTally, Visit
+from canvases.steps import KINDS
 from partners import laws as queue_laws
 
 
 def broken(*, now: datetime) -> list[str]:
     """Return one sentence per broken invariant; empty if all hold."""
     with _snapshot():
-        return [*queue_laws.broken(now=now), *_steps(), *_canvases(), *_exits(), *_mirrors()]
+        of_journeys = (_steps(), _branches(), _canvases(), _exits(), _mirrors())
+        return [*queue_laws.broken(now=now), *chain(*of_journeys)]
 
 
 @contextmanager
@@ -58,6 +61,16 @@ def _steps() -> Iterator[str]:
         n = tally.entered - tally.waiting - tally.withdrawn
         if n != (tally.sent or 0):
             yield f"L4 step {tally.pk}: {n} passed it, its Syncs say {tally.sent or 0} entered"
+
+
+def _branches() -> Iterator[str]:
+    """Check L4 of splits: who went on or left took one of the branches."""
+    splits = [key for key, kind in KINDS.items() if kind.splits]
+    took = Sum("step__branch_tallies__n", default=0)
+    for tally in StepTally.objects.filter(step__kind__in=splits).annotate(took=took):
+        n = tally.proceeded + tally.exited
+        if n != tally.took:
+            yield f"L4 step {tally.pk}: {n} came out of the split, its branches say {tally.took}"
 
 
 def _canvases() -> Iterator[str]:

@@ -256,6 +256,9 @@ class Visit(models.Model):
     # When the event happened that let the person in; null for other entries.
     began_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
+    arrived_at = models.DateTimeField(null=True)  # at its step; null: before this was noted
+    # The branch that an event has chosen while it waits at its step.
+    branch = models.PositiveSmallIntegerField(null=True)
     # null: it went all the way through, or is not over
     left_by = models.CharField(max_length=7, choices=LeftBy.choices, null=True)
 
@@ -307,6 +310,23 @@ class StepTally(models.Model):
 
     def __str__(self) -> str:
         return f"tally of step {self.step_id}"
+
+
+class BranchTally(models.Model):
+    """Visits that took a branch of a split. Changes in the transaction that moves the visits."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="branch_tallies")
+    branch = models.PositiveSmallIntegerField()
+    n = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["step", "branch"], name="branch_tally_once"),
+            models.CheckConstraint(condition=Q(n__gte=0), name="branch_tally_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.n} took branch {self.branch} of step {self.step_id}"
 
 
 VARIANT = "Variant 1"  # of the REST API: every canvas has one variant

@@ -17,17 +17,20 @@ from audiencesync.people.models import Profile
 from audiencesync.people.models.live import SegmentMember, Subscription
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
+from canvases import tree
 from canvases.engine import rows
 from canvases.models import Canvas, CanvasHour, Step, Visit
 from canvases.steps import KINDS
+from canvases.steps.base import EVERYBODY
 
 # Profiles admitted in one transaction: more would block other writers, fewer cost more each.
 ADMITTED = 30_000
 
 _ADMIT = """
 INSERT INTO {visit}
-    (canvas_id, profile_id, slot, step_id, due_at, entered_at, left_at, began_at)
-SELECT %s, people.id, {slot}, %s, %s, %s, %s, {began} FROM ({people}) people WHERE true {repeats}
+    (canvas_id, profile_id, slot, step_id, due_at, entered_at, arrived_at, left_at, began_at)
+SELECT %s, people.id, {slot}, %s, %s, %s, %s, %s, {began}
+FROM ({people}) people WHERE true {repeats}
 """
 _LEAVE_ALONE = "ON CONFLICT DO NOTHING"
 
@@ -51,7 +54,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         canvas = rows.locked(canvas_id)
         if canvas is None or canvas.entry_until is None or canvas.segment is None:
             return 0
-        if not rows.children(canvas, None).exists():
+        if rows.first_step(canvas) is None:
             return 0
         people = filters.members(canvas.segment).filter(
             pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until
@@ -114,7 +117,7 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     """
     with transaction.atomic():
         canvas = rows.locked(canvas_id)
-        if canvas is None or not rows.children(canvas, None).exists():
+        if canvas is None or rows.first_step(canvas) is None:
             return 0
         if canvas.segment is None and canvas.entry_by != Canvas.EntryBy.CALL:
             return 0
@@ -148,7 +151,7 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
 
     Call it in a transaction that holds the lock of the canvas.
     """
-    first = rows.children(canvas, None).first()
+    first = rows.first_step(canvas)
     if first is None:
         return 0
     people = crowd.people
@@ -208,22 +211,24 @@ def _room(canvas: Canvas, *, now: datetime) -> int | None:
 
 
 def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
-    """Insert visits at the first step, or after it if it makes no visit wait; return how many.
+    """Insert visits at the first step, or after it if all go on at once; return how many.
 
     A visit that does not wait is inserted once, after the step, instead of inserted and updated.
     """
-    if KINDS[first.kind].due_on_arrival(first, now=now) > now:
+    kind = KINDS[first.kind]
+    is_passed = tuple(kind.branches(first)) == EVERYBODY
+    if not is_passed or kind.due_on_arrival(first, now=now) > now:
         n = _insert(canvas, first, crowd, now=now)
         rows.arrive(first, n)
         return n
-    following = rows.children(canvas, first).first()
+    following = tree.following(rows.flow(canvas), first)
     before = _last_visit()
     n = _insert(canvas, following, crowd, now=now)
     if n:
         first = rows.fresh(first.pk)
         # With both ends the database uses the index.
         visits = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
-        KINDS[first.kind].act(first, visits, now=now)
+        kind.act(first, visits, now=now)
     rows.arrive(first, n)
     rows.go_on(first, following, n)
     return n
@@ -251,7 +256,8 @@ def _insert(canvas: Canvas, place: Step | None, crowd: Crowd, *, now: datetime) 
         began="people.began" if crowd.began_at is not None else "NULL",
         repeats="" if crowd.is_new else _LEAVE_ALONE,
     )
-    values = [canvas.pk, place.pk if place else None, due_at, timestamp(now), left_at]
+    at = timestamp(now)
+    values = [canvas.pk, place.pk if place else None, due_at, at, at if place else None, left_at]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount

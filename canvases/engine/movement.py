@@ -9,14 +9,18 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audiencesync.core import beat as clock
+from audiencesync.people.models import Profile
+from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
+from canvases import tree
 from canvases.engine import admission, rows, schedules, signals
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
+from canvases.steps.base import Branch
 
 logger = logging.getLogger(__name__)
 CROWD = 10_000
@@ -83,15 +87,15 @@ def advance(step_id: int, *, now: datetime) -> int:
     """Let a step act on its next due visits and move them on; return how many."""
     with transaction.atomic():
         step = Step.objects.select_related("canvas").get(pk=step_id)
-        if rows.locked(step.canvas_id) is None:
+        canvas = rows.locked(step.canvas_id)
+        if canvas is None:
             return 0
         crowd = _crowd(step, now=now)
         if crowd is None:
             return 0
         step = rows.fresh(step_id)
         KINDS[step.kind].act(step, crowd, now=now)
-        following = rows.children(step.canvas, step).first()
-        return _go_on(step, following, crowd, now=now)
+        return _go_on(step, canvas, crowd, now=now)
 
 
 def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
@@ -104,16 +108,59 @@ def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
     return due.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
 
 
-def _go_on(step: Step, following: Step | None, crowd: QuerySet[Visit], *, now: datetime) -> int:
-    """Move visits to the next step, or out of the canvas; return how many.
+def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:
+    """Move visits along their branches, or out of the canvas; return how many.
 
-    The tallies move by the number of rows that changed.
+    One update per branch, in order: who has moved is no longer in the crowd, so each visit takes
+    one branch even if a profile changes between two updates. The tallies move by the number of rows
+    that changed.
     """
-    if following is None:
-        n = crowd.update(step=None, due_at=None, left_at=now)
-    else:
-        n = crowd.update(
-            step=following, due_at=KINDS[following.kind].due_on_arrival(following, now=now)
-        )
-    rows.go_on(step, following, n)
-    return n
+    branches, steps = KINDS[step.kind].branches(step), rows.flow(canvas)
+    within = _ends(crowd) if len(branches) > 1 else (0, 0)
+    moved = 0
+    for branch in branches:
+        who = _who(branch, canvas, within, now=now)
+        following = tree.following(steps, step, branch.number)
+        n = _move(crowd.filter(who), following, now=now)
+        if n:
+            rows.go_on(step, following, n)
+        if n and branch.number:
+            rows.take(step, branch.number, n)
+        moved += n
+    if not branches:
+        moved = _move(crowd, None, now=now)
+        rows.go_on(step, None, moved)
+    return moved
+
+
+def _ends(crowd: QuerySet[Visit]) -> tuple[int, int]:
+    """Return the lowest and the highest profile of a crowd."""
+    found = crowd.aggregate(low=Min("profile"), high=Max("profile"))
+    return found["low"] or 0, found["high"] or 0
+
+
+def _who(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: datetime) -> Q:
+    """Return the condition on the visits of a crowd that take a branch.
+
+    ``within``: the lowest and highest profile of the crowd. Without both, PostgreSQL may read all
+    profiles for each crowd.
+    """
+    if branch.condition is None or isinstance(branch.condition, Q):
+        return branch.condition or Q()
+    people = Profile.objects.filter(
+        filters.parse(branch.condition, now=now),
+        pk=OuterRef("profile_id"),
+        pk__range=within,
+        app_group=canvas.app_group_id,
+    )
+    return Q(Exists(people))
+
+
+def _move(visits: QuerySet[Visit], to: Step | None, *, now: datetime) -> int:
+    """Move visits to a step, or out of the canvas; return how many."""
+    if to is None:
+        return visits.update(step=None, due_at=None, branch=None, left_at=now)
+    due_at = KINDS[to.kind].due_on_arrival(to, now=now)
+    # Under the lock: a signal that was worked off before did not see them here.
+    arrived_at = max(now, timezone.now())
+    return visits.update(step=to, due_at=due_at, branch=None, arrived_at=arrived_at)

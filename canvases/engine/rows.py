@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
-from canvases.models import Canvas, CanvasHour, ExitTally, LeftBy, Step, StepTally
+from canvases.models import BranchTally, Canvas, CanvasHour, ExitTally, LeftBy, Step, StepTally
 
 TASK = "canvases.engine.beat"
 
@@ -26,9 +26,14 @@ def locked(canvas_id: int) -> Canvas | None:
     return live.filter(pk=canvas_id, state=Canvas.State.LIVE).first()
 
 
-def children(canvas: Canvas, parent: Step | None) -> QuerySet[Step]:
-    """Return the steps that follow ``parent``; those that begin the flow if it is None."""
-    return Step.objects.filter(canvas=canvas, parent=parent, removed_at=None)
+def first_step(canvas: Canvas) -> Step | None:
+    """Return the step that begins the flow; None if there are no steps."""
+    return Step.objects.filter(canvas=canvas, parent=None, removed_at=None).first()
+
+
+def flow(canvas: Canvas) -> list[Step]:
+    """Return the steps of a canvas, for `tree.following`."""
+    return list(Step.objects.filter(canvas=canvas, removed_at=None))
 
 
 def fresh(step_id: int) -> Step:
@@ -65,6 +70,12 @@ def go_on(step: Step, following: Step | None, n: int) -> None:
     else:
         leave(step.pk, n, to="proceeded")
         arrive(following, n)
+
+
+def take(step: Step, branch: int, n: int) -> None:
+    """Count ``n`` visits that took a branch of a split."""
+    BranchTally.objects.bulk_create([BranchTally(step=step, branch=branch)], ignore_conflicts=True)
+    BranchTally.objects.filter(step=step, branch=branch).update(n=F("n") + n)
 
 
 def arrive(step: Step, n: int) -> None:

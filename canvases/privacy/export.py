@@ -152,6 +152,8 @@ def visit(one: Visit) -> dict[str, object]:
         "left_at": iso(one.left_at),
         "at_step": one.step.kind if one.step else None,
         "due_at": iso(one.due_at),
+        "arrived_at": iso(one.arrived_at),
+        "branch": one.branch,
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 
 from audiencesync.groups.logged_changes import LoggedChange
@@ -37,6 +37,22 @@ class StepProblem:
     is_passing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A way out of a step. People take the first branch whose condition holds for them.
+
+    ``number``: ``Step.branch`` of its first step; 0 is the way of steps that do not split.
+    ``condition``: a filter of people, or a condition on visits; None: everybody who is left.
+    """
+
+    number: int = 0
+    label: Text = ""
+    condition: Mapping[str, Any] | Q | None = None
+
+
+EVERYBODY = (Branch(),)  # of a step that does not split
+
+
 class StepForm(forms.Form):
     """The editor form of a step: ``form(data_or_None, step=step, initial=step.settings)``."""
 
@@ -63,6 +79,7 @@ class StepKind:
     template: str  # the fields and the save button of the editor
     form: type[StepForm] = StepForm
     sends: bool = False  # whether people are synced to a partner: the card shows all seven metrics
+    splits: bool = False  # whether people take different ways: `branches` has other numbers than 0
 
     def summary(self, step: Step) -> Text:
         """Return one line for the card."""
@@ -108,6 +125,13 @@ class StepKind:
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
         """Return when a visit that arrives at ``now`` is due: passed to `act`, then moved on."""
         return now
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        """Return the ways out, in the order in which people are asked; none: all people leave.
+
+        The last one has no condition. No query: a page asks for the branches of every step.
+        """
+        return EVERYBODY
 
     def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
         """Do the work of the step for at most 10,000 due visits, in the engine's transaction.

@@ -38,6 +38,15 @@ class Journeys:
             steps.append(parent)
         return canvas, steps
 
+    def flow(self, *rows):
+        """(name, kind, settings, name of the parent, branch) of each step -> canvas, steps."""
+        canvas, _none = self.canvas()
+        steps = {None: None}
+        for name, kind, settings, parent, branch in rows:
+            place = {"parent": steps[parent], "branch": branch}
+            steps[name] = Step.objects.create(canvas=canvas, kind=kind, settings=settings, **place)
+        return canvas, steps
+
     def asks(self, step, action="add"):
         step.sync = builder.make_sync(self.audience, action, is_live=False)
         step.save()

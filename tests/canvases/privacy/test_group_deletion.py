@@ -8,7 +8,7 @@ from audiencesync.core.models import BeatSlot
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure, Profile
 from canvases import group_deletion
-from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.models import BranchTally, Canvas, Step, StepTally, Visit
 from canvases.privacy import erase
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
@@ -39,6 +39,7 @@ def busy_world(world, alice):
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync_row)
     step.syncs.add(sync_row)
     StepTally.objects.create(step=step, entered=1, waiting=1)
+    BranchTally.objects.create(step=step, branch=1)
     people = world.people(3)
     world.enter(sync_row, people)
     world.drain()
