@@ -99,12 +99,13 @@ def _exits() -> Iterator[str]:
 def _mirrors() -> Iterator[str]:
     """Check L8 where all is quiet: who is in a live segment is in the audience, and no others.
 
-    People behind a delay, a cap or an exit event may be outside.
+    Where the segment is only watched for people who leave, others may be outside. So may people
+    behind a delay, a cap or an exit event.
     """
-    live = Canvas.objects.filter(state=Canvas.State.LIVE, entry_by=Canvas.EntryBy.SEGMENT)
-    quiet = live.filter(
+    quiet = Canvas.objects.filter(
         ~Exists(Signal.objects.filter(listener=OuterRef("pk"))),
         ~Exists(ChangedProfile.objects.filter(app_group=OuterRef("app_group"))),
+        state=Canvas.State.LIVE,
         entry_until=None,
     )
     for canvas in quiet:
@@ -121,6 +122,7 @@ def _mirror(canvas: Canvas, steps: list[Step], entry: Subscription) -> Iterator[
         yield f"L8 canvas {canvas.pk}: {strangers} adds stand of people outside its segment"
     is_direct = any(step.parent_id is None for step in steps)
     may_miss = canvas.cap_total is not None or canvas.cap_per_day is not None
+    may_miss |= entry.is_leave_only
     if not is_direct or may_miss or canvas.exits or canvas.exit_segments.exists():
         return
     there = added.filter(profile=OuterRef("profile"))

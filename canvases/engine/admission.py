@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 
 from audiencesync.core import beat as clock
 from audiencesync.people.models import Profile
-from audiencesync.people.models.live import SegmentMember, Subscription
+from audiencesync.people.models.live import Subscription
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
@@ -70,7 +70,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
 
 
 def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Crowd:
-    """Return the profiles up to an id; of a live segment those that are members of it now.
+    """Return the profiles up to an id; of a watched segment those that are members of it now.
 
     Members are written before the admission: who joins or leaves later is a signal.
     """
@@ -81,6 +81,9 @@ def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetim
     entry = subscription(canvas)
     if entry is None:
         return Crowd(people, is_new=is_new)
+    if entry.is_leave_only:
+        live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
+        return Crowd(people.filter(live_segments.is_member(entry)), is_new=is_new)
     # Earlier members joined by a change or a sweep, and enter by its signal.
     joined = live_segments.lock_members(entry, low=canvas.entry_cursor, high=upto)
     live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
@@ -91,9 +94,10 @@ def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetim
 
 
 def subscription(canvas: Canvas) -> Subscription | None:
-    """Return the subscription to the entry segment of a canvas that is kept up to date."""
-    if canvas.entry_by != Canvas.EntryBy.SEGMENT:
-        return None
+    """Return the subscription to the entry segment, if the canvas watches it.
+
+    A canvas that is kept up to date does, and each that people leave with the segment.
+    """
     mine = Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment")
     return mine.select_related("segment", "app_group").first()
 
@@ -103,9 +107,9 @@ def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     if canvas.segment is None or not canvas.enters_in_crowds:
         return Profile.objects.none()
     people = filters.members(canvas.segment)
-    if (entry := subscription(canvas)) is not None:
-        known = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("pk"))
-        people = people.exclude(Exists(known))
+    entry = subscription(canvas)
+    if entry is not None and not entry.is_leave_only:
+        people = people.exclude(live_segments.is_member(entry))
     has_visits = Visit.objects.filter(canvas=canvas).exists()
     return _allowed(canvas, people, now=now, is_sure=False) if has_visits else people
 
@@ -121,15 +125,22 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
             return 0
         if canvas.segment is None and canvas.entry_by != Canvas.EntryBy.CALL:
             return 0
-        crowd = segment_people(canvas).filter(pk__in=list(people))
-        return enter(canvas, Crowd(crowd), now=now)
+        return enter(canvas, Crowd(in_segment(canvas, list(people), now=now)), now=now)
 
 
-def segment_people(canvas: Canvas) -> QuerySet[Profile]:
-    """Return the profiles of the entry segment; all of the group without one."""
+def in_segment(canvas: Canvas, ids: Sequence[int], *, now: datetime) -> QuerySet[Profile]:
+    """Return those of these profiles that are in the entry segment; all without a segment.
+
+    A watched segment has them as members from now on: who leaves it later is signalled.
+    """
     if canvas.segment is None:
-        return Profile.objects.filter(app_group=canvas.app_group_id)
-    return filters.members(canvas.segment)
+        return Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
+    people = filters.members(canvas.segment).filter(pk__in=ids)
+    if (entry := subscription(canvas)) is None:
+        return people
+    if entry.is_leave_only:
+        live_segments.fill_some(entry, ids, now=now)
+    return people.filter(live_segments.is_member(entry))
 
 
 def admit_all(canvas_id: int) -> None:

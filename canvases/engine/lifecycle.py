@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from audiencesync.core import beat as clock
 from audiencesync.groups.models import Activity, User
-from audiencesync.people.models import Segment
+from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
 from canvases.engine import exits, schedules
 from canvases.engine.admission import highest_profile, subscription
 from canvases.engine.rows import TASK
-from canvases.models import Canvas
+from canvases.models import Canvas, Visit
 from canvases.steps import KINDS
 
 Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
@@ -86,26 +86,40 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
     """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
     wanted = set(_wanted(canvas))
     rows = Subscription.objects.filter(listener=canvas.pk).select_related("segment")
-    for row in rows:
-        if (row.role, row.kind, row.name, row.segment) not in wanted:
+    known = {row: (row.role, row.kind, row.name, row.segment) for row in rows}
+    for row, what in known.items():
+        if what not in wanted:
             row.delete()
+    is_live = canvas.entry_by == Canvas.EntryBy.SEGMENT
     for role, kind, name, segment in sorted(wanted, key=str):
-        live_segments.subscribe(
+        is_entry = (role, kind) == ("entry", "segment")
+        made = live_segments.subscribe(
             canvas.app_group,
             listener=canvas.pk,
             role=role,
             kind=kind,
             name=name,
             segment=segment,
-            kinds=_mirrored(canvas) if (role, kind) == ("entry", "segment") else (),
+            kinds=_mirrored(canvas) if is_entry and is_live else (),
+            is_leave_only=is_entry and not is_live,
             now=now,
         )
+        if made.is_leave_only and made not in known:
+            live_segments.adopt(made, _present(canvas), now=now)
+
+
+def _present(canvas: Canvas) -> QuerySet[Profile]:
+    """Return the people who are in the canvas, or in an audience that it removes them from."""
+    added = exits.added(exits.removing_steps(canvas)).filter(profile=OuterRef("pk"))
+    inside = Visit.objects.filter(canvas=canvas, left_at=None, profile=OuterRef("pk"))
+    people = Profile.objects.filter(app_group=canvas.app_group_id)
+    return people.filter(Exists(inside) | Exists(added))
 
 
 def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
     """Signal the people who left before a step began to remove them again."""
     entry = subscription(canvas)
-    if entry is None or canvas.entry_until is not None:
+    if entry is None or canvas.entry_until is not None and not entry.is_leave_only:
         return
     member = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("profile"))
     left = exits.added(exits.removing_steps(canvas)).filter(~Exists(member))
@@ -127,7 +141,7 @@ def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
 
 
 def _wanted(canvas: Canvas) -> Iterator[Wanted]:
-    if canvas.entry_by == Canvas.EntryBy.SEGMENT and canvas.segment is not None:
+    if canvas.segment is not None and _watches(canvas):
         yield "entry", "segment", "", canvas.segment
     if canvas.entry_by == Canvas.EntryBy.EVENT:
         yield "entry", canvas.entry["kind"], canvas.entry["name"], None
@@ -135,6 +149,12 @@ def _wanted(canvas: Canvas) -> Iterator[Wanted]:
         yield "exit", event["kind"], event["name"], None
     for row in canvas.exit_segments.select_related("segment"):
         yield "exit", "segment", "", row.segment
+
+
+def _watches(canvas: Canvas) -> bool:
+    """Return whether it matters who leaves the entry segment."""
+    is_live = canvas.entry_by == Canvas.EntryBy.SEGMENT
+    return is_live or bool(canvas.exits.get("left") or exits.removing_steps(canvas))
 
 
 def _mirrored(canvas: Canvas) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Subqu
 from audiencesync.people.models import Event
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import filters
+from audiencesync.people.segments import live as live_segments
 from canvases.engine import admission, brake, exits, rows
 from canvases.models import Canvas, LeftBy, Step
 
@@ -120,8 +121,9 @@ def _rounds(
     subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
     matching = _matching(canvas, signals, subscriptions, now=now)
     ends_early = removes or bool(canvas.exits.get("left"))
-    left = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
-    back = _who_are_back(left)
+    back = _who_are_back(canvas, signals, now=now)
+    if canvas.entry_by != Canvas.EntryBy.SEGMENT:  # they are in the segment, as before
+        matching -= back
     rounds: list[Round] = []
     places: dict[int, int] = {}
     for signal in sorted(signals, key=lambda signal: (signal.at, signal.pk)):
@@ -136,13 +138,24 @@ def _rounds(
     return rounds, [signal.pk for signal in signals if signal.pk not in matching]
 
 
-def _who_are_back(left: Sequence[Signal]) -> set[int]:
-    """Return the signals of people who are members again: their identifiers changed."""
+def _who_are_back(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -> set[int]:
+    """Return the signals of people who left and are members again.
+
+    In a segment that is kept up to date their identifiers changed.
+    """
+    left = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
+    if not left:
+        return set()
+    # Where only leaving is signalled, those who came back are not members by themselves.
+    entry = admission.subscription(canvas)
+    if entry is not None and entry.is_leave_only:
+        mine = {one.profile_id for one in left if one.subscription_id == entry.pk}
+        live_segments.fill_some(entry, sorted(mine), now=now)
     member = SegmentMember.objects.filter(
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
     )
     again = Signal.objects.filter(Exists(member), pk__in=[signal.pk for signal in left])
-    return set(again.values_list("pk", flat=True)) if left else set()
+    return set(again.values_list("pk", flat=True))
 
 
 def _sort(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
@@ -176,7 +189,8 @@ def _matching(
     """Return the signals whose event fits the conditions on its properties and its time."""
     by_subscription: dict[int, list[Signal]] = {}
     for signal in signals:
-        if signal.subscription_id in subscriptions:
+        asked = subscriptions.get(signal.subscription_id)
+        if asked is not None and (signal.kind == Signal.Kind.LEFT or not asked.is_leave_only):
             by_subscription.setdefault(signal.subscription_id, []).append(signal)
     matching = set()
     for pk, some in by_subscription.items():
@@ -205,11 +219,8 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
     """Let the people of these signals enter who are in the segment, if the canvas has one."""
     if not entries:
         return
-    people = admission.segment_people(canvas).filter(pk__in=list(entries))
+    people = admission.in_segment(canvas, list(entries), now=now)
     if canvas.entry_by == Canvas.EntryBy.SEGMENT:
-        entry = admission.subscription(canvas)
-        members = SegmentMember.objects.filter(subscription=entry, profile__in=list(entries))
-        people = people.filter(pk__in=members.values("profile_id"))
         admission.enter(canvas, admission.Crowd(people), now=now)
         return
     people = people.exclude(pk__in=_already_out(canvas, entries, now=now))

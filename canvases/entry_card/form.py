@@ -191,7 +191,13 @@ class EntryForm(forms.ModelForm):
     cap_per_day = forms.IntegerField(
         label=_("Most entries a day"), required=False, min_value=1, max_value=MOST_ENTRIES
     )
+    # Two fields of one column, as above: its first value is yes only if the segment is live.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
+    exit_left_others = forms.BooleanField(
+        label=_("They leave the entry segment"),
+        required=False,
+        help_text=_("From their entry on. Only if a segment is chosen."),
+    )
     exit_segments = forms.ModelMultipleChoiceField(
         Segment.objects.none(),
         label=_("They join one of these segments"),
@@ -243,7 +249,14 @@ class EntryForm(forms.ModelForm):
             return []
         other = "reentry" if self.stored_by in REPEATED else "reentry_live"
         event = [name for name in self.fields if name.startswith("event_")]
-        return ["segment", "entry_by", *event, other]
+        left = {"exit_left", "exit_left_others"}
+        if self.instance.segment_id:
+            left -= {self._left_field}
+        return ["segment", "entry_by", *event, other, *left]
+
+    @property
+    def _left_field(self) -> str:
+        return "exit_left" if self.by == By.SEGMENT else "exit_left_others"
 
     @property
     def by(self) -> str:
@@ -330,8 +343,9 @@ class EntryForm(forms.ModelForm):
             for one in (self.exits.cleaned_data if self.exits.is_bound else [])
             if one
         ]
-        # Only a segment that is kept up to date is watched for people who leave it.
-        left = {"left": cleaned["exit_left"]} if self.by == By.SEGMENT else {}
+        is_left = bool(cleaned.get(self._left_field))
+        segment = self.instance.segment if self.is_launched else cleaned["segment"]
+        left = {"left": is_left} if self.by == By.SEGMENT or is_left and segment else {}
         return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left}
 
 
@@ -354,6 +368,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "reentry_live": stored if repeated else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,
         "exit_left": canvas.exits.get("left", True),
+        "exit_left_others": canvas.entry_by != By.SEGMENT and canvas.exits.get("left", False),
         "exit_segments": [one.segment_id for one in canvas.exit_segments.all()],
     }
 

@@ -97,7 +97,7 @@ def exits(canvas: Canvas, segments: Sequence[str]) -> str:
 
 def leaves(canvas: Canvas) -> bool:
     """Return whether leaving the entry segment ends a visit."""
-    return canvas.entry_by == By.SEGMENT and bool(canvas.exits.get("left"))
+    return canvas.segment_id is not None and bool(canvas.exits.get("left"))
 
 
 def events(raw: dict[str, Any]) -> list[dict[str, Any]]:

@@ -41,6 +41,8 @@ class Subscription(models.Model):
     segment = models.ForeignKey(Segment, models.PROTECT, null=True, related_name="subscriptions")
     # kinds of identifiers whose changes are signalled; []: none
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    # Only members who leave are signalled. The listener writes the members itself.
+    is_leave_only = models.BooleanField(default=False, db_default=False)
     is_paused = models.BooleanField(default=False)
     collecting_since = models.DateTimeField(default=timezone.now)  # made or last resumed
     sweep_at = models.DateTimeField(null=True)  # of segments: when the next full sweep begins

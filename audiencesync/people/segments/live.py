@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
@@ -42,6 +42,7 @@ def subscribe(
     kind: str = Kind.SEGMENT,
     name: str = "",
     kinds: Sequence[str] = (),
+    is_leave_only: bool = False,
     now: datetime,
 ) -> Subscription:
     """Return the listener's subscription, which is made if there is none like it.
@@ -58,6 +59,7 @@ def subscribe(
             defaults={
                 "app_group": app_group,
                 "kinds": list(kinds),
+                "is_leave_only": is_leave_only,
                 "collecting_since": now,
                 # A writer that is at work read the subscriptions before.
                 "sweep_at": now + SETTLED if segment else None,
@@ -115,6 +117,29 @@ def fill(subscription: Subscription, *, low: int, high: int, now: datetime) -> i
     return 0
 
 
+def fill_some(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> int:
+    """Insert those of these profiles that match as members, without signals.
+
+    Call it in a transaction. Return how many are new. Raise FilterError.
+    """
+    for locked in _fresh(_lock(Subscription.objects.filter(pk=subscription.pk))):
+        return live_changes.fill(locked, Within(ids), now=now)
+    return 0
+
+
+def adopt(subscription: Subscription, people: QuerySet[Profile], *, now: datetime) -> None:
+    """Insert profiles as members; a sweep at once lets those leave that do not match."""
+    live_changes.add(subscription, people, now=now)
+    mine = Subscription.objects.filter(pk=subscription.pk)
+    mine.update(sweep_at=now, sweep_cursor=0)
+
+
+def is_member(subscription: Subscription) -> Exists:
+    """Return the condition on profiles: they are members."""
+    mine = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
+    return Exists(mine)
+
+
 def members(subscription: Subscription) -> QuerySet[Profile]:
     """Return the profiles that the subscription has as members."""
     mine = SegmentMember.objects.filter(subscription=subscription)
@@ -170,10 +195,11 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
     own = str(segment.api_id)
     known[own] = Known(segment.name, segment.app_group_id, filters.read(new_filter))
     collecting = Subscription.objects.filter(segment__in=concerned, is_paused=False)
-    # One of those to each segment: they have the same members, but for some seconds.
-    first = {one.segment_id: one for one in collecting.order_by("-role", "-pk")}
-    for pk, subscription in first.items():
-        chosen = filters.parse(raws[pk or 0], known=known)
+    # One of those to each segment that have the same members, but for some seconds.
+    ordered = collecting.order_by("-role", "-pk")
+    first = {(one.segment_id, one.is_leave_only and one.pk): one for one in ordered}
+    for subscription in first.values():
+        chosen = filters.parse(raws[subscription.segment_id or 0], known=known)
         try:
             with at_most(max(0.001, ends_at - time.monotonic())):
                 found = Difference(*live_changes.counts(subscription, chosen))

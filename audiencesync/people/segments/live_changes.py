@@ -35,7 +35,7 @@ _NO_PEOPLE = "SELECT 0 AS id, '' AS fingerprint WHERE 1 = 0"
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 _DIFFERENCE = f"""
 SELECT COALESCE(now_in.id, was_in.profile_id), was_in.profile_id IS NOT NULL, now_in.fingerprint
-FROM ({{people}}) now_in FULL JOIN (
+FROM ({{people}}) now_in {{kind}} JOIN (
   SELECT profile_id, fingerprint FROM {_MEMBER} WHERE subscription_id = %s AND {{within}}
 ) was_in ON was_in.profile_id = now_in.id
 WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
@@ -43,7 +43,7 @@ ORDER BY 1
 """
 _COUNTS = f"""
 SELECT COUNT(*) - COUNT(now_in.id), COUNT(*) - COUNT(was_in.profile_id), COUNT(was_in.profile_id)
-FROM ({{people}}) now_in FULL JOIN (
+FROM ({{people}}) now_in {{kind}} JOIN (
   SELECT profile_id FROM {_MEMBER} WHERE subscription_id = %s
 ) was_in ON was_in.profile_id = now_in.id
 """
@@ -163,11 +163,26 @@ def _sql(people: QuerySet[Profile, Any]) -> tuple[str, Sequence[Any]]:
 
 def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
     """Insert the profiles that match as members, without signals; return how many."""
-    sql, params = _sql(_people(subscription, within, now))
+    return _fill(subscription, _people(subscription, within, now), now=now)
+
+
+def add(subscription: Subscription, people: QuerySet[Profile], *, now: datetime) -> int:
+    """Insert profiles as members, whether they match or not, without signals; return how many."""
+    found = people.order_by().annotate(fingerprint=Value("")).values("id", "fingerprint")
+    return _fill(subscription, found, now=now)
+
+
+def _fill(subscription: Subscription, people: QuerySet[Profile, Any], *, now: datetime) -> int:
+    sql, params = _sql(people)
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.execute(_FILL.format(people=sql), [subscription.pk, at, *params])
         return int(cursor.rowcount)
+
+
+def _join(subscription: Subscription) -> str:
+    """Return how those who match are joined with the members."""
+    return "RIGHT" if subscription.is_leave_only else "FULL"
 
 
 def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[Move]:
@@ -175,7 +190,9 @@ def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[
     sql, params = _sql(_people(subscription, within, now))
     where, given = within.sql
     refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
-    statement = _DIFFERENCE.format(people=sql, within=where, or_refreshed=refreshed)
+    statement = _DIFFERENCE.format(
+        people=sql, kind=_join(subscription), within=where, or_refreshed=refreshed
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, subscription.pk, *given])
         return [Move(pk, bool(was_in), new) for pk, was_in, new in cursor.fetchall()]
@@ -186,7 +203,8 @@ def counts(subscription: Subscription, chosen: Q) -> tuple[int, int, int]:
     found = Profile.objects.filter(chosen, app_group=subscription.app_group_id)
     sql, params = _sql(found.order_by().values("id"))
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS.format(people=sql), [*params, subscription.pk])
+        statement = _COUNTS.format(people=sql, kind=_join(subscription))
+        cursor.execute(statement, [*params, subscription.pk])
         leave, join, total = cursor.fetchone()
     return leave, join, total
 

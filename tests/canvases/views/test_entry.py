@@ -141,6 +141,30 @@ def test_people_may_stay_who_leave_a_segment_that_is_kept_up_to_date(
     assert canvas.exits["left"] is left
 
 
+@pytest.mark.parametrize("entry_by", ["launch", "call"])
+def test_people_of_other_entries_leave_with_the_segment_if_that_is_ticked(
+    save, canvas, segment, entry_by
+):
+    for segment_id, ticked in [(segment.pk, {"exit_left": "on"}), ("", {"exit_left_others": "on"})]:
+        save(segment=segment_id, entry_by="call", **ticked)
+        assert "left" not in canvas.exits
+
+    save(segment=segment.pk, entry_by=entry_by, exit_left_others="on")
+
+    assert canvas.exits["left"] is True
+
+
+def test_leaving_the_segment_becomes_an_exit_of_a_live_canvas(save, bobs, canvas, segment):
+    save(segment=segment.pk)
+    Canvas.objects.filter(pk=canvas.pk).update(state="live")
+    page = bobs.get(entry=1).content.decode()
+    assert page.count("exit_left") == page.count("exit_left_others") > 0
+
+    save(exit_left_others="on")
+
+    assert Subscription.objects.get(listener=canvas.pk, role="entry").is_leave_only
+
+
 def test_changed_exits_of_a_live_canvas_are_watched_at_once(save, canvas, segment):
     save(segment=segment.pk, **exits(("event", "old")))
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
