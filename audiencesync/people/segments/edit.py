@@ -18,7 +18,8 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.segments import filters, live, references
+from audiencesync.people.models.live import Subscription
+from audiencesync.people.segments import filters, live, usage
 from audiencesync.people.segments.nodes import (
     Condition,
     EventCondition,
@@ -179,8 +180,10 @@ def remove(segment: Segment, *, by: User) -> None:
     try:
         with transaction.atomic():
             _lock(segment.app_group_id)
-            if users := references.users(segment):
-                raise InUse([user.name for user in users])
+            if uses := usage.direct(segment):
+                raise InUse([use.name for use in uses])
+            # Left behind by a canvas that named the segment when it was stopped.
+            Subscription.objects.filter(segment=segment, is_paused=True).delete()
             segment.delete()
             Activity.log(
                 segment.app_group,

@@ -151,22 +151,11 @@ def segment_saved(segment: Segment, now: datetime) -> None:
 
     Also those of segments that refer to it, directly or through others.
     """
-    concerned = Subscription.objects.filter(segment__in=_concerned(segment))
+    concerned = Subscription.objects.filter(segment__in=[segment, *references.above(segment)])
     if found := _lock(concerned):
         Subscription.objects.filter(pk__in=[one.pk for one in found]).update(
             sweep_at=now, sweep_cursor=0
         )
-
-
-def _concerned(segment: Segment) -> list[Segment]:
-    """Return a segment and all that refer to it, directly or through others."""
-    found = {segment.pk: segment}
-    newest = [segment]
-    while newest:
-        above = [user for one in newest for user in references.users(one)]
-        newest = [one for one in above if one.pk not in found]
-        found |= {one.pk: one for one in newest}
-    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +178,7 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
     Where several listen, also through other segments, the greatest share. Raise FilterError.
     """
     ends_at, most = time.monotonic() + seconds, Difference()
-    concerned = _concerned(segment)
+    concerned = [segment, *references.above(segment)]
     raws = {one.pk: new_filter if one.pk == segment.pk else one.filter for one in concerned}
     known = filters.known_to(raws.values())
     own = str(segment.api_id)

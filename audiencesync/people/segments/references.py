@@ -137,6 +137,19 @@ def users(segment: Segment) -> list[Segment]:
     return [row for row in rows.order_by("name", "pk") if own in _named_in(row.filter)]
 
 
+def above(segment: Segment) -> list[Segment]:
+    """Return the segments that refer to this one, directly or through others, nearest first."""
+    rows = Segment.objects.filter(app_group=segment.app_group_id).order_by("name", "pk")
+    named_by = {row: _named_in(row.filter) for row in rows.exclude(pk=segment.pk)}
+    found: list[Segment] = []
+    newest = {str(segment.api_id)}
+    while newest:
+        users_of = [row for row, names in named_by.items() if names & newest and row not in found]
+        found += users_of
+        newest = {str(row.api_id) for row in users_of}
+    return found
+
+
 def _named_in(raw: Any) -> set[str]:
     tree = _tree(raw)
     return named(tree) if tree else set()

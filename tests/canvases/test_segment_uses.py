@@ -1,0 +1,70 @@
+"""A segment names every canvas that uses it, and is kept until none does."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from audiencesync.people.models.live import Subscription
+from audiencesync.people.segments import edit, live, usage
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+from canvases.steps.audience_paths import AudiencePaths
+
+LIVE = Canvas.State.LIVE
+
+
+@pytest.fixture
+def uses(acme, segment):
+    """uses() -> (name, is it live, through which segment) of all that uses the segment."""
+    return lambda: [(one.name, one.is_live, one.through) for one in usage.of(segment)]
+
+
+@pytest.fixture
+def split(acme, segment, monkeypatch):
+    """A canvas with a split whose condition names the segment in a group."""
+    monkeypatch.setitem(KINDS, "audience_paths", AudiencePaths())
+    canvas = Canvas.objects.create(app_group=acme, name="Split", state=LIVE)
+    condition = {"none": [{"segment": str(segment.api_id), "op": "in"}]}
+    settings = {"paths": [{"number": 1, "name": "New", "filter": condition}]}
+    return Step.objects.create(canvas=canvas, kind="audience_paths", settings=settings)
+
+
+def refused(segment, by):
+    with pytest.raises(edit.InUse) as caught:
+        edit.remove(segment, by=by)
+    return caught.value.users
+
+
+def test_the_condition_of_a_branch_uses_a_segment(segment, split, uses, bob):
+    assert uses() == [("Split", True, "")]
+    assert refused(segment, bob) == ["Split"]
+    Step.objects.update(removed_at=timezone.now())
+    assert uses() == []
+    edit.remove(segment, by=bob)
+
+
+def test_entry_and_exit_use_a_segment_once(acme, segment, uses, bob):
+    entry = Canvas.objects.create(app_group=acme, name="A", segment=segment)
+    entry.exit_segments.create(segment=segment)
+    Canvas.objects.create(app_group=acme, name="B").exit_segments.create(segment=segment)
+    assert uses() == [("A", False, ""), ("B", False, "")]
+    assert refused(segment, bob) == ["A", "B"]
+
+
+def test_a_canvas_uses_a_segment_through_another(acme, segment, uses, bob, signed_in):
+    inner = {"segment": str(segment.api_id), "op": "not_in"}
+    between = Segment.objects.create(app_group=acme, name="Between", filter=inner)
+    Canvas.objects.create(app_group=acme, name="Far", segment=between, state=LIVE)
+    assert uses() == [("Far", True, "Between"), ("Between", False, "")]
+    assert refused(segment, bob) == ["Between"]
+    page = signed_in(bob).get(reverse("segment", args=["acme", segment.pk])).content.decode()
+    assert "through “<bdi>Between</bdi>”" in page
+    assert "Saving changes live canvases." in page
+
+
+def test_a_stopped_canvas_that_no_longer_names_a_segment_frees_it(acme, segment, bob):
+    live.subscribe(acme, listener=1, role="exit", segment=segment, now=timezone.now())
+    live.pause(1)
+    edit.remove(segment, by=bob)
+    assert not Subscription.objects.exists()
