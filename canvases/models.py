@@ -80,6 +80,7 @@ class Canvas(models.Model):
     cap_total = models.PositiveBigIntegerField(null=True, blank=True)  # entries, ever
     cap_per_day = models.PositiveBigIntegerField(null=True, blank=True)  # in the group's time zone
     turned_away = models.BigIntegerField(default=0, db_default=0)  # by a cap
+    too_old = models.BigIntegerField(default=0, db_default=0)  # events of long before the launch
     # {"events": [{"kind", "name", "where"}, ...], "left": whether leaving the entry segment counts}
     exits: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, db_default={}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from audiencesync.people.models import Event
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
@@ -206,13 +206,21 @@ def _fitting(
     """Return the events that a canvas asks for by this subscription."""
     found = Event.objects.filter(pk__in=events)
     if subscription.role == Subscription.Role.ENTRY:
-        if canvas.launched_at is not None:
-            found = found.filter(at__gte=canvas.launched_at - BACK_DATED)
-        found = found.filter(filters.of_event(canvas.entry, now=now))
+        found = _young(canvas, found.filter(filters.of_event(canvas.entry, now=now)))
     else:
         name = (subscription.kind, subscription.name)
         found = found.filter(exits.asked(canvas, name, now=now))
     return set(found.values_list("pk", flat=True))
+
+
+def _young(canvas: Canvas, events: QuerySet[Event]) -> QuerySet[Event]:
+    """Return the events that are young enough to let people enter, and count the others."""
+    if canvas.launched_at is None:
+        return events
+    earliest = canvas.launched_at - BACK_DATED
+    if n := events.filter(at__lt=earliest).count():
+        Canvas.objects.filter(pk=canvas.pk).update(too_old=F("too_old") + n)
+    return events.filter(at__gte=earliest)
 
 
 def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None:

@@ -224,6 +224,7 @@ class Bench:
                 self.canvas.name,
                 self.canvas.entered,
                 self.canvas.turned_away,
+                self.canvas.too_old,
                 self.entry,
                 self.headcounts,
                 self.n_left_early,

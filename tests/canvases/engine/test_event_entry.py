@@ -61,9 +61,13 @@ def test_another_event_does_not(carts):
     assert not Visit.objects.exists()
 
 
-def test_an_event_of_before_the_launch_does_not(carts):
+def test_an_event_of_before_the_launch_does_not_and_is_counted(carts, signed_in):
     send(carts, ("cart", -7200))
     assert not Visit.objects.exists()
+    assert Canvas.objects.get(pk=carts.cart_canvas.pk).too_old == 1
+    send(carts, ("view", -7200), ("cart", -1))
+    page = signed_in(carts.user).get(carts.cart_canvas.get_absolute_url(), {"entry": 1})
+    assert "1 event was too old to let a person enter." in page.content.decode()
 
 
 @pytest.mark.parametrize(
