@@ -91,6 +91,9 @@ class Canvas(models.Model):
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
     entered = models.BigIntegerField(default=0)
+    # Entries of the last day with any, in the time zone of the group then.
+    entered_on = models.DateField(null=True, blank=True)
+    entered_that_day = models.BigIntegerField(default=0, db_default=0)
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
 

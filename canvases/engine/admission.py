@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable, Expression
 from django.db.models.functions import Cast
 
@@ -19,7 +19,7 @@ from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
 from canvases.engine import rows
-from canvases.models import Canvas, CanvasHour, Step, Visit
+from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import EVERYBODY
 
@@ -175,7 +175,6 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
     crowd = Crowd(people, crowd.began_at, crowd.is_new)
     n = _begin(canvas, first, crowd, now=now)
     rows.count_entries(canvas, n, now=now)
-    canvas.entered += n
     return n
 
 
@@ -213,11 +212,7 @@ def _room(canvas: Canvas, *, now: datetime) -> int | None:
     if canvas.cap_total is not None:
         rooms.append(canvas.cap_total - canvas.entered)
     if canvas.cap_per_day is not None:
-        local = now.astimezone(ZoneInfo(canvas.app_group.time_zone))
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        hours = CanvasHour.objects.filter(canvas=canvas, hour__gte=midnight)
-        today = hours.aggregate(n=Sum("entered"))["n"] or 0
-        rooms.append(canvas.cap_per_day - today)
+        rooms.append(canvas.cap_per_day - rows.entered_today(canvas, now=now))
     return max(0, min(rooms)) if rooms else None
 
 
@@ -255,7 +250,10 @@ def _insert(canvas: Canvas, place: Step | None, crowd: Crowd, *, now: datetime) 
     if crowd.began_at is not None:
         chosen = chosen.annotate(began=Cast(crowd.began_at, DateTimeField()))
         columns.append("began")
-    sql, params = chosen.values(*columns).query.sql_with_params()
+    try:
+        sql, params = chosen.values(*columns).query.sql_with_params()
+    except EmptyResultSet:  # such as those of a full canvas
+        return 0
     timestamp = connection.ops.adapt_datetimefield_value
     due_at = timestamp(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
     left_at = None if place else timestamp(now)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
@@ -43,11 +44,16 @@ def fresh(step_id: int) -> Step:
 
 
 def count_entries(canvas: Canvas, n: int, *, now: datetime) -> None:
-    """Add ``n`` entries to the canvas and to its hour, and note the first and the last."""
+    """Add ``n`` entries to the canvas, to its day and to its hour, under the lock of the canvas."""
     if not n:
         return
+    canvas.entered += n
+    canvas.entered_that_day = entered_today(canvas, now=now) + n
+    canvas.entered_on = _day(canvas, now)
     Canvas.objects.filter(pk=canvas.pk).update(
         entered=F("entered") + n,
+        entered_on=canvas.entered_on,
+        entered_that_day=canvas.entered_that_day,
         first_entry_at=Coalesce("first_entry_at", Value(now)),
         last_entry_at=now,
     )
@@ -55,6 +61,15 @@ def count_entries(canvas: Canvas, n: int, *, now: datetime) -> None:
         canvas=canvas, hour=now.replace(minute=0, second=0, microsecond=0)
     )
     CanvasHour.objects.filter(pk=hour.pk).update(entered=F("entered") + n)
+
+
+def entered_today(canvas: Canvas, *, now: datetime) -> int:
+    """Return how many people have entered on this day of the app group."""
+    return canvas.entered_that_day if canvas.entered_on == _day(canvas, now) else 0
+
+
+def _day(canvas: Canvas, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(canvas.app_group.time_zone)).date()
 
 
 def count_exits(canvas: Canvas, reason: LeftBy, n: int) -> None:

@@ -1,6 +1,9 @@
 """A canvas that is kept up to date: people enter when they join its segment, and leave with it."""
 
+from datetime import datetime, timedelta
+
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from audiencesync.people.models import Profile, Segment
@@ -8,6 +11,7 @@ from audiencesync.people.models.live import Signal
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
 from canvases import engine, laws
+from canvases.engine import admission, rows
 from canvases.models import Canvas, ExitTally, Visit
 
 pytestmark = pytest.mark.thorough
@@ -120,6 +124,17 @@ def test_a_cap_turns_people_away(vips):
     assert len(inside(canvas)) == 4
 
 
+def test_a_full_canvas_turns_people_away_and_lets_others_leave(vips):
+    canvas, _steps = live_canvas(vips, DELAY, cap_total=3, exits={"left": True})
+    vips.launch(canvas)
+    follow(vips)
+    change(vips, "p0", country="FR")
+    change(vips, "p3", "p4", country="DE")
+    canvas.refresh_from_db()
+    assert (canvas.entered, canvas.turned_away, inside(canvas)) == (3, 2, {"p1", "p2"})
+    assert not Signal.objects.exists()
+
+
 def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
@@ -164,3 +179,23 @@ def test_a_launch_says_what_happened_since_the_stop(vips, signed_in):
     assert "2 people joined the segment and enter now." in page
     assert "The waiting time of 3 people ran out" in page
     assert "2 people enter at the launch." in page
+
+
+@pytest.mark.parametrize(
+    ("zone", "midnight"),
+    [("Asia/Kolkata", "18:30"), ("UTC", "00:00"), ("America/New_York", "05:00")],
+)
+def test_a_cap_per_day_counts_from_midnight_of_the_group(vips, zone, midnight):
+    vips.app_group.time_zone = zone
+    vips.app_group.save()
+    canvas, _steps = live_canvas(vips, DELAY, cap_per_day=2)
+    vips.launch(canvas)
+    at = datetime.fromisoformat(f"2026-11-20T{midnight}:00+00:00") + timedelta(days=1)
+    for minutes, n_entered in [(-5, 2), (5, 3), (15, 4), (25, 4)]:
+        now = at + timedelta(minutes=minutes)
+        names = ["p0", "p1", "p2"] if minutes == -5 else [f"p{3 + minutes // 10}"]
+        people = Profile.objects.filter(external_id__in=names)
+        with transaction.atomic():
+            admission.enter(rows.locked(canvas.pk), admission.Crowd(people), now=now)
+        assert Canvas.objects.get(pk=canvas.pk).entered == n_entered
+    assert laws.broken(now=timezone.now()) == []
