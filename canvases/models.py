@@ -90,6 +90,9 @@ class Canvas(models.Model):
     # Removals wait for a confirmation: too many people left at once.
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
+    # The last signal of a person who left that the brake has seen, and how many wait at most.
+    brake_seen = models.BigIntegerField(default=0, db_default=0)
+    brake_waiting = models.BigIntegerField(default=0, db_default=0)
     entered = models.BigIntegerField(default=0)
     # Entries of the last day with any, in the time zone of the group then.
     entered_on = models.DateField(null=True, blank=True)

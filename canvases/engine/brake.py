@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -44,11 +44,39 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     lifted_at = canvas.brake_lifted_at
     if not steps or canvas.braked_at or (lifted_at and now - WINDOW < lifted_at <= now):
         return
+    if not _has_news(canvas):
+        return
+    removed = _removed(steps, since=now - WINDOW)
+    if not _is_too_many(canvas, canvas.brake_waiting + removed):
+        return
     leaving = n_held(canvas)
-    if leaving and _is_too_many(canvas, leaving + _removed(steps, since=now - WINDOW)):
+    Canvas.objects.filter(pk=canvas.pk).update(brake_waiting=leaving)
+    if leaving and _is_too_many(canvas, leaving + removed):
         Canvas.objects.filter(pk=canvas.pk).update(braked_at=now)
         canvas.braked_at = now
         _mail(canvas, leaving, now=now)
+
+
+def _has_news(canvas: Canvas) -> bool:
+    """Note the people who left since the last look; return whether there are any.
+
+    Without them the limits hold as before: who waited then was counted, removed or not. So a look
+    counts only new signals, and not a million again for each chunk.
+    """
+    new = Signal.objects.filter(
+        listener=canvas.pk,
+        pk__gt=canvas.brake_seen,
+        kind=Signal.Kind.LEFT,
+        subscription__role=Subscription.Role.ENTRY,
+    ).aggregate(n=Count("pk"), last=Max("pk"))
+    if not new["n"]:
+        return False
+    canvas.brake_waiting += new["n"]
+    canvas.brake_seen = new["last"]
+    Canvas.objects.filter(pk=canvas.pk).update(
+        brake_waiting=canvas.brake_waiting, brake_seen=canvas.brake_seen
+    )
+    return True
 
 
 def _is_too_many(canvas: Canvas, leaving: int) -> bool:

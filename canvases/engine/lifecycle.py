@@ -35,6 +35,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
             launched_at=now,
             stopped_at=None,
             braked_at=None,
+            brake_seen=0,
+            brake_waiting=0,
         )
         if launched:
             canvas.refresh_from_db()
@@ -121,6 +123,7 @@ def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
     entry = subscription(canvas)
     if entry is None or canvas.entry_until is not None and not entry.is_leave_only:
         return
+    live_segments.lock(entry)  # as every writer of its signals: their ids rise with the commits
     member = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("profile"))
     left = exits.added(exits.removing_steps(canvas)).filter(~Exists(member))
     waiting = Signal.objects.filter(subscription=entry, profile=OuterRef("profile"))

@@ -99,6 +99,11 @@ def _lock(subscriptions: QuerySet[Subscription]) -> list[Subscription]:
     return list(subscriptions.select_for_update(no_key=True).order_by("pk"))
 
 
+def lock(subscription: Subscription) -> None:
+    """Lock a subscription until the transaction ends: its members and signals stay the same."""
+    _lock(Subscription.objects.filter(pk=subscription.pk))
+
+
 def lock_members(subscription: Subscription, *, low: int, high: int) -> list[int]:
     """Return the members with ids in (low, high]; they stay the same until the transaction ends."""
     _lock(Subscription.objects.filter(pk=subscription.pk))

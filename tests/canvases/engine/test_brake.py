@@ -9,7 +9,8 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import Signal
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
-from canvases.engine import brake
+from canvases import engine
+from canvases.engine import brake, exits
 from canvases.models import Canvas, Visit
 from partners.models import Delivery
 
@@ -44,10 +45,17 @@ def _follow(journeys):
 
 
 def _move(journeys, numbers, country):
+    _leave(journeys, numbers, country)
+    _follow(journeys)
+
+
+def _leave(journeys, numbers, country="FR"):
+    """Write the signals of people who move, which are not worked off yet."""
     people = Profile.objects.filter(external_id__in=[f"p{n}" for n in numbers])
     people.update(country=country)
     live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
-    _follow(journeys)
+    while live.work(now=timezone.now(), seconds=9):
+        pass
 
 
 def _removals():
@@ -71,6 +79,27 @@ def test_removals_of_many_wait_and_the_rest_goes_on(audience_of_ten):
     _move(audience_of_ten, [10], "DE")
     assert Visit.objects.filter(profile__external_id="p10").exists()
     assert _removals() == 0
+
+
+def test_a_look_at_the_brake_counts_only_new_signals(audience_of_ten, django_assert_num_queries):
+    _leave(audience_of_ten, range(2))
+    canvas = audience_of_ten.live
+    canvas.refresh_from_db()
+    steps = exits.removing_steps(canvas)
+    brake.apply(canvas, steps, now=timezone.now())
+    with django_assert_num_queries(1):
+        brake.apply(canvas, steps, now=timezone.now())
+    _leave(audience_of_ten, range(2, 4))
+    brake.apply(canvas, steps, now=timezone.now())
+    assert _is_braked(audience_of_ten)
+
+
+def test_a_canvas_that_was_stopped_holds_removals_again(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    engine.stop(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    audience_of_ten.launch(audience_of_ten.live)
+    _follow(audience_of_ten)
+    assert (_removals(), _is_braked(audience_of_ten)) == (0, True)
 
 
 def test_people_who_leave_one_after_the_other_count_together(audience_of_ten):
