@@ -27,7 +27,7 @@ test: venv-dev ## everything: lint, types, contracts, translations, browser, all
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; \
 	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
 	wait $$lint; linted=$$?; cat build/lint.log; exit $$((tested + linted))
-	$(PYTEST) -m browser -n 2 --dist loadfile --junitxml=build/junit-browser.xml
+	$(PYTEST) -m browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
 	$(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases

@@ -33,14 +33,15 @@ NAMES = (
     "exports",
     "live",
     "changes",
+    "flood",
     "backlog",
 )
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
 IMPORTS = 300_000
-CHANGES_SECONDS, CHANGES_PER_SECOND = 20, 200
-BACKLOG_SECONDS = 90  # how long the engine works at it, including a minute's housekeeping
+CHANGES_PER_SECOND = 200
+FLOOD_PER_SECOND = 2_000
 SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
 REST_SECONDS = 30
 AT_REST = 0.06  # CPU seconds in one second; some seconds contain a beat
@@ -57,6 +58,7 @@ class Bench:
     kinds: Sequence[str]
     say: Callable[[str], None]
     idle_seconds: int = 20
+    busy_seconds: int = 60  # of changes, of the flood and of the work at the backlog
     backlog: int = 0
     found: dict[str, Any] = field(default_factory=dict)
 
@@ -175,9 +177,17 @@ class Run:
 
     def changes(self) -> dict[str, Any]:
         """Measure from a REST call that changes a person to the sandbox's answer."""
-        order = {"seconds": CHANGES_SECONDS, "per_second": CHANGES_PER_SECOND}
+        return self.with_all("changes", CHANGES_PER_SECOND)
+
+    def flood(self) -> dict[str, Any]:
+        """Measure what waits while very many events arrive by REST."""
+        return self.with_all("flood", FLOOD_PER_SECOND)
+
+    def with_all(self, task: str, per_second: int) -> dict[str, Any]:
+        """Run a task beside web and engine."""
+        order = {"seconds": self.bench.busy_seconds, "per_second": per_second}
         with self.engine("manage.py", "engine"), self.web():
-            return self.work("changes", **order, kinds=list(self.bench.kinds))
+            return self.work(task, **order, kinds=list(self.bench.kinds))
 
     def imports(self) -> dict[str, Any]:
         """Measure importing a CSV file."""
@@ -198,7 +208,7 @@ class Run:
         found = self.work("fill_backlog", n=self.bench.backlog, kinds=list(self.bench.kinds))
         order = {"pending": found["pending"], "started": time.monotonic()}
         with self.engine("manage.py", "engine", rest=0):
-            found |= self.work("drain_backlog", **order, seconds=BACKLOG_SECONDS)
+            found |= self.work("drain_backlog", **order, seconds=self.bench.busy_seconds)
             return found | {"most_memory_mb": self.memory()}
 
     def cpu(self) -> dict[str, float]:

@@ -22,7 +22,18 @@ from django.utils import timezone
 
 from canvases import engine
 from canvases.models import Canvas
-from lab.bench import backlog, bodies, calibration, events, exports, imports, ingest, live, world
+from lab.bench import (
+    backlog,
+    bodies,
+    calibration,
+    events,
+    exports,
+    flood,
+    imports,
+    ingest,
+    live,
+    world,
+)
 from partners.models import Batch, Outcome, Push, Tally
 from partners.queue import flush
 
@@ -111,6 +122,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "calibration": calibration.measure,
     "live": live.measure,
     "changes": live.changes,
+    "flood": flood.measure,
 }
 
 

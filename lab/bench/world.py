@@ -17,6 +17,7 @@ from audiencesync.people.writing.columns import HASHES
 from canvases.models import Canvas, Step
 from lab.stack.sandbox import SandboxClient
 from partners import registry
+from partners.errors import Retry
 from partners.models import AdAccount, Audience, Connection, Sync
 
 INVENTED = 50_000  # the others are copies of these people with random identifiers
@@ -91,7 +92,7 @@ def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
     """Make a canvas for everybody; its one step adds to a new audience."""
     account, name = connected(), f"bench {time.time_ns()}"
     access_token = account.connection.token
-    remote_id = registry.get("tiktok").create_audience(access_token, account.remote_id, name=name)
+    remote_id = _created(access_token, account, name)
     audience = Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
     everybody, _ = Segment.objects.get_or_create(app_group=group(), name="Everybody")
     canvas = Canvas.objects.create(app_group=group(), name=name, segment=everybody)
@@ -101,6 +102,17 @@ def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
     step.syncs.add(sync)
     return canvas, sync
+
+
+def _created(access_token: str, account: AdAccount, name: str) -> str:
+    """Create an audience; wait where the ad account may create but one in a second."""
+    while True:
+        try:
+            return registry.get("tiktok").create_audience(
+                access_token, account.remote_id, name=name
+            )
+        except Retry:
+            time.sleep(1)
 
 
 def user() -> User:

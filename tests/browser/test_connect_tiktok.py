@@ -38,7 +38,7 @@ def test_the_disconnect_dialog_can_be_cancelled(open_page, sign_in):
     page.get_by_role("link", name="Disconnect TikTok").click()
     page.locator("dialog[open]").wait_for()
     page.locator("dialog").get_by_role("link", name="Cancel").click()
-    assert page.locator("dialog[open]").count() == 0
+    expect(page.locator("dialog[open]")).to_have_count(0)
     page.get_by_role("link", name="Disconnect TikTok").click()
     page.locator("dialog[open]").get_by_role("button", name="Disconnect").click()
     page.get_by_text("TikTok is disconnected.").wait_for()
@@ -62,11 +62,13 @@ def test_connect_and_disconnect_without_javascript(open_page, sign_in):
     open_partner(page)
     acts.authorise(page)
     page.get_by_label("Search by name or id").fill("outlet")
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     page.get_by_label("Acme Outlet").check()
     page.get_by_label("Search by name or id").fill("")
-    page.get_by_role("button", name="Search").click()
-    assert page.get_by_label("Acme Outlet").is_checked()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Search").click()
+    expect(page.get_by_label("Acme Outlet")).to_be_checked()
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(PARTNER)
     assert "Connected 1 ad account" in page.locator("main, #messages").all_inner_texts()[0]

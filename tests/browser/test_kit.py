@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from audiencesync.core.demo_accounts import ADMIN
 from tests.support.stack import PASSWORD
@@ -29,7 +30,7 @@ def test_a_double_click_invites_once(desk):
     desk.get_by_label("E-mail address").fill("dora@example.org")
     desk.get_by_role("button", name="Send invitation").dblclick()
     desk.get_by_text("The invitation was mailed to").wait_for()
-    assert desk.get_by_role("button", name="Withdraw").count() == 1
+    expect(desk.get_by_role("button", name="Withdraw")).to_have_count(1)
     desk.goto("/g/acme/activity/?verb=invited")
     assert desk.locator("tbody tr").filter(has_text="dora@example.org").count() == 1
 
@@ -72,7 +73,7 @@ def test_a_confirmation_is_a_page_without_javascript(open_page):
 def test_menus_open_without_javascript(open_page):
     page = open_page("en", 390, javascript=False)
     enter(page)
-    assert page.get_by_role("link", name="Canvases").is_visible()
+    expect(page.get_by_role("link", name="Canvases")).to_be_visible()
     page.locator("summary", has_text="Acme").click()
     page.get_by_role("link", name="Northwind").click()
     page.wait_for_url("**/g/northwind/canvases/")
@@ -81,9 +82,9 @@ def test_menus_open_without_javascript(open_page):
 def test_the_navigation_folds_on_the_phone(open_page):
     page = open_page("en", 390)
     enter(page)
-    assert not page.get_by_role("link", name="Canvases").is_visible()
+    expect(page.get_by_role("link", name="Canvases")).to_be_hidden()
     page.get_by_role("button", name="Menu").click()
-    assert page.get_by_role("link", name="Canvases").is_visible()
+    expect(page.get_by_role("link", name="Canvases")).to_be_visible()
 
 
 def test_the_chosen_colours_are_kept(desk):
@@ -99,9 +100,9 @@ def test_a_toast_appears_in_an_existing_live_region(desk):
         "document.body.dispatchEvent(new CustomEvent('toast', "
         "{bubbles: true, detail: {text: '<b>Saved</b>'}}))"
     )
-    assert desk.locator("#toasts").inner_text().strip() == "<b>Saved</b>"
+    expect(desk.locator("#toasts")).to_have_text("<b>Saved</b>")
     desk.locator("#toasts").get_by_role("button", name="Dismiss").click()
-    assert desk.locator("#toasts").inner_text().strip() == ""
+    expect(desk.locator("#toasts")).to_have_text("")
 
 
 def test_an_expired_session_leads_to_sign_in(desk):

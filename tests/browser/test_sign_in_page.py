@@ -1,5 +1,7 @@
 """The sign-in page renders in both languages and widths, without console errors."""
 
+from playwright.sync_api import expect
+
 SIGN_IN = {"en": "Sign in", "de": "Anmeld"}
 
 
@@ -8,7 +10,7 @@ def test_sign_in_page_renders(page, look, shoot):
     response = page.goto("/accounts/login/")
     assert response.status == 200
     assert page.locator("html").get_attribute("lang") == language
-    assert page.get_by_role("button", name=SIGN_IN[language]).is_visible()
+    expect(page.get_by_role("button", name=SIGN_IN[language])).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shoot("sign-in")
 
@@ -16,12 +18,12 @@ def test_sign_in_page_renders(page, look, shoot):
 def test_sign_in_page_works_without_javascript(open_page):
     page = open_page("en", 1280, javascript=False)
     page.goto("/accounts/login/")
-    assert page.get_by_label("Password", exact=True).is_visible()
+    expect(page.get_by_label("Password", exact=True)).to_be_visible()
 
 
 def test_the_demo_account_can_sign_in(page, sign_in, shoot):
     sign_in(page)
-    assert page.locator("main").is_visible()
+    expect(page.locator("main")).to_be_visible()
     shoot("home")
 
 
@@ -31,5 +33,5 @@ def test_a_wrong_password_is_refused_with_a_message(open_page):
     page.locator("input[name=login]").fill("demo@example.org")
     page.locator("input[name=password]").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    assert page.get_by_text("not correct").is_visible()
+    expect(page.get_by_text("not correct")).to_be_visible()
     assert "/accounts/login" in page.url

@@ -40,6 +40,12 @@ class Command(BaseCommand):
             "--idle-seconds", type=int, default=20, help="how long to watch the idle engine"
         )
         parser.add_argument(
+            "--busy-seconds",
+            type=int,
+            default=60,
+            help="how long changes and events arrive, and how long to work at a backlog",
+        )
+        parser.add_argument(
             "--backlog",
             type=int,
             default=0,
@@ -55,6 +61,8 @@ class Command(BaseCommand):
         """Measure and print the results."""
         if options["idle_seconds"] < 1:
             raise CommandError("--idle-seconds takes 1 or more.")
+        if options["busy_seconds"] < 1:
+            raise CommandError("--busy-seconds takes 1 or more.")
         if not all(1 <= n <= MOST_PEOPLE for n in options["people"]):
             raise CommandError(f"--people takes 1 to {MOST_PEOPLE}.")
         if not 0 <= options["backlog"] <= MOST_PEOPLE:
@@ -67,6 +75,7 @@ class Command(BaseCommand):
             kinds=options["kinds"],
             say=self.say,
             idle_seconds=options["idle_seconds"],
+            busy_seconds=options["busy_seconds"],
             backlog=options["backlog"],
         )
         try:

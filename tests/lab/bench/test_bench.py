@@ -11,7 +11,8 @@ from lab.bench import bench, goals
 from lab.management.commands.bench import lines_of
 from lab.stack import processes
 
-TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "6", "--backlog", "2000"]
+TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "6"]
+TINY += ["--busy-seconds", "5", "--backlog", "2000"]
 
 
 @pytest.mark.slow
@@ -29,6 +30,8 @@ def test_a_small_bench_measures_every_number():
     assert found["ingest"]["profiles"] == 525
     assert found["imports"]["rows"] == 500
     assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
+    assert 0 < found["flood"]["events_per_second"] <= 2000
+    assert found["flood"]["most_waiting"] > 0
     assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
     assert 0 < found["idle"]["sql_per_second"] < 100
     assert 0 < found["launch"]["most_memory_mb"]["engine"] < 1000
@@ -95,7 +98,13 @@ def test_a_process_that_has_ended_costs_nothing():
 
 @pytest.mark.parametrize(
     "options",
-    [["--people", "0"], ["--people", "10000001"], ["--idle-seconds", "0"], ["--backlog", "-1"]],
+    [
+        ["--people", "0"],
+        ["--people", "10000001"],
+        ["--idle-seconds", "0"],
+        ["--busy-seconds", "0"],
+        ["--backlog", "-1"],
+    ],
 )
 def test_impossible_options_are_refused(options):
     with pytest.raises(CommandError, match=f"{options[0]} takes"):

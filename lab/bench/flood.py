@@ -1,0 +1,113 @@
+"""Post events of existing people at a rate; look at what waits for the engine meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.utils import timezone
+
+from audiencesync.groups import api_keys
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import ChangedProfile, Signal
+from canvases import engine
+from canvases.models import Canvas
+from lab.bench import live, world
+
+PER_CALL = 75
+CLIENTS = 4
+LOOK_EVERY = 1.0
+LONGEST = 300.0
+
+
+def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Post events that let people enter one canvas and leave the segment of another.
+
+    Web and engine must be running. ``waiting`` is the number of signals and changed profiles that
+    the engine has not worked off: at most, and when the last call ended.
+    """
+    _launch(kinds)
+    everybody = Profile.objects.filter(app_group=world.group()).order_by("pk")
+    ids = everybody.values_list("external_id", flat=True)[: seconds * per_second]
+    names = [name for name in ids if name]
+    bodies = [
+        _body([names[number % len(names)] for number in range(first, first + PER_CALL)])
+        for first in range(0, seconds * per_second, PER_CALL)
+    ]
+    ended, waiting = threading.Event(), [0]
+    _key, text = api_keys.issue(world.group(), name="flood", scopes=["users.track"], by=None)
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        looking = pool.submit(_look, ended, waiting)
+        begun = time.monotonic()
+        shares = [
+            pool.submit(_post_all, text, bodies[share::CLIENTS], begun, per_second, share)
+            for share in range(CLIENTS)
+        ]
+        late = [seconds for share in shares for seconds in share.result()]
+        took = time.monotonic() - begun
+        left = _waiting()
+        ended.set()
+        looking.result()
+    return {
+        "events_per_second": round(len(bodies) * PER_CALL / took),
+        "most_seconds_behind": round(max(late), 2),
+        "most_waiting": max(waiting),
+        "waiting_at_the_end": left,
+        "seconds_until_none_wait": round(_until_none_wait(), 2),
+    }
+
+
+def _launch(kinds: Sequence[str]) -> None:
+    segment = Segment.objects.create(app_group=world.group(), name="Flood", filter=live.LAPSED)
+    live.mirror(segment, kinds)
+    canvas, _sync = world.draft(kinds)
+    entry = {"entry_by": "event", "entry": {"kind": "event", "name": "order"}}
+    Canvas.objects.filter(pk=canvas.pk).update(**entry)
+    canvas.refresh_from_db()
+    engine.launch(canvas, by=world.user(), now=timezone.now())
+
+
+def _body(names: Sequence[str]) -> list[dict[str, str]]:
+    return [{"external_id": name, "name": "order"} for name in names]
+
+
+def _post_all(
+    key: str, bodies: Sequence[list[dict[str, str]]], begun: float, rate: int, share: int
+) -> list[float]:
+    """Post every CLIENTS-th call at its time; return how late each one ended, in seconds."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    late = []
+    for number, body in enumerate(bodies):
+        due = begun + (number * CLIENTS + share) * PER_CALL / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        now = timezone.now().isoformat()
+        data = json.dumps({"events": [event | {"time": now} for event in body]})
+        session.post(f"{settings.SITE_URL}/users/track", data=data, timeout=60).raise_for_status()
+        late.append(time.monotonic() - due)
+    return late
+
+
+def _waiting() -> int:
+    return Signal.objects.count() + ChangedProfile.objects.count()
+
+
+def _look(ended: threading.Event, waiting: list[int]) -> None:
+    while not ended.wait(LOOK_EVERY):
+        waiting.append(_waiting())
+
+
+def _until_none_wait() -> float:
+    begun = time.monotonic()
+    while _waiting():
+        if time.monotonic() - begun > LONGEST:
+            raise SystemExit(f"{_waiting()} still wait after {LONGEST:.0f} s.")
+        time.sleep(0.1)
+    return time.monotonic() - begun
