@@ -225,7 +225,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
         seconds=numbers.AT_LAST if waited else numbers.SOON,
         after=min(int(after), BIGGEST_ID) if after.isascii() and after.isdigit() else 0,
     )
-    form.counts = counted.by_place
+    form.counts, form.reasons = counted.by_place, counted.reasons
     masked = not access.membership(request).may(Role.MARKETER)
     people = [masking.person(profile, masked=masked) for profile in counted.sample]
     if people and not masked:

@@ -67,6 +67,7 @@ class SegmentForm(forms.Form):
             {} if segment is None or data is not None or typed else parts_of(segment.filter)
         )
         self.counts: Mapping[str, int] = {}
+        self.reasons: Mapping[str, str] = {}  # place -> why it finds nobody
         self.root = root or (draft.from_data(data) if data is not None else stored or draft.fresh())
         initial = draft.data(self.root) | dict(_common(segment) if typed is None else typed)
         super().__init__(data, initial=initial)
@@ -228,6 +229,7 @@ class View:
 
     path: str
     n: int | None = None
+    reason: str = ""
     match: BoundField | None = None
     match_now: str = ""
     parts: list[View] = field(default_factory=list)
@@ -262,8 +264,8 @@ def _view(form: SegmentForm, one: Draft) -> View:
         return View(
             one.path,
             form.counts.get(one.path),
-            match,
-            str(match.value() or "all"),
+            match=match,
+            match_now=str(match.value() or "all"),
             parts=parts,
             may_nest=may_nest,
         )
@@ -277,6 +279,7 @@ def _view(form: SegmentForm, one: Draft) -> View:
     return View(
         one.path,
         form.counts.get(one.path),
+        form.reasons.get(one.path, ""),
         texts=texts,
         icon=controls.ICONS.get(one.kind, "filter"),
         type=controls.type_words(types, one.texts.get("field", "")),

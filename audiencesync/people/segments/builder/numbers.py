@@ -8,11 +8,13 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count
+from django.utils import timezone
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
+from audiencesync.people.segments.builder import zero
 from audiencesync.people.segments.coverage import Coverage, coverage
 
 SOON, AT_LAST = 2.0, 10.0  # seconds: before the page says "counting", and before it gives up
@@ -29,6 +31,28 @@ class Numbers:
     is_too_slow: bool = False
     by_place: dict[str, int] = field(default_factory=dict)
     sample: list[Profile] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)  # place -> why it finds nobody
+
+    @property
+    def places(self) -> list[tuple[str, int, str]]:
+        """Return place, people and why there are none, of each group and condition."""
+        return [(place, n, self.reasons.get(place, "")) for place, n in self.by_place.items()]
+
+    @property
+    def is_without_reason(self) -> bool:
+        """Whether no person matches although each condition finds people."""
+        return (
+            self.of != 0
+            and self.coverage is not None
+            and not (
+                self.coverage.total or self.reasons or 0 in map(self.by_place.get, self._leaves)
+            )
+        )
+
+    @property
+    def _leaves(self) -> list[str]:
+        above = {place.rpartition(".")[0] for place in self.by_place}
+        return [place for place in self.by_place if place not in above]
 
     @property
     def share(self) -> float | None:
@@ -63,7 +87,8 @@ def count(
     except TooSlow:
         return Numbers(is_too_slow=True)
     by_place = _by_place(app_group, parts, seconds=seconds)
-    return Numbers(found, of, by_place=by_place, sample=sample)
+    reasons = zero.reasons(app_group, parts, by_place, now=timezone.now()) if of else {}
+    return Numbers(found, of, by_place=by_place, sample=sample, reasons=reasons)
 
 
 def _of(app_group: AppGroup) -> int:
