@@ -132,6 +132,11 @@ class Canvas(models.Model):
         by = Canvas.EntryBy
         return self.entry_by in (by.LAUNCH, by.SEGMENT, by.SCHEDULE)
 
+    @property
+    def enters_by_call(self) -> bool:
+        """Return whether the API may name people who enter, also later than the launch."""
+        return self.entry_by in (self.EntryBy.CALL, self.EntryBy.LAUNCH)
+
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:
         """Lock all canvases of a group until the transaction ends: no visit of them can move."""

@@ -312,14 +312,16 @@ class Sent(door.Success):
     summary="Let people enter a canvas",
 )
 def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
-    """Let people who are in the segment of a canvas enter it, each once.
+    """Let people who are in the segment of a canvas enter it, within its rules of re-entry.
 
-    If the canvas is not live, there are no entries, and the answer contains a notice.
+    The entry of the canvas is "by API", or "when launched"; others answer 400. If the canvas is
+    not live, there are no entries, and the answer contains a notice.
 
     ``attributes`` and ``send_to_existing_only: false`` need the scope users.track as well.
     """
     canvas = _canvas(request, body.canvas_id)
     _check(body)
+    _check_entry(canvas, body)
     if recipients.writes(body.recipients or ()):
         door.check_scope(request, "users.track")
     answer: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
@@ -339,6 +341,21 @@ def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
         return {}
     words = "The canvas is %(state)s. Nobody enters before it is launched, and nothing was written."
     return {"notice": words % {"state": canvas.state}}
+
+
+def _check_entry(canvas: Canvas, body: Trigger) -> None:
+    """Raise ApiError."""
+    if not canvas.enters_by_call:
+        raise door.ApiError(400, f"This canvas is not API-triggered: {_HOW[canvas.entry_by]}.")
+    if body.broadcast and canvas.segment_id is None and canvas.state == Canvas.State.LIVE:
+        raise door.ApiError(400, "The canvas has no segment to broadcast to: send recipients.")
+
+
+_HOW: dict[str, str] = {
+    Canvas.EntryBy.SEGMENT: "people enter when they join its segment",
+    Canvas.EntryBy.EVENT: "people enter when an event happens",
+    Canvas.EntryBy.SCHEDULE: "people enter at the times of its schedule",
+}
 
 
 def _check(body: Trigger) -> None:

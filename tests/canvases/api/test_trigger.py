@@ -75,6 +75,23 @@ def test_an_invalid_recipient_does_not_affect_the_others(api, canvas, ann):
     assert [error["index"] for error in body["errors"]] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("entry_by", ["segment", "event", "schedule"])
+def test_a_canvas_that_people_enter_otherwise_is_an_error(api, canvas, ann, entry_by):
+    Canvas.objects.update(entry_by=entry_by)
+    for asked in ({"recipients": [{"external_user_id": "ann"}]}, {"broadcast": True}):
+        answer = api.post(PATH, {"canvas_id": str(canvas.api_id)} | asked)
+        assert answer.status_code == 400
+        assert "not API-triggered" in answer.json()["message"]
+    assert not Visit.objects.exists()
+
+
+def test_a_recipient_enters_a_canvas_by_api_and_one_without_a_segment(api, canvas, ann):
+    Canvas.objects.update(entry_by="call", segment=None)
+    body = {"canvas_id": str(canvas.api_id), "broadcast": True}
+    assert api.post(PATH, body).status_code == 400
+    assert send(api, canvas, {"external_user_id": "ann"})["entered"] == 1
+
+
 @pytest.mark.parametrize("state", ["draft", "stopped", "archived"])
 def test_a_canvas_that_is_not_live_returns_a_notice(api, canvas, ann, state):
     Canvas.objects.update(state=state)
