@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audiencesync.people.segments import filters
 
 OPS = ("is", "is_not", "contains", "greater", "less", "is_true", "is_false", "exists", "missing")
 
+NUMBER_OPS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
+
 
 def where(event: Mapping[str, Any], name: str, op: str, typed: str) -> list[dict[str, Any]]:
-    """Return the conditions of an event with this kind and name. Raise FilterError.
+    """Return the condition of an event with this kind and name, or none. Raise FilterError.
 
     A typed number "is" a number or the same text: programs send both.
     """
@@ -38,28 +42,35 @@ def _values(op: str, typed: str) -> list[Any]:
         number = float(typed.replace(",", "."))
     except ValueError:
         return [typed]
+    if not isfinite(number):  # "nan" and "inf" are texts
+        return [typed]
     as_number = int(number) if number.is_integer() else number
     return [as_number] if op in ("greater", "less") else [typed, as_number]
 
 
-def shown(event: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return property, operator and value of the stored condition as they were typed."""
+def shown(event: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return property, operator and value of each stored condition as they were typed."""
     stored = event.get("where")
-    if not isinstance(stored, list) or not stored or not isinstance(stored[0], dict):
-        return "", "is", ""
-    first = stored[0]
-    value = first.get("value", "")
+    found = stored if isinstance(stored, list) else []
+    return [_shown(one) for one in found if isinstance(one, dict) and one.get("property")]
+
+
+def _shown(condition: Mapping[str, Any]) -> tuple[str, str, str]:
+    value = condition.get("value", "")
     if isinstance(value, list):
         value = value[0] if value else ""
-    op = first.get("op", "is")
-    return str(first.get("property", "")), "is" if op == "in" else str(op), str(value)
+    op = condition.get("op", "is")
+    return str(condition["property"]), "is" if op == "in" else str(op), str(value)
 
 
 def words(event: Mapping[str, Any]) -> str:
-    """Return the condition in words, such as: total is greater than 50; empty without one."""
-    name, op, value = shown(event)
-    if not name:
-        return ""
+    """Return the conditions in words, such as: total is greater than 50; empty without any."""
+    return _(" and ").join(_words(*one) for one in shown(event))
+
+
+def _words(name: str, op: str, value: str) -> str:
     text = _("%(property)s %(operator)s %(value)s")
-    asked = {"property": name, "operator": filters.OPS.get(op, op), "value": value}
+    is_number = value.lstrip("-").replace(".", "", 1).isdecimal()
+    operator = (NUMBER_OPS if is_number else {}).get(op) or filters.OPS.get(op, op)
+    asked = {"property": name, "operator": operator, "value": value}
     return (text % asked).strip()

@@ -15,9 +15,8 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import Event, Segment
-from audiencesync.people.segments import filters
 from canvases import schedule
-from canvases.entry_card import event_property, words
+from canvases.entry_card import conditions, words
 from canvases.models import Canvas
 from canvases.steps.base import Text
 
@@ -37,9 +36,9 @@ EVENT_KINDS: list[tuple[str, Text]] = [
     (Event.Kind.EVENT, _("Event")),
     (Event.Kind.PURCHASE, _("Purchase")),
 ]
-PROPERTY_OPS: list[tuple[str, Text]] = [(op, filters.OPS[op]) for op in event_property.OPS]
 DAYS = [*((str(n), str(n)) for n in range(1, 32)), (schedule.LAST, _("last day"))]
-EXIT_FIELDS = ("kind", "name", "property", "op", "value")
+EXIT_FIELDS = ("kind", "name", *conditions.typed_names())
+KNOWN_EVENTS = {"list": "known-events", "autocomplete": "off"}
 
 
 class ScheduleForm(forms.Form):
@@ -114,11 +113,21 @@ class ExitForm(forms.Form):
     """An event or purchase that ends a visit."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=EVENT_KINDS)
-    name = forms.CharField(label=_("Name of the event or product"), required=False, max_length=255)
+    name = forms.CharField(
+        label=_("Name of the event or product"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput(KNOWN_EVENTS),
+    )
 
-    property = forms.CharField(label=_("Property (optional)"), required=False, max_length=255)
-    op = forms.ChoiceField(label=_("Comparison"), choices=PROPERTY_OPS, required=False)
-    value = forms.CharField(label=_("Value"), required=False, max_length=255)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        conditions.add_fields(self)
+
+    @property
+    def condition_rows(self) -> list[conditions.Row]:
+        """Return the rows of conditions on properties that are shown."""
+        return conditions.rows(self)
 
     def clean(self) -> dict[str, Any]:
         """Ask for the name of an event; a purchase without one is any purchase."""
@@ -126,19 +135,8 @@ class ExitForm(forms.Form):
         if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
             self.add_error("name", _("Give the name of the event."))
         elif not self.errors:
-            cleaned["where"] = _where(self, cleaned, "")
+            cleaned["where"] = conditions.read(self, cleaned, cleaned)
         return cleaned
-
-
-def _where(form: forms.BaseForm, asked: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Return the condition on a property that a form asks for; add an error if it cannot be."""
-    typed = {name: asked.get(prefix + name, "") for name in ("kind", "name", "property", "value")}
-    op = asked.get(f"{prefix}op") or "is"
-    try:
-        return event_property.where(typed, typed["property"], op, typed["value"])
-    except filters.FilterError as error:
-        form.add_error(f"{prefix}value", error.message)
-        return []
 
 
 ExitForms = forms.formset_factory(
@@ -164,11 +162,9 @@ class EntryForm(forms.ModelForm):
         label=_("Name of the event or product"),
         required=False,
         max_length=255,
+        widget=forms.TextInput(KNOWN_EVENTS),
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
-    event_property = forms.CharField(label=_("Property (optional)"), required=False, max_length=255)
-    event_op = forms.ChoiceField(label=_("Comparison"), choices=PROPERTY_OPS, required=False)
-    event_value = forms.CharField(label=_("Value"), required=False, max_length=255)
     # Two fields of one column: their first choices differ (REPEATED), without a script as well.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
@@ -216,6 +212,7 @@ class EntryForm(forms.ModelForm):
         self.stored_by, self.now = instance.entry_by, now
         self.is_launched = instance.state != Canvas.State.DRAFT
         super().__init__(data, instance=instance, initial=_initial(instance))
+        conditions.add_fields(self, "event_")
         self.zone = ZoneInfo(instance.app_group.time_zone)
         segments = instance.app_group.segments.order_by("name", "pk")
         for name in ("segment", "exit_segments"):
@@ -224,7 +221,7 @@ class EntryForm(forms.ModelForm):
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
-            initial=[one | _shown(one) for one in words.events(instance.exits)],
+            initial=[one | conditions.initial(one) for one in words.events(instance.exits)],
         )
         for name in self._absent():
             del self.fields[name]
@@ -271,6 +268,11 @@ class EntryForm(forms.ModelForm):
             yield radio, HELP[radio.data["value"]]
 
     @property
+    def condition_rows(self) -> list[conditions.Row]:
+        """Return the rows of conditions on properties of the event that are shown."""
+        return conditions.rows(self, "event_")
+
+    @property
     def all_forms(self) -> list[forms.BaseForm]:
         """Return the form and those inside it whose fields count."""
         inside = [self.schedule] if self.by == By.SCHEDULE and not self.is_launched else []
@@ -303,8 +305,8 @@ class EntryForm(forms.ModelForm):
             if kind == Event.Kind.EVENT and not name:
                 self.add_error("event_name", _("Give the name of the event."))
                 return {}
-            asked = cleaned | {"event_kind": kind}
-            return {"kind": kind, "name": name, "where": _where(self, asked, "event_")}
+            event = {"kind": kind, "name": name}
+            return event | {"where": conditions.read(self, event, cleaned, "event_")}
         if self.by == By.SCHEDULE:
             read = self.schedule.read(self.zone, self.now)
             return read.as_json() if read else {}
@@ -349,11 +351,6 @@ class EntryForm(forms.ModelForm):
         return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left}
 
 
-def _shown(event: dict[str, Any]) -> dict[str, str]:
-    """Return the fields of the condition on a property."""
-    return dict(zip(("property", "op", "value"), event_property.shown(event), strict=True))
-
-
 def _initial(canvas: Canvas) -> dict[str, Any]:
     stored, first = canvas.reentry, canvas.state == Canvas.State.DRAFT
     repeated = canvas.entry_by in REPEATED
@@ -363,7 +360,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "entry_by": canvas.entry_by,
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
-        **{f"event_{name}": value for name, value in _shown(event).items()},
+        **conditions.initial(event, "event_"),
         "reentry": stored if not (repeated and first) else Reentry.NEVER,
         "reentry_live": stored if repeated else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,

@@ -38,7 +38,7 @@ def _of_event(canvas: Canvas) -> dict[str | Promise, Value]:
 
 
 def _event(raw: dict[str, object]) -> str:
-    where = " ".join(event_property.shown(raw)) if raw.get("where") else ""
+    where = ", ".join(" ".join(one) for one in event_property.shown(raw))
     return f"{raw.get('kind')}: {raw.get('name') or '*'} {where}".strip()
 
 

@@ -17,7 +17,12 @@ from canvases.entry_card.form import EntryForm, Runs
 from canvases.models import Canvas
 from canvases.views import editor, panels, workbench
 
-TRIES = ("preview", "add_exit", "remove_exit")  # buttons that change the form and store nothing
+TRIES = (
+    "preview",
+    "add_exit",
+    "remove_exit",
+    "add_condition",
+)  # buttons that change the form and store nothing
 
 
 @access.signed_in

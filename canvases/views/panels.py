@@ -15,6 +15,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.segments import filters, live_changes
+from audiencesync.people.writing import event_names
 from canvases import checklist, engine, pending, reasons
 from canvases.engine import admission
 from canvases.entry_card import api_call, words
@@ -23,6 +24,8 @@ from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views.workbench import Bench, Card, Panel
+
+MOST_SUGGESTED = 250  # names of events
 
 COUNT_SECONDS = 2.0
 
@@ -132,6 +135,7 @@ def of_entry(
         "version": str(canvas.version),
         "entry_words": words.entry(canvas, now=now),
         "call": api_call.curl(canvas),
+        "events": event_names.page(canvas.app_group, start=0, n=MOST_SUGGESTED),
     }
     return Panel("canvases/panels/entry.html", "entry", context)
 
