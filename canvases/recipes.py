@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from django import forms
@@ -24,6 +25,7 @@ from partners.models import Action, Audience
 Text = str | Promise
 Chosen = dict[str, Any]
 MOST_DAYS, MOST_TIMES, MOST_HOURS = 730, 100, 720
+KEPT_DAYS = 30  # after which people who have filled no other cart leave the audience
 LONGEST_NAME = 120
 
 
@@ -87,15 +89,16 @@ class RecipeForm(forms.Form):
 class Recipe:
     """A canvas to start from.
 
-    ``asks``: field -> (label, first value). ``chosen``: the filter of the segment that is kept up
-    to date, None if an event lets people enter.
+    ``asks``: field -> (label, first value). ``chosen``: the filter of the segment whose people
+    enter; they leave with it. It is kept up to date, or an ``event`` that is asked lets them enter.
     """
 
     key: str
     title: Text
     help: Text
     asks: dict[str, tuple[Text, Any]]
-    chosen: Callable[[Chosen], dict[str, Any]] | None = None
+    chosen: Callable[[Chosen], dict[str, Any]]
+    is_by_event: bool = False
 
 
 def _customers(asked: Chosen) -> dict[str, Any]:
@@ -112,6 +115,11 @@ def _valuable(asked: Chosen) -> dict[str, Any]:
 
 def _lapsed(asked: Chosen) -> dict[str, Any]:
     return {"purchase": asked["product"], "op": "last_before", "days": asked["days"]}
+
+
+def _with_cart(asked: Chosen) -> dict[str, Any]:
+    days = KEPT_DAYS + ceil(asked["hours"] / 24)
+    return {"event": asked["event"], "op": "at_least", "n": 1, "days": days}
 
 
 _ALL = [
@@ -149,8 +157,13 @@ _ALL = [
     Recipe(
         "cart",
         _("Abandoned cart"),
-        _("People who fill a cart and do not buy are added, and removed when they buy."),
+        _(
+            "People who fill a cart and do not buy are added. They are removed when they buy, or "
+            "after 30 days without another cart."
+        ),
         {"event": (_("Event of a filled cart"), "add_to_cart"), "hours": ("", 1)},
+        _with_cart,
+        is_by_event=True,
     ),
 ]
 RECIPES = {recipe.key: recipe for recipe in _ALL}
@@ -159,11 +172,11 @@ RECIPES = {recipe.key: recipe for recipe in _ALL}
 def build(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User, now: datetime) -> Canvas:
     """Create the draft of a recipe: segment, canvas and components."""
     with transaction.atomic():
-        segment = _segment(recipe, app_group, asked, by=by) if recipe.chosen else None
+        segment = _segment(recipe, app_group, asked, by=by)
         canvas = edit.create(
             app_group, name=str(recipe.title), description="", segment=segment, by=by, now=now
         )
-        edit.save_entry(canvas, _entry(segment, asked), version=canvas.version, by=by, now=now)
+        edit.save_entry(canvas, _entry(recipe, asked), version=canvas.version, by=by, now=now)
         canvas.refresh_from_db()
         last: Step | None = None
         if "hours" in asked:
@@ -176,9 +189,9 @@ def build(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User, now: 
     return canvas
 
 
-def _entry(segment: Segment | None, asked: Chosen) -> dict[str, Any]:
+def _entry(recipe: Recipe, asked: Chosen) -> dict[str, Any]:
     """Return the columns of entry and exit."""
-    if segment is not None:
+    if not recipe.is_by_event:
         return {
             "entry_by": Canvas.EntryBy.SEGMENT,
             "reentry": Canvas.Reentry.LEFT,
@@ -188,7 +201,7 @@ def _entry(segment: Segment | None, asked: Chosen) -> dict[str, Any]:
         "entry_by": Canvas.EntryBy.EVENT,
         "entry": {"kind": "event", "name": asked["event"], "where": []},
         "reentry": Canvas.Reentry.LEFT,
-        "exits": {"events": [{"kind": "purchase", "name": "", "where": []}]},
+        "exits": {"events": [{"kind": "purchase", "name": "", "where": []}], "left": True},
     }
 
 
@@ -206,7 +219,6 @@ def _settings(audience: Audience) -> dict[str, Any]:
 
 def _segment(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User) -> Segment:
     """Create the segment, with a number in its name if the name is taken."""
-    assert recipe.chosen is not None
     chosen = {"all": [recipe.chosen(asked)]}
     title, n = str(recipe.title), 1
     name = title

@@ -1,12 +1,17 @@
 """A recipe makes a draft that can be launched after at most three choices."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from audiencesync.people.segments import filters
-from canvases import checklist, recipes
+from audiencesync.people.api.track import track
+from audiencesync.people.segments import filters, live
+from canvases import checklist, engine, recipes
 from canvases.models import Canvas
+from partners.models import Batch
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -45,12 +50,12 @@ def test_a_recipe_makes_a_draft_without_blockers(choose, winback, recipe):
     assert made.steps.get(kind="audience_sync").settings["removes"] is True
 
 
-@pytest.mark.parametrize("recipe", [name for name in CHOICES if name != "cart"])
+@pytest.mark.parametrize("recipe", CHOICES)
 def test_the_segment_of_a_recipe_can_be_read(choose, winback, recipe):
     choose(recipe, audience=winback.pk, **CHOICES[recipe])
 
     made = Canvas.objects.get()
-    assert (made.entry_by, made.reentry) == ("segment", "left")
+    assert (made.entry_by, made.reentry) == ("event" if recipe == "cart" else "segment", "left")
     assert filters.members(made.segment).count() == 0
 
 
@@ -59,8 +64,28 @@ def test_the_cart_recipe_enters_by_event_and_ends_with_a_purchase(choose, winbac
 
     made = Canvas.objects.get()
     assert made.entry == {"kind": "event", "name": "add_to_cart", "where": []}
-    assert made.exits == {"events": [{"kind": "purchase", "name": "", "where": []}]}
+    assert made.exits["events"] == [{"kind": "purchase", "name": "", "where": []}]
     assert made.steps.get(kind="delay").settings == {"amount": 2, "unit": "hours"}
+
+
+def test_people_of_an_abandoned_cart_leave_the_audience_after_thirty_days(
+    choose, winback, people, bob
+):
+    choose("cart", audience=winback.pk, **CHOICES["cart"])
+    made, start = Canvas.objects.get(), timezone.now()
+    engine.launch(made, by=bob, now=start)
+    cart = [{"external_id": "p1", "name": "add_to_cart", "time": start.isoformat()}]
+    track(made.app_group, {"attributes": [], "events": cart, "purchases": []}, now=start)
+    added = []
+    for days in (0, 1, 30, 33):
+        with time_machine.travel(start + timedelta(days=days), tick=False):
+            while live.work(now=timezone.now(), seconds=9):
+                pass
+            while engine.move_all(now=timezone.now()):
+                pass
+        added.append(Batch.objects.order_by("pk").values_list("action", flat=True).last())
+
+    assert added == [None, "add", "add", "remove"]
 
 
 def test_the_audience_may_be_chosen_later(choose):
