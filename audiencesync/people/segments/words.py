@@ -9,12 +9,11 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audiencesync.people.segments import audiences, references
+from audiencesync.people.segments import audiences, clauses, references
 from audiencesync.people.segments.conditions_sql import HASH
 from audiencesync.people.segments.nodes import (
     COLUMNS,
     CUSTOM,
-    EVENT,
     EVERYBODY,
     FIELDS,
     OPS,
@@ -35,67 +34,63 @@ PHONE_DIGITS = 7
 SHOWN_VALUES = 5
 _OF_DAYS = {"greater": gettext_lazy("is after"), "less": gettext_lazy("is before")}
 _OF_NUMBERS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
+_LABELS = {"created_at": gettext_lazy("date of creation")}  # where the field's own does not fit
 
 
 def describe(raw: object, *, masked: bool = False, known: Mapping[str, Known] | None = None) -> str:
-    """Return a filter in words; ``masked`` hides e-mail addresses and ids. Raise FilterError.
+    """Return a filter as "everybody whose ..."; ``masked`` hides e-mail addresses and ids.
 
-    ``known``: the segments it refers to, where they are loaded already.
+    ``known``: the segments it refers to, where they are loaded already. Raise FilterError.
     """
     tree = read(raw)
     if tree in (EVERYBODY, Group("any")):
         return _("everybody")
     names = references.load([tree]) if known is None else known
-    return _Words(masked, names).of(tree, outermost=True)
+    return _("everybody %(conditions)s") % {"conditions": _Words(masked, names).of(tree)}
 
 
 class _Words:
     def __init__(self, masked: bool, known: Mapping[str, Known]) -> None:
         self.masked, self.known = masked, known
 
-    def of(self, node: Node, *, outermost: bool = False) -> str:
+    def of(self, node: Node, *, is_negated: bool = False, joint: str = "") -> str:
+        """Return a part; ``joint``: the word between it and the parts beside it."""
         if isinstance(node, Group):
-            return self._group(node, outermost=outermost)
+            return self._group(node, is_negated=is_negated, joint=joint)
         if isinstance(node, Condition):
-            return self._comparison(node, node.field.removeprefix(CUSTOM))
+            return self._comparison(node, is_negated=is_negated)
         if isinstance(node, EventCondition):
-            return self._event(node)
-        return self._member(node)
+            return clauses.of_event(node, self._what(node), is_negated=is_negated)
+        return clauses.of_member(node, self._name(node), is_negated=is_negated)
 
-    def _group(self, node: Group, *, outermost: bool) -> str:
-        joint = _(" and ") if node.match == "all" else _(" or ")
-        words = joint.join(map(self.of, node.parts))
-        if node.match == "none":
-            return _("not (%(conditions)s)") % {"conditions": words}
-        return words if outermost or len(node.parts) == 1 else f"({words})"
+    def _group(self, node: Group, *, is_negated: bool, joint: str) -> str:
+        """Return the parts; "none" negates each of them, which reads better than the whole."""
+        is_negated ^= node.match == "none"
+        own = _(" and ") if (node.match == "all") != is_negated else _(" or ")
+        inside = joint if len(node.parts) == 1 else own
+        words = own.join(self.of(part, is_negated=is_negated, joint=inside) for part in node.parts)
+        return words if inside == joint or not joint else f"({words})"
 
-    def _comparison(self, node: Condition, name: str) -> str:
-        label = str(FIELDS[node.field][0]) if node.field in FIELDS else name
-        return self._compared(node, label, node.field in PERSONAL, node.field in FIELDS)
+    def _comparison(self, node: Condition, *, is_negated: bool) -> str:
+        is_column = node.field in FIELDS
+        label = str(FIELDS[node.field][0]) if is_column else node.field.removeprefix(CUSTOM)
+        value = self._value(node, node.field in PERSONAL, is_column)
+        if node.field == "import":
+            value = ", ".join(map(str, _listed(node)[:SHOWN_VALUES]))
+        return clauses.of_profile(
+            node, str(_LABELS.get(node.field, label)), value, is_negated=is_negated
+        )
 
-    def _compared(self, node: Condition, label: str, is_personal: bool, is_column: bool) -> str:
-        if node.op in RELATIVE:
-            return _relative(node.op, label, int(str(node.value)))
-        op = (_OF_DAYS if isinstance(node.value, str) else _OF_NUMBERS).get(node.op, OPS[node.op])
-        if node.value is None:
-            return f"{label} {op}"
-        listed = node.value if isinstance(node.value, tuple) else (node.value,)
+    def _value(self, node: Condition, is_personal: bool, is_column: bool) -> str:
+        listed = _listed(node)
         if self.masked and (is_personal or not is_column and any(map(_is_personal, listed))):
-            return f"{label} {op} ***"
+            return "***"
         shown = ", ".join(map(_value_words, listed[:SHOWN_VALUES]))
-        return f"{label} {op} {shown}" + (" …" if len(listed) > SHOWN_VALUES else "")
-
-    def _event(self, node: EventCondition) -> str:
-        return _("%(what)s %(how_often)s") % {"what": self._what(node), "how_often": _often(node)}
+        return shown + (" …" if len(listed) > SHOWN_VALUES else "")
 
     def _what(self, node: EventCondition) -> str:
-        """Return the event or purchase, with its properties."""
-        if node.kind == EVENT:
-            what = _("event “%(name)s”") % {"name": node.name}
-        elif node.name:
-            what = _("purchase of “%(product)s”") % {"product": node.name}
-        else:
-            what = _("purchase")
+        """Return the event or product, with its properties."""
+        what = _("“%(text)s”") % {"text": node.name} if node.name else _("something")
         parts = [self._property(node.kind, part) for part in node.where]
         if not parts:
             return what
@@ -107,23 +102,23 @@ class _Words:
     def _property(self, kind: str, part: Condition) -> str:
         is_column = kind == PURCHASE and part.field in COLUMNS
         label = str(COLUMNS[part.field]) if is_column else part.field
-        return self._compared(part, label, False, is_column)
+        if part.op in RELATIVE:
+            return _relative(part.op, label, int(str(part.value)))
+        words = _OF_DAYS if isinstance(part.value, str) else _OF_NUMBERS
+        op = words.get(part.op, OPS[part.op])
+        return f"{label} {op} {self._value(part, False, is_column)}".strip()
 
-    def _member(self, node: SegmentCondition | AudienceCondition) -> str:
+    def _name(self, node: SegmentCondition | AudienceCondition) -> str:
         if isinstance(node, SegmentCondition):
             other = self.known.get(node.segment)
-            words = (
-                _("in the segment “%(name)s”")
-                if node.op == "in"
-                else _("not in the segment “%(name)s”")
-            )
-            return words % {"name": other.name if other else node.segment}
-        words = (
-            _("in the audience “%(name)s”")
-            if node.op == "in"
-            else _("not in the audience “%(name)s”")
-        )
-        return words % {"name": audiences.name(node.audience) or node.audience}
+            return other.name if other else node.segment
+        return audiences.name(node.audience) or str(node.audience)
+
+
+def _listed(node: Condition) -> tuple[str | int | float, ...]:
+    if node.value is None:
+        return ()
+    return node.value if isinstance(node.value, tuple) else (node.value,)
 
 
 def _relative(op: str, label: str, n: int) -> str:
@@ -138,61 +133,6 @@ def _relative(op: str, label: str, n: int) -> str:
     else:
         words = ngettext("%(field)s is today or tomorrow", "%(field)s is in the next %(n)d days", n)
     return words % {"field": label, "n": n}
-
-
-def _often(node: EventCondition) -> str:
-    if node.op.startswith(("first", "last")):
-        return _first_or_last(node)
-    n = node.n
-    if node.op == "never" or (n == 0 and node.op != "at_least"):
-        times = _("never")
-    elif node.op == "at_least":
-        times = ngettext("at least once", "at least %(n)d times", n) % {"n": n}
-    elif node.op == "at_most":
-        times = ngettext("at most once", "at most %(n)d times", n) % {"n": n}
-    else:
-        times = ngettext("exactly once", "exactly %(n)d times", n) % {"n": n}
-    if node.days is None:
-        return times
-    days = ngettext(
-        "%(times)s in the last 24 hours", "%(times)s in the last %(days)d days", node.days
-    )
-    return days % {"times": times, "days": node.days}
-
-
-def _first_or_last(node: EventCondition) -> str:
-    if node.day:
-        words = {
-            "first_before": _("for the first time before %(day)s"),
-            "first_after": _("for the first time after %(day)s"),
-            "last_before": _("for the last time before %(day)s"),
-            "last_after": _("for the last time after %(day)s"),
-        }
-        return words[node.op] % {"day": node.day}
-    n = node.days or 0
-    ago = {
-        "first_before": ngettext(
-            "for the first time more than %(n)d day ago",
-            "for the first time more than %(n)d days ago",
-            n,
-        ),
-        "first_after": ngettext(
-            "for the first time less than %(n)d day ago",
-            "for the first time less than %(n)d days ago",
-            n,
-        ),
-        "last_before": ngettext(
-            "for the last time more than %(n)d day ago",
-            "for the last time more than %(n)d days ago",
-            n,
-        ),
-        "last_after": ngettext(
-            "for the last time less than %(n)d day ago",
-            "for the last time less than %(n)d days ago",
-            n,
-        ),
-    }
-    return ago[node.op] % {"n": n}
 
 
 def _is_personal(value: object) -> bool:

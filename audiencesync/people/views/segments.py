@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -263,6 +264,6 @@ def _words(
 ) -> str:
     """Return a filter in words; viewers do not see the addresses and ids in it."""
     try:
-        return filters.describe(raw, masked=masked, known=known)
+        return capfirst(filters.describe(raw, masked=masked, known=known))
     except filters.FilterError:
         return _("This filter cannot be read.")

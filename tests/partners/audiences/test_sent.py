@@ -47,7 +47,7 @@ def test_the_last_synced_delivery_decides(audience, people):
 
 def test_an_audience_has_a_name_in_words(audience):
     condition = {"audience": audience.pk, "op": "not_in"}
-    assert filters.describe(condition) == "not in the audience “Winback”"
+    assert filters.describe(condition) == "everybody who is not in the audience “Winback”"
 
 
 def test_an_audience_of_another_group_is_refused(audience, other_group, charlie):

@@ -1,6 +1,7 @@
 """Refuse an invalid filter with its place and a reason; describe a valid one in words."""
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,27 +119,28 @@ def test_any_input_is_either_a_filter_or_an_error(raw):
     [
         ({}, "everybody"),
         ({"any": []}, "everybody"),
-        (VALID, "country is “DE”"),
-        ({"field": "email", "op": "exists"}, "e-mail exists"),
+        (VALID, "everybody whose country is “DE”"),
+        ({"field": "email", "op": "exists"}, "everybody whose e-mail is known"),
         (
             {"field": "created_at", "op": "greater", "value": "2026-11-23"},
-            "created on is after “2026-11-23”",
+            "everybody whose date of creation is after Nov. 23, 2026",
         ),
         (
             {"all": [VALID, {"field": "custom.orders", "op": "less", "value": 3}]},
-            "country is “DE” and orders is less than 3",
+            "everybody whose country is “DE” and whose orders is less than 3",
         ),
         (
             {"all": [VALID, {"any": [VALID, {"field": "custom.vip", "op": "is_true"}]}]},
-            "country is “DE” and (country is “DE” or vip is true)",
+            "everybody whose country is “DE” and (whose country is “DE” or whose vip is true)",
         ),
         (
             {"field": "country", "op": "in", "value": list("ABCDEF")},
-            "country is one of “A”, “B”, “C”, “D”, “E” …",
+            "everybody whose country is one of “A”, “B”, “C”, “D”, “E” …",
         ),
         (
             {"all": [VALID, {"none": [VALID, {"event": "order", "op": "never", "days": 90}]}]},
-            "country is “DE” and not (country is “DE” or event “order” never in the last 90 days)",
+            "everybody whose country is “DE” and whose country is not “DE”"
+            " and who performed “order” at least once in the last 90 days",
         ),
         (
             {
@@ -147,17 +149,43 @@ def test_any_input_is_either_a_filter_or_an_error(raw):
                 "n": 1,
                 "where": [{"property": "price", "op": "greater", "value": 9.5}],
             },
-            "purchase (where price is greater than 9.5) at least once",
+            "everybody who bought something (where price is greater than 9.5) at least once",
         ),
         (
             {"event": "order", "op": "last_before", "days": 30},
-            "event “order” for the last time more than 30 days ago",
+            "everybody who performed “order” for the last time more than 30 days ago",
         ),
         (
             {"field": "custom.seen", "op": "more_than_days_ago", "value": 30},
-            "seen is more than 30 days ago",
+            "everybody whose seen is more than 30 days ago",
+        ),
+        (
+            {"none": [{"all": [VALID, {"event": "order", "op": "at_least", "n": 1, "days": 9}]}]},
+            "everybody whose country is not “DE” or who never performed “order” in the last 9 days",
+        ),
+        (
+            {
+                "all": [
+                    {"field": "ads_consent", "op": "is_true"},
+                    {"any": [VALID, {"none": [{"event": "order", "op": "at_most", "n": 2}]}]},
+                ]
+            },
+            "everybody who consents to advertising"
+            " and (whose country is “DE” or who performed “order” at least 3 times)",
         ),
     ],
 )
 def test_a_filter_is_described_in_words(raw, words):
     assert filters.describe(raw) == words
+
+
+def test_the_words_are_a_german_sentence():
+    bought = {"event": "purchase", "op": "at_least", "n": 2, "days": 365}
+    value = {"field": "custom.value", "op": "greater", "value": 250}
+    raw = {"all": [{"any": [bought, value]}, {"none": [VALID, bought | {"n": 1, "days": 90}]}]}
+    with translation.override("de"):
+        assert filters.describe(raw) == (
+            "alle, (die „purchase“ mindestens 2-mal in den letzten 365 Tagen ausgelöst haben"
+            " oder deren value größer als 250 ist) und deren Land nicht „DE“ ist"
+            " und die „purchase“ in den letzten 90 Tagen nie ausgelöst haben"
+        )

@@ -73,7 +73,7 @@ def test_a_stored_circle_is_an_error_and_no_endless_loop(segment):
     Segment.objects.filter(pk=one.pk).update(filter=within(one))
     with pytest.raises(filters.FilterError):
         filters.parse(within(one))
-    assert filters.describe(within(one)) == "in the segment “One”"
+    assert filters.describe(within(one)) == "everybody who is in the segment “One”"
 
 
 def test_a_long_chain_of_segments_is_refused(segment, bob, acme):

@@ -132,7 +132,10 @@ def test_a_nested_filter_is_shown_in_words_and_kept(acme, bob, signed_in):
     nested = {"all": [{"any": [GERMANS, GERMANS["all"][0]]}]}
     segment = Segment.objects.create(app_group=acme, name="Nested", filter=nested)
     client = signed_in(bob)
-    assert "country is “DE” or country is “DE”" in client.get(url(segment)).content.decode()
+    assert (
+        "Everybody whose country is “DE” or whose country is “DE”"
+        in client.get(url(segment)).content.decode()
+    )
     client.post(url(segment), {"name": "Renamed", "version": "1", "save": "1"})
     segment.refresh_from_db()
     assert (segment.name, segment.filter) == ("Renamed", nested)

@@ -11,7 +11,7 @@ from audiencesync.people.segments.builder import numbers
 
 @pytest.fixture
 def reason(acme):
-    """reason(filter of one condition) -> why it finds nobody."""
+    """reason(filter of one condition) -> why no person matches."""
 
     def find(condition):
         found = numbers.count(acme, {"all": [condition]}, {"0.0": condition}, seconds=2)
