@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -34,6 +36,7 @@ NAMES = (
     "live",
     "changes",
     "flood",
+    "churn",
     "backlog",
 )
 BODIES = 200_000
@@ -42,6 +45,7 @@ INGEST = 30_000
 IMPORTS = 300_000
 CHANGES_PER_SECOND = 200
 FLOOD_PER_SECOND = 2_000
+BETWEEN_KILLS = (3.0, 12.0)  # seconds
 SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
 REST_SECONDS = 30
 AT_REST = 0.06  # CPU seconds in one second; some seconds contain a beat
@@ -182,6 +186,34 @@ class Run:
     def flood(self) -> dict[str, Any]:
         """Measure what waits while very many events arrive by REST."""
         return self.with_all("flood", FLOOD_PER_SECOND)
+
+    def churn(self) -> dict[str, Any]:
+        """Change 30 % of the people while two engines are killed at random; judge the end."""
+        engines, random = ("engine", "engine-2"), Random(self.n)  # noqa: S311  # no secret
+        kills = 0
+        for name in engines:
+            self.stack.spawn(name, "manage.py", "engine")
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                self.work("churn_begin", kinds=list(self.bench.kinds))
+                begun = time.monotonic()
+                changing = pool.submit(self.work, "churn")
+                while not changing.done() or time.monotonic() - begun < self.bench.busy_seconds:
+                    time.sleep(random.uniform(*BETWEEN_KILLS))
+                    self.kill_and_restart(random.choice(engines))
+                    kills += 1
+                found = changing.result() | {"kills": kills} | self.work("churn_end")
+            finally:
+                self.stack.stop(*engines)
+        return found | {"seconds": round(time.monotonic() - begun, 1)}
+
+    def kill_and_restart(self, engine: str) -> None:
+        """Kill an engine with all its processes; start it again."""
+        for process in self.tree(engine):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.stack.processes.pop(engine).wait()
+        self.stack.spawn(engine, "manage.py", "engine")
 
     def with_all(self, task: str, per_second: int) -> dict[str, Any]:
         """Run a task beside web and engine."""

@@ -48,6 +48,8 @@ GOALS = (
     Goal(("imports", "new_per_second"), {"postgresql": 30_000}, is_least=True),
     Goal(("changes", "joined", "p95_seconds"), _both(12), is_least=False),
     Goal(("changes", "left", "p95_seconds"), _both(12), is_least=False),
+    Goal(("flood", "events_per_second"), _both(1_950), is_least=True),
+    Goal(("flood", "waiting_at_the_end"), _both(20_000), is_least=False),  # two beats
     Goal(("live", "count_seconds"), {"postgresql": 2}, is_least=False, holds_at=_million),
     Goal(("live", "sweep_seconds"), {"postgresql": 5}, is_least=False, holds_at=_million),
     Goal(("idle", "cpu_percent"), _both(1), is_least=False),

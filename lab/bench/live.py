@@ -22,7 +22,7 @@ from audiencesync.people.writing import live_marks
 from canvases import engine
 from canvases.models import Canvas
 from lab.bench import world
-from partners.models import Delivery, Outcome, Sync, Tally
+from partners.models import Audience, Delivery, Outcome, Sync, Tally
 
 CHUNK = 10_000
 CALL = 20  # changes in one call
@@ -79,9 +79,9 @@ def _make_events() -> None:
         cursor.execute("ANALYZE")
 
 
-def mirror(segment: Segment, kinds: Sequence[str]) -> Canvas:
-    """Launch a canvas that keeps an audience up to date with a segment."""
-    canvas, _sync = world.draft(kinds)
+def mirror(segment: Segment, kinds: Sequence[str], audience: Audience | None = None) -> Canvas:
+    """Launch a canvas that keeps an audience, a new one by default, up to date with a segment."""
+    canvas, _sync = world.draft(kinds, audience)
     values = {"entry_by": "segment", "reentry": "left", "segment": segment}
     Canvas.objects.filter(pk=canvas.pk).update(**values)
     canvas.steps.update(settings={"removes": True})

@@ -26,6 +26,7 @@ from lab.bench import (
     backlog,
     bodies,
     calibration,
+    churn,
     events,
     exports,
     flood,
@@ -123,6 +124,9 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "live": live.measure,
     "changes": live.changes,
     "flood": flood.measure,
+    "churn_begin": churn.begin,
+    "churn": churn.change,
+    "churn_end": churn.end,
 }
 
 

@@ -88,12 +88,10 @@ def connected() -> AdAccount:
     return AdAccount.objects.create(connection=row, remote_id=remote.id, name=remote.name)
 
 
-def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
-    """Make a canvas for everybody; its one step adds to a new audience."""
-    account, name = connected(), f"bench {time.time_ns()}"
-    access_token = account.connection.token
-    remote_id = _created(access_token, account, name)
-    audience = Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
+def draft(kinds: Sequence[str], audience: Audience | None = None) -> tuple[Canvas, Sync]:
+    """Make a canvas for everybody; its one step adds to the audience, a new one by default."""
+    name = f"bench {time.time_ns()}"
+    audience = audience or _new_audience(name)
     everybody, _ = Segment.objects.get_or_create(app_group=group(), name="Everybody")
     canvas = Canvas.objects.create(app_group=group(), name=name, segment=everybody)
     sync = Sync.objects.create(
@@ -104,15 +102,16 @@ def draft(kinds: Sequence[str]) -> tuple[Canvas, Sync]:
     return canvas, sync
 
 
-def _created(access_token: str, account: AdAccount, name: str) -> str:
+def _new_audience(name: str) -> Audience:
     """Create an audience; wait where the ad account may create but one in a second."""
+    account, create = connected(), registry.get("tiktok").create_audience
     while True:
         try:
-            return registry.get("tiktok").create_audience(
-                access_token, account.remote_id, name=name
-            )
+            remote_id = create(account.connection.token, account.remote_id, name=name)
         except Retry:
             time.sleep(1)
+            continue
+        return Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
 
 
 def user() -> User:
