@@ -60,7 +60,7 @@ def test_a_canvas_uses_a_segment_through_another(acme, segment, uses, bob, signe
     assert refused(segment, bob) == ["Between"]
     page = signed_in(bob).get(reverse("segment", args=["acme", segment.pk])).content.decode()
     assert "through “<bdi>Between</bdi>”" in page
-    assert "Saving changes live canvases." in page
+    assert "1 live canvas uses this segment." in page
 
 
 def test_a_stopped_canvas_that_no_longer_names_a_segment_frees_it(acme, segment, bob):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.core.cache import cache
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -10,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
+from audiencesync.people.parsers.days import day
 from audiencesync.people.segments import attribute_sql
 from audiencesync.people.segments.nodes import CUSTOM
 from audiencesync.people.segments.reader import ops_of
@@ -19,6 +23,7 @@ KEPT_SECONDS = 300
 MOST = 5000
 NEWEST = 200  # profiles that are searched for example values
 LONGEST_EXAMPLE = 40
+DAY = len("2026-11-23")
 TYPES = {
     **{
         "text": "text",
@@ -51,6 +56,7 @@ Types = dict[str, set[str]]
 MOST_NAMES = 1000
 TYPE_WORDS = {
     "text": gettext_lazy("text"),
+    "date": gettext_lazy("date"),
     "number": gettext_lazy("number"),
     "boolean": gettext_lazy("yes or no"),
     "list": gettext_lazy("list"),
@@ -78,17 +84,35 @@ def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
 
 def examples(app_group: AppGroup) -> dict[str, str]:
     """Return name -> a value of one of the newest profiles. Not cached: it is personal data."""
-    newest = (
-        Profile.objects.filter(app_group=app_group)
-        .order_by("-pk")
-        .values_list("attributes", flat=True)[:NEWEST]
-    )
     found: dict[str, str] = {}
-    for known in newest:
+    for known in _newest(app_group):
         for name, value in known.items() if isinstance(known, dict) else ():
             if value not in (None, "") and name not in found:
                 found[name] = str(value)[:LONGEST_EXAMPLE]
     return found
+
+
+def _newest(app_group: AppGroup) -> Iterable[Any]:
+    """Return the attributes of the newest profiles."""
+    rows = Profile.objects.filter(app_group=app_group).order_by("-pk")
+    return rows.values_list("attributes", flat=True)[:NEWEST]
+
+
+def shown_types(app_group: AppGroup) -> Types | None:
+    """Return types() with "date" instead of "text" where newest profiles hold only days in it."""
+    found = types(app_group)
+    if found is None or not any(kinds == {"text"} for kinds in found.values()):
+        return found
+    held: dict[str, bool] = {}
+    for known in _newest(app_group):
+        for name, value in known.items() if isinstance(known, dict) else ():
+            if value not in (None, ""):
+                is_day = isinstance(value, str) and day(value[:DAY]) == value[:DAY]
+                held[name] = held.get(name, True) and is_day
+    return {
+        name: {"date"} if kinds == {"text"} and held.get(name) else kinds
+        for name, kinds in found.items()
+    }
 
 
 def suggestions(app_group: AppGroup) -> list[tuple[str, str]]:

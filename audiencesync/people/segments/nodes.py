@@ -35,6 +35,14 @@ OPS: dict[str, str | Promise] = {
     "less_than_days_ago": gettext_lazy("is less than … days ago"),
     "in_the_next_days": gettext_lazy("is in the next … days"),
 }
+OF_DAYS: dict[str, str | Promise] = {
+    "greater": gettext_lazy("is after"),
+    "less": gettext_lazy("is before"),
+}
+OF_NUMBERS: dict[str, str | Promise] = {
+    "greater": gettext_lazy("is greater than"),
+    "less": gettext_lazy("is less than"),
+}
 NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
 PRESENT = frozenset({"exists", "missing"})
 RELATIVE = frozenset({"more_than_days_ago", "less_than_days_ago", "in_the_next_days"})

@@ -16,6 +16,8 @@ from audiencesync.people.segments.nodes import (
     CUSTOM,
     EVERYBODY,
     FIELDS,
+    OF_DAYS,
+    OF_NUMBERS,
     OPS,
     PERSONAL,
     PURCHASE,
@@ -32,8 +34,6 @@ from audiencesync.people.segments.references import Known
 
 PHONE_DIGITS = 7
 SHOWN_VALUES = 5
-_OF_DAYS = {"greater": gettext_lazy("is after"), "less": gettext_lazy("is before")}
-_OF_NUMBERS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
 _LABELS = {"created_at": gettext_lazy("date of creation")}  # where the field's own does not fit
 
 
@@ -104,7 +104,7 @@ class _Words:
         label = str(COLUMNS[part.field]) if is_column else part.field
         if part.op in RELATIVE:
             return _relative(part.op, label, int(str(part.value)))
-        words = _OF_DAYS if isinstance(part.value, str) else _OF_NUMBERS
+        words = OF_DAYS if isinstance(part.value, str) else OF_NUMBERS
         op = words.get(part.op, OPS[part.op])
         return f"{label} {op} {self._value(part, False, is_column)}".strip()
 

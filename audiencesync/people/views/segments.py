@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -18,10 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people.models import Segment
-from audiencesync.people.segments import catalogue, filters, usage
+from audiencesync.people.segments import catalogue, filters, live, usage
 from audiencesync.people.segments import edit as domain
 from audiencesync.people.segments.builder import draft, numbers
 from audiencesync.people.segments.builder.form import COMMON, SegmentForm, name_taken
+from audiencesync.people.segments.builder.shown import shown
 from audiencesync.people.segments.nodes import COLUMNS
 from audiencesync.people.views import masking
 from audiencesync.people.writing import event_names
@@ -29,6 +31,7 @@ from audiencesync.people.writing import event_names
 PAGE = 25
 MOST_EVENTS = 250  # names that are suggested
 BIGGEST_ID = 2**63 - 1
+EFFECT_SECONDS = 1.0  # for what saving would do, in a preview
 
 
 @require_safe
@@ -54,13 +57,16 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def new(request: HttpRequest, group: str) -> HttpResponse:
-    """Create a segment from a name and conditions; the preview saves nothing."""
+    """Create a segment from a name and conditions; the preview saves nothing.
+
+    ``from``: the segment that a new page begins as a copy of.
+    """
     app_group = access.group(request, Role.MARKETER)
     if drawn := _drawn(request, app_group, None):
         return drawn
     form = SegmentForm(request.POST or None, app_group=app_group)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
-        return _form_page(request, app_group, form)
+        return _form_page(request, app_group, _copied(request, app_group) or form)
     try:
         asked = {name: form.cleaned_data[name] for name in ("name", "description", "chosen")}
         segment = domain.create(app_group, **asked, by=access.user(request))
@@ -161,6 +167,20 @@ def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> Ht
     return _form_page(request, app_group, form)
 
 
+def _copied(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
+    """Return the form with the conditions of another segment; None if no copy is asked for."""
+    asked = request.GET.get("from", "")
+    if request.method == "POST" or not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+        return None
+    row = Segment.objects.filter(app_group=app_group, pk=int(asked)).first()
+    root = shown(row.filter) if row else None
+    if row is None or root is None:
+        return None
+    name = _("Copy of %(name)s") % {"name": row.name}
+    typed = {"name": name[:80], "description": row.description, "version": "0"}
+    return SegmentForm(app_group=app_group, typed=typed, root=root)
+
+
 def _refused(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, error: Exception
 ) -> HttpResponse:
@@ -180,7 +200,6 @@ def _form_page(
         "attributes": catalogue.suggestions(app_group),
         "events": event_names.page(app_group, start=0, n=MOST_EVENTS),
         "columns": COLUMNS,
-        "uses": usage.of(form.segment) if form.segment else [],
     }
     context |= _numbers(request, app_group, form) | extra
     return render(request, "people/segment.html", context, status=422 if form.errors else status)
@@ -246,7 +265,19 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
         "people": people,
         "last": counted.sample[-1].pk if counted.sample else 0,
         "words": "" if chosen is None else _words(chosen, masked=masked),
-    }
+    } | _effect(form.segment, chosen)
+
+
+def _effect(row: Segment | None, chosen: Any) -> dict[str, Any]:
+    """Return as context what uses a segment, and what saving it would do to live canvases."""
+    uses = usage.of(row) if row else []
+    n_live = sum(use.is_live for use in uses)
+    is_changed = row is not None and chosen is not None and chosen != row.filter
+    effect = None
+    if row is not None and n_live and is_changed:
+        with suppress(filters.FilterError):
+            effect = live.difference(row, chosen, seconds=EFFECT_SECONDS)
+    return {"uses": uses, "n_live": n_live, "effect": effect}
 
 
 def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -25,6 +25,8 @@ from audiencesync.people.segments.nodes import (
     MAX_DAYS,
     MAX_TIMES,
     NO_VALUE,
+    OF_DAYS,
+    OF_NUMBERS,
     OPS,
     RELATIVE,
 )
@@ -81,12 +83,18 @@ IMPORT_OPS: Choices = [
 REDRAW = {"hx-post": "", "hx-trigger": "change", "hx-vals": '{"draw": "1"}'}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offers:
-    """What a group offers for choice: its other segments, and its audiences."""
+    """What a group offers for choice: its other segments, its audiences, and its attributes."""
 
     segments: Choices
     audiences: Choices
+    app_group: AppGroup
+
+    @cached_property
+    def types(self) -> catalogue.Types:
+        """Return the types of the attributes; empty if reading them takes too long."""
+        return catalogue.shown_types(self.app_group) or {}
 
 
 def offers(app_group: AppGroup, segment: Segment | None) -> Offers:
@@ -97,6 +105,7 @@ def offers(app_group: AppGroup, segment: Segment | None) -> Offers:
     return Offers(
         [(str(api_id), name) for api_id, name in others.values_list("api_id", "name")],
         [(str(pk), name) for pk, name in named.items()],
+        app_group,
     )
 
 
@@ -146,8 +155,16 @@ def _attribute(draft: Draft, number: str, given: Offers) -> dict[str, forms.Fiel
             list="segment-attributes",
             placeholder=_("Attribute"),
         ),
-        "op": _ops(draft, number, list(OPS.items())),
+        "op": _ops(draft, number, _attribute_ops(draft, given)),
     } | _value(draft, number)
+
+
+def _attribute_ops(draft: Draft, given: Offers) -> Choices:
+    """Return the comparisons, worded for numbers or for dates where only these are stored."""
+    name = draft.texts.get("field", "")
+    types = given.types.get(name, set()) if name else set()
+    words = {"date": OF_DAYS, "number": OF_NUMBERS}.get(next(iter(types), ""), {})
+    return [(op, words.get(op, shown) if len(types) == 1 else shown) for op, shown in OPS.items()]
 
 
 def _of_profile(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:

@@ -195,7 +195,7 @@ class SegmentForm(forms.Form):
     @cached_property
     def shown_types(self) -> catalogue.Types | None:
         """Return the types of the attributes, for the marks beside the conditions."""
-        return catalogue.types(self.app_group)
+        return None if self.is_fixed else self.offers.types
 
     @cached_property
     def tree(self) -> View:

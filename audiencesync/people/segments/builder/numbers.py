@@ -9,6 +9,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
@@ -22,6 +23,23 @@ SAMPLE = 10
 KEPT_SECONDS = 60
 
 
+LABELS = {
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+    "idfa": gettext_lazy("iOS IDFA"),
+    "gaid": gettext_lazy("Android GAID"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many people have a usable identifier; ``width``: of all in the segment, for SVG."""
+
+    label: str
+    n: int
+    width: str
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """``coverage``: None if it was too slow or there is no valid filter. ``of``: all people."""
@@ -32,6 +50,17 @@ class Numbers:
     by_place: dict[str, int] = field(default_factory=dict)
     sample: list[Profile] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)  # place -> why it finds nobody
+
+    @property
+    def bars(self) -> list[Bar]:
+        """Return a bar for each kind of identifier; none if the segment is empty."""
+        if self.coverage is None or not self.coverage.total:
+            return []
+        by_kind, total = self.coverage.by_kind, self.coverage.total
+        return [
+            Bar(str(label), by_kind[kind], f"{100 * by_kind[kind] / total:.1f}%")
+            for kind, label in LABELS.items()
+        ]
 
     @property
     def places(self) -> list[tuple[str, int, str]]:
