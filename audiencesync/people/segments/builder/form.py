@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from django import forms
 from django.conf import settings
@@ -95,8 +95,8 @@ class SegmentForm(forms.Form):
             return cleaned
         self._reading = typed.Reading(
             self.app_group,
-            self._types(),
-            _stored(self.segment),
+            types_for(self.root, self.app_group),
+            conditions_in(self.segment.filter) if self.segment else [],
             bool(cleaned.get("anyway")),
             self._report,
         )
@@ -124,31 +124,7 @@ class SegmentForm(forms.Form):
     def _part(self, one: Draft) -> dict[str, Any] | None:
         if one.parts is not None:
             return self._group(one)
-        texts = {name: str(self.cleaned_data.get(f"{name}-{one.path}") or "") for name in one.texts}
-        where = [
-            {
-                name: str(self.cleaned_data.get(f"{name}-{one.path}w{i}") or "")
-                for name in OF_PROPERTY
-            }
-            for i in range(len(one.where))
-        ]
-        has_errors = any(name.endswith(f"-{one.path}") for name in self.errors)
-        cleaned = Draft(texts, where=where, path=one.path)
-        return None if has_errors else typed.part(cleaned, self._reading)
-
-    def _types(self) -> catalogue.Types | None:
-        """Return the attributes of the group; read again if a condition names an unknown one."""
-        named = {
-            one.texts.get("field", "").removeprefix(CUSTOM)
-            for one in draft.walk(self.root)
-            if one.parts is None and one.kind == "attribute"
-        } - {""}
-        if not named:
-            return None
-        known = catalogue.types(self.app_group)
-        if known is None or named <= known.keys():
-            return known
-        return catalogue.types(self.app_group, is_fresh=True)
+        return condition(self, one, self._reading)
 
     def _check_whole(self, chosen: dict[str, Any]) -> None:
         """Report a mistake of the whole filter, such as too many conditions."""
@@ -200,7 +176,7 @@ class SegmentForm(forms.Form):
     @cached_property
     def tree(self) -> View:
         """Return the builder as its template shows it."""
-        return _view(self, self.root)
+        return view(self, self.root)
 
     @property
     def too_long_ago(self) -> str:
@@ -256,10 +232,54 @@ class View:
         return any(one.errors for one in self.texts.values())
 
 
-def _view(form: SegmentForm, one: Draft) -> View:
+def condition(form: forms.Form, one: Draft, reading: typed.Reading) -> dict[str, Any] | None:
+    """Return a condition of a form that is being cleaned as a part of a filter.
+
+    None if it is empty or wrong.
+    """
+    texts = {name: str(form.cleaned_data.get(f"{name}-{one.path}") or "") for name in one.texts}
+    where = [
+        {name: str(form.cleaned_data.get(f"{name}-{one.path}w{i}") or "") for name in OF_PROPERTY}
+        for i in range(len(one.where))
+    ]
+    has_errors = any(name.endswith(f"-{one.path}") for name in form.errors)
+    cleaned = Draft(texts, where=where, path=one.path)
+    return None if has_errors else typed.part(cleaned, reading)
+
+
+def types_for(root: Draft, app_group: AppGroup) -> catalogue.Types | None:
+    """Return the attributes of the group; read again if a condition names an unknown one."""
+    named = {
+        one.texts.get("field", "").removeprefix(CUSTOM)
+        for one in draft.walk(root)
+        if one.parts is None and one.kind == "attribute"
+    } - {""}
+    if not named:
+        return None
+    known = catalogue.types(app_group)
+    if known is None or named <= known.keys():
+        return known
+    return catalogue.types(app_group, is_fresh=True)
+
+
+class Drawn(Protocol):
+    """A form with controls of conditions, and what is shown beside them."""
+
+    fields: dict[str, forms.Field]
+    counts: Mapping[str, int]
+
+    def __getitem__(self, name: str) -> BoundField: ...
+
+    @property
+    def shown_types(self) -> catalogue.Types | None:
+        """Return the types of the attributes."""
+
+
+def view(form: Drawn, one: Draft) -> View:
+    """Return a group or a condition as its template shows it."""
     if one.parts is not None:
         match = form[f"match-{one.path}"]
-        parts = [_view(form, part) for part in one.parts]
+        parts = [view(form, part) for part in one.parts]
         may_nest = one.path.count(".") + 2 <= DEEPEST
         return View(
             one.path,
@@ -288,7 +308,7 @@ def _view(form: SegmentForm, one: Draft) -> View:
     )
 
 
-def _property(form: SegmentForm, place: str) -> View:
+def _property(form: Drawn, place: str) -> View:
     texts = {
         name: form[f"{name}-{place}"] for name in OF_PROPERTY if f"{name}-{place}" in form.fields
     }
@@ -310,9 +330,9 @@ def _common(segment: Segment | None) -> dict[str, Any]:
     }
 
 
-def _stored(segment: Segment | None) -> list[Any]:
-    """Return the conditions of the saved filter, which are not doubted again."""
+def conditions_in(raw: Any) -> list[Any]:
+    """Return the conditions of a saved filter, which are not doubted again."""
     try:
-        return list(leaves(read(segment.filter))) if segment else []
+        return list(leaves(read(raw)))
     except FilterError:
         return []
