@@ -35,7 +35,7 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(*related)
-        .prefetch_related(former.PREFETCH)
+        .prefetch_related(former.PREFETCH, "segment_uses__segment")
     )
 
 

@@ -9,15 +9,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
-from canvases import engine, pending
+from canvases import engine, pending, removal, tree
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS
@@ -25,10 +23,19 @@ from partners import sync
 from partners.models import Sync
 
 MOST_STEPS = 200
+RELATED = ("canvas__app_group", "canvas__segment", "sync__audience")
 
 
 class NotAllowed(Exception):
     """The edit is not possible now; the text tells a marketer why and what to do."""
+
+    def __init__(self, text: str | Promise) -> None:
+        super().__init__(str(text))
+        self.text = text
+
+
+class Unanswered(Exception):
+    """A removal is not made before a question is answered; the text asks it."""
 
     def __init__(self, text: str | Promise) -> None:
         super().__init__(str(text))
@@ -139,66 +146,101 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
             )
 
 
-def add(canvas: Canvas, kind: str, *, after: Step | None, by: User, now: datetime) -> Step:
-    """Insert a new step after ``after``, or first if it is None."""
+def add(
+    canvas: Canvas, kind: str, *, after: Step | None, branch: int = 0, by: User, now: datetime
+) -> Step:
+    """Insert a new step after ``after``, at the beginning of a branch of it, or first."""
     with _editing(canvas, by=by, now=now, structure=True):
         if _steps(canvas).count() >= MOST_STEPS:
             raise NotAllowed(_("A canvas has at most 200 components."))
-        if after is not None and not _steps(canvas).filter(pk=after.pk).exists():
-            raise NotAllowed(_("The component before was removed meanwhile."))
+        if after is not None:
+            after = _steps(canvas).filter(pk=after.pk).first()
+            if after is None:
+                raise NotAllowed(_("The component before was removed meanwhile."))
+            if branch not in places_after(after):
+                raise NotAllowed(_("This branch was removed meanwhile."))
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
-        _link(step, after=after)
+        _link(step, after=after, branch=branch)
+        _check_exits(canvas)
         _log_step(step, by, Activity.Verb.CREATED)
     return step
 
 
+def places_after(step: Step) -> set[int]:
+    """Return the branches of a step that another can be added to; 0 comes after its block."""
+    return {0, *(branch.number for branch in KINDS[step.kind].branches(step))}
+
+
 def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
-    """Swap a step with the one before or after it; at the end of the flow do nothing."""
+    """Move a step with its branches before or after its neighbour, or out of a branch.
+
+    At the end of the flow do nothing.
+    """
     with _editing(step.canvas, by=by, now=now, structure=True):
         step = _here(step)
         if up:
             if step.parent is None:
                 return
-            target = step.parent.parent
+            target, branch = step.parent.parent, step.parent.branch
         else:
-            target = step.children.filter(removed_at=None).first()
+            target, branch = step.children.filter(removed_at=None, branch=0).first(), 0
+            if target is None:
+                target = tree.block_around(list(_steps(step.canvas)), step)
             if target is None:
                 return
         _unlink(step, now=now)
-        _link(step, after=target)
+        _link(step, after=target, branch=branch)
+        _check_exits(step.canvas)
 
 
-def remove(step: Step, *, choice: str = "", by: User, now: datetime) -> pending.Decision:
+def remove(
+    step: Step,
+    *,
+    keep: int | None = None,
+    people: str = "",
+    choice: str = "",
+    by: User,
+    now: datetime,
+) -> pending.Decision:
     """Remove a step; the steps after it move up. A step that had visits is kept for its numbers.
 
-    Raise pending.Undecided if people are pending and ``choice`` does not decide about them.
+    ``keep``: the branch of a split whose steps stay, 0 for none. ``people``: where those go who
+    wait. Raise Unanswered if one of them is missing, pending.Undecided if people are pending and
+    ``choice`` does not decide about them.
     """
     with _editing(step.canvas, by=by, now=now, structure=True):
         step = _here(step)
-        waiting = step.visits.filter(left_at=None).count()
-        if waiting:
-            raise NotAllowed(
-                ngettext(
-                    "%(n)s person waits here. Remove the component when nobody does.",
-                    "%(n)s people wait here. Remove the component when nobody does.",
-                    waiting,
-                )
-                % {"n": number_format(waiting)}
-            )
-        _unlink(step, now=now)
-        _log_step(step, by, Activity.Verb.REMOVED)
-        step.removed_at = now
-        done = pending.decide(step, choice, by=by)
-        syncs = step.syncs.all()
-        if step.canvas.entered or any(one.is_used for one in syncs):
-            sync.claim(Sync.objects.filter(steps=step), claims=False)
-            return done
-        unused = list(syncs)
-        step.delete()
-        for one in unused:
-            one.delete()
+        steps = list(_steps(step.canvas).select_related(*RELATED))
+        if keep is None and tree.inside(steps, step):
+            raise Unanswered(_("Choose which branch stays."))
+        if keep and keep not in places_after(step):
+            raise Unanswered(_("This branch was removed meanwhile."))
+        planned = removal.plan(steps, step, keep or 0)
+        if removal.n_waiting(planned.gone) and people not in removal.People.values:
+            raise Unanswered(_("People wait here. Choose where they go."))
+        removal.relink(planned, now=now)
+        _check_exits(step.canvas)
+        removal.clear(planned, people, now=now)
+        decided = [_discard(one, choice, by=by, now=now) for one in planned.gone]
+    return pending.Decision(sum(one.n for one in decided), choice)
+
+
+def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:
+    """Delete a step that is out of the flow, unless it had visits."""
+    _log_step(step, by, Activity.Verb.REMOVED)
+    step.removed_at = now
+    done = pending.decide(step, choice, by=by)
+    step.segment_uses.all().delete()
+    syncs = step.syncs.all()
+    if step.canvas.entered or any(one.is_used for one in syncs):
+        sync.claim(Sync.objects.filter(steps=step), claims=False)
+        return done
+    unused = list(syncs)
+    step.delete()
+    for one in unused:
+        one.delete()
     return done
 
 
@@ -287,26 +329,38 @@ def _steps(canvas: Canvas) -> QuerySet[Step]:
 
 def _here(step: Step) -> Step:
     """Read ``step`` again. Raise NotAllowed if it was removed meanwhile."""
-    related = ("parent__parent", "canvas__app_group", "canvas__segment", "sync__audience")
-    found = _steps(step.canvas).select_related(*related).filter(pk=step.pk).first()
+    found = (
+        _steps(step.canvas).select_related("parent__parent", *RELATED).filter(pk=step.pk).first()
+    )
     if found is None:
         raise NotAllowed(_("This component was removed meanwhile."))
     return found
 
 
-def _link(step: Step, *, after: Step | None) -> None:
-    """Put an unlinked step after ``after``.
+def _check_exits(canvas: Canvas) -> None:
+    """Raise NotAllowed if a step comes after one that all people leave at."""
+    steps = list(_steps(canvas))
+    followed = {step.parent_id for step in steps}
+    for step in steps:
+        if step.pk in followed and not KINDS[step.kind].branches(step):
+            raise NotAllowed(
+                _("Nothing can come after an exit. Add it at the end of a branch, or remove it.")
+            )
+
+
+def _link(step: Step, *, after: Step | None, branch: int = 0) -> None:
+    """Put an unlinked step after ``after``; what stood there comes after the step.
 
     A place holds one step that is not removed (a constraint), so the new one is shown last.
     """
-    next_one = _steps(step.canvas).filter(parent=after, branch=0)
-    Step.objects.filter(pk=step.pk).update(parent=after, branch=0)
-    next_one.update(parent=step)
+    next_one = _steps(step.canvas).filter(parent=after, branch=branch)
+    Step.objects.filter(pk=step.pk).update(parent=after, branch=branch)
+    next_one.update(parent=step, branch=0)
     Step.objects.filter(pk=step.pk).update(removed_at=None)
 
 
 def _unlink(step: Step, *, now: datetime) -> None:
-    """Take a step out of the flow; the step after it takes its place."""
+    """Take a step and its branches out of the flow; the step after it takes its place."""
     parent, branch = step.parent, step.branch
     Step.objects.filter(pk=step.pk).update(removed_at=now, parent=None, branch=0)
-    _steps(step.canvas).filter(parent=step).update(parent=parent, branch=branch)
+    _steps(step.canvas).filter(parent=step, branch=0).update(parent=parent, branch=branch)

@@ -27,6 +27,7 @@ from canvases.models import (
     ExitSegment,
     ExitTally,
     Step,
+    StepSegment,
     StepTally,
     Visit,
 )
@@ -109,6 +110,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         Visit: "canvas__app_group",
         StepTally: "step__canvas__app_group",
         BranchTally: "step__canvas__app_group",
+        StepSegment: "step__canvas__app_group",
         Step.syncs.through: "step__canvas__app_group",
         Step: "canvas__app_group",
         CanvasHour: "canvas__app_group",

@@ -171,6 +171,7 @@ class LeftBy(models.TextChoices):
     JOINED = "joined", _("Joined an exit segment")
     CHANGED = "changed", _("Identifiers changed; entered again")
     ERASED = "erased", _("Erased")
+    REMOVED = "removed", _("The component was removed")
 
 
 class ExitTally(models.Model):
@@ -239,6 +240,21 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class StepSegment(models.Model):
+    """A segment that the settings of a step name: it cannot be deleted meanwhile."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="segment_uses")
+    segment = models.ForeignKey(Segment, models.PROTECT, related_name="steps_with")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["step", "segment"], name="step_segment_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.step.canvas)
 
 
 class Visit(models.Model):

@@ -101,6 +101,13 @@ def question(step: Step, *, is_removal: bool = False) -> Question | None:
     return Question(_lines(step, syncs), _choices(step, is_removal=is_removal)) if syncs else None
 
 
+def removal_question(steps: Sequence[Step]) -> Question | None:
+    """Return the question about people pending at steps that are removed; None if none are."""
+    asked = [one for step in steps if (one := question(step, is_removal=True))]
+    lines = [line for one in asked for line in one.lines]
+    return Question(lines, asked[0].choices) if asked else None
+
+
 def decide(step: Step, choice: str, *, by: User) -> Decision:
     """Carry out a choice, in the caller's transaction under the lock of the canvas.
 

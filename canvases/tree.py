@@ -25,21 +25,27 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
     At the end of a branch people go on after its block.
     """
     by_place, by_id = places(steps), {one.pk: one for one in steps}
-    place: tuple[int, int] | None = (step.pk, branch)
-    while place is not None:
-        if (found := by_place.get(place)) is not None:
+    at: Step | None = step
+    while at is not None:
+        if (found := by_place.get((at.pk, branch))) is not None:
             return found
-        parent, branch = place
-        place = (parent, 0) if branch else _end_of_block(by_id, by_id[parent])
+        if not branch:
+            at = _block_around(by_id, at)
+        branch = 0
     return None
 
 
-def _end_of_block(steps: Mapping[int, Step], step: Step) -> tuple[int, int] | None:
-    """Return the place after the innermost block around a step; None if it is in none."""
+def block_around(steps: Sequence[Step], step: Step) -> Step | None:
+    """Return the split in a branch of which a step stands, the innermost; None without one."""
+    return _block_around({one.pk: one for one in steps}, step)
+
+
+def _block_around(steps: Mapping[int, Step], step: Step) -> Step | None:
     while step.parent_id is not None:
+        parent = steps[step.parent_id]
         if step.branch:
-            return step.parent_id, 0
-        step = steps[step.parent_id]
+            return parent
+        step = parent
     return None
 
 
@@ -58,6 +64,15 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
         ordered.append(step)
         waiting += after.pop(step.pk, [])
     return ordered
+
+
+def path(steps: Iterable[Step], first: Step | None) -> list[Step]:
+    """Return a step and those after it in the same branch, without what their branches hold."""
+    by_place, found = places(steps), list[Step]()
+    while first is not None:
+        found.append(first)
+        first = by_place.get((first.pk, 0))
+    return found
 
 
 def inside(steps: Sequence[Step], split: Step) -> list[Step]:

@@ -5,6 +5,7 @@ that move.
 """
 
 from canvases.engine.admission import admit, admit_all, admit_some, entering
+from canvases.engine.clearance import clear
 from canvases.engine.lifecycle import (
     launch,
     remove_former_members,
@@ -21,6 +22,7 @@ __all__ = [
     "admit_some",
     "advance",
     "beat",
+    "clear",
     "entering",
     "hold",
     "launch",

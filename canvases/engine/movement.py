@@ -121,14 +121,14 @@ def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime)
     for branch in branches:
         who = _who(branch, canvas, within, now=now)
         following = tree.following(steps, step, branch.number)
-        n = _move(crowd.filter(who), following, now=now)
+        n = move(crowd.filter(who), following, now=now)
         if n:
             rows.go_on(step, following, n)
         if n and branch.number:
             rows.take(step, branch.number, n)
         moved += n
     if not branches:
-        moved = _move(crowd, None, now=now)
+        moved = move(crowd, None, now=now)
         rows.go_on(step, None, moved)
     return moved
 
@@ -156,7 +156,7 @@ def _who(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: dateti
     return Q(Exists(people))
 
 
-def _move(visits: QuerySet[Visit], to: Step | None, *, now: datetime) -> int:
+def move(visits: QuerySet[Visit], to: Step | None, *, now: datetime) -> int:
     """Move visits to a step, or out of the canvas; return how many."""
     if to is None:
         return visits.update(step=None, due_at=None, branch=None, left_at=now)

@@ -1,8 +1,11 @@
 """The step kinds: one file, one template, one line in KINDS (docs/adding-a-step.md)."""
 
+from canvases.steps.audience_paths import AudiencePaths
 from canvases.steps.audience_sync import AudienceSync
 from canvases.steps.base import StepKind
+from canvases.steps.decision_split import DecisionSplit
 from canvases.steps.delay import Delay
+from canvases.steps.exit import Exit
 
-_ALL: tuple[StepKind, ...] = (AudienceSync(), Delay())
+_ALL: tuple[StepKind, ...] = (AudienceSync(), Delay(), DecisionSplit(), AudiencePaths(), Exit())
 KINDS: dict[str, StepKind] = {kind.key: kind for kind in _ALL}

@@ -2,34 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
+from django import forms
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from canvases.steps.base import Branch, StepKind
+from audiencesync.groups.logged_changes import LoggedChange
+from audiencesync.people.segments.builder import draft
+from audiencesync.people.segments.builder import form as builder
+from audiencesync.people.segments.builder.draft import Draft
+from canvases.steps import segments_used
+from canvases.steps.base import Branch, StepKind, StepProblem, Text
+from canvases.steps.conditions_form import ConditionsForm, blank, drawn, is_readable, rows_of
 
 if TYPE_CHECKING:
     from canvases.models import Step
 
 MOST_PATHS = 7
 EVERYONE_ELSE = MOST_PATHS + 1
+LONGEST_NAME = 40
+
+
+def free_number(used: set[int]) -> int:
+    """Return the lowest number of a path that is not used."""
+    return next((n for n in range(1, MOST_PATHS + 1) if n not in used), EVERYONE_ELSE)
+
+
+class AudiencePathsForm(ConditionsForm):
+    """A name and a condition for each path, in their order."""
+
+    buttons = ConditionsForm.buttons | {"add"}
+
+    def __init__(self, *args: Any, step: Step, **kwargs: Any) -> None:
+        super().__init__(*args, step=step, **kwargs)
+        for n, one in enumerate(self.root.parts or [], 1):
+            words = {"n": n}
+            label = gettext("Name of path %(n)s") % words
+            text = forms.TextInput({"autocomplete": "off"})
+            self.fields[f"path-{one.path}"] = forms.CharField(
+                label=label, max_length=LONGEST_NAME, widget=text
+            )
+            self.fields[f"number-{one.path}"] = forms.IntegerField(
+                min_value=1, max_value=MOST_PATHS, required=False, widget=forms.HiddenInput
+            )
+
+    def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
+        """Return the paths; one to begin with."""
+        found = []
+        for row in rows_of(settings, "paths"):
+            one = drawn(row.get("filter") or {})
+            one.texts |= {"path": str(row["name"]), "number": str(row["number"])}
+            found.append(one)
+        return found or [self._fresh(set())]
+
+    @staticmethod
+    def _fresh(used: set[int]) -> Draft:
+        number = free_number(used)
+        one = blank()
+        one.texts |= {"path": gettext("Path %(n)s") % {"n": number}, "number": str(number)}
+        return one
+
+    @classmethod
+    def sent(cls, data: Mapping[str, object]) -> Draft:
+        """Return the paths that were sent."""
+        root = super().sent(data)
+        root.parts = (root.parts or [])[:MOST_PATHS]
+        for one in root.parts:
+            one.texts |= {name: str(data.get(f"{name}-{one.path}", "")) for name in OF_PATH}
+        return root
+
+    @classmethod
+    def completed(cls, root: Draft, step: Step) -> Draft:
+        """Give an added path a number that no path and no component has."""
+        used = set(step.children.filter(removed_at=None).values_list("branch", flat=True))
+        used |= {int(one.texts["number"]) for one in root.parts or [] if _number(one)}
+        root.parts = [
+            one if _number(one) else cls._fresh(used) for one in (root.parts or [])[:MOST_PATHS]
+        ]
+        return draft.numbered(root)
+
+    @property
+    def may_have_more(self) -> bool:
+        """Return whether another path can be added."""
+        return len(self.root.parts or []) < MOST_PATHS
+
+    @property
+    def paths(self) -> list[tuple[forms.BoundField, forms.BoundField, builder.View]]:
+        """Return name, number and condition of each path."""
+        return [
+            (self[f"path-{one.path}"], self[f"number-{one.path}"], view)
+            for one, view in zip(self.root.parts or [], self.conditions, strict=True)
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """Require a path, other names, and that no component is left in a path that is gone."""
+        cleaned = super().clean()
+        names = [cleaned.get(f"path-{one.path}", "") for one in self.root.parts or []]
+        if not names:
+            self.add_error(None, _("Add at least one path."))
+        for one in self.root.parts or []:
+            if (name := cleaned.get(f"path-{one.path}")) and names.count(name) > 1:
+                self.add_error(f"path-{one.path}", _("Another path has this name."))
+        self._check_branches({number for number, _one in self._numbered()})
+        return cleaned
+
+    def _check_branches(self, numbers: set[int]) -> None:
+        lost = lost_branches(self.step, numbers)
+        if lost:
+            text = gettext(
+                "Components are still in the path “%(name)s”. Move or remove them first."
+            )
+            self.add_error(None, text % {"name": lost[0]})
+
+    def _numbered(self) -> list[tuple[int, Draft]]:
+        """Return each path with its number; a number that is missing or taken is replaced."""
+        found, used = list[tuple[int, Draft]](), set[int]()
+        for one in self.root.parts or []:
+            number = self.cleaned_data.get(f"number-{one.path}")
+            number = free_number(used) if number is None or number in used else number
+            used.add(number)
+            found.append((number, one))
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """Return number, name and filter of each path."""
+        cleaned = self.cleaned_data
+        rows = zip(self._numbered(), cleaned["filters"], strict=True)
+        return {
+            "paths": [
+                {"number": number, "name": cleaned[f"path-{one.path}"], "filter": chosen}
+                for (number, one), chosen in rows
+            ]
+        }
+
+
+OF_PATH = ("path", "number")
+
+
+def _number(one: Draft) -> bool:
+    text = one.texts.get("number", "")
+    return text.isascii() and text.isdigit() and len(text) == 1
+
+
+def lost_branches(step: Step, numbers: set[int]) -> list[Text]:
+    """Return the names of branches with components that ``numbers`` do not contain."""
+    children = step.children.filter(removed_at=None).exclude(branch__in=[0, EVERYONE_ELSE])
+    lost = set(children.values_list("branch", flat=True)) - numbers
+    rows = [*rows_of(step.settings, "paths"), *rows_of(step.settings, "events")]
+    names = {row["number"]: str(row["name"]) for row in rows}
+    return [names.get(number, str(number)) for number in sorted(lost)]
 
 
 class AudiencePaths(StepKind):
     """Divide people by up to seven conditions, in their order.
 
-    The number of a path stays the same when others are removed: its steps refer to it.
+    The number of a path stays the same when others are removed: its components refer to it.
     """
 
     key = "audience_paths"
     label = _("Audience paths")
+    help = _("People take the first of up to seven paths whose condition holds for them.")
+    icon = "route"
+    template = "canvases/steps/audience_paths.html"
+    form = AudiencePathsForm
     splits = True
+
+    def summary(self, step: Step) -> Text:
+        """Return such as: 2 paths and everyone else."""
+        n = len(rows_of(step.settings, "paths"))
+        if not n:
+            return _("Not set up yet")
+        text = ngettext("%(n)s path and everyone else", "%(n)s paths and everyone else", n)
+        return text % {"n": n}
+
+    def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Return that there are no paths."""
+        if self.is_set_up(step):
+            return []
+        return [StepProblem(_("Choose the condition of each path."), field="kind-0.0")]
+
+    def is_set_up(self, step: Step) -> bool:
+        """Return whether there is a path, and each has its condition."""
+        rows = rows_of(step.settings, "paths")
+        return bool(rows) and all(is_readable(row.get("filter") or {}) for row in rows)
 
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return the paths in their order, then everyone else."""
-        paths = step.settings.get("paths", [])
         return (
-            *(Branch(path["number"], path["name"], path["filter"]) for path in paths),
+            *(
+                Branch(path["number"], path["name"], path["filter"])
+                for path in rows_of(step.settings, "paths")
+            ),
             Branch(EVERYONE_ELSE, _("Everyone else")),
         )
+
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
+        """Return the names of the paths, and what they compare without the values."""
+        old, new = (
+            ", ".join(str(row["name"]) for row in rows_of(one, "paths")) for one in (before, after)
+        )
+        return [(_("Paths"), old, new), (_("Condition"), *segments_used.compared(before, after))]
+
+    def on_saved(self, step: Step) -> None:
+        """Note the segments that the conditions name."""
+        segments_used.keep(step)

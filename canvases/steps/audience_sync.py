@@ -83,6 +83,10 @@ class AudienceSync(StepKind):
         )
         return [current, *_of_former(step, now=now)]
 
+    def is_set_up(self, step: Step) -> bool:
+        """Return whether an audience is chosen."""
+        return step.sync_id is not None
+
     def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Warn of fields that no profile of the segment has, and of audiences too small for ads."""
         segment = step.canvas.segment

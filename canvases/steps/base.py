@@ -60,6 +60,11 @@ class StepForm(forms.Form):
         self.step = step
         super().__init__(*args, **kwargs)
 
+    @classmethod
+    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+        """Return the form with typed values if a button inside it was pressed, None for Save."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """Return the JSON to store in ``Step.settings``. Only for valid forms."""
         return dict(self.cleaned_data)
@@ -96,6 +101,10 @@ class StepKind:
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return what is missing or broken now. Computed for every page view, never stored."""
         return []
+
+    def is_set_up(self, step: Step) -> bool:
+        """Return whether nothing is left to be chosen; else the card is new or incomplete."""
+        return True
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return doubts to show before a launch. May count profiles: only the checklist asks."""

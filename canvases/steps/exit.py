@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from canvases.steps.base import Branch, StepKind
+from canvases.steps.base import Branch, StepKind, Text
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -18,6 +18,13 @@ class Exit(StepKind):
 
     key = "exit"
     label = _("Exit")
+    help = _("People leave the canvas here. The branch does not meet the others again.")
+    icon = "logout"
+    template = "canvases/steps/exit.html"
+
+    def summary(self, step: Step) -> Text:
+        """Return that people leave."""
+        return _("People leave the canvas")
 
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return none: all people leave."""

@@ -36,12 +36,13 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Add a step after the named one, or first."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    kind, after = request.POST.get("kind", ""), request.POST.get("after", "first")
+    kind, place = request.POST.get("kind", ""), request.POST.get("after", "first")
+    after, _dash, branch = place.partition("-")
     if kind not in KINDS:
         bench = workbench.read(row, now=now)
         banner = Banner("danger", _("Choose a component."))
         return workbench.answer(
-            request, bench, panels.of_menu(bench, after, banner=banner), status=422
+            request, bench, panels.of_menu(bench, place, banner=banner), status=422
         )
     parent = (
         None
@@ -49,7 +50,8 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         else access.get(request, Step, pk=after, canvas=row, removed_at=None)
     )
     try:
-        step = edit.add(row, kind, after=parent, by=access.user(request), now=now)
+        by = access.user(request)
+        step = edit.add(row, kind, after=parent, branch=number(branch) or 0, by=by, now=now)
     except edit.NotAllowed as error:
         return refuse(request, row, error, now=now)
     return show_step(request, step, now=now)
@@ -62,6 +64,8 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
+    if (drawn := kind.form.typed(request.POST, step=step)) is not None:
+        return show_form(request, step, drawn, status=200, now=now)
     form = kind.form(request.POST, step=step)
     if not form.is_valid():
         return show_form(request, step, form, status=422, now=now)
@@ -89,8 +93,17 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     step = step_of(request, canvas_id, step_id)
     try:
         done = edit.remove(
-            step, choice=request.POST.get("waiting", ""), by=access.user(request), now=now
+            step,
+            keep=number(request.POST.get("keep", "")),
+            people=request.POST.get("people", ""),
+            choice=request.POST.get("waiting", ""),
+            by=access.user(request),
+            now=now,
         )
+    except edit.Unanswered as error:
+        bench = workbench.read(step.canvas, now=now)
+        asked = panels.of_remove(bench, step, banner=Banner("warning", error.text))
+        return workbench.answer(request, bench, asked, status=422)
     except pending.Undecided:
         bench = workbench.read(step.canvas, now=now)
         return workbench.answer(
@@ -220,6 +233,11 @@ def posted_version(request: HttpRequest) -> int:
         return int(request.POST.get("version", ""))
     except ValueError:
         return -1
+
+
+def number(text: str) -> int | None:
+    """Return the number of a branch that was sent; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
 
 
 def typed(data: QueryDict) -> dict[str, Any]:

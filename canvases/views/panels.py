@@ -16,7 +16,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.writing import event_names
-from canvases import checklist, engine, pending, reasons
+from canvases import checklist, engine, pending, reasons, removal, tree
 from canvases.engine import admission
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
@@ -102,10 +102,17 @@ def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Pane
     card = bench.any_card(step.pk)
     if card is None:
         return Panel()
+    steps = [one.step for one in bench.cards]
+    inside = tree.inside(steps, card.step)
+    concerned = [card.step, *inside]
     context = {
         "card": card,
         "banner": banner,
-        "question": pending.question(card.step, is_removal=True),
+        "question": pending.removal_question(concerned),
+        "branches": [branch for branch in card.branches if branch.path] if inside else [],
+        "n_inside": len(inside),
+        "n_waiting": removal.n_waiting(concerned),
+        "people_choices": removal.People.choices,
     }
     return Panel("canvases/panels/remove.html", card.id, context)
 
@@ -142,11 +149,14 @@ def of_entry(
 
 def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
     """Return the menu of components to insert after a step, or first."""
-    card = bench.card(after)
+    step, _dash, branch = after.partition("-")
+    card = bench.card(step)
+    way = next((one for one in card.branches if str(one.number) == branch), None) if card else None
     context = {
         "kinds": list(KINDS.values()),
-        "after": card.id if card else "first",
+        "after": (f"{card.id}-{way.number}" if way else card.id) if card else "first",
         "after_card": card,
+        "after_branch": way,
     }
     return Panel("canvases/panels/add.html", "add", context | {"banner": banner})
 

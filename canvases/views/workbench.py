@@ -24,7 +24,7 @@ from canvases.conflicts import Conflict
 from canvases.engine import brake
 from canvases.entry_card import headcounts, words
 from canvases.entry_card.headcounts import Headcount
-from canvases.models import Canvas, Step
+from canvases.models import BranchTally, Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import StepKind, StepProblem, Text
 from partners import registry, sync
@@ -32,6 +32,33 @@ from partners.base import Partner
 from partners.connections import problems
 
 WAITING: Text = _("Waiting here")
+
+
+@dataclass(slots=True)
+class Way:
+    """A branch of a split as the flow shows it. ``ends``: it does not meet the others again."""
+
+    number: int
+    label: Text
+    n: int
+    ends: bool
+    path: list[Card]
+    split: Card
+
+    @property
+    def place(self) -> str:
+        """Return the place at its end, to add a component to."""
+        return self.path[-1].id if self.path else self.start
+
+    @property
+    def start(self) -> str:
+        """Return the place at its beginning."""
+        return f"{self.split.id}-{self.number}"
+
+    @property
+    def takes_more(self) -> bool:
+        """Return whether a component can be added at its end."""
+        return not self.path or not self.path[-1].leaves
 
 
 @dataclass(slots=True)
@@ -46,6 +73,7 @@ class Card:
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
     removed: Removed | None = None  # for a step that has removed people again
     conflicts: list[Conflict] = field(default_factory=list)
+    branches: list[Way] = field(default_factory=list)  # of a split
     is_first: bool = False
     is_last: bool = False
     is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
@@ -56,11 +84,16 @@ class Card:
         return str(self.step.pk)
 
     @property
+    def leaves(self) -> bool:
+        """Return whether all people leave here, so that nothing can come after it."""
+        return not self.kind.branches(self.step)
+
+    @property
     def tone(self) -> str:
         """Return "new" (never saved), "incomplete" (settings missing), "trouble" or ""."""
         if not self.problems:
             return ""
-        if not self.sends or self.step.sync_id is not None:
+        if self.kind.is_set_up(self.step):
             return "trouble"
         is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
         return "new" if is_new else "incomplete"
@@ -155,8 +188,9 @@ class Bench:
     """The data of a canvas page."""
 
     canvas: Canvas
-    cards: list[Card]
+    cards: list[Card]  # in the order of reading
     removed: list[Card]
+    path: list[Card]  # those that are in no branch
     banner: list[str] = field(default_factory=list)  # problems of the connections of the group
     n_held: int = 0  # people who would be removed, if a brake holds that
     entry: str = ""  # entry and exit in one sentence, or what is missing
@@ -215,6 +249,7 @@ class Bench:
                 card.shares,
                 card.removed,
                 card.conflicts,
+                [(one.number, str(one.label), one.n) for one in card.branches],
             )
             for card in (*self.cards, *self.removed)
         ]
@@ -266,13 +301,51 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
         )
 
     cards, removed = [card(step) for step in steps], [card(step) for step in gone]
-    if cards:
-        cards[0].is_first = cards[-1].is_last = True
+    path = _path(cards)
     banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
-    return Bench(canvas, cards, removed, banner, n_held, entry, bool(missing), *_head(canvas))
+    return Bench(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))
+
+
+def _path(cards: Sequence[Card]) -> list[Card]:
+    """Nest the cards of branches in those of their splits; return the others."""
+    by_id = {card.step.pk: card for card in cards}
+    steps = [card.step for card in cards]
+    took = {
+        (row.step_id, row.branch): row.n
+        for row in BranchTally.objects.filter(step__in=[s for s in steps if KINDS[s.kind].splits])
+    }
+
+    def drawn(path: tree.Path) -> list[Card]:
+        found = []
+        for node in path.nodes:
+            card = by_id[node.step.pk]
+            labels = {one.number: one.label for one in card.kind.branches(card.step)}
+            card.branches = [
+                Way(
+                    one.number,
+                    labels[one.number],
+                    took.get((card.step.pk, one.number), 0),
+                    one.ends,
+                    drawn(one),
+                    card,
+                )
+                for one in node.branches
+            ]
+            card.is_first = card.step.parent_id is None
+            found.append(card)
+        if found:
+            found[-1].is_last = tree.block_around(steps, found[-1].step) is None
+        return found
+
+    return drawn(tree.outline(steps, numbers_of))
+
+
+def numbers_of(step: Step) -> list[int]:
+    """Return the numbers of the branches of a step."""
+    return [branch.number for branch in KINDS[step.kind].branches(step)]
 
 
 def _head(canvas: Canvas) -> tuple[list[Headcount], int]:

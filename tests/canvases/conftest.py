@@ -78,10 +78,12 @@ class Editor:
     def post(self, url_name, /, *args, htmx=False, **data):
         return self.client.post(self.url(url_name, *args), data, headers=HTMX if htmx else {})
 
-    def add(self, kind, after="first"):
+    def add(self, kind, after="first", branch=None):
         """Add a step by form; return it."""
         known = set(Step.objects.values_list("pk", flat=True))
-        answer = self.post("step_add", kind=kind, after=getattr(after, "pk", after))
+        place = getattr(after, "pk", after)
+        place = place if branch is None else f"{place}-{branch}"
+        answer = self.post("step_add", kind=kind, after=place)
         assert answer.status_code == 302, answer.content.decode()
         return Step.objects.exclude(pk__in=known).get()
 

@@ -7,9 +7,9 @@ from django.utils import timezone
 from audiencesync.people.models import Segment
 from audiencesync.people.models.live import Subscription
 from audiencesync.people.segments import edit, live, usage
+from canvases import edit as flow
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
-from canvases.steps.audience_paths import AudiencePaths
 
 LIVE = Canvas.State.LIVE
 
@@ -21,13 +21,14 @@ def uses(acme, segment):
 
 
 @pytest.fixture
-def split(acme, segment, monkeypatch):
+def split(acme, segment):
     """A canvas with a split whose condition names the segment in a group."""
-    monkeypatch.setitem(KINDS, "audience_paths", AudiencePaths())
     canvas = Canvas.objects.create(app_group=acme, name="Split", state=LIVE)
     condition = {"none": [{"segment": str(segment.api_id), "op": "in"}]}
     settings = {"paths": [{"number": 1, "name": "New", "filter": condition}]}
-    return Step.objects.create(canvas=canvas, kind="audience_paths", settings=settings)
+    step = Step.objects.create(canvas=canvas, kind="audience_paths", settings=settings)
+    KINDS[step.kind].on_saved(step)
+    return step
 
 
 def refused(segment, by):
@@ -39,7 +40,8 @@ def refused(segment, by):
 def test_the_condition_of_a_branch_uses_a_segment(segment, split, uses, bob):
     assert uses() == [("Split", True, "")]
     assert refused(segment, bob) == ["Split"]
-    Step.objects.update(removed_at=timezone.now())
+    Canvas.objects.update(state=Canvas.State.STOPPED)
+    flow.remove(split, by=bob, now=timezone.now())
     assert uses() == []
     edit.remove(segment, by=bob)
 

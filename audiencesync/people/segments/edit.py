@@ -149,7 +149,7 @@ def _lock(app_group_id: int) -> None:
 
 def _conditions(before: Any, after: Any) -> LoggedChange:
     """Return the old and new field names for the log; values may be customer data."""
-    old, new = (", ".join(_fields_of(one)) for one in (before, after))
+    old, new = (", ".join(fields_of(one)) for one in (before, after))
     return (
         _("Conditions"),
         old,
@@ -157,7 +157,7 @@ def _conditions(before: Any, after: Any) -> LoggedChange:
     )
 
 
-def _fields_of(raw: Any) -> list[str]:
+def fields_of(raw: Any) -> list[str]:
     """Return the names of a filter's fields, in order; none if it cannot be read."""
     try:
         tree = leaves(filters.read(raw))

@@ -10,9 +10,7 @@ from audiencesync.people.models import Event, Profile
 from canvases import engine, laws
 from canvases.engine import movement
 from canvases.models import BranchTally, Step, Visit
-from canvases.steps import KINDS
-from canvases.steps.audience_paths import EVERYONE_ELSE, AudiencePaths
-from canvases.steps.exit import Exit
+from canvases.steps.audience_paths import EVERYONE_ELSE
 
 pytestmark = pytest.mark.thorough
 
@@ -24,12 +22,6 @@ BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
 def split(*filters):
     paths = [{"number": n, "name": f"Path {n}", "filter": one} for n, one in enumerate(filters, 1)]
     return {"paths": paths}
-
-
-@pytest.fixture(autouse=True)
-def _kinds(monkeypatch):
-    monkeypatch.setitem(KINDS, "audience_paths", AudiencePaths())
-    monkeypatch.setitem(KINDS, "exit", Exit())
 
 
 @pytest.fixture

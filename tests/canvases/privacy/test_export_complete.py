@@ -76,7 +76,7 @@ WITHOUT_PROFILES = {
     ),
     *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
-    *(f"canvases.{name}" for name in ("BranchTally", "ExitSegment", "ExitTally")),
+    *(f"canvases.{name}" for name in ("BranchTally", "ExitSegment", "ExitTally", "StepSegment")),
     *("groups.BeatSlot", "people.Import", "people.Segment", "people.Subscription"),
 }
 

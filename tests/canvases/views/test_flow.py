@@ -83,7 +83,7 @@ def test_a_step_with_waiting_people_is_not_removed(bobs, canvas, people):
 
     answer = bobs.post("step_remove", one.pk)
 
-    assert answer.status_code == 409
+    assert answer.status_code == 422
     assert "1 person waits here" in answer.content.decode()
     assert flow(canvas) == [one.pk]
 

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 # The numbers on the cards: one query reads them for all steps of a canvas.
 NUMBERS = 'FROM "canvases_step" LEFT OUTER JOIN "canvases_steptally"'
-MOST_QUERIES_OF_A_SAVE = 49
+MOST_QUERIES_OF_A_SAVE = 50
 
 
 @pytest.fixture

@@ -267,6 +267,7 @@ class Drawn(Protocol):
 
     fields: dict[str, forms.Field]
     counts: Mapping[str, int]
+    reasons: Mapping[str, str]
 
     def __getitem__(self, name: str) -> BoundField: ...
 

@@ -1,0 +1,45 @@
+"""People may leave because their component was removed."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Widen the choices."""
+
+    dependencies = [
+        ("canvases", "0014_segments_of_steps"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="exittally",
+            name="reason",
+            field=models.CharField(
+                choices=[
+                    ("event", "An exit event happened"),
+                    ("segment", "Left the entry segment"),
+                    ("joined", "Joined an exit segment"),
+                    ("changed", "Identifiers changed; entered again"),
+                    ("erased", "Erased"),
+                    ("removed", "The component was removed"),
+                ],
+                max_length=7,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="visit",
+            name="left_by",
+            field=models.CharField(
+                choices=[
+                    ("event", "An exit event happened"),
+                    ("segment", "Left the entry segment"),
+                    ("joined", "Joined an exit segment"),
+                    ("changed", "Identifiers changed; entered again"),
+                    ("erased", "Erased"),
+                    ("removed", "The component was removed"),
+                ],
+                max_length=7,
+                null=True,
+            ),
+        ),
+    ]

@@ -1,0 +1,200 @@
+"""Forms of steps that ask about people, with the controls of the segment builder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.people.segments import catalogue, filters
+from audiencesync.people.segments.builder import controls, draft, shown
+from audiencesync.people.segments.builder import form as builder
+from audiencesync.people.segments.builder.draft import Draft
+from audiencesync.people.segments.builder.typed import Reading
+from audiencesync.people.segments.nodes import COLUMNS
+from audiencesync.people.writing import event_names
+from canvases.steps.base import StepForm
+
+if TYPE_CHECKING:
+    from canvases.models import Step
+
+Filter = dict[str, Any]
+MOST_EVENTS = 250  # names that are suggested
+# Without those that need a query to be put into words.
+KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
+
+
+def blank() -> Draft:
+    """Return a condition that is not chosen yet: a saved segment is the usual one."""
+    return Draft({"kind": "segment", "op": "in"})
+
+
+def drawn(raw: Filter) -> Draft:
+    """Return a stored filter of one condition as the builder draws it."""
+    found = shown.shown(raw) if raw else None
+    parts = (found.parts if found else None) or []
+    return parts[0] if len(parts) == 1 and parts[0].parts is None else blank()
+
+
+class ConditionsForm(StepForm):
+    """Conditions, one for each branch. ``root``: what was typed, to be shown again as it is."""
+
+    anyway = forms.BooleanField(
+        label=_("Save it although this condition finds no person today"), required=False
+    )
+    buttons: ClassVar = {"draw", "add_property", "remove"}
+
+    def __init__(
+        self, data: Any = None, *, step: Step, initial: Any = None, root: Draft | None = None
+    ) -> None:
+        stored = self.stored(step.settings if initial is None else initial)
+        sent = self.sent(data) if data is not None else None
+        self.root = root or sent or draft.numbered(draft.group("all", stored))
+        self.counts: Mapping[str, int] = {}
+        self.reasons: Mapping[str, str] = {}
+        self.is_in_doubt = False
+        self.is_drawn = root is not None
+        app_group = step.canvas.app_group
+        super().__init__(data, step=step, initial=self.first_values(step) | draft.data(self.root))
+        made = controls.fields(self.root, controls.offers(app_group, None))
+        del made[f"match-{draft.ROOT}"]
+        self._adapt(made, reverse("step", args=[app_group.slug, step.canvas_id, step.pk]))
+        self.fields |= made
+        if root is not None:
+            self.initial["typed"] = True
+
+    def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
+        """Return the conditions of the settings."""
+        raise NotImplementedError
+
+    def first_values(self, step: Step) -> dict[str, Any]:
+        """Return the values of the other fields."""
+        return {}
+
+    @classmethod
+    def sent(cls, data: Mapping[str, object]) -> Draft:
+        """Return the conditions that were sent."""
+        return draft.from_data(dict(data.items()) | {f"match-{draft.ROOT}": "all"})
+
+    @classmethod
+    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+        """Return the form after a button that draws, adds or removes; None for every other."""
+        if cls.buttons.isdisjoint(data):
+            return None
+        root = cls.sent(data)
+        draft.act(root, {name: str(value) for name, value in data.items()})
+        return cls(step=step, root=cls.completed(root, step))
+
+    @classmethod
+    def completed(cls, root: Draft, step: Step) -> Draft:
+        """Return the conditions after a button was pressed."""
+        return root
+
+    @staticmethod
+    def _adapt(made: dict[str, forms.Field], url: str) -> None:
+        """Offer the kinds of conditions of steps; a change of a kind draws the form of the step."""
+        for name, field in made.items():
+            if "hx-post" in field.widget.attrs:
+                field.widget.attrs["hx-post"] = url
+            if name.startswith("kind-"):
+                assert isinstance(field, forms.ChoiceField)
+                field.choices = KINDS
+
+    def clean(self) -> dict[str, Any]:
+        """Turn each condition into a filter."""
+        cleaned = super().clean() or {}
+        reading = Reading(
+            self.step.canvas.app_group,
+            builder.types_for(self.root, self.step.canvas.app_group),
+            self._known(),
+            bool(cleaned.get("anyway")),
+            self._report,
+        )
+        cleaned["filters"] = [self._filter(one, reading) for one in self.root.parts or []]
+        self.is_in_doubt = reading.is_in_doubt
+        return cleaned
+
+    def _filter(self, one: Draft, reading: Reading) -> Filter | None:
+        n_errors = len(self.errors)
+        found = builder.condition(self, one, reading)
+        if found is None and len(self.errors) == n_errors:
+            place = f"field-{one.path}"
+            self._report(place, str(_("Complete this condition.")))
+        return found
+
+    def _known(self) -> list[Any]:
+        """Return the stored conditions, which are not doubted again."""
+        return [
+            leaf for raw in filters_in(self.step.settings) for leaf in builder.conditions_in(raw)
+        ]
+
+    def _report(self, control: str, words: str) -> None:
+        self.add_error(control if control in self.fields else None, words)
+
+    @cached_property
+    def shown_types(self) -> catalogue.Types | None:
+        """Return the types of the attributes, for the marks beside the conditions."""
+        return catalogue.types(self.step.canvas.app_group)
+
+    @property
+    def conditions(self) -> list[builder.View]:
+        """Return the conditions as the template shows them."""
+        return [builder.view(self, one) for one in self.root.parts or []]
+
+    @property
+    def attributes(self) -> Any:
+        """Return the attributes to suggest."""
+        return catalogue.suggestions(self.step.canvas.app_group)
+
+    @property
+    def events(self) -> Any:
+        """Return the names of events to suggest."""
+        return event_names.page(self.step.canvas.app_group, start=0, n=MOST_EVENTS)
+
+    @property
+    def columns(self) -> Any:
+        """Return the columns of a purchase to suggest."""
+        return COLUMNS
+
+
+def filters_in(settings: Mapping[str, Any]) -> list[Filter]:
+    """Return the filters in the settings of a step."""
+    rows = [settings, *settings.get("paths", []), *settings.get("events", [])]
+    return [row["filter"] for row in rows if row.get("filter")]
+
+
+def segments_in(settings: Mapping[str, Any]) -> set[str]:
+    """Return the api_ids of the segments that the settings of a step name."""
+    found = {one["segment"] for one in settings.get("events", []) if one.get("segment")}
+    return found.union(*map(filters.segments_in, filters_in(settings)))
+
+
+def is_readable(raw: Filter) -> bool:
+    """Whether a stored filter can be asked."""
+    try:
+        filters.read(raw)
+    except filters.FilterError:
+        return False
+    return bool(raw)
+
+
+def words(step: Step, raw: Filter) -> str:
+    """Return a filter of a step in words, without personal data."""
+    names = {
+        str(one.segment.api_id): filters.Known(one.segment.name, one.segment.app_group_id, None)
+        for one in step.segment_uses.all()
+    }
+    try:
+        return filters.describe(raw, masked=True, known=names)
+    except filters.FilterError:
+        return ""
+
+
+def rows_of(settings: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of a list in the settings."""
+    found = settings.get(name)
+    return found if isinstance(found, list) else []

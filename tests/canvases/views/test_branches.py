@@ -1,0 +1,242 @@
+"""Splits are edited by form posts: add into a branch, move out of it, remove with or without it."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from canvases import engine, laws
+from canvases.models import Step, Visit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+def flow(canvas):
+    """Return the tree as {step: (parent, branch)}."""
+    rows = Step.objects.filter(canvas=canvas, removed_at=None)
+    return {row.pk: (row.parent_id, row.branch) for row in rows}
+
+
+@pytest.fixture
+def vip(acme):
+    only = {"field": "country", "op": "is", "value": "DE"}
+    return Segment.objects.create(app_group=acme, name="VIP", filter=only)
+
+
+def choose(bobs, step, segment, **more):
+    """Save a decision split by a segment."""
+    step.refresh_from_db()
+    asked = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
+    return bobs.post("step", step.pk, **({"version": step.version} | asked | more))
+
+
+@pytest.fixture
+def split(bobs):
+    """A split with one component in each branch and one after the block."""
+    row = bobs.add("decision_split")
+    row.yes, row.no = bobs.add("delay", row, 1), bobs.add("delay", row, 2)
+    row.after = bobs.add("audience_sync", row)
+    return row
+
+
+def test_components_are_added_into_branches_and_after_the_block(bobs, split, canvas):
+    between = bobs.add("exit", split.no)
+
+    assert flow(canvas) == {
+        split.pk: (None, 0),
+        split.yes.pk: (split.pk, 1),
+        split.no.pk: (split.pk, 2),
+        between.pk: (split.no.pk, 0),
+        split.after.pk: (split.pk, 0),
+    }
+    page = bobs.get().content.decode()
+    assert page.index(f"card-{between.pk}") < page.index(f"card-{split.after.pk}")
+    assert "Ends here" in page
+
+
+def test_a_split_that_is_added_before_a_step_takes_it_behind_its_block(bobs, canvas):
+    step = bobs.add("delay")
+    split = bobs.add("decision_split")
+
+    assert flow(canvas) == {split.pk: (None, 0), step.pk: (split.pk, 0)}
+
+
+@pytest.mark.parametrize(("place", "kind"), [(3, "delay"), ("x", "delay"), (0, "exit")])
+def test_a_place_that_does_not_exist_or_ends_is_refused(bobs, split, canvas, place, kind):
+    """Branch 3 does not exist; an exit before other components would cut them off."""
+    before = flow(canvas)
+    place = f"{split.pk}-{place}" if kind == "delay" else "first"
+
+    answer = bobs.post("step_add", kind=kind, after=place)
+
+    if place.endswith("x"):  # read as the place behind the block
+        assert answer.status_code == 302
+    else:
+        assert answer.status_code == 409
+        assert flow(canvas) == before
+
+
+def test_a_step_moves_out_of_its_branch(bobs, split, canvas):
+    bobs.post("step_move", split.yes.pk, to="down")
+    assert flow(canvas)[split.yes.pk] == (split.pk, 0)
+    assert flow(canvas)[split.after.pk] == (split.yes.pk, 0)
+
+    bobs.post("step_move", split.no.pk, to="up")
+    assert flow(canvas)[split.no.pk] == (None, 0)
+    assert flow(canvas)[split.pk] == (split.no.pk, 0)
+
+
+def test_a_split_moves_with_its_branches(bobs, split, canvas):
+    bobs.post("step_move", split.pk, to="down")
+
+    assert flow(canvas) == {
+        split.after.pk: (None, 0),
+        split.pk: (split.after.pk, 0),
+        split.yes.pk: (split.pk, 1),
+        split.no.pk: (split.pk, 2),
+    }
+
+
+def test_the_branch_that_is_kept_moves_up(bobs, split, canvas):
+    assert bobs.post("step_remove", split.pk).status_code == 422
+    assert bobs.post("step_remove", split.pk, keep="2").status_code == 302
+
+    assert flow(canvas) == {split.no.pk: (None, 0), split.after.pk: (split.no.pk, 0)}
+
+
+def test_no_branch_is_kept(bobs, split, canvas):
+    assert "Which branch stays?" in bobs.get(remove=split.pk).content.decode()
+    bobs.post("step_remove", split.pk, keep="0")
+
+    assert flow(canvas) == {split.after.pk: (None, 0)}
+
+
+@pytest.mark.parametrize(("go", "withdrawn"), [("next", 0), ("exit", 1)])
+def test_people_who_wait_at_a_removed_component(
+    bobs, split, canvas, vip, people, go, withdrawn, alice
+):
+    """They wait in a branch that goes, and pass on to what follows the block, or leave."""
+    choose(bobs, split, vip)
+    bobs.post("step_remove", split.after.pk)
+    after = bobs.add("delay", split)
+    now = timezone.now()
+    engine.launch(canvas, by=alice, now=now)
+    while engine.move_all(now=timezone.now()):
+        pass
+    engine.stop(canvas, by=alice, now=now)
+
+    assert bobs.post("step_remove", split.pk, keep="0").status_code == 422
+    assert bobs.post("step_remove", split.pk, keep="0", people=go).status_code == 302
+
+    there = Visit.objects.filter(step=after, left_at=None).count()
+    assert there == (12 if go == "next" else 0)
+    assert Visit.objects.filter(left_by="removed").count() == 12 * withdrawn
+    assert laws.broken(now=timezone.now() + timedelta(minutes=1)) == []
+
+
+def test_a_split_without_a_condition_blocks_the_launch(bobs, canvas, vip):
+    split = bobs.add("decision_split")
+    assert "Choose the condition of this split." in bobs.get(launch=1).content.decode()
+
+    assert choose(bobs, split, vip).status_code == 302
+    page = bobs.get(launch=1).content.decode()
+    assert "Choose the condition" not in page
+    assert "in the segment “VIP”" in page
+
+
+def test_a_segment_in_a_split_cannot_be_deleted(bobs, split, vip):
+    choose(bobs, split, vip)
+    url = reverse("segment_remove", args=[vip.app_group.slug, vip.pk])
+    assert "Cart" in bobs.client.post(url, follow=True).content.decode()
+    assert Segment.objects.filter(pk=vip.pk).exists()
+
+    bobs.post("step_remove", split.pk, keep="0")
+    bobs.client.post(url)
+    assert not Segment.objects.filter(pk=vip.pk).exists()
+
+
+def test_an_attribute_or_an_event_is_a_condition(bobs, split):
+    """A change of the kind draws other fields and saves nothing."""
+    event = {"kind-0.0": "event", "event-0.0": "order", "op-0.0": "at_least", "n-0.0": "2"}
+    answer = bobs.post("step", split.pk, version=1, draw=1, **event)
+    assert (answer.status_code, Step.objects.get(pk=split.pk).version) == (200, 1)
+    assert 'name="days-0.0"' in answer.content.decode()
+
+    assert bobs.post("step", split.pk, version=1, **event | {"n-0.0": "x"}).status_code == 422
+    assert bobs.post("step", split.pk, version=1, **event).status_code == 302
+    split.refresh_from_db()
+    assert split.settings == {"filter": {"event": "order", "op": "at_least", "n": 2}}
+    assert "Yes: everybody who" in bobs.get().content.decode()
+
+
+PATHS = {
+    "path-0.0": "German",
+    "number-0.0": "1",
+    "kind-0.0": "field",
+    "field-0.0": "country",
+    "op-0.0": "is",
+    "value-0.0": "DE",
+}
+
+
+def second(bobs, vip):
+    name, number = {"path-0.1": "VIP"}, {"number-0.1": "2"}
+    asked = {"kind-0.1": "segment", "op-0.1": "in", "segment-0.1": str(vip.api_id)}
+    return PATHS | name | number | asked
+
+
+def test_paths_are_named_in_their_order(bobs, canvas, vip):
+    step = bobs.add("audience_paths")
+    added = bobs.post("step", step.pk, version=1, add="0", **PATHS).content.decode()
+    assert 'value="Path 2"' in added
+    assert re.search(r'name="number-0.1"\s+value="2"', added)
+
+    assert bobs.post("step", step.pk, version=1, **second(bobs, vip)).status_code == 302
+    page = bobs.get().content.decode()
+    assert page.index(">German<") < page.index(">VIP<") < page.index(">Everyone else<")
+    assert "2 paths and everyone else" in page
+
+
+def test_a_path_keeps_its_number_and_its_components(bobs, canvas, vip):
+    step = bobs.add("audience_paths")
+    bobs.post("step", step.pk, version=1, **second(bobs, vip))
+    bobs.add("delay", step, 2)
+
+    gone = bobs.post("step", step.pk, version=2, **PATHS)
+    assert gone.status_code == 422
+    assert "Components are still in the path “VIP”" in gone.content.decode()
+    vips = {name.replace("0.1", "0.0"): text for name, text in second(bobs, vip).items()} | {
+        "path-0.0": "VIP",
+        "number-0.0": "2",
+        "kind-0.0": "segment",
+        "op-0.0": "in",
+        "segment-0.0": str(vip.api_id),
+    }
+    kept = {name: text for name, text in vips.items() if not name.startswith(("field", "value"))}
+    assert bobs.post("step", step.pk, version=2, **kept).status_code == 302
+    step.refresh_from_db()
+    assert [path["number"] for path in step.settings["paths"]] == [2]
+
+
+def test_two_paths_of_one_name_are_refused(bobs, vip):
+    step = bobs.add("audience_paths")
+    answer = bobs.post("step", step.pk, version=1, **second(bobs, vip) | {"path-0.1": "German"})
+    assert answer.status_code == 422
+
+
+def test_the_page_reads_no_more_for_more_splits(bobs, vip, canvas, django_assert_max_num_queries):
+    split = bobs.add("decision_split")
+    choose(bobs, split, vip)
+    with CaptureQueriesContext(connection) as few:
+        bobs.get()
+    n = len(few)
+    for _n in range(3):
+        split = bobs.add("decision_split", split, 1)
+        choose(bobs, split, vip)
+    with django_assert_max_num_queries(n):
+        bobs.get()
