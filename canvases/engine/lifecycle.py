@@ -13,7 +13,7 @@ from audiencesync.groups.models import Activity, User
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
-from canvases.engine import exits, schedules
+from canvases.engine import exits, schedules, waits
 from canvases.engine.admission import highest_profile, subscription
 from canvases.engine.rows import TASK
 from canvases.models import Canvas, Visit
@@ -106,6 +106,9 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
             is_leave_only=is_entry and not is_live,
             now=now,
         )
+        if role == "wait" and segment is not None and made not in known:
+            # Who is in the segment already does not join it.
+            live_segments.fill(made, low=0, high=live_segments.HIGHEST, now=now)
         if made.is_leave_only and made not in known:
             live_segments.adopt(made, _present(canvas), now=now)
 
@@ -152,6 +155,8 @@ def _wanted(canvas: Canvas) -> Iterator[Wanted]:
         yield "exit", event["kind"], event["name"], None
     for row in canvas.exit_segments.select_related("segment"):
         yield "exit", "segment", "", row.segment
+    for kind, name, segment in waits.wanted(canvas):
+        yield "wait", kind, name, segment
 
 
 def _watches(canvas: Canvas) -> bool:

@@ -17,10 +17,11 @@ from audiencesync.people.models import Event
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
-from canvases.engine import admission, brake, exits, rows
+from canvases.engine import admission, brake, exits, rows, waits
 from canvases.models import Canvas, LeftBy, Step
 
 AT_ONCE = 5_000
+ORDER = (Subscription.Role.EXIT, Subscription.Role.WAIT, Subscription.Role.ENTRY)  # of one event
 BACK_DATED = timedelta(hours=1)
 """An event of an entry may have happened this long before the launch, and not earlier."""
 
@@ -33,12 +34,14 @@ class Round:
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
     left: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)  # people whose identifiers changed
+    waits: dict[int, Signal] = field(default_factory=dict)
     entries: dict[int, Signal] = field(default_factory=dict)
 
     def leave_out(self, people: Iterable[int]) -> None:
         """Leave out the signals of these people."""
         for person in people:
             self.signals.pop(person, None)
+            self.waits.pop(person, None)
             self.entries.pop(person, None)
             self.left.discard(person)
             self.changed.discard(person)
@@ -89,6 +92,7 @@ def _work(
         for reason, people in some.exits.items():
             exits.end_visits(canvas, reason, people, now=now)
         waiting |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
+        waits.choose(canvas, some.waits, now=now)
         _enter(canvas, some.entries, now=now)
         done += [signal.pk for signal in some.signals.values()]
     return done
@@ -126,9 +130,9 @@ def _rounds(
         matching -= back
     rounds: list[Round] = []
     places: dict[int, int] = {}
-    for signal in sorted(signals, key=lambda signal: (signal.at, signal.pk)):
-        if signal.pk not in matching:
-            continue
+    fitting = [signal for signal in signals if signal.pk in matching]
+    rank = {pk: ORDER.index(one.role) for pk, one in subscriptions.items()}
+    for signal in sorted(fitting, key=lambda one: (one.at, rank[one.subscription_id], one.pk)):
         person = signal.profile_id
         place = places[person] = places.get(person, -1) + 1
         if place == len(rounds):
@@ -171,6 +175,9 @@ def _sort(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: 
             into.exits.setdefault(reason, {})[person] = None
     elif role == Subscription.Role.ENTRY:
         into.entries[person] = signal
+    elif role == Subscription.Role.WAIT:
+        if kind != Signal.Kind.LEFT:
+            into.waits[person] = signal
     elif kind == Signal.Kind.JOINED:
         into.exits.setdefault(LeftBy.JOINED, {})[person] = None
         into.left.add(person)
@@ -209,7 +216,8 @@ def _fitting(
         found = _young(canvas, found.filter(filters.of_event(canvas.entry, now=now)))
     else:
         name = (subscription.kind, subscription.name)
-        found = found.filter(exits.asked(canvas, name, now=now))
+        asks = waits if subscription.role == Subscription.Role.WAIT else exits
+        found = found.filter(asks.asked(canvas, name, now=now))
     return set(found.values_list("pk", flat=True))
 
 

@@ -6,6 +6,14 @@ from canvases.steps.base import StepKind
 from canvases.steps.decision_split import DecisionSplit
 from canvases.steps.delay import Delay
 from canvases.steps.exit import Exit
+from canvases.steps.wait_until import WaitUntil
 
-_ALL: tuple[StepKind, ...] = (AudienceSync(), Delay(), DecisionSplit(), AudiencePaths(), Exit())
+_ALL: tuple[StepKind, ...] = (
+    AudienceSync(),
+    Delay(),
+    WaitUntil(),
+    DecisionSplit(),
+    AudiencePaths(),
+    Exit(),
+)
 KINDS: dict[str, StepKind] = {kind.key: kind for kind in _ALL}

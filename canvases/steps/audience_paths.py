@@ -110,12 +110,8 @@ class AudiencePathsForm(ConditionsForm):
         return cleaned
 
     def _check_branches(self, numbers: set[int]) -> None:
-        lost = lost_branches(self.step, numbers)
-        if lost:
-            text = gettext(
-                "Components are still in the path “%(name)s”. Move or remove them first."
-            )
-            self.add_error(None, text % {"name": lost[0]})
+        if lost := lost_branches(self.step, numbers):
+            self.add_error(None, lost_words(lost))
 
     def _numbered(self) -> list[tuple[int, Draft]]:
         """Return each path with its number; a number that is missing or taken is replaced."""
@@ -152,8 +148,14 @@ def lost_branches(step: Step, numbers: set[int]) -> list[Text]:
     children = step.children.filter(removed_at=None).exclude(branch__in=[0, EVERYONE_ELSE])
     lost = set(children.values_list("branch", flat=True)) - numbers
     rows = [*rows_of(step.settings, "paths"), *rows_of(step.settings, "events")]
-    names = {row["number"]: str(row["name"]) for row in rows}
+    names = {row["number"]: str(row.get("label") or row["name"]) for row in rows}
     return [names.get(number, str(number)) for number in sorted(lost)]
+
+
+def lost_words(names: Sequence[Text]) -> str:
+    """Return the error about components in branches that are to go."""
+    text = gettext("Components are still in the path “%(name)s”. Move or remove them first.")
+    return text % {"name": names[0]}
 
 
 class AudiencePaths(StepKind):

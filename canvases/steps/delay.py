@@ -59,6 +59,20 @@ def length(settings: dict[str, Any]) -> timedelta:
     return timedelta(seconds=settings["amount"] * SECONDS[settings["unit"]])
 
 
+def duration(settings: dict[str, Any]) -> Text:
+    """Return such as "10 minutes"."""
+    n, words = settings["amount"], {"n": number_format(settings["amount"])}
+    match settings["unit"]:
+        case "seconds":
+            return ngettext("%(n)s second", "%(n)s seconds", n) % words
+        case "minutes":
+            return ngettext("%(n)s minute", "%(n)s minutes", n) % words
+        case "hours":
+            return ngettext("%(n)s hour", "%(n)s hours", n) % words
+        case _:
+            return ngettext("%(n)s day", "%(n)s days", n) % words
+
+
 class Delay(StepKind):
     """Hold each visit for a while. A changed delay applies to visits that arrive afterwards."""
 

@@ -22,6 +22,7 @@ class Subscription(models.Model):
 
         ENTRY = "entry"
         EXIT = "exit"
+        WAIT = "wait"
 
     class Kind(models.TextChoices):
         """What the listener hears of."""

@@ -1,0 +1,114 @@
+"""People who wait until something happens: the event or the segment chooses their branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from audiencesync.people.models import Event, Segment
+from audiencesync.people.models.live import Signal, Subscription
+from audiencesync.people.segments import filters
+from canvases.models import Canvas, Step, Visit
+from canvases.steps.wait_until import WaitUntil, events_of
+
+Wanted = tuple[str, str, Segment | None]  # kind, name, segment
+
+
+def steps(canvas: Canvas) -> list[Step]:
+    """Return the steps of a canvas at which people wait until something happens."""
+    return list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
+
+
+def wanted(canvas: Canvas) -> Iterator[Wanted]:
+    """Yield what these steps wait for."""
+    rows = [row for step in steps(canvas) for row in events_of(step)]
+    named = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
+    for segment in Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named):
+        yield Subscription.Kind.SEGMENT, "", segment
+    for row in rows:
+        if row["kind"] != Subscription.Kind.SEGMENT:
+            yield row["kind"], row["name"], None
+
+
+def asked(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
+    """Return the condition on events of this kind and name that any of the steps waits for."""
+    found = Q(pk__in=[])
+    for step in steps(canvas):
+        for row in events_of(step):
+            if (row["kind"], row.get("name")) == name:
+                found |= filters.of_event(row, now=now)
+    return found
+
+
+def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> None:
+    """Choose the branch of the people of these signals, where they wait for it.
+
+    The first event counts, and of several branches that wait for it the first.
+    Call it under the lock of the canvas.
+    """
+    if not signals:
+        return
+    segments = _segments(signals)
+    for step in steps(canvas):
+        for row in events_of(step):
+            people = _people(row, signals, segments, now=now)
+            _take(step, row["number"], {person: signals[person].at for person in people}, now=now)
+
+
+def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
+    """Return subscription -> api_id of its segment."""
+    pks = {signal.subscription_id for signal in signals.values()}
+    of_segments = Subscription.objects.filter(pk__in=pks, segment__isnull=False)
+    rows = of_segments.values_list("pk", "segment__api_id")
+    return {pk: str(api_id) for pk, api_id in rows}
+
+
+def _people(
+    row: Mapping[str, Any],
+    signals: Mapping[int, Signal],
+    segments: Mapping[int, str],
+    *,
+    now: datetime,
+) -> list[int]:
+    """Return the people whose signal is what a branch waits for."""
+    if row["kind"] == Subscription.Kind.SEGMENT:
+        return [
+            person
+            for person, signal in signals.items()
+            if segments.get(signal.subscription_id) == row["segment"]
+        ]
+    of_events = {signal.event_id: person for person, signal in signals.items() if signal.event_id}
+    fitting = Event.objects.filter(filters.of_event(row, now=now), pk__in=of_events)
+    return [of_events[pk] for pk in fitting.values_list("pk", flat=True)]
+
+
+def _take(step: Step, branch: int, people: Mapping[int, datetime], *, now: datetime) -> None:
+    """Let people who wait at a step take a branch, if what happened lies within their wait."""
+    if not people:
+        return
+    waiting = Visit.objects.filter(step=step, branch=None, left_at=None, profile__in=list(people))
+    columns = ("pk", "profile", "began_at", "entered_at", "arrived_at", "due_at")
+    chosen = [
+        pk
+        for pk, profile, *times in waiting.values_list(*columns)
+        if _is_within(people[profile], *times)
+    ]
+    if chosen:
+        Visit.objects.filter(pk__in=chosen, branch=None).update(branch=branch, due_at=now)
+
+
+def _is_within(
+    at: datetime,
+    began_at: datetime | None,
+    entered_at: datetime,
+    arrived_at: datetime | None,
+    due_at: datetime,
+) -> bool:
+    """Whether a time lies within a wait; of people let in by an event, from its time on."""
+    is_first = arrived_at is None or arrived_at == entered_at
+    since = began_at if is_first and began_at else (arrived_at or entered_at)
+    # Programs often send whole seconds.
+    return since.replace(microsecond=0) <= at <= due_at

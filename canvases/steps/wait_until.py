@@ -1,0 +1,252 @@
+"""The Wait until step: people wait for an event or a segment, or until the time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.logged_changes import LoggedChange
+from canvases.entry_card import conditions
+from canvases.steps import segments_used
+from canvases.steps.audience_paths import (
+    EVERYONE_ELSE,
+    LONGEST_NAME,
+    MOST_PATHS,
+    free_number,
+    lost_branches,
+    lost_words,
+)
+from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
+from canvases.steps.conditions_form import rows_of
+from canvases.steps.delay import FIRST, Delay, DelayForm, duration, length
+
+if TYPE_CHECKING:
+    from canvases.models import Step
+
+KINDS: list[tuple[str, Text]] = [
+    ("event", _("Event")),
+    ("purchase", _("Purchase")),
+    ("segment", _("Joins a segment")),
+]
+BUTTONS = frozenset({"add", "remove", "add_condition"})
+OF_ROW = ("label", "number", "kind", "name", "segment", *conditions.typed_names())
+
+
+def events_of(step: Step) -> Sequence[Mapping[str, Any]]:
+    """Return what a step waits for: number and label of the branch, kind, name, where, segment."""
+    return rows_of(step.settings, "events")
+
+
+class EventRow(forms.Form):
+    """One event, purchase or segment, and the name of its branch."""
+
+    number = forms.IntegerField(
+        min_value=1, max_value=MOST_PATHS, required=False, widget=forms.HiddenInput
+    )
+    label = forms.CharField(label=_("Name of the branch"), max_length=LONGEST_NAME)
+    kind = forms.ChoiceField(label=_("What happens"), choices=KINDS)
+    name = forms.CharField(
+        label=_("Name of the event or product"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    segment = forms.ChoiceField(label=_("Segment"), required=False)
+
+    def __init__(self, *args: Any, segments: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        segment = self.fields["segment"]
+        assert isinstance(segment, forms.ChoiceField)
+        segment.choices = [("", _("Choose a segment")), *segments]
+        conditions.add_fields(self)
+
+    @property
+    def condition_rows(self) -> list[conditions.Row]:
+        """Return the rows of conditions on properties that are shown."""
+        return conditions.rows(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for what the kind needs; a purchase without a name is any purchase."""
+        cleaned = super().clean() or {}
+        if cleaned.get("kind") == "segment":
+            if not cleaned.get("segment") and "segment" not in self.errors:
+                self.add_error("segment", _("Choose a segment."))
+        elif cleaned.get("kind") == "event" and not cleaned.get("name"):
+            self.add_error("name", _("Give the name of the event."))
+        elif not self.errors:
+            cleaned["where"] = conditions.read(self, cleaned, cleaned)
+        return cleaned
+
+    def settings(self, number: int) -> dict[str, Any]:
+        """Return the row as it is stored."""
+        cleaned = self.cleaned_data
+        found = {"number": number, "label": cleaned["label"], "kind": cleaned["kind"]}
+        if cleaned["kind"] == "segment":
+            return found | {"segment": cleaned["segment"]}
+        return found | {"name": cleaned["name"], "where": cleaned["where"]}
+
+
+class WaitUntilForm(DelayForm):
+    """The events in their order, and how long people wait at most."""
+
+    def __init__(
+        self, data: Any = None, *, step: Step, initial: Any = None, rows: Any = None
+    ) -> None:
+        stored = rows_of(step.settings if initial is None else initial, "events")
+        shown = [dict(one) | conditions.initial(one) for one in stored] or [fresh(set())]
+        if rows is not None:
+            shown = rows
+        super().__init__(data, step=step, initial=initial)
+        if rows is not None:
+            self.initial = {**(initial or {}), "typed": True}
+        segments = step.canvas.app_group.segments.order_by("name", "pk")
+        choices = [(str(key), name) for key, name in segments.values_list("api_id", "name")]
+        n = _n_rows(data) if data is not None else len(shown)
+        self.rows = [
+            EventRow(
+                data,
+                prefix=f"row-{i}",
+                initial=shown[i] if data is None else None,
+                segments=choices,
+            )
+            for i in range(n)
+        ]
+
+    @classmethod
+    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+        """Return the form after a button that adds or removes an event; None for Save."""
+        if BUTTONS.isdisjoint(data.keys()):
+            return None
+        rows = [
+            {name: str(data.get(f"row-{i}-{name}", "")) for name in OF_ROW}
+            for i in range(_n_rows(data))
+            if str(i) != data.get("remove")
+        ]
+        if "add" in data and len(rows) < MOST_PATHS:
+            children = step.children.filter(removed_at=None).values_list("branch", flat=True)
+            used = {int(row["number"]) for row in rows if row["number"].isdecimal()}
+            rows.append(fresh(used | set(children)))
+        window = {name: str(data.get(name, "")) for name in ("amount", "unit")}
+        return cls(step=step, initial=window, rows=rows)
+
+    @property
+    def n_rows(self) -> str:
+        """Return how many rows the form sends."""
+        return str(len(self.rows))
+
+    @property
+    def may_have_more(self) -> bool:
+        """Return whether another event can be added."""
+        return len(self.rows) < MOST_PATHS
+
+    def clean(self) -> dict[str, Any]:
+        """Check the rows: at least one, other names, no lost components."""
+        cleaned = super().clean()
+        if not self.rows:
+            self.add_error(None, _("Add at least one event or segment."))
+        valid = [row.is_valid() for row in self.rows]  # all of them, for their errors
+        if not all(valid):
+            self.add_error(None, _("Complete what people wait for, or remove it."))
+            return cleaned
+        labels = [row.cleaned_data["label"] for row in self.rows]
+        for row in self.rows:
+            if labels.count(row.cleaned_data["label"]) > 1:
+                row.add_error("label", _("Another branch has this name."))
+                self.add_error(None, _("Two branches have the same name."))
+        if lost := lost_branches(self.step, set(self._numbers())):
+            self.add_error(None, lost_words(lost))
+        return cleaned
+
+    def _numbers(self) -> list[int]:
+        """Return the number of each row; one that is missing or taken is replaced."""
+        used = list[int]()
+        for row in self.rows:
+            number = row.cleaned_data.get("number")
+            used.append(free_number(set(used)) if number is None or number in used else number)
+        return used
+
+    def settings(self) -> dict[str, Any]:
+        """Return the window, and the events with the numbers of their branches."""
+        rows = zip(self.rows, self._numbers(), strict=True)
+        window = {name: self.cleaned_data[name] for name in ("amount", "unit")}
+        return window | {"events": [row.settings(number) for row, number in rows]}
+
+
+def fresh(used: set[int]) -> dict[str, Any]:
+    """Return a new row."""
+    number = free_number(used)
+    return {"number": str(number), "label": gettext("Event %(n)s") % {"n": number}, "kind": "event"}
+
+
+def _n_rows(data: Mapping[str, object]) -> int:
+    text = str(data.get("rows", ""))
+    return min(int(text), MOST_PATHS) if text.isascii() and text.isdigit() and len(text) < 3 else 0
+
+
+class WaitUntil(StepKind):
+    """Hold people until the first of some events; who meets none takes "everyone else"."""
+
+    key = "wait_until"
+    label = _("Wait until")
+    help = _("People wait until an event happens or they join a segment, but not for ever.")
+    icon = "clock"
+    template = "canvases/steps/wait_until.html"
+    form = WaitUntilForm
+    splits = True
+
+    def summary(self, step: Step) -> Text:
+        """Return such as: Until the first of 2 events, at most 3 days."""
+        n = len(events_of(step))
+        if not n:
+            return _("Not set up yet")
+        first = str(events_of(step)[0]["label"])
+        words = {"n": n, "event": first, "time": duration(step.settings)}
+        if n == 1:
+            return gettext("Until “%(event)s”, at most %(time)s") % words
+        return gettext("Until the first of %(n)s events, at most %(time)s") % words
+
+    def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
+        """Return that nothing is chosen to wait for."""
+        if self.is_set_up(step):
+            return []
+        return [StepProblem(_("Choose what people wait for."), field="row-0-name")]
+
+    def is_set_up(self, step: Step) -> bool:
+        """Return whether there is something to wait for."""
+        return bool(events_of(step))
+
+    def first_settings(self) -> dict[str, Any]:
+        """Return a wait of one day."""
+        return dict(FIRST)
+
+    def branches(self, step: Step) -> Sequence[Branch]:
+        """Return one branch for each event, as it was chosen for a visit, then everyone else."""
+        return (
+            *(
+                Branch(row["number"], row["label"], Q(branch=row["number"]))
+                for row in events_of(step)
+            ),
+            Branch(EVERYONE_ELSE, _("Everyone else")),
+        )
+
+    def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
+        """Return when the wait is over."""
+        return now + length(step.settings)
+
+    def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
+        """Return the names of the branches, and how long people wait."""
+        old, new = (
+            ", ".join(str(row["label"]) for row in rows_of(one, "events"))
+            for one in (before, after)
+        )
+        return [(_("Events"), old, new), *Delay().changes(before, after)]
+
+    def on_saved(self, step: Step) -> None:
+        """Note the segments that people wait to join."""
+        segments_used.keep(step)

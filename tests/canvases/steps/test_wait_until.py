@@ -1,0 +1,161 @@
+"""People wait for an event or a segment, and take "everyone else" when the time is over."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.api.track import track
+from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import Signal, Subscription
+from audiencesync.people.segments import live
+from canvases import laws
+from canvases.models import BranchTally, Canvas, Step, Visit
+from canvases.steps import KINDS
+
+pytestmark = pytest.mark.thorough
+
+DAY = {"amount": 1, "unit": "days"}
+BIG = [{"property": "total", "op": "greater", "value": 50}]
+EVERYONE_ELSE = 8
+
+
+@pytest.fixture
+def vip(acme):
+    only = {"field": "country", "op": "is", "value": "DE"}
+    return Segment.objects.create(app_group=acme, name="VIP", filter=only)
+
+
+@pytest.fixture
+def waiting(journeys, vip):
+    """Four people wait for an order of more than 50, any purchase, or to join VIP."""
+    journeys.people(4)
+    Profile.objects.filter(external_id="p3").update(country="DE")  # in VIP already
+    events = [
+        {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": BIG},
+        {"number": 2, "label": "Bought", "kind": "purchase", "name": "", "where": []},
+        {"number": 3, "label": "VIP", "kind": "segment", "segment": str(vip.api_id)},
+    ]
+    canvas, steps = journeys.flow(
+        ("wait", "wait_until", DAY | {"events": events}, None, 0),
+        ("ordered", "delay", DAY, "wait", 1),
+        ("after", "delay", DAY, "wait", 0),
+    )
+    KINDS["wait_until"].on_saved(steps["wait"])
+    journeys.launch(canvas)
+    journeys.run()
+    journeys.steps, journeys.journey = steps, canvas
+    return journeys
+
+
+def send(journeys, *events, purchases=()):
+    now = timezone.now()
+
+    def when(seconds):
+        return (now + timedelta(seconds=seconds)).isoformat()
+
+    sent = [
+        {"external_id": one, "name": name, "time": when(at), "properties": {"total": total}}
+        for one, name, total, at in events
+    ]
+    bought = [
+        {"external_id": one, "product_id": "x", "currency": "EUR", "price": 1, "time": when(at)}
+        for one, at in purchases
+    ]
+    track(journeys.app_group, {"attributes": [], "events": sent, "purchases": bought}, now=now)
+    journeys.run()
+
+
+def took(journeys):
+    return dict(BranchTally.objects.values_list("branch", "n"))
+
+
+def test_what_happens_first_chooses_the_branch(waiting):
+    send(waiting, ("p0", "order", 60, 0), purchases=[("p0", 1), ("p1", 0)])
+
+    assert took(waiting) == {1: 1, 2: 1}
+    assert waiting.numbers(waiting.steps["ordered"]) == (1, 0, 0, 1)
+    assert waiting.numbers(waiting.steps["wait"]) == (4, 2, 0, 2)
+    assert laws.broken(now=timezone.now()) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [("p0", "order", 40, 0), ("p0", "other", 60, 0), ("p0", "order", 60, -60)],
+    ids=["another property", "another name", "before the wait"],
+)
+def test_what_does_not_fit_changes_nothing(waiting, event):
+    send(waiting, event)
+
+    assert took(waiting) == {}
+    assert not Signal.objects.exists()
+
+
+def test_who_meets_nothing_takes_everyone_else_when_the_time_is_over(waiting):
+    waiting.run(timezone.now() + timedelta(hours=23))
+    assert took(waiting) == {}
+    waiting.run(timezone.now() + timedelta(hours=25))
+
+    assert took(waiting) == {EVERYONE_ELSE: 4}
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_joining_a_segment_counts_and_being_in_it_does_not(waiting):
+    Profile.objects.filter(external_id="p0").update(country="DE")
+    Subscription.objects.filter(role="wait", kind="segment").update(sweep_at=timezone.now())
+    live.work(now=timezone.now(), seconds=5)
+    waiting.run()
+
+    assert took(waiting) == {3: 1}
+    assert Visit.objects.get(branch=None, step=waiting.steps["after"]).profile.external_id == "p0"
+
+
+def test_an_event_that_lets_enter_is_not_the_one_that_is_waited_for(journeys):
+    order = {"kind": "event", "name": "order", "where": []}
+    row = {"number": 1, "label": "Again", **order}
+    canvas, [step] = journeys.canvas(("wait_until", DAY | {"events": [row]}))
+    Canvas.objects.filter(pk=canvas.pk).update(entry_by="event", entry=order, segment=None)
+    canvas.refresh_from_db()
+    journeys.launch(canvas)
+
+    send(journeys, ("p0", "order", 1, -3))
+    assert took(journeys) == {}
+    send(journeys, ("p1", "order", 1, -3), ("p1", "order", 1, -1))
+    assert took(journeys) == {1: 1}
+    assert journeys.numbers(step) == (2, 0, 1, 1)
+
+
+def test_a_canvas_hears_only_of_what_it_waits_for(waiting):
+    wanted = {("wait", "event", "order"), ("wait", "purchase", ""), ("wait", "segment", "")}
+    rows = Subscription.objects.filter(listener=waiting.journey.pk)
+    assert set(rows.values_list("role", "kind", "name")) == wanted
+
+
+def test_the_form_asks_for_each_event(bobs, vip):
+    step = bobs.add("wait_until")
+    assert "Choose what people wait for." in bobs.get(launch=1).content.decode()
+    first = {
+        "rows": "1",
+        "row-0-label": "Order",
+        "row-0-number": "1",
+        "row-0-kind": "event",
+        "row-0-name": "",
+        "amount": "3",
+        "unit": "days",
+    }
+    assert bobs.post("step", step.pk, version=1, **first).status_code == 422
+    first["row-0-name"] = "order"
+    added = bobs.post("step", step.pk, version=1, add="1", **first)
+    assert (added.status_code, Step.objects.get(pk=step.pk).version) == (200, 1)
+    assert 'name="row-1-label"' in added.content.decode()
+
+    second = {"row-1-label": "VIP", "row-1-number": "2", "row-1-kind": "segment", "rows": "2"}
+    second["row-1-segment"] = str(vip.api_id)
+    assert bobs.post("step", step.pk, version=1, **first | second).status_code == 302
+    page = bobs.get().content.decode()
+    assert "Until the first of 2 events, at most 3 days" in page
+    assert page.index(">Order<") < page.index(">VIP<") < page.index(">Everyone else<")
+    assert vip.steps_with.count() == 1
+
+    bobs.add("delay", step, 2)
+    assert bobs.post("step", step.pk, version=2, **first).status_code == 422
