@@ -4,17 +4,12 @@ The fixture `open_page` watches the console, which also reports blocks of the
 Content-Security-Policy.
 """
 
-from importlib.resources import files
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import acts
+from tests.browser.accessible import violations
 
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RUN = f"""async () => (await axe.run({{runOnly: {TAGS}}})).violations.flatMap(
-    (one) => one.nodes.map((node) => `${{one.id}}: ${{node.html.slice(0, 200)}}`))"""
 DARK = [("en", 390), ("de", 1280)]  # the others are light
 PAGES = [
     "/groups/",
@@ -67,20 +62,6 @@ def page(open_page, look):
     page = open_page(*look)
     page.emulate_media(color_scheme="dark" if look in DARK else "light")
     return page
-
-
-def violations(page, look):
-    """Return the violations on the current page."""
-    language, width = look
-    page.evaluate(f"() => {{ {AXE} }}")  # a script element would be refused by the CSP
-    wrong = page.evaluate(RUN)
-    if page.locator("html").get_attribute("lang") != language:
-        wrong.append("lang")
-    if page.locator("h1").count() != 1:
-        wrong.append("not one h1")
-    if page.evaluate("document.documentElement.scrollWidth") > width:
-        wrong.append("scrolls sideways")
-    return [f"{page.url}: {one}" for one in wrong]
 
 
 def visit(page, look, addresses, titles=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -218,7 +219,7 @@ def _context(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
         "preview_url": reverse("segment_preview", args=[slug, row.pk])
         if row
         else reverse("segment_new_preview", args=[slug]),
-        "tick": f"{timezone.now().timestamp():.0f}",
+        "tick": str(time.time_ns()),
     }
 
 
