@@ -101,7 +101,9 @@ def count(
 ) -> Numbers:
     """Count the people of a filter and of its parts; ``after``: the last person of the sample."""
     if chosen is None:
-        return Numbers(by_place=_by_place(app_group, parts, seconds=seconds))
+        by_place = _by_place(app_group, parts, seconds=seconds)
+        reasons = zero.reasons(app_group, parts, by_place, now=timezone.now())
+        return Numbers(by_place=by_place, reasons=reasons)
     known = filters.known_to([chosen])
     try:
         people = Profile.objects.filter(

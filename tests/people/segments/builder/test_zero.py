@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Event, Segment
 from audiencesync.people.segments.builder import numbers
+from tests.support.segment_form import segment_data
 
 
 @pytest.fixture
@@ -84,6 +85,9 @@ def test_the_page_shows_the_reason_and_says_if_there_is_none(acme, bob, signed_i
         )
         return client.get(f"/g/acme/people/segments/{made.pk}/").content.decode()
 
+    data = segment_data(("seen", "more_than_days_ago", "3"))
+    preview = client.post("/g/acme/people/segments/new/preview/", data).content.decode()
+    assert "“seen” is text for 1 person.</p>" in preview
     alone = "Each condition finds people, but nobody matches all of them."
     assert alone in page(*both)
     html = page(both[0], attribute("seen", "greater", value=3))
