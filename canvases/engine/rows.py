@@ -29,12 +29,18 @@ def locked(canvas_id: int) -> Canvas | None:
 
 def first_step(canvas: Canvas) -> Step | None:
     """Return the step that begins the flow; None if there are no steps."""
-    return Step.objects.filter(canvas=canvas, parent=None, removed_at=None).first()
+    found = Step.objects.filter(canvas=canvas, parent=None, removed_at=None).first()
+    if found is not None:
+        found.canvas = canvas
+    return found
 
 
 def flow(canvas: Canvas) -> list[Step]:
     """Return the steps of a canvas, for `tree.following`."""
-    return list(Step.objects.filter(canvas=canvas, removed_at=None))
+    found = list(Step.objects.filter(canvas=canvas, removed_at=None))
+    for step in found:
+        step.canvas = canvas  # a delay reads the time zone of its group
+    return found
 
 
 def fresh(step_id: int) -> Step:

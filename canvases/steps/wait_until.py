@@ -24,7 +24,7 @@ from canvases.steps.audience_paths import (
 )
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import rows_of
-from canvases.steps.delay import FIRST, Delay, DelayForm, duration, length
+from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -92,7 +92,7 @@ class EventRow(forms.Form):
         return found | {"name": cleaned["name"], "where": cleaned["where"]}
 
 
-class WaitUntilForm(DelayForm):
+class WaitUntilForm(DurationForm):
     """The events in their order, and how long people wait at most."""
 
     def __init__(

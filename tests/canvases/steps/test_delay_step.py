@@ -1,11 +1,12 @@
 """The Delay step: form values and due time."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
-from canvases.models import Canvas
+from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -69,3 +70,56 @@ def test_the_delay_of_an_archived_canvas_may_not_change(bobs, step, canvas):
     assert bobs.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 409
     step.refresh_from_db()
     assert step.settings["amount"] == 1
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+SUNDAY = {"mode": "weekday", "weekday": "6", "at": "02:30"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "now", "due"),
+    [
+        ({"mode": "date", "date": "2027-03-01", "at": "14:00"}, (2027, 2, 1, 9), (2027, 3, 1, 14)),
+        ({"mode": "date", "date": "2027-03-01", "at": "14:00"}, (2027, 4, 1, 9), (2027, 4, 1, 9)),
+        ({"mode": "weekday", "weekday": "0", "at": "09:00"}, (2027, 2, 1, 8), (2027, 2, 1, 9)),
+        ({"mode": "weekday", "weekday": "0", "at": "09:00"}, (2027, 2, 1, 9), (2027, 2, 8, 9)),
+        # 02:30 does not exist on 28 March 2027 in Berlin, and is twice on 31 October.
+        (SUNDAY, (2027, 3, 28, 1), (2027, 3, 28, 3)),
+        (
+            SUNDAY,
+            (2027, 10, 31, 1),
+            (2027, 10, 31, 2, 30),
+        ),
+    ],
+)
+def test_people_wait_until_a_local_time(bobs, step, acme, sent, now, due):
+    acme.time_zone = "Europe/Berlin"
+    acme.save()
+    assert bobs.post("step", step.pk, version=1, **sent).status_code == 302
+
+    step = Step.objects.get(pk=step.pk)
+    now, due = datetime(*now, tzinfo=BERLIN), datetime(*due, tzinfo=BERLIN)
+    assert KINDS["delay"].due_on_arrival(step, now=now) == due.astimezone(UTC)
+    page = bobs.get(step=step.pk).content.decode()
+    assert f"{sent['at']} (Europe/Berlin)" in page
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"mode": "date", "at": "14:00"},
+        {"mode": "date", "date": "2027-03-01", "at": ""},
+        {"mode": "date", "date": "0001-01-01", "at": "14:00"},
+        {"mode": "weekday", "weekday": "7", "at": "14:00"},
+        {"mode": "weekday", "at": "10:00"},
+        {"mode": "weekday", "weekday": "1", "at": "25:00"},
+        {"mode": "x", "amount": "1", "unit": "days"},
+    ],
+)
+def test_an_end_that_does_not_exist_is_refused(bobs, step, sent):
+    assert bobs.post("step", step.pk, version=1, **sent).status_code == 422
+
+
+def test_a_date_that_is_over_is_a_warning(bobs, step):
+    bobs.post("step", step.pk, version=1, mode="date", date="2026-01-01", at="09:00")
+    assert "This date is over" in bobs.get(launch=1).content.decode()
