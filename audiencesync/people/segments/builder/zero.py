@@ -111,13 +111,21 @@ def _of_attribute(app_group: AppGroup, node: Condition) -> str:
 
 
 def _of_column(app_group: AppGroup, node: Condition) -> str:
-    """Say whether anybody has a code or an id at all."""
+    """Say how many people have a code or an id at all."""
     if node.field not in (*CODES, "external_id") or node.op in NO_VALUE:
         return ""
     there = Profile.objects.filter(app_group=app_group).exclude(
         Q(**{node.field: ""}) | Q(**{f"{node.field}__isnull": True})
     )
-    return "" if there.exists() else _("Nobody has this field.")
+    n = there.count()
+    if not n:
+        return _("Nobody has this field.")
+    words = ngettext(
+        "%(n)s person has this field, with another value.",
+        "%(n)s people have this field, with other values.",
+        n,
+    )
+    return words % {"n": intcomma(n)}
 
 
 def _needed(node: Condition) -> set[str]:

@@ -41,10 +41,14 @@ def attribute(name, op, **value):
         (attribute("seen", "is_true"), "“seen” is text for 2 people."),
         (attribute("tags", "is", value="a"), "“tags” is a list for 1 person."),
         ({"field": "country", "op": "is", "value": "DE"}, "Nobody has this field."),
+        (
+            {"field": "language", "op": "is", "value": "fr"},
+            "1 person has this field, with another value.",
+        ),
     ],
 )
 def test_a_comparison_names_what_profiles_hold(reason, make_profile, condition, expected):
-    make_profile(attributes={"seen": "lately", "orders": 2, "tags": ["a"]})
+    make_profile(language="de", attributes={"seen": "lately", "orders": 2, "tags": ["a"]})
     make_profile(attributes={"seen": "never", "born": "2001-02-03", "unknown": None})
     assert reason(condition) == expected
 
