@@ -1,0 +1,112 @@
+"""Random trees of splits, random crowds, profiles that change: each person is in one place."""
+
+import random
+from collections import defaultdict
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Event, Profile
+from audiencesync.people.models.live import Signal, Subscription
+from canvases import laws, tree
+from canvases.engine import movement, signals
+from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.steps import KINDS
+
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
+
+COUNTRIES = ("DE", "FR", "PL", "")
+DELAY = {"amount": 1, "unit": "hours"}
+
+
+def settings(dice, kind):
+    def asked(country):
+        return {"field": "country", "op": "is", "value": country}
+
+    if kind == "decision_split":
+        return {"filter": asked(dice.choice(COUNTRIES[:3]))}
+    if kind == "audience_paths":
+        chosen = dice.sample(COUNTRIES[:3], dice.randint(1, 3))
+        rows = [{"number": n, "name": one, "filter": asked(one)} for n, one in enumerate(chosen, 1)]
+        return {"paths": rows}
+    if kind == "wait_until":
+        event = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
+        return DELAY | {"events": [event]}
+    return DELAY if kind == "delay" else {}
+
+
+def grow(journeys, dice, n):
+    """Return a canvas of n random steps at random places, exits without anything after them."""
+    canvas, _none = journeys.canvas()
+    places = [(None, 0)]
+    kinds = ["delay", "decision_split", "audience_paths", "wait_until", "exit"]
+    for _i in range(n):
+        parent, branch = places.pop(dice.randrange(len(places)))
+        kind = dice.choice(kinds if places else kinds[:4])
+        given = settings(dice, kind)
+        place = {"parent": parent, "branch": branch}
+        step = Step.objects.create(canvas=canvas, kind=kind, settings=given, **place)
+        numbers = [one.number for one in KINDS[kind].branches(step)]
+        places += [(step, one) for one in {*numbers, 0} if numbers]
+        if not places:
+            break
+    return canvas
+
+
+class Watch:
+    """Notes where each person is after each move, and that no person comes back."""
+
+    def __init__(self, canvas):
+        self.canvas, self.been, self.at = canvas, defaultdict(list), {}
+        steps = list(canvas.steps.all())
+        self.order = {step.pk: n for n, step in enumerate(tree.in_order(steps))}
+
+    def look(self, n_people):
+        rows = list(Visit.objects.filter(canvas=self.canvas).values("profile", "step", "left_at"))
+        assert len(rows) == len({row["profile"] for row in rows}) == n_people
+        for row in rows:
+            assert (row["step"] is None) == (row["left_at"] is not None)
+            person, step = row["profile"], row["step"]
+            if step is not None and self.at.get(person) != step:
+                assert step not in self.been[person]
+                before = self.been[person][-1:]
+                assert all(self.order[one] < self.order[step] for one in before)
+                self.been[person].append(step)
+            self.at[person] = step
+        assert laws.broken(now=timezone.now()) == []
+
+
+def happen(dice, journeys, canvas, people, now):
+    """Change profiles, and let some order."""
+    for person in dice.sample(people, 4):
+        Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
+    wait = Subscription.objects.filter(listener=canvas.pk, role="wait").first()
+    for person in dice.sample(people, 3) if wait else ():
+        kind = {"kind": "event", "name": "order", "at": now}
+        event = Event.objects.create(app_group=journeys.app_group, profile=person, **kind)
+        about = {"listener": canvas.pk, "subscription": wait, "profile": person, "event": event}
+        Signal.objects.create(kind="event", at=now, **about)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeypatch, seed):
+    dice = random.Random(seed)
+    monkeypatch.setattr(movement, "CROWD", 5)
+    people = journeys.people(16)
+    canvas = grow(journeys, dice, 14)
+    journeys.launch(canvas)
+    movement.admission.admit(canvas.pk, now=timezone.now())
+    watch, now = Watch(canvas), timezone.now()
+
+    for _round in range(26):
+        happen(dice, journeys, canvas, people, now)
+        signals.work(canvas.pk, now=now)
+        for step in dice.sample(list(canvas.steps.all()), canvas.steps.count()):
+            movement.advance(step.pk, now=now)
+        watch.look(len(people))
+        now += timedelta(minutes=45)
+
+    assert not Visit.objects.filter(left_at=None).exists()
+    assert Canvas.objects.get(pk=canvas.pk).entered == len(people)
+    assert all(row.entered <= len(people) for row in StepTally.objects.all())
