@@ -154,6 +154,16 @@ class SegmentForm(forms.Form):
         return current
 
     @property
+    def type_marks(self) -> dict[str, str]:
+        """Return place -> types in words of the conditions on attributes."""
+        rows = [one for one in draft.walk(self.root) if one.parts is None and not self.is_fixed]
+        return {
+            one.path: controls.type_words(self.shown_types, one.texts.get("field", ""))
+            for one in rows
+            if one.kind == "attribute"
+        }
+
+    @property
     def groups(self) -> set[str]:
         """Return the places of the groups."""
         return {one.path for one in draft.walk(self.root) if one.parts is not None}

@@ -43,7 +43,10 @@ def test_a_condition_shows_the_type_of_its_attribute(
     asked = {"field": "custom.seen", "op": "exists"}
     segment = Segment.objects.create(app_group=acme, name="Seen", filter={"all": [asked]})
     page = browser.get(reverse("segment", args=["acme", segment.pk]))
-    assert f'<span class="cond-type">{shown}</span>' in page.content.decode()
+    assert f'<span class="cond-type" id="type-0.0">{shown}</span>' in page.content.decode()
+    data = segment_data(("seen", "exists"))
+    preview = browser.post(reverse("segment_new_preview", args=["acme"]), data).content.decode()
+    assert f'id="type-0.0" hx-swap-oob="true">{shown}</span>' in preview
     assert dict(page.context["form"].fields["op-0.0"].choices)["greater"] == op
 
 
