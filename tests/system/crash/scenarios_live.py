@@ -52,7 +52,7 @@ LIVE = Scenario(
 )
 
 
-def _happened(world: World, name: str, number: int, seconds: int) -> None:
+def happened(world: World, name: str, number: int, seconds: int) -> None:
     person = Profile.objects.get(external_id=str(number))
     at = timezone.now() + timedelta(seconds=seconds)
     event = Event.objects.create(app_group=world.group, profile=person, name=name, at=at)
@@ -72,12 +72,12 @@ def _before_events(world: World) -> None:
     )
     Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 9, "unit": "days"})
     engine.launch(canvas, by=world.alice, now=timezone.now())
-    _happened(world, "cart", 3, -9)
+    happened(world, "cart", 3, -9)
     engine.beat()
-    _happened(world, "cart", 1, -8)
-    _happened(world, "cart", 2, -7)
-    _happened(world, "buy", 2, -6)
-    _happened(world, "buy", 3, -5)
+    happened(world, "cart", 1, -8)
+    happened(world, "cart", 2, -7)
+    happened(world, "buy", 2, -6)
+    happened(world, "buy", 3, -5)
 
 
 def _one_is_inside(_world: World) -> Iterator[str]:

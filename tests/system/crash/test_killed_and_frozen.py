@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.system.crash.scenarios_branches import SPLITS
 from tests.system.crash.scenarios_calls import TRACK
 from tests.system.crash.scenarios_connections import CONNECT
 from tests.system.crash.scenarios_consent import WITHDRAW
@@ -19,11 +20,25 @@ from tests.system.crash.scenarios_queue import (
 from tests.system.crash.scenarios_retention import PURGE
 
 pytestmark = pytest.mark.slow
-ALL = [*QUEUE, *ANSWERS, *PLACES, CONNECT, *IMPORTS, *ERASURES, WITHDRAW, TRACK, PURGE, *JOURNEYS]
+ALL = [
+    *QUEUE,
+    *ANSWERS,
+    *PLACES,
+    CONNECT,
+    *IMPORTS,
+    *ERASURES,
+    WITHDRAW,
+    TRACK,
+    PURGE,
+    *JOURNEYS,
+    *SPLITS,
+]
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
 # Least number of points, some two thirds of the present one: with fewer, a scenario has changed.
 LEAST = {
+    "branches of a split": 44,
+    "wait until an event": 50,
     "enqueue": 18,
     "flush": 41,
     "flush in threads": 47,

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.crash import mutants, mutants_live, mutants_people, mutants_places
+from tests.system.crash import (
+    mutants,
+    mutants_branches,
+    mutants_live,
+    mutants_people,
+    mutants_places,
+)
 from tests.system.crash.harness import ERROR
 
 pytestmark = pytest.mark.slow
@@ -19,7 +25,7 @@ ONLY_TROUBLE = (
 MUTANTS = mutants.MUTANTS
 # Their bugs are in the list, too.
 assert mutants_people.seeded is mutants_places.seeded is mutants.seeded
-assert mutants_live.seeded is mutants.seeded
+assert mutants_live.seeded is mutants_branches.seeded is mutants.seeded
 
 
 def _is_seen(mutant):
