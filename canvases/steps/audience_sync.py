@@ -16,6 +16,7 @@ from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
+from canvases.models import Step
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience
 from canvases.steps.base import StepKind, StepProblem, Text
@@ -29,7 +30,7 @@ from partners.models import Action, AdAccount, Audience, Connection, Sync
 
 if TYPE_CHECKING:
     from audiencesync.people.models import Profile
-    from canvases.models import Canvas, Step, Visit
+    from canvases.models import Canvas, Visit
 
 
 class AudienceSync(StepKind):
@@ -137,7 +138,7 @@ class AudienceSync(StepKind):
         """
         if not step.settings:
             return
-        wanted = {column: step.settings[name] for column, name in SETTINGS_OF_SYNC.items()}
+        wanted = _wanted(step)
         current = step.sync
         if current and all(getattr(current, name) == value for name, value in wanted.items()):
             pass
@@ -147,6 +148,32 @@ class AudienceSync(StepKind):
         else:
             _replace_sync(step, wanted)
         _label_syncs(step)
+
+    def on_copied(self, steps: Sequence[Step]) -> None:
+        """Give each step that is set up an unused Sync of its own. The canvas is a draft."""
+        chosen = [step for step in steps if step.settings]
+        names = dict(
+            Audience.objects.filter(
+                pk__in={step.settings["audience"] for step in chosen}
+            ).values_list("pk", "name")
+        )
+        syncs = Sync.objects.bulk_create(
+            [
+                Sync(
+                    app_group_id=step.canvas.app_group_id,
+                    label=_label(step, names[step.settings["audience"]]),
+                    url=_url(step),
+                    **_wanted(step),
+                )
+                for step in chosen
+            ]
+        )
+        links = []
+        for step, made in zip(chosen, syncs, strict=True):
+            step.sync = made
+            links.append(Step.syncs.through(step=step, sync=made))
+        Step.syncs.through.objects.bulk_create(links)
+        Step.objects.bulk_update(chosen, ["sync"])
 
     def on_launched(self, canvas: Canvas) -> None:
         """Resume the Syncs; only the current ones report problems as live."""
@@ -180,11 +207,23 @@ def _replace_sync(step: Step, wanted: dict[str, Any]) -> None:
 
 def _label_syncs(step: Step) -> None:
     """Write canvas, audience and the way back into each Sync, for the pages of the partner."""
-    url = f"{step.canvas.get_absolute_url()}?step={step.pk}"
     for pk, audience in step.syncs.values_list("pk", "audience__name"):
         Sync.objects.filter(Q(pk=pk) | Q(undoes=pk)).update(
-            label=f"{step.canvas.name}: {audience}"[:200], url=url
+            label=_label(step, audience), url=_url(step)
         )
+
+
+def _label(step: Step, audience: str) -> str:
+    return f"{step.canvas.name}: {audience}"[:200]
+
+
+def _url(step: Step) -> str:
+    return f"{step.canvas.get_absolute_url()}?step={step.pk}"
+
+
+def _wanted(step: Step) -> dict[str, Any]:
+    """Return the columns of the Sync that the settings describe."""
+    return {column: step.settings[name] for column, name in SETTINGS_OF_SYNC.items()}
 
 
 def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:

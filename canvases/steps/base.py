@@ -125,6 +125,12 @@ class StepKind:
     def on_saved(self, step: Step) -> None:
         """Act on new settings, in the transaction that stored them."""
 
+    def on_copied(self, steps: Sequence[Step]) -> None:
+        """Act on new steps with the settings of others, in the transaction that stored them.
+
+        All of this kind in a duplicated canvas at once: the number of queries is constant.
+        """
+
     def on_launched(self, canvas: Canvas) -> None:
         """Act on a launch, in its transaction. Called once per kind and canvas."""
 

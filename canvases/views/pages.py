@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, edit, first_steps, pending, recipes
+from canvases import analytics, duplicate, edit, first_steps, pending, recipes
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -70,6 +70,16 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
         return redirect(canvas)
     context = {"form": form, "recipes": recipes.RECIPES.values()}
     return render(request, "canvases/new.html", context, status=422 if form.is_bound else 200)
+
+
+@access.signed_in
+@require_POST
+def duplicated(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Duplicate a canvas of any state, and open the draft."""
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    made = duplicate.duplicate(canvas, by=access.user(request), now=timezone.now())
+    messages.success(request, _("This is the copy, a draft. Nobody is in it."))
+    return redirect(made)
 
 
 @access.signed_in

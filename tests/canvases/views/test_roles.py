@@ -18,6 +18,7 @@ def step(canvas):
 EDITS = {
     "canvas_entry": {"name": "X", "version": 1},
     "canvas_archive": {},
+    "canvas_duplicate": {},
     "canvas_brake": {"n": "1"},
     "canvas_launch": {},
     "canvas_stop": {},

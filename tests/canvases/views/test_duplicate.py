@@ -1,0 +1,121 @@
+"""A duplicate is a draft with the same entry and flow, and shares nothing that people are in."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from canvases import duplicate, engine
+from canvases.models import Canvas, ExitSegment, Step
+from partners.models import Sync
+
+pytestmark = pytest.mark.django_db
+# Columns that a duplicate does not take over; a new column has to be put into one of the lists.
+OWN = {
+    *("id", "api_id", "app_group_id", "name", "state", "version"),
+    *("created_by_id", "created_at", "edited_by_id", "edited_at", "launched_at", "stopped_at"),
+    *("entry_cursor", "entry_until", "next_run_at", "serial"),
+    *("braked_at", "brake_lifted_at", "brake_seen", "brake_waiting"),
+    *("turned_away", "too_old", "entered", "entered_on", "entered_that_day"),
+    *("first_entry_at", "last_entry_at"),
+}
+
+
+def duplicated(bobs):
+    assert bobs.post("canvas_duplicate").status_code == 302
+    return Canvas.objects.latest("pk")
+
+
+def flow(canvas):
+    """Return each step as its path of kinds and branches from the first, with its settings."""
+    rows = {row.pk: row for row in canvas.steps.filter(removed_at=None)}
+
+    def path(row):
+        before = path(rows[row.parent_id]) if row.parent_id else ()
+        return (*before, (row.branch, row.kind))
+
+    return {path(row): row.settings for row in rows.values()}
+
+
+@pytest.fixture
+def split(bobs, segment, winback):
+    """A split by the segment, with two Audience Sync steps, an exit and a delay."""
+    row = bobs.add("decision_split")
+    bobs.set_up(bobs.add("audience_sync", row, 1), winback)
+    bobs.add("exit", row, 2)
+    bobs.set_up(bobs.add("audience_sync", row), winback, action="remove")
+    chosen = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
+    bobs.post("step", row.pk, version=row.version, **chosen)
+    return row
+
+
+def test_a_duplicate_has_the_flow_and_the_entry(bobs, bob, split, canvas, acme):
+    vip = Segment.objects.create(app_group=acme, name="VIP")
+    ExitSegment.objects.create(canvas=canvas, segment=vip)
+    Canvas.objects.filter(pk=canvas.pk).update(description="Why", cap_total=7, reentry="left")
+
+    made = duplicated(bobs)
+
+    assert (made.name, made.state, made.created_by) == ("Copy of Cart", "draft", bob)
+    assert (made.description, made.cap_total, made.reentry) == ("Why", 7, "left")
+    assert made.segment == canvas.segment
+    assert [one.segment for one in made.exit_segments.all()] == [vip]
+    assert flow(made) == flow(canvas)
+    assert made.steps.get(kind="decision_split").segment_uses.count() == 1
+
+
+def test_a_duplicate_of_a_live_canvas_shares_no_sync(bobs, bob, split, canvas, people):
+    engine.launch(canvas, by=bob, now=timezone.now())
+    made = duplicated(bobs)
+
+    theirs = Sync.objects.filter(steps__canvas=canvas)
+    mine = Sync.objects.filter(steps__canvas=made)
+    assert not set(theirs) & set(mine)
+    assert sorted(mine.values_list("action", "kinds", "audience", "is_live", "paused")) == sorted(
+        (one.action, one.kinds, one.audience_id, False, False) for one in theirs
+    )
+    assert {one.label for one in mine} == {"Copy of Cart: winback"}
+    for step in made.steps.filter(kind="audience_sync"):
+        assert list(step.syncs.all()) == [step.sync]
+        assert step.sync.url.endswith(f"/{made.pk}/?step={step.pk}")
+        assert not step.sync.is_used
+    assert not made.visits.exists()
+
+
+def test_a_removed_step_is_not_copied(bobs, canvas):
+    bobs.add("delay")
+    Step.objects.create(canvas=canvas, kind="exit", removed_at=timezone.now())
+
+    assert [row.kind for row in duplicated(bobs).steps.all()] == ["delay"]
+
+
+def test_a_long_name_is_cut(bobs, canvas):
+    Canvas.objects.filter(pk=canvas.pk).update(name="x" * 120)
+
+    assert len(duplicated(bobs).name) == 120
+
+
+def test_each_column_is_copied_or_left_on_purpose():
+    columns = {field.attname for field in Canvas._meta.concrete_fields}
+
+    assert columns == OWN | set(duplicate.COPIED)
+
+
+def queries(canvas, bob):
+    with CaptureQueriesContext(connection) as seen:
+        duplicate.duplicate(canvas, by=bob, now=timezone.now())
+    return len(seen)
+
+
+def test_the_number_of_queries_does_not_grow(bobs, bob, canvas, winback):
+    last = bobs.add("audience_sync")
+    bobs.set_up(last, winback)
+    few = queries(canvas, bob)
+    last.refresh_from_db()
+    for _n in range(30):
+        last = Step.objects.create(
+            canvas=canvas, kind="audience_sync", parent=last, settings=last.settings
+        )
+
+    assert queries(canvas, bob) == few
