@@ -23,7 +23,8 @@ from canvases.entry_card.form import EntryForm
 from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
-from canvases.views.workbench import Bench, Card, Panel
+from canvases.views.cards import Card
+from canvases.views.workbench import Bench, Panel
 
 MOST_SUGGESTED = 250  # names of events
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,155 +13,21 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
-from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist, conflicts, pending, tree
-from canvases.analytics import Numbers, Removed, Share
-from canvases.conflicts import Conflict
+from canvases import analytics, checklist, conflicts, tree
 from canvases.engine import brake
 from canvases.entry_card import headcounts, words
 from canvases.entry_card.headcounts import Headcount
-from canvases.models import BranchTally, Canvas, Step
+from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
-from canvases.steps.base import StepKind, StepProblem, Text
-from partners import registry, sync
-from partners.base import Partner
+from canvases.steps.base import Text
+from canvases.views import flow_layout, flow_view
+from canvases.views.cards import WAITING, Card, nested
+from canvases.views.flow_view import FlowView
 from partners.connections import problems
-
-WAITING: Text = _("Waiting here")
-
-
-@dataclass(slots=True)
-class Way:
-    """A branch of a split as the flow shows it. ``ends``: it does not meet the others again."""
-
-    number: int
-    label: Text
-    n: int
-    ends: bool
-    path: list[Card]
-    split: Card
-
-    @property
-    def place(self) -> str:
-        """Return the place at its end, to add a component to."""
-        return self.path[-1].id if self.path else self.start
-
-    @property
-    def start(self) -> str:
-        """Return the place at its beginning."""
-        return f"{self.split.id}-{self.number}"
-
-    @property
-    def takes_more(self) -> bool:
-        """Return whether a component can be added at its end."""
-        return not self.path or not self.path[-1].leaves
-
-
-@dataclass(slots=True)
-class Card:
-    """A step as the flow shows it."""
-
-    step: Step
-    kind: StepKind
-    summary: Text
-    problems: list[StepProblem]
-    numbers: Numbers
-    shares: list[Share] = field(default_factory=list)  # for a step with several audiences
-    removed: Removed | None = None  # for a step that has removed people again
-    conflicts: list[Conflict] = field(default_factory=list)
-    branches: list[Way] = field(default_factory=list)  # of a split
-    is_first: bool = False
-    is_last: bool = False
-    is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
-
-    @property
-    def id(self) -> str:
-        """Return the id of the step as text: templates put a thousands separator into numbers."""
-        return str(self.step.pk)
-
-    @property
-    def leaves(self) -> bool:
-        """Return whether all people leave here, so that nothing can come after it."""
-        return not self.kind.branches(self.step)
-
-    @property
-    def tone(self) -> str:
-        """Return "new" (never saved), "incomplete" (settings missing), "trouble" or ""."""
-        if not self.problems:
-            return ""
-        if self.kind.is_set_up(self.step):
-            return "trouble"
-        is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
-        return "new" if is_new else "incomplete"
-
-    @property
-    def icon(self) -> str:
-        """Return the icon of the step, such as the logo of its partner."""
-        return self.kind.icon_of(self.step)
-
-    @property
-    def partner_label(self) -> str:
-        """Return the name of the partner that gets the people."""
-        return registry.names(self.partners)
-
-    @property
-    def partners(self) -> Sequence[Partner]:
-        """Return the partner that gets the people; several while none is chosen."""
-        return self.kind.partners_of(self.step)
-
-    @property
-    def css_class(self) -> str:
-        """Return the classes of the card; a new step is not marked before it is checked."""
-        if self.tone == "trouble":
-            return "step has-problem" + (" is-passing" if self.problems[0].is_passing else "")
-        if self.tone == "incomplete" or (self.tone and self.is_checked):
-            return "step is-incomplete"
-        return "step is-new" if self.tone else "step"
-
-    @property
-    def is_errored(self) -> bool:
-        """Return whether people are errored, on their way into the audience or out of it."""
-        return bool(self.numbers.errored or (self.removed and self.removed.errored))
-
-    @property
-    def has_reasons(self) -> bool:
-        """Return whether people are not synced, or not removed although they left."""
-        counts = self.numbers
-        unsynced = (counts.not_synced, counts.errored, counts.pending, counts.cancelled)
-        return any(unsynced) or bool(self.removed and self.removed.stay)
-
-    @property
-    def wanted_by(self) -> list[sync.Want]:
-        """Return who else wants the people who left this step."""
-        if self.removed is None or not self.removed.wanted:
-            return []
-        return sync.wanted_elsewhere(self.step.syncs.values_list("pk", flat=True))
-
-    @property
-    def question(self) -> pending.Question | None:
-        """Return the question about people pending in former Syncs; None if there are none."""
-        return pending.question(self.step)
-
-    @property
-    def metrics(self) -> list[tuple[str, Any, int | None]]:
-        """Return the seven metrics, or those of the journey if the step does not send."""
-        return self.numbers.metrics(sends=self.sends)
-
-    @property
-    def columns(self) -> list[tuple[str, Any, int | None]]:
-        """Return the seven metrics and the waiting people; None where a step has no such number."""
-        known = {name: n for name, _label, n in self.metrics}
-        row = [(name, label, known.get(name)) for name, label in analytics.METRICS.items()]
-        return [*row, ("waiting", WAITING, self.numbers.waiting)]
-
-    @property
-    def sends(self) -> bool:
-        """Return whether people are synced to a partner here."""
-        return self.kind.sends
 
 
 @dataclass(slots=True)
@@ -176,6 +42,11 @@ class Panel:
     def query(self) -> str:
         """Return the query string that opens this panel again."""
         return f"?step={self.key}" if self.key.isdigit() else f"?{self.key}=1" if self.key else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is open and there is no message."""
+        return not self.key and not self.has_banner
 
     @property
     def has_banner(self) -> bool:
@@ -198,6 +69,8 @@ class Bench:
     headcounts: list[Headcount] = field(default_factory=list)
     n_left_early: int = 0
     may_edit: bool = False  # the role of the reader; set by `answer`
+    view: FlowView = field(default_factory=FlowView)  # set by `answer`
+    said: Text = ""  # what a reader of the screen hears about an edit
 
     @property
     def is_editable(self) -> bool:
@@ -231,6 +104,79 @@ class Bench:
     def is_in_trouble(self) -> bool:
         """Return whether a step of the flow has a problem."""
         return any(card.tone == "trouble" for card in self.cards)
+
+    @property
+    def in_trouble(self) -> list[Card]:
+        """Return the cards with a problem."""
+        return [card for card in self.cards if card.tone == "trouble"]
+
+    @property
+    def unfinished(self) -> list[Card]:
+        """Return the cards that lack settings."""
+        return [card for card in self.cards if card.is_unfinished]
+
+    @property
+    def waited_at(self) -> list[Card]:
+        """Return the cards at which people wait."""
+        return [card for card in self.cards if card.numbers.waiting]
+
+    @property
+    def n_waiting(self) -> int:
+        """Return how many people wait in the flow."""
+        return sum(card.numbers.waiting for card in self.cards)
+
+    @property
+    def end(self) -> str:
+        """Return the place at the end of the flow."""
+        return self.path[-1].id if self.path else "first"
+
+    @property
+    def takes_more(self) -> bool:
+        """Return whether a component can be added at the end of the flow."""
+        return not self.path or not self.path[-1].leaves
+
+    @property
+    def splits(self) -> list[str]:
+        """Return the ids of the splits."""
+        return [card.id for card in self.cards if card.branches]
+
+    @property
+    def view_query(self) -> str:
+        """Return the query string that keeps the view and opens no panel."""
+        return self.view.query.replace("&", "?", 1)
+
+    @property
+    def zooms(self) -> list[tuple[str, str, bool]]:
+        """Return (per cent, query string, whether it is the present one) to choose from."""
+        return [
+            (zoom, self.view.with_zoom(zoom), zoom == self.view.zoom) for zoom in flow_view.ZOOMS
+        ]
+
+    @property
+    def fit_query(self) -> str:
+        """Return the query string that makes the flow fit the page."""
+        return self.view.with_zoom(flow_view.FIT)
+
+    @property
+    def fold_query(self) -> str:
+        """Return the query string that folds all branches, or unfolds those that are folded."""
+        return self.view.with_folded(*(() if self.view.folded else (flow_view.ALL,)))
+
+    @property
+    def zoom(self) -> str:
+        """Return the per cent to draw the flow in."""
+        if self.view.zoom != flow_view.FIT:
+            return self.view.zoom
+        return flow_layout.fitting(self.path)
+
+    def look(self, view: FlowView) -> None:
+        """Note how the flow is looked at: with which branches folded."""
+        self.view, splits = view, self.splits
+        for card in self.cards:
+            if card.branches:
+                card.is_folded = view.folds(card.id)
+                card.fold_query = view.toggled(card.id, splits)
+        flow_layout.draw_merges(self.path)
 
     @property
     def heads(self) -> list[tuple[str, Text]]:
@@ -301,51 +247,14 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
         )
 
     cards, removed = [card(step) for step in steps], [card(step) for step in gone]
-    path = _path(cards)
+    for number, one in enumerate(cards, start=1):
+        one.number = number
+    path = nested(cards)
     banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
     return Bench(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))
-
-
-def _path(cards: Sequence[Card]) -> list[Card]:
-    """Nest the cards of branches in those of their splits; return the others."""
-    by_id = {card.step.pk: card for card in cards}
-    steps = [card.step for card in cards]
-    took = {
-        (row.step_id, row.branch): row.n
-        for row in BranchTally.objects.filter(step__in=[s for s in steps if KINDS[s.kind].splits])
-    }
-
-    def drawn(path: tree.Path) -> list[Card]:
-        found = []
-        for node in path.nodes:
-            card = by_id[node.step.pk]
-            labels = {one.number: one.label for one in card.kind.branches(card.step)}
-            card.branches = [
-                Way(
-                    one.number,
-                    labels[one.number],
-                    took.get((card.step.pk, one.number), 0),
-                    one.ends,
-                    drawn(one),
-                    card,
-                )
-                for one in node.branches
-            ]
-            card.is_first = card.step.parent_id is None
-            found.append(card)
-        if found:
-            found[-1].is_last = tree.block_around(steps, found[-1].step) is None
-        return found
-
-    return drawn(tree.outline(steps, numbers_of))
-
-
-def numbers_of(step: Step) -> list[int]:
-    """Return the numbers of the branches of a step."""
-    return [branch.number for branch in KINDS[step.kind].branches(step)]
 
 
 def _head(canvas: Canvas) -> tuple[list[Headcount], int]:
@@ -380,6 +289,7 @@ def answer(
     for card in bench.cards:
         has_errors = bool(form is not None and form.errors)
         card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
+    bench.look(flow_view.of_request(request, bench.canvas.get_absolute_url()))
     bench.may_edit = access.membership(request).may(Role.MARKETER)
     context = {"canvas": bench.canvas, "bench": bench, "panel": panel, "may_edit": bench.may_edit}
     context |= panel.context
@@ -394,6 +304,7 @@ def done(
     open_panel: Callable[[Bench], Panel],
     *,
     text: Text,
+    said: Callable[[Bench], Text] | None = None,
     query: str = "",
     now: datetime,
 ) -> HttpResponse:
@@ -402,7 +313,8 @@ def done(
     The bench is read here and only here, after the change; ``open_panel`` makes the panel of it.
     A banner in the panel replaces the toast.
     """
-    url = canvas.get_absolute_url() + query
+    view = flow_view.of_request(request, canvas.get_absolute_url()).query
+    url = canvas.get_absolute_url() + (query + view if query else view.replace("&", "?", 1))
     if not wants_parts(request):
         if text:
             messages.success(request, str(text))
@@ -410,6 +322,7 @@ def done(
     canvas.refresh_from_db()
     bench = read(canvas, now=now)
     panel = open_panel(bench)
+    bench.said = said(bench) if said else ""
     response = answer(request, bench, panel)
     response["HX-Push-Url"] = url
     return htmx.toast(response, str(text)) if text and not panel.has_banner else response

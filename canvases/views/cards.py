@@ -1,0 +1,253 @@
+"""The cards of a flow: its steps as the canvas page shows them, nested by branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from canvases import analytics, pending, tree
+from canvases.analytics import Numbers, Removed, Share
+from canvases.conflicts import Conflict
+from canvases.models import BranchTally, Step
+from canvases.steps import KINDS
+from canvases.steps.base import StepKind, StepProblem, Text
+from partners import registry, sync
+from partners.base import Partner
+
+WAITING: Text = _("Waiting here")
+
+
+@dataclass(slots=True)
+class Way:
+    """A branch of a split as the flow shows it. ``ends``: it does not meet the others again."""
+
+    number: int
+    label: Text
+    n: int
+    ends: bool
+    path: list[Card]
+    split: Card
+    merge: str = ""  # classes that draw its part of the line where the branches meet
+
+    @property
+    def cards(self) -> list[Card]:
+        """Return its cards with those of the branches in it, in the order of reading."""
+        return [
+            found
+            for card in self.path
+            for found in (card, *(one for way in card.branches for one in way.cards))
+        ]
+
+    @property
+    def n_in_trouble(self) -> int:
+        """Return how many of its cards are in trouble."""
+        return sum(card.tone == "trouble" for card in self.cards)
+
+    @property
+    def n_incomplete(self) -> int:
+        """Return how many of its cards lack settings."""
+        return sum(card.is_unfinished for card in self.cards)
+
+    @property
+    def place(self) -> str:
+        """Return the place at its end, to add a component to."""
+        return self.path[-1].id if self.path else self.start
+
+    @property
+    def start(self) -> str:
+        """Return the place at its beginning."""
+        return f"{self.split.id}-{self.number}"
+
+    @property
+    def takes_more(self) -> bool:
+        """Return whether a component can be added at its end."""
+        return not self.path or not self.path[-1].leaves
+
+
+@dataclass(slots=True)
+class Card:
+    """A step as the flow shows it."""
+
+    step: Step
+    kind: StepKind
+    summary: Text
+    problems: list[StepProblem]
+    numbers: Numbers
+    shares: list[Share] = field(default_factory=list)  # for a step with several audiences
+    removed: Removed | None = None  # for a step that has removed people again
+    conflicts: list[Conflict] = field(default_factory=list)
+    branches: list[Way] = field(default_factory=list)  # of a split
+    number: int = 0  # in the order of reading, from 1
+    n_met: int | None = None  # people who have come out of its branches; None: not known
+    is_folded: bool = False  # whether its branches are; set by `answer`
+    fold_query: str = ""  # folds or unfolds its branches; set by `answer`
+    wipe: str = ""  # the class that hides the line beyond the stem where its branches meet
+    is_first: bool = False
+    is_last: bool = False
+    is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
+
+    @property
+    def id(self) -> str:
+        """Return the id of the step as text: templates put a thousands separator into numbers."""
+        return str(self.step.pk)
+
+    @property
+    def place(self) -> str:
+        """Return the place where it stands, as the form that adds a component names it."""
+        if self.step.parent_id is None:
+            return "first"
+        return f"{self.step.parent_id}" + (f"-{self.step.branch}" if self.step.branch else "")
+
+    @property
+    def meets(self) -> bool:
+        """Return whether people come out of its branches."""
+        return any(not way.ends for way in self.branches)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether settings are missing."""
+        return self.tone in ("new", "incomplete")
+
+    @property
+    def bar(self) -> list[tuple[str, str, str]]:
+        """Return (class, x, width) for each part of the people who entered, in per cent."""
+        counts = self.numbers
+        parts = [
+            ("bar-good", counts.synced),
+            ("bar-pending", counts.pending),
+            ("bar-bad", counts.errored),
+            ("bar-rest", counts.not_synced + counts.cancelled),
+        ]
+        total, x, drawn = sum(n for _name, n in parts), 0, []
+        for name, n in parts:
+            if n:
+                drawn.append((name, f"{100 * x / total:.2f}%", f"{100 * n / total:.2f}%"))
+            x += n
+        return drawn
+
+    @property
+    def leaves(self) -> bool:
+        """Return whether all people leave here, so that nothing can come after it."""
+        return not self.kind.branches(self.step)
+
+    @property
+    def tone(self) -> str:
+        """Return "new" (never saved), "incomplete" (settings missing), "trouble" or ""."""
+        if not self.problems:
+            return ""
+        if self.kind.is_set_up(self.step):
+            return "trouble"
+        is_new = self.step.version == 1 and self.step.settings == self.kind.first_settings()
+        return "new" if is_new else "incomplete"
+
+    @property
+    def icon(self) -> str:
+        """Return the icon of the step, such as the logo of its partner."""
+        return self.kind.icon_of(self.step)
+
+    @property
+    def partner_label(self) -> str:
+        """Return the name of the partner that gets the people."""
+        return registry.names(self.partners)
+
+    @property
+    def partners(self) -> Sequence[Partner]:
+        """Return the partner that gets the people; several while none is chosen."""
+        return self.kind.partners_of(self.step)
+
+    @property
+    def css_class(self) -> str:
+        """Return the classes of the card; a new step is not marked before it is checked."""
+        if self.tone == "trouble":
+            return "step has-problem" + (" is-passing" if self.problems[0].is_passing else "")
+        if self.tone == "incomplete" or (self.tone and self.is_checked):
+            return "step is-incomplete"
+        if self.tone:
+            return "step is-new"
+        return "step is-end" if self.leaves else "step"
+
+    @property
+    def is_errored(self) -> bool:
+        """Return whether people are errored, on their way into the audience or out of it."""
+        return bool(self.numbers.errored or (self.removed and self.removed.errored))
+
+    @property
+    def has_reasons(self) -> bool:
+        """Return whether people are not synced, or not removed although they left."""
+        counts = self.numbers
+        unsynced = (counts.not_synced, counts.errored, counts.pending, counts.cancelled)
+        return any(unsynced) or bool(self.removed and self.removed.stay)
+
+    @property
+    def wanted_by(self) -> list[sync.Want]:
+        """Return who else wants the people who left this step."""
+        if self.removed is None or not self.removed.wanted:
+            return []
+        return sync.wanted_elsewhere(self.step.syncs.values_list("pk", flat=True))
+
+    @property
+    def question(self) -> pending.Question | None:
+        """Return the question about people pending in former Syncs; None if there are none."""
+        return pending.question(self.step)
+
+    @property
+    def metrics(self) -> list[tuple[str, Any, int | None]]:
+        """Return the seven metrics, or those of the journey if the step does not send."""
+        return self.numbers.metrics(sends=self.sends)
+
+    @property
+    def columns(self) -> list[tuple[str, Any, int | None]]:
+        """Return the seven metrics and the waiting people; None where a step has no such number."""
+        known = {name: n for name, _label, n in self.metrics}
+        row = [(name, label, known.get(name)) for name, label in analytics.METRICS.items()]
+        return [*row, ("waiting", WAITING, self.numbers.waiting)]
+
+    @property
+    def sends(self) -> bool:
+        """Return whether people are synced to a partner here."""
+        return self.kind.sends
+
+
+def nested(cards: Sequence[Card]) -> list[Card]:
+    """Nest the cards of branches in those of their splits; return the others."""
+    by_id = {card.step.pk: card for card in cards}
+    steps = [card.step for card in cards]
+    took = {
+        (row.step_id, row.branch): row.n
+        for row in BranchTally.objects.filter(step__in=[s for s in steps if KINDS[s.kind].splits])
+    }
+
+    def drawn(path: tree.Path) -> list[Card]:
+        found = []
+        for node in path.nodes:
+            card = by_id[node.step.pk]
+            labels = {one.number: one.label for one in card.kind.branches(card.step)}
+            card.branches = [
+                Way(
+                    one.number,
+                    labels[one.number],
+                    took.get((card.step.pk, one.number), 0),
+                    one.ends,
+                    drawn(one),
+                    card,
+                )
+                for one in node.branches
+            ]
+            card.is_first = card.step.parent_id is None
+            found.append(card)
+        for card, after in pairwise(found):
+            card.n_met = after.numbers.entered
+        if found:
+            found[-1].is_last = tree.block_around(steps, found[-1].step) is None
+        return found
+
+    return drawn(tree.outline(steps, numbers_of))
+
+
+def numbers_of(step: Step) -> list[int]:
+    """Return the numbers of the branches of a step."""
+    return [branch.number for branch in KINDS[step.kind].branches(step)]

@@ -1,0 +1,74 @@
+"""How wide the flow is, and where its lines run: in rem, as in canvas_flow.css."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from canvases.views import flow_view
+
+if TYPE_CHECKING:
+    from canvases.views.cards import Card, Way
+
+CARD = 15.75
+GAP = 1.5  # beside the components of a branch
+STAGE = 76.0  # what a window of 1280 px has room for
+SLACK = 0.01
+
+
+def width(path: Sequence[Card]) -> float:
+    """Return the width of a path: that of its widest block."""
+    return max([CARD, *(sum(_widths(card)) for card in path if card.branches)])
+
+
+def _widths(split: Card) -> list[float]:
+    return [GAP + (CARD if split.is_folded else width(way.path)) for way in split.branches]
+
+
+def fitting(path: Sequence[Card]) -> str:
+    """Return the largest zoom at which a path fits the stage; the smallest if none does."""
+    share = 100 * STAGE / width(path)
+    return next((zoom for zoom in flow_view.ZOOMS if int(zoom) <= share), flow_view.ZOOMS[-1])
+
+
+def draw_merges(path: Sequence[Card]) -> None:
+    """Set the classes that draw the lines where branches meet."""
+    for card in path:
+        if card.branches:
+            _draw_merge(card)
+        for way in card.branches:
+            draw_merges(way.path)
+
+
+def _draw_merge(split: Card) -> None:
+    """Draw a line from the outermost branches that go on to the stem in the middle.
+
+    A line that ends at the stem inside a column is drawn beyond it, and wiped there.
+    """
+    widths = _widths(split)
+    ends = list(accumulate(widths))
+    centres = [end - width / 2 for end, width in zip(ends, widths, strict=True)]
+    going = [centre for way, centre in zip(split.branches, centres, strict=True) if not way.ends]
+    if not going:
+        return
+    stem = ends[-1] / 2
+    low, high = min([*going, stem]), max([*going, stem])
+    split.wipe = _wipe(min(going), max(going), stem)
+    for way, centre, end, wide in zip(split.branches, centres, ends, widths, strict=True):
+        way.merge = _merge(way, low=low, high=high, start=end - wide, centre=centre, end=end)
+
+
+def _wipe(first: float, last: float, stem: float) -> str:
+    if first > stem + SLACK:
+        return "wipe-start"
+    return "wipe-end" if last < stem - SLACK else ""
+
+
+def _merge(way: Way, *, low: float, high: float, start: float, centre: float, end: float) -> str:
+    parts = [
+        ("merge-start", low < centre - SLACK and high > start + SLACK),
+        ("merge-end", high > centre + SLACK and low < end - SLACK),
+        ("merge-down", not way.ends),
+    ]
+    return " ".join(name for name, is_drawn in parts if is_drawn)

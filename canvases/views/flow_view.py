@@ -1,0 +1,68 @@
+"""How a reader looks at the flow of a canvas: its zoom and folded branches, from the address.
+
+An answer to htmx, or a page after a form post, looks as the page did that it was asked from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, QueryDict
+
+ZOOMS = ("100", "80", "60", "40")
+FIT = "fit"
+ALL = "all"
+MOST_FOLDED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FlowView:
+    """``zoom``: per cent, or "fit". ``folded``: ids of splits with folded branches, or "all"."""
+
+    zoom: str = ZOOMS[0]
+    folded: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """Return the part of a query string that keeps this view, with a leading "&"."""
+        parts = [f"&zoom={self.zoom}"] if self.zoom != ZOOMS[0] else []
+        return "".join([*parts, *(f"&fold={split}" for split in self.folded)])
+
+    def folds(self, split: str) -> bool:
+        """Return whether the branches of a split are folded."""
+        return ALL in self.folded or split in self.folded
+
+    def with_zoom(self, zoom: str) -> str:
+        """Return the query string of this view with another zoom; it states both."""
+        folds = "".join(f"&fold={split}" for split in self.folded)
+        return f"zoom={zoom}{folds}"
+
+    def with_folded(self, *folded: str) -> str:
+        """Return the query string of this view with other folded branches; it states both."""
+        return f"zoom={self.zoom}" + "".join(f"&fold={split}" for split in folded)
+
+    def toggled(self, split: str, splits: list[str]) -> str:
+        """Return the query string that folds or unfolds one of the ``splits``."""
+        now = [one for one in splits if self.folds(one)]
+        then = [one for one in now if one != split] if split in now else [*now, split]
+        return self.with_folded(*then)
+
+
+def of_request(request: HttpRequest, path: str) -> FlowView:
+    """Return the view that a request names, or that of the page at ``path`` it comes from."""
+    if not {"zoom", "fold"}.isdisjoint(request.GET):
+        return _parsed(request.GET)
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+    return _parsed(QueryDict(page.query)) if page.path == path else FlowView()
+
+
+def _parsed(asked: QueryDict) -> FlowView:
+    zoom = asked.get("zoom", "")
+    folded = [one for one in asked.getlist("fold")[:MOST_FOLDED] if one == ALL or _is_id(one)]
+    is_known = zoom in ZOOMS or zoom == FIT
+    return FlowView(zoom if is_known else ZOOMS[0], tuple(dict.fromkeys(folded)))
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20

@@ -1,0 +1,34 @@
+// Keys of the flow: Escape closes the panel and goes back to its card; Alt with an arrow moves the card
+// that has the focus. Both are also links and buttons.
+(() => {
+  const isBusy = (target) =>
+    target.closest("dialog") || target.getAttribute("aria-expanded") === "true";
+
+  document.addEventListener("keydown", (event) => {
+    const close = document.getElementById("panel-close");
+    const isClosing = event.key === "Escape" && close && !event.defaultPrevented;
+    if (isClosing && !isBusy(event.target)) close.click();
+
+    const card = event.target.closest?.("[data-move]");
+    const to = { ArrowUp: "up", ArrowDown: "down" }[event.key];
+    if (!card || !to || !event.altKey) return;
+    event.preventDefault();
+    htmx.ajax("POST", card.dataset.move, {
+      source: card,
+      target: "#panel",
+      swap: "morph:outerHTML",
+      values: { to },
+    });
+  });
+
+  // The panel that closes takes the focus with it: it goes to the card.
+  let closing = null;
+  document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+    closing = elt.id === "panel-close" ? elt.dataset.card : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (closing && !document.getElementById("panel-close"))
+      document.getElementById(closing)?.focus();
+    closing = null;
+  });
+})();

@@ -1,0 +1,108 @@
+"""A canvas with branches: built by keyboard and without JavaScript, readable in every width."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import acts
+from tests.browser.test_every_page import visit
+
+LOOKS = [("en", 1280, "light"), ("en", 1280, "dark"), ("de", 390, "light"), ("de", 390, "dark")]
+YES, NO = "-1", "-2"
+
+
+def press(page, selector):
+    page.locator(selector).focus()
+    page.keyboard.press("Enter")
+
+
+def add(page, place, kind):
+    """Add a component at a place with the keyboard; return the id of the new one."""
+    press(page, f"[id='add-{place}']")
+    expect(page.locator(f"button[data-kind={kind}]")).to_be_visible()
+    press(page, f"button[data-kind={kind}]")
+    expect(page.locator("#step-form")).to_be_visible()
+    return page.locator("#flow .step[aria-current]").get_attribute("id").removeprefix("card-")
+
+
+def build(page):
+    """Build twelve components with two splits; return the ids of the splits."""
+    first = add(page, "first", "delay")
+    outer = add(page, first, "decision_split")
+    add(page, outer, "delay")
+    add(page, f"{outer}{YES}", "exit")
+    for kind in ("audience_sync", "audience_sync"):
+        add(page, f"{outer}{YES}", kind)
+    after = add(page, f"{outer}{NO}", "delay")
+    inner = add(page, f"{outer}{NO}", "decision_split")
+    add(page, f"{inner}{YES}", "audience_sync")
+    add(page, f"{inner}{NO}", "delay")
+    add(page, f"{inner}{NO}", "audience_sync")
+    add(page, after, "audience_sync")
+    return outer, inner
+
+
+@pytest.fixture(scope="module")
+def canvas(stack, browser):
+    """Return the path of a canvas with two splits, and their ids."""
+    page = browser.new_context(base_url=stack.url).new_page()
+    page.goto("/accounts/login/")
+    acts.enter(page)
+    acts.new_canvas(page, "Win back")
+    found = page.url.removeprefix(stack.url), *build(page)
+    page.context.close()
+    return found
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(map(str, look)))
+def test_a_canvas_with_branches_in_every_look(open_page, sign_in, canvas, keep_picture, look):
+    language, width, scheme = look
+    path, outer, inner = canvas
+    page = open_page(language, width)
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page)
+    wrong = visit(
+        page,
+        (language, width),
+        [path, f"{path}?step={inner}", f"{path}?fold={inner}&zoom=80", f"{path}?add={outer}{YES}"],
+    )
+    page.set_viewport_size({"width": width, "height": 1900 if width > 1000 else 844})
+    page.goto(f"{path}?step={inner}")
+    keep_picture(page, f"{language}-{width}-{scheme}-flow")
+    assert wrong == []
+
+
+def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_in, canvas):
+    path, outer, inner = canvas
+    page = open_page()
+    sign_in(page)
+    page.goto(f"{path}?fold={inner}&zoom=60")
+    expect(page.locator("#flow .folded")).to_have_count(2)
+    press(page, f"#card-{outer}")
+    expect(page.locator("#panel-close")).to_be_visible()
+    page.locator(f"[id='add-{outer}{YES}']").click()
+    page.locator("button[data-kind=delay]").click()
+    expect(page.locator("#step-form")).to_be_visible()
+    expect(page.locator("#flow .folded")).to_have_count(2)
+    expect(page).to_have_url(re.compile(f"zoom=60&fold={inner}"))
+    with page.expect_response(re.compile("/counts/"), timeout=8_000):
+        pass
+    expect(page.locator("#flow .zoom-60 .folded")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    expect(page.locator("#flow .step:focus")).to_have_count(1)
+
+
+def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
+    page = open_page("en", 390, javascript=False)
+    sign_in(page)
+    acts.new_canvas(page, "Plain split")
+    acts.add(page, "decision_split")
+    split = page.locator("#flow .step[aria-current]").get_attribute("id").removeprefix("card-")
+    page.locator(f"[id='add-{split}{NO}']").click()
+    page.locator("button[data-kind=delay]").click()
+    expect(page.locator("#flow .branch").nth(1).locator(".step")).to_have_count(1)
+    page.locator("#fold-all").click()
+    expect(page.locator("#flow .folded")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
