@@ -1,0 +1,47 @@
+"""Zoom and folded branches stand in the address; lines run only where people walk."""
+
+import pytest
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def split(bobs):
+    """A split whose first branch ends."""
+    row = bobs.add("decision_split")
+    bobs.add("exit", row, 1)
+    bobs.add("delay", row, 2)
+    return row
+
+
+def test_folded_branches_say_what_they_hold(bobs, split):
+    page = bobs.get(fold=split.pk, zoom="60").content.decode()
+
+    assert page.count('class="folded"') == 2
+    assert "1 component" in page
+    assert 'class="flow zoom-60"' in page
+
+
+@pytest.mark.parametrize("fold", ["", "x", "999", "99999999999999999999999", "\x00"])
+def test_an_unknown_view_is_the_plain_one(bobs, split, fold):
+    page = bobs.get(fold=fold, zoom="7").content.decode()
+
+    assert 'class="folded"' not in page
+    assert 'class="flow zoom-100"' in page
+
+
+@pytest.mark.parametrize(("path", "n"), [("", 2), ("9/", 0)])
+def test_a_page_looks_as_the_one_that_it_is_opened_from(bobs, canvas, split, path, n):
+    url = canvas.get_absolute_url()
+    came = f"http://testserver{url}{path}?fold={split.pk}"
+
+    page = bobs.client.get(url, headers={"referer": came}).content.decode()
+
+    assert page.count('class="folded"') == n
+
+
+def test_no_line_leads_out_of_a_branch_that_ends(bobs, split):
+    page = bobs.get().content.decode()
+
+    assert 'class="branches wipe-start"' in page
+    assert 'class="branch merge-start merge-down"' in page
