@@ -54,7 +54,7 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         step = edit.add(row, kind, after=parent, branch=number(branch) or 0, by=by, now=now)
     except edit.NotAllowed as error:
         return refuse(request, row, error, now=now)
-    return show_step(request, step, now=now)
+    return show_step(request, step, said=_("Component %(n)d was added."), now=now)
 
 
 @access.signed_in
@@ -82,7 +82,8 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         edit.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    return show_step(request, step, now=now)
+    said = _("The component is now number %(n)d.")
+    return show_step(request, step, said=said, now=now)
 
 
 @access.signed_in
@@ -199,7 +200,13 @@ def show_form(
 
 
 def show_step(
-    request: HttpRequest, step: Step, *, text: str = "", banner: Banner | None = None, now: datetime
+    request: HttpRequest,
+    step: Step,
+    *,
+    text: str = "",
+    said: str = "",
+    banner: Banner | None = None,
+    now: datetime,
 ) -> HttpResponse:
     """Answer a change with the step as it is stored now."""
 
@@ -207,8 +214,14 @@ def show_step(
         card = bench.card(step.pk)
         return panels.of_step(card, banner=banner) if card else Panel()
 
+    def announced(bench: Bench) -> Text:
+        card = bench.card(step.pk)
+        return said % {"n": card.number} if card else ""
+
     query = f"?step={step.pk}"
-    return workbench.done(request, step.canvas, open_step, text=text, query=query, now=now)
+    return workbench.done(
+        request, step.canvas, open_step, text=text, said=announced, query=query, now=now
+    )
 
 
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:

@@ -45,3 +45,9 @@ def test_no_line_leads_out_of_a_branch_that_ends(bobs, split):
 
     assert 'class="branches wipe-start"' in page
     assert 'class="branch merge-start merge-down"' in page
+
+
+def test_an_edit_is_announced(bobs, split):
+    answer = bobs.post("step_add", htmx=True, kind="delay", after=split.pk).content.decode()
+
+    assert "Component 4 was added." in answer
