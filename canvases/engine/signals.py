@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from audiencesync.people.models import Event
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
@@ -240,10 +240,8 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
         admission.enter(canvas, admission.Crowd(people), now=now)
         return
     people = people.exclude(pk__in=_already_out(canvas, entries, now=now))
-    chosen = [signal.pk for signal in entries.values()]
-    mine = Signal.objects.filter(pk__in=chosen, profile_id=OuterRef("pk"))
-    began_at = Subquery(mine.values("at")[:1], output_field=DateTimeField())
-    admission.enter(canvas, admission.Crowd(people, began_at), now=now)
+    mine = Signal.objects.filter(pk__in=[signal.pk for signal in entries.values()])
+    admission.enter(canvas, admission.Crowd(people, mine), now=now)
 
 
 def _already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
