@@ -1,4 +1,4 @@
-"""The launch checklist of a canvas: problems, warnings, and a forecast. Computed, never stored."""
+"""The launch checklist of a canvas: problems and warnings. Computed, never stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.people.models import Profile
 from canvases import conflicts, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
@@ -37,26 +36,6 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
         .select_related(*related)
         .prefetch_related(former.PREFETCH, "segment_uses__segment")
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Prospect:
-    """The forecast of a launch at one step. ``is_later``: a delay comes before the step."""
-
-    step: Text
-    text: Text
-    is_later: bool
-
-
-def prospects(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
-    """Return a forecast for each step that sends people, from the profiles as they are now."""
-    found, later = [], False
-    for step in tree.in_order(steps_of(canvas)):
-        kind = KINDS[step.kind]
-        if text := kind.forecast(step, people):
-            found.append(Prospect(kind.summary(step), text, later))
-        later = later or kind.due_on_arrival(step, now=now) > now
-    return found
 
 
 def verified(canvas: Canvas, *, now: datetime) -> list[Item]:

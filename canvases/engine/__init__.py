@@ -4,7 +4,7 @@ Visits of a canvas change only under the lock of its row, so the visits that wer
 that move.
 """
 
-from canvases.engine.admission import admit, admit_all, admit_some, entering
+from canvases.engine.admission import admit, admit_all, admit_some, entering, would_enter
 from canvases.engine.clearance import clear
 from canvases.engine.lifecycle import (
     launch,
@@ -30,4 +30,5 @@ __all__ = [
     "remove_former_members",
     "stop",
     "update_subscriptions",
+    "would_enter",
 ]

@@ -113,6 +113,18 @@ def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     return _allowed(canvas, people, now=now, is_sure=False) if has_visits else people
 
 
+def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
+    """Return those of `entering` whom no exit segment and no cap keeps out. Changes nothing."""
+    people = _not_exited(canvas, people)
+    room = _room(canvas, now=now)
+    if room is None:
+        return people
+    # The lowest ids enter first.
+    ids = people.order_by("pk").values_list("pk", flat=True)
+    last = ids[room - 1 : room].first() if room else 0
+    return people if last is None else people.filter(pk__lte=last)
+
+
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     """Admit the profiles that are in the entry segment and may enter; return how many.
 
@@ -164,9 +176,7 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
     first = rows.first_step(canvas)
     if first is None:
         return 0
-    people = crowd.people
-    for exit in canvas.exit_segments.select_related("segment"):
-        people = people.exclude(pk__in=filters.members(exit.segment).values("pk"))
+    people = _not_exited(canvas, crowd.people)
     if not crowd.is_new:
         has_caps = canvas.cap_total is not None or canvas.cap_per_day is not None
         people = _allowed(canvas, people, now=now, is_sure=not has_caps)
@@ -175,6 +185,12 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
     n = _begin(canvas, first, crowd, now=now)
     rows.count_entries(canvas, n, now=now)
     return n
+
+
+def _not_exited(canvas: Canvas, people: QuerySet[Profile]) -> QuerySet[Profile]:
+    for exit in canvas.exit_segments.select_related("segment"):
+        people = people.exclude(pk__in=filters.members(exit.segment).values("pk"))
+    return people
 
 
 def _allowed(

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
+from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.writing import event_names
-from canvases import checklist, engine, pending, reasons, removal, tree
+from canvases import checklist, engine, pending, prospects, reasons, removal, tree
 from canvases.engine import admission
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
@@ -180,12 +181,21 @@ def of_launch(
     if not is_blocked:
         context |= _since_the_stop(canvas, now=now)
     if not is_blocked and canvas.segment and canvas.enters_in_crowds:
-        entering = engine.entering(canvas, now=now)
-        people = entering.count()
-        been = filters.members(canvas.segment).count() - people if canvas.launched_at else 0
-        prospects = checklist.prospects(canvas, entering, now=now)
-        context |= {"people": people, "been": been, "prospects": prospects}
+        context |= _forecast(canvas, canvas.segment, now=now)
     return Panel("canvases/panels/launch.html", "launch", context)
+
+
+def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, Any]:
+    """Return who would enter at a launch now, who not and why, and what becomes of them."""
+    allowed = engine.entering(canvas, now=now)
+    entering = engine.would_enter(canvas, allowed, now=now)
+    n_allowed, people = allowed.count(), entering.count()
+    return {
+        "people": people,
+        "been": filters.members(segment).count() - n_allowed if canvas.launched_at else 0,
+        "kept_out": n_allowed - people,
+        "prospects": prospects.of_launch(canvas, entering, now=now),
+    }
 
 
 def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:

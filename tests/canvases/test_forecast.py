@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import PastIdentifier, Profile
-from canvases import checklist, engine
+from canvases import engine, prospects
 from partners.forecast import forecast
 from partners.models import Delivery, Tally
 
@@ -95,11 +95,11 @@ def test_earlier_visitors_are_not_in_the_forecast(bobs, winback, canvas, special
 def test_a_step_behind_a_delay_is_forecast_for_later(bobs, winback, canvas, people):
     bobs.set_up(bobs.add("audience_sync"), winback)
     bobs.add("delay")  # before it
-    [found] = checklist.prospects(
+    [found] = prospects.of_launch(
         canvas, engine.entering(canvas, now=timezone.now()), now=timezone.now()
     )
     assert found.is_later
-    assert "after the delay, as people are today:" in bobs.get(launch=1).content.decode()
+    assert "after a wait, as of now:" in bobs.get(launch=1).content.decode()
 
 
 def test_a_forecast_takes_one_query(bobs, winback, canvas, people, django_assert_num_queries):

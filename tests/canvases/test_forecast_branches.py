@@ -1,0 +1,144 @@
+"""The forecast of a launch with branches equals what the launch then does."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Event, Profile, Segment
+from canvases import engine, prospects
+from canvases.models import BranchTally, ExitSegment
+from canvases.steps.audience_paths import EVERYONE_ELSE
+from canvases.steps.decision_split import NO, YES
+from partners.models import Tally
+
+pytestmark = pytest.mark.thorough
+
+GERMAN = {"field": "country", "op": "is", "value": "DE"}
+NOT_FRENCH = {"field": "country", "op": "is_not", "value": "FR"}
+BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
+DAY = {"amount": 1, "unit": "days"}
+PATHS = {
+    "paths": [
+        {"number": 2, "name": "Buyers", "filter": BOUGHT},
+        {"number": 1, "name": "Germans", "filter": GERMAN},
+    ]
+}
+
+
+@pytest.fixture
+def people(journeys):
+    """Ten people: 0 to 3 from Germany, 4 to 6 from France; 2 to 5 bought; the last is unusable."""
+    made = journeys.people(10)
+    ids = [one.pk for one in made]
+    Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
+    Profile.objects.filter(pk__in=ids[4:7]).update(country="FR")
+    Profile.objects.filter(pk=ids[9]).update(email_sha256=None)
+    at = timezone.now() - timedelta(days=3)
+    for person in made[2:6]:
+        Event.objects.create(
+            app_group=journeys.app_group, profile=person, kind="event", name="order", at=at
+        )
+    return made
+
+
+@pytest.fixture
+def canvas(journeys):
+    """Paths, with a split that ends with an exit inside; a split and a Sync behind the block."""
+    return journeys.flow(
+        ("paths", "audience_paths", PATHS, None, 0),
+        ("buyers", "audience_sync", {}, "paths", 2),
+        ("inner", "decision_split", {"filter": GERMAN}, "buyers", 0),
+        ("exit", "exit", {}, "inner", YES),
+        ("germans", "audience_sync", {}, "paths", 1),
+        ("outer", "decision_split", {"filter": NOT_FRENCH}, "paths", 0),
+        ("foreign", "audience_sync", {}, "outer", YES),
+        ("all", "audience_sync", {}, "outer", 0),
+    )
+
+
+def forecast(row):
+    now = timezone.now()
+    people = engine.would_enter(row, engine.entering(row, now=now), now=now)
+    found = prospects.of_launch(row, people, now=now)
+    return [(one.way, str(one.text)) for one in found]
+
+
+def test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas, people):
+    row, steps = canvas
+    syncs = {name: journeys.asks(steps[name]) for name in ("buyers", "germans", "foreign", "all")}
+
+    assert forecast(row) == [
+        ("", "Buyers: 4, Germans: 2, Everyone else: 4"),
+        ("Buyers", "4 people will be sent."),
+        ("Buyers", "Yes: 2, No: 2"),
+        ("Germans", "2 people will be sent."),
+        ("", "Yes: 5, No: 3"),
+        ("Yes", "4 people will be sent, 1 not: 1 without a usable field."),
+        ("", "7 people will be sent, 1 not: 1 without a usable field."),
+    ]
+    journeys.launch(row)
+    journeys.run()
+
+    took = {
+        name: dict(BranchTally.objects.filter(step=steps[name]).values_list("branch", "n"))
+        for name in ("paths", "inner", "outer")
+    }
+    assert took == {
+        "paths": {2: 4, 1: 2, EVERYONE_ELSE: 4},
+        "inner": {YES: 2, NO: 2},
+        "outer": {YES: 5, NO: 3},
+    }
+    sent = {name: Tally.objects.get(pk=one.pk) for name, one in syncs.items()}
+    assert {name: (one.pending, one.not_synced) for name, one in sent.items()} == {
+        "buyers": (4, 0),
+        "germans": (2, 0),
+        "foreign": (4, 1),
+        "all": (7, 1),
+    }
+
+
+def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(journeys, people):
+    row, steps = journeys.flow(
+        ("split", "decision_split", {"filter": GERMAN}, None, 0),
+        ("delay", "delay", DAY, "split", YES),
+        ("yes", "audience_sync", {}, "delay", 0),
+        ("no", "audience_sync", {}, "split", NO),
+        ("after", "audience_sync", {}, "split", 0),
+    )
+    for name in ("yes", "no", "after"):
+        journeys.asks(steps[name])
+    found = prospects.of_launch(row, engine.entering(row, now=timezone.now()), now=timezone.now())
+    assert [one.is_later for one in found] == [False, True, False, True]
+
+
+def test_behind_a_wait_for_events_numbers_are_at_most(journeys, people):
+    waits = {**DAY, "events": [{"number": 1, "label": "Bought", "kind": "purchase", "name": ""}]}
+    row, steps = journeys.flow(
+        ("wait", "wait_until", waits, None, 0),
+        ("bought", "audience_sync", {}, "wait", 1),
+        ("exit", "exit", {}, "bought", 0),
+        ("after", "audience_sync", {}, "wait", 0),
+    )
+    for name in ("bought", "after"):
+        journeys.asks(steps[name])
+    found = prospects.of_launch(row, engine.entering(row, now=timezone.now()), now=timezone.now())
+    assert [(one.way, one.is_later, one.is_at_most) for one in found] == [
+        ("Bought", True, True),
+        ("", True, True),
+    ]
+
+
+def test_a_cap_and_an_exit_segment_keep_people_out_of_the_forecast(journeys, canvas, people):
+    row, steps = canvas
+    german = Segment.objects.create(app_group=row.app_group, name="DE", filter=GERMAN)
+    ExitSegment.objects.create(canvas=row, segment=german)
+    row.cap_total = 3
+    row.save()
+
+    assert forecast(row)[0] == ("", "Buyers: 2, Germans: 0, Everyone else: 1")
+    journeys.launch(row)
+    journeys.run()
+
+    took = BranchTally.objects.filter(step=steps["paths"]).values_list("branch", "n")
+    assert dict(took) == {2: 2, EVERYONE_ELSE: 1}
