@@ -23,8 +23,8 @@ from canvases.steps.base import Branch, Text
 class Prospect:
     """The forecast at one step. ``way``: the branches it stands in, the outermost first.
 
-    ``is_later``: people wait before the step. ``is_at_most``: nobody knows how many of them take
-    this way, since it depends on what they do while they wait.
+    ``is_later``: people wait before the step. ``is_at_most``: how many of them take
+    this way depends on what they do while they wait.
     """
 
     step: Text

@@ -114,7 +114,7 @@ def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
 
 
 def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
-    """Return those of `entering` whom no exit segment and no cap keeps out. Changes nothing."""
+    """Return the people of `entering` without those that an exit segment or a cap keeps out."""
     people = _not_exited(canvas, people)
     room = _room(canvas, now=now)
     if room is None:
