@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.db import transaction
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -157,9 +158,12 @@ _ALL = [
     Recipe(
         "cart",
         _("Abandoned cart"),
-        _(
-            "People who fill a cart and do not buy are added. They are removed when they buy, or "
-            "after 30 days without another cart."
+        format_lazy(
+            _(
+                "People who fill a cart and do not buy are added. They are removed when they "
+                "buy, or after {days} days without another cart."
+            ),
+            days=KEPT_DAYS,
         ),
         {"event": (_("Event of a filled cart"), "add_to_cart"), "hours": ("", 1)},
         _with_cart,
