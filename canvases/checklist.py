@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from canvases import conflicts, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, former
+from canvases.steps import KINDS, former, numbers_of
 from canvases.steps.base import StepProblem, Text
 from partners.audiences import verify
 from partners.connections.problems import SYNC_RELATED
@@ -26,6 +26,9 @@ class Item:
     text: Text
     url: str
     blocks: bool
+
+
+UNREACHED = _("Nobody comes here: all branches before it end with an exit.")
 
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
@@ -67,6 +70,10 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
             for one in opposed.get(step.pk, [])
         ]
         found += [_item(step, kind.label, problem, page) for problem in problems]
+    found += [
+        _item(step, KINDS[step.kind].label, StepProblem(UNREACHED, blocks_launch=False), page)
+        for step in tree.unreached(tree.outline(steps, numbers_of))
+    ]
     return sorted(found, key=lambda item: not item.blocks)
 
 

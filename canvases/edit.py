@@ -19,6 +19,7 @@ from canvases import engine, pending, removal, tree
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS
+from canvases.steps.audience_paths import lost_branches, lost_words
 from partners import sync
 from partners.models import Sync
 
@@ -40,6 +41,10 @@ class Unanswered(Exception):
     def __init__(self, text: str | Promise) -> None:
         super().__init__(str(text))
         self.text = text
+
+
+class BranchInUse(NotAllowed):
+    """The settings would remove a branch that still holds components."""
 
 
 class Stale(Exception):
@@ -249,13 +254,19 @@ def save_settings(
 ) -> pending.Decision:
     """Store the settings of a step.
 
-    Raise Stale if ``version`` is no longer current, pending.Undecided if people are pending in a
-    former Sync and ``choice`` does not decide about them.
+    Raise Stale if ``version`` is no longer current, BranchInUse if components would lose their
+    branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
+    about them.
     """
     with _editing(step.canvas, by=by, now=now):
-        before = _here(step).settings
+        stored = _here(step)
+        before = stored.settings
         if before == settings:
             return pending.Decision()
+        # Again, under the lock: a component may have been added since the form was checked.
+        kept = places_after(Step(kind=stored.kind, settings=settings))
+        if lost := lost_branches(stored, kept):
+            raise BranchInUse(lost_words(lost))
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale

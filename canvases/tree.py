@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from canvases.models import Step
 
@@ -130,6 +131,12 @@ def outline(steps: Sequence[Step], numbers_of: Callable[[Step], Sequence[int]]) 
     ``numbers_of``: the numbers of the branches of a step: (0,) where all go on, () where all leave.
     """
     return _Outline(places(steps), numbers_of).path(None, 0)
+
+
+def unreached(path: Path) -> list[Step]:
+    """Return each step that comes directly after a block out of which no person comes."""
+    within = [step for node in path.nodes for one in node.branches for step in unreached(one)]
+    return within + [after.step for node, after in pairwise(path.nodes) if node.ends]
 
 
 class _Outline:

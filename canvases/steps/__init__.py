@@ -1,5 +1,6 @@
 """The step kinds: one file, one template, one line in KINDS (docs/adding-a-step.md)."""
 
+from canvases.models import Step
 from canvases.steps.audience_paths import AudiencePaths
 from canvases.steps.audience_sync import AudienceSync
 from canvases.steps.base import StepKind
@@ -17,3 +18,8 @@ _ALL: tuple[StepKind, ...] = (
     Exit(),
 )
 KINDS: dict[str, StepKind] = {kind.key: kind for kind in _ALL}
+
+
+def numbers_of(step: Step) -> list[int]:
+    """Return the numbers of the branches of a step."""
+    return [branch.number for branch in KINDS[step.kind].branches(step)]

@@ -13,7 +13,7 @@ from canvases import analytics, pending, tree
 from canvases.analytics import Numbers, Removed, Share
 from canvases.conflicts import Conflict
 from canvases.models import BranchTally, Step
-from canvases.steps import KINDS
+from canvases.steps import KINDS, numbers_of
 from canvases.steps.base import StepKind, StepProblem, Text
 from partners import registry, sync
 from partners.base import Partner
@@ -246,8 +246,3 @@ def nested(cards: Sequence[Card]) -> list[Card]:
         return found
 
     return drawn(tree.outline(steps, numbers_of))
-
-
-def numbers_of(step: Step) -> list[int]:
-    """Return the numbers of the branches of a step."""
-    return [branch.number for branch in KINDS[step.kind].branches(step)]

@@ -169,6 +169,9 @@ def store(
         return show_form(
             request, step, form, banner=meanwhile(), conflict=conflict, status=409, now=now
         )
+    except edit.BranchInUse as error:
+        form.add_error(None, str(error.text))
+        return show_form(request, step, form, status=422, now=now)
     except pending.Undecided as undecided:
         asked = undecided.question
         said = _undecided(banner.text if banner else "")
