@@ -1,8 +1,8 @@
-"""Duplicate a canvas: a new draft with the same entry and flow, and without people."""
+"""Duplicate a canvas, or a step with its branches, without people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -47,16 +47,20 @@ def duplicate(canvas: Canvas, *, by: User, now: datetime) -> Canvas:
                 for pk in source.exit_segments.order_by("pk").values_list("segment", flat=True)
             ]
         )
-        _copy_steps(source, made, now=now)
+        copy_steps(tree.in_order(source.steps.filter(removed_at=None)), made, now=now)
         Activity.log(
             made.app_group, by, Activity.Verb.CREATED, made.name, kind=Activity.Kind.CANVAS
         )
     return made
 
 
-def _copy_steps(source: Canvas, made: Canvas, *, now: datetime) -> None:
-    """Copy the flow without its removed steps, by as many queries for 200 steps as for a few."""
-    steps = tree.in_order(source.steps.filter(removed_at=None))
+def copy_steps(
+    steps: Sequence[Step], made: Canvas, *, apart: Step | None = None, now: datetime
+) -> Mapping[int, Step]:
+    """Copy steps into a canvas, by as many queries for 200 as for a few; return the copies by id.
+
+    ``apart``: the step whose copy stays out of the flow until it is linked.
+    """
     # Out of the flow until they are linked: a place holds one step (a constraint).
     copies = Step.objects.bulk_create(
         [
@@ -67,12 +71,14 @@ def _copy_steps(source: Canvas, made: Canvas, *, now: datetime) -> None:
     copy_of = {step.pk: copy for step, copy in zip(steps, copies, strict=True)}
     for step in steps:
         copy = copy_of[step.pk]
-        copy.parent = copy_of[step.parent_id] if step.parent_id else None
-        copy.branch, copy.removed_at = step.branch, None
+        if step != apart:
+            copy.parent = copy_of[step.parent_id] if step.parent_id else None
+            copy.branch, copy.removed_at = step.branch, None
     Step.objects.bulk_update(copies, ["parent", "branch", "removed_at"])
     _copy_segment_uses(copy_of)
     for key, kind in KINDS.items():
         kind.on_copied([copy for copy in copies if copy.kind == key])
+    return copy_of
 
 
 def _copy_segment_uses(copy_of: Mapping[int, Step]) -> None:

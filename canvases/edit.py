@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
-from canvases import engine, pending, removal, tree
+from canvases import duplicate, engine, pending, removal, tree
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS
@@ -24,6 +24,7 @@ from partners import sync
 from partners.models import Sync
 
 MOST_STEPS = 200
+TOO_MANY = _("A canvas has at most 200 components.")
 RELATED = ("canvas__app_group", "canvas__segment", "sync__audience")
 
 
@@ -157,13 +158,8 @@ def add(
     """Insert a new step after ``after``, at the beginning of a branch of it, or first."""
     with _editing(canvas, by=by, now=now, structure=True):
         if _steps(canvas).count() >= MOST_STEPS:
-            raise NotAllowed(_("A canvas has at most 200 components."))
-        if after is not None:
-            after = _steps(canvas).filter(pk=after.pk).first()
-            if after is None:
-                raise NotAllowed(_("The component before was removed meanwhile."))
-            if branch not in places_after(after):
-                raise NotAllowed(_("This branch was removed meanwhile."))
+            raise NotAllowed(TOO_MANY)
+        after = _checked(canvas, after, branch)
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -171,6 +167,35 @@ def add(
         _check_exits(canvas)
         _log_step(step, by, Activity.Verb.CREATED)
     return step
+
+
+def _checked(canvas: Canvas, after: Step | None, branch: int) -> Step | None:
+    """Return ``after`` as it is now. Raise NotAllowed if there is no such place any more."""
+    if after is None:
+        return None
+    found = _steps(canvas).filter(pk=after.pk).first()
+    if found is None:
+        raise NotAllowed(_("The component before was removed meanwhile."))
+    if branch not in places_after(found):
+        raise NotAllowed(_("This branch was removed meanwhile."))
+    return found
+
+
+def copy(step: Step, *, by: User, now: datetime) -> Step:
+    """Add a copy of a step with its branches behind it; return it. Its Syncs are new."""
+    with _editing(step.canvas, by=by, now=now, structure=True):
+        step = _here(step)
+        steps = list(_steps(step.canvas))
+        copied = [step, *tree.inside(steps, step)]
+        if len(steps) + len(copied) > MOST_STEPS:
+            raise NotAllowed(TOO_MANY)
+        copies = duplicate.copy_steps(copied, step.canvas, apart=step, now=now)
+        made = copies[step.pk]
+        _link(made, after=step)
+        _check_exits(step.canvas)
+        for one in copies.values():
+            _log_step(one, by, Activity.Verb.CREATED)
+    return made
 
 
 def places_after(step: Step) -> set[int]:
@@ -197,6 +222,20 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
                 return
         _unlink(step, now=now)
         _link(step, after=target, branch=branch)
+        _check_exits(step.canvas)
+
+
+def move_to(step: Step, *, after: Step | None, branch: int = 0, by: User, now: datetime) -> None:
+    """Move a step with its branches after another one, into a branch of it, or to the front."""
+    with _editing(step.canvas, by=by, now=now, structure=True):
+        step = _here(step)
+        after = _checked(step.canvas, after, branch)
+        if after is not None and after in (step, *tree.inside(list(_steps(step.canvas)), step)):
+            raise NotAllowed(_("A component cannot move behind itself or into its own branches."))
+        if (after, branch) == (step.parent, step.branch):
+            return
+        _unlink(step, now=now)
+        _link(step, after=after, branch=branch)
         _check_exits(step.canvas)
 
 

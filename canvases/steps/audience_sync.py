@@ -150,7 +150,7 @@ class AudienceSync(StepKind):
         _label_syncs(step)
 
     def on_copied(self, steps: Sequence[Step]) -> None:
-        """Give each step that is set up an unused Sync of its own. The canvas is a draft."""
+        """Give each step that is set up an unused Sync of its own. The canvas is not live."""
         chosen = [step for step in steps if step.settings]
         names = dict(
             Audience.objects.filter(
@@ -163,6 +163,7 @@ class AudienceSync(StepKind):
                     app_group_id=step.canvas.app_group_id,
                     label=_label(step, names[step.settings["audience"]]),
                     url=_url(step),
+                    paused=step.canvas.state == "stopped",
                     **_wanted(step),
                 )
                 for step in chosen

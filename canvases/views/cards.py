@@ -103,6 +103,11 @@ class Card:
         return f"{self.step.parent_id}" + (f"-{self.step.branch}" if self.step.branch else "")
 
     @property
+    def may_fold(self) -> bool:
+        """Return whether there are components in its branches."""
+        return any(way.path for way in self.branches)
+
+    @property
     def meets(self) -> bool:
         """Return whether people come out of its branches."""
         return any(not way.ends for way in self.branches)

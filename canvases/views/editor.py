@@ -37,24 +37,28 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     kind, place = request.POST.get("kind", ""), request.POST.get("after", "first")
-    after, _dash, branch = place.partition("-")
     if kind not in KINDS:
         bench = workbench.read(row, now=now)
         banner = Banner("danger", _("Choose a component."))
         return workbench.answer(
             request, bench, panels.of_menu(bench, place, banner=banner), status=422
         )
-    parent = (
-        None
-        if after == "first"
-        else access.get(request, Step, pk=after, canvas=row, removed_at=None)
-    )
+    after, branch = _place(request, row, place)
     try:
         by = access.user(request)
-        step = edit.add(row, kind, after=parent, branch=number(branch) or 0, by=by, now=now)
+        step = edit.add(row, kind, after=after, branch=branch, by=by, now=now)
     except edit.NotAllowed as error:
         return refuse(request, row, error, now=now)
     return show_step(request, step, said=_("Component %(n)d was added."), now=now)
+
+
+def _place(request: HttpRequest, canvas: Canvas, place: str) -> tuple[Step | None, int]:
+    """Return the step and the branch of it that a place such as "first", "12" or "12-1" names."""
+    after, _dash, branch = place.partition("-")
+    if after == "first":
+        return None, 0
+    step = access.get(request, Step, pk=after, canvas=canvas, removed_at=None)
+    return step, number(branch) or 0
 
 
 @access.signed_in
@@ -84,6 +88,33 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         return refuse(request, step.canvas, error, now=now)
     said = _("The component is now number %(n)d.")
     return show_step(request, step, said=said, now=now)
+
+
+@access.signed_in
+@require_POST
+def place(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Move a step to the place ``after``, also into another branch."""
+    now = timezone.now()
+    step = step_of(request, canvas_id, step_id)
+    after, branch = _place(request, step.canvas, request.POST.get("after", ""))
+    try:
+        edit.move_to(step, after=after, branch=branch, by=access.user(request), now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
+    return show_step(request, step, said=_("The component is now number %(n)d."), now=now)
+
+
+@access.signed_in
+@require_POST
+def copy(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Copy a step with its branches."""
+    now = timezone.now()
+    step = step_of(request, canvas_id, step_id)
+    try:
+        made = edit.copy(step, by=access.user(request), now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, step.canvas, error, now=now)
+    return show_step(request, made, said=_("Component %(n)d was added."), now=now)
 
 
 @access.signed_in

@@ -56,6 +56,8 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
         return of_step(card, with_reasons="reasons" in asked)
     if "remove" in asked and bench.canvas.is_idle and (card := bench.card(asked["remove"])):
         return of_remove(bench, card.step)
+    if "place" in asked and bench.canvas.is_idle and (card := bench.card(asked["place"])):
+        return of_place(bench, card)
     if "former" in asked and (card := bench.any_card(asked["former"])):
         return of_former(bench, card.step)
     if "entry" in asked:
@@ -117,6 +119,31 @@ def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Pane
         "people_choices": removal.People.choices,
     }
     return Panel("canvases/panels/remove.html", card.id, context)
+
+
+def of_place(bench: Bench, card: Card) -> Panel:
+    """Return the places that a step can move to, and the button that copies it."""
+    places = [("first", _("At the beginning"))] if not card.is_first else []
+    places += _places(bench.path, card)
+    n_inside = sum(len(way.cards) for way in card.branches)
+    context = {"card": card, "places": places, "n_inside": n_inside}
+    return Panel("canvases/panels/place.html", card.id, context)
+
+
+def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
+    """Return (place, label) after each card but ``moved``, and at the start of each branch."""
+    found = []
+    for card in path:
+        if card is moved:
+            continue
+        name = f"{card.number} {card.kind.label}"
+        for way in card.branches:
+            words = {"name": name, "branch": way.label}
+            label = _("In %(name)s, at the start of “%(branch)s”") % words
+            found += [(way.start, label), *_places(way.path, moved)]
+        if not card.leaves:
+            found.append((card.id, _("After %(name)s") % {"name": name}))
+    return [(place, label) for place, label in found if place != moved.place]
 
 
 def of_former(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:

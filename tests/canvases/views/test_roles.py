@@ -25,6 +25,8 @@ EDITS = {
     "step_add": {"kind": "delay", "after": "first"},
     "step": {"version": 1, "amount": 2, "unit": "days"},
     "step_move": {"to": "up"},
+    "step_place": {"after": "first"},
+    "step_copy": {},
     "step_remove": {},
     "step_audience": {},
     "step_retry": {},
