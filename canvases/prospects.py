@@ -23,8 +23,8 @@ from canvases.steps.base import Branch, Text
 class Prospect:
     """The forecast at one step. ``way``: the branches it stands in, the outermost first.
 
-    ``is_later``: people wait before the step. ``is_at_most``: how many of them take
-    this way depends on what they do while they wait.
+    ``is_later``: people wait before the step. ``is_at_most``: how many of them take this way
+    depends on what they do while they wait.
     """
 
     step: Text
@@ -59,6 +59,7 @@ class _Walk:
         self.at, self.now = tree.places(steps), now
         splits = {_key(one): _branch_taken(_branches(one), now) for one in steps if _asks(one)}
         self.people = people.order_by().annotate(**splits)
+        self.number = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
         self.found: list[Prospect] = []
 
     def path(self, step: Step | None, crowd: _Crowd) -> _Crowd | None:
@@ -104,7 +105,8 @@ class _Walk:
         if text:
             is_at_most = crowd.is_chosen or crowd.is_thinned
             way = " › ".join(crowd.way)
-            self.found.append(Prospect(kind.summary(step), text, way, crowd.is_later, is_at_most))
+            name = f"{self.number[step.pk]} {kind.label if _asks(step) else kind.summary(step)}"
+            self.found.append(Prospect(name, text, way, crowd.is_later, is_at_most))
 
 
 def _branches(step: Step) -> Sequence[Branch]:
