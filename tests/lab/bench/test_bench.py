@@ -32,7 +32,8 @@ def test_a_small_bench_measures_every_number():
     assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
     assert 0 < found["flood"]["events_per_second"] <= 2000
     assert found["flood"]["most_waiting"] > 0
-    assert (found["churn"]["changed"], found["churn"]["laws"]) == (150, "hold")
+    assert found["churn"]["changed"] >= 150
+    assert found["churn"]["laws"] == "hold"
     assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
     assert 0 < found["idle"]["sql_per_second"] < 100
     assert 0 < found["launch"]["most_memory_mb"]["engine"] < 1000
