@@ -25,7 +25,10 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
 
     At the end of a branch people go on after its block.
     """
-    by_place, by_id = places(steps), {one.pk: one for one in steps}
+    return _following(places(steps), {one.pk: one for one in steps}, step, branch)
+
+
+def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: int) -> Step | None:
     at: Step | None = step
     while at is not None:
         if (found := by_place.get((at.pk, branch))) is not None:
@@ -34,6 +37,17 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
             at = _block_around(by_id, at)
         branch = 0
     return None
+
+
+def all_following(
+    steps: Sequence[Step], numbers_of: Callable[[Step], Sequence[int]]
+) -> dict[int, dict[int, Step | None]]:
+    """Return step -> branch -> the step after it, for each branch that ``numbers_of`` names."""
+    by_place, by_id = places(steps), {one.pk: one for one in steps}
+    return {
+        step.pk: {n: _following(by_place, by_id, step, n) for n in numbers_of(step)}
+        for step in steps
+    }
 
 
 def block_around(steps: Sequence[Step], step: Step) -> Step | None:

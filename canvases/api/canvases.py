@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,21 +15,13 @@ from pydantic import WithJsonSchema
 from audiencesync.rest import door, strict_json
 from audiencesync.rest.pagination import Listing, api_id, timestamp
 from canvases import engine
-from canvases.api import series
+from canvases.api import details, series
 from canvases.api import trigger as recipients
-from canvases.models import VARIANT, Canvas, Step, name_of
+from canvases.models import Canvas
 
 router = Router(tags=["canvas"])
 READ = door.require("canvas.read")
 MOST_RECIPIENTS = 50
-# As Braze names what lets people enter.
-SCHEDULE_TYPES: dict[str, str] = {
-    Canvas.EntryBy.LAUNCH: "time_based",
-    Canvas.EntryBy.SCHEDULE: "time_based",
-    Canvas.EntryBy.SEGMENT: "action_based",
-    Canvas.EntryBy.EVENT: "action_based",
-    Canvas.EntryBy.CALL: "api_triggered",
-}
 
 
 class CanvasListing(Listing):
@@ -68,71 +59,15 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
     return door.success(canvases=found)
 
 
-class CanvasDetails(door.Success):
-    """One canvas with its steps.
-
-    ``schedule_type``: time_based (at the launch or on a schedule), action_based (by an event, or
-    by joining a segment that is kept up to date) or api_triggered.
-    """
-
-    name: str
-    description: str
-    created_at: str
-    updated_at: str
-    archived: bool
-    draft: bool
-    enabled: bool
-    has_post_launch_draft: bool
-    schedule_type: str
-    first_entry: str | None
-    last_entry: str | None
-    channels: list[str]
-    variants: list[dict[str, object]]
-    tags: list[str]
-    teams: list[str]
-    steps: list[dict[str, object]]
-
-
 @router.get(
     "/canvas/details",
     auth=READ,
-    response={200: CanvasDetails} | door.ERRORS,
+    response={200: details.CanvasDetails} | door.ERRORS,
     summary="Read one canvas",
 )
 def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpResponse:
     """Return the parts of a canvas, and whether people enter it."""
-    canvas = _canvas(request, canvas_id)
-    steps = list(
-        canvas.steps.filter(removed_at=None).select_related(
-            "sync__audience__ad_account__connection"
-        )
-    )
-    first = [str(step.api_id) for step in steps if step.parent_id is None]
-    channels = sorted({_channel(step) for step in steps if step.sync is not None})
-    variant = {
-        "id": str(canvas.api_id),
-        "name": VARIANT,
-        "first_step_ids": first,
-        "first_step_id": next(iter(first), None),
-    }
-    return door.success(
-        name=canvas.name,
-        description=canvas.description,
-        created_at=canvas.created_at.isoformat(),
-        updated_at=canvas.edited_at.isoformat(),
-        archived=canvas.state == Canvas.State.ARCHIVED,
-        draft=canvas.state == Canvas.State.DRAFT,
-        enabled=canvas.state == Canvas.State.LIVE,
-        has_post_launch_draft=False,
-        schedule_type=SCHEDULE_TYPES[canvas.entry_by],
-        first_entry=_iso(canvas.first_entry_at),
-        last_entry=_iso(canvas.last_entry_at),
-        channels=channels,
-        variants=[variant],
-        tags=[],
-        teams=[],
-        steps=[_step(step, steps) for step in steps],
-    )
+    return door.success(**details.of(_canvas(request, canvas_id)))
 
 
 def _canvas(request: door.ApiRequest, canvas_id: str) -> Canvas:
@@ -142,29 +77,6 @@ def _canvas(request: door.ApiRequest, canvas_id: str) -> Canvas:
     if canvas is None:
         raise door.ApiError(400, "There is no such canvas in this app group.")
     return canvas
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
-
-
-def _channel(step: Step) -> str:
-    return f"audience_sync_{step.sync.audience.ad_account.connection.partner}" if step.sync else ""
-
-
-def _step(step: Step, steps: list[Step]) -> dict[str, object]:
-    after = [other for other in steps if other.parent_id == step.pk]
-    return {
-        "name": name_of(step),
-        "type": step.kind,
-        "id": str(step.api_id),
-        "next_step_ids": [str(other.api_id) for other in after],
-        "next_paths": [
-            {"name": name_of(other), "next_step_id": str(other.api_id)} for other in after
-        ],
-        "channels": [_channel(step)] if step.sync else [],
-        "messages": {},
-    }
 
 
 class DataSeries(Schema):
@@ -180,7 +92,12 @@ class DataSeries(Schema):
 
 
 class Series(door.Success):
-    """``data``: name, ``time_zone`` of the days, and one object per day in ``stats``."""
+    """``data``: name, ``time_zone`` of the days, and one object per day in ``stats``.
+
+    With ``include_step_breakdown`` also ``branch_totals``: id of a split -> ``name`` and
+    ``entries`` of each branch since the first entry, whatever the days. Branches have no numbers
+    by day. The name is null if the branch was removed.
+    """
 
     data: dict[str, object]
 
@@ -205,7 +122,7 @@ class DataSummary(DataSeries):
 
 
 class Summary(door.Success):
-    """``data``: name, and the sums over all days."""
+    """``data``: name, and the sums over all days; ``branch_totals`` as of /canvas/data_series."""
 
     data: dict[str, object]
 
@@ -236,7 +153,12 @@ def _days(
         by_step=asked.include_step_breakdown,
         removed=asked.include_deleted_step_data,
     )
-    return {"name": canvas.name, "time_zone": canvas.app_group.time_zone}, days
+    about: dict[str, object] = {"name": canvas.name, "time_zone": canvas.app_group.time_zone}
+    if asked.include_step_breakdown:
+        about["branch_totals"] = series.branch_totals(
+            canvas, removed=asked.include_deleted_step_data
+        )
+    return about, days
 
 
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:

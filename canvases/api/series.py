@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Sum
 from django.db.models.functions import TruncDate
 
-from canvases.models import VARIANT, Canvas, CanvasHour, Step, name_of
+from canvases.models import VARIANT, BranchTally, Canvas, CanvasHour, Step, name_of
+from canvases.steps import KINDS
 from partners.models import TallyHour
 from partners.models.tallies import COLUMNS, no_counts, numbers_of
 
@@ -84,6 +85,25 @@ def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
     for day in days:
         found = _added(found, day)
     return found
+
+
+def branch_totals(canvas: Canvas, *, removed: bool) -> dict[str, list[dict[str, object]]]:
+    """Return the id of each split -> its branches with all people who ever took them.
+
+    Not by day: tallies of branches have no hours. Removed branches come last, without a name.
+    """
+    splits = [one for one in _steps(canvas, removed=removed) if KINDS[one.kind].splits]
+    took: dict[int, dict[int, int]] = defaultdict(dict)
+    for row in BranchTally.objects.filter(step__in=splits).order_by("branch"):
+        took[row.step_id][row.branch] = row.n
+    return {str(step.api_id): _branches(step, took[step.pk]) for step in splits}
+
+
+def _branches(step: Step, took: dict[int, int]) -> list[dict[str, object]]:
+    names = {one.number: str(one.label) for one in KINDS[step.kind].branches(step)}
+    return [
+        {"name": names.get(number), "entries": took.get(number, 0)} for number in {**names, **took}
+    ]
 
 
 def _added(one: Any, other: Any) -> Any:
