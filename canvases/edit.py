@@ -303,9 +303,10 @@ def save_settings(
         if before == settings:
             return pending.Decision()
         # Again, under the lock: a component may have been added since the form was checked.
-        kept = places_after(Step(kind=stored.kind, settings=settings))
-        if lost := lost_branches(stored, kept):
-            raise BranchInUse(lost_words(lost))
+        if KINDS[stored.kind].splits:
+            kept = places_after(Step(kind=stored.kind, settings=settings))
+            if lost := lost_branches(stored, kept):
+                raise BranchInUse(lost_words(lost))
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale

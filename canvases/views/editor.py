@@ -96,7 +96,11 @@ def place(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     """Move a step to the place ``after``, also into another branch."""
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
-    after, branch = _place(request, step.canvas, request.POST.get("after", ""))
+    place = request.POST.get("after", "")
+    if not place:
+        error = edit.NotAllowed(_("Choose where the component shall stand."))
+        return refuse(request, step.canvas, error, now=now)
+    after, branch = _place(request, step.canvas, place)
     try:
         edit.move_to(step, after=after, branch=branch, by=access.user(request), now=now)
     except edit.NotAllowed as error:
