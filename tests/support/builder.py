@@ -1,11 +1,13 @@
 """Build the rows that every world of the tests needs: connection, ad account, Sync, a crowd."""
 
 import dataclasses
+from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from audiencesync.people.models import Event
 from partners import sync
 from partners.models import AdAccount, Connection, Sync
 from tiktok_sandbox.limits import DEFAULT
@@ -55,3 +57,19 @@ def enter(to_sync, profiles, now=None):
     crowd = profiles.annotate(profile_id=F("pk")).values_list("pk", "profile_id")
     with transaction.atomic():
         return sync.enqueue(to_sync, crowd, now=now or timezone.now())
+
+
+def add_other_events(profile, *, n=500):
+    """Give a person events of many names, and the planner of PostgreSQL its statistics."""
+    at = timezone.now()
+    Event.objects.bulk_create(
+        Event(
+            app_group=profile.app_group,
+            profile=profile,
+            name=f"other {number % 50}",
+            at=at - timedelta(minutes=number),
+        )
+        for number in range(n)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Event._meta.db_table}")

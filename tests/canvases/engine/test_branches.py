@@ -11,6 +11,7 @@ from canvases import engine, laws
 from canvases.engine import movement
 from canvases.models import BranchTally, Step, Visit
 from canvases.steps.audience_paths import EVERYONE_ELSE
+from tests.support import builder
 
 pytestmark = pytest.mark.thorough
 
@@ -164,6 +165,8 @@ def test_a_wrong_branch_tally_breaks_a_law(journeys, canvas, people):
 @pytest.mark.parametrize("index", ["visit_due", "event_by_person_and_name"])
 def test_the_database_uses_the_indexes(journeys, canvas, people, index):
     row, steps = canvas
+    for person in Profile.objects.all():
+        builder.add_other_events(person)
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())
     plans = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()))

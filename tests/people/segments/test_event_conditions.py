@@ -7,6 +7,7 @@ from django.db import connection
 
 from audiencesync.people.models import Event, Profile
 from audiencesync.people.segments import filters
+from tests.support import builder
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ORDER = {"event": "order", "op": "at_least", "n": 1}
@@ -202,8 +203,10 @@ def test_an_invalid_condition_on_events_is_refused(raw, path):
     assert caught.value.path == (f"any[0].{path}" if path else "any[0]")
 
 
-def test_an_index_finds_the_events_of_a_person(acme):
-    query = Profile.objects.filter(filters.parse(ORDER | {"days": 30}), app_group=acme, pk=7)
+def test_an_index_finds_the_events_of_a_person(acme, customers):
+    ann = Profile.objects.get(external_id="a")
+    builder.add_other_events(ann)
+    query = Profile.objects.filter(filters.parse(ORDER | {"days": 30}), app_group=acme, pk=ann.pk)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan TO off")
