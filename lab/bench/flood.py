@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.groups import api_keys
@@ -19,6 +20,7 @@ from audiencesync.people.models.live import ChangedProfile, Signal
 from canvases import engine
 from canvases.models import Canvas
 from lab.bench import live, world
+from partners.models import Tally
 
 PER_CALL = 75
 CLIENTS = 4
@@ -33,6 +35,7 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     the engine has not worked off: at most, and when the last call ended.
     """
     _launch(kinds)
+    _rest()
     everybody = Profile.objects.filter(app_group=world.group()).order_by("pk")
     ids = everybody.values_list("external_id", flat=True)[: seconds * per_second]
     names = [name for name in ids if name]
@@ -71,6 +74,20 @@ def _launch(kinds: Sequence[str]) -> None:
     Canvas.objects.filter(pk=canvas.pk).update(**entry)
     canvas.refresh_from_db()
     engine.launch(canvas, by=world.user(), now=timezone.now())
+
+
+def _rest() -> None:
+    """Wait until all have entered and are synced; renew the statistics, as autovacuum does."""
+    deadline = time.monotonic() + LONGEST
+    while (
+        Canvas.objects.exclude(entry_until=None).exists()
+        or Tally.objects.filter(pending__gt=0).exists()
+    ):
+        if time.monotonic() > deadline:
+            raise SystemExit("The launch did not come to rest.")
+        time.sleep(0.25)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
 
 
 def _body(names: Sequence[str]) -> list[dict[str, str]]:
