@@ -19,7 +19,7 @@ from canvases import duplicate, engine, pending, removal, tree
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS
-from canvases.steps.audience_paths import lost_branches, lost_words
+from canvases.steps.numbered import lost, lost_words
 from partners import sync
 from partners.models import Sync
 
@@ -305,8 +305,8 @@ def save_settings(
         # Again, under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
-            if lost := lost_branches(stored, kept):
-                raise BranchInUse(lost_words(lost))
+            if names := lost(stored, KINDS[stored.kind].branches(stored), kept):
+                raise BranchInUse(lost_words(names))
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1):
             raise Stale

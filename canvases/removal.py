@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Count
 from django.utils.translation import gettext_lazy as _
 
 from canvases import engine, tree
@@ -77,7 +76,9 @@ def n_waiting(steps: Sequence[Step]) -> int:
 
 def clear(removal: Removal, people: str, *, now: datetime) -> None:
     """Let the people who wait at steps that go pass on, or leave the canvas."""
-    rows = Visit.objects.filter(step__in=removal.gone, left_at=None).order_by()
-    for pk, _n in list(rows.values_list("step").annotate(n=Count("pk"))):
-        target = removal.next_of[pk] if people == People.NEXT else None
-        engine.clear(Step.objects.get(pk=pk), to=target, now=now)
+    waiting = Visit.objects.filter(step__in=removal.gone, left_at=None).order_by()
+    places = set(waiting.values_list("step", flat=True).distinct())
+    for step in removal.gone:
+        if step.pk in places:
+            target = removal.next_of[step.pk] if people == People.NEXT else None
+            engine.clear(step, to=target, now=now)

@@ -10,6 +10,7 @@ from django import forms
 from django.forms.boundfield import BoundField
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.people.models import Event
 from audiencesync.people.segments import filters
 from canvases.entry_card import event_property
 from canvases.steps.base import Text
@@ -81,6 +82,38 @@ def initial(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         for n, typed in enumerate(shown)
         for field, value in zip(names(prefix, n), typed, strict=True)
     }
+
+
+class EventForm(forms.Form):
+    """The name of an event or purchase, and conditions on its properties.
+
+    Subclasses have a field ``kind``.
+    """
+
+    name = forms.CharField(
+        label=_("Name of the event or product"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        add_fields(self)
+
+    @property
+    def condition_rows(self) -> list[Row]:
+        """Return the rows of conditions on properties that are shown."""
+        return rows(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the name of an event; a purchase without one is any purchase."""
+        cleaned = super().clean() or {}
+        if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
+            self.add_error("name", _("Give the name of the event."))
+        elif not self.errors:
+            cleaned["where"] = read(self, cleaned, cleaned)
+        return cleaned
 
 
 def typed_names(prefix: str = "") -> list[str]:

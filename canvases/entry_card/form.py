@@ -109,34 +109,15 @@ class Runs:
         return cls([], f"{label}: {errors[0]}" if label else str(errors[0]))
 
 
-class ExitForm(forms.Form):
+class ExitForm(conditions.EventForm):
     """An event or purchase that ends a visit."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=EVENT_KINDS)
-    name = forms.CharField(
-        label=_("Name of the event or product"),
-        required=False,
-        max_length=255,
-        widget=forms.TextInput(KNOWN_EVENTS),
-    )
+    field_order = ("kind", "name")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        conditions.add_fields(self)
-
-    @property
-    def condition_rows(self) -> list[conditions.Row]:
-        """Return the rows of conditions on properties that are shown."""
-        return conditions.rows(self)
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for the name of an event; a purchase without one is any purchase."""
-        cleaned = super().clean() or {}
-        if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
-            self.add_error("name", _("Give the name of the event."))
-        elif not self.errors:
-            cleaned["where"] = conditions.read(self, cleaned, cleaned)
-        return cleaned
+        self.fields["name"].widget.attrs |= KNOWN_EVENTS
 
 
 ExitForms = forms.formset_factory(

@@ -17,18 +17,18 @@ from audiencesync.people.segments.builder.draft import Draft
 from canvases.steps import segments_used
 from canvases.steps.base import Branch, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import ConditionsForm, blank, drawn, is_readable, rows_of
+from canvases.steps.numbered import (
+    EVERYONE_ELSE,
+    LONGEST_NAME,
+    MOST_PATHS,
+    free_number,
+    lost,
+    lost_words,
+    with_components,
+)
 
 if TYPE_CHECKING:
     from canvases.models import Step
-
-MOST_PATHS = 7
-EVERYONE_ELSE = MOST_PATHS + 1
-LONGEST_NAME = 40
-
-
-def free_number(used: set[int]) -> int:
-    """Return the lowest number of a path that is not used."""
-    return next((n for n in range(1, MOST_PATHS + 1) if n not in used), EVERYONE_ELSE)
 
 
 class AudiencePathsForm(ConditionsForm):
@@ -77,8 +77,9 @@ class AudiencePathsForm(ConditionsForm):
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
         """Give an added path a number that no path and no component has."""
-        used = set(step.children.filter(removed_at=None).values_list("branch", flat=True))
-        used |= {int(one.texts["number"]) for one in root.parts or [] if _number(one)}
+        used = with_components(step) | {
+            int(one.texts["number"]) for one in root.parts or [] if _number(one)
+        }
         root.parts = [
             one if _number(one) else cls._fresh(used) for one in (root.parts or [])[:MOST_PATHS]
         ]
@@ -110,8 +111,8 @@ class AudiencePathsForm(ConditionsForm):
         return cleaned
 
     def _check_branches(self, numbers: set[int]) -> None:
-        if lost := lost_branches(self.step, numbers):
-            self.add_error(None, lost_words(lost))
+        if names := lost(self.step, AudiencePaths().branches(self.step), numbers):
+            self.add_error(None, lost_words(names))
 
     def _numbered(self) -> list[tuple[int, Draft]]:
         """Return each path with its number; a number that is missing or taken is replaced."""
@@ -141,21 +142,6 @@ OF_PATH = ("path", "number")
 def _number(one: Draft) -> bool:
     text = one.texts.get("number", "")
     return text.isascii() and text.isdigit() and len(text) == 1
-
-
-def lost_branches(step: Step, numbers: set[int]) -> list[Text]:
-    """Return the names of branches with components that ``numbers`` do not contain."""
-    children = step.children.filter(removed_at=None).exclude(branch__in=[0, EVERYONE_ELSE])
-    lost = set(children.values_list("branch", flat=True)) - numbers
-    rows = [*rows_of(step.settings, "paths"), *rows_of(step.settings, "events")]
-    names = {row["number"]: str(row.get("label") or row["name"]) for row in rows}
-    return [names.get(number, str(number)) for number in sorted(lost)]
-
-
-def lost_words(names: Sequence[Text]) -> str:
-    """Return the error about components in branches that are to go."""
-    text = gettext("Components are still in the path “%(name)s”. Move or remove them first.")
-    return text % {"name": names[0]}
 
 
 class AudiencePaths(StepKind):

@@ -14,17 +14,18 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.logged_changes import LoggedChange
 from canvases.entry_card import conditions
 from canvases.steps import segments_used
-from canvases.steps.audience_paths import (
+from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
+from canvases.steps.conditions_form import rows_of
+from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
+from canvases.steps.numbered import (
     EVERYONE_ELSE,
     LONGEST_NAME,
     MOST_PATHS,
     free_number,
-    lost_branches,
+    lost,
     lost_words,
+    with_components,
 )
-from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
-from canvases.steps.conditions_form import rows_of
-from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -43,7 +44,7 @@ def events_of(step: Step) -> Sequence[Mapping[str, Any]]:
     return rows_of(step.settings, "events")
 
 
-class EventRow(forms.Form):
+class EventRow(conditions.EventForm):
     """One event, purchase or segment, and the name of its branch."""
 
     number = forms.IntegerField(
@@ -51,37 +52,22 @@ class EventRow(forms.Form):
     )
     label = forms.CharField(label=_("Name of the branch"), max_length=LONGEST_NAME)
     kind = forms.ChoiceField(label=_("What happens"), choices=KINDS)
-    name = forms.CharField(
-        label=_("Name of the event or product"),
-        required=False,
-        max_length=255,
-        widget=forms.TextInput({"autocomplete": "off"}),
-    )
     segment = forms.ChoiceField(label=_("Segment"), required=False)
+    field_order = ("number", "label", "kind", "name", "segment")
 
     def __init__(self, *args: Any, segments: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         segment = self.fields["segment"]
         assert isinstance(segment, forms.ChoiceField)
         segment.choices = [("", _("Choose a segment")), *segments]
-        conditions.add_fields(self)
-
-    @property
-    def condition_rows(self) -> list[conditions.Row]:
-        """Return the rows of conditions on properties that are shown."""
-        return conditions.rows(self)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for what the kind needs; a purchase without a name is any purchase."""
-        cleaned = super().clean() or {}
-        if cleaned.get("kind") == "segment":
-            if not cleaned.get("segment") and "segment" not in self.errors:
-                self.add_error("segment", _("Choose a segment."))
-        elif cleaned.get("kind") == "event" and not cleaned.get("name"):
-            self.add_error("name", _("Give the name of the event."))
-        elif not self.errors:
-            cleaned["where"] = conditions.read(self, cleaned, cleaned)
-        return cleaned
+        """Ask for what the kind needs; a segment has no conditions on properties."""
+        if self.cleaned_data.get("kind") != "segment":
+            return super().clean()
+        if not self.cleaned_data.get("segment") and "segment" not in self.errors:
+            self.add_error("segment", _("Choose a segment."))
+        return self.cleaned_data
 
     def settings(self, number: int) -> dict[str, Any]:
         """Return the row as it is stored."""
@@ -129,9 +115,8 @@ class WaitUntilForm(DurationForm):
             if str(i) != data.get("remove")
         ]
         if "add" in data and len(rows) < MOST_PATHS:
-            children = step.children.filter(removed_at=None).values_list("branch", flat=True)
             used = {int(row["number"]) for row in rows if row["number"].isdecimal()}
-            rows.append(fresh(used | set(children)))
+            rows.append(fresh(used | with_components(step)))
         window = {name: str(data.get(name, "")) for name in ("amount", "unit")}
         return cls(step=step, initial=window, rows=rows)
 
@@ -159,8 +144,8 @@ class WaitUntilForm(DurationForm):
             if labels.count(row.cleaned_data["label"]) > 1:
                 row.add_error("label", _("Another branch has this name."))
                 self.add_error(None, _("Two branches have the same name."))
-        if lost := lost_branches(self.step, set(self._numbers())):
-            self.add_error(None, lost_words(lost))
+        if names := lost(self.step, WaitUntil().branches(self.step), self._numbers()):
+            self.add_error(None, lost_words(names))
         return cleaned
 
     def _numbers(self) -> list[int]:

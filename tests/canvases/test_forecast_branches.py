@@ -8,7 +8,7 @@ from django.utils import timezone
 from audiencesync.people.models import Event, Profile, Segment
 from canvases import engine, prospects
 from canvases.models import BranchTally, ExitSegment
-from canvases.steps.audience_paths import EVERYONE_ELSE
+from canvases.steps.numbered import EVERYONE_ELSE
 from canvases.steps.decision_split import NO, YES
 from partners.models import Tally
 

@@ -10,7 +10,7 @@ from audiencesync.people.models import Event, Profile
 from canvases import engine, laws
 from canvases.engine import movement
 from canvases.models import BranchTally, Step, Visit
-from canvases.steps.audience_paths import EVERYONE_ELSE
+from canvases.steps.numbered import EVERYONE_ELSE
 from tests.support import builder
 
 pytestmark = pytest.mark.thorough

@@ -1,0 +1,44 @@
+"""Branches that a user adds and removes: each keeps its number, which its components refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext
+
+from canvases.steps.base import Branch, Text
+
+if TYPE_CHECKING:
+    from canvases.models import Step
+
+MOST_PATHS = 7
+EVERYONE_ELSE = MOST_PATHS + 1
+LONGEST_NAME = 40
+
+
+def free_number(used: Collection[int]) -> int:
+    """Return the lowest number of a branch that is not used."""
+    return next((n for n in range(1, MOST_PATHS + 1) if n not in used), EVERYONE_ELSE)
+
+
+def with_components(step: Step) -> set[int]:
+    """Return the numbers of the branches that hold components."""
+    children = step.children.filter(removed_at=None).exclude(branch__in=[0, EVERYONE_ELSE])
+    return set(children.values_list("branch", flat=True))
+
+
+def lost(step: Step, branches: Sequence[Branch], numbers: Collection[int]) -> list[Text]:
+    """Return the names of branches with components whose number is not among ``numbers``.
+
+    ``branches``: those that the step has now.
+    """
+    names = {branch.number: branch.label for branch in branches}
+    gone = with_components(step) - set(numbers)
+    return [names.get(number) or str(number) for number in sorted(gone)]
+
+
+def lost_words(names: Sequence[Text]) -> str:
+    """Return the error about components in branches that are to go."""
+    text = gettext("Components are still in the path “%(name)s”. Move or remove them first.")
+    return text % {"name": names[0]}
