@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,13 +13,12 @@ from django.db.models.lookups import In
 from django.utils import timezone
 
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.models.live import ChangedProfile, Signal, Subscription
 from audiencesync.people.writing import live_marks
 from canvases import laws
-from canvases.models import Canvas, Visit
+from canvases.models import Canvas
 from lab.bench import live, world
 from lab.stack.sandbox import SandboxClient
-from partners.models import Audience, Tally
+from partners.models import Audience
 
 CHUNK = 10_000
 QUIET = 6.0  # seconds without work: longer than a beat
@@ -82,30 +80,11 @@ def change() -> dict[str, Any]:
 
 def end() -> dict[str, Any]:
     """Wait until nothing is left to do; compare the sandbox's audiences with the segments."""
-    begun = time.monotonic()
-    quiet_since = begun
-    while time.monotonic() - quiet_since < QUIET:
-        if _is_busy():
-            quiet_since = time.monotonic()
-        if time.monotonic() - begun > LONGEST:
-            raise SystemExit("The churn did not come to rest.")
-        time.sleep(0.5)
+    seconds = world.await_rest(quiet=QUIET, longest=LONGEST)
     wrong = [*laws.broken(now=timezone.now()), *_differences()]
     if wrong:
         raise SystemExit("\n".join(wrong[:20]))
-    return {"seconds_until_quiet": round(quiet_since - begun, 1), "laws": "hold"}
-
-
-def _is_busy() -> bool:
-    now = timezone.now()
-    return (
-        ChangedProfile.objects.exists()
-        or Signal.objects.exists()
-        or Tally.objects.filter(pending__gt=0).exists()
-        or Subscription.objects.filter(sweep_at__lte=now).exists()
-        or Canvas.objects.exclude(entry_until=None).exists()
-        or Visit.objects.filter(left_at=None, due_at__lte=now).exists()
-    )
+    return {"seconds_until_quiet": round(seconds, 1), "laws": "hold"}
 
 
 def _differences() -> Iterator[str]:

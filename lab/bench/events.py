@@ -11,7 +11,6 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
-from audiencesync.groups import api_keys
 from canvases.models import Canvas
 from lab.bench import world
 from partners.models import Delivery, Outcome, Sync, Tally
@@ -30,12 +29,8 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     # Live without a launch, which would admit all people.
     Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.LIVE)
     Sync.objects.filter(pk=sync.pk).update(is_live=True)
-    scopes = ["canvas.trigger", "users.track"]
-    _key, text = api_keys.issue(world.group(), name="bench", scopes=scopes, by=None)
     posted_at = {}
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers["Authorization"] = f"Bearer {text}"
+    with world.session("canvas.trigger", "users.track") as session:
         for number in range(n):
             name = f"event-{canvas.pk}-{number}"
             posted_at[name] = timezone.now()

@@ -14,13 +14,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audiencesync.groups import api_keys
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import ChangedProfile, Signal
 from canvases import engine
 from canvases.models import Canvas
 from lab.bench import live, world
-from partners.models import Tally
 
 PER_CALL = 75
 CLIENTS = 4
@@ -35,7 +33,9 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     the engine has not worked off: at most, and when the last call ended.
     """
     _launch(kinds)
-    _rest()
+    world.await_rest(quiet=1, longest=LONGEST)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as autovacuum does within a minute
     everybody = Profile.objects.filter(app_group=world.group()).order_by("pk")
     ids = everybody.values_list("external_id", flat=True)[: seconds * per_second]
     names = [name for name in ids if name]
@@ -44,13 +44,13 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
         for first in range(0, seconds * per_second, PER_CALL)
     ]
     ended, waiting = threading.Event(), [0]
-    _key, text = api_keys.issue(world.group(), name="flood", scopes=["users.track"], by=None)
+    sessions = [world.session("users.track") for _client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS + 1) as pool:
         looking = pool.submit(_look, ended, waiting)
         begun = time.monotonic()
         shares = [
-            pool.submit(_post_all, text, bodies[share::CLIENTS], begun, per_second, share)
-            for share in range(CLIENTS)
+            pool.submit(_post_all, session, bodies[share::CLIENTS], begun, per_second, share)
+            for share, session in enumerate(sessions)
         ]
         late = [seconds for share in shares for seconds in share.result()]
         took = time.monotonic() - begun
@@ -76,31 +76,18 @@ def _launch(kinds: Sequence[str]) -> None:
     engine.launch(canvas, by=world.user(), now=timezone.now())
 
 
-def _rest() -> None:
-    """Wait until all have entered and are synced; renew the statistics, as autovacuum does."""
-    deadline = time.monotonic() + LONGEST
-    while (
-        Canvas.objects.exclude(entry_until=None).exists()
-        or Tally.objects.filter(pending__gt=0).exists()
-    ):
-        if time.monotonic() > deadline:
-            raise SystemExit("The launch did not come to rest.")
-        time.sleep(0.25)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
 def _body(names: Sequence[str]) -> list[dict[str, str]]:
     return [{"external_id": name, "name": "order"} for name in names]
 
 
 def _post_all(
-    key: str, bodies: Sequence[list[dict[str, str]]], begun: float, rate: int, share: int
+    session: requests.Session,
+    bodies: Sequence[list[dict[str, str]]],
+    begun: float,
+    rate: int,
+    share: int,
 ) -> list[float]:
     """Post every CLIENTS-th call at its time; return how late each one ended, in seconds."""
-    session = requests.Session()
-    session.trust_env = False
-    session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
     late = []
     for number, body in enumerate(bodies):
         due = begun + (number * CLIENTS + share) * PER_CALL / rate

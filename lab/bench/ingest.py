@@ -10,7 +10,6 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from audiencesync.groups import api_keys
 from audiencesync.people.models import Profile
 from lab.bench import world
 
@@ -20,12 +19,14 @@ CLIENTS = 4
 
 def measure(*, n: int) -> dict[str, Any]:
     """Post ``n`` new people to the web process in full calls."""
-    _key, text = api_keys.issue(world.group(), name="bench", scopes=["users.track"], by=None)
+    sessions = [world.session("users.track") for _client in range(CLIENTS)]
     bodies = [_body(first) for first in range(0, n, PER_CALL)]
     before = Profile.objects.count()
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        shares = pool.map(lambda share: _post_all(text, bodies[share::CLIENTS]), range(CLIENTS))
+        shares = pool.map(
+            lambda share: _post_all(sessions[share], bodies[share::CLIENTS]), range(CLIENTS)
+        )
         calls = sorted(seconds for share in shares for seconds in share)
     seconds = time.perf_counter() - started
     made = Profile.objects.count() - before
@@ -38,11 +39,8 @@ def measure(*, n: int) -> dict[str, Any]:
     }
 
 
-def _post_all(key: str, bodies: list[bytes]) -> list[float]:
+def _post_all(session: requests.Session, bodies: list[bytes]) -> list[float]:
     """Post these bodies one after the other; return the seconds of each call."""
-    session = requests.Session()
-    session.trust_env = False
-    session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
     took = []
     for body in bodies:
         begun = time.perf_counter()

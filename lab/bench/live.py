@@ -13,7 +13,6 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from audiencesync.groups import api_keys
 from audiencesync.people.models import Event, Profile, Segment
 from audiencesync.people.models.live import Subscription
 from audiencesync.people.segments import filters
@@ -122,11 +121,8 @@ def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     segment = Segment.objects.create(app_group=world.group(), name="Loyal", filter=LOYAL)
     canvas = mirror(segment, kinds)
     sync = Sync.objects.get(steps__canvas=canvas)
-    _key, text = api_keys.issue(world.group(), name="live", scopes=["users.track"], by=None)
     found: dict[str, Any] = {"changes_per_second": per_second}
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers["Authorization"] = f"Bearer {text}"
+    with world.session("users.track") as session:
         for name, value in (("joined", "in"), ("left", "out")):
             posted_at = _post_all(session, value, n=seconds * per_second, rate=per_second)
             mine = sync if value == "in" else _undoing(sync)

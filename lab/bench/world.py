@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import requests
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from audiencesync.groups import api_keys
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.demo import people
 from audiencesync.people.models import Profile, Segment
+from audiencesync.people.models.live import ChangedProfile, Signal, Subscription
 from audiencesync.people.writing.bulk import NewProfile
 from audiencesync.people.writing.columns import HASHES
-from canvases.models import Canvas, Step
+from canvases.models import Canvas, Step, Visit
 from lab.stack.sandbox import SandboxClient
 from partners import registry
 from partners.errors import Retry
-from partners.models import AdAccount, Audience, Connection, Sync
+from partners.models import AdAccount, Audience, Connection, Sync, Tally
 
 INVENTED = 50_000  # the others are copies of these people with random identifiers
 COPIES_PER_STATEMENT = 100_000
@@ -112,6 +115,42 @@ def _new_audience(name: str) -> Audience:
             time.sleep(1)
             continue
         return Audience.objects.create(ad_account=account, name=name, remote_id=remote_id)
+
+
+def session(*scopes: str) -> requests.Session:
+    """Return a session with a new API key of these scopes."""
+    _key, text = api_keys.issue(group(), name="bench", scopes=list(scopes), by=None)
+    made = requests.Session()
+    made.trust_env = False
+    made.headers.update({"Authorization": f"Bearer {text}", "Content-Type": "application/json"})
+    return made
+
+
+def await_rest(*, quiet: float, longest: float) -> float:
+    """Wait until the engine has had nothing to do for ``quiet`` seconds.
+
+    Return after how many seconds that time began. Raise SystemExit after ``longest`` seconds.
+    """
+    begun = quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < quiet:
+        if _is_busy():
+            quiet_since = time.monotonic()
+        if time.monotonic() - begun > longest:
+            raise SystemExit(f"The engine did not come to rest within {longest:.0f} s.")
+        time.sleep(0.25)
+    return quiet_since - begun
+
+
+def _is_busy() -> bool:
+    now = timezone.now()
+    return (
+        ChangedProfile.objects.exists()
+        or Signal.objects.exists()
+        or Tally.objects.filter(pending__gt=0).exists()
+        or Subscription.objects.filter(sweep_at__lte=now).exists()
+        or Canvas.objects.exclude(entry_until=None).exists()
+        or Visit.objects.filter(left_at=None, due_at__lte=now).exists()
+    )
 
 
 def user() -> User:

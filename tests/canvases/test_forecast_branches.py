@@ -8,8 +8,8 @@ from django.utils import timezone
 from audiencesync.people.models import Event, Profile, Segment
 from canvases import engine, prospects
 from canvases.models import BranchTally, ExitSegment
-from canvases.steps.numbered import EVERYONE_ELSE
 from canvases.steps.decision_split import NO, YES
+from canvases.steps.numbered import EVERYONE_ELSE
 from partners.models import Tally
 
 pytestmark = pytest.mark.thorough

@@ -4,8 +4,10 @@ import pytest
 from django.utils import timezone
 
 from audiencesync.people.models import Profile, Segment
+from audiencesync.people.segments import live
+from audiencesync.people.writing import live_marks
 from canvases import engine
-from canvases.models import Canvas, Step, StepTally
+from canvases.models import Canvas, Step, StepTally, Visit
 from partners.models import Audience
 from tests.support import builder
 
@@ -69,3 +71,23 @@ class Journeys:
 @pytest.fixture
 def journeys(acme, alice):
     return Journeys(acme, alice)
+
+
+def change(journeys, *names, **fields):
+    """Change people as a writer does; live segments and journeys have not followed yet."""
+    people = Profile.objects.filter(external_id__in=names)
+    people.update(**fields)
+    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
+
+
+def follow(journeys):
+    """Bring live segments up to date, then run the engine."""
+    while live.work(now=timezone.now(), seconds=9):
+        pass
+    journeys.run()
+
+
+def inside(canvas):
+    """Return the external ids of the people in a canvas."""
+    open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
+    return set(open_visits.values_list("profile__external_id", flat=True))

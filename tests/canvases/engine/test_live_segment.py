@@ -8,11 +8,10 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import Signal
-from audiencesync.people.segments import live
-from audiencesync.people.writing import live_marks
 from canvases import engine, laws
 from canvases.engine import admission, rows
 from canvases.models import Canvas, ExitTally, Visit
+from tests.support.journeys import change, follow, inside
 
 pytestmark = pytest.mark.thorough
 
@@ -38,22 +37,9 @@ def live_canvas(journeys, *kinds, **fields):
     return canvas, steps
 
 
-def change(journeys, *names, **fields):
-    people = Profile.objects.filter(external_id__in=names)
-    people.update(**fields)
-    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
+def changed(journeys, *names, **fields):
+    change(journeys, *names, **fields)
     follow(journeys)
-
-
-def follow(journeys):
-    while live.work(now=timezone.now(), seconds=9):
-        pass
-    journeys.run()
-
-
-def inside(canvas):
-    open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
-    return set(open_visits.values_list("profile__external_id", flat=True))
 
 
 def test_people_enter_when_they_join_the_segment(vips):
@@ -61,7 +47,7 @@ def test_people_enter_when_they_join_the_segment(vips):
     vips.launch(canvas)
     follow(vips)
     assert inside(canvas) == {"p0", "p1", "p2"}
-    change(vips, "p3", "p4", country="DE")
+    changed(vips, "p3", "p4", country="DE")
     assert inside(canvas) == {"p0", "p1", "p2", "p3", "p4"}
     assert not Signal.objects.exists()
     assert laws.broken(now=timezone.now()) == []
@@ -70,7 +56,7 @@ def test_people_enter_when_they_join_the_segment(vips):
 def test_people_who_join_before_their_turn_enter_once(vips):
     canvas, _steps = live_canvas(vips, SYNC)
     vips.launch(canvas)
-    change(vips, "p3", country="DE")
+    changed(vips, "p3", country="DE")
     follow(vips)
     assert Canvas.objects.get(pk=canvas.pk).entered == 4
 
@@ -79,7 +65,7 @@ def test_visits_end_when_people_leave_the_segment(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p0", country="FR")
+    changed(vips, "p0", country="FR")
     assert inside(canvas) == {"p1", "p2"}
     assert vips.numbers(step) == (3, 0, 0, 2)
     assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
@@ -90,7 +76,7 @@ def test_people_stay_when_leaving_the_segment_is_no_exit(vips):
     canvas, [step] = live_canvas(vips, DELAY)
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p0", country="FR")
+    changed(vips, "p0", country="FR")
     assert vips.numbers(step) == (3, 0, 0, 3)
 
 
@@ -98,8 +84,8 @@ def test_people_who_come_back_enter_again(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p0", country="FR")
-    change(vips, "p0", country="DE")
+    changed(vips, "p0", country="FR")
+    changed(vips, "p0", country="DE")
     assert inside(canvas) == {"p0", "p1", "p2"}
     assert vips.numbers(step) == (4, 0, 0, 3)
     assert laws.broken(now=timezone.now()) == []
@@ -109,8 +95,8 @@ def test_people_who_come_back_stay_outside_without_reentry(vips):
     canvas, _steps = live_canvas(vips, DELAY, exits={"left": True}, reentry="never")
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p0", country="FR")
-    change(vips, "p0", country="DE")
+    changed(vips, "p0", country="FR")
+    changed(vips, "p0", country="DE")
     assert inside(canvas) == {"p1", "p2"}
 
 
@@ -118,7 +104,7 @@ def test_a_cap_turns_people_away(vips):
     canvas, _steps = live_canvas(vips, DELAY, cap_total=4)
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p3", "p4", "p5", country="DE")
+    changed(vips, "p3", "p4", "p5", country="DE")
     canvas.refresh_from_db()
     assert (canvas.entered, canvas.turned_away) == (4, 2)
     assert len(inside(canvas)) == 4
@@ -128,8 +114,8 @@ def test_a_full_canvas_turns_people_away_and_lets_others_leave(vips):
     canvas, _steps = live_canvas(vips, DELAY, cap_total=3, exits={"left": True})
     vips.launch(canvas)
     follow(vips)
-    change(vips, "p0", country="FR")
-    change(vips, "p3", "p4", country="DE")
+    changed(vips, "p0", country="FR")
+    changed(vips, "p3", "p4", country="DE")
     canvas.refresh_from_db()
     assert (canvas.entered, canvas.turned_away, inside(canvas)) == (3, 2, {"p1", "p2"})
     assert not Signal.objects.exists()
@@ -140,8 +126,8 @@ def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vips):
     vips.launch(canvas)
     follow(vips)
     engine.stop(canvas, by=vips.user, now=timezone.now())
-    change(vips, "p0", country="FR")
-    change(vips, "p3", country="DE")
+    changed(vips, "p0", country="FR")
+    changed(vips, "p3", country="DE")
     assert inside(canvas) == {"p0", "p1", "p2"}
     vips.launch(canvas)
     follow(vips)
@@ -160,7 +146,7 @@ def test_joining_an_exit_segment_ends_visits(vips):
     vips.launch(canvas)
     follow(vips)
     assert inside(canvas) == {"p1", "p2"}
-    change(vips, "p1", language="fr")
+    changed(vips, "p1", language="fr")
     assert inside(canvas) == {"p2"}
     assert ExitTally.objects.get(canvas=canvas, reason="joined").n == 1
     assert laws.broken(now=timezone.now()) == []
@@ -172,8 +158,8 @@ def test_a_launch_says_what_happened_since_the_stop(vips, signed_in):
     follow(vips)
     engine.stop(canvas, by=vips.user, now=timezone.now())
     Visit.objects.update(due_at=timezone.now())
-    change(vips, "p0", country="FR")
-    change(vips, "p3", "p4", country="DE")
+    changed(vips, "p0", country="FR")
+    changed(vips, "p3", "p4", country="DE")
     page = signed_in(vips.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
     assert "1 person left the segment." in page
     assert "2 people joined the segment and enter now." in page

@@ -9,10 +9,10 @@ from audiencesync.people.api.track import track
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal
 from audiencesync.people.segments import live
-from audiencesync.people.writing import live_marks
 from canvases import edit, engine, laws
-from canvases.models import Canvas, ExitTally, Visit
+from canvases.models import Canvas, ExitTally
 from partners.models import Delivery
+from tests.support.journeys import change, follow, inside
 
 pytestmark = pytest.mark.thorough
 
@@ -63,23 +63,6 @@ def come(journeys, canvas, *names):
         engine.admit_some(canvas.pk, asked, now=now)
     Canvas.objects.filter(pk=canvas.pk, entry_by="schedule").update(next_run_at=now)
     journeys.run()
-
-
-def change(journeys, *names, **fields):
-    people = Profile.objects.filter(external_id__in=names)
-    people.update(**fields)
-    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
-
-
-def follow(journeys):
-    while live.work(now=timezone.now(), seconds=9):
-        pass
-    journeys.run()
-
-
-def inside(canvas):
-    open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
-    return set(open_visits.values_list("profile__external_id", flat=True))
 
 
 def removed():
