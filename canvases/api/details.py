@@ -11,7 +11,7 @@ from ninja import Field, Schema
 from audiencesync.rest import door
 from canvases import tree
 from canvases.models import VARIANT, Canvas, Step, name_of
-from canvases.steps import KINDS
+from canvases.steps import KINDS, numbers_of
 
 # As Braze names what lets people enter.
 SCHEDULE_TYPES: dict[str, str] = {
@@ -83,7 +83,7 @@ def of(canvas: Canvas) -> dict[str, Any]:
     """Return the parts of a canvas. One query."""
     current = canvas.steps.filter(removed_at=None)
     steps = tree.in_order(current.select_related("sync__audience__ad_account__connection"))
-    after = tree.all_following(steps, _numbers)
+    after = tree.all_following(steps, numbers_of)
     return {
         "name": canvas.name,
         "description": canvas.description,
@@ -140,10 +140,6 @@ def _paths(step: Step, after: Mapping[int, Step | None]) -> list[dict[str, objec
         for branch in KINDS[step.kind].branches(step)
         for one in [after[branch.number]]
     ]
-
-
-def _numbers(step: Step) -> list[int]:
-    return [branch.number for branch in KINDS[step.kind].branches(step)]
 
 
 def _channels(step: Step) -> list[str]:

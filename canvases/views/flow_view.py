@@ -5,6 +5,7 @@ An answer to htmx, or a page after a form post, looks as the page did that it wa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -26,8 +27,12 @@ class FlowView:
     @property
     def query(self) -> str:
         """Return the part of a query string that keeps this view, with a leading "&"."""
-        parts = [f"&zoom={self.zoom}"] if self.zoom != ZOOMS[0] else []
-        return "".join([*parts, *(f"&fold={split}" for split in self.folded)])
+        zoom = f"&zoom={self.zoom}" if self.zoom != ZOOMS[0] else ""
+        return zoom + self._folds(self.folded)
+
+    @staticmethod
+    def _folds(splits: Iterable[str]) -> str:
+        return "".join(f"&fold={split}" for split in splits)
 
     def folds(self, split: str) -> bool:
         """Return whether the branches of a split are folded."""
@@ -35,12 +40,11 @@ class FlowView:
 
     def with_zoom(self, zoom: str) -> str:
         """Return the query string of this view with another zoom; it states both."""
-        folds = "".join(f"&fold={split}" for split in self.folded)
-        return f"zoom={zoom}{folds}"
+        return f"zoom={zoom}{self._folds(self.folded)}"
 
     def with_folded(self, *folded: str) -> str:
         """Return the query string of this view with other folded branches; it states both."""
-        return f"zoom={self.zoom}" + "".join(f"&fold={split}" for split in folded)
+        return f"zoom={self.zoom}{self._folds(folded)}"
 
     def toggled(self, split: str, splits: list[str]) -> str:
         """Return the query string that folds or unfolds one of the ``splits``."""
