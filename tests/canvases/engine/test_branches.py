@@ -169,6 +169,7 @@ def test_the_database_uses_the_indexes(journeys, canvas, people, index):
         builder.add_other_events(person)
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())
+    add_former_people(journeys, row)
     plans = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()))
 
     assert len(plans) == 3
@@ -181,6 +182,18 @@ def test_the_database_uses_the_indexes(journeys, canvas, people, index):
         f"Seq Scan on {Profile._meta.db_table}" in plan or f"SCAN {Profile._meta.db_table}" in plan
         for plan in with_people
     )
+
+
+def add_former_people(journeys, canvas, *, n=500):
+    """Add people who have left the canvas, and renew the statistics of the planner."""
+    now = timezone.now()
+    Visit.objects.bulk_create(
+        Visit(canvas=canvas, profile=person, entered_at=now, left_at=now)
+        for person in journeys.people(n)
+    )
+    with connection.cursor() as cursor:
+        for model in (Visit, Profile):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
 
 
 def plans_of(work):
