@@ -1,8 +1,13 @@
 """Seed bugs of live segments, entries and exits."""
 
+from functools import partial
+
 from django.db import transaction
 
-from canvases.engine import exits, rows, signals
+from audiencesync.people.models.live import Signal
+from audiencesync.people.segments import live as live_segments
+from audiencesync.people.segments import live_changes
+from canvases.engine import admission, exits, rows, signals
 from canvases.models import Visit
 from partners.models import Delivery
 from tests.system.crash import scenarios_live as live
@@ -39,3 +44,34 @@ def early_exits_are_not_counted():
     """visits that end early still wait in the tally of their step"""
     leave = rows.leave
     rows.leave = lambda step, n, *, to: None if to == "withdrawn" else leave(step, n, to=to)
+
+
+@seeded(live.LIVE, "kill")
+def signals_after_the_members():
+    """who joined or left a live segment is signalled after the commit that notes it"""
+    insert, table = live_changes._insert, Signal._meta.db_table
+
+    def inserting(into, *rest):
+        if table in into:
+            transaction.on_commit(partial(insert, into, *rest))
+        else:
+            insert(into, *rest)
+
+    live_changes._insert = inserting
+
+
+@seeded(live.SCHEDULE, "kill")
+def members_after_the_admission():
+    """the members of a watched segment are written after the commit that admits them"""
+
+    def crowd(canvas, people, *, upto, now):
+        entry, low = admission.subscription(canvas), canvas.entry_cursor
+
+        @transaction.on_commit
+        def fill():
+            with transaction.atomic():
+                live_segments.fill(entry, low=low, high=upto, now=now)
+
+        return admission.Crowd(people, is_new=False)
+
+    admission._crowd = crowd

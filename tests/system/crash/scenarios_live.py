@@ -99,7 +99,7 @@ EVENTS = Scenario(
 
 
 def _before_schedule(world: World) -> None:
-    """A daily canvas whose run is due."""
+    """A daily canvas whose run is due, and whose people are removed when they leave the segment."""
     world.people(1, 2, 3)
     asked = world.sync("add")
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
@@ -107,7 +107,9 @@ def _before_schedule(world: World) -> None:
     canvas = Canvas.objects.create(
         app_group=world.group, name="Daily", segment=segment, entry_by="schedule", entry=daily
     )
-    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked)
+    step = Step.objects.create(
+        canvas=canvas, kind="audience_sync", sync=asked, settings={"removes": True}
+    )
     step.syncs.add(asked)
     engine.launch(canvas, by=world.alice, now=timezone.now())
     Canvas.objects.update(next_run_at=timezone.now() - timedelta(minutes=1))
