@@ -17,7 +17,7 @@ from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
-from canvases.engine import admission, rows, schedules, signals
+from canvases.engine import admission, due, rows, schedules, signals
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import Branch
@@ -30,7 +30,7 @@ def beat() -> None:
     """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
     ends_at = time.monotonic() + settings.SYNC.flush_seconds
     is_more = _followed(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
-    while move_all(now=timezone.now()):
+    while move_all(now=timezone.now(), ends_at=ends_at):
         if time.monotonic() > ends_at:
             is_more = True
             break
@@ -49,25 +49,28 @@ def _followed(*, now: datetime, seconds: float) -> bool:
         return False
 
 
-def move_all(*, now: datetime) -> int:
+def move_all(*, now: datetime, ends_at: float | None = None) -> int:
     """Work off signals, admit a crowd to each live canvas, move one from each due step.
 
-    Return how many signals and people.
+    ``ends_at``: when no further round begins (time.monotonic). The first one always runs: it moves
+    one crowd of each canvas. Return how many signals and people.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
-    due = Visit.objects.filter(step=OuterRef("pk"), left_at=None, due_at__lte=now)
-    steps = Step.objects.filter(Exists(due), canvas__in=live)
-    crowds: list[tuple[Callable[..., int], QuerySet[Canvas] | QuerySet[Step]]] = [
+    crowds: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
         (signals.work, signals.waiting(live)),
         (schedules.start, live.filter(next_run_at__lte=now)),
         (admission.admit, live.exclude(entry_until=None)),
-        (advance, steps),
     ]
-    return sum(
+    n = sum(
         _moved(move, pk, now=now)
         for move, found in crowds
         for pk in list(found.values_list("pk", flat=True))
     )
+    for steps in due.rounds(now=now):
+        n += sum(_moved(advance, pk, now=now) for pk in steps)
+        if ends_at is not None and time.monotonic() > ends_at:
+            break
+    return n
 
 
 def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
@@ -100,12 +103,12 @@ def advance(step_id: int, *, now: datetime) -> int:
 
 def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
     """Return the longest due visits, at most CROWD, as a condition without a list of ids."""
-    due = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
-    last = due.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
+    ready = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
+    last = ready.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
     if last is None:
-        return due if due.exists() else None
+        return ready if ready.exists() else None
     due_at, pk = last
-    return due.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
+    return ready.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
 
 
 def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:

@@ -1,0 +1,58 @@
+"""Which steps people are due at, and in which order their crowds move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import zip_longest
+
+from django.db import connection
+
+from audiencesync.groups.models import AppGroup
+from canvases.models import Canvas, Step, StepTally, Visit
+
+# Jumps from step to step in the index of open visits: it reads one entry a step where people wait,
+# whether ten or a million do, and none of the many steps where no person is.
+_DUE = """
+WITH RECURSIVE waiting (step_id) AS (
+    SELECT min(step_id) FROM {visit} WHERE left_at IS NULL
+    UNION ALL
+    SELECT (SELECT min(step_id) FROM {visit} WHERE left_at IS NULL AND step_id > waiting.step_id)
+    FROM waiting WHERE waiting.step_id IS NOT NULL
+)
+SELECT due.step_id, due.canvas_id, due.n FROM (
+    SELECT step.id AS step_id, step.canvas_id, coalesce(tally.waiting, 0) AS n,
+        (SELECT min(due_at) FROM {visit} WHERE left_at IS NULL AND step_id = step.id) AS first_at
+    FROM waiting JOIN {step} step ON step.id = waiting.step_id
+    JOIN {canvas} canvas ON canvas.id = step.canvas_id
+    JOIN {group} own ON own.id = canvas.app_group_id
+    LEFT JOIN {tally} tally ON tally.step_id = step.id
+    WHERE canvas.state = %s AND own.archived_at IS NULL
+) due WHERE due.first_at <= %s ORDER BY due.first_at, due.step_id
+"""
+
+
+def rounds(*, now: datetime) -> list[list[int]]:
+    """Return steps of live canvases with due visits, in rounds: one step of each canvas in each.
+
+    Of a canvas the step first whose people are due the longest. In a round the canvases first in
+    which few people wait: they do not wait for the crowds of the others.
+    """
+    by_canvas: dict[int, list[int]] = {}
+    waiting: dict[int, int] = {}
+    for step, canvas, n in _due(now):
+        by_canvas.setdefault(canvas, []).append(step)
+        waiting[canvas] = waiting.get(canvas, 0) + n
+    ordered = [by_canvas[canvas] for canvas in sorted(by_canvas, key=lambda one: waiting[one])]
+    return [[step for step in some if step is not None] for some in zip_longest(*ordered)]
+
+
+def _due(now: datetime) -> Sequence[tuple[int, int, int]]:
+    """Return step, canvas and how many wait at the step, the longest due first."""
+    models = {"visit": Visit, "step": Step, "canvas": Canvas, "group": AppGroup, "tally": StepTally}
+    names = {name: model._meta.db_table for name, model in models.items()}
+    at = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE.format(**names), [Canvas.State.LIVE, at])
+        found: Sequence[tuple[int, int, int]] = cursor.fetchall()
+    return found

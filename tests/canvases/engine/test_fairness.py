@@ -1,0 +1,108 @@
+"""Every canvas gets its turn: one with many due steps does not hold up the others."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from canvases import engine
+from canvases.engine import movement
+from canvases.models import Canvas, Step, StepTally, Visit
+
+DELAY = ("delay", {"amount": 1, "unit": "days"})
+CROWD = 2
+
+
+@pytest.fixture
+def no_time(settings, monkeypatch):
+    """A beat has time for one round of crowds."""
+    monkeypatch.setattr(movement, "CROWD", CROWD)
+    settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
+
+
+def crowded(journeys, *, n_steps, n_each):
+    """Return a live canvas with due people at each of its steps."""
+    canvas, steps = journeys.canvas(*[DELAY] * n_steps)
+    Canvas.objects.filter(pk=canvas.pk).update(state="live", entered=n_steps * n_each)
+    ago = timezone.now() - timedelta(hours=1)
+    people = iter(journeys.people(n_steps * n_each))
+    Visit.objects.bulk_create(
+        Visit(canvas=canvas, profile=next(people), step=step, entered_at=ago, due_at=ago)
+        for step in steps
+        for _i in range(n_each)
+    )
+    StepTally.objects.bulk_create(StepTally(step=s, entered=n_each, waiting=n_each) for s in steps)
+    return canvas
+
+
+def due(canvas):
+    return Visit.objects.filter(canvas=canvas, left_at=None, due_at__lte=timezone.now()).count()
+
+
+def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(journeys, no_time):
+    large = crowded(journeys, n_steps=50, n_each=CROWD)
+    small = crowded(journeys, n_steps=2, n_each=1)
+    engine.beat()
+
+    assert due(large) == 49 * CROWD  # one crowd of each canvas
+    assert due(small) == 1
+    moved = Visit.objects.exclude(arrived_at=None).order_by("arrived_at")
+    assert moved.first().canvas == small
+
+
+def test_a_step_whose_people_are_due_the_longest_moves_first(journeys, no_time):
+    canvas = crowded(journeys, n_steps=3, n_each=CROWD)
+    last = canvas.steps.last()
+    Visit.objects.filter(step=last).update(due_at=timezone.now() - timedelta(hours=2))
+    engine.beat()
+
+    assert not Visit.objects.filter(step=last).exists()
+
+
+def test_a_beat_with_time_moves_all_of_them(journeys):
+    large, small = (crowded(journeys, n_steps=n, n_each=2) for n in (6, 2))
+    engine.beat()
+
+    assert (due(large), due(small)) == (0, 0)
+
+
+@pytest.mark.parametrize("state", ["stopped", "archived"])
+def test_people_of_a_canvas_that_is_not_live_stay(journeys, state):
+    canvas = crowded(journeys, n_steps=1, n_each=2)
+    Canvas.objects.filter(pk=canvas.pk).update(state=state)
+    engine.beat()
+
+    assert due(canvas) == 2
+
+
+def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(journeys):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            assert engine.move_all(now=timezone.now()) == 0
+        return len(found)
+
+    one = queries()
+    for _i in range(4):
+        crowded(journeys, n_steps=3, n_each=1)
+    Visit.objects.update(due_at=timezone.now() + timedelta(days=1))
+    assert queries() == one == 4
+
+
+def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
+    crowded(journeys, n_steps=2, n_each=300)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Visit._meta.db_table}")
+    with CaptureQueriesContext(connection) as found:
+        assert len(movement.due.rounds(now=timezone.now())) == 2
+    is_postgres = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {found[0]['sql']}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+    table = Visit._meta.db_table
+    assert plan.count("visit_due") >= 3, plan
+    assert f"Seq Scan on {table}" not in plan, plan
+    assert f"SCAN {table}\n" not in plan + "\n", plan
+    assert Step.objects.count() == 2
