@@ -12,7 +12,7 @@ from audiencesync.people.models import Event, Segment
 from audiencesync.people.models.live import Signal, Subscription
 from audiencesync.people.segments import filters
 from canvases.models import Canvas, Step, Visit
-from canvases.steps.wait_until import WaitUntil, events_of
+from canvases.steps.wait_until import WaitUntil, events_of, is_ranked
 
 Wanted = tuple[str, str, Segment | None]  # kind, name, segment
 
@@ -46,16 +46,16 @@ def asked(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
 def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> None:
     """Choose the branch of the people of these signals, where they wait for it.
 
-    The first event counts, and of several branches that wait for it the first.
-    Call it under the lock of the canvas.
+    Of several branches that wait for one event the first takes it. Call it under the lock of the
+    canvas.
     """
     if not signals:
         return
     segments = _segments(signals)
     for step in steps(canvas):
-        for row in events_of(step):
+        for rank, row in enumerate(events_of(step)):
             people = _people(row, signals, segments, now=now)
-            _take(step, row["number"], {person: signals[person].at for person in people}, now=now)
+            _take(step, rank, {person: signals[person].at for person in people}, now=now)
 
 
 def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
@@ -85,19 +85,29 @@ def _people(
     return [of_events[pk] for pk in fitting.values_list("pk", flat=True)]
 
 
-def _take(step: Step, branch: int, people: Mapping[int, datetime], *, now: datetime) -> None:
-    """Let people who wait at a step take a branch, if what happened lies within their wait."""
+def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetime) -> None:
+    """Let people who wait at a step take a branch, if what happened lies within their wait.
+
+    ``rank``: of the branch, 0 is the topmost. Where the most important decides, it replaces one of
+    a lower rank, and people go on waiting until the topmost happens or their time is over.
+    """
     if not people:
         return
-    waiting = Visit.objects.filter(step=step, branch=None, left_at=None, profile__in=list(people))
+    numbers = [row["number"] for row in events_of(step)]
+    is_open = Q(branch=None)
+    if is_ranked(step):
+        is_open |= Q(branch__in=numbers[rank + 1 :])
+    waiting = Visit.objects.filter(is_open, step=step, left_at=None, profile__in=list(people))
     columns = ("pk", "profile", "began_at", "entered_at", "arrived_at", "due_at")
     chosen = [
         pk
         for pk, profile, *times in waiting.values_list(*columns)
         if _is_within(people[profile], *times)
     ]
+    goes_on = {"due_at": now} if rank == 0 or not is_ranked(step) else {}
     if chosen:
-        Visit.objects.filter(pk__in=chosen, branch=None).update(branch=branch, due_at=now)
+        found = Visit.objects.filter(is_open, pk__in=chosen)
+        found.update(branch=numbers[rank], **goes_on)
 
 
 def _is_within(

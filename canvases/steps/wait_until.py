@@ -35,13 +35,25 @@ KINDS: list[tuple[str, Text]] = [
     ("purchase", _("Purchase")),
     ("segment", _("Joins a segment")),
 ]
-BUTTONS = frozenset({"add", "remove", "add_condition"})
+CHOOSES: list[tuple[str, Text]] = [
+    ("first", _("The first one decides, and people go on at once")),
+    (
+        "ranked",
+        _("The most important decides: people wait until the topmost happens or the time is over"),
+    ),
+]
+BUTTONS = frozenset({"add", "remove", "up", "add_condition"})
 OF_ROW = ("label", "number", "kind", "name", "segment", *conditions.typed_names())
 
 
 def events_of(step: Step) -> Sequence[Mapping[str, Any]]:
     """Return what a step waits for: number and label of the branch, kind, name, where, segment."""
     return rows_of(step.settings, "events")
+
+
+def is_ranked(step: Step) -> bool:
+    """Return whether the topmost of the events that happen decides, not the first in time."""
+    return step.settings.get("chooses") == "ranked"
 
 
 class EventRow(conditions.EventForm):
@@ -79,7 +91,11 @@ class EventRow(conditions.EventForm):
 
 
 class WaitUntilForm(DurationForm):
-    """The events in their order, and how long people wait at most."""
+    """The events in their order, which of them decides, and how long people wait at most."""
+
+    chooses = forms.ChoiceField(
+        label=_("If several happen"), choices=CHOOSES, required=False, widget=forms.RadioSelect
+    )
 
     def __init__(
         self, data: Any = None, *, step: Step, initial: Any = None, rows: Any = None
@@ -88,9 +104,9 @@ class WaitUntilForm(DurationForm):
         shown = [dict(one) | conditions.initial(one) for one in stored] or [fresh(set())]
         if rows is not None:
             shown = rows
-        super().__init__(data, step=step, initial=initial)
+        super().__init__(data, step=step, initial={"chooses": "first", **(initial or {})})
         if rows is not None:
-            self.initial = {**(initial or {}), "typed": True}
+            self.initial["typed"] = True
         segments = step.canvas.app_group.segments.order_by("name", "pk")
         choices = [(str(key), name) for key, name in segments.values_list("api_id", "name")]
         n = _n_rows(data) if data is not None else len(shown)
@@ -114,10 +130,13 @@ class WaitUntilForm(DurationForm):
             for i in range(_n_rows(data))
             if str(i) != data.get("remove")
         ]
+        up = str(data.get("up", ""))
+        if up.isascii() and up.isdigit() and 0 < int(up) < len(rows):
+            rows.insert(int(up) - 1, rows.pop(int(up)))
         if "add" in data and len(rows) < MOST_PATHS:
             used = {int(row["number"]) for row in rows if row["number"].isdecimal()}
             rows.append(fresh(used | with_components(step)))
-        window = {name: str(data.get(name, "")) for name in ("amount", "unit")}
+        window = {name: str(data[name]) for name in ("amount", "unit", "chooses") if name in data}
         return cls(step=step, initial=window, rows=rows)
 
     @property
@@ -157,10 +176,11 @@ class WaitUntilForm(DurationForm):
         return used
 
     def settings(self) -> dict[str, Any]:
-        """Return the window, and the events with the numbers of their branches."""
+        """Return the window, what decides, and the events with the numbers of their branches."""
         rows = zip(self.rows, self._numbers(), strict=True)
-        window = {name: self.cleaned_data[name] for name in ("amount", "unit")}
-        return window | {"events": [row.settings(number) for row, number in rows]}
+        found = {name: self.cleaned_data[name] for name in ("amount", "unit")}
+        found["chooses"] = self.cleaned_data["chooses"] or "first"
+        return found | {"events": [row.settings(number) for row, number in rows]}
 
 
 def fresh(used: set[int]) -> dict[str, Any]:
@@ -175,7 +195,7 @@ def _n_rows(data: Mapping[str, object]) -> int:
 
 
 class WaitUntil(StepKind):
-    """Hold people until the first of some events; who meets none takes "everyone else"."""
+    """Hold people until one of some events; who meets none takes "everyone else"."""
 
     key = "wait_until"
     label = _("Wait until")
@@ -194,6 +214,8 @@ class WaitUntil(StepKind):
         words = {"n": n, "event": first, "time": duration(step.settings)}
         if n == 1:
             return gettext("Until “%(event)s”, at most %(time)s") % words
+        if is_ranked(step):
+            return gettext("At most %(time)s; the most important of %(n)s events decides") % words
         return gettext("Until the first of %(n)s events, at most %(time)s") % words
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
@@ -225,12 +247,14 @@ class WaitUntil(StepKind):
         return now + length(step.settings)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
-        """Return the names of the branches, and how long people wait."""
+        """Return the names of the branches, which of them decides, and how long people wait."""
         old, new = (
             ", ".join(str(row["label"]) for row in rows_of(one, "events"))
             for one in (before, after)
         )
-        return [(_("Events"), old, new), *Delay().changes(before, after)]
+        first, then = (str(dict(CHOOSES)[one.get("chooses", "first")]) for one in (before, after))
+        chooses = (_("If several happen"), first, then)
+        return [(_("Events"), old, new), chooses, *Delay().changes(before, after)]
 
     def on_saved(self, step: Step) -> None:
         """Note the segments that people wait to join."""

@@ -31,8 +31,12 @@ def settings(dice, kind):
         rows = [{"number": n, "name": one, "filter": asked(one)} for n, one in enumerate(chosen, 1)]
         return {"paths": rows}
     if kind == "wait_until":
-        event = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
-        return DELAY | {"events": [event]}
+        names = dice.sample(["order", "look"], 2)
+        rows = [
+            {"number": n, "label": name, "kind": "event", "name": name, "where": []}
+            for n, name in enumerate(names, 1)
+        ]
+        return DELAY | {"events": rows, "chooses": dice.choice(["first", "ranked"])}
     return DELAY if kind == "delay" else {}
 
 
@@ -81,9 +85,10 @@ def happen(dice, journeys, canvas, people, now):
     """Change profiles, and let some order."""
     for person in dice.sample(people, 4):
         Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
-    wait = Subscription.objects.filter(listener=canvas.pk, role="wait").first()
-    for person in dice.sample(people, 3) if wait else ():
-        kind = {"kind": "event", "name": "order", "at": now}
+    waits = list(Subscription.objects.filter(listener=canvas.pk, role="wait"))
+    for person in dice.sample(people, 3) if waits else ():
+        wait = dice.choice(waits)
+        kind = {"kind": "event", "name": wait.name, "at": now}
         event = Event.objects.create(app_group=journeys.app_group, profile=person, **kind)
         about = {"listener": canvas.pk, "subscription": wait, "profile": person, "event": event}
         Signal.objects.create(kind="event", at=now, **about)

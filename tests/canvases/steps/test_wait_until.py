@@ -159,3 +159,61 @@ def test_the_form_asks_for_each_event(bobs, vip):
 
     bobs.add("delay", step, 2)
     assert bobs.post("step", step.pk, version=2, **first).status_code == 422
+
+
+@pytest.fixture
+def ranked(journeys):
+    """One person waits for an order, or else for a look; the order is the more important."""
+    journeys.people(1)
+    names = {1: "look", 2: "order"}
+    rows = [{"number": n, "label": name, **named(name)} for n, name in names.items()]
+    chosen = {"chooses": "ranked", "events": rows[::-1]}
+    canvas, [step] = journeys.canvas(("wait_until", DAY | chosen))
+    journeys.launch(canvas)
+    journeys.run()
+    journeys.steps = {"wait": step}
+    return journeys
+
+
+def named(name):
+    return {"kind": "event", "name": name, "where": []}
+
+
+def test_a_lower_rank_waits_for_the_deadline(ranked):
+    send(ranked, ("p0", "look", 1, 0))
+    ranked.run(timezone.now() + timedelta(hours=23))
+    assert took(ranked) == {}
+    assert laws.broken(now=timezone.now()) == []
+
+    ranked.run(timezone.now() + timedelta(hours=25))
+    assert took(ranked) == {1: 1}
+    assert laws.broken(now=timezone.now()) == []
+
+
+@pytest.mark.parametrize("order", [("look", "order"), ("order", "look")], ids="-".join)
+@pytest.mark.parametrize("calls", [1, 2])
+def test_the_topmost_decides_at_once_in_whatever_order_they_arrive(ranked, order, calls):
+    events = [("p0", name, 1, n) for n, name in enumerate(order)]
+    for some in ([events], [events[:1], events[1:]])[calls - 1]:
+        send(ranked, *some)
+
+    assert took(ranked) == {2: 1}
+    assert ranked.numbers(ranked.steps["wait"]) == (1, 0, 1, 0)
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_the_form_asks_which_of_several_decides(bobs):
+    step = bobs.add("wait_until")
+    rows = {"rows": "2", "amount": "3", "unit": "days", "chooses": "ranked"}
+    for i, name in enumerate(("look", "order")):
+        row = {"label": name, "number": i + 1, "kind": "event", "name": name}
+        rows |= {f"row-{i}-{field}": str(value) for field, value in row.items()}
+    moved = " ".join(bobs.post("step", step.pk, version=1, up="1", **rows).content.decode().split())
+    assert moved.index('value="order"') < moved.index('value="look"')
+    assert 'value="ranked" id="id_chooses_1" checked' in moved
+    assert bobs.post("step", step.pk, version=1, **rows).status_code == 302
+
+    step.refresh_from_db()
+    assert step.settings["chooses"] == "ranked"
+    assert "At most 3 days; the most important of 2 events decides" in bobs.get().content.decode()
+    assert bobs.post("step", step.pk, version=2, **rows | {"chooses": "x"}).status_code == 422
