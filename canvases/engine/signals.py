@@ -241,7 +241,8 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
         return
     people = people.exclude(pk__in=_already_out(canvas, entries, now=now))
     mine = Signal.objects.filter(pk__in=[signal.pk for signal in entries.values()])
-    admission.enter(canvas, admission.Crowd(people, mine), now=now)
+    if admission.enter(canvas, admission.Crowd(people, mine), now=now):
+        waits.catch_up(canvas, entries, now=now)
 
 
 def _already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:

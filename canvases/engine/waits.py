@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Q
@@ -56,6 +57,40 @@ def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> N
         for rank, row in enumerate(events_of(step)):
             people = _people(row, signals, segments, now=now)
             _take(step, rank, {person: signals[person].at for person in people}, now=now)
+
+
+def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) -> None:
+    """Choose the branch of people whom these signals let in, by what happened to them since.
+
+    An event that they wait for may have arrived before the one that let them in. Call it under the
+    lock of the canvas, after they entered.
+    """
+    for step in steps(canvas):
+        if not Visit.objects.filter(step=step, left_at=None, profile__in=list(entries)).exists():
+            continue
+        decides = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
+        chosen: dict[int, tuple[datetime, int]] = {}
+        for at, rank, person in sorted(_since(step, entries, now=now), key=decides):
+            chosen.setdefault(person, (at, rank))
+        for place in range(len(events_of(step))):
+            people = {person: at for person, (at, rank) in chosen.items() if rank == place}
+            _take(step, place, people, now=now)
+
+
+def _since(
+    step: Step, entries: Mapping[int, Signal], *, now: datetime
+) -> Iterator[tuple[datetime, int, int]]:
+    """Yield time, rank and person of each event since that of the entry for which a step waits."""
+    since = min(signal.at for signal in entries.values())
+    mine = [signal.event_id for signal in entries.values() if signal.event_id]
+    events = Event.objects.filter(profile__in=list(entries), at__gte=since).exclude(pk__in=mine)
+    for rank, row in enumerate(events_of(step)):
+        if row["kind"] == Subscription.Kind.SEGMENT:
+            continue
+        fitting = events.filter(filters.of_event(row, now=now))
+        for person, at in fitting.values_list("profile", "at"):
+            if at >= entries[person].at:
+                yield at, rank, person
 
 
 def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
@@ -120,5 +155,6 @@ def _is_within(
     """Whether a time lies within a wait; of people let in by an event, from its time on."""
     is_first = arrived_at is None or arrived_at == entered_at
     since = began_at if is_first and began_at else (arrived_at or entered_at)
-    # Programs often send whole seconds.
-    return since.replace(microsecond=0) <= at <= due_at
+    if not at.microsecond:  # Programs often send whole seconds.
+        since = since.replace(microsecond=0)
+    return since <= at <= due_at
