@@ -348,7 +348,8 @@ def _steps_of(query: TableQuery) -> QuerySet[Step]:
         names = Q(canvas__name__icontains=query.text) | Q(
             canvas__app_group__name__icontains=query.text
         )
-        steps = steps.filter(names | Q(sync__audience__name__icontains=query.text))
+        names |= Q(name__icontains=query.text) | Q(sync__audience__name__icontains=query.text)
+        steps = steps.filter(names)
     return steps
 
 
@@ -364,7 +365,7 @@ def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
         url=canvas.get_absolute_url() + ("" if step.removed_at else f"?step={step.pk}"),
         state=canvas.state,
         state_label=Canvas.State(canvas.state).label,
-        step=KINDS[step.kind].summary(step),
+        step=KINDS[step.kind].line(step),
         numbers=numbers,
         error_rate=numbers.error_rate,
         oldest_pending=oldest,

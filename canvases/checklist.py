@@ -48,7 +48,7 @@ def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
     return [
         _item(
             steps[finding.sync.pk],
-            KINDS[steps[finding.sync.pk].kind].label,
+            KINDS[steps[finding.sync.pk].kind].title(steps[finding.sync.pk]),
             StepProblem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
             page,
         )
@@ -69,9 +69,9 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
             StepProblem(one.text, blocks_launch=False, url=one.url)
             for one in opposed.get(step.pk, [])
         ]
-        found += [_item(step, kind.label, problem, page) for problem in problems]
+        found += [_item(step, kind.title(step), problem, page) for problem in problems]
     found += [
-        _item(step, KINDS[step.kind].label, StepProblem(UNREACHED, blocks_launch=False), page)
+        _item(step, KINDS[step.kind].title(step), StepProblem(UNREACHED, blocks_launch=False), page)
         for step in tree.unreached(tree.outline(steps, numbers_of))
     ]
     return sorted(found, key=lambda item: not item.blocks)
@@ -85,7 +85,7 @@ def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> li
     for step in steps:
         kind = KINDS[step.kind]
         found += [
-            _item(step, kind.label, problem, page) for problem in kind.problems(step, now=now)
+            _item(step, kind.title(step), problem, page) for problem in kind.problems(step, now=now)
         ]
     return [item for item in found if item.blocks]
 

@@ -24,6 +24,7 @@ COPIED = (
     "cap_per_day",
     "exits",
 )
+OF_STEP = ("kind", "name", "description", "settings")
 
 
 def duplicate(canvas: Canvas, *, by: User, now: datetime) -> Canvas:
@@ -64,7 +65,7 @@ def copy_steps(
     # Out of the flow until they are linked: a place holds one step (a constraint).
     copies = Step.objects.bulk_create(
         [
-            Step(canvas=made, kind=step.kind, settings=step.settings, removed_at=now)
+            Step(canvas=made, removed_at=now, **{name: getattr(step, name) for name in OF_STEP})
             for step in steps
         ]
     )

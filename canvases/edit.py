@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from partners.models import Sync
 
 MOST_STEPS = 200
 TOO_MANY = _("A canvas has at most 200 components.")
+NAMES = {"name": _("Name"), "description": _("Description")}  # of a step, for the activity log
 RELATED = ("canvas__app_group", "canvas__segment", "sync__audience")
 
 
@@ -289,9 +290,16 @@ def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Dec
 
 
 def save_settings(
-    step: Step, settings: dict[str, Any], *, version: int, choice: str = "", by: User, now: datetime
+    step: Step,
+    settings: dict[str, Any],
+    *,
+    names: Mapping[str, str] | None = None,
+    version: int,
+    choice: str = "",
+    by: User,
+    now: datetime,
 ) -> pending.Decision:
-    """Store the settings of a step.
+    """Store the settings of a step, and its name and description where ``names`` has them.
 
     Raise Stale if ``version`` is no longer current, BranchInUse if components would lose their
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
@@ -300,19 +308,24 @@ def save_settings(
     with _editing(step.canvas, by=by, now=now):
         stored = _here(step)
         before = stored.settings
-        if before == settings:
+        renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}
+        if before == settings and not renamed:
             return pending.Decision()
         # Again, under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
-            if names := lost(stored, KINDS[stored.kind].branches(stored), kept):
-                raise BranchInUse(lost_words(names))
+            if gone := lost(stored, KINDS[stored.kind].branches(stored), kept):
+                raise BranchInUse(lost_words(gone))
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
-        if not changed.update(settings=settings, version=F("version") + 1):
+        if not changed.update(settings=settings, version=F("version") + 1, **renamed):
             raise Stale
         step = _here(step)
+        lines = [(NAMES[key], getattr(stored, key), text) for key, text in renamed.items()]
+        changes = [*lines, *KINDS[step.kind].changes(before, settings)]
+        _log_step(step, by, Activity.Verb.CHANGED, changes)
+        if before == settings:
+            return pending.Decision()
         KINDS[step.kind].on_saved(step)
-        _log_step(step, by, Activity.Verb.CHANGED, KINDS[step.kind].changes(before, settings))
         if step.canvas.state == Canvas.State.LIVE:
             engine.update_subscriptions(step.canvas, now=now)
             engine.remove_former_members(step.canvas, now=now)

@@ -15,6 +15,8 @@ from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.models import Profile, Segment
 from partners.models import Sync
 
+NAME_LENGTH, DESCRIPTION_LENGTH = 120, 500  # of canvases and steps
+
 
 class Canvas(models.Model):
     """A customer journey of one app group."""
@@ -45,8 +47,8 @@ class Canvas(models.Model):
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="canvases")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
-    name = models.CharField(_("name"), max_length=120)
-    description = models.CharField(_("description"), max_length=500, blank=True)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    description = models.CharField(_("description"), max_length=DESCRIPTION_LENGTH, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.DRAFT)
     segment = models.ForeignKey(
         Segment, models.PROTECT, null=True, blank=True, related_name="canvases"
@@ -213,6 +215,13 @@ class Step(models.Model):
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="steps")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
     kind = models.CharField(max_length=20)  # a key of canvases.steps.KINDS
+    # Both optional: without a name, lists show what the step does.
+    name = models.CharField(
+        _("name"), max_length=NAME_LENGTH, blank=True, default="", db_default=""
+    )
+    description = models.CharField(
+        _("description"), max_length=DESCRIPTION_LENGTH, blank=True, default="", db_default=""
+    )
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="children"
     )
@@ -361,5 +370,7 @@ VARIANT = "Variant 1"  # of the REST API: every canvas has one variant
 
 
 def name_of(step: Step) -> str:
-    """Return the name of the audience, or the kind: steps have no names of their own."""
+    """Return the name of a step; without one, that of its audience, or the kind."""
+    if step.name:
+        return step.name
     return step.sync.audience.name if step.sync is not None else step.kind

@@ -105,7 +105,7 @@ class _Walk:
         if text:
             is_at_most = crowd.is_chosen or crowd.is_thinned
             way = " › ".join(crowd.way)
-            name = f"{self.number[step.pk]} {kind.label if _asks(step) else kind.summary(step)}"
+            name = f"{self.number[step.pk]} {kind.title(step) if _asks(step) else kind.line(step)}"
             self.found.append(Prospect(name, text, way, crowd.is_later, is_at_most))
 
 

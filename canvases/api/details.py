@@ -24,9 +24,9 @@ SCHEDULE_TYPES: dict[str, str] = {
 
 
 class NextPath(Schema):
-    """A way out of a step. ``name``: that of the branch, or of the next step if it is no split."""
+    """A way out of a step."""
 
-    name: str
+    name: str | None = Field(description="The name of the branch; null if the step is no split")
     next_step_id: str | None = Field(description="null: people leave the canvas")
 
 
@@ -36,7 +36,7 @@ class StepDetails(Schema):
     At the end of a branch, the next step is the one after the split, where its branches meet.
     """
 
-    name: str
+    name: str = Field(description="Without one: the name of its audience, or its type")
     type: Literal[tuple(KINDS)]  # type: ignore[valid-type]  # one value for each kind of step
     id: str
     next_step_ids: list[str]
@@ -131,7 +131,7 @@ def _step(step: Step, after: Mapping[int, Step | None]) -> dict[str, object]:
 def _paths(step: Step, after: Mapping[int, Step | None]) -> list[dict[str, object]]:
     if not KINDS[step.kind].splits:
         return [
-            {"name": name_of(one), "next_step_id": str(one.api_id)}
+            {"name": None, "next_step_id": str(one.api_id)}
             for one in after.values()
             if one is not None
         ]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
+from canvases.models import DESCRIPTION_LENGTH, NAME_LENGTH
 from partners.base import Partner
 
 if TYPE_CHECKING:
@@ -56,9 +58,42 @@ EVERYBODY = (Branch(),)  # of a step that does not split
 class StepForm(forms.Form):
     """The editor form of a step: ``form(data_or_None, step=step, initial=step.settings)``."""
 
+    step_name = forms.CharField(
+        label=_("Name"),
+        max_length=NAME_LENGTH,
+        required=False,
+        help_text=_("Optional. Without a name, what the component does is shown."),
+    )
+    step_description = forms.CharField(
+        label=_("Description"),
+        max_length=DESCRIPTION_LENGTH,
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+    )
+
     def __init__(self, *args: Any, step: Step, **kwargs: Any) -> None:
         self.step = step
         super().__init__(*args, **kwargs)
+        self.fields["step_name"].initial = step.name
+        self.fields["step_description"].initial = step.description
+
+    def keep_names(self, data: Mapping[str, object]) -> None:
+        """Show name and description as they were typed, in a form drawn before it is saved."""
+        typed = ("step_name", "step_description")
+        self.initial = {**self.initial, **{name: data[name] for name in typed if name in data}}
+
+    def names(self) -> dict[str, str]:
+        """Return name and description, as far as they were sent. Only for valid forms."""
+        sent = {"name": "step_name", "description": "step_description"}
+        return {
+            column: self.cleaned_data[field] for column, field in sent.items() if field in self.data
+        }
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether name or description hold something to see."""
+        fields = (self["step_name"], self["step_description"])
+        return any(field.value() or field.errors for field in fields)
 
     @classmethod
     def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
@@ -67,7 +102,7 @@ class StepForm(forms.Form):
 
     def settings(self) -> dict[str, Any]:
         """Return the JSON to store in ``Step.settings``. Only for valid forms."""
-        return dict(self.cleaned_data)
+        return {}
 
 
 class StepKind:
@@ -89,6 +124,14 @@ class StepKind:
     def summary(self, step: Step) -> Text:
         """Return one line for the card."""
         raise NotImplementedError
+
+    def line(self, step: Step) -> Text:
+        """Return one line for a list: the name, or what the step does."""
+        return step.name or self.summary(step)
+
+    def title(self, step: Step) -> Text:
+        """Return the heading of a step: its name, or its kind."""
+        return step.name or self.label
 
     def icon_of(self, step: Step) -> str:
         """Return the icon of a step's card."""

@@ -96,6 +96,16 @@ class Card:
         return str(self.step.pk)
 
     @property
+    def title(self) -> Text:
+        """Return the name of the step, or its kind."""
+        return self.kind.title(self.step)
+
+    @property
+    def line(self) -> Text:
+        """Return the name of the step, or what it does."""
+        return self.step.name or self.summary
+
+    @property
     def place(self) -> str:
         """Return the place where it stands, as the form that adds a component names it."""
         if self.step.parent_id is None:

@@ -69,6 +69,7 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
     if (drawn := kind.form.typed(request.POST, step=step)) is not None:
+        drawn.keep_names(request.POST)
         return show_form(request, step, drawn, status=200, now=now)
     form = kind.form(request.POST, step=step)
     if not form.is_valid():
@@ -192,6 +193,7 @@ def store(
         done = edit.save_settings(
             step,
             form.settings(),
+            names=form.names(),
             version=posted_version(request),
             choice=request.POST.get("waiting", ""),
             by=access.user(request),

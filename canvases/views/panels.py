@@ -136,7 +136,7 @@ def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
     for card in path:
         if card is moved:
             continue
-        name = f"{card.number} {card.kind.label}"
+        name = f"{card.number} {card.title}"
         for way in card.branches:
             words = {"name": name, "branch": way.label}
             label = _("In %(name)s, at the start of “%(branch)s”") % words

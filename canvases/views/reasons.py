@@ -52,7 +52,7 @@ def people(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     context = {
         "step": step,
         "canvas": step.canvas,
-        "summary": KINDS[step.kind].summary(step),
+        "summary": KINDS[step.kind].line(step),
         "why": why,
         "gone": gone,
         "page": found,

@@ -189,6 +189,7 @@ class Bench:
         cards = [
             (
                 card.id,
+                card.step.name,
                 str(card.summary),
                 [str(problem.text) for problem in card.problems],
                 card.numbers,
@@ -203,6 +204,7 @@ class Bench:
             (
                 self.canvas.state,
                 self.canvas.name,
+                self.canvas.description,
                 self.canvas.entered,
                 self.canvas.turned_away,
                 self.canvas.too_old,

@@ -44,7 +44,7 @@ def test_every_branch_has_its_name_and_the_step_that_it_leads_to(api, flow):
     assert found == {
         "split": [("Yes", "wait"), ("No", "exit")],
         "wait": [("Order", "ordered"), ("Everyone else", "paths")],
-        "ordered": [("audience_paths", "paths")],
+        "ordered": [(None, "paths")],
         "exit": [],
         "paths": [("Germany", "german"), ("Everyone else", None)],
         "german": [],

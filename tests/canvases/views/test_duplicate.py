@@ -35,7 +35,7 @@ def flow(canvas):
         before = path(rows[row.parent_id]) if row.parent_id else ()
         return (*before, (row.branch, row.kind))
 
-    return {path(row): row.settings for row in rows.values()}
+    return {path(row): (row.settings, row.name, row.description) for row in rows.values()}
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def split(bobs, segment, winback):
     """A split by the segment, with two Audience Sync steps, an exit and a delay."""
     row = bobs.add("decision_split")
     bobs.set_up(bobs.add("audience_sync", row, 1), winback)
-    bobs.add("exit", row, 2)
+    names = {"step_name": "Leave", "step_description": "They bought"}
+    bobs.post("step", bobs.add("exit", row, 2).pk, version=1, **names)
     bobs.set_up(bobs.add("audience_sync", row), winback, action="remove")
     chosen = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
     bobs.post("step", row.pk, version=row.version, **chosen)

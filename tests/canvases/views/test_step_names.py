@@ -1,0 +1,120 @@
+"""A component has an optional name and description; lists, API and exports show the name."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases import checklist
+from canvases.models import Step
+from partners.models import Sync
+
+pytestmark = pytest.mark.django_db
+NAME = "<b>Lapsed</b> & gone"
+ESCAPED = "&lt;b&gt;Lapsed&lt;/b&gt; &amp; gone"
+
+
+@pytest.fixture
+def step(bobs, winback):
+    row = bobs.add("audience_sync")
+    bobs.set_up(row, winback)
+    row.refresh_from_db()
+    return row
+
+
+def named(bobs, step, **fields):
+    names = {"step_name": NAME, "step_description": "For the autumn sale"}
+    return bobs.set_up(step, step.sync.audience, **(names | fields))
+
+
+def test_a_name_is_shown_wherever_the_component_is_listed(bobs, step, alice, signed_in, canvas):
+    last = bobs.add("delay", bobs.add("delay", step))
+    assert named(bobs, step).status_code == 302
+
+    page = bobs.client.get(bobs.url("canvas")).content.decode()
+    assert page.count(ESCAPED) == 2  # the card and the table of numbers
+    assert NAME not in page
+    for query in ({"place": last.pk}, {"add": step.pk}, {"remove": step.pk}):
+        assert bobs.get(**query).content.decode().count(ESCAPED) == 3
+    panel = bobs.get(step=step.pk).content.decode()
+    assert "Audience Sync" in panel
+    assert "For the autumn sale" in panel
+    table = reverse("analytics", args=[canvas.app_group.slug])
+    assert ESCAPED in signed_in(alice).get(table, {"q": "lapsed"}).content.decode()
+
+
+def test_without_a_name_the_card_shows_the_kind(bobs, step):
+    assert '<span class="step-name"><bdi>Audience Sync</bdi></span>' in bobs.get().content.decode()
+
+
+def test_the_checklist_calls_a_component_by_its_name(bobs, canvas):
+    bobs.post("step", bobs.add("exit").pk, version=1, step_name="The end")
+    step = bobs.add("audience_sync")
+    data = {"step_name": "Win back", "version": 1}
+    assert bobs.post("step", step.pk, **data).status_code == 422
+    Step.objects.filter(pk=step.pk).update(name="Win back")
+
+    assert "Win back" in [str(one.where) for one in checklist.items(canvas, now=timezone.now())]
+
+
+def test_only_the_name_changes(bobs, step):
+    before = Sync.objects.get()
+    named(bobs, step)
+
+    step.refresh_from_db()
+    assert (step.name, step.description) == (NAME, "For the autumn sale")
+    assert Sync.objects.get() == before
+    logged = Activity.objects.first().shown_changes
+    assert [(one.what, one.before, one.after) for one in logged] == [
+        ("Name", "–", NAME),
+        ("Description", "–", "For the autumn sale"),
+    ]
+
+
+def test_a_save_without_the_fields_keeps_the_name(bobs, step):
+    named(bobs, step)
+    bobs.set_up(step, step.sync.audience, kinds=["email", "phone"])
+
+    step.refresh_from_db()
+    assert step.name == NAME
+
+
+@pytest.mark.parametrize(("field", "most"), [("step_name", 120), ("step_description", 500)])
+def test_a_text_that_is_too_long_is_refused_at_its_field(bobs, step, field, most):
+    answer = named(bobs, step, **{field: "x" * (most + 1)})
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert f"Ensure this value has at most {most} characters (it has {most + 1})." in page
+    assert 'id="step-names" open' in page
+    assert named(bobs, step, **{field: "x" * most}).status_code == 302
+
+
+def test_another_users_name_is_not_overwritten(bobs, step):
+    stale = step.version
+    named(bobs, step)
+    answer = named(bobs, step, version=stale, step_name="Mine")
+
+    step.refresh_from_db()
+    page = answer.content.decode()
+    assert (answer.status_code, step.name) == (409, NAME)
+    assert ESCAPED in page
+    assert "Mine" in page
+
+
+def test_a_typed_name_survives_a_button_inside_the_form(bobs):
+    step = bobs.add("wait_until")
+    answer = bobs.post("step", step.pk, version=1, add="0", rows=1, step_name="Order soon")
+
+    assert 'value="Order soon"' in answer.content.decode()
+    step.refresh_from_db()
+    assert step.name == ""
+
+
+def test_the_description_of_the_canvas_is_read_in_its_head(bobs, canvas, vera, editor):
+    fields = {"name": "Cart", "entry_by": "launch", "description": "<i>Autumn</i> sale"}
+    bobs.post("canvas_entry", version=canvas.version, segment=canvas.segment_id, **fields)
+
+    page = editor(vera).get().content.decode()
+    head = page.partition('id="canvas-head"')[2].partition("page-actions")[0]
+    assert "&lt;i&gt;Autumn&lt;/i&gt; sale" in head
