@@ -174,6 +174,7 @@ class LeftBy(models.TextChoices):
     CHANGED = "changed", _("Identifiers changed; entered again")
     ERASED = "erased", _("Erased")
     REMOVED = "removed", _("The component was removed")
+    MERGED = "merged", _("Merged with another profile")
 
 
 class ExitTally(models.Model):

@@ -6,6 +6,7 @@ that move.
 
 from canvases.engine.admission import admit, admit_all, admit_some, entering, would_enter
 from canvases.engine.clearance import clear
+from canvases.engine.exits import end_visits
 from canvases.engine.lifecycle import (
     launch,
     remove_former_members,
@@ -14,6 +15,7 @@ from canvases.engine.lifecycle import (
 )
 from canvases.engine.movement import advance, beat, move_all
 from canvases.engine.rows import TASK, hold
+from canvases.engine.waits import inherit
 
 __all__ = [
     "TASK",
@@ -23,8 +25,10 @@ __all__ = [
     "advance",
     "beat",
     "clear",
+    "end_visits",
     "entering",
     "hold",
+    "inherit",
     "launch",
     "move_all",
     "remove_former_members",

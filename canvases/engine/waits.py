@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audiencesync.people.models import Event, Segment
 from audiencesync.people.models.live import Signal, Subscription
@@ -128,21 +128,44 @@ def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetim
     """
     if not people:
         return
-    numbers = [row["number"] for row in events_of(step)]
-    is_open = Q(branch=None)
-    if is_ranked(step):
-        is_open |= Q(branch__in=numbers[rank + 1 :])
-    waiting = Visit.objects.filter(is_open, step=step, left_at=None, profile__in=list(people))
+    open_visits = Visit.objects.filter(_is_open(step, rank), step=step, left_at=None)
+    waiting = open_visits.filter(profile__in=list(people))
     columns = ("pk", "profile", "began_at", "entered_at", "arrived_at", "due_at")
     chosen = [
         pk
         for pk, profile, *times in waiting.values_list(*columns)
         if _is_within(people[profile], *times)
     ]
-    goes_on = {"due_at": now} if rank == 0 or not is_ranked(step) else {}
     if chosen:
-        found = Visit.objects.filter(is_open, pk__in=chosen)
-        found.update(branch=numbers[rank], **goes_on)
+        _note(step, rank, Visit.objects.filter(pk__in=chosen), now=now)
+
+
+def inherit(visit: Visit, *, by: Visit, now: datetime) -> None:
+    """Let a visit take the branch that an event has chosen for another one at the same step.
+
+    Both are visits of one person, whose profiles are merged. Call it under the lock of the canvas.
+    """
+    if visit.step is None or visit.step_id != by.step_id or by.branch is None:
+        return
+    numbers = [row["number"] for row in events_of(visit.step)]
+    if by.branch in numbers:
+        mine = Visit.objects.filter(pk=visit.pk)
+        _note(visit.step, numbers.index(by.branch), mine, now=now)
+
+
+def _is_open(step: Step, rank: int) -> Q:
+    """Return the condition on visits that a branch of this rank can still be chosen for them."""
+    if not is_ranked(step):
+        return Q(branch=None)
+    lower = [row["number"] for row in events_of(step)[rank + 1 :]]
+    return Q(branch=None) | Q(branch__in=lower)
+
+
+def _note(step: Step, rank: int, visits: QuerySet[Visit], *, now: datetime) -> None:
+    """Choose a branch for visits; they go on at once unless a more important one may follow."""
+    goes_on = {"due_at": now} if rank == 0 or not is_ranked(step) else {}
+    number = events_of(step)[rank]["number"]
+    visits.filter(_is_open(step, rank)).update(branch=number, **goes_on)
 
 
 def _is_within(

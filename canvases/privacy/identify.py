@@ -10,7 +10,8 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import identify as renaming
 from audiencesync.people.api.identify import Renamed
 from audiencesync.people.models import Profile
-from canvases.models import Canvas, Visit
+from canvases import engine
+from canvases.models import Canvas, LeftBy, Visit
 from partners import sync
 
 
@@ -25,15 +26,28 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
         people = Profile.objects.filter(app_group=app_group, external_id__in=done.external_ids)
         visitors = Profile.everybody.filter(merged_into__in=people).values_list("pk", "merged_into")
         for visitor, person in visitors.order_by("pk"):
-            _hand_over(visitor, to=person)
+            assert person is not None
+            _hand_over(visitor, to=person, now=now)
     return done
 
 
-def _hand_over(visitor: int, *, to: int | None) -> None:
+def _hand_over(visitor: int, *, to: int, now: datetime) -> None:
     """Reassign visits and deliveries of an anonymous profile.
 
-    A visit stays where the person has one in the same canvas: a profile enters a canvas once.
+    A person is in a canvas once at a time. Where both are in it, or the person may not enter once
+    more, the visit of the anonymous profile ends; the branch that it waits with is kept.
     """
-    been_to = Visit.objects.filter(profile=to).values("canvas")
-    Visit.objects.filter(profile=visitor).exclude(canvas__in=been_to).update(profile=to)
+    mine = Visit.objects.filter(profile=to)
+    there = dict(mine.filter(left_at=None).values_list("canvas", "pk"))
+    taken = set(mine.values_list("canvas", "slot"))
+    for visit in Visit.objects.filter(profile=visitor).select_related("canvas").order_by("pk"):
+        is_open = visit.left_at is None
+        is_free = (visit.canvas_id, visit.slot) not in taken
+        if is_free and not (is_open and visit.canvas_id in there):
+            Visit.objects.filter(pk=visit.pk).update(profile=to)
+        elif is_open:
+            if visit.canvas_id in there:
+                other = Visit.objects.select_related("step").get(pk=there[visit.canvas_id])
+                engine.inherit(other, by=visit, now=now)
+            engine.end_visits(visit.canvas, LeftBy.MERGED, {visitor: None}, now=now)
     sync.reassign(visitor, to=to)

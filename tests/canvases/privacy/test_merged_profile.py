@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from audiencesync.people.api.track import track
 from audiencesync.people.changes import Change
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.writing.upsert import upsert
 from canvases import engine, laws
-from canvases.models import Canvas, Step, Visit
+from canvases.engine import signals
+from canvases.models import BranchTally, Canvas, CanvasHour, Step, StepTally, Visit
 from canvases.privacy import identify as identities
 from partners.models import Batch
 
@@ -89,9 +91,93 @@ def test_a_visit_continues_with_the_merged_profile(world, acme, canvas, ann):
     assert Visit.objects.get(canvas=canvas).profile == ann
 
 
-def test_a_merge_does_not_advance_a_person_twice(world, acme, canvas, anonymous, ann):
+def test_who_is_in_a_canvas_twice_goes_on_once(world, acme, canvas, anonymous, ann):
     assert engine.admit_some(canvas.pk, [ann.pk], now=timezone.now()) == 1
     identify(acme)
-    assert set(Visit.objects.values_list("profile", flat=True)) == {anonymous.pk, ann.pk}
+
+    left = Visit.objects.get(profile=anonymous)
+    assert (left.step, left.left_by) == (None, "merged")
+    tally = StepTally.objects.get()
+    assert (tally.entered, tally.waiting, tally.withdrawn) == (2, 1, 1)
     engine.advance(canvas.steps.get().pk, now=timezone.now() + timedelta(days=2))
     assert laws.broken(now=timezone.now()) == []
+
+
+@pytest.mark.parametrize(("reentry", "goes_on"), [("never", False), ("left", True)])
+def test_a_visit_goes_on_if_the_person_may_enter_once_more(
+    world, acme, canvas, anonymous, ann, reentry, goes_on
+):
+    """Both were let in one after the other; the person has left."""
+    Visit.objects.all().delete()
+    Canvas.objects.update(reentry=reentry, entered=0)
+    CanvasHour.objects.all().delete()
+    StepTally.objects.all().delete()
+    now = timezone.now()
+    assert engine.admit_some(canvas.pk, [ann.pk], now=now - timedelta(days=2)) == 1
+    engine.advance(canvas.steps.get().pk, now=now)
+    assert engine.admit_some(canvas.pk, [anonymous.pk], now=now) == 1
+    identify(acme)
+
+    assert Visit.objects.filter(profile=ann).count() == 1 + goes_on
+    assert Visit.objects.filter(left_at=None).count() == goes_on
+    assert laws.broken(now=now) == []
+
+
+ORDER, LOOK = ({"kind": "event", "name": one, "where": []} for one in ("order", "look"))
+WAIT = {
+    "amount": 1,
+    "unit": "days",
+    "chooses": "ranked",
+    "events": [{"number": 1, "label": "Order", **ORDER}, {"number": 2, "label": "Look", **LOOK}],
+}
+
+
+@pytest.fixture
+def waiting(acme, bob, anonymous, ann):
+    """Return waiting(*people): in the branch "yes" they wait until they order or look."""
+    everybody = Segment.objects.create(app_group=acme, name="Everybody")
+    row = Canvas.objects.create(
+        app_group=acme, name="Wait", segment=everybody, created_by=bob, entry_by="call"
+    )
+    split = {"filter": {"field": "email", "op": "exists"}}
+    first = Step.objects.create(canvas=row, kind="decision_split", settings=split)
+    Step.objects.create(canvas=row, kind="wait_until", settings=WAIT, parent=first, branch=1)
+    engine.launch(row, by=bob, now=timezone.now())
+
+    def wait(*people):
+        engine.admit_some(row.pk, [one.pk for one in people], now=timezone.now())
+        engine.beat()
+
+    return wait
+
+
+def happens(person, name):
+    change = {"external_id": person.external_id} if person.external_id else {"email": person.email}
+    at = timezone.now().isoformat()
+    events = [change | {"name": name, "time": at}]
+    body = {"attributes": [], "events": events, "purchases": []}
+    track(person.app_group, body, now=timezone.now())
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one waits", "both wait"])
+@pytest.mark.parametrize("name", ["order", "look"])
+@pytest.mark.parametrize("is_worked_off", [True, False])
+def test_the_branch_that_an_event_chose_is_kept(
+    world, acme, waiting, anonymous, ann, both, name, is_worked_off
+):
+    Profile.objects.filter(pk=ann.pk).update(email="a@example.org")
+    waiting(anonymous, *[ann] * both)
+    happens(anonymous, name)
+    if is_worked_off:
+        signals.work(Canvas.objects.get().pk, now=timezone.now())
+    identify(acme)
+    engine.beat()
+
+    assert laws.broken(now=timezone.now()) == []
+    visit = Visit.objects.get(profile=ann)
+    tallies = BranchTally.objects.filter(step__kind="wait_until").values_list("branch", "n")
+    if name == "order":
+        assert (visit.left_at is None, dict(tallies)) == (False, {1: 1})
+    else:
+        assert (visit.left_at, visit.branch) == (None, 2)
+    assert Visit.objects.filter(left_at=None).count() == (name == "look")
