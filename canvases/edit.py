@@ -91,7 +91,7 @@ def save_entry(
 
     Raise Stale if ``version`` is no longer current, NotAllowed if the entry was launched.
     """
-    with _editing(canvas, by=by, now=now) as locked:
+    with editing(canvas, by=by, now=now) as locked:
         if locked.version != version:
             raise Stale
         changed = [name for name in changes if changes[name] != getattr(locked, name)]
@@ -124,7 +124,7 @@ def _set_exit_segments(canvas: Canvas, segments: Iterable[Segment]) -> None:
 
 def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
     """Archive a canvas that is not live."""
-    with _editing(canvas, by=by, now=now) as locked:
+    with editing(canvas, by=by, now=now) as locked:
         if locked.state == Canvas.State.LIVE:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
@@ -157,7 +157,7 @@ def add(
     canvas: Canvas, kind: str, *, after: Step | None, branch: int = 0, by: User, now: datetime
 ) -> Step:
     """Insert a new step after ``after``, at the beginning of a branch of it, or first."""
-    with _editing(canvas, by=by, now=now, structure=True):
+    with editing(canvas, by=by, now=now, structure=True):
         if _steps(canvas).count() >= MOST_STEPS:
             raise NotAllowed(TOO_MANY)
         after = _checked(canvas, after, branch)
@@ -165,7 +165,7 @@ def add(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
         _link(step, after=after, branch=branch)
-        _check_exits(canvas)
+        check_exits(canvas)
         _log_step(step, by, Activity.Verb.CREATED)
     return step
 
@@ -184,8 +184,8 @@ def _checked(canvas: Canvas, after: Step | None, branch: int) -> Step | None:
 
 def copy(step: Step, *, by: User, now: datetime) -> Step:
     """Add a copy of a step with its branches behind it; return it. Its Syncs are new."""
-    with _editing(step.canvas, by=by, now=now, structure=True):
-        step = _here(step)
+    with editing(step.canvas, by=by, now=now, structure=True):
+        step = here(step)
         steps = list(_steps(step.canvas))
         copied = [step, *tree.inside(steps, step)]
         if len(steps) + len(copied) > MOST_STEPS:
@@ -193,7 +193,7 @@ def copy(step: Step, *, by: User, now: datetime) -> Step:
         copies = duplicate.copy_steps(copied, step.canvas, apart=step, now=now)
         made = copies[step.pk]
         _link(made, after=step)
-        _check_exits(step.canvas)
+        check_exits(step.canvas)
         for one in copies.values():
             _log_step(one, by, Activity.Verb.CREATED)
     return made
@@ -209,8 +209,8 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
 
     At the end of the flow do nothing.
     """
-    with _editing(step.canvas, by=by, now=now, structure=True):
-        step = _here(step)
+    with editing(step.canvas, by=by, now=now, structure=True):
+        step = here(step)
         if up:
             if step.parent is None:
                 return
@@ -223,13 +223,13 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
                 return
         _unlink(step, now=now)
         _link(step, after=target, branch=branch)
-        _check_exits(step.canvas)
+        check_exits(step.canvas)
 
 
 def move_to(step: Step, *, after: Step | None, branch: int = 0, by: User, now: datetime) -> None:
     """Move a step with its branches after another one, into a branch of it, or to the front."""
-    with _editing(step.canvas, by=by, now=now, structure=True):
-        step = _here(step)
+    with editing(step.canvas, by=by, now=now, structure=True):
+        step = here(step)
         after = _checked(step.canvas, after, branch)
         if after is not None and after in (step, *tree.inside(list(_steps(step.canvas)), step)):
             raise NotAllowed(_("A component cannot move behind itself or into its own branches."))
@@ -237,7 +237,7 @@ def move_to(step: Step, *, after: Step | None, branch: int = 0, by: User, now: d
             return
         _unlink(step, now=now)
         _link(step, after=after, branch=branch)
-        _check_exits(step.canvas)
+        check_exits(step.canvas)
 
 
 def remove(
@@ -255,8 +255,8 @@ def remove(
     wait. Raise Unanswered if one of them is missing, pending.Undecided if people are pending and
     ``choice`` does not decide about them.
     """
-    with _editing(step.canvas, by=by, now=now, structure=True):
-        step = _here(step)
+    with editing(step.canvas, by=by, now=now, structure=True):
+        step = here(step)
         steps = list(_steps(step.canvas).select_related(*RELATED))
         if keep is None and tree.inside(steps, step):
             raise Unanswered(_("Choose which branch stays."))
@@ -266,7 +266,7 @@ def remove(
         if removal.n_waiting(planned.gone) and people not in removal.People.values:
             raise Unanswered(_("People wait here. Choose where they go."))
         removal.relink(planned, now=now)
-        _check_exits(step.canvas)
+        check_exits(step.canvas)
         removal.clear(planned, people, now=now)
         decided = [_discard(one, choice, by=by, now=now) for one in planned.gone]
     return pending.Decision(sum(one.n for one in decided), choice)
@@ -305,8 +305,8 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
-    with _editing(step.canvas, by=by, now=now):
-        stored = _here(step)
+    with editing(step.canvas, by=by, now=now):
+        stored = here(step)
         before = stored.settings
         renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}
         if before == settings and not renamed:
@@ -319,7 +319,7 @@ def save_settings(
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1, **renamed):
             raise Stale
-        step = _here(step)
+        step = here(step)
         lines = [(NAMES[key], getattr(stored, key), text) for key, text in renamed.items()]
         changes = [*lines, *KINDS[step.kind].changes(before, settings)]
         _log_step(step, by, Activity.Verb.CHANGED, changes)
@@ -334,7 +334,7 @@ def save_settings(
 
 def decide(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:
     """Decide about people who are pending in former Syncs of a step, which may be removed."""
-    with _editing(step.canvas, by=by, now=now):
+    with editing(step.canvas, by=by, now=now):
         return pending.decide(step, choice, by=by)
 
 
@@ -344,6 +344,11 @@ def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -
         Activity.log(
             canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes
         )
+
+
+def log_added(step: Step, by: User) -> None:
+    """Log that a step was added, or is back."""
+    _log_step(step, by, Activity.Verb.CREATED)
 
 
 def _log_step(step: Step, by: User, verb: str, changes: Sequence[LoggedChange] = ()) -> None:
@@ -363,7 +368,7 @@ def _log_step(step: Step, by: User, verb: str, changes: Sequence[LoggedChange] =
 
 
 @contextmanager
-def _editing(
+def editing(
     canvas: Canvas, *, by: User, now: datetime, structure: bool = False
 ) -> Iterator[Canvas]:
     """Lock the canvas for an edit and note the author.
@@ -391,7 +396,7 @@ def _steps(canvas: Canvas) -> QuerySet[Step]:
     return Step.objects.filter(canvas=canvas, removed_at=None)
 
 
-def _here(step: Step) -> Step:
+def here(step: Step) -> Step:
     """Read ``step`` again. Raise NotAllowed if it was removed meanwhile."""
     found = (
         _steps(step.canvas).select_related("parent__parent", *RELATED).filter(pk=step.pk).first()
@@ -401,7 +406,7 @@ def _here(step: Step) -> Step:
     return found
 
 
-def _check_exits(canvas: Canvas) -> None:
+def check_exits(canvas: Canvas) -> None:
     """Raise NotAllowed if a step comes after one that all people leave at."""
     steps = list(_steps(canvas))
     followed = {step.parent_id for step in steps}

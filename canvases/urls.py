@@ -23,6 +23,7 @@ urlpatterns = [
     path("<int:canvas_id>/people/<slug:who>/", headcount_people.people, name="canvas_people"),
     path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
     path("<int:canvas_id>/duplicate/", pages.duplicated, name="canvas_duplicate"),
+    path("<int:canvas_id>/undo/", editor.restore, name="canvas_undo"),
     path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
     path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),
     path("<int:canvas_id>/brake/", launch.lift_brake, name="canvas_brake"),

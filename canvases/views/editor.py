@@ -12,11 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import edit, pending
+from canvases import edit, pending, undo
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
-from canvases.views import panels, workbench
+from canvases.views import last_removal, panels, workbench
 from canvases.views.panels import Banner
 from canvases.views.workbench import Bench, Panel
 
@@ -129,7 +129,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        done = edit.remove(
+        done, note, why_not = undo.remove(
             step,
             keep=number(request.POST.get("keep", "")),
             people=request.POST.get("people", ""),
@@ -149,8 +149,31 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
     removed = _("The component was removed.")
-    text = f"{removed} {done.sentence}".strip()
+    text = " ".join(str(one) for one in (removed, done.sentence, why_not) if one)
+    last_removal.keep(request, step.canvas, note)
     return show_message(request, step.canvas, text, now=now)
+
+
+@access.signed_in
+@require_POST
+def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Undo the last removal that this user made in this canvas; focus the card that is back."""
+    now = timezone.now()
+    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    note = last_removal.of(request, row)
+    if note is None:
+        banner = Banner("warning", _("There is no removal to undo."))
+        bench = workbench.read(row, now=now)
+        return workbench.answer(request, bench, panels.of_message(banner), status=422)
+    try:
+        step = undo.restore(row, note, by=access.user(request), now=now)
+    except edit.NotAllowed as error:
+        return refuse(request, row, error, now=now)
+    last_removal.keep(request, row, None)
+    text = _("The removal was undone.")
+    return workbench.done(
+        request, row, lambda _bench: Panel(), text=text, focus=str(step.pk), now=now
+    )
 
 
 @access.signed_in

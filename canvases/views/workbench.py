@@ -24,7 +24,7 @@ from canvases.entry_card.headcounts import Headcount
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former
 from canvases.steps.base import Text
-from canvases.views import flow_layout, flow_view
+from canvases.views import flow_layout, flow_view, last_removal
 from canvases.views.cards import WAITING, Card, nested
 from canvases.views.flow_view import FlowView
 from partners.connections import problems
@@ -70,6 +70,8 @@ class Bench:
     n_left_early: int = 0
     may_edit: bool = False  # the role of the reader; set by `answer`
     view: FlowView = field(default_factory=FlowView)  # set by `answer`
+    can_undo: bool = False  # whether the last removal can be undone; set by `answer`
+    focus: str = ""  # the step whose card takes the focus
     said: Text = ""  # what a reader of the screen hears about an edit
 
     @property
@@ -293,6 +295,8 @@ def answer(
         card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
     bench.look(flow_view.of_request(request, bench.canvas.get_absolute_url()))
     bench.may_edit = access.membership(request).may(Role.MARKETER)
+    steps = [card.step for card in bench.cards]
+    bench.can_undo = bench.is_editable and last_removal.can_be_undone(request, bench.canvas, steps)
     context = {"canvas": bench.canvas, "bench": bench, "panel": panel, "may_edit": bench.may_edit}
     context |= panel.context
     response = render(request, template, context, status=status)
@@ -308,23 +312,24 @@ def done(
     text: Text,
     said: Callable[[Bench], Text] | None = None,
     query: str = "",
+    focus: str = "",
     now: datetime,
 ) -> HttpResponse:
     """Answer a successful change: a redirect with a message, or for htmx the changed parts.
 
     The bench is read here and only here, after the change; ``open_panel`` makes the panel of it.
-    A banner in the panel replaces the toast.
+    A banner in the panel replaces the toast. ``focus``: the step whose card takes the focus.
     """
     view = flow_view.of_request(request, canvas.get_absolute_url()).query
     url = canvas.get_absolute_url() + (query + view if query else view.replace("&", "?", 1))
     if not wants_parts(request):
         if text:
             messages.success(request, str(text))
-        return redirect(url)
+        return redirect(f"{url}#card-{focus}" if focus else url)
     canvas.refresh_from_db()
     bench = read(canvas, now=now)
     panel = open_panel(bench)
-    bench.said = said(bench) if said else ""
+    bench.said, bench.focus = said(bench) if said else "", focus
     response = answer(request, bench, panel)
     response["HX-Push-Url"] = url
     return htmx.toast(response, str(text)) if text and not panel.has_banner else response

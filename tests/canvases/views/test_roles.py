@@ -21,6 +21,7 @@ EDITS = {
     "canvas_duplicate": {},
     "canvas_brake": {"n": "1"},
     "canvas_launch": {},
+    "canvas_undo": {},
     "canvas_stop": {},
     "step_add": {"kind": "delay", "after": "first"},
     "step": {"version": 1, "amount": 2, "unit": "days"},

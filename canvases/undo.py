@@ -1,0 +1,171 @@
+"""Undo the last removal of a component: the steps come back at their places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.models import User
+from audiencesync.people.models import Segment
+from canvases import edit, pending, removal
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS
+from canvases.steps.base import Text
+from canvases.steps.conditions_form import segments_in
+from partners import sync
+from partners.models import Sync
+
+PEOPLE_MOVED = _("People who waited there were moved, so this removal cannot be undone.")
+DISCARDED = _("Pending people were discarded, so this removal cannot be undone.")
+CHANGED = _("The flow was changed since, so the removal cannot be undone.")
+SEGMENT_GONE = _("A segment it named was deleted, so the removal cannot be undone.")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands in the flow."""
+
+    step: int
+    parent: int | None
+    branch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The columns of a step that was removed; it may have been deleted."""
+
+    pk: int
+    api_id: str
+    kind: str
+    name: str
+    description: str
+    settings: dict[str, Any]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a removal took away, the step itself first, and the flow before and after it."""
+
+    gone: list[Gone]
+    before: list[Place]
+    after: list[Place]
+
+    def dump(self) -> str:
+        """Return the note as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Note | None:
+        """Return the note that was dumped; None if it is of another release."""
+        try:
+            raw = json.loads(text)
+            before, after = ([Place(**one) for one in raw[name]] for name in ("before", "after"))
+            gone = [Gone(**one) for one in raw["gone"]]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return cls(gone, before, after) if all(one.kind in KINDS for one in gone) else None
+
+
+def remove(
+    step: Step,
+    *,
+    keep: int | None = None,
+    people: str = "",
+    choice: str = "",
+    by: User,
+    now: datetime,
+) -> tuple[pending.Decision, Note | None, Text]:
+    """Remove a step as `edit.remove` does; return also the note to undo it, or why it cannot be."""
+    with transaction.atomic():
+        # Locked: the flow that is noted is the one that is changed.
+        Canvas.objects.select_for_update(of=("self",)).get(pk=step.canvas_id)
+        steps = list(step.canvas.steps.filter(removed_at=None))
+        found = [one for one in steps if one == step]
+        gone = removal.plan(steps, found[0], keep or 0).gone if found else []
+        waited = removal.n_waiting(gone)
+        done = edit.remove(step, keep=keep, people=people, choice=choice, by=by, now=now)
+        after = places(step.canvas.steps.filter(removed_at=None))
+    if waited:
+        return done, None, PEOPLE_MOVED
+    if done.n and done.choice == pending.Choice.DISCARD:
+        return done, None, DISCARDED
+    return done, Note([_columns(one) for one in gone], places(steps), after), ""
+
+
+def _columns(step: Step) -> Gone:
+    return Gone(
+        step.pk,
+        str(step.api_id),
+        step.kind,
+        step.name,
+        step.description,
+        step.settings,
+        step.version,
+    )
+
+
+def places(steps: Sequence[Step] | Any) -> list[Place]:
+    """Return where the steps of a flow stand."""
+    return sorted(
+        (Place(step.pk, step.parent_id, step.branch) for step in steps), key=lambda one: one.step
+    )
+
+
+def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
+    """Put the removed steps back; return the first. Raise NotAllowed if that is not possible.
+
+    A step that was kept for its numbers goes on with them; one that was deleted is made again,
+    with the Sync that its settings describe.
+    """
+    with edit.editing(canvas, by=by, now=now, structure=True):
+        if places(canvas.steps.filter(removed_at=None)) != note.after:
+            raise edit.NotAllowed(CHANGED)
+        _check_segments(canvas, note)
+        kept = set(canvas.steps.exclude(removed_at=None).values_list("pk", flat=True))
+        Step.objects.bulk_create(
+            [
+                Step(canvas=canvas, removed_at=now, **asdict(one))
+                for one in note.gone
+                if one.pk not in kept
+            ]
+        )
+        _put_back(canvas, note, now=now)
+        restored = [edit.here(Step(pk=one.pk, canvas=canvas)) for one in note.gone]
+        for step in restored:
+            KINDS[step.kind].on_saved(step)
+            edit.log_added(step, by)
+        sync.claim(Sync.objects.filter(steps__in=restored), claims=True)
+    return restored[0]
+
+
+def _check_segments(canvas: Canvas, note: Note) -> None:
+    named = set[str]().union(*(segments_in(one.settings) for one in note.gone))
+    found = Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named)
+    if found.count() < len(named):
+        raise edit.NotAllowed(SEGMENT_GONE)
+
+
+def _put_back(canvas: Canvas, note: Note, *, now: datetime) -> None:
+    """Give all steps the places of before. Raise NotAllowed if one is there no more.
+
+    Out of the flow first: a place holds one step (a constraint).
+    """
+    canvas.steps.filter(removed_at=None).update(removed_at=now)
+    rows = [
+        Step(pk=step, parent_id=parent, branch=branch, removed_at=None)
+        for step, parent, branch in map(astuple, note.before)
+    ]
+    Step.objects.bulk_update(rows, ["parent", "branch", "removed_at"])
+    steps = {step.pk: step for step in canvas.steps.filter(removed_at=None)}
+    for step in steps.values():
+        # A branch may have been taken out of the settings of a split since.
+        if step.parent_id and step.branch not in edit.places_after(steps[step.parent_id]):
+            raise edit.NotAllowed(CHANGED)
+    edit.check_exits(canvas)

@@ -1,0 +1,39 @@
+"""The last removal of a user, in the session: sealed, since settings may hold customer data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+
+from audiencesync.core import crypto
+from canvases import undo
+from canvases.models import Canvas, Step
+
+KEY = "last_removal"
+
+
+def keep(request: HttpRequest, canvas: Canvas, note: undo.Note | None) -> None:
+    """Keep what is needed to undo a removal, in place of an earlier one; None: nothing is."""
+    request.session[KEY] = note and crypto.seal(note.dump(), context=_context(canvas))
+
+
+def of(request: HttpRequest, canvas: Canvas) -> undo.Note | None:
+    """Return the last removal, if it was in this canvas."""
+    sealed = request.session.get(KEY)
+    if not isinstance(sealed, str):
+        return None
+    try:
+        return undo.Note.load(crypto.open_sealed(sealed, context=_context(canvas)))
+    except crypto.CannotOpen:
+        return None
+
+
+def can_be_undone(request: HttpRequest, canvas: Canvas, steps: Sequence[Step]) -> bool:
+    """Return whether the last removal can be undone as long as the flow is ``steps``."""
+    note = of(request, canvas)
+    return note is not None and note.after == undo.places(steps)
+
+
+def _context(canvas: Canvas) -> str:
+    return f"removal:{canvas.pk}"

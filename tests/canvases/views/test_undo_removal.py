@@ -1,0 +1,174 @@
+"""The last removal is undone: the components come back at their places, if no people were moved."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from canvases import engine, laws
+from canvases.models import Step
+from canvases.views import last_removal
+from partners.models import Sync
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+OFFER = 'id="undo-removal"'
+
+
+def flow(canvas):
+    """Return the tree as {step: (its columns)}."""
+    rows = Step.objects.filter(canvas=canvas, removed_at=None)
+    columns = ("kind", "settings", "parent", "branch", "name", "description", "api_id")
+    return {row["pk"]: row for row in rows.values("pk", *columns)}
+
+
+@pytest.fixture
+def split(bobs, winback, acme):
+    """A split by a segment with an Audience Sync in "yes", a delay in "no" and one after it."""
+    only = {"field": "country", "op": "is", "value": "DE"}
+    vip = Segment.objects.create(app_group=acme, name="VIP", filter=only)
+    row = bobs.add("decision_split")
+    asked = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(vip.api_id)}
+    bobs.post("step", row.pk, version=1, step_name="VIP?", step_description="Why", **asked)
+    row.yes, row.no = bobs.add("audience_sync", row, 1), bobs.add("delay", row, 2)
+    row.after, row.vip = bobs.add("delay", row), vip
+    bobs.set_up(row.yes, winback)
+    return row
+
+
+def launched_and_stopped(canvas, by):
+    engine.launch(canvas, by=by, now=timezone.now())
+    while engine.move_all(now=timezone.now()):
+        pass
+    canvas.refresh_from_db()
+    engine.stop(canvas, by=by, now=timezone.now())
+
+
+@pytest.mark.parametrize("keep", ["0", "1"])
+def test_removed_components_come_back_at_their_places(bobs, split, canvas, winback, keep):
+    before = flow(canvas)
+
+    answer = bobs.post("step_remove", split.pk, keep=keep)
+    assert answer.url == canvas.get_absolute_url()
+    assert len(flow(canvas)) == (1 if keep == "0" else 2)
+    assert OFFER in bobs.client.get(answer.url).content.decode()
+    assert bobs.post("canvas_undo").url == f"{answer.url}#card-{split.pk}"
+
+    assert flow(canvas) == before
+    split.yes.refresh_from_db()
+    assert (split.yes.sync.audience, Sync.objects.count()) == (winback, 1)
+    assert Step.objects.get(pk=split.pk).segment_uses.get().segment == split.vip
+    assert OFFER not in bobs.client.get(answer.url).content.decode()
+    assert bobs.post("canvas_undo").status_code == 422
+
+
+def test_the_card_that_is_back_takes_the_focus(bobs, split, canvas):
+    removed = bobs.post("step_remove", split.after.pk, htmx=True)
+    back = bobs.post("canvas_undo", htmx=True)
+
+    assert OFFER in removed.content.decode()
+    card = back.content.decode().partition(f'id="card-{split.after.pk}"')[2].partition(">")[0]
+    assert "data-focus" in card
+    assert (back["HX-Push-Url"], back.status_code) == (canvas.get_absolute_url(), 200)
+
+
+def test_a_component_that_had_visits_comes_back_with_its_numbers(
+    bobs, split, canvas, people, alice
+):
+    for gone in (split.no, split.after):
+        bobs.post("step_remove", gone.pk)
+    launched_and_stopped(canvas, alice)
+    before, syncs = flow(canvas), list(Sync.objects.values("pk", "claims", "paused", "is_live"))
+
+    answer = bobs.post("step_remove", split.pk, keep="0", waiting="travel")
+    assert (answer.status_code, flow(canvas)) == (302, {})
+    assert Sync.objects.get().claims is False
+    bobs.post("canvas_undo")
+
+    assert flow(canvas) == before
+    assert list(Sync.objects.values("pk", "claims", "paused", "is_live")) == syncs
+    assert split.tally.entered == 12
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_moved_people_are_the_reason_why_a_removal_stays(bobs, canvas, people, alice):
+    step = bobs.add("delay")
+    launched_and_stopped(canvas, alice)
+
+    answer = bobs.post("step_remove", step.pk, people="exit", htmx=True)
+
+    page = answer.content.decode()
+    assert "People who waited there were moved, so this removal cannot be undone." in page
+    assert OFFER not in page
+    assert bobs.post("canvas_undo").status_code == 422
+    assert flow(canvas) == {}
+
+
+@pytest.mark.parametrize("change", ["flow", "segment"])
+def test_what_changed_meanwhile_is_the_reason_why_a_removal_stays(bobs, split, canvas, change):
+    bobs.post("step_remove", split.pk, keep="0")
+    # Neither the settings nor the segment can be read in the session.
+    assert str(split.vip.api_id) not in str(dict(bobs.client.session))
+    if change == "flow":
+        bobs.post("step_move", bobs.add("delay").pk, to="down")
+        said = "The flow was changed since, so the removal cannot be undone."
+        assert OFFER not in bobs.get().content.decode()
+    else:
+        url = reverse("segment_remove", args=[canvas.app_group.slug, split.vip.pk])
+        bobs.client.post(url)
+        said = "A segment it named was deleted, so the removal cannot be undone."
+    before = flow(canvas)
+
+    answer = bobs.post("canvas_undo")
+
+    assert (answer.status_code, said in answer.content.decode()) == (409, True)
+    assert flow(canvas) == before
+
+
+def test_a_branch_that_is_gone_is_the_reason_why_a_removal_stays(bobs, journeys, canvas):
+    rule = {"field": "country", "op": "is", "value": "DE"}
+    paths = {"paths": [{"number": n, "name": str(n), "filter": rule} for n in (1, 2)]}
+    split = Step.objects.create(canvas=canvas, kind="audience_paths", settings=paths)
+    inside = bobs.add("delay", split, 2)
+    bobs.post("step_remove", inside.pk)
+    Step.objects.filter(pk=split.pk).update(settings={"paths": paths["paths"][:1]})
+
+    assert bobs.post("canvas_undo").status_code == 409
+    assert list(flow(canvas)) == [split.pk]
+
+
+def test_a_live_canvas_stays_as_it_is(bobs, split, canvas):
+    bobs.post("step_remove", split.after.pk)
+    before = flow(canvas)
+    type(canvas).objects.update(state="live")
+
+    assert OFFER not in bobs.get().content.decode()
+    answer = bobs.post("canvas_undo")
+
+    assert (answer.status_code, "Stop it first." in answer.content.decode()) == (409, True)
+    assert flow(canvas) == before
+
+
+def test_only_who_removed_it_may_undo_it_and_once(bobs, split, canvas, editor, alice, vera):
+    bobs.post("step_remove", split.after.pk)
+    assert OFFER not in editor(alice).get().content.decode()
+    assert editor(alice).post("canvas_undo").status_code == 422
+    assert editor(vera).post("canvas_undo").status_code == 403
+    stale = dict(bobs.client.session)[last_removal.KEY]
+    bobs.post("canvas_undo")
+    before = flow(canvas)
+
+    session = bobs.client.session
+    session[last_removal.KEY] = stale
+    session.save()
+    assert bobs.post("canvas_undo").status_code == 409
+    assert flow(canvas) == before
+
+
+@pytest.mark.parametrize("kept", [None, 5, {"canvas": 1}, "", "v1.a.b", "v1.x.é.ü"])
+def test_a_session_that_holds_anything_else_offers_nothing(bobs, kept):
+    session = bobs.client.session
+    session[last_removal.KEY] = kept
+    session.save()
+
+    assert OFFER not in bobs.get().content.decode()
+    assert bobs.post("canvas_undo").status_code == 422
