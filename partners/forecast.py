@@ -1,8 +1,8 @@
-"""Count how many people would be sent if they entered a Sync now, by `enqueue.reason_sql`."""
+"""What would be sent of people who entered a Sync now, by the rules and the body of the queue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -11,7 +11,9 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from audiencesync.people.models import Profile
+from partners.base import Call, Cells
 from partners.models import Reason, Sync
+from partners.queue import push
 from partners.queue.enqueue import reason_sql
 
 _COUNT = """
@@ -19,6 +21,7 @@ SELECT reason, count(*) FROM (
     SELECT {reason} AS reason FROM ({people}) people JOIN {profile} q ON q.id = people.id
 ) judged GROUP BY reason
 """
+_REASON = "SELECT {reason} FROM {profile} q WHERE q.id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,54 @@ def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
         )
         found = dict(cursor.fetchall())
     return Forecast(sent=found.pop(None, 0), held=found)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What entering a Sync would mean for one person.
+
+    ``reason``: why nothing is sent; then there is no ``call``. ``kinds``: the identifiers in it.
+    """
+
+    reason: Reason | None
+    call: Call | None = field(default=None, repr=False)
+    kinds: tuple[str, ...] = ()
+
+
+class OnePerson:
+    """One profile that enters Syncs, one after the other. Nothing is written or sent."""
+
+    def __init__(self, profile: int) -> None:
+        self.profile = profile
+        self._read: dict[tuple[str, ...], tuple[Reason | None, list[push.Row]]] = {}
+
+    def entering(self, sync: Sync) -> Sending:
+        """Return the request that would be sent if no one else entered the Sync, or why none."""
+        reason, rows = self._rows(sync)
+        if reason is not None:
+            return Sending(reason)
+        cells = [Cells((sync.audience.remote_id,), rows)]
+        call = push.call_for(sync.audience.ad_account, sync.action, sync.kinds, cells)
+        columns = zip(sync.kinds, zip(*rows, strict=True), strict=True)
+        kinds = tuple(kind for kind, column in columns if any(column))
+        return Sending(None, call, kinds)
+
+    def _rows(self, sync: Sync) -> tuple[Reason | None, list[push.Row]]:
+        """Read once for all Syncs with the same action and fields."""
+        key = (sync.action, *sync.kinds)
+        if key not in self._read:
+            reason = self._reason(sync)
+            rows = [] if reason is not None else push.rows_of_one(sync, self.profile)
+            self._read[key] = reason, rows
+        return self._read[key]
+
+    def _reason(self, sync: Sync) -> Reason | None:
+        reason = reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _REASON.format(reason=reason, profile=Profile._meta.db_table), [self.profile]
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return Reason.ERASED
+        return None if row[0] is None else Reason(row[0])

@@ -16,7 +16,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
 from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
-from partners.models import Action, Batch, Delivery, Sync
+from partners.models import Action, AdAccount, Batch, Delivery, Sync
 from partners.queue.collect import Request
 from partners.queue.removals import shared
 from partners.queue.supersede import LAST_SEQ
@@ -39,6 +39,8 @@ _PAST = """
 SELECT z.kind, z.sha256, d.id FROM {delivery} d JOIN {past} z ON z.profile_id = d.profile_id
 WHERE d.batch_id = %s AND d.outcome IS NULL {only} {unshared} ORDER BY z.id
 """
+_ROW_OF_ONE = "SELECT {cells} FROM {profile} q WHERE q.id = %s"
+_PAST_OF_ONE = "SELECT z.kind, z.sha256 FROM {past} z WHERE z.profile_id = %s ORDER BY z.id"
 _PIECE = "AND d.id > %s AND d.id <= %s"
 _STILL_WANTED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
@@ -159,10 +161,34 @@ def past_rows(batch: Batch) -> list[tuple[int, Row]]:
         return []
     unshared = shared.past_sql(batch, TABLES) if shared.is_spared(batch) else ""
     return [
-        (pk, tuple(bytes(sha256) if kind == column else None for column in batch.kinds))
+        (pk, _past_row(kind, sha256, batch))
         for kind, sha256, pk in _read(_PAST, batch, unshared=unshared)
         if kind in batch.kinds
     ]
+
+
+def _past_row(kind: str, sha256: bytes, batch: Batch) -> Row:
+    return tuple(bytes(sha256) if kind == column else None for column in batch.kinds)
+
+
+def rows_of_one(sync: Sync, profile: int) -> list[Row]:
+    """Return the rows of a batch with this person alone, who may be sent. Nothing is stored."""
+    batch = Batch(sync=sync, audience=sync.audience, action=sync.action, kinds=sync.kinds)
+    cells = ", ".join(_cell(kind, batch) for kind in batch.kinds)
+    with connection.cursor() as cursor:
+        cursor.execute(_ROW_OF_ONE.format(cells=cells, **TABLES), [profile])
+        rows: list[Row] = cursor.fetchall()
+        if batch.action != Action.REMOVE:
+            return rows
+        cursor.execute(_PAST_OF_ONE.format(**TABLES), [profile])
+        past = [_past_row(kind, sha, batch) for kind, sha in cursor if kind in batch.kinds]
+    return _filled(rows, batch) + past
+
+
+def _filled(rows: list[Row], batch: Batch) -> list[Row]:
+    """Return the rows that have an identifier."""
+    empty = (None,) * len(batch.kinds)
+    return [row for row in rows if row != empty]
 
 
 def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
@@ -207,9 +233,16 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         n_ids += sum(len(row) - row.count(None) for row in rows)
         cells.append(Cells((batch.audience.remote_id,), rows))
     partner = registry.get(request.connection.partner)
-    action = base.Action(request.action)
-    call = partner.build_call(request.ad_account.remote_id, action, request.kinds, cells)
+    call = call_for(request.ad_account, request.action, request.kinds, cells)
     return Parcel(request, partner, request.connection.token, call, n_rows, n_ids, post_by, spans)
+
+
+def call_for(
+    ad_account: AdAccount, action: str, kinds: Sequence[str], cells: Sequence[Cells]
+) -> Call:
+    """Return the request that carries these rows; no I/O."""
+    partner = registry.get(ad_account.connection.partner)
+    return partner.build_call(ad_account.remote_id, base.Action(action), kinds, cells)
 
 
 @sensitive_variables()
@@ -230,7 +263,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
             pk for pk, _ in past
         ]
     if past or batch.repeat_of_id:
-        rows = [row for row in rows if row != empty] + [row for _, row in past]
+        rows = _filled(rows, batch) + [row for _, row in past]
     if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
         raise Incomplete(batch, len(rows))
     return rows, ids
