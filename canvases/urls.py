@@ -11,6 +11,7 @@ from canvases.views import (
     pages,
     reasons,
     recipes,
+    rehearse,
 )
 
 urlpatterns = [
@@ -24,6 +25,7 @@ urlpatterns = [
     path("<int:canvas_id>/archive/", pages.archive, name="canvas_archive"),
     path("<int:canvas_id>/duplicate/", pages.duplicated, name="canvas_duplicate"),
     path("<int:canvas_id>/undo/", editor.restore, name="canvas_undo"),
+    path("<int:canvas_id>/rehearse/", rehearse.rehearse, name="canvas_rehearse"),
     path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
     path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),
     path("<int:canvas_id>/brake/", launch.lift_brake, name="canvas_brake"),

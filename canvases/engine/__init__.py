@@ -4,7 +4,14 @@ Visits of a canvas change only under the lock of its row, so the visits that wer
 that move.
 """
 
-from canvases.engine.admission import admit, admit_all, admit_some, entering, would_enter
+from canvases.engine.admission import (
+    admit,
+    admit_all,
+    admit_some,
+    bars,
+    entering,
+    would_enter,
+)
 from canvases.engine.clearance import clear
 from canvases.engine.exits import end_visits
 from canvases.engine.lifecycle import (
@@ -23,6 +30,7 @@ __all__ = [
     "admit_all",
     "admit_some",
     "advance",
+    "bars",
     "beat",
     "clear",
     "end_visits",

@@ -187,9 +187,30 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
     return n
 
 
-def _not_exited(canvas: Canvas, people: QuerySet[Profile]) -> QuerySet[Profile]:
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """What keeps one person out who is in the entry segment."""
+
+    is_in_exit_segment: bool
+    is_entry_repeated: bool
+    is_full: bool
+
+
+def bars(canvas: Canvas, profile: int, *, now: datetime) -> Bars:
+    """Return what would keep a person out at a time, by the rules of `enter`. Only reads."""
+    people = Profile.objects.filter(app_group=canvas.app_group_id, pk=profile)
+    return Bars(
+        is_in_exit_segment=not _not_exited(canvas, people, now=now).exists(),
+        is_entry_repeated=not _allowed(canvas, people, now=now, is_sure=False).exists(),
+        is_full=_room(canvas, now=now) == 0,
+    )
+
+
+def _not_exited(
+    canvas: Canvas, people: QuerySet[Profile], *, now: datetime | None = None
+) -> QuerySet[Profile]:
     for exit in canvas.exit_segments.select_related("segment"):
-        people = people.exclude(pk__in=filters.members(exit.segment).values("pk"))
+        people = people.exclude(pk__in=filters.members(exit.segment, now=now).values("pk"))
     return people
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -41,13 +41,13 @@ def entry(canvas: Canvas, *, now: datetime) -> str:
     segment = canvas.segment.name if canvas.segment else ""
     match canvas.entry_by:
         case By.EVENT:
-            event = _event(canvas.entry)
+            happens = event(canvas.entry)
             if segment:
                 return _("When %(event)s, only people in segment “%(segment)s”") % {
-                    "event": event,
+                    "event": happens,
                     "segment": segment,
                 }
-            return _("When %(event)s") % {"event": event}
+            return _("When %(event)s") % {"event": happens}
         case By.CALL:
             if segment:
                 return _("By API, only people in segment “%(segment)s”") % {"segment": segment}
@@ -88,7 +88,7 @@ def caps(canvas: Canvas) -> str:
 
 def exits(canvas: Canvas, segments: Sequence[str]) -> str:
     """Return what ends a visit early; empty if nothing does."""
-    parts = [_("when %(event)s") % {"event": _event(one)} for one in events(canvas.exits)]
+    parts = [_("when %(event)s") % {"event": event(one)} for one in events(canvas.exits)]
     if leaves(canvas):
         parts.append(_("on leaving the segment"))
     parts += [_("on joining segment “%(segment)s”") % {"segment": name} for name in segments]
@@ -106,11 +106,11 @@ def events(raw: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _event(raw: dict[str, Any]) -> str:
+def event(raw: Mapping[str, Any]) -> str:
     """Return such as: event “cart” happens."""
     name = str(raw.get("name") or "")
     if condition := event_property.words(raw):
-        whole = _event({"kind": raw.get("kind"), "name": name})
+        whole = event({"kind": raw.get("kind"), "name": name})
         return _("%(event)s and %(condition)s") % {"event": whole, "condition": condition}
     if raw.get("kind") != "purchase":
         return _("event “%(name)s” happens") % {"name": name}

@@ -20,6 +20,7 @@ from canvases.models import Step
 from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience
 from canvases.steps.base import StepKind, StepProblem, Text
+from canvases.steps.rehearsal import Person, Rehearsed
 from partners import audiences, registry, sync, waiting
 from partners.audiences import AudienceNameError, creation
 from partners.base import Partner
@@ -186,6 +187,12 @@ class AudienceSync(StepKind):
     def on_stopped(self, canvas: Canvas) -> None:
         """Pause adds; removals go on."""
         sync.pause(Sync.objects.filter(steps__canvas=canvas))
+
+    def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
+        """Return what would be sent of the person, by the queue's own rules."""
+        if step.sync is None:
+            return Rehearsed(now, doubt=_("Not set up yet: nothing would be sent."))
+        return Rehearsed(now, sending=person.entering(step.sync))
 
     def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
         """Enqueue the visits. They move on at once, whatever becomes of their deliveries."""

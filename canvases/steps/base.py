@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
 from canvases.models import DESCRIPTION_LENGTH, NAME_LENGTH
+from canvases.steps.rehearsal import Person, Rehearsed, Way
 from partners.base import Partner
 
 if TYPE_CHECKING:
@@ -197,3 +198,23 @@ class StepKind:
         No request to the outside: the canvas is locked. ``visits`` is a condition, not a list of
         ids: read it with one query or hand it on as a subquery.
         """
+
+    def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
+        """Return what would happen to one person who came here at ``now``. Only reads.
+
+        Kinds that wait, or divide people by filters, need not write it. Raise FilterError.
+        """
+        until, branches = self.due_on_arrival(step, now=now), self.branches(step)
+        if not self.splits:
+            return Rehearsed(until, taken=branches[-1].number if branches else None)
+        if not self.is_set_up(step):
+            doubt = _("Not set up yet: the rehearsal goes on with everybody else.")
+            return Rehearsed(until, branches[-1].number, doubt=doubt)
+        ways = [
+            Way(one.number, one.label, person.explain(one.condition, now=until))
+            if isinstance(one.condition, Mapping)
+            else Way(one.number, one.label)
+            for one in branches
+        ]
+        taken = next(way.number for way in ways if way.why is None or way.why.is_met)
+        return Rehearsed(until, taken, ways)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
-from canvases.entry_card import conditions
+from canvases.entry_card import conditions, words
 from canvases.steps import segments_used
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import rows_of
@@ -26,6 +26,7 @@ from canvases.steps.numbered import (
     lost_words,
     with_components,
 )
+from canvases.steps.rehearsal import Person, Rehearsed, Way
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -189,6 +190,14 @@ def fresh(used: set[int]) -> dict[str, Any]:
     return {"number": str(number), "label": gettext("Event %(n)s") % {"n": number}, "kind": "event"}
 
 
+def _happens(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return what a branch waits for in words, such as: event “cart” happens."""
+    if row["kind"] != "segment":
+        return words.event(row)
+    name = names.get(row["segment"], row["segment"])
+    return gettext("they join the segment “%(segment)s”") % {"segment": name}
+
+
 def _n_rows(data: Mapping[str, object]) -> int:
     text = str(data.get("rows", ""))
     return min(int(text), MOST_PATHS) if text.isascii() and text.isdigit() and len(text) < 3 else 0
@@ -211,12 +220,12 @@ class WaitUntil(StepKind):
         if not n:
             return _("Not set up yet")
         first = str(events_of(step)[0]["label"])
-        words = {"n": n, "event": first, "time": duration(step.settings)}
+        said = {"n": n, "event": first, "time": duration(step.settings)}
         if n == 1:
-            return gettext("Until “%(event)s”, at most %(time)s") % words
+            return gettext("Until “%(event)s”, at most %(time)s") % said
         if is_ranked(step):
-            return gettext("At most %(time)s; the most important of %(n)s events decides") % words
-        return gettext("Until the first of %(n)s events, at most %(time)s") % words
+            return gettext("At most %(time)s; the most important of %(n)s events decides") % said
+        return gettext("Until the first of %(n)s events, at most %(time)s") % said
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return that nothing is chosen to wait for."""
@@ -245,6 +254,23 @@ class WaitUntil(StepKind):
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
         """Return when the wait is over."""
         return now + length(step.settings)
+
+    def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
+        """Return what must happen for each branch; nothing happens unless the reader chose one."""
+        over, branches = self.due_on_arrival(step, now=now), self.branches(step)
+        names = {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
+        ways = [
+            Way(row["number"], row["label"], text=_happens(row, names), is_open=True)
+            for row in events_of(step)
+        ]
+        ways.append(Way(EVERYONE_ELSE, branches[-1].label, text=_("none of this happens")))
+        taken = person.choice(step) or EVERYONE_ELSE
+        if taken not in [one.number for one in branches]:
+            taken = EVERYONE_ELSE
+        # Where the most important event decides, people wait on after any other.
+        decides = [ways[0].number] if is_ranked(step) else [one.number for one in ways[:-1]]
+        is_early = taken in decides
+        return Rehearsed(now if is_early else over, taken, ways, over=over, is_early=is_early)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the names of the branches, which of them decides, and how long people wait."""

@@ -59,6 +59,7 @@ __all__ = [
     "Group",
     "Known",
     "LONGEST_NAME",
+    "MAX_CHAIN",
     "NO_VALUE",
     "OPS",
     "RELATIVE",
@@ -67,9 +68,11 @@ __all__ = [
     "events_in",
     "imports_in",
     "is_timed",
+    "is_timed_leaf",
     "known_to",
     "members",
     "of_event",
+    "of_node",
     "ops_of",
     "parse",
     "read",
@@ -96,6 +99,11 @@ def parse(
     tree = read(raw)
     segments = references.load([tree]) if known is None else known
     return _Query(now or timezone.now(), segments, app_group).of(tree)
+
+
+def of_node(node: Node, *, now: datetime, known: Mapping[str, Known]) -> Q:
+    """Return the query of a part of a filter. Raise FilterError."""
+    return _Query(now, known, None).of(node)
 
 
 def members(segment: Segment, *, now: datetime | None = None) -> QuerySet[Profile]:
@@ -187,10 +195,11 @@ def is_timed(raw: object) -> bool:
 
     Also true of a condition on an audience: no change of a profile announces what we sent.
     """
-    return any(map(_is_timed, _all(raw)))
+    return any(map(is_timed_leaf, _all(raw)))
 
 
-def _is_timed(leaf: Leaf) -> bool:
+def is_timed_leaf(leaf: Leaf) -> bool:
+    """Whether time alone changes what a condition finds, apart from a segment that it names."""
     if isinstance(leaf, Condition):
         return leaf.op in RELATIVE
     if isinstance(leaf, EventCondition):

@@ -49,6 +49,11 @@ def describe(raw: object, *, masked: bool = False, known: Mapping[str, Known] | 
     return _("everybody %(conditions)s") % {"conditions": _Words(masked, names).of(tree)}
 
 
+def of_node(node: Node, *, masked: bool, known: Mapping[str, Known]) -> str:
+    """Return one condition or group in words, such as: whose country is DE."""
+    return _Words(masked, known).of(node)
+
+
 class _Words:
     def __init__(self, masked: bool, known: Mapping[str, Known]) -> None:
         self.masked, self.known = masked, known

@@ -101,7 +101,7 @@ def mask(kind: str, value: str) -> str:
 
 def person(profile: Profile, *, masked: bool) -> Person:
     """Return one row of the list."""
-    shown = {kind: _shown(profile, kind, masked=masked) for kind in ("email", "phone")}
+    shown = {kind: identifier(profile, kind, masked=masked) for kind in ("email", "phone")}
     usable = ", ".join(
         str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None
     )
@@ -136,8 +136,8 @@ def _name(attributes: Any) -> str:
     return " ".join(part for part in parts[:2] if part) or parts[2]
 
 
-def _shown(profile: Profile, kind: str, *, masked: bool) -> str:
-    """Return an identifier for the list; of some only the hash is known."""
+def identifier(profile: Profile, kind: str, *, masked: bool) -> str:
+    """Return one identifier; of some only the hash is known."""
     raw: str = getattr(profile, kind)
     if not raw and getattr(profile, f"{kind}_sha256") is not None:
         return _("known only as a hash")
@@ -205,10 +205,11 @@ def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
     if not isinstance(known, dict):
         return []
     named = ((mask_name(name) if masked else name, value) for name, value in sorted(known.items()))
-    return [(name, _attribute(value, masked=masked)) for name, value in named]
+    return [(name, attribute(value, masked=masked)) for name, value in named]
 
 
-def _attribute(value: object, *, masked: bool) -> str:
+def attribute(value: object, *, masked: bool) -> str:
+    """Return the value of a custom attribute."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -226,7 +227,7 @@ def _attribute(value: object, *, masked: bool) -> str:
 
 def event(row: Event, *, masked: bool) -> tuple[Event, str]:
     """Return an event with its properties in one line; viewers do not see them."""
-    return row, "" if masked or not row.properties else _attribute(row.properties, masked=False)
+    return row, "" if masked or not row.properties else attribute(row.properties, masked=False)
 
 
 def consent(profile: Profile) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     masked = not access.membership(request).may(Role.MARKETER)
     found = everybody.none()
     if form.is_valid():
-        found = _found(everybody, form.cleaned_data["q"], app_group, masked=masked)
+        found = search(everybody, form.cleaned_data["q"], app_group, masked=masked)
     try:
         with at_most(SEARCH_SECONDS):
             page, n = (
@@ -107,7 +107,7 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
     }
 
 
-def _found(
+def search(
     everybody: QuerySet[Profile], text: str, app_group: AppGroup, *, masked: bool
 ) -> QuerySet[Profile]:
     """Search by the start of the external id, or by a whole other identifier.

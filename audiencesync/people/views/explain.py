@@ -1,0 +1,156 @@
+"""Why one person fits a filter or not: each of its groups and conditions, met or not.
+
+The database decides about each part by the query that segments and splits use, so that an empty
+value, a number as text or the case of a letter count here as they count there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import BooleanField, Case, Q, Value, When
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from audiencesync.people.models import KINDS, Profile
+from audiencesync.people.segments import filters, words
+from audiencesync.people.segments.nodes import (
+    CUSTOM,
+    TRUTH,
+    Condition,
+    Group,
+    Leaf,
+    Node,
+    SegmentCondition,
+)
+from audiencesync.people.views import masking
+
+ASKED_AT_ONCE = 100  # parts of filters in one query
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A condition, or a group of them with its ``match``: all, any or none.
+
+    ``value``: what the person has; empty where there is nothing to show. ``parts``: of a group, or
+    of the segment that a condition names.
+    """
+
+    is_met: bool
+    words: str = ""
+    value: str = ""
+    match: str = ""
+    parts: tuple[Part, ...] = ()
+
+
+class Explained:
+    """The answers of the database about one person, read for many filters with few queries."""
+
+    def __init__(self, profile: Profile, raws: Iterable[object], *, masked: bool) -> None:
+        self.profile, self.masked = profile, masked
+        self.known = filters.known_to(raws)
+        self.answers: dict[tuple[Node, datetime | None], bool] = {}
+
+    def read(self, raws: Iterable[object], *, now: datetime) -> None:
+        """Read the answers to filters ahead; those that cannot be read are left out."""
+        asked: dict[tuple[Node, datetime | None], Q] = {}
+        for raw in raws:
+            with suppress(filters.FilterError):
+                asked |= self._unanswered(filters.read(raw), now)
+        rows = list(asked.items())
+        for start in range(0, len(rows), ASKED_AT_ONCE):
+            self._ask(dict(rows[start : start + ASKED_AT_ONCE]))
+
+    def knows(self, raw: object, *, now: datetime) -> bool:
+        """Return whether the answers to a filter were read. Raise FilterError."""
+        return not self._unanswered(filters.read(raw), now)
+
+    def of(self, raw: object, *, now: datetime) -> Part:
+        """Return a filter with what is met of it. Raise FilterError."""
+        if not self.knows(raw, now=now):
+            self.read([raw], now=now)
+        return self._part(filters.read(raw), now)
+
+    def _unanswered(self, node: Node, now: datetime) -> dict[tuple[Node, datetime | None], Q]:
+        keys = {self._key(one, now): one for one in self._nodes(node)}
+        return {
+            key: filters.of_node(one, now=now, known=self.known)
+            for key, one in keys.items()
+            if key not in self.answers
+        }
+
+    def _ask(self, queries: dict[tuple[Node, datetime | None], Q]) -> None:
+        flags = {
+            f"part_{n}": Case(
+                When(query, then=Value(True)), default=Value(False), output_field=BooleanField()
+            )
+            for n, query in enumerate(queries.values())
+            if query
+        }
+        people = Profile.objects.filter(pk=self.profile.pk)
+        row = people.values(**flags).first() if flags else {}
+        for n, key in enumerate(queries):
+            # Without a condition all people fit. A profile may be erased meanwhile.
+            self.answers[key] = row is not None and bool(row.get(f"part_{n}", True))
+
+    def _nodes(self, node: Node, depth: int = 0) -> Iterator[Node]:
+        """Yield a node, and each one below it and in the segments that it refers to."""
+        yield node
+        for part in self._below(node, depth):
+            yield from self._nodes(part, depth + isinstance(node, SegmentCondition))
+
+    def _below(self, node: Node, depth: int = 0) -> tuple[Node, ...]:
+        if isinstance(node, Group):
+            return node.parts
+        if not isinstance(node, SegmentCondition) or depth >= filters.MAX_CHAIN:
+            return ()
+        other = self.known.get(node.segment)
+        return (other.tree,) if other is not None and other.tree is not None else ()
+
+    def _key(self, node: Node, now: datetime) -> tuple[Node, datetime | None]:
+        """Return the key of an answer; most conditions do not depend on the time."""
+        is_timed = any(
+            filters.is_timed_leaf(one) for one in self._nodes(node) if isinstance(one, Leaf)
+        )
+        return node, now if is_timed else None
+
+    def _part(self, node: Node, now: datetime, depth: int = 0) -> Part:
+        below = tuple(
+            self._part(one, now, depth + isinstance(node, SegmentCondition))
+            for one in self._below(node, depth)
+        )
+        is_met = self.answers[self._key(node, now)]
+        if isinstance(node, Group):
+            return Part(is_met, match=node.match, parts=below)
+        text = words.of_node(node, masked=self.masked, known=self.known)
+        return Part(is_met, text, value(self.profile, node, masked=self.masked), parts=below)
+
+
+def value(profile: Profile, leaf: Leaf, *, masked: bool) -> str:
+    """Return what a person has in the field of a condition; empty if it has no field."""
+    if not isinstance(leaf, Condition) or leaf.field == "import":
+        return ""
+    if leaf.field.startswith(CUSTOM):
+        known: Any = profile.attributes
+        name = leaf.field.removeprefix(CUSTOM)
+        has_it = isinstance(known, dict) and name in known
+        return masking.attribute(known[name], masked=masked) if has_it else _("none known")
+    if leaf.field == "external_id":
+        return masking.external_id(profile, masked=masked)
+    return _column(profile, leaf.field, masked=masked) or _("none known")
+
+
+def _column(profile: Profile, field: str, *, masked: bool) -> str:
+    found = getattr(profile, field)
+    if field in KINDS:
+        return masking.identifier(profile, field, masked=masked)
+    if field == "created_at":
+        return date_format(localtime(found), "SHORT_DATE_FORMAT")
+    if filters.FIELDS[field][1] == TRUTH:
+        return "" if found is None else _("yes") if found else _("no")
+    return str(found)

@@ -1,0 +1,215 @@
+"""The way of one person through a canvas, looked at in advance. Nothing is written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from audiencesync.people.models import Profile
+from audiencesync.people.segments.filters import FilterError
+from audiencesync.people.views.explain import Explained, Part
+from canvases import checklist, engine, tree
+from canvases.entry_card import words
+from canvases.models import Canvas, Step
+from canvases.steps import KINDS, numbers_of
+from canvases.steps.base import Text
+from canvases.steps.rehearsal import Rehearsed, Way
+from partners.forecast import OnePerson, Sending
+from partners.models import Sync
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Whether the person would be let in. ``how``: what lets people in. ``why``: the segment.
+
+    ``bars``: what keeps the person out although they are in the segment.
+    """
+
+    how: str
+    why: Part | None
+    bars: Sequence[str]
+    early_exit: str
+
+    @property
+    def is_met(self) -> bool:
+        """Return whether the person would enter."""
+        return not self.bars and (self.why is None or self.why.is_met)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One step on the way. ``way``: the branches it stands in. ``is_early``: ``at`` or later."""
+
+    step: Step
+    n: int
+    label: Text
+    summary: Text
+    icon: str
+    way: str
+    at: datetime
+    is_early: bool
+    found: Rehearsed
+
+    @property
+    def waits(self) -> bool:
+        """Return whether the person waits here."""
+        return (self.found.over or self.found.until) > self.at
+
+    @property
+    def taken(self) -> Way | None:
+        """Return the branch that is taken, at a split."""
+        return next((one for one in self.found.ways if one.number == self.found.taken), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The whole way. ``stuck_at``: the step whose condition cannot be read."""
+
+    entry: Entry
+    stops: Sequence[Stop]
+    ends_at: datetime
+    is_early: bool
+    stuck_at: Step | None = None
+
+
+def of_person(
+    canvas: Canvas, profile: Profile, *, at: datetime, chosen: Mapping[int, int], masked: bool
+) -> Rehearsal:
+    """Return the way of a person who would enter at a time, as far as is known now.
+
+    ``chosen``: step -> branch, where what happens later decides. ``masked``: for viewers.
+    """
+    walk = _Walk(canvas, profile, at=at, chosen=chosen, masked=masked)
+    entry = walk.entry()
+    stops = list(walk.stops())
+    return Rehearsal(entry, stops, walk.at, walk.is_early, walk.stuck_at)
+
+
+class _Walk:
+    """Goes through the flow as the engine does, with one person. A `Person` for the step kinds."""
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        profile: Profile,
+        *,
+        at: datetime,
+        chosen: Mapping[int, int],
+        masked: bool,
+    ) -> None:
+        self.canvas, self.profile, self.chosen, self.at = canvas, profile, chosen, at
+        self.steps = tree.in_order(checklist.steps_of(canvas))
+        for step in self.steps:
+            if step.sync is not None:
+                step.sync.app_group = canvas.app_group
+        self.place = {step.pk: n for n, step in enumerate(self.steps)}
+        conditions = [*self._conditions(self.steps)]
+        if canvas.segment is not None:
+            conditions.append(canvas.segment.filter)
+        self.explained = Explained(profile, conditions, masked=masked)
+        self.explained.read(conditions, now=at)
+        self.sending = OnePerson(profile.pk)
+        self.here = 0
+        self.is_early = False
+        self.stuck_at: Step | None = None
+
+    def entry(self) -> Entry:
+        """Return whether the person would enter."""
+        canvas, now = self.canvas, self.at
+        exits = [one.segment.name for one in canvas.exit_segments.select_related("segment")]
+        early = words.exits(canvas, exits)
+        return Entry(words.entry(canvas, now=now), self._segment(), self._bars(), early)
+
+    def _segment(self) -> Part | None:
+        segment = self.canvas.segment
+        if segment is None:
+            return None
+        try:
+            return self.explained.of(segment.filter, now=self.at)
+        except FilterError:
+            return Part(False, _("The filter of the segment cannot be read."))
+
+    def _bars(self) -> list[str]:
+        found, bars = list[str](), engine.bars(self.canvas, self.profile.pk, now=self.at)
+        if bars.is_in_exit_segment:
+            found.append(_("They are in a segment that ends visits."))
+        if bars.is_entry_repeated:
+            rule = words.reentry(self.canvas)
+            found.append(_("They have entered before; the rule is: %(rule)s.") % {"rule": rule})
+        if bars.is_full:
+            found.append(_("The limit of entries is reached."))
+        return found
+
+    def stops(self) -> Iterator[Stop]:
+        """Yield each step on the way, from the first to that where the person leaves."""
+        following = tree.all_following(self.steps, numbers_of)
+        step = tree.places(self.steps).get((None, 0))
+        while step is not None:
+            self.here = self.place[step.pk]
+            try:
+                found = KINDS[step.kind].rehearse(step, self, now=self.at)
+            except FilterError:
+                self.stuck_at = step
+                return
+            yield self._stop(step, found)
+            self.at, self.is_early = found.until, self.is_early or found.is_early
+            if found.taken is None:
+                return
+            step = following[step.pk][found.taken]
+
+    def _stop(self, step: Step, found: Rehearsed) -> Stop:
+        kind = KINDS[step.kind]
+        return Stop(
+            step,
+            self.place[step.pk] + 1,
+            step.name or kind.label,
+            kind.summary(step),
+            kind.icon_of(step),
+            self._way(step),
+            self.at,
+            self.is_early,
+            found,
+        )
+
+    def _way(self, step: Step) -> str:
+        """Return the branches that a step stands in, such as: Yes › Germany."""
+        found, at = list[str](), step
+        while at.parent_id is not None:
+            parent = self.steps[self.place[at.parent_id]]
+            if at.branch:
+                branches = KINDS[parent.kind].branches(parent)
+                found.append(next(str(one.label) for one in branches if one.number == at.branch))
+            at = parent
+        return " › ".join(reversed(found))
+
+    @staticmethod
+    def _conditions(steps: Iterable[Step]) -> Iterator[Mapping[str, Any]]:
+        for step in steps:
+            for branch in KINDS[step.kind].branches(step):
+                if isinstance(branch.condition, Mapping):
+                    yield branch.condition
+
+    def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
+        """Return what is met of a filter; reads those of the next steps with it."""
+        if not self.explained.knows(condition, now=now):
+            self.explained.read([condition, *self._conditions(self._until_a_wait(now))], now=now)
+        return self.explained.of(condition, now=now)
+
+    def _until_a_wait(self, now: datetime) -> Iterator[Step]:
+        """Yield this step, and those after it that the person can come to at the same time."""
+        for step in self.steps[self.here :]:
+            if KINDS[step.kind].due_on_arrival(step, now=now) > now:
+                return
+            yield step
+
+    def entering(self, sync: Sync) -> Sending:
+        """Return what would be sent if the person entered a Sync."""
+        return self.sending.entering(sync)
+
+    def choice(self, step: Step) -> int | None:
+        """Return the branch that the reader follows at a step."""
+        return self.chosen.get(step.pk)

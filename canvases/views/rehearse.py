@@ -1,0 +1,236 @@
+"""Rehearse one person: the page that shows their way through a canvas. It only reads.
+
+The address names the person by our own id. A search is posted, so that no address ever holds an
+e-mail, a phone number or an id of a customer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.groups import access
+from audiencesync.groups.models import Activity, AppGroup, Role
+from audiencesync.people import eligibility
+from audiencesync.people.models import Profile
+from audiencesync.people.segments import filters
+from audiencesync.people.segments.forms import ProfileSearch
+from audiencesync.people.views import masking
+from audiencesync.people.views.profiles import SEARCH_SECONDS, search
+from canvases import rehearsal
+from canvases.models import Canvas
+from canvases.rehearsal import Stop
+from canvases.steps.rehearsal import Way
+from partners.base import Call
+
+MOST_FOUND = 20
+MOST_CHOICES = 200
+HASH = re.compile("[0-9a-f]{64}")
+SHOWN_DIGITS = 8
+_TAKE = re.compile("([0-9]{1,18})-([0-9]{1,4})", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 2000, 2200
+
+PICKS: dict[str, tuple[object, object]] = {
+    "typical": (gettext_lazy("A typical one"), gettext_lazy("Nobody can be sent.")),
+    "no_email": (gettext_lazy("One without e-mail"), gettext_lazy("Everybody has an e-mail.")),
+    "no_consent": (
+        gettext_lazy("One without consent"),
+        gettext_lazy("Nobody is without consent."),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stop with what the page adds to it.
+
+    ``ways``: each with the address that follows it. ``identifiers``: label and masked value.
+    """
+
+    stop: Stop
+    ways: Sequence[tuple[Way, str]]
+    body: str
+    identifiers: Sequence[tuple[object, str]]
+
+
+class TimeForm(forms.Form):
+    """The time at which the person would enter, in the time zone of the group."""
+
+    at = forms.CharField(
+        label=gettext_lazy("Enters at"),
+        required=False,
+        widget=forms.DateTimeInput({"type": "datetime-local"}),
+    )
+
+    def __init__(self, data: QueryDict, *, zone: ZoneInfo, now: datetime) -> None:
+        self.zone, self.now = zone, now
+        super().__init__({"at": data.get("at", "") or f"{now.astimezone(zone):%Y-%m-%dT%H:%M}"})
+        self.is_now = not data.get("at")
+
+    def clean_at(self) -> datetime:
+        """Return the time; one that the clocks leave out moves on."""
+        odd = forms.ValidationError(_("Give a date and time such as 2026-12-03 14:00."))
+        try:
+            local = datetime.fromisoformat(self.cleaned_data["at"])
+        except ValueError:
+            raise odd from None
+        if local.tzinfo or not FIRST_YEAR <= local.year <= LAST_YEAR:
+            raise odd
+        return self.now if self.is_now else local.replace(tzinfo=self.zone).astimezone(UTC)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def rehearse(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """Show the way of a person; a POST only searches. Unmasked views are logged."""
+    canvas = access.get(request, Canvas, pk=canvas_id)
+    masked = not access.membership(request).may(Role.MARKETER)
+    now = timezone.now()
+    time = TimeForm(request.GET, zone=ZoneInfo(canvas.app_group.time_zone), now=now)
+    context = {"canvas": canvas, "time": time, "is_masked": masked, "picks": PICKS}
+    if request.method == "POST":
+        return _searched(request, canvas, context, masked=masked, now=now)
+    if (who := request.GET.get("who", "")) in PICKS:
+        return _picked(request, canvas, who, context)
+    is_valid = time.is_valid()
+    if person := request.GET.get("person"):
+        profile = access.get(request, Profile, pk=person)
+        context |= {"person": masking.person(profile, masked=masked)}
+        if is_valid:
+            context |= _way(request, canvas, profile, time.cleaned_data["at"], masked=masked)
+            if not masked:
+                _log(request, canvas.app_group, profile.braze_id, Activity.Kind.PERSON, now=now)
+    return _page(request, context, status=200 if is_valid else 422)
+
+
+def _page(request: HttpRequest, context: dict[str, object], *, status: int = 200) -> HttpResponse:
+    context = {"search": ProfileSearch()} | context
+    return render(request, "canvases/rehearse.html", context, status=status)
+
+
+def _searched(
+    request: HttpRequest,
+    canvas: Canvas,
+    context: dict[str, object],
+    *,
+    masked: bool,
+    now: datetime,
+) -> HttpResponse:
+    """List the people that a search finds."""
+    form = ProfileSearch(request.POST)
+    everybody = access.all_of(request, Profile)
+    rows: Sequence[Profile] = []
+    if form.is_valid() and form.cleaned_data["q"]:
+        text = form.cleaned_data["q"]
+        try:
+            with at_most(SEARCH_SECONDS):
+                found = search(everybody, text, canvas.app_group, masked=masked)
+                rows = list(found.order_by("-pk")[:MOST_FOUND])
+        except TooSlow:
+            form.add_error("q", _("The search took too long and was stopped."))
+    if rows and not masked:
+        _log(request, canvas.app_group, _("Profiles"), Activity.Kind.PEOPLE, now=now)
+    people = [masking.person(one, masked=masked) for one in rows]
+    context |= {"search": form, "people": people, "is_search": True}
+    return _page(request, context, status=422 if form.errors else 200)
+
+
+def _log(request: HttpRequest, group: AppGroup, subject: str, kind: str, *, now: datetime) -> None:
+    Activity.log_view(group, access.user(request), subject, kind=kind, now=now)
+
+
+def _picked(
+    request: HttpRequest, canvas: Canvas, who: str, context: dict[str, object]
+) -> HttpResponse:
+    """Lead to a person of this sort."""
+    pk = None
+    try:
+        with at_most(SEARCH_SECONDS):
+            pk = _people(canvas).filter(_of_sort(who, canvas.app_group)).order_by("pk").first()
+    except (TooSlow, filters.FilterError):
+        context |= {"nobody": _("Reading the people took too long. Search for one instead.")}
+    if pk is None:
+        return _page(request, {"nobody": PICKS[who][1]} | context)
+    asked = request.GET.copy()
+    del asked["who"]
+    asked["person"] = str(pk)
+    return redirect(f"{request.path}?{asked.urlencode()}")
+
+
+def _people(canvas: Canvas) -> QuerySet[Profile, int]:
+    """Return the ids of the people in the entry segment; of all without one."""
+    found = (
+        filters.members(canvas.segment)
+        if canvas.segment is not None
+        else Profile.objects.filter(app_group=canvas.app_group_id)
+    )
+    return found.values_list("pk", flat=True)
+
+
+def _of_sort(who: str, group: AppGroup) -> Q:
+    refused = eligibility.no_consent(is_strict=group.consent_required).q
+    if who == "no_consent":
+        return refused
+    if who == "no_email":
+        return Q(email="", email_sha256=None)
+    return Q(email_sha256__isnull=False) & ~refused
+
+
+def _way(
+    request: HttpRequest, canvas: Canvas, profile: Profile, at: datetime, *, masked: bool
+) -> dict[str, object]:
+    chosen = _choices(request.GET)
+    way = rehearsal.of_person(canvas, profile, at=at, chosen=chosen, masked=masked)
+    return {
+        "way": way,
+        "stops": [_shown(request, one, profile, masked) for one in way.stops],
+        "chosen": [f"{step}-{branch}" for step, branch in chosen.items()],
+    }
+
+
+def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> Shown:
+    call = stop.found.sending and stop.found.sending.call
+    return Shown(
+        stop,
+        [(way, _link(request.GET, stop, way)) for way in stop.found.ways],
+        _body(call, masked=masked) if call else "",
+        [
+            (masking.LABELS[kind], masking.identifier(profile, kind, masked=True))
+            for kind in (stop.found.sending.kinds if stop.found.sending else ())
+        ],
+    )
+
+
+def _link(asked: QueryDict, stop: Stop, way: Way) -> str:
+    """Return the query string that follows another branch; empty where conditions decide."""
+    if stop.found.over is None:
+        return ""
+    asked = asked.copy()
+    others = [one for one in asked.getlist("take") if not one.startswith(f"{stop.step.pk}-")]
+    asked.setlist("take", [*others, f"{stop.step.pk}-{way.number}"] if way.is_open else others)
+    return f"?{asked.urlencode()}"
+
+
+def _body(call: Call, *, masked: bool) -> str:
+    """Return the body of a request as it is sent; viewers see the beginnings of hashes."""
+    body = call.body.decode()
+    return HASH.sub(lambda found: f"{found[0][:SHOWN_DIGITS]}…", body) if masked else body
+
+
+def _choices(asked: QueryDict) -> dict[int, int]:
+    """Return step -> branch, as the address names them; what is no number is left out."""
+    found = map(_TAKE.fullmatch, asked.getlist("take")[:MOST_CHOICES])
+    return {int(one[1]): int(one[2]) for one in found if one}

@@ -1,0 +1,148 @@
+"""A rehearsal says what the engine does then: who enters, which way, and how long they wait."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Profile
+from canvases import rehearsal, tree
+from canvases.engine import movement
+from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.steps.decision_split import NO
+from tests.canvases.engine.test_random_trees import COUNTRIES, grow
+
+pytestmark = pytest.mark.thorough
+
+DAY = {"amount": 1, "unit": "days"}
+WAIT = DAY | {"events": [{"number": 1, "label": "Bought", "kind": "event", "name": "order"}]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_person_goes_the_way_that_was_rehearsed(journeys, seed):
+    dice = random.Random(seed)
+    people = journeys.people(8)
+    for person in people:
+        Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
+    canvas = grow(journeys, dice, 14)
+    now = timezone.now()
+    expected, passed = {}, Counter()
+    for person in Profile.objects.all():
+        way = rehearsal.of_person(canvas, person, at=now, chosen={}, masked=False)
+        expected[person.pk] = [(one.step.pk, one.found.until) for one in way.stops if one.waits]
+        passed.update(one.step.pk for one in way.stops)
+
+    journeys.launch(canvas)
+    waited = {}
+    while True:
+        while movement.move_all(now=now):
+            pass
+        open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
+        for visit in open_visits:
+            stay = (visit.step_id, visit.due_at)
+            if stay not in waited.setdefault(visit.profile_id, []):
+                waited[visit.profile_id].append(stay)
+        if (due := open_visits.order_by("due_at").first()) is None:
+            break
+        now = due.due_at
+    assert {pk: waited.get(pk, []) for pk in expected} == expected
+    assert dict(StepTally.objects.values_list("step", "entered")) == passed
+
+
+def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehearse):
+    canvas, steps = journeys.flow(
+        ("wait", "wait_until", WAIT, None, 0),
+        ("bought", "delay", DAY, "wait", 1),
+        ("after", "delay", DAY, "wait", 0),
+    )
+    [person] = journeys.people(1)
+    at = "2026-12-01T14:00"
+    page = rehearse(canvas, person, at=at)
+    said = page.stop(steps["wait"])
+    assert "if event “order” happens before Dec. 2, 2026, 2 p.m. UTC" in said
+    assert page.path == [steps["wait"].pk, steps["after"].pk]
+    link = f"take={steps['wait'].pk}-1"
+    assert link in page.text
+
+    page = rehearse(canvas, person, at=at, take=f"{steps['wait'].pk}-1")
+    assert page.path == [steps[name].pk for name in ("wait", "bought", "after")]
+    assert "Comes here, at the earliest: Dec. 1, 2026, 2 p.m. UTC" in page.stop(steps["bought"])
+
+
+@pytest.fixture
+def entering(journeys, rehearse):
+    """entering(canvas, person) -> whether the page says so; and whether a launch agrees."""
+
+    def ask(canvas, person):
+        page = rehearse(canvas, person)
+        canvas.refresh_from_db()
+        journeys.launch(canvas)
+        journeys.run()
+        has_entered = Visit.objects.filter(
+            canvas=canvas, profile=person, entered_at__gte=timezone.now() - timedelta(hours=1)
+        ).exists()
+        return ">would enter<" in page.text, has_entered
+
+    return ask
+
+
+def test_who_would_enter_enters(journeys, entering):
+    canvas, _steps = journeys.canvas(("delay", DAY))
+    inside, outside = journeys.people(2)
+    Profile.objects.filter(pk=inside.pk).update(country="DE")
+    journeys.segment.filter = {"field": "country", "op": "is", "value": "DE"}
+    journeys.segment.save()
+    assert entering(canvas, inside) == (True, True)
+    Canvas.objects.filter(pk=canvas.pk).update(state="stopped")
+    assert entering(canvas, outside) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"cap_total": 0}, "The limit of entries is reached."), ({}, "They have entered before")],
+)
+def test_it_says_what_keeps_a_person_out(journeys, rehearse, fields, words):
+    canvas, _steps = journeys.canvas(("delay", DAY))
+    Canvas.objects.filter(pk=canvas.pk).update(**fields)
+    [person] = journeys.people(1)
+    long_ago = timezone.now() - timedelta(days=9)
+    if not fields:
+        Visit.objects.create(canvas=canvas, profile=person, entered_at=long_ago, left_at=long_ago)
+    page = rehearse(canvas, person)
+    assert words in page.text
+    assert ">would not enter<" in page.text
+
+
+def long_flow(canvas, n, kind, settings):
+    steps = tree.in_order(canvas.steps.all())
+    parent = steps[-1] if steps else None
+    for i in range(n):
+        given = settings(i)
+        parent = Step.objects.create(canvas=canvas, kind=kind, settings=given, parent=parent)
+
+
+def test_200_steps_need_no_more_queries_than_20(journeys, rehearse, django_assert_max_num_queries):
+    [person] = journeys.people(1)
+    canvas, _none = journeys.canvas()
+
+    def asked(i):
+        return {"filter": {"field": f"custom.x{i}", "op": "exists"}}
+
+    def queries():
+        with django_assert_max_num_queries(60) as caught:
+            assert rehearse(canvas, person).status == 200
+        return len(caught)
+
+    queries()
+    long_flow(canvas, 10, "decision_split", asked)
+    for step in canvas.steps.all():
+        send = Step.objects.create(canvas=canvas, kind="audience_sync", parent=step, branch=NO)
+        journeys.asks(send)
+    few = queries()
+    long_flow(canvas, 90, "decision_split", asked)
+    for step in canvas.steps.filter(kind="decision_split", children__branch=None):
+        send = Step.objects.create(canvas=canvas, kind="audience_sync", parent=step, branch=NO)
+        journeys.asks(send)
+    assert queries() <= few + 1  # a hundred conditions in each
