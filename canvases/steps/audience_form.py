@@ -18,6 +18,7 @@ from audiencesync.people.models import KINDS
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import Coverage, coverage
 from canvases.models import Canvas, Step
+from canvases.steps import resend
 from canvases.steps.base import StepForm, Text
 from partners import audiences, registry
 from partners.base import Partner
@@ -127,10 +128,13 @@ class AudienceSyncForm(StepForm):
         error_messages={"required": _("Choose at least one field to match.")},
     )
 
+    again = forms.BooleanField(label=_("Remove them and add them again"), required=False)
+
     not_yet = ("Facebook", "Google", "Pinterest", "Snapchat")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.resends = False  # whether saving sends people again; known once it was validated
         accounts = AdAccount.objects.filter(
             connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True
         )
@@ -266,7 +270,18 @@ class AudienceSyncForm(StepForm):
         if audience and why_not(audience):
             self.add_error("audience_name", f"{audience.name}: {why_not(audience)}")
         cleaned["audience"] = audience
+        if "kinds" not in self.errors and (n := resend.n_people(self.step, cleaned)):
+            self._ask_to_resend(n, ticked=cleaned.get("again", False))
         return cleaned
+
+    def _ask_to_resend(self, n: int, *, ticked: bool) -> None:
+        """Require a tick, or refuse the fields if people could not enter again."""
+        if refused := resend.why_not(self.step.canvas):
+            self.add_error("kinds", refused)
+            return
+        self.resends = True
+        if not ticked:
+            self.add_error("again", resend.sentence(self.step.canvas, n))
 
     def _named(self, name: str) -> Audience | None:
         found = list(self.audiences.filter(name=name)[:2]) if name else []

@@ -1,0 +1,86 @@
+"""Other fields to match in an audience that is kept up to date: people are sent again.
+
+Who is in the audience with the former fields is removed from it first, then enters the canvas
+again and is added with the new ones. Asked for before it is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import Exists, OuterRef
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.people.models import Profile
+from audiencesync.people.models.live import SegmentMember, Subscription
+from audiencesync.people.segments import live_changes
+from canvases.models import Canvas, Step
+from partners.models import Action
+
+COUNT_SECONDS = 2.0
+
+
+def n_people(step: Step, chosen: Mapping[str, Any]) -> int:
+    """Return how many people the ``chosen`` settings of a step let leave and enter again.
+
+    Also for a stopped canvas, where it happens at the next launch. All of the segment where
+    counting takes too long.
+    """
+    mirrors = bool(chosen.get("removes")) and chosen.get("action") == Action.ADD
+    mine = chosen.get("kinds", []) if mirrors else []
+    # Of a canvas that is kept up to date with its segment.
+    followed = Subscription.objects.filter(
+        listener=step.canvas_id, role="entry", kind="segment", is_leave_only=False
+    ).first()
+    if not mine or followed is None:
+        return 0
+    kinds = sorted({*mine, *_kinds_of_others(step)})
+    if kinds == sorted(followed.kinds):
+        return 0
+    try:
+        with at_most(COUNT_SECONDS):
+            return _n_changed(followed, kinds, is_strict=step.canvas.app_group.consent_required)
+    except TooSlow:
+        return SegmentMember.objects.filter(subscription=followed).count()
+
+
+def _n_changed(followed: Subscription, kinds: Sequence[str], *, is_strict: bool) -> int:
+    """Return for how many members other identifiers would be sent."""
+    members = SegmentMember.objects.filter(subscription=followed, profile=OuterRef("pk"))
+    people = Profile.objects.filter(app_group=followed.app_group_id)
+    people = people.annotate(sent=live_changes.fingerprint(kinds, is_strict=is_strict))
+    return people.filter(Exists(members.exclude(fingerprint=OuterRef("sent")))).count()
+
+
+def _kinds_of_others(step: Step) -> set[str]:
+    others = Step.objects.filter(canvas=step.canvas_id, removed_at=None, settings__removes=True)
+    rows = others.filter(sync__action=Action.ADD).exclude(pk=step.pk)
+    return {kind for kinds in rows.values_list("sync__kinds", flat=True) for kind in kinds}
+
+
+def why_not(canvas: Canvas) -> str:
+    """Return why people would be lost to the audience; empty if they come back."""
+    if canvas.reentry == Canvas.Reentry.LEFT:
+        return ""
+    return gettext(
+        "Other fields let people leave the audience and enter again, which this canvas does not "
+        "allow. Choose “After leaving” as the re-entry in the entry card first."
+    )
+
+
+def sentence(canvas: Canvas, n: int) -> str:
+    """Return what saving does to ``n`` people."""
+    text = ngettext(
+        "%(n)s person is removed from the audience and added again with these fields. The person "
+        "enters the canvas once more and is counted again.",
+        "%(n)s people are removed from the audience and added again with these fields. They enter "
+        "the canvas once more and are counted again; until then the audience is smaller.",
+        n,
+    ) % {"n": number_format(n)}
+    if canvas.cap_total is None and canvas.cap_per_day is None:
+        return text
+    limits = gettext("The limits of the entry count them, too, and may turn them away.")
+    return f"{text} {limits}"
