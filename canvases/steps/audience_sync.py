@@ -72,7 +72,9 @@ class AudienceSync(StepKind):
         if step.sync is None:
             missing = [StepProblem(text, field=field) for field, text in MISSING.items()]
             return [*_not_connected(step), *missing]
-        found = problems.of_sync(step.sync, now=now) or waiting.of_sync(step.sync, now=now)
+        found = problems.of_sync(step.sync, now=now)
+        if found is None and former.has_people(step):
+            found = waiting.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER

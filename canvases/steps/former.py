@@ -1,4 +1,4 @@
-"""Former Syncs of a step that still have pending deliveries."""
+"""Former Syncs of a step that still have pending deliveries, and whether the current one has."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def n_leaving(one: Sync) -> int:
 def _with_people(step: Step) -> list[Sync]:
     found: list[Sync] | None = getattr(step, PREFETCH.to_attr or "", None)
     return list(WITH_PEOPLE.filter(steps=step)) if found is None else found
+
+
+def has_people(step: Step) -> bool:
+    """Return whether people are pending in the current Sync of the step, in or out again."""
+    return any(one.pk == step.sync_id for one in _with_people(step))
 
 
 def is_same(one: Sync, step: Step) -> bool:

@@ -56,3 +56,16 @@ def test_a_save_of_a_step_takes_few_queries_however_many_steps_there_are(bobs, s
         save(bobs, step, winback)
 
     assert len(queries) <= MOST_QUERIES_OF_A_SAVE, len(queries)
+
+
+def test_the_counters_take_as_many_queries_however_many_steps_send_people(bobs, step, winback):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            bobs.get("canvas_counts", htmx=True)
+        return len(found)
+
+    queries()
+    one = queries()
+    for _n in range(3):
+        bobs.set_up(bobs.add("audience_sync", after=step), winback)
+    assert queries() == one
