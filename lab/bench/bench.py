@@ -33,7 +33,10 @@ NAMES = (
     "ingest",
     "imports",
     "exports",
+    "splits",
+    "page",
     "live",
+    "waits",
     "changes",
     "flood",
     "churn",
@@ -179,6 +182,19 @@ class Run:
         """Measure a live segment: count, admission, sweep and churn."""
         return self.work("live", n=self.n, kinds=list(self.bench.kinds))
 
+    def splits(self) -> dict[str, Any]:
+        """Measure visits that go through a delay and a split."""
+        return self.work("splits", n=self.n)
+
+    def page(self) -> dict[str, Any]:
+        """Measure the page of a canvas of 200 steps."""
+        self.stack.manage("collectstatic", "--no-input")
+        return self.work("page")
+
+    def waits(self) -> dict[str, Any]:
+        """Measure from a REST call with an event to when the person who waits for it moves on."""
+        return self.with_all("waits", CHANGES_PER_SECOND)
+
     def changes(self) -> dict[str, Any]:
         """Measure from a REST call that changes a person to the sandbox's answer."""
         return self.with_all("changes", CHANGES_PER_SECOND)
@@ -299,7 +315,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     if "bodies" in found:
         rates["from_raw / sha256"] = found["bodies"]["from_raw"] / hashes
         rates["from_stored_email / sha256"] = found["bodies"]["from_stored_email"] / hashes
-    for name in ("launch", "drain"):
+    for name in ("launch", "drain", "splits"):
         if name in found:
             rates[f"{name} / insert"] = found[name]["people_per_second"] / rows
     return {name: round(rate, 3) for name, rate in rates.items()}

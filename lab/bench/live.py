@@ -47,7 +47,7 @@ SELECT app_group_id, id, 'event', 'order', %s, '{{}}', '', 1 FROM {profile} WHER
 
 def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Measure in this process, with ``n`` people; no engine may run beside it."""
-    _make_events()
+    make_events()
     segment = Segment.objects.create(app_group=world.group(), name="Lapsed", filter=LAPSED)
     started = time.monotonic()
     members = filters.members(segment).count()
@@ -69,7 +69,7 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _make_events() -> None:
+def make_events() -> None:
     """Give every third person one event of ten days ago."""
     at = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(days=10))
     names = {"event": Event._meta.db_table, "profile": Profile._meta.db_table}

@@ -25,6 +25,7 @@ from canvases.models import Canvas
 from lab.bench import (
     backlog,
     bodies,
+    branches,
     calibration,
     churn,
     events,
@@ -122,6 +123,9 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "bodies": bodies.measure,
     "calibration": calibration.measure,
     "live": live.measure,
+    "splits": branches.splits,
+    "waits": branches.waits,
+    "page": branches.page,
     "changes": live.changes,
     "flood": flood.measure,
     "churn_begin": churn.begin,

@@ -1,0 +1,216 @@
+"""Measure journeys with branches: crowds at a split, waits for an event, a canvas of 200 steps."""
+
+from __future__ import annotations
+
+import re
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import Membership, Role
+from audiencesync.people.models import Segment
+from canvases import edit, engine
+from canvases.models import Canvas, Step, StepTally, Visit
+from lab.bench import live, world
+
+GERMAN = {"field": "country", "op": "is", "value": "DE"}
+BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
+SPLIT = {"filter": {"any": [GERMAN, BOUGHT]}}
+DAY = {"amount": 1, "unit": "days"}
+WAITED_FOR = {"number": 1, "label": "Order", "kind": "event", "name": "bench order", "where": []}
+WAIT = {"amount": 9, "unit": "days", "events": [WAITED_FOR]}
+CALL = 20  # events in one call
+LONGEST = 300.0
+OPENED = 10  # times that a page is opened; the fastest counts
+
+
+def splits(*, n: int) -> dict[str, Any]:
+    """Move ``n`` visits through a delay and a split by an attribute and an event.
+
+    In this process; no engine may run beside it. A visit is moved twice, and counts once.
+    """
+    live.make_events()
+    canvas = _canvas("Everybody", {})
+    delay = Step.objects.create(canvas=canvas, kind="delay", settings=DAY)
+    split = Step.objects.create(canvas=canvas, kind="decision_split", settings=SPLIT, parent=delay)
+    Step.objects.create(canvas=canvas, kind="delay", settings=DAY, parent=split, branch=1)
+    engine.launch(canvas, by=world.user(), now=timezone.now())
+    while engine.admit(canvas.pk, now=timezone.now()):
+        pass
+    waiting = Visit.objects.filter(step=delay).count()
+    later = timezone.now() + timedelta(days=1)
+    started = time.monotonic()
+    crowds = _crowds([delay.pk, split.pk], now=later)
+    seconds = time.monotonic() - started
+    took = dict(split.branch_tallies.values_list("branch", "n"))
+    if sum(took.values()) != waiting:
+        raise SystemExit(f"{waiting} waited, the branches say {took}.")
+    return {
+        "people": waiting,
+        "yes": took.get(1, 0),
+        "seconds": round(seconds, 2),
+        "people_per_second": round(waiting / seconds),
+        "crowd_ms": {"delay": _median_ms(crowds[0]), "split": _median_ms(crowds[1])},
+        "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _crowds(steps: Sequence[int], *, now: datetime) -> list[list[float]]:
+    """Move crowd by crowd, from each step in turn; return how long the crowds of each took."""
+    seconds: list[list[float]] = [[] for _step in steps]
+    is_more = True
+    while is_more:
+        is_more = False
+        for step, mine in zip(steps, seconds, strict=True):
+            started = time.monotonic()
+            if engine.advance(step, now=now):
+                mine.append(time.monotonic() - started)
+                is_more = True
+    return seconds
+
+
+def _median_ms(seconds: Sequence[float]) -> float:
+    return round(1000 * statistics.median(seconds), 1) if seconds else 0.0
+
+
+def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
+    """Post events that people wait for, at a rate; web and engine must be running.
+
+    A time runs from just before the call to when the person has moved on. ``kinds``: nothing is
+    sent.
+    """
+    names = [f"wait-{number}" for number in range(seconds * per_second)]
+    with world.session("users.track") as session:
+        for some in _calls(names, 75):
+            people = [{"external_id": name, "bench_waits": "in"} for name in some]
+            _post(session, {"attributes": people})
+        after = _wait_of(len(names))
+        posted_at = _post_events(session, names, rate=per_second)
+    deadline = time.monotonic() + LONGEST
+    arrived = Visit.objects.filter(step=after)
+    while arrived.count() < len(names) and time.monotonic() < deadline:
+        time.sleep(0.25)
+    times = sorted(
+        at.timestamp() - posted_at[name]
+        for name, at in arrived.values_list("profile__external_id", "arrived_at")
+        if name and at
+    )
+    if len(times) < len(names):
+        raise SystemExit(f"Of {len(names)} people {len(times)} moved on.")
+    shares = {
+        f"p{share}_seconds": round(times[len(times) * share // 100 - 1], 2)
+        for share in (50, 95, 100)
+    }
+    return {"events_per_second": per_second, "events": len(names)} | shares
+
+
+def _wait_of(n: int) -> Step:
+    """Launch a canvas whose ``n`` people wait for an event; return the step behind the wait."""
+    canvas = _canvas("Waits", {"field": "custom.bench_waits", "op": "is", "value": "in"})
+    wait = Step.objects.create(canvas=canvas, kind="wait_until", settings=WAIT)
+    after = Step.objects.create(canvas=canvas, kind="delay", settings=DAY, parent=wait, branch=1)
+    engine.launch(canvas, by=world.user(), now=timezone.now())
+    deadline = time.monotonic() + LONGEST
+    while Visit.objects.filter(step=wait).count() < n:
+        if time.monotonic() > deadline:
+            raise SystemExit("The people did not come to the wait.")
+        time.sleep(0.25)
+    return after
+
+
+def _calls(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [names[first : first + size] for first in range(0, len(names), size)]
+
+
+def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) -> dict[str, float]:
+    """Post an event of each person; return external id -> when its call began."""
+    posted_at: dict[str, float] = {}
+    begun = time.time()
+    for number, some in enumerate(_calls(names, CALL)):
+        time.sleep(max(0.0, begun + number * CALL / rate - time.time()))
+        at = timezone.now().isoformat()
+        events = [{"external_id": one, "name": "bench order", "time": at} for one in some]
+        posted_at |= dict.fromkeys(some, time.time())
+        _post(session, {"events": events})
+    return posted_at
+
+
+def _post(session: requests.Session, body: dict[str, Any]) -> None:
+    session.post(f"{settings.SITE_URL}/users/track", json=body, timeout=60).raise_for_status()
+
+
+def page() -> dict[str, Any]:
+    """Open a canvas of 200 steps and refresh its counters, in this process."""
+    canvas = _canvas("Everybody", {})
+    _grow(canvas, edit.MOST_STEPS)
+    user = world.user()
+    Membership.objects.get_or_create(
+        app_group=canvas.app_group, user=user, defaults={"role": Role.MARKETER}
+    )
+    client = Client(headers={"host": "localhost"})
+    client.force_login(user)
+    place = [canvas.app_group.slug, canvas.pk]
+    url, counts = (reverse(view, args=place) for view in ("canvas", "canvas_counts"))
+    version = re.search(r"[?]v=(\w+)", client.get(url).content.decode())
+    if version is None:
+        raise SystemExit("The page of the canvas did not open.")
+    poll = {"headers": {"HX-Request": "true"}}
+    return {
+        "steps": canvas.steps.count(),
+        "open": _fastest(client, url),
+        "counters": _fastest(client, counts, **poll),
+        "counters_unchanged": _fastest(client, f"{counts}?v={version[1]}", **poll),
+    }
+
+
+def _fastest(client: Client, url: str, **options: Any) -> dict[str, float]:
+    """Return the shortest CPU and wall time of some answers."""
+    times = []
+    for _i in range(OPENED):
+        cpu, wall = time.process_time(), time.perf_counter()
+        client.get(url, **options)
+        times.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = (min(some) for some in zip(*times, strict=True))
+    return {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}
+
+
+def _grow(canvas: Canvas, n: int) -> None:
+    """Add ``n`` steps: splits, paths and waits in turn, two steps in each of their two branches."""
+    _other, sync = world.draft(["email"])
+    paths = {"paths": [{"number": 1, "name": "German", "filter": GERMAN}]}
+    kinds: list[tuple[str, dict[str, Any], int]] = [
+        ("decision_split", SPLIT, 2),
+        ("audience_paths", paths, 8),
+        ("wait_until", WAIT, 8),
+    ]
+    parent = None
+    for block in range(n // 5):
+        kind, chosen, last = kinds[block % 3]
+        parent = Step.objects.create(canvas=canvas, parent=parent, kind=kind, settings=chosen)
+        for branch in (1, last):
+            place = {"canvas": canvas, "parent": parent, "branch": branch}
+            delay = Step.objects.create(kind="delay", settings=DAY, **place)
+            sends = Step.objects.create(
+                canvas=canvas, parent=delay, kind="audience_sync", sync=sync
+            )
+            sends.syncs.add(sync)
+    tallies = [StepTally(step=step, entered=9, waiting=9) for step in canvas.steps.all()]
+    StepTally.objects.bulk_create(tallies)
+
+
+def _canvas(name: str, people: dict[str, str]) -> Canvas:
+    """Make a canvas for the people of a segment."""
+    group = world.group()
+    segment, _is_new = Segment.objects.get_or_create(
+        app_group=group, name=name, defaults={"filter": people}
+    )
+    return Canvas.objects.create(app_group=group, name=f"bench {name}", segment=segment)
