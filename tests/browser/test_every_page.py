@@ -79,6 +79,8 @@ def test_every_page(page, look, sign_in, world, keep_picture):
     wrong = visit(page, look, SIGNED_OUT, titles)
     sign_in(page)
     wrong += visit(page, look, [*PAGES, *world], titles)
+    wrong += visit(page, look, [f"{world[0]}rehearse/?who=typical"], titles)
+    expect(page.locator("#entry")).to_be_visible()
     page.locator("html.js").wait_for()
     keep_picture(page, f"{look[0]}-{look[1]}-draft-{'dark' if look in DARK else 'light'}")
     assert wrong == []

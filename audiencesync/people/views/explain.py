@@ -11,18 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, Case, Q, Value, When
+from django.db.models import BooleanField, Case, OuterRef, Q, Subquery, Value, When
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from audiencesync.people.models import KINDS, Profile
-from audiencesync.people.segments import filters, words
+from audiencesync.people.models import KINDS, Event, Profile
+from audiencesync.people.segments import events_sql, filters, words
 from audiencesync.people.segments.nodes import (
     CUSTOM,
     TRUTH,
     Condition,
+    EventCondition,
     Group,
     Leaf,
     Node,
@@ -31,6 +33,7 @@ from audiencesync.people.segments.nodes import (
 from audiencesync.people.views import masking
 
 ASKED_AT_ONCE = 100  # parts of filters in one query
+Key = tuple[Node, datetime | None]  # a part, and the time if its answer depends on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,18 @@ class Explained:
     def __init__(self, profile: Profile, raws: Iterable[object], *, masked: bool) -> None:
         self.profile, self.masked = profile, masked
         self.known = filters.known_to(raws)
-        self.answers: dict[tuple[Node, datetime | None], bool] = {}
+        self.answers: dict[Key, bool] = {}
+        self.last: dict[Key, datetime | None] = {}  # when an event of a condition happened last
 
     def read(self, raws: Iterable[object], *, now: datetime) -> None:
         """Read the answers to filters ahead; those that cannot be read are left out."""
-        asked: dict[tuple[Node, datetime | None], Q] = {}
+        asked: dict[Key, Q] = {}
         for raw in raws:
             with suppress(filters.FilterError):
                 asked |= self._unanswered(filters.read(raw), now)
         rows = list(asked.items())
         for start in range(0, len(rows), ASKED_AT_ONCE):
-            self._ask(dict(rows[start : start + ASKED_AT_ONCE]))
+            self._ask(dict(rows[start : start + ASKED_AT_ONCE]), now)
 
     def knows(self, raw: object, *, now: datetime) -> bool:
         """Return whether the answers to a filter were read. Raise FilterError."""
@@ -76,7 +80,7 @@ class Explained:
             self.read([raw], now=now)
         return self._part(filters.read(raw), now)
 
-    def _unanswered(self, node: Node, now: datetime) -> dict[tuple[Node, datetime | None], Q]:
+    def _unanswered(self, node: Node, now: datetime) -> dict[Key, Q]:
         keys = {self._key(one, now): one for one in self._nodes(node)}
         return {
             key: filters.of_node(one, now=now, known=self.known)
@@ -84,19 +88,21 @@ class Explained:
             if key not in self.answers
         }
 
-    def _ask(self, queries: dict[tuple[Node, datetime | None], Q]) -> None:
-        flags = {
-            f"part_{n}": Case(
-                When(query, then=Value(True)), default=Value(False), output_field=BooleanField()
-            )
-            for n, query in enumerate(queries.values())
-            if query
-        }
+    def _ask(self, queries: dict[Key, Q], now: datetime) -> None:
+        columns: dict[str, Case | Subquery] = {}
+        for n, (key, query) in enumerate(queries.items()):
+            if query:
+                met = When(query, then=Value(True))
+                columns[f"part_{n}"] = Case(met, default=Value(False), output_field=BooleanField())
+            if isinstance(key[0], EventCondition):
+                columns[f"last_{n}"] = _last(key[0], now)
         people = Profile.objects.filter(pk=self.profile.pk)
-        row = people.values(**flags).first() if flags else {}
+        row = people.values(**columns).first() if columns else {}
         for n, key in enumerate(queries):
             # Without a condition all people fit. A profile may be erased meanwhile.
             self.answers[key] = row is not None and bool(row.get(f"part_{n}", True))
+            last = row.get(f"last_{n}") if row else None
+            self.last[key] = last if isinstance(last, datetime) else None
 
     def _nodes(self, node: Node, depth: int = 0) -> Iterator[Node]:
         """Yield a node, and each one below it and in the segments that it refers to."""
@@ -112,7 +118,7 @@ class Explained:
         other = self.known.get(node.segment)
         return (other.tree,) if other is not None and other.tree is not None else ()
 
-    def _key(self, node: Node, now: datetime) -> tuple[Node, datetime | None]:
+    def _key(self, node: Node, now: datetime) -> Key:
         """Return the key of an answer; most conditions do not depend on the time."""
         is_timed = any(
             filters.is_timed_leaf(one) for one in self._nodes(node) if isinstance(one, Leaf)
@@ -124,11 +130,29 @@ class Explained:
             self._part(one, now, depth + isinstance(node, SegmentCondition))
             for one in self._below(node, depth)
         )
-        is_met = self.answers[self._key(node, now)]
+        key = self._key(node, now)
         if isinstance(node, Group):
-            return Part(is_met, match=node.match, parts=below)
+            return Part(self.answers[key], match=node.match, parts=below)
         text = words.of_node(node, masked=self.masked, known=self.known)
-        return Part(is_met, text, value(self.profile, node, masked=self.masked), parts=below)
+        shown = (
+            self._time(self.last[key])
+            if isinstance(node, EventCondition)
+            else value(self.profile, node, masked=self.masked)
+        )
+        return Part(self.answers[key], text, shown, parts=below)
+
+    def _time(self, at: datetime | None) -> str:
+        if at is None:
+            return _("never")
+        zone = ZoneInfo(self.profile.app_group.time_zone)
+        local = date_format(localtime(at, zone), "SHORT_DATETIME_FORMAT")
+        return _("last on %(time)s") % {"time": local}
+
+
+def _last(node: EventCondition, now: datetime) -> Subquery:
+    """Return when a person last did what a condition counts, up to now."""
+    found = Event.objects.filter(events_sql.of_event(node, now), profile=OuterRef("pk"))
+    return Subquery(found.filter(at__lte=now).order_by("-at").values("at")[:1])
 
 
 def value(profile: Profile, leaf: Leaf, *, masked: bool) -> str:
@@ -150,7 +174,8 @@ def _column(profile: Profile, field: str, *, masked: bool) -> str:
     if field in KINDS:
         return masking.identifier(profile, field, masked=masked)
     if field == "created_at":
-        return date_format(localtime(found), "SHORT_DATE_FORMAT")
+        zone = ZoneInfo(profile.app_group.time_zone)
+        return date_format(localtime(found, zone), "SHORT_DATE_FORMAT")
     if filters.FIELDS[field][1] == TRUTH:
         return "" if found is None else _("yes") if found else _("no")
     return str(found)

@@ -66,9 +66,43 @@ def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehea
     link = f"take={steps['wait'].pk}-1"
     assert link in page.text
 
-    page = rehearse(canvas, person, at=at, take=f"{steps['wait'].pk}-1")
+    take = f"{steps['wait'].pk}-1"
+    page = rehearse(canvas, person, at=at, take=take)
     assert page.path == [steps[name].pk for name in ("wait", "bought", "after")]
     assert "Comes here, at the earliest: Dec. 1, 2026, 2 p.m. UTC" in page.stop(steps["bought"])
+    assert f'name="take" value="{take}"' in page.text  # another time keeps the choice
+
+
+def test_after_a_less_important_event_people_wait_on(journeys, rehearse):
+    rows = [{"number": n, "label": f"Event {n}", "kind": "event", "name": f"e{n}"} for n in (1, 2)]
+    canvas, steps = journeys.flow(
+        ("wait", "wait_until", {**DAY, "events": rows, "chooses": "ranked"}, None, 0),
+        ("after", "delay", DAY, "wait", 0),
+    )
+    [person] = journeys.people(1)
+    comes = {
+        n: rehearse(canvas, person, at="2026-12-01T14:00", take=f"{steps['wait'].pk}-{n}").stop(
+            steps["after"]
+        )
+        for n in (1, 2)
+    }
+    assert "at the earliest: Dec. 1" in comes[1]
+    assert "Comes here: Dec. 2" in comes[2]
+
+
+def test_of_two_paths_that_fit_the_first_in_order_is_taken(journeys, rehearse):
+    everybody = {"field": "country", "op": "is_not", "value": "XX"}
+    paths = [{"number": n, "name": f"Path {n}", "filter": everybody} for n in (2, 1)]
+    canvas, steps = journeys.flow(
+        ("paths", "audience_paths", {"paths": paths}, None, 0),
+        ("first", "delay", DAY, "paths", 2),
+        ("second", "delay", DAY, "paths", 1),
+    )
+    [person] = journeys.people(1)
+    assert rehearse(canvas, person).path == [steps["paths"].pk, steps["first"].pk]
+    journeys.launch(canvas)
+    journeys.run()
+    assert Visit.objects.get().step == steps["first"]
 
 
 @pytest.fixture

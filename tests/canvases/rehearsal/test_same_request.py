@@ -4,7 +4,7 @@ import pytest
 import responses
 from django.utils import timezone
 
-from audiencesync.people.models import PastIdentifier, Profile, Segment
+from audiencesync.people.models import PastIdentifier, Segment
 from canvases import engine
 from canvases.models import Canvas, Step, Visit
 from canvases.steps.decision_split import NO, YES
@@ -46,13 +46,18 @@ def flow(world, alice):
 
 
 @pytest.mark.parametrize(
-    ("action", "kinds"),
-    [("add", ("email",)), ("add", ("email", "phone", "gaid")), ("remove", ("email", "phone"))],
+    ("action", "kinds", "fields"),
+    [
+        ("add", ("email",), {}),
+        ("add", ("email", "phone", "gaid"), {}),
+        ("remove", ("email", "phone"), {}),
+        ("remove", ("email", "phone"), {"email_sha256": None, "phone_sha256": None}),
+    ],
 )
-def test_the_request_is_sent_byte_for_byte(world, flow, rehearse, settings, action, kinds):
+def test_the_request_is_sent_byte_for_byte(world, flow, rehearse, settings, action, kinds, fields):
     made = flow(action=action, kinds=kinds)
-    [person] = world.people(1, email="a@example.org", phone_sha256=b"p" * 32)
-    Profile.objects.filter(pk=person.pk).update(gaid_sha256=b"g" * 32, ad_tracking_enabled=False)
+    hashes = {"phone_sha256": b"p" * 32, "gaid_sha256": b"g" * 32} | fields
+    [person] = world.people(1, email="a@example.org", ad_tracking_enabled=False, **hashes)
     for n, kind in enumerate(("phone", "email", "idfa")):
         PastIdentifier.objects.create(profile=person, kind=kind, sha256=b"%032d" % n)
     page = rehearse(made.canvas, person)

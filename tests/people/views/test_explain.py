@@ -93,3 +93,10 @@ def test_a_filter_that_cannot_be_read_raises(anna):
     for raw in (gone, {"field": "nothing", "op": "is"}):
         with pytest.raises(filters.FilterError):
             explained(anna, raw)
+
+
+def test_an_event_says_when_it_happened_last(anna):
+    bought = {"event": "order", "op": "at_least", "n": 2}
+    assert explained(anna, bought).value.startswith("last on ")
+    never = {"event": "order", "op": "never", "where": [{"property": "x", "op": "exists"}]}
+    assert explained(anna, never).value == "never"
