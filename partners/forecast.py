@@ -14,22 +14,31 @@ from audiencesync.people.models import Profile
 from partners.base import Call, Cells
 from partners.models import Reason, Sync
 from partners.queue import push
-from partners.queue.enqueue import reason_sql
+from partners.queue.enqueue import reason_sql, usable_sql
 
+SENT = "sent"
 _COUNT = """
-SELECT reason, count(*) FROM (
-    SELECT {reason} AS reason FROM ({people}) people JOIN {profile} q ON q.id = people.id
+SELECT reason, count(*){sums} FROM (
+    SELECT {reason} AS reason{columns} FROM ({people}) people JOIN {profile} q ON q.id = people.id
 ) judged GROUP BY reason
 """
 _REASON = "SELECT {reason} FROM {profile} q WHERE q.id = %s"
+_FIRST = """
+SELECT q.id FROM ({people}) people JOIN {profile} q ON q.id = people.id
+WHERE ({reason}) {asked} ORDER BY q.id LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many people would be sent, and how many not, by Reason."""
+    """How many people would be sent, and how many not, by Reason.
+
+    ``by_kind``: how many of those sent have each kind of identifier that the Sync sends.
+    """
 
     sent: int
     held: dict[str, int]
+    by_kind: dict[str, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -65,13 +74,44 @@ def _n(n: int) -> dict[str, str]:
 def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
     """Count ``people`` as they are now, in one query that returns no profiles."""
     sql, params = people.order_by().values("id").query.sql_with_params()
-    reason = reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)
+    flags = [f"CASE WHEN {usable_sql(kind, sync.action)} THEN 1 ELSE 0 END" for kind in sync.kinds]
+    counted = _COUNT.format(
+        reason=_reason(sync),
+        columns="".join(f", {flag} AS is_usable_{n}" for n, flag in enumerate(flags)),
+        sums="".join(f", sum(is_usable_{n})" for n in range(len(flags))),
+        people=sql,
+        profile=Profile._meta.db_table,
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            _COUNT.format(reason=reason, people=sql, profile=Profile._meta.db_table), params
-        )
-        found = dict(cursor.fetchall())
-    return Forecast(sent=found.pop(None, 0), held=found)
+        cursor.execute(counted, params)
+        rows = {reason: (n, by_kind) for reason, n, *by_kind in cursor.fetchall()}
+    sent, by_kind = rows.pop(None, (0, [0] * len(sync.kinds)))
+    held = {reason: n for reason, (n, _by_kind) in rows.items()}
+    return Forecast(sent, held, dict(zip(sync.kinds, by_kind, strict=True)))
+
+
+def first_people(
+    people: QuerySet[Profile, Any], sync: Sync, number: str, *, most: int
+) -> list[Profile]:
+    """Return some of the people behind a number of the forecast.
+
+    ``number``: SENT, a kind of identifier, or a Reason. No one for any other.
+    """
+    if number not in (SENT, *sync.kinds, *Reason.values):
+        return []
+    sql, params = people.order_by().values("id").query.sql_with_params()
+    if number == SENT or number in sync.kinds:
+        has_kind = f" AND {usable_sql(number, sync.action)}" if number in sync.kinds else ""
+        asked, values = f"IS NULL{has_kind}", []
+    else:
+        asked, values = "= %s", [number]
+    first = _FIRST.format(
+        people=sql, profile=Profile._meta.db_table, reason=_reason(sync), asked=asked
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(first, [*params, *values, most])
+        ids = [pk for (pk,) in cursor.fetchall()]
+    return list(Profile.objects.filter(pk__in=ids).order_by("pk"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +154,14 @@ class OnePerson:
         return self._read[key]
 
     def _reason(self, sync: Sync) -> Reason | None:
-        reason = reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)
+        sql = _REASON.format(reason=_reason(sync), profile=Profile._meta.db_table)
         with connection.cursor() as cursor:
-            cursor.execute(
-                _REASON.format(reason=reason, profile=Profile._meta.db_table), [self.profile]
-            )
+            cursor.execute(sql, [self.profile])
             row = cursor.fetchone()
         if row is None:
             return Reason.ERASED
         return None if row[0] is None else Reason(row[0])
+
+
+def _reason(sync: Sync) -> str:
+    return reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)

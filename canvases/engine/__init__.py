@@ -10,6 +10,7 @@ from canvases.engine.admission import (
     admit_some,
     bars,
     entering,
+    fitting,
     would_enter,
 )
 from canvases.engine.clearance import clear
@@ -35,6 +36,7 @@ __all__ = [
     "clear",
     "end_visits",
     "entering",
+    "fitting",
     "hold",
     "inherit",
     "launch",

@@ -125,6 +125,17 @@ def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> 
     return people if last is None else people.filter(pk__lte=last)
 
 
+def fitting(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
+    """Return the people who fit the entry now, also those who have been in the canvas.
+
+    Without a segment, it is everybody of the app group: what happens lets them in.
+    """
+    if canvas.segment is None:
+        people = Profile.objects.filter(app_group=canvas.app_group_id)
+        return _not_exited(canvas, people.none() if canvas.enters_in_crowds else people)
+    return _not_exited(canvas, filters.members(canvas.segment, now=now))
+
+
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     """Admit the profiles that are in the entry segment and may enter; return how many.
 

@@ -192,6 +192,13 @@ class StepKind:
         """
         return EVERYBODY
 
+    def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
+        """Return who has done what chooses each branch, in a time before now as long as the wait.
+
+        A condition on profiles; None: it cannot be known. Empty if nothing that people do chooses.
+        """
+        return {}
+
     def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
         """Do the work of the step for at most 10,000 due visits, in the engine's transaction.
 

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
+from audiencesync.people.models import Event
+from audiencesync.people.segments import filters
 from canvases.entry_card import conditions, words
 from canvases.steps import segments_used
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
@@ -271,6 +273,16 @@ class WaitUntil(StepKind):
         decides = [ways[0].number] if is_ranked(step) else [one.number for one in ways[:-1]]
         is_early = taken in decides
         return Rehearsed(now if is_early else over, taken, ways, over=over, is_early=is_early)
+
+    def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
+        """Return who did each event. Joining a segment leaves no trace to look for."""
+        within = Q(at__gt=now - length(step.settings), at__lte=now, profile=OuterRef("pk"))
+        return {
+            row["number"]: None
+            if row["kind"] == "segment"
+            else Q(Exists(Event.objects.filter(within, filters.of_event(row, now=now)).order_by()))
+            for row in events_of(step)
+        }
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the names of the branches, which of them decides, and how long people wait."""

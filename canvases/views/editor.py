@@ -18,7 +18,7 @@ from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views import last_removal, panels, workbench
 from canvases.views.panels import Banner
-from canvases.views.workbench import Bench, Panel
+from canvases.views.workbench import SETTINGS, Bench, Panel
 
 
 @access.signed_in
@@ -266,6 +266,7 @@ def show_step(
     request: HttpRequest,
     step: Step,
     *,
+    tab: str = SETTINGS,
     text: str = "",
     said: str = "",
     banner: Banner | None = None,
@@ -275,13 +276,15 @@ def show_step(
 
     def open_step(bench: Bench) -> Panel:
         card = bench.card(step.pk)
-        return panels.of_step(card, banner=banner) if card else Panel()
+        return panels.of_step(card, tab=tab, banner=banner) if card else Panel()
 
     def announced(bench: Bench) -> Text:
         card = bench.card(step.pk)
         return said % {"n": card.number} if card else ""
 
-    query = f"?step={step.pk}"
+    # A live canvas shows the numbers first.
+    is_first = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
+    query = f"?step={step.pk}" + ("" if is_first else f"&tab={tab}")
     return workbench.done(
         request, step.canvas, open_step, text=text, said=announced, query=query, now=now
     )

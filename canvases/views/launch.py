@@ -20,6 +20,7 @@ from canvases.models import Canvas
 from canvases.steps import KINDS
 from canvases.views import editor, panels, workbench
 from canvases.views.panels import Banner
+from canvases.views.workbench import NUMBERS
 
 
 @access.signed_in
@@ -42,7 +43,8 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     text = f"{launched} {done.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
-    return editor.show_step(request, opened, text=text, banner=Banner("success", text), now=now)
+    banner = Banner("success", text)
+    return editor.show_step(request, opened, tab=NUMBERS, text=text, banner=banner, now=now)
 
 
 @access.signed_in
@@ -88,8 +90,12 @@ def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
     if request.GET.get("v") == bench.version:
         return HttpResponse(status=204)
-    opened = bench.card(request.GET.get("open", ""))
-    panel = panels.of_numbers(opened) if opened else panels.Panel(key=request.GET.get("open", ""))
+    opened, tab = bench.card(request.GET.get("open", "")), request.GET.get("tab", "")
+    panel = (
+        panels.of_numbers(opened, tab=tab)
+        if opened
+        else panels.Panel(key=request.GET.get("open", ""))
+    )
     return workbench.answer(request, bench, panel, part="canvases/_counts.html")
 
 
@@ -112,5 +118,5 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         "n": number_format(n)
     }
     return editor.show_step(
-        request, step, text=text if n else _("Nobody is to be tried again."), now=now
+        request, step, tab=NUMBERS, text=text if n else _("Nobody is to be tried again."), now=now
     )

@@ -24,8 +24,9 @@ from canvases.entry_card.form import EntryForm
 from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
+from canvases.views import prospect_tab
 from canvases.views.cards import Card
-from canvases.views.workbench import Bench, Panel
+from canvases.views.workbench import NUMBERS, SETTINGS, TABS, WHO, Bench, Panel
 
 MOST_SUGGESTED = 250  # names of events
 
@@ -53,7 +54,7 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     """Return the panel that the query string names; an empty one if it names none."""
     asked = request.GET
     if "step" in asked and (card := bench.card(asked["step"])):
-        return of_step(card, with_reasons="reasons" in asked)
+        return _step_asked_for(request, bench, card, now=now)
     if "remove" in asked and bench.canvas.is_idle and (card := bench.card(asked["remove"])):
         return of_remove(bench, card.step)
     if "place" in asked and bench.canvas.is_idle and (card := bench.card(asked["place"])):
@@ -78,16 +79,34 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
     return Panel()
 
 
+def _step_asked_for(request: HttpRequest, bench: Bench, card: Card, *, now: datetime) -> Panel:
+    """Return the tab of a step that is asked for; of a live canvas, first its numbers."""
+    asked = request.GET
+    with_reasons = "reasons" in asked
+    is_live = bench.canvas.state == Canvas.State.LIVE
+    tab = NUMBERS if with_reasons or is_live else SETTINGS
+    if asked.get("tab") in TABS and not with_reasons:
+        tab = asked["tab"]
+    panel = of_step(card, tab=tab, with_reasons=with_reasons)
+    # A tab keeps the focus, as does a link inside it.
+    stays = request.headers.get("HX-Trigger", "").startswith("tab-") or "people" in asked
+    panel.context["takes_focus"] = "HX-Request" in request.headers and not (stays or with_reasons)
+    if tab == WHO:
+        panel.context |= prospect_tab.context(request, bench, card, now=now)
+    return panel
+
+
 def of_step(
     card: Card,
     form: StepForm | None = None,
     *,
+    tab: str = SETTINGS,
     banner: Banner | None = None,
     conflict: list[Difference] | None = None,
     with_reasons: bool = False,
     question: pending.Question | None = None,
 ) -> Panel:
-    """Return the editor of a step with its numbers."""
+    """Return a tab of a step: its editor, or its numbers."""
     form = form or KINDS[card.step.kind].form(step=card.step, initial=card.step.settings)
     context = {
         "card": card,
@@ -98,7 +117,7 @@ def of_step(
         "reasons": reasons.reasons(card.step) if with_reasons else None,
         "question": question,
     }
-    return Panel("canvases/panels/step.html", card.id, context)
+    return Panel("canvases/panels/step.html", card.id, context, tab)
 
 
 def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
@@ -289,6 +308,6 @@ def _shown(bound: forms.BoundField) -> str:
     return ", ".join(labels.get(one, one) for one in values)
 
 
-def of_numbers(card: Card) -> Panel:
+def of_numbers(card: Card, *, tab: str) -> Panel:
     """Return the numbers of an open step without its form, for a poll."""
-    return Panel(key=card.id, context={"card": card})
+    return Panel(key=card.id, context={"card": card}, tab=tab)

@@ -13,6 +13,7 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import htmx
 from audiencesync.groups import access
@@ -29,19 +30,37 @@ from canvases.views.cards import WAITING, Card, nested
 from canvases.views.flow_view import FlowView
 from partners.connections import problems
 
+SETTINGS, NUMBERS, WHO = "settings", "numbers", "who"
+TABS: dict[str, Text] = {
+    SETTINGS: _("Settings"),
+    NUMBERS: _("Numbers"),
+    WHO: _("Who would be sent"),
+}
+
 
 @dataclass(slots=True)
 class Panel:
-    """The right side of the page. ``key``: a step id, or the name of the open panel."""
+    """The right side of the page. ``key``: a step id, or the name of the open panel.
+
+    ``tab``: of a step, "settings", "numbers" or "who".
+    """
 
     template: str = "canvases/panels/empty.html"
     key: str = ""
     context: dict[str, Any] = field(default_factory=dict)
+    tab: str = ""
 
     @property
     def query(self) -> str:
         """Return the query string that opens this panel again."""
-        return f"?step={self.key}" if self.key.isdigit() else f"?{self.key}=1" if self.key else ""
+        if self.key.isdigit():
+            return f"?step={self.key}" + (f"&tab={self.tab}" if self.tab else "")
+        return f"?{self.key}=1" if self.key else ""
+
+    @property
+    def tabs(self) -> list[tuple[str, Text]]:
+        """Return the tabs of a step."""
+        return list(TABS.items())
 
     @property
     def is_empty(self) -> bool:

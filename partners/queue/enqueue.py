@@ -192,7 +192,7 @@ def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
     ``is_strict``: a profile without a recorded consent must not be added.
     """
     mask = sum(1 << KINDS.index(kind) for kind in kinds)
-    usable = " OR ".join(_usable_sql(kind, action) for kind in kinds)
+    usable = " OR ".join(usable_sql(kind, action) for kind in kinds)
     devices = eligibility.has_device_sql(kinds)
     cases = []
     if action == Action.ADD:
@@ -206,7 +206,7 @@ def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
     return f"CASE {' '.join(cases)} ELSE '{Reason.NO_IDENTIFIER}' END"
 
 
-def _usable_sql(kind: str, action: str) -> str:
+def usable_sql(kind: str, action: str) -> str:
     """SQL over profile ``q``: this kind can be sent. A removal also sends past identifiers."""
     if action == Action.ADD:
         return eligibility.usable_sql(kind)

@@ -1,8 +1,11 @@
-// Numbers that were requested before another card was opened would mark the old card as open: they
-// are dropped, the next ones come within seconds.
+// Numbers that were requested before another card or tab was opened would mark the old card as open:
+// they are dropped, the next ones come within seconds.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { elt, parameters } = event.detail.requestConfig;
-  const isOld = () => parameters.open !== document.getElementById("panel-open").value;
+  const isOld = () =>
+    ["open", "tab"].some(
+      (name) => parameters[name] !== document.getElementById(`panel-${name}`).value,
+    );
   if (elt.id === "poll" && isOld()) event.detail.shouldSwap = false;
 });
 

@@ -96,7 +96,14 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
     wrong = visit(
         page,
         look,
-        [step, f"{draft}?entry=1", f"{draft}?add=first", f"{draft}?launch=1", f"{live}?stop=1"],
+        [
+            step,
+            f"{step}&tab=who",
+            f"{draft}?entry=1",
+            f"{draft}?add=first",
+            f"{draft}?launch=1",
+            f"{live}?stop=1",
+        ],
     )
     page.goto(step)
     acts.pick_account(page)

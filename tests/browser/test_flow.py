@@ -65,7 +65,12 @@ def test_a_canvas_with_branches_in_every_look(open_page, sign_in, canvas, keep_p
     wrong = visit(
         page,
         (language, width),
-        [path, f"{path}?step={inner}", f"{path}?fold={inner}&zoom=80", f"{path}?add={outer}{YES}"],
+        [
+            path,
+            f"{path}?step={inner}&tab=who",
+            f"{path}?fold={inner}&zoom=80",
+            f"{path}?add={outer}{YES}",
+        ],
     )
     page.set_viewport_size({"width": width, "height": 1900 if width > 1000 else 844})
     page.goto(f"{path}?step={inner}")

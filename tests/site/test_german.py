@@ -171,7 +171,9 @@ def test_numbers_use_the_format_of_the_language(language, size, things, read):
 
 def test_the_metrics_have_the_names_of_the_glossary(things, read):
     page = read(
-        reverse("canvas", args=["acme", things["canvas_id"]]) + f"?step={things['step_id']}", "de"
+        reverse("canvas", args=["acme", things["canvas_id"]])
+        + f"?step={things['step_id']}&tab=numbers",
+        "de",
     )
     labels = re.findall(r'<th scope="row" class="fw-normal">([^<]*)</th>', page)
     assert labels[:7] == [

@@ -62,7 +62,7 @@ def test_the_numbers_of_many_steps_are_read_in_one_query(step, canvas, django_as
 
 
 def test_the_card_shows_the_metrics_in_order(bobs, step):
-    page = bobs.get(step=step.pk).content.decode()
+    page = bobs.get(step=step.pk, tab="numbers").content.decode()
 
     names = [part.split('"')[0] for part in page.split('data-metric="')[1:]]
     assert names == [
@@ -92,7 +92,9 @@ def test_numbers_are_localised_on_screen_and_nowhere_else(bobs, step):
 def test_cancelled_is_hidden_when_it_is_0(bobs, canvas, winback):
     step = Step.objects.create(canvas=canvas, kind="audience_sync")
 
-    assert 'data-metric="cancelled"' not in bobs.get(step=step.pk).content.decode()
+    page = bobs.get(step=step.pk, tab="numbers").content.decode()
+    assert 'data-metric="errored"' in page
+    assert 'data-metric="cancelled"' not in page
 
 
 def test_unchanged_numbers_are_not_sent_again(bobs, step):
@@ -106,7 +108,7 @@ def test_unchanged_numbers_are_not_sent_again(bobs, step):
 
 
 def test_changed_numbers_are_swapped_out_of_band(bobs, step):
-    body = bobs.get("canvas_counts", v="x", open=step.pk, htmx=True).content.decode()
+    body = bobs.get("canvas_counts", v="x", open=step.pk, tab="numbers", htmx=True).content.decode()
 
     assert "<html" not in body
     for element in ("flow", "numbers", "canvas-head", f"metrics-{step.pk}"):

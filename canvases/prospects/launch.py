@@ -1,0 +1,55 @@
+"""The forecast of a launch: the branches that people would take, and how many would be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, QuerySet
+from django.utils.formats import number_format
+
+from audiencesync.people.models import Profile
+from canvases import checklist
+from canvases.models import Canvas, Step
+from canvases.prospects.walk import Walk, asks, branches, key_of
+from canvases.steps import KINDS
+from canvases.steps.base import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """The forecast at one step. ``way``: the branches it stands in, the outermost first.
+
+    ``is_later``: people wait before the step. ``is_at_most``: how many of them take this way
+    depends on what they do while they wait.
+    """
+
+    step: Text
+    text: Text
+    way: str
+    is_later: bool
+    is_at_most: bool
+
+
+def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
+    """Return a forecast for each step that people of a launch would come to, as they are now."""
+    steps = list(checklist.steps_of(canvas))
+    walk, by_pk = Walk(steps, people, now=now), {step.pk: step for step in steps}
+    found = [_prospect(walk, by_pk[pk]) for pk in walk.crowds]
+    return [one for one in found if one.text]
+
+
+def _prospect(walk: Walk, step: Step) -> Prospect:
+    kind, crowd, people = KINDS[step.kind], walk.crowds[step.pk], walk.people_at(step)
+    text = _shares(step, people) if asks(step) else kind.forecast(step, people)
+    name = f"{walk.number[step.pk]} {kind.title(step) if asks(step) else kind.line(step)}"
+    return Prospect(name, text, " › ".join(crowd.way), crowd.is_later, crowd.is_at_most)
+
+
+def _shares(split: Step, people: QuerySet[Profile]) -> str:
+    """Return such as: Yes: 12, No: 3."""
+    rows = people.values_list(key_of(split)).annotate(n=Count("pk"))
+    n_of = dict(rows)
+    return ", ".join(
+        f"{one.label}: {number_format(n_of.get(one.number, 0))}" for one in branches(split)
+    )

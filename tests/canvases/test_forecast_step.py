@@ -1,0 +1,165 @@
+"""Who would be sent at a step: by branch, with which identifiers, not sent and why."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Event, Profile
+from canvases import checklist, prospects
+from canvases.models import BranchTally
+from canvases.steps.decision_split import YES
+from canvases.steps.numbered import EVERYONE_ELSE
+from partners.models import Delivery, Tally
+
+pytestmark = pytest.mark.thorough
+
+GERMAN = {"field": "country", "op": "is", "value": "DE"}
+WAIT = {
+    "amount": 3,
+    "unit": "days",
+    "events": [{"number": 1, "label": "Bought", "kind": "event", "name": "order"}],
+}
+
+
+@pytest.fixture
+def people(journeys):
+    """Ten people: 0 to 3 from Germany; 1 to 4 have a phone; 5 has not agreed; 9 is unusable."""
+    made = journeys.people(10)
+    ids = [one.pk for one in made]
+    Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
+    Profile.objects.filter(pk__in=ids[1:5]).update(phone_sha256=b"%032d" % 99)
+    Profile.objects.filter(pk=ids[5]).update(ads_consent=False)
+    Profile.objects.filter(pk=ids[9]).update(email_sha256=None)
+    return made
+
+
+@pytest.fixture
+def canvas(journeys):
+    row, steps = journeys.flow(
+        ("split", "decision_split", {"filter": GERMAN}, None, 0),
+        ("yes", "audience_sync", {}, "split", YES),
+        ("exit", "exit", {}, "yes", 0),
+        ("after", "audience_sync", {}, "split", 0),
+        ("wait", "wait_until", WAIT, "after", 0),
+        ("late", "audience_sync", {}, "wait", 1),
+    )
+    for name in ("yes", "after", "late"):
+        sync = journeys.asks(steps[name])
+        sync.kinds = ["email", "phone"]
+        sync.save()
+    return row, steps
+
+
+def place(row, step):
+    steps = list(checklist.steps_of(row))
+    asked = next(one for one in steps if one.pk == step.pk)
+    return prospects.Place(row, steps, asked, now=timezone.now())
+
+
+def counted(numbers):
+    return {one.key: one.n for one in numbers}
+
+
+def test_the_launch_does_at_each_step_what_its_forecast_says(journeys, canvas, people):
+    row, steps = canvas
+    split, yes, after = (place(row, steps[name]) for name in ("split", "yes", "after"))
+    found = {"yes": yes.outlook(), "after": after.outlook()}
+    branches = counted(split.outlook().branches)
+    listed = {one.pk for one in after.first_people("no_consent")}
+
+    journeys.launch(row)
+    journeys.run()
+
+    tally = dict(BranchTally.objects.filter(step=steps["split"]).values_list("branch", "n"))
+    assert (
+        branches
+        == {f"branch-{number}": n for number, n in tally.items()}
+        == {
+            "branch-1": 4,
+            "branch-2": 6,
+        }
+    )
+    for name, outlook in found.items():
+        queue = Tally.objects.get(pk=steps[name].sync_id)
+        assert (outlook.here.n, outlook.sent.n, outlook.n_held) == (
+            queue.entered,
+            queue.pending,
+            queue.not_synced,
+        )
+    assert (found["yes"].here.n, found["after"].here.n) == (4, 6)
+    reasons = Delivery.objects.filter(sync=steps["after"].sync).exclude(reason=None)
+    assert counted(found["after"].held) == {"no_consent": 1, "no_identifier": 1}
+    assert set(reasons.filter(reason="no_consent").values_list("profile", flat=True)) == listed
+
+
+def test_those_sent_are_counted_by_identifier_and_listed(canvas, people):
+    row, steps = canvas
+    yes = place(row, steps["yes"])
+
+    assert counted(yes.outlook().identifiers) == {"email": 4, "phone": 3}
+    ids = [one.pk for one in people]
+    assert [one.pk for one in yes.first_people("phone")] == ids[1:4]
+    assert [one.pk for one in yes.first_people("sent")] == ids[:4]
+    assert [one.pk for one in place(row, steps["split"]).first_people("branch-2")] == ids[4:]
+    assert yes.first_people("idfa") == yes.first_people("no such key") == []
+
+
+def test_a_wait_says_who_did_it_lately(canvas, people):
+    row, steps = canvas
+    for person, days in ((people[6], 2), (people[7], 4), (people[0], 1)):
+        Event.objects.create(
+            app_group=row.app_group,
+            profile=person,
+            kind="event",
+            name="order",
+            at=timezone.now() - timedelta(days=days),
+        )
+    wait = place(row, steps["wait"])
+
+    assert counted(wait.outlook().branches) == {
+        "branch-1": 1,  # the one of 4 days ago is too old, and Germans have left before
+        f"branch-{EVERYONE_ELSE}": 5,
+    }
+    assert [one.pk for one in wait.first_people("branch-1")] == [people[6].pk]
+    late = place(row, steps["late"]).outlook()
+    assert (late.here.n, late.crowd.is_later, late.crowd.is_at_most) == (6, True, True)
+
+
+def test_nobody_knows_who_will_join_a_segment(journeys, people):
+    joins = {"number": 1, "label": "Joined", "kind": "segment", "segment": "x"}
+    row, steps = journeys.flow(("wait", "wait_until", {**WAIT, "events": [joins]}, None, 0))
+
+    found = counted(place(row, steps["wait"]).outlook().branches)
+
+    assert found == {"branch-1": None, f"branch-{EVERYONE_ELSE}": None}
+
+
+def test_once_live_everybody_who_fits_the_entry_counts(journeys, canvas, people):
+    row, steps = canvas
+    journeys.launch(row)
+    journeys.run()
+    row.refresh_from_db()
+
+    found = place(row, steps["yes"])
+
+    assert (found.is_launch, found.outlook().entering.n, found.outlook().here.n) == (False, 10, 4)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_steps(
+    journeys, canvas, people, django_assert_max_num_queries
+):
+    row, steps = canvas
+    counts = []
+    for n in (0, 6):
+        parent = steps["late"]
+        for _n in range(n):
+            parent = type(parent).objects.create(
+                canvas=row, kind="decision_split", settings={"filter": GERMAN}, parent=parent
+            )
+        loaded = list(checklist.steps_of(row))
+        asked = next(one for one in loaded if one.pk == steps["after"].pk)
+        with django_assert_max_num_queries(6) as queries:
+            prospects.Place(row, loaded, asked, now=timezone.now()).outlook()
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

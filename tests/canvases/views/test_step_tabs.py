@@ -1,0 +1,123 @@
+"""A step has three tabs; the last one says who would be sent, with ten people behind a number."""
+
+import re
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases.models import Canvas
+from canvases.views import prospect_tab
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+def words(answer):
+    return " ".join(answer.content.decode().split())
+
+
+@pytest.fixture
+def step(bobs, winback, people):
+    made = bobs.add("audience_sync")
+    bobs.set_up(made, winback, kinds=["email", "phone"])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("tab", "shown"),
+    [("settings", 'id="step-form"'), ("numbers", "data-metric"), ("who", 'id="who"')],
+)
+def test_each_tab_has_an_address(bobs, step, tab, shown):
+    page = words(bobs.get(step=step.pk, tab=tab))
+
+    assert shown in page
+    marked = page.split(f'id="tab-{tab}"')[1].split("</a>")[0]
+    assert 'aria-current="true"' in marked
+    assert page.split('class="panel-tabs"')[1].split("</nav>")[0].count("aria-current") == 1
+
+
+@pytest.mark.parametrize(("state", "shown"), [("draft", "step-form"), ("live", "data-metric")])
+def test_a_live_canvas_opens_with_the_numbers(bobs, step, state, shown):
+    Canvas.objects.update(state=state, launched_at=timezone.now())
+
+    for query in ({}, {"tab": "no such tab"}):
+        assert shown in words(bobs.get(step=step.pk, **query))
+
+
+def test_a_saved_step_of_a_live_canvas_stays_at_its_settings(bobs, step, winback):
+    Canvas.objects.update(state="live", launched_at=timezone.now())
+
+    answer = bobs.set_up(step, winback, htmx=True, kinds=["email"])
+
+    assert "step-form" in words(answer)
+    assert answer["HX-Push-Url"].endswith(f"?step={step.pk}&tab=settings")
+
+
+def test_who_would_be_sent_with_what_and_who_not(bobs, step):
+    page = words(bobs.get(step=step.pk, tab="who"))
+
+    rows = [row.split("</tr>")[0] for row in page.split('id="who"')[1].split("<tr>")[1:]]
+    texts = [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
+    assert [one.removesuffix(" people: show them") for one in texts] == [
+        "Would enter at a launch now 12",
+        "Come to this component 12",
+        "People 10",
+        "E-mail 10",
+        "Phone 2",
+        "None of the chosen fields is filled 2",
+    ]
+    assert "With the 5,000 people in the audience now, enough for the 1,000 matched people" in page
+
+
+def test_ten_people_stand_behind_a_number(bobs, step):
+    page = words(bobs.get(step=step.pk, tab="who", people="email"))
+
+    assert page.split('id="who-people"')[1].split("</ul>")[0].count("<li>") == 10
+    assert "p0@example.org" in page
+    assert Activity.objects.filter(verb="viewed").count() == 1
+
+
+@pytest.mark.parametrize("key", ["x", "branch-1", "\0", "no_identifier' OR 1=1", "a" * 5000])
+def test_an_unknown_number_has_nobody(bobs, step, key):
+    answer = bobs.get(step=step.pk, tab="who", people=key)
+
+    assert answer.status_code == 200
+    assert answer.context["people"] == []
+
+
+def test_the_people_are_masked_for_viewers(editor, vera, step, canvas):
+    page = words(editor(vera, canvas).get(step=step.pk, tab="who", people="sent"))
+
+    assert "p***@e***.org" in page
+    assert "p0@example.org" not in page
+    assert not Activity.objects.filter(verb="viewed").exists()
+
+
+def test_a_split_without_a_condition_is_named(bobs, step, winback):
+    split = bobs.add("decision_split")
+    step.refresh_from_db()
+
+    page = words(bobs.get(step=step.pk, tab="who"))
+
+    assert "component 1 (Decision split) is not complete." in page
+    assert f'href="{bobs.canvas.get_absolute_url()}?step={split.pk}&amp;tab=settings#panel"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [({}, "counting …"), ({"wait": 1}, "Counting took too long and was stopped.")],
+)
+def test_counting_has_a_time_limit(bobs, step, monkeypatch, query, text):
+    def stopped(execute, sql, *rest):
+        if 'AS "total"' in sql:
+            raise OperationalError("interrupted")
+        return execute(sql, *rest)
+
+    for name in ("SOON", "AT_LAST"):
+        monkeypatch.setattr(prospect_tab, name, 0.0)
+    with connection.execute_wrapper(stopped):
+        page = words(bobs.get(step=step.pk, tab="who", **query))
+
+    assert text in page
+    assert ("hx-trigger" in page.split('id="who"')[1].split("</section>")[0]) is (not query)
