@@ -1,4 +1,4 @@
-"""The invariants of the queue, checked against the rows, inside one snapshot."""
+"""The laws of the queue (docs/reliability.md), checked against the rows, inside one snapshot."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ def _tallies() -> Iterator[str]:
     for sync in sorted(found.keys() | tallies.keys()):
         said, counted = tallies.get(sync), found.get(sync)
         if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
-            yield f"L2 sync {sync}: its tally is {said}, its deliveries count {counted}"
+            yield f"L2 sync {sync}: its tally says {said}, its deliveries say {counted}"
 
 
 def _moved() -> Iterator[str]:
@@ -73,7 +73,7 @@ def _moved() -> Iterator[str]:
     for tally in Tally.objects.all():
         n = counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
         if tally.moved != n:
-            yield f"L2 sync {tally.pk}: its tally has {tally.moved} moved people, its rows {n}"
+            yield f"L2 sync {tally.pk}: its tally says {tally.moved} moved people, its rows say {n}"
 
 
 def _batches() -> Iterator[str]:
@@ -85,7 +85,7 @@ def _batches() -> Iterator[str]:
         Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members")
     ):
         n, members = batch["n"], batch["members"]
-        yield f"L2 batch {batch['pk']}: its n is {n}, but {members} deliveries have no outcome"
+        yield f"L2 batch {batch['pk']}: n is {n}, but {members} deliveries have no outcome"
 
 
 def _times(*, now: datetime) -> Iterator[str]:

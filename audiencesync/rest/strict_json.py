@@ -39,7 +39,7 @@ def loads(body: bytes) -> Json:
 
 
 def number_as_text(value: Json) -> Json:
-    """Return a whole number as text, any other value unchanged: importers turn ids into numbers."""
+    """Return a whole number as text, others unchanged: many clients send ids as numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -50,7 +50,7 @@ def _too_deep() -> str:
 def _where(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}"
-    return "a number"  # our decoder converts nothing else
+    return "a number cannot be read"  # our decoder converts nothing else
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -73,7 +73,7 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJson(f"{name} is no number in JSON.")
+    raise NotJson(f"{name} is not allowed in JSON.")
 
 
 _DECODER = json.JSONDecoder(
@@ -118,8 +118,8 @@ def check_texts(texts: Iterable[str]) -> None:
     """Raise NotJson for characters that no database stores."""
     for text in texts:
         if "\0" in text:
-            raise NotJson("A text holds a NUL character.")
+            raise NotJson("A text has a NUL character.")
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise NotJson("A text holds half of a surrogate pair.") from None
+            raise NotJson("A text has half of a surrogate pair.") from None

@@ -57,7 +57,7 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
     crowds: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
-        (signals.work, signals.waiting(live)),
+        (signals.work, signals.with_work(live)),
         (schedules.start, live.filter(next_run_at__lte=now)),
         (admission.admit, live.exclude(entry_until=None)),
     ]

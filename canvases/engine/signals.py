@@ -1,7 +1,7 @@
-"""Work off the signals of a canvas: events and segments that let people enter or leave.
+"""Process the signals of a canvas: events and segments that let people enter or leave.
 
-The order of what happened to a person decides: the signals of each person are worked off one
-after the other, those of different people together.
+The order of what happened to a person decides: the signals of one person are processed one after
+the other, those of different people together.
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ from audiencesync.people.segments import live as live_segments
 from canvases.engine import admission, brake, exits, rows, waits
 from canvases.models import Canvas, LeftBy, Step
 
-AT_ONCE = 5_000
-ORDER = (Subscription.Role.EXIT, Subscription.Role.WAIT, Subscription.Role.ENTRY)  # of one event
+READ_AT_ONCE = 5_000  # signals
+ORDER = (
+    Subscription.Role.EXIT,
+    Subscription.Role.WAIT,
+    Subscription.Role.ENTRY,
+)  # at the same time
 BACK_DATED = timedelta(hours=1)
 """An event of an entry may have happened this long before the launch, and not earlier."""
 
 
 @dataclass(slots=True)
 class Round:
-    """At most one signal of each person, and what these ask for."""
+    """At most one signal of each person, with the exits, waits and entries that follow."""
 
     signals: dict[int, Signal] = field(default_factory=dict)
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
-    left: set[int] = field(default_factory=set)
+    left: set[int] = field(default_factory=set)  # people to remove from audiences
     changed: set[int] = field(default_factory=set)  # people whose identifiers changed
     waits: dict[int, Signal] = field(default_factory=dict)
     entries: dict[int, Signal] = field(default_factory=dict)
 
-    def leave_out(self, people: Iterable[int]) -> None:
-        """Leave out the signals of these people."""
+    def drop(self, people: Iterable[int]) -> None:
+        """Drop the signals of these people."""
         for person in people:
             self.signals.pop(person, None)
             self.waits.pop(person, None)
@@ -49,7 +53,7 @@ class Round:
                 leaving.pop(person, None)
 
 
-def waiting(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
+def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
     """Return the live canvases with signals that a brake does not hold."""
     signals = Signal.objects.filter(listener=OuterRef("pk"))
     is_free = Q(Exists(signals), braked_at=None)
@@ -58,7 +62,7 @@ def waiting(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
 
 
 def work(canvas_id: int, *, now: datetime) -> int:
-    """Work off the next signals of a canvas; return how many."""
+    """Process the next signals of a canvas; return how many."""
     with transaction.atomic():
         canvas = rows.locked(canvas_id)
         if canvas is None:
@@ -66,7 +70,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
         steps = exits.removing_steps(canvas)
         brake.apply(canvas, steps, now=now)
         after, done = 0, list[int]()
-        while signals := list(_next(canvas, steps).filter(pk__gt=after)[:AT_ONCE]):
+        while signals := list(_next(canvas, steps).filter(pk__gt=after)[:READ_AT_ONCE]):
             done = _work(canvas, steps, signals, now=now)
             if done:
                 break
@@ -76,22 +80,23 @@ def work(canvas_id: int, *, now: datetime) -> int:
 
 
 def _delete(done: Sequence[int]) -> None:
-    """Delete signals in the transaction that worked them off."""
+    """Delete signals in the transaction that processed them."""
     Signal.objects.filter(pk__in=done).delete()
 
 
 def _work(
     canvas: Canvas, steps: Sequence[Step], signals: Sequence[Signal], *, now: datetime
 ) -> list[int]:
-    """Work off signals; return the ids of those that are done."""
+    """Process signals; return the ids of those that are done."""
     rounds, done = _rounds(canvas, signals, removes=bool(steps), now=now)
     changed = {person for some in rounds for person in some.changed}
-    waiting = exits.pending_people(steps, changed)
+    # A removal now would supersede a pending add of another canvas, which would not notice.
+    blocked = exits.pending_people(steps, changed)
     for some in rounds:
-        some.leave_out(waiting)
+        some.drop(blocked)
         for reason, people in some.exits.items():
             exits.end_visits(canvas, reason, people, now=now)
-        waiting |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
+        blocked |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
         waits.choose(canvas, some.waits, now=now)
         _enter(canvas, some.entries, now=now)
         done += [signal.pk for signal in some.signals.values()]
@@ -101,10 +106,8 @@ def _work(
 def _next(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     """Return the signals of a canvas in their order, without those that must wait.
 
-    A person who is being removed from an audience enters it again after that: an add would
-    supersede the removal, and former identifiers would stay. And a person whose identifiers
-    changed is removed when nothing is pending: the removal would supersede the add of another
-    canvas, which would not know.
+    People with a pending removal must: a new add would supersede it, and their former identifiers
+    would stay in the audience.
     """
     mine = Signal.objects.filter(listener=canvas.pk).order_by("pk")
     if canvas.braked_at:
@@ -125,8 +128,8 @@ def _rounds(
     subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
     matching = _matching(canvas, signals, subscriptions, now=now)
     ends_early = removes or bool(canvas.exits.get("left"))
-    back = _who_are_back(canvas, signals, now=now)
-    if canvas.entry_by != Canvas.EntryBy.SEGMENT:  # they are in the segment, as before
+    back = _rejoined(canvas, signals, now=now)
+    if canvas.entry_by != Canvas.EntryBy.SEGMENT:  # no exit: they are in the segment
         matching -= back
     rounds: list[Round] = []
     places: dict[int, int] = {}
@@ -138,19 +141,20 @@ def _rounds(
         if place == len(rounds):
             rounds.append(Round())
         role = subscriptions[signal.subscription_id].role
-        _sort(signal, role, rounds[place], ends_early=ends_early, is_back=signal.pk in back)
+        _assign(signal, role, rounds[place], ends_early=ends_early, is_back=signal.pk in back)
     return rounds, [signal.pk for signal in signals if signal.pk not in matching]
 
 
-def _who_are_back(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -> set[int]:
-    """Return the signals of people who left and are members again.
+def _rejoined(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -> set[int]:
+    """Return the ids of LEFT signals whose people are members again.
 
-    In a segment that is kept up to date their identifiers changed.
+    In a segment that is kept up to date this is how changed identifiers show: the person leaves
+    and joins at once.
     """
     left = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
     if not left:
         return set()
-    # Where only leaving is signalled, those who came back are not members by themselves.
+    # A subscription to those who leave adds no members by itself.
     entry = admission.subscription(canvas)
     if entry is not None and entry.is_leave_only:
         mine = {one.profile_id for one in left if one.subscription_id == entry.pk}
@@ -162,8 +166,8 @@ def _who_are_back(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -
     return set(again.values_list("pk", flat=True))
 
 
-def _sort(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
-    """Note in a round what a signal asks for."""
+def _assign(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
+    """Assign a signal to the exits, waits or entries of a round."""
     person, kind = signal.profile_id, Signal.Kind(signal.kind)
     into.signals[person] = signal
     if role == Subscription.Role.ENTRY and kind == Signal.Kind.LEFT:
@@ -213,7 +217,7 @@ def _fitting(
     """Return the events that a canvas asks for by this subscription."""
     found = Event.objects.filter(pk__in=events)
     if subscription.role == Subscription.Role.ENTRY:
-        found = _young(canvas, found.filter(filters.of_event(canvas.entry, now=now)))
+        found = _drop_too_old(canvas, found.filter(filters.of_event(canvas.entry, now=now)))
     else:
         name = (subscription.kind, subscription.name)
         asks = waits if subscription.role == Subscription.Role.WAIT else exits
@@ -221,8 +225,8 @@ def _fitting(
     return set(found.values_list("pk", flat=True))
 
 
-def _young(canvas: Canvas, events: QuerySet[Event]) -> QuerySet[Event]:
-    """Return the events that are young enough to let people enter, and count the others."""
+def _drop_too_old(canvas: Canvas, events: QuerySet[Event]) -> QuerySet[Event]:
+    """Return the events that are recent enough for an entry; count the others as too old."""
     if canvas.launched_at is None:
         return events
     earliest = canvas.launched_at - BACK_DATED

@@ -12,21 +12,21 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
+from audiencesync.core import beat as core_beat
 from audiencesync.core.crypto import CannotOpen
 from partners.models import Batch, Outcome
 from partners.models.batch_queries import BatchQuerySet
 from partners.queue import budget, collect, move, revalidate, sealed, settle, tally, transitions
 from partners.queue.collect import Request
-from partners.queue.push import Answer, Crowded, Incomplete, Parcel, pack, send
+from partners.queue.push import Answer, NeedsRevalidation, Parcel, TooManyRows, pack, send
 
 logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
 RESERVE = 4
-"""Threads that one lane leaves for others, and that each of many lanes has."""
-TARDY = 0.05
+"""A single lane leaves this many threads free; of many lanes each may use this many."""
+LEASE_TOLERANCE = 0.05
 """Seconds after its booked time that a request may still be leased and built."""
-LATEST = 1.0
+SEND_TOLERANCE = 1.0
 """Seconds after its booked time that a request may still be sent."""
 TASK = "partners.queue.flush.beat"
 
@@ -38,27 +38,27 @@ def beat() -> None:
     transitions.cancel_discarded(now=now)
     is_more_to_move = move.move_marked(now=now, seconds=settings.SYNC.flush_seconds / 2)
     transitions.quarantine(now=now)
-    watch_blocked(now=now)
+    expire_blocked(now=now)
     if Flush(seconds=settings.SYNC.flush_seconds).run() or is_more_to_move:
-        clock.wake(TASK)
+        core_beat.wake(TASK)
 
 
-def watch_blocked(*, now: datetime) -> None:
-    """Start the retry window of blocked batches, and end those that cannot even be tried."""
-    waiting = Batch.objects.waiting().filter(moves_to=None).not_paused()
-    blocked = waiting.blocked(now)
+def expire_blocked(*, now: datetime) -> None:
+    """Start the retry window of newly blocked batches; set those past their deadline to errored."""
+    pending = Batch.objects.waiting().filter(moves_to=None).not_paused()
+    blocked = pending.blocked(now)
     for some in blocked.filter(first_failed_at=None).chunks():
         with transaction.atomic():
             mine = Batch.objects.filter(pk__in=some.lock())
             transitions.start_retry_windows(mine, now=now)
     with tally.gathered(now=now):
         _end(blocked.unreachable().filter(deadline_at__lte=now), code="disconnected", now=now)
-        _end(waiting.filter(sealed.is_hopeless(now=now)), code=sealed.CODE, now=now)
+        _end(pending.filter(sealed.is_hopeless(now=now)), code=sealed.CODE, now=now)
 
 
-def _end(untried: BatchQuerySet, *, code: str, now: datetime) -> None:
-    """Error one chunk of batches that could not be tried, inside the caller's transaction."""
-    over = list(untried.locked()[:1000])
+def _end(batches: BatchQuerySet, *, code: str, now: datetime) -> None:
+    """Set up to 1,000 of these batches to errored, inside the caller's transaction."""
+    over = list(batches.locked()[:1000])
     if over:
         transitions.finish(over, Outcome.ERRORED, now=now, code=code)
 
@@ -101,10 +101,10 @@ class Flush:
         now = timezone.now()
         slowed = budget.throttled_lanes()
         self.slowed = set(slowed)
-        parked = {lane for lane, is_parked in slowed.items() if is_parked}
-        if parked:
-            parked -= collect.overdue(parked, now=now)
-        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in parked]
+        throttled = {lane for lane, is_parked in slowed.items() if is_parked}
+        if throttled:
+            throttled -= collect.overdue(throttled, now=now)
+        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in throttled]
         mine = [
             lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)
         ]
@@ -124,7 +124,7 @@ class Flush:
         return Q(ad_account__connection__in=self.sealed or ())
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
-        """Send some requests of one lane, one at a time where something is parked."""
+        """Send some requests of one lane; one at a time while a parked part of it is probed."""
         requests = self._planned(lane)
         if not requests:
             return 0
@@ -182,9 +182,9 @@ class Flush:
 
         Return whether something was done.
         """
-        # Too late, because a request before it took long or the machine stood still: with others
-        # like it there would be too many at once. It gets another time.
-        if not time.monotonic() - TARDY <= at <= self.ends_at:
+        # Its time has passed, because a request before it took long or the machine stood still.
+        # Several late requests at once would exceed the rate limit: it gets another time.
+        if not time.monotonic() - LEASE_TOLERANCE <= at <= self.ends_at:
             return False
         now = timezone.now()
         slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
@@ -199,7 +199,7 @@ class Flush:
             transitions.release(request, now=now)
             return False
         if parcel is not None:
-            parcel.post_by = min(post_by, max(at, time.monotonic()) + LATEST)
+            parcel.post_by = min(post_by, max(at, time.monotonic()) + SEND_TOLERANCE)
             self.in_flight[pool.submit(copy_context().run, send, parcel, at=at)] = request
         return True
 
@@ -209,9 +209,9 @@ class Flush:
         most_rows = collect.most_people(preset, request.ad_account, len(request.kinds))
         try:
             return pack(request, post_by=post_by, most_rows=most_rows)
-        except Incomplete as trouble:
+        except NeedsRevalidation as trouble:
             revalidate.revalidate(request, trouble, most_rows=most_rows, now=now)
-        except Crowded:
+        except TooManyRows:
             transitions.narrow(request, Batch.Sharing.ALONE, now=now)
         return None
 

@@ -112,7 +112,7 @@ class Answer:
         return self.error.code[:MAX_CODE] if self.error.code is not None else NO_ANSWER
 
 
-class Incomplete(Exception):
+class NeedsRevalidation(Exception):
     """A batch must be revalidated: it has people who cannot be sent any more, or too many rows."""
 
     def __init__(self, batch: Batch, n_rows: int) -> None:
@@ -121,7 +121,7 @@ class Incomplete(Exception):
         super().__init__(f"batch {batch.pk} must be revalidated")
 
 
-class Crowded(Exception):
+class TooManyRows(Exception):
     """Batches that fit by their people have more rows than a request may: some are past hashes."""
 
 
@@ -220,7 +220,10 @@ def _cell(kind: str, batch: Batch) -> str:
 
 @sensitive_variables()
 def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
-    """Read the hashes and write the body. Raise Incomplete, Crowded or crypto.CannotOpen."""
+    """Read the hashes and write the body.
+
+    Raise NeedsRevalidation, TooManyRows or crypto.CannotOpen.
+    """
     cells: list[Cells] = []
     spans: list[Span] = []
     n_rows = n_ids = 0
@@ -229,7 +232,7 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
         spans.append(Span(batch, n_rows, len(rows), ids))
         n_rows += len(rows)
         if n_rows > most_rows and len(request.batches) > 1:
-            raise Crowded
+            raise TooManyRows
         n_ids += sum(len(row) - row.count(None) for row in rows)
         cells.append(Cells((batch.audience.remote_id,), rows))
     partner = registry.get(request.connection.partner)
@@ -247,7 +250,10 @@ def call_for(
 
 @sensitive_variables()
 def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int] | None]:
-    """Return the rows of a batch, past hashes last, and the delivery of each. Raise Incomplete."""
+    """Return the rows of a batch, past hashes last, and the delivery of each.
+
+    Raise NeedsRevalidation.
+    """
     rows = rows_of(batch)
     past = past_rows(batch)
     empty = (None,) * len(batch.kinds)
@@ -255,9 +261,9 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
     if batch.repeat_of_id is None and (
         people != batch.n or (empty in rows and _has_unsendable(batch))
     ):
-        raise Incomplete(batch, people)
+        raise NeedsRevalidation(batch, people)
     if batch.repeat_of_id is None and empty in rows and without_rows(batch):
-        raise Incomplete(batch, people)
+        raise NeedsRevalidation(batch, people)
     if past and batch.repeat_of_id is None:
         ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [
             pk for pk, _ in past
@@ -265,7 +271,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
     if past or batch.repeat_of_id:
         rows = _filled(rows, batch) + [row for _, row in past]
     if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
-        raise Incomplete(batch, len(rows))
+        raise NeedsRevalidation(batch, len(rows))
     return rows, ids
 
 

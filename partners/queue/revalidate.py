@@ -11,7 +11,7 @@ from partners.models import Batch, Delivery, Outcome, Reason
 from partners.queue import outcomes, split, tally, transitions
 from partners.queue.collect import Request
 from partners.queue.enqueue import reason_sql
-from partners.queue.push import Incomplete, without_rows
+from partners.queue.push import NeedsRevalidation, without_rows
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,9 @@ WHERE d.batch_id = %s AND d.outcome IS NULL AND ({reason}) IS NOT NULL
 """
 
 
-def revalidate(request: Request, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+def revalidate(
+    request: Request, trouble: NeedsRevalidation, *, most_rows: int, now: datetime
+) -> None:
     """Settle people who cannot be sent any more, cut what is too large, and put the request back.
 
     All its batches are due at once.
@@ -33,7 +35,7 @@ def revalidate(request: Request, trouble: Incomplete, *, most_rows: int, now: da
         transitions.put_back(transitions.still_leased(request), now=now, due_at=now)
 
 
-def _revalidate(batch: Batch, trouble: Incomplete, *, most_rows: int, now: datetime) -> None:
+def _revalidate(batch: Batch, trouble: NeedsRevalidation, *, most_rows: int, now: datetime) -> None:
     if batch.repeat_of_id:
         # A repeat has no people of its own: it is cut, or there is nothing left to repeat.
         if trouble.n_rows <= most_rows or not split.cut_repeat(batch, now=now):

@@ -57,12 +57,12 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
     try:
         if request.method != "GET":
             raise NotAuthorized(
-                _("This address only takes the way back from the partner. Nothing was stored.")
+                _("This address is only for the return from the partner. Nothing was stored.")
             )
         if not request.user.is_authenticated:
             raise NotAuthorized(
                 _(
-                    "You are not signed in in this browser. Sign in and connect again. Nothing was "
+                    "You are not signed in on this browser. Sign in and connect again. Nothing was "
                     "stored."
                 )
             )
@@ -148,7 +148,8 @@ def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpRe
     state.refresh_from_db(fields=["chosen_at"])
     if state.chosen_at is not None:
         messages.info(
-            request, _("The ad accounts were saved already; press Change account to choose others.")
+            request,
+            _("The ad accounts have already been saved; press Change account to choose others."),
         )
         return redirect("partner", state.app_group.slug, partner.key)
     sentence = _(
@@ -159,7 +160,10 @@ def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpRe
 
 
 def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
-    """Return the ids to tick: those connected, or the posted ones for Search and Select all."""
+    """Return the ids to tick: of connected accounts and those that live steps need.
+
+    For Search and Select all, the posted ones.
+    """
     if request.method != "POST":
         return connecting.known_ad_accounts(state)
     ticked = set(request.POST.getlist("ad_accounts"))
@@ -181,7 +185,7 @@ def _lost(form: ChooseForm, state: OAuthState) -> list[AffectedStep]:
         form.add_error(
             None,
             _(
-                "It cannot be checked right now whether your steps keep working. Try again in a "
+                "We cannot check right now whether your steps will keep working. Try again in a "
                 "minute."
             ),
         )
@@ -294,13 +298,13 @@ def _report_disconnect(
     messages.success(request, text)
     warnings = {
         Revocation.RETRYING: _(
-            "%(partner)s did not confirm that our access is void. We no longer use it and ask "
+            "%(partner)s did not confirm that our access was revoked. We no longer use it and ask "
             "again for a day; to be sure, remove the app in the settings of your %(partner)s "
             "account too."
         ),
         Revocation.REFUSED: _(
-            "%(partner)s did not confirm that our access is void, and asking again would be no "
-            "use. We no longer use it; please remove the app in the settings of your %(partner)s "
+            "%(partner)s did not confirm that our access was revoked, and asking again would not "
+            "help. We no longer use it; please remove the app in the settings of your %(partner)s "
             "account too."
         ),
     }

@@ -34,12 +34,12 @@ class ChooseForm(forms.Form):
 
 
 class DisconnectForm(forms.Form):
-    """The fate of pending people; without any, no field."""
+    """What happens to pending people; without any, the form has no field."""
 
     people = forms.ChoiceField(
-        label=_("What shall become of the waiting people?"),
+        label=_("What should happen to the pending people?"),
         widget=forms.RadioSelect,
-        error_messages={"required": _("Choose what shall become of the waiting people.")},
+        error_messages={"required": _("Choose what should happen to the pending people.")},
     )
 
     def __init__(self, *args: Any, n_pending: int, partner: Partner, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copy_lines
-from audiencesync.people.imports.copy_lines import is_new, is_odd, is_rehashed
+from audiencesync.people.imports.copy_lines import is_new, is_rehashed, needs_upsert
 from audiencesync.people.imports.mapping import Batch, Plan
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
@@ -36,11 +36,15 @@ NESTED = ("kept", "rest")  # columns whose cells may hold lists and objects
 
 
 class Unusual(Exception):
-    """A profile of the chunk needs ``upsert``: erased, just changed, or too many attributes."""
+    """A person of the chunk needs ``upsert``.
+
+    They are or may be erased, another writer was faster, they were hashed by a former rule, they
+    would lose a usable identifier, or they may exceed the number of attributes.
+    """
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class CopyData:
     """People of a chunk as lines for COPY, one per person. ``n_rows``: the rows they come from."""
 
     n_rows: int
@@ -49,11 +53,13 @@ class Copied:
     # For each row a bit for each of KINDS: set if the identifier is unusable.
     invalid: list[int]
     # Kind -> the digests of all rows, joined; None: the ledger was empty, none were computed.
-    names: dict[str, bytes] | None
+    erasure_digests: dict[str, bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
+    """Rows that created and that updated profiles; people that are new to the import."""
+
     created: int
     updated: int
     people: int
@@ -75,11 +81,11 @@ class Columns:
         ]
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.has_erased = erasure_ledger.is_used(app_group)
-        # If all people of the last chunk were new, one query may spare this chunk the search.
-        self.expects_strangers = True
+        # All people of the last chunk were new: one query may replace the search per person.
+        self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
-    def copied(self, batch: Batch) -> Copied:
+    def copy_data(self, batch: Batch) -> CopyData:
         """Return one line per person. Where a key repeats, the last value wins."""
         fields = dict(batch.fields)
         region, n = self.app_group.phone_region, len(batch)
@@ -95,14 +101,16 @@ class Columns:
         for name in HASHES:
             fields[name] = list(map(attrgetter(name.removesuffix("_sha256")), hashes))
         fields["invalid"], fields["attributes"] = invalid, batch.attributes
-        judged = list(invalid)
-        keys, names = fields[self.key_column], self._digests(fields)
+        invalid_by_row = list(invalid)  # _merged changes the list in place
+        keys, digests = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
             fields = self._merged(fields, keys)
-        return Copied(n, len(fields[self.key_column]), self._lines(fields), judged, names)
+        return CopyData(
+            n, len(fields[self.key_column]), self._lines(fields), invalid_by_row, digests
+        )
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
-        """Return joined digests by kind: a list takes longer to send than to look up."""
+        """Return the digests of each kind as one value: a long array takes longer to send."""
         if not self.has_erased:
             return None
         group, found = self.app_group, dict[str, bytes]()
@@ -151,7 +159,7 @@ class Columns:
                     fields[name][at] = fields[name][place]
         return {name: [values[place] for place in places] for name, values in fields.items()}
 
-    def names(self) -> list[str]:
+    def copy_columns(self) -> list[str]:
         """Return the columns that COPY fills, the key first."""
         attributes = ["attributes"] if self.has_attributes else []
         return ["key", *self.kinds, *self.hashes, *self.plain, "invalid", *attributes]
@@ -185,7 +193,7 @@ class Columns:
         return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
 
 
-def write(run: Import, columns: Columns, copied: Copied, *, now: datetime) -> Counts:
+def write(run: Import, columns: Columns, copied: CopyData, *, now: datetime) -> Counts:
     """Apply a chunk inside the caller's transaction. After Unusual the caller rolls back."""
     if not copied.n_people:
         return Counts(0, 0, 0)
@@ -197,36 +205,36 @@ class _Writer:
     def __init__(self, cursor: CursorWrapper, run: Import, columns: Columns, now: datetime) -> None:
         self.cursor, self.run, self.columns, self.now = cursor, run, columns, now
 
-    def write(self, copied: Copied) -> Counts:
+    def write(self, copied: CopyData) -> Counts:
         if self.columns.plan.key != "external_id":
             lookup.lock_newcomers(self.columns.app_group)
         else:
             lookup.lock_names(self.columns.app_group, alone=False)
         self._copy(copied)
-        is_strange = self.columns.expects_strangers and not self._is_anybody_known()
-        counts = self._strangers(copied) if is_strange else self._mixed(copied)
+        is_all_new = self.columns.expects_only_new and not self._is_anybody_known()
+        counts = self._write_all_new(copied) if is_all_new else self._write_mixed(copied)
         self.cursor.execute("DROP TABLE import_rows")
         return counts
 
-    def _strangers(self, copied: Copied) -> Counts:
+    def _write_all_new(self, copied: CopyData) -> Counts:
         """Insert a chunk of unknown people. Raise Unusual if the ledger may have one of them."""
         if self._is_anybody_erased(copied):
             raise Unusual
-        self._make_all()
+        self._insert_all()
         return Counts(copied.n_people, copied.n_rows - copied.n_people, copied.n_people)
 
-    def _mixed(self, copied: Copied) -> Counts:
+    def _write_mixed(self, copied: CopyData) -> Counts:
         """Update the known people and insert the others."""
         known = self._find()
-        self.columns.expects_strangers = not known
-        # Only after the search: a person erased later was found, and is missing when locked.
+        self.columns.expects_only_new = not known
+        # After the search: who is erased from now on was found, and is missing when locked.
         if self._is_anybody_erased(copied):
             raise Unusual
-        created = self._make() if known < copied.n_people else 0
+        created = self._insert_new() if known < copied.n_people else 0
         if created + known != copied.n_people:
             raise Unusual
         if known:
-            self._change(known)
+            self._update_known(known)
         self.cursor.execute(
             f"INSERT INTO {MEMBERS} (run_id, profile_id)"
             " SELECT %s, profile_id FROM import_rows ON CONFLICT DO NOTHING",
@@ -238,23 +246,23 @@ class _Writer:
             self.cursor.execute(marking, [self.columns.app_group.pk])
         return Counts(created, copied.n_rows - created, people)
 
-    def _is_anybody_erased(self, copied: Copied) -> bool:
+    def _is_anybody_erased(self, copied: CopyData) -> bool:
         """Whether the ledger has one of the names, or may: it was empty when they were read."""
         group = self.columns.app_group
         if not erasure_ledger.is_used(group):
             return False
-        if copied.names is None:
+        if copied.erasure_digests is None:
             return True
         self.cursor.execute(
             "SELECT 1 FROM unnest(%s::text[], %s::bytea[]) AS given (kind, digests),"
             " generate_series(1, length(given.digests), 32) AS place"
             f" WHERE (SELECT 1 FROM {ERASED} e WHERE e.app_group_id = %s AND e.kind = given.kind"
             " AND e.digest = substr(given.digests, place, 32) LIMIT 1) IS NOT NULL LIMIT 1",
-            [list(copied.names), list(copied.names.values()), group.pk],
+            [list(copied.erasure_digests), list(copied.erasure_digests.values()), group.pk],
         )
         return self.cursor.fetchone() is not None
 
-    def _copy(self, copied: Copied) -> None:
+    def _copy(self, copied: CopyData) -> None:
         """Create a temporary table with the people of the chunk."""
         kinds = self.columns.kinds
         key = "text" if self.columns.plan.key == "external_id" else "bytea"
@@ -265,15 +273,15 @@ class _Writer:
             " ad_tracking_enabled boolean, ads_consent boolean, invalid smallint, attributes jsonb,"
             f" {''.join(f'was_{kind} bytea, ' for kind in kinds)}"
             " profile_id bigint, is_new boolean NOT NULL DEFAULT false,"
-            " is_changed boolean, is_full boolean, was_consent boolean) ON COMMIT DROP"
+            " is_changed boolean, is_unusual boolean, was_consent boolean) ON COMMIT DROP"
         )
         with self.cursor.copy(
-            f"COPY import_rows ({', '.join(self.columns.names())}) FROM STDIN"
+            f"COPY import_rows ({', '.join(self.columns.copy_columns())}) FROM STDIN"
         ) as copy:
             copy.write(copied.body)
 
     def _find(self) -> int:
-        """Find known profiles (of several with one hash the latest update) and number the others.
+        """Find known profiles (of several with one hash the latest update); others get new ids.
 
         One index look-up per person, in a form that leaves the planner no choice: the statistics
         of a growing table are wrong, and the planner would read all profiles for each chunk.
@@ -301,7 +309,7 @@ class _Writer:
         self.cursor.execute(known, [self.columns.app_group.pk])
         return self.cursor.fetchone() is not None
 
-    def _make_all(self) -> None:
+    def _insert_all(self) -> None:
         """Insert all as members of the import, without a second search by PostgreSQL."""
         inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
         marked, group = "", self.columns.app_group.pk
@@ -316,7 +324,7 @@ class _Writer:
         except IntegrityError:  # another writer inserted one of them
             raise Unusual from None
 
-    def _make(self) -> int:
+    def _insert_new(self) -> int:
         """Insert new people; return how many were inserted."""
         inserting, params = self._inserting("t.profile_id", [], only="WHERE t.is_new")
         self.cursor.execute(
@@ -349,10 +357,10 @@ class _Writer:
         )
         return sql, [*params, columns.app_group.pk, normalise.RULE_VERSION, self.now, self.now]
 
-    def _change(self, known: int) -> None:
+    def _update_known(self, known: int) -> None:
         """Lock and compare the known profiles, record the hashes they lose, update them."""
-        locked, changed, full = self._compare()
-        if locked != known or full:
+        locked, changed, unusual = self._compare()
+        if locked != known or unusual:
             raise Unusual
         for kind in self.columns.kinds:
             self.cursor.execute(
@@ -368,7 +376,7 @@ class _Writer:
                 "SELECT profile_id FROM import_rows WHERE NOT is_new AND NOT ads_consent"
                 " AND was_consent IS DISTINCT FROM false"
             )
-            consent.remember(
+            consent.record_withdrawals(
                 self.columns.app_group, [pk for (pk,) in self.cursor.fetchall()], now=self.now
             )
         if changed:
@@ -408,17 +416,18 @@ class _Writer:
             " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new))"
             " AND p.erased_at IS NULL ORDER BY p.id FOR NO KEY UPDATE),"
             f" compared AS (UPDATE import_rows t SET {was}"
-            f" is_changed = {' OR '.join(tests) or 'false'}, is_full = {is_odd(columns.kinds)} OR"
+            f" is_changed = {' OR '.join(tests) or 'false'},"
+            f" is_unusual = {needs_upsert(columns.kinds)} OR"
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
-            " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_full)"
+            " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_unusual)"
             " SELECT count(*), count(*) FILTER (WHERE is_changed),"
-            " count(*) FILTER (WHERE is_full) FROM compared",
+            " count(*) FILTER (WHERE is_unusual) FROM compared",
             [MOST_ATTRIBUTES - len(columns.plan.columns)],
         )
-        locked, changed, full = self.cursor.fetchone()
+        locked, changed, unusual = self.cursor.fetchone()
         self.cursor.execute("SET LOCAL enable_nestloop = on")
-        return locked, changed, full
+        return locked, changed, unusual
 
     def _update(self) -> None:
         """Write new values; an empty cell leaves the known value."""
@@ -431,7 +440,7 @@ class _Writer:
             sets.append(
                 f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END"
             )
-            if name := ALTERNATIVES.get(kind):  # a hashed value has none; the known one may stay
+            if name := ALTERNATIVES.get(kind):  # hashed input has none: with an equal hash it stays
                 is_kept = f"t.{kind} IS NULL OR t.{name} IS NULL AND t.{hashed} = p.{hashed}"
                 sets.append(f"{name} = CASE WHEN {is_kept} THEN p.{name} ELSE t.{name} END")
         if columns.has_attributes:

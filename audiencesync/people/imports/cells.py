@@ -108,7 +108,9 @@ def _is_clean(text: str) -> bool:
     return True
 
 
-_READERS: dict[str, tuple[Reader, str]] = {  # target -> reader, and the reason for a misfit
+_READERS: dict[
+    str, tuple[Reader, str]
+] = {  # target -> reader, and the reason if a value does not fit
     "external_id": (_short_id, "long"),
     "alias": (_short_id, "long"),
     "email": (_at_most(320), "long"),
@@ -123,19 +125,24 @@ _READERS: dict[str, tuple[Reader, str]] = {  # target -> reader, and the reason 
     "number": (numbers.exact, "number"),
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
-    "kept": (csv_export.value, "kept"),
+    "kept": (csv_export.value, "kept"),  # an attribute in our own export, with its JSON type
     "rest": (_rest, "kept"),
 }
 
 
-_MAY_BE_EMPTY = frozenset(
+# Without identifiers, whose placeholders are recognised where they are normalised.
+_PLACEHOLDER_TARGETS = frozenset(
     {"country", "language", "text", "number", "truth", "day", "ads_consent", "ad_tracking_enabled"}
 )
 
 
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
-    """Whether a cell is a placeholder. ``NA`` is Namibia as a country, and a text as a text."""
-    if target not in _MAY_BE_EMPTY or (
+    """Whether a cell says that there is no value.
+
+    ``NA`` does so for numbers, days and booleans only: it is Namibia as a country, and may be meant
+    as a text.
+    """
+    if target not in _PLACEHOLDER_TARGETS or (
         target == "text" and name == "gender" and spellings.gender(cell)
     ):
         return False
@@ -152,7 +159,7 @@ def reason(target: str) -> str:
 
 
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
-    """Return the reader of a column. Cells come stripped, those of our export as they are."""
+    """Return the reader of a column. Callers strip cells, but not those of our own export."""
     if style == EXACT:
         return _exactly(target, delimiter)
     if target == "number":
@@ -174,13 +181,13 @@ def _exactly(target: str, delimiter: str) -> Reader:
     if target in ("external_id", "alias", "rest"):
         return lambda cell: plain(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
-        return lambda cell: _chosen(target, csv_export.value(cell), plain)
+        return lambda cell: _as_type(target, csv_export.value(cell), plain)
     return lambda cell: plain(
         cell if target in ("email", "phone", "idfa", "gaid") else cell.strip()
     )
 
 
-def _chosen(target: str, value: Value, plain: Reader) -> Value:
+def _as_type(target: str, value: Value, plain: Reader) -> Value:
     """Convert a value of our export to the type that was chosen for its column."""
     if isinstance(value, bool):
         return value if target == "truth" else str(value).lower() if target == "text" else None

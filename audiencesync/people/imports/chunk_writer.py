@@ -53,7 +53,7 @@ class Prepared:
     parsed: ParsedRows
     batch: Batch
     rejects: list[Reject]
-    copied: bulk_copy.Copied | None
+    copied: bulk_copy.CopyData | None
 
 
 class Writer:
@@ -81,7 +81,7 @@ class Writer:
     def prepared(self, parsed: ParsedRows) -> Prepared:
         """Convert and hash the rows; asks the database nothing."""
         batch, rejects = self.converter.read(parsed)
-        copied = self.columns.copied(batch) if self.columns else None
+        copied = self.columns.copy_data(batch) if self.columns else None
         unusable = self._unusable(parsed, batch, copied.invalid if copied else self._judged(batch))
         return Prepared(
             parsed, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied

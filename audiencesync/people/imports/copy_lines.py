@@ -42,7 +42,7 @@ def is_rehashed(kind: str) -> str:
     return f"{main} OR {is_news}" if name else main
 
 
-def is_odd(kinds: Sequence[str]) -> str:
+def needs_upsert(kinds: Sequence[str]) -> str:
     """SQL: ``known`` was hashed by an old rule, or would lose a usable identifier."""
     worse = (
         f"t.{kind} IS NOT NULL AND t.{kind}_sha256 IS NULL AND known.{kind}_sha256 IS NOT NULL"

@@ -35,7 +35,7 @@ def followed(app_group: AppGroup, attributes: Mapping[str, Any], known: bool | N
     return False if new is None and known is False else new
 
 
-def remember(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
+def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
     """Record withdrawals inside the caller's transaction, and wake the beat that handles them."""
     rows = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if rows:

@@ -184,7 +184,7 @@ def _merge(
     past, before = _past(visitor, person), person.ads_consent
     _fill(person, visitor)
     if person.ads_consent is False and before is not False:
-        consent.remember(app_group, [person.id], now=now)
+        consent.record_withdrawals(app_group, [person.id], now=now)
     for kind in KINDS:
         visitor.clear(kind)
     visitor.attributes = {}

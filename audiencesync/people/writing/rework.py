@@ -13,7 +13,7 @@ from django.utils import timezone
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models.imports import RejectPart
 from audiencesync.people.models.people import KINDS, Profile
-from audiencesync.people.privacy.consent import followed, remember
+from audiencesync.people.privacy.consent import followed, record_withdrawals
 from audiencesync.people.writing import live_marks, rehash
 
 AT_ONCE = 5000  # profiles of a chunk
@@ -73,4 +73,4 @@ def _apply_settings(group: AppGroup, profiles: list[Profile], *, now: datetime) 
             changed[consent].append(profile.pk)
     for consent, pks in changed.items():
         Profile.objects.filter(pk__in=pks).update(ads_consent=consent, updated_at=now)
-    remember(group, changed[False], now=now)
+    record_withdrawals(group, changed[False], now=now)

@@ -224,7 +224,7 @@ class _Upsert:
         refused = [
             pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False
         ]
-        consent.remember(self.app_group, refused, now=self.now)
+        consent.record_withdrawals(self.app_group, refused, now=self.now)
         self.result.updated = len(known)
         self.result.changed = created | to_write.keys()
         for index in self.result.problems:

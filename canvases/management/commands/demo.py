@@ -36,18 +36,18 @@ class Command(BaseCommand):
             "--people",
             type=int,
             default=demo.PEOPLE,
-            help="how many made-up people (default: 5000)",
+            help="how many made-up people (default: %(default)s)",
         )
         parser.add_argument(
             "--seed", type=int, default=7, help="the same seed makes the same people"
         )
         parser.add_argument(
-            "--force", action="store_true", help="load it although there are real users"
+            "--force", action="store_true", help="load it even if there are real users"
         )
         parser.add_argument(
             "--remove-accounts",
             action="store_true",
-            help="delete the sign-ins of the demo, no more",
+            help="delete only the accounts of the demo",
         )
 
     def handle(
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         if not settings.DEMO:
             raise CommandError(
                 "The demo is loaded with DEMO=1 only, as `make run` sets it: "
-                "its accounts are no secret."
+                "the addresses of its accounts are public."
             )
         if not 0 <= people <= MOST_PEOPLE:
             raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")

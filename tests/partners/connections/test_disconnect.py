@@ -136,7 +136,7 @@ def test_a_rejected_revocation_is_not_retried(alices, connection, sandbox):
     sandbox.faults.set("code", endpoint="oauth2/revoke_token", code=40002)
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert (
-        "did not confirm that our access is void, and asking again would be no use"
+        "did not confirm that our access was revoked, and asking again would not help"
         in page.content.decode()
     )
     assert not SpentToken.objects.exists()

@@ -158,7 +158,7 @@ class RandomWorld(Recorder, World):
                 continue
             try:
                 parcel = push.pack(request, post_by=float("inf"), most_rows=10_000)
-            except push.Incomplete as error:
+            except push.NeedsRevalidation as error:
                 revalidate.revalidate(request, error, most_rows=10_000, now=now)
             else:
                 self.frozen.append((now, parcel))

@@ -179,8 +179,8 @@ def test_the_retry_window_also_runs_without_a_token(world):
     world.enter(sync_row, world.people(3))
     Connection.objects.update(token_sealed="")
     now = timezone.now()
-    flush.watch_blocked(now=now)
+    flush.expire_blocked(now=now)
     assert Batch.objects.get().deadline_at > now
-    flush.watch_blocked(now=now + timedelta(hours=2))
+    flush.expire_blocked(now=now + timedelta(hours=2))
     assert world.counts(sync_row) == {"entered": 3, "errored": 3}
     assert Delivery.objects.filter(outcome=None).count() == 3

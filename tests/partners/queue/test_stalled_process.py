@@ -10,7 +10,7 @@ from partners.queue import collect, flush
 
 pytestmark = pytest.mark.thorough
 
-STALL = flush.LATEST + 0.3
+STALL = flush.SEND_TOLERANCE + 0.3
 
 
 @pytest.fixture

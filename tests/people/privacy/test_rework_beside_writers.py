@@ -33,7 +33,7 @@ def test_rework_and_a_writer_both_finish(acme, ann):
         assert rows.locked(acme.pk, [ann.pk])
         held.set()
         other.join(0.5)  # by now it holds the group and waits for Ann
-        consent.remember(acme, [ann.pk], now=timezone.now())
+        consent.record_withdrawals(acme, [ann.pk], now=timezone.now())
     assert threads.join() == []
     assert Withdrawal.objects.count() == 1
     acme.refresh_from_db()
