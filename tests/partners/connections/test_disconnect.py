@@ -126,7 +126,7 @@ def test_a_failed_revocation_is_shown_and_retried(alices, connection, sandbox):
     sandbox.faults.set("http_error", endpoint="oauth2/revoke_token")
     page = alices.client.post(alices.url("disconnect_partner"), follow=True)
     assert (
-        "did not confirm that our access is void. We no longer use it and ask again"
+        "did not confirm that our access was revoked. We no longer use it and ask again"
         in page.content.decode()
     )
     assert not alices.connection().is_connected

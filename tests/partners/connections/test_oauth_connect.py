@@ -83,7 +83,7 @@ def test_a_choice_works_once(alices):
     page = alices.authorise()
     assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
     again = alices.client.post(page, {"ad_accounts": [UK]}, follow=True)
-    assert "saved already" in again.content.decode()
+    assert "already been saved" in again.content.decode()
     assert [one.remote_id for one in alices.connection().ad_accounts.all()] == [EU]
 
 
