@@ -134,7 +134,11 @@ class _Walk:
             return Part(False, _("The filter of the segment cannot be read."))
 
     def _bars(self) -> list[str]:
-        found, bars = list[str](), engine.bars(self.canvas, self.profile.pk, now=self.at)
+        found = list[str]()
+        try:
+            bars = engine.bars(self.canvas, self.profile.pk, now=self.at)
+        except FilterError:
+            return [_("A segment that ends visits cannot be read.")]
         if bars.is_in_exit_segment:
             found.append(_("They are in a segment that ends visits."))
         if bars.is_entry_repeated:

@@ -261,17 +261,16 @@ class WaitUntil(StepKind):
         """Return what must happen for each branch; nothing happens unless the reader chose one."""
         over, branches = self.due_on_arrival(step, now=now), self.branches(step)
         names = {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
-        ways = [
+        events = [
             Way(row["number"], row["label"], text=_happens(row, names), is_open=True)
             for row in events_of(step)
         ]
-        ways.append(Way(EVERYONE_ELSE, branches[-1].label, text=_("none of this happens")))
+        ways = [*events, Way(EVERYONE_ELSE, branches[-1].label, text=_("none of this happens"))]
         taken = person.choice(step) or EVERYONE_ELSE
-        if taken not in [one.number for one in branches]:
+        if taken not in [one.number for one in ways]:
             taken = EVERYONE_ELSE
         # Where the most important event decides, people wait on after any other.
-        decides = [ways[0].number] if is_ranked(step) else [one.number for one in ways[:-1]]
-        is_early = taken in decides
+        is_early = taken in [one.number for one in (events[:1] if is_ranked(step) else events)]
         return Rehearsed(now if is_early else over, taken, ways, over=over, is_early=is_early)
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:

@@ -50,6 +50,12 @@ class Part:
     match: str = ""
     parts: tuple[Part, ...] = ()
 
+    @property
+    def short(self) -> Part:
+        """Return the only condition of a group that has no other one."""
+        is_one = self.match in ("all", "any") and len(self.parts) == 1
+        return self.parts[0].short if is_one else self
+
 
 class Explained:
     """The answers of the database about one person, read for many filters with few queries."""

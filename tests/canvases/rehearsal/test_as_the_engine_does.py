@@ -10,7 +10,7 @@ from django.utils import timezone
 from audiencesync.people.models import Profile
 from canvases import rehearsal, tree
 from canvases.engine import movement
-from canvases.models import Canvas, Step, StepTally, Visit
+from canvases.models import Canvas, ExitSegment, Step, StepTally, Visit
 from canvases.steps.decision_split import NO
 from tests.canvases.engine.test_random_trees import COUNTRIES, grow
 
@@ -147,6 +147,13 @@ def test_it_says_what_keeps_a_person_out(journeys, rehearse, fields, words):
     page = rehearse(canvas, person)
     assert words in page.text
     assert ">would not enter<" in page.text
+
+
+def test_a_person_in_an_exit_segment_would_not_enter(journeys, entering):
+    canvas, _steps = journeys.canvas(("delay", DAY))
+    ExitSegment.objects.create(canvas=canvas, segment=journeys.segment)
+    [person] = journeys.people(1)
+    assert entering(canvas, person) == (False, False)
 
 
 def long_flow(canvas, n, kind, settings):

@@ -6,7 +6,8 @@ import pytest
 
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Event, Profile
-from canvases.models import Step
+from canvases.models import ExitSegment, Step
+from canvases.steps import KINDS
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +83,33 @@ def test_a_condition_says_whether_it_is_met_and_what_the_person_has(rehearse, ca
     said = rehearse(canvas, person).stop(step)
     assert "Not met: whose country is “DE” (this person: AT )" in said
     assert "No this way" in said
+
+
+def test_a_condition_that_cannot_be_read_ends_the_way(rehearse, canvas, person):
+    gone = {"segment": "8c5d0c1e-0000-4000-8000-000000000000", "op": "in"}
+    step = split(canvas, gone)
+    page = rehearse(canvas, person)
+    assert (page.status, page.path) == (200, [])
+    assert "People cannot go on here" in page.text
+    canvas.segment.filter = gone
+    canvas.segment.save()
+    page = rehearse(canvas, person)
+    assert "The filter of the segment cannot be read." in page.text
+    assert ">would not enter<" in page.text
+    assert rehearse(canvas, who="typical").status == 200
+    Step.objects.filter(pk=step.pk).delete()
+    ExitSegment.objects.create(canvas=canvas, segment=canvas.segment)
+    assert "A segment that ends visits cannot be read." in rehearse(canvas, person).text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_component_is_rehearsed_although_nothing_is_chosen(rehearse, canvas, person, kind):
+    settings = KINDS[kind].first_settings()
+    step = Step.objects.create(canvas=canvas, kind=kind, settings=settings)
+    page = rehearse(canvas, person)
+    assert (page.status, page.path) == (200, [step.pk])
+    is_set_up = KINDS[kind].is_set_up(step)
+    assert ("Not set up yet" in page.stop(step)) == (not is_set_up)
 
 
 def test_a_viewer_sees_no_text_of_an_attribute(rehearse, canvas, person, vera):

@@ -4,6 +4,7 @@ import pytest
 import responses
 from django.utils import timezone
 
+from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import PastIdentifier, Segment
 from canvases import engine
 from canvases.models import Canvas, Step, Visit
@@ -88,13 +89,15 @@ def test_nothing_is_sent_or_stored_by_a_rehearsal(world, flow, rehearse):
     ("fields", "reason"),
     [
         ({"ads_consent": False}, "no_consent"),
+        ({"ads_consent": None}, "no_consent"),
         ({"email_sha256": None, "invalid_kinds": 1}, "invalid_value"),
         ({"email_sha256": None}, "no_identifier"),
     ],
 )
 def test_who_is_not_sent_is_not_sent_for_the_same_reason(world, flow, rehearse, fields, reason):
     made = flow()
-    [person] = world.people(1, **{"email": "a"} | fields)
+    AppGroup.objects.update(consent_required=True)
+    [person] = world.people(1, **{"email": "a", "ads_consent": True} | fields)
     page = rehearse(made.canvas, person)
     assert page.bodies == []
 
