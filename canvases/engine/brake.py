@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +29,20 @@ def held() -> Q:
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
     )
     return Q(~Exists(member), kind=Signal.Kind.LEFT, subscription__role=Subscription.Role.ENTRY)
+
+
+def free(listener: int) -> QuerySet[Signal]:
+    """Return the signals of a listener that its brake does not hold, but for some that ask nothing.
+
+    Not by what it holds: of very many people who left, each look would read all. Who is a member
+    again has come back by another signal, which leads to the one that was held.
+    """
+    mine = Signal.objects.filter(listener=listener)
+    others = mine.exclude(kind=Signal.Kind.LEFT)
+    back = mine.filter(kind=Signal.Kind.LEFT, profile__in=others.values("profile"))
+    return Signal.objects.filter(
+        pk__in=others.values("pk").union(back.exclude(held()).values("pk"))
+    )
 
 
 def n_held(canvas: Canvas) -> int:

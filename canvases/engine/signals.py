@@ -57,7 +57,7 @@ def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
     """Return the live canvases with signals that a brake does not hold."""
     signals = Signal.objects.filter(listener=OuterRef("pk"))
     is_free = Q(Exists(signals), braked_at=None)
-    others = signals.exclude(brake.held())
+    others = signals.exclude(kind=Signal.Kind.LEFT)
     return live.filter(is_free | Q(Exists(others), braked_at__isnull=False))
 
 
@@ -109,9 +109,8 @@ def _next(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     People with a pending removal must: a new add would supersede it, and their former identifiers
     would stay in the audience.
     """
-    mine = Signal.objects.filter(listener=canvas.pk).order_by("pk")
-    if canvas.braked_at:
-        mine = mine.exclude(brake.held())
+    mine = Signal.objects.filter(listener=canvas.pk)
+    mine = (brake.free(canvas.pk) if canvas.braked_at else mine).order_by("pk")
     if steps:
         removals = exits.pending_removals(steps).filter(profile=OuterRef("profile_id"))
         mine = mine.exclude(Exists(removals))

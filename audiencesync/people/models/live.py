@@ -125,7 +125,18 @@ class Signal(models.Model):
     at = models.DateTimeField()  # of the event, or when the change of the segment was noticed
 
     class Meta:
-        indexes = [models.Index(fields=["listener", "id"], name="signal_of_listener")]
+        indexes = [
+            models.Index(fields=["listener", "id"], name="signal_of_listener"),
+            # A listener may hold very many people who left: the others are found beside them.
+            models.Index(
+                fields=["listener", "id"], condition=~models.Q(kind="left"), name="signal_not_left"
+            ),
+            models.Index(
+                fields=["listener", "profile"],
+                condition=models.Q(kind="left"),
+                name="signal_left_by_profile",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"signal {self.pk}: profile {self.profile_id} {self.kind}"

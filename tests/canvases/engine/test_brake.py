@@ -1,6 +1,8 @@
 """Removals wait for a confirmation if too many people would leave a live audience at once."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audiencesync.groups.mail_model import OutgoingMail
@@ -10,7 +12,7 @@ from audiencesync.people.models.live import Signal
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
 from canvases import engine
-from canvases.engine import brake, exits
+from canvases.engine import brake, exits, signals
 from canvases.models import Canvas, Visit
 from partners.models import Delivery
 
@@ -58,6 +60,22 @@ def _leave(journeys, numbers, country="FR"):
         pass
 
 
+def _plans(work):
+    """Return how the database runs each query for signals, without scans of these small tables."""
+    table, is_postgres = Signal._meta.db_table, connection.vendor == "postgresql"
+    with CaptureQueriesContext(connection) as found:
+        work()
+    plans = []
+    with connection.cursor() as cursor:
+        if is_postgres:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for query in found:
+            if query["sql"].startswith("SELECT") and f'FROM "{table}"' in query["sql"]:
+                cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {query['sql']}")
+                plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+    return plans
+
+
 def _removals():
     return Delivery.objects.filter(sync__action="remove").count()
 
@@ -92,6 +110,55 @@ def test_a_look_at_the_brake_counts_only_new_signals(audience_of_ten, django_ass
     _leave(audience_of_ten, range(2, 4))
     brake.apply(canvas, steps, now=timezone.now())
     assert _is_braked(audience_of_ten)
+
+
+def test_a_beat_does_not_read_what_the_brake_holds(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    canvas = audience_of_ten.live
+    canvas.refresh_from_db()
+    held = Signal.objects.get(listener=canvas.pk, profile__external_id="p0")
+    Signal.objects.bulk_create(
+        Signal(
+            listener=canvas.pk,
+            subscription=held.subscription,
+            profile_id=10_000_000 + n,
+            kind="left",
+            at=held.at,
+        )
+        for n in range(5_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Signal._meta.db_table}")
+    with_signals = signals.waiting(Canvas.objects.filter(state="live"))
+    assert list(with_signals) == []
+    looked, worked = (
+        _plans(work)
+        for work in (
+            lambda: list(with_signals.all()),
+            lambda: signals.work(canvas.pk, now=timezone.now()),
+        )
+    )
+
+    assert (len(looked), len(worked)) == (1, 1)
+    assert "signal_not_left" in looked[0]
+    assert "signal_not_left" in worked[0]
+    assert "signal_left_by_profile" in worked[0]
+    assert "signal_of_listener" not in worked[0]
+    for plan in (*looked, *worked):
+        assert f"SCAN {Signal._meta.db_table}" not in plan
+        assert f"Seq Scan on {Signal._meta.db_table}" not in plan
+
+
+def test_a_person_who_came_back_is_free_and_others_are_held(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    _leave(audience_of_ten, [0], "DE")
+    canvas = audience_of_ten.live
+
+    free = brake.free(canvas.pk).order_by("pk")
+    assert list(free) == list(Signal.objects.exclude(brake.held()).order_by("pk"))
+    found = free.values_list("profile__external_id", "kind")
+    assert list(found) == [("p0", "left"), ("p0", "joined")]
+    assert brake.n_held(canvas) == 3
 
 
 def test_a_canvas_that_was_stopped_holds_removals_again(audience_of_ten):
@@ -166,7 +233,7 @@ def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
         segment=buyers,
         now=timezone.now(),
     )
-    signals = [
+    made = [
         Signal(
             listener=audience_of_ten.live.pk,
             subscription=subscription,
@@ -176,7 +243,7 @@ def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
         )
         for one in Profile.objects.all()[:5]
     ]
-    Signal.objects.bulk_create(signals)
+    Signal.objects.bulk_create(made)
     assert brake.n_held(audience_of_ten.live) == 0
     _follow(audience_of_ten)
     assert not _is_braked(audience_of_ten)
