@@ -99,6 +99,32 @@ def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_i
     expect(page.locator("#flow .step:focus")).to_have_count(1)
 
 
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("de", 390)])
+def test_a_named_component_is_removed_and_back_by_keyboard(
+    open_page, sign_in, keep_picture, language, width
+):
+    page = open_page(language, width)
+    sign_in(page)
+    acts.new_canvas(page, "Undo")
+    step = add(page, "first", "delay")
+    press(page, "#step-names summary")
+    page.locator("#id_step_name").fill("Zeit zum Überlegen")
+    page.locator("#id_step_description").fill("Ein Tag, wie mit dem Team besprochen")
+    page.keyboard.press("Tab")
+    keep_picture(page, f"{language}-{width}-names")
+    press(page, ".save-bar button")
+    expect(page.locator(f"#card-{step} .step-name")).to_have_text("Zeit zum Überlegen")
+    page.goto(f"{page.url.partition('?')[0]}?remove={step}")
+    press(page, "#panel form .btn-danger")
+    expect(page.locator(f"#card-{step}")).to_have_count(0)
+    keep_picture(page, f"{language}-{width}-undo")
+    press(page, "#undo-removal")
+    expect(page.locator(f"#card-{step}")).to_be_focused()
+    expect(page.locator("#undo-removal")).to_have_count(0)
+    keep_picture(page, f"{language}-{width}-undone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     page = open_page("en", 390, javascript=False)
     sign_in(page)
@@ -111,3 +137,10 @@ def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     page.locator("#fold-all").click()
     expect(page.locator("#flow .folded")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto(f"{page.url.partition('?')[0]}?remove={split}")
+    page.locator("input[name=keep][value='0']").check()
+    page.locator("#panel form .btn-danger").click()
+    expect(page.locator("#flow .branch")).to_have_count(0)
+    page.locator("#undo-removal").click()
+    expect(page).to_have_url(re.compile(f"#card-{split}$"))
+    expect(page.locator("#flow .branch")).to_have_count(2)
