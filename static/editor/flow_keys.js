@@ -21,6 +21,16 @@
     });
   });
 
+  // On a phone the panel is a screen of its own: one that opens is read from the top.
+  let isOpening = false;
+  document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+    if (elt.id !== "poll") isOpening = !elt.closest("#panel");
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (isOpening && !document.getElementById("flow").offsetParent) scrollTo(0, 0);
+    isOpening = false;
+  });
+
   // The panel that closes takes the focus with it: it goes to the card.
   let closing = null;
   document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {

@@ -77,8 +77,16 @@ def new_canvas(page, name, segment="Newsletter subscribers"):
     page.wait_for_url(re.compile(r"/canvases/\d+/$"))
 
 
+def see_flow(page):
+    """Close the panel where it hides the flow: on a phone."""
+    if page.locator("#panel.is-open").count() and not page.locator("#flow").is_visible():
+        page.locator("#panel-close").click()
+        expect(page.locator("#flow")).to_be_visible()
+
+
 def add(page, kind):
     """Add a component after the last one; its editor is open afterwards."""
+    see_flow(page)
     page.locator(".step-add").last.click()
     page.locator(f"button[data-kind={kind}]").click()
     expect(page.locator("#step-form")).to_be_visible()
@@ -162,6 +170,7 @@ def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, accoun
 
 
 def open_launch(page):
+    see_flow(page)
     page.locator("#canvas-head a[href$='?launch=1']:not(.no-js-only)").click()
     expect(page.locator("#checklist")).to_be_visible()
 
@@ -175,9 +184,17 @@ def launch(page):
 
 
 def stop(page):
+    see_flow(page)
     page.locator("#canvas-head a[href$='?stop=1']:not(.no-js-only)").click()
     page.locator("#panel form[action$='/stop/'] button").click()
     expect(page.locator("#canvas-head .pill-warn")).to_be_visible()
+
+
+def open_step(page, nth):
+    """Open the component at this place of the flow, the entry being 0."""
+    see_flow(page)
+    page.locator("#flow .step").nth(nth).click()
+    expect(page.locator("#panel-title")).to_be_visible()
 
 
 def sandbox(stack, path, body=None, method=None):

@@ -131,9 +131,13 @@ def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     acts.new_canvas(page, "Plain split")
     acts.add(page, "decision_split")
     split = page.locator("#flow .step[aria-current]").get_attribute("id").removeprefix("card-")
+    expect(page.locator("#flow")).to_be_hidden()  # the panel is a screen of its own
+    page.locator("#panel-close").click()
+    expect(page).to_have_url(re.compile(f"#card-{split}$"))
     page.locator(f"[id='add-{split}{NO}']").click()
     page.locator("button[data-kind=delay]").click()
     expect(page.locator("#flow .branch").nth(1).locator(".step")).to_have_count(1)
+    acts.see_flow(page)
     page.locator("#fold-all").click()
     expect(page.locator("#flow .folded")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -117,10 +117,10 @@ def test_the_main_job(page, look, stack, sign_in, picture):
     picture(page, "launched")
 
     adding, removing = expected(stack)
-    page.locator("#flow .step").nth(2).click()
+    acts.open_step(page, 2)
     shows(page.locator("#panel"), adding, language)
     picture(page, "numbers-add")
-    page.locator("#flow .step").nth(3).click()
+    acts.open_step(page, 3)
     shows(page.locator("#panel"), removing, language)
     picture(page, "numbers-remove")
 

@@ -25,11 +25,6 @@ def live_canvas(page, name, *audiences, delay=2):
     acts.launch(page)
 
 
-def open_step(page, nth):
-    page.locator("#flow .step").nth(nth).click()
-    expect(page.locator("#panel-title")).to_be_visible()
-
-
 def metric(page, name, n, language="en"):
     expect(page.locator(f"#panel [data-metric={name}]")).to_have_text(
         acts.written(n, language), timeout=SOON
@@ -52,7 +47,7 @@ def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     sign_in(page)
     live_canvas(page, name, name)
     canvas = page.url
-    open_step(page, 2)
+    acts.open_step(page, 2)
     acts.sandbox(stack, "faults", {"kind": "revoke_token"})
     _n, can_add, _can_remove = acts.census(stack)
 
@@ -71,7 +66,7 @@ def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     expect(page.locator("main")).to_contain_text("Jonas Weber")
     expect(page.locator(SITE_WIDE)).to_have_count(0)
     page.goto(canvas)
-    open_step(page, 2)
+    acts.open_step(page, 2)
     metric(page, "pending", 0, language)
     metric(page, "synced", can_add, language)
     expect(page.locator("#flow .step.has-problem")).to_have_count(0)
@@ -90,10 +85,10 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
     acts.sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": gone})
     _n, can_add, _can_remove = acts.census(stack)
 
-    open_step(page, 3)
+    acts.open_step(page, 3)
     metric(page, "synced", can_add)
     metric(page, "pending", 0)
-    open_step(page, 2)
+    acts.open_step(page, 2)
     metric(page, "pending", can_add)
     expect(page.locator("#flow .step").nth(2)).to_contain_text(
         "Choose or create another one", timeout=SOON
@@ -118,7 +113,7 @@ def with_people_waiting(page, stack, name):
     )
     live_canvas(page, name, name, delay=1)
     _n, can_add, _can_remove = acts.census(stack)
-    open_step(page, 2)
+    acts.open_step(page, 2)
     metric(page, "pending", can_add)
     return can_add
 

@@ -44,9 +44,9 @@ def test_the_main_job_without_javascript(open_page, stack, sign_in, keep_picture
 
     n, can_add, can_remove = acts.census(stack)
     nothing = dict.fromkeys(acts.METRICS, 0) | {"entered": n}
-    page.locator("#flow .step").nth(2).click()
+    acts.open_step(page, 2)
     expect_numbers(page, nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add})
-    page.locator("#flow .step").nth(3).click()
+    acts.open_step(page, 3)
     expect_numbers(
         page, nothing | {"exited": n, "synced": can_remove, "not_synced": n - can_remove}
     )
