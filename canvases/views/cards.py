@@ -123,6 +123,15 @@ class Card:
         return any(not way.ends for way in self.branches)
 
     @property
+    def first_share(self) -> tuple[int, Text] | None:
+        """Return per cent of the people of a split who took its first branch, and its label."""
+        total = sum(way.n for way in self.branches)
+        if not total:
+            return None
+        first = self.branches[0]
+        return round(100 * first.n / total), first.label
+
+    @property
     def is_unfinished(self) -> bool:
         """Return whether settings are missing."""
         return self.tone in ("new", "incomplete")

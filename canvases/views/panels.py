@@ -17,7 +17,7 @@ from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.writing import event_names
-from canvases import checklist, engine, pending, prospects, reasons, removal, tree
+from canvases import checklist, engine, pending, prospects, reasons, recipes, removal, tree
 from canvases.engine import admission
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
@@ -31,6 +31,7 @@ from canvases.views.workbench import NUMBERS, SETTINGS, TABS, WHO, Bench, Panel
 MOST_SUGGESTED = 250  # names of events
 
 COUNT_SECONDS = 2.0
+MOST_RECIPES = 3  # beside an empty canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,13 @@ def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
         return of_stop(bench)
     if "left" in asked:
         return of_exits(bench.canvas)
-    return Panel()
+    return of_nothing(bench)
+
+
+def of_nothing(bench: Bench) -> Panel:
+    """Return an empty panel; beside an empty canvas, with some recipes."""
+    shown = [] if bench.cards else list(recipes.RECIPES.values())[:MOST_RECIPES]
+    return Panel(context={"recipes": shown})
 
 
 def _step_asked_for(request: HttpRequest, bench: Bench, card: Card, *, now: datetime) -> Panel:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Segment
 from canvases import engine, laws
-from canvases.models import Step, Visit
+from canvases.models import BranchTally, Step, Visit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -240,3 +240,15 @@ def test_the_page_reads_no_more_for_more_splits(bobs, vip, canvas, django_assert
         choose(bobs, split, vip)
     with django_assert_max_num_queries(n):
         bobs.get()
+
+
+@pytest.mark.parametrize(("yes", "no", "chip"), [(23, 77, "23 % <bdi>Yes</bdi>"), (0, 0, "")])
+def test_the_card_of_a_launched_split_says_how_many_take_its_first_branch(
+    bobs, split, canvas, yes, no, chip
+):
+    canvas.launched_at = timezone.now()
+    canvas.save()
+    for branch, n in ((1, yes), (2, no)):
+        BranchTally.objects.create(step=split, branch=branch, n=n)
+    card = bobs.get().content.decode().split(f'id="card-{split.pk}"')[1].split("</a>")[0]
+    assert re.findall(r'<span class="chip chip-plain">(.*?)</span>', card) == [chip] * bool(chip)

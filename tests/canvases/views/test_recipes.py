@@ -135,3 +135,14 @@ def test_the_empty_list_offers_all_recipes(acme, bob, signed_in):
 
     for key in CHOICES:
         assert reverse("canvas_recipe", args=[acme.slug, key]) in page
+
+
+def test_three_recipes_stand_beside_an_empty_canvas(bobs, editor, vera):
+    def offered(of):
+        page = of.get().content.decode().split('id="panel"')[1].split("</section>")[0]
+        return page.count("/canvases/new/")
+
+    assert offered(bobs) == 3 + 1  # and the page of all
+    assert offered(editor(vera)) == 0
+    bobs.add("delay")
+    assert offered(bobs) == 0
