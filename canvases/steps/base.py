@@ -56,6 +56,9 @@ class Branch:
 EVERYBODY = (Branch(),)  # of a step that does not split
 
 
+NAME_FIELDS = {"step_name": "name", "step_description": "description"}  # field -> column
+
+
 class StepForm(forms.Form):
     """The editor form of a step: ``form(data_or_None, step=step, initial=step.settings)``."""
 
@@ -80,21 +83,18 @@ class StepForm(forms.Form):
 
     def keep_names(self, data: Mapping[str, object]) -> None:
         """Show name and description as they were typed, in a form drawn before it is saved."""
-        typed = ("step_name", "step_description")
-        self.initial = {**self.initial, **{name: data[name] for name in typed if name in data}}
+        typed = {field: data[field] for field in NAME_FIELDS if field in data}
+        self.initial = {**self.initial, **typed}
 
     def names(self) -> dict[str, str]:
         """Return name and description, as far as they were sent. Only for valid forms."""
-        sent = {"name": "step_name", "description": "step_description"}
-        return {
-            column: self.cleaned_data[field] for column, field in sent.items() if field in self.data
-        }
+        sent = {field: column for field, column in NAME_FIELDS.items() if field in self.data}
+        return {column: self.cleaned_data[field] for field, column in sent.items()}
 
     @property
     def is_named(self) -> bool:
         """Return whether name or description hold something to see."""
-        fields = (self["step_name"], self["step_description"])
-        return any(field.value() or field.errors for field in fields)
+        return any(self[field].value() or self[field].errors for field in NAME_FIELDS)
 
     @classmethod
     def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
@@ -103,7 +103,7 @@ class StepForm(forms.Form):
 
     def settings(self) -> dict[str, Any]:
         """Return the JSON to store in ``Step.settings``. Only for valid forms."""
-        return {}
+        return {key: value for key, value in self.cleaned_data.items() if key not in NAME_FIELDS}
 
 
 class StepKind:

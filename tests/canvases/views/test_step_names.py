@@ -1,12 +1,14 @@
 """A component has an optional name and description; lists, API and exports show the name."""
 
 import pytest
+from django import forms
 from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from canvases import checklist
 from canvases.models import Step
+from canvases.steps.base import StepForm
 from partners.models import Sync
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +71,16 @@ def test_only_the_name_changes(bobs, step):
         ("Name", "–", NAME),
         ("Description", "–", "For the autumn sale"),
     ]
+
+
+def test_the_settings_of_a_new_kind_hold_no_name():
+    class Minutes(StepForm):
+        minute = forms.IntegerField()
+
+    form = Minutes({"minute": "5", "step_name": NAME}, step=Step())
+
+    assert form.is_valid()
+    assert (form.settings(), form.names()) == ({"minute": 5}, {"name": NAME})
 
 
 def test_a_save_without_the_fields_keeps_the_name(bobs, step):
