@@ -8,10 +8,9 @@ import pytest
 from django.utils import timezone
 
 from audiencesync.people.models import Profile
-from canvases import rehearsal, tree
+from canvases import rehearsal
 from canvases.engine import movement
-from canvases.models import Canvas, ExitSegment, Step, StepTally, Visit
-from canvases.steps.decision_split import NO
+from canvases.models import Canvas, ExitSegment, StepTally, Visit
 from tests.canvases.engine.test_random_trees import COUNTRIES, grow
 
 pytestmark = pytest.mark.thorough
@@ -154,36 +153,3 @@ def test_a_person_in_an_exit_segment_would_not_enter(journeys, entering):
     ExitSegment.objects.create(canvas=canvas, segment=journeys.segment)
     [person] = journeys.people(1)
     assert entering(canvas, person) == (False, False)
-
-
-def long_flow(canvas, n, kind, settings):
-    steps = tree.in_order(canvas.steps.all())
-    parent = steps[-1] if steps else None
-    for i in range(n):
-        given = settings(i)
-        parent = Step.objects.create(canvas=canvas, kind=kind, settings=given, parent=parent)
-
-
-def test_200_steps_need_no_more_queries_than_20(journeys, rehearse, django_assert_max_num_queries):
-    [person] = journeys.people(1)
-    canvas, _none = journeys.canvas()
-
-    def asked(i):
-        return {"filter": {"field": f"custom.x{i}", "op": "exists"}}
-
-    def queries():
-        with django_assert_max_num_queries(60) as caught:
-            assert rehearse(canvas, person).status == 200
-        return len(caught)
-
-    queries()
-    long_flow(canvas, 10, "decision_split", asked)
-    for step in canvas.steps.all():
-        send = Step.objects.create(canvas=canvas, kind="audience_sync", parent=step, branch=NO)
-        journeys.asks(send)
-    few = queries()
-    long_flow(canvas, 90, "decision_split", asked)
-    for step in canvas.steps.filter(kind="decision_split", children__branch=None):
-        send = Step.objects.create(canvas=canvas, kind="audience_sync", parent=step, branch=NO)
-        journeys.asks(send)
-    assert queries() <= few + 1  # a hundred conditions in each
