@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audiencesync.people.models import Profile
+from audiencesync.people.models import Event, Profile
+from audiencesync.people.models.live import Signal, Subscription
 from canvases import rehearsal
 from canvases.engine import movement
 from canvases.models import Canvas, ExitSegment, StepTally, Visit
+from canvases.steps.numbered import EVERYONE_ELSE
 from tests.canvases.engine.test_random_trees import COUNTRIES, grow
 
 pytestmark = pytest.mark.thorough
@@ -70,6 +72,36 @@ def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehea
     assert page.path == [steps[name].pk for name in ("wait", "bought", "after")]
     assert "Comes here, at the earliest: Dec. 1, 2026, 2 p.m. UTC" in page.stop(steps["bought"])
     assert f'name="take" value="{take}"' in page.text  # another time keeps the choice
+
+
+def test_who_does_what_was_rehearsed_takes_that_way(journeys, rehearse):
+    canvas, steps = journeys.flow(
+        ("wait", "wait_until", WAIT, None, 0),
+        ("bought", "delay", DAY, "wait", 1),
+        ("else", "delay", DAY, "wait", EVERYONE_ELSE),
+        ("after", "delay", DAY, "wait", 0),
+    )
+    person, other = journeys.people(2)
+    expected = [
+        rehearse(canvas, person, take=f"{steps['wait'].pk}-1").path,
+        rehearse(canvas, other).path,
+    ]
+    now = timezone.now()
+    journeys.launch(canvas)
+    journeys.run(now)
+    event = Event.objects.create(
+        app_group=journeys.app_group, profile=person, kind="event", name="order", at=now
+    )
+    wait = Subscription.objects.get(listener=canvas.pk, role="wait")
+    about = {"listener": canvas.pk, "subscription": wait, "profile": person, "event": event}
+    Signal.objects.create(kind="event", at=now, **about)
+    paths = {person.pk: [], other.pk: []}
+    for hours in (0, 25, 50, 75):
+        journeys.run(now + timedelta(hours=hours))
+        for who, step in Visit.objects.filter(left_at=None).values_list("profile", "step"):
+            paths[who] += [step] if step not in paths[who] else []
+    paths[person.pk].insert(0, steps["wait"].pk)  # passed at once
+    assert list(paths.values()) == expected
 
 
 def test_after_a_less_important_event_people_wait_on(journeys, rehearse):

@@ -3,11 +3,14 @@
 import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Event, Profile
 from canvases.models import ExitSegment, Step
 from canvases.steps import KINDS
+from canvases.views.rehearse import MOST_FOUND
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +54,21 @@ def test_a_search_of_a_viewer_is_masked_and_finds_whole_addresses_only(editor, v
     found = editor(vera).post("canvas_rehearse", q="crm-7").content.decode()
     assert f"?person={person.pk}" in found
     assert MAX not in found
+
+
+def test_the_list_of_found_people_needs_as_many_queries_for_ten_as_for_one(
+    editor, bob, acme, person, django_assert_num_queries
+):
+    bobs = editor(bob)
+    bobs.post("canvas_rehearse", q="crm-")  # logs the view
+    with CaptureQueriesContext(connection) as one:
+        assert bobs.post("canvas_rehearse", q="crm-").content.count(b"?person=") == 1
+    Profile.objects.bulk_create(
+        Profile(app_group=acme, external_id=f"crm-1{n}", email=MAX) for n in range(30)
+    )
+    with django_assert_num_queries(len(one)):
+        found = bobs.post("canvas_rehearse", q="crm-").content
+    assert found.count(b"?person=") == MOST_FOUND
 
 
 def test_a_person_of_another_group_is_404(rehearse, canvas, other_group, person):
