@@ -2,21 +2,42 @@
 // has drawn with input it did not store.
 (() => {
   const guarded = () => document.querySelector("form[data-guard]");
-  const written = (form) =>
-    JSON.stringify(
-      [...new FormData(form)]
-        .filter(([name]) => name !== "csrfmiddlewaretoken")
-        .map(([name, value]) => [name, value.name ?? value]),
-    );
+  const written = (form) => {
+    const values = new Map();
+    for (const [name, value] of new FormData(form))
+      if (name !== "csrfmiddlewaretoken")
+        values.set(name, [...(values.get(name) ?? []), value.name ?? value]);
+    return values;
+  };
   let form = null,
-    was = "",
+    was = new Map(),
     goesOn = false;
   const watch = () => {
     form = guarded();
-    was = form ? written(form) : "";
+    was = form ? written(form) : new Map();
+    note();
+  };
+  const changed = () => {
+    const now = written(form);
+    return [...new Set([...was.keys(), ...now.keys()])].filter(
+      (name) => JSON.stringify(was.get(name)) !== JSON.stringify(now.get(name)),
+    );
   };
   const isDirty = () =>
-    Boolean(form?.isConnected) && (form.hasAttribute("data-unsaved") || written(form) !== was);
+    Boolean(form?.isConnected) && (form.hasAttribute("data-unsaved") || changed().length > 0);
+  // The bar with the save button says how many fields are not saved.
+  const note = () => {
+    const text = form?.isConnected && form.querySelector(".save-note");
+    if (!text) return;
+    const n = changed().length;
+    const { some, one, many } = text.dataset;
+    const isDrawn = form.hasAttribute("data-unsaved");
+    text.textContent = isDrawn ? some : n > 1 ? many.replace("%s", n) : n ? one : "";
+    text.parentElement.classList.toggle("is-dirty", isDrawn || n > 0);
+  };
+  ["input", "change", "click"].forEach((kind) =>
+    document.addEventListener(kind, () => setTimeout(note, 0)),
+  );
   // After the other scripts have filled in their fields.
   addEventListener("DOMContentLoaded", () => setTimeout(watch, 0));
   addEventListener("pageshow", (event) => {
@@ -87,6 +108,10 @@
         link.target === "_blank"
       )
         return;
+      if (link.matches("[data-discards]")) {
+        form = null;
+        return;
+      }
       if (
         link.getAttribute("href").startsWith("#") ||
         link.matches("[data-dialog], [data-close], [download]") ||

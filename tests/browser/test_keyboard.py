@@ -132,6 +132,21 @@ def test_unsaved_input_after_back_is_lost_only_after_a_question(desk):
     expect(desk.locator("#id_name")).to_be_visible()
 
 
+def test_the_bar_with_save_counts_what_is_not_saved_and_discards_it(desk):
+    acts.new_canvas(desk, "Discarded")
+    acts.add_delay(desk, 7)
+    note, discard = desk.locator(".save-note"), desk.locator("[data-discards]")
+    expect(discard).to_be_hidden()
+    desk.locator("input[name=amount]").fill("9")
+    expect(note).to_have_text("One field not saved")
+    desk.locator("select[name=unit]").select_option("hours")
+    expect(note).to_have_text("2 fields not saved")
+    discard.click()
+    expect(desk.locator("input[name=amount]")).to_have_value("7")
+    expect(note).to_have_text("")
+    expect(discard).to_be_hidden()
+
+
 def test_an_expired_session_returns_to_the_step_after_sign_in(desk):
     acts.new_canvas(desk, "Session")
     acts.add_delay(desk, 7)
