@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -114,26 +115,63 @@ def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
 def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:
     """Move visits along their branches, or out of the canvas; return how many.
 
-    One update per branch, in order: who has moved is no longer in the crowd, so each visit takes
-    one branch even if a profile changes between two updates. The tallies move by the number of rows
-    that changed.
+    The tallies move by the number of rows that changed.
     """
-    branches, steps = KINDS[step.kind].branches(step), rows.flow(canvas)
-    within = _ends(crowd) if len(branches) > 1 else (0, 0)
-    moved = 0
-    for branch in branches:
-        who = _who(branch, canvas, within, now=now)
-        following = tree.following(steps, step, branch.number)
-        n = move(crowd.filter(who), following, now=now)
-        if n:
-            rows.go_on(step, following, n)
-        if n and branch.number:
-            rows.take(step, branch.number, n)
-        moved += n
+    passages = _pass(step, canvas, crowd, rows.flow(canvas), now=now)
+    for one in passages:
+        rows.go_on(one.step, one.following, one.n)
+        if one.branch:
+            rows.take(one.step, one.branch, one.n)
+    return sum(one.n for one in passages if one.step is step)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """``n`` visits that went from a step to the next one, or out of the canvas, by a branch."""
+
+    step: Step
+    branch: int
+    following: Step | None
+    n: int
+
+
+def _pass(
+    step: Step, canvas: Canvas, crowd: QuerySet[Visit], steps: list[Step], *, now: datetime
+) -> list[Passage]:
+    """Move visits along the branches of a step; return by which ways, in the order of the steps.
+
+    One update per branch, in order: who has moved is no longer in the crowd, so each visit takes
+    one branch even if a profile changes between two updates.
+    """
+    branches = KINDS[step.kind].branches(step)
     if not branches:
-        moved = move(crowd, None, now=now)
-        rows.go_on(step, None, moved)
-    return moved
+        n = move(crowd, None, now=now)
+        return [Passage(step, 0, None, n)] if n else []
+    within = _ends(crowd) if len(branches) > 1 else (0, 0)
+    found, further = list[Passage](), list[Passage]()
+    for branch in branches:
+        following = tree.following(steps, step, branch.number)
+        who = crowd.filter(_who(branch, canvas, within, now=now))
+        if following is not None and _is_passed(following, is_alone=len(branches) == 1):
+            # Written once, behind it.
+            inside = _pass(following, canvas, who, steps, now=now)
+            n = sum(one.n for one in inside if one.step is following)
+            further += inside
+        else:
+            n = move(who, following, now=now)
+        if n:
+            found.append(Passage(step, branch.number, following, n))
+    return found + further
+
+
+def _is_passed(step: Step, *, is_alone: bool) -> bool:
+    """Return whether people who come to a step go on from it in the same update.
+
+    ``is_alone``: all of a crowd come to it. Of those who come out of a split only exits are passed:
+    one split after the other would double the number of updates each time.
+    """
+    kind = KINDS[step.kind]
+    return kind.is_instant and (is_alone or not kind.branches(step))
 
 
 def _ends(crowd: QuerySet[Visit]) -> tuple[int, int]:

@@ -156,6 +156,7 @@ class AudiencePaths(StepKind):
     icon = "route"
     template = "canvases/steps/audience_paths.html"
     form = AudiencePathsForm
+    is_instant = True
     splits = True
 
     def summary(self, step: Step) -> Text:

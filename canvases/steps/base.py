@@ -120,6 +120,7 @@ class StepKind:
     template: str  # the fields and the save button of the editor
     form: type[StepForm] = StepForm
     sends: bool = False  # whether people are synced to a partner: the card shows all seven metrics
+    is_instant: bool = False  # whether it neither holds people nor does anything with them
     splits: bool = False  # whether people take different ways: `branches` has other numbers than 0
 
     def summary(self, step: Step) -> Text:

@@ -42,6 +42,7 @@ class DecisionSplit(StepKind):
     icon = "arrows-split"
     template = "canvases/steps/decision_split.html"
     form = DecisionForm
+    is_instant = True
     splits = True
 
     def summary(self, step: Step) -> Text:

@@ -21,6 +21,7 @@ class Exit(StepKind):
     help = _("People leave the canvas here. The branch does not meet the others again.")
     icon = "logout"
     template = "canvases/steps/exit.html"
+    is_instant = True
 
     def summary(self, step: Step) -> Text:
         """Return that people leave."""

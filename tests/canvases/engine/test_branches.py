@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile
@@ -125,6 +126,29 @@ def test_a_split_sees_what_is_stored_when_the_crowd_moves(journeys, people):
     assert took(steps["split"]) == {1: 4}
 
 
+def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(journeys, people):
+    """The numbers are those of people who had come to each of them."""
+    row, steps = journeys.flow(
+        ("wait", "delay", DAY, None, 0),
+        ("split", "audience_paths", split(GERMAN, BOUGHT), "wait", 0),
+        ("exit", "exit", {}, "split", 2),
+        ("after", "delay", DAY, "split", 0),
+    )
+    journeys.launch(row)
+    journeys.run()
+    updates = updates_of(
+        lambda: movement.advance(steps["wait"].pk, now=timezone.now() + timedelta(days=2))
+    )
+
+    assert len(updates) == 3
+    assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
+    assert journeys.numbers(steps["wait"]) == (4, 4, 0, 0)
+    assert journeys.numbers(steps["split"]) == (4, 4, 0, 0)
+    assert journeys.numbers(steps["exit"]) == (1, 0, 1, 0)
+    assert journeys.numbers(steps["after"]) == (3, 0, 0, 3)
+    assert laws.broken(now=timezone.now()) == []
+
+
 def test_people_who_were_erased_take_the_last_branch(journeys, canvas, people):
     row, steps = canvas
     journeys.launch(row)
@@ -182,6 +206,14 @@ def test_the_database_uses_the_indexes(journeys, canvas, people, index):
         f"Seq Scan on {Profile._meta.db_table}" in plan or f"SCAN {Profile._meta.db_table}" in plan
         for plan in with_people
     )
+
+
+def updates_of(work):
+    """Return the updates of visits."""
+    with CaptureQueriesContext(connection) as found:
+        work()
+    start = f'UPDATE "{Visit._meta.db_table}"'
+    return [one["sql"] for one in found if one["sql"].startswith(start)]
 
 
 def add_former_people(journeys, canvas, *, n=500):
